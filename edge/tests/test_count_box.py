@@ -71,7 +71,7 @@ def test_files_are_not_counted(source: str, place: str) -> None:
 
 
 def test_counting_takes_more_frames_than_are_sent() -> None:
-    camera = configured(interval_s=1.0)
+    camera = configured(interval_s=1.0, send="all")
     source = make_source(camera, Config(url="http://x", spool=Path("/tmp")), Clock())
     assert source.interval_s == 0.2  # type: ignore[attr-defined]
     counter = make_counter(camera, Noted())
@@ -107,20 +107,65 @@ def test_people_are_counted_behind_the_masks_and_faces_are_looked_for_once() -> 
     assert 10 <= len(looked) <= len(frames)
 
 
+@pytest.mark.parametrize(
+    ("settings", "choice"),
+    [
+        ({"count": LINE}, "none"),
+        ({"count": LINE, "send": "best_shot"}, "best_shot"),
+        ({}, "all"),
+        ({"send": "none"}, "none"),
+    ],
+)
+def test_who_counts_sends_no_picture_unless_that_is_said(
+    settings: dict[str, object], choice: str
+) -> None:
+    """Whether the file says it or the service."""
+    bare = {"name": "door", "source": "rtsp", "url": "rtsp://10.0.0.9/live"}
+    for row, later in (({**bare, **settings}, {}), (bare, settings)):
+        [camera] = parse_config({"server": {"url": "http://x"}, "camera": [row]}).cameras
+        assert camera.with_settings(later).choice == choice
+
+
+def test_a_camera_that_sends_none_looks_at_all_frames_and_gives_none() -> None:
+    minutes = Noted()
+    camera = configured()
+    counter = make_counter(camera, minutes)
+    frames = [picture(number / 5) for number in range(17)]
+    assert list(make_chooser(camera, counter=counter).choose(iter(frames))) == []
+    assert sorted(crossing.way for crossing in minutes.crossings) == ["in", "out"]
+
+
 @pytest.fixture
-def counted(box: Box, camera: Camera) -> Box:
+def looks() -> list[int]:
+    """The numbers of the pictures that the camera has given."""
+    return []
+
+
+@pytest.fixture
+def counted(box: Box, camera: Camera, looks: list[int]) -> Box:
     out = io.BytesIO()
     empty_room().save(out, "JPEG")
-    camera.gives = lambda number: out.getvalue()
+
+    def give(number: int) -> bytes:
+        looks.append(number)
+        return out.getvalue()
+
+    camera.gives = give
     box.configure(SNAPSHOT.format(host=camera.host) + f"count = {LINE}\n")
     return box
 
 
-def test_a_box_counts_and_tells_what_it_has_counted(counted: Box, stand_in: StandIn) -> None:
-    """It is stopped within a minute; what it had watched is in the spool, and `status` says it."""
+def test_a_box_counts_and_tells_what_it_has_counted(
+    counted: Box, stand_in: StandIn, looks: list[int]
+) -> None:
+    """It is stopped within a minute; what it had watched is in the spool, and `status` says it.
+
+    No picture is sent, since the file says nothing of pictures.
+    """
     counted.start()
-    until(lambda: len(stand_in.captures()) >= 4, said=counted.log)
+    until(lambda: len(looks) >= 12, said=counted.log)
     assert counted.stop() == 0, counted.log()
+    assert stand_in.captures() == []
     with spools.open_spool(counted.folder / "spool") as spool:
         [(watched_ms, doubts)] = spool.books.read_rows(
             "SELECT sum(watched_ms), sum(doubts) FROM counts"
@@ -139,6 +184,7 @@ def test_a_box_counts_and_tells_what_it_has_counted(counted: Box, stand_in: Stan
 def test_check_says_how_long_a_look_takes(counted: Box, stand_in: StandIn) -> None:
     said = counted.call("check").stdout
     assert "counting at door: a look at " in said
+    assert "what leaves the box from door: no picture of whoever passes" in said
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "tasks" / "count.md"

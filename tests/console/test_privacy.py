@@ -29,7 +29,7 @@ def as_it_was(book: Book) -> Iterator[None]:
     with book.client() as client:
         client.change_settings(**FIRST)
         for one in list(client.list_restrictions()):
-            client.set_consent(one.face, basis="consent", given_at=0)
+            client.set_consent(one.face, basis="consent", given_at=datetime.now(UTC))
 
 
 def settings(book: Book) -> models.Settings:

@@ -111,7 +111,7 @@ class Edge(BoxSettings):
     What the file hides stays hidden: masks are added to its own, hours hold within its own, its
     zones stay, and its crops only become smaller."""
 
-    send: Literal["all", "motion", "faces", "best_shot"] | UnsetType = UNSET
+    send: Literal["all", "motion", "faces", "best_shot", "none"] | UnsetType = UNSET
     interval_s: Annotated[float, Meta(ge=0.05, le=60)] | UnsetType = UNSET
     per_minute: Annotated[int, Meta(ge=1, le=6_000)] | UnsetType = UNSET
     motion_share: Annotated[float, Meta(ge=0.0001, le=1)] | UnsetType = UNSET

@@ -18,6 +18,7 @@ from regulars_edge.choose.chooser import (
     Chooser,
     Everything,
     Moving,
+    Nothing,
     Prepared,
     Preview,
     Thinned,
@@ -571,7 +572,7 @@ def make_chooser(
 def _make_finder(camera: CameraConfig) -> FaceFinder | None:
     """Make what finds the faces that count; None if neither the choice of pictures nor counting
     needs it. Raises Misconfigured."""
-    if camera.send not in ("faces", "best_shot") and camera.count is None:
+    if camera.choice not in ("faces", "best_shot") and camera.count is None:
         return None
     from regulars_edge.choose.faces import Detector, FaceFinder
 
@@ -581,15 +582,17 @@ def _make_finder(camera: CameraConfig) -> FaceFinder | None:
 
 
 def _make_choice(camera: CameraConfig, finder: FaceFinder | None, memory: Memory) -> Chooser:
-    """Make what chooses the frames to be sent, by the camera's `send`."""
-    if camera.send == "all":
+    """Make what chooses the frames to be sent, by the camera's `choice`."""
+    if camera.choice == "none":
+        return Nothing()
+    if camera.choice == "all":
         return Everything()
-    if camera.send == "motion" or finder is None:
+    if camera.choice == "motion" or finder is None:
         return Moving(camera.motion_share, camera.zones)
     from regulars_edge.choose.by_face import BestShot, WithFaces
     from regulars_edge.choose.still import StillFaces
 
     still = StillFaces(*memory)
-    if camera.send == "faces":
+    if camera.choice == "faces":
         return WithFaces(finder, camera.crop_room, still)
     return BestShot(finder, camera.track_s, camera.crop_room, early=camera.early, still=still)

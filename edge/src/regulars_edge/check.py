@@ -80,6 +80,7 @@ def check(arguments: argparse.Namespace) -> int:
         print_line(f"camera {camera.name}", look, replace(camera, motion_url=None))
         if camera.count is not None:
             print_line(f"counting at {camera.name}", _check_counting)
+        print_line(f"what leaves the box from {camera.name}", describe_leaving, camera)
         if small := make_small_camera(camera):
             print_line(f"small stream of {camera.name}", look, small)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
@@ -202,6 +203,26 @@ def _check_camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
     raise SourceFailed(f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")
 
 
+_SENT = {
+    "all": "all pictures",
+    "motion": "pictures in which something moves",
+    "faces": "pictures in which there are faces",
+    "best_shot": "the best picture of each face",
+    "none": "no picture of whoever passes",
+}
+
+
+def describe_leaving(camera: CameraConfig) -> str:
+    """Say what the box sends of a camera, by its `send` and `count`."""
+    counts = "" if camera.count is None else ", and numbers of people by the minute"
+    if camera.is_of_files or camera.crop_room is not None:
+        return f"{_SENT[camera.choice]}{counts}"
+    return (
+        f"{_SENT[camera.choice]}{counts}. Besides, a picture each time that somebody asks for one "
+        "in the console, and a small grey one when the shop opens"
+    )
+
+
 def _check_counting() -> str:
     """Say how well this machine can count people. Raises Misconfigured if it is too slow."""
     from regulars_edge.count.people import CANVAS_PX, PersonDetector
@@ -219,7 +240,7 @@ def _check_counting() -> str:
 
 def _describe_reach(camera: CameraConfig, width_px: int) -> str:
     """Say how far away a face may be to count, at the angle of common lenses."""
-    if camera.send not in ("faces", "best_shot"):
+    if camera.choice not in ("faces", "best_shot"):
         return ""
     metres = FACE_M * width_px / camera.min_face_px / (2 * math.tan(math.radians(LENS_DEGREES) / 2))
     return (

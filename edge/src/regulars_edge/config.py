@@ -195,9 +195,10 @@ class CameraConfig:
     name: str = toml_field(parse_camera_name)
     source: str = toml_field(require_choice(*PLACES))
     place: str = ""
-    send: str = toml_field(
-        require_choice("all", "motion", "faces", "best_shot"), "all", of_service=True
+    send: str | None = toml_field(
+        require_choice("all", "motion", "faces", "best_shot", "none"), None, of_service=True
     )
+    """Which pictures are sent; None: it is not said (`choice`)."""
     interval_s: float = toml_field(require_number(), 1.0, of_service=True)
     per_minute: int | None = toml_field(require_whole_number(1), 60, of_service=True)
     api_key_file: Path | None = toml_field(parse_path, None)
@@ -238,6 +239,11 @@ class CameraConfig:
     """The camera's small stream: its pictures are looked at only while something moves there."""
     hardware: str | None = toml_field(require_choice("v4l2m2m", "vaapi"), None, of_service=True)
     """What decodes, by FFmpeg's name; None: the processor."""
+
+    @property
+    def choice(self) -> str:
+        """Return which pictures are sent: `send`, or none of a camera that counts, else all."""
+        return self.send or ("all" if self.count is None else "none")
 
     @property
     def is_of_files(self) -> bool:
@@ -468,10 +474,10 @@ def _parse_camera(
 def _check_camera(camera: CameraConfig, where: str) -> None:
     """Raise Misconfigured if a camera's settings do not fit together: with the first of these
     reasons that applies."""
-    chooses_faces, moves_files = camera.send in ("faces", "best_shot"), camera.after != "delete"
+    chooses_faces, moves_files = camera.choice in ("faces", "best_shot"), camera.after != "delete"
     reasons = {
         "a folder's pictures are all sent: leave out `send`": camera.source == "folder"
-        and camera.send != "all",
+        and camera.send not in (None, "all"),
         f'after is "delete" or "move:/some/folder", not {camera.after!r}': not re.fullmatch(
             "delete|move:.+", camera.after
         ),
@@ -480,9 +486,9 @@ def _check_camera(camera: CameraConfig, where: str) -> None:
         "capture_hours are of cameras that are asked for pictures, not of files": camera.is_of_files
         and camera.capture_hours.spans,
         'crop_room needs send = "faces" or "best_shot"': camera.crop_room and not chooses_faces,
-        'early needs send = "best_shot"': camera.early and camera.send != "best_shot",
+        'early needs send = "best_shot"': camera.early and camera.choice != "best_shot",
         "zones choose by motion or faces: set `send`, or leave them out": (
-            camera.zones and camera.send == "all" and not camera.motion_url
+            camera.zones and camera.choice == "all" and not camera.motion_url
         ),
         "count is of cameras that are watched, which are sources rtsp, usb and snapshot": (
             camera.count and camera.is_of_files

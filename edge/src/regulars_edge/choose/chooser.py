@@ -31,6 +31,17 @@ class Chooser(Protocol):
         ...
 
 
+class Nothing:
+    """No frame: they are looked at, and none is sent."""
+
+    held = 0
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for _ in frames:
+            pass
+        yield from ()
+
+
 class Everything:
     """Every frame that the source gives, which is one an interval."""
 
