@@ -85,7 +85,11 @@ class CameraOptions(Struct, frozen=True, kw_only=True):
     learns: bool = setting(
         True, "Whether faces learn from its sure sightings, if the tenant's do. At first true."
     )
-    enabled: bool = setting(True, "Captures of a disabled camera are refused. At first true.")
+    enabled: bool = setting(
+        True,
+        "Captures and counts of a disabled camera are refused. Its box goes on taking and counting "
+        "them, and sends what it has kept once it is enabled. At first true.",
+    )
     # Five minutes at least: `last_seen_at` of a bare camera is kept to the minute, and the watch
     # looks every five.
     silent_after_s: int | None = setting(
