@@ -385,6 +385,7 @@ def test_check_says_what_is_good(box: Box, stand_in: StandIn, camera: Camera) ->
     assert list(lines) == [
         "ok   disk",
         "ok   camera door",
+        "ok   what leaves the box from door",
         "ok   network",
         "ok   credential of door",
         "ok   clock",
