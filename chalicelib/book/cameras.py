@@ -60,7 +60,7 @@ from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import find_opening_hour, parse_opening
-from chalicelib.domain.rules.usual import Usual, is_quieter
+from chalicelib.domain.rules.usual import WEEKS, Usual, is_quieter
 from chalicelib.domain.setting import require
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -578,8 +578,11 @@ class Cameras(Service["Book"]):
         if not without_heartbeats:
             return
         usual_by_camera = self.services.statistics.find_usual_of_cameras(tenant)
+        learnt_since = self.services.clock.now() - timedelta(weeks=WEEKS)
         for camera in without_heartbeats:
             usual = usual_by_camera.get(camera.id)
+            if camera.former_until is not None and camera.former_until > learnt_since:
+                usual = None  # these weeks are of another camera, too
             hundredths = (
                 ()
                 if usual is None

@@ -6,10 +6,47 @@ from typing import Any
 import pytest
 
 from chalicelib.storage.values import time_text
-from tests.support.api.v1.client import V1Client
+from tests.support.api.v1.client import V1Client, document
 from tests.support.fakes import FakeClock, photo
 
 DAY = timedelta(days=1)
+
+
+OF_RIGHTS = {("PUT", "/v1/faces/{id}/consent"), ("POST", "/v1/faces")}
+"""Routes that take a right with the time at which somebody gave it. Other rights are as they are
+when they are said: a restriction, a hold, a withdrawal."""
+OF_PICTURES = {
+    ("POST", "/v1/captures"),
+    ("POST", "/v1/captures/uploads"),
+    ("PUT", "/v1/cameras/{id}/counts"),
+}
+
+OF_ENDS = {("POST", "/v1/keys"), ("PATCH", "/v1/keys/{id}"), ("PUT", "/v1/mute")}
+"""Routes that take a time that lies ahead."""
+
+
+def names_a_time(schema: Any, within: tuple[str, ...] = ()) -> bool:
+    """Tell whether what is sent has a time, at any depth."""
+    if isinstance(schema, list):
+        return any(names_a_time(one, within) for one in schema)
+    if not isinstance(schema, dict):
+        return False
+    if schema.get("format") == "date-time":
+        return True
+    if isinstance(name := schema.get("$ref"), str):
+        resolved = document().all["components"]["schemas"][name.rpartition("/")[2]]
+        return name not in within and names_a_time(resolved, (*within, name))
+    return any(names_a_time(value, within) for value in schema.values())
+
+
+def test_each_right_that_is_sent_with_a_time_is_tried_here() -> None:
+    """A new one would be overwritten by an older copy, too."""
+    sending = {
+        (method, path)
+        for method, path, operation in document().operations()
+        if names_a_time(operation.get("requestBody"))
+    }
+    assert sending == OF_RIGHTS | OF_PICTURES | OF_ENDS
 
 
 def make_record(clock: FakeClock, ago: timedelta = DAY, **more: Any) -> dict[str, Any]:

@@ -226,3 +226,9 @@ def test_a_camera_without_heartbeats_is_quiet_by_its_own_usual_week(book: Book) 
     ]
     services.cameras.mute(book.tenant, later + timedelta(hours=9))
     assert services.cameras.list_silences(book.tenant, later) == []
+    services.cameras.delete(book.tenant, "api")
+    services.cameras.add(book.tenant, "api", "api", CameraSettings())
+    see(book.clock.now())
+    services.cameras.learn_usual(book.tenant)
+    again = services.cameras.get(book.tenant, "api")
+    assert again.usual == (), "that was another camera's week"
