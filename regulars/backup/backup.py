@@ -25,6 +25,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK, sync_folder
 from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import ItemStore
 from chalicelib.storage.records.faces import face_from, tenant_from
@@ -64,11 +65,11 @@ def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
     with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as scratch:
         copy_folder = scratch / "copy"
         copy_folder.mkdir(mode=0o700)
-        books = _take_complete(data, copy_folder)
+        tenants = _take_complete(data, copy_folder)
         for _ in range(_TRIES):
             path = _choose_name(to)
             try:
-                _write_archive(path, copy_folder, begun_at, books)
+                _write_archive(path, copy_folder, begun_at, tenants)
             except FileExistsError:
                 if path == to:
                     raise
@@ -86,12 +87,18 @@ def _choose_name(to: Path) -> Path:
     return to / f"regulars-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
 
 
-def _write_archive(path: Path, copy_folder: Path, begun_at: datetime, books: Sequence[str]) -> None:
+def _write_archive(
+    path: Path, copy_folder: Path, begun_at: datetime, tenants: Sequence[Tenant]
+) -> None:
+    """Write the copy into a file, with the format that its tenants' data have: the version before
+    may restore a backup of the day after an update, too."""
+    books = sorted(tenant.app_id for tenant in tenants)
+    data_format = max((tenant.format for tenant in tenants), default=FORMAT)
     with archive.write_archive(path) as writer:
         for file in sorted(copy_folder.rglob("*")):
             if file.is_file():
                 writer.add(file.relative_to(copy_folder).as_posix(), file)
-        writer.finish(begun_at, books=books)
+        writer.finish(begun_at, data_format, books)
 
 
 @contextmanager
@@ -105,9 +112,9 @@ def open_scratch(path: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _take_complete(data: Path, stage: Path) -> list[str]:
-    """Copy records and objects until no record names an object that is missing; return the ids of
-    the books in the copy."""
+def _take_complete(data: Path, stage: Path) -> list[Tenant]:
+    """Copy records and objects until no record names an object that is missing; return the tenants
+    in the copy."""
     for _ in range(_TRIES):
         _take(data, stage)
         with _open_copied_items(stage) as items:
@@ -115,7 +122,7 @@ def _take_complete(data: Path, stage: Path) -> list[str]:
                 key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()
             ]
             if not missing:
-                return sorted(tenant.app_id for tenant in _list_tenants(items))
+                return list(_list_tenants(items))
     raise OperatorError(
         f"{missing[0]} is named by a record and is not there, {len(missing)} in all: they are "
         "lost, or faces come and "

@@ -226,6 +226,18 @@ def test_two_boxes_back_up_into_one_folder_at_the_same_second(book: Book, tmp_pa
     assert archive.read_books(file) == (book.tenant.app_id,)
 
 
+def test_a_backup_of_the_day_after_an_update_has_the_format_of_its_data(
+    book: Book, tmp_path: Path
+) -> None:
+    stored = book.services.items.get(keys.TENANTS, keys.tenant_item("shop"))
+    assert stored
+    book.services.items.transact([Put(keys.TENANTS, {**stored, "format": FORMAT - 1})])
+    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    judged: list[object] = []
+    archive.check_file(file, lambda _, number: judged.append(number))
+    assert judged == [FORMAT - 1]
+
+
 def test_a_backup_is_never_written_over_another_file(book: Book, tmp_path: Path) -> None:
     (tmp_path / "shop.tar").write_text("precious")
     with pytest.raises(FileExistsError, match="nothing is written over"):
