@@ -361,6 +361,8 @@ class Account:
             if name or _parse_status(error) != 404:
                 raise NotDeployed(f"the bucket {bucket} is not to be used: {error}") from error
             self._make_bucket(bucket)
+        if name is None:  # each time: a deployment may have been cut off when it had made it
+            self._close_bucket(bucket)
         return bucket
 
     def upload(self, bucket: str, key: str, file: Path) -> str:
@@ -628,6 +630,8 @@ class Account:
         self._s3.create_bucket(
             Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
         )
+
+    def _close_bucket(self, bucket: str) -> None:
         closed = (
             "BlockPublicAcls",
             "IgnorePublicAcls",
@@ -635,7 +639,9 @@ class Account:
             "RestrictPublicBuckets",
         )
         self._s3.put_public_access_block(
-            Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True)
+            Bucket=bucket,
+            PublicAccessBlockConfiguration=dict.fromkeys(closed, True),
+            ExpectedBucketOwner=self.id,
         )
 
 

@@ -34,16 +34,15 @@ Prepare = Callable[[Path, Shop, Run], object]
 class Act(Struct, frozen=True):
     """A command in a copy of a prepared shop, in whose folder it lies as `data`.
 
-    In `words` the shop's ids stand for `{slots}`. `prepare`: what lies there, too.
+    In `words` the shop's ids stand for `{slots}`. `prepare`: what lies there, too. `served`: the
+    folder is served beside it, by a fake vision. `reads`: folder whose files are read on the way,
+    so that it may be cut off at each.
 
-    `served`: the folder is served beside it, by a fake vision. `reads`: folder whose files are read
-    on the way, so that it may be cut off at each.
-
-    `defect`: what is wrong with it still. `waits`: it goes on for ever, or waits for a time, and is ended while it waits. `settles`: the
+    `waits`: it goes on for ever, or waits for a time, and is ended while it waits. `settles`: the
     jobs of the next hours end it, and then it is done once more. `then`: what is done if it was cut
     off, if it is not the same again. `or_says`: the refusal of what is done again, which says that
-    all was done. `leaves`: pattern of what a cut may leave, with the reason in `why`. `code`: its
-    exit code.
+    all was done. `leaves`: pattern of what a cut may leave, with the reason in `why`. `defect`:
+    what is wrong with it still. `code`: its exit code.
     """
 
     words: str

@@ -69,7 +69,8 @@ class Runner:
     ) -> Ended:
         """Run a command in the folder `below`, whose writes there are counted.
 
-        `reads`: folder whose files are counted, too, when they are read. `waits_only`: kill it when it does nothing but wait.
+        `reads`: folder whose files are counted, too, when they are read. `waits_only`: kill it when
+        it does nothing but wait.
         """
         said = Path(self._folder.name) / "said"
         said.write_text("")

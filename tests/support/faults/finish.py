@@ -90,7 +90,7 @@ class Finish:
         return says_so or ended.code in (self._act.code, *self.ends)
 
     def _run(self, words: list[str], place: Path, cut: Cut | None = None) -> Ended:
-        if cut is None and words[0] == "serve" and not self._act.command == "serve":
+        if cut is None and words[0] == "serve" and self._act.command != "serve":
             cut = _SERVES
         return self._runner.run(
             words,

@@ -67,7 +67,7 @@ class Writes:
             elif self._reads and str(path).startswith(self._reads):
                 self._tell(f"read {self._name(path)}", path)
         elif event in _FILES:
-            if event == "os.mkdir" and os.path.isdir(given[0]):
+            if event == "os.mkdir" and Path(os.fsdecode(given[0])).is_dir():
                 return
             at = given[1] if event in ("os.rename", "os.link", "os.symlink") else given[0]
             self._tell(f"{event} {self._name(at)}", at)
@@ -113,7 +113,7 @@ class Writes:
     def _is_below(self, path: Any) -> bool:
         if not isinstance(path, str | bytes | os.PathLike):
             return False
-        return os.path.abspath(os.fsdecode(path)).startswith(self._below)
+        return str(Path.cwd() / os.fsdecode(path)).startswith(self._below)
 
     @staticmethod
     def _is_told_elsewhere(path: Any) -> bool:
@@ -122,7 +122,7 @@ class Writes:
 
     @staticmethod
     def _name(path: Any) -> str:
-        return os.path.basename(os.fsdecode(path)) if not isinstance(path, int) else "?"
+        return "?" if isinstance(path, int) else Path(os.fsdecode(path)).name
 
 
 def _run(asked: dict[str, Any], wanted: int, told: int) -> None:
