@@ -317,6 +317,7 @@ def _complete(plan: Plan, account: Account, before: Mapping[str, str] | None) ->
     A table that is protected from its first moment would stay when the creation of the stack fails,
     and a budget is not known to CloudFormation in each region.
     """
+    account.protect_stack(plan.stack)
     account.protect_tables(plan.tables)
     for line in keep_budget(account, plan.stack, before, account.read_parameters(plan.stack) or {}):
         print(line)

@@ -541,6 +541,12 @@ class Account:
                 f"{name} could not be deleted, its events say why: {error}"
             ) from error
 
+    def protect_stack(self, stack: str) -> None:
+        """Protect a stack against deletion."""
+        self._formation.update_termination_protection(
+            StackName=stack, EnableTerminationProtection=True
+        )
+
     def protect_tables(self, tables: Iterable[str]) -> None:
         """Protect tables against deletion."""
         for name in tables:
@@ -711,9 +717,6 @@ class Change(Struct, frozen=True):
                 "again later"
             )
             raise NotDeployed(f"{self.stack} was rolled back: {why}" if why else waits) from error
-        self.formation.update_termination_protection(
-            StackName=self.stack, EnableTerminationProtection=True
-        )
         (stack,) = self.formation.describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 

@@ -85,7 +85,8 @@ class Budgets:
 
 
 class Emulated:
-    """The emulated CloudFormation, and what it does not know: protection against deletion."""
+    """The emulated CloudFormation, and what it does not know: protection against deletion, and
+    another change set of a stack that was never made."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -93,6 +94,12 @@ class Emulated:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+    def create_change_set(self, **asked: Any) -> Any:
+        stacks = self._client.list_stacks(StackStatusFilter=["REVIEW_IN_PROGRESS"])
+        if asked["StackName"] in {one["StackName"] for one in stacks["StackSummaries"]}:
+            self._client.delete_stack(StackName=asked["StackName"])
+        return self._client.create_change_set(**asked)
 
     def update_termination_protection(
         self,
