@@ -15,10 +15,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from regulars_edge.cli import COMMANDS
 
 from tests.faults.conftest import Points
 from tests.support.box.box import serving
-from tests.support.faults.acts import ACTS, NOT_WALKED, Act, list_commands
+from tests.support.faults.acts import ACTS, NOT_WALKED, OF_THE_BOX, Act, list_commands
 from tests.support.faults.cut import SIGNALS, Cut, Reader, Runner, Stored
 from tests.support.faults.finish import Finish
 from tests.support.faults.shop import Shop
@@ -39,6 +40,10 @@ def test_every_command_has_a_row_or_a_reason() -> None:
     assert sorted((walked | set(NOT_WALKED)) - known) == [], "is no command: take its row away"
     assert sorted(walked & set(NOT_WALKED)) == [], "has a row, and a reason for none"
     assert len({str(act) for act in ACTS}) == len(ACTS), "two rows have the same name"
+
+
+def test_every_command_of_the_box_says_where_it_is_cut_off() -> None:
+    assert {*OF_THE_BOX} == {*COMMANDS}
 
 
 @pytest.fixture(scope="module")

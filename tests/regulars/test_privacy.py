@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
+from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import TooMany
 from chalicelib.privacy import signing
 from chalicelib.privacy.data_map import DATA_MAP
@@ -30,7 +31,7 @@ from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.person import worked_off
 from tests.support.book.several_faces import several_faces
-from tests.support.fakes import Person, picture
+from tests.support.fakes import FakeClock, Person, picture
 from tests.support.meanwhile import Meanwhile
 
 Captured = pytest.CaptureFixture[str]
@@ -709,3 +710,29 @@ def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
     assert statement["id"] == id_
     assert words.format(len(statement["removed"]["pictures"])) in page
     assert signing.fingerprint(services.audit.signing.read_public_keys("shop").current) in page
+
+
+def test_an_erasure_that_was_cut_off_goes_on_by_the_same_command(
+    anns_book: Book, tmp_path: Path, capsys: Captured
+) -> None:
+    """Nobody has seen the erasure's id; the record of it no longer has the face's."""
+    services, tenant = anns_book.services, anns_book.tenant
+    services.deletion.delete_faces(tenant, ["ann"], by="operator", erase=True)
+    later = book_with(services, clock=FakeClock(anns_book.clock.now() + timedelta(minutes=20)))
+    later.erasure.steps.continue_all(tenant)
+    for number in range(2):
+        receipt = tmp_path / f"receipt-{number}.json"
+        erase_one(services, tenant, "ann", receipt, lambda _: True, is_former=False)
+        assert json.loads(receipt.read_text())["statement"]["kind"] == RECEIPT
+    assert len([*services.erasure.records.list_all("shop")]) == 1
+
+
+def test_a_withdrawal_that_was_cut_off_before_it_erased_goes_on_by_the_same_command(
+    anns_book: Book, capsys: Captured
+) -> None:
+    services, tenant = anns_book.services, anns_book.tenant
+    services.consents.set(tenant, "ann", Consent(Basis.CONSENT, anns_book.clock.now(), "form"))
+    words = ["consent", "withdraw", "--tenant", "shop", "--face", "ann", "--later"]
+    for _ in range(2):
+        assert main([*words, "--data", str(anns_book.folder)]) == 0
+        assert "the consent of ann is withdrawn" in capsys.readouterr().out

@@ -293,6 +293,19 @@ NOT_WALKED: Mapping[str, str] = {
     "demo": "it writes into a folder of its own, which it takes away, and changes nothing else",
     "mqtt": "it keeps nothing here: what it told the broker it tells once more when it begins",
     "deploy": "tests/regulars/deploy/test_cut_off.py cuts it off at each call of AWS",
-    "models add": "tests/regulars/models/test_add_command.py cuts it off at each write",
+    "models add": "it puts a whole pack by one rename, and takes away what one cut off has left",
 }
 """Commands that have no row, each with the reason."""
+
+OF_THE_BOX: Mapping[str, str] = {
+    "run": "edge/tests/test_killed.py kills it during uploads",
+    "upload": "edge/tests/test_killed.py kills it, and its spool sends nothing twice",
+    "status": "one transaction each: of what was refused, and of what waits for another shop",
+    "check": "it only looks",
+    "count": "it writes one film, of which nothing else is made",
+    "setup": "it writes its pictures anew, and edge.toml by one rename",
+    "claim": "a code is good once: who is cut off before the key is written asks for another",
+    "update": "it writes down how far it is, and each run does one step of that",
+    "completion": "it only prints",
+}
+"""The commands of `regulars-edge`, each with where it is cut off, or why it is not."""
