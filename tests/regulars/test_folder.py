@@ -34,9 +34,14 @@ def test_what_another_process_writes_just_now_stays(tmp_path: Path) -> None:
 
 def test_a_new_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "answer.zip"
-    with pytest.raises(ValueError, match="no more"), folder.write_new(path) as file:
-        file.write(b"half")
-        raise ValueError("no more")
+
+    def fail_amid() -> None:
+        with folder.write_new(path) as file:
+            file.write(b"half")
+            raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        fail_amid()
     assert names(tmp_path) == set()
     with folder.write_new(path) as file:
         file.write(b"whole")

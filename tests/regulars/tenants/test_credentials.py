@@ -49,7 +49,7 @@ class FillingTenants(Tenants):
 
     def rotate_keys(self, name: str) -> Credentials:
         credentials = super().rotate_keys(name)
-        (self.data / f".{FILE}.{os.getpid()}").mkdir()
+        (self.data / f".{FILE}.{os.getpid()}.partial").mkdir()
         return credentials
 
 

@@ -79,6 +79,7 @@ class Finish:
             return
         with closing(self._shop.opened(place / "data")) as box:
             box.clock.advance(datetime.now(UTC) - box.clock.now())
+            box.services.watch.resume_all()  # as a start does
             box.settle()
             box.settle()
         ended = self.run(place)

@@ -135,7 +135,7 @@ def _run(asked: dict[str, Any], wanted: int, told: int) -> None:
             return
         # SQLite swallows what is raised in its callback, so the signal comes from outside
         os.write(wanted, b"!")
-        if not is_in_sqlite:
+        if not is_in_sqlite and threading.current_thread() is threading.main_thread():
             time.sleep(PATIENCE_S)
 
     writes, code = Writes(asked, told, end), BROKEN
