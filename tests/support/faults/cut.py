@@ -99,11 +99,12 @@ _TIMES = re.compile(
 _SECRETS = re.compile(r"(?<=\")(?=[^\"]*\d)[A-Za-z0-9+/_-]{16,}={0,2}(?=\\*\")|\b[A-Z2-7]{16,}\b")
 """Keys, signatures and ids, some of which have no digit."""
 _COUNTED = re.compile(
-    r'("(?:version|n|revision|changes|n_captures_deleted)":\{"N":|"former_secret":\{"B":)"[^"]*"'
+    r'("(?:version|n|revision|changes)":\{"N":|"former_secret":\{"B":)"[^"]*"'
     r'|(captures_deleted(?:\\"|"):) *\d+'
 )
 """Fields that say how often a row was changed, or what was there before; and what a receipt counts
 at least."""
+_AT_LEAST = re.compile(r'"n_captures_deleted":\{"N":"\d+"\},?')
 _OF_THE_PLACE = ("place.json", ".tar", ".zip")
 """Files that say where they are, or whose size depends on what was drawn."""
 _UNTOLD = re.compile(
@@ -172,7 +173,7 @@ class Reader:
     def _mask(self, text: str) -> str:
         for pattern in (_SECRETS, _TIMES, DRAWN):
             text = pattern.sub(lambda found: found[0] if found[0] in self._known else "?", text)
-        return text
+        return _AT_LEAST.sub("", text)
 
 
 def _list_all_rows(folder: Path) -> Iterator[list[str]]:
