@@ -97,17 +97,7 @@ class Walk:
         return stored
 
 
-ROWS = [
-    pytest.param(
-        act,
-        id=str(act),
-        marks=pytest.mark.xfail(strict=False, reason=act.defect) if act.defect else (),
-    )
-    for act in ACTS
-]
-
-
-@pytest.mark.parametrize("act", ROWS)
+@pytest.mark.parametrize("act", ACTS, ids=str)
 def test_cut_off_and_ended_as_it_says_it_is_as_if_nobody_had_cut_it_off(
     act: Act, shops: dict[str, Shop], runner: Runner, tmp_path: Path, points: Points
 ) -> None:
