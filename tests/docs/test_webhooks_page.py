@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.domain.events import EVENTS
 from chalicelib.domain.webhooks import make_signature
 from tests.support.box.session import DOCS, read
 from tests.support.fakes import FakeClock
@@ -64,10 +63,6 @@ def test_the_lines_refuse_what_is_no_signature(is_genuine: Callable[..., bool]) 
         with_a_new_time,
     ):
         assert not is_genuine("secret", wrong, BODY), wrong
-
-
-def test_the_page_names_every_event_and_no_other() -> None:
-    assert re.findall(r"^\| `([a-z]+(?:\.[a-z]+)?)` \|", PAGE, re.MULTILINE) == [*map(str, EVENTS)]
 
 
 def test_the_pages_body_has_the_members_that_are_sent() -> None:

@@ -17,6 +17,7 @@ from chalicelib.domain.tenant_settings import SETTINGS as TABLE
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from regulars.cli import main
+from tests.expect import COMMAND, read_expected
 from tests.support.api.samples import OTHER_SETTINGS as OTHER
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client, document
@@ -25,53 +26,12 @@ from tests.support.fakes import RULES, FakeClock, Person, photo, picture
 
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
 
-FIRST = {
-    "language": "en",
-    "time_zone": "Asia/Shanghai",
-    "opening": "",
-    "week_begins": "language",
-    "arrive_times": 5,
-    "period_days": 7,
-    "attributes_off": [],
-    "least_liveness": None,
-    "least_gender": None,
-    "min_age": None,
-    "enrol_quality": None,
-    "review_margin": 0.03,
-    "learns": True,
-    "learnt_days": None,
-    "consent_required": False,
-    "strangers": "keep",
-    "expired_consent_erases": False,
-    "ended_days": 0,
-    "deletes_erase": False,
-    "fpir": None,
-    "display_name": "",
-    "controller": "",
-    "contact": "",
-    "purposes": "",
-    "basis": "",
-    "officer": "",
-    "authority": "",
-    "recipients": "",
-    "transfers": "",
-    "notice_url": "",
-    "keeps_pictures": True,
-    "no_pictures_of": [],
-    "capture_days": None,
-    "sighting_days": None,
-    "stranger_days": 90,
-    "regular_days": 1095,
-    "observation_days": 400,
-    "audit_days": 400,
-    "model": "fake",
-    "requests_a_day": None,
-    "captures_kept_days": 30,
-}
+FIRST = {**read_expected("first_settings"), "deletes_erase": False}
+"""Of the fixture's tenant, in which a deletion erases nothing."""
 
 
 def test_each_setting_is_read_and_changed_alone_and_all_together(v1: V1Client) -> None:
-    assert v1.done("GET", SETTINGS) == FIRST
+    assert v1.done("GET", SETTINGS) == FIRST, COMMAND
     now = dict(FIRST)
     for name, value in OTHER.items():
         now[name] = value

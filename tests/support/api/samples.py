@@ -14,7 +14,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.domain.model import PROMOTION_SETTINGS
 from chalicelib.domain.person_texts import TEXTS
+from chalicelib.domain.setting import Setting
+from chalicelib.domain.tenant_settings import OF_TENANT, SETTINGS
 from tests.support.fakes import photo
 
 _ANYBODY = photo(999)
@@ -105,7 +108,7 @@ _FILTERS = {"events": ["group.full"], "groups": ["{group}"], "cameras": ["{camer
 
 SINCE = {"from": "2026-02-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
 
-OTHER_SETTINGS: Mapping[str, Any] = {
+_WITH_A_FORM: Mapping[str, Any] = {
     "time_zone": "Europe/Berlin",
     "arrive_times": 3,
     "period_days": 30,
@@ -115,28 +118,14 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "min_age": 12.5,
     "enrol_quality": 33.5,
     "review_margin": 0.05,
-    "learns": False,
     "learnt_days": 365,
     "opening": "Mon-Fri 09:00-18:00",
     "week_begins": "sunday",
-    "consent_required": True,
     "language": "de",
     "strangers": "forget",
-    "expired_consent_erases": True,
     "ended_days": 30,
-    "deletes_erase": True,
     "fpir": 0.01,
-    "display_name": "Ann's corner",
-    "controller": "Ann Lee Ltd, 1 High Street",
-    "contact": "privacy@shop.example",
-    "purposes": "so that we greet you",
-    "basis": "explicit consent, Articles 6(1)(a) and 9(2)(a)",
-    "officer": "Ben May, dpo@shop.example",
-    "authority": "ICO, Wycliffe House",
-    "recipients": "Till Software Ltd",
-    "transfers": "-",
     "notice_url": "https://shop.example/cameras",
-    "keeps_pictures": False,
     "no_pictures_of": ["stranger"],
     "capture_days": 20,
     "sighting_days": 60,
@@ -144,6 +133,24 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "regular_days": 500,
     "observation_days": 150,
     "audit_days": None,
+}
+
+
+def _make_another(row: Setting) -> Any:
+    """Make another value than the first of a setting."""
+    if row.kind is bool:
+        return not row.default
+    if row.choices:
+        return next(choice for choice in row.choices if choice != row.default)
+    if row.kind in (int, float):
+        return row.kind(row.most if row.default != row.most else row.least)
+    return f"another {row.name}"
+
+
+_ROWS = {**PROMOTION_SETTINGS, **{name: SETTINGS[name] for name in OF_TENANT}}
+OTHER_SETTINGS: Mapping[str, Any] = {
+    **{name: _make_another(row) for name, row in _ROWS.items() if name not in _WITH_A_FORM},
+    **_WITH_A_FORM,
 }
 """Each is another than a tenant begins with."""
 
