@@ -17,6 +17,7 @@ import click
 
 from chalicelib.api.console_files import list_paths, locate_folder
 from chalicelib.api.console_words import fill_words, join_tables, list_languages, read_tables
+from chalicelib.domain.texts import is_like
 from chalicelib.privacy.data_map import DATA_MAP
 from chalicelib.privacy.texts import list_english
 
@@ -42,12 +43,14 @@ def read_words(root: Path = ROOT) -> dict[str, str]:
 
 
 def list_missing(language: str, root: Path = ROOT) -> list[Missing]:
-    """Return the words that a language lacks. `root`: the checkout."""
+    """Return the words that a language lacks, or that have not the values of the English ones any
+    more. `root`: the checkout."""
     return [
         Missing(file, name, english)
         for file, english_words, own_words in _list_parts(language, root)
         for name, english in english_words.items()
         if name not in own_words
+        or not (is_like(own_words[name], english) or name.startswith("date"))
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from chalicelib.domain import texts as messages
 from chalicelib.domain.events import EVENTS
 from chalicelib.domain.person_texts import TEXTS
-from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY
+from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY, is_like
 from chalicelib.privacy import texts as papers
 
 Table = Mapping[str, Any]
@@ -59,9 +59,13 @@ def join_tables(tables: Mapping[str, Table]) -> Table:
 def fill_table(english: Table, own: Table) -> Table:
     """Return the texts of an English table in another language.
 
-    English plurals that stand in say so: `in` is the language whose rules choose among them.
+    English stands in, too, for a text that has not its values, since it has changed. Plurals that
+    stand in say so: `in` is the language whose rules choose among them.
     """
-    return {name: own.get(name, _stand_in(text)) for name, text in english.items()}
+    return {
+        name: own[name] if name in own and is_like(own[name], text) else _stand_in(text)
+        for name, text in english.items()
+    }
 
 
 def _stand_in(text: Any) -> Any:
@@ -78,7 +82,7 @@ def fill_words(texts: Mapping[str, str]) -> dict[str, str]:
     for language, own_tables in tables.items():
         own = join_tables(own_tables)
         for folder, english in tables[DEFAULT_LANGUAGE].items():
-            table = fill_table(english, own)
+            table = english if language == DEFAULT_LANGUAGE else fill_table(english, own)
             if folder == "words" and READ_BY in own:
                 table = {**table, READ_BY: own[READ_BY]}
             served[f"./console/{language}/{folder}.json"] = json.dumps(

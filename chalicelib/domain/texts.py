@@ -9,6 +9,7 @@ console has its own texts (console/words), and the notice has, too (privacy/text
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache
@@ -21,6 +22,19 @@ READ_BY = "read.by"
 """Name of a text of a file that says who has read its words; without, nobody has."""
 
 _FOLDER = Path(__file__).with_name("languages")
+
+
+_VALUE = re.compile(r"\{(\w+)")
+
+
+def is_like(text: Any, english: Any) -> bool:
+    """Say whether a text has the values of the English one; else that has changed since."""
+    return _list_values(text) == _list_values(english)
+
+
+def _list_values(text: Any) -> set[str]:
+    forms = [text] if isinstance(text, str) else text.values()
+    return {name for form in forms for name in _VALUE.findall(form)}
 
 
 def list_languages(folder: Path) -> tuple[str, ...]:
@@ -39,7 +53,7 @@ class Texts:
     def __init__(self, language: str) -> None:
         # of a later version
         self._language = language if language in LANGUAGES else DEFAULT_LANGUAGE
-        self._own = _read_file(self._language)
+        self._own = _read_own(self._language)
         self._texts = {**_read_file(DEFAULT_LANGUAGE), **self._own}
 
     def write(self, name: str, **values: object) -> str:
@@ -96,6 +110,18 @@ def _choose_plural(language: str, count: int) -> str:
     """Return which form of a word stands beside a number."""
     plurals, choose = _read_plurals(language)
     return plurals[choose(count)]
+
+
+@cache
+def _read_own(language: str) -> Mapping[str, Any]:
+    """Return the texts of a language without those of which the English has changed since. Days
+    have other values in each language."""
+    english = _read_file(DEFAULT_LANGUAGE)
+    return {
+        name: text
+        for name, text in _read_file(language).items()
+        if name.startswith("date") or is_like(text, english.get(name, text))
+    }
 
 
 @cache

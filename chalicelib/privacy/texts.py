@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.domain.person_texts import TEXTS
-from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY, list_languages
+from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY, is_like, list_languages
 
 _FOLDER = Path(__file__).with_name("languages")
 
@@ -44,7 +44,14 @@ def _file_of(language: str) -> Mapping[str, Any]:
 def words_of(kind: str, language: str) -> Mapping[str, str]:
     """Return the words of a kind of page, by what they say; English ones for those that the
     language lacks."""
-    return {**list_english(kind), **_file_of(language).get(kind, {})}
+    return {**list_english(kind), **_read_own(kind, language)}
+
+
+def _read_own(kind: str, language: str) -> Mapping[str, str]:
+    """Return the words of a language without those of which the English has changed since."""
+    english = list_english(kind)
+    own: Mapping[str, str] = _file_of(language).get(kind, {})
+    return {name: text for name, text in own.items() if is_like(text, english.get(name, text))}
 
 
 def list_english(kind: str) -> Mapping[str, str]:
@@ -55,8 +62,7 @@ def list_english(kind: str) -> Mapping[str, str]:
 
 def choose_language(language: Language, *kinds: str) -> Language:
     """Return the language if it has all words of these kinds of pages, else English."""
-    own = _file_of(language)
-    lacks_some = any(list_english(kind).keys() - own.get(kind, {}).keys() for kind in kinds)
+    lacks_some = any(list_english(kind).keys() - _read_own(kind, language) for kind in kinds)
     return DEFAULT_LANGUAGE if lacks_some else language
 
 

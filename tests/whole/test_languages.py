@@ -20,6 +20,7 @@ from regulars import words
 from regulars.words import MESSAGES, PAPERS, ROOT, WHOLE, list_missing
 
 CONSOLE = {
+    "again.in": "Ponownie",
     "close": "Zamknij",
     "person.name": "Imię",
     "visits": {"one": "{count} wizyta", "few": "{count} wizyty", "other": "{count} wizyt"},
@@ -28,9 +29,13 @@ MAILS = {
     "plural": "n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<12 || n%100>14) ? 1 : 2",
     "plurals": "one few many",
     "visits": {"one": "{count} wizyta", "few": "{count} wizyty", "many": "{count} wizyt"},
+    "report.title": "{shop}",
     "thousands": "\u00a0",
 }
 PAPER = {"notice": {"title": "Kamery rozpoznają twarze"}, "archive": {"title": "Twoje dane"}}
+
+OUTDATED = ("again.in", "report.title")
+"""Texts without the values that the English ones have."""
 
 PROGRAM = """
 import json
@@ -50,6 +55,7 @@ print(json.dumps({
     },
     "page": console_files.make_page(folder, served, []).text,
     "messages": LANGUAGES,
+    "title": texts.write("report.title", shop="Shop", first="1", last="2", zone="UTC"),
     "visits": [texts.write("visits", count=count) for count in (1, 3, 5, 1234)],
     "people": [texts.write("people", count=count) for count in (1, 3)],
     "papers": [choose_language("pl", kind) for kind in ("notice", "archive")],
@@ -102,7 +108,8 @@ def test_the_console_has_its_words_whatever_page_they_are_of_and_english_ones(
         for name, text in table.items():
             word = english[folder][name]
             stands_in = word if isinstance(word, str) else {**word, "in": "en"}
-            assert text == CONSOLE.get(name, stands_in), name
+            known = {} if name in OUTDATED else CONSOLE
+            assert text == known.get(name, stands_in), name
 
 
 def test_the_page_offers_it_and_says_that_nobody_has_read_it(said: Mapping[str, Any]) -> None:
@@ -117,6 +124,7 @@ def test_mails_have_its_plurals_and_those_of_english_for_english_words(
     assert "pl" in said["messages"]
     assert said["visits"] == ["1 wizyta", "3 wizyty", "5 wizyt", "1\u00a0234 wizyty"]
     assert said["people"] == ["1 person", "3 people"]
+    assert said["title"] == "Shop: 1 to 2, UTC"
     assert said["document"] > 0, "v1 takes it"
 
 
