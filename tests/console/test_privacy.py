@@ -145,6 +145,7 @@ def test_the_sheet_fits_on_one_side_of_a4_in_each_language(page: Page, book: Boo
 def test_the_console_offers_the_languages_that_there_are(page: Page, book: Book) -> None:
     opened(page, book)
     offered = page.get_by_label("Language of the paper").locator("option")
+    expect(offered).to_have_count(len(LANGUAGES))
     assert [option.get_attribute("value") for option in offered.all()] == [*LANGUAGES]
     assert offered.all_inner_texts()[:2] == ["English", "العربية (read by nobody yet)"]
 
