@@ -19,7 +19,7 @@ from chalicelib.book.groups import make_promotion_settings_update
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 from chalicelib.domain.captures import PictureCount
-from chalicelib.domain.model import PromotionSettings, Tenant
+from chalicelib.domain.model import PROMOTION_SETTINGS, PromotionSettings, Tenant
 from chalicelib.domain.tenant_settings import OF_TENANT, count_capture_days
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.cost.month import Month, Traffic
     from chalicelib.services import Services
 
-OF_PROMOTION_SETTINGS = ("arrive_times", "period_days")
+OF_PROMOTION_SETTINGS = tuple(PROMOTION_SETTINGS)
 """Fields of PromotionSettings."""
 
 

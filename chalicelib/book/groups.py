@@ -31,10 +31,9 @@ from chalicelib.domain.errors import (
     require_revision,
 )
 from chalicelib.domain.model import (
-    ARRIVE_TIMES,
     DEFAULT_GROUPS,
     NO_VALUES,
-    PERIOD_DAYS,
+    PROMOTION_SETTINGS,
     Attribute,
     Group,
     PromotionSettings,
@@ -57,7 +56,13 @@ from chalicelib.storage.items import (
     walk_items,
 )
 from chalicelib.storage.ports import Action, Delete, Item, Update, at_least, equals, exists
-from chalicelib.storage.records.faces import attribute_items, face_from, group_from, group_item
+from chalicelib.storage.records.faces import (
+    attribute_items,
+    face_from,
+    group_from,
+    group_item,
+    promotion_settings_from,
+)
 from chalicelib.storage.values import parse_optional, time_ordered_id
 
 if TYPE_CHECKING:
@@ -278,9 +283,14 @@ class Groups(Service["Book"]):
 
         Raises InvalidInput.
         """
-        self.services.requests.write_with_answer(
-            tenant.name, [make_promotion_settings_update(tenant.name, asdict(rule))], request
-        )
+        self.change_promotion_settings(tenant, asdict(rule), request)
+
+    def change_promotion_settings(
+        self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None
+    ) -> None:
+        """Set the settings in `changes`, and leave the others as they are. Raises InvalidInput."""
+        update = make_promotion_settings_update(tenant.name, changes)
+        self.services.requests.write_with_answer(tenant.name, [update], request)
 
     def list_all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
@@ -290,7 +300,7 @@ class Groups(Service["Book"]):
     def read_promotion_settings(self, tenant: Tenant) -> PromotionSettings:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
         directory = directory_of(self.services.items, tenant.name)
-        return PromotionSettings(int(directory["arrive_times"]), int(directory["period_days"]))
+        return promotion_settings_from(directory)
 
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
         """Return the capacity of a group that is made by its name alone; None: it has none of its
@@ -455,14 +465,10 @@ class Groups(Service["Book"]):
         return error
 
 
-def make_promotion_settings_update(tenant: str, changes: Mapping[str, int]) -> Update:
+def make_promotion_settings_update(tenant: str, changes: Mapping[str, Any]) -> Update:
     """Return the update that sets these fields of PromotionSettings. Raises InvalidInput."""
-    for name, called, bounds in (
-        ("arrive_times", "arrive_times", ARRIVE_TIMES),
-        ("period_days", "period", PERIOD_DAYS),
-    ):
-        if changes.get(name, bounds[0]) not in bounds:
-            raise InvalidInput(f"{called} is {bounds[0]} to {bounds[-1]}, not {changes[name]}")
+    for name, value in changes.items():
+        PROMOTION_SETTINGS[name].require(value)
     return Update(
         keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (exists("tenant-exists"),), set=dict(changes)
     )

@@ -696,7 +696,7 @@ class Tenants(Service["Book"]):
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
         """Return the actions that make a new tenant's directory: its counts, the default groups and
         their names."""
-        name, limits, promotion_settings = tenant.name, tenant.limits, PromotionSettings()
+        name, limits = tenant.name, tenant.limits
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
         directory: Item = {
             "tenant": name,
@@ -707,8 +707,7 @@ class Tenants(Service["Book"]):
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
             CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
             WITHDRAWN: 0,
-            "arrive_times": promotion_settings.arrive_times,
-            "period_days": promotion_settings.period_days,
+            **asdict(PromotionSettings()),
         }
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:

@@ -20,7 +20,7 @@ from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import REGULAR, STRANGER, Face, Tenant, is_faceid
 from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.domain.rules.hold import require_no_loss
-from chalicelib.domain.rules.promotion import PromotionRule
+from chalicelib.domain.rules.promotion import make_rule
 from chalicelib.domain.rules.visits import (
     Arrival,
     DefaultGroups,
@@ -49,6 +49,7 @@ from chalicelib.storage.records.faces import (
     face_update,
     group_from,
     picture_fields,
+    promotion_settings_from,
 )
 from chalicelib.storage.records.observations import (
     observation_from,
@@ -124,7 +125,7 @@ class FaceVisitsStore(Service["Book"]):
         )
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
-        rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
+        rule = make_rule(promotion_settings_from(directory))
         faces_left, seq, numbered = (
             int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED)
         )

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from chalicelib.domain.consent import Consent, Ending
 from chalicelib.domain.person_texts import PersonTexts
 from chalicelib.domain.pictures import NO_ESTIMATES, BoundingBox, Estimates, Found, Gender, Sides
+from chalicelib.domain.setting import Setting, setting, settings_of
 from chalicelib.domain.tenant_settings import FORGET, StoredSettings
 from chalicelib.storage.formats import FORMAT, Due
 
@@ -199,22 +200,22 @@ class Attribute(Struct, frozen=True):
     name: str
 
 
-ARRIVE_TIMES = range(1, 11)
-"""Arrivals that a tenant may ask of a stranger before it becomes a regular, 1 to 10, as the
-camera's contract says."""
-PERIOD_DAYS = range(1, 101)
-"""Days within which they may be asked for. Arrivals are kept for 100 days (domain/rules/visits)."""
-
-
 class PromotionSettings(Struct, frozen=True):
-    """The tenant's numbers for the rule by which a stranger becomes a regular
+    """The tenant's settings for the rule by which a stranger becomes a regular
     (domain/rules/promotion).
 
     As they are here, five arrivals within seven days make one.
     """
 
-    arrive_times: int = 5
-    period_days: int = 7
+    arrive_times: int = setting(
+        5, "A stranger who arrives so often within `period_days` becomes a regular.", 1, 10
+    )
+    """1 to 10, as the camera's contract says."""
+    period_days: int = setting(7, "", 1, 100)
+    """Arrivals are kept for 100 days (domain/rules/visits)."""
+
+
+PROMOTION_SETTINGS: Mapping[str, Setting] = settings_of(PromotionSettings)
 
 
 class Group(Struct, frozen=True):

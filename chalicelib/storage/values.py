@@ -143,9 +143,9 @@ def _pack(*values: Any) -> tuple[Any, ...]:
     return values
 
 
-def numbers(kind: type[tuple[float, ...]], digits: int = 1) -> Form:
+def numbers(kind: Any, digits: int = 1) -> Form:
     """Return the form of a named tuple of floats, which is stored as a list."""
-    return row(kind, [number(f".{digits}f")] * len(get_type_hints(kind)))
+    return row(kind, [number(f".{digits}f")] * len(kind._fields))
 
 
 def form_of(kind: Any) -> Form | Codec[Any]:

@@ -34,6 +34,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.model import STRANGER, Face, Group, NewFace, PromotionSettings, Tenant
 from chalicelib.domain.pictures import Gender, PictureRules
+from chalicelib.storage.values import omit_none
 
 if TYPE_CHECKING:
     from chalicelib.book.faces import FacePage
@@ -171,19 +172,20 @@ def create_group(context: SunmiContext, parameters: Parameters) -> None:
 
 def update_group(context: SunmiContext, parameters: Parameters) -> None:
     old_name = parameters.required_text("old_name")
-    changes = _read_group_fields(context, parameters)._asdict()
-    if changes["capacity"] is None:  # not sent, which takes no limit away
-        del changes["capacity"]
+    sent = omit_none(_read_group_fields(context, parameters)._asdict())
     context.services.groups.change_by_name(
-        context.tenant, old_name, changes, request=context.request_id
+        context.tenant, old_name, sent, request=context.request_id
     )
 
 
 def update_migration(context: SunmiContext, parameters: Parameters) -> None:
-    rule = PromotionSettings(
-        parameters.required_number("arrive_times"), parameters.required_number("period")
+    sent = {
+        "arrive_times": parameters.required_number("arrive_times"),
+        "period_days": parameters.required_number("period"),
+    }
+    context.services.groups.change_promotion_settings(
+        context.tenant, sent, request=context.request_id
     )
-    context.services.groups.set_promotion_settings(context.tenant, rule, request=context.request_id)
 
 
 def delete_group(context: SunmiContext, parameters: Parameters) -> None:

@@ -25,7 +25,7 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events
-from chalicelib.domain.model import MAX_PICTURES, Tenant
+from chalicelib.domain.model import MAX_PICTURES, PROMOTION_SETTINGS, Tenant
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES
 from chalicelib.domain.tenant_settings import OF_TENANT, SETTINGS, NoticeSetting, count_capture_days
 from chalicelib.privacy.audit_entries import faces_of
@@ -36,17 +36,7 @@ from chalicelib.storage.values import milliseconds, moment_of_text, time_text
 operations = Operations()
 
 
-_MIGRATION = {
-    "arrive_times": Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=10,
-            description="A stranger who arrives so often within `period_days` becomes a regular.",
-        ),
-    ],
-    "period_days": Annotated[int, Meta(ge=1, le=100)],
-}
+_MIGRATION = {name: make_setting_type(row) for name, row in PROMOTION_SETTINGS.items()}
 _OPERATORS = {
     "model": Annotated[
         str, Meta(description="Id of the embedding model. Its operator changes it.")

@@ -395,4 +395,5 @@ def make_setting_type(setting: Setting) -> Any:
         if setting.most is not None
         else kind
     )
-    return Annotated[bounded | None if setting.nothing else bounded, Meta(description=description)]
+    said = Meta(description=description or None)
+    return Annotated[bounded | None if setting.nothing else bounded, said]

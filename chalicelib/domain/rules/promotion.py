@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from chalicelib.domain.local_time import DAY_MS
+
 if TYPE_CHECKING:
+    from chalicelib.domain.model import PromotionSettings
     from chalicelib.domain.rules.visits import Arrival
 
 
@@ -37,6 +40,10 @@ class PromotionRule(Struct, frozen=True):
             if containing is None or end - self.period_ms <= containing.first_ms <= end:
                 return end
         return None
+
+
+def make_rule(settings: PromotionSettings) -> PromotionRule:
+    return PromotionRule(settings.arrive_times, settings.period_days * DAY_MS)
 
 
 class Promotion(Struct, frozen=True):

@@ -14,6 +14,7 @@ from chalicelib.domain.consent import Consent
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.grounds import require_ground
 from chalicelib.domain.model import (
+    PROMOTION_SETTINGS,
     Decision,
     Face,
     Group,
@@ -23,6 +24,7 @@ from chalicelib.domain.model import (
     Learnt,
     ListedFace,
     Picture,
+    PromotionSettings,
     Renewal,
     Tenant,
 )
@@ -113,6 +115,17 @@ def tenant_from(item: Item) -> Tenant:
     """Read a tenant. Raises StorageUnavailable if its data are of another format."""
     require_format(item)
     return _TENANT.read(item)
+
+
+def promotion_settings_from(directory: Item) -> PromotionSettings:
+    """Read when a stranger becomes a regular; a setting that is newer than the directory has its
+    default."""
+    stored = {
+        name: row.kind(directory[name])
+        for name, row in PROMOTION_SETTINGS.items()
+        if name in directory
+    }
+    return PromotionSettings(**stored)
 
 
 # --- groups

@@ -206,17 +206,6 @@ def test_the_default_groups_are_there_from_the_first_day(camera: CameraClient) -
     }
 
 
-@pytest.mark.shows(
-    "sunmi", "A tenant of profile `cloud` that sends no capacity leaves it as it is."
-)
-@pytest.mark.parametrize("sent", [{}, {"capacity": ""}], ids=["left out", "empty"])
-def test_an_update_without_a_capacity_leaves_it(cloud: CameraClient, sent: dict[str, str]) -> None:
-    cloud.create_group("vip", 100)
-    changes = {"old_name": "vip", "name": "gold", "description": "cards"}
-    assert cloud.call("updateGroup", {**changes, **sent})["code"] == 0
-    assert cloud.groups()["gold"]["capacity"] == 100
-
-
 @pytest.mark.shows("sunmi", "Profile cloud: 1,000 groups, 1,000,000 faces")
 def test_a_group_without_a_capacity_shows_the_tenants_total(cloud: CameraClient) -> None:
     assert cloud.call("createGroup", {"name": "vip", "description": ""})["code"] == 0

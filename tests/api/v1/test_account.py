@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib.api.account import OF_PROMOTION_SETTINGS
 from chalicelib.book.cameras import MAX_CAMERAS
-from chalicelib.domain.model import ARRIVE_TIMES, PERIOD_DAYS, Credentials, NewFace
+from chalicelib.domain.model import PROMOTION_SETTINGS, Credentials, NewFace
 from chalicelib.domain.pictures import ATTRIBUTES
 from chalicelib.domain.rules.decision import MIN_QUALITY
 from chalicelib.domain.tenant_settings import OF_NOTICE, OF_TENANT, RETENTION
@@ -194,8 +194,8 @@ def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:
     schemas = document().all["components"]["schemas"]
     names = schemas["SettingsChanges"]["properties"]
     assert set(names) == {*OF_TENANT, *OF_PROMOTION_SETTINGS}
-    for name, bounds in (("arrive_times", ARRIVE_TIMES), ("period_days", PERIOD_DAYS)):
-        assert (names[name]["minimum"], names[name]["maximum"]) == (bounds[0], bounds[-1])
+    for name, row in PROMOTION_SETTINGS.items():
+        assert (names[name]["minimum"], names[name]["maximum"]) == (row.least, row.most)
     for name in RETENTION:
         [number] = [one for one in names[name]["anyOf"] if "minimum" in one]
         assert (number["minimum"], number["maximum"]) == (TABLE[name].least, TABLE[name].most)
