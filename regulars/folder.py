@@ -20,6 +20,8 @@ from chalicelib.storage.box.blobs import sync_folder
 from regulars.errors import FolderInUse, UnfinishedRestore, UnusableFolder
 
 LOCK, IGNORE = "serve.lock", ".gitignore"
+FILES = "files"
+"""The first step of a restore: its files are copied."""
 UNFINISHED = "restored.json"
 """File of a folder that a restore has not ended: the list of what is left to do (backup/owed)."""
 _BEFORE = re.compile(r"\.?\.gitignore(\.\d+(\.partial)?)?|serve\.lock|regulars\.toml|lost\+found")
@@ -94,6 +96,15 @@ def require_finished(folder: Path) -> None:
         f"`regulars restore --finish --data {quote(str(folder))}` ends it, and nobody serves the "
         "folder before"
     )
+
+
+def require_copied(folder: Path) -> None:
+    """Raise UnfinishedRestore if a restore has not copied all files of the folder."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        text = (folder / UNFINISHED).read_text(encoding="utf-8", errors="replace")
+        if _describe_left(text).partition(";")[0] == FILES:
+            require_finished(folder)
+    require_database(folder)
 
 
 def _describe_left(text: str) -> str:

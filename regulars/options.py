@@ -195,13 +195,14 @@ def open_services_of(data: Path | None, stage: str | None) -> AbstractContextMan
 
 
 def open_unfinished(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
-    """Open the storage of `storage_options` while a block lasts, also if a restore has not ended.
+    """Open the storage of `storage_options` while a block lasts, also if a restore that has copied
+    its files has not ended.
 
     Raises OperatorError if there is no such folder.
     """
     settings = choose_settings(data=data, stage=stage)
     if isinstance(settings.storage, Path):
-        folder.require_database(settings.storage)
+        folder.require_copied(settings.storage)
     return closing(_build(settings))
 
 

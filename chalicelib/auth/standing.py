@@ -235,6 +235,12 @@ class StandingDocuments(Service["Services"]):
             if present.get(name, value) != value
         }
 
+    def list_ended(self, restored: Restored, documents: Sequence[Document]) -> list[Ended]:
+        """Return the accesses that are open in the book, and had ended by the tenant's own
+        documents since the backup."""
+        later, _ = self._choose(restored, documents)
+        return list(list_ended(self.read(restored.tenant), later)) if later else []
+
     def list_times(self, restored: Restored, documents: Sequence[Document]) -> list[datetime]:
         """Return the times of the tenant's own documents since the backup."""
         return [standing.at for standing in self._choose(restored, documents)[0]]

@@ -203,7 +203,7 @@ def require_signer(
         raise InvalidInput(
             f"tenant {tenant!r} has no key of this signer's fingerprint, {signer_fingerprint}: if "
             "you know whose it "
-            "is, and trust it, name it by --key"
+            "is, and trust it, name it by --key; else take its file away"
         )
     if at > max(ends):
         raise InvalidInput(
@@ -233,7 +233,7 @@ def require_face_key(statement: Mapping[str, Any], key: bytes) -> None:
             "a key that this book never had hashed its faces, so nobody can tell whom it names. "
             "The book is from "
             "before the tenant's first key: erase each person by the face's id (`regulars erase`). "
-            "A restore then asks whether to leave this receipt out"
+            "A restore then asks on a terminal whether to leave this receipt out"
         )
 
 

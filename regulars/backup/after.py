@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
@@ -404,12 +403,13 @@ _MOST_NAMED = 20
 
 
 def say_unknown(
-    services: Services, restored: Restored, known_until: datetime | None
+    services: Services, restored: Restored, known_until: datetime | None, where: str
 ) -> Iterator[str]:
     """Say one by one what is open or stands in the restored book, of which nobody knows whether it
     ended later.
 
-    `known_until`: the time of the newest document or export; None: there is none.
+    `known_until`: the time of the newest document or export; None: there is none. `where`: the
+    option that names the folder or stage in a command.
     """
     tenant, time = restored.tenant, time_text(known_until or restored.backed_up_at)
     if known_until is None:
@@ -421,7 +421,7 @@ def say_unknown(
     yield (
         f"keys, members, hooks, cameras, settings and consents are as on {time}: end what you "
         "ended since, such as by "
-        f"{_name_command('tenants keys list --tenant', services, restored)}, or restore with "
+        f"`regulars tenants keys list {restored.tenant.name} {where}`, or restore with "
         "--new-secrets"
     )
     for access in services.access.standing.list_names(tenant):
@@ -430,10 +430,4 @@ def say_unknown(
     if consenting:
         more = f" and {len(consenting) - _MOST_NAMED} more" if len(consenting) > _MOST_NAMED else ""
         yield f"record of consent of {', '.join(consenting[:_MOST_NAMED])}{more}, as on {time}"
-    yield f"if the shop was erased since: {_name_command('tenants erase', services, restored)}"
-
-
-def _name_command(command: str, services: Services, restored: Restored) -> str:
-    storage = services.settings.storage
-    where = f"--data {quote(str(storage))}" if isinstance(storage, Path) else "--stage STAGE"
-    return f"`regulars {command} {restored.tenant.name} {where}`"
+    yield (f"if the shop was erased since: `regulars tenants erase {restored.tenant.name} {where}`")

@@ -173,18 +173,15 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
     return _check_manifest(path, manifest, entries, judge)
 
 
-def read_books(path: Path) -> tuple[str, ...]:
-    """Return whose books a backup has, by its list of files, which is not compared with them.
-
-    It is () for a file that is no backup, or was made by an early version.
-    """
+def read_manifest(path: Path) -> Manifest | None:
+    """Read a backup's list of files, which is not compared with them; None: it is no backup."""
     try:
         with open_archive(path, "r:") as tar:
             content = tar.extractfile(MANIFEST)
             manifest = b"" if content is None else content.read()
-        return msgspec.json.decode(manifest, type=Manifest).books
+        return msgspec.json.decode(manifest, type=Manifest)
     except (tarfile.TarError, KeyError, EOFError, DamagedFile, msgspec.DecodeError, OSError):
-        return ()
+        return None
 
 
 def unpack_file(path: Path, into: Path, is_wanted: Callable[[str], bool] = lambda _: True) -> None:

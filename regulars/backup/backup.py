@@ -32,7 +32,7 @@ from chalicelib.storage.records.faces import face_from, tenant_from
 from chalicelib.storage.records.merges import merge_from
 from regulars import folder
 from regulars.backup import archive, cloud_backup
-from regulars.backup.owed import Owed, Step, note_owed
+from regulars.backup.owed import Owed, Step, hold_restore, note_owed
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
 from regulars.tenants import credentials
 
@@ -255,29 +255,55 @@ def restore(
     data = settings.storage
     if not isinstance(data, Path):
         return cloud_backup.restore(settings, data, file, begin)
-    require_free(data)
-    manifest = check_box_file(file)
-    files_alone = Owed(str(file.absolute()), manifest.created_at, (Step.FILES,))
-    fill_folder(data, file, files_alone, begin)
+    with hold_empty_folder(data):
+        manifest = check_box_file(file)
+        files_alone = Owed(str(file.absolute()), manifest.created_at, (Step.FILES,))
+        fill_folder(data, file, files_alone, lambda owed: owed)
     return manifest
 
 
-def fill_folder(data: Path, file: Path, owed: Owed, begin: Callable[[], object]) -> None:
-    """Copy a checked backup's files into a new or empty folder: all of them, or nothing if it
-    fails.
+@contextmanager
+def hold_empty_folder(data: Path) -> Iterator[None]:
+    """Make a folder, or take an empty one, and let no other process restore into it while the block
+    lasts.
 
-    The folder's list says what is owed before `begin` is called and the first file is copied; the
-    files are struck when all are there.
+    A folder that is still empty after an error goes again. Raises UnusableFolder if it is not
+    empty, UnfinishedRestore, OperatorError.
     """
-    data = data.absolute()
+    require_free(data)
+    is_new = not data.exists()
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with hold_restore(data):
+            require_free(data)
+            yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                data.rmdir()
+        raise
+    sync_folder(data.absolute().parent)
+
+
+def fill_folder(data: Path, file: Path, owed: Owed, look: Callable[[Owed], Owed]) -> Owed:
+    """Copy a checked backup's files into an empty folder that is held: all of them, or nothing if
+    it fails. Return what is left to do.
+
+    The folder's list says what is owed before `look` is called, which may add what it found, and
+    before the first file is copied. The files are struck when all are there.
+
+    Raises UnusableFolder if a service has begun in the folder meanwhile, which stays as it is.
+    """
     data.chmod(0o700)  # an empty folder may have been made for everybody
-    with remove_if_failed(data):
-        note_owed(data, owed)
-        begin()
-        copy_files(data, file)
-        note_owed(data, owed.strike(Step.FILES))
-    sync_folder(data.parent)
+    note_owed(data, owed)
+    if find_others(data) or folder.find_server(data) is not None:
+        (data / folder.UNFINISHED).unlink()
+        require_free(data)
+        raise UnusableFolder(f"{data} is served: name another folder with --data")
+    with _remove_if_failed(data):
+        looked_at = look(owed)
+        note_owed(data, looked_at)
+        return copy_files(data, file, looked_at)
 
 
 def check_box_file(file: Path) -> archive.Manifest:
@@ -291,19 +317,34 @@ def check_box_file(file: Path) -> archive.Manifest:
     return manifest
 
 
-def copy_files(data: Path, file: Path) -> None:
-    """Copy a checked backup's files into a folder that has nothing but its list of what is owed,
-    and perhaps what a killed restore had copied."""
-    clear_folder(data)
+def copy_files(data: Path, file: Path, owed: Owed) -> Owed:
+    """Copy a checked backup's files into a folder that has its list alone, strike them, and return
+    the list."""
     folder.keep_out_of_git(data)
     archive.unpack_file(file, data)
+    left = owed.strike(Step.FILES)
+    note_owed(data, left)
+    return left
+
+
+_OF_RESTORES = (folder.UNFINISHED, folder.LOCK)
+"""Files that a folder may have into which a restore copies."""
+
+
+def find_others(data: Path) -> list[Path]:
+    """Return what a folder has but its list, what a killed process left of that, and a lock."""
+    half_written = f".{folder.UNFINISHED}."
+    return [
+        path
+        for path in data.iterdir()
+        if path.name not in _OF_RESTORES and not path.name.startswith(half_written)
+    ]
 
 
 def clear_folder(data: Path) -> None:
-    """Remove all that a folder has but its list of what is owed."""
-    for path in data.iterdir():
-        if path.name == folder.UNFINISHED:
-            continue
+    """Remove all that a folder has but its list of what is owed: what a killed restore had
+    copied."""
+    for path in find_others(data):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -311,15 +352,14 @@ def clear_folder(data: Path) -> None:
 
 
 @contextmanager
-def remove_if_failed(data: Path) -> Iterator[None]:
-    """Remove a folder again if the block fails, its list last: a part of it is never served."""
+def _remove_if_failed(data: Path) -> Iterator[None]:
+    """Remove what was copied if the block fails, the list last: a part of it is never served."""
     try:
         yield
     except BaseException:
         clear_folder(data)
-        (data / folder.UNFINISHED).unlink(missing_ok=True)
-        with suppress(OSError):  # a mounted disk stays
-            data.rmdir()
+        for path in [*data.glob(f".{folder.UNFINISHED}.*"), data / folder.UNFINISHED]:
+            path.unlink(missing_ok=True)
         raise
 
 
@@ -334,7 +374,7 @@ def _require_known(file: Path, names: Iterable[str]) -> None:
 def require_free(data: Path) -> None:
     """Raise UnusableFolder unless a backup may be restored into a folder: a new or an empty one."""
     folder.require_finished(data)
-    if data.exists() and (not data.is_dir() or any(data.iterdir())):
+    if data.exists() and (not data.is_dir() or find_others(data)):
         raise UnusableFolder(
             f"{data} is not empty: stop its service and move it away, or name another folder with "
             "--data; a backup is "

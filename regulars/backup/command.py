@@ -220,17 +220,33 @@ class _Told(Struct, frozen=True):
     new_secrets: bool
 
     def add_to(self, owed: Owed) -> Owed:
-        """Return a list of what is owed with what is told now, such as further receipts."""
-        left = owed.left
-        if self.new_secrets and Step.SECRETS not in left:
-            left = (*left, Step.SECRETS)
-        return replace(
+        """Return a list of what is owed with what is told now.
+
+        Further exports, receipts and another key are looked at also by steps that are done.
+        """
+        told = replace(
             owed,
-            exports=owed.exports if self.exports is None else self.exports,
-            places=tuple(dict.fromkeys([*owed.places, *self.places])),
+            exports=tuple(dict.fromkeys([*owed.exports, *(self.exports or ())])),
+            places=tuple(dict.fromkeys([*owed.places, *map(_make_absolute, self.places)])),
             key=self.key or owed.key,
-            left=left,
         )
+        if told != owed:
+            told = told.add(Step.ACCESSES, Step.SETTINGS, Step.ERASURES)
+        return told.add(Step.SECRETS) if self.new_secrets else told
+
+    def replace_file(self, owed: Owed, file: Path | None) -> Owed:
+        """Return a list with another place of the backup, such as that of a disk which is mounted
+        elsewhere now."""
+        if file is None:
+            return owed
+        before, now = str(Path(owed.file).parent), str(file.absolute().parent)
+        places = tuple(now if place == before else place for place in owed.places)
+        return replace(owed, file=str(file.absolute()), places=places)
+
+
+def _make_absolute(place: str) -> str:
+    """Return a place that means the same from any folder. A bucket is a URL."""
+    return place if "://" in place else str(Path(place).absolute())
 
 
 def ask_settings(question: str) -> bool:
@@ -259,7 +275,7 @@ def _choose_questions(*, is_agreed: bool) -> Questions:
 def _plan(settings: Settings, file: Path, told: _Told, backed_up_at: datetime) -> Owed:
     """Return what a restore of a backup has to do."""
     left = tuple(step for step in Step if step is not Step.SECRETS)
-    witness = [settings.witness] if settings.witness else []
+    witness = [_make_absolute(settings.witness)] if settings.witness else []
     places = (str(file.absolute().parent), *witness)
     return told.add_to(Owed(str(file.absolute()), backed_up_at, left, places))
 
@@ -270,14 +286,13 @@ def _restore_box(
     """Restore a box's backup; yield lines that say what was done, and what nobody knows."""
     from regulars.backup import backup
 
-    backup.require_free(data)
-    manifest = backup.check_box_file(file)
-    owed = _plan(settings, file, told, manifest.created_at)
-    look_ahead = partial(_look_ahead, settings, data, file, owed, questions)
-    backup.fill_folder(data, file, owed, look_ahead)
-    yield _say_copied(manifest, data)
-    with hold_restore(data):
-        yield from _end(settings, owed.strike(Step.FILES), questions)
+    with backup.hold_empty_folder(data):
+        manifest = backup.check_box_file(file)
+        owed = _plan(settings, file, told, manifest.created_at)
+        look_ahead = partial(_look_ahead, settings, data, questions)
+        left = backup.fill_folder(data, file, owed, look_ahead)
+        yield _say_copied(manifest, data)
+        yield from _end(settings, left, questions)
 
 
 def _restore_stage(
@@ -307,26 +322,25 @@ def _say_copied(manifest: Manifest, where: object) -> str:
     )
 
 
-def _look_ahead(
-    settings: Settings, data: Path, file: Path, owed: Owed, questions: Questions
-) -> None:
+def _look_ahead(settings: Settings, data: Path, questions: Questions, owed: Owed) -> Owed:
     """Say before anything is copied of which tenants nobody knows what ended since the backup, and
-    ask whether to restore all the same.
+    ask whether to restore all the same. Return the list with what is known.
 
     Raises OperatorError if that is refused, or an export or a receipt is not as it was signed.
     """
-    from regulars.backup.restoring import open_records, read_own_receipts, say_before
+    from regulars.backup.restoring import note_known, open_records, read_evidence, say_before
 
-    with open_records(settings, file, data.absolute() / BACKUP) as services:
-        lines = list(say_before(services, owed))
-        read_own_receipts(services, owed)  # raises if one is not as it was signed
+    with open_records(settings, Path(owed.file), data.absolute() / BACKUP) as services:
+        known = note_known(services, owed, read_evidence(services, owed))
+        lines = list(say_before(services, known, f"--data {quote(str(data))}"))
     if not lines or Step.SECRETS in owed.left:
-        return
+        return known
     for line in lines:
         print(line)
     print("all of these will be open again, unless --new-secrets makes all keys anew", flush=True)
     if not questions.ask_to_restore("Restore it all the same?"):
         raise OperatorError("nothing is restored")
+    return known
 
 
 def _finish(
@@ -338,49 +352,62 @@ def _finish(
     A folder that came back in another way, as from a disk's snapshot, has no list of what is left:
     it is treated as a backup of the time of its last act. Raises OperatorError.
     """
-    from regulars.backup import backup
-
     data = settings.storage
     if not isinstance(data, Path):
         raise OperatorError(
             "a restore of a stage is not ended later: delete the stage, and begin with another"
         )
-    if folder.find_server(data) is not None:
-        raise OperatorError(f"{data} is served: stop its service first")
     if not data.is_dir():
         raise OperatorError(f"there is no folder {data}: --data names the one to finish")
+    if folder.find_server(data) is not None:
+        raise OperatorError(f"{data} is served: stop its service first")
     with hold_restore(data):
-        owed = told.add_to(read_owed(data) or _find_owed_by_snapshot(settings, data, told))
+        noted = read_owed(data)
+        if noted is None:
+            owed = _find_owed_by_snapshot(settings, data, told)
+        else:
+            owed = told.replace_file(told.add_to(noted), file)
         if Step.FILES in owed.left:
-            backup_file = file or Path(owed.file)
-            manifest = backup.check_box_file(backup_file)
-            if manifest.created_at != owed.backed_up_at:
-                raise OperatorError(
-                    f"{backup_file} is of {manifest.created_at.isoformat()}, and the restore was "
-                    f"begun with {owed.file} of {owed.backed_up_at.isoformat()}: name that one"
-                )
-            backup.copy_files(data, backup_file)
-            owed = owed.strike(Step.FILES)
-            note_owed(data, owed)
-            yield f"{len(manifest.entries):,} files are copied to {data}"
+            owed = _copy_again(settings, data, owed, questions)
+            yield f"the files of {owed.file} are copied to {data}"
         yield from _end(settings, owed, questions)
 
 
-def _find_owed_by_snapshot(settings: Settings, data: Path, told: _Told) -> Owed:
-    """Return what is owed by a folder without a list: nothing, unless receipts name people who are
-    in the book."""
-    from regulars.backup.beside import list_folders
-    from regulars.backup.restoring import find_last_act, read_own_receipts
+def _copy_again(settings: Settings, data: Path, owed: Owed, questions: Questions) -> Owed:
+    """Copy the files of a restore that was cut off before they were copied; return what is left."""
+    from regulars.backup import backup
 
-    witness = [settings.witness] if settings.witness else []
+    manifest = backup.check_box_file(Path(owed.file))
+    if manifest.created_at != owed.backed_up_at:
+        raise OperatorError(
+            f"{owed.file} is of {manifest.created_at.isoformat()}, and the restore was begun with "
+            f"a backup of {owed.backed_up_at.isoformat()}: name that one"
+        )
+    backup.clear_folder(data)
+    looked_at = _look_ahead(settings, data, questions, owed)
+    note_owed(data, looked_at)
+    return backup.copy_files(data, Path(owed.file), looked_at)
+
+
+def _find_owed_by_snapshot(settings: Settings, data: Path, told: _Told) -> Owed:
+    """Return what is owed by a folder without a list. Raises OperatorError if that is nothing."""
+    from regulars.backup.beside import list_folders
+    from regulars.backup.restoring import find_owed_by_snapshot
+
+    witness = [_make_absolute(settings.witness)] if settings.witness else []
     noted_folders = [str(path) for path in list_folders(data) if path.is_dir()]
-    places = (*noted_folders, *witness, *told.places)
     left = tuple(step for step in Step if step not in (Step.FILES, Step.SECRETS))
+    places = (*noted_folders, *witness)
+    asked = told.add_to(Owed("", datetime.fromtimestamp(0, UTC), left, places))
     with open_unfinished(data, None) as services:
-        owed = Owed("", find_last_act(services), left, places)
-        if services.erasure.again.list_open(read_own_receipts(services, owed)):
-            return owed
-    raise OperatorError(f"nothing is left to do in {data}: no restore of it was cut off")
+        owed = find_owed_by_snapshot(services, asked)
+    if owed is None:
+        looked_at = ", ".join(asked.places) or "no place: neither a witness nor a backup is known"
+        raise OperatorError(
+            f"nothing is left to do in {data}: no restore of it was cut off, and nothing ended "
+            f"since its last act, by {looked_at}"
+        )
+    return owed
 
 
 def _end(settings: Settings, owed: Owed, questions: Questions) -> Iterator[str]:

@@ -46,10 +46,10 @@ class Step(StrEnum):
     SETTINGS = "settings"
     SESSIONS = "sessions"
     LIFE = "another life"
-    ERASURES = "erasures"
     SECRETS = "new secrets"
-    """Only if `--new-secrets` asked for it. It is the last one, since exports, documents and
-    receipts are signed with the keys of before."""
+    """Only if `--new-secrets` asked for it. Exports and documents are signed with the keys of
+    before, and an erasure signs its receipt with the new one."""
+    ERASURES = "erasures"
 
 
 class Owed(Struct, frozen=True):
@@ -59,8 +59,9 @@ class Owed(Struct, frozen=True):
     `backed_up_at`: the time of the data. `places`: where documents and receipts lie. `exports`:
     files of `--after`. `key`: the signer of `--key`; "": none. `left`: the steps to do.
 
-    Once the files are copied, by tenant: `lives`, each book's life in the backup, and
-    `known_until`, the time up to which documents and exports tell; None: nothing tells.
+    Once the places were looked into: by tenant `lives`, each book's life in the backup, and
+    `known_until`, the time up to which documents and exports tell (None: nothing tells); and
+    `receipts`, how many of erasures there are. Who goes on finds no less.
     """
 
     file: str
@@ -71,10 +72,16 @@ class Owed(Struct, frozen=True):
     key: str = ""
     lives: Mapping[str, str] = msgspec.field(default_factory=dict)
     known_until: Mapping[str, datetime | None] = msgspec.field(default_factory=dict)
+    receipts: int = 0
 
     def strike(self, step: Step) -> Owed:
         """Return the list without a step that is done."""
         left = tuple(each for each in self.left if each is not step)
+        return replace(self, left=left)
+
+    def add(self, *steps: Step) -> Owed:
+        """Return the list with steps that are to be done, or done again."""
+        left = tuple(step for step in Step if step in {*self.left, *steps})
         return replace(self, left=left)
 
 
@@ -87,10 +94,11 @@ def hold_restore(data: Path) -> Iterator[None]:
     """
     descriptor = os.open(data, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OperatorError(f"another process restores {data}: let that one end") from error
         yield
-    except BlockingIOError as error:
-        raise OperatorError(f"another process restores {data}: let that one end") from error
     finally:
         os.close(descriptor)
 

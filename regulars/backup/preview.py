@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,56 +14,79 @@ from chalicelib import bootstrap
 from chalicelib.domain.model import Tenant
 from chalicelib.open_storage import DATABASE
 from chalicelib.privacy.erasure.again import Receipt
+from chalicelib.privacy.signing import fingerprint
+from chalicelib.privacy.standing import Standing, list_ended
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.storage.values import format_count
 from regulars import folder
-from regulars.backup.archive import read_books
+from regulars.backup.archive import read_manifest
 from regulars.backup.beside import list_folders
 from regulars.backup.owed import Owed, Questions, Step
-from regulars.backup.restoring import end_restore, open_records, read_own_receipts
+from regulars.backup.restoring import end_restore, open_records, require_receipts
 from regulars.errors import OperatorError
 
 
 class Book(Struct, frozen=True):
-    """Contents of a tenant's book that a restore may give back: accesses and people.
+    """Contents of a tenant's book that a restore may give back: accesses, people, settings.
 
     `accesses`: by name, what each does and who made it, as an operator knows it: `key 12 is open
-    (office, admin), made by Ann`. `consenting`: the faces with a record of consent, a part of
-    `people`.
+    (office, admin), made by Ann`. `standing`: hashes of their secrets, their rights, the settings,
+    and if the shop is disabled. `face_key`: a fingerprint of the key that made the hashes.
+    `people`: the ids of all faces; `consenting`, `held`, `restricted`: some of these.
     """
 
+    tenant: str
     accesses: Mapping[str, str]
+    standing: Standing
+    face_key: str
     people: frozenset[str]
     consenting: frozenset[str]
+    held: frozenset[str]
+    restricted: frozenset[str]
 
 
 def read_book(services: Services, tenant: Tenant, erased: frozenset[str] = frozenset()) -> Book:
     """Read what a book gives to whom. `erased`: faces that are still in it and will be erased."""
     people = frozenset(services.faces.lists.list_every_id(tenant)) - erased
     consenting = frozenset(face.faceid for face in services.consents.list_all(tenant))
+    held = frozenset(face.faceid for face in services.faces.holds.list_all(tenant.name))
+    restricted = frozenset(face.faceid for face in services.restrictions.list_all(tenant))
     makers = services.access.made.name_makers(tenant)
     accesses = {}
     for line in services.access.standing.list_names(tenant):
         access = " ".join(line.split(" ")[:2])  # `key 12` of `key 12 is open (till, admin)`
         maker = makers.get(access)
         accesses[access] = f"{line}, made by {maker}" if maker else line
-    return Book(accesses, people, consenting & people)
+    return Book(
+        tenant.name,
+        accesses,
+        services.access.standing.read(tenant),
+        fingerprint(services.audit.signing.read_face_key(tenant.name)),
+        people,
+        consenting & people,
+        held & people,
+        restricted & people,
+    )
 
 
 def read_restored_books(services: Services, owed: Owed) -> tuple[list[str], dict[str, Book]]:
-    """Do all steps of a restore but erasures in these books; return what each step said, and each
-    book as it would then be.
+    """Do all steps of a restore but erasures in these books; return what each step said, and by its
+    id each book as it would then be.
 
     `services`: those of a copy of the records (`open_records`): it is changed.
     """
-    steps = tuple(
-        step for step in owed.left if step not in (Step.FILES, Step.ERASURES, Step.SECRETS)
-    )
-    receipts = read_own_receipts(services, owed)
+    unwanted = (Step.FILES, Step.ERASURES, Step.SECRETS)
+    steps = tuple(step for step in owed.left if step not in unwanted)
+    again = services.erasure.again
+    receipts = [
+        receipt
+        for receipt in require_receipts(services, owed)
+        if services.tenants.find(receipt.tenant) and not again.is_of_another_book(receipt)
+    ]
     said = list(end_restore(services, replace(owed, left=steps), Questions()))
-    open_receipts = services.erasure.again.list_open(receipts)
+    open_receipts = again.list_open(receipts)
     books = {}
     for tenant in services.tenants.list_all():
         own_receipts = [receipt for receipt in open_receipts if receipt.tenant == tenant.name]
@@ -72,7 +94,7 @@ def read_restored_books(services: Services, owed: Owed) -> tuple[list[str], dict
         if any(receipt.is_of_tenant for receipt in own_receipts):
             continue
         erased = _find_erased(services, tenant, own_receipts)
-        books[tenant.name] = read_book(services, tenant, erased)
+        books[tenant.app_id] = read_book(services, tenant, erased)
     return said, books
 
 
@@ -93,57 +115,82 @@ def preview_restore(settings: Settings, data: Path, owed: Owed) -> Iterator[str]
     Pictures of the backup are not opened, and nothing is changed but a scratch folder, which goes
     at the end. Raises OperatorError as a restore does.
     """
+    present_books = _read_present_books(settings, data)
     with ExitStack() as block:
         scratch = block.enter_context(_choose_scratch(data))
         services = block.enter_context(open_records(settings, Path(owed.file), scratch))
         said, restored_books = read_restored_books(services, owed)
     yield f"a restore of {owed.file}, of {owed.backed_up_at.isoformat()}, would say:"
-    yield from (f"  {line}" for line in said)
-    present_books = _read_present_books(settings, data)
+    yield from (f"  {line.replace(str(scratch), str(data))}" for line in said)
     if present_books is None:
         yield f"there is no book in {data} to compare it with: all of that would be there"
         return
-    for name, book in restored_books.items():
-        yield from _compare(name, book, present_books.get(name))
+    for app_id, book in restored_books.items():
+        present = present_books.get(app_id)
+        if present is None:
+            yield f"{book.tenant}: the whole shop would come back, which is not in {data}"
+            continue
+        differences = list(list_differences(book, present))
+        yield from (f"{book.tenant}: {line}" for line in differences)
+        if not differences:
+            yield f"{book.tenant}: nothing would come back that the book of today lacks"
 
 
-def _compare(name: str, restored: Book, present: Book | None) -> Iterator[str]:
-    """Yield what a restored book has and the one of today lacks."""
-    if present is None:
-        yield f"{name}: the whole shop would come back, which is not in the book of today"
-        return
-    accesses = [
-        line for access, line in sorted(restored.accesses.items()) if access not in present.accesses
-    ]
-    people = sorted(restored.people - present.people)
-    consenting = sorted((restored.consenting - present.consenting) - frozenset(people))
-    if not (accesses or people or consenting):
-        yield f"{name}: nothing would come back that the book of today lacks"
-    yield from (f"{name}: would come back: {access}" for access in accesses)
-    yield from (f"{name}: {faceid} would be in the book again" for faceid in people)
-    yield from (f"{name}: {faceid} would have a record of consent again" for faceid in consenting)
+def list_differences(restored: Book, present: Book) -> Iterator[str]:
+    """Yield what a restored book has and the one of today lacks, or has otherwise."""
+    for access, line in sorted(restored.accesses.items()):
+        if access not in present.accesses:
+            yield f"would come back: {line}"
+    for ended in list_ended(restored.standing, [present.standing]):
+        if ended.is_gone or restored.face_key != present.face_key:
+            continue
+        if ended.over:
+            yield f"{ended.access} would open again by a secret that is over"
+        for right in ended.rights:
+            value = restored.standing.accesses[ended.access].rights[right]
+            if value != ended.rights[right] and right != "form":
+                yield f"{ended.access} would have {right} {value} again"
+    if restored.face_key != present.face_key:
+        yield "secrets are not compared: this is another book than the backup's, or a copy of it"
+    for name, value in restored.standing.settings.items():
+        if present.standing.settings.get(name, value) != value:
+            yield f"the setting {name} would be as it was then"
+    if present.standing.is_disabled and not restored.standing.is_disabled:
+        yield "the shop would be open again, which is disabled"
+    yield from (
+        f"{faceid} would be in the book again"
+        for faceid in sorted(restored.people - present.people)
+    )
+    for faceid in sorted((restored.consenting - present.consenting) & present.people):
+        yield f"{faceid} would have a record of consent again"
+    for faceid in sorted((present.restricted - restored.restricted) & restored.people):
+        yield f"{faceid} would not be restricted any more"
+    for faceid in sorted((present.held - restored.held) & restored.people):
+        yield f"{faceid} would not be held any more"
 
 
 def _read_present_books(settings: Settings, data: Path) -> Mapping[str, Book] | None:
-    """Read the books of today; None: there is no data folder."""
-    try:
-        folder.require_data(data)
-    except OperatorError:
+    """Read the books of today by their ids; None: there is no data folder.
+
+    Raises UnfinishedRestore.
+    """
+    if not (data / DATABASE).is_file():
         return None
+    folder.require_data(data)
     with closing(bootstrap.build(settings)) as services:
-        return {tenant.name: read_book(services, tenant) for tenant in services.tenants.list_all()}
+        tenants = services.tenants.list_all()
+        return {tenant.app_id: read_book(services, tenant) for tenant in tenants}
 
 
 @contextmanager
 def _choose_scratch(data: Path) -> Iterator[Path]:
     """Yield a path for a copy of records: in the data folder, from which the sweep removes it after
-    a kill, or elsewhere if there is none."""
-    if (data / DATABASE).is_file():
-        with folder.hold_lock(data / BACKUP_LOCK):
-            yield data / BACKUP
+    a kill, or beside the folder that is not there, where the next look removes it."""
+    if not (data / DATABASE).is_file():
+        yield data.absolute().with_name(f".{data.name}.preview")
         return
-    with TemporaryDirectory() as temporary:
-        yield Path(temporary, "records")
+    with folder.hold_lock(data / BACKUP_LOCK):
+        yield data / BACKUP
 
 
 def find_newest_backup(settings: Settings, data: Path) -> Path:
@@ -157,11 +204,12 @@ def find_newest_backup(settings: Settings, data: Path) -> Path:
         own = {tenant.app_id for tenant in services.tenants.list_all()}
     noted_folders = list_folders(data)
     files = [file for noted in noted_folders if noted.is_dir() for file in noted.glob("*.tar")]
-    for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
-        if not own.isdisjoint(read_books(file)):
-            return file
+    manifests = {file: manifest for file in files if (manifest := read_manifest(file)) is not None}
+    own_files = [file for file, manifest in manifests.items() if not own.isdisjoint(manifest.books)]
+    if own_files:
+        return max(own_files, key=lambda file: manifests[file].created_at)
     places = ", ".join(map(str, noted_folders)) or "none is noted"
     raise OperatorError(
         f"there is no backup of this box in its folders of backups ({places}; "
-        f"{format_count(len(files), 'file', 'files')}): name the file"
+        f"{format_count(len(files), 'file', 'files')}), or an early version made it: name the file"
     )

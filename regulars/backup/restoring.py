@@ -10,7 +10,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from itertools import chain as chain_times
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,7 +22,7 @@ from chalicelib.privacy.erasure.again import Receipt
 from chalicelib.privacy.standing import Document, Restored
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage.values import moment, moment_of_text
+from chalicelib.storage.values import moment, moment_of_text, time_text
 from regulars.backup import archive
 from regulars.backup.after import (
     Export,
@@ -40,6 +42,7 @@ from regulars.backup.receipts import (
     read_standing_documents,
     redo_erasures,
 )
+from regulars.errors import OperatorError
 
 _RECORDS = "secrets"
 """Folder of a backup whose files are needed to read its records."""
@@ -85,8 +88,11 @@ def read_own_receipts(services: Services, owed: Owed) -> list[Receipt]:
 
 
 def note_known(services: Services, owed: Owed, evidence: Evidence) -> Owed:
-    """Return the list with what later steps need and change: each book's life, and up to which time
-    it is known what ended."""
+    """Return the list with what later steps need and change: each book's life, up to which time it
+    is known what ended, and how many receipts there are.
+
+    Raises OperatorError if less is known than when the restore began, as if a disk is missing.
+    """
     books = list(_list_restored(services, owed))
     known_until = {
         restored.tenant.name: find_known_until(
@@ -94,8 +100,36 @@ def note_known(services: Services, owed: Owed, evidence: Evidence) -> Owed:
         )
         for restored in books
     }
+    for name, before in owed.known_until.items():
+        now = known_until.get(name)
+        if name in known_until and before is not None and (now is None or now < before):
+            raise OperatorError(
+                f"of {name} less is known than when the restore began, which knew what ended until "
+                f"{time_text(before)}: is a disk missing? Its places are {', '.join(owed.places)}"
+            )
     lives = {restored.tenant.name: restored.tenant.life for restored in books}
-    return replace(owed, known_until=known_until, lives=lives)
+    receipts = len(require_receipts(services, owed))
+    return replace(owed, known_until=known_until, lives=lives, receipts=receipts)
+
+
+def require_receipts(services: Services, owed: Owed) -> list[Receipt]:
+    """Read the receipts of erasures of these books in all places of a restore.
+
+    Raises OperatorError if there are fewer than when the restore began, or one is of a signer whom
+    the book does not know; DamagedFile.
+    """
+    receipts = read_own_receipts(services, owed)
+    if len(receipts) < owed.receipts:
+        raise OperatorError(
+            f"there are {len(receipts)} receipts of erasures, and were {owed.receipts} when the "
+            f"restore began: is a disk missing? Its places are {', '.join(owed.places)}"
+        )
+    trusted = [owed.key] if owed.key else []
+    again = services.erasure.again
+    for receipt in again.list_unknown(receipts):
+        if not again.is_of_another_book(receipt, trusted):
+            again.require_acceptable(receipt, trusted)
+    return receipts
 
 
 def _list_restored(services: Services, owed: Owed) -> Iterator[Restored]:
@@ -161,7 +195,7 @@ def _erase_again(act: Act) -> Iterator[str]:
             "(`regulars erase`), or are they not in this backup? Leave the receipt out?"
         )
 
-    receipts = read_own_receipts(act.services, act.owed)
+    receipts = require_receipts(act.services, act.owed)
     trusted = [act.owed.key] if act.owed.key else []
     yield from redo_erasures(act.services, receipts, trusted, ask_to_leave)
     done_times = (str(receipt.statement["done_at"]) for receipt in receipts)
@@ -190,8 +224,8 @@ _DO: Mapping[Step, Callable[[Act], Iterator[str]]] = {
     Step.SETTINGS: _take_settings,
     Step.SESSIONS: _end_sessions,
     Step.LIFE: _begin_lives,
-    Step.ERASURES: _erase_again,
     Step.SECRETS: _renew_secrets,
+    Step.ERASURES: _erase_again,
 }
 _BY_EVIDENCE = {Step.ACCESSES, Step.SETTINGS}
 
@@ -204,13 +238,13 @@ def end_restore(services: Services, owed: Owed, questions: Questions) -> Iterato
     stops it: what is left then stays on the list.
     """
     data = services.settings.storage
-    evidence = Evidence((), (), ())
+    evidence, left = Evidence((), (), ()), owed
     if _BY_EVIDENCE.intersection(owed.left):
         evidence = read_evidence(services, owed)
         yield from (
             f"{name} is not as it was signed, and is left aside" for name in evidence.damaged
         )
-    left = owed if owed.lives else note_known(services, owed, evidence)
+        left = note_known(services, owed, evidence)
     note_owed(data, left)
     for step in owed.left:
         yield from _DO[step](Act(services, left, evidence, questions))
@@ -224,8 +258,15 @@ def end_restore(services: Services, owed: Owed, questions: Questions) -> Iterato
 def _say_what_is_unknown(services: Services, owed: Owed) -> Iterator[str]:
     for restored in _list_restored(services, owed):
         name = restored.tenant.name
-        for line in say_unknown(services, restored, owed.known_until.get(name)):
+        where = name_place(services)
+        for line in say_unknown(services, restored, owed.known_until.get(name), where):
             yield f"{name}: {line}"
+
+
+def name_place(services: Services) -> str:
+    """Return the option that names where the services' data are, for a command that is printed."""
+    storage = services.settings.storage
+    return f"--data {quote(str(storage))}" if isinstance(storage, Path) else "--stage STAGE"
 
 
 @contextmanager
@@ -242,17 +283,51 @@ def open_records(settings: Settings, file: Path, scratch_folder: Path) -> Iterat
             yield services
 
 
-def find_last_act(services: Services) -> datetime:
-    """Return when something was done last in these books, by their audits."""
+def find_last_act(services: Services, before: datetime | None = None) -> datetime:
+    """Return when something was done last in these books, by their audits.
+
+    `before`: look at what was done until then.
+    """
     chain = services.audit.chain
-    times = [datetime.fromtimestamp(0, UTC)]
+    last = datetime.fromtimestamp(0, UTC)
     for tenant in services.tenants.list_all():
-        times += [moment(entry.at_ms) for entry in chain.list_waiting(tenant.name)]
-        last_hour = chain.find_element(tenant.name, chain.read_end(tenant.name).number)
-        leaves = [] if last_hour is None else chain.read_leaves(last_hour)
-        entries = [entry for leaf in leaves if (entry := leaf.content) is not None]
-        times += [moment_of_text(entry["at"]) for entry in entries]
-    return max(times)
+        closed_hour = moment(max(chain.read_end(tenant.name).hour, 0))  # all in it may be erased
+        entry_times = (moment_of_text(entry["at"]) for entry in chain.walk_entries(tenant.name))
+        for at in chain_times([closed_hour], entry_times):
+            if at > last and (before is None or at <= before):
+                last = at
+    return last
+
+
+def find_owed_by_snapshot(services: Services, owed: Owed) -> Owed | None:
+    """Return what is owed by a folder that came back without a restore, as from a disk's snapshot;
+    None: nothing.
+
+    `owed`: a list with the places to look into. Something is owed if receipts name people who are
+    in the book, or documents of later than its last act know that an access has ended. Raises
+    OperatorError if the folder was restored without these receipts, and has been used since.
+    """
+    receipts = require_receipts(services, owed)
+    open_receipts = services.erasure.again.list_open(receipts)
+    asked_times = [moment_of_text(str(each.statement["asked_at"])) for each in open_receipts]
+    last_act = find_last_act(services)
+    oldest = min(asked_times, default=last_act)
+    if oldest < last_act and any(
+        services.access.standing.read(tenant).base for tenant in services.tenants.list_all()
+    ):
+        raise OperatorError(
+            "this folder was restored without the receipts that name people in it, and was used "
+            "since. What else ended nobody can tell from it: restore the backup again, with the "
+            "witness (REGULARS_WITNESS)"
+        )
+    since = find_last_act(services, oldest) if oldest < last_act else last_act
+    found = replace(owed, backed_up_at=since)
+    evidence = read_evidence(services, found)
+    has_ended = any(
+        services.access.standing.list_ended(restored, evidence.documents)
+        for restored in _list_restored(services, found)
+    )
+    return found if open_receipts or has_ended else None
 
 
 def _is_record(name: str) -> bool:
@@ -260,15 +335,15 @@ def _is_record(name: str) -> bool:
     return not inner or first_folder == _RECORDS or first_folder not in OBJECTS
 
 
-def say_before(services: Services, owed: Owed) -> Iterator[str]:
+def say_before(services: Services, known: Owed, where: str) -> Iterator[str]:
     """Yield lines about the tenants of a backup of which nothing tells what ended since: what will
     be open again.
 
-    `services`: those of the backup's records.
+    `services`: those of the backup's records; `known`: as `note_known` returns it; `where`: the
+    option that names the folder.
     """
-    known = note_known(services, owed, read_evidence(services, owed))
-    for restored in _list_restored(services, owed):
+    for restored in _list_restored(services, known):
         name = restored.tenant.name
         if known.known_until[name] is None:
-            for line in say_unknown(services, restored, None):
+            for line in say_unknown(services, restored, None, where):
                 yield f"{name}: {line}"

@@ -108,6 +108,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     _prepare_process()
     stop = stop_on_signals()
     with folder.hold_folder(data) as tell, open_listener(serving.host, serving.port) as sock:
+        folder.require_finished(data)  # a restore may have begun before this held the folder
         if not settings.is_trial:
             require_place(data)
         import app  # its handlers and their imports belong to the server alone

@@ -24,7 +24,7 @@ import pytest
 from chalicelib.domain.errors import RegularsError
 from chalicelib.settings import Settings
 from regulars import folder
-from regulars.backup.backup import backup, copy_files, restore
+from regulars.backup.backup import backup, clear_folder, copy_files, restore
 from regulars.backup.owed import Step, note_owed, read_owed
 from regulars.errors import OperatorError
 from regulars.tenants.credentials import CredentialsFile
@@ -112,8 +112,9 @@ class Place:
         if owed is None:
             return restore(Settings(storage=self.again), self.file)
         if Step.FILES in owed.left:
-            copy_files(self.again, self.file)
-        return note_owed(self.again, owed.strike(Step.FILES))
+            clear_folder(self.again)
+            owed = copy_files(self.again, self.file, owed)
+        return note_owed(self.again, owed)
 
     @property
     def is_restored(self) -> bool:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from regulars import folder
-from regulars.backup.backup import check_box_file, fill_folder
+from regulars.backup.backup import check_box_file, fill_folder, hold_empty_folder
 from regulars.backup.owed import Owed, Questions, Step, read_owed
 from regulars.backup.restoring import end_restore
 from regulars.cli import main
@@ -22,7 +22,8 @@ def cut_off(shop: Shop, again: Path, at: int, fault: Fault) -> Calls:
     backed_up_at = check_box_file(shop.backup).created_at
     left = tuple(step for step in Step if step is not Step.SECRETS)
     owed = Owed(str(shop.backup), backed_up_at, left, (str(shop.backup.parent),))
-    fill_folder(again, shop.backup, owed, lambda: None)
+    with hold_empty_folder(again):
+        fill_folder(again, shop.backup, owed, lambda owed: owed)
     calls = Calls()
     with closing(Book(again, wrap=calls.wrap)) as book:
         book.clock.advance(timedelta(days=20_001))

@@ -144,25 +144,21 @@ class Again(Service["Services"]):
         """Tell whether a receipt is another book's whose tenant has the same name, as the first
         tenants of two boxes have.
 
-        A receipt that does not say its book is another's if this book has neither the key that
-        signed it nor the key that hashed its faces. `trusted`: as `begin` has it.
+        A receipt that does not say its book counts as another's if no key of this book signed it.
+        `trusted`: as `begin` has it.
         """
-        tenant = self.services.tenants.get_by_name(receipt.tenant)
         if receipt.app_id:
-            return receipt.app_id != tenant.app_id
-        signing_keys = self.services.audit.signing
-        face_key = signing_keys.read_face_key(tenant.name)
+            return receipt.app_id != self.services.tenants.get_by_name(receipt.tenant).app_id
         try:
-            require_receipt(
-                receipt.statement,
-                receipt.signer,
-                tenant.name,
-                signing_keys.read_public_keys(tenant.name),
-                trusted,
-            )
+            self.require_acceptable(receipt, trusted)
         except InvalidInput:
-            return not is_of_face_key(receipt.statement, face_key)
+            return True
         return False
+
+    def require_acceptable(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
+        """Raise InvalidInput unless a receipt is signed by a key that its tenant had then, or by
+        one of `trusted`."""
+        self._find_tenant(receipt, trusted)
 
     def list_open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the unknown receipts that name somebody who is in the book, or the tenant

@@ -223,7 +223,9 @@ def test_two_boxes_back_up_into_one_folder_at_the_same_second(book: Book, tmp_pa
     file = backup(settings(tmp_path / "data"), tmp_path / "backups")
     assert file.name not in others
     assert archive.check_file(file).books == (book.tenant.app_id,)
-    assert archive.read_books(file) == (book.tenant.app_id,)
+    manifest = archive.read_manifest(file)
+    assert manifest
+    assert manifest.books == (book.tenant.app_id,)
 
 
 def test_a_backup_of_the_day_after_an_update_has_the_format_of_its_data(

@@ -8,17 +8,22 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
+from chalicelib.privacy.signing import canonical_json, new_key, sign_statement
 from regulars import folder
-from regulars.backup.backup import check_box_file
-from regulars.backup.owed import Owed, Step, note_owed, read_owed
+from regulars.backup.backup import check_box_file, fill_folder, hold_empty_folder
+from regulars.backup.owed import Owed, Step, hold_restore, note_owed, read_owed
 from regulars.backup.receipts import write_beside
 from regulars.cli import main
+from regulars.errors import UnusableFolder
 from tests.support.book.book import MONDAY, Book
-from tests.support.book.ended_shop import Shop, end_shop, make_shop, require_nothing_back
+from tests.support.book.ended_shop import Shop, end_shop, make_shop, opens, require_nothing_back
 from tests.support.book.person import worked_off
 from tests.support.fakes import Person
 
@@ -36,9 +41,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
-def begin_restore(shop: Shop, again: Path, sent: signal.Signals, at: str) -> str:
+def begin_restore(
+    shop: Shop, again: Path, sent: signal.Signals, at: str, file: Path | None = None
+) -> str:
     """Begin a restore, and send it a signal once it prints a line; return all that it printed."""
-    command = [sys.executable, "-m", "regulars", "restore", str(shop.backup)]
+    command = [sys.executable, "-m", "regulars", "restore", str(file or shop.backup)]
     with subprocess.Popen(
         [*command, "--data", str(again), "--after", "none"],
         stdout=subprocess.PIPE,
@@ -227,3 +234,205 @@ def test_a_receipt_that_lies_alone_and_is_another_boxs_is_left_aside(
     assert main(["restore", *arguments]) == 0
     with closing(Book(tmp_path / "again")) as book:
         assert book.faceids() == []
+
+
+# --- two at once, disks that are away, and what is told later
+# --------------------------------------------------------------------------
+
+
+def plan(shop: Shop, *left: Step) -> Owed:
+    """Return the list of a restore that has these steps left; none: all but new secrets."""
+    steps = left or tuple(step for step in Step if step is not Step.SECRETS)
+    backed_up_at = check_box_file(shop.backup).created_at
+    return Owed(str(shop.backup), backed_up_at, steps, (str(shop.backup.parent),))
+
+
+def copy_shop(shop: Shop, again: Path, owed: Owed) -> None:
+    """Copy the backup's files into a folder, and have the list say what is left."""
+    with hold_empty_folder(again):
+        fill_folder(again, shop.backup, owed, lambda planned: planned)
+
+
+def see_what_opens(again: Path, shop: Shop) -> set[str]:
+    with closing(Book(again)) as book:
+        return opens(book.services, shop)
+
+
+def test_nobody_ends_a_restore_that_another_process_does(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again = tmp_path / "again"
+    copy_shop(shop, again, plan(shop))
+    with hold_restore(again):
+        assert main(["restore", "--finish", "--data", str(again)]) == 1
+        assert "another process restores" in capsys.readouterr().err
+        arguments = [str(shop.backup), "--data", str(again), "--after", "none"]
+        assert main(["restore", *arguments]) == 1
+    do_what_is_printed(again, capsys)
+    require_nothing_back(again, shop)
+
+
+def test_a_book_that_was_begun_meanwhile_stays_as_it_is(shop: Shop, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+
+    def begin_book(owed: Owed) -> Owed:
+        raise AssertionError("nothing is looked at, since the folder is not empty any more")
+
+    def restore() -> None:
+        with hold_empty_folder(again):
+            with closing(Book(again)) as book:
+                book.enrol(Person(1), faceid="new")
+            fill_folder(again, shop.backup, plan(shop), begin_book)
+
+    with pytest.raises(UnusableFolder, match="is not empty"):
+        restore()
+    folder.require_finished(again)
+    with closing(Book(again)) as book:
+        assert book.faceids() == ["new"]
+
+
+def test_a_restore_does_not_end_while_the_disk_of_its_documents_is_away(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again, disk = tmp_path / "again", tmp_path / "disk"
+    shutil.copytree(shop.backup.parent, disk)
+    begin_restore(shop, again, signal.SIGKILL, "are copied", disk / "monday.tar")
+    receipts = disk / "receipts"
+    receipts.rename(tmp_path / "away")
+    assert main(["restore", "--finish", "--data", str(again)]) == 1
+    assert "less is known than when the restore began" in capsys.readouterr().err
+    assert see_what_opens(again, shop) >= {"deleted"}, "nothing is done, and nobody serves it"
+    assert read_owed(again)
+    (tmp_path / "away").rename(receipts)
+    do_what_is_printed(again, capsys)
+    require_nothing_back(again, shop)
+
+
+def test_documents_that_are_told_later_are_done_though_that_step_was_over(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again = tmp_path / "again"
+    alone = Path(shutil.copy(shop.backup, tmp_path))
+    owed = replace(plan(shop, Step.FILES, Step.LIFE), file=str(alone), places=(str(tmp_path),))
+    copy_shop(shop, again, owed)
+    places = ["--receipts", str(shop.backup.parent)]
+    assert main(["restore", "--finish", "--data", str(again), *places]) == 0
+    assert "is deleted" in capsys.readouterr().out
+    assert "deleted" not in see_what_opens(again, shop)
+
+
+def test_a_backup_whose_disk_is_elsewhere_now_is_named_at_the_end(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again, disk, elsewhere = tmp_path / "again", tmp_path / "disk", tmp_path / "elsewhere"
+    shutil.copytree(shop.backup.parent, disk)
+    again.mkdir()
+    file = disk / "monday.tar"
+    note_owed(again, replace(plan(shop), file=str(file), places=(str(disk),)))
+    disk.rename(elsewhere)
+    disk.mkdir()
+    assert main(["restore", "--finish", str(elsewhere / "monday.tar"), "--data", str(again)]) == 0
+    require_nothing_back(again, shop)
+
+
+def test_what_nobody_knows_is_said_again_if_it_was_cut_off_before_the_copy(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    alone = Path(shutil.copy(shop.backup, tmp_path))
+    note_owed(again, replace(plan(shop), file=str(alone), places=(str(tmp_path),)))
+    assert main(["restore", "--finish", "--data", str(again)]) == 0
+    before, copied, _ = capsys.readouterr().out.partition("are copied to")
+    assert copied
+    assert f"shop: key {shop.ids['deleted']} is open" in before
+    assert f"--data {again}`" in before, "the command is of the folder, not of a scratch"
+
+
+def test_new_secrets_end_though_somebody_was_erased_since(tmp_path: Path, capsys: Captured) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    secret, _ = lives_and_erases(tmp_path / "a", backups, "a")
+    again = tmp_path / "again"
+    arguments = [str(backups / "a.tar"), "--data", str(again), "--after", "none"]
+    assert main(["restore", *arguments, "--new-secrets"]) == 0
+    with closing(Book(again)) as book:
+        assert book.services.access.keys.find_by_api_key(secret) is None
+        assert book.faceids() == []
+
+
+def test_a_receipt_that_a_stranger_signed_stops_a_restore_before_it_copies(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    lives_and_erases(tmp_path / "a", backups, "a")
+    with closing(Book(tmp_path / "a")) as book:
+        app_id, life = book.tenant.app_id, book.tenant.life
+    statement = {
+        "kind": "erasure of a tenant",
+        "id": "777",
+        "tenant": "shop",
+        "app_id": app_id,
+        "by": "operator",
+        "asked_at": "2030-01-01T00:00:00.000Z",
+        "done_at": "2030-01-01T00:00:00.000Z",
+        "counts": {},
+    }
+    forged = backups / "receipts" / app_id / "777.json"
+    forged.write_bytes(canonical_json(sign_statement(statement, new_key()[0])))
+    again = tmp_path / "again"
+    arguments = [str(backups / "a.tar"), "--data", str(again), "--after", "none"]
+    capsys.readouterr()
+    assert main(["restore", *arguments]) == 2
+    assert "else take its file away" in capsys.readouterr().err
+    assert not again.exists()
+    assert main(["restore", "--finish", "--data", str(tmp_path / "a")]) == 2, "a healthy folder"
+    folder.require_finished(tmp_path / "a")
+    with closing(Book(tmp_path / "a")) as book:
+        assert book.tenant.life == life
+
+
+def test_a_healthy_folder_has_nothing_left_to_do(tmp_path: Path, capsys: Captured) -> None:
+    data, backups = tmp_path / "data", tmp_path / "backups"
+    backups.mkdir()
+    lives_and_erases(data, backups, "a")
+    with closing(Book(data)) as book:
+        book.clock.advance(datetime.now(UTC) - book.clock.now())  # after the document's time
+        with begin_audit_event(AuditEvent("something", "operator", Kind.CHANGE)):
+            _, secret = book.services.access.keys.add(book.tenant, "kept")
+        session, _ = book.services.access.sessions.begin_by_key(secret)
+    capsys.readouterr()
+    assert main(["restore", "--finish", "--data", str(data)]) == 1
+    assert "nothing is left to do" in capsys.readouterr().err
+    with closing(Book(data)) as book:
+        assert book.services.access.sessions.find(session)
+
+
+@pytest.mark.parametrize("is_used", [False, True], ids=["untouched", "used since"])
+def test_a_snapshot_gives_nothing_back_that_the_witness_knows_to_be_over(
+    is_used: bool, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, snapshot, witness = tmp_path / "data", tmp_path / "snapshot", tmp_path / "witness"
+    witness.mkdir()
+    with closing(Book(data)) as book:
+        book.services.audit.signing.read_public_keys("shop")
+        book.enrol(Person(1), faceid="guest")
+        key, secret = book.services.access.keys.add(book.tenant, "thief")
+    shutil.copytree(data, snapshot)
+    with closing(Book(data)) as book:
+        book.clock.advance(timedelta(days=1))
+        book.services.access.keys.delete(book.tenant, key.id)
+        book.services.deletion.delete_faces(book.tenant, ["guest"], by="first", erase=True)
+        worked_off(book)
+        write_beside(book.services, witness)
+    if is_used:
+        with closing(Book(snapshot)) as book:
+            book.clock.advance(timedelta(days=2))
+            with begin_audit_event(AuditEvent("something", "operator", Kind.CHANGE)):
+                book.enrol(Person(5), faceid="later")
+    monkeypatch.setenv("REGULARS_WITNESS", str(witness))
+    assert main(["restore", "--finish", "--data", str(snapshot)]) == 0
+    with closing(Book(snapshot)) as book:
+        assert book.services.access.keys.find_by_api_key(secret) is None
+        assert book.faceids() == (["later"] if is_used else [])

@@ -32,7 +32,7 @@ from chalicelib.storage.records.merges import UNDONE_WITHIN
 from chalicelib.storage.values import moment_of_text, time_text
 from regulars import folder
 from regulars.backup import receipts
-from regulars.backup.backup import backup, fill_folder
+from regulars.backup.backup import backup, fill_folder, hold_empty_folder
 from regulars.backup.owed import Ask, Owed, Questions, Step, note_owed, read_owed
 from regulars.backup.restoring import end_restore, list_books
 from regulars.cli import main
@@ -209,7 +209,8 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
 def restore_owing_erasures(again: Path, file: Path) -> None:
     """Copy a backup's files into a folder whose list says that erasures are left to do."""
     owed = Owed(str(file), MONDAY, (Step.FILES, Step.ERASURES), (str(file.parent),))
-    fill_folder(again, file, owed, lambda: None)
+    with hold_empty_folder(again):
+        fill_folder(again, file, owed, lambda owed: owed)
 
 
 def redo(restored: Book, again: Path, ask_to_leave: Ask = lambda _: False) -> list[str]:
