@@ -131,7 +131,7 @@ def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
 
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
-        "regulars": "captures redrive, consent withdraw, console, fsck, erase, receipt redo, hold "
+        "regulars": "captures redrive, consent withdraw, console, fsck, erase, hold "
         "set, hold lift, "
         "restriction set, restriction lift, reembed, folder copied, tenants add, tenants set, "
         "tenants rotate, "

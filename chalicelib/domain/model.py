@@ -430,9 +430,6 @@ class Face(PersonTexts, frozen=True):
     name: str = ""
     """As the user set it (domain/names.py); "": not set."""
     consent: Consent | None = None
-    withdrawn_at: datetime | None = None
-    """When its record of consent was withdrawn last: one that was given before counts no more;
-    None: never."""
     arrive_count: int = 0
     last_arrival_at: datetime | None = None
     """Start of the last arrival."""
@@ -462,6 +459,9 @@ class Face(PersonTexts, frozen=True):
     typed."""
     version: int = 1
     """Grows with each write."""
+    withdrawn_at: datetime | None = None
+    """When its record of consent was withdrawn last: one that was given before counts no more;
+    None: never."""
 
     @property
     def own_group_id(self) -> str:

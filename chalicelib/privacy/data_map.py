@@ -336,6 +336,7 @@ DATA_MAP = (
         *_AT_ONCE,
         agrees=Agrees.VISITS,
         keys=("visits_page",),
+        classes=("PromotionRule",),
     ),
     DataCategory(
         "observations",
@@ -690,7 +691,7 @@ NOBODYS = {
         "are deleted "
         "together with `sealed days`, which say who was there on that day",
         "calendar calendar_field totals label_counts label_chunk",
-        "Seal",
+        "Seal Piece",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera", "Camera Wave"),
     "erasures": (

@@ -25,7 +25,9 @@ from chalicelib.storage.limits import MAX_ITEM_BYTES, item_size
 def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
     at = datetime(2026, 3, 2, tzinfo=UTC)
     erasure = add_face_hashes(Erasure("1", at, "first", True, ("21", "22"), 2), b"key")
-    said = make_statement("shop", erasure, "2026-03-02T00:03:00.000Z", "2026-03-02T00:00:00.000Z")
+    said = make_statement(
+        "shop", "4B47", erasure, "2026-03-02T00:03:00.000Z", "2026-03-02T00:00:00.000Z"
+    )
     ids = [f"{n}" for n in range(100)]
     assert list_named_faces(said, b"key", ids) == ["21", "22"]
     assert list_named_faces(said, b"another", ids) == list_named_faces(said, b"", ids) == []
@@ -44,7 +46,7 @@ def test_a_record_of_the_most_faces_with_all_their_pictures_can_be_stored_at_its
     wiped = replace(add_face_hashes(begun, b"key"), faceids=(), names=())
     time = "2026-03-02T00:00:00.000Z"
     receipt = signing.sign_statement(
-        make_statement("shop", wiped, time, time), signing.new_key()[0]
+        make_statement("shop", "4B47", wiped, time, time), signing.new_key()[0]
     )
     for one in (begun, replace(wiped, receipt=receipt)):
         assert item_size(keys.ERASURES, erasure_item("shop", one)) <= MAX_ITEM_BYTES

@@ -310,7 +310,7 @@ def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(
         "1", AT, "first", True, (), 1, faces=("0" * 64,), hashes=hashes, counts=counts
     )
     receipt = signing.sign_statement(
-        erasure_progress.make_statement("shop", erasure, NOW, NOW), private
+        erasure_progress.make_statement("shop", "4B47", erasure, NOW, NOW), private
     )
     done = erasure_progress.Erasure(
         "1", AT, "first", True, (), 1, counts=counts, done_at=AT, receipt=receipt
