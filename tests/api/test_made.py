@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fido2.utils import websafe_encode
 
 from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.auth.made import find_earlier_makers
 from chalicelib.auth.roles import Role
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.model import Tenant
@@ -350,6 +352,25 @@ def test_what_was_made_before_makers_were_noted_is_known_by_the_audit(
         access: noted[access].of for access in hers
     }
     assert services.access.made.note_earlier(tenant) == 0, "the audit is read once"
+
+
+def test_a_years_audit_is_read_without_being_held() -> None:
+    """A night's function on AWS has little memory, and most entries are sightings."""
+
+    def walk_year() -> Iterator[dict[str, Any]]:
+        for number in range(20_000):
+            yield {"at": f"2026-03-01T12:00:00.{number:05}Z", "what": "sighting", "does": {}}
+        given = {Effect.GIVES_ACCESS: ["key 12"]}
+        yield {"at": "2026-03-01T11:00:00.000Z", "what": "", "by": "key first", "does": given}
+
+    tracemalloc.start()
+    try:
+        found = find_earlier_makers(walk_year())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found["key 12"].of == "key first"
+    assert most < 1_000_000, "all of them are 7 MB"
 
 
 def test_a_person_who_is_removed_from_one_shop_stays_as_she_is_in_another(walk: Walk) -> None:
