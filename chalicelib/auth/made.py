@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import takewhile
+from math import inf
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,8 +35,8 @@ from chalicelib.privacy.makers import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import delete_in_parts, walk_items, write
-from chalicelib.storage.ports import Item
+from chalicelib.storage.items import delete_in_parts, walk_items, write_unless_changed
+from chalicelib.storage.ports import Item, absent
 from chalicelib.storage.values import moment, moment_of_text
 
 if TYPE_CHECKING:
@@ -294,20 +296,26 @@ class MadeAccesses(Service["Services"]):
     def _end_session(self, tenant: Tenant, id_: str, request: RequestId | None) -> None:
         self.services.access.sessions.end_by_hash(tenant.name, id_, request)
 
-    def note_earlier(self, tenant: Tenant) -> int:
+    def note_earlier(
+        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: inf
+    ) -> int | None:
         """Note who made the accesses that were made before makers were noted, by the audit's
         entries; return how many there are.
 
-        Of others nobody knows it, which is noted, too. So the audit is read once.
+        Of others nobody knows it, which is noted, too. So the audit is read once. None: the time
+        ran out first, and nothing is noted. `remaining_s`: how long this may still take.
         """
         lacking = self._list_lacking(tenant)
         if not lacking:
             return 0
         entries = self.services.audit.chain.walk_entries(tenant.name)
-        found = find_earlier_makers(entries)
+        found = find_earlier_makers(takewhile(lambda _: remaining_s() > 0, entries))
+        if remaining_s() <= 0:
+            return None
+        if_unknown = (absent("not-given-meanwhile"),)
         for access in lacking:
-            put = make_maker_put(tenant.name, access, found.get(access, UNKNOWN))
-            write(self.services.items, [put])
+            put = make_maker_put(tenant.name, access, found.get(access, UNKNOWN), if_unknown)
+            write_unless_changed(self.services.items, [put])
         return len(lacking)
 
     def _list_lacking(self, tenant: Tenant) -> list[str]:

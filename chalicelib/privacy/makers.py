@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access
 from chalicelib.storage import keys
-from chalicelib.storage.ports import Action, Check, Delete, Item, Put
+from chalicelib.storage.ports import Action, Check, Condition, Delete, Item, Put
 from chalicelib.storage.values import milliseconds, moment
 
 _KEY = re.compile(r"(key \S+?)(?:, signed in)?")
@@ -124,12 +124,12 @@ def list_maker_writes(
     ]
 
 
-def make_maker_put(tenant: str, access: str, maker: Maker) -> Put:
+def make_maker_put(tenant: str, access: str, maker: Maker, when: tuple[Condition, ...] = ()) -> Put:
     """Return the write of an access's maker."""
     kind, id_ = keys.maker_item(tenant, access)
     at = 0 if maker.at is None else milliseconds(maker.at)
     said = {"by": maker.by, "of": maker.of, "at": at, "via": maker.via}
-    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant, **said})
+    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant, **said}, when)
 
 
 def maker_from(item: Item) -> Maker:

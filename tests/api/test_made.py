@@ -6,6 +6,7 @@ import re
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from chalicelib.auth.roles import Role
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.entry_effects import list_effects
-from chalicelib.privacy.makers import parse_caller
+from chalicelib.privacy.makers import Maker, parse_caller
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items
@@ -28,6 +29,7 @@ from tests.api.neighbours import ALPHA, BETA, Street, Walk
 from tests.support.api.devices import BY_HTTPS, Device, asked, invitation_of, sign_in
 from tests.support.api.routes import samples_of
 from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock
 
 HOOKS, KEYS, MEMBERS = "/v1/hooks", "/v1/keys", "/v1/members"
 _POINT = (
@@ -340,9 +342,7 @@ def test_what_was_made_before_makers_were_noted_is_known_by_the_audit(
     v1.with_key(first["api_key"]).done("POST", KEYS, {"name": "second", "role": "admin"})
     room = leaver.add_hook(ROOM)
     noted = dict(services.access.made.read_makers(tenant))
-    kind, _ = keys.maker_item("", "")
-    forget = walk_items(services.items, keys.TENANTS, kind, between=keys.makers_range("shop"))
-    delete_in_parts(services.items, keys.TENANTS, forget)
+    forget_makers(services)
     assert made(v1, leaver.id) == {}
     assert services.access.made.note_earlier(tenant) > 0
     found = services.access.made.read_makers(tenant)
@@ -352,6 +352,39 @@ def test_what_was_made_before_makers_were_noted_is_known_by_the_audit(
         access: noted[access].of for access in hers
     }
     assert services.access.made.note_earlier(tenant) == 0, "the audit is read once"
+
+
+def forget_makers(services: Services) -> None:
+    """As they are whose accesses were made by an earlier version."""
+    kind, _ = keys.maker_item("", "")
+    items = walk_items(services.items, keys.TENANTS, kind, between=keys.makers_range("shop"))
+    delete_in_parts(services.items, keys.TENANTS, items)
+
+
+def test_who_gives_an_access_while_the_audit_is_read_stays_its_maker(
+    v1: V1Client, leaver: Person, services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    key = leaver.add_key("till")
+    forget_makers(services)
+    newest = list[Maker]()
+
+    def renew_meanwhile() -> float:
+        clock.advance(timedelta(seconds=1))
+        v1.done("POST", f"{KEYS}/{key['id']}/renew")
+        newest.append(services.access.made.read_makers(tenant)[f"key {key['id']}"])
+        return 60
+
+    assert services.access.made.note_earlier(tenant, renew_meanwhile)
+    assert services.access.made.read_makers(tenant)[f"key {key['id']}"] == newest[-1]
+
+
+def test_nothing_is_noted_by_half_of_the_audit(
+    leaver: Person, services: Services, tenant: Tenant
+) -> None:
+    leaver.add_key("till")
+    forget_makers(services)
+    assert services.access.made.note_earlier(tenant, iter([60.0, *[0.0] * 9]).__next__) is None
+    assert services.access.made.read_makers(tenant) == {}
 
 
 def test_a_years_audit_is_read_without_being_held() -> None:
