@@ -58,7 +58,7 @@ class Ends(StrEnum):
     RENEWED = "renewed"
     """If others take its place, which all who come by it need: it is nobody's own."""
     OWN = "own"
-    """It is of somebody who signs in by a passkey or password: remove that member."""
+    """It is a person who has signed in: remove that member."""
 
 
 class Described(Struct, frozen=True):
@@ -161,9 +161,9 @@ class MadeAccesses(Service["Services"]):
     def end_made(self, tenant: Tenant, maker: str, wanted: Collection[str]) -> list[Made]:
         """End what somebody made; return what stands still.
 
-        `wanted`: names of accesses, or ALL, which is all but people who sign in by a way of their
-        own and keys that many share. The last admin's key stays. Raises AccessNotFound if a name is
-        none of theirs.
+        `wanted`: names of accesses, or ALL, which is all but people who have signed in and keys
+        that many share. The last admin's key stays. Raises AccessNotFound if a name is none of
+        theirs.
         """
         made = self.list_made(tenant, maker)
         _require_made(made, maker, wanted)
@@ -246,7 +246,8 @@ class MadeAccesses(Service["Services"]):
 
     def _describe_members(self, tenant: Tenant) -> Iterator[Described]:
         for member in self.services.access.members.list_all(tenant):
-            ends = Ends.OWN if _has_own_way_alone(member) else Ends.ASKED
+            is_own = _is_somebody(member) and member.invitation is None
+            ends = Ends.OWN if is_own else Ends.ASKED
             yield Described(name_access("member", member.id), member.name, ends, member.role)
 
     def _describe_hooks(self, tenant: Tenant) -> Iterator[Described]:
@@ -278,10 +279,9 @@ class MadeAccesses(Service["Services"]):
         self.services.requests.write_with_answer(tenant.name, [], request)
 
     def _end_member(self, tenant: Tenant, id_: str, request: RequestId | None) -> None:
-        """End a screen or an invitation; of a member who signs in by a way of their own, the
-        invitation that waits."""
+        """End a screen or an invitation; of a member who is somebody, the invitation that waits."""
         members = self.services.access.members
-        if members.get(tenant, id_).sign_ins:
+        if _is_somebody(members.get(tenant, id_)):
             members.end_invitation(tenant, id_, request)
         else:
             members.delete(tenant, id_, request)
@@ -355,9 +355,7 @@ def _require_made(made: Sequence[Made], maker: str, wanted: Collection[str]) -> 
         )
     for each in made:
         if each.access in wanted and each.ends is Ends.OWN:
-            raise InvalidInput(
-                f"{each.access} signs in by a passkey or password of their own: remove that member"
-            )
+            raise InvalidInput(f"{each.access} is a person who has signed in: remove that member")
         if each.access in wanted and each.ends is Ends.RENEWED:
             raise InvalidInput(
                 f"{each.access} are of several devices: renew them, and give each the new ones"
@@ -411,9 +409,10 @@ def _is_above(made: Made, role: Role | None) -> bool:
     )
 
 
-def _has_own_way_alone(member: Member) -> bool:
-    """Tell whether a member signs in by a passkey or password, and no link waits."""
-    return bool(member.sign_ins) and member.invitation is None
+def _is_somebody(member: Member) -> bool:
+    """Tell whether a member is a person who has signed in: one whose passkey was lost stays."""
+    has_signed_in = bool(member.sign_ins) or member.signed_in_at is not None
+    return has_signed_in and not member.screen
 
 
 def _name_code_item(item: Item) -> str:

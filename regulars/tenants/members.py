@@ -22,7 +22,7 @@ _ENDS = {
     "always": "with the member",
     "asked": "by --end",
     "renewed": "if renewed: regulars tenants rotate",
-    "own": "signs in by a way of their own",
+    "own": "if that member is removed",
 }
 _of_member = join_options(named_tenant, click.argument("member", metavar="MEMBER"))
 _end = click.option(

@@ -284,6 +284,21 @@ def test_whom_she_invited_and_who_signs_in_stays(v1: V1Client, leaver: Person) -
     assert sign_in(v1, {"passkey": device.sign(asked(v1))}).status == 201, "he is in"
 
 
+def test_whom_she_invited_and_whose_phone_was_lost_stays(v1: V1Client, leaver: Person) -> None:
+    invited = leaver.done("POST", MEMBERS, {"name": "Bob", "role": "operator"})
+    device, invitation = Device(), invitation_of(invited)
+    entered = {"invitation": invitation, "passkey": device.make(asked(v1, invitation))}
+    assert sign_in(v1, entered).status == 201
+    him = next(one for one in v1.done("GET", MEMBERS)["members"] if one["name"] == "Bob")
+    [passkey] = him["passkeys"]
+    v1.send("DELETE", f"{MEMBERS}/{him['id']}/passkeys/{passkey['id']}")
+    assert made(v1, leaver.id) == {f"member {him['id']}": "own"}
+    again = invitation_of(leaver.done("POST", f"{MEMBERS}/{him['id']}/invitation"))
+    remove(v1, leaver.id, end="all")
+    assert not is_answered(v1, again), "she may have kept the link"
+    assert [one["name"] for one in v1.done("GET", MEMBERS)["members"]] == ["Bob"]
+
+
 def test_what_is_signed_in_ends_one_by_one(v1: V1Client, leaver: Person) -> None:
     """As a laptop is lost, and the phone is not."""
     reply = sign_in(v1, {"passkey": leaver.device.sign(asked(v1))})

@@ -93,8 +93,8 @@ class RemovalWanted(Sent):
             max_length=8000,
             pattern="^[!-~ ]*$",
             description="What ends besides: `all`, or accesses of `GET /v1/members/{id}/made` with "
-            "commas between them. `all` leaves members who sign in by a way of their own, keys "
-            "that many clients share, and the last admin's key.",
+            "commas between them. `all` leaves members who have signed in, keys that many "
+            "clients share, and the last admin's key.",
         ),
     ] = ""
 
@@ -109,7 +109,7 @@ class MadeAccess(Answer):
         Literal["always", "asked", "renewed", "own"],
         Meta(
             description="always: with the member. asked: if somebody asks for it. renewed: if "
-            "another takes its place. own: it is of somebody who signs in by a way of their own."
+            "another takes its place. own: it is a person who has signed in."
         ),
     ]
     via: Annotated[
