@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from chalicelib.auth.roles import Member, Role
 from chalicelib.book.idempotency import RequestId
-from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access
+from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access, name_code
 from chalicelib.domain.errors import AccessNotFound, InvalidInput, LastAdminKey, NotFound
-from chalicelib.domain.jobs import Job
+from chalicelib.domain.jobs import STOPS_AT_S, Job, JobContext, Unfinished
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.audit_entries import Entry
 from chalicelib.privacy.entry_effects import list_effects
@@ -31,19 +31,18 @@ from chalicelib.privacy.makers import (
     get_access,
     make_maker_put,
     maker_from,
-    name_code,
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import delete_in_parts, walk_items, write_unless_changed
-from chalicelib.storage.ports import Item, absent
+from chalicelib.storage.items import walk_items, write_in_parts, write_unless_changed
+from chalicelib.storage.ports import Delete, Item, absent, equals
 from chalicelib.storage.values import moment, moment_of_text
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
 ALL = "all"
-_CODE, _SESSION = "code", "session"
+_CODE, _SESSION, _AGAIN = "code", "session", "again"
 _ID_DIGITS = 16
 """Hexadecimal digits of a session's hash by which it is named: 64 bits."""
 
@@ -275,7 +274,7 @@ class MadeAccesses(Service["Services"]):
     def _end_codes(self, tenant: Tenant, id_: str, request: RequestId | None) -> None:
         of_holder = {name_code(name_access(kind, id_)) for kind in ("key", "camera")}
         codes = [item for item in self._walk_codes(tenant) if _name_code_item(item) in of_holder]
-        delete_in_parts(self.services.items, keys.TENANTS, iter(codes))
+        write_in_parts(self.services.items, map(_make_code_delete, codes))
         self.services.requests.write_with_answer(tenant.name, [], request)
 
     def _end_member(self, tenant: Tenant, id_: str, request: RequestId | None) -> None:
@@ -318,15 +317,39 @@ class MadeAccesses(Service["Services"]):
             write_unless_changed(self.services.items, [put])
         return len(lacking)
 
+    def forget_over(self, tenant: Tenant) -> None:
+        """Forget who gave accesses that stand no more, such as a code that expired: it ends in no
+        transaction of ours."""
+        items = [*self._walk_items(tenant)]  # first: what is given from here on stands
+        kinds, standing = self._kinds(), {*self._list_standing(tenant)}
+        for item in items:
+            access = get_access(item)
+            if get_kind(access) in kinds and access not in standing:
+                maker_key = keys.maker_item(tenant.name, access)
+                if_same = (equals("at", item["at"], "not-given-again"),)
+                write_unless_changed(
+                    self.services.items, [Delete(keys.TENANTS, maker_key, if_same)]
+                )
+
     def _list_lacking(self, tenant: Tenant) -> list[str]:
         """Return the accesses that have no maker's item."""
         known = self.read_makers(tenant)
-        described = (each for kind in self._kinds().values() for each in kind.describe(tenant))
-        return [each.access for each in described if each.access not in known]
+        return [access for access in self._list_standing(tenant) if access not in known]
+
+    def _list_standing(self, tenant: Tenant) -> Iterator[str]:
+        for kind in self._kinds().values():
+            yield from (each.access for each in kind.describe(tenant))
 
     def make_job(self) -> Job:
-        """Return the nightly job that notes who made earlier accesses."""
-        return Job("makers", lambda context: self.note_earlier(context.tenant), nightly=True)
+        """Return the nightly job that notes who made earlier accesses, and forgets the makers of
+        those that are over."""
+        return Job("makers", self._note_nightly, nightly=True)
+
+    def _note_nightly(self, context: JobContext) -> Unfinished | None:
+        """Do the job; if the time runs out, once more by itself, and then the next night."""
+        noted = self.note_earlier(context.tenant, lambda: context.remaining_s() - STOPS_AT_S)
+        self.forget_over(context.tenant)
+        return Unfinished(_AGAIN) if noted is None and not context.after else None
 
 
 def find_earlier_makers(entries: Iterable[Entry]) -> Mapping[str, Maker]:
@@ -413,6 +436,11 @@ def _is_somebody(member: Member) -> bool:
     """Tell whether a member is a person who has signed in: one whose passkey was lost stays."""
     has_signed_in = bool(member.sign_ins) or member.signed_in_at is not None
     return has_signed_in and not member.screen
+
+
+def _make_code_delete(item: Item) -> Delete:
+    does = ((Effect.TAKES_ACCESS, _name_code_item(item)),)
+    return Delete(keys.TENANTS, (item["kind"], item["id"]), does=does)
 
 
 def _name_code_item(item: Item) -> str:

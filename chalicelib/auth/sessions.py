@@ -27,7 +27,7 @@ from chalicelib.auth.records import make_sign_in_item
 from chalicelib.auth.roles import ApiKey, Member, Passkey, Session
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import api_keys, audit_events
-from chalicelib.domain.effects import Effect, name_access
+from chalicelib.domain.effects import Effect, name_access, name_code
 from chalicelib.domain.errors import (
     Busy,
     ConditionFailed,
@@ -104,7 +104,7 @@ class Sessions(Service["Services"]):
         code, now = secrets.token_urlsafe(_TOKEN_BYTES), self.services.clock.now()
         item_key = keys.code_item(api_keys.digest(code))
         item = make_sign_in_item(item_key, tenant.name, key, now, now + CODE_LASTS)
-        does = ((Effect.GIVES_ACCESS, f"code of {name_access('key', key.id)}"),)
+        does = ((Effect.GIVES_ACCESS, name_code(name_access("key", key.id))),)
         audit_events.add_details(key=key.id)
         write(self.services.items, [Put(keys.TENANTS, item, (absent("code-free"),), does)])
         return code

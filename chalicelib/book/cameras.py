@@ -41,7 +41,7 @@ from chalicelib.domain.captures import (
     require_camera_id,
 )
 from chalicelib.domain.counts import require_line
-from chalicelib.domain.effects import Effect, name_access
+from chalicelib.domain.effects import Effect, name_access, name_code
 from chalicelib.domain.errors import (
     CameraExists,
     CameraNotFound,
@@ -404,7 +404,7 @@ class Cameras(Service["Book"]):
         }
         if_free = (absent("code-free"),)
         code_item = {**item, "expires_at": int(expires_at.timestamp())}
-        does = ((Effect.GIVES_ACCESS, f"code of {name_access('camera', id_)}"),)
+        does = ((Effect.GIVES_ACCESS, name_code(name_access("camera", id_))),)
         write(self.services.items, [Put(keys.TENANTS, code_item, if_free, does)])
         return "-".join(code[begin : begin + 4] for begin in range(0, _CODE_LENGTH, 4)), expires_at
 
@@ -427,13 +427,12 @@ class Cameras(Service["Book"]):
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         id_ = item["camera"]
         key, actions = _make_replacement_key(tenant, id_, item["digest"])
+        does = ((Effect.TAKES_ACCESS, name_code(name_access("camera", id_))),)
         audit_events.add_details(of=id_)
         try:
             camera = self.get(tenant, id_)
-            write(
-                self.services.items,
-                [Delete(keys.TENANTS, code_key, (exists("code-unused"),)), *actions],
-            )
+            used_up = Delete(keys.TENANTS, code_key, (exists("code-unused"),), does)
+            write(self.services.items, [used_up, *actions])
         except (CameraNotFound, ConditionFailed) as error:
             raise _make_code_error() from error
         return camera, key

@@ -74,6 +74,11 @@ def name_access(kind: str, id_: str) -> str:
     return f"{kind} {id_}"
 
 
+def name_code(access: str) -> str:
+    """Return the access that a code is, by which somebody gets another one."""
+    return f"code of {access}"
+
+
 def describe_face_change(before: Face, after: Face) -> Does:
     """Return what a changed face's write does."""
     return tuple((effect, after.faceid) for effect in _list_face_effects(before, after)) or (

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.api_keys import FIRST
-from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access
+from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access, name_code
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Check, Condition, Delete, Item, Put
 from chalicelib.storage.values import milliseconds, moment
@@ -54,11 +54,6 @@ UNKNOWN = Maker("", "")
 
 Find = Callable[[str], Maker | None]
 """Finds the maker of an access."""
-
-
-def name_code(access: str) -> str:
-    """Return the access that a code is, by which somebody gets another one."""
-    return f"code of {access}"
 
 
 def parse_caller(by: str) -> str:

@@ -269,6 +269,32 @@ def test_a_box_that_used_her_code_up_has_its_key_from_her(v1: V1Client, leaver: 
     assert v1.done("GET", f"/v1/cameras/{camera['id']}")["enabled"], "it goes on with another key"
 
 
+def test_who_made_a_code_is_forgotten_with_it(
+    v1: V1Client, leaver: Person, services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    """A code that is used up ends in a transaction; one that expires does not."""
+    claims = [f"/v1/cameras/{v1.add_camera(id_)['id']}/claim" for id_ in ("door", "till")]
+    used, _ = (leaver.done("POST", path)["claim_code"] for path in claims)
+    v1.with_key(None).done("POST", "/v1/claims", {"code": used})
+    assert services.access.made.read_makers(tenant).keys() >= {"camera door", "code of camera till"}
+    assert "code of camera door" not in services.access.made.read_makers(tenant)
+    clock.advance(timedelta(hours=1))
+    services.access.made.forget_over(tenant)
+    left = services.access.made.read_makers(tenant)
+    assert "camera door" in left, "it stands"
+    assert "code of camera till" not in left
+
+
+def test_a_code_that_is_ended_by_name_leaves_no_maker(
+    v1: V1Client, leaver: Person, services: Services, tenant: Tenant
+) -> None:
+    v1.add_camera("door")
+    leaver.done("POST", "/v1/cameras/door/claim")
+    reply = v1.send("DELETE", f"{MEMBERS}/{leaver.id}/made/code of camera door")
+    assert reply.status == 204, reply
+    assert "code of camera door" not in services.access.made.read_makers(tenant)
+
+
 def test_whom_she_invited_and_who_signs_in_stays(v1: V1Client, leaver: Person) -> None:
     invited = leaver.done("POST", MEMBERS, {"name": "Bob", "role": "operator"})
     device, invitation = Device(), invitation_of(invited)

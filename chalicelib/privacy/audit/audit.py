@@ -114,9 +114,9 @@ class AuditedItems:
         """Return the writes that say who gave the accesses of a transaction."""
         if not any(effect in OF_MAKERS for action in actions for effect, _ in _get_does(action)):
             return ()
-        tenant = next(filter(None, map(_find_owner, actions)), "")
+        by, of_act = ("", "") if act is None else (act.by, act.tenant)
+        tenant = next(filter(None, map(_find_owner, actions)), of_act)
         find = partial(self._find_maker, tenant)
-        by = "" if act is None else act.by
         return list_maker_writes(tenant, by, self._clock.now(), actions, find) if tenant else ()
 
     def _find_maker(self, tenant: str, access: str) -> Maker | None:
