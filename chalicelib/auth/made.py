@@ -172,6 +172,21 @@ class MadeAccesses(Service["Services"]):
                 self._end_if_there(tenant, each.access)
         return self.list_made(tenant, maker)
 
+    def remove_member(
+        self, tenant: Tenant, id_: str, wanted: Collection[str], request: RequestId | None = None
+    ) -> None:
+        """Remove a member, and end what they made that is wanted, as `end_made` has it.
+
+        Until the removal they may sign in and make something more, so ALL ends once more behind it.
+        Raises as `end_made`, MemberNotFound, Busy, AnsweredAlready.
+        """
+        maker = name_access("member", id_)
+        if wanted:
+            self.end_made(tenant, maker, wanted)
+        self.services.access.members.delete(tenant, id_, request)
+        if ALL in wanted:
+            self.end_made(tenant, maker, [ALL])
+
     def end_one(
         self, tenant: Tenant, maker: str, access: str, request: RequestId | None = None
     ) -> None:

@@ -117,9 +117,7 @@ def remove(
     question = f"{leaving.name} signs in no more, and what ends with the member stops. Go on?"
     if not confirm(question):
         return
-    if ending:
-        services.access.made.end_made(tenant, maker, ending)
-    services.access.members.delete(tenant, leaving.id)
+    services.access.made.remove_member(tenant, leaving.id, ending)
     print(f"{leaving.name} is removed")
     left = services.access.made.list_made(tenant, maker)
     for each in left:

@@ -14,10 +14,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fido2.utils import websafe_encode
+from msgspec.structs import replace
 
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.auth.made import find_earlier_makers
 from chalicelib.auth.roles import Role
+from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.entry_effects import list_effects
@@ -25,11 +28,14 @@ from chalicelib.privacy.makers import Maker, parse_caller
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items
+from chalicelib.storage.ports import Storage
 from tests.api.neighbours import ALPHA, BETA, Street, Walk
 from tests.support.api.devices import BY_HTTPS, Device, asked, invitation_of, sign_in
 from tests.support.api.routes import samples_of
 from tests.support.api.v1.client import V1Client
+from tests.support.book.book import Book
 from tests.support.fakes import FakeClock
+from tests.support.meanwhile import Meanwhile
 
 HOOKS, KEYS, MEMBERS = "/v1/hooks", "/v1/keys", "/v1/members"
 _POINT = (
@@ -341,6 +347,28 @@ def count_open(v1: V1Client, *browsers: dict[str, str]) -> int:
     return sum(
         anybody.send("GET", "/v1/session", headers=browser).status == 200 for browser in browsers
     )
+
+
+def test_a_key_that_she_makes_before_she_is_out_ends_with_all(tmp_path: Path) -> None:
+    writes = list[Meanwhile]()
+
+    def wrapped(storage: Storage) -> Storage:
+        writes.append(Meanwhile(storage.items))
+        return replace(storage, items=writes[0])
+
+    with closing(Book(tmp_path, wrap=wrapped)) as book:
+        access, tenant = book.services.access, book.tenant
+        leaver, _ = access.members.add(tenant, "Leaver", Role.ADMIN)
+        act = AuditEvent("POST /v1/keys", leaver.audit_name, Kind.CHANGE, tenant.name)
+
+        def add_key() -> None:
+            with begin_audit_event(act):
+                access.keys.add(tenant, "hers", Role.ADMIN)
+
+        writes[0].first = [add_key]
+        access.made.remove_member(tenant, leaver.id, ["all"])
+        assert not writes[0].first
+        assert [key.id for key in access.keys.list_all(tenant)] == [FIRST]
 
 
 def test_she_removes_herself_by_a_key_that_she_made(v1: V1Client, leaver: Person) -> None:

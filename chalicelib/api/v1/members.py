@@ -194,10 +194,10 @@ def delete_member(context: V1Context, query: RemovalWanted) -> None:
     screens, links and cameras' keys stay unless `end` names them.
     """
     member = _read_member(context)
-    if wanted := [name.strip() for name in query.end.split(",") if name.strip()]:
-        made = context.services.access.made
-        made.end_made(context.tenant, name_access("member", member.id), wanted)
-    context.services.access.members.delete(context.tenant, member.id, context.request_id)
+    wanted = [name.strip() for name in query.end.split(",") if name.strip()]
+    context.services.access.made.remove_member(
+        context.tenant, member.id, wanted, context.request_id
+    )
 
 
 @operations("GET", "/v1/members/{id}/made", Role.ADMIN)
