@@ -6,6 +6,7 @@ itself; to end by a press it needs a `_Kind` here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import takewhile
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 ALL = "all"
 _CODE, _SESSION, _AGAIN = "code", "session", "again"
+_NOTED_WITHIN_S = 8.0
+"""Seconds that a request reads the audit at most for earlier makers: it is answered within 29."""
 _ID_DIGITS = 16
 """Hexadecimal digits of a session's hash by which it is named: 64 bits."""
 
@@ -180,6 +183,7 @@ class MadeAccesses(Service["Services"]):
         Until the removal they may sign in and make something more, so ALL ends once more behind it.
         Raises as `end_made`, MemberNotFound, Busy, AnsweredAlready.
         """
+        self.note_within_request(tenant)
         maker = name_access("member", id_)
         if wanted:
             self.end_made(tenant, maker, wanted)
@@ -346,6 +350,20 @@ class MadeAccesses(Service["Services"]):
                     self.services.items, [Delete(keys.TENANTS, maker_key, if_same)]
                 )
 
+    def note_within_request(self, tenant: Tenant) -> None:
+        """Do `note_earlier` for somebody who waits: if it takes too long, the night does it, and
+        ends what has to end by then."""
+        end = time.monotonic() + _NOTED_WITHIN_S
+        self.note_earlier(tenant, lambda: end - time.monotonic())
+
+    def end_left(self, tenant: Tenant) -> None:
+        """End what comes to a phone, a browser or a mailbox by members who are gone: their removal
+        was cut off, or nobody knew then who had made it."""
+        members = self._name_members(tenant)
+        for made in self.list_left(tenant):
+            if made.ends is Ends.ALWAYS and is_gone(made.maker, members):
+                self._end_if_there(tenant, made.access)
+
     def _list_lacking(self, tenant: Tenant) -> list[str]:
         """Return the accesses that have no maker's item."""
         known = self.read_makers(tenant)
@@ -356,13 +374,14 @@ class MadeAccesses(Service["Services"]):
             yield from (each.access for each in kind.describe(tenant))
 
     def make_job(self) -> Job:
-        """Return the nightly job that notes who made earlier accesses, and forgets the makers of
-        those that are over."""
+        """Return the nightly job that notes who made earlier accesses, ends what members who are
+        gone have left, and forgets the makers of what is over."""
         return Job("makers", self._note_nightly, nightly=True)
 
     def _note_nightly(self, context: JobContext) -> Unfinished | None:
         """Do the job; if the time runs out, once more by itself, and then the next night."""
         noted = self.note_earlier(context.tenant, lambda: context.remaining_s() - STOPS_AT_S)
+        self.end_left(context.tenant)
         self.forget_over(context.tenant)
         return Unfinished(_AGAIN) if noted is None and not context.after else None
 

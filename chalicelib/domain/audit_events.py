@@ -138,6 +138,7 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys "
         "renew, "
         "tenants keys delete, tenants members end, tenants members remove",
+        "sweep": "makers",
     },
     Kind.DECISION: {
         "POST": "/v1/identify, /v1/verify",

@@ -22,6 +22,7 @@ from chalicelib.auth.roles import Role
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
 from chalicelib.domain.effects import Effect
+from chalicelib.domain.jobs import NIGHT_HOUR
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.makers import Maker, parse_caller
@@ -412,7 +413,6 @@ def test_what_was_made_before_makers_were_noted_is_known_by_the_audit(
     room = leaver.add_hook(ROOM)
     noted = dict(services.access.made.read_makers(tenant))
     forget_makers(services)
-    assert made(v1, leaver.id) == {}
     assert services.access.made.note_earlier(tenant) > 0
     found = services.access.made.read_makers(tenant)
     hers = {access for access, maker in noted.items() if maker.of == f"member {leaver.id}"}
@@ -454,6 +454,32 @@ def test_nothing_is_noted_by_half_of_the_audit(
     forget_makers(services)
     assert services.access.made.note_earlier(tenant, iter([60.0, *[0.0] * 9]).__next__) is None
     assert services.access.made.read_makers(tenant) == {}
+
+
+def test_who_is_removed_before_the_first_night_after_an_update_is_told_nothing_more(
+    v1: V1Client, leaver: Person, services: Services, tenant: Tenant
+) -> None:
+    phone, room = leaver.add_hook(PHONE), leaver.add_hook(ROOM)
+    forget_makers(services)
+    assert made(v1, leaver.id) == {phone: "always", room: "asked"}, "the removal's list has them"
+    forget_makers(services)
+    remove(v1, leaver.id)
+    assert hooks(v1) == {room} != {phone}
+
+
+def test_what_a_removal_left_that_knew_no_maker_ends_at_night(
+    v1: V1Client, leaver: Person, services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    """As when a year of the audit took longer than the removal could wait."""
+    phone, room = leaver.add_hook(PHONE), leaver.add_hook(ROOM)
+    forget_makers(services)
+    services.access.members.delete(tenant, leaver.id)
+    assert hooks(v1) == {phone, room}
+    services.sweep.sweep_tenant(tenant, clock.now().replace(hour=NIGHT_HOUR), ["makers"])
+    assert hooks(v1) == {room} != {phone}
+    entries = services.audit.chain.walk_entries(tenant.name)
+    of_night = [list_effects(entry) for entry in entries if entry["what"] == "sweep makers"]
+    assert of_night == [{Effect.TAKES_ACCESS: [phone]}], "a restore ends it again"
 
 
 def test_a_years_audit_is_read_without_being_held() -> None:

@@ -31,6 +31,7 @@ from chalicelib.domain.observations import (
 from chalicelib.domain.pictures import BoundingBox
 from chalicelib.domain.rules.templates import make_template
 from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.privacy.makers import Maker, make_maker_put
 from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import open_aws_client
 from chalicelib.storage.aws.items import DynamoItemStore
@@ -120,6 +121,7 @@ def play(account: Account) -> None:
         messages,
         searches_from_anywhere,
         schedules,
+        left_accesses,
         usual_weeks,
         kept_no_longer,
         counted,
@@ -420,6 +422,19 @@ def schedules(account: Account) -> None:
         _consent_for_a_day(account, shop)
         account.later(days=3)
         account.tick("sweep")  # and forgets what was learnt, and whose consent has expired
+
+
+def left_accesses(account: Account) -> None:
+    """A night ends what a member left whose removal did not know who had made it."""
+    shop = Shop(account, "left-shop")
+    phone = {"way": "ntfy", "url": "https://8.8.8.8/leaver"}
+    hook = shop.v1.done("POST", "/v1/hooks", {"url": None, "channel": phone})["id"]
+    leaver = Maker("Ann (manager), member 7", "member 7", account.clock.now())
+    account.services.items.transact([make_maker_put(shop.name, f"hook {hook}", leaver)])
+    account.later(days=1)
+    _at_hour(account, 3)
+    account.tick("sweep")
+    assert shop.v1.done("GET", "/v1/hooks")["hooks"] == []
 
 
 def usual_weeks(account: Account) -> None:

@@ -236,7 +236,9 @@ def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
     match act.kind:
         case Kind.CHANGE:
             return any(
-                change.table.name not in _FOLLOWING_TABLES and not _only_counts(change)
+                change.table.name not in _FOLLOWING_TABLES
+                and not _only_counts(change)
+                and not _notes_maker(change)
                 for change in changes
             )
         case Kind.DECISION:
@@ -252,6 +254,11 @@ def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
 def _only_counts(action: Action) -> bool:
     prefixes = (keys.TENANT_ITEM, keys.PLACES_ITEM, keys.group_item(""), keys.name_item(""))
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(prefixes)
+
+
+def _notes_maker(action: Action) -> bool:
+    """Return whether a write only notes who gave an access, of which an earlier entry says it."""
+    return action.table.name == keys.TENANTS.name and action.key[0] == keys.maker_item("", "")[0]
 
 
 def _make_entry(act: AuditEvent, clock: Clock, actions: Sequence[Action]) -> Entry:

@@ -117,7 +117,6 @@ NO_ENTRY = {
         sweep usual
         sweep audit
         sweep standing
-        sweep makers
         sweep audit retention
         sweep lost captures
         sweep rejections
