@@ -22,6 +22,7 @@ from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access, name_cod
 from chalicelib.domain.errors import AccessNotFound, InvalidInput, LastAdminKey, NotFound
 from chalicelib.domain.jobs import STOPS_AT_S, Job, JobContext, Unfinished
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.webhooks import Hook
 from chalicelib.privacy.audit_entries import Entry
 from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.makers import (
@@ -271,8 +272,7 @@ class MadeAccesses(Service["Services"]):
     def _describe_hooks(self, tenant: Tenant) -> Iterator[Described]:
         for hook in self.services.webhooks.hooks.list_all(tenant.name):
             ends = Ends.ALWAYS if hook.is_of_a_person else Ends.ASKED
-            name = hook.name or hook.address or hook.recipient
-            yield Described(name_access("hook", hook.id), name, ends)
+            yield Described(name_access("hook", hook.id), _name_hook(hook), ends)
 
     def _describe_cameras(self, tenant: Tenant) -> Iterator[Described]:
         for camera in self.services.cameras.list_all(tenant):
@@ -470,6 +470,14 @@ def _is_somebody(member: Member) -> bool:
     """Tell whether a member is a person who has signed in: one whose passkey was lost stays."""
     has_signed_in = bool(member.sign_ins) or member.signed_in_at is not None
     return has_signed_in and not member.screen
+
+
+def _name_hook(hook: Hook) -> str:
+    """Return what people call a hook, and whom it tells: it may be somebody else than its maker."""
+    receiver = hook.address or hook.recipient
+    if not hook.name or not receiver:
+        return hook.name or receiver
+    return f"{hook.name} ({receiver})"
 
 
 def _make_code_delete(item: Item) -> Delete:

@@ -456,6 +456,15 @@ def test_nothing_is_noted_by_half_of_the_audit(
     assert services.access.made.read_makers(tenant) == {}
 
 
+def test_the_list_says_whom_each_alert_tells(v1: V1Client, leaver: Person) -> None:
+    """The owner's phone that she set up ends with her, so who removes her has to see it."""
+    owners = {"way": "ntfy", "url": "https://8.8.8.8/owner"}
+    hook = leaver.add_hook(owners, name="Evenings")
+    listed = v1.done("GET", f"{MEMBERS}/{leaver.id}/made")["made"]
+    [alert] = [one for one in listed if one["access"] == hook]
+    assert (alert["name"], alert["ends"]) == ("Evenings (8.8.8.8)", "always")
+
+
 def test_who_is_removed_before_the_first_night_after_an_update_is_told_nothing_more(
     v1: V1Client, leaver: Person, services: Services, tenant: Tenant
 ) -> None:

@@ -104,7 +104,7 @@ class MadeAccess(Answer):
         str, Meta(description="Its name, as the audit has it: `key 12`, `hook 9`, `camera door`.")
     ]
     kind: Annotated[str, Meta(description="key, member, hook, camera, code, session or another.")]
-    name: Annotated[str, Meta(description="What people call it, or whom it tells.")]
+    name: Annotated[str, Meta(description="What people call it, and whom a hook tells.")]
     ends: Annotated[
         Literal["always", "asked", "renewed", "own"],
         Meta(
