@@ -85,7 +85,7 @@ OF_ONE_PERSON: Mapping[type[Struct], str] = {
     Negative: "sighting_id templates camera",
     Merge: "id survivor other at state renaming backup joined is_return",
     MergeBackup: "face visits negatives survivor_group_id survivor_visits pictures learnt spare "
-    f"given {' '.join(TAKEN)}",
+    f"given survivor_withdrawn_at {' '.join(TAKEN)}",
     Review: "kind at faceid camera sighting_id decision box near twice",
     Duplicate: "first second at decision are_two",
     Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked "

@@ -460,6 +460,7 @@ class Merging(Service["Book"]):
             pictures=self._choose_own_pictures(tenant, survivor.face.pictures, backup),
             merges=len(survivor_merges) - len(other_merges) - 1,
             moving=merge.id,
+            withdrawn_at=_find_own_withdrawal(survivor.face, merge, backup, survivor_merges),
             changed_at=now,
         )
         kept_pictures = (
@@ -570,6 +571,7 @@ def _make_backup(
             picture.learnt.sighting_id for picture in survivor.face.pictures if picture.learnt
         ),
         given=tuple(negative.sighting_id for negative in adopted_negatives),
+        survivor_withdrawn_at=survivor.face.withdrawn_at,
         **find_taken_values(survivor.face, other.face),
     )
 
@@ -730,6 +732,23 @@ def _find_withdrawal(other: Face, survivor: Face, merged_at: datetime) -> dateti
     if withdrawn_at is None or withdrawn_at < merged_at:
         return other.withdrawn_at
     return _find_later(other.withdrawn_at, withdrawn_at)
+
+
+def _find_own_withdrawal(
+    survivor: Face, merge: Merge, backup: MergeBackup, active_merges: Iterable[Merge]
+) -> datetime | None:
+    """Return when the survivor's record was withdrawn last, without what came from the other.
+
+    What came from faces that are still a part of it stays. `active_merges`: all below it.
+    """
+    if survivor.withdrawn_at is None or survivor.withdrawn_at >= merge.at:
+        return survivor.withdrawn_at
+    parts = (
+        part.backup.face
+        for part in active_merges
+        if part.survivor == merge.survivor and part.id != merge.id and part.backup is not None
+    )
+    return _find_later(backup.survivor_withdrawn_at, *(face.withdrawn_at for face in parts))
 
 
 def _find_later(*times: datetime | None) -> datetime | None:

@@ -73,6 +73,8 @@ class MergeBackup(PersonTexts, frozen=True):
     external_id: str = ""
     labels: Labels = NO_LABELS
     attributes: Mapping[int, str] = field(default_factory=dict)
+    survivor_withdrawn_at: datetime | None = None
+    """When the survivor's record was withdrawn last, before the merge."""
 
 
 TAKEN = tuple(name for name in MergeBackup.__struct_fields__ if name in BLANK)

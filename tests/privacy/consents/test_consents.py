@@ -208,6 +208,50 @@ def test_who_withdrew_and_consented_again_is_not_merged_out_of_that(book: Book) 
         book.services.consents.set(book.tenant, one.faceid, signed("other"))
 
 
+def withdraw_and_give_again(book: Book, faceid: str, evidence: str) -> Consent:
+    book.services.consents.withdraw_consent(book.tenant, faceid)
+    again = given_now(book, signed(evidence))
+    book.services.consents.set(book.tenant, faceid, again)
+    book.clock.advance(timedelta(minutes=1))
+    return again
+
+
+def test_an_undo_leaves_no_withdrawal_with_a_survivor_that_never_withdrew(book: Book) -> None:
+    one, two, three = (enrol(book, seed, signed(f"{seed}")).faceid for seed in (1, 2, 3))
+    for other in (two, three):
+        withdraw_and_give_again(book, other, "again")
+    merging, consents = book.services.merges.merging, book.services.consents
+    first, second = (merging.merge(book.tenant, one, other) for other in (two, three))
+    merging.undo(book.tenant, second.id)
+    with pytest.raises(ConsentOlder):  # two, who withdrew, is still a part of it
+        consents.set(book.tenant, one, signed("1"))
+    merging.undo(book.tenant, first.id)
+    consents.set(book.tenant, one, signed("1"))
+    merge = merging.merge(book.tenant, one, two)
+    merging.merge(book.tenant, one, three)
+    merging.undo(book.tenant, merge.id)
+    with pytest.raises(ConsentOlder):  # and now three is
+        consents.set(book.tenant, one, signed("1"))
+
+
+def test_an_undo_keeps_what_the_survivor_withdrew_itself(book: Book) -> None:
+    one, two = (enrol(book, seed, signed(f"{seed}")).faceid for seed in (1, 2))
+    merging, consents = book.services.merges.merging, book.services.consents
+    kept = withdraw_and_give_again(book, one, "first")
+    withdraw_and_give_again(book, two, "second")
+    before = book.services.faces.get(book.tenant, one).withdrawn_at
+    merge = merging.merge(book.tenant, one, two)
+    merging.undo(book.tenant, merge.id)
+    assert book.services.faces.get(book.tenant, one).withdrawn_at == before
+    consents.set(book.tenant, one, kept)
+    merge = merging.merge(book.tenant, one, two)
+    book.clock.advance(timedelta(minutes=1))
+    withdraw_and_give_again(book, one, "third")
+    after = book.services.faces.get(book.tenant, one).withdrawn_at
+    merging.undo(book.tenant, merge.id)
+    assert book.services.faces.get(book.tenant, one).withdrawn_at == after
+
+
 # --- any order
 # --------------------------------------------------------------------------------------------------
 
