@@ -29,12 +29,15 @@ def find_ended_record(face: Face) -> EndedRecord | None:
     """Return the last record of a face that has ended; None: none has.
 
     A record that was given before a withdrawal is undone by it. One that expired may have been
-    renewed before, and be written down later: then it was given after the expired one.
+    renewed before, and be written down later: then it was given after the expired one. A merge may
+    bring a record together with a later withdrawal, before which none counts either.
     """
     restriction, consent = face.restriction, face.consent
     if restriction is not None and restriction.ended is Ending.EXPIRED and consent is not None:
         expired_at = consent.expires_at or restriction.at
-        return EndedRecord(Ending.EXPIRED, expired_at, consent.given_at + timedelta(milliseconds=1))
+        renewed_from = consent.given_at + timedelta(milliseconds=1)
+        counts_from = max(renewed_from, face.withdrawn_at or renewed_from)
+        return EndedRecord(Ending.EXPIRED, expired_at, counts_from)
     withdrawn_at = face.withdrawn_at
     if withdrawn_at is None and restriction is not None and restriction.ended:
         withdrawn_at = restriction.at  # an earlier version wrote no other time

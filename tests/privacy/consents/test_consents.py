@@ -252,6 +252,18 @@ def test_an_undo_keeps_what_the_survivor_withdrew_itself(book: Book) -> None:
     assert book.services.faces.get(book.tenant, one).withdrawn_at == after
 
 
+def test_no_record_of_before_a_merged_withdrawal_renews_one_that_expired(book: Book) -> None:
+    one, two = enrol(book, 1, signed(days=2)).faceid, enrol(book, 2, signed()).faceid
+    between = given_now(book, signed("between"))
+    book.clock.advance(timedelta(minutes=1))
+    withdraw_and_give_again(book, two, "again")
+    book.services.merges.merging.merge(book.tenant, one, two)
+    book.clock.advance(3 * DAY)
+    with pytest.raises(ConsentOlder):
+        book.services.consents.set(book.tenant, one, between)
+    book.services.consents.set(book.tenant, one, given_now(book, signed("new")))
+
+
 # --- any order
 # --------------------------------------------------------------------------------------------------
 
