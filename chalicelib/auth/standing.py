@@ -29,6 +29,7 @@ from chalicelib.privacy.standing import (
     Restored,
     Standing,
     compute_digest,
+    find_marked_since,
     hash_with,
     list_ended,
     list_new,
@@ -430,29 +431,32 @@ class StandingDocuments(Service["Services"]):
         A withdrawal counts that stands in any document, a hold and a restriction if they stand in
         the newest.
         """
-        marked_at: dict[str, dict[str, datetime]] = {}
+        marks_by_hash: dict[str, set[str]] = {}
         for standing in later:
             for hashed, marks in standing.faces.items():
                 counting = marks if standing is later[-1] else {*marks} & {WITHDRAWN}
-                marked_at.setdefault(hashed, {}).update(dict.fromkeys(counting, standing.at))
-        if not marked_at:
+                marks_by_hash.setdefault(hashed, set()).update(counting)
+        if not marks_by_hash:
             return
         key = self.services.audit.signing.read_face_key(tenant.name)
         reason = f"as before the restore, by the document of {time_text(later[-1].at)}"
         for faceid in sorted(self.services.erasure.again.read_people(tenant.name).faceids):
-            for mark, at in sorted(
-                marked_at.get(hash_with(key, "face", faceid), {}).items(), reverse=True
-            ):
-                if (freed := freed_at.get((faceid, mark))) is None or freed < at:
-                    yield from self._mark_face(tenant, faceid, mark, reason)
+            hashed = hash_with(key, "face", faceid)
+            for mark in sorted(marks_by_hash.get(hashed, ()), reverse=True):
+                freed = freed_at.get((faceid, mark), _NEVER)
+                since = find_marked_since(later, hashed, mark, freed)
+                if since is not None:
+                    yield from self._mark_face(tenant, faceid, mark, since, reason)
 
-    def _mark_face(self, tenant: Tenant, faceid: str, mark: str, reason: str) -> Iterator[str]:
+    def _mark_face(
+        self, tenant: Tenant, faceid: str, mark: str, since: datetime, reason: str
+    ) -> Iterator[str]:
         face = self.services.faces.get(tenant, faceid, restricted=True)
         has = {*_list_restrictions(face), *([HELD] if face.hold else [])}
         if mark in has:
             return
         if mark == WITHDRAWN:
-            self.services.consents.withdraw_again(tenant, faceid)
+            self.services.consents.withdraw_again(tenant, faceid, since)
             yield f"the consent of {faceid} is withdrawn"
         elif mark == RESTRICTED:
             self.services.restrictions.set(tenant, faceid, reason)

@@ -77,28 +77,30 @@ class Consents(Service["Services"]):
             if face.consent is None or _is_withdrawn(face):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
 
-        self._withdraw(tenant, faceid, require_record, request)
+        self._withdraw(tenant, faceid, require_record, self.services.clock.now(), request)
 
-    def withdraw_again(self, tenant: Tenant, faceid: str) -> None:
+    def withdraw_again(self, tenant: Tenant, faceid: str, at: datetime) -> None:
         """Withdraw after a restore, whose book may be from before the record: without one the face
         is restricted, too.
 
-        Raises FaceNotFound, Busy.
+        `at`: when it was withdrawn, as far as that is known: a record that was given after that
+        counts. Raises FaceNotFound, Busy.
         """
-        self._withdraw(tenant, faceid, lambda _: None, None)
+        self._withdraw(tenant, faceid, lambda _: None, at, None)
 
     def _withdraw(
         self,
         tenant: Tenant,
         faceid: str,
         require_record: Callable[[Face], None],
+        at: datetime,
         request: RequestId | None,
     ) -> None:
         """Restrict all faces of a person, and take the record of consent from the one that has it.
 
         `require_record`: raises an error if this face has no record to withdraw. It is called
-        early, and once more with the face as it is changed. A held face keeps its record, as
-        evidence.
+        early, and once more with the face as it is changed. `at`: when it was withdrawn.
+        A held face keeps its record, as evidence.
 
         Raises what it raises, FaceNotFound, Busy, AnsweredAlready.
         """
@@ -107,12 +109,8 @@ class Consents(Service["Services"]):
         def restrict_other(face: Face) -> tuple[Face, Change]:
             after, change = restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
             moved = self.services.face_pictures.move_pictures(tenant, face)
-            withdrawn_at = face.withdrawn_at if _is_withdrawn(face) else None
-            return replace(
-                after,
-                pictures=moved.pictures,
-                withdrawn_at=withdrawn_at or self.services.clock.now(),
-            ), change
+            withdrawn_at = max(at, face.withdrawn_at or at)
+            return replace(after, pictures=moved.pictures, withdrawn_at=withdrawn_at), change
 
         def withdraw_record(face: Face) -> tuple[Face, Change]:
             require_record(face)

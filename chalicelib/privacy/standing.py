@@ -253,6 +253,24 @@ def list_new(present: Standing, later: Sequence[Standing]) -> list[str]:
     return sorted(later[-1].accesses.keys() - present.accesses.keys())
 
 
+def find_marked_since(
+    later: Sequence[Standing], hashed: str, mark: str, freed: datetime
+) -> datetime | None:
+    """Return the time of the first document that has a face's mark, of those that had it last
+    without a break; None: none has it.
+
+    `later`: the newest last. `freed`: when the face lost the mark: documents of before then, and of
+    that time, count as without it.
+    """
+    since, was_marked = None, False
+    for standing in later:
+        is_marked = standing.at > freed and mark in standing.faces.get(hashed, ())
+        if is_marked and not was_marked:
+            since = standing.at
+        was_marked = is_marked
+    return since
+
+
 def write_value(value: Any, key: bytes, name: str) -> Any:
     """Return a setting's value as a document has it: a hash of what somebody wrote, else the value
     itself."""

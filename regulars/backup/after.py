@@ -82,13 +82,13 @@ class AccessSince(Struct, frozen=True):
 class Since(Struct):
     """Changes since a backup.
 
-    By face: if it is held and restricted, and why; if its consent is withdrawn; who is deleted. By
-    access, and by setting with the value, if entries say one.
+    By face: if it is held and restricted, and why; when its consent was withdrawn, None if it was
+    given since; who is deleted. By access, and by setting with the value, if entries say one.
     """
 
     holds: dict[str, tuple[bool, str]] = field(default_factory=dict)
     restrictions: dict[str, tuple[bool, str]] = field(default_factory=dict)
-    withdrawn: dict[str, bool] = field(default_factory=dict)
+    withdrawn: dict[str, datetime | None] = field(default_factory=dict)
     deleted: dict[str, None] = field(default_factory=dict)
     accesses: dict[str, AccessSince] = field(default_factory=dict)
     freed_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -114,7 +114,7 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     entries_after = [entry for entry in ordered_entries if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
         effects, at = list_effects(entry), moment_of_text(entry["at"])
-        _note_faces(changes, effects, entry.get("reason", ""))
+        _note_faces(changes, effects, entry.get("reason", ""), at)
         _note_accesses(changes, effects)
         for effect, mark in _FREE.items():
             changes.freed_at.update({(faceid, mark): at for faceid in effects.get(effect, ())})
@@ -133,7 +133,9 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     )
 
 
-def _note_faces(changes: Since, effects: Mapping[str, Sequence[str]], reason: str) -> None:
+def _note_faces(
+    changes: Since, effects: Mapping[str, Sequence[str]], reason: str, at: datetime
+) -> None:
     for effect, faceids in effects.items():
         for faceid in faceids:
             match effect:
@@ -142,7 +144,7 @@ def _note_faces(changes: Since, effects: Mapping[str, Sequence[str]], reason: st
                 case Effect.RESTRICTS | Effect.FREES:
                     changes.restrictions[faceid] = (effect == Effect.RESTRICTS, reason)
                 case Effect.CONSENTS | Effect.WITHDRAWS:
-                    changes.withdrawn[faceid] = effect == Effect.WITHDRAWS
+                    changes.withdrawn[faceid] = at if effect == Effect.WITHDRAWS else None
                 case Effect.DELETES:
                     changes.deleted[faceid] = None
                 case Effect.ADDS:
@@ -265,11 +267,11 @@ def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterat
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
-    for faceid in [
-        faceid_of_face for faceid_of_face, is_gone in changes.withdrawn.items() if is_gone
-    ]:
+    for faceid, withdrawn_at in changes.withdrawn.items():
+        if withdrawn_at is None:
+            continue
         with suppress(FaceNotFound):
-            services.consents.withdraw_again(tenant, faceid)
+            services.consents.withdraw_again(tenant, faceid, withdrawn_at)
             yield f"the consent of {faceid} is withdrawn"
     yield from _apply_marks(services, tenant, changes, are_set=True)
 

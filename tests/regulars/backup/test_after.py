@@ -13,6 +13,7 @@ from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.effects import SHARED_KEYS, SHOP
 from chalicelib.domain.model import STRANGER
+from chalicelib.privacy.standing import HELD, WITHDRAWN, Standing, find_marked_since
 from regulars.backup.after import AccessSince, read_changes_since
 from regulars.cli import main
 from tests.support.book import person
@@ -108,7 +109,10 @@ def test_what_was_done_since_the_backup_is_done_again(
         assert [
             one.faceid for one in restored.services.restrictions.list_all(restored.tenant)
         ] == ended
-        assert faces.get(restored.tenant, "withdrawn", restricted=True).consent is None
+        withdrawn = faces.get(restored.tenant, "withdrawn", restricted=True)
+        was = book.services.faces.get(book.tenant, "withdrawn", restricted=True)
+        assert withdrawn.consent is None
+        assert withdrawn.withdrawn_at == was.withdrawn_at, "a record given since counts again"
         there = faces.by_id(restored.tenant, FACES, restricted=True)
         left = {*FACES} - {"deleted", "gone", "its-other"}
         assert {*there} == left, (
@@ -142,6 +146,31 @@ def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(
         MONDAY,
     )
     assert {*getattr(found, said)} == {"eva", "same"}
+
+
+def make_standing(minute: int, *marks: str) -> Standing:
+    at = MONDAY + timedelta(minutes=minute)
+    return Standing({}, {}, {"eva": marks} if marks else {}, False, "life", at)
+
+
+@pytest.mark.parametrize(
+    ("documents", "freed", "since"),
+    [
+        ([make_standing(1, WITHDRAWN), make_standing(2, HELD, WITHDRAWN)], 0, 1),
+        ([make_standing(1), make_standing(2, HELD), make_standing(3, WITHDRAWN)], 0, 3),
+        ([make_standing(1, WITHDRAWN), make_standing(2), make_standing(3)], 0, 1),
+        ([make_standing(1, WITHDRAWN), make_standing(2), make_standing(3, WITHDRAWN)], 0, 3),
+        ([make_standing(1, WITHDRAWN), make_standing(3, WITHDRAWN)], 2, 3),
+        ([make_standing(1, WITHDRAWN), make_standing(3, HELD)], 2, None),
+        ([], 0, None),
+    ],
+)
+def test_a_mark_counts_since_the_first_document_of_the_last_that_have_it(
+    documents: list[Standing], freed: int, since: int | None
+) -> None:
+    """A true record that was given between two documents is refused by none of the later ones."""
+    found = find_marked_since(documents, "eva", WITHDRAWN, MONDAY + timedelta(minutes=freed))
+    assert found == (None if since is None else MONDAY + timedelta(minutes=since))
 
 
 @pytest.mark.parametrize(

@@ -397,6 +397,8 @@ def test_settings_stay_as_in_the_backup_if_that_is_answered(
         assert asked == ["shop: set these as they were last?"]
         assert "shop: strangers is keep in the backup, and was forget last" in said
         assert services.tenants.read_stored("shop").strangers == "keep"
+        ann = services.faces.get(tenant, "ann", restricted=True)
+        assert ann.withdrawn_at == made.at, "a record given since the document counts"
         assert not services.access.keys.find_by_api_key(shop.secrets["deleted"]), (
             "accesses are not asked about"
         )
