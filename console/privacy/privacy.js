@@ -7,7 +7,7 @@ import { Blanks, Erasing, Erasure } from "../shared/erase.js";
 import { Marking } from "../shared/whole.js";
 import { save } from "../shared/saved.js";
 import { changer, Copy, Settings as Fields } from "../shared/settings.js";
-import { isOver, until } from "../shared/consent.js";
+import { isOver, until } from "../shared/record.js";
 import { firstLanguage, OfPaper } from "../shared/languages.js";
 import { groupName, Loading, nameOf, Segments, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";

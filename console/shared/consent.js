@@ -7,14 +7,11 @@ import { Dialog, Ending, Field, Form, Trouble, useLoaded } from "./parts.js";
 import { complain, say } from "../undo.js";
 import { day, isoDay, t } from "../words.js";
 import { addDays, begin } from "./days.js";
+import { givenOn, isOver, sinceOf, until } from "./record.js";
 
 /** @type {import("v1").Sent<"put", "faces/{id}/consent">["basis"][]} */
 const BASES = ["consent", "employment", "vital_interest", "legal_claims", "public_interest"];
 const MOST = 500;
-
-/** The last day of a record, which ends behind it. */
-export const until = (one) => new Date(Date.parse(one.expires_at) - 1);
-export const isOver = (one) => one.expires_at !== null && Date.parse(one.expires_at) <= Date.now();
 
 /** The record of one face. `held`: the face can not be erased; `erase`: asks whether it shall be. */
 export function Consent({ id, operator, held, erase }) {
@@ -52,12 +49,6 @@ export function Consent({ id, operator, held, erase }) {
   </section>`;
 }
 
-/** When a record was given of which a form has the day: as it was before, of today now, else as that day began. */
-function givenOn(since, one) {
-  if (one && since === isoDay(one.given_at)) return Date.parse(one.given_at);
-  return since === isoDay(Date.now()) ? Date.now() : begin(since);
-}
-
 function Edit({ path, one, close, done }) {
   const today = isoDay(Date.now());
   const written = ({ basis, since, end, evidence }) => {
@@ -70,7 +61,7 @@ function Edit({ path, one, close, done }) {
     <label>${t("consent.basis")}<select name="basis">${BASES.map((each) => html`<option key=${each} value=${each}
       selected=${each === (one?.basis ?? BASES[0])}>${t(`consent.basis.${each}`)}</option>`)}</select></label>
     <${Field} label=${t("consent.since")} name="since" type="date" required max=${today}
-      defaultValue=${one ? isoDay(one.given_at) : today} />
+      defaultValue=${sinceOf(one)} />
     <${Field} label=${t("consent.until")} name="end" type="date" min=${today}
       defaultValue=${one?.expires_at ? isoDay(until(one)) : ""} />
     <label>${t("consent.evidence")}<textarea name="evidence" rows="3" maxlength=${MOST}
