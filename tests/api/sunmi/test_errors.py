@@ -1,8 +1,11 @@
+from datetime import timedelta
+
 import pytest
 
 from chalicelib.api.sunmi import endpoint as ours
 from chalicelib.api.sunmi.endpoint import CODES, choose_code
 from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
+from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import (
     AttributeNotFound,
     Busy,
@@ -91,6 +94,20 @@ def test_a_callers_long_text_is_not_sent_back_at_length(camera: CameraClient) ->
     assert first["code"] == 204
     assert len(first["msg"]) < 500
     assert request.answer() == first
+
+
+def test_a_picture_of_somebody_who_withdrew_is_not_asked_to_be_sent_again(
+    camera: CameraClient, stage: Stage
+) -> None:
+    """The record of the face is from before that: 220 would be answered for ever."""
+    consents, tenant = stage.services.consents, stage.services.tenants.get_by_name("shop")
+    record = Consent(Basis.CONSENT, stage.services.clock.now() - timedelta(days=1))
+    for faceid in ("1", "2"):
+        camera.add_face("regular", picture(Person(int(faceid))), faceid=faceid)
+        consents.set(tenant, faceid, record)
+    consents.withdraw_consent(tenant, "1")
+    changed = camera.call("updateFace", {"faceid": "2", "group_name": "regular"}, picture(Person(1)))
+    assert (changed["code"], "older" in changed["msg"]) == (2, True)
 
 
 class GroupsMoving:
