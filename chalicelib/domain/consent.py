@@ -105,15 +105,18 @@ class EndedRecord(NamedTuple):
     at: datetime
     counts_from: datetime
 
-    def require_newer(self, consent: Consent, whose: str) -> None:
-        """Raise ConsentOlder if a record was not given after this one. `whose`: the person, in
-        words."""
+    def require_newer(self, consent: Consent, whose: str, now: datetime) -> None:
+        """Raise ConsentOlder if a record was not given after this one.
+
+        `whose`: the person, in words. `now`: said, since the sender's clock may be behind.
+        """
         if consent.given_at >= self.counts_from:
             return
         raise ConsentOlder(
             f"the consent of {whose} {_ENDED[self.ending]} at {time_text(self.at)}, and this "
             f"record was given at {time_text(consent.given_at)}: an older record takes no end "
-            f"back. Write down one that was given at {time_text(self.counts_from)} or later"
+            f"back. Write down one that was given at {time_text(self.counts_from)} or later. "
+            f"It is {time_text(now)} here: if your clock says less, it is behind"
         )
 
 

@@ -254,7 +254,9 @@ class Verification(Service["Book"]):
             return
         for look in alike:
             if look.ended_record is not None:
-                look.ended_record.require_newer(consent, "somebody whom the picture shows")
+                look.ended_record.require_newer(
+                    consent, "somebody whom the picture shows", self.services.clock.now()
+                )
 
     def _read_withdrawn(self, tenant: Tenant, ended_records: EndedRecords) -> Sequence[_Look]:
         """Read how those look whose record has ended, once for each state of these records.

@@ -116,6 +116,13 @@ def test_who_never_withdrew_may_have_an_older_record_written_down(
     assert v1.done("PUT", path, older)["given_at"] == older["given_at"]
 
 
+def test_a_sender_whose_clock_is_behind_is_told_the_time(
+    v1: V1Client, clock: FakeClock, withdrawn: str
+) -> None:
+    problem = v1.failed(409, "PUT", withdrawn, make_record(clock, timedelta(minutes=3)))
+    assert f"It is {time_text(clock.now())} here" in problem["detail"]
+
+
 def test_a_record_that_expired_is_renewed_by_a_later_one_only(
     v1: V1Client, clock: FakeClock
 ) -> None:
