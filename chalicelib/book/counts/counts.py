@@ -166,11 +166,13 @@ class Counts(Service["Book"]):
             day, camera = keys.parts_of_counted_day(item["day"])
             former = self.services.items.get(keys.SUMMARIES, (partition, item["day"]))
             summed = summed_minutes_from(former)
+            is_unsaid = former is not None and summed is None
             minutes = leave_out(counts_from(item), summed or ())
             join = join_counts if summed is None else add_days  # else it may have them already
             hours = join(counts_from(former), sum_hours(day, minutes, local))
+            all_minutes = None if is_unsaid else [*(summed or ()), *minutes]
             if_same = (equals("version", item["version"], _DAY_SAME),)
-            hours_put = hours_item(partition, day, camera, hours, [*(summed or ()), *minutes])
+            hours_put = hours_item(partition, day, camera, hours, all_minutes)
             actions: list[Action] = [
                 Delete(keys.SUMMARIES, (item["tenant_zone"], item["day"]), if_same),
                 Put(keys.SUMMARIES, hours_put),

@@ -49,12 +49,18 @@ def counts_item(partition: str, day: int, camera_id: str, counts: DayCounts, ver
 
 
 def hours_item(
-    partition: str, day: int, camera_id: str, hours: DayCounts, minutes: Iterable[int]
+    partition: str, day: int, camera_id: str, hours: DayCounts, minutes: Iterable[int] | None
 ) -> Item:
-    """Make the item of the hours of a camera's UTC day. `minutes`: those that are in them."""
+    """Make the item of the hours of a camera's UTC day.
+
+    `minutes`: those that are in them; None: nobody knows, since an earlier version wrote them.
+    """
+    item = counts_item(partition, day, camera_id, hours, 1)
+    if minutes is None:
+        return item
     bits = sum(1 << minute for minute in set(minutes))
     summed_minutes = zlib.compress(bits.to_bytes(_MINUTES_OF_DAY // 8, "little"))
-    return {**counts_item(partition, day, camera_id, hours, 1), "minutes": summed_minutes}
+    return {**item, "minutes": summed_minutes}
 
 
 def summed_minutes_from(item: Item | None) -> frozenset[int] | None:
