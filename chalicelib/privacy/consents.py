@@ -56,9 +56,7 @@ class Consents(Service["Services"]):
         def renew_consent(face: Face) -> tuple[Face, Change]:
             ended_record = find_ended_record(self._require_known(tenant, face))
             if ended_record is not None:
-                ended_record.require_newer(
-                    record, f"face {faceid!r}", self.services.clock.now()
-                )
+                ended_record.require_newer(record, f"face {faceid!r}", self.services.clock.now())
             return restrictions.lift_renewed(tenant, replace(face, consent=record))
 
         self.services.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)

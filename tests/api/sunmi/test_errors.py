@@ -106,7 +106,9 @@ def test_a_picture_of_somebody_who_withdrew_is_not_asked_to_be_sent_again(
         camera.add_face("regular", picture(Person(int(faceid))), faceid=faceid)
         consents.set(tenant, faceid, record)
     consents.withdraw_consent(tenant, "1")
-    changed = camera.call("updateFace", {"faceid": "2", "group_name": "regular"}, picture(Person(1)))
+    changed = camera.call(
+        "updateFace", {"faceid": "2", "group_name": "regular"}, picture(Person(1))
+    )
     assert (changed["code"], "older" in changed["msg"]) == (2, True)
 
 
