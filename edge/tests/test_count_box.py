@@ -19,7 +19,7 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp
-from rig.box import SNAPSHOT, Box, until
+from rig.box import BARE_SNAPSHOT, Box, until
 from rig.camera import Camera
 from rig.counting import Noted
 from rig.figures import empty_room, film, seen
@@ -114,6 +114,7 @@ def test_people_are_counted_behind_the_masks_and_faces_are_looked_for_once() -> 
         ({"count": LINE, "send": "best_shot"}, "best_shot"),
         ({}, "all"),
         ({"send": "none"}, "none"),
+        ({"count": LINE, "min_face_px": 30}, "none"),
     ],
 )
 def test_who_counts_sends_no_picture_unless_that_is_said(
@@ -124,6 +125,25 @@ def test_who_counts_sends_no_picture_unless_that_is_said(
     for row, later in (({**bare, **settings}, {}), (bare, settings)):
         [camera] = parse_config({"server": {"url": "http://x"}, "camera": [row]}).cameras
         assert camera.with_settings(later).choice == choice
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"motion_url": "rtsp://10.0.0.9/sub"},
+        {"motion_url": "rtsp://10.0.0.9/sub", "zones": [[0.0, 0.0, 0.5, 1.0]]},
+        {"interval_s": 1.0},
+        {"per_minute": 30},
+        {"motion_share": 0.02},
+    ],
+)
+def test_a_line_that_is_drawn_at_the_service_takes_no_pictures_that_the_file_wants(
+    wanted: dict[str, object],
+) -> None:
+    row = {"name": "door", "source": "rtsp", "url": "rtsp://10.0.0.9/live", **wanted}
+    [camera] = parse_config({"server": {"url": "http://x"}, "camera": [row]}).cameras
+    assert camera.choice == camera.with_settings({"count": LINE}).choice == "all"
+    assert camera.with_settings({"count": LINE, "send": "none"}).choice == "none"
 
 
 def test_a_camera_that_sends_none_looks_at_all_frames_and_gives_none() -> None:
@@ -151,7 +171,7 @@ def counted(box: Box, camera: Camera, looks: list[int]) -> Box:
         return out.getvalue()
 
     camera.gives = give
-    box.configure(SNAPSHOT.format(host=camera.host) + f"count = {LINE}\n")
+    box.configure(BARE_SNAPSHOT.format(host=camera.host) + f"count = {LINE}\n")
     return box
 
 

@@ -53,7 +53,7 @@ def test_the_uploader_reads_the_file_of_each_kind_of_camera() -> None:
     assert [(one.source, one.place) for one in cameras] == [
         (source, place) for source in ("rtsp", "folder", "rtsp", "usb")
     ]
-    assert [one.send for one in cameras] == ["best_shot", "all", "best_shot", "best_shot"]
+    assert [one.choice for one in cameras] == ["best_shot", "all", "best_shot", "best_shot"]
 
 
 def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:

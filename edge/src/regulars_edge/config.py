@@ -144,13 +144,20 @@ def parse_areas(raw: Any) -> Areas | None:
 
 
 def toml_field(
-    read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False
+    read: Read,
+    default: Any = MISSING,
+    at: str = "",
+    *,
+    of_service: bool = False,
+    of_pictures: bool = False,
 ) -> Any:
     """Make a field that edge.toml sets. `of_service`: whether the service may set it, too.
 
     `at`: its table and key there, as "server.url"; "": the key of its name, beside no table.
+    `of_pictures`: whether who sets it wants pictures to be sent.
     """
-    return field(default=default, metadata={"read": read, "at": at, "of_service": of_service})
+    said = {"read": read, "at": at, "of_service": of_service, "of_pictures": of_pictures}
+    return field(default=default, metadata=said)
 
 
 def _list_settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
@@ -199,8 +206,10 @@ class CameraConfig:
         require_choice("all", "motion", "faces", "best_shot", "none"), None, of_service=True
     )
     """Which pictures are sent; None: it is not said (`choice`)."""
-    interval_s: float = toml_field(require_number(), 1.0, of_service=True)
-    per_minute: int | None = toml_field(require_whole_number(1), 60, of_service=True)
+    interval_s: float = toml_field(require_number(), 1.0, of_service=True, of_pictures=True)
+    per_minute: int | None = toml_field(
+        require_whole_number(1), 60, of_service=True, of_pictures=True
+    )
     api_key_file: Path | None = toml_field(parse_path, None)
     password_file: Path | None = toml_field(parse_path, None)
     user: str | None = toml_field(require_type(str), None)
@@ -216,7 +225,9 @@ class CameraConfig:
     time_in_name: NameTime | None = toml_field(lambda text: NameTime(require_type(str)(text)), None)
     silent_after_s: float = toml_field(require_number(), 300.0)
     """Without a frame; of a folder, without a file."""
-    motion_share: float = toml_field(require_number(most=1), 0.01, of_service=True)
+    motion_share: float = toml_field(
+        require_number(most=1), 0.01, of_service=True, of_pictures=True
+    )
     face_score: float = toml_field(require_number(most=1), 0.7, of_service=True)
     min_face_px: int = toml_field(require_whole_number(1), 26, of_service=True)
     track_s: float = toml_field(require_number(), 10.0, of_service=True)
@@ -235,15 +246,21 @@ class CameraConfig:
     """Where motion and faces count; None: everywhere."""
     count: CountLine | None = toml_field(parse_line, None, of_service=True)
     """The line at which people are counted; None: nobody is."""
-    motion_url: str | None = toml_field(require_type(str), None)
+    motion_url: str | None = toml_field(require_type(str), None, of_pictures=True)
     """The camera's small stream: its pictures are looked at only while something moves there."""
     hardware: str | None = toml_field(require_choice("v4l2m2m", "vaapi"), None, of_service=True)
     """What decodes, by FFmpeg's name; None: the processor."""
+    wants_pictures: bool = False
+    """Whether edge.toml says how pictures are sent, if not which."""
 
     @property
     def choice(self) -> str:
-        """Return which pictures are sent: `send`, or none of a camera that counts, else all."""
-        return self.send or ("all" if self.count is None else "none")
+        """Return which pictures are sent: `send`, or none of a camera that counts, else all.
+
+        A line that is drawn at the service takes no pictures away that the file wants.
+        """
+        only_counts = self.count is not None and not self.wants_pictures
+        return self.send or ("none" if only_counts else "all")
 
     @property
     def is_of_files(self) -> bool:
@@ -296,6 +313,7 @@ class CameraConfig:
 
 _CAMERA = _list_settings(CameraConfig)
 _OF_SERVICE = [each.name for each in fields(CameraConfig) if each.metadata.get("of_service")]
+_OF_PICTURES = {each.name for each in fields(CameraConfig) if each.metadata.get("of_pictures")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -457,7 +475,8 @@ def _parse_camera(
     faults += [f"{where}: {key} is missing" for key in missing]
     if len(faults) > faults_before:  # what is wrong by itself fits nothing
         return None
-    defaults: dict[str, Any] = {"zone": zone}
+    wants_pictures = not _OF_PICTURES.isdisjoint(values)
+    defaults: dict[str, Any] = {"zone": zone, "wants_pictures": wants_pictures}
     defaults |= {"interval_s": BEST_SHOT_INTERVAL_S} if values.get("send") == "best_shot" else {}
     defaults |= {"per_minute": None} if source in ("folder", "video") else {}
     defaults |= {"silent_after_s": math.inf} if source == "folder" else {}

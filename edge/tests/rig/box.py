@@ -77,11 +77,13 @@ class Box:
         )
 
 
-SNAPSHOT = """
+BARE_SNAPSHOT = """
     [[camera]]
     name = "door"
     source = "snapshot"
     url = "http://admin:p%40ss%20word@{host}/shot.jpg"
+"""
+SNAPSHOT = f"""{BARE_SNAPSHOT}
     interval_s = 0.1
     per_minute = 600
 """
