@@ -27,7 +27,8 @@ export function Removal({ one, made, close, remove }) {
   const row = (each) => html`<li key=${each.access}><div>${each.ends === "asked"
       ? html`<${Check} label=${called(each)} checked=${ending.includes(each.access)}
         set=${(isChosen) => choose(each.access, isChosen)} />`
-      : html`<span>${called(each)}</span>`}<p class="soft small">${told(each, ["always", "renewed", "own"])}</p></div></li>`;
+      : html`<span>${called(each)}</span>`}
+      <p class="soft small">${told(each, ["always", "renewed", "own"])}</p></div></li>`;
   return html`<${Dialog} title=${t("members.remove", { name: one.name })} close=${close}>
     <form onSubmit=${submit}><p>${t("made.removal", { name: one.name })}</p>
       <ul class="rows">${made.filter(({ kind }) => kind !== "session").map(row)}</ul>
