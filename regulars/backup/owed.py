@@ -60,8 +60,8 @@ class Owed(Struct, frozen=True):
     files of `--after`. `key`: the signer of `--key`; "": none. `left`: the steps to do.
 
     Once the places were looked into: by tenant `lives`, each book's life in the backup, and
-    `known_until`, the time up to which documents and exports tell (None: nothing tells); and
-    `receipts`, how many of erasures there are. Who goes on finds no less.
+    `known_until`, the time up to which documents and exports tell (None: nothing tells); the ids of
+    the `books`; and `receipts`, how many of their erasures there are. Who goes on finds no less.
     """
 
     file: str
@@ -72,6 +72,7 @@ class Owed(Struct, frozen=True):
     key: str = ""
     lives: Mapping[str, str] = msgspec.field(default_factory=dict)
     known_until: Mapping[str, datetime | None] = msgspec.field(default_factory=dict)
+    books: tuple[str, ...] = ()
     receipts: int = 0
 
     def strike(self, step: Step) -> Owed:

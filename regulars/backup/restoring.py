@@ -80,11 +80,12 @@ def list_books(services: Services) -> list[str]:
 
 
 def read_own_receipts(services: Services, owed: Owed) -> list[Receipt]:
-    """Read the receipts of erasures of these books in all places of a restore.
+    """Read the receipts of erasures of these books in all places of a restore, also of books that
+    it has erased again.
 
     Raises DamagedFile, OperatorError.
     """
-    return read_receipts(owed.places, list_books(services))
+    return read_receipts(owed.places, {*owed.books, *list_books(services)})
 
 
 def note_known(services: Services, owed: Owed, evidence: Evidence) -> Owed:
@@ -108,8 +109,13 @@ def note_known(services: Services, owed: Owed, evidence: Evidence) -> Owed:
                 f"{time_text(before)}: is a disk missing? Its places are {', '.join(owed.places)}"
             )
     lives = {restored.tenant.name: restored.tenant.life for restored in books}
-    receipts = len(require_receipts(services, owed))
-    return replace(owed, known_until=known_until, lives=lives, receipts=receipts)
+    noted = replace(
+        owed,
+        known_until=known_until,
+        lives=lives,
+        books=tuple({*owed.books, *list_books(services)}),
+    )
+    return replace(noted, receipts=len(require_receipts(services, noted)))
 
 
 def require_receipts(services: Services, owed: Owed) -> list[Receipt]:

@@ -15,11 +15,13 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
+from chalicelib.domain.model import Profile
 from chalicelib.privacy.signing import canonical_json, new_key, sign_statement
 from regulars import folder
 from regulars.backup.backup import check_box_file, fill_folder, hold_empty_folder
-from regulars.backup.owed import Owed, Step, hold_restore, note_owed, read_owed
+from regulars.backup.owed import Owed, Questions, Step, hold_restore, note_owed, read_owed
 from regulars.backup.receipts import write_beside
+from regulars.backup.restoring import end_restore
 from regulars.cli import main
 from regulars.errors import UnusableFolder
 from tests.support.book.book import MONDAY, Book
@@ -436,3 +438,30 @@ def test_a_snapshot_gives_nothing_back_that_the_witness_knows_to_be_over(
     with closing(Book(snapshot)) as book:
         assert book.services.access.keys.find_by_api_key(secret) is None
         assert book.faceids() == (["later"] if is_used else [])
+
+
+def test_a_restore_that_has_erased_a_whole_shop_again_is_ended(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    data, backups, again = tmp_path / "data", tmp_path / "backups", tmp_path / "again"
+    backups.mkdir()
+    with closing(Book(data)) as book:
+        book.services.tenants.add("other", Profile.CLOUD)
+        for name in ("shop", "other"):
+            book.services.audit.signing.read_public_keys(name)
+    file = backups / "monday.tar"
+    assert main(["backup", str(file), "--data", str(data)]) == 0
+    receipt = ["--receipt", str(tmp_path / "other.json")]
+    assert main(["tenants", "erase", "other", "--yes", "other", "--data", str(data), *receipt]) == 0
+    left = tuple(step for step in Step if step is not Step.SECRETS)
+    owed = Owed(str(file), check_box_file(file).created_at, left, (str(backups),))
+    with hold_empty_folder(again):
+        copied = fill_folder(again, file, owed, lambda planned: planned)
+    with closing(Book(again)) as book:
+        said = end_restore(book.services, copied, Questions())
+        assert any("other: the whole tenant is erased again" in line for line in said)
+        said.close()  # type: ignore[attr-defined] # it is a generator
+    assert read_owed(again), "it was cut off before the step was struck"
+    assert main(["restore", "--finish", "--data", str(again)]) == 0
+    with closing(Book(again)) as book:
+        assert [tenant.name for tenant in book.services.tenants.list_all()] == ["shop"]
