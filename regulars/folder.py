@@ -243,6 +243,7 @@ def write_new(path: Path) -> Iterator[IO[bytes]]:
     exists.
     """
     if path.exists():
+        _remove_partials(path)
         raise FileExistsError(
             f"{path} is there already, and nothing is written over it: name a new file"
         )

@@ -20,11 +20,9 @@ from chalicelib.privacy import data_map
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import Book
+from tests.support.expected import COMMAND, VALUES
 
 ROOT = Path(__file__).parents[1]
-COMMAND = "python -m tests.expect --write"
-VALUES = Path(__file__).with_name("expected")
-"""Folder of values that tests compare with, a file each."""
 
 
 def write_events() -> str:
@@ -94,11 +92,6 @@ def read_first_settings() -> Any:
 
 EXPECTED: Mapping[str, Callable[[], Any]] = {"first_settings": read_first_settings}
 """Makers of the values, by the names of their files."""
-
-
-def read_expected(name: str) -> Any:
-    """Return a value that tests compare with."""
-    return json.loads((VALUES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def list_files() -> Iterator[tuple[Path, str]]:

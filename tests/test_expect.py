@@ -1,6 +1,7 @@
 """Docs and tests hold what exists, as it is now."""
 
-from tests.expect import COMMAND, ROOT, fill_page, list_differing
+from tests.expect import ROOT, fill_page, list_differing
+from tests.support.expected import COMMAND
 
 
 def test_tables_and_values_of_what_exists_are_as_it_is() -> None:

@@ -192,6 +192,10 @@ class MadeAccesses(Service["Services"]):
         if ALL in wanted:
             self.end_made(tenant, maker, [ALL])
 
+    def require_made(self, tenant: Tenant, maker: str, access: str) -> None:
+        """Raise AccessNotFound if somebody made no access of this name that stands."""
+        _require_made(self.list_made(tenant, maker), maker, [access])
+
     def end_one(
         self, tenant: Tenant, maker: str, access: str, request: RequestId | None = None
     ) -> None:
@@ -199,7 +203,7 @@ class MadeAccesses(Service["Services"]):
 
         Raises AccessNotFound if it is none of theirs, and as `end`.
         """
-        _require_made(self.list_made(tenant, maker), maker, [access])
+        self.require_made(tenant, maker, access)
         self.end(tenant, access, request)
 
     def end_personal(self, tenant: Tenant, maker: str) -> None:

@@ -553,7 +553,7 @@ def test_settings_that_change_nothing_of_a_camera_leave_its_source_alone(
     wired: list[str] = []
 
     def wire(camera: config.CameraConfig) -> Wiring:
-        wired.append(camera.send)
+        wired.append(camera.choice)
         return Wiring(
             FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True
         )

@@ -35,7 +35,7 @@ def test_a_box_gets_its_keys_and_its_file_by_codes(
         again = claim(tmp_path, code, started_regulars.url)
         assert (again.returncode, "not good any more" in again.stderr) == (3, True), again.stderr
     found = config.load(tmp_path / "edge.toml")
-    assert [(one.name, one.source, one.send) for one in found.cameras] == [
+    assert [(one.name, one.source, one.choice) for one in found.cameras] == [
         (door, "rtsp", "best_shot"),
         (drop, "folder", "all"),
     ]

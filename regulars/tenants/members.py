@@ -82,6 +82,7 @@ def end(
 ) -> None:
     """End something that somebody made, as after a lost phone: a key, hook, link or browser."""
     maker = find_access(services, tenant, member)
+    services.access.made.require_made(tenant, maker, access)
     if confirm(f"{access} stops at once. Go on?"):
         services.access.made.end_one(tenant, maker, access)
         print(f"{access} has ended")
@@ -109,8 +110,8 @@ def remove(
       regulars tenants members remove shop-12 Ann --end all --yes
       regulars tenants members remove shop-12 Ann --end "key 2305843009213693952"
     """
-    services.access.made.note_earlier(tenant)
     leaving = find_member(services, tenant, member)
+    services.access.made.note_earlier(tenant)
     maker = name_access("member", leaving.id)
     for line in format_made(services.access.made.list_made(tenant, maker)):
         print(line)

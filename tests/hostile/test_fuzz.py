@@ -92,6 +92,8 @@ OURS = {
     "app": "the hour that the schedule says",
     "chalicelib.cost": "figures and prices that are files of the package",
     "chalicelib.api.canary": "an answer of its own stage",
+    "regulars.words": "words that are files of the package",
+    "chalicelib.api.console_words": "words that are files of the package",
     "chalicelib.api.console_files": "URLs of the pictures' places, which it makes itself",
     "chalicelib.auth.passwords": "hashes that it has made itself",
     "chalicelib.privacy.texts": "texts that are files of the package",

@@ -21,12 +21,11 @@ from chalicelib.privacy.data_map import DATA_MAP, Mark
 from chalicelib.storage import keys
 from chalicelib.storage.items import write
 from chalicelib.storage.ports import Put
-from tests.domain.test_events import NO_PERSONS
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.book.written import CHANGES, WRITTEN
 from tests.support.fakes import Person
 from tests.support.faults.stored import stored
-from tests.support.hooks.events import list_members, make_data
+from tests.support.hooks.events import NO_PERSONS, list_members, make_data
 
 NEEDLE = "her-"
 """What each text begins with that was written of her (tests/support/book/written.py)."""

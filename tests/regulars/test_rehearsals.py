@@ -103,6 +103,22 @@ CASES: dict[str, list[Case]] = {
 }
 
 
+def add_member(book: Book) -> str:
+    book.services.access.members.add(book.tenant, "Ann", Role.ADMIN)
+    book.services.access.made.note_earlier(book.tenant)  # which the audit knows in any case
+    return "Ann"
+
+
+CASES |= {
+    "tenants members remove": [
+        Case("shop {}", 0, add_member),
+        Case("shop nobody", 1),
+        Case("nobody Ann", 1),
+    ],
+    "tenants members end": [Case("shop {} nothing", 1, add_member), Case("shop nobody key", 1)],
+}
+
+
 def list_rehearsals(command: click.Command = commands, path: str = "") -> Iterator[str]:
     """Yield the commands that have --dry-run."""
     for name, below in command.commands.items() if isinstance(command, click.Group) else ():

@@ -478,6 +478,13 @@ class ReceiptStatement(Answer):
     removed: Removed
     counts: ErasedCounts
     left: Annotated[str, Meta(description="What is left, in words.")]
+    app_id: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Id of the book, since two boxes may have shops of one name. Receipts of "
+            "early versions lack it."
+        ),
+    ] = UNSET
 
 
 class Receipt(Answer):

@@ -143,14 +143,11 @@ class Erasures(Service["Services"]):
 
     def list_of_face(self, tenant: str, faceid: str) -> list[Erasure]:
         """List the erasures of a face, oldest first: of all who ever had its id."""
+        erasures = [one for one in self.list_all(tenant) if one.erases and one.number]
+        if not erasures:
+            return []  # to read the key makes one, if there is none
         key = self.services.audit.signing.read_face_key(tenant)
-        return [
-            erasure
-            for erasure in self.list_all(tenant)
-            if erasure.erases
-            and erasure.number
-            and erasure_progress.is_of_face(erasure, key, faceid)
-        ]
+        return [one for one in erasures if erasure_progress.is_of_face(one, key, faceid)]
 
     def read_page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
         """Return a page of erasures, newest first.

@@ -1205,6 +1205,7 @@ class ReceiptStatement(Struct, kw_only=True):
     removed: Removed
     counts: ErasedCounts
     left: str
+    app_id: str | UnsetType = UNSET
 
 
 class Redelivered(Struct, kw_only=True):

@@ -17,11 +17,11 @@ from chalicelib.domain.tenant_settings import SETTINGS as TABLE
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from regulars.cli import main
-from tests.expect import COMMAND, read_expected
 from tests.support.api.samples import OTHER_SETTINGS as OTHER
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client, document
 from tests.support.book.book import Book, shot
+from tests.support.expected import COMMAND, read_expected
 from tests.support.fakes import RULES, FakeClock, Person, photo, picture
 
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"

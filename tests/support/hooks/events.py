@@ -8,6 +8,24 @@ from msgspec.structs import FieldInfo, fields
 
 from chalicelib.domain.events import EVENTS, EventData, Member, members_of
 
+NO_PERSONS: dict[str, str] = {
+    "capture": "id of a picture of a camera, which goes with the capture",
+    "sighting": "as the capture's",
+    "crop_url": "as the capture's: it is asked for with a key",
+    "captured_at": "a time",
+    "merge": "id of a merge, which goes by itself",
+    "first": "a day",
+    "last": "a day",
+    "report": "figures of a week",
+    "last_seen_at": "a time",
+    "state": "a word for a camera's state",
+    "error": "what a program says of a camera",
+    "place": "id of a place",
+    "hook": "id of a hook",
+}
+"""Texts that stay when a person goes, with why none of them is a person's. A `name` is one, if its
+event is about a face."""
+
 _BY_KIND: Mapping[Any, Any] = {str: "text", int: 7, float: 0.5, bool: True}
 
 
