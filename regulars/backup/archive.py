@@ -101,25 +101,12 @@ def write_archive(path: Path) -> Iterator[Writer]:
 
     Raises FileExistsError if `path` exists.
     """
-    if path.exists():
-        raise FileExistsError(
-            f"{path} is there already, and nothing is written over it: name a new file"
-        )
     _remove_partial(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    with folder.name_in_errors(path, partial):
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-                yield Writer(tar)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(partial, path)  # fails if another process has made `path` meanwhile
-    finally:
-        partial.unlink()
-    sync_folder(path.parent)
+    with (
+        folder.write_new(path) as file,
+        tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        yield Writer(tar)
 
 
 class _Head(tarfile.TarInfo):

@@ -228,11 +228,6 @@ BOX = (
     Act("completion bash"),
 )
 
-_SEALED_TWICE: Mapping[str, str] = {
-    "leaves": r"data/blobs/shop/observations/.*\.columns ",
-    "why": "a day's columns that no seal names go with the sweep, a day later",
-}
-
 PRIVACY = (
     Act(
         "consent withdraw --tenant shop --face {eva} --later",
@@ -254,14 +249,8 @@ PRIVACY = (
     Act("restriction lift --tenant shop --face {eva} --reason letter"),
     Act("restriction list --tenant shop"),
     Act("retention --yes", shop="old", settles=True),
-    Act("erase --tenant shop --face {eva} --yes", waits=True, settles=True, **_SEALED_TWICE),
-    Act(
-        "erase --tenant shop --face {eva} --yes",
-        shop="merged",
-        waits=True,
-        settles=True,
-        **_SEALED_TWICE,
-    ),
+    Act("erase --tenant shop --face {eva} --yes", waits=True, settles=True),
+    Act("erase --tenant shop --face {eva} --yes", shop="merged", waits=True, settles=True),
     Act("receipt key --tenant shop"),
     Act("receipt get {erasure} --tenant shop", shop="erased", prepare=_with_receipt),
     Act("receipt verify receipt.json", shop="erased", prepare=_with_receipt, code=2),
