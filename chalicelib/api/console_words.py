@@ -34,7 +34,7 @@ DECLARED: Mapping[str, Table] = {
 """English words that stand beside what they name, by the folder of their pages."""
 
 _WAITS = "page.waits"
-"""What the page says before it has any other file."""
+"""Words of the page before it has any other file."""
 
 
 def read_tables(texts: Mapping[str, str]) -> dict[str, dict[str, Table]]:

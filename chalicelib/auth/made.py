@@ -1,4 +1,4 @@
-"""What did somebody give that stands, and how does it end when they go?
+"""Accesses that somebody gave and that stand, and their end when the giver goes.
 
 Who gave an access lies beside it (privacy/makers). So a kind of access that is new is listed by
 itself; to end by a press it needs a `_Kind` here.

@@ -1,4 +1,4 @@
-"""What happens and is told: a Struct a kind of event, whose members are its `data`.
+"""Events: a Struct a kind, whose members are its `data`.
 
 A kind says here, once, what others ask of it: hooks, mailboxes, messages, the broker, the console's
 list, the table of docs/webhooks.md, and the removal of people. To add one, write its class and put
@@ -40,7 +40,7 @@ class Member(Struct, frozen=True):
     shown_as: str = ""
     """The field of a template that shows it; "": none does."""
     sample: str = ""
-    """What a test shows there."""
+    """Text that a test shows there."""
     is_who: bool = False
     """Messages call the event's subject so."""
     form: Literal["line", "lines", "time"] = "line"
@@ -48,7 +48,7 @@ class Member(Struct, frozen=True):
     at_broker: str = ""
     """Its name in a message at the broker; "": it has none there."""
     says: str = ""
-    """What docs say beside its name."""
+    """Words of the docs beside its name."""
 
 
 FaceId = Annotated[str, Member(of=True)]
@@ -66,7 +66,7 @@ class EventData(Struct, frozen=True, kw_only=True):
 
     KIND: ClassVar[EventKind]
     WORDS: ClassVar[str]
-    """What the console calls it."""
+    """Name of the kind in the console."""
     GROUP: ClassVar[str] = "null"
     CAMERA: ClassVar[str] = "null"
     """Whose group and camera the event has, as docs say it."""

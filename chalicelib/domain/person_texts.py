@@ -24,7 +24,7 @@ class Text(Struct, frozen=True):
     most: int
     """Most characters."""
     word: str
-    """What papers call it, in English."""
+    """English name of the text in papers."""
     has_lines: bool = False
     """It may have several lines. One of a line has a row in the console by itself."""
     is_listed: bool = False
@@ -50,13 +50,13 @@ TEXTS: Mapping[str, Text] = {
     for said in field.type.__metadata__
     if isinstance(said, Text)
 }
-"""What is declared of each text, by its name."""
+"""Declaration of each text, by its name."""
 
 LINES: Mapping[str, int] = {name: text.most for name, text in TEXTS.items() if not text.has_lines}
 """The most characters of each text of one line."""
 
 WORDS = ", ".join(text.word for text in TEXTS.values())
-"""What papers call all of them."""
+"""Names of all of them in papers."""
 
 
 def parse_texts(of: object) -> dict[str, str]:
