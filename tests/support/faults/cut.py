@@ -99,11 +99,11 @@ _TIMES = re.compile(
 _SECRETS = re.compile(r"(?<=\")(?=[^\"]*\d)[A-Za-z0-9+/_-]{16,}={0,2}(?=\\*\")|\b[A-Z2-7]{16,}\b")
 """Keys, signatures and ids, some of which have no digit."""
 _COUNTED = re.compile(
-    r'("(?:version|n|revision|changes)":\{"N":|"former_secret":\{"B":)"[^"]*"'
+    r'("(?:version|n|revision|changes|seq)":\{"N":|"former_secret":\{"B":)"[^"]*"'
     r'|(captures_deleted(?:\\"|"):) *\d+'
 )
-"""Fields that say how often a row was changed, or what was there before; and what a receipt counts
-at least."""
+"""Fields that say how often a row was changed, or what was there before; where a change stands in
+the journal, since an import sends several people at once; and what a receipt counts at least."""
 _AT_LEAST = re.compile(r'"n_captures_deleted":\{"N":"\d+"\},?')
 _OF_THE_PLACE = ("place.json", ".tar", ".zip")
 """Files that say where they are, or whose size depends on what was drawn."""
