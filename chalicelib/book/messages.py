@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from chalicelib.book.web_push import check_browser_key, new_key, public_key, write_push
 from chalicelib.domain.channels import (
     DEFAULT_TEMPLATE,
+    UNNAMED_TEMPLATE,
     WITH_PICTURE,
     Channel,
     channel_from,
@@ -36,7 +37,7 @@ from chalicelib.domain.events import EventKind
 from chalicelib.domain.grounds import has_ground
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.texts import Texts
-from chalicelib.domain.webhooks import Delivery, Hook, Way, hook_from
+from chalicelib.domain.webhooks import TAKEN_BACK, Delivery, Hook, Way, hook_from, name_push
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
@@ -75,12 +76,13 @@ class Messages(Service["Book"]):
             raise InvalidInput(
                 f"{channel.way} takes no picture: {', '.join(sorted(WITH_PICTURE))} do"
             )
-        template = hook.template or DEFAULT_TEMPLATE
+        checked = replace(
+            hook, way=channel.way, address=channel.address, hours=check_hours(hook.hours)
+        )
+        at_first = UNNAMED_TEMPLATE if checked.is_of_a_person else DEFAULT_TEMPLATE
+        template = hook.template or at_first
         check_template(template, hook.kinds, channel)
-        hours = check_hours(hook.hours)
-        return replace(
-            hook, way=channel.way, address=channel.address, template=template, hours=hours
-        ), channel
+        return replace(checked, template=template), channel
 
     def seal_channel(self, tenant: str, hook: Hook, channel: Channel) -> bytes:
         """Seal a channel. The sender of pushes is made here, for who sends them writes no keys."""
@@ -131,6 +133,8 @@ class Messages(Service["Book"]):
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """
         tenant = self.services.tenants.read_stored(delivery.tenant)
+        if delivery.kind == TAKEN_BACK:
+            return self._take_back(hook, delivery, tenant)
         event: Mapping[str, Any] = json.loads(delivery.payload)
         zone = ZoneInfo(tenant.time_zone)
         event_time = moment_of_text(event["at"]).astimezone(zone)
@@ -147,6 +151,8 @@ class Messages(Service["Book"]):
         try:
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
             shop, faceid = tenant.shown_name, face.faceid if face else ""
+            if hook.way == Way.PUSH and faceid:
+                self.services.webhooks.outbox.note_push(delivery, faceid)
             status = self._send_by_channel(
                 hook, delivery.tenant, shop, values, picture=picture, faceid=faceid
             )
@@ -278,16 +284,33 @@ class Messages(Service["Book"]):
             mailer.mail(channel.to, text.strip().splitlines()[0][:100], text, picture)
             return _SENT
         if channel.way is Way.PUSH:
-            message = {"title": shop, "text": message_text(hook.template, values), "face": faceid}
-            public_url = self.services.settings.public_url
-            subject = public_url if public_url and public_url.startswith("https:") else _NO_SUBJECT
-            post = write_push(
-                channel, message, self._read_private_key(tenant), subject, self.services.clock.now()
-            )
-        else:
-            post = write_message(channel, hook.template, values, picture)
+            text = message_text(hook.template, values)
+            name = name_push(faceid) if faceid else ""
+            message = {"title": shop, "text": text, "face": faceid, "tag": name}
+            return self._push(channel, tenant, message)
+        post = write_message(channel, hook.template, values, picture)
+        return self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
+
+    def _take_back(self, hook: Hook, delivery: Delivery, tenant: Tenant) -> int:
+        """Push what takes the place of a push about somebody who went; return the answer's
+        status."""
+        text = Texts(tenant.language).write("push.taken_back")
+        message = {"title": tenant.shown_name, "text": text, "tag": delivery.event_id, "gone": "1"}
+        return self._push(self.read_channel(tenant.name, hook), tenant.name, message)
+
+    def _push(self, channel: Channel, tenant: str, message: dict[str, str]) -> int:
+        """Push a message to a browser; return the status of the answer, _GONE if the browser is
+        gone.
+
+        `message`: its `tag` is what a browser calls it: the next one of that tag takes its place.
+        """
+        public_url = self.services.settings.public_url
+        subject = public_url if public_url and public_url.startswith("https:") else _NO_SUBJECT
+        post = write_push(
+            channel, message, self._read_private_key(tenant), subject, self.services.clock.now()
+        )
         status = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
-        return _GONE if channel.way is Way.PUSH and status in _NO_LONGER_THERE else status
+        return _GONE if status in _NO_LONGER_THERE else status
 
 
 def _parse_claims(hook: Hook) -> dict[str, Any]:

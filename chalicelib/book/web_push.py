@@ -53,7 +53,8 @@ def write_push(
 ) -> Post:
     """Make the request to a browser's push service.
 
-    `private`: the sender's key; `subject`: whom the service may ask.
+    `private`: the sender's key; `subject`: whom the service may ask. While a message waits there,
+    the next one of its `tag` takes its place (RFC 8030, 5.4).
 
     Raises InvalidInput if the browser's key is no point of the curve.
     """
@@ -67,6 +68,7 @@ def write_push(
         "TTL": str(int(PUSHED_FOR.total_seconds())),
         "Urgency": "high",
         "Authorization": f"vapid t={token}, k={public_key(private)}",
+        **({"Topic": message["tag"]} if message.get("tag") else {}),
     }
     return Post(
         channel.url,

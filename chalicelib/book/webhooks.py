@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,6 +52,7 @@ from chalicelib.domain.names import legal_group_name
 from chalicelib.domain.webhooks import (
     FAILING_FROM,
     OLD_SECRET_HOLDS,
+    TAKEN_BACK,
     Delivery,
     Event,
     Hook,
@@ -66,6 +67,7 @@ from chalicelib.domain.webhooks import (
     hook_item,
     list_absent_fields,
     make_signature,
+    note_push,
     test_event,
 )
 from chalicelib.lazy import lazy
@@ -508,6 +510,11 @@ class Outbox(Service["Book"]):
             body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant
         )
 
+    def note_push(self, delivery: Delivery, faceid: str) -> None:
+        """Remember that a browser is told of somebody, so that it is taken back if that person
+        goes."""
+        write(self.services.items, [note_push(delivery, faceid, self.services.clock.now())])
+
     def delete_delivery(self, delivery: Delivery) -> None:
         write(self.services.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
@@ -535,10 +542,11 @@ class Outbox(Service["Book"]):
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED
         at most."""
         now = moment(milliseconds(self.services.clock.now()))
+        waiting = self._list_deliveries(tenant, keys.PENDING)
+        on_phones = self._list_deliveries(tenant, keys.ON_PHONES)
+        taken_back = (delivery for delivery in on_phones if delivery.kind == TAKEN_BACK)
         late = (
-            delivery
-            for delivery in self._list_deliveries(tenant, keys.PENDING)
-            if delivery.next_at < now - overdue
+            delivery for delivery in chain(waiting, taken_back) if delivery.next_at < now - overdue
         )
         announced = (delivery for delivery in late if self._hasten_delivery(delivery, now))
         return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
@@ -777,7 +785,7 @@ class Deliveries(Service["Book"]):
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.is_mailbox:  # deleted; a mailbox's deliveries have no message
             return self.outbox.delete_delivery(delivery)
-        if not hook.enabled:
+        if not hook.enabled and delivery.kind != TAKEN_BACK:
             return self.outbox.park(
                 delivery, "the hook is disabled: enable it, then send its deliveries again"
             )

@@ -206,12 +206,14 @@ def from_base64url(text: str) -> bytes:
         return b""
 
 
-OF_ALL = ("who", "event", "group", "camera", "time", "date", "shop")
+OF_ALL = ("who", "guest", "event", "group", "camera", "time", "date", "shop")
 MAX_TEMPLATE = 500
 """Characters of a message's template: push services and chats cut longer ones."""
 DEFAULT_TEMPLATE = "{who}, {camera}, {time}"
+UNNAMED_TEMPLATE = "{guest}, {camera}, {time}"
+"""What a phone, a browser or a mailbox is told at first: whoever passes a lock screen reads it."""
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
-_SAMPLES = {"who": "Ann Lee", "event": "test", "group": "VIP"}
+_SAMPLES = {"who": "Ann Lee", "guest": "VIP", "event": "test", "group": "VIP"}
 _SAMPLE_TEXTS = ("camera", "report")
 """Samples that each language has its own of."""
 
@@ -279,8 +281,8 @@ def event_values(
 
     `zone`: the shop's time zone. `shop`, `camera`: their display names; `camera` is "" if the event
     has none. A test event has sample values. `who` is the face's name; without one, its group and
-    number; else the camera, or the shop. `texts`: those of the shop's language, in which `who`,
-    `group`, `date` and numbers are written.
+    number; else the camera, or the shop. `guest` is the same, but never a name of somebody.
+    `texts`: those of the shop's language, in which `who`, `group`, `date` and numbers are written.
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     if event["type"] == EventKind.TEST:
@@ -295,12 +297,16 @@ def event_values(
     }
     group = _write_plain(event["group"])
     shown_group = texts.write(f"group.{group}") if group in (STRANGER, REGULAR) else group
-    who = next((_write_plain(data.get(name)) for name, one in members.items() if one.is_who), "")
+    subject = next((name for name, one in members.items() if one.is_who), "")
+    who = _write_plain(data.get(subject))
+    guest = "" if subject and members[subject].names else who
     of_a_group = " ".join(filter(None, (shown_group, values.get("number"))))
+    unnamed = of_a_group or camera or shop
     return {
         **dict.fromkeys(list_samples(), ""),
         **values,
-        "who": who or of_a_group or camera or shop,
+        "who": who or unnamed,
+        "guest": guest or unnamed,
         "event": event["type"],
         "group": shown_group,
         "camera": camera,
@@ -379,10 +385,10 @@ def write_message(
 def message_text(
     template: str, values: Mapping[str, str], escape: Callable[[str], str] = str
 ) -> str:
-    """Write a message as people read it; by the default template if this one leaves it blank, as a
-    stranger's name."""
+    """Write a message as people read it, without a name if its template leaves it blank: such as
+    `{name}` of a stranger."""
     text = fill_template(template, values, escape)
-    return (text if text.strip() else fill_template(DEFAULT_TEMPLATE, values, escape))[:MAX_TEXT]
+    return (text if text.strip() else fill_template(UNNAMED_TEMPLATE, values, escape))[:MAX_TEXT]
 
 
 def _escape_json(value: str) -> str:

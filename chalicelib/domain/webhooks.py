@@ -20,6 +20,11 @@ from chalicelib.storage.values import Codec, Form, milliseconds, moment, time_te
 
 KEPT_FOR = timedelta(days=30)
 """How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
+SHOWN_FOR = timedelta(days=7)
+"""How long a push is taken back if its person goes: a browser shows it until somebody wipes it
+away."""
+TAKEN_BACK = "taken back"
+"""Kind of a delivery that takes a push back."""
 
 
 class Way(StrEnum):
@@ -195,7 +200,8 @@ class Delivery(Struct, frozen=True):
     """One event on its way to one hook.
 
     `parked`: it is given up, and waits until somebody sends it again; `in_mailbox`: nobody sends
-    it, and it waits until somebody acknowledges it.
+    it, and it waits until somebody acknowledges it; `on_phone`: it was pushed, and waits for its
+    person to go.
     """
 
     tenant: str
@@ -212,6 +218,7 @@ class Delivery(Struct, frozen=True):
     last_error: str = ""
     parked: bool = False
     in_mailbox: bool = False
+    on_phone: bool = False
 
     @property
     def ends_at(self) -> datetime:
@@ -219,7 +226,7 @@ class Delivery(Struct, frozen=True):
 
     @property
     def is_known(self) -> bool:
-        return self.kind in EVENTS
+        return self.kind in EVENTS or self.kind == TAKEN_BACK
 
 
 def test_event(id_: str, at: datetime, hook_id: str) -> Event:
@@ -249,7 +256,7 @@ def make_signature(secret: str, at: datetime, body: bytes) -> str:
     return f"t={seconds},v1={digest}"
 
 
-_DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
+_DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox on_phone")
 
 _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
@@ -341,6 +348,8 @@ def delivery_key(delivery: Delivery) -> tuple[str, str]:
         if delivery.parked
         else keys.MAILBOX_PREFIX
         if delivery.in_mailbox
+        else keys.PHONE_PREFIX
+        if delivery.on_phone
         else ""
     )
     return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, prefix)
@@ -357,16 +366,58 @@ def delivery_item(delivery: Delivery) -> Item:
             f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}"
         )
     item = {"id": delivery_key(delivery)[1], **_DELIVERY.write(delivery)}
-    if delivery.parked or delivery.in_mailbox:
-        item["expires_at"] = int((delivery.next_at + KEPT_FOR).timestamp())
+    if delivery.parked or delivery.in_mailbox or delivery.on_phone:
+        kept_for = SHOWN_FOR if delivery.on_phone else KEPT_FOR
+        item["expires_at"] = int((delivery.next_at + kept_for).timestamp())
     return item
 
 
 def delivery_from(item: Item) -> Delivery:
     prefix, hook_id, event_id = keys.parts_of_delivery(item["id"])
-    parked, in_mailbox = prefix == keys.PARKED_PREFIX, prefix == keys.MAILBOX_PREFIX
     return _DELIVERY.read(
-        item, hook_id=hook_id, event_id=event_id, parked=parked, in_mailbox=in_mailbox
+        item,
+        hook_id=hook_id,
+        event_id=event_id,
+        parked=prefix == keys.PARKED_PREFIX,
+        in_mailbox=prefix == keys.MAILBOX_PREFIX,
+        on_phone=prefix == keys.PHONE_PREFIX,
+    )
+
+
+def name_push(faceid: str) -> str:
+    """Name what a browser shows of somebody: a later push of that name takes its place."""
+    return hashlib.sha256(faceid.encode()).hexdigest()[:32]
+
+
+def note_push(delivery: Delivery, faceid: str, now: datetime) -> Put:
+    """Return the action that remembers a push about somebody, of whom it keeps the id alone."""
+    about = json.dumps({"type": delivery.kind, "data": {"faceid": faceid}})
+    at = moment(milliseconds(now))
+    pushed = Delivery(
+        delivery.tenant,
+        delivery.hook_id,
+        name_push(faceid),
+        delivery.kind,
+        about,
+        at,
+        at,
+        on_phone=True,
+    )
+    return Put(keys.OUTBOX, delivery_item(pushed))
+
+
+def take_back(item: Item, faceids: Collection[str]) -> Update | None:
+    """Return the update by which a push about one of these faces is taken back, and names nobody
+    any more; None: it is no push about them."""
+    delivery = delivery_from(item)
+    faceid = json.loads(delivery.payload).get("data", {}).get("faceid")
+    if not delivery.on_phone or faceid not in faceids:
+        return None
+    return Update(
+        keys.OUTBOX,
+        (item["tenant"], item["id"]),
+        (exists("still-there"),),
+        set={"kind": TAKEN_BACK, "payload": "{}"},
     )
 
 
@@ -374,8 +425,8 @@ def without_names(item: Item, faceids: Collection[str]) -> Update | None:
     """Return the update that takes the names out of a delivery about one of these faces; None:
     there is none in it."""
     payload = json.loads(item["payload"])
-    data = payload["data"]
-    emptied = empty_names(payload["type"], data, faceids)
+    data = payload.get("data", {})
+    emptied = empty_names(item["kind"], data, faceids)
     if not emptied:
         return None
     unnamed = json.dumps({**payload, "data": {**data, **emptied}}, ensure_ascii=False)

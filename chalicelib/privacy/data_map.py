@@ -205,14 +205,17 @@ def _take_own_event(item: Item, subject: Subject) -> Item | None:
 
 
 def _delete_event(item: Item, faceids: frozenset[str]) -> Action | None:
+    from chalicelib.domain.webhooks import take_back  # not at the cold starts of searches
+
     is_of_them = _is_one_named([item["id"], json.loads(item["payload"])], faceids)
-    return Delete(keys.OUTBOX, (item["tenant"], item["id"])) if is_of_them else None
+    delete = Delete(keys.OUTBOX, (item["tenant"], item["id"]))
+    return (take_back(item, faceids) or delete) if is_of_them else None
 
 
 def _take_names_out_of_event(item: Item, faceids: frozenset[str]) -> Action | None:
-    from chalicelib.domain.webhooks import without_names  # not at the cold starts of searches
+    from chalicelib.domain.webhooks import take_back, without_names
 
-    return without_names(item, faceids)
+    return take_back(item, faceids) or without_names(item, faceids)
 
 
 def _take_out_of_hook(item: Item, faceids: frozenset[str]) -> Action | None:
@@ -451,10 +454,11 @@ DATA_MAP = (
         "outbox",
         "events about the person that wait for a hook, or that no program has fetched yet: id, "
         "name, group, camera, "
-        "score",
+        "score. And the id, if a browser was told of the person: it may show that still",
         "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. If "
         "the face is deleted, the event loses the names. If the face's consent ends, the event is "
-        "deleted",
+        "deleted. Of what a browser shows: 7 days. If the person goes before, another push takes "
+        "its place, which names nobody",
         _GONE._replace(take_out=_delete_event),
         Fate("the names are removed in minutes", Step.TRACES, _take_names_out_of_event),
         Mark.UNNAMED,

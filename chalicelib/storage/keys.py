@@ -540,15 +540,17 @@ def hook_secret(tenant: str, hook_id: str) -> str:
     return f"{tenant}/hooks/{hook_id}"
 
 
-# --- outbox: deliveries that wait for a hook, and after them those in mailboxes and those that were
-# given up ----------
+# --- outbox: deliveries that wait for a hook, and after them those in mailboxes, those that a phone
+# may show still, and those that were given up ----------
 
 PENDING = HOOK_IDS
 """Bounds around the waiting deliveries of every hook that has a URL."""
-MAILBOX_PREFIX, PARKED_PREFIX = "mailbox#", "parked#"
+MAILBOX_PREFIX, PHONE_PREFIX, PARKED_PREFIX = "mailbox#", "on-phone#", "parked#"
 EXPIRING = (MAILBOX_PREFIX, PARKED_PREFIX[:-1] + "$")
-"""Bounds around the deliveries that expire: those in mailboxes, and parked ones."""
-DELIVERY_PREFIXES = ("", MAILBOX_PREFIX, PARKED_PREFIX)
+"""Bounds around the deliveries that expire: all that do not wait to be sent."""
+ON_PHONES = (PHONE_PREFIX, PHONE_PREFIX[:-1] + "$")
+"""Bounds around those that a browser may show still."""
+DELIVERY_PREFIXES = ("", MAILBOX_PREFIX, PHONE_PREFIX, PARKED_PREFIX)
 
 
 def delivery(hook_id: str, event_id: str, prefix: str = "") -> str:

@@ -28,7 +28,7 @@ def phone() -> Iterator[Receiver]:
 def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone: Receiver) -> None:
     page.goto(f"{book.url}/console#/phone")
     expect(page.get_by_label("Of whom")).to_have_value("VIP")
-    expect(page.get_by_label("In these words")).to_have_value("{who} is here: {camera}, {time}")
+    expect(page.get_by_label("In these words")).to_have_value("{guest} is here: {camera}, {time}")
     page.get_by_label("By", exact=True).select_option("ntfy")
     page.get_by_label("URL of the topic").fill(f"{phone.origin}/topic")
     page.get_by_label("Access token").fill("tk_1")
@@ -40,10 +40,10 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     looked_at(page, "phone", whole=True)
     page.get_by_role("button", name="Add the alert").click()
     row = page.get_by_role("listitem").filter(has_text="VIP: phone")
-    expect(row).to_contain_text("{who} is here")
+    expect(row).to_contain_text("{guest} is here")
     row.get_by_role("button", name="Send a test").click()
     expect(row.get_by_text("It arrived.")).to_be_visible()
-    assert phone.bodies[0].decode().startswith("Ann Lee is here: Front door, ")
+    assert phone.bodies[0].decode().startswith("VIP is here: Front door, ")
     assert phone.heard[0].headers["Authorization"] == "Bearer tk_1"
     with book.client() as client:
         [hook] = client.list_hooks().hooks
@@ -57,7 +57,7 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     assert_accessible(page)
     row.get_by_role("link").click()
     expect(page.get_by_label("Words of the message")).to_have_value(
-        "{who} is here: {camera}, {time}"
+        "{guest} is here: {camera}, {time}"
     )
     page.go_back()
     row.get_by_role("switch", name="Tell: VIP: phone").click()
@@ -132,7 +132,7 @@ def test_a_wrong_field_and_an_unknown_person_are_told(
     page.get_by_label("URL", exact=True).fill(f"{phone.origin}/in")
     page.get_by_label("In these words").fill("{colour}")
     page.get_by_role("button", name="Add the alert").click()
-    expect(page.get_by_role("alert")).to_contain_text("there are {who}, {event}")
+    expect(page.get_by_role("alert")).to_contain_text("there are {who}, {guest}, {event}")
     page.get_by_label("Of whom").select_option("One person")
     page.get_by_label("Name of the person").fill("Nobody Here")
     page.get_by_label("In these words").fill("{who}")

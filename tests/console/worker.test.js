@@ -6,8 +6,8 @@ const heard = {};
 const done = [];
 globalThis.addEventListener = (name, act) => { heard[name] = act; };
 globalThis.skipWaiting = () => done.push("skipWaiting");
-globalThis.registration = { showNotification: async (title, { body, data }) =>
-  done.push(["shown", title, body, data]) };
+globalThis.registration = { showNotification: async (title, { body, data, ...more }) =>
+  done.push(["shown", title, body, data, ...(more.tag ? [more] : [])]) };
 globalThis.clients = { openWindow: async (url) => done.push(["opened", url]) };
 await import("../../console/worker.js");
 
@@ -40,6 +40,13 @@ test("a click on what a shop's own worker shows leads to that shop, and to the c
   assert.deepEqual(pushed({ title: "Shop" }).at(-1), ["opened", "../console?shop=1f0c5e7a9b2d4c68"]);
   assert.deepEqual(pushed({ title: "Shop", face: "f1" }).at(-1),
     ["opened", "../console?shop=1f0c5e7a9b2d4c68#/counter/f1"]);
+});
+
+test("a push of somebody takes the place of the one before, and one that takes it back makes no noise", () => {
+  const [came] = pushed({ title: "Shop", text: "VIP", face: "f1", tag: "t1" });
+  assert.deepEqual(came.at(-1), { tag: "t1", renotify: true, silent: false });
+  const [gone] = pushed({ title: "Shop", text: "A notice about somebody was taken back", tag: "t1", gone: "1" });
+  assert.deepEqual(gone.at(-1), { tag: "t1", renotify: false, silent: true });
 });
 
 test("it answers no request, and so keeps nothing", () => {

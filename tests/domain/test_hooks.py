@@ -62,28 +62,42 @@ hooks = st.builds(
     paused_until=st.none() | moments,
     version=st.integers(1, 1000),
 )
-deliveries = st.builds(
-    Delivery,
-    tenant=st.just("shop"),
-    hook_id=st.from_regex(r"[1-9][0-9]{0,18}", fullmatch=True),
-    event_id=st.from_regex(r"[!-~]{1,200}", fullmatch=True),
-    kind=kinds,
-    payload=st.text(),
-    created_at=moments,
-    next_at=moments,
-    attempts=st.integers(0, 1000),
-    last_error=st.text(),
-    parked=st.booleans(),
-) | st.builds(
-    Delivery,
-    tenant=st.just("shop"),
-    hook_id=st.from_regex(r"[1-9][0-9]{0,18}", fullmatch=True),
-    event_id=st.from_regex(r"[!-~]{1,200}", fullmatch=True),
-    kind=kinds,
-    payload=st.text(),
-    created_at=moments,
-    next_at=moments,
-    in_mailbox=st.just(value=True),
+deliveries = (
+    st.builds(
+        Delivery,
+        tenant=st.just("shop"),
+        hook_id=st.from_regex(r"[1-9][0-9]{0,18}", fullmatch=True),
+        event_id=st.from_regex(r"[!-~]{1,200}", fullmatch=True),
+        kind=kinds,
+        payload=st.text(),
+        created_at=moments,
+        next_at=moments,
+        attempts=st.integers(0, 1000),
+        last_error=st.text(),
+        parked=st.booleans(),
+    )
+    | st.builds(
+        Delivery,
+        tenant=st.just("shop"),
+        hook_id=st.from_regex(r"[1-9][0-9]{0,18}", fullmatch=True),
+        event_id=st.from_regex(r"[!-~]{1,200}", fullmatch=True),
+        kind=kinds,
+        payload=st.text(),
+        created_at=moments,
+        next_at=moments,
+        on_phone=st.just(True),
+    )
+    | st.builds(
+        Delivery,
+        tenant=st.just("shop"),
+        hook_id=st.from_regex(r"[1-9][0-9]{0,18}", fullmatch=True),
+        event_id=st.from_regex(r"[!-~]{1,200}", fullmatch=True),
+        kind=kinds,
+        payload=st.text(),
+        created_at=moments,
+        next_at=moments,
+        in_mailbox=st.just(value=True),
+    )
 )
 
 
@@ -132,7 +146,7 @@ def test_delivery_is_read_as_it_was_written(one: Delivery) -> None:
 @given(deliveries)
 def test_delivery_stands_where_its_state_and_its_hook_are_looked_for(one: Delivery) -> None:
     _, id_ = delivery_key(one)
-    expires = one.parked or one.in_mailbox
+    expires = one.parked or one.in_mailbox or one.on_phone
     pending_low, pending_high = PENDING
     low, high = EXPIRING
     assert (pending_low <= id_ <= pending_high) == (not expires)

@@ -279,7 +279,7 @@ def test_a_hook_that_tells_people_shows_its_host_and_no_secret(v1: V1Client) -> 
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"template": "{who} {colour}"}, "there are {who}, {event}, {group}"),
+        ({"template": "{who} {colour}"}, "there are {who}, {guest}, {event}, {group}"),
         ({"url": URL}, "a url or a channel"),
         ({"channel": {**NTFY, "url": "http://127.0.0.1:6379/"}}, "not public"),
         ({"channel": {"way": "smoke", "url": URL}}, "way"),

@@ -1,7 +1,7 @@
 """Hooks that tell people: in which words, by which way, and of whom they say nothing."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from chalicelib.domain.events import CHOSEN, EventKind
 from chalicelib.domain.model import Face
 from chalicelib.domain.webhooks import Event, Hook, Way
 from chalicelib.storage import keys
-from chalicelib.storage.items import write
+from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.person import worked_off
@@ -350,7 +350,9 @@ def test_a_template_names_only_what_all_its_events_have(
         "who__class__",
     } - {*fields}
     for name in other:
-        with pytest.raises(InvalidInput, match=r"there are \{who\}, \{event\}") as refused:
+        with pytest.raises(
+            InvalidInput, match=r"there are \{who\}, \{guest\}, \{event\}"
+        ) as refused:
             add(book, channel, kinds=kinds, template=f"{{{name}}}")
         assert all(f"{{{one}}}" in str(refused.value) for one in fields)
     hook = add(book, channel, kinds=kinds)
@@ -719,3 +721,87 @@ def test_a_channel_is_changed_whole_and_a_hook_keeps_its_kind(book: Book, phone:
     hooks.delete("shop", hook.id)
     with pytest.raises(HookNotFound):
         hooks.get("shop", hook.id)
+
+
+@pytest.mark.parametrize("way", [*Way])
+def test_a_lock_screen_reads_no_name_until_somebody_writes_it_into_the_text(
+    book: Book, phone: Receiver, way: Way
+) -> None:
+    book.services.ports.mailer = Letters()
+    hook = add(book, channel_of(way, phone), template="")
+    rooms_and_programs = {Way.SLACK, Way.TEAMS, Way.DISCORD, Way.REQUEST}
+    assert ("{who}" in hook.template) == (way in rooms_and_programs)
+    assert ("{guest}" in hook.template) == (way not in rooms_and_programs)
+
+
+def test_a_push_says_the_group_and_leads_to_the_card(book: Book, phone: Receiver) -> None:
+    eva = enrol_vip(book)
+    add(book, channel_of(Way.PUSH, phone), template="")
+    come(book, EVA)
+    [read] = [json.loads(decrypt(heard.body)) for heard in phone.heard]
+    assert (read["text"].split(",")[0], read["face"]) == ("VIP", eva.faceid)
+
+
+def withdraw(book: Book, face: Face) -> None:
+    record = Consent(Basis.CONSENT, book.clock.now() - timedelta(days=9), "form 7")
+    book.services.consents.set(book.tenant, face.faceid, record)
+    book.services.consents.withdraw_consent(book.tenant, face.faceid)
+
+
+def restrict(book: Book, face: Face) -> None:
+    book.services.restrictions.set(book.tenant, face.faceid, "asked for")
+
+
+def erase(book: Book, face: Face) -> None:
+    book.services.deletion.delete_faces(book.tenant, [face.faceid], erase=True)
+    worked_off(book)
+
+
+def delete(book: Book, face: Face) -> None:
+    book.services.deletion.delete_faces(book.tenant, [face.faceid])
+    worked_off(book)
+
+
+@pytest.mark.parametrize("leave", [withdraw, restrict, erase, delete])
+def test_what_a_phone_shows_of_somebody_who_goes_is_replaced(
+    book: Book, phone: Receiver, leave: Callable[[Book, Face], None]
+) -> None:
+    eva, finn = enrol_vip(book), enrol_vip(book, FINN, "Finn Moss")
+    hook = add(book, channel_of(Way.PUSH, phone))
+    come(book, EVA)
+    come(book, FINN, minutes=1)
+    shown = {read["tag"]: read for read in map(read_push, phone.heard)}
+    assert {read["face"] for read in shown.values()} == {eva.faceid, finn.faceid}
+    phone.heard.clear()
+    leave(book, eva)
+    book.services.webhooks.hooks.change_hook("shop", hook.id, {"enabled": False})
+    book.clock.advance(timedelta(minutes=2))
+    for _ in range(2):  # once
+        book.services.webhooks.outbox.announce_overdue("shop")
+        work(book)
+    [gone] = phone.heard
+    read = read_push(gone)
+    assert shown[read["tag"]]["face"] == eva.faceid
+    assert gone.headers["Topic"] == read["tag"], "while it waits it is replaced, too"
+    assert (read["text"], read["gone"]) == ("A notice about somebody was taken back", "1")
+    assert eva.faceid not in json.dumps(read)
+    left = walk_items(book.storage.items, keys.OUTBOX, "shop")
+    assert [json.loads(one["payload"])["data"]["faceid"] for one in left] == [finn.faceid]
+
+
+def test_a_push_is_remembered_for_a_week(book: Book, phone: Receiver) -> None:
+    enrol_vip(book)
+    add(book, channel_of(Way.PUSH, phone))
+    come(book, EVA)
+    for days, left in ((6, 1), (2, 0)):
+        book.clock.advance(timedelta(days=days))
+        book.services.webhooks.outbox.announce_overdue("shop")
+        work(book)
+        book.services.webhooks.outbox.forget_expired("shop")
+        assert len([*walk_items(book.storage.items, keys.OUTBOX, "shop")]) == left
+    assert len(phone.heard) == 1
+
+
+def read_push(heard: Heard) -> dict[str, str]:
+    read: dict[str, str] = json.loads(decrypt(heard.body))
+    return read
