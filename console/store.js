@@ -100,8 +100,11 @@ export const renewedFrom = ofTab("renewed");
 export const hasSeveral = () => session.now?.books.length > 1;
 export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);
 const ORDER = ["camera", "viewer", "operator", "admin"];
-/** Lists that pages of figures load if they are shown alone: the service refuses them all others. */
-const LOADS = { report: [], traffic: ["cameras"] };
+/** Lists that pages load if a screen shows them alone: the service refuses them all others. */
+const LOADS = {
+  report: [], traffic: ["cameras"], counter: ["arrivals", "groups"],
+  visits: ["arrivals", "groups", "observations", "cameras", "places", "usual"],
+};
 export const mayLoad = (list, known = session.now) => LOADS[known?.page]?.includes(list) ?? true;
 
 export const theme = preference("theme", ["system", "light", "dark"]);

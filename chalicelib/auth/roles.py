@@ -79,12 +79,35 @@ _BY_ALL: Mapping[str, Queries] = {
     "DELETE /v1/session": {},
     "GET /v1/statistics": _FIGURES,
 }
-PAGES_OF_FIGURES: Mapping[str, Mapping[str, Queries]] = {
+_ARRIVALS: Queries = dict.fromkeys(
+    ("from", "to", "limit", "token", "staff", "camera", "group", "only", "totals")
+)
+"""Questions about who came. None is about one person, whose days a screen is not to tell."""
+_SEEN: Queries = {
+    **dict.fromkeys(("from", "limit", "token")),
+    "kind": frozenset({"sighting"}),
+}
+_OF_PEOPLE: Mapping[str, Queries] = {
+    "GET /v1/arrivals": _ARRIVALS,
+    "GET /v1/captures/{id}/crops/{n}": {"camera": None, "book": None},
+    "GET /v1/groups": {},
+}
+PAGES: Mapping[str, Mapping[str, Queries]] = {
     "report": _BY_ALL,
     "traffic": {**_BY_ALL, "GET /v1/cameras": {}},
+    "counter": {**_BY_ALL, **_OF_PEOPLE},
+    "visits": {
+        **_BY_ALL,
+        **_OF_PEOPLE,
+        "GET /v1/observations": _SEEN,
+        "GET /v1/statistics": {**_FIGURES, "camera": None},
+        "GET /v1/cameras": {},
+        "GET /v1/places": {},
+        "GET /v1/usual": {},
+    },
 }
-"""Pages that show nobody, each with the operations that it calls, and what it asks them: who is
-invited to one may ask nothing else."""
+"""Pages of screens, each with the operations that it calls, and what it asks them: who is invited
+to one may ask nothing else."""
 
 
 def is_among(values: Sequence[str], allowed: frozenset[str] | None) -> bool:
@@ -125,15 +148,15 @@ class Member(Struct, frozen=True):
     @property
     def is_of_figures(self) -> bool:
         """True if it shows a page on which nobody is seen."""
-        return self.shown_page in PAGES_OF_FIGURES
+        page = self.shown_page
+        return page is not None and PAGES[page].keys().isdisjoint(_OF_PEOPLE)
 
     def may_ask(self, operation: str, query: Mapping[str, Sequence[str]]) -> bool:
-        """Tell whether its page asks this: any other page than one of figures may ask all that its
-        role allows."""
+        """Tell whether its page asks this: who is no screen may ask all that the role allows."""
         page = self.shown_page
-        if page is None or page not in PAGES_OF_FIGURES:
+        if page is None:
             return True
-        allowed = PAGES_OF_FIGURES[page].get(operation)
+        allowed = PAGES[page].get(operation)
         return allowed is not None and all(
             name in allowed and is_among(values, allowed[name]) for name, values in query.items()
         )

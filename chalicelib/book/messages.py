@@ -37,7 +37,15 @@ from chalicelib.domain.events import EventKind
 from chalicelib.domain.grounds import has_ground
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.texts import Texts
-from chalicelib.domain.webhooks import TAKEN_BACK, Delivery, Hook, Way, hook_from, name_push
+from chalicelib.domain.webhooks import (
+    TAKEN_BACK,
+    Delivery,
+    Hook,
+    Way,
+    hook_from,
+    name_push,
+    note_push,
+)
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
@@ -152,7 +160,9 @@ class Messages(Service["Book"]):
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
             shop, faceid = tenant.shown_name, face.faceid if face else ""
             if hook.way == Way.PUSH and faceid:
-                self.services.webhooks.outbox.note_push(delivery, faceid)
+                # first: then it is taken back, however this push ends
+                noted = note_push(delivery, faceid, self.services.clock.now())
+                write(self.services.items, [noted])
             status = self._send_by_channel(
                 hook, delivery.tenant, shop, values, picture=picture, faceid=faceid
             )

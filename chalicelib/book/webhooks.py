@@ -67,7 +67,6 @@ from chalicelib.domain.webhooks import (
     hook_item,
     list_absent_fields,
     make_signature,
-    note_push,
     test_event,
 )
 from chalicelib.lazy import lazy
@@ -509,11 +508,6 @@ class Outbox(Service["Book"]):
         self.services.storage.deliveries_queue.send(
             body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant
         )
-
-    def note_push(self, delivery: Delivery, faceid: str) -> None:
-        """Remember that a browser is told of somebody, so that it is taken back if that person
-        goes."""
-        write(self.services.items, [note_push(delivery, faceid, self.services.clock.now())])
 
     def delete_delivery(self, delivery: Delivery) -> None:
         write(self.services.items, [Delete(keys.OUTBOX, delivery_key(delivery))])

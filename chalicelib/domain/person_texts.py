@@ -36,12 +36,15 @@ class PersonTexts(Struct, frozen=True, kw_only=True):
     """The texts of a person; "": nothing is said."""
 
     note: Annotated[str, Text(500, "note", has_lines=True, is_listed=True)] = ""
+    counter_note: Annotated[str, Text(200, "note for the counter")] = ""
+    """A screen on the wall shows this one; the note it does not."""
 
 
 class PersonTextChanges(Struct, frozen=True, kw_only=True):
     """Changes of them; None leaves one as it is."""
 
     note: str | None = None
+    counter_note: str | None = None
 
 
 TEXTS: Mapping[str, Text] = {

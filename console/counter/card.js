@@ -7,7 +7,7 @@ import { giving, pathOf } from "../shared/correct.js";
 import { sentence } from "../shared/habit.js";
 import { groupName, nameOf, Portrait, useLoaded, whose } from "../shared/parts.js";
 import { chosen } from "../shared/whose.js";
-import { may } from "../store.js";
+import { may, mayLoad } from "../store.js";
 import { complain, later, say } from "../undo.js";
 import { surely } from "../unsent.js";
 import { clock, joined, t, visit } from "../words.js";
@@ -16,7 +16,7 @@ const NEWEST = 100;
 
 /** `one`: a visit, as v1 lists it; `close`: called once it is answered; `open`: if that is undone. */
 export function Card({ one, close, open }) {
-  const { value } = useLoaded((signal) => about(one, signal), [one.sighting]);
+  const { value } = useLoaded(async (signal) => mayLoad("faces") && about(one, signal), [one.sighting]);
   const comes = value && sentence(value.habit);
   return html`<article class="came-now">
     <span class="pictures"><${Portrait} url=${one.portrait?.url ?? one.crop_url} size="huge"
@@ -26,7 +26,7 @@ export function Card({ one, close, open }) {
     <div><h2 class="name"><a href=${to(["person", one.face])}>${nameOf(one)}</a></h2>
       <p>${joined(groupName(one.group), one.visit && visit(one.visit), clock(one.first))}</p>
       ${comes && html`<p class="soft">${comes}</p>`}
-      ${value?.note && html`<p class="note-text">${value.note}</p>`}
+      ${[one.counter_note, value?.note].map((text) => text && html`<p class="note-text">${text}</p>`)}
       ${may("operator") && html`<p class="answers">
         <button onClick=${() => denies(one, { close, open })}>${t("counter.other")}</button>
         <button class="strong" onClick=${() => confirms(one, { close, open })}>

@@ -12,7 +12,7 @@ import { Line } from "../shared/line.js";
 import { Empty, groupOptions, Loading, nameOf, Portrait, Select, Trouble, useLoaded }
   from "../shared/parts.js";
 import { usePolled } from "../shared/polled.js";
-import { preference, useValue } from "../store.js";
+import { mayLoad, preference, useValue } from "../store.js";
 import { complain } from "../undo.js";
 import { useNews } from "../visits/news.js";
 import { clock, listed, t, visit } from "../words.js";
@@ -91,7 +91,8 @@ function Waiting() {
     <header class="top"><h1>${t("page.counter")}</h1>
       <label class="inline">${t("counter.of")}<${Select} label=${t("counter.of")} value=${chosen}
         set=${(next) => group.set(next)}
-        options=${[["", t("counter.special")], [PERSON, t("counter.person")], ...groupOptions(groups)]} /></label>
+        options=${[["", t("counter.special")], ...(mayLoad("faces") ? [[PERSON, t("counter.person")]] : []),
+          ...groupOptions(groups)]} /></label>
       ${chosen === PERSON && html`<${Named} id=${whose} />`}
     </header>
     ${came.problem && html`<${Trouble} problem=${came.problem} />`}

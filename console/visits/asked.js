@@ -3,10 +3,11 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { useLoaded } from "../shared/parts.js";
+import { mayLoad } from "../store.js";
 import { t } from "../words.js";
 
 export function Asked() {
-  const { value } = useLoaded((signal) => get("settings", {}, { signal }), []);
+  const { value } = useLoaded(async (signal) => mayLoad("settings") && get("settings", {}, { signal }), []);
   const isAsked = value?.strangers === "keep" && !value.basis;
   return isAsked ? html`<a class="wrong" href=${to("privacy")}>${t("visits.asked")} ›</a>` : null;
 }

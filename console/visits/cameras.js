@@ -4,6 +4,7 @@ import { to } from "../router.js";
 import { isUnwell } from "../shared/known.js";
 import { Portrait } from "../shared/parts.js";
 import { usePolled } from "../shared/polled.js";
+import { mayLoad } from "../store.js";
 import { ago, dayAndClock, t } from "../words.js";
 
 const EVERY_MS = 15_000;
@@ -24,7 +25,7 @@ export function Cameras({ cameras }) {
   return html`<aside aria-label=${t("cameras")}><h2>${t("cameras")}</h2>
     <ul class="cameras" tabindex="0" aria-label=${t("cameras")}>
       ${cameras.toSorted(unwellFirst).map((one, index) => html`
-      <li key=${one.id}>${index < PICTURED && html`<${Newest} camera=${one} />`}
+      <li key=${one.id}>${index < PICTURED && mayLoad("captures") && html`<${Newest} camera=${one} />`}
         <p><strong>${one.name || one.id}</strong>
           <span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span></p>
         <p class="soft small">

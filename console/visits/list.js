@@ -96,7 +96,7 @@ function Visit({ one, camera, who, look, isNew }) {
   const stayed = one.sightings > 1 ? t("visits.sightings", { count: one.sightings, last: clock(one.last) }) : "";
   const crop = html`<${Portrait} url=${one.crop_url} alt=${t("visits.crop")} />`;
   const now = who.now(one.sighting, one.face);
-  const opens = one.crop_url && html`<button class="plain picture" onClick=${() => look(one)}>${crop}</button>`;
+  const opens = look && one.crop_url && html`<button class="plain picture" onClick=${() => look(one)}>${crop}</button>`;
   return html`<li data-id=${one.sighting} class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
       ${one.score >= one.threshold + SURE ? "sure" : ""}`}>
     <time datetime=${one.first} title=${dayAndClock(one.first)}>${clock(one.first)}</time>

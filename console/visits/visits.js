@@ -9,6 +9,7 @@ import { addDays } from "../shared/days.js";
 import { InsideNow } from "../shared/inside.js";
 import { Trouble, useLoaded } from "../shared/parts.js";
 import { useViewer, useIdentity } from "../shared/asking.js";
+import { mayLoad, session } from "../store.js";
 import { isoDay, t } from "../words.js";
 import { useVisits } from "./book.js";
 import { Asked } from "./asked.js";
@@ -21,7 +22,7 @@ import { Seen } from "./seen.js";
 
 export default function Visits({ place }) {
   const today = isoDay(Date.now());
-  const chosen = asked(place.query, today);
+  const chosen = asked(session.now?.screen ? { ...place.query, day: "" } : place.query, today);
   const [open, setOpen] = useState(false);
   const cameras = useCameras();
   const groups = useShared("groups").value;
@@ -32,7 +33,8 @@ export default function Visits({ place }) {
   const [corrected, setCorrected] = useState(0);
   const key = JSON.stringify(placed(chosen)) + chosen.day;
   return html`<div class="page visiting">
-    <header class="top"><h1>${t("page.visits")}</h1><${Turn} chosen=${chosen} set=${set} today=${today} />
+    <header class="top"><h1>${t("page.visits")}</h1>
+      ${!session.now?.screen && html`<${Turn} chosen=${chosen} set=${set} today=${today} />`}
       <div class=${`tools filters ${isShown}`} id="filters"><${Choices} chosen=${chosen} set=${set}
         cameras=${named} /></div>
       <button class="square filter" aria-label=${t("visits.filter")} title=${t("visits.filter")} aria-expanded=${open}
@@ -63,10 +65,10 @@ function Day({ chosen, set, cameras, corrected }) {
   const change = (patch) => { day.change(patch); corrected(); };
   const who = useIdentity(change);
   const viewer = useViewer(change);
-  const look = (one) => viewer.open({ visit: one });
+  const look = mayLoad("captures") ? (one) => viewer.open({ visit: one }) : null;
   const all = () => set({ group: "", only: "", camera: "", hour: "" });
   const isEmpty = !day.waits && !day.rows.length && !day.token && !chosen.group && !chosen.only && !chosen.camera;
-  const isEarly = useEarly(chosen.isToday && !chosen.hour && isEmpty);
+  const isEarly = useEarly(chosen.isToday && !chosen.hour && isEmpty && !session.now?.screen);
   if (isEarly) {
     const before = { ...chosen, day: addDays(chosen.day, -1), isToday: false };
     return html`<div><p class="notice">${t("visits.early")}</p>

@@ -99,7 +99,7 @@ def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose
 
 def test_a_note_that_is_typed_without_a_network_is_saved_when_there_is_one(shop: Shop) -> None:
     page = shop.person("Dmitri")
-    note = page.get_by_label("Note")
+    note = page.get_by_label("Note", exact=True)
     expect(note).to_be_visible()
     shop.visitor.context.set_offline(True)
     note.fill("likes tea")

@@ -85,7 +85,7 @@ def test_what_was_typed_is_still_there_when_the_session_ends_and_is_saved_after_
         face = next(iter(client.list_faces(name=NAMES[4].split()[0])))
         client.change_face(face.id, note="")
     page = visitor.sign_in().open(f"#/person/{face.id}")
-    note = page.get_by_label("Note")
+    note = page.get_by_label("Note", exact=True)
     note.fill("Asks for the table by the window")
     visitor.context.clear_cookies()
     note.blur()

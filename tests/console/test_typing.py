@@ -83,9 +83,9 @@ def test_what_somebody_else_changes_while_one_types_is_asked_about_once_for_all_
     shop: Shop,
 ) -> None:
     page = shop.person("Dmitri")
-    expect(page.get_by_label("Note")).to_be_visible()
+    expect(page.get_by_label("Note", exact=True)).to_be_visible()
     with a_change_held(page), shop.box.client() as client:
-        page.get_by_label("Note").fill("likes tea")
+        page.get_by_label("Note", exact=True).fill("likes tea")
         client.change_face(shop.face("Dmitri").id, note="likes coffee", name="Dima")
         page.get_by_label("Age").fill("41")
     dialog = page.get_by_role("dialog", name="Somebody else has changed this")

@@ -129,8 +129,13 @@ class Caller(Struct, frozen=True):
         """Tell whether the caller was invited to a page of figures, which names nobody."""
         return isinstance(self.key, Member) and self.key.is_of_figures
 
+    @property
+    def is_screen(self) -> bool:
+        """Tell whether the caller is a screen on the wall."""
+        return isinstance(self.key, Member) and self.key.screen
+
     def require_page(self, operation: str, query: Mapping[str, Sequence[str]]) -> None:
-        """Raise NotAllowed if the caller was invited to a page of figures that does not ask this.
+        """Raise NotAllowed if the caller was invited to one page, which does not ask this.
 
         `operation`: its method and path, as `GET /v1/faces`.
         """

@@ -39,7 +39,7 @@ from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.counts import add_entries
-from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.errors import InvalidInput, NotAllowed
 from chalicelib.domain.local_time import LAST_SECOND, Granularity, Span
 from chalicelib.domain.model import Face
 from chalicelib.domain.observations import Measure, ObservationFilter, ObservationKind, Only, Split
@@ -198,6 +198,9 @@ class FaceArrival(SeenFace):
             description="When the face was seen last at the visit before. Null if there was none, "
             "or it is that old."
         ),
+    ]
+    counter_note: Annotated[
+        str | None, Meta(description="Of the face, for the counter; null if it was deleted.")
     ]
 
 
@@ -377,6 +380,7 @@ def list_observations(context: V1Context, query: ObservationsWanted) -> Observat
     camera, span = _find_camera(
         context, query, _make_span(context, query.from_, query.to, moment(0))
     )
+    _require_today(context, span)
     observation_filter = _make_filter(context, query, query.kind, camera)
     page = context.services.statistics.observations.read_page(
         context.tenant, observation_filter, span, query.limit, query.token
@@ -411,6 +415,7 @@ def list_arrivals(context: V1Context, query: ArrivalsWanted) -> ArrivalsPage:
     until `next_token` is null.
     """
     camera, span = _find_camera(context, query, _make_span(context, query.from_, query.to))
+    _require_today(context, span)
     observation_filter = _make_filter(context, query, None, camera)
     all_arrivals = context.services.sightings.arrivals
     page = all_arrivals.read_page(
@@ -595,6 +600,20 @@ def _make_span(
     return Span(milliseconds(first), last_ms)
 
 
+_JUST_SEEN = timedelta(hours=1)
+"""What began so long ago is of today, after midnight, too."""
+
+
+def _require_today(context: V1Context, span: Span) -> None:
+    """Raise NotAllowed if a screen asks who came before today."""
+    now, local_time = context.services.clock.now(), context.tenant.local_time
+    begin = local_time.begin_of_day(now - _JUST_SEEN)
+    if context.caller.is_screen and span.first_ms < milliseconds(begin):
+        raise NotAllowed(
+            f"a screen shows who came today: ask from {time_text(begin)} on, or sign in as somebody"
+        )
+
+
 def _find_camera(
     context: V1Context, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, span: Span
 ) -> tuple[str | None, Span]:
@@ -678,6 +697,7 @@ def describe_arrival(
         last=face_arrival.last_at,
         visit=1 if only is Only.FIRST else face_arrival.number,
         before=face_arrival.before_at,
+        counter_note=face_arrival.face.counter_note if face_arrival.face else None,
     )
 
 

@@ -71,6 +71,13 @@ operations = Operations()
 FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Name = Annotated[str, Meta(max_length=100, description="One line of text.")]
 Note = Annotated[str, Meta(max_length=TEXTS["note"].most)]
+CounterNote = Annotated[
+    str,
+    Meta(
+        max_length=TEXTS["counter_note"].most,
+        description="One line, which a screen on the wall shows; it never shows the note.",
+    ),
+]
 Age = Annotated[int, Meta(ge=0, le=120)]
 Value = Annotated[str, Meta(max_length=50)]
 Label = Annotated[str, Meta(max_length=100)]
@@ -95,6 +102,7 @@ class Face(Answer):
     name: Name
     number: Number
     note: Note
+    counter_note: Annotated[CounterNote | None, Meta(description="Null in lists of faces.")]
     age: Annotated[
         int | None,
         Meta(description="The age that was set, else the estimate. The gender likewise."),
@@ -156,6 +164,7 @@ class NewFace(PictureSent):
     ] = None
     name: Name = ""
     note: Note = ""
+    counter_note: CounterNote = ""
     age: Age | None = None
     gender: Gender | None = None
     attributes: Values = field(default_factory=dict)
@@ -183,6 +192,7 @@ class NewFace(PictureSent):
 class FaceChanges(Changes):
     name: Name | UnsetType = UNSET
     note: Note | UnsetType = UNSET
+    counter_note: CounterNote | UnsetType = UNSET
     group: Text | UnsetType = UNSET
     age: Annotated[Age | None, Meta(description="Null: as it is estimated.")] | UnsetType = UNSET
     gender: Annotated[Gender | None, Meta(description="Null: as it is estimated.")] | UnsetType = (

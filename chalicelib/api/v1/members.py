@@ -42,9 +42,9 @@ class NewMember(Sent, kw_only=True):
     page: Annotated[
         ScreenPage | None,
         Meta(
-            description="That a screen shows, and no other; null: visits. `traffic` and `report` "
-            "show figures alone: "
-            "what they do not call is answered 403 NotAllowed."
+            description="That a screen shows, and no other; null: visits. What the page does not "
+            "call is answered 403 NotAllowed, as are visits before today. `traffic` and `report` "
+            "show figures alone."
         ),
     ] = None
 

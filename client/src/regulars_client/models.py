@@ -390,6 +390,7 @@ class EnrolledFace(Struct, kw_only=True):
     name: str
     number: int | None
     note: str
+    counter_note: str | None
     age: int | None
     gender: str
     attributes: dict[str, str]
@@ -544,6 +545,7 @@ class Face(Struct, kw_only=True):
     name: str
     number: int | None
     note: str
+    counter_note: str | None
     age: int | None
     gender: str
     attributes: dict[str, str]
@@ -579,6 +581,7 @@ class FaceArrival(Struct, kw_only=True):
     crop_url: str | None
     visit: int | None
     before: datetime | None
+    counter_note: str | None
     score: float | None
     threshold: float | None
     gallery_size: int | None

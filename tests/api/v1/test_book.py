@@ -69,6 +69,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
             "number": number,
             "portrait": portrait,
             "group": "stranger",
+            "counter_note": "",
         }
         return {**of_face, "camera": "door", **links, **of_visit, **decided[number - 1]}
 

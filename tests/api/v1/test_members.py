@@ -14,10 +14,11 @@ from chalicelib.domain.model import Profile
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
+from chalicelib.storage.values import time_text
 from tests.support.api.devices import BY_HTTPS, PRESENT, Device, asked, invitation_of, sign_in
 from tests.support.api.gateway import Reply
 from tests.support.api.v1.client import V1Client
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, Person, photo, picture
 
 KINDS = ("member", "session", "challenge")
 MEMBERS, SESSION, CHALLENGE = "/v1/members", "/v1/session", "/v1/session/challenge"
@@ -267,11 +268,28 @@ def test_a_screen_shows_the_page_that_was_chosen_and_the_audit_says_which(
     assert {one["details"].get("page") for one in entries} >= {"report", "visits"}
 
 
-READ = {"report": {"session", "statistics"}, "traffic": {"session", "statistics", "cameras"}}
+OF_FIGURES = ("report", "traffic")
+CROPS = "captures/{id}/crops/{n}"
+READ = {
+    "report": {"session", "statistics"},
+    "traffic": {"session", "statistics", "cameras"},
+    "counter": {"session", "statistics", "arrivals", "groups", CROPS},
+    "visits": {
+        "session",
+        "statistics",
+        "arrivals",
+        "groups",
+        "observations",
+        "cameras",
+        "places",
+        "usual",
+        CROPS,
+    },
+}
 
 
 @pytest.mark.parametrize("page", READ)
-def test_a_link_to_read_figures_reads_nothing_else(
+def test_a_screen_reads_what_its_page_needs_and_nothing_else(
     v1: V1Client, browser: V1Client, page: str
 ) -> None:
     session = sign_in(
@@ -293,7 +311,42 @@ def test_a_link_to_read_figures_reads_nothing_else(
     assert with_cookie(browser, session, "DELETE").status == 204
 
 
-@pytest.mark.parametrize("page", READ)
+def test_a_screen_reads_who_came_today_and_no_note_but_the_one_for_the_counter(
+    v1: V1Client, browser: V1Client, services: Services
+) -> None:
+    v1.add_camera("door")
+    known = {"group": "regular", "name": "Ann Lee", "note": "owes 20", "counter_note": "tea"}
+    face = v1.done("POST", "/v1/faces", {**known, "picture": photo(71)})["id"]
+    for minutes_ago in (1440, 5):
+        v1.take(services, picture(Person(71)), minutes_ago)
+    session = sign_in(
+        browser, {"invitation": invited(v1, "Till", role="viewer", screen=True, page="visits")}
+    )
+
+    def read(path: str, **query: str) -> Reply:
+        cookie = session.headers["set-cookie"].partition(";")[0]
+        return browser.send("GET", path, query=query, headers={"Cookie": cookie, **BY_HTTPS})
+
+    now = services.clock.now()
+    today, yesterday = ({"from": time_text(now - timedelta(hours=hours))} for hours in (1, 30))
+    reply = read("/v1/arrivals")
+    [came] = reply.json["arrivals"]
+    assert (came["face"], came["counter_note"]) == (face, "tea")
+    assert "owes 20" not in json.dumps(reply.json)
+    assert read("/v1/observations", kind="sighting", **today).status == 200
+    for path, query in (
+        ("/v1/arrivals", yesterday),
+        ("/v1/arrivals", {"face": face}),
+        ("/v1/observations", {"kind": "sighting", **yesterday}),
+        ("/v1/observations", {"kind": "sighting"}),
+        (f"/v1/faces/{face}", {}),
+        (f"/v1/faces/{face}/sightings", {}),
+    ):
+        assert read(path, **query).status == 403, (path, query)
+    assert len(v1.done("GET", "/v1/arrivals", **yesterday)["arrivals"]) == 2
+
+
+@pytest.mark.parametrize("page", OF_FIGURES)
 def test_a_link_to_read_figures_sees_no_pictures_whatever_is_asked(v1: V1Client, page: str) -> None:
     made = v1.done(
         "POST", MEMBERS, {"name": "Boss", "screen": True, "page": page, "pictures": True}
