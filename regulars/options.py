@@ -249,9 +249,39 @@ def _with_tenant(
 
 _tenant_option = click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
 of_tenant = _with_tenant(_tenant_option)
-of_restored_tenant = _with_tenant(_tenant_option, _give_services(open_unfinished))
-"""As `of_tenant`, also in a book whose restore has not ended."""
 named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
+
+
+def _with_shops(
+    give_services: Callable[[Callable[..., Any]], Callable[..., Any]],
+) -> Callable[[_Any], _Any]:
+    """Make a decorator that gives a command the names of tenants, or all, and the services, and
+    passes it the tenants."""
+
+    def decorate_command(command: _Any) -> _Any:
+        @click.option(
+            "--tenant", "names", metavar="NAME", multiple=True, help="In whose book; repeat it."
+        )
+        @click.option("--all-shops", is_flag=True, help="With --photo: in each tenant's book.")
+        @give_services
+        @wraps(command)
+        def run(
+            services: Services, *, names: tuple[str, ...], all_shops: bool, **others: Any
+        ) -> Any:
+            if bool(names) is all_shops:
+                raise click.UsageError("say in whose book: --tenant NAME, or --all-shops")
+            if others["photo"] is None and (all_shops or len(names) > 1):
+                raise click.UsageError("several books have only a person's --photo in common")
+            return command(services, find_tenants(services, names), **others)
+
+        return run
+
+    return decorate_command
+
+
+of_shops = _with_shops(with_services)
+of_restored_shops = _with_shops(_give_services(open_unfinished))
+"""As `of_shops`, also in a book whose restore has not ended."""
 
 
 def find_tenants(services: Services, names: Sequence[str]) -> list[Tenant]:

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chalicelib.api.dialects import NAMES
-from chalicelib.domain.captures import RULES
 from chalicelib.domain.consent import Ending
-from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput, RegularsError
 from chalicelib.domain.model import Face, Hold, Restriction, Tenant
 from chalicelib.domain.rules.hold import require_free
 from chalicelib.privacy import signing
@@ -37,7 +36,7 @@ from chalicelib.privacy.standing import is_document
 from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
 from chalicelib.privacy.texts import LANGUAGES
 from chalicelib.services import Services
-from chalicelib.storage.values import time_text
+from chalicelib.storage.values import format_count, time_text
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import find_server, write_durably, write_new
 from regulars.options import (
@@ -45,11 +44,13 @@ from regulars.options import (
     ask_before_deed,
     ask_yes_or_no,
     find_tenants,
-    of_restored_tenant,
+    of_restored_shops,
+    of_shops,
     of_tenant,
     print_lines,
     with_services,
 )
+from regulars.person_of_photo import AskedShops, ask_shops, enter_shop
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 
 _PAUSE_S = 1.0
 """How often a command looks whether an erasure is done, in s."""
+_CUT_OFF_WITHIN = timedelta(hours=1)
+"""So long after it a command by a photo ends what one before has begun."""
 
 _face = click.option("--face", metavar="ID", required=True, help="The id of the person's face.")
 
@@ -82,10 +85,10 @@ _face = click.option("--face", metavar="ID", required=True, help="The id of the 
     default="en",
     help="Of the page in it that people read.",
 )
-@of_tenant
+@of_shops
 def about(
     services: Services,
-    tenant: Tenant,
+    tenants: Sequence[Tenant],
     *,
     face: str | None,
     photo: Path | None,
@@ -96,38 +99,63 @@ def about(
     pictures.
 
     Other people in the pictures are made unrecognisable. A photo is compared and not kept, and no
-    visit is counted. The exit code is 1 if nobody in the book looks like it. The service may run
-    meanwhile.
+    visit is counted. Of several shops, each one that knows the person gets a file, whose name has
+    the shop's. The exit code is 1 if nobody in a book looks like it. The service may run meanwhile.
 
     \b
     Examples:
       regulars about --tenant shop-12 --face 42 --out answer.zip
       regulars about --tenant shop-12 --photo letter.jpg --out answer.zip --language zh
+      regulars about --all-shops --photo letter.jpg --out answer.zip
       regulars about --tenant shop-12 --face 42 --out answer.zip --stage prod
     """
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
-    face_id = find_face_of_photo(services, tenant, photo) if photo else face
-    if face_id is None:
-        print(
-            f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and "
-            "the photo is not kept"
-        )
-        return 1
-    person = services.faces.find_person(tenant, face_id)
-    for faceid in person.faces:
-        file = out if faceid == face_id else out.with_stem(f"{out.stem}-{faceid}")
+    asked = _ask(services, tenants, face, photo)
+    for tenant, faceids in asked.known:
+        file = name_by_shop(out, tenant, tenants)
+        try:
+            with enter_shop(tenant):
+                _write_archives(services, tenant, faceids, file, language)
+        except RegularsError as error:
+            asked.note_failure(tenant, "not written", error)
+    asked.require_all()
+    if not asked.known:
+        print("nothing was written, and the photo is not kept")
+    return 0 if asked.known else 1
+
+
+def _ask(
+    services: Services, tenants: Sequence[Tenant], face: str | None, photo: Path | None
+) -> AskedShops:
+    """Return the faces of the person whose face or photo is given. Raises FaceNotFound."""
+    if photo is not None:
+        return ask_shops(services, tenants, photo)
+    person = services.faces.find_person(tenants[0], str(face))
+    return AskedShops([(tenants[0], [*person.faces])], [], [])
+
+
+def name_by_shop(file: Path, tenant: Tenant, tenants: Sequence[Tenant]) -> Path:
+    """Return the name of a shop's file, which has the shop's if there are several."""
+    return file if len(tenants) == 1 else file.with_stem(f"{file.stem}-{tenant.name}")
+
+
+def _write_archives(
+    services: Services, tenant: Tenant, faceids: Sequence[str], out: Path, language: Language
+) -> None:
+    """Write the archive of each face of a person, and say what else may be theirs."""
+    for faceid in faceids:
+        file = out if faceid == faceids[0] else out.with_stem(f"{out.stem}-{faceid}")
         services.audit.reads.write_export_entry(tenant.name, faceid)
         write_archive_file(services, tenant, faceid, file, language)
         print(
             f"{file}  face {faceid}, {file.stat().st_size:,} bytes; it is about this person: hand "
             "it to nobody else"
         )
-    for other in person.others:
+    for other in services.faces.find_person(tenant, faceids[0]).others:
         print(f"face {other} is of the same user: if it is the same person, write that as well")
     facts = services.notices.read_facts(tenant)
     warn_of_blanks(facts, facts.missing)
-    return 0
 
 
 def write_set_command(facts: Facts, missing: Sequence[str]) -> str:
@@ -147,32 +175,6 @@ def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
         )
 
 
-def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
-    """Search for the only face of a photo, and return the id of the face that it matches; None: it
-    matches nobody.
-
-    A restricted person may have come again, and have a second face in the book. Then the restricted
-    face is returned, and the other one is printed. Raises OperatorError if the photo shows no face
-    or several, or a face that cannot be compared. Raises Unusable if it is no picture.
-    """
-    faces = services.recognition.face_analysis.identify_faces(
-        tenant, photo.read_bytes(), RULES
-    ).faces
-    if len(faces) != 1:
-        raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
-    [seen_face] = faces
-    if seen_face.reason:
-        raise OperatorError(f"the face in {photo} cannot be compared: {seen_face.reason}")
-    face_id = seen_face.match.face.faceid if seen_face.match else None
-    restricted = services.recognition.verification.find_restricted(tenant, seen_face.probe)
-    if restricted and face_id:
-        click.echo(
-            f"the photo looks like face {face_id}, too: write that as well, by --face {face_id}",
-            err=True,
-        )
-    return restricted or face_id
-
-
 def write_archive_file(
     services: Services, tenant: Tenant, faceid: str, out: Path, language: Language
 ) -> None:
@@ -183,6 +185,9 @@ def write_archive_file(
 
 @click.command(short_help="Leave nothing of a person; write the receipt.")
 @click.option("--face", "faceid", metavar="ID", help="The id of the person's face.")
+@click.option(
+    "--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face."
+)
 @click.option(
     "--former",
     is_flag=True,
@@ -204,15 +209,16 @@ def write_archive_file(
 @click.option(
     "--receipt",
     type=PATH,
-    help="Where the receipt of --face is written.  [default: erasure-ID.json]",
+    help="Where the receipt of --face or --photo is written.  [default: erasure-ID.json]",
 )
 @ask_before_deed
-@of_restored_tenant
+@of_restored_shops
 def erase(
     services: Services,
-    tenant: Tenant,
+    tenants: Sequence[Tenant],
     *,
     faceid: str | None,
+    photo: Path | None,
     former: bool,
     again: bool,
     receipts: tuple[Path, ...],
@@ -226,18 +232,23 @@ def erase(
     Counts stay. It takes some minutes, since requests under way end first; the face is gone at
     once. A service that runs does the steps, else the command.
 
-    It says who goes, and asks. --again takes receipts that this tenant signed, with the key of now
-    or one of before.
+    It says who goes, and asks. A photo is compared, and not kept; in several shops, it says one by
+    one what was done. --again takes receipts that this tenant signed, with the key of now or one of
+    before.
 
     \b
     Examples:
       regulars erase --tenant shop-12 --face 21
+      regulars erase --all-shops --photo letter.jpg
       regulars erase --tenant shop-12 --again receipts/*.json
     """
-    if (faceid is None) is not again or again is not bool(receipts):
+    ways = [faceid is not None, photo is not None, again]
+    if ways.count(True) != 1 or again is not bool(receipts):
         raise click.UsageError(
-            "name the person by --face, or by the receipts of erasures of before, after --again"
+            "name the person by --face or --photo, or by the receipts of erasures of before, after "
+            "--again"
         )
+    tenant = tenants[0]
     if receipt is not None and again:
         raise click.UsageError(
             "--receipt goes with --face: --again writes its receipts into this folder"
@@ -246,13 +257,79 @@ def erase(
         raise click.UsageError("--key goes with --again")
     if former and again:
         raise click.UsageError("--former goes with --face")
-    if faceid is not None:
+    if photo is not None:
+        erase_in_shops(services, tenants, photo, receipt, confirm)
+    elif faceid is not None:
         erase_one(services, tenant, faceid, receipt, confirm, is_former=former)
     elif faceids := _find_erased_faces(services, tenant, receipts, trusted):
         _require_place(None)
         _erase_faces(services, tenant, faceids, None, confirm)
     else:
         print("nobody of these receipts is in the book")
+
+
+def erase_in_shops(
+    services: Services,
+    tenants: Sequence[Tenant],
+    photo: Path,
+    receipt: Path | None,
+    confirm: Callable[[str], bool],
+) -> None:
+    """Erase the person of a photo in each shop that knows the person, and end what goes on there.
+
+    All are deleted before the first is waited for. In a shop that was cut off after that, nobody
+    looks like the photo any more: its erasures that go on are ended, too, with their receipts.
+    Raises OperatorError if a shop is left.
+    """
+    receipts = {
+        tenant.name: receipt and name_by_shop(receipt, tenant, tenants) for tenant in tenants
+    }
+    for file in receipts.values():
+        _require_place(file)
+    asked = ask_shops(services, tenants, photo)
+    for tenant, faceids in asked.known:
+        with enter_shop(tenant):
+            _print_people(services, tenant, faceids)
+    begun = [(tenant, _list_going_on(services, tenant)) for tenant in asked.strange]
+    shops = format_count(len(asked.known), "shop", "shops")
+    question = f"Erase this person in {shops}?" if asked.known else "End what goes on?"
+    if (asked.known or any(ids for _, ids in begun)) and not confirm(question):
+        return
+    for tenant, faceids in asked.known:
+        try:
+            with enter_shop(tenant):
+                deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
+        except RegularsError as error:
+            asked.note_failure(tenant, "not erased", error)
+        else:
+            begun.append((tenant, deleted.erasures))
+    for tenant, ids in begun:
+        with enter_shop(tenant):
+            _wait_and_write_receipts(services, tenant, ids, receipts[tenant.name])
+    asked.require_all()
+
+
+def _print_people(services: Services, tenant: Tenant, faceids: Sequence[str]) -> None:
+    """Print a line for each face, with the command that ends its erasure if this one is cut off."""
+    services.audit.reads.enter_printing(tenant.name, faceids)
+    for face in services.faces.by_id(tenant, faceids, restricted=True).values():
+        name = face.name or "(no name)"
+        print(
+            f"{tenant.name}: {face.faceid}, {name}; if this is cut off, `regulars erase --tenant "
+            f"{tenant.name} --face {face.faceid}` ends it",
+            flush=True,
+        )
+
+
+def _list_going_on(services: Services, tenant: Tenant) -> list[str]:
+    """List the erasures of the last hour that an operator asked for and that go on, and say so:
+    perhaps a command was cut off."""
+    since = services.clock.now() - _CUT_OFF_WITHIN
+    erasures = services.erasure.records.list_running(tenant.name, since)
+    ids = [erasure.id for erasure in erasures if erasure.by == "operator"]
+    for id_ in ids:
+        print(f"{tenant.name}: erasure {id_} goes on, perhaps of this person", flush=True)
+    return ids
 
 
 def _require_place(receipt: Path | None) -> None:

@@ -15,6 +15,7 @@ import yaml
 from regulars_client import Regulars
 from regulars_edge import config
 
+from regulars.cli import main
 from regulars.clients import V1, Connection
 from regulars.demo.run import wait_until_resolved
 from tests.support.box.server import Server
@@ -191,6 +192,29 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(
             assert {"index.html", "pictures/0.jpg"} <= {*archive.namelist()}
     listed = re.findall(r"^\| (`.*`) \| ", read(page), re.MULTILINE)
     assert {name for row in listed for name in re.findall(r"`(\w+)`", row)} == set(document)
+
+
+def test_a_photo_is_compared_in_all_shops_of_a_chain(server: Server, photos: Path) -> None:
+    enrolled, sent = at_hand.PAIRS[0]
+    assert (
+        main(["tenants", "add", "shop-12", "--strangers", "forget", "--data", str(server.data)])
+        == 0
+    )
+    picture = base64.b64encode((photos / enrolled).read_bytes()).decode()
+    for name, faceid in (("shop", "ann"), ("shop-12", "21")):
+        with Connection(server.url) as connection:
+            V1(connection, server.credentials(name).api_key).call(
+                "POST", "/v1/faces", {"id": faceid, "group": "regular", "picture": picture}
+            )
+    shutil.copy(photos / sent, server.data.parent / "letter.jpg")
+    printed = Session.of("Somebody asks a chain", TASKS / "asked.md").output(server)
+    assert [line.partition(",")[0] for line in printed] == [
+        "chain-shop.zip  face ann",
+        "chain-shop-12.zip  face 21",
+    ]
+    erase = Session.of("In all shops of a chain", TASKS / "forget.md")
+    looked = Session(erase.block.replace("--yes", "--dry-run")).output(server)
+    assert [line.partition(",")[0] for line in looked] == ["shop: ann", "shop-12: 21"]
 
 
 def test_pictures_are_switched_off(server: Server) -> None:

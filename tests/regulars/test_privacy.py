@@ -26,7 +26,8 @@ from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.folder import hold_folder
 from regulars.options import open_services_of
-from regulars.privacy import erase_one, find_face_of_photo, mark_person
+from regulars.person_of_photo import find_faces_of_photo
+from regulars.privacy import erase_one, mark_person
 from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.person import worked_off
@@ -56,12 +57,6 @@ def about(anns_book: Book, *options: str) -> int:
     return main(["about", "--tenant", "shop", "--data", str(anns_book.folder), *options])
 
 
-def photo(anns_book: Book, *people: Person) -> Path:
-    file = anns_book.folder.parent / "photo.jpg"
-    file.write_bytes(picture(*people))
-    return file
-
-
 def test_the_file_is_about_the_person_and_for_its_owner_only(
     anns_book: Book, tmp_path: Path
 ) -> None:
@@ -73,35 +68,25 @@ def test_the_file_is_about_the_person_and_for_its_owner_only(
     assert out.stat().st_mode & 0o777 == 0o600
 
 
+def found(anns_book: Book, *people: Person) -> list[str]:
+    sent = picture(*people)
+    return find_faces_of_photo(anns_book.services, anns_book.tenant, "photo.jpg", sent)
+
+
 def test_a_photo_finds_the_person_and_is_no_visit(anns_book: Book) -> None:
     before = anns_book.observed()
-    assert (
-        find_face_of_photo(
-            anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))
-        )
-        == "ann"
-    )
-    assert (
-        find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77)))
-        is None
-    )
+    assert found(anns_book, Person(1, side_px=98.0)) == ["ann"]
+    assert found(anns_book, Person(77)) == []
     assert anns_book.observed() == before
 
 
-def test_a_photo_finds_somebody_who_is_restricted(anns_book: Book, capsys: Captured) -> None:
+def test_a_photo_finds_somebody_who_is_restricted_and_the_face_of_a_later_visit(
+    anns_book: Book,
+) -> None:
     anns_book.services.restrictions.set(anns_book.tenant, "ann", "letter 7")
     [again] = anns_book.see(shot(120, 1))
-    assert (
-        find_face_of_photo(
-            anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))
-        )
-        == "ann"
-    )
-    assert (
-        find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77)))
-        is None
-    )
-    assert f"--face {again.sightings[0].faceid}" in capsys.readouterr().err
+    assert found(anns_book, Person(1, side_px=98.0)) == ["ann", again.sightings[0].faceid]
+    assert found(anns_book, Person(77)) == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +101,7 @@ def test_a_photo_that_cannot_be_compared_is_refused_with_the_reason(
     anns_book: Book, people: list[Person], said: str
 ) -> None:
     with pytest.raises(OperatorError, match=said):
-        find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, *people))
+        found(anns_book, *people)
 
 
 @pytest.mark.parametrize(
@@ -421,11 +406,11 @@ def test_somebody_who_is_restricted_is_erased_again_too(
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        ([], 2, "name the person by --face, or by the receipts"),
+        ([], 2, "name the person by --face or --photo, or by"),
         (
             ["--face", "ann", "--again", "receipt.json"],
             2,
-            "name the person by --face, or by the receipts",
+            "name the person by --face or --photo, or by",
         ),
         (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
         (["--face", "ann", "--key", "x"], 2, "--key goes with --again"),

@@ -1,0 +1,190 @@
+"""One person in several shops, by one photo: who asks is told of each shop, and of none what a
+shop may not tell."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
+from chalicelib.domain.errors import Busy
+from chalicelib.domain.model import NewFace, Profile, Tenant
+from chalicelib.services import Services
+from chalicelib.storage.ports import ItemStore
+from regulars.cli import main
+from regulars.errors import OperatorError
+from regulars.person_of_photo import ask_shops
+from regulars.privacy import erase_in_shops
+from tests.support.book.book import Book
+from tests.support.book.book_with import book_with
+from tests.support.fakes import RULES, FakeClock, Person, picture
+from tests.support.meanwhile import Around, Meanwhile
+
+Captured = pytest.CaptureFixture[str]
+SHOPS = ("shop", "shop-12", "shop-13")
+
+
+class Hurrying(FakeClock):
+    """Goes on by a minute each time that somebody looks."""
+
+    def now(self) -> datetime:
+        self.advance(timedelta(minutes=1))
+        return super().now()
+
+
+class BusyFor(Around):
+    """Storage that is busy for what is of one shop."""
+
+    def __init__(self, items: ItemStore, tenant: str) -> None:
+        super().__init__(items)
+        self._tenant = tenant
+
+    def query(self, *given: object, **named: object) -> object:
+        if self._tenant in given[1:2]:
+            raise Busy("storage is busy: try again in a moment")
+        return self._items.query(*given, **named)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Book]:
+    """Ann is in the books of two shops, by another id in each, and not in the third's."""
+    with closing(Book(tmp_path / "data")) as book:
+        book.enrol(Person(1), faceid="ann", name="Ann")
+        for name in SHOPS[1:]:
+            book.services.tenants.add(name, Profile.CAMERA)
+        services = book.services
+        for faceid, seed in (("21", 1), ("22", 2)):
+            services.enrolment.enrol_largest_face(
+                services.tenants.get_by_name("shop-12"),
+                "regular",
+                picture(Person(seed)),
+                RULES,
+                NewFace(faceid=faceid),
+            )
+        yield book
+
+
+@pytest.fixture
+def letter(tmp_path: Path) -> Path:
+    file = tmp_path / "letter.jpg"
+    file.write_bytes(picture(Person(1, side_px=98.0)))
+    return file
+
+
+def shops(services: Services) -> list[Tenant]:
+    return [services.tenants.get_by_name(name) for name in SHOPS]
+
+
+def hurried(book: Book, **other: object) -> Services:
+    return book_with(book.services, clock=Hurrying(book.clock.now()), **other)
+
+
+def erase(services: Services, letter: Path, receipt: Path) -> None:
+    act = AuditEvent("regulars erase", "operator", Kind.CHANGE)
+    with begin_audit_event(act):
+        erase_in_shops(services, shops(services), letter, receipt, lambda _: True)
+
+
+def knows(services: Services, letter: Path) -> dict[str, list[str]]:
+    return {tenant.name: ids for tenant, ids in ask_shops(services, shops(services), letter).known}
+
+
+def test_one_photo_erases_in_each_shop_and_says_one_by_one_what_was_done(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    observed = chain.observed()
+    erase(hurried(chain), letter, letter.with_name("receipt.json"))
+    out = capsys.readouterr().out
+    assert "shop: ann, Ann" in out
+    assert "shop-12: 21, (no name)" in out
+    assert "shop-13: nobody in the book looks like the photo" in out
+    assert knows(chain.services, letter) == {}
+    assert [face.faceid for face in chain.services.faces.by_id(shops(chain.services)[1], ["22"])
+            .values()] == ["22"]  # fmt: skip
+    said = {
+        file.stem: json.loads(file.read_text())["statement"]["tenant"]
+        for file in letter.parent.glob("receipt*.json")
+    }
+    assert said == {"receipt-shop": "shop", "receipt-shop-12": "shop-12"}
+    assert chain.observed() <= observed, "no search is counted"
+
+
+def test_no_shop_s_audit_names_what_was_done_in_another(chain: Book, letter: Path) -> None:
+    services = hurried(chain)
+    erase(services, letter, letter.with_name("receipt.json"))
+    for name, others in (("shop", "21"), ("shop-12", "ann")):
+        listed = [
+            json.dumps(entry.leaf.content or {})
+            for entry in services.audit.chain.list_waiting(name)
+        ]
+        assert any('"regulars erase"' in one for one in listed)
+        assert [one for one in listed if f'"{others}"' in one] == []
+
+
+def test_a_shop_that_could_not_be_asked_is_said_and_the_others_are_done(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    services = hurried(chain, items=BusyFor(chain.services.items, "shop"))
+    with pytest.raises(OperatorError, match="1 shop left: shop"):
+        erase(services, letter, letter.with_name("receipt.json"))
+    assert "shop: could not be asked: storage is busy" in capsys.readouterr().out
+    assert knows(chain.services, letter) == {"shop": ["ann"]}
+
+
+def test_a_held_face_stays_and_is_said_and_the_others_are_erased(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    chain.services.faces.holds.set(chain.tenant, "ann", "case 7")
+    with pytest.raises(OperatorError, match="1 shop left: shop"):
+        erase(hurried(chain), letter, letter.with_name("receipt.json"))
+    assert "shop: not erased: " in capsys.readouterr().out
+    assert knows(chain.services, letter) == {"shop": ["ann"]}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_an_erasure_cut_off_between_two_shops_is_said_and_ended_by_the_same_press(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    meanwhile = Meanwhile(chain.services.items)
+
+    def is_gone() -> None:
+        if "ann" not in chain.faceids():
+            raise Killed
+        meanwhile.first.append(is_gone)
+
+    meanwhile.first = [is_gone]
+    receipt = letter.with_name("receipt.json")
+    with pytest.raises(Killed):
+        erase(hurried(chain, items=meanwhile), letter, receipt)
+    assert "`regulars erase --tenant shop-12 --face 21` ends it" in capsys.readouterr().out
+    assert knows(chain.services, letter) == {"shop-12": ["21"]}
+    erase(hurried(chain), letter, receipt)
+    assert "goes on, perhaps of this person" in capsys.readouterr().out
+    assert knows(chain.services, letter) == {}
+    assert {file.stem for file in letter.parent.glob("receipt*.json")} == {
+        "receipt-shop",
+        "receipt-shop-12",
+    }
+
+
+@pytest.mark.parametrize("command", ["about --out answer.zip", "erase"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--photo x.jpg", "say in whose book: --tenant NAME, or --all-shops"),
+        ("--photo x.jpg --tenant shop --all-shops", "say in whose book"),
+        ("--face ann --all-shops", "only a person's --photo in common"),
+        ("--face ann --tenant shop --tenant shop-12", "only a person's --photo in common"),
+    ],
+)
+def test_an_id_is_of_one_book(
+    chain: Book, capsys: Captured, command: str, options: str, said: str
+) -> None:
+    assert main([*command.split(), *options.split(), "--data", str(chain.folder)]) == 2
+    assert said in capsys.readouterr().err
