@@ -180,7 +180,8 @@ def write_archive_file(
 ) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
     with write_new(out) as file:
-        services.archives.write(tenant, faceid, file, language)
+        shops = services.notices.list_other_shops(tenant)
+        services.archives.write(tenant, faceid, file, language, shops=shops)
 
 
 @click.command(short_help="Leave nothing of a person; write the receipt.")
@@ -649,12 +650,10 @@ def get(
     if not as_page:
         print(_format_receipt(found_erasure), end="")
         return
-    from chalicelib.privacy.notices import write_receipt_page
-
-    facts = services.notices.read_facts(tenant)
-    page = write_receipt_page(facts, language, document, NAMES)
+    shops = services.notices.list_other_shops(tenant)
+    page = services.notices.write_receipt_page(tenant, language, document, NAMES, shops)
     print(page.write_html(), end="")
-    warn_of_blanks(facts, page.missing)
+    warn_of_blanks(services.notices.read_facts(tenant), page.missing)
 
 
 @receipt.command(short_help="Print a tenant's public keys.")

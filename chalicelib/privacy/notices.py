@@ -318,13 +318,24 @@ tail -c 32 key | openssl sha256
 """A shell's lines. The hexadecimal digits stand before a key of Ed25519 in DER (RFC 8410)."""
 
 
+def say_other_shops(shops: Sequence[str], language: Language) -> str:
+    """Say to a person that other shops may know them, too: these, or if none is named, any."""
+    words = words_of("receipt", language)
+    names = words_of("notice", language)["and"].join(isolate(shop, language) for shop in shops)
+    return words["shops"].format(shops=names) if shops else words["any shops"]
+
+
 def write_receipt_page(
-    facts: Facts, language: Language, receipt: Mapping[str, Any], programs: Collection[str]
+    facts: Facts,
+    language: Language,
+    receipt: Mapping[str, Any],
+    programs: Collection[str],
+    shops: Sequence[str] = (),
 ) -> Page:
     """Write the receipt of an erasure in plain words, for the person; the signed document is
     attached.
 
-    `programs`: what receipts call programs that asked.
+    `programs`: what receipts call programs that asked. `shops`: names of the controller's others.
     """
     language = choose_language(language, "receipt", "notice")
     receipt_writer = _Writer(facts, language, "receipt")
@@ -342,6 +353,7 @@ def write_receipt_page(
     key = fingerprint(public_key_from(receipt["public_key"]))
     data = base64.b64encode(json.dumps(receipt, ensure_ascii=False, indent=2).encode()).decode()
     name = f"erasure-{statement['id']}.json"
+    shop = facts.tenant.shown_name
     sections = {
         words["who"]: [*_write_who(notice_writer)],
         words["why"]: [
@@ -355,7 +367,11 @@ def write_receipt_page(
             receipt_writer.say("done", **times),
             receipt_writer.say("removed", **numbers),
         ],
-        words["left"]: [words["numbers"], words["backups"], words["others"], words["again"]],
+        words["left"]: [
+            *(words[left] for left in ("numbers", "backups", "others")),
+            receipt_writer.say("again", shop=shop),
+            say_other_shops(shops, language),
+        ],
         words["proof"]: [
             receipt_writer.say("signed", name=name, key=key),
             words["verify"],
@@ -370,7 +386,8 @@ def write_receipt_page(
     missing = [
         notice_setting for notice_setting in facts.missing if notice_setting in asked_settings
     ]
-    return Page(language, words["title"], sections, missing, attached=attached)
+    title = receipt_writer.say("title", shop=shop)
+    return Page(language, title, sections, missing, attached=attached)
 
 
 def write_record(facts: Facts, measures: Sequence[str]) -> str:
@@ -464,9 +481,21 @@ class Notices(Service["Services"]):
         language: Language,
         receipt: Mapping[str, Any],
         programs: Collection[str],
+        shops: Sequence[str] = (),
     ) -> Page:
-        """Write a receipt's page."""
-        return write_receipt_page(self.read_facts(tenant), language, receipt, programs)
+        """Write a receipt's page. `shops`: as `write_receipt_page` takes them."""
+        return write_receipt_page(self.read_facts(tenant), language, receipt, programs, shops)
+
+    def list_other_shops(self, tenant: Tenant) -> list[str]:
+        """List what the other shops of a tenant's controller are called, if it has said who that
+        is: for the operator, since no tenant learns of another."""
+        others = [one for one in self.services.tenants.list_all() if one.name != tenant.name]
+        is_same = tenant.controller.strip().casefold()
+        return [
+            other.shown_name
+            for other in others
+            if is_same and other.controller.strip().casefold() == is_same
+        ]
 
 
 def list_recipients(hooks: Collection[Hook]) -> tuple[str, ...]:

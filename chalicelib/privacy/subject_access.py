@@ -41,7 +41,7 @@ from chalicelib.domain.tenant_settings import count_capture_days, count_sighting
 from chalicelib.domain.webhooks import KEPT_FOR
 from chalicelib.privacy.audit_entries import Entry, faces_of, list_absorbed_faces
 from chalicelib.privacy.data_map import AS_STORED, DATA_MAP, DataCategory
-from chalicelib.privacy.notices import write_list
+from chalicelib.privacy.notices import say_other_shops, write_list
 from chalicelib.privacy.retention import find_unseen_days_of_face
 from chalicelib.privacy.texts import Language, direction_of, isolate, words_of
 from chalicelib.service import Service
@@ -315,7 +315,8 @@ def write_page(
         direction=direction_of(language),
         style=_STYLE,
         words=words,
-        tenant=isolate(document["tenant"], language),
+        shop=isolate(document["shop"], language),
+        other_shops=say_other_shops(document["other_shops"], language),
         written_at=isolate(document["written_at"], language),
         zone=isolate(zone.key, language),
         notice=notice,
@@ -329,8 +330,8 @@ _PAGE = Markup("""<!doctype html>
 <html lang="{language}" dir="{direction}"><meta charset="utf-8">\
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{words[title]}</title>\
 <style>{style}</style>
-<h1>{words[title]}</h1><p>{words[by]} {tenant}, {words[at]} {written_at}.
-{words[times]} {zone}. {words[machine]}</p>
+<h1>{words[title]}</h1><p>{words[by]} {shop}, {words[at]} {written_at}.
+{words[times]} {zone}. {words[machine]}</p><p>{other_shops}</p>
 {notice}<h2>{words[who]}</h2>{tables[record]}
 <h2>{words[pictures]}</h2>{pictures}<p>{words[template]}</p>
 <h3>{words[estimates]}</h3>{tables[estimates]}
@@ -514,12 +515,19 @@ class Archives(Service["Services"]):
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
     def store_part(
-        self, tenant: Tenant, faceid: str, language: Language, part: str | None = None
+        self,
+        tenant: Tenant,
+        faceid: str,
+        language: Language,
+        part: str | None = None,
+        *,
+        shops: Sequence[str] = (),
     ) -> Part:
         """Store a part of the archive for some hours, and return the URL that gives it for one or
         two.
 
-        Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
+        `shops`: names of the controller's other shops. Raises FaceNotFound, InvalidInput if `part`
+        is damaged or another face's.
         """
         pages = PageTokens(f"everything of {faceid} of {tenant.name}")
         after = pages.parse_position(part, _require_sighting_id)
@@ -529,6 +537,7 @@ class Archives(Service["Services"]):
             faceid,
             file,
             language,
+            shops=shops,
             after=after,
             is_full=lambda: file.tell() > self.part_bytes or time.monotonic() > ends_at,
         )
@@ -555,6 +564,7 @@ class Archives(Service["Services"]):
         file: IO[bytes],
         language: Language,
         *,
+        shops: Sequence[str] = (),
         after: str | None = None,
         is_full: Callable[[], bool] = lambda: False,
     ) -> str | None:
@@ -562,7 +572,7 @@ class Archives(Service["Services"]):
 
         Return the place of the next part, if any.
 
-        Raises FaceNotFound.
+        `shops`: as `store_part` takes them. Raises FaceNotFound.
         """
         subject = self._read_subject(
             tenant, self.services.faces.get(tenant, faceid, restricted=True)
@@ -570,7 +580,7 @@ class Archives(Service["Services"]):
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             captures = self._read_captures(subject)
             if after is None:
-                self._begin(subject, archive, captures, language)
+                self._begin(subject, archive, captures, language, shops=shops)
             for observation in subject.sightings.values():
                 if after is not None and observation.id >= after:
                     continue
@@ -622,6 +632,8 @@ class Archives(Service["Services"]):
         archive: zipfile.ZipFile,
         captures: dict[str, Capture],
         language: Language,
+        *,
+        shops: Sequence[str],
     ) -> None:
         """Write the first files of a person's archive: the pictures, DATA (for programs), and PAGE
         (to be read).
@@ -633,7 +645,7 @@ class Archives(Service["Services"]):
         for name, key in files:
             if (data := self.services.storage.blobs.get(key)) is not None:
                 archive.writestr(name, data)
-        document = self._make_document(subject, [name for name, _ in files], language)
+        document = self._make_document(subject, [name for name, _ in files], language, shops)
         text = json.dumps(document, ensure_ascii=False, indent=1, default=_make_plain)
         archive.writestr(DATA, text, zipfile.ZIP_DEFLATED)
         names = {id_: capture_name(capture) for id_, capture in captures.items()}
@@ -641,7 +653,7 @@ class Archives(Service["Services"]):
         archive.writestr(PAGE, page, zipfile.ZIP_DEFLATED)
 
     def _make_document(
-        self, subject: Subject, pictures: list[str], language: Language
+        self, subject: Subject, pictures: list[str], language: Language, shops: Sequence[str]
     ) -> dict[str, Any]:
         """Make the archive's document, of values that JSON has or `_make_plain` converts."""
         tenant, now = subject.tenant, self.services.clock.now()
@@ -652,6 +664,8 @@ class Archives(Service["Services"]):
             "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, "
             "templates float16",
             "tenant": tenant.name,
+            "shop": tenant.shown_name,
+            "other_shops": [*shops],
             "notice": self.services.notices.write_notice(tenant, language).sections,
             "time_zone": tenant.time_zone,
             "face": subject.faceid,

@@ -546,8 +546,18 @@ def get_erasure(context: V1Context) -> Erasure:
     )
 
 
+Shops = Annotated[
+    Annotated[list[Text], Meta(max_length=40)] | None,
+    Meta(
+        description="Names of the controller's other shops, which the page names: the person may "
+        "be known there, too. No book knows of another, so the client says them."
+    ),
+]
+
+
 class ReceiptPageWanted(Sent):
     language: Language = "en"
+    shops: Shops = None
 
 
 class ReceiptPage(Answer):
@@ -575,7 +585,7 @@ def get_receipt_page(context: V1Context, query: ReceiptPageWanted) -> ReceiptPag
     """
     erasure = context.services.erasure.records.get(context.tenant.name, context.path_values["id"])
     page = context.services.notices.write_receipt_page(
-        context.tenant, query.language, require_done(erasure), NAMES
+        context.tenant, query.language, require_done(erasure), NAMES, query.shops or ()
     )
     return ReceiptPage.made_of(page, html=page.write_html())
 
@@ -597,6 +607,7 @@ class EverythingWanted(Sent):
     part: Annotated[
         Text | None, Meta(description="The `next_part` of the answer before; not sent, the first.")
     ] = None
+    shops: Shops = None
 
 
 class Everything(Answer):
@@ -634,7 +645,11 @@ def get_everything(context: V1Context, query: EverythingWanted) -> Everything:
     """
     context.caller.require_pictures()
     part = context.services.archives.store_part(
-        context.tenant, context.path_values["id"], query.language, query.part
+        context.tenant,
+        context.path_values["id"],
+        query.language,
+        query.part,
+        shops=query.shops or (),
     )
     person = context.services.faces.find_person(context.tenant, context.path_values["id"])
     audit_events.report_people([*person.faces, *person.others])

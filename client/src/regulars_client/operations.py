@@ -467,13 +467,14 @@ class Operations(Connection):
         id: str,
         *,
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
+        shops: list[str] | UnsetType = UNSET,
     ) -> models.ReceiptPage:
         """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it."""
         return self._call(
             "GET",
             f"/v1/erasures/{quote_part(id)}/page",
             models.ReceiptPage,
-            query={"language": language},
+            query={"language": language, "shops": shops},
         )
 
     def begin_export(self, *, idempotency_key: str | None = None) -> None:
@@ -683,13 +684,14 @@ class Operations(Connection):
         *,
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
         part: str | UnsetType = UNSET,
+        shops: list[str] | UnsetType = UNSET,
     ) -> models.Everything:
         """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/everything",
             models.Everything,
-            query={"language": language, "part": part},
+            query={"language": language, "part": part, "shops": shops},
         )
 
     def get_hold(self, id: str) -> models.Hold:

@@ -16,6 +16,7 @@ import pytest
 from chalicelib.api.dialects import NAMES
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import Conflict
+from chalicelib.domain.model import Profile
 from chalicelib.privacy import signing
 from chalicelib.privacy.erasure_progress import require_done
 from chalicelib.privacy.notices import BLANK, Page, write_receipt_page
@@ -162,3 +163,37 @@ def test_an_erasure_that_goes_on_has_no_page(book: Book) -> None:
     [id_] = book.services.deletion.delete_faces(book.tenant, ["ann"], erase=True).erasures
     with pytest.raises(Conflict, match="goes on"):
         require_done(book.services.erasure.records.get("shop", id_))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_says_of_which_shop_it_is_and_which_others_to_ask(
+    book: Book, language: Language
+) -> None:
+    services = book.services
+    services.tenants.change_settings("shop", {"display_name": "Ann Lee, High Street"})
+    ask_for_erasure(book)
+    [receipt] = receipts(book)
+    alone = page(book, language)
+    named = services.notices.write_receipt_page(
+        book.tenant, language, receipt, NAMES, ["Ann Lee, Station"]
+    )
+    words = words_of("receipt", language)
+    assert words["any shops"] in alone.write_text()
+    assert "Ann Lee, Station" in named.write_text()
+    assert words["any shops"] not in named.write_text()
+    for shown in (alone, named):
+        assert "Ann Lee, High Street" in shown.title
+        left = shown.sections[words["left"]]
+        assert sum("High Street" in line for line in left) == 1
+        assert sum("Station" in line for line in left) == (shown is named)
+
+
+def test_the_operator_names_the_shops_of_the_same_controller_and_no_others(book: Book) -> None:
+    services = book.services
+    for name, controller in (("shop-12", "ann lee ltd "), ("shop-13", "Bo Ltd"), ("shop-14", "")):
+        services.tenants.add(name, Profile.CAMERA)
+        services.tenants.change_settings(name, {"controller": controller})
+    services.tenants.change_settings("shop-12", {"display_name": "Ann Lee, Station"})
+    assert services.notices.list_other_shops(book.tenant) == [], "nobody has said who it is"
+    services.tenants.change_settings("shop", {"controller": "Ann Lee Ltd"})
+    assert services.notices.list_other_shops(book.tenant) == ["Ann Lee, Station"]

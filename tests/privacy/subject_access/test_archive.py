@@ -61,6 +61,20 @@ def partitions(book: Book, table: Table) -> set[str]:
     return {keys.captures("shop", "door")} if table is keys.CAPTURES else {"shop"}
 
 
+def test_the_archive_says_of_which_shop_it_is_and_which_others_to_ask(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann Lee")
+    book.services.tenants.change_settings("shop", {"display_name": "Lee, High Street"})
+    file = io.BytesIO()
+    book.services.archives.write(book.tenant, ann.faceid, file, "en", shops=["Lee, <Station>"])
+    archive = zipfile.ZipFile(file)
+    page = archive.read("index.html").decode()
+    assert "held by Lee, High Street" in page
+    assert "may know you: Lee, &lt;Station&gt;" in page
+    assert "If we have other shops" in opened(book, ann.faceid).read("index.html").decode()
+    said = document(archive)
+    assert (said["shop"], said["other_shops"]) == ("Lee, High Street", ["Lee, <Station>"])
+
+
 def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann Lee"), enrolled(book, BEN, "Ben")
     book.services.faces.holds.set(book.tenant, ann.faceid, "case 7")
