@@ -44,8 +44,8 @@ export const readSession = () =>
   get("session").then((known) => session.set({ ...session.now, ...known }), () => {});
 
 /** @type {import("types").Send} Change something. Sent again by the same `name`, it is done once. */
-export const send = (method, path, body, { signal, name = newName(), keepalive = false } = {}) =>
-  call(method, address(path), { body, signal, keepalive, headers: { "Idempotency-Key": name } });
+export const send = (method, path, body, { signal, name = newName(), keepalive = false, book } = {}) =>
+  call(method, address(path), { body, signal, keepalive, book, headers: { "Idempotency-Key": name } });
 
 export function newName() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");

@@ -98,7 +98,7 @@ export const shownHere = ofTab("shop");
 export const renewedFrom = ofTab("renewed");
 /** Say whether this browser is signed in to several shops. */
 export const hasSeveral = () => session.now?.books.length > 1;
-export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);
+export const may = (role, known = session.now) => ORDER.indexOf(known?.role) >= ORDER.indexOf(role);
 const ORDER = ["camera", "viewer", "operator", "admin"];
 /** Lists that pages load if a screen shows them alone: the service refuses them all others. */
 const LOADS = {

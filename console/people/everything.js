@@ -1,32 +1,13 @@
 // All that is held about one person, as files to hand over: for admins whose key sees pictures.
 import { useState } from "preact/hooks";
-import { get } from "../api.js";
 import { html } from "../html.js";
 import { Blanks } from "../shared/erase.js";
+import { fetchAll } from "../shared/everything.js";
 import { Dialog, Ending } from "../shared/parts.js";
 import { found, useWhole } from "../shared/whole.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
 import { spoken, t } from "../words.js";
-
-/** Fetch a file for each face; a large one comes in parts. Return the settings that are blank on its page. */
-async function fetchAll(ids, language) {
-  let missing = [];
-  for (const id of ids) {
-    let part = null;
-    do {
-      const path = `faces/${encodeURIComponent(id)}/everything`;
-      const made = await get(path, part ? { language, part } : { language });
-      const link = document.createElement("a");
-      link.href = made.url;
-      link.download = "";
-      link.click();
-      part = made.next_part;
-      missing = made.missing;
-    } while (part);
-  }
-  return missing;
-}
 
 export function Everything({ path }) {
   const [waits, setWaits] = useState(false);

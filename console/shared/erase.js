@@ -8,6 +8,7 @@ import { to } from "../router.js";
 import { t } from "../words.js";
 import { usePolled } from "./polled.js";
 import { save } from "./saved.js";
+import { sisters } from "./sisters.js";
 import { useWhole } from "./whole.js";
 
 const EVERY_MS = 5000;
@@ -43,35 +44,38 @@ export function Erasing({ face: { id, name }, path, close, done }) {
     <${Ending} close=${close} kind="danger" disabled=${!isSure || waits || !ready}>${t("erase.do")}<//><//><//>`;
 }
 
+/** Return the erasures into which one was cut, each as far as it is known. */
+export const eachOf = (erasure) => erasure.erasures.map((id) =>
+  (id === erasure.id ? erasure : { ...erasure, id, state: "running", receipt: null }));
+
 /** What stands in the place of a person who is being erased. */
 export function Erased({ erasure }) {
   const ref = useRef();
   useEffect(() => ref.current.focus(), []);
   return html`<section class="erased"><h1 ref=${ref} tabindex="-1">${t("erase.title")}</h1><p>${t("erase.begun")}</p>
-    <div role="status">${erasure.erasures.map((id) => html`<${Erasure} key=${id}
-      first=${id === erasure.id ? erasure : { ...erasure, id, state: "running", receipt: null }} />`)}</div>
+    <div role="status">${eachOf(erasure).map((one) => html`<${Erasure} key=${one.id} first=${one} />`)}</div>
     <p><a class="button" href=${to("privacy")}>${t("page.privacy")}</a></p></section>`;
 }
 
-/** How far an erasure is; done, what was found, and the receipt to save. */
-export function Erasure({ first, children = null }) {
+/** How far an erasure is; done, what was found, and the receipt to save. `book`: of another shop than the page's. */
+export function Erasure({ first, book = undefined, children = null }) {
   const [one, setOne] = useState(first);
   const [asks, setAsks] = useState(false);
   const receipt = () => save([JSON.stringify(one.receipt)], "application/json", `receipt-${one.id}.json`);
   return html`<div>${children}<small class="soft">${one.state === "done"
       ? t("erase.done", { visits: one.counts.observations,
         pictures: one.counts.captures_deleted + one.counts.captures_hidden })
-      : html`<${Running} one=${one} done=${setOne} />`}</small></div>
+      : html`<${Running} one=${one} book=${book} done=${setOne} />`}</small></div>
     ${one.receipt && html`<button onClick=${receipt}>${t("erase.receipt")}</button>
       <button onClick=${() => setAsks(true)}>${t("erase.page")}</button>`}
-    ${asks && html`<${PageOf} id=${one.id} close=${() => setAsks(false)} />`}`;
+    ${asks && html`<${PageOf} id=${one.id} book=${book} close=${() => setAsks(false)} />`}`;
 }
 
 /** The receipt's page for the person, in the person's language. */
-function PageOf({ id, close }) {
+function PageOf({ id, book, close }) {
   const [wanted, setWanted] = useState(firstLanguage());
-  const { value, problem, again } = useLoaded((signal) =>
-    get(`erasures/${id}/page`, { language: wanted }, { signal }), [wanted]);
+  const { value, problem, again } = useLoaded(async (signal) =>
+    get(`erasures/${id}/page`, { language: wanted, shops: await sisters(book) }, { signal, book }), [wanted]);
   const file = () => { save([value.html], "text/html", `receipt-${id}-${value.language}.html`); close(); };
   return html`<${Dialog} title=${t("erase.page")} close=${close}><p class="soft">${t("erase.page.says")}</p>
     <p><${OfPaper} value=${wanted} set=${setWanted} /></p>
@@ -86,8 +90,8 @@ export function Blanks({ missing }) {
   return html`<p class="notice">${t("paper.blank", { names: missing.map((one) => t(`paper.${one}`)).join(", ") })}</p>`;
 }
 
-function Running({ one, done }) {
-  const [{ value = one }] = usePolled(`erasures/${one.id}`, {}, EVERY_MS);
+function Running({ one, book, done }) {
+  const [{ value = one }] = usePolled(`erasures/${one.id}`, {}, EVERY_MS, { book });
   useEffect(() => { if (value.state === "done") done(value); }, [value]);
   return t("erase.running", { step: value.step, steps: value.steps });
 }

@@ -16,17 +16,18 @@ export function useAgain({ again }, everyMs = UNSEEN_MS) {
 
 /**
  * Ask while the page is seen, ever less often while it fails. `isUnseen`: seldom, too, while the tab is hidden.
- * `heard`: another tab asked.
+ * `heard`: another tab asked. `book`: another than the
+ * page's.
  * @template {string} Path
  * @param {Path} path
  * @param {import("v1").Query<"get", Path>} query
  * @param {number} everyMs
- * @param {{ isUnseen?: boolean, pause?: boolean }} [options]
+ * @param {{ isUnseen?: boolean, pause?: boolean, book?: string }} [options]
  * @returns {[{ value?: import("v1").Answer<"get", Path>, problem?: any, heard?: boolean }, (next: any) => void]}
  */
-export function usePolled(path, query, everyMs, { isUnseen = false, pause = false } = {}) {
+export function usePolled(path, query, everyMs, { isUnseen = false, pause = false, book } = {}) {
   const [state, setState] = useState(/** @type {{ value?: any, problem?: any, heard?: boolean }} */ ({}));
-  const name = JSON.stringify([session.now?.book, session.now?.key, path, query]);
+  const name = JSON.stringify([book ?? session.now?.book, session.now?.key, path, query]);
   useEffect(() => {
     const channel = new BroadcastChannel(name);
     let last, wait = everyMs;
@@ -43,7 +44,7 @@ export function usePolled(path, query, everyMs, { isUnseen = false, pause = fals
       const ask = async () => {
         clearTimeout(timer);
         try {
-          const value = await get(path, query, { signal });
+          const value = await get(path, query, { signal, book });
           if (signal.aborted) return;
           wait = everyMs;
           if (value === last) take({ value });

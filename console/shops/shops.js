@@ -1,5 +1,5 @@
 // The shops that this browser is signed in to, a row each, with how today goes there. A press enters.
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { toShop } from "../router.js";
@@ -10,6 +10,7 @@ import { useAgain } from "../shared/polled.js";
 import { blur, bookOf, mayLoad } from "../store.js";
 import { signed, t } from "../words.js";
 import { dayOf, here } from "./figures.js";
+import { FindPerson } from "./person.js";
 
 const EVERY_MS = 60_000;
 const VIP = "VIP";
@@ -48,6 +49,7 @@ async function today(known, signal) {
 export function Shops({ books, add }) {
   const found = useLoaded((signal) => sessions(books, signal), [books]);
   useEffect(() => { document.title = `${t("shops")} · Regulars`; }, []);
+  const [isAsked, setIsAsked] = useState(false);
   const { known, closed } = found.value ?? { known: [], closed: {} };
   useEffect(() => {
     if (known.length) blur.begin(known.some(({ role }) => role === "viewer") ? "on" : "off");
@@ -58,7 +60,9 @@ export function Shops({ books, add }) {
     <ul>${known.map((one) => html`<${Row} key=${one.book} known=${one} />`)}</ul>
     ${Object.entries(closed).map(([why, count]) => count > 0 && html`
       <p key=${why} class="notice">${t(`shops.${why}`, { count })}</p>`)}
-    ${found.value && html`<p><button onClick=${add}>${t("shops.add")}</button></p>`}
+    ${found.value && html`<p class="row"><button onClick=${add}>${t("shops.add")}</button>
+      <button aria-expanded=${isAsked} onClick=${() => setIsAsked(!isAsked)}>${t("shops.person")}</button></p>`}
+    ${isAsked && html`<${FindPerson} shops=${known} />`}
   </main>`;
 }
 

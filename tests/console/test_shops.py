@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -245,3 +248,62 @@ def test_a_tab_of_one_shop_shows_it_again_after_another_tab_has_signed_in_to_a_s
     heading(page, "Shops")
     page.reload()
     heading(page, "Shops")
+
+
+@contextmanager
+def disabled(street: Street, tenant: str) -> Iterator[None]:
+    street.box.services.tenants.disable(tenant)
+    try:
+        yield
+    finally:
+        street.box.services.tenants.enable(tenant)
+
+
+def erase_in_one(page: Page) -> None:
+    page.get_by_role("button", name="Erase in 1 shop").click()
+    page.get_by_label("Type ERASE to go on").fill("ERASE")
+    page.get_by_role("button", name="Erase for good").click()
+
+
+def test_one_photo_finds_and_erases_a_person_in_each_shop_where_the_member_may(
+    visitor: Visitor, street: Street, tmp_path: Path
+) -> None:
+    first, later, only_seen = NAMES[0], NAMES[3], NAMES[5]
+    seed = 900 + zlib.crc32(bytes(tmp_path)) % 9_000  # a second try has another
+    for name in (first, later, only_seen):
+        with replace(street.box, key=street.books[name].key).client() as client:
+            client.enrol_face(picture=picture(Person(seed)), group="VIP", name=f"Zoë {seed}")
+    with replace(street.box, key=street.books[only_seen].key).client() as client:
+        visitor.sign_in(client.add_key(name=f"counter {seed}", role="viewer").api_key)
+    sign_in_to(visitor, street, first, NAMES[1], later)
+    page = visitor.open()
+    page.get_by_role("button", name="Find a person by a photo").click()
+    letter = tmp_path / "letter.jpg"
+    letter.write_bytes(picture(Person(seed, side_px=98.0)))
+    found = page.locator(".found-person")
+    choose = found.get_by_label("Choose a picture")
+
+    def one(name: str) -> Any:
+        return found.get_by_role("listitem").filter(has_text=name)
+
+    with disabled(street, "s3"):
+        choose.set_input_files(letter)
+        expect(one(first)).to_contain_text(f"Zoë {seed}")
+        expect(one(NAMES[1])).to_contain_text("Nobody known")
+        expect(one(only_seen)).to_contain_text("Your role here may not search")
+        expect(one(later).get_by_role("alert")).to_contain_text("not activated")
+        looked_at(page, "shops-person")
+    erase_in_one(page)
+    expect(one(first)).to_contain_text("Going on")
+    choose.set_input_files(letter)  # as if the page had been closed between two shops
+    expect(one(later)).to_contain_text(f"Zoë {seed}")
+    expect(one(first)).to_contain_text("Going on")
+    found.get_by_role("button", name="All that is held about this person").click()
+    expect(one(later)).to_contain_text("The file is on its way")
+    erase_in_one(page)
+    expect(one(later)).to_contain_text("Going on")
+    for name, left in ((first, 0), (later, 0), (only_seen, 1)):
+        with replace(street.box, key=street.books[name].key).client() as client:
+            names = [face.name for face in client.list_faces()]
+        assert names.count(f"Zoë {seed}") == left
+    visitor.forgive("403")

@@ -9,7 +9,7 @@ export type Get = <Path extends string>(
 
 export type Send = <Method extends string, Path extends string>(
   method: Method, path: Path, body?: Sent<Lowercase<Method>, Path>,
-  options?: { signal?: AbortSignal, name?: string, keepalive?: boolean },
+  options?: { signal?: AbortSignal, name?: string, keepalive?: boolean, book?: string },
 ) => Promise<Answer<Lowercase<Method>, Path>>;
 
 /** What `useLoaded` has: the value that came last, and what went wrong since. */

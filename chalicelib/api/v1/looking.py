@@ -57,6 +57,13 @@ class PictureToIdentify(PictureSent):
     record: Annotated[
         bool, Meta(description="Whether statistics shall count the matches, as searches.")
     ] = False
+    restricted: Annotated[
+        bool,
+        Meta(
+            description="Look among the restricted faces, too, since the person asks for access or "
+            "erasure."
+        ),
+    ] = False
 
 
 class Candidate(Answer):
@@ -90,6 +97,12 @@ class IdentifiedFace(ComparedFace):
         list[Candidate],
         Meta(description="The one that matches, then the nearest faces that are alike."),
     ]
+    restricted: Annotated[
+        str | None,
+        Meta(
+            description="Id of the restricted face that it is, too; null: of none, or nobody asked."
+        ),
+    ] = None
 
 
 class IdentifiedPicture(Answer):
@@ -222,7 +235,10 @@ def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
         face_analysis.record_once(context.tenant, identification.faces, context.request_id)
     return IdentifiedPicture.made_of(
         identification,
-        faces=[_describe_identified_face(context, face) for face in identification.faces],
+        faces=[
+            _describe_identified_face(context, face, restricted=body.restricted)
+            for face in identification.faces
+        ],
     )
 
 
@@ -315,14 +331,19 @@ def list_similar(context: V1Context, query: SimilarWanted) -> SimilarFaces:
 
 
 def _describe_identified_face(
-    context: V1Context, face: recognised.IdentifiedFace
+    context: V1Context, face: recognised.IdentifiedFace, *, restricted: bool
 ) -> IdentifiedFace:
+    verification = context.services.recognition.verification
+    is_sought = restricted and not face.reason
+    restricted_id = verification.find_restricted(context.tenant, face.probe) if is_sought else None
+    audit_events.report_people(filter(None, [restricted_id]))
     return IdentifiedFace.made_of(
         face.decision,
         **_describe_quality(face.probe.box, face.probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
         candidates=_describe_candidates(context, face.candidates),
+        restricted=restricted_id,
     )
 
 

@@ -1134,6 +1134,7 @@ class Operations(Connection):
         groups: list[str] | UnsetType | None = UNSET,
         k: int | UnsetType = UNSET,
         record: bool | UnsetType = UNSET,
+        restricted: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.IdentifiedPicture:
         """Say who each face of a picture may be. Nothing is recorded unless `record` is true."""
@@ -1141,7 +1142,13 @@ class Operations(Connection):
             "POST",
             "/v1/identify",
             models.IdentifiedPicture,
-            body={"picture": in_base64(picture), "groups": groups, "k": k, "record": record},
+            body={
+                "picture": in_base64(picture),
+                "groups": groups,
+                "k": k,
+                "record": record,
+                "restricted": restricted,
+            },
             idempotency_key=idempotency_key,
         )
 

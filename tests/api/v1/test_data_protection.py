@@ -375,3 +375,17 @@ def test_others_do_not(v1: V1Client, services: Services) -> None:
         )
         refused = v1.with_key(key["api_key"]).failed(403, "GET", f"/v1/faces/{face}/everything")
         assert refused["code"] == "NotAllowed"
+
+
+def test_a_photo_finds_a_restricted_face_if_somebody_asks_for_the_person(
+    v1: V1Client, subject: list[str]
+) -> None:
+    bob = subject[3]
+    v1.done("PUT", f"/v1/faces/{bob}/restriction", {"restricted": True, "reason": "asked"})
+    sent = {"picture": photo(4)}
+    [plain] = v1.done("POST", "/v1/identify", sent)["faces"]
+    [asked] = v1.done("POST", "/v1/identify", {**sent, "restricted": True})["faces"]
+    [ann] = v1.done("POST", "/v1/identify", {"picture": photo(1), "restricted": True})["faces"]
+    assert (plain["restricted"], asked["restricted"], ann["restricted"]) == (None, bob, None)
+    assert bob not in [one["face"]["id"] for one in asked["candidates"]]
+    assert ann["match"]

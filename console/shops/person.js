@@ -1,0 +1,101 @@
+// One person in all shops that this browser is signed in to, by a photo: each is asked with its own session, and the
+// photo is not kept.
+import { useState } from "preact/hooks";
+import { get, newName, Problem, send } from "../api.js";
+import { html } from "../html.js";
+import { eachOf, Erasure } from "../shared/erase.js";
+import { fetchAll } from "../shared/everything.js";
+import { Dialog, Ending, Form, Loading, nameOf, Portrait, useLoaded } from "../shared/parts.js";
+import { base64, Drop, shrunk } from "../shared/pictures.js";
+import { may } from "../store.js";
+import { dressed } from "../styled.js";
+import { unleft } from "../undo.js";
+import { spoken, t } from "../words.js";
+
+const RECENT = 5;
+
+/** Ask a shop who is on a photo. If it is nobody, an erasure that goes on there may be what was begun before. */
+async function ask(shop, picture) {
+  if (!may("operator", shop)) throw new Problem({ code: "NotAllowed", detail: t("shops.person.role") });
+  const { book } = shop;
+  const { faces } = await send("POST", "identify", { picture, k: 1, restricted: true }, { book });
+  if (faces.length !== 1) throw new Problem({ code: "Unusable", detail: t("shops.person.alone") });
+  const [face] = faces;
+  if (face.reason) throw new Problem({ code: "Unusable", detail: face.reason });
+  const known = face.candidates.find((one) => one.match)?.face;
+  const ids = [...new Set([face.restricted, known?.id].filter(Boolean))];
+  const recent = ids.length ? [] : (await get("erasures", { limit: RECENT }, { book })).erasures;
+  return { ids, known, request: newName(), erasures: recent.filter((one) => one.state === "running") };
+}
+
+/** Erase a person in a shop; another try after a lost answer is no second erasure. */
+async function eraseIn({ shop: { book }, ids, request }) {
+  const erasures = [];
+  for (const id of ids) {
+    const path = `faces/${encodeURIComponent(id)}?erase=true`;
+    erasures.push(...eachOf(await send("DELETE", path, undefined, { book, name: `${request}${id}` })));
+  }
+  return { erasures, ids: [] };
+}
+
+const fetchIn = async ({ shop, ids }) => {
+  if (!may("admin", shop) || !shop.pictures) throw new Problem({ code: "NotAllowed", detail: t("shops.person.admin") });
+  await fetchAll(ids, spoken.now, shop.book);
+  return { isFetched: true };
+};
+
+/** `shops`: their sessions. */
+export function FindPerson({ shops }) {
+  const words = useLoaded(() => Promise.all(["shared", "people", "admin"].map(dressed)), []);
+  const [rows, setRows] = useState([]);
+  const [isSure, setIsSure] = useState(false);
+  const due = rows.filter(({ ids }) => ids?.length);
+  /** Do something in each shop, one by one, and show what came of it; what fails in one holds up no other. */
+  const inEach = (all, act) => unleft((async () => {
+    for (const row of all) {
+      const next = await act(row).catch((problem) => ({ problem }));
+      setRows((before) => before.map((one) =>
+        (one.shop === row.shop ? { ...one, problem: null, waits: false, ...next } : one)));
+    }
+  })());
+  const take = async ([first]) => {
+    if (!first) return;
+    const picture = await base64(await shrunk(first[1]));
+    const asked = shops.map((shop) => ({ shop, waits: true }));
+    setRows(asked);
+    await inEach(asked, ({ shop }) => ask(shop, picture));
+  };
+  if (!words.value) return html`<${Loading} of=${words} />`;
+  return html`<section class="found-person"><h2>${t("shops.person")}</h2><p class="soft">${t("shops.person.says")}</p>
+    <${Drop} take=${take} many=${false} small=${rows.length > 0} title=${t("search.drop")} says="" />
+    <ul class="rows" aria-live="polite">${rows.map((row) => html`<${Row} key=${row.shop.book} ...${row} />`)}</ul>
+    ${due.length > 0 && html`<p class="row">
+      <button onClick=${() => inEach(due, fetchIn)}>${t("everything")}</button>
+      <button class="danger" onClick=${() => setIsSure(true)}>${t("shops.person.erase", { count: due.length })}</button>
+    </p>`}
+    ${isSure && html`<${Sure} count=${due.length} close=${() => setIsSure(false)}
+      act=${() => { setIsSure(false); return inEach(due, eraseIn); }} />`}</section>`;
+}
+
+/** What a shop says: who it is there, and what was done. */
+function Row({ shop, waits, ids = [], known, erasures = [], problem, isFetched }) {
+  const said = waits ? t("shops.person.waits") : ids.length || erasures.length || problem ? "" : t("search.nobody");
+  return html`<li><div><strong class="title">${shop.display_name}</strong>
+      ${ids.length > 0 && html`<span class="row"><${Portrait} url=${known?.portrait.thumb_url} size="s" />
+        <span class="name">${known ? nameOf(known) : ""}</span><small class="soft">${ids.join(", ")}</small></span>`}
+      ${said && html`<small class="soft">${said}</small>`}
+      ${isFetched && html`<small class="soft">${t("everything.done")}</small>`}
+      ${problem && html`<small class="trouble" role="alert">${problem.detail || t("problem.offline")}</small>`}
+      ${erasures.map((one) => html`<div key=${one.id}><${Erasure} first=${one} book=${shop.book} /></div>`)}
+    </div></li>`;
+}
+
+function Sure({ count, close, act }) {
+  const [typed, setTyped] = useState("");
+  const word = t("erase.word");
+  return html`<${Dialog} title=${t("erase")} close=${close}><${Form} send=${act}>
+    <p>${t("shops.person.sure", { count })}</p><p class="soft">${t("erase.first")}</p>
+    <label>${t("erase.type.word", { word })}<input autofocus autocomplete="off" spellcheck="false" value=${typed}
+      onInput=${(event) => setTyped(event.target.value)} /></label>
+    <${Ending} close=${close} kind="danger" disabled=${typed.trim() !== word}>${t("erase.do")}<//><//><//>`;
+}
