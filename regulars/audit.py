@@ -15,6 +15,7 @@ from msgspec.structs import asdict
 
 from chalicelib.api.dialects import READS
 from chalicelib.api.v1.filters import require_named_in_audit
+from chalicelib.domain.effects import name_access
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.audit.audit import verified_export
@@ -41,6 +42,7 @@ from regulars.options import (
     storage_options,
 )
 from regulars.tenants.command import describe_earlier_key
+from regulars.tenants.members import find_member
 
 if TYPE_CHECKING:
     from chalicelib.privacy.audit.breach import Breach
@@ -261,16 +263,31 @@ def _write_line(value: Mapping[str, Any]) -> bytes:
 @audit.command()
 @click.option(
     "--key",
-    required=True,
     metavar="ID",
     help="Whose reading: the id or name of a key, `camera ID`, `member ID`, app_id, appcode, "
     "`access key` or operator.",
 )
-@click.option("--since", type=MOMENT, required=True, help="From this time on, in UTC.")
+@click.option("--camera", metavar="ID", help="A stolen box: its camera, by id or name.")
+@click.option("--browser", metavar="MEMBER", help="A lost phone or laptop: whose, by id or name.")
+@click.option("--backup", type=PATH, metavar="FILE", help="A backup that others have: a copy.")
+@click.option(
+    "--since",
+    type=MOMENT,
+    help="From this time on, in UTC. With --browser: at first from its first sign-in on.",
+)
 @of_tenant
-def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> None:
+def breach(
+    services: Services,
+    tenant: Tenant,
+    *,
+    key: str | None,
+    camera: str | None,
+    browser: str | None,
+    backup: Path | None,
+    since: datetime | None,
+) -> None:
     """Say whom a key has read, and of what kinds the data were, as an authority asks it (GDPR,
-    Article 33).
+    Article 33); or what lay at most on a stolen box, a lost phone or in a backup.
 
     It prints how many people and records are concerned, what the key did besides, such as giving an
     access, what nobody can say, and who the people are, by their ids.
@@ -279,15 +296,57 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
     Examples:
       regulars audit breach --tenant shop-12 --key first --since 2026-11-20
       regulars audit breach --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00
+      regulars audit breach --tenant shop-12 --camera door
+      regulars audit breach --tenant shop-12 --browser Ann
+      regulars audit breach --tenant shop-12 --backup regulars-20261120T033000Z.tar
     """
-    caller = services.access.callers.find_caller(tenant, key)
+    if [key, camera, browser, backup].count(None) != 3:
+        raise click.UsageError("say what got out: --key, --camera, --browser or --backup")
+    from regulars import lost  # with all that opens a backup
+
+    if camera is not None:
+        print_lines(lost.list_box(services, tenant, camera), "")
+    elif backup is not None:
+        print_lines(lost.list_backup(services, tenant, backup), "")
+    elif browser is not None:
+        _print_browser(services, tenant, browser, since)
+    elif key is None or since is None:
+        raise click.UsageError("--key needs --since, the time at which the breach began")
+    else:
+        caller = services.access.callers.find_caller(tenant, key)
+        _print_reads(services, tenant, caller, key, since)
+
+
+def _print_browser(services: Services, tenant: Tenant, named: str, since: datetime | None) -> None:
+    """Print by which browsers a member is signed in, and what was read since the first of them.
+
+    Raises OperatorError if there is no such member, InvalidInput if the time is not known.
+    """
+    from regulars import lost
+
+    member = find_member(services, tenant, named)
+    caller = name_access("member", member.id)
+    found = services.access.made.list_made(tenant, caller)
+    signed_in = [each.maker.at for each in found if each.kind == "session" and each.maker.at]
+    begun = since or min(signed_in, default=None)
+    if begun is None:
+        raise InvalidInput(f"no browser is signed in as {member.name} now: say since when, --since")
+    for line in lost.list_browser(tenant, member.role, found):
+        print(line)
+    _print_reads(services, tenant, caller, caller, begun)
+
+
+def _print_reads(
+    services: Services, tenant: Tenant, caller: str, named: str, since: datetime
+) -> None:
+    """Print what a caller was told since a time. `named`: the caller, as somebody typed it."""
     since_ms = milliseconds(since.replace(tzinfo=UTC))
     if since_ms > milliseconds(services.clock.now()):
         raise InvalidInput("--since lies ahead: name the time, in UTC, at which the breach began")
     services.audit.reads.write_export_entry(tenant.name)
     found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
     if not found_breach.entries:
-        services.access.callers.require_caller(tenant, key)
+        services.access.callers.require_caller(tenant, named)
     services.audit.reads.enter_printing(tenant.name, found_breach.tally.kinds)
     now = time_text(services.clock.now())[:16]
     print(f"{tenant.name}: what {caller} read from {_format_minute(since_ms)} to {now}, in UTC")

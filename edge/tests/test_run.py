@@ -384,6 +384,7 @@ def test_check_says_what_is_good(box: Box, stand_in: StandIn, camera: Camera) ->
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert list(lines) == [
         "ok   disk",
+        "note if the box is stolen",
         "ok   camera door",
         "ok   what leaves the box from door",
         "ok   network",

@@ -142,6 +142,23 @@ def test_the_units_of_the_nightly_backup_are_right(tmp_path: Path) -> None:
     assert [name for name, _ in units if name in done.stderr] == [], done.stderr
 
 
+def test_the_unit_of_a_sealed_key_is_right(tmp_path: Path) -> None:
+    needed("systemd-analyze")
+    [drop_in] = re.findall(r"printf '(\[Service\].*?)' > ", read(DOCS / "edge.md"))
+    [path] = re.findall(r'api_key_file = "(/run/credentials/\S+)"', read(DOCS / "edge.md"))
+    text = (DOCS.parent / "edge" / "systemd" / "regulars-edge.service").read_text()
+    unit = tmp_path / "regulars-edge.service"
+    unit.write_text(re.sub(r"(?m)^ExecStart=.*", "ExecStart=/bin/true", text))
+    (tmp_path / f"{unit.name}.d").mkdir()
+    (tmp_path / f"{unit.name}.d" / "sealed.conf").write_text(drop_in.replace("\\n", "\n"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False
+    )
+    assert "sealed.conf" not in done.stderr
+    assert "LoadCredentialEncrypted=api_key" in drop_in
+    assert path == "/run/credentials/regulars-edge.service/api_key"
+
+
 def test_all_shops_are_printed_one_below_the_other(server: Server, photos: Path) -> None:
     sees(server, photos / at_hand.OTHER)
     printed = "\n".join(Session.of("A book for each shop", TASKS / "shops.md").output(server))
@@ -215,6 +232,32 @@ def test_a_photo_is_compared_in_all_shops_of_a_chain(server: Server, photos: Pat
     erase = Session.of("In all shops of a chain", TASKS / "forget.md")
     looked = Session(erase.block.replace("--yes", "--dry-run")).output(server)
     assert [line.partition(",")[0] for line in looked] == ["shop: ann", "shop-12: 21"]
+
+
+def test_the_runbooks_say_what_lay_there_and_renew_it(server: Server, photos: Path) -> None:
+    page, folder = TASKS / "lost.md", server.data.parent
+    sees(server, photos / at_hand.OTHER)
+    with Connection(server.url) as connection:
+        v1 = V1(connection, server.credentials("shop").api_key)
+        status = {"box": "9f" * 8, "box_name": "till", "spooled": 9}
+        v1.call("POST", "/v1/cameras/door/heartbeat", {"status": status})
+        invited = v1.call("POST", "/v1/members", {"name": "Mona", "role": "operator"})
+        invitation = invited["url"].partition("#invitation=")[2]
+        sent = {"invitation": invitation, "password": "four words that fit"}
+        v1.call("POST", "/v1/session", sent)
+    key = server.credentials("shop").api_key
+    box = Session.of("A stolen box", page).output(server, "curl", REGULARS_API_KEY=key)
+    assert box[0] == "shop: what lay at most on the box till, in UTC"
+    assert box[1].startswith("pictures door: 9 waited; 0 were refused")
+    phone = Session.of("A lost phone", page).output(server)
+    assert re.fullmatch(r"browser  session \w+, signed in since .*: operator reads .*", phone[0])
+    assert phone[-1] == "Mona is removed"
+    assert main(["backup", str(folder / "night.tar"), "--data", str(server.data)]) == 0
+    backup = Session.of("A backup that got out", page).output(server)
+    assert "people   1 with templates" in backup[2]
+    assert (folder / "renewed" / "regulars.sqlite").exists()
+    assert key not in (folder / "renewed" / "credentials.json").read_text()
+    assert key not in (folder / "new-secrets.txt").read_text()
 
 
 def test_pictures_are_switched_off(server: Server) -> None:

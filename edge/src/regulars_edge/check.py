@@ -13,6 +13,7 @@ from functools import partial
 
 from regulars_edge import exits, logs
 from regulars_edge.addresses import Addresses
+from regulars_edge.at_rest import describe_at_rest
 from regulars_edge.capture import (
     frames_within,
     make_chooser,
@@ -72,6 +73,8 @@ def check(arguments: argparse.Namespace) -> int:
             print(f"{mark} {what}: {redact_text(text)}")
 
     print_line("disk", _check_disk, config)
+    at_rest = describe_at_rest(config.spool, [arguments.config, *config.secret_files])
+    print(f"note if the box is stolen: {at_rest}")
     if config.metrics_port:
         print_line("local port", _check_port, config.metrics_port, clock)
     addresses = Addresses(config.cameras, Memory(text=read_view_beside(config.spool, "addresses")))

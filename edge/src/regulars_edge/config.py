@@ -357,6 +357,13 @@ class Config:
     well_after_s: float = toml_field(require_number(), 600.0, "update.well_after_s")
     """Of a new version, without a fault, until it stays."""
 
+    @property
+    def secret_files(self) -> list[Path]:
+        """The files with keys and passwords, each once."""
+        of_cameras = ((each.api_key_file, each.password_file) for each in self.cameras)
+        files = (self.api_key_file, *(file for pair in of_cameras for file in pair))
+        return [*dict.fromkeys(file for file in files if file is not None)]
+
     def with_settings(self, settings: Mapping[str, Any]) -> Config:
         """Return this with the settings that the service has for the whole box; what cannot be read
         is left out."""

@@ -1,0 +1,53 @@
+"""What a thief of the box reads, by what the kernel says of the disk below."""
+
+import os
+from pathlib import Path
+
+import pytest
+from regulars_edge.at_rest import describe_at_rest, is_encrypted
+
+
+def disk(devices: Path, of: Path, uuid: str | None, *below: Path) -> Path:
+    """Say of the disk on which a file lies what the kernel would."""
+    number = of.stat().st_dev
+    device = devices / f"{os.major(number)}:{os.minor(number)}"
+    return made(device, uuid, *below)
+
+
+def made(device: Path, uuid: str | None, *below: Path) -> Path:
+    (device / "slaves").mkdir(parents=True)
+    if uuid is not None:
+        (device / "dm").mkdir()
+        (device / "dm" / "uuid").write_text(f"{uuid}\n")
+    for each in below:
+        (device / "slaves" / each.name).symlink_to(each)
+    return device
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Path:
+    return tmp_path / "devices"
+
+
+def test_a_partition_is_read_by_a_thief_and_luks_is_not(tmp_path: Path, devices: Path) -> None:
+    assert is_encrypted(tmp_path, devices) is None, "no disk is there that this can see"
+    disk(devices, tmp_path, None)
+    assert is_encrypted(tmp_path / "not" / "there yet", devices) is False
+    said = describe_at_rest(tmp_path / "spool", [tmp_path / "key"], devices)
+    assert said.startswith(f"a thief reads {tmp_path / 'spool'}, {tmp_path / 'key'}: no encrypted")
+
+
+def test_a_volume_group_on_luks_is_encrypted_and_one_on_a_bare_disk_is_not(
+    tmp_path: Path, devices: Path
+) -> None:
+    luks = made(tmp_path / "dm-0", "CRYPT-LUKS2-5c1f-root")
+    bare = made(tmp_path / "sda2", None)
+    disk(devices, tmp_path, "LVM-abcd", luks)
+    assert is_encrypted(tmp_path, devices) is True
+    assert "spool and secrets lie on an encrypted disk" in describe_at_rest(tmp_path, [], devices)
+    disk(devices / "other", tmp_path, "LVM-abcd", bare)
+    assert is_encrypted(tmp_path, devices / "other") is False
+
+
+def test_what_lies_on_no_disk_is_said_as_not_known(tmp_path: Path, devices: Path) -> None:
+    assert "cannot be told here" in describe_at_rest(tmp_path, [], devices)

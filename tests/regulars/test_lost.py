@@ -1,0 +1,127 @@
+"""What lay at most on a stolen box, on a lost phone and in a backup that got out."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.auth.roles import Role
+from chalicelib.domain.consent import Basis, Consent
+from regulars.cli import main
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.fakes import Person
+
+Captured = pytest.CaptureFixture[str]
+BOX = {"box": "9f" * 8, "box_name": "till-box", "spooled": 9, "refused": 2, "oldest_unsent_s": 600}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data", cameras=("door", "till", "bare"))) as made:
+        made.clock.advance(
+            datetime.now(UTC) - made.clock.now()
+        )  # commands have a clock of their own
+        yield made
+
+
+def breach(book: Book, *options: str) -> int:
+    return main(["audit", "breach", "--tenant", "shop", "--data", str(book.folder), *options])
+
+
+def beat(book: Book, camera: str, status: dict[str, object], *, is_working: bool = True) -> None:
+    cameras, tenant = book.services.cameras, book.tenant
+    cameras.note_heartbeat(tenant, cameras.get(tenant, camera), status, is_working=is_working)
+
+
+def test_a_stolen_box_has_the_pictures_of_all_its_cameras_as_its_heartbeats_told(
+    book: Book, capsys: Captured
+) -> None:
+    beat(book, "door", BOX)
+    beat(book, "till", {**BOX, "spooled": 1, "oldest_unsent_s": 5, "error": "no"}, is_working=False)
+    assert breach(book, "--camera", "door") == 0
+    out = capsys.readouterr().out
+    heard = f"{book.clock.now():%Y-%m-%dT%H:%M}"
+    oldest = f"{book.clock.now() - timedelta(minutes=10):%Y-%m-%dT%H:%M}"
+    assert "shop: what lay at most on the box till-box, in UTC" in out
+    assert f"pictures door: 9 waited, the oldest of {oldest}; 2 were refused" in out
+    assert f"Known of {heard}, or up to 15 minutes earlier" in out
+    assert "pictures till: 1 waited" in out
+    assert "bare" not in out
+    assert "POST /v1/cameras/till/key" in out
+
+
+def test_numbers_that_nobody_told_are_not_known_since_a_time(book: Book, capsys: Captured) -> None:
+    assert breach(book, "--camera", "bare") == 0
+    assert "pictures bare: not known since its first day" in capsys.readouterr().out
+    beat(book, "bare", {"box": "1", "version": "0.0.1"})
+    assert breach(book, "--camera", "bare") == 0
+    said = f"pictures bare: not known since {book.clock.now():%Y-%m-%dT%H:%M}"
+    assert said in capsys.readouterr().out
+
+
+def test_a_lost_phone_says_its_sessions_what_its_role_may_and_what_was_read(
+    book: Book, capsys: Captured
+) -> None:
+    services, tenant = book.services, book.tenant
+    book.enrol(Person(1), faceid="ann")
+    member, invitation = services.access.members.add(tenant, "Mona", Role.OPERATOR)
+    assert breach(book, "--browser", "Mona") == 2
+    assert "no browser is signed in as Mona now" in capsys.readouterr().err
+    services.access.sessions.begin_by_invitation(
+        invitation, password="four words that fit", passkey=None, origin="", keep=True
+    )
+    assert breach(book, "--browser", "Mona") == 0
+    out = capsys.readouterr().out
+    begun = f"{book.clock.now():%Y-%m-%dT%H:%M}"
+    assert f", signed in since {begun}: operator reads the book, enrols" in out
+    assert f"shop: what member {member.id} read from {begun}" in out
+    assert breach(book, "--browser", "Nobody") == 1
+
+
+def test_a_backup_that_got_out_says_whom_it_holds_as_of_then_and_that_it_lies_open(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
+    book.services.audit.signing.read_public_keys("shop")
+    book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY))
+    book.see(shot(0, 2), shot(60, 3))
+    file = tmp_path / "night.tar"
+    assert main(["backup", str(file), "--data", str(book.folder)]) == 0
+    book.enrol(Person(4), faceid="later")
+    capsys.readouterr()
+    assert breach(book, "--backup", str(file)) == 0
+    out = capsys.readouterr().out
+    assert "shop: what lies in night.tar, of " in out
+    assert "open     it is not encrypted" in out
+    assert "people   3 with templates (biometric data), names and visits: " in out
+    assert "2 in stranger" in out
+    assert "1 in regular" in out
+    assert "marked   1 with a record of consent" in out
+    assert "pictures 3 of faces, and 2 camera pictures" in out
+    assert "access   key first is open" in out, out
+
+
+def test_another_shop_s_backup_holds_nobody_and_an_encrypted_one_is_not_guessed_at(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
+    other = tmp_path / "other.tar"
+    with closing(Book(tmp_path / "other")):
+        assert main(["backup", str(other), "--data", str(tmp_path / "other")]) == 0
+    assert breach(book, "--backup", str(other)) == 0
+    assert "people   0: nothing of this shop is in it" in capsys.readouterr().out
+    closed = tmp_path / "closed.tar.age"
+    closed.write_bytes(b"age-encryption.org/v1\n" + bytes(600))
+    assert breach(book, "--backup", str(closed)) == 1
+    assert "whoever has it needs its key" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--key", "first"], ["--camera", "door", "--browser", "Mona"], ["--since", "2026-01-01"]],
+)
+def test_one_thing_got_out_and_a_key_since_a_time(
+    book: Book, capsys: Captured, options: list[str]
+) -> None:
+    assert breach(book, *options) == 2
+    assert "regulars: " in capsys.readouterr().err
