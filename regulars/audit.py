@@ -31,6 +31,7 @@ from chalicelib.privacy.reading import MEANS, MOST_NAMED, WHOLE, Tally
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count, milliseconds, moment, time_text
+from regulars import lost
 from regulars.folder import write_new
 from regulars.options import (
     MOMENT,
@@ -302,12 +303,12 @@ def breach(
     """
     if [key, camera, browser, backup].count(None) != 3:
         raise click.UsageError("say what got out: --key, --camera, --browser or --backup")
-    from regulars import lost  # with all that opens a backup
-
     if camera is not None:
         print_lines(lost.list_box(services, tenant, camera), "")
     elif backup is not None:
-        print_lines(lost.list_backup(services, tenant, backup), "")
+        from regulars.backup.contents import list_backup  # with all that opens a backup
+
+        print_lines(list_backup(services, tenant, backup), "")
     elif browser is not None:
         _print_browser(services, tenant, browser, since)
     elif key is None or since is None:
@@ -322,8 +323,6 @@ def _print_browser(services: Services, tenant: Tenant, named: str, since: dateti
 
     Raises OperatorError if there is no such member, InvalidInput if the time is not known.
     """
-    from regulars import lost
-
     member = find_member(services, tenant, named)
     caller = name_access("member", member.id)
     found = services.access.made.list_made(tenant, caller)

@@ -1,29 +1,23 @@
-"""What lay at most on a box, a phone or in a backup that somebody else has now?
+"""What lay at most on a box or a phone that somebody else has now?
 
 The service says what it was told last, and what it cannot know. Nothing here asks the lost thing.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chalicelib.auth.made import Ends, Made
 from chalicelib.auth.roles import Role
 from chalicelib.book.cameras import NUMBERS_EVERY_MS
 from chalicelib.domain.captures import Camera
 from chalicelib.domain.model import Tenant
-from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
-from chalicelib.storage import keys
-from chalicelib.storage.values import format_count, time_text
-from regulars.backup.archive import Manifest, read_manifest
-from regulars.backup.preview import read_book
-from regulars.backup.restoring import open_records
-from regulars.errors import DamagedFile
-from regulars.tenants import credentials
+from chalicelib.storage.values import time_text
+
+if TYPE_CHECKING:
+    from chalicelib.auth.made import Made
 
 _MAY = {
     Role.VIEWER: "reads the book: names, visits, statistics",
@@ -85,69 +79,6 @@ def list_browser(tenant: Tenant, role: Role, found: Iterable[Made]) -> Iterator[
             begun = f"{each.maker.at:%Y-%m-%dT%H:%M}" if each.maker.at else "a time unknown"
             yield f"browser  {each.access}, signed in since {begun}: {role} {_MAY[role]}"
     for each in made:
-        if each.kind == "hook" and each.ends is Ends.ALWAYS:
+        if each.kind == "hook" and each.ends == "always":
             yield f"pushes   {each.access} ({each.name}): messages about people on its screen"
     yield f"renew    `regulars tenants members end {tenant.name}` ends each, and a passkey on it"
-
-
-def list_backup(services: Services, tenant: Tenant, file: Path) -> Iterator[str]:
-    """Yield what a backup holds of a tenant, for whoever has it. Raises DamagedFile."""
-    manifest = read_manifest(file)
-    if manifest is None:
-        raise DamagedFile(
-            f"{file} is no backup that can be read. If it was encrypted, whoever has it needs its "
-            "key to read it: name the file as it was before"
-        )
-    at = time_text(manifest.created_at)[:16]
-    yield f"{tenant.name}: what lies in {file.name}, of {at} in UTC"
-    yield "open     it is not encrypted: whoever has the file reads all of this"
-    if DATABASE in manifest.entries:
-        yield from _list_records(services, tenant, file)
-    else:
-        yield "unknown  how many people: a stage's backup says so once it is restored"
-    yield from _list_files(tenant, manifest)
-    yield "unknown  what was done with it: the audit knows only what came over this service"
-    yield "renew    `regulars restore --new-secrets` of a backup of now"
-
-
-def _list_records(services: Services, tenant: Tenant, file: Path) -> Iterator[str]:
-    """Yield the lines about people and accesses, which the records of a box's backup say."""
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        open_records(services.settings, file, Path(scratch) / "records") as past,
-    ):
-        own = [each for each in past.tenants.list_all() if each.app_id == tenant.app_id]
-        if not own:
-            yield "people   0: nothing of this shop is in it"
-            return
-        book = read_book(past, own[0])
-        groups = [f"{each.count} in {each.name}" for each in past.groups.list_all(own[0])]
-    yield (
-        f"people   {len(book.people)} with templates (biometric data), names and visits: "
-        f"{', '.join(groups)}"
-    )
-    yield (
-        f"marked   {len(book.consenting)} with a record of consent, {len(book.held)} under legal "
-        f"hold, {len(book.restricted)} restricted or withdrawn"
-    )
-    yield from (f"access   {line}" for _, line in sorted(book.accesses.items()))
-
-
-def _list_files(tenant: Tenant, manifest: Manifest) -> Iterator[str]:
-    """Yield the lines about pictures and secrets, which the list of its files says."""
-    faces, cameras = f"blobs/{keys.face_pictures(tenant.name)}", f"captures/{tenant.name}/"
-    crops = f"captures/{keys.crops(tenant.name)}"
-    of_faces = [
-        name
-        for name in manifest.entries
-        if name.startswith(faces) and name == keys.picture_of_thumbnail(name)
-    ]
-    of_cameras = [
-        name for name in manifest.entries if name.startswith(cameras) and not name.startswith(crops)
-    ]
-    taken = format_count(len(of_cameras), "camera picture", "camera pictures")
-    yield f"pictures {len(of_faces)} of faces, and {taken}, whoever they show"
-    if credentials.FILE in manifest.entries:
-        yield f"secret   {credentials.FILE}: the shared keys of each shop, in the clear"
-    if any(name.startswith("secrets/") for name in manifest.entries):
-        yield "secret   what opens hooks' secrets, passwords of mail, and the signing key"

@@ -30,9 +30,9 @@ class AskedShops(Struct):
     strange: list[Tenant]
     left: list[str]
 
-    def note_failure(self, tenant: Tenant, what: str, error: RegularsError) -> None:
+    def note_failure(self, tenant: Tenant, what: str, why: RegularsError | str) -> None:
         """Print what could not be done in a shop, which is left."""
-        print(f"{tenant.name}: {what}: {error}", flush=True)
+        print(f"{tenant.name}: {what}: {why}", flush=True)
         self.left.append(tenant.name)
 
     def require_all(self) -> None:

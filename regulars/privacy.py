@@ -294,20 +294,27 @@ def erase_in_shops(
     begun = [(tenant, _list_going_on(services, tenant)) for tenant in asked.strange]
     shops = format_count(len(asked.known), "shop", "shops")
     question = f"Erase this person in {shops}?" if asked.known else "End what goes on?"
-    if (asked.known or any(ids for _, ids in begun)) and not confirm(question):
-        return
+    if (asked.known or any(ids for _, ids in begun)) and confirm(question):
+        for tenant, ids in [*begun, *_delete_in_shops(services, asked)]:
+            with enter_shop(tenant):
+                _wait_and_write_receipts(services, tenant, ids, receipts[tenant.name])
+    asked.require_all()
+
+
+def _delete_in_shops(services: Services, asked: AskedShops) -> list[tuple[Tenant, Sequence[str]]]:
+    """Delete a person in each shop; return the erasures that have begun, and note what is left."""
+    begun: list[tuple[Tenant, Sequence[str]]] = []
     for tenant, faceids in asked.known:
         try:
             with enter_shop(tenant):
                 deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
         except RegularsError as error:
             asked.note_failure(tenant, "not erased", error)
-        else:
-            begun.append((tenant, deleted.erasures))
-    for tenant, ids in begun:
-        with enter_shop(tenant):
-            _wait_and_write_receipts(services, tenant, ids, receipts[tenant.name])
-    asked.require_all()
+            continue
+        begun.append((tenant, deleted.erasures))
+        if left := services.faces.by_id(tenant, faceids, restricted=True):
+            asked.note_failure(tenant, "not erased", f"{', '.join(left)}, changed by others")
+    return begun
 
 
 def _print_people(services: Services, tenant: Tenant, faceids: Sequence[str]) -> None:
