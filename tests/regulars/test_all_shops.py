@@ -112,6 +112,26 @@ def test_one_photo_erases_in_each_shop_and_says_one_by_one_what_was_done(
     assert chain.observed() <= observed, "no search is counted"
 
 
+def test_the_page_of_an_erasure_in_one_shop_names_it_and_the_one_that_still_knows_her(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    services = hurried(chain)
+    for name in SHOPS[:2]:
+        services.tenants.change_settings(
+            name, {"controller": "Ann Lee Ltd", "display_name": f"Lee {name}"}
+        )
+    erase_in_shops(services, shops(services)[:1], letter, letter.with_name("r.json"), bool)
+    [erasure] = services.erasure.records.list_all("shop")
+    assert knows(services, letter) == {"shop-12": ["21"]}
+    capsys.readouterr()
+    asked = ["receipt", "get", erasure.id, "--tenant", "shop", "--data", str(chain.folder)]
+    assert main([*asked, "--html"]) == 0
+    page = capsys.readouterr().out
+    assert "What was held about you in Lee shop is erased" in page
+    assert "may know you: Lee shop-12. Ask us" in page
+    assert "nothing is left there by which we could know you" in page
+
+
 def test_no_shop_s_audit_names_what_was_done_in_another(chain: Book, letter: Path) -> None:
     services = hurried(chain)
     erase(services, letter, letter.with_name("receipt.json"))
