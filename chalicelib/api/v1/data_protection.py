@@ -413,8 +413,8 @@ def change_restriction(context: V1Context, body: RestrictionChange) -> Restricti
     """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR,
     Article 18.
 
-    A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it,
-    no list has it, and a call that names it is answered as if there were none, by every dialect.
+    A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it
+    but one for the person's own request (`restricted` of `POST /v1/identify`), no list has it, and a call that names it is answered as if there were none, by every dialect.
     Who comes again is counted as a stranger. It is in archives of all that is held about a person,
     it can be erased, and retention leaves it. Lifted, it is in its group again, or in the group
     `regular` if its own was deleted; of a consent that expired meanwhile, it is as after a legal
