@@ -11,7 +11,7 @@ from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.values import format_count, time_text
-from regulars.backup.archive import Manifest, read_manifest
+from regulars.backup.archive import Manifest, check_file, is_tar
 from regulars.backup.preview import read_book
 from regulars.backup.restoring import open_records
 from regulars.errors import DamagedFile
@@ -20,12 +20,12 @@ from regulars.tenants import credentials
 
 def list_backup(services: Services, tenant: Tenant, file: Path) -> Iterator[str]:
     """Yield what a backup holds of a tenant, for whoever has it. Raises DamagedFile."""
-    manifest = read_manifest(file)
-    if manifest is None:
+    if not is_tar(file):
         raise DamagedFile(
             f"{file} is no backup that can be read. If it was encrypted, whoever has it needs its "
             "key to read it: name the file as it was before"
         )
+    manifest = check_file(file)
     at = time_text(manifest.created_at)[:16]
     yield f"{tenant.name}: what lies in {file.name}, of {at} in UTC"
     yield "open     it is not encrypted: whoever has the file reads all of this"
