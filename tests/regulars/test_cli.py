@@ -352,7 +352,7 @@ OF_THE_LAB = {"calibrate", "evaluate"}
 """What the lab adds is tried with its wheel (tests/infra/test_wheels.py)."""
 _ACTIONS = (
     "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify|record|"
-    "withdraw|erase|redo|made|end|remove"
+    "withdraw|erase|redo|made|end|remove|breach"
 )
 
 
