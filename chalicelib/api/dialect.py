@@ -55,8 +55,8 @@ class Dialect(Struct, frozen=True):
     by the names of its acts; of others nothing does. `reads`: what their answers tell of people.
     `services`: those that have keys of their own, with the role of these; the key of the first one
     reaches a group. `shared_key`: the secret that all clients of a tenant share, which an admin may
-    renew. `settings`: those that it alone needs. `has_canary`: whether a stage's own search
-    (api/canary) speaks it.
+    renew. `settings`: those that it alone needs. `has_feelings`: whether its answers have
+    emotion or beauty. `has_canary`: whether a stage's own search (api/canary) speaks it.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Dialect(Struct, frozen=True):
     services: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
     shared_key: SharedKey | None = None
     settings: type[Struct] | None = None
+    has_feelings: bool = False
     has_canary: bool = False
 
     @property

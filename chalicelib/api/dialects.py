@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.api.dialect import ROOT, Dialect
 from chalicelib.auth.roles import Role
-from chalicelib.domain.model import SharedKey
+from chalicelib.domain.model import SharedKey, Tenant
+from chalicelib.domain.pictures import FEELINGS
 from chalicelib.privacy import reading
 from chalicelib.privacy.reading import Data
 from chalicelib.settings import DialectSettings
@@ -55,6 +56,26 @@ def find_dialect(name: str) -> Dialect:
 def find_owner(path: str) -> Dialect | None:
     """Return the dialect that owns a path; None: v1 does."""
     return next((dialect for dialect in DIALECTS if dialect.owns(path)), None)
+
+
+def describe_feelings(tenant: Tenant) -> str:
+    """Say of whom emotion and beauty are estimated, and the command that changes it."""
+    names = " and ".join(sorted(FEELINGS - tenant.attributes_off))
+    command = f"regulars tenants set {tenant.name}"
+    if not names:
+        return "nobody's emotion or beauty is estimated"
+    if tenant.feelings:
+        return (
+            f"{names} of each face is estimated, of nobody in a group of staff. In the EU it is "
+            "forbidden to infer "
+            "emotions at work and at school (Regulation 2024/1689, Article 5(1)(f)): "
+            f"`{command} --no-feelings` ends it"
+        )
+    titles = " and ".join(dialect.title for dialect in DIALECTS if dialect.has_feelings)
+    return (
+        f"{names} of a face is estimated only if a program asks by {titles}, which answer it. "
+        f"`{command} --attributes-off beauty,emotion` ends that, too"
+    )
 
 
 def find_root_answer(provide: Provide) -> Answer | None:

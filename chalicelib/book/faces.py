@@ -527,7 +527,7 @@ class Faces(Service["Book"]):
 def parse_visible_face(tenant: Tenant, item: Item) -> Face:
     """Return the stored face without estimates that were switched off since."""
     face = face_from(item)
-    if not tenant.attributes_off:
+    if not tenant.unestimated:
         return face
     return replace(
         face,
@@ -542,7 +542,7 @@ def make_listed_face(tenant: Tenant, item: Item) -> ListedFace:
     """Return a face as a list shows it, without estimates that were switched off since."""
     face = listed_face_from(item)
     portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
-    return replace(face, portrait=portrait) if tenant.attributes_off else face
+    return replace(face, portrait=portrait) if tenant.unestimated else face
 
 
 def require_faceid(tenant: Tenant, faceid: str) -> None:
@@ -693,6 +693,19 @@ _AT_ONCE = 100
 """Terms that are read at once, with their faces."""
 
 
+def drop_feelings(group: Group, face: Face) -> Face:
+    """Return the face as it is kept in this group: one of staff without emotion and beauty.
+
+    A face under legal hold, or restricted, stays as it is.
+    """
+    if not group.staff or face.hold is not None or face.restriction is not None:
+        return face
+    pictures = (
+        replace(picture, estimates=group.leave_kept(picture.estimates)) for picture in face.pictures
+    )
+    return replace(face, pictures=tuple(pictures))
+
+
 def make_enrolment_change(
     tenant: Tenant, group: Group, faces: Sequence[Face], actions: Iterable[Action]
 ) -> Change:
@@ -700,8 +713,9 @@ def make_enrolment_change(
 
     `actions`: more of its transaction. Raises ConsentMissing.
     """
+    kept_faces = (drop_feelings(group, face) for face in faces)
     return Change(
-        (*(put for face in faces for put in face_puts(tenant, face)), *actions),
+        (*(put for face in kept_faces for put in face_puts(tenant, face)), *actions),
         tuple(
             JournalEntry(Edit.PUT, face.faceid, face.group_id, reduce_templates(face.templates))
             for face in faces

@@ -111,7 +111,7 @@ def choose_attributes(tenant: Tenant, wanted_attributes: Collection[str]) -> set
     """Return which attributes to compute to show `wanted_attributes`: these, and those that the
     tenant requires."""
     required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
-    return ({*wanted_attributes} - tenant.attributes_off) | {
+    return ({*wanted_attributes} - tenant.unestimated) | {
         name for name, least_value in required.items() if least_value is not None
     }
 

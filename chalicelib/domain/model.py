@@ -18,7 +18,15 @@ from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent, Ending
 from chalicelib.domain.person_texts import PersonTexts
-from chalicelib.domain.pictures import NO_ESTIMATES, BoundingBox, Estimates, Found, Gender, Sides
+from chalicelib.domain.pictures import (
+    FEELINGS,
+    NO_ESTIMATES,
+    BoundingBox,
+    Estimates,
+    Found,
+    Gender,
+    Sides,
+)
 from chalicelib.domain.setting import Setting, setting, settings_of
 from chalicelib.domain.tenant_settings import FORGET, StoredSettings
 from chalicelib.storage.formats import FORMAT, Due
@@ -159,14 +167,34 @@ class Tenant(StoredSettings, frozen=True):
         return self.strangers == FORGET
 
     @property
-    def asked(self) -> str:
-        """Return what somebody has to answer; "": nothing."""
-        if self.forgets_strangers or self.basis:
-            return ""
-        return (
-            "strangers are kept, on what basis? Say it (`regulars tenants set "
-            f"{self.name} --basis TEXT`), or keep none (`--strangers forget`)"
+    def asks_basis(self) -> bool:
+        """Return whether nobody has said yet on what basis strangers are kept."""
+        return not self.forgets_strangers and not self.basis
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Return the questions that somebody has to answer."""
+        command = f"regulars tenants set {self.name}"
+        basis = (
+            f"strangers are kept, on what basis? Say it (`{command} --basis TEXT`), or keep none "
+            "(`--strangers forget`)"
         )
+        age = (
+            "strangers are kept, from which age on? Say it "
+            f"(`{command} --min-age 18`; the estimate is 2 to 4 years too high for children), or "
+            "keep children, too (`--min-age 1`)"
+        )
+        asks_age = not self.forgets_strangers and self.min_age is None
+        return (*([basis] if self.asks_basis else []), *([age] if asks_age else []))
+
+    @property
+    def unestimated(self) -> frozenset[str]:
+        """Return the attributes that are neither estimated nor shown."""
+        return self.attributes_off if self.feelings else self.attributes_off | FEELINGS
+
+    def with_feelings(self) -> Tenant:
+        """Return the tenant for a request of an API whose answers have emotion or beauty."""
+        return self if self.feelings else replace(self, feelings=True)
 
     def keeps_pictures_of(self, group_id: str) -> bool:
         """Return whether pictures of this group's faces are kept."""
@@ -174,7 +202,7 @@ class Tenant(StoredSettings, frozen=True):
 
     def visible(self, estimates: Estimates) -> Estimates:
         """Remove the estimates that the tenant has switched off."""
-        return estimates.without(self.attributes_off) if self.attributes_off else estimates
+        return estimates.without(self.unestimated) if self.unestimated else estimates
 
 
 class Credentials(Struct, frozen=True):
@@ -246,6 +274,10 @@ class Group(Struct, frozen=True):
     @property
     def is_default(self) -> bool:
         return self.id in DEFAULT_GROUPS
+
+    def leave_kept(self, estimates: Estimates) -> Estimates:
+        """Remove the estimates that are kept of nobody in the group: of staff those of feelings."""
+        return estimates.without(FEELINGS) if self.staff else estimates
 
     @property
     def room(self) -> int | None:

@@ -148,6 +148,10 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The attributes that a tenant may switch off, each with its fields of Estimates. Quality stays:
 enrolment needs it."""
 
+FEELINGS = frozenset({"beauty", "emotion"})
+"""Those that no purpose of a visitor book needs: a tenant estimates them only if it says so
+(`feelings` of its settings), and of nobody in a group of staff."""
+
 
 class Found(NamedTuple):
     """The place of a face in a photo, in shares of the photo's sides, and the detector's score."""

@@ -104,6 +104,13 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     attributes_off: frozenset[str] = setting(
         frozenset(), f"What is neither stored nor answered, of {', '.join(ATTRIBUTES)}.", most=6
     )
+    feelings: bool = setting(
+        True,
+        "Whether emotion and beauty are estimated of each face, before cameras too. Else only of "
+        "pictures that a program "
+        "sends by an API whose answers have them. In the EU it is forbidden to infer emotions at "
+        "work and at school.",
+    )
     least_liveness: float | None = setting(
         None,
         "Faces that look less alive are neither enrolled nor identified.",
@@ -350,6 +357,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
     """The settings that a new tenant begins with."""
 
     week_begins: str = BY_LANGUAGE
+    feelings: bool = False
     stranger_days: int | None = STRANGER_DAYS
     regular_days: int | None = REGULAR_DAYS
     deletes_erase: bool = True

@@ -20,6 +20,7 @@ from chalicelib.domain.events import EVENTS
 from chalicelib.domain.hooks import FULL
 from chalicelib.domain.model import STRANGER, Tenant
 from chalicelib.domain.person_texts import WORDS
+from chalicelib.domain.pictures import FEELINGS
 from chalicelib.domain.tenant_settings import (
     NONE_SAID,
     OF_NOTICE,
@@ -228,7 +229,7 @@ def _write_who(writer: _Writer) -> list[str]:
 
 def _write_what_happens(to: _Writer) -> list[str]:
     words, tenant = to.words, to.tenant
-    names = [words[name] for name in ESTIMATED if name not in tenant.attributes_off]
+    names = [words[name] for name in ESTIMATED if name not in tenant.unestimated]
     return [
         words["template"],
         *([to.say("estimates", names=words["and"].join(names))] if names else []),
@@ -396,7 +397,10 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
     `measures`: what protects the data.
     """
     tenant, writer = facts.tenant, _Writer(facts, "en")
-    estimates = ", ".join(name for name in ESTIMATED if name not in tenant.attributes_off) or "none"
+    estimates = ", ".join(name for name in ESTIMATED if name not in tenant.unestimated) or "none"
+    if feelings := sorted(FEELINGS - tenant.attributes_off):
+        of_whom = "staff has none" if tenant.feelings else "only if a program's API answers it"
+        estimates += f" ({', '.join(feelings)}: {of_whom})"
     retention_texts = _list_retention(writer)
     rows = {
         "(a) controller": f"{tenant.controller or '[name, address]'}, "
@@ -408,7 +412,7 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
             f"{tenant.basis or '[such as: explicit consent, Articles 6(1)(a), 9(2)(a)]'};"
             " nobody gets a name, a group or a picture without a record of consent: "
             f"{'yes' if tenant.consent_required else 'no'}"
-            f"{'; strangers are kept, on what basis?' if tenant.asked else ''}"
+            f"{'; strangers are kept, on what basis?' if tenant.asks_basis else ''}"
         ),
         "(c) people": "all who pass the cameras, who are "
         f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}; people who "

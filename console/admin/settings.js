@@ -25,6 +25,7 @@ const SURE = { strict: 0.001, balanced: null, open: 0.01 };
 const RECOGNITION = {
   learns: { kind: "switch" },
   attributes_off: { kind: "some", options: ATTRIBUTES, off: true },
+  feelings: { kind: "switch" },
 };
 const ADVANCED = {
   enrol_quality: { kind: "number", min: 20, max: 100, step: "any", none: "set.enrol_quality.none" },

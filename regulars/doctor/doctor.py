@@ -13,12 +13,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from chalicelib.api.dialects import describe_feelings
 from chalicelib.api.readiness import DAMAGED
 from chalicelib.book.cameras import find_silence
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack, State
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.pictures import FEELINGS
 from chalicelib.domain.webhooks import Hook
 from chalicelib.open_storage import DATABASE
 from chalicelib.privacy.retention import find_unseen_days
@@ -96,6 +98,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_retention(services, active)
             yield from check_ends(services, active)
             yield from check_notices(services, active)
+            yield from check_feelings(active)
             yield from check_left(services, active)
     except RegularsError as error:
         yield failed(
@@ -156,15 +159,17 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
 
 
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that it is said on what basis strangers are kept, and that the notice beside the
-    cameras has no blanks."""
+    """Check that it is said on what basis strangers are kept, and from which age on, and that the
+    notice beside the cameras has no blanks."""
     yield from (
-        warning("privacy", f"{tenant.name}: {tenant.asked}") for tenant in tenants if tenant.asked
+        warning("privacy", f"{tenant.name}: {question}")
+        for tenant in tenants
+        for question in tenant.asked
     )
     facts_of_tenants = [services.notices.read_facts(tenant) for tenant in tenants]
     for facts in facts_of_tenants:
         # else it is said above
-        blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]
+        blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asks_basis]
         if blanks:
             yield warning(
                 "notice",
@@ -173,6 +178,13 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
             )
     if not any(facts.missing for facts in facts_of_tenants):
         yield well("notice", "no notice has blanks")
+
+
+def check_feelings(tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that emotion and beauty are estimated only if a program asks for them."""
+    for tenant in tenants:
+        level = warning if FEELINGS - tenant.unestimated else well
+        yield level("privacy", f"{tenant.name}: {describe_feelings(tenant)}")
 
 
 def check_left(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ import uvicorn
 from chalice.app import Chalice
 from uvicorn.server import ServerState
 
+from chalicelib.api.dialects import describe_feelings
 from chalicelib.api.sites import list_own_names
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
@@ -238,8 +239,8 @@ def list_warnings(services: Services, data: Path) -> Iterator[str]:
             f"from {full_mb:.0f} MB on"
         )
     for tenant in services.tenants.list_all():
-        if tenant.asked and not tenant.disabled:
-            yield f"{tenant.name}: {tenant.asked}"
+        if not tenant.disabled:
+            yield from (f"{tenant.name}: {question}" for question in tenant.asked)
 
 
 def limit_numpy_threads() -> None:
@@ -289,6 +290,8 @@ def describe_start(data: Path, services: Services, config: Path | None) -> Itera
         yield f"settings of {config}; `regulars config` prints what is in force"
     yield f"tenants: {len(tenants)}, faces: {faces}"
     yield describe_zones(tenants, data)
+    if not faces:
+        yield from (f"{tenant.name}: {describe_feelings(tenant)}" for tenant in tenants)
     if (waiting := services.ports.storage.waiting) is not None and (waiting_count := waiting()):
         yield (
             f"captures that wait from before: {waiting_count}; they are resolved now, oldest first"

@@ -168,7 +168,10 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **options
         _change_and_print_credentials(
             services, lambda book: book.add(name, Profile(profile), settings)
         )
-        if services.tenants.read_stored(name).model != services.ports.model():
+        tenant = services.tenants.read_stored(name)
+        for said in (*tenant.asked, dialects.describe_feelings(tenant)):
+            print(said, file=sys.stderr)
+        if tenant.model != services.ports.model():
             print(
                 "its face models are those of the other tenants, for a day after an update: "
                 "`regulars reembed` changes "

@@ -22,4 +22,5 @@ DIALECT = Dialect(
         }
     ),
     shared_key=SharedKey.APPCODE,
+    has_feelings=True,
 )

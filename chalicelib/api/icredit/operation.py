@@ -98,7 +98,8 @@ class ICreditOperation(Struct, frozen=True):
             tenant = authenticate(request, services)
             enter_book(request.headers, tenant, _APPCODE)
             media_type, body = request.parse_media_type((*FORMS, JSON)), request.read_body()
-            context = ICreditContext(services, tenant, parse_parameters(media_type, body), headers)
+            parameters = parse_parameters(media_type, body)
+            context = ICreditContext(services, tenant.with_feelings(), parameters, headers)
             # What `manage` does depends on a parameter.
             control = context.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
             name = " ".join(filter(None, (self.name, control)))

@@ -63,4 +63,5 @@ DIALECT = Dialect(
         }
     ),
     settings=SignedHosts,
+    has_feelings=True,
 )

@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Members, RekognitionContext
 from chalicelib.api.rekognition.pictures import (
+    choose_models,
     describe_box,
     describe_face_detail,
     find_flaw,
@@ -26,7 +27,7 @@ from chalicelib.domain import audit_events
 from chalicelib.domain.errors import FaceNotFound, InvalidInput, StorageUnavailable
 from chalicelib.domain.model import DEFAULT_GROUPS, Face, Group
 from chalicelib.domain.names import LONGEST_GROUP_NAME
-from chalicelib.domain.pictures import Found, Sides
+from chalicelib.domain.pictures import FEELINGS, Found, Sides
 from chalicelib.domain.rules.decision import MATCH
 from chalicelib.domain.rules.recognised import (
     MOST_FACES,
@@ -200,8 +201,9 @@ def index_faces(context: RekognitionContext, members: Members) -> Members:
     each."""
     group, picture = read_collection_and_picture(context, members)
     attributes = members.get("DetectionAttributes", [])
+    asks_feelings = not FEELINGS.isdisjoint(choose_models(attributes))
     indexed = context.services.enrolment.everybody.index_faces(
-        context.tenant,
+        context.tenant.with_feelings() if asks_feelings else context.tenant,
         group,
         picture,
         RULES,

@@ -249,7 +249,7 @@ def detect_faces(context: RekognitionContext, members: Members) -> Members:
     picture = read_picture(context, members["Image"])
     analysis = context.services.recognition.face_analysis
     described_picture = analysis.describe_picture(
-        context.tenant,
+        context.tenant.with_feelings(),
         picture,
         RULES,
         PictureOptions(choose_models(attributes), max_faces=MOST_FACES),

@@ -380,7 +380,7 @@ class EnrolledFace(Struct, frozen=True):
             labels=labels,
             kind=ObservationKind.ENROLMENT,
             box=self.box,
-            estimates=observed_estimates(self.face, self.estimates),
+            estimates=self.group.leave_kept(observed_estimates(self.face, self.estimates)),
         )
 
 

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change
 from chalicelib.book.enrolment.enrolment import EnrolledFace
 from chalicelib.book.face_pictures import NO_JPEG
+from chalicelib.book.faces import drop_feelings
 from chalicelib.book.models import without_min_age
 from chalicelib.book.portraits import Portrait
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
@@ -293,7 +294,8 @@ class GroupEnrolment(Service["Book"]):
         """
         now = self.services.clock.now()
         faces_after = {
-            enrolled_face.face.faceid: enrolled_face.face for enrolled_face in enrolled_faces
+            enrolled_face.face.faceid: drop_feelings(group, enrolled_face.face)
+            for enrolled_face in enrolled_faces
         }
         before_and_after = [(face, faces_after[faceid]) for faceid, face in faces_before.items()]
         puts = [face_put(tenant, *versions) for versions in before_and_after]

@@ -84,7 +84,7 @@ def make_search_observation(match: Match, labels: Labels, now: datetime) -> Obse
         labels=face.labels if labels == NO_LABELS else labels,
         kind=ObservationKind.SEARCH,
         box=match.box,
-        estimates=observed_estimates(face, match.estimates),
+        estimates=match.group.leave_kept(observed_estimates(face, match.estimates)),
         decision=match.decision,
     )
 

@@ -501,7 +501,7 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
     if has_photo or not _may_learn(context):
         return face.pictures
-    new_picture = _make_learnt_picture(context.open_sighting)
+    new_picture = _make_learnt_picture(context)
     pictures_after = choose_pictures_to_keep((*face.pictures, new_picture))
     is_gain = new_picture in pictures_after and shows_more_than(
         face.pictures, new_picture, capture.captured_at
@@ -535,12 +535,12 @@ def _may_learn(context: Context) -> bool:
     return is_sure(context.decision, quality) and (quality or 0) >= (tenant.enrol_quality or 0)
 
 
-def _make_learnt_picture(open_sighting: OpenSighting) -> Picture:
+def _make_learnt_picture(context: Context) -> Picture:
+    open_sighting = context.open_sighting
     capture, face = open_sighting.capture, open_sighting.seen_face
+    estimates = context.face_visits.group.leave_kept(face.estimates)
     learnt = Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at)
-    return Picture(
-        capture.photo, "", open_sighting.now, (face.template,), face.estimates, learnt=learnt
-    )
+    return Picture(capture.photo, "", open_sighting.now, (face.template,), estimates, learnt=learnt)
 
 
 def _is_like_given(
@@ -568,6 +568,7 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
         open_sighting.capture.captured_at < face.enrolled_at and not context.is_new
     )
     group_name = context.face_visits.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
+    estimates = observed_estimates(face, open_sighting.seen_face.estimates)
     observation = Observation(
         at=open_sighting.capture.captured_at,
         id=open_sighting.id,
@@ -577,7 +578,7 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
         kind=ObservationKind.SIGHTING,
         camera=open_sighting.camera.id,
         box=open_sighting.seen_face.detected.box,
-        estimates=observed_estimates(face, open_sighting.seen_face.estimates),
+        estimates=context.face_visits.group.leave_kept(estimates),
         decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
         gap_s=open_sighting.camera.gap_s if open_sighting.is_of_arrival else None,
         written_at=open_sighting.now if is_before_enrolment else None,

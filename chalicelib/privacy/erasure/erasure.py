@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.privacy.erasure.records import Erasures
     from chalicelib.privacy.erasure.refusals import Refusals
     from chalicelib.privacy.erasure.retention import PicturesOff, Retention
+    from chalicelib.privacy.erasure.staff import StaffFeelings
     from chalicelib.privacy.erasure.steps import ErasureSteps
     from chalicelib.privacy.erasure.strangers import StrangerErasure
     from chalicelib.privacy.erasure.tenant import TenantErasures
@@ -87,6 +88,12 @@ class Forgetting(Service["Services"]):
         return Retention(self.services)
 
     @lazy
+    def staff(self) -> StaffFeelings:
+        from chalicelib.privacy.erasure.staff import StaffFeelings
+
+        return StaffFeelings(self.services)
+
+    @lazy
     def strangers(self) -> StrangerErasure:
         from chalicelib.privacy.erasure.strangers import StrangerErasure
 
@@ -129,8 +136,8 @@ class Forgetting(Service["Services"]):
         )
 
     def list_jobs(self) -> tuple[Job, ...]:
-        """Return the jobs: erasures that were begun, then strangers, pictures, consents and
-        retention.
+        """Return the jobs: erasures that were begun, then strangers, pictures, feelings,
+        consents and retention.
 
         "retention" runs at night where storage itself deletes expired items, else each hour.
         """
@@ -152,6 +159,13 @@ class Forgetting(Service["Services"]):
                 lambda context: make_unfinished(
                     self.pictures.remove_pictures(context.tenant, context.hour, context.remaining_s)
                 ),
+            ),
+            Job(
+                "feelings of staff",
+                lambda context: make_unfinished(
+                    self.staff.remove(context.tenant, context.remaining_s)
+                ),
+                nightly=True,
             ),
             Job("consents", self._restrict_expired),
             Job("withdrawn", self._settle_withdrawn, nightly=True),

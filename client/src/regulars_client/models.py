@@ -1309,6 +1309,7 @@ class Settings(Struct, kw_only=True):
     week_begins: str
     opening: str
     attributes_off: list[str]
+    feelings: bool
     least_liveness: float | None
     least_gender: float | None
     min_age: float | None

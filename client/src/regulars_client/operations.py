@@ -1556,6 +1556,7 @@ class Operations(Connection):
         opening: str | UnsetType = UNSET,
         attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]]
         | UnsetType = UNSET,
+        feelings: bool | UnsetType = UNSET,
         least_liveness: float | UnsetType | None = UNSET,
         least_gender: float | UnsetType | None = UNSET,
         min_age: float | UnsetType | None = UNSET,
@@ -1602,6 +1603,7 @@ class Operations(Connection):
                 "week_begins": week_begins,
                 "opening": opening,
                 "attributes_off": attributes_off,
+                "feelings": feelings,
                 "least_liveness": least_liveness,
                 "least_gender": least_gender,
                 "min_age": min_age,

@@ -337,7 +337,9 @@ def test_own_words_are_text_on_the_page_and_no_markup(v1: V1Client) -> None:
 
 
 def test_estimates_that_are_switched_off_are_not_announced(v1: V1Client) -> None:
-    assert "age, gender, expression" in v1.done("GET", "/v1/notice")["text"]
+    assert "estimates age, gender from" in v1.done("GET", "/v1/notice")["text"]
+    v1.done("PATCH", "/v1/settings", {"feelings": True})
+    assert "age, gender, expression, beauty" in v1.done("GET", "/v1/notice")["text"]
     v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "emotion", "beauty"]})
     assert "estimates gender from" in v1.done("GET", "/v1/notice")["text"]
     v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "gender", "emotion", "beauty"]})

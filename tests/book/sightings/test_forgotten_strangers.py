@@ -182,10 +182,14 @@ def test_a_tenant_of_before_this_version_keeps_strangers_as_it_did(book: Book) -
 
 
 def test_it_asks_on_what_basis_strangers_are_kept_until_somebody_has_said(book: Book) -> None:
-    assert "on what basis?" in book.tenant.asked
+    basis, age = book.tenant.asked
+    assert "on what basis?" in basis
+    assert "from which age on?" in age
     book.services.tenants.change_settings("shop", {"basis": "explicit consent at the gate"})
-    assert book.tenant.asked == ""
-    assert replace(book.tenant, basis="", strangers=FORGET).asked == ""
+    assert book.tenant.asked == (age,)
+    book.services.tenants.change_settings("shop", {"min_age": 1})
+    assert book.tenant.asked == ()
+    assert replace(book.tenant, basis="", min_age=None, strangers=FORGET).asked == ()
 
 
 def test_counts_go_when_observations_would(book: Book) -> None:

@@ -460,7 +460,9 @@ def test_a_missing_basis_is_told_once(tmp_path: Path, strangers: str) -> None:
         services.tenants.add("shop", Profile.CLOUD, TenantSettings(strangers=strangers))
         told = [one.says for one in check_notices(services, services.tenants.list_all())]
         assert len([text for text in told if "basis" in text]) == 1, told
-        services.tenants.change_settings("shop", dict.fromkeys(OF_NOTICE, "said"))
+        services.tenants.change_settings(
+            "shop", {**dict.fromkeys(OF_NOTICE, "said"), "min_age": 14}
+        )
         assert only(check_notices(services, services.tenants.list_all())) == (
             OK,
             "no notice has blanks",

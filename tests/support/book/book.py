@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
@@ -22,7 +23,6 @@ from chalicelib.domain.captures import Capture, CaptureState, capture_id
 from chalicelib.domain.errors import TenantExists
 from chalicelib.domain.model import Face, NewFace, Profile, Tenant
 from chalicelib.domain.observations import ObservationFilter
-from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -30,6 +30,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Clock, Put, Storage
 from chalicelib.storage.records.captures import capture_item
 from tests.support.book.recount import disagreements, every_face
+from tests.support.book.tenants import OLD_SETTINGS
 from tests.support.fakes import (
     RULES,
     UNHURRIED,
@@ -103,7 +104,7 @@ class Book:
         if "shop" not in known:
             with suppress(TenantExists):  # it was erased
                 self.services.tenants.add(
-                    "shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False)
+                    "shop", self.profile, replace(OLD_SETTINGS, time_zone="UTC")
                 )
                 for camera in self.cameras:
                     self.services.cameras.add(self.tenant, camera, camera, CameraSettings())

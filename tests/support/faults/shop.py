@@ -336,6 +336,7 @@ def prepared(
         after("indexed", "shop", _indexed)
         after("subjects", "shop", _subjects)
         after("several", "subjects", _several)
+        after("staffed", "subjects", _staffed)
         after("erasing", "shop", _erasing)
         after("erased", "erasing", _erased)
         after(
@@ -421,6 +422,12 @@ def _several(box: Box) -> None:
     group = box.services.groups.get_by_name(box.tenant, "family")
     photos = [[picture(Person(54, side_px=100.0 + number))] for number in range(2)]
     several_faces(box.services, box.tenant, group, "Cy", photos)
+
+
+def _staffed(box: Box) -> None:
+    """The family turns out to be staff."""
+    group = box.services.groups.get_by_name(box.tenant, "family")
+    box.services.groups.change_fields(box.tenant, group.id, {"staff": True})
 
 
 def _erasing(box: Box) -> None:

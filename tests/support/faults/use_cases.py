@@ -952,6 +952,13 @@ FUNCTIONS = (
     UseCase(
         "sweep",
         _swept_at_night,
+        "of feelings of staff",
+        "staffed",
+        jobs=("feelings of staff",),
+    ),
+    UseCase(
+        "sweep",
+        _swept_at_night,
         "of a subject of several faces",
         "several",
         jobs=("subjects",),
