@@ -149,7 +149,8 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "regulars": "about, audit breach, audit export, audit list, backup",
     },
     Kind.JOB: {
-        "sweep": "merges, consents, strangers, pictures off, learnt pictures, retention, joining",
+        "sweep": "merges, consents, strangers, pictures off, feelings of staff, learnt pictures, "
+        "retention, joining",
         "regulars": "retention",
         "watch": "faces, consents",
         "index": "joining",

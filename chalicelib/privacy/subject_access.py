@@ -290,17 +290,20 @@ def write_page(
         subject.observations, key=lambda observation: (observation.at, observation.id), reverse=True
     )
     tables = {
-        "record": _write_table([], _list_record_rows(subject, document["group"], words, zone)),
-        "estimates": _write_table([], _estimates(subject)),
+        "record": _write_table([], _list_record_rows(subject, document["group"], language, zone)),
+        "estimates": _write_table([], _list_estimates(subject, language)),
         "visits": _write_table(
             [words["first"], words["last"], words["times_seen"]], _list_visits(subject, zone)
         ),
         "seen": _write_table(
             [words[name] for name in ("when", "what", "camera", "group", "score", "picture")],
-            (_observation_row(observation, captures, words, zone) for observation in observations),
+            (
+                _observation_row(observation, captures, language, zone)
+                for observation in observations
+            ),
         ),
         "places": _write_table(
-            [words["place"], words["holds"], words["records"]],
+            [words["holds"], words["records"]],
             _list_places(document["held"], language),
         ),
         "kept": _write_table([], _retention_rows(document["kept"], words)),
@@ -347,23 +350,23 @@ _PAGE = Markup("""<!doctype html>
 
 
 def _list_record_rows(
-    subject: Subject, group: str, words: Mapping[str, str], zone: ZoneInfo
+    subject: Subject, group: str, language: Language, zone: ZoneInfo
 ) -> list[list[str]]:
     """List heading and value of each field that the face has."""
-    face = subject.face
+    face, words = subject.face, words_of("archive", language)
     origin = _find_origin(subject)
     rows = {
         "face": face.faceid,
         "name": face.name,
         **copy_texts(face),
-        "group": group,
+        "group": _translate(group, language),
         "enrolled": _write_time(face.enrolled_at, zone),
         "origin": words[origin] if origin else "",
         "age": "" if face.age is None else str(face.age),
-        "gender": str(face.gender or ""),
+        "gender": _translate(face.gender or "", language),
         "attributes": ", ".join(face.attributes.values()),
         "labels": ", ".join(filter(None, face.labels)),
-        "consent": _describe_consent(face.consent, zone),
+        "consent": _describe_consent(face.consent, language, zone),
         "evidence": face.consent.evidence if face.consent else "",
         "hold": f"{_write_time(face.hold.at, zone)}: {face.hold.reason}" if face.hold else "",
         "restricted": f"{_write_time(face.restriction.at, zone)}: {face.restriction.reason}"
@@ -395,16 +398,25 @@ def _find_origin(subject: Subject) -> ObservationKind | None:
     )[1]
 
 
-def _describe_consent(consent: Consent | None, zone: ZoneInfo) -> str:
+def _translate(value: object, language: Language) -> str:
+    """Write a value in words, if it is one of those that the service chooses among."""
+    return words_of("values", language).get(str(value), str(value))
+
+
+def _describe_consent(consent: Consent | None, language: Language, zone: ZoneInfo) -> str:
     if consent is None:
         return ""
-    end = f" to {_write_time(consent.expires_at, zone)}" if consent.expires_at else ""
-    return f"{consent.basis}, {_write_time(consent.given_at, zone)}{end}"
+    end = f" - {_write_time(consent.expires_at, zone)}" if consent.expires_at else ""
+    return f"{_translate(consent.basis, language)}, {_write_time(consent.given_at, zone)}{end}"
 
 
-def _estimates(subject: Subject) -> list[list[str]]:
+def _list_estimates(subject: Subject, language: Language) -> list[list[str]]:
     estimates = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
-    return [[name, str(value)] for name, value in estimates.items() if value is not None]
+    return [
+        [_translate(name, language), _translate(value, language)]
+        for name, value in estimates.items()
+        if value is not None
+    ]
 
 
 def _write_images(files: Iterable[str]) -> Markup:
@@ -426,7 +438,7 @@ def _list_visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
 
 
 def _observation_row(
-    observation: Observation, captures: Mapping[str, str], words: Mapping[str, str], zone: ZoneInfo
+    observation: Observation, captures: Mapping[str, str], language: Language, zone: ZoneInfo
 ) -> list[str]:
     """Return the cells of an observation's row.
 
@@ -446,9 +458,9 @@ def _observation_row(
     )
     return [
         _write_time(observation.at, zone),
-        words[observation.kind],
+        words_of("archive", language)[observation.kind],
         observation.camera,
-        observation.group_name,
+        _translate(observation.group_name, language),
         score,
         link,
     ]
@@ -458,7 +470,6 @@ def _list_places(holdings: Mapping[str, Any], language: Language) -> list[list[s
     words = words_of("places", language)
     return [
         [
-            place.name,
             words.get(place.name, place.holds),
             str(len(holdings[place.name])) if place.name in holdings else "",
         ]

@@ -1,10 +1,10 @@
 """Texts that people read. chalicelib/privacy/languages has a file a language, so that a lawyer
 reads one file.
 
-A file has the texts by kind of page, and by what they say: the notice, the receipt, the archive and
-the places in it. The English of places is theirs (privacy/data_map). Of what an archive lacks, the
-English is taken. A notice or a receipt that lacks a sentence is English as a whole, so that no
-sheet mixes two languages.
+A file has the texts by kind of page, and by what they say: the notice, the receipt, the archive,
+and the places and values in it. The English of places is theirs (privacy/data_map). Of what an
+archive lacks, the English is taken. A notice or a receipt that lacks a sentence is English as a
+whole, so that no sheet mixes two languages.
 """
 
 from __future__ import annotations

@@ -279,7 +279,7 @@ def test_the_record_has_each_item_of_article_30_and_the_measures_that_it_is_give
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", ["notice", "receipt", "archive"])
+@pytest.mark.parametrize("kind", ["notice", "receipt", "archive", "values"])
 def test_each_sentence_that_is_said_has_the_blanks_of_the_english_one(
     language: Language, kind: str
 ) -> None:
@@ -311,7 +311,7 @@ def _own_words(kind: str, language: str) -> Words:
 def test_each_language_is_written_in_its_own_letters() -> None:
     letters = {"zh": "[\u4e00-\u9fff]", "ar": "[\u0600-\u06ff]"}
     for language, of in letters.items():
-        for kind in ("notice", "receipt", "archive", "places"):
+        for kind in ("notice", "receipt", "archive", "places", "values"):
             assert all(
                 re.search(of, text)
                 for key, text in _own_words(kind, language).items()

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,12 +18,15 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import sighting_id
-from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.consent import GROUNDS, Basis, Consent
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.events import EventKind
-from chalicelib.domain.model import Decision, Face
+from chalicelib.domain.model import DEFAULT_GROUPS, Decision, Face
+from chalicelib.domain.observations import ObservationKind
+from chalicelib.domain.pictures import Gender
 from chalicelib.privacy.audit_entries import entry_put, new_entry
 from chalicelib.privacy.data_map import AS_STORED, DATA_MAP
+from chalicelib.privacy.notices import ESTIMATED
 from chalicelib.privacy.texts import LANGUAGES, Language, direction_of, words_of
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
@@ -31,6 +35,7 @@ from tests.support.book.book import MONDAY, Book, Shot, shot
 from tests.support.fakes import HIDDEN, Person, picture
 
 ANN, BEN = 1, 2
+EMOTIONS = ("happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt")
 
 
 def enrolled(book: Book, seed: int, name: str, faceid: str | None = None) -> Face:
@@ -416,6 +421,34 @@ def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(
     assert f'src="captures/door/{capture.id}.jpg"' in text
     assert f"{MONDAY:%Y-%m-%d %H:%M:%S}" in text
     assert "http" not in text, "it needs nothing but the files beside it"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_shows_no_value_as_the_service_stores_it(book: Book, language: Language) -> None:
+    """Each value of each enumeration of a person's data has words, and the page shows these."""
+    pages = []
+    for seed, ground in enumerate(GROUNDS):
+        face = enrolled(book, seed, "Ann")
+        changes = FaceChanges(gender=[Gender.MALE, Gender.FEMALE][seed % 2])
+        book.services.enrolment.update.change_face(book.tenant, face.faceid, changes)
+        consent = Consent(ground, MONDAY, "form 7", MONDAY + timedelta(days=900))
+        book.services.consents.set(book.tenant, face.faceid, consent)
+        pages.append(opened(book, face.faceid, language).read("index.html").decode())
+    cells = {cell for page in pages for cell in re.findall("<td[^>]*>([^<]*)", page)}
+    values = words_of("values", language)
+    tokens = {*EMOTIONS, *Gender, *Basis, *DEFAULT_GROUPS, *ESTIMATED, "liveness", "quality"}
+    assert tokens <= {*values}
+    words = {*values.values(), *words_of("archive", language).values()}
+    raw = {
+        token
+        for token in (*tokens, *ObservationKind, *(place.name for place in DATA_MAP))
+        for cell in cells
+        if token in (cell, cell.partition(", ")[0]) and token not in words
+    }
+    assert raw == set()
+    shown = {*cells, *(cell.partition(", ")[0] for cell in cells)}
+    shown_tokens = {"happy", "male", "female", "regular", *GROUNDS, *ESTIMATED}
+    assert {values[token] for token in shown_tokens} <= shown
 
 
 def test_a_capture_whose_picture_is_gone_is_only_a_record(book: Book) -> None:

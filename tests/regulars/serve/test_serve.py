@@ -227,7 +227,8 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
         )
         assert said[1] == "tenants: 2, faces: 0"
         assert said[2].startswith("days are counted in the time zone ")
-        assert said[3].startswith(f"face models: {packs.find(None).manifest.name} ")
+        assert [line.partition(":")[0] for line in said[3:5]] == ["camera", "cloud"]
+        assert said[5].startswith(f"face models: {packs.find(None).manifest.name} ")
         assert said[-1].startswith("the console is at http://127.0.0.1:")
 
 
