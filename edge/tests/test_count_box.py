@@ -19,11 +19,13 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp
+from regulars_edge.update import EXTRAS
 from rig.box import BARE_SNAPSHOT, Box, until
 from rig.camera import Camera
 from rig.counting import Noted
 from rig.figures import empty_room, film, seen
 from rig.film import decoded, encoded
+from rig.lacking import lack
 from rig.spooled import capture_of
 from rig.standin import StandIn
 from rig.uploader import ENTRY, called
@@ -240,11 +242,30 @@ def test_a_film_shows_the_installer_who_crosses(tmp_path: Path) -> None:
     made = tmp_path / "door.counted.mp4"
     with av.open(str(made)) as container:
         assert len(list(container.decode(video=0))) == pytest.approx(len(pictures), abs=1)
+    assert made.stat().st_mode & 0o777 == 0o600, "it shows people"
+    assert "delete it" in lines[-1]
     before = made.read_bytes()
     again = count()
     assert again.returncode == 2
     assert "is there already" in again.stderr
     assert made.read_bytes() == before
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_a_count_without_an_extra_says_how_it_is_installed(tmp_path: Path, extra: str) -> None:
+    encoded(tmp_path / "door.mp4", [shown for _, shown in film([DOWN], 1.0)], rate=5)
+    done = subprocess.run(
+        [ENTRY, "count", "--check", "door.mp4", "--line", "0.1,0.5,0.9,0.5"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=lack(tmp_path, extra),
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"the extra `{extra}`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "door.counted.mp4").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from regulars_edge.doctor import Findings, examine_camera, explain_network
 from regulars_edge.setup.command import format_rows
 from rig.certificates import own_certificate
 from rig.film import RATE
+from rig.lacking import lack
 from rig.odd import Odd
 from rig.uploader import ENTRY
 
@@ -237,6 +238,21 @@ def test_a_camera_that_is_well_has_no_fault_and_its_lines_work(ward: Ward, tmp_p
     assert done.returncode == 0, done
     assert f'source = "rtsp"\nurl = "{ward.rtsp.url}"\nsend = "best_shot"' in done.stdout
     assert "pixels between the eyes" in done.stdout
+
+
+def test_without_the_detector_no_lines_are_shown_that_need_it(ward: Ward, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ENTRY, "check", "--camera", ward.rtsp.url],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=lack(tmp_path, "detector"),
+    )
+    assert done.returncode == 1, done
+    assert "BAD  choosing faces and counting people need the extra `detector`" in done.stdout
+    assert "dist/regulars-edge.lock" in done.stdout
+    assert 'send = "motion"' in done.stdout
+    assert "no face is in the picture" not in done.stdout
 
 
 ROUTES = """Iface Destination Gateway Flags RefCnt Use Metric Mask

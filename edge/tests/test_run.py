@@ -20,6 +20,7 @@ from rig import pictures
 from rig.box import SNAPSHOT, Box, until
 from rig.camera import Camera
 from rig.clock import FakeClock
+from rig.lacking import lack
 from rig.real import Regulars
 from rig.spooled import add
 from rig.standin import StandIn
@@ -572,9 +573,6 @@ def test_settings_of_the_service_are_taken_without_a_restart(
         .replace('"door"', f'"{name}"')
         .replace("per_minute = 600", "per_minute = 1")
     )
-    (tmp_path / "lacking").mkdir()  # a box without the extra `detector`
-    (tmp_path / "lacking" / "onnxruntime.py").write_text('raise ImportError("it is not installed")')
-    path = os.pathsep.join([str(tmp_path / "lacking"), os.environ.get("PYTHONPATH", "")])
 
     def there() -> int:
         return len(started_regulars.captures(name))
@@ -588,7 +586,7 @@ def test_settings_of_the_service_are_taken_without_a_restart(
         )
         urllib.request.urlopen(request, timeout=30).close()
 
-    box.start({"PYTHONPATH": path})
+    box.start(lack(tmp_path, "detector"))
     try:
         until(lambda: "has been made" in box.log(), said=box.log)
         until(lambda: there() == 1, said=box.log)

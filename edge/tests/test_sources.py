@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.errors import ExtraMissing, SourceFailed
 from regulars_edge.http import Address, Http
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
@@ -306,5 +306,5 @@ def test_video_sources_say_what_to_install_where_pyav_is_missing() -> None:
         "list(VideoFileSource(Path('x.mp4'), 1).frames(threading.Event()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install av" in done.stderr
-    assert Misconfigured.__name__ in done.stderr
+    assert "dist/regulars-edge.lock" in done.stderr
+    assert ExtraMissing.__name__ in done.stderr

@@ -20,7 +20,7 @@ from PIL import ImageStat
 from regulars_edge import config, exits, logs
 from regulars_edge.capture import frames_within, make_source
 from regulars_edge.clock import Clock
-from regulars_edge.errors import EdgeError, Misconfigured
+from regulars_edge.errors import EdgeError, ExtraMissing, Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.logs import HIDDEN, redact_text, redact_url
@@ -253,7 +253,12 @@ def _judge_picture(frame: Frame, trouble: str | None, findings: Findings) -> Non
             f"its picture is too dark (grey level {level:.0f} of 255): give it light, or longer "
             "exposure"
         )
-    degrees, eyes_px = _measure_eyes(picture)
+    try:
+        degrees, eyes_px = _measure_eyes(picture)
+    except ExtraMissing as error:
+        findings.settings["send"] = "motion"
+        findings.faults.append(f"{error}. Without it the camera can send what moves")
+        return
     if degrees:
         findings.settings["rotate"] = degrees
         findings.faults.append(f"its picture is turned: rotate = {degrees} makes it upright")
@@ -278,13 +283,10 @@ def _measure_eyes(picture: Image) -> tuple[int, float | None]:
     """Return by how many degrees to the right a picture has to be turned, and how many pixels are
     between the eyes.
 
-    They are those of its largest face. None: there is no face, or nothing that finds faces is
-    installed.
+    They are those of its largest face. None: there is no face. Raises ExtraMissing.
     """
-    try:
-        from regulars_edge.choose.faces import Detector
-    except Misconfigured:
-        return 0, None
+    from regulars_edge.choose.faces import Detector
+
     detector = Detector(min_face_px=LEAST_EYES_PX)
     ways = {
         degrees: detector.find_faces(picture.rotate(-degrees, expand=True))[:1]

@@ -18,6 +18,17 @@ class Misconfigured(EdgeError):
     exit_code = exits.MISUSED
 
 
+class ExtraMissing(Misconfigured):
+    """An extra of this package that is not installed. `who`: what needs it."""
+
+    def __init__(self, who: str, extra: str) -> None:
+        super().__init__(
+            f"{who} need the extra `{extra}`. In the folder of the release, install both extras "
+            "by its lock: `pipx install --force 'regulars-edge[video,detector]' "
+            "--pip-args='--constraint dist/regulars-edge.lock'`"
+        )
+
+
 class SpoolInUse(EdgeError):
     """Another uploader has the spool."""
 

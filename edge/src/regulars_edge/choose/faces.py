@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PIL import Image, ImageChops
 
-from regulars_edge.errors import Misconfigured
+from regulars_edge.errors import ExtraMissing
 from regulars_edge.frames import Frame, Pixels
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
@@ -28,9 +28,7 @@ try:
     import numpy as np
     import onnxruntime
 except ImportError as error:
-    raise Misconfigured(
-        "choosing faces and counting people need the detector: pip install onnxruntime numpy"
-    ) from error
+    raise ExtraMissing("choosing faces and counting people", "detector") from error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 from PIL import Image, ImageDraw
 
 from regulars_edge import exits, logs
@@ -89,7 +88,7 @@ def count(arguments: argparse.Namespace) -> int:
                 print(_describe(crossing, began_ms), flush=True)
             write(_draw(frame, counter, minutes.crossings, at_ms))
     _print_sum(minutes, counter)
-    print(f"{shown} shows it")
+    print(f"{shown} shows it, and people: delete it when you have looked")
     return exits.INCOMPLETE if minutes.doubtful_ms else exits.OK
 
 
@@ -140,7 +139,13 @@ def _draw(frame: Frame, counter: Counter, crossings: list[Crossing], at_ms: int)
 
 @contextmanager
 def _writing_film(file: Path, interval_s: float) -> Iterator[Any]:
-    """Give a function that adds a picture to a film, which ordinary players show."""
+    """Give a function that adds a picture to a film, which ordinary players show.
+
+    Its owner alone may read it. Raises FileExistsError if it is there.
+    """
+    import av  # a box without the extra hears of it when VideoFileSource is imported
+
+    file.touch(mode=0o600, exist_ok=False)
     with av.open(str(file), "w", format="mp4") as container:
         stream = container.add_stream("h264", rate=Fraction(1 / interval_s).limit_denominator(100))
         stream.pix_fmt = "yuv420p"

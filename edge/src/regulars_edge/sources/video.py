@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from regulars_edge.clock import Clock, StreamTime, parse_moment
-from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
+from regulars_edge.errors import EdgeError, ExtraMissing, SourceFailed
 from regulars_edge.frames import Frame, Mode, encode_jpeg
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.sources.rtsp import RARE_KEYS, Line
@@ -29,7 +29,7 @@ try:
     import av.error
     from av.codec.hwaccel import HWAccel
 except ImportError as error:
-    raise Misconfigured("RTSP, USB and video files need PyAV: pip install av") from error
+    raise ExtraMissing("RTSP, USB and video files", "video") from error
 
 # FFmpeg's own log would print URLs with passwords. PyAV's takes Python's lock in the decoders'
 # threads; another thread that frees a decoder may hold that lock and wait for them.
