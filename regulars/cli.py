@@ -26,6 +26,7 @@ from regulars.mqtt import command as mqtt
 from regulars.tenants import command as tenants
 from regulars.tenants import erasing, members
 from regulars.transfer import command as transfer
+from regulars.uninstall import uninstall
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
@@ -113,6 +114,7 @@ for command in (
     box.config,
     privacy.receipt,
     privacy.erase,
+    uninstall,
     completion,
 ):
     commands.add_command(command)

@@ -211,6 +211,7 @@ COMMANDS: Mapping[str, str] = {
 UNCOUNTED: Mapping[str, str] = {
     "audit": "reads the hours that are asked for, and `verify` all of them",
     "backup": "copies all",
+    "uninstall": "reads no book",
     "completion": "reads no book",
     "config": "reads no book",
     "console": "makes a code",

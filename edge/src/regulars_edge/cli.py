@@ -329,6 +329,20 @@ COMMANDS = {
             "--dry-run": {"action": "store_true", "help": "print the step and do nothing"},
         },
     ),
+    "uninstall": Command(
+        "uninstall:uninstall",
+        "name all that the uploader made on this box, and delete what you say",
+        "Without --with-pictures it deletes nothing.",
+        "--config edge.toml --with-pictures",
+        {
+            "--config": {"type": Path, "help": "edge.toml"},
+            "--with-pictures": {
+                "action": "store_true",
+                "help": "delete the spool: pictures that were not sent go, too",
+            },
+            "--yes": {"action": "store_true", "help": "do it without asking"},
+        },
+    ),
     "completion": Command(
         "cli:print_completion",
         "print a script that lets a shell complete commands on Tab",

@@ -50,6 +50,7 @@ CHANGES_NOTHING = {
     "regulars receipt verify": "reads a file",
     "regulars report": "prints numbers of a week, or mails them",
     "regulars restore": "writes a new folder, chain included",
+    "regulars uninstall": "takes the book away, and its audit with it",
     "regulars serve": "each request and job is an act of its own",
     "regulars tenants key": "prints what credentials.json has",
     "regulars tenants keys list": "lists",

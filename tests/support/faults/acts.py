@@ -304,6 +304,7 @@ NOT_WALKED: Mapping[str, str] = {
     "demo": "it writes into a folder of its own, which it takes away, and changes nothing else",
     "mqtt": "it keeps nothing here: what it told the broker it tells once more when it begins",
     "deploy": "tests/regulars/deploy/test_cut_off.py cuts it off at each call of AWS",
+    "uninstall": "it deletes in home folders; tests/regulars/test_uninstall.py cuts it off",
     "models add": "it puts a whole pack by one rename, and takes away what one cut off has left",
 }
 """Commands that have no row, each with the reason."""
@@ -317,6 +318,7 @@ OF_THE_BOX: Mapping[str, str] = {
     "setup": "it writes its pictures anew, and edge.toml by one rename",
     "claim": "a code is good once: who is cut off before the key is written asks for another",
     "update": "it writes down how far it is, and each run does one step of that",
+    "uninstall": "edge/tests/test_uninstall.py: a further run deletes what one cut off has left",
     "completion": "it only prints",
 }
 """The commands of `regulars-edge`, each with where it is cut off, or why it is not."""

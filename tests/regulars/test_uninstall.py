@@ -1,0 +1,96 @@
+"""What of Regulars is on a machine: all is named, and what is said goes."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap
+from chalicelib.settings import Settings
+from regulars import folder
+from regulars.uninstall import ASIDE, list_places
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The data folder of a box, in a home that has the demo's pictures and a spool."""
+    with closing(bootstrap.build(Settings(storage=tmp_path / "data"))):
+        pass
+    for made in (".cache/regulars/photos", ".local/state/regulars-edge"):
+        (tmp_path / made).mkdir(parents=True)
+    return tmp_path / "data"
+
+
+def uninstall(data: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "regulars", "uninstall", "--data", str(data), *options]
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "XDG_STATE_HOME"},
+        "HOME": str(data.parent),
+    }
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def list_left(data: Path) -> list[str]:
+    folders = (data, data.parent / ".cache/regulars", data.parent / ".local/state/regulars-edge")
+    return [path.name for path in folders if path.exists()]
+
+
+def test_all_that_is_there_is_named_with_what_deletes_it(tmp_path: Path) -> None:
+    home, root = tmp_path / "home", tmp_path / "root"
+    made = [
+        home / ".cache/regulars",
+        home / ".local/state/regulars-edge",
+        root / "etc/systemd/system/regulars.service",
+        root / "etc/systemd/system/regulars-edge.service",
+        *(
+            root / top / name
+            for top in ("etc", "opt", "var/lib")
+            for name in ("regulars", "regulars-edge")
+        ),
+        tmp_path / "data",
+    ]
+    for path in made:
+        path.mkdir(parents=True)
+    places = list_places(
+        tmp_path / "data", with_book=False, environment={"HOME": str(home)}, root=root
+    )
+    assert {place.path for place in places} == {*made}
+    assert [place.path for place in places if not place.stays] == [home / ".cache/regulars"]
+
+
+def test_the_book_goes_only_if_that_is_said(data: Path) -> None:
+    assert uninstall(data, "--dry-run").returncode == 0
+    assert list_left(data) == ["data", "regulars", "regulars-edge"]
+    nobody = uninstall(data, "--with-book")
+    assert (nobody.returncode, "--yes" in nobody.stderr) == (1, True)
+    assert list_left(data) == ["data", "regulars", "regulars-edge"]
+    assert "--with-book deletes it" in uninstall(data, "--yes").stdout
+    assert list_left(data) == ["data", "regulars-edge"]
+    done = uninstall(data, "--with-book", "--yes")
+    assert done.returncode == 0, done
+    assert "regulars-edge uninstall" in done.stdout
+    assert "backups" in done.stdout
+    assert list_left(data) == ["regulars-edge"]
+    assert [path.name for path in data.parent.iterdir() if ASIDE in path.name] == []
+
+
+def test_a_folder_that_is_served_or_another_stays(data: Path) -> None:
+    with folder.hold_folder(data):
+        served = uninstall(data, "--with-book", "--yes")
+    assert (served.returncode, "is served already" in served.stderr) == (1, True)
+    other = data.parent / "other"
+    other.mkdir()
+    (other / "letter.txt").write_text("mine")
+    assert uninstall(other, "--with-book", "--yes").returncode == 1
+    assert (other / "letter.txt").read_text() == "mine"
+    assert "data" in list_left(data)
+
+
+def test_what_a_cut_has_left_goes_by_the_next_run(data: Path) -> None:
+    data.rename(data.with_name(data.name + ASIDE))
+    done = uninstall(data, "--with-book", "--yes")
+    assert done.returncode == 0, done
+    assert not data.with_name(data.name + ASIDE).exists()
