@@ -95,11 +95,11 @@ def uninstall(data: Path | None, *, with_book: bool, confirm: Callable[[str], bo
     if book in going:
         folder.require_database(book)
     names = ", ".join(map(str, going))
-    if going and confirm(f"Delete {names}? Nobody brings it back."):
-        for path in going:
-            with folder.hold_folder(path) if path == book else nullcontext():
+    with folder.hold_folder(book) if book in going else nullcontext():
+        if going and confirm(f"Delete {names}? Nobody brings it back."):
+            for path in going:
                 delete_folder(path)
-        print(f"deleted: {names}")
+            print(f"deleted: {names}")
 
 
 def delete_folder(path: Path) -> None:

@@ -66,14 +66,13 @@ def describe_feelings(tenant: Tenant) -> str:
         return "nobody's emotion or beauty is estimated"
     if tenant.feelings:
         return (
-            f"{names} of each face is estimated, of nobody in a group of staff. In the EU it is "
-            "forbidden to infer "
-            "emotions at work and at school (Regulation 2024/1689, Article 5(1)(f)): "
-            f"`{command} --no-feelings` ends it"
+            f"{names}: estimated of each face, of nobody in a group of staff. In the EU it is "
+            "forbidden to infer emotions at work and at school (Regulation 2024/1689, Article "
+            f"5(1)(f)): `{command} --no-feelings` ends it"
         )
-    titles = " and ".join(dialect.title for dialect in DIALECTS if dialect.has_feelings)
+    titles = " or ".join(dialect.title for dialect in DIALECTS if dialect.has_feelings)
     return (
-        f"{names} of a face is estimated only if a program asks by {titles}, which answer it. "
+        f"{names}: estimated only if a program asks by {titles}, whose answers have them. "
         f"`{command} --attributes-off beauty,emotion` ends that, too"
     )
 

@@ -79,8 +79,9 @@ def test_the_book_goes_only_if_that_is_said(data: Path) -> None:
 
 def test_a_folder_that_is_served_or_another_stays(data: Path) -> None:
     with folder.hold_folder(data):
-        served = uninstall(data, "--with-book", "--yes")
-    assert (served.returncode, "is served already" in served.stderr) == (1, True)
+        for option in ("--yes", "--dry-run"):
+            served = uninstall(data, "--with-book", option)
+            assert (served.returncode, "is served already" in served.stderr) == (1, True)
     other = data.parent / "other"
     other.mkdir()
     (other / "letter.txt").write_text("mine")
