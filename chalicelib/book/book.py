@@ -8,7 +8,7 @@ changes stands in `book_hooks`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chalicelib.book.users import Users
     from chalicelib.book.visits import FaceVisitsStore
     from chalicelib.book.webhooks import Webhooks
+    from chalicelib.domain.consent import Consent, EndedRecords
     from chalicelib.domain.hooks import BookHooks
     from chalicelib.storage.ports import ItemStore
 
@@ -94,7 +95,12 @@ class Book:
     def writer(self) -> GalleryWriter:
         from chalicelib.book.commit import GalleryWriter
 
-        return GalleryWriter(self.items, self.clock, self.wake)
+        return GalleryWriter(
+            self.items,
+            self.clock,
+            self.wake,
+            self._forget_withdrawn,
+        )
 
     @lazy
     def tenant_vision(self) -> TenantVision:
@@ -227,6 +233,12 @@ class Book:
         from chalicelib.book.model_change import Reembedding
 
         return Reembedding(self)
+
+    def _forget_withdrawn(
+        self, tenant: str, ended_records: EndedRecords, strangers: Mapping[str, Consent | None]
+    ) -> None:
+        """Erase strangers who withdrew. Deletion is loaded here, so a cold start does without."""
+        self.deletion.forget_withdrawn(tenant, ended_records, strangers)
 
     def wake(self, tenant: str, delay_s: int = 0, **work: object) -> None:
         """Have the sweep go on with an `erasure`, a `group`, `consents` or `chores` of the tenant,

@@ -23,8 +23,10 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from chalicelib.domain.consent import Consent, EndedRecords
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, WrongModel
+from chalicelib.domain.grounds import rises
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry
 from chalicelib.domain.rules.templates import (
     User,
@@ -36,10 +38,12 @@ from chalicelib.domain.rules.templates import (
 )
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
+    ENDED_CHANGES,
     Changed,
     count_attempts,
     directory_of,
     gone_of,
+    read_ended_records,
     retry_if_changed,
     write,
 )
@@ -57,13 +61,16 @@ from chalicelib.storage.ports import (
     equals,
     exists,
 )
-from chalicelib.storage.records.faces import face_from, journal_item, user_from, user_item
+from chalicelib.storage.records.faces import CONSENT, face_from, journal_item, user_from, user_item
 from chalicelib.telemetry import count_stage
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
 TENANT_ROOM = "tenant-room"
 NEXT = "next-model"
+RISES = "still-a-stranger"
+"""Name of the condition by which a write says that it makes more of a stranger. No other place has
+to: the writer compares such a stranger with those who withdrew, whatever asked for the change."""
 _SEQ = "seq"
 
 INDEX_EVERY = 256
@@ -154,6 +161,27 @@ def make_face_change(
     )
 
 
+Compare = Callable[[str, EndedRecords, Mapping[str, Consent | None]], None]
+"""Raises ConsentMissing or ConsentOlder if one of a tenant's strangers, who are to become more, is
+somebody whose record has ended. By its id: the record of consent that it gets."""
+
+
+def make_rise_conditions(before: Face, after: Face) -> tuple[Condition, ...]:
+    """Return the condition that says that a write makes more of a stranger; none if it does not."""
+    return (equals("group", before.group_id, RISES),) if rises(before, after) else ()
+
+
+def _list_rising(actions: Sequence[Action]) -> dict[str, Consent | None]:
+    """List the strangers of whom these actions make more, each with the record that it gets."""
+    return {
+        action.key[1]: CONSENT.read(action.item["consent"])
+        if isinstance(action, Put) and action.item.get("consent")
+        else None
+        for action in actions
+        if any(condition.name == RISES for condition in action.when)
+    }
+
+
 def limited_groups(group: Group) -> frozenset[str]:
     """Return the group's id if the group has a capacity, for a Change's `limited_groups`."""
     return frozenset() if group.capacity is None else frozenset({group.id})
@@ -170,15 +198,25 @@ class _Gallery:
         """The model that the gallery is searched with, as of `seq`."""
         self.gone: frozenset[str] = frozenset()
         """The deleted groups whose faces are still being erased, as of `seq`."""
+        self.ended_records = EndedRecords(0, 0)
+        """The state of the records that have ended, as of `seq`."""
 
 
 class GalleryWriter:
     """The writer of galleries.
 
-    It calls `build_index(tenant)` every INDEX_EVERY commits; that call must not raise.
+    It calls `build_index(tenant)` every INDEX_EVERY commits; that call must not raise. It has
+    strangers compared before anybody makes more of them.
     """
 
-    def __init__(self, items: ItemStore, clock: Clock, build_index: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        items: ItemStore,
+        clock: Clock,
+        build_index: Callable[[str], None],
+        compare: Compare = lambda *_: None,
+    ) -> None:
+        self._compare = compare
         self._items = items
         self._clock = clock
         self._build_index = build_index
@@ -199,10 +237,19 @@ class GalleryWriter:
     def save(self, tenant: str, change: Change) -> None:
         """Commit a change, as `commit` does; if the gallery stays as it is, do its actions
         alone."""
-        if change.journal or change.within:
+        if change.journal or change.within or _list_rising(change.actions):
             self.commit(tenant, change)
         else:
             write(self._items, change.actions)
+
+    def require_strangers(self, tenant: str, faceids: Sequence[str]) -> None:
+        """Raise ConsentMissing if one of the strangers is somebody whose record has ended, before
+        it is suggested."""
+        gallery = self._get_gallery(tenant)
+        with gallery.lock:
+            if gallery.seq is None:
+                self._read_gallery(tenant, gallery)
+            self._compare_rising(tenant, gallery, dict.fromkeys(faceids))
 
     @contextmanager
     def hold_up_commits(self, tenant: str) -> Iterator[None]:
@@ -243,6 +290,7 @@ class GalleryWriter:
                 raise ConditionFailed(
                     frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups)
                 )
+            self._compare_rising(tenant, gallery, _list_rising(change.actions))
             seq, groups_being_erased = based_on + 1, (gallery.gone | change.dropped) - change.erased
             fields = _list_tenant_fields(change, groups_being_erased)
             try:
@@ -260,7 +308,8 @@ class GalleryWriter:
                 gallery.seq = None
                 raise
             else:
-                gallery.seq = seq
+                # who it is that withdrew has changed, and is read again
+                gallery.seq = None if ENDED_CHANGES in change.tenant else seq
                 gallery.model = change.switch_to or gallery.model
                 gallery.gone = groups_being_erased
                 if seq % INDEX_EVERY == 0:
@@ -270,6 +319,16 @@ class GalleryWriter:
             "many changes of this tenant's gallery arrive at once: send the request again in a "
             "moment"
         )
+
+    def _compare_rising(
+        self, tenant: str, gallery: _Gallery, rising: Mapping[str, Consent | None]
+    ) -> None:
+        """Have strangers compared, if somebody's record has ended as of the gallery's seq.
+
+        The end of a record is a commit, too: one that comes in between has the change tried again.
+        """
+        if rising and gallery.ended_records.ends != 0:
+            self._compare(tenant, gallery.ended_records, rising)
 
     def _add_user_changes(self, tenant: str, change: Change) -> Change:
         actions, entries, users = follow_face_changes(
@@ -287,6 +346,7 @@ class GalleryWriter:
         """Read the gallery's seq, model and deleted groups; return the seq."""
         item = directory_of(self._items, tenant)
         gallery.seq, gallery.model, gallery.gone = int(item["seq"]), item["model"], gone_of(item)
+        gallery.ended_records = read_ended_records(item)
         return gallery.seq
 
 

@@ -207,7 +207,12 @@ class Joining(Service["Book"]):
                     tenant, *survivor_and_other, more_actions=[end_suggestions]
                 )
             except (LimitReached, ConsentMissing):
-                pass  # it comes from too many faces already, or has no record: somebody has to look
+                # it comes from too many faces already, or has no record: somebody has to look
+                if (
+                    len(self.services.faces.by_id(tenant, (pair.face.faceid, pair.other.faceid)))
+                    < 2
+                ):
+                    return None  # one was somebody who withdrew, and is erased
         if suggests:
             self.services.merges.duplicates.suggest_pair(
                 tenant, first.face, second.face, pair.decision

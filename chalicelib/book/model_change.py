@@ -26,7 +26,6 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change, GalleryMoved
 from chalicelib.book.faces import has_ended_record
 from chalicelib.book.models import Embedder, list_known_templates
-from chalicelib.book.tenants import ENDED_CHANGES
 from chalicelib.domain.captures import RULES, parts_of_sighting
 from chalicelib.domain.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
 from chalicelib.domain.model import (
@@ -41,7 +40,14 @@ from chalicelib.domain.model import (
 from chalicelib.domain.rules.templates import is_users, reduce_templates, user_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import cut_in_parts, directory_of, gone_of, walk_items, write
+from chalicelib.storage.items import (
+    ENDED_CHANGES,
+    cut_in_parts,
+    directory_of,
+    gone_of,
+    walk_items,
+    write,
+)
 from chalicelib.storage.ports import ItemStore, Update, Vision, equals, exists
 from chalicelib.storage.records.faces import face_from, face_update, picture_fields, tenant_from
 

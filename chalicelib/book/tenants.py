@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import asdict, replace
 
 from chalicelib.domain import api_keys
-from chalicelib.domain.consent import EndedRecords
 from chalicelib.domain.effects import SHARED_KEYS, SHOP, Effect, name_setting
 from chalicelib.domain.errors import (
     Busy,
@@ -49,6 +48,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.formats import FORMAT, require_format, upgrade_format
 from chalicelib.storage.items import (
+    WITHDRAWN,
     count_attempts,
     directory_of,
     retry_if_changed,
@@ -99,15 +99,6 @@ that it is enough."""
 NUMBERED = "numbered"
 """Field of the directory: the number of the newest stranger. It changes with the gallery's seq
 only."""
-
-WITHDRAWN = "withdrawn"
-"""Field of the directory: how often a record of consent ended since somebody whose record has ended
-was in the book. 0: there is nobody to compare a sighting with (docs/decisions/0102). Without it, a
-version before this one wrote it."""
-
-ENDED_CHANGES = "ended_changes"
-"""Field of the directory: how often it changed who those are whose record has ended. It never
-falls."""
 
 OLD_KEY_HOLDS = timedelta(days=1)
 """Time for which a key that clients share holds beside the one that takes its place."""
@@ -714,12 +705,6 @@ class Tenants(Service["Book"]):
             group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
             actions += group_puts(name, group, group_item(name, group, self.services.clock.now()))
         return actions
-
-
-def read_ended_records(directory: Item) -> EndedRecords:
-    """Read the state of a tenant's ended records from its directory."""
-    ends = directory.get(WITHDRAWN)
-    return EndedRecords(None if ends is None else int(ends), int(directory.get(ENDED_CHANGES, 0)))
 
 
 def _make_life() -> str:

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.commit import GROUP_EXISTS, Change, make_user_edit, replace_user_faces
+from chalicelib.book.commit import (
+    GROUP_EXISTS,
+    Change,
+    make_rise_conditions,
+    make_user_edit,
+    replace_user_faces,
+)
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.errors import (
     ConditionFailed,
@@ -355,7 +361,11 @@ class Users(Service["Book"]):
         user_change: dict[str, Any] = {"set": {"user": user}} if user else {"remove": ("user",)}
         return [
             face_update(
-                tenant.name, faceid, equals("version", face.version, "face-same"), **user_change
+                tenant.name,
+                faceid,
+                equals("version", face.version, "face-same"),
+                *make_rise_conditions(face, replace(face, user=user)),
+                **user_change,
             )
             for faceid, face in faces.items()
         ]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.tenants import FACES_LEFT, NUMBERED, read_ended_records
+from chalicelib.book.commit import make_rise_conditions
+from chalicelib.book.tenants import FACES_LEFT, NUMBERED
 from chalicelib.domain.effects import describe_face_change
 from chalicelib.domain.errors import TenantNotFound
 from chalicelib.domain.grounds import has_ground, require_ground
@@ -32,7 +33,7 @@ from chalicelib.domain.rules.visits import (
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.formats import PAGED
-from chalicelib.storage.items import observed_on, write
+from chalicelib.storage.items import observed_on, read_ended_records, write
 from chalicelib.storage.ports import (
     Action,
     Condition,
@@ -225,7 +226,10 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     require_ground(tenant, before, after)
     item = face_item(tenant.name, after)
     names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
-    conditions = [equals("group", before.group_id, FACE_SAME)]
+    conditions = [
+        equals("group", before.group_id, FACE_SAME),
+        *make_rise_conditions(before, after),
+    ]
     removed_fields: tuple[str, ...] = ()
     if after.group_id != before.group_id:
         removed_fields = ("user",)
@@ -251,8 +255,9 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
     require_ground(tenant, before, after)
     revision = before.revision + (after != before)
     item = face_item(tenant.name, replace(after, revision=revision, version=before.version + 1))
-    if_same = (equals("version", before.version, FACE_SAME),)
-    return Put(keys.FACES, item, if_same, describe_face_change(before, after))
+    if_same = equals("version", before.version, FACE_SAME)
+    when = (if_same, *make_rise_conditions(before, after))
+    return Put(keys.FACES, item, when, describe_face_change(before, after))
 
 
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from chalicelib.domain.consent import Consent, EndedRecord, Ending
 from chalicelib.domain.errors import ConsentMissing
-from chalicelib.domain.model import BLANK, RESTRICTED, STRANGER, Face, Picture, Tenant
+from chalicelib.domain.model import BLANK, REGULAR, RESTRICTED, STRANGER, Face, Picture, Tenant
 
 _TELLS_NOBODY = {"name", "age", "gender", "consent"}
 """Fields that somebody writes and that need no ground here: estimates, and the ground itself.
@@ -87,6 +89,28 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
         if face.merges > before.merges:
             gains.append("visits of another face")
     return gains
+
+
+def is_made_by_cameras(face: Face) -> bool:
+    """Return whether cameras alone have made somebody: a stranger, or one whom visits promoted."""
+    if face.group_id not in (STRANGER, REGULAR) or has_ground(face.consent):
+        return False
+    return not [*more_than_a_stranger(replace(face, group_id=STRANGER))]
+
+
+def rises(before: Face, after: Face) -> bool:
+    """Return whether a change makes more of somebody whom cameras alone have made: it gives what no
+    stranger has, a record of consent, or another face's visits.
+
+    What ends a use, as a restriction does, is no rise.
+    """
+    if not is_made_by_cameras(before) or after.group_id == RESTRICTED:
+        return False
+    said = [
+        *more_than_a_stranger(after, before),
+        *list_gains(after, replace(before, pictures=after.pictures)),  # learning says nothing
+    ]
+    return bool(said) or has_ground(after.consent) or after.merges > before.merges
 
 
 def may_learn(tenant: Tenant, face: Face) -> bool:

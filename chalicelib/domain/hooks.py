@@ -22,6 +22,9 @@ from chalicelib.storage.ports import Action
 FULL = "full group"
 """The asker if a stranger leaves to make room for another."""
 
+NOBODY = "who withdrew is nobody"
+"""The asker if a stranger turns out to be somebody whose record of consent has ended."""
+
 MOST_LEAVING = 100
 """Faces that leave together at most, by their weights, if nothing may be left of them: the record
 of an erasure has hashes of their pictures, small ones too, and templates, and at its end the

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change, make_user_edit
 from chalicelib.book.faces import MAX_HOLDS, check_reason
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.tenants import ENDED_CHANGES, WITHDRAWN
 from chalicelib.domain import audit_events
 from chalicelib.domain.consent import CONSENTS_END, Ending
 from chalicelib.domain.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
@@ -46,6 +45,8 @@ from chalicelib.privacy.data_map import DATA_MAP, Mark
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
+    ENDED_CHANGES,
+    WITHDRAWN,
     Changed,
     ListPage,
     PageTokens,

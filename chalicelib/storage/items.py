@@ -28,6 +28,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from msgspec import Struct
 
+from chalicelib.domain.consent import EndedRecords
 from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput, TenantNotFound
 from chalicelib.domain.model import RESTRICTED
 from chalicelib.storage import keys
@@ -113,6 +114,22 @@ def directory_of(items: ItemStore, tenant: str) -> Item:
     if item is None:
         raise TenantNotFound(f"there is no tenant {tenant!r}")
     return item
+
+
+WITHDRAWN = "withdrawn"
+"""Field of the directory: how often a record of consent ended since somebody whose record has ended
+was in the book. 0: there is nobody to compare a sighting with (docs/decisions/0102). Without it, a
+version before this one wrote it."""
+
+ENDED_CHANGES = "ended_changes"
+"""Field of the directory: how often it changed who those are whose record has ended. It never
+falls."""
+
+
+def read_ended_records(directory: Item) -> EndedRecords:
+    """Read the state of a tenant's ended records from its directory."""
+    ends = directory.get(WITHDRAWN)
+    return EndedRecords(None if ends is None else int(ends), int(directory.get(ENDED_CHANGES, 0)))
 
 
 def gone_of(directory: Item) -> frozenset[str]:

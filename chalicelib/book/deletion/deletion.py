@@ -27,15 +27,19 @@ from chalicelib.book.commit import Change
 from chalicelib.book.faces import face_deletes, has_ended_record
 from chalicelib.book.groups import CHANGED_ALL_THE_TIME, group_deletes, require_deletable
 from chalicelib.book.idempotency import RECORDED, RequestId
-from chalicelib.book.tenants import CAPACITY_LEFT, ENDED_CHANGES, FACES_LEFT, GROUPS_LEFT
+from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.domain import audit_events
+from chalicelib.domain.consent import Consent, EndedRecords
 from chalicelib.domain.errors import (
     Busy,
     ConditionFailed,
+    ConsentMissing,
     FaceHeld,
     RegularsError,
     StorageUnavailable,
 )
-from chalicelib.domain.hooks import MOST_LEAVING, Departure, weight_of
+from chalicelib.domain.grounds import is_made_by_cameras, say_withdrawn
+from chalicelib.domain.hooks import MOST_LEAVING, NOBODY, Departure, weight_of
 from chalicelib.domain.jobs import STOPS_AT_S, Job
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.domain.rules.hold import require_free
@@ -44,6 +48,7 @@ from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
+    ENDED_CHANGES,
     Changed,
     count_attempts,
     faces_in,
@@ -210,6 +215,27 @@ class Deletion(Service["Book"]):
                     raise
                 return replace(deleted, failed=remaining)
         return deleted
+
+    def forget_withdrawn(
+        self, name: str, ended_records: EndedRecords, strangers: Mapping[str, Consent | None]
+    ) -> None:
+        """Erase those strangers who are somebody whose record of consent has ended, and raise
+        ConsentMissing if there is one, before anybody makes more of them.
+
+        `name`: the tenant's; `strangers`: by id, the record of consent that each gets. One under
+        hold stays as it is. Raises ConsentOlder.
+        """
+        tenant = self.services.tenants.read_stored(name)
+        found = self.services.recognition.verification.find_withdrawn_strangers(
+            tenant, ended_records, strangers
+        )
+        if not found:
+            return
+        act = audit_events.job("watch consents", name)
+        with audit_events.begin_audit_event(act), suppress(FaceHeld):
+            faceids = [face.faceid for face in found]
+            self.delete_faces(tenant, faceids, by=NOBODY, erase=True, only=is_made_by_cameras)
+        raise ConsentMissing(say_withdrawn())
 
     def empty_folders(self, tenant: Tenant, faceids: Collection[str]) -> None:
         """Empty the faces' folders, but for pictures of a face that has one of these ids since."""

@@ -17,7 +17,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.domain.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
+from chalicelib.domain.errors import (
+    ConditionFailed,
+    ConsentMissing,
+    DuplicateNotFound,
+    MergeNotFound,
+)
+from chalicelib.domain.grounds import is_made_by_cameras
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.model import Decision, Face, Tenant, is_faceid
 from chalicelib.lazy import lazy
@@ -211,7 +217,13 @@ class Duplicates(Service["Book"]):
         ]
 
     def suggest_pair(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
-        """Suggest the pair, unless somebody said just now that they are two."""
+        """Suggest the pair, unless somebody said just now that they are two, or one is somebody
+        whose record of consent has ended."""
+        strangers = [one.faceid for one in (face, other) if is_made_by_cameras(one)]
+        try:
+            self.services.writer.require_strangers(tenant.name, strangers)
+        except ConsentMissing:
+            return
         duplicate = Duplicate.make_ordered(
             face.faceid, other.faceid, self.services.clock.now(), decision
         )

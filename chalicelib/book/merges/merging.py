@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.commit import TENANT_ROOM, Change, limited_groups
+from chalicelib.book.commit import TENANT_ROOM, Change, limited_groups, make_rise_conditions
 from chalicelib.book.faces import name_deletes, rename_actions
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.models import Embedder, list_known_templates
@@ -39,6 +39,7 @@ from chalicelib.domain.errors import (
     Unusable,
 )
 from chalicelib.domain.events import FaceMerged
+from chalicelib.domain.grounds import has_ground
 from chalicelib.domain.local_time import DAY_MS, Span
 from chalicelib.domain.model import (
     MAX_COMPARED,
@@ -641,7 +642,7 @@ def _make_merge_change(
     return Change(
         (
             *_make_survivor_actions(tenant, survivor, face, plan),
-            *make_absorption_actions(tenant.name, other.face, other.visits),
+            *make_absorption_actions(tenant.name, other.face, other.visits, into=face),
             *merge_puts(tenant.name, merge, absent("merge-free")),
             *actions,
         ),
@@ -755,13 +756,18 @@ def _find_later(*times: datetime | None) -> datetime | None:
     return max(filter(None, times), default=None)
 
 
-def make_absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Action]:
+def make_absorption_actions(tenant: str, face: Face, visits: Visits, *, into: Face) -> list[Action]:
     """Return the actions that delete a face, its visits and name, if they are as they were read.
 
     Conditions FACE_SAME, VISITS_SAME. Raises FaceHeld: another face may become a part of a held
     one, not it of another.
+
+    `into`: the face that it becomes a part of. Nobody is compared before it becomes a part of
+    somebody with a record of consent.
     """
     require_no_loss(face)
+    joined = replace(face, merges=face.merges + 1)
+    rise_conditions = () if has_ground(into.consent) else make_rise_conditions(face, joined)
     if_same = (
         equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     )
@@ -769,7 +775,7 @@ def make_absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Act
         Delete(
             keys.FACES,
             (tenant, face.faceid),
-            (equals("version", face.version, FACE_SAME),),
+            (equals("version", face.version, FACE_SAME), *rise_conditions),
             ((Effect.JOINS, face.faceid),),
         ),
         *visits_deletes(tenant, face.faceid, visits, (if_same,)),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.book.recognition.face_analysis import find_probes, rate_face
-from chalicelib.book.tenants import read_ended_records
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import decision_said
 from chalicelib.domain.consent import Consent, EndedRecord, EndedRecords
@@ -25,7 +24,7 @@ from chalicelib.domain.rules.decision import (
 from chalicelib.domain.rules.recognised import Comparison, Probe, SeenPicture, SimilarFaces
 from chalicelib.domain.rules.templates import make_template, of_model, parse_vector, template_of
 from chalicelib.service import Service
-from chalicelib.storage.items import directory_of
+from chalicelib.storage.items import directory_of, read_ended_records
 from chalicelib.storage.values import omit_none
 
 if TYPE_CHECKING:
@@ -232,6 +231,46 @@ class Verification(Service["Book"]):
             if look.faceid != excluded_faceid
         )
 
+    def find_withdrawn_strangers(
+        self,
+        tenant: Tenant,
+        ended_records: EndedRecords,
+        strangers: Mapping[str, Consent | None],
+    ) -> list[Face]:
+        """Return those of these strangers who are somebody whose record has ended, by all their
+        pictures.
+
+        `strangers`: by id, the record of consent that each gets. It is a new yes. Raises
+        ConsentOlder if it was given before that end.
+        """
+        looks = self._read_withdrawn(tenant, ended_records)
+        faces = self.services.faces.by_id(tenant, strangers).values() if looks else ()
+        found = []
+        for face in faces:
+            alike = [look for look in looks if self._is_look_of(tenant, face, look, len(looks))]
+            consent = strangers[face.faceid]
+            if consent is not None and has_ground(consent):
+                self._require_newer(alike, consent)
+            elif alike:
+                found.append(face)
+        return found
+
+    def _is_look_of(self, tenant: Tenant, face: Face, look: _Look, gallery_size: int) -> bool:
+        """Return whether a stranger has the look of somebody who withdrew, by its pictures of the
+        tenant's model."""
+        pictures = [
+            (parse_vector(template), picture.estimates.quality)
+            for picture in face.pictures
+            for template in picture.templates
+            if template.model == tenant.model
+        ]
+        pairs = (
+            self._judge_templates(tenant, vector, look.template, (quality, look.quality))
+            for vector, quality in pictures
+        )
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        return point.is_somebody_withdrawn([pair.judged for pair in pairs], gallery_size)
+
     def require_nobody_withdrawn(
         self,
         tenant: Tenant,
@@ -252,6 +291,9 @@ class Verification(Service["Book"]):
             if alike:
                 raise ConsentMissing(say_withdrawn())
             return
+        self._require_newer(alike, consent)
+
+    def _require_newer(self, alike: Sequence[_Look], consent: Consent) -> None:
         for look in alike:
             if look.ended_record is not None:
                 look.ended_record.require_newer(

@@ -174,14 +174,15 @@ class Contexts(Service["Book"]):
         """Return whether a sighting is of somebody whose record of consent has ended
         (docs/decisions/0102).
 
-        Such a person goes before strangers. If the sighting would make somebody new, less likeness
+        Such a person goes before strangers. If no more than a stranger was found, less likeness
         than a match needs is enough. Somebody who has a record of consent always goes first. If
         the rival was named or enrolled without a record, the one with the higher score goes first.
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
             return False
-        if rival is None and open_sighting.instead is None:
+        is_known = rival is not None and [*more_than_a_stranger(rival)]
+        if not is_known and open_sighting.instead is None:
             return self._is_newcomer_withdrawn(open_sighting, ended_records)
         score = self.services.recognition.verification.find_withdrawn(
             open_sighting.tenant,
@@ -191,12 +192,7 @@ class Contexts(Service["Book"]):
             excluded_faceid=open_sighting.rejected_faceid,
         )
         candidate = recognised.verdict.candidate
-        if (
-            score is None
-            or rival is None
-            or candidate is None
-            or not [*more_than_a_stranger(rival)]
-        ):
+        if score is None or candidate is None or not is_known:
             return score is not None
         return score > subtract_demand(candidate.score, recognised.verdict.demand)
 

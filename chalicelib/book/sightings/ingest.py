@@ -55,6 +55,7 @@ from chalicelib.domain.errors import (
     Busy,
     CaptureNotFound,
     ConditionFailed,
+    ConsentMissing,
     InvalidInput,
     TenantNotFound,
     Unusable,
@@ -280,6 +281,9 @@ class Ingest(Service["Book"]):
                 if context.is_new:
                     return self._write_new(resolve_sighting(context), crop, search)
                 return self._write_known(resolve_sighting(context), crop)
+            except ConsentMissing:  # by all its pictures, the stranger is somebody who withdrew
+                reason = open_sighting.why_nothing_kept
+                return self._write_nobody(UnrememberedSighting(open_sighting, reason))
             except GalleryMoved:
                 # The gallery has changed since the search, as by a face that was deleted: search
                 # again. If somebody said who it is, that face is gone.

@@ -42,6 +42,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from operator import itemgetter
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -508,6 +509,20 @@ class OperatingPoint(Struct, frozen=True):
         withdrew."""
         fpir = max(self.fpir_target, NEWCOMER_FPIR)
         return self.curve.identify_threshold(max(gallery_size, NEWCOMER_GALLERY), fpir)
+
+    def is_somebody_withdrawn(self, scores: Sequence[float], gallery_size: int) -> bool:
+        """Return whether a stranger is one of so many who withdrew, before anybody makes more of
+        it.
+
+        `scores`: of all its pictures with that person, less their demands. A mistake loses
+        somebody's visits, so it is as rare as one that joins two people. Of a single picture a
+        match is needed.
+        """
+        if not scores:
+            return False
+        of_several = self.curve.identify_threshold(gallery_size, JOIN_FPIR)
+        threshold = of_several if len(scores) > 1 else self.find_threshold(gallery_size)
+        return fmean(scores) >= threshold
 
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
         """Return the score from which on two faces are one person, judged by how like the third

@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.tenants import ENDED_CHANGES, WITHDRAWN
 from chalicelib.domain.captures import UNKEPT, Capture, Resolution, Sighting
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentMissing, ConsentOlder
@@ -21,7 +20,7 @@ from chalicelib.domain.pictures import BoundingBox
 from chalicelib.domain.rules.templates import parse_vector
 from chalicelib.domain.tenant_settings import FORGET
 from chalicelib.storage import keys
-from chalicelib.storage.items import directory_of, walk_items
+from chalicelib.storage.items import ENDED_CHANGES, WITHDRAWN, directory_of, walk_items
 from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.records.captures import sighting_item
 from tests.support.book.book import MONDAY, Book, Shot, shot

@@ -1,11 +1,10 @@
 """Counts everything that a tenant holds again, from the records themselves, and says what does not
 agree."""
 
-from chalicelib.book.tenants import read_ended_records
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.items import directory_of, walk_items
+from chalicelib.storage.items import directory_of, read_ended_records, walk_items
 from chalicelib.storage.records.faces import face_from
 
 

@@ -22,6 +22,7 @@ from chalicelib.api.service_keys import add_service_key
 from chalicelib.auth.roles import Role
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.domain.captures import Capture, CaptureState
+from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.model import (
     Credentials,
     Decision,
@@ -367,6 +368,7 @@ def prepared(
         after("dropping", "indexed", _drop_collection)
         after("forgetful", "shop", _forget_strangers)
         after("unnoted", "consented", _unnoted)
+        after("known", "shop", _withdraw_like_finn)
         after("aged", "shop", _aged)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
@@ -530,6 +532,14 @@ def _forget_strangers(box: Box) -> None:
     """The tenant keeps no strangers any more, of whom one is known by nothing else."""
     box.see(shot(13 * DAY, 71))
     box.services.tenants.change_settings("shop", {"strangers": "forget"})
+
+
+def _withdraw_like_finn(box: Box) -> None:
+    """Somebody withdraws who is like the stranger Finn: not enough to be joined with him."""
+    look = Person(FINN, side_px=163.0, likeness=0.53)
+    consent = Consent(Basis.CONSENT, MONDAY, "form 7")
+    one = box.enrol(look, faceid="70", name="Lea Moe", consent=consent)
+    box.services.consents.withdraw_consent(box.tenant, one.faceid)
 
 
 def _unnoted(box: Box) -> None:

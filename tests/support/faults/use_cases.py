@@ -729,6 +729,14 @@ _OF_V1 = (
     _v1("POST /v1/faces", {**_NEW_FACE, "id": "61", "if_known": "refuse"}, "unless known"),
     _v1("PATCH /v1/faces/{id}", {"name": "Eva Novak", "group": "regular"}, of="finn"),
     _v1("PATCH /v1/faces/{id}", {"name": "", "labels": {"a": "x"}}, "its name away", of="eva"),
+    _v1(
+        "PATCH /v1/faces/{id}",
+        {"name": "Lea Moe"},
+        "of somebody who withdrew",
+        of="finn",
+        shop="known",
+        or_says="FaceNotFound",
+    ),
     _v1("DELETE /v1/faces/{id}", of="eva"),
     _v1("DELETE /v1/faces/{id}", of="eva", shop="merged"),
     _v1("GET /v1/audit", or_says="GET /v1/audit"),  # which the first call has left an entry of
