@@ -39,6 +39,7 @@ from chalicelib.domain.rules.templates import (
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
     ENDED_CHANGES,
+    WITHDRAWN,
     Changed,
     count_attempts,
     directory_of,
@@ -49,6 +50,7 @@ from chalicelib.storage.items import (
 )
 from chalicelib.storage.ports import (
     Action,
+    Check,
     Clock,
     Condition,
     Delete,
@@ -237,10 +239,8 @@ class GalleryWriter:
     def save(self, tenant: str, change: Change) -> None:
         """Commit a change, as `commit` does; if the gallery stays as it is, do its actions
         alone."""
-        if change.journal or change.within or _list_rising(change.actions):
+        if change.journal or change.within or not self._write_alone(tenant, change.actions):
             self.commit(tenant, change)
-        else:
-            write(self._items, change.actions)
 
     def require_strangers(self, tenant: str, faceids: Sequence[str]) -> None:
         """Raise ConsentMissing if one of the strangers is somebody whose record has ended, before
@@ -329,6 +329,25 @@ class GalleryWriter:
         """
         if rising and gallery.ended_records.ends != 0:
             self._compare(tenant, gallery.ended_records, rising)
+
+    def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:
+        """Write actions that leave the gallery as it is.
+
+        Return False, with nothing written, if they make more of a stranger, and there is somebody
+        to compare it with.
+        """
+        if not _list_rising(actions):
+            write(self._items, actions)
+            return True
+        if_nobody = (equals(WITHDRAWN, 0, WITHDRAWN),)
+        check = Check(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_nobody)
+        try:
+            write(self._items, [*actions, check])
+        except ConditionFailed as error:
+            if WITHDRAWN not in error.names:
+                raise
+            return False
+        return True
 
     def _add_user_changes(self, tenant: str, change: Change) -> Change:
         actions, entries, users = follow_face_changes(
