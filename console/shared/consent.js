@@ -41,7 +41,7 @@ export function Consent({ id, operator, held, erase }) {
     ${open === "edit" && html`<${Edit} path=${path} one=${one} close=${close}
       done=${(next) => { close(); loaded.set(next); say(t("saved")); }} />`}
     ${open === "withdraw" && html`<${Dialog} title=${t("consent.withdraw")} close=${close}>
-      <p>${t("consent.withdraw.says")}</p>${held && html`<p>${t("erase.held")}</p>`}
+      <p>${t("consent.withdraw.says")} ${t("consent.withdraw.misses")}</p>${held && html`<p>${t("erase.held")}</p>`}
       <p class="row end"><button onClick=${close}>${t("cancel")}</button>
         <button onClick=${withdraw}>${t("consent.withdraw.only")}</button>
         <button class="danger" disabled=${held} onClick=${() => { close(); erase(); }}>

@@ -2,17 +2,20 @@
 more than a stranger. Every row of use_cases.py is tried, so that a new door is, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from chalicelib.domain.model import BLANK, Face
+from chalicelib.domain.consent import Basis, Consent, Ending
+from chalicelib.domain.grounds import has_ground, is_made_by_cameras, rises
+from chalicelib.domain.model import BLANK, REGULAR, RESTRICTED, STRANGER, Face, Restriction
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items
-from chalicelib.storage.ports import Delete
-from chalicelib.storage.records.faces import face_from
+from chalicelib.storage.items import ENDED_CHANGES, WITHDRAWN, walk_items
+from chalicelib.storage.ports import Delete, Put, Update, exists
+from chalicelib.storage.records.faces import face_from, face_item, face_puts
 from chalicelib.storage.values import time_text
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import USE_CASES, UseCase
@@ -167,3 +170,117 @@ def test_nobody_without_consent_becomes_more_than_a_stranger(
 def test_each_door_is_a_row() -> None:
     assert RECORDS - set(map(str, USE_CASES)) == set()
     assert DOORS - {case.route for case in USE_CASES} == set()
+
+
+KNOWN_ROWS = [
+    pytest.param(case, id=str(case))
+    for case in USE_CASES
+    if case.route in DOORS or str(case) in RECORDS
+]
+RISING = {
+    "PATCH /v1/faces/{id}",
+    "PATCH /v1/faces/{id} its name away",
+    "POST /v1/face-changes labelled",
+    "POST /v1/face-changes moved",
+    "POST /v1/faces/{id}/merge",
+    "POST /v1/faces/{id}/merge the other way",
+    "POST /v1/faces/{id}/sightings/{sighting}/reject",
+    "POST /v1/faces/{id}/sightings/{sighting}/reject for a stranger",
+    "POST /v1/faces/{id}/sightings/{sighting}/reject for another",
+    "POST /v1/faces/{id}/sightings/{sighting}/reject for nobody",
+    "POST /v1/merges/{id}/undo (merged)",
+    "PUT /v1/faces/{id}/consent (consented)",
+    "ingest who is promoted, and somebody new",
+    "sweep (alike)",
+    "watch (alike)",
+}
+"""Rows by which somebody becomes more if nobody withdrew: of all use cases no other does so."""
+
+
+def make_nameless(box: Box) -> None:
+    """Have everybody whom a camera might have made be made by one: nobody said anything of them."""
+    for faceid, face in read_faces(box).items():
+        if face.group_id in (STRANGER, REGULAR):
+            pictures = (
+                replace(picture, learnt=None, founded_at=face.enrolled_at)
+                for picture in face.pictures
+            )
+            nameless = replace(
+                face, group_id=STRANGER, name="", user="", consent=None, pictures=tuple(pictures)
+            )
+            put = Put(keys.FACES, face_item("shop", nameless), (exists(faceid),))
+            box.storage.items.transact([put])
+
+
+def withdraw_twins(box: Box) -> None:
+    """Have somebody with the look of each of those people withdraw."""
+    now = box.clock.now()
+    consent = Consent(Basis.CONSENT, now - timedelta(days=60), "form")
+    ended = Restriction("", now, "regular", "", ended=Ending.WITHDRAWN)
+    made = [face for face in read_faces(box).values() if is_made_by_cameras(face)]
+    twins = (
+        replace(
+            face,
+            faceid=f"twin-{face.faceid}",
+            group_id=RESTRICTED,
+            pictures=tuple(replace(picture, key="") for picture in face.pictures),
+            consent=consent,
+            restriction=ended,
+            withdrawn_at=now,
+            merges=0,
+            negatives=0,
+            moving="",
+        )
+        for face in made
+    )
+    for twin in twins:
+        box.storage.items.transact(face_puts(box.tenant, twin))
+    noted = {WITHDRAWN: 1, ENDED_CHANGES: 1}
+    key = "shop", keys.TENANT_ITEM
+    box.storage.items.transact([Update(keys.DIRECTORY, key, (exists("there"),), add=noted)])
+
+
+def list_risen(box: Box, before: dict[str, Face], pairs: set[str]) -> Iterator[str]:
+    """Yield what those people are by now that they were not."""
+    after = read_faces(box)
+    made = {faceid: face for faceid, face in before.items() if is_made_by_cameras(face)}
+    yield from (
+        f"{faceid} rose"
+        for faceid, face in made.items()
+        if faceid in after and rises(face, after[faceid])
+    )
+    for merge in box.services.merges.records.list_all("shop"):
+        into = after.get(merge.survivor)
+        if merge.other in made and merge.is_active and into and not has_ground(into.consent):
+            yield f"{merge.other} is a part of {merge.survivor}"
+    for pair in read_pairs(box) - pairs:
+        if made.keys() & {*keys.parts_of_duplicate(pair)}:
+            yield f"{pair} are suggested"
+
+
+def read_pairs(box: Box) -> set[str]:
+    return {item["id"] for item in walk_items(box.storage.items, keys.DUPLICATES, "shop")}
+
+
+def try_known(case: UseCase, shop: Shop, folder: Path, *, withdrawn: bool) -> list[str]:
+    """What somebody is by the use case, who is somebody who withdrew, or nobody's like."""
+    with shop.copied(folder) as box:
+        make_nameless(box)
+        if withdrawn:
+            withdraw_twins(box)
+        before, pairs = read_faces(box), read_pairs(box)
+        case.do(box)
+        return [*list_risen(box, before, pairs)]
+
+
+@pytest.mark.parametrize("case", KNOWN_ROWS)
+def test_nobody_who_withdrew_becomes_more_than_a_stranger(
+    case: UseCase, shops: dict[str, Shop], tmp_path: Path
+) -> None:
+    risen = try_known(case, shops[case.shop], tmp_path, withdrawn=False)
+    assert bool(risen) == (str(case) in RISING), f"write it down: {risen}"
+    assert try_known(case, shops[case.shop], tmp_path, withdrawn=True) == []
+
+
+def test_each_row_that_raises_somebody_is_there() -> None:
+    assert RISING - set(map(str, USE_CASES)) == set()

@@ -7,9 +7,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.domain.captures import UNKEPT, Capture, Resolution, Sighting
@@ -24,25 +22,23 @@ from chalicelib.storage.items import ENDED_CHANGES, WITHDRAWN, directory_of, wal
 from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.records.captures import sighting_item
 from tests.support.book.book import MONDAY, Book, Shot, shot
-from tests.support.fakes import RULES, FakeVision, OtherVision, Person, picture
+from tests.support.book.withdrawn import (
+    DAY,
+    EVA,
+    FINN,
+    GUS,
+    count_nobodies,
+    embed,
+    shown,
+    sweep_for_a_day,
+    withdraw,
+)
+from tests.support.fakes import RULES, OtherVision, Person, picture
 from tests.support.faults.shop import another_photo
 from tests.support.storage.failing import Calls
 
-EVA, FINN, GUS = 1, 2, 7
-
-
-def embed(look: Person) -> NDArray[np.float32]:
-    vision, image = FakeVision(), FakeVision().read_picture(picture(look), RULES)
-    return vision.embed(image, vision.detect(image))[0]
-
-
-DAY = timedelta(days=1)
 DAY_MIN = 24 * 60
 End = Callable[[Book, str], None]
-
-
-def withdraw(book: Book, faceid: str) -> None:
-    book.services.consents.withdraw_consent(book.tenant, faceid)
 
 
 def expire(book: Book, _faceid: str) -> None:
@@ -78,23 +74,8 @@ def stored_templates(book: Book) -> int:
     )
 
 
-def shown(book: Book) -> list[Face]:
-    return [face for face in book.faces() if face.restriction is None]
-
-
-def count_nobodies(book: Book) -> int:
-    found = walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.NOBODIES)
-    return sum(int(item["number"]) for item in found)
-
-
 def left_pictures(book: Book) -> list[str]:
     return [blob.key for blob in book.storage.uploads.walk("shop/door/")]
-
-
-def sweep_for_a_day(book: Book) -> None:
-    for _ in range(24):
-        book.clock.advance(timedelta(hours=1))
-        book.sweep()
 
 
 SETTINGS = [{}, {"consent_required": True}, {"strangers": FORGET}]

@@ -24,7 +24,8 @@ from chalicelib.domain.rules.decision import JOIN_FPIR, OperatingPoint
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Storage
-from tests.privacy.consents.test_come_again import (
+from tests.support.book.book import MONDAY, Book, Shot
+from tests.support.book.withdrawn import (
     DAY,
     EVA,
     FINN,
@@ -35,7 +36,6 @@ from tests.privacy.consents.test_come_again import (
     sweep_for_a_day,
     withdraw,
 )
-from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.fakes import CURVE, Person
 from tests.support.meanwhile import Meanwhile
 from tests.support.storage.failing import Calls

@@ -1,0 +1,158 @@
+"""Measure how many strangers who withdrew are known by all their pictures, and how many others are
+taken for them.
+
+    python -m regulars_lab.bench.withdrawn [--json FILE] [--faces FOLDER] [--out FOLDER] [--draws 5]
+
+FOLDER has `people`, a folder a person, as of bench/book. Each person withdraws, enrolled by one
+photo. A stranger is some other photos of a person, drawn by lot. `known` counts those that are
+taken for the person, `missed before` those of whom no photo alone is, and `wrong` those that are
+taken for one of so many others. Then people come six times: how many are regulars, by the threshold
+that a further sighting of a stranger asks for?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.domain.model import PromotionSettings
+from chalicelib.domain.rules.decision import DEFAULT_FPIR, OperatingPoint, is_comparable
+from chalicelib.domain.rules.templates import fuse_embeddings
+from regulars.measuring import labelled
+from regulars.measuring.looking import look_at_folder
+from regulars_lab.bench.book import FACES
+from regulars_lab.bench.measuring import pack, parser, write
+
+PICTURES, WITHDRAWN, VISITS = (1, 2, 3, 4, 6), (1, 10, 100), 6
+Scores = NDArray[np.float64]
+
+
+def main() -> None:
+    options = parser("withdrawn", __doc__)
+    options.add_argument("--faces", type=Path, default=FACES, help="default: %(default)s")
+    options.add_argument(
+        "--out", type=Path, default=Path("build/examples"), help="keeps templates: private"
+    )
+    options.add_argument("--draws", type=int, default=5)
+    arguments = options.parse_args()
+    own = pack()
+    found = labelled.read_folder(arguments.faces / "people")
+    looks = look_at_folder(found, own, arguments.out, Console(quiet=True))
+    seen = [
+        (file.parent.name, look.embedding)
+        for file, look in zip(found.files, looks, strict=True)
+        if look.embedding is not None and is_comparable(look.quality)
+    ]
+    rows = np.stack([row for _, row in seen])
+    demands = own.manifest.parse_population().compute_demands(rows, rows)
+    scores = rows.astype(np.float64) @ rows.T.astype(np.float64) - demands
+    names = np.array([name for name, _ in seen])
+    people = [np.flatnonzero(names == name) for name in np.unique(names)]
+    point = OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR)
+    measured = [
+        measure(
+            scores, people, point, pictures=pictures, withdrawn=withdrawn, draws=arguments.draws
+        )
+        for pictures in PICTURES
+        for withdrawn in WITHDRAWN
+    ]
+    for row in (*measured, *count_regulars(rows, scores, people, point, own, arguments.draws)):
+        print(" ".join(f"{key} {value}" for key, value in row.items()))
+    write(measured, arguments.json)
+
+
+def measure(
+    scores: Scores,
+    people: list[NDArray[np.intp]],
+    point: OperatingPoint,
+    *,
+    pictures: int,
+    withdrawn: int,
+    draws: int,
+) -> dict[str, Any]:
+    """Count by drawn strangers of so many pictures, among so many who withdrew.
+
+    `scores`: of each two pictures, less their demand; `people`: the pictures of each.
+    """
+    random = np.random.default_rng(7)
+    newcomer = point.find_newcomer_threshold(withdrawn)
+    tries, known, missed, known_missed, wrong = 0, 0, 0, 0, 0
+    enough = [number for number, one in enumerate(people) if len(one) > pictures]
+    for number in enough * draws:
+        enrolled, *chosen = random.permutation(people[number])[: pictures + 1]
+        own = scores[chosen, enrolled].tolist()
+        others = random.choice(
+            [other for other in range(len(people)) if other != number], withdrawn, replace=False
+        )
+        is_known = point.is_somebody_withdrawn(own, withdrawn)
+        is_missed = max(own) < newcomer
+        tries, known, missed = tries + 1, known + is_known, missed + is_missed
+        known_missed += is_known and is_missed
+        wrong += any(
+            point.is_somebody_withdrawn(
+                scores[chosen, random.choice(people[other])].tolist(), withdrawn
+            )
+            for other in others
+        )
+    return {
+        "pictures": pictures,
+        "withdrawn": withdrawn,
+        "strangers": tries,
+        "known": round(known / tries, 4),
+        "missed before": missed,
+        "of these known": known_missed,
+        "wrong": round(wrong / tries, 5),
+    }
+
+
+def count_regulars(
+    rows: NDArray[np.float32],
+    scores: Scores,
+    people: list[NDArray[np.intp]],
+    point: OperatingPoint,
+    own: Pack,
+    draws: int,
+) -> Iterator[dict[str, Any]]:
+    """Let each person with enough pictures come on six days, as often as drawn; yield how many are
+    strangers, and how many regulars.
+
+    A missed sighting is a stranger's that it matches, or a new one.
+    """
+    population, newcomer = own.manifest.parse_population(), point.find_newcomer_threshold(1)
+    match = point.find_threshold(1)
+    for later in (match, newcomer):
+        random, visits = np.random.default_rng(5), list[int]()
+        for one in [one for one in people if len(one) > VISITS] * draws:
+            enrolled, *seen = random.permutation(one)[: VISITS + 1]
+            strangers: list[list[int]] = []
+            for picture in seen:
+                means = [(fuse_embeddings(rows[stranger]), stranger) for stranger in strangers]
+                likes = [
+                    (
+                        float(mean @ rows[picture])
+                        - population.compute_demand(rows[picture], mean),
+                        stranger,
+                    )
+                    for mean, stranger in means
+                ]
+                best, stranger = max(likes, default=(-1.0, []))
+                is_found = best >= match
+                if scores[picture, enrolled] >= (later if is_found else newcomer):
+                    continue
+                if is_found:
+                    stranger.append(picture)
+                else:
+                    strangers.append([picture])
+            visits += map(len, strangers)
+        regulars = sum(number >= PromotionSettings().arrive_times for number in visits)
+        yield {"threshold": round(later, 3), "strangers": len(visits), "regulars": regulars}
+
+
+if __name__ == "__main__":
+    main()
