@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chalicelib.api.dialects import NAMES
-from chalicelib.domain.consent import Ending
+from chalicelib.domain.consent import GROUNDS, Ending
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput, RegularsError
 from chalicelib.domain.model import Face, Hold, Restriction, Tenant
 from chalicelib.domain.rules.hold import require_free
@@ -30,7 +30,7 @@ from chalicelib.privacy.erasure_progress import (
     require_face_key,
     require_receipt,
 )
-from chalicelib.privacy.retention import Kind, erased_at
+from chalicelib.privacy.retention import Kind, find_outlook, say_outlook
 from chalicelib.privacy.signing import fingerprint, renewal_of
 from chalicelib.privacy.standing import is_document
 from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
@@ -729,19 +729,35 @@ def consent() -> None:
     default=None,
     help="Erase the person now, or leave that; not asked then.",
 )
+@click.option(
+    "--remember",
+    type=click.Choice(GROUNDS),
+    help="The person asks to be remembered in order to be forgotten: on this ground.",
+)
+@click.option("--evidence", default="", help="What shows that wish, such as a letter's place.")
 @of_tenant
-def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | None) -> None:
+def withdraw(
+    services: Services,
+    tenant: Tenant,
+    *,
+    face: str,
+    erases: bool | None,
+    remember: str | None,
+    evidence: str,
+) -> None:
     """Take the record of a consent away: from now on nobody is found, named, learnt or told of by
     that face.
 
-    It asks whether to erase the person now. Else the sweep does so, if the tenant's setting
-    expired_consent_erases is on, or somebody later.
+    It asks whether to erase the person now. Else the sweep does so after the tenant's ended_days.
+    Of somebody who asks to be remembered the template stays for remembered_days.
 
     \b
     Examples:
       regulars consent withdraw --tenant shop-12 --face 21
       regulars consent withdraw --tenant shop-12 --face 21 --erase
+      regulars consent withdraw --tenant shop-12 --face 21 --remember consent --evidence "letter 7"
     """
+    wish = services.consents.make_wish(remember, evidence)
     present_faces = services.faces.by_id(tenant, [face], restricted=True)
     # the same command was cut off
     if erases and not present_faces and go_on_with_erasure(services, tenant, face, None):
@@ -749,30 +765,32 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
     person = services.faces.find_person(tenant, face)
     restriction = present_faces[face].restriction
     if restriction is None or restriction.ended is not Ending.WITHDRAWN:
-        services.consents.withdraw_consent(tenant, face)
+        services.consents.withdraw_consent(tenant, face, wish=wish)
     print(
         f"the consent of {face} is withdrawn, and the person is restricted: found and named by "
-        "nothing.\n"
-        "Withdrawn, the person is nobody: the template is kept to forget each visit, and for "
-        "nothing else.\n"
+        "nothing.",
+        flush=True,
+    )
+    _print_outlook(services, tenant, face)
+    print(
         "With one photo, some 2 of 100 pictures are not recognised; with three photos fewer.\n"
         "Erased, the template goes, too, and at the next visit the person is a stranger like any "
         "other.",
         flush=True,
     )
-    if erases is None:
+    if erases is None and wish is None:
         erases = sys.stdin.isatty() and ask_yes_or_no("Erase this person now?")
     if erases:
         _erase_faces(services, tenant, person.faces, None, lambda _: True)
         return
-    [withdrawn_face] = services.faces.by_id(tenant, [face], restricted=True).values()
-    erased_at_time = erased_at(tenant, withdrawn_face) if tenant.expired_consent_erases else None
-    outlook = (
-        f"the sweep erases the person at {erased_at_time:%Y-%m-%d %H:%M} UTC"
-        if erased_at_time
-        else "nobody erases the person by itself"
-    )
-    print(f"{outlook}; `regulars erase --tenant {tenant.name} --face {face}` does so now")
+    print(f"`regulars erase --tenant {tenant.name} --face {face}` erases the person now")
+
+
+def _print_outlook(services: Services, tenant: Tenant, faceid: str) -> None:
+    """Print what becomes of somebody whose consent has ended, and when."""
+    for face in services.faces.by_id(tenant, [faceid], restricted=True).values():
+        outlook = find_outlook(tenant, face)
+        print(say_outlook(outlook) if outlook else "Nothing goes: the face is held or restricted.")
 
 
 def mark_person(

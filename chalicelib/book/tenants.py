@@ -42,6 +42,7 @@ from chalicelib.domain.tenant_settings import (
     SIGHTING_DAYS,
     TenantSettings,
     count_capture_days,
+    count_ended_days,
     count_sighting_days,
 )
 from chalicelib.service import Service
@@ -661,6 +662,8 @@ class Tenants(Service["Book"]):
         after = replace(tenant, **{name: getattr(settings, name) for name in changes})
         if not set(RETENTION).isdisjoint(changes):
             require_retention(after, self.services.settings.capture_days)
+        if not {"ended_days", "remembered_days"}.isdisjoint(changes):
+            require_ended_days(after)
         return after
 
     def _upgrade_format(self, tenant: Tenant) -> None:
@@ -791,4 +794,14 @@ def require_retention(tenant: Tenant, max_capture_days: int) -> None:
             f"sighting_days is {least_days} at least, not {tenant.sighting_days}: pictures of "
             "captures are kept so "
             "long, and nobody could see or delete one without its record"
+        )
+
+
+def require_ended_days(tenant: Tenant) -> None:
+    """Raise InvalidInput if a tenant would erase who is remembered before who is not."""
+    least_days = count_ended_days(tenant)
+    if tenant.remembered_days < least_days:
+        raise InvalidInput(
+            f"remembered_days is {least_days} (ended_days) at least, not "
+            f"{tenant.remembered_days}: until then a new record gives all back"
         )

@@ -74,6 +74,22 @@ class Consent(Struct, frozen=True):
         return self.basis in GROUNDS
 
 
+class Remembered(Struct, frozen=True):
+    """The wish of a person to be remembered in order to be forgotten, after consent has ended.
+
+    `basis`: the ground of Article 9(2) on which the template is compared then; `evidence`: such as
+    where the signed wish lies; `at`: when it was written down.
+    """
+
+    basis: Basis
+    evidence: str
+    at: datetime
+
+    def describe(self) -> dict[str, str]:
+        """Return what an entry of the audit says of it."""
+        return {"remember_basis": str(self.basis), "remember_evidence": self.evidence}
+
+
 class Ending(StrEnum):
     """The way in which a record ended, for which its face is restricted."""
 
@@ -132,13 +148,38 @@ def check_record(consent: Consent, now: datetime) -> Consent:
     return replace(consent, given_at=min(consent.given_at, now))
 
 
-def _require_legal(consent: Consent, now: datetime) -> None:
-    if not consent.is_ground:
+def check_wish(wish: Remembered) -> Remembered:
+    """Return a wish to be remembered as it is stored.
+
+    Raises InvalidInput if the basis is no ground, or the evidence is missing or too long.
+    """
+    _require_basis(wish.basis)
+    if not wish.evidence.strip():
         raise InvalidInput(
-            f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {consent.basis} "
+            "say by what the person's wish to be remembered shows, such as where the letter lies"
+        )
+    _require_length(wish.evidence)
+    return wish
+
+
+def _require_basis(basis: Basis) -> None:
+    if basis not in GROUNDS:
+        raise InvalidInput(
+            f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {basis} "
             "is of Article 6 "
             "alone, which allows no templates"
         )
+
+
+def _require_length(evidence: str) -> None:
+    if len(evidence) > EVIDENCE_LENGTH:
+        raise InvalidInput(
+            f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(evidence)}"
+        )
+
+
+def _require_legal(consent: Consent, now: datetime) -> None:
+    _require_basis(consent.basis)
     if consent.given_at > now + AHEAD:
         raise InvalidInput(
             f"given_at is when the basis began, at most now, not {consent.given_at.isoformat()}"
@@ -149,7 +190,4 @@ def _require_legal(consent: Consent, now: datetime) -> None:
             f"{consent.expires_at.isoformat()}; null: it "
             "does not end"
         )
-    if len(consent.evidence) > EVIDENCE_LENGTH:
-        raise InvalidInput(
-            f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(consent.evidence)}"
-        )
+    _require_length(consent.evidence)

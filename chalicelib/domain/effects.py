@@ -90,11 +90,17 @@ def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
     """Yield a word for each thing that a change does to a face, such as `holds` or `names`.
 
     `its hold was lifted`: `releases`; `the record of consent was withdrawn`: `withdraws`, once.
-    Nothing comes of other changes, such as of a note.
+    `all but the template went`: `withdraws` once more. Nothing comes of other changes, such as of
+    a note.
     """
     if after.hold != before.hold:
         yield Effect.HOLDS if after.hold else Effect.RELEASES
     had, has = before.restriction, after.restriction
+    if after.stripped_at and not before.stripped_at:
+        # the entry of the withdrawal goes, and a restore of a book from before it needs one
+        if has and has.ended is Ending.WITHDRAWN:
+            yield Effect.WITHDRAWS
+        return
     reason, former_reason = has.reason if has else "", had.reason if had else ""
     if reason != former_reason:
         yield Effect.RESTRICTS if reason else Effect.FREES

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib.domain.consent import Consent, Ending
+from chalicelib.domain.consent import Consent, Ending, Remembered
 from chalicelib.domain.person_texts import PersonTexts
 from chalicelib.domain.pictures import (
     FEELINGS,
@@ -494,6 +494,12 @@ class Face(PersonTexts, frozen=True):
     withdrawn_at: datetime | None = None
     """When its record of consent was withdrawn last: one that was given before counts no more;
     None: never."""
+    remembered: Remembered | None = None
+    """The person's wish that the template is kept after consent, to forget each visit; None: nobody
+    said so."""
+    stripped_at: datetime | None = None
+    """When all but id and templates went, since its record of consent had ended; None: all is
+    there."""
 
     @property
     def own_group_id(self) -> str:
@@ -563,7 +569,7 @@ OF_THE_SERVICE = frozenset(
     (
         *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
         *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
-        *("withdrawn_at", "changed_at", "revision", "version"),
+        *("withdrawn_at", "remembered", "stripped_at", "changed_at", "revision", "version"),
     )
 )
 """Fields of a face that the service writes. All others are what somebody wrote of the person."""

@@ -51,6 +51,13 @@ or for ever.
 Regulars go after three years: the most that Illinois allows (BIPA, 740 ILCS 14/15(a)).
 """
 
+ENDED_DAYS, REMEMBERED_DAYS = 14, 365
+"""Days after the end of a consent that new tenants begin with: a weekend and a holiday, in which a
+mistake is taken back; a year, in which somebody who passes each day is forgotten each day."""
+
+MOST_REMEMBERED_DAYS = 1_095
+"""Days for which a template may be kept after the end of a consent: as long as a regular's."""
+
 KEEP, FORGET = "keep", "forget"
 """What becomes of strangers."""
 
@@ -187,15 +194,22 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     )
     expired_consent_erases: bool = setting(
         False,
-        "The hourly sweep erases people whose consent was withdrawn or has expired; else they stay "
-        "restricted until "
-        "somebody erases them.",
+        "The hourly sweep erases people whose consent was withdrawn or has expired, but who asked "
+        "to be remembered. Else all are remembered: of each only id and template are kept.",
     )
     ended_days: int = setting(
         0,
-        "Days after the end of their consent for which it waits, if expired_consent_erases.",
+        "Days after the end of their consent for which the sweep waits: a new record gives all "
+        f"back until then. 0 counts as {ENDED_DAYS} while expired_consent_erases is off.",
         0,
-        3_650,
+        MOST_REMEMBERED_DAYS,
+    )
+    remembered_days: int = setting(
+        REMEMBERED_DAYS,
+        "Days after the end of their consent from which on also who is remembered is erased. Not "
+        "fewer than ended_days.",
+        1,
+        MOST_REMEMBERED_DAYS,
     )
     controller: str = setting(
         "", "Who is responsible for the data, with the address; the notice says it.", most=200
@@ -363,6 +377,8 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
     deletes_erase: bool = True
     observation_days: int | None = OBSERVATION_DAYS
     audit_days: int | None = AUDIT_DAYS
+    expired_consent_erases: bool = True
+    ended_days: int = ENDED_DAYS
 
     def __post_init__(self) -> None:
         """Raise InvalidInput if a setting is out of bounds."""
@@ -391,6 +407,21 @@ RETENTION = (
     "audit_days",
 )
 """Settings of a tenant."""
+
+
+def count_ended_days(tenant: StoredSettings) -> int:
+    """Return after how many days somebody goes whose consent has ended, or all but the template.
+
+    A tenant from before the default has 0, which meant nothing while nobody was erased. It may
+    have more days than anybody is kept now.
+    """
+    days = min(tenant.ended_days, MOST_REMEMBERED_DAYS)
+    return days if tenant.expired_consent_erases else days or ENDED_DAYS
+
+
+def count_remembered_days(tenant: StoredSettings) -> int:
+    """Return after how many days also somebody goes who is remembered."""
+    return max(tenant.remembered_days, count_ended_days(tenant))
 
 
 def count_capture_days(tenant: StoredSettings, max_days: int) -> int:

@@ -14,7 +14,15 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import Change
 from chalicelib.book.idempotency import RequestId
-from chalicelib.domain.consent import Consent, Ending, check_record
+from chalicelib.domain import audit_events
+from chalicelib.domain.consent import (
+    Basis,
+    Consent,
+    Ending,
+    Remembered,
+    check_record,
+    check_wish,
+)
 from chalicelib.domain.errors import ConsentNotFound
 from chalicelib.domain.grounds import find_ended_record
 from chalicelib.domain.model import Face, Tenant
@@ -62,7 +70,11 @@ class Consents(Service["Services"]):
         self.services.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)
 
     def withdraw_consent(
-        self, tenant: Tenant, faceid: str, request: RequestId | None = None
+        self,
+        tenant: Tenant,
+        faceid: str,
+        request: RequestId | None = None,
+        wish: Remembered | None = None,
     ) -> None:
         """Take the record away, also from the faces that were merged into this one: no undo of a
         merge brings it back.
@@ -70,23 +82,39 @@ class Consents(Service["Services"]):
         In the same transaction the face is restricted: nobody is found, named, learnt or told of by
         it, until it is erased or has a record again. So are the other faces of its subject. Links
         to its pictures that were given out end. Of a held face record and pictures stay, as
-        evidence. Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
+        evidence.
+
+        `wish`: the person's, to be remembered in order to be forgotten; None: nobody said so.
+        Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
         """
+        if wish is not None:
+            audit_events.add_details(**wish.describe())
 
         def require_record(face: Face) -> None:
             if face.consent is None or _is_withdrawn(face):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
 
-        self._withdraw(tenant, faceid, require_record, self.services.clock.now(), request)
+        self._withdraw(tenant, faceid, require_record, self.services.clock.now(), request, wish)
 
-    def withdraw_again(self, tenant: Tenant, faceid: str, at: datetime) -> None:
+    def make_wish(self, basis: str | None, evidence: str) -> Remembered | None:
+        """Return the wish to be remembered that is said now; None: without a basis there is none.
+
+        Raises InvalidInput.
+        """
+        if basis is None:
+            return None
+        return check_wish(Remembered(Basis(basis), evidence, self.services.clock.now()))
+
+    def withdraw_again(
+        self, tenant: Tenant, faceid: str, at: datetime, wish: Remembered | None = None
+    ) -> None:
         """Withdraw after a restore, whose book may be from before the record: without one the face
         is restricted, too.
 
         `at`: when it was withdrawn, as far as that is known: a record that was given after that
-        counts. Raises FaceNotFound, Busy.
+        counts. `wish`: as `withdraw_consent` has it. Raises FaceNotFound, Busy.
         """
-        self._withdraw(tenant, faceid, lambda _: None, at, None)
+        self._withdraw(tenant, faceid, lambda _: None, at, None, wish)
 
     def _withdraw(
         self,
@@ -95,12 +123,13 @@ class Consents(Service["Services"]):
         require_record: Callable[[Face], None],
         at: datetime,
         request: RequestId | None,
+        wish: Remembered | None,
     ) -> None:
         """Restrict all faces of a person, and take the record of consent from the one that has it.
 
         `require_record`: raises an error if this face has no record to withdraw. It is called
         early, and once more with the face as it is changed. `at`: when it was withdrawn.
-        A held face keeps its record, as evidence.
+        A held face keeps its record, as evidence. `wish`: as `withdraw_consent` has it.
 
         Raises what it raises, FaceNotFound, Busy, AnsweredAlready.
         """
@@ -110,7 +139,12 @@ class Consents(Service["Services"]):
             after, change = restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
             moved = self.services.face_pictures.move_pictures(tenant, face)
             withdrawn_at = max(at, face.withdrawn_at or at)
-            return replace(after, pictures=moved.pictures, withdrawn_at=withdrawn_at), change
+            return replace(
+                after,
+                pictures=moved.pictures,
+                withdrawn_at=withdrawn_at,
+                remembered=wish or face.remembered,
+            ), change
 
         def withdraw_record(face: Face) -> tuple[Face, Change]:
             require_record(face)

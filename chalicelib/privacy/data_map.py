@@ -290,9 +290,11 @@ DATA_MAP = (
         "after "
         "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); "
         "a face in a group "
-        "of yours after that group's `unseen_days` (at first the `regular_days`)",
+        "of yours after that group's `unseen_days` (at first the `regular_days`). After the end of "
+        "a consent: `ended_days` (14). Of somebody who is remembered, id, template and the wish "
+        "with its ground: `remembered_days` (365)",
         *_AT_ONCE,
-        clocks=(Kind.CONSENTS, Kind.FACES),
+        clocks=(Kind.CONSENTS, Kind.REMEMBERED, Kind.FACES),
         agrees=Agrees.INDEX,
         keys=("enrolment_key", "arrival_key", "consent_key"),
         classes=("Face", "ListedFace", "Picture", "Estimates", "Decision", "Consent"),

@@ -43,6 +43,9 @@ MOST_NAMED = 400
 further records."""
 
 OF_ERASURE = tuple(Step)
+OF_STRIPPING = tuple(step for step in Step if step is not Step.RECEIPT)
+"""After all but the template of somebody went, who is remembered: there is no receipt, since the
+person is not erased yet."""
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
 """After a deletion that erases nobody: observations stay without age, gender and crops, events
 without the name."""
@@ -86,9 +89,19 @@ class Erasure(Struct, frozen=True):
     receipt: Mapping[str, Any] | None = None
     is_told: bool = False
     """Whether the witness has the receipt."""
+    strips: bool = False
+    """Whether the face is still there, with its id and templates, and all else goes as by an
+    erasure."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no trace of the person stays beside the face."""
+        return self.erases or self.strips
 
     @property
     def steps(self) -> Sequence[Step]:
+        if self.strips:
+            return OF_STRIPPING
         return OF_ERASURE if self.erases else OF_DELETION
 
     @property
@@ -314,7 +327,7 @@ COUNT = "n_"
 
 _ERASURE = Codec(
     Erasure,
-    rare="faceids names pseudonym salt faces face_key others hashes is_told",
+    rare="faceids names pseudonym salt faces face_key others hashes is_told strips",
     hashes=Form(
         lambda hashes: {name: list(of) for name, of in hashes.items()},
         lambda stored: {name: tuple(of) for name, of in stored.items()},

@@ -8,13 +8,18 @@ have no settings, so nothing of theirs is deleted. New tenants begin with the nu
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.consent import Ending
-from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, Tenant
+from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, Picture, Tenant
+from chalicelib.domain.pictures import Estimates
+from chalicelib.domain.tenant_settings import count_ended_days, count_remembered_days
+from chalicelib.storage.values import photo_id
 
 
 class Kind(StrEnum):
@@ -26,7 +31,9 @@ class Kind(StrEnum):
     """Records of captures."""
     OBSERVATIONS = "observations"
     CONSENTS = "expired_consents"
-    """Faces whose consent was withdrawn or has expired."""
+    """Faces whose consent was withdrawn or has expired: erased, or all but the template goes."""
+    REMEMBERED = "remembered"
+    """Templates of people who are remembered after their consent has ended."""
     FACES = "faces"
     LEARNT = "learnt_pictures"
     COUNTED_MINUTES = "counted_minutes"
@@ -147,24 +154,89 @@ def consent_ended_at(face: Face) -> datetime | None:
     return face.consent.expires_at if face.consent else None
 
 
-def erased_at(tenant: Tenant, face: Face) -> datetime | None:
-    """Return from when on the end of its consent has the face erased, if the tenant says so; None:
-    it does not.
+class Outlook(Struct, frozen=True):
+    """The next and the last things that happen to a face whose record of consent has ended.
 
-    Somebody who changes it after that end, or lifts what kept it, has a day to renew the record.
+    `since`: when it ended; `stripped_at`: when all but id and templates goes, None: it has, or the
+    person is erased as a whole; `erased_at`: when the person is erased.
     """
-    end = consent_ended_at(face)
+
+    since: datetime
+    stripped_at: datetime | None
+    erased_at: datetime
+
+    @property
+    def next_at(self) -> datetime:
+        return self.stripped_at or self.erased_at
+
+
+def say_outlook(outlook: Outlook) -> str:
+    """Say what goes when, in a line."""
+    erased_at = f"{outlook.erased_at:%Y-%m-%d %H:%M} UTC"
+    if outlook.stripped_at is None:
+        return f"The sweep erases the person at {erased_at}; a new record of consent prevents that."
+    return (
+        f"From {outlook.stripped_at:%Y-%m-%d %H:%M} UTC only the template is kept, to forget each "
+        f"visit, and for nothing else; it is erased at {erased_at}. Until the first a new record "
+        "of consent gives all back."
+    )
+
+
+def is_remembered(tenant: Tenant, face: Face) -> bool:
+    """Return whether the template outlives what else is known of somebody whose consent ended:
+    the person asked for it, or the tenant erases nobody at once."""
+    return face.remembered is not None or not tenant.expired_consent_erases
+
+
+def find_outlook(tenant: Tenant, face: Face) -> Outlook | None:
+    """Find out what becomes of a face by the end of its record of consent; None: nothing, since it
+    has no end, or somebody keeps the face.
+
+    Somebody who changes it after that end, or lifts what kept it, has a day to renew the record. A
+    template of another model than searches use forgets nobody, so it goes at once.
+    """
+    since = consent_ended_at(face)
     if (
-        end is None
+        since is None
         or face.hold
         or (face.restriction and (face.restriction.reason or not face.restriction.ended))
     ):
         return None
-    due_at = end + timedelta(days=tenant.ended_days)
-    return (
-        due_at
-        if face.changed_at is None or face.changed_at <= end
-        else max(due_at, face.changed_at + RENEWED_WITHIN)
+    is_changed = face.changed_at is not None and face.changed_at > since
+    renewed_until = (face.changed_at or since) + RENEWED_WITHIN if is_changed else since
+    first_at = max(since + timedelta(days=count_ended_days(tenant)), renewed_until)
+    if not is_remembered(tenant, face):
+        return Outlook(since, None, first_at)
+    last_at = max(since + timedelta(days=count_remembered_days(tenant)), first_at)
+    if face.stripped_at is None:
+        return Outlook(since, first_at, last_at)
+    is_compared = any(template.model == tenant.model for template in face.templates)
+    return Outlook(since, None, last_at if is_compared else face.stripped_at)
+
+
+def strip_face(face: Face, now: datetime) -> Face:
+    """Return what is left of somebody who is remembered: id, templates, and on what ground.
+
+    It is as if somebody without a name were enrolled with the id now: what is stored from before
+    is of another, whom the steps of an erasure take out. A new record of consent makes a stranger
+    of it. The quality of the picture stays, by which a template is compared.
+    """
+    [first, *others] = (_strip_picture(picture, now) for picture in face.compared)
+    quality = Estimates(quality=face.estimates.quality)
+    bare_consent = face.consent and replace(face.consent, evidence="")
+    return Face(
+        face.faceid,
+        face.group_id,
+        now,
+        (replace(first, estimates=quality), *others),
+        consent=bare_consent,
+        restriction=face.restriction
+        and face.restriction._replace(group_id=STRANGER, user="", subject=""),
+        withdrawn_at=face.withdrawn_at,
+        remembered=face.remembered,
+        stripped_at=now,
+        revision=face.revision,
+        version=face.version,
     )
 
 
@@ -177,3 +249,9 @@ def unseen_since(face: Face) -> datetime:
         for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given_at)
         if at is not None
     )
+
+
+def _strip_picture(picture: Picture, now: datetime) -> Picture:
+    """Return a picture's templates alone. Its id follows from them, no longer from the photo."""
+    vectors = b"".join(template.vector for template in picture.templates)
+    return Picture(photo_id(hashlib.sha256(vectors).hexdigest()), "", now, picture.templates)

@@ -34,7 +34,7 @@ FORGETFUL = {
     ),
     "observation_days": 150,
     "keeps_pictures": False,
-    "expired_consent_erases": True,
+    "ended_days": 0,
     "deletes_erase": True,
 }
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import FieldInfo, fields, replace
 
-from chalicelib.domain.consent import Basis, Consent, Ending
+from chalicelib.domain.consent import Basis, Consent, Ending, Remembered
 from chalicelib.domain.model import (
     Attribute,
     Edit,
@@ -81,6 +81,7 @@ BY_KIND = {
     Gender: st.sampled_from(Gender),
     Mapping[int, str]: st.dictionaries(st.integers(1, 9), texts),
     Labels: st.builds(Labels, texts, texts),
+    Remembered: st.builds(Remembered, st.sampled_from(Basis), texts, moments),
     Consent: st.builds(Consent, st.sampled_from(Basis), moments, texts, st.none() | moments),
     Hold: st.builds(Hold, texts, moments),
     Restriction: st.builds(

@@ -563,7 +563,7 @@ def _consent_for_a_day(account: Account, shop: Shop) -> None:
     }
     shop.v1.done("PUT", "/v1/faces/77/consent", record)
     assert [one["face"] for one in shop.v1.done("GET", "/v1/consents")["consents"]] == ["77"]
-    account.services.tenants.change_settings(shop.name, {"expired_consent_erases": True})
+    account.services.tenants.change_settings(shop.name, {"ended_days": 0})
 
 
 def _is_restricted(shop: Shop) -> bool:

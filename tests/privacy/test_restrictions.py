@@ -88,7 +88,7 @@ def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_
     book: Book,
 ) -> None:
     own = {"stranger_days": 1, "capture_days": 1, "sighting_days": 1}
-    book.services.tenants.change_settings("shop", {**own, "expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {**own, "ended_days": 0})
     [seen, _] = book.see(shot(0, EVA), shot(5, FINN))
     eva = seen.sightings[0].faceid or ""
     expiring = Consent(

@@ -30,7 +30,7 @@ from chalicelib.domain.model import Face
 from chalicelib.domain.tenant_settings import NoticeSetting
 from chalicelib.privacy import erasure_progress
 from chalicelib.privacy.erasure_progress import require_done
-from chalicelib.privacy.retention import erased_at
+from chalicelib.privacy.retention import find_outlook
 from chalicelib.privacy.texts import Language
 from chalicelib.storage.values import parse_optional, time_text
 
@@ -142,18 +142,40 @@ def set_consent(context: V1Context, body: NewConsent) -> Consent:
     return get_consent(context)
 
 
+class Withdrawal(Sent):
+    """How somebody takes a consent back."""
+
+    remember_basis: Annotated[
+        Ground | None,
+        Meta(
+            description="The person asks to be remembered in order to be forgotten: the ground on "
+            "which the template is compared from now on. Null: nobody asked for that."
+        ),
+    ] = None
+    remember_evidence: Annotated[
+        Evidence,
+        Meta(description="What shows that wish, such as where the letter lies. It is no file."),
+    ] = ""
+
+
 @operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_nothing)
-def withdraw_consent(context: V1Context) -> None:
+def withdraw_consent(context: V1Context, query: Withdrawal) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
     The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of
-    its subject: nobody finds it, names it, learns from it or is told of it. Then erase it, or leave
-    that to the sweep: the setting `expired_consent_erases`, after `ended_days`. A record that is
-    written down again brings it back. So it is when a record expires. Of a face under legal hold
-    the record itself stays, as evidence.
+    its subject: nobody finds it, names it, learns from it or is told of it. After `ended_days` the
+    sweep erases it. Of somebody who asks to be remembered (`remember_basis`) it keeps the template
+    with its id, and erases these after `remembered_days`; so it does of all, if the setting
+    `expired_consent_erases` is off. A record that is written down again brings back what is there.
+    So it is when a record expires. Of a face under legal hold the record itself stays, as evidence.
     """
+    if query.remember_basis is None and query.remember_evidence:
+        raise errors.InvalidInput("remember_evidence is of a wish: send its remember_basis, too")
     context.services.consents.withdraw_consent(
-        context.tenant, context.path_values["id"], context.request_id
+        context.tenant,
+        context.path_values["id"],
+        context.request_id,
+        context.services.consents.make_wish(query.remember_basis, query.remember_evidence),
     )
 
 
@@ -289,9 +311,9 @@ def change_hold(context: V1Context, body: HoldChange) -> Hold:
     the consent of it, is answered 409 FaceHeld and changes nothing: so are a rejection, a merge
     into another face and the undo of one into it. It still gains visits, pictures, values that were
     empty, and other faces by merges. Retention leaves the face, its observations and the captures
-    that show it. Set again, only the reason changes. 409 TooMany if 1,000 are held. If the setting
-    `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after
-    the hold is lifted: renew the consent until then.
+    that show it. Set again, only the reason changes. 409 TooMany if 1,000 are held. If the
+    consent ended meanwhile, what goes by that goes a day after the hold is lifted: renew the
+    consent until then.
     """
     _change_each(context, body, context.services.faces.holds, is_set=body.held)
     return get_hold(context)
@@ -344,6 +366,20 @@ class Restriction(Marked):
             "somebody has to decide."
         ),
     ]
+    stripped_at: Annotated[
+        Time | None,
+        Meta(
+            description="From then on only its id and template are left until `erased_at`; null: "
+            "they are by now, or it is erased as a whole."
+        ),
+    ]
+    remember_basis: Annotated[
+        LegalBasis | None,
+        Meta(
+            description="The ground on which the person asked to be remembered in order to be "
+            "forgotten; null: nobody asked for that."
+        ),
+    ]
 
 
 class Restrictions(Answer):
@@ -382,16 +418,14 @@ def _describe_restriction(
     It says whether the record of consent was withdrawn or has expired, and when that erases the
     face. `person`: the one whose face it is; None: not read, or there is none.
     """
-    restriction = face.restriction
-    erased_at_time = (
-        erased_at(context.tenant, face)
-        if context.tenant.expired_consent_erases and restriction and restriction.ended
-        else None
-    )
+    restriction, wish = face.restriction, face.remembered
+    outlook = find_outlook(context.tenant, face) if restriction else None
     return Restriction(
         restricted=restriction is not None,
         ended=_ENDED.get(restriction.ended) if restriction else None,
-        erased_at=parse_optional(time_text, erased_at_time),
+        erased_at=parse_optional(time_text, outlook and outlook.erased_at),
+        stripped_at=parse_optional(time_text, outlook and outlook.stripped_at),
+        remember_basis=wish.basis if wish else None,
         **_describe_protection(face.faceid, restriction, person),
     )
 

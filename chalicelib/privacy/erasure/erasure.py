@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.privacy.erasure.staff import StaffFeelings
     from chalicelib.privacy.erasure.steps import ErasureSteps
     from chalicelib.privacy.erasure.strangers import StrangerErasure
+    from chalicelib.privacy.erasure.stripping import Stripping
     from chalicelib.privacy.erasure.tenant import TenantErasures
     from chalicelib.privacy.erasure.traces import Traces
     from chalicelib.services import Services
@@ -98,6 +99,12 @@ class Forgetting(Service["Services"]):
         from chalicelib.privacy.erasure.strangers import StrangerErasure
 
         return StrangerErasure(self.services)
+
+    @lazy
+    def stripping(self) -> Stripping:
+        from chalicelib.privacy.erasure.stripping import Stripping
+
+        return Stripping(self.services)
 
     def erase_gone_face(
         self,
@@ -192,7 +199,7 @@ class Forgetting(Service["Services"]):
         self.services.restrictions.restrict_expired(
             context.tenant, looks=True, remaining_s=context.remaining_s
         )
-        return self._apply_retention(context, Kind.CONSENTS)
+        return self._apply_retention(context, Kind.CONSENTS, Kind.REMEMBERED)
 
     def _settle_withdrawn(self, context: JobContext) -> None:
         self.services.restrictions.note_withdrawn(context.tenant)

@@ -52,12 +52,14 @@ class Erasures(Service["Services"]):
         by: str,
         *,
         erases: bool,
+        strips: bool = False,
         asked_at: datetime | None = None,
     ) -> Erasure:
         """Make the record of faces that are about to be deleted: of all that later nobody could
         find by them.
 
-        `asked_at`: when it was asked for first, if a backup brought them back.
+        `strips`: the faces stay, with their templates alone. `asked_at`: when it was asked for
+        first, if a backup brought them back.
         """
         now = self.services.clock.now()
         absorbed_merges = [
@@ -71,10 +73,15 @@ class Erasures(Service["Services"]):
         )
         # What is erased again has a receipt that is kept outside already.
         new_erasure = Erasure(
-            time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None
+            time_ordered_id(now),
+            asked_at or now,
+            by,
+            erases,
+            is_told=asked_at is not None,
+            strips=strips,
         )
         erasure = replace(new_erasure, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
-        if not erases:
+        if not erasure.is_whole:
             return erasure
         absorbed_faces = [
             merge.backup.face

@@ -6,8 +6,8 @@ ordinary deletion.
 
 Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120,
 whatever is said here: a tenant may want it sooner. On one box nothing else deletes them. Faces
-whose consent has expired are erased if the tenant says so, and learnt pictures go `learnt_days`
-after their capture.
+whose consent has ended are erased, or lose all but the template first (privacy/retention), and
+learnt pictures go `learnt_days` after their capture.
 
 Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to
 keep any. Later ones are not stored (face_pictures, captures/pictures). But a face may move to such
@@ -35,7 +35,12 @@ from chalicelib.domain.counts import MINUTES_KEPT
 from chalicelib.domain.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.domain.jobs import STOPS_AT_S, Due
 from chalicelib.domain.model import Face, Group, Picture, Tenant
-from chalicelib.domain.tenant_settings import count_capture_days, count_sighting_days
+from chalicelib.domain.tenant_settings import (
+    count_capture_days,
+    count_ended_days,
+    count_remembered_days,
+    count_sighting_days,
+)
 from chalicelib.privacy.data_map import DATA_MAP, Marked
 from chalicelib.privacy.erasure.traces import delete_stills
 from chalicelib.privacy.retention import (
@@ -45,8 +50,7 @@ from chalicelib.privacy.retention import (
     SWEPT,
     Kind,
     Withheld,
-    consent_ended_at,
-    erased_at,
+    find_outlook,
     find_unseen_days,
     find_withheld,
     goes_at,
@@ -341,12 +345,13 @@ class Retention(Service["Services"]):
                     unseen_days = find_unseen_days(tenant, group)
                     delete = partial(self._delete_unseen, tenant)
                     yield _RetainedKind(kind, group.name, unseen_days, unseen, delete)
-            case Kind.CONSENTS:
-                if tenant.expired_consent_erases:
-                    ended = partial(self._list_ended, tenant)
-                    yield _RetainedKind(
-                        kind, None, tenant.ended_days, ended, partial(self._erase_ended, tenant)
-                    )
+            case Kind.CONSENTS | Kind.REMEMBERED:
+                is_last = kind is Kind.REMEMBERED
+                count_days = count_remembered_days if is_last else count_ended_days
+                ended = partial(self._list_ended, tenant, is_last)
+                yield _RetainedKind(
+                    kind, None, count_days(tenant), ended, partial(self._end_consents, tenant)
+                )
             case Kind.LEARNT:
                 if tenant.learnt_days is not None:
                     learnt = partial(self._list_learnt, tenant, spared_faceids=read_spared())
@@ -401,28 +406,37 @@ class Retention(Service["Services"]):
         own_days = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
         return kind in own_days and own_days[kind] is None
 
-    def _list_ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
-        """Yield the faces whose record of consent has ended and that go before then, but those
-        under legal hold."""
+    def _list_ended(self, tenant: Tenant, is_last: bool, at: datetime) -> Iterator[Due[str]]:
+        """Yield the faces whose record of consent has ended and of which something goes before
+        then, but those under legal hold.
+
+        `is_last`: list those of whom only the template is left.
+        """
         for face in (
             *self.services.restrictions.list_all(tenant),
             *self.services.consents.list_until(tenant, at),
         ):
-            goes, since = erased_at(tenant, face), consent_ended_at(face)
-            if goes is not None and goes <= at and since is not None:
-                yield Due(since, goes, face.faceid)
+            outlook = find_outlook(tenant, face)
+            if (face.stripped_at is not None) is is_last and outlook and outlook.next_at <= at:
+                yield Due(outlook.since, outlook.next_at, face.faceid)
 
-    def _erase_ended(self, tenant: Tenant, faceids: Sequence[str]) -> None:
-        """Erase faces whose record still has ended: somebody may write another one, or hold a face,
-        meanwhile."""
+    def _end_consents(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Erase faces whose record still has ended, or all but the template of those who are
+        remembered: somebody may write another one, or hold a face, meanwhile."""
 
         def is_due(face: Face) -> bool:
-            goes = erased_at(tenant, face)
-            return goes is not None and goes <= self.services.clock.now()
+            outlook = find_outlook(tenant, face)
+            return (
+                outlook is not None
+                and outlook.stripped_at is None
+                and outlook.erased_at <= self.services.clock.now()
+            )
 
         self.services.deletion.delete_faces(
             tenant, faceids, by="ended consent", erase=True, only=is_due
         )
+        for faceid in faceids:
+            self.services.erasure.stripping.strip(tenant, faceid)
 
     def _list_learnt(
         self, tenant: Tenant, at: datetime, spared_faceids: Collection[str]

@@ -1,6 +1,7 @@
 """Which steps follow a deletion?
 
-An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. A record
+An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. Of
+somebody who is remembered after consent, only the face with its template stays. A record
 (records) says how far its steps are. The function that a message calls does them, and each sweep,
 until they are done: each may be cut off anywhere and repeated. At the end of an erasure stands a
 receipt, signed with the tenant's key (docs/decisions/0049).
@@ -246,7 +247,7 @@ class ErasureSteps(Service["Services"]):
     def _erase_traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
         before_ms = milliseconds(erasure.at)
         self.services.erasure.traces.erase(
-            tenant, step, erasure.faceids, before_ms, erases=erasure.erases
+            tenant, step, erasure.faceids, before_ms, erases=erasure.is_whole
         )
 
     def _erase_sightings(
@@ -262,7 +263,7 @@ class ErasureSteps(Service["Services"]):
         """
         changed_days: set[int] = set()
         is_complete = self._change_sightings(tenant, erasure, span, remaining_s, changed_days)
-        if not erasure.erases:
+        if not erasure.is_whole:
             self.services.statistics.request_seals(tenant, changed_days)
         return is_complete
 
@@ -279,14 +280,14 @@ class ErasureSteps(Service["Services"]):
         for observations in self.services.merges.mover.list_in_chunks(
             tenant, {*erasure.faceids}, span, _A_TRANSACTION
         ):
-            own_observations = self._without_others(tenant, observations)
+            own_observations = self._without_others(tenant, erasure, observations)
             for id_ in (
                 id_
                 for observation in own_observations
                 for id_ in rejections.get(observation.id, ())
             ):
                 self.services.erasure.traces.forget_rejection(tenant, id_)
-            if not erasure.erases:
+            if not erasure.is_whole:
                 own_observations = [
                     observation
                     for observation in own_observations
@@ -295,7 +296,7 @@ class ErasureSteps(Service["Services"]):
             if not own_observations:
                 continue
             changed_days |= days_of(own_observations)
-            if erasure.erases:
+            if erasure.is_whole:
                 picture_counts = self._hide_in_captures(tenant, own_observations)
                 self._rename_observations(tenant, erasure, own_observations, picture_counts)
             else:
@@ -305,9 +306,10 @@ class ErasureSteps(Service["Services"]):
         return True
 
     def _without_others(
-        self, tenant: Tenant, observations: Sequence[Observation]
+        self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation]
     ) -> list[Observation]:
-        """Leave out the observations of another face that was enrolled with one of the ids since.
+        """Leave out the observations of another face that was enrolled with one of the ids since,
+        or of the stripped face itself.
 
         The faces are read after their observations: a face is stored with its first one.
         """
@@ -318,6 +320,7 @@ class ErasureSteps(Service["Services"]):
             observation
             for observation in observations
             if observation.faceid not in present_faces
+            or (erasure.strips and observation.since <= erasure.at)
             or not is_of(present_faces[observation.faceid], observation)
         ]
 
@@ -446,11 +449,13 @@ class ErasureSteps(Service["Services"]):
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
         """Forget the faces' ids, too: only the receipt is left of the erasure. Finish the others
-        that have come as far.
+        that have come as far. Of other deletions nothing is left.
 
         Raises Busy while a file cannot be wiped.
         """
         if not erasure.erases:
+            if erasure.strips:
+                self.services.storage.scrub()
             if_running = (equals("done_at", None, "running"),)
             delete = Delete(keys.ERASURES, (tenant.name, erasure.id), if_running)
             write_unless_changed(self.services.items, [delete])

@@ -1257,6 +1257,8 @@ class Restriction(Struct, kw_only=True):
     restricted: bool
     ended: str | None
     erased_at: datetime | None
+    stripped_at: datetime | None
+    remember_basis: str | None
     face: str
     reason: str | None
     since: datetime | None
@@ -1323,6 +1325,7 @@ class Settings(Struct, kw_only=True):
     consent_required: bool
     expired_consent_erases: bool
     ended_days: int
+    remembered_days: int
     controller: str
     contact: str
     purposes: str

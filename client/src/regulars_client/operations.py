@@ -669,12 +669,23 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
-    def withdraw_consent(self, id: str, *, idempotency_key: str | None = None) -> None:
+    def withdraw_consent(
+        self,
+        id: str,
+        *,
+        remember_basis: Literal[
+            "consent", "employment", "legal_claims", "public_interest", "vital_interest"
+        ]
+        | UnsetType = UNSET,
+        remember_evidence: str | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> None:
         """Take a face's record away. No undo of a merge brings it back."""
         self._call(
             "DELETE",
             f"/v1/faces/{quote_part(id)}/consent",
             type(None),
+            query={"remember_basis": remember_basis, "remember_evidence": remember_evidence},
             idempotency_key=idempotency_key,
         )
 
@@ -1570,6 +1581,7 @@ class Operations(Connection):
         consent_required: bool | UnsetType = UNSET,
         expired_consent_erases: bool | UnsetType = UNSET,
         ended_days: int | UnsetType = UNSET,
+        remembered_days: int | UnsetType = UNSET,
         controller: str | UnsetType = UNSET,
         contact: str | UnsetType = UNSET,
         purposes: str | UnsetType = UNSET,
@@ -1617,6 +1629,7 @@ class Operations(Connection):
                 "consent_required": consent_required,
                 "expired_consent_erases": expired_consent_erases,
                 "ended_days": ended_days,
+                "remembered_days": remembered_days,
                 "controller": controller,
                 "contact": contact,
                 "purposes": purposes,

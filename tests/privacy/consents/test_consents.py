@@ -88,7 +88,7 @@ def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_
         )
 
 
-def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book) -> None:
+def test_an_expired_record_erases_the_face_once_the_days_of_the_tenant_are_over(book: Book) -> None:
     ends = enrol(book, 1, signed(days=2)).faceid
     stays = enrol(book, 2, signed(days=4)).faceid
     endless = enrol(book, 3, signed()).faceid
@@ -96,7 +96,7 @@ def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book
     book.clock.advance(3 * DAY)
     book.sweep()
     assert set(book.faceids()) == {ends, stays, endless, none}
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     book.sweep()
     assert set(book.faceids()) == {stays, endless, none}
 
@@ -105,7 +105,7 @@ def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_sa
     book: Book,
 ) -> None:
     faces = {enrol(book, seed, signed(days=2)).faceid for seed in range(6)}
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     book.clock.advance(400 * DAY)
     book.sweep()
     assert set(book.faceids()) == faces
@@ -118,7 +118,7 @@ def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_sa
 
 def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Book) -> None:
     face = enrol(book, 1, signed(days=1)).faceid
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     book.clock.advance(2 * DAY)
 
     class Renewing(Consents):
@@ -136,7 +136,7 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
 def test_a_face_under_legal_hold_outlives_its_record_and_stops_no_other(book: Book) -> None:
     held, _ = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2))
     book.services.faces.holds.set(book.tenant, held, "case 7")
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     book.clock.advance(3 * DAY)
     book.sweep()
     assert [face.faceid for face in book.faces()] == [held]
@@ -148,7 +148,7 @@ def test_who_was_kept_beyond_the_record_is_erased_a_day_after_that_is_lifted_unl
 ) -> None:
     """While it is kept, nobody can renew it."""
     erased, renewed = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2)).faceid
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     keeping = book.services.restrictions if kept_by == "restrictions" else book.services.faces.holds
     for faceid in (erased, renewed):
         keeping.set(book.tenant, faceid, "case 7")

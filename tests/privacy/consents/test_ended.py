@@ -172,9 +172,7 @@ def test_what_is_withdrawn_and_not_there_changes_nothing(book: Book) -> None:
 @ENDS
 def test_the_sweep_erases_at_the_date_that_the_tenant_has_set(book: Book, end: End) -> None:
     eva = enrol(book)
-    book.services.tenants.change_settings(
-        "shop", {"expired_consent_erases": True, "ended_days": 30}
-    )
+    book.services.tenants.change_settings("shop", {"ended_days": 30})
     end(book, eva.faceid)
     book.clock.advance(28 * DAY)
     book.sweep()
@@ -182,15 +180,6 @@ def test_the_sweep_erases_at_the_date_that_the_tenant_has_set(book: Book, end: E
     book.clock.advance(3 * DAY)
     book.sweep()
     assert book.faceids() == []
-
-
-def test_without_that_nobody_is_erased_who_stays_restricted(book: Book) -> None:
-    eva = enrol(book)
-    expire(book, eva.faceid)
-    book.sweep()
-    book.clock.advance(400 * DAY)
-    book.services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.CONSENTS,))
-    assert [one.faceid for one in book.services.restrictions.list_all(book.tenant)] == [eva.faceid]
 
 
 def test_if_many_expire_at_once_nobody_reads_until_all_are_put_away(book: Book) -> None:

@@ -67,7 +67,7 @@ def unseen(book: Book) -> None:
 
 
 def expired(book: Book) -> None:
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     ends = book.clock.now() + timedelta(hours=1)
     book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY, expires_at=ends))
     book.clock.advance(timedelta(days=3))
@@ -75,7 +75,7 @@ def expired(book: Book) -> None:
 
 
 def withdrawn(book: Book) -> None:
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY))
     book.services.consents.withdraw_consent(book.tenant, "ann")
     book.sweep()

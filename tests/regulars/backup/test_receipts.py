@@ -91,7 +91,7 @@ def in_a_group(book: Book) -> None:
 
 def consented(book: Book) -> None:
     until = book.clock.now() + DAY
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    book.services.tenants.change_settings("shop", {"ended_days": 0})
     book.services.consents.set(
         book.tenant, "ann", Consent(Basis.CONSENT, book.clock.now(), "form", expires_at=until)
     )

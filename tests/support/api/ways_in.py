@@ -371,9 +371,7 @@ def open_house(folder: Path) -> Iterator[House]:
                     made.ids[f"{service} of {name}"] = key
             unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
             made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
-            made.services.tenants.change_settings(
-                "shop", {"expired_consent_erases": True, "deletes_erase": False}
-            )
+            made.services.tenants.change_settings("shop", {"ended_days": 0, "deletes_erase": False})
             with served(made, broker) as own:
                 yield own
 

@@ -47,7 +47,11 @@ def _pictures(services: Services, tenant: Tenant, faces: dict[str, Face]) -> lis
     gone."""
     tenant = services.tenants.get_by_name(tenant.name)
     model = tenant.model
-    pictured = [face for face in faces.values() if tenant.keeps_pictures_of(face.group_id)]
+    pictured = [
+        face
+        for face in faces.values()
+        if tenant.keeps_pictures_of(face.group_id) and face.stripped_at is None
+    ]
     return [
         *(
             f"{face.faceid} has no template of {model}"

@@ -361,6 +361,8 @@ def prepared(
             lambda box: box.services.tenants.change_settings("shop", {"keeps_pictures": False}),
         )
         after("consented", "merged", _consented)
+        after("remembered", "consented", _remembered)
+        after("stripping", "remembered", _stripping)
         after("stuck", "shop", _stuck)
         after("leaving", "shop", _leaving)
         after("beside", "shop", _beside)
@@ -484,7 +486,21 @@ def _consented(box: Box) -> None:
         "expires_at": "2026-03-17T09:00:00Z",
     }
     box.v1.done("PUT", f"/v1/faces/{box.ids['eva']}/consent", body)
-    box.services.tenants.change_settings("shop", {"expired_consent_erases": True})
+    box.services.tenants.change_settings("shop", {"ended_days": 0})
+
+
+def _remembered(box: Box) -> None:
+    """Eva takes her consent back, and asks to be remembered: all but the template is due."""
+    wish = {"remember_basis": "consent", "remember_evidence": "letter 7"}
+    reply = box.v1.send("DELETE", f"/v1/faces/{box.ids['eva']}/consent", query=wish)
+    assert reply.status == 204
+    box.clock.advance(timedelta(days=1))
+
+
+def _stripping(box: Box) -> None:
+    """All but her template is gone from her face, and not yet from other places."""
+    box.services.erasure.stripping.strip(box.tenant, box.ids["eva"])
+    box.clock.advance(SETTLED)
 
 
 def _kept_shortly(box: Box) -> None:

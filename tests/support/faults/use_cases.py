@@ -938,6 +938,13 @@ FUNCTIONS = (
     ),
     UseCase(
         "sweep",
+        _swept_in_two_days,
+        "of somebody who is remembered",
+        "remembered",
+        jobs=("consents",),
+    ),
+    UseCase(
+        "sweep",
         _swept_at_night,
         "of what was learnt too long ago",
         "learnt",
@@ -1014,6 +1021,13 @@ SWEPT = (
         _swept_without_messages,
         "of an erasure",
         "erasing",
+        jobs=("erasures",),
+    ),
+    UseCase(
+        "sweep",
+        _swept_without_messages,
+        "of all but the template of somebody",
+        "stripping",
         jobs=("erasures",),
     ),
     UseCase(
