@@ -95,7 +95,7 @@ class Erasure(Struct, frozen=True):
 
     @property
     def is_whole(self) -> bool:
-        """Whether no trace of the person stays beside the face."""
+        """Return whether no trace of the person stays beside the face."""
         return self.erases or self.strips
 
     @property

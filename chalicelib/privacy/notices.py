@@ -26,6 +26,8 @@ from chalicelib.domain.tenant_settings import (
     OF_NOTICE,
     NoticeSetting,
     count_capture_days,
+    count_ended_days,
+    count_remembered_days,
     count_sighting_days,
 )
 from chalicelib.domain.webhooks import Hook
@@ -279,6 +281,11 @@ def _list_retention(writer: _Writer) -> list[str]:
         _of_strangers(writer),
         writer.say_duration("regulars", tenant.regular_days, "unseen"),
         *([writer.say_duration("groups", longest, "unseen")] if group_days else []),
+        writer.say_duration("ended", count_ended_days(tenant)),
+        writer.say_duration(
+            "remembered" if tenant.expired_consent_erases else "all remembered",
+            count_remembered_days(tenant),
+        ),
         writer.say_duration("visits", tenant.observation_days),
         writer.say_duration("sightings", count_sighting_days(tenant)),
         writer.say_duration("acts", tenant.audit_days),

@@ -37,12 +37,21 @@ from chalicelib.domain.model import Face, Group, Tenant
 from chalicelib.domain.observations import Observation, ObservationKind, keep_own
 from chalicelib.domain.person_texts import copy_texts
 from chalicelib.domain.rules.templates import user_of
-from chalicelib.domain.tenant_settings import count_capture_days, count_sighting_days
+from chalicelib.domain.tenant_settings import (
+    count_capture_days,
+    count_ended_days,
+    count_remembered_days,
+    count_sighting_days,
+)
 from chalicelib.domain.webhooks import KEPT_FOR
 from chalicelib.privacy.audit_entries import Entry, faces_of, list_absorbed_faces
 from chalicelib.privacy.data_map import AS_STORED, DATA_MAP, DataCategory
 from chalicelib.privacy.notices import say_other_shops, write_list
-from chalicelib.privacy.retention import find_unseen_days_of_face
+from chalicelib.privacy.retention import (
+    find_outlook,
+    find_unseen_days_of_face,
+    is_remembered,
+)
 from chalicelib.privacy.texts import Language, direction_of, isolate, words_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -369,12 +378,25 @@ def _list_record_rows(
         "consent": _describe_consent(face.consent, language, zone),
         "evidence": face.consent.evidence if face.consent else "",
         "hold": f"{_write_time(face.hold.at, zone)}: {face.hold.reason}" if face.hold else "",
-        "restricted": f"{_write_time(face.restriction.at, zone)}: {face.restriction.reason}"
-        if face.restriction
-        else "",
+        **_describe_restriction(face, zone),
         "arrive_count": str(face.arrive_count),
     }
     return [[words[name], value] for name, value in rows.items() if value]
+
+
+def _describe_restriction(face: Face, zone: ZoneInfo) -> dict[str, str]:
+    """Return since when and why the face is not used, and the wish to be remembered."""
+    restriction, wish = face.restriction, face.remembered
+    if restriction is None:
+        return {}
+    since = _write_time(restriction.at, zone)
+    return {
+        "ended since": f"{since}: {restriction.ended}" if restriction.ended else "",
+        "remembered": f"{_write_time(wish.at, zone)}: {wish.basis}, {wish.evidence}"
+        if wish
+        else "",
+        "restricted": f"{since}: {restriction.reason}" if restriction.reason else "",
+    }
 
 
 def _find_origin(subject: Subject) -> ObservationKind | None:
@@ -501,6 +523,19 @@ def _write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
 
 def _write_time(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _list_days_of_face(tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
+    """Return for how many days the face itself is kept: since its consent ended, or since it was
+    seen."""
+    if face.restriction is None or not face.restriction.ended:
+        return {"unseen": find_unseen_days_of_face(tenant, group, face) if group else None}
+    if find_outlook(tenant, face) is None:  # somebody keeps it
+        return {"ended": None}
+    days = {"ended": count_ended_days(tenant)}
+    if is_remembered(tenant, face):
+        days["template kept"] = count_remembered_days(tenant)
+    return {**days}
 
 
 FORMAT = "everything-1"
@@ -700,7 +735,7 @@ class Archives(Service["Services"]):
             "audit": tenant.audit_days,
             "merges": UNDONE_WITHIN.days,
             "events": KEPT_FOR.days,
-            "unseen": find_unseen_days_of_face(tenant, group, face) if group else None,
+            **_list_days_of_face(tenant, group, face),
             "observations": tenant.observation_days,
         }
 

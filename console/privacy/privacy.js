@@ -22,7 +22,8 @@ const SOON_MS = 60 * 86_400_000;
 const ASKED = {
   consent_required: { kind: "switch" },
   expired_consent_erases: { kind: "switch" },
-  ended_days: { kind: "number", min: 0, max: 3650, unit: "unit.days" },
+  ended_days: { kind: "number", min: 0, max: 1095, unit: "unit.days" },
+  remembered_days: { kind: "number", min: 1, max: 1095, unit: "unit.days" },
 };
 const ERASED = { deletes_erase: { kind: "switch" } };
 const OURS = {
@@ -158,7 +159,8 @@ function Restricted() {
   const [lifted, setLifted] = useState(null);
   const [erased, setErased] = useState(null);
   const close = () => { setLifted(null); setErased(null); };
-  const due = (one) => (one.erased_at ? t("restriction.erased", { day: day(one.erased_at) }) : t("restriction.stays"));
+  const due = (one) => (one.erased_at ? ["stripped", "erased"].filter((what) => one[`${what}_at`])
+    .map((what) => t(`restriction.${what}`, { day: day(one[`${what}_at`]) })).join(" · ") : t("restriction.stays"));
   const { value } = loaded;
   return html`<section><h2>${t("restriction")}</h2><p class="soft small">${t("restriction.says")}</p>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}

@@ -21,7 +21,7 @@ export function Consent({ id, operator, held, erase }) {
   const [open, setOpen] = useState(null);
   const one = loaded.value;
   const close = () => setOpen(null);
-  const withdraw = () => send("DELETE", path)
+  const withdraw = (wish) => send("DELETE", `${path}${wish}`)
     .then(() => { close(); say(t("consent.withdrawn")); go("privacy"); }, complain);
   if (one === undefined) {
     return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
@@ -41,12 +41,34 @@ export function Consent({ id, operator, held, erase }) {
     ${open === "edit" && html`<${Edit} path=${path} one=${one} close=${close}
       done=${(next) => { close(); loaded.set(next); say(t("saved")); }} />`}
     ${open === "withdraw" && html`<${Dialog} title=${t("consent.withdraw")} close=${close}>
-      <p>${t("consent.withdraw.says")} ${t("consent.withdraw.misses")}</p>${held && html`<p>${t("erase.held")}</p>`}
-      <p class="row end"><button onClick=${close}>${t("cancel")}</button>
-        <button onClick=${withdraw}>${t("consent.withdraw.only")}</button>
-        <button class="danger" disabled=${held} onClick=${() => { close(); erase(); }}>
-          ${t("consent.withdraw.erase")}</button></p><//>`}
+      <${Withdrawal} held=${held} close=${close} withdraw=${withdraw} erase=${() => { close(); erase(); }} /><//>`}
   </section>`;
+}
+
+/** What becomes of somebody who withdraws, with its days; and the wish to be remembered, with ground and evidence. */
+function Withdrawal({ held, close, withdraw, erase }) {
+  const { value } = useLoaded((signal) => get("settings", {}, { signal }), []);
+  const [wish, setWish] = useState(null);
+  if (!value) return null;
+  const days = value.ended_days || (value.expired_consent_erases ? 0 : 14);
+  const says = t("consent.remember.says", { days, end: Math.max(value.remembered_days, days) });
+  const set = (name) => (event) => setWish({ ...wish, [name]: event.currentTarget.value });
+  const query = wish ? `?${new URLSearchParams(wish)}` : "";
+  const becomes = value.expired_consent_erases ? t("consent.withdraw.says", { days }) : says;
+  return html`<p>${becomes} ${t("consent.withdraw.misses")}</p>
+    ${held && html`<p>${t("erase.held")}</p>`}
+    <label class="row"><input type="checkbox" checked=${!!wish}
+      onChange=${() => setWish(wish ? null : { remember_basis: BASES[0], remember_evidence: "" })} />
+      ${t("consent.remember")}</label>
+    ${wish && html`<p class="soft small">${says}</p>
+      <label>${t("consent.basis")}<select onChange=${set("remember_basis")}>${BASES.map((each) => html`
+        <option key=${each} value=${each}>${t(`consent.basis.${each}`)}</option>`)}</select></label>
+      <label>${t("consent.remember.evidence")}<textarea rows="2" maxlength=${MOST}
+        onInput=${set("remember_evidence")}></textarea></label>`}
+    <p class="row end"><button onClick=${close}>${t("cancel")}</button>
+      <button disabled=${wish && !wish.remember_evidence.trim()} onClick=${() => withdraw(query)}>
+        ${t("consent.withdraw.only")}</button>
+      <button class="danger" disabled=${held || !!wish} onClick=${erase}>${t("consent.withdraw.erase")}</button></p>`;
 }
 
 function Edit({ path, one, close, done }) {

@@ -23,7 +23,7 @@ from chalicelib.domain.model import Tenant
 from chalicelib.domain.pictures import FEELINGS
 from chalicelib.domain.webhooks import Hook
 from chalicelib.open_storage import DATABASE
-from chalicelib.privacy.retention import find_unseen_days
+from chalicelib.privacy.retention import find_outlook, find_unseen_days, say_outlook
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage.values import time_text
@@ -47,6 +47,8 @@ from regulars.privacy import write_set_command
 
 MOST = 1000
 """Deliveries of a hook that are counted."""
+_ENDED_LISTED = 20
+"""People whose consent has ended who have a line each."""
 _GROUPS_LISTED = 10
 """Groups that a line names."""
 
@@ -100,6 +102,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_notices(services, active)
             yield from check_feelings(active)
             yield from check_left(services, active)
+            yield from check_ended(services, active)
     except RegularsError as error:
         yield failed(
             "book",
@@ -185,6 +188,22 @@ def check_feelings(tenants: list[Tenant]) -> Iterator[Finding]:
     for tenant in tenants:
         level = warning if FEELINGS - tenant.unestimated else well
         yield level("privacy", f"{tenant.name}: {describe_feelings(tenant)}")
+
+
+def check_ended(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check who is kept after the end of consent, and until when."""
+    for tenant in tenants:
+        ended_faces = services.faces.list_withdrawn(tenant)
+        for face in ended_faces[:_ENDED_LISTED]:
+            outlook = find_outlook(tenant, face)
+            says = say_outlook(outlook) if outlook else "It is kept: under hold, or restricted."
+            ground = f" ({face.remembered.basis})" if face.remembered else ""
+            yield well(
+                "consent", f"{tenant.name}: the consent of {face.faceid}{ground} ended. {says}"
+            )
+        if len(ended_faces) > _ENDED_LISTED:
+            more = len(ended_faces) - _ENDED_LISTED
+            yield well("consent", f"{tenant.name}: {more} more, in `regulars restriction list`")
 
 
 def check_left(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:

@@ -143,7 +143,7 @@ def set_consent(context: V1Context, body: NewConsent) -> Consent:
 
 
 class Withdrawal(Sent):
-    """How somebody takes a consent back."""
+    """A withdrawal of somebody's consent."""
 
     remember_basis: Annotated[
         Ground | None,

@@ -102,6 +102,8 @@ def periods(facts: Facts, words: Words) -> list[str]:
         strangers if facts.keeps_strangers else words["no strangers"],
         line(words, "regulars", tenant.regular_days, "unseen"),
         *([line(words, "groups", 700, "unseen")] if days else []),
+        line(words, "ended", tenant.ended_days),
+        line(words, "remembered", tenant.remembered_days),
         line(words, "visits", tenant.observation_days),
         line(words, "sightings", 120),
         line(words, "acts", tenant.audit_days),
@@ -219,6 +221,7 @@ def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language
         tenant.observation_days,
         tenant.audit_days,
         tenant.capture_days,
+        tenant.remembered_days,
     }
     legal = {*map(str, (*days, 1, 2, 4, 6, 9, 14, 15, 16, 17, 18, 20, 21, 22, 30, 50, 120, 700))}
     assert {*re.findall(r"[0-9]+", said.replace("127.0.0.1", ""))} <= legal
