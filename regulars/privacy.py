@@ -731,7 +731,7 @@ def consent() -> None:
 )
 @click.option(
     "--remember",
-    type=click.Choice(GROUNDS),
+    type=click.Choice([str(ground) for ground in GROUNDS]),
     help="The person asks to be remembered in order to be forgotten: on this ground.",
 )
 @click.option("--evidence", default="", help="What shows that wish, such as a letter's place.")
@@ -758,13 +758,15 @@ def withdraw(
       regulars consent withdraw --tenant shop-12 --face 21 --remember consent --evidence "letter 7"
     """
     wish = services.consents.make_wish(remember, evidence)
+    if wish is not None and erases:
+        raise click.UsageError("--remember keeps what --erase removes: choose one")
     present_faces = services.faces.by_id(tenant, [face], restricted=True)
     # the same command was cut off
     if erases and not present_faces and go_on_with_erasure(services, tenant, face, None):
         return
     person = services.faces.find_person(tenant, face)
     restriction = present_faces[face].restriction
-    if restriction is None or restriction.ended is not Ending.WITHDRAWN:
+    if wish is not None or restriction is None or restriction.ended is not Ending.WITHDRAWN:
         services.consents.withdraw_consent(tenant, face, wish=wish)
     print(
         f"the consent of {face} is withdrawn, and the person is restricted: found and named by "

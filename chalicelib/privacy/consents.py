@@ -84,13 +84,16 @@ class Consents(Service["Services"]):
         to its pictures that were given out end. Of a held face record and pictures stay, as
         evidence.
 
-        `wish`: the person's, to be remembered in order to be forgotten; None: nobody said so.
+        `wish`: the person's, to be remembered in order to be forgotten; None: nobody said so. It
+        may come later than the withdrawal.
         Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
         """
         if wish is not None:
             audit_events.add_details(**wish.describe())
 
         def require_record(face: Face) -> None:
+            if wish is not None and _is_withdrawn(face):
+                return  # who has withdrawn asks for it later
             if face.consent is None or _is_withdrawn(face):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
 
@@ -139,6 +142,8 @@ class Consents(Service["Services"]):
             after, change = restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
             moved = self.services.face_pictures.move_pictures(tenant, face)
             withdrawn_at = max(at, face.withdrawn_at or at)
+            if wish is not None and _is_withdrawn(face):
+                withdrawn_at = face.withdrawn_at or at  # no wish makes the days longer
             return replace(
                 after,
                 pictures=moved.pictures,

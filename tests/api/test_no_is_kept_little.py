@@ -4,9 +4,11 @@ After `ended_days` the id and the template of those who are remembered, and noth
 after `remembered_days` nothing. It knows no table and no file (tests/support/api/remains.py).
 """
 
+import io
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -17,7 +19,6 @@ import pytest
 from chalicelib.domain.consent import Basis
 from chalicelib.privacy.retention import Kind
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.faces import face_from
 from tests.support.api.remains import found, kept_in, live, needles
 from tests.support.api.ways_in import Somebody
@@ -182,6 +183,19 @@ def require_bare(box: Box, people: Sequence[Somebody]) -> None:
     entries = box.services.audit.erasing.read_entries("shop", ids)
     assert {entry["what"] for entry in entries} == {"sweep consents"}
     assert box.services.consistency.list_disagreements("shop") == []
+
+
+def test_the_archive_says_of_whom_is_remembered_what_is_kept_and_for_how_long(box: Box) -> None:
+    one, *_ = begin(box, ("remembered",))
+    file = io.BytesIO()
+    box.services.archives.write(box.tenant, one.faceid, file, "en")
+    with zipfile.ZipFile(file) as archive:
+        page, data = (archive.read(name).decode() for name in ("index.html", "everything.json"))
+    assert "letter in drawer 5" in page
+    assert "kept without being used since" not in page, "it is compared with everybody"
+    assert "if it is not seen again" not in page
+    kept = json.loads(data)["kept"]
+    assert (kept["ended"], kept["template kept"], kept.get("unseen")) == (ENDED, REMEMBERED, None)
 
 
 def test_of_everybody_the_template_is_left_where_the_tenant_erases_nobody_at_once(

@@ -188,13 +188,24 @@ def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(
     opened(page, book)
     page.get_by_role("link", name="Ann Lee").click()
     section.get_by_role("button", name="Withdraw").click()
-    dialog.get_by_role("button", name="Withdraw", exact=True).click()
+    expect(dialog).to_contain_text("After 14 days the person is erased")
+    dialog.get_by_label("Remember, in order to forget").check()
+    expect(dialog).to_contain_text("They are erased after 365 days")
+    withdraw = dialog.get_by_role("button", name="Withdraw", exact=True)
+    expect(withdraw).to_be_disabled()
+    dialog.get_by_label("What shows that wish").fill("letter 7 & drawer 3")
+    looked_at(page, "consent-withdraw")
+    withdraw.click()
     expect(page.get_by_text("its consent is withdrawn")).to_be_visible()
+    expect(page.get_by_text("all but the template goes on")).to_be_visible()
     with book.client() as client:
         assert list(client.list_consents()) == []
-        assert [one.ended for one in client.list_restrictions() if one.face == face] == [
-            "withdrawn"
-        ]
+        [restriction] = (one for one in client.list_restrictions() if one.face == face)
+    assert (restriction.ended, restriction.remember_basis) == ("withdrawn", "consent")
+    assert restriction.stripped_at is not None
+    assert restriction.erased_at is not None
+    days = (restriction.erased_at - restriction.stripped_at).days
+    assert days == 365 - 14
 
 
 def test_pictures_are_switched_off_and_people_have_shapes_in_their_place(

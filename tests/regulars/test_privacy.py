@@ -721,3 +721,24 @@ def test_a_withdrawal_that_was_cut_off_before_it_erased_goes_on_by_the_same_comm
     for _ in range(2):
         assert main([*words, "--data", str(anns_book.folder)]) == 0
         assert "the consent of ann is withdrawn" in capsys.readouterr().out
+
+
+def test_who_asks_to_be_remembered_is_told_the_days_also_after_the_withdrawal(
+    anns_book: Book, capsys: Captured
+) -> None:
+    services, tenant = anns_book.services, anns_book.tenant
+    services.consents.set(tenant, "ann", Consent(Basis.CONSENT, anns_book.clock.now(), "form"))
+    words = ["consent", "withdraw", "--tenant", "shop", "--face", "ann"]
+    words += ["--data", str(anns_book.folder)]
+    assert main([*words, "--later"]) == 0
+    assert "The sweep erases the person at " in capsys.readouterr().out
+    wish = ["--remember", "consent", "--evidence", "letter 7"]
+    assert main([*words, *wish, "--erase"]) != 0
+    assert main([*words, "--remember", "consent"]) != 0, "nothing shows the wish"
+    capsys.readouterr()
+    before = services.faces.get(tenant, "ann", restricted=True)
+    assert main([*words, *wish, "--later"]) == 0
+    assert "only the template is kept" in capsys.readouterr().out
+    face = services.faces.get(tenant, "ann", restricted=True)
+    assert face.remembered is not None
+    assert (face.remembered.evidence, face.withdrawn_at) == ("letter 7", before.withdrawn_at)

@@ -164,8 +164,9 @@ def withdraw_consent(context: V1Context, query: Withdrawal) -> None:
 
     The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of
     its subject: nobody finds it, names it, learns from it or is told of it. After `ended_days` the
-    sweep erases it. Of somebody who asks to be remembered (`remember_basis`) it keeps the template
-    with its id, and erases these after `remembered_days`; so it does of all, if the setting
+    sweep erases it. Of somebody who asks to be remembered (`remember_basis`, also after the
+    withdrawal) it keeps the template with its id, and erases these after `remembered_days`; so it
+    does of all, if the setting
     `expired_consent_erases` is off. A record that is written down again brings back what is there.
     So it is when a record expires. Of a face under legal hold the record itself stays, as evidence.
     """

@@ -14,6 +14,7 @@ from chalicelib.book.visits import visits_deletes
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import FaceNotFound
 from chalicelib.domain.model import Face, Tenant
+from chalicelib.privacy.erasure_progress import Erasure
 from chalicelib.privacy.retention import find_outlook, strip_face
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -28,32 +29,39 @@ BY = "remembered"
 
 class Stripping(Service["Services"]):
     def strip(self, tenant: Tenant, faceid: str) -> None:
-        """Take all but id and templates from a face, if its time has come; the sweep does the
-        steps that follow.
+        """Take all but id and templates from a face, if its time has come; then the steps follow.
 
         The audit's entry says on what ground the rest is kept. Raises Busy.
         """
+        records = self.services.erasure.records
+        written: list[Erasure] = []
+
+        def strip(face: Face) -> tuple[Face, Change] | None:
+            if not self._is_due(tenant, face):
+                return None
+            if face.remembered is not None:
+                audit_events.add_details(**face.remembered.describe())
+            written.append(records.make_erasure(tenant, [face], BY, erases=False, strips=True))
+            arrivals = self.services.items.get(keys.ARRIVALS, (tenant.name, face.faceid))
+            deletes = visits_deletes(tenant.name, face.faceid, visits_from(arrivals))
+            actions = (*deletes, *records.make_put_actions(tenant, written[-1]))
+            return strip_face(face, self.services.clock.now()), Change(actions, ())
+
         with (
             suppress(FaceNotFound),
             audit_events.begin_audit_event(audit_events.job("sweep consents", tenant.name)),
         ):
-            self.services.faces.change_face(
-                tenant, faceid, lambda face: self._strip(tenant, face), None, restricted=True
-            )
+            self.services.faces.change_face(tenant, faceid, strip, None, restricted=True)
+        for record in written[-1:]:
+            records.send_message(tenant.name, record)
 
-    def _strip(self, tenant: Tenant, face: Face) -> tuple[Face, Change] | None:
-        now, outlook = self.services.clock.now(), find_outlook(tenant, face)
-        if outlook is None or outlook.stripped_at is None or outlook.stripped_at > now:
-            return None
+    def _is_due(self, tenant: Tenant, face: Face) -> bool:
+        """Return whether all but the template goes now. Raises Changed if a merge of it went on."""
+        outlook = find_outlook(tenant, face)
+        if outlook is None or outlook.stripped_at is None:
+            return False
+        if outlook.stripped_at > self.services.clock.now():
+            return False
         if self.services.merges.mover.settle_faces(tenant, face):
             raise Changed
-        if face.remembered is not None:
-            audit_events.add_details(**face.remembered.describe())
-        records = self.services.erasure.records
-        record = records.make_erasure(tenant, [face], BY, erases=False, strips=True)
-        arrivals = self.services.items.get(keys.ARRIVALS, (tenant.name, face.faceid))
-        actions = (
-            *visits_deletes(tenant.name, face.faceid, visits_from(arrivals)),
-            *records.make_put_actions(tenant, record),
-        )
-        return strip_face(face, now), Change(actions, ())
+        return True

@@ -21,7 +21,6 @@ from chalicelib.domain.errors import (
     InvalidInput,
 )
 from chalicelib.domain.model import Face, Tenant
-from chalicelib.privacy.retention import Kind
 from chalicelib.storage import keys
 from chalicelib.storage.box.queue import SqliteQueue
 from chalicelib.storage.items import walk_items

@@ -16,8 +16,9 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.vision.cgroup_quota import Quota
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.channels import Channel
+from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.events import GroupFull
-from chalicelib.domain.model import Profile
+from chalicelib.domain.model import NewFace, Profile
 from chalicelib.domain.tenant_settings import OF_NOTICE, TenantSettings
 from chalicelib.domain.webhooks import Event, Way
 from chalicelib.services import Services
@@ -28,6 +29,7 @@ from regulars.cli import main
 from regulars.clients import V1, Connection
 from regulars.doctor.doctor import (
     check_cameras,
+    check_ended,
     check_files,
     check_hooks,
     check_models,
@@ -452,6 +454,22 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
             level,
             says.startswith("6 faces of group stranger of tenant shop are more than"),
         ) == (WARNING, True)
+
+
+def test_who_is_kept_after_the_end_of_a_consent_is_told_with_the_days(tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    with closing(book(tmp_path, clock)) as services:
+        tenant = services.tenants.get_by_name("shop")
+        assert list(check_ended(services, [tenant])) == []
+        for faceid, wish in (("ann", None), ("eva", Remembered(Basis.CONSENT, "letter", NOW))):
+            new = NewFace(faceid, consent=Consent(Basis.CONSENT, NOW))
+            face = picture(Person(len(faceid + str(wish))))
+            services.enrolment.enrol_largest_face(tenant, "regular", face, RULES, new)
+            services.consents.withdraw_consent(tenant, faceid, wish=wish)
+        told = sorted(one.says for one in check_ended(services, [tenant]))
+        assert told[0].startswith("shop: the consent of ann ended. The sweep erases the person at ")
+        assert told[1].startswith("shop: the consent of eva (consent) ended. From ")
+        assert f"erased at {NOW + timedelta(days=365):%Y-%m-%d}" in told[1]
 
 
 @pytest.mark.parametrize("strangers", ["keep", "forget"])
