@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.auth.roles import ApiKey, Member, Role
 from chalicelib.domain.api_keys import FIRST
-from chalicelib.domain.consent import Ending
+from chalicelib.domain.consent import Basis, Ending, Remembered
 from chalicelib.domain.effects import SHARED_KEYS, name_access
 from chalicelib.domain.errors import InvalidInput, LastAdminKey, NotFound, RegularsError
 from chalicelib.domain.model import Face, Tenant
@@ -21,6 +21,7 @@ from chalicelib.privacy.erasure_progress import require_signer
 from chalicelib.privacy.signing import canonical_json, fingerprint
 from chalicelib.privacy.standing import (
     HELD,
+    REMEMBERED,
     RESTRICTED,
     WITHDRAWN,
     Access,
@@ -458,6 +459,11 @@ class StandingDocuments(Service["Services"]):
         if mark == WITHDRAWN:
             self.services.consents.withdraw_again(tenant, faceid, since)
             yield f"the consent of {faceid} is withdrawn"
+        elif mark.startswith(REMEMBERED):
+            if WITHDRAWN in has:
+                wish = Remembered(Basis(mark.removeprefix(REMEMBERED)), reason, since)
+                self.services.consents.withdraw_again(tenant, faceid, since, wish)
+                yield f"{faceid} is remembered in order to be forgotten"
         elif mark == RESTRICTED:
             self.services.restrictions.set(tenant, faceid, reason)
             yield f"{faceid} is restricted"
@@ -479,6 +485,7 @@ def _list_restrictions(face: Face) -> list[str]:
     return [
         *([RESTRICTED] if restriction.reason else []),
         *([WITHDRAWN] if restriction.ended is Ending.WITHDRAWN else []),
+        *([f"{REMEMBERED}{face.remembered.basis}"] if face.remembered else []),
     ]
 
 

@@ -34,6 +34,9 @@ KIND = "what stands"
 HELD, RESTRICTED, WITHDRAWN = "held", "restricted", "withdrawn"
 """Marks of a face: under legal hold; restricted for a reason; its consent was withdrawn."""
 
+REMEMBERED = "remembered "
+"""The beginning of the mark of a face whose person asks to be remembered; then the ground."""
+
 KINDS = (SHARED_KEYS, "key", "member", "hook", "camera")
 """Kinds of accesses: the beginnings of their names."""
 

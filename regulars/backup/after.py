@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
+from chalicelib.domain.consent import Basis, Remembered
 from chalicelib.domain.effects import SHOP, Effect, parse_setting
 from chalicelib.domain.errors import FaceHeld, FaceNotFound, RegularsError
 from chalicelib.domain.model import Tenant
@@ -89,6 +90,7 @@ class Since(Struct):
     holds: dict[str, tuple[bool, str]] = field(default_factory=dict)
     restrictions: dict[str, tuple[bool, str]] = field(default_factory=dict)
     withdrawn: dict[str, datetime | None] = field(default_factory=dict)
+    wishes: dict[str, Remembered] = field(default_factory=dict)
     deleted: dict[str, None] = field(default_factory=dict)
     accesses: dict[str, AccessSince] = field(default_factory=dict)
     freed_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -115,6 +117,10 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     for entry in entries_after:
         effects, at = list_effects(entry), moment_of_text(entry["at"])
         _note_faces(changes, effects, entry.get("reason", ""), at)
+        if "remember_basis" in entry:
+            basis, evidence = Basis(entry["remember_basis"]), entry["remember_evidence"]
+            wish = Remembered(basis, evidence, at)
+            changes.wishes.update(dict.fromkeys(effects.get(Effect.WITHDRAWS, ()), wish))
         _note_accesses(changes, effects)
         for effect, mark in _FREE.items():
             changes.freed_at.update({(faceid, mark): at for faceid in effects.get(effect, ())})
@@ -126,6 +132,7 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     spread = {name: _spread_to_parts(asdict(changes)[name], entries_after) for name in _OF_FACES}
     return Since(
         **spread,
+        wishes=changes.wishes,
         accesses=changes.accesses,
         freed_at=changes.freed_at,
         settings=changes.settings,
@@ -271,7 +278,8 @@ def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterat
         if withdrawn_at is None:
             continue
         with suppress(FaceNotFound):
-            services.consents.withdraw_again(tenant, faceid, withdrawn_at)
+            wish = changes.wishes.get(faceid)
+            services.consents.withdraw_again(tenant, faceid, withdrawn_at, wish)
             yield f"the consent of {faceid} is withdrawn"
     yield from _apply_marks(services, tenant, changes, are_set=True)
 

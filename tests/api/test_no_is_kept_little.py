@@ -216,6 +216,21 @@ def test_of_everybody_the_template_is_left_where_the_tenant_erases_nobody_at_onc
     assert list_left(box, people) == {"withdrawn": set(), "expired": set()}
 
 
+def test_by_the_clock_alone_it_ends_whoever_looks(box: Box) -> None:
+    """Twenty days at a time, as a box that is seldom on, and nobody confirms anything."""
+    people = begin(box, ("withdrawn", "expired", "remembered"))
+    left = dict[int, dict[str, set[str]]]()
+    for day in range(20, REMEMBERED + 41, 20):
+        box.clock.advance(20 * DAY)
+        for _ in range(3):  # after such a jump the clock is believed in the second hour
+            box.clock.advance(timedelta(hours=1))
+            box.sweep()
+        left[day] = list_left(box, people)
+    assert left[20]["withdrawn"] == left[20]["expired"] == set(), left[20]
+    assert is_bare(left[20]["remembered"]), left[20]
+    assert left[400] == {"withdrawn": set(), "expired": set(), "remembered": set()}
+
+
 def test_a_copy_from_before_the_days_ends_as_the_book_did(shop: Shop, tmp_path: Path) -> None:
     with shop.copied(tmp_path) as made:
         people = begin(made, ("withdrawn", "remembered"))

@@ -10,17 +10,19 @@ import pytest
 
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, kind_of
-from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.effects import SHARED_KEYS, SHOP
-from chalicelib.domain.model import STRANGER
+from chalicelib.domain.model import STRANGER, Face
 from chalicelib.privacy.standing import HELD, WITHDRAWN, Standing, find_marked_since
 from regulars.backup.after import AccessSince, read_changes_since
+from regulars.backup.receipts import write_beside
 from regulars.cli import main
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import Person
 
 Captured = pytest.CaptureFixture[str]
+WITHDRAW = "DELETE /v1/faces/{id}/consent"
 FACES = (
     "held",
     "free",
@@ -264,3 +266,50 @@ def test_an_export_that_was_changed_does_nothing(
     assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 1
     assert "not as it was signed" in capsys.readouterr().err
     assert not again.exists(), "all or nothing"
+
+
+@pytest.mark.parametrize("days", [0, 15], ids=["before it goes", "once the template alone is left"])
+@pytest.mark.parametrize("by_export", [True, False], ids=["by an export", "by a document"])
+def test_who_asks_to_be_remembered_is_remembered_after_a_restore_from_before(
+    book: Book, tmp_path: Path, by_export: bool, days: int
+) -> None:
+    """The entry of the withdrawal goes with all else; that of the strip tells the same."""
+    backup = tmp_path / "box.tar"
+    assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
+    book.clock.advance(timedelta(days=20_000))
+    wish = Remembered(Basis.LEGAL_CLAIMS, "letter 7", book.clock.now())
+    with audit_events.begin_audit_event(
+        AuditEvent(WITHDRAW, "operator", kind_of(WITHDRAW), tenant="shop")
+    ):
+        book.services.consents.withdraw_consent(book.tenant, "withdrawn", wish=wish)
+    book.clock.advance(timedelta(days=days))
+    for _ in range(2):
+        book.sweep()
+        book.clock.advance(timedelta(hours=3))
+    book.sweep()
+    assert read_face(book).stripped_at is not None or not days
+    after = tmp_path / "after.json"
+    if by_export:
+        data = str(book.folder)
+        assert main(["audit", "export", "--tenant", "shop", str(after), "--data", data]) == 0
+    else:
+        write_beside(book.services, tmp_path)
+    again = tmp_path / "again"
+    words = ["restore", str(backup), "--data", str(again)]
+    assert main([*words, "--after", str(after) if by_export else "none"]) == 0
+    with closing(Book(again)) as restored:
+        face = read_face(restored)
+        assert face.restriction is not None
+        assert face.remembered is not None
+        assert face.remembered.basis is Basis.LEGAL_CLAIMS
+        restored.clock.advance(timedelta(days=20_000 + 14 + days + 15))
+        for _ in range(2):
+            restored.sweep()
+            restored.clock.advance(timedelta(minutes=5))
+        face = read_face(restored)
+        assert face.stripped_at is not None
+        assert {one.key for one in face.pictures} == {""}
+
+
+def read_face(book: Book) -> Face:
+    return book.services.faces.get(book.tenant, "withdrawn", restricted=True)
