@@ -329,6 +329,14 @@ def shows_nobody(capture: Capture) -> bool:
     )
 
 
+def say_disabled(camera: Camera) -> str:
+    """Say what becomes of what a camera sends that is off."""
+    return (
+        f"camera {camera.id!r} is disabled: its pictures and counts are refused, and its box keeps "
+        "them until it is enabled, or stopped at the box"
+    )
+
+
 def captured_ms(id_: str) -> int:
     """Read the time of a capture from its id or a sighting's id, in ms since 1970.
 

@@ -8,7 +8,7 @@ import { Dialog, Field, Form, Loading, Trouble, useLoaded } from "../shared/part
 import { useAgain } from "../shared/polled.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
-import { ago, number, t } from "../words.js";
+import { ago, number, t, tOr } from "../words.js";
 import { get, send } from "../api.js";
 
 const LOW_DISK_MIB = 1024;
@@ -30,7 +30,7 @@ export const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(
 /** Write a value of a heartbeat, by the unit that its name ends in. */
 export function measured(name, value) {
   if (typeof value === "boolean") return t(value ? "yes" : "no");
-  if (typeof value !== "number") return value;
+  if (typeof value !== "number") return tOr(`beat.${name}.${value}`, value);
   if (name.endsWith("_mib")) return `${number(value / 1024, 1)} GB`;
   if (name.endsWith("_s")) return `${number(value, Math.abs(value) < 10 ? 1 : 0)} s`;
   if (name.endsWith("_c")) return `${number(value)} °C`;

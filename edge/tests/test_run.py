@@ -81,6 +81,7 @@ def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(
         "box",
         "box_name",
         "version",
+        "sends",
         "spooled",
         "disk_free_mib",
         "sent",

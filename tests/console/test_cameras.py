@@ -326,6 +326,7 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
                 "disk_free_mib": 300,
                 "lag_s": 2.5,
                 "battery": 7,
+                "sends": "numbers",
                 "error": "no frame came",
             },
         )
@@ -342,6 +343,7 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
     cells.first.click()
     expect(page.get_by_text("Nothing came 2 times in the last seven days")).to_be_visible()
     expect(page.locator(".outages span")).to_have_count(2)
+    expect(page.get_by_text("numbers only, no picture")).to_be_visible()
     expect(page.get_by_text("no frame came")).to_be_visible()
     expect(page.get_by_text("0.3 GB")).to_be_visible()
     expect(page.get_by_text("The disk beside it is nearly full")).to_be_visible()

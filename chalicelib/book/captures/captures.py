@@ -38,6 +38,7 @@ from chalicelib.domain.captures import (
     parts_of_sighting,
     require_time,
     require_track,
+    say_disabled,
 )
 from chalicelib.domain.errors import (
     CameraDisabled,
@@ -437,7 +438,7 @@ class Captures(Service["Book"]):
             cameras[offer.camera] = self.services.cameras.get_by_any_name(tenant, offer.camera)
         camera = cameras[offer.camera]
         if not camera.enabled:
-            raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
+            raise CameraDisabled(say_disabled(camera))
         sha256 = _sha256(offer.sha256)
         captured_at = require_time(offer.captured_at, now, self.services.settings.clock_tolerance_s)
         content_type = CONTENT_TYPES.get(offer.content_type.lower())

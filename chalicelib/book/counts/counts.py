@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.captures import Camera
+from chalicelib.domain.captures import Camera, say_disabled
 from chalicelib.domain.counts import (
     MINUTE_MS,
     MINUTES_KEPT,
@@ -75,7 +75,7 @@ class Counts(Service["Book"]):
         `index`, Busy.
         """
         if not camera.enabled:
-            raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
+            raise CameraDisabled(say_disabled(camera))
         require_minutes(minutes, self.services.clock.now())
         changed_days: dict[int, DayCounts] = {}
         puts: list[Put] = []

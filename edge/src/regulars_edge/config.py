@@ -263,6 +263,11 @@ class CameraConfig:
         return self.send or ("none" if only_counts else "all")
 
     @property
+    def leaving(self) -> str:
+        """Return in a word what leaves the box: `choice`, or that it is numbers only."""
+        return "numbers" if self.choice == "none" else self.choice
+
+    @property
     def is_of_files(self) -> bool:
         return self.source in ("folder", "video")
 

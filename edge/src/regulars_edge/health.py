@@ -201,6 +201,7 @@ class Health:
                 f"dropped_{reason.name.lower()}": number
                 for reason, number in self.uploader.dropped.counts().items()
             },
+            "sends": next((capture.settings.leaving for capture in self.captures), None),
             "spooled": totals.unsent if totals else 0,
             "sent": totals and totals.sent,
             "refused": totals and totals.refused,
