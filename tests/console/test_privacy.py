@@ -17,7 +17,7 @@ FIRST = {
     "purposes": "",
     **dict.fromkeys(("basis", "officer", "authority", "recipients", "transfers", "notice_url"), ""),
     "consent_required": False,
-    "expired_consent_erases": False,
+    "expired_consent_erases": True,
     "keeps_pictures": True,
     "no_pictures_of": [],
 }
