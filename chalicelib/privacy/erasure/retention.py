@@ -412,10 +412,10 @@ class Retention(Service["Services"]):
 
         `is_last`: list those of whom only the template is left.
         """
-        for face in (
-            *self.services.restrictions.list_all(tenant),
-            *self.services.consents.list_until(tenant, at),
-        ):
+        faces = self.services.restrictions.list_all(tenant)
+        if not is_last:
+            faces += self.services.consents.list_until(tenant, at)
+        for face in faces:
             outlook = find_outlook(tenant, face)
             if (face.stripped_at is not None) is is_last and outlook and outlook.next_at <= at:
                 yield Due(outlook.since, outlook.next_at, face.faceid)
