@@ -83,10 +83,7 @@ _ARRIVALS: Queries = dict.fromkeys(
     ("from", "to", "limit", "token", "staff", "camera", "group", "only", "totals")
 )
 """Questions about who came. None is about one person, whose days a screen is not to tell."""
-_SEEN: Queries = {
-    **dict.fromkeys(("from", "limit", "token")),
-    "kind": frozenset({"sighting"}),
-}
+_SEEN: Queries = dict.fromkeys(("from", "kind", "limit", "token"))
 _OF_PEOPLE: Mapping[str, Queries] = {
     "GET /v1/arrivals": _ARRIVALS,
     "GET /v1/captures/{id}/crops/{n}": {"camera": None, "book": None},

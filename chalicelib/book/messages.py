@@ -35,7 +35,7 @@ from chalicelib.domain.channels import (
 from chalicelib.domain.errors import Busy, InvalidInput
 from chalicelib.domain.events import EventKind
 from chalicelib.domain.grounds import has_ground
-from chalicelib.domain.model import Face, Tenant
+from chalicelib.domain.model import STRANGER, Face, Tenant
 from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import (
     TAKEN_BACK,
@@ -88,7 +88,8 @@ class Messages(Service["Book"]):
             hook, way=channel.way, address=channel.address, hours=check_hours(hook.hours)
         )
         at_first = UNNAMED_TEMPLATE if checked.is_of_a_person else DEFAULT_TEMPLATE
-        template = hook.template or at_first
+        is_of_other_way = hook.way not in (None, channel.way) and hook.template == DEFAULT_TEMPLATE
+        template = at_first if is_of_other_way else hook.template or at_first
         check_template(template, hook.kinds, channel)
         return replace(checked, template=template), channel
 
@@ -159,10 +160,12 @@ class Messages(Service["Book"]):
         try:
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
             shop, faceid = tenant.shown_name, face.faceid if face else ""
-            if hook.way == Way.PUSH and faceid:
-                # first: then it is taken back, however this push ends
-                noted = note_push(delivery, faceid, self.services.clock.now())
-                write(self.services.items, [noted])
+            if hook.way == Way.PUSH and face and (face.name or face.group_id != STRANGER):
+                self._note_push(delivery, faceid)
+                # who went meanwhile has not taken this push back
+                now_there = self._find_face(delivery.tenant, event)
+                if not self._is_wanted(hook, delivery, tenant, event_time, now_there):
+                    return None
             status = self._send_by_channel(
                 hook, delivery.tenant, shop, values, picture=picture, faceid=faceid
             )
@@ -295,11 +298,16 @@ class Messages(Service["Book"]):
             return _SENT
         if channel.way is Way.PUSH:
             text = message_text(hook.template, values)
-            name = name_push(faceid) if faceid else ""
+            name = name_push(faceid, self._read_private_key(tenant)) if faceid else ""
             message = {"title": shop, "text": text, "face": faceid, "tag": name}
             return self._push(channel, tenant, message)
         post = write_message(channel, hook.template, values, picture)
         return self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
+
+    def _note_push(self, delivery: Delivery, faceid: str) -> None:
+        """Remember a push before it is sent, so that it is taken back however it ends."""
+        name = name_push(faceid, self._read_private_key(delivery.tenant))
+        write(self.services.items, [note_push(delivery, name, faceid, self.services.clock.now())])
 
     def _take_back(self, hook: Hook, delivery: Delivery, tenant: Tenant) -> int:
         """Push what takes the place of a push about somebody who went; return the answer's

@@ -523,7 +523,13 @@ class Outbox(Service["Book"]):
         )
 
     def park(self, delivery: Delivery, last_error: str) -> None:
-        """Park the delivery: it is given up. If another worker was first, nothing is changed."""
+        """Park the delivery: it is given up. If another worker was first, nothing is changed.
+
+        What takes a push back says nothing to anybody later, so it is deleted.
+        """
+        if delivery.kind == TAKEN_BACK:
+            self.delete_delivery(delivery)
+            return
         now = moment(milliseconds(self.services.clock.now()))
         parked = replace(delivery, next_at=now, last_error=last_error, parked=True)
         if not write_unless_changed(self.services.items, _replacement_actions(delivery, parked)):

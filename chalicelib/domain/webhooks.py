@@ -222,7 +222,7 @@ class Delivery(Struct, frozen=True):
 
     @property
     def ends_at(self) -> datetime:
-        return self.created_at + PARKED_AT_AGE
+        return self.created_at + (SHOWN_FOR if self.on_phone else PARKED_AT_AGE)
 
     @property
     def is_known(self) -> bool:
@@ -384,19 +384,22 @@ def delivery_from(item: Item) -> Delivery:
     )
 
 
-def name_push(faceid: str) -> str:
-    """Name what a browser shows of somebody: a later push of that name takes its place."""
-    return hashlib.sha256(faceid.encode()).hexdigest()[:32]
+def name_push(faceid: str, private: str) -> str:
+    """Name what a browser shows of somebody: a later push of that name takes its place.
+
+    `private`: the sender's key, so that nobody finds the id by trying.
+    """
+    return hmac.new(private.encode(), faceid.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def note_push(delivery: Delivery, faceid: str, now: datetime) -> Put:
-    """Return the action that remembers a push about somebody, of whom it keeps the id alone."""
+def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
+    """Return the action that remembers a push of that name, of whom it is about the id alone."""
     about = json.dumps({"type": delivery.kind, "data": {"faceid": faceid}})
     at = moment(milliseconds(now))
     pushed = Delivery(
         delivery.tenant,
         delivery.hook_id,
-        name_push(faceid),
+        name,
         delivery.kind,
         about,
         at,
@@ -410,14 +413,14 @@ def take_back(item: Item, faceids: Collection[str]) -> Update | None:
     """Return the update by which a push about one of these faces is taken back, and names nobody
     any more; None: it is no push about them."""
     delivery = delivery_from(item)
-    faceid = json.loads(delivery.payload).get("data", {}).get("faceid")
-    if not delivery.on_phone or faceid not in faceids:
+    event = json.loads(delivery.payload)
+    if not delivery.on_phone or event["data"].get("faceid") not in faceids:
         return None
     return Update(
         keys.OUTBOX,
         (item["tenant"], item["id"]),
         (exists("still-there"),),
-        set={"kind": TAKEN_BACK, "payload": "{}"},
+        set={"kind": TAKEN_BACK, "payload": json.dumps({**event, "data": {}})},
     )
 
 
@@ -425,8 +428,8 @@ def without_names(item: Item, faceids: Collection[str]) -> Update | None:
     """Return the update that takes the names out of a delivery about one of these faces; None:
     there is none in it."""
     payload = json.loads(item["payload"])
-    data = payload.get("data", {})
-    emptied = empty_names(item["kind"], data, faceids)
+    data = payload["data"]
+    emptied = empty_names(payload["type"], data, faceids)
     if not emptied:
         return None
     unnamed = json.dumps({**payload, "data": {**data, **emptied}}, ensure_ascii=False)

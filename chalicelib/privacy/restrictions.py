@@ -274,7 +274,7 @@ class Restrictions(Service["Services"]):
         if ended is not Ending.EXPIRED:  # which nobody did
             after = replace(after, changed_at=now)
         return after, Change(
-            self._take_out_of_events(tenant.name, face.faceid, is_ended=bool(ended)),
+            self._take_out_of_events(tenant, face, is_ended=bool(ended)),
             (make_delete_entry(face),),
             lost_faces,
             self.services.groups.list_limited(tenant, lost_faces),
@@ -291,21 +291,28 @@ class Restrictions(Service["Services"]):
             )
 
     def _take_out_of_events(
-        self, tenant: str, faceid: str, *, is_ended: bool
+        self, tenant: Tenant, face: Face, *, is_ended: bool
     ) -> tuple[Action, ...]:
-        """Take the name out of events about the face, until the rest fit its transaction.
+        """Take the name out of events about the face, and about those that became a part of it,
+        until the rest fit its transaction.
 
         Return the actions of these. A call that writes another one meanwhile changes the face.
         `is_ended`: its record of consent ends. Then the events go: without the name they would
         still say that somebody was there, when, and at which camera.
         """
+        merges = (
+            self.services.merges.records.list_below(tenant.name, face.faceid) if face.merges else []
+        )
+        parts = {merge.other for merge in merges if merge.is_same_person} - {face.faceid}
+        of_others = self.services.faces.by_id(tenant, parts, restricted=True)
+        faceids = frozenset({face.faceid, *parts}.difference(of_others))
         actions = [
             action
             for place in DATA_MAP
             if place.restriction is Mark.UNNAMED
             and (take_out := (place.erasure if is_ended else place.deletion).take_out)
-            for item in place.walk_items(self.services.items, tenant)
-            if (action := take_out(item, frozenset({faceid})))
+            for item in place.walk_items(self.services.items, tenant.name)
+            if (action := take_out(item, faceids))
         ]
         for action in actions[_EVENTS:]:
             write_unless_changed(self.services.items, [action])

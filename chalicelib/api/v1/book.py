@@ -24,6 +24,7 @@ from chalicelib.api.v1.shapes import (
     describe_decision,
     describe_portrait,
     parse_number,
+    require_today,
 )
 from chalicelib.api.v1.wire import (
     Answer,
@@ -380,7 +381,9 @@ def list_observations(context: V1Context, query: ObservationsWanted) -> Observat
     camera, span = _find_camera(
         context, query, _make_span(context, query.from_, query.to, moment(0))
     )
-    _require_today(context, span)
+    require_today(context, span.first_ms)
+    if context.caller.is_screen and query.kind is not ObservationKind.SIGHTING:
+        raise NotAllowed("a screen shows who was seen: ask for kind=sighting")
     observation_filter = _make_filter(context, query, query.kind, camera)
     page = context.services.statistics.observations.read_page(
         context.tenant, observation_filter, span, query.limit, query.token
@@ -415,7 +418,7 @@ def list_arrivals(context: V1Context, query: ArrivalsWanted) -> ArrivalsPage:
     until `next_token` is null.
     """
     camera, span = _find_camera(context, query, _make_span(context, query.from_, query.to))
-    _require_today(context, span)
+    require_today(context, span.first_ms)
     observation_filter = _make_filter(context, query, None, camera)
     all_arrivals = context.services.sightings.arrivals
     page = all_arrivals.read_page(
@@ -600,20 +603,6 @@ def _make_span(
     return Span(milliseconds(first), last_ms)
 
 
-_JUST_SEEN = timedelta(hours=1)
-"""What began so long ago is of today, after midnight, too."""
-
-
-def _require_today(context: V1Context, span: Span) -> None:
-    """Raise NotAllowed if a screen asks who came before today."""
-    now, local_time = context.services.clock.now(), context.tenant.local_time
-    begin = local_time.begin_of_day(now - _JUST_SEEN)
-    if context.caller.is_screen and span.first_ms < milliseconds(begin):
-        raise NotAllowed(
-            f"a screen shows who came today: ask from {time_text(begin)} on, or sign in as somebody"
-        )
-
-
 def _find_camera(
     context: V1Context, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, span: Span
 ) -> tuple[str | None, Span]:
@@ -696,7 +685,7 @@ def describe_arrival(
         first=first.at,
         last=face_arrival.last_at,
         visit=1 if only is Only.FIRST else face_arrival.number,
-        before=face_arrival.before_at,
+        before=None if context.caller.is_screen else face_arrival.before_at,
         counter_note=face_arrival.face.counter_note if face_arrival.face else None,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from chalicelib.api.v1.shapes import (
     describe_decision,
     link_capture,
     parse_number,
+    require_today,
 )
 from chalicelib.api.v1.wire import (
     Answer,
@@ -40,6 +42,7 @@ from chalicelib.domain.captures import (
     CaptureState,
     FacesShown,
     Resolution,
+    captured_ms,
     parts_of_sighting,
     sighting_id,
 )
@@ -398,6 +401,8 @@ def get_crop(context: V1Context, query: PictureWanted) -> Redirect:
     number = context.path_values["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
+    with suppress(ValueError):  # without a time it is no capture's id
+        require_today(context, captured_ms(context.path_values["id"]))
     pictures = context.services.captures.pictures
     return _redirect_to_picture(
         context,

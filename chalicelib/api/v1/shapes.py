@@ -6,6 +6,7 @@ A browser opens such a link without a key; only callers who may see pictures get
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -13,8 +14,10 @@ from msgspec import Meta
 from chalicelib.api.v1.endpoint import V1Context
 from chalicelib.api.v1.wire import CONVERTERS, Answer
 from chalicelib.domain import model, pictures
+from chalicelib.domain.errors import NotAllowed
 from chalicelib.domain.pictures import ATTRIBUTES
 from chalicelib.storage import keys
+from chalicelib.storage.values import milliseconds, time_text
 
 Name = Annotated[
     str,
@@ -294,6 +297,20 @@ def link_picture(context: V1Context, picture: model.Picture) -> dict[str, str | 
         if picture.sides
         else url,
     }
+
+
+_JUST_SEEN = timedelta(hours=1)
+"""What began so long ago is of today, after midnight, too."""
+
+
+def require_today(context: V1Context, first_ms: int) -> None:
+    """Raise NotAllowed if a screen asks who came before today. `first_ms`: from when on it asks."""
+    now, local_time = context.services.clock.now(), context.tenant.local_time
+    begin = local_time.begin_of_day(now - _JUST_SEEN)
+    if context.caller.is_screen and first_ms < milliseconds(begin):
+        raise NotAllowed(
+            f"a screen shows who came today: ask from {time_text(begin)} on, or sign in as somebody"
+        )
 
 
 def link_capture(context: V1Context, camera: str, capture: str, url: str) -> str | None:

@@ -3,6 +3,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -331,7 +332,7 @@ def test_a_screen_reads_who_came_today_and_no_note_but_the_one_for_the_counter(
     today, yesterday = ({"from": time_text(now - timedelta(hours=hours))} for hours in (1, 30))
     reply = read("/v1/arrivals")
     [came] = reply.json["arrivals"]
-    assert (came["face"], came["counter_note"]) == (face, "tea")
+    assert (came["face"], came["counter_note"], came["before"]) == (face, "tea", None)
     assert "owes 20" not in json.dumps(reply.json)
     assert read("/v1/observations", kind="sighting", **today).status == 200
     for path, query in (
@@ -339,11 +340,16 @@ def test_a_screen_reads_who_came_today_and_no_note_but_the_one_for_the_counter(
         ("/v1/arrivals", {"face": face}),
         ("/v1/observations", {"kind": "sighting", **yesterday}),
         ("/v1/observations", {"kind": "sighting"}),
+        ("/v1/observations", today),
         (f"/v1/faces/{face}", {}),
         (f"/v1/faces/{face}/sightings", {}),
     ):
         assert read(path, **query).status == 403, (path, query)
-    assert len(v1.done("GET", "/v1/arrivals", **yesterday)["arrivals"]) == 2
+    rows = v1.done("GET", "/v1/arrivals", **yesterday)["arrivals"]
+    crops = [urlsplit(one["crop_url"]) for one in rows]
+    assert [
+        read(one.path.removeprefix("/api"), **dict(parse_qsl(one.query))).status for one in crops
+    ] == [302, 403]
 
 
 @pytest.mark.parametrize("page", OF_FIGURES)

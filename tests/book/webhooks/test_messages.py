@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 import pytest
 from msgspec.structs import replace as changed
 
-from chalicelib.domain.channels import OF_ALL, Channel, list_fields
+from chalicelib.domain.channels import OF_ALL, UNNAMED_TEMPLATE, Channel, list_fields
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import (
     Conflict,
@@ -787,6 +787,74 @@ def test_what_a_phone_shows_of_somebody_who_goes_is_replaced(
     assert eva.faceid not in json.dumps(read)
     left = walk_items(book.storage.items, keys.OUTBOX, "shop")
     assert [json.loads(one["payload"])["data"]["faceid"] for one in left] == [finn.faceid]
+
+
+@pytest.mark.parametrize("leave", [withdraw, restrict])
+def test_a_push_of_somebody_who_became_a_part_of_who_goes_is_taken_back(
+    book: Book, phone: Receiver, leave: Callable[[Book, Face], None]
+) -> None:
+    eva, other = enrol_vip(book), enrol_vip(book, FINN, "Eva again")
+    add(book, channel_of(Way.PUSH, phone))
+    come(book, FINN)
+    book.services.merges.merging.merge(book.tenant, eva.faceid, other.faceid)
+    leave(book, eva)
+    send_late(book)
+    assert [read_push(heard).get("gone") for heard in phone.heard] == [None, "1"]
+
+
+def send_late(book: Book) -> None:
+    book.clock.advance(timedelta(minutes=2))
+    book.services.webhooks.outbox.announce_overdue("shop")
+    work(book)
+
+
+def test_a_push_of_five_days_ago_is_taken_back_though_the_service_of_pushes_was_away(
+    book: Book, phone: Receiver
+) -> None:
+    eva = enrol_vip(book)
+    add(book, channel_of(Way.PUSH, phone))
+    come(book, EVA)
+    book.clock.advance(timedelta(days=5))
+    restrict(book, eva)
+    phone.answer_from_now_on(answers(503))
+    send_late(book)
+    phone.answer_from_now_on(answers(200))
+    send_late(book)
+    assert [read_push(heard).get("gone") for heard in phone.heard] == [None, "1", "1"]
+    assert [*walk_items(book.storage.items, keys.OUTBOX, "shop")] == []
+
+
+def test_a_taking_back_that_nobody_takes_leaves_nothing_and_an_earlier_version_reads_it(
+    book: Book, phone: Receiver
+) -> None:
+    eva = enrol_vip(book)
+    hook = add(book, channel_of(Way.PUSH, phone))
+    come(book, EVA)
+    restrict(book, eva)
+    [row] = walk_items(book.storage.items, keys.OUTBOX, "shop")
+    assert json.loads(row["payload"]) == {"type": "face.arrived", "data": {}}
+    phone.answer_from_now_on(answers(410))
+    send_late(book)
+    assert not book.services.webhooks.hooks.get("shop", hook.id).enabled
+    assert [*walk_items(book.storage.items, keys.OUTBOX, "shop")] == []
+
+
+def test_nothing_is_taken_back_of_a_stranger_whom_no_push_named(
+    book: Book, phone: Receiver
+) -> None:
+    add(book, channel_of(Way.PUSH, phone), kinds=None, template="")
+    come(book, EVA)
+    assert phone.heard
+    assert [*walk_items(book.storage.items, keys.OUTBOX, "shop")] == []
+
+
+def test_a_text_that_nobody_wrote_names_nobody_when_its_way_becomes_a_phones(
+    book: Book, phone: Receiver
+) -> None:
+    hook = add(book, channel_of(Way.SLACK, phone), template="")
+    change = {"channel": channel_of(Way.PUSH, phone)}
+    changed_hook = book.services.webhooks.hooks.change_hook("shop", hook.id, change)
+    assert changed_hook.template == UNNAMED_TEMPLATE
 
 
 def test_a_push_is_remembered_for_a_week(book: Book, phone: Receiver) -> None:
