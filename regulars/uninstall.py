@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import click
 from msgspec import Struct
 
+from chalicelib.open_storage import DATABASE
+from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
 from regulars import folder
+from regulars.backup.backup import OBJECTS
+from regulars.errors import OperatorError
 from regulars.options import ask_before_deed, choose_settings, data_option
 
-ASIDE = ".uninstalled"
-"""End of the name of a folder that is being deleted."""
+_OF_BOOK = re.compile(
+    rf"{'|'.join(map(re.escape, (*OBJECTS, BACKUP, BACKUP_LOCK)))}"
+    rf"|(place|backups|credentials|\.?restored)\.json.*|(serve|credentials)\.lock|\.?\.gitignore.*|{re.escape(DATABASE)}.*"
+)
+"""Names at the top of a data folder that the program makes."""
+_ANYTHING = re.compile(".*")
 _OF_ROOT = ("regulars", "regulars-edge")
 _OF_UPLOADER = "`regulars-edge uninstall --with-pictures` deletes it"
 _LEFT = (
@@ -49,7 +58,6 @@ def list_places(
     units = sorted((root / "etc/systemd/system").glob("regulars*"))
     places = [
         Place(data, "people, pictures, keys", "" if with_book else "--with-book deletes it"),
-        Place(data.with_name(data.name + ASIDE), "what a deletion that was cut off has left"),
         Place(home / ".cache" / "regulars", "pictures of the demo"),
         Place(spool, "pictures that wait beside a camera", _OF_UPLOADER),
         *(
@@ -86,26 +94,45 @@ def uninstall(data: Path | None, *, with_book: bool, confirm: Callable[[str], bo
     """
     storage = choose_settings(data=data, here=True).storage
     assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
-    book = storage.absolute()
+    book = storage.resolve()
     places = list_places(book, with_book=with_book)
     for place in places:
         print(f"{place.path}: {place.holds}; {place.stays or 'goes'}")
     print(_LEFT)
-    going = [place.path for place in places if not place.stays]
+    going = [place.path.resolve() for place in places if not place.stays]
     if book in going:
         folder.require_database(book)
+    for path in going:
+        require_no_links(path)
     names = ", ".join(map(str, going))
     with folder.hold_folder(book) if book in going else nullcontext():
         if going and confirm(f"Delete {names}? Nobody brings it back."):
             for path in going:
-                delete_folder(path)
-            print(f"deleted: {names}")
+                print(delete_folder(path, _OF_BOOK if path == book else _ANYTHING))
 
 
-def delete_folder(path: Path) -> None:
-    """Delete a folder, which is renamed first: a run that is cut off leaves no half a book."""
-    aside = path if path.name.endswith(ASIDE) else path.with_name(path.name + ASIDE)
-    if aside != path:
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-    shutil.rmtree(aside)
+def require_no_links(path: Path) -> None:
+    """Raise OperatorError if a folder has links: what they lead to would stay."""
+    for place, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            link = Path(place) / name
+            if link.is_symlink():
+                raise OperatorError(
+                    f"{link} is a link to {link.resolve()}, which may hold pictures: delete that "
+                    "and the link by hand first; nothing is deleted so far"
+                )
+
+
+def delete_folder(path: Path, own: re.Pattern[str]) -> str:
+    """Delete of a folder what the program made, its database last: so a run that is cut off is
+    ended by the next. Return what is said of it.
+
+    `own`: names at its top that are the program's. If there are others, they and the folder stay.
+    """
+    ours = [one for one in path.iterdir() if own.fullmatch(one.name)]
+    for one in sorted(ours, key=lambda one: one.name.startswith(DATABASE)):
+        shutil.rmtree(one) if one.is_dir() else one.unlink()
+    with suppress(OSError):  # a volume's mount stays, empty
+        path.rmdir()
+    left = ", ".join(sorted(one.name for one in path.iterdir())) if path.exists() else ""
+    return f"deleted: {path}" + (f", but for {left}, which Regulars did not make" if left else "")

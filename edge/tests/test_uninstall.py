@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from regulars_edge.spool import files
 from regulars_edge.spool.spool import open_spool
-from regulars_edge.uninstall import ASIDE, list_lines
+from regulars_edge.uninstall import list_lines
 from rig.uploader import ENTRY
 
 
@@ -59,7 +59,22 @@ def test_pictures_go_only_if_that_is_said(spool: Path) -> None:
     assert uninstall(spool, "--with-pictures", "--yes").returncode == 2
 
 
-def test_what_a_cut_has_left_goes_by_the_next_run(spool: Path) -> None:
-    spool.rename(spool.with_name(spool.name + ASIDE))
-    assert uninstall(spool, "--with-pictures", "--yes").returncode == 0
-    assert [*spool.parent.glob("spool*")] == []
+def test_what_is_not_the_uploaders_stays_and_is_said(spool: Path) -> None:
+    for name in ("edge.toml", "door.key"):
+        (spool / name).write_text("mine")
+    done = uninstall(spool, "--with-pictures", "--yes")
+    assert (done.returncode, "but for door.key, edge.toml" in done.stdout) == (0, True), done
+    assert sorted(path.name for path in spool.iterdir()) == ["door.key", "edge.toml"]
+
+
+def test_pictures_behind_links(spool: Path) -> None:
+    """A link to the spool is followed, one to its pictures is said."""
+    link, disk = spool.with_name("link"), spool.with_name("disk")
+    link.symlink_to(spool)
+    (spool / files.PICTURES).rename(disk)
+    (spool / files.PICTURES).symlink_to(disk)
+    refused = uninstall(link, "--with-pictures", "--yes")
+    assert (refused.returncode, str(disk) in refused.stderr) == (2, True), refused
+    (spool / files.PICTURES).unlink()
+    assert uninstall(link, "--with-pictures", "--yes").returncode == 0
+    assert not spool.exists()

@@ -1,6 +1,7 @@
 """What of Regulars is on a machine: all is named, and what is said goes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -11,7 +12,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.settings import Settings
 from regulars import folder
-from regulars.uninstall import ASIDE, list_places
+from regulars.uninstall import list_places
 
 
 @pytest.fixture
@@ -74,7 +75,6 @@ def test_the_book_goes_only_if_that_is_said(data: Path) -> None:
     assert "regulars-edge uninstall" in done.stdout
     assert "backups" in done.stdout
     assert list_left(data) == ["regulars-edge"]
-    assert [path.name for path in data.parent.iterdir() if ASIDE in path.name] == []
 
 
 def test_a_folder_that_is_served_or_another_stays(data: Path) -> None:
@@ -90,8 +90,33 @@ def test_a_folder_that_is_served_or_another_stays(data: Path) -> None:
     assert "data" in list_left(data)
 
 
-def test_what_a_cut_has_left_goes_by_the_next_run(data: Path) -> None:
-    data.rename(data.with_name(data.name + ASIDE))
+def test_what_is_not_of_the_program_stays_and_is_said(data: Path) -> None:
+    (data / "thesis.txt").write_text("mine")
+    (data / "backups").mkdir()
     done = uninstall(data, "--with-book", "--yes")
-    assert done.returncode == 0, done
-    assert not data.with_name(data.name + ASIDE).exists()
+    assert (done.returncode, "but for backups, thesis.txt" in done.stdout) == (0, True), done
+    assert sorted(path.name for path in data.iterdir()) == ["backups", "thesis.txt"]
+
+
+def test_pictures_behind_a_link_are_said_and_nothing_is_deleted(data: Path) -> None:
+    disk = data.parent / "disk"
+    (data / "captures").rename(disk)
+    (data / "captures").symlink_to(disk)
+    done = uninstall(data, "--with-book", "--yes")
+    assert (done.returncode, f"is a link to {disk}" in done.stderr) == (1, True), done
+    assert (data / "regulars.sqlite").exists()
+
+
+def test_a_link_to_the_folder_is_followed(data: Path) -> None:
+    link = data.parent / "link"
+    link.symlink_to(data)
+    assert uninstall(link, "--with-book", "--yes").returncode == 0
+    assert not data.exists()
+
+
+def test_a_run_that_is_cut_off_is_ended_by_the_next(data: Path) -> None:
+    """The database goes last."""
+    for name in ("blobs", "captures"):
+        shutil.rmtree(data / name)
+    assert uninstall(data, "--with-book", "--yes").returncode == 0
+    assert not data.exists()

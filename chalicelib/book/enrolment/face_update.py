@@ -28,7 +28,6 @@ from chalicelib.book.enrolment.enrolment import (
     require_attributes,
 )
 from chalicelib.book.face_pictures import drop_unwanted_pictures
-from chalicelib.book.faces import drop_feelings
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait, photo_id_of
@@ -245,8 +244,8 @@ class FaceUpdate(Service["Book"]):
                         tenant, changed, portrait, self.services.clock.now()
                     ),
                 )
-            with_pictures = drop_feelings(target, replace(changed, pictures=pictures))
-            wanted = drop_unwanted_pictures(tenant, with_pictures)
+            # of who comes to staff, feelings go at night, with those of the sightings
+            wanted = drop_unwanted_pictures(tenant, replace(changed, pictures=pictures))
             after = (
                 wanted if wanted == face else replace(wanted, changed_at=self.services.clock.now())
             )

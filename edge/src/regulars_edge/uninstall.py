@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from regulars_edge import exits
 from regulars_edge.config import find_spool, load
 from regulars_edge.errors import Misconfigured
+from regulars_edge.health import BOX_FILE
 from regulars_edge.spool import database, files
 
-ASIDE = ".uninstalled"
-"""End of the name of a spool that is being deleted."""
+_OURS = re.compile(
+    rf"{files.PICTURES}|{files.BALLAST}|{files.LOCK}|{BOX_FILE}|\.gitignore|\.check|damaged-.*"
+    rf"|[a-z_-]+\.json.*|{re.escape(database.FILE)}.*"
+)
+"""Names at the top of a spool that the uploader makes."""
 _OF_UNITS = ("etc/regulars-edge", "opt/regulars-edge", "var/lib/regulars-edge")
 
 
@@ -22,23 +28,36 @@ def uninstall(arguments: argparse.Namespace) -> int:
 
     Raises Misconfigured, SpoolInUse, OSError.
     """
-    spool = (load(arguments.config).spool if arguments.config else find_spool()).absolute()
-    aside = spool.with_name(spool.name + ASIDE)
+    spool = (load(arguments.config).spool if arguments.config else find_spool()).resolve()
     for line in list_lines(spool, arguments.config):
         print(line)
     if not arguments.with_pictures:
         return exits.OK
-    if not (spool / database.FILE).is_file() and not aside.exists():
+    if not (spool / database.FILE).is_file():
         raise Misconfigured(f"there is no spool in {spool}: name it with --config")
     if not arguments.yes and not _ask(f"Delete {spool}? Pictures that were not sent go, too."):
         raise Misconfigured("nothing is deleted; --yes deletes it without asking")
-    shutil.rmtree(aside, ignore_errors=True)
-    if spool.exists():
-        with files.hold_spool(spool):
-            spool.rename(aside)
-        shutil.rmtree(aside)
-    print(f"deleted: {spool}")
+    with files.hold_spool(spool):
+        print(delete_spool(spool))
     return exits.OK
+
+
+def delete_spool(spool: Path) -> str:
+    """Delete of a spool what the uploader made, its database last: so a run that is cut off is
+    ended by the next. Return what is said of it.
+
+    Raises Misconfigured if its pictures lie behind a link.
+    """
+    if (spool / files.PICTURES).is_symlink():
+        behind = (spool / files.PICTURES).resolve()
+        raise Misconfigured(f"{spool / files.PICTURES} is a link: delete {behind} by hand first")
+    ours = [path for path in spool.iterdir() if _OURS.fullmatch(path.name)]
+    for path in sorted(ours, key=lambda path: path.name.startswith(database.FILE)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with suppress(OSError):  # a volume's mount stays, empty
+        spool.rmdir()
+    left = ", ".join(sorted(path.name for path in spool.iterdir())) if spool.exists() else ""
+    return f"deleted: {spool}" + (f", but for {left}: not the uploader's" if left else "")
 
 
 def list_lines(spool: Path, config: Path | None, root: Path = Path("/")) -> list[str]:
