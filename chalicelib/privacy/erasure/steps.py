@@ -308,9 +308,9 @@ class ErasureSteps(Service["Services"]):
     def _without_others(
         self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation]
     ) -> list[Observation]:
-        """Leave out the observations of another face that was enrolled with one of the ids since,
-        or of the stripped face itself.
+        """Leave out the observations of another face that was enrolled with one of the ids since.
 
+        Of a stripped face all go, also those of a clock that was ahead: it has none of its own.
         The faces are read after their observations: a face is stored with its first one.
         """
         present_faces = self.services.faces.by_id(
@@ -320,7 +320,7 @@ class ErasureSteps(Service["Services"]):
             observation
             for observation in observations
             if observation.faceid not in present_faces
-            or (erasure.strips and observation.since <= erasure.at)
+            or (erasure.strips and present_faces[observation.faceid].stripped_at is not None)
             or not is_of(present_faces[observation.faceid], observation)
         ]
 

@@ -1,0 +1,86 @@
+"""Of somebody who is remembered the template alone is left: nothing else of hers, and nobody
+else loses anything."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.domain.consent import Basis, Consent, Remembered
+from chalicelib.domain.model import Face
+from chalicelib.privacy.retention import Kind
+from chalicelib.storage import keys
+from tests.support.book.book import MONDAY, Book, Shot
+from tests.support.book.withdrawn import DAY, EVA, GUS, withdraw
+from tests.support.fakes import Person
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path)) as made:
+        made.services.tenants.change_settings("shop", {"expired_consent_erases": False})
+        yield made
+
+
+def enrol(book: Book, faceid: str, seed: int = EVA) -> None:
+    record = Consent(Basis.CONSENT, MONDAY, "form 7")
+    book.enrol(Person(seed), faceid=faceid, name=f"{faceid} Lee", consent=record)
+
+
+def read(book: Book, faceid: str) -> Face:
+    return book.services.faces.get(book.tenant, faceid, restricted=True)
+
+
+def ask(book: Book, faceid: str) -> None:
+    """Withdraw, and ask to be remembered."""
+    wish = Remembered(Basis.CONSENT, "letter 7", book.clock.now())
+    book.services.consents.withdraw_consent(book.tenant, faceid, wish=wish)
+
+
+def sweep_ended(book: Book) -> None:
+    book.services.erasure.retention.sweep_tenant(
+        book.tenant, swept_kinds=(Kind.CONSENTS, Kind.REMEMBERED), is_confirmed=True
+    )
+
+
+def do_steps(book: Book) -> None:
+    for _ in range(3):
+        book.clock.advance(timedelta(minutes=10))
+        book.services.erasure.steps.continue_all(book.tenant)
+
+
+def test_who_has_the_id_of_a_merged_face_now_keeps_all_sightings(book: Book) -> None:
+    enrol(book, "eva")
+    enrol(book, "second", EVA + 9_000)
+    book.services.merges.merging.merge(book.tenant, "eva", "second")
+    book.clock.advance(DAY)
+    enrol(book, "second", GUS)
+    for visit in range(3):
+        book.clock.advance(DAY)
+        book.see(Shot(book.clock.now(), (Person(GUS, side_px=110.0 - visit),)))
+    withdraw(book, "eva")
+    book.clock.advance(15 * DAY)
+    sweep_ended(book)
+    assert read(book, "eva").stripped_at is not None
+    do_steps(book)
+    timeline = book.services.sightings.read_timeline(book.tenant, "second", 10)
+    assert (read(book, "second").arrive_count, len(timeline.sightings)) == (3, 3)
+    assert book.disagreements() == []
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), 100 * DAY], ids=str)
+def test_a_sighting_by_a_clock_ahead_goes_as_well(book: Book, ahead: timedelta) -> None:
+    settings = {"ended_days": 0, "expired_consent_erases": True}
+    book.services.tenants.change_settings("shop", settings)
+    enrol(book, "eva")
+    book.clock.advance(ahead)
+    book.see(Shot(book.clock.now(), (Person(EVA),)))
+    book.clock.advance(timedelta(seconds=30) - ahead)
+    ask(book, "eva")
+    sweep_ended(book)
+    assert read(book, "eva").stripped_at is not None
+    do_steps(book)
+    for table in (keys.OBSERVATIONS, keys.CAPTURES):
+        assert [item for item in book.storage.items.scan(table, "shop") if "eva" in str(item)] == []
