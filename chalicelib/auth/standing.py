@@ -112,7 +112,9 @@ class StandingDocuments(Service["Services"]):
         marks_by_face: dict[str, set[str]] = {}
         for face_on_hold in self.services.faces.holds.list_all(tenant.name):
             marks_by_face.setdefault(face_on_hold.faceid, set()).add(HELD)
+        absorbed_before = dict[str, Sequence[str]]()
         for face in self.services.restrictions.list_all(tenant):
+            absorbed_before[face.faceid] = face.absorbed
             marks_by_face.setdefault(face.faceid, set()).update(_list_restrictions(face))
         by_hash: dict[str, set[str]] = {}
         for faceid, marks in marks_by_face.items():
@@ -120,7 +122,7 @@ class StandingDocuments(Service["Services"]):
                 merge.other
                 for merge in self.services.merges.records.list_below(tenant.name, faceid)
             }
-            for part in {faceid, *absorbed}:
+            for part in {faceid, *absorbed, *absorbed_before.get(faceid, ())}:
                 by_hash.setdefault(hash_with(key, "face", part), set()).update(marks)
         return {hashed: sorted(marks) for hashed, marks in by_hash.items()}
 

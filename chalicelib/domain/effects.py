@@ -81,8 +81,12 @@ def name_code(access: str) -> str:
 
 def describe_face_change(before: Face, after: Face) -> Does:
     """Return what a changed face's write does."""
-    return tuple((effect, after.faceid) for effect in _list_face_effects(before, after)) or (
-        (Effect.EDITS, after.faceid),
+    effects = [*_list_face_effects(before, after)] or [Effect.EDITS]
+    is_last_word = Effect.WITHDRAWS in effects and after.stripped_at is not None
+    absorbed = after.absorbed if is_last_word else ()
+    return (
+        *((effect, after.faceid) for effect in effects),
+        *((Effect.WITHDRAWS, faceid) for faceid in absorbed),
     )
 
 

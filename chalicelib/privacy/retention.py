@@ -214,12 +214,13 @@ def find_outlook(tenant: Tenant, face: Face) -> Outlook | None:
     return Outlook(since, None, last_at if is_compared else face.stripped_at)
 
 
-def strip_face(face: Face, now: datetime) -> Face:
+def strip_face(face: Face, now: datetime, absorbed: tuple[str, ...] = ()) -> Face:
     """Return what is left of somebody who is remembered: id, templates, and on what ground.
 
     It is as if somebody without a name were enrolled with the id now: what is stored from before
     is of another, whom the steps of an erasure take out. A new record of consent makes a stranger
-    of it. The quality of the picture stays, by which a template is compared.
+    of it. The quality of the picture stays, by which a template is compared. `absorbed`: the ids of
+    the faces that became a part of it.
     """
     [first, *others] = (_strip_picture(picture, now) for picture in face.compared)
     quality = Estimates(quality=face.estimates.quality)
@@ -235,6 +236,7 @@ def strip_face(face: Face, now: datetime) -> Face:
         withdrawn_at=face.withdrawn_at,
         remembered=face.remembered,
         stripped_at=now,
+        absorbed=absorbed,
         revision=face.revision,
         version=face.version,
     )

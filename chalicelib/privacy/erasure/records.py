@@ -70,6 +70,7 @@ class Erasures(Service["Services"]):
         faceids = (
             *(face.faceid for face in faces),
             *(merge.other for merge in absorbed_merges if merge.is_same_person),
+            *(faceid for face in faces for faceid in face.absorbed),
         )
         # What is erased again has a receipt that is kept outside already.
         new_erasure = Erasure(

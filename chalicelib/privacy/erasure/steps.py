@@ -230,9 +230,7 @@ class ErasureSteps(Service["Services"]):
             case Step.GALLERY:
                 self.services.index.purge_before(tenant.name, self._note_seq(tenant, erasure))
                 faceids = self._note_absorbed(tenant, erasure)
-                read_others = partial(
-                    self.services.erasure.traces.read_later_enrolments, tenant, faceids
-                )
+                read_others = partial(self._read_later_enrolments, tenant, erasure, faceids)
                 # waits for a lost signing key
                 self.services.audit.erasing.erase(tenant.name, faceids, erasure.id, read_others)
             case Step.RECEIPT | None:
@@ -422,6 +420,15 @@ class ErasureSteps(Service["Services"]):
         for further_erasure in further_erasures:
             self.services.erasure.records.send_message(tenant.name, further_erasure)
         return first_faceids
+
+    def _read_later_enrolments(
+        self, tenant: Tenant, erasure: Erasure, faceids: Sequence[str]
+    ) -> Mapping[str, datetime]:
+        """Return since when an id is somebody else's; for a strip, no longer of what went: its own
+        entry names all ids, by which a restore withdraws them."""
+        stripped_at = dict.fromkeys(faceids, erasure.at) if erasure.strips else {}
+        enrolled_since = self.services.erasure.traces.read_later_enrolments(tenant, faceids)
+        return {**stripped_at, **enrolled_since}
 
     def _note_seq(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a seq of the gallery at which the faces are gone, and note it: it is the same for

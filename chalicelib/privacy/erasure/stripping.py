@@ -6,6 +6,7 @@ out all that is stored beside it (steps).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -41,11 +42,14 @@ class Stripping(Service["Services"]):
                 return None
             if face.remembered is not None:
                 audit_events.add_details(**face.remembered.describe())
-            written.append(records.make_erasure(tenant, [face], BY, erases=False, strips=True))
+            record = records.make_erasure(tenant, [face], BY, erases=False, strips=True)
+            written.append(record)
             arrivals = self.services.items.get(keys.ARRIVALS, (tenant.name, face.faceid))
             deletes = visits_deletes(tenant.name, face.faceid, visits_from(arrivals))
-            actions = (*deletes, *records.make_put_actions(tenant, written[-1]))
-            return strip_face(face, self.services.clock.now()), Change(actions, ())
+            actions = (*deletes, *records.make_put_actions(tenant, record))
+            absorbed = self._list_absorbed(tenant, record.faceids)
+            bare = strip_face(face, self.services.clock.now(), absorbed)
+            return bare, Change(actions, ())
 
         with (
             suppress(FaceNotFound),
@@ -54,6 +58,15 @@ class Stripping(Service["Services"]):
             self.services.faces.change_face(tenant, faceid, strip, None, restricted=True)
         for record in written[-1:]:
             records.send_message(tenant.name, record)
+
+    def _list_absorbed(self, tenant: Tenant, faceids: Sequence[str]) -> tuple[str, ...]:
+        """List the faces that became a part of one, but those whose id somebody else has now.
+
+        `faceids`: the face, and those of which merges tell; of older ones the audit does.
+        """
+        known = self.services.audit.erasing.with_absorbed(tenant.name, faceids, {})
+        present = self.services.faces.by_id(tenant, known, restricted=True)
+        return tuple(faceid for faceid in known if faceid not in present)
 
     def _is_due(self, tenant: Tenant, face: Face) -> bool:
         """Return whether all but the template goes now. Raises Changed if a merge of it went on."""

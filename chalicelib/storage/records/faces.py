@@ -50,7 +50,10 @@ from chalicelib.storage.values import (
 )
 
 _RARE = " ".join(
-    ("attributes labels name external_id user negatives merges moving number revision", *TEXTS)
+    (
+        "attributes labels name external_id user negatives merges moving number revision absorbed",
+        *TEXTS,
+    )
 )
 """Fields of a face that its item has only if they say something."""
 

@@ -64,6 +64,7 @@ def test_who_has_the_id_of_a_merged_face_now_keeps_all_sightings(book: Book) -> 
     book.clock.advance(15 * DAY)
     sweep_ended(book)
     assert read(book, "eva").stripped_at is not None
+    assert read(book, "eva").absorbed == (), "a restore withdraws the one of now for nobody else"
     do_steps(book)
     timeline = book.services.sightings.read_timeline(book.tenant, "second", 10)
     assert (read(book, "second").arrive_count, len(timeline.sightings)) == (3, 3)

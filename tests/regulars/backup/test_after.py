@@ -13,6 +13,7 @@ from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.effects import SHARED_KEYS, SHOP
 from chalicelib.domain.model import STRANGER, Face
+from chalicelib.privacy.erasure_progress import is_of_face
 from chalicelib.privacy.standing import HELD, WITHDRAWN, Standing, find_marked_since
 from regulars.backup.after import AccessSince, read_changes_since
 from regulars.backup.receipts import write_beside
@@ -288,15 +289,8 @@ def test_who_asks_to_be_remembered_is_remembered_after_a_restore_from_before(
         book.clock.advance(timedelta(hours=3))
     book.sweep()
     assert read_face(book).stripped_at is not None or not days
-    after = tmp_path / "after.json"
-    if by_export:
-        data = str(book.folder)
-        assert main(["audit", "export", "--tenant", "shop", str(after), "--data", data]) == 0
-    else:
-        write_beside(book.services, tmp_path)
     again = tmp_path / "again"
-    words = ["restore", str(backup), "--data", str(again)]
-    assert main([*words, "--after", str(after) if by_export else "none"]) == 0
+    restore_after(book, backup, again, by_export=by_export)
     with closing(Book(again)) as restored:
         face = read_face(restored)
         assert face.restriction is not None
@@ -311,5 +305,51 @@ def test_who_asks_to_be_remembered_is_remembered_after_a_restore_from_before(
         assert {one.key for one in face.pictures} == {""}
 
 
-def read_face(book: Book) -> Face:
-    return book.services.faces.get(book.tenant, "withdrawn", restricted=True)
+@pytest.mark.parametrize("by_export", [True, False], ids=["by an export", "by a document"])
+def test_who_was_merged_before_the_strip_is_withdrawn_after_a_restore_from_before(
+    book: Book, tmp_path: Path, by_export: bool
+) -> None:
+    """Once the template alone is left, neither merge nor entry tells of the other face."""
+    book.services.tenants.change_settings("shop", {"expired_consent_erases": False})
+    backup = tmp_path / "box.tar"
+    assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
+    book.clock.advance(timedelta(days=20_000))
+    done(book, "POST /v1/faces/{id}/merge", "withdrawn", "merged")
+    done(book, WITHDRAW, "withdrawn")
+    strip(book)
+    again = tmp_path / "again"
+    restore_after(book, backup, again, by_export=by_export)
+    with closing(Book(again)) as restored:
+        other = read_face(restored, "merged")
+        assert other.restriction is not None
+        assert other.restriction.ended
+    book.clock.advance(timedelta(days=400))
+    strip(book)
+    receipts = [one for one in book.services.erasure.records.list_all("shop") if one.receipt]
+    assert len(receipts) == 1
+    key = book.services.audit.signing.read_face_key("shop")
+    assert is_of_face(receipts[0], key, "merged"), "as for the face itself"
+
+
+def strip(book: Book) -> None:
+    """Let the days pass, and the sweeps and steps be done."""
+    book.clock.advance(timedelta(days=15))
+    for _ in range(3):
+        book.sweep()
+        book.clock.advance(timedelta(hours=3))
+
+
+def restore_after(book: Book, backup: Path, again: Path, *, by_export: bool) -> None:
+    """Restore a backup, and do again what the book's export or document says."""
+    after = again.with_name("after.json")
+    if by_export:
+        data = str(book.folder)
+        assert main(["audit", "export", "--tenant", "shop", str(after), "--data", data]) == 0
+    else:
+        write_beside(book.services, backup.parent)
+    words = ["restore", str(backup), "--data", str(again)]
+    assert main([*words, "--after", str(after) if by_export else "none"]) == 0
+
+
+def read_face(book: Book, faceid: str = "withdrawn") -> Face:
+    return book.services.faces.get(book.tenant, faceid, restricted=True)
