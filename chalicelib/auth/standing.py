@@ -463,7 +463,8 @@ class StandingDocuments(Service["Services"]):
             yield f"the consent of {faceid} is withdrawn"
         elif mark.startswith(REMEMBERED):
             if WITHDRAWN in has:
-                wish = Remembered(Basis(mark.removeprefix(REMEMBERED)), reason, since)
+                evidence = f"not known since a restore: {reason}"
+                wish = Remembered(Basis(mark.removeprefix(REMEMBERED)), evidence, since)
                 self.services.consents.withdraw_again(tenant, faceid, since, wish)
                 yield f"{faceid} is remembered in order to be forgotten"
         elif mark == RESTRICTED:

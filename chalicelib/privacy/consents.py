@@ -144,6 +144,8 @@ class Consents(Service["Services"]):
             withdrawn_at = max(at, face.withdrawn_at or at)
             if wish is not None and _is_withdrawn(face):
                 withdrawn_at = face.withdrawn_at or at  # no wish makes the days longer
+            if face.restriction is None:  # by a restore, too, the days run from then on
+                after = replace(after, changed_at=max(at, face.changed_at or at))
             return replace(
                 after,
                 pictures=moved.pictures,

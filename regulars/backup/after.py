@@ -101,7 +101,7 @@ class Since(Struct):
 
 
 _FREE = {Effect.RELEASES: HELD, Effect.FREES: RESTRICTED, Effect.CONSENTS: WITHDRAWN}
-_OF_FACES = ("holds", "restrictions", "withdrawn", "deleted")
+_OF_FACES = ("holds", "restrictions", "withdrawn", "wishes", "deleted")
 
 
 def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
@@ -116,11 +116,12 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     entries_after = [entry for entry in ordered_entries if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
         effects, at = list_effects(entry), moment_of_text(entry["at"])
-        _note_faces(changes, effects, entry.get("reason", ""), at)
-        if "remember_basis" in entry:
+        ended_at = moment_of_text(entry.get("ended_at", entry["at"]))
+        _note_faces(changes, effects, entry.get("reason", ""), ended_at)
+        if "remember_basis" in entry:  # it may have come later than the withdrawal
             basis, evidence = Basis(entry["remember_basis"]), entry["remember_evidence"]
             wish = Remembered(basis, evidence, at)
-            changes.wishes.update(dict.fromkeys(effects.get(Effect.WITHDRAWS, ()), wish))
+            changes.wishes.update(dict.fromkeys(entry.get("faces", ()), wish))
         _note_accesses(changes, effects)
         for effect, mark in _FREE.items():
             changes.freed_at.update({(faceid, mark): at for faceid in effects.get(effect, ())})
@@ -132,7 +133,6 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     spread = {name: _spread_to_parts(asdict(changes)[name], entries_after) for name in _OF_FACES}
     return Since(
         **spread,
-        wishes=changes.wishes,
         accesses=changes.accesses,
         freed_at=changes.freed_at,
         settings=changes.settings,
@@ -274,7 +274,8 @@ def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterat
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
-    for faceid, withdrawn_at in changes.withdrawn.items():
+    wished_at = {faceid: wish.at for faceid, wish in changes.wishes.items()}
+    for faceid, withdrawn_at in (wished_at | changes.withdrawn).items():
         if withdrawn_at is None:
             continue
         with suppress(FaceNotFound):

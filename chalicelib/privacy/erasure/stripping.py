@@ -14,6 +14,7 @@ from chalicelib.book.commit import Change
 from chalicelib.book.visits import visits_deletes
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import FaceNotFound
+from chalicelib.domain.grounds import find_ended_record
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.privacy.erasure_progress import Erasure
 from chalicelib.privacy.retention import find_outlook, strip_face
@@ -21,6 +22,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import Changed
 from chalicelib.storage.records.observations import visits_from
+from chalicelib.storage.values import time_text
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -32,7 +34,8 @@ class Stripping(Service["Services"]):
     def strip(self, tenant: Tenant, faceid: str) -> None:
         """Take all but id and templates from a face, if its time has come; then the steps follow.
 
-        The audit's entry says on what ground the rest is kept. Raises Busy.
+        The audit's entry says on what ground the rest is kept, and since when: that of the
+        withdrawal goes. Raises Busy.
         """
         records = self.services.erasure.records
         written: list[Erasure] = []
@@ -40,6 +43,8 @@ class Stripping(Service["Services"]):
         def strip(face: Face) -> tuple[Face, Change] | None:
             if not self._is_due(tenant, face):
                 return None
+            if (ended_record := find_ended_record(face)) is not None:
+                audit_events.add_details(ended_at=time_text(ended_record.at))
             if face.remembered is not None:
                 audit_events.add_details(**face.remembered.describe())
             record = records.make_erasure(tenant, [face], BY, erases=False, strips=True)

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.model import Face
-from chalicelib.privacy.retention import Kind
+from chalicelib.privacy.retention import Kind, find_outlook
 from chalicelib.storage import keys
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.book.withdrawn import DAY, EVA, GUS, withdraw
@@ -85,3 +85,13 @@ def test_a_sighting_by_a_clock_ahead_goes_as_well(book: Book, ahead: timedelta) 
     do_steps(book)
     for table in (keys.OBSERVATIONS, keys.CAPTURES):
         assert [item for item in book.storage.items.scan(table, "shop") if "eva" in str(item)] == []
+
+
+def test_a_withdrawal_that_a_restore_does_again_ends_when_it_would_have(book: Book) -> None:
+    enrol(book, "eva")
+    said_at = book.clock.now()
+    book.clock.advance(15 * DAY)
+    book.services.consents.withdraw_again(book.tenant, "eva", said_at)
+    outlook = find_outlook(book.tenant, read(book, "eva"))
+    assert outlook is not None
+    assert outlook.stripped_at == said_at + 14 * DAY

@@ -14,8 +14,8 @@ from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.effects import SHARED_KEYS, SHOP
 from chalicelib.domain.model import STRANGER, Face
 from chalicelib.privacy.erasure_progress import is_of_face
-from chalicelib.privacy.standing import HELD, WITHDRAWN, Standing, find_marked_since
-from regulars.backup.after import AccessSince, read_changes_since
+from chalicelib.privacy.standing import HELD, WITHDRAWN, Restored, Standing, find_marked_since
+from regulars.backup.after import AccessSince, Export, Since, read_changes_since, redo_export
 from regulars.backup.receipts import write_beside
 from regulars.cli import main
 from tests.support.book import person
@@ -296,6 +296,8 @@ def test_who_asks_to_be_remembered_is_remembered_after_a_restore_from_before(
         assert face.restriction is not None
         assert face.remembered is not None
         assert face.remembered.basis is Basis.LEGAL_CLAIMS
+        was = read_face(book)
+        assert not by_export or face.withdrawn_at == was.withdrawn_at, "no days are added"
         restored.clock.advance(timedelta(days=20_000 + 14 + days + 15))
         for _ in range(2):
             restored.sweep()
@@ -329,6 +331,40 @@ def test_who_was_merged_before_the_strip_is_withdrawn_after_a_restore_from_befor
     assert len(receipts) == 1
     key = book.services.audit.signing.read_face_key("shop")
     assert is_of_face(receipts[0], key, "merged"), "as for the face itself"
+
+
+def test_a_wish_that_came_after_the_withdrawal_is_kept_by_a_restore_also_of_who_was_merged(
+    book: Book, tmp_path: Path
+) -> None:
+    backup = tmp_path / "before.tar"
+    assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
+    book.clock.advance(timedelta(days=20_000))
+    done(book, "POST /v1/faces/{id}/merge", "withdrawn", "merged")
+    done(book, WITHDRAW, "withdrawn")
+    book.clock.advance(timedelta(days=1))
+    wish = Remembered(Basis.CONSENT, "letter 8", book.clock.now())
+    done(book, WITHDRAW, "withdrawn", None, wish)
+    book.clock.advance(timedelta(hours=3))
+    book.sweep()
+    restore_after(book, backup, tmp_path / "again", by_export=True)
+    with closing(Book(tmp_path / "again")) as restored:
+        for faceid in ("withdrawn", "merged"):
+            face = read_face(restored, faceid)
+            assert face.remembered is not None
+            assert face.remembered.evidence == "letter 8"
+            assert face.withdrawn_at == read_face(book).withdrawn_at
+
+
+def test_of_a_backup_between_a_withdrawal_and_a_wish_the_wish_is_done_again(book: Book) -> None:
+    done(book, WITHDRAW, "withdrawn")
+    before = read_face(book)
+    wish = Remembered(Basis.CONSENT, "letter 8", book.clock.now() + timedelta(days=1))
+    export = Export("shop", Since(wishes={"withdrawn": wish}), None, ())
+    standing = book.services.access.standing.read(book.tenant)
+    restored = Restored(book.tenant, MONDAY, standing, print)
+    assert list(redo_export(book.services, restored, export))
+    after = read_face(book)
+    assert (after.remembered, after.withdrawn_at) == (wish, before.withdrawn_at)
 
 
 def strip(book: Book) -> None:
