@@ -500,6 +500,9 @@ class Face(PersonTexts, frozen=True):
     stripped_at: datetime | None = None
     """When all but id and templates went, since its record of consent had ended; None: all is
     there."""
+    ended_at: datetime | None = None
+    """When its record of consent had ended already before it was withdrawn: from then on the days
+    run; None: it had not."""
     absorbed: tuple[str, ...] = ()
     """Ids of faces that had become a part of it before all but id and templates went: a restore of
     a book from before withdraws these, too."""
@@ -572,8 +575,8 @@ OF_THE_SERVICE = frozenset(
     (
         *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
         *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
-        *("withdrawn_at", "remembered", "stripped_at", "absorbed", "changed_at"),
-        *("revision", "version"),
+        *("withdrawn_at", "remembered", "stripped_at", "ended_at", "absorbed"),
+        *("changed_at", "revision", "version"),
     )
 )
 """Fields of a face that the service writes. All others are what somebody wrote of the person."""

@@ -26,6 +26,7 @@ from chalicelib.domain.consent import (
 from chalicelib.domain.errors import ConsentNotFound
 from chalicelib.domain.grounds import find_ended_record
 from chalicelib.domain.model import Face, Tenant
+from chalicelib.privacy.retention import consent_ended_at
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import ListPage, PageTokens, cut_in_parts, walk_items
@@ -144,12 +145,14 @@ class Consents(Service["Services"]):
             withdrawn_at = max(at, face.withdrawn_at or at)
             if wish is not None and _is_withdrawn(face):
                 withdrawn_at = face.withdrawn_at or at  # no wish makes the days longer
+            ended_at = min(at, consent_ended_at(face) or at)
             if face.restriction is None:  # by a restore, too, the days run from then on
                 after = replace(after, changed_at=max(at, face.changed_at or at))
             return replace(
                 after,
                 pictures=moved.pictures,
                 withdrawn_at=withdrawn_at,
+                ended_at=None if ended_at == withdrawn_at else ended_at,
                 remembered=wish or face.remembered,
             ), change
 

@@ -154,7 +154,7 @@ class Restrictions(Service["Services"]):
             raise Changed
         if (restriction := face.restriction) is None or not restriction.ended:
             return face, Change((), ())
-        face = replace(face, remembered=None, stripped_at=None, absorbed=())
+        face = replace(face, remembered=None, stripped_at=None, ended_at=None, absorbed=())
         if restriction.reason:
             after = replace(face, restriction=restriction._replace(ended=Ending.NONE))
             return after, Change((_count_in_directory(tenant, _CHANGED),), ())

@@ -148,9 +148,12 @@ def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
 
 
 def consent_ended_at(face: Face) -> datetime | None:
-    """Return when its record of consent was withdrawn, or when it expires; None: neither."""
+    """Return when its record of consent was withdrawn, or when it expires; None: neither.
+
+    Of both the first counts: a second no makes no days longer.
+    """
     if face.restriction and face.restriction.ended is Ending.WITHDRAWN:
-        return face.withdrawn_at or face.restriction.at
+        return face.ended_at or face.withdrawn_at or face.restriction.at
     return face.consent.expires_at if face.consent else None
 
 
@@ -236,6 +239,7 @@ def strip_face(face: Face, now: datetime, absorbed: tuple[str, ...] = ()) -> Fac
         withdrawn_at=face.withdrawn_at,
         remembered=face.remembered,
         stripped_at=now,
+        ended_at=face.ended_at,
         absorbed=absorbed,
         revision=face.revision,
         version=face.version,

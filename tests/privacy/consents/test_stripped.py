@@ -1,7 +1,7 @@
 """Of somebody who is remembered the template alone is left: nothing else of hers, and nobody
 else loses anything."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.consent import Basis, Consent, Remembered
+from chalicelib.domain.errors import ConsentOlder
 from chalicelib.domain.model import Face
 from chalicelib.privacy.retention import Kind, find_outlook
 from chalicelib.storage import keys
@@ -95,3 +96,29 @@ def test_a_withdrawal_that_a_restore_does_again_ends_when_it_would_have(book: Bo
     outlook = find_outlook(book.tenant, read(book, "eva"))
     assert outlook is not None
     assert outlook.stripped_at == said_at + 14 * DAY
+
+
+@pytest.mark.parametrize("is_stripped", [False, True], ids=["whole", "stripped"])
+@pytest.mark.parametrize("says", [withdraw, ask], ids=["a second no", "a wish"])
+def test_the_days_run_from_the_first_end_whatever_is_said_later(
+    book: Book, says: Callable[[Book, str], None], is_stripped: bool
+) -> None:
+    """It is refused all the same that a record from before the second no takes it back."""
+    ends_at = book.clock.now() + timedelta(hours=1)
+    record = Consent(Basis.CONSENT, MONDAY, "form 7", expires_at=ends_at)
+    book.enrol(Person(EVA), faceid="eva", name="Eva Lee", consent=record)
+    book.clock.advance(timedelta(hours=2))
+    book.services.restrictions.restrict_expired(book.tenant, looks=True)
+    book.clock.advance((15 if is_stripped else 13) * DAY)
+    sweep_ended(book)
+    before = find_outlook(book.tenant, read(book, "eva"))
+    assert before is not None
+    assert (before.stripped_at is None) is is_stripped
+    book.clock.advance(timedelta(hours=1))
+    says(book, "eva")
+    face = read(book, "eva")
+    assert find_outlook(book.tenant, face) == before
+    assert face.withdrawn_at == book.clock.now()
+    older = Consent(Basis.CONSENT, ends_at, "form 8")
+    with pytest.raises(ConsentOlder):
+        book.services.consents.set(book.tenant, "eva", older)
