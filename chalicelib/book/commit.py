@@ -239,7 +239,8 @@ class GalleryWriter:
     def save(self, tenant: str, change: Change) -> None:
         """Commit a change, as `commit` does; if the gallery stays as it is, do its actions
         alone."""
-        if change.journal or change.within or not self._write_alone(tenant, change.actions):
+        is_alone = not (change.journal or change.within or change.tenant)
+        if not (is_alone and self._write_alone(tenant, change.actions)):
             self.commit(tenant, change)
 
     def require_strangers(self, tenant: str, faceids: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ face first (Tenants.open_tenant), so no reader has to ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
@@ -56,7 +56,7 @@ from chalicelib.storage.items import (
     walk_items,
     write_unless_changed,
 )
-from chalicelib.storage.ports import Action, Put, Update, absent, equals, exists
+from chalicelib.storage.ports import Action, Put, absent
 from chalicelib.storage.records.faces import user_item
 
 if TYPE_CHECKING:
@@ -138,10 +138,8 @@ class Restrictions(Service["Services"]):
             raise Changed
         if face.restriction is None:
             return self._restrict(tenant, face, "", ending)
-        count_it = _count_in_directory(tenant, _ONE_MORE)
-        return replace(face, restriction=face.restriction._replace(ended=ending)), Change(
-            (count_it,), ()
-        )
+        after = replace(face, restriction=face.restriction._replace(ended=ending))
+        return after, Change((), (), tenant=_ONE_MORE)
 
     def lift_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
         """Return a face that has a record again without that restriction, and the change that this
@@ -157,7 +155,7 @@ class Restrictions(Service["Services"]):
         face = replace(face, remembered=None, stripped_at=None, ended_at=None, absorbed=())
         if restriction.reason:
             after = replace(face, restriction=restriction._replace(ended=Ending.NONE))
-            return after, Change((_count_in_directory(tenant, _CHANGED),), ())
+            return after, Change((), (), tenant=_CHANGED)
         after, change = self._return_to_group(tenant, face, restriction)
         return after, replace(change, tenant=_CHANGED)
 
@@ -216,16 +214,16 @@ class Restrictions(Service["Services"]):
         """Note whether sightings have to be compared with somebody: a job, since versions before
         noted nothing.
 
-        If somebody's record ends meanwhile, the note stays as that change made it.
+        If the gallery changes meanwhile, the next sweep notes it.
         """
-        noted = directory_of(self.services.items, tenant.name).get(WITHDRAWN)
+        directory = directory_of(self.services.items, tenant.name)
+        noted = directory.get(WITHDRAWN)
         is_there = bool(self.services.faces.list_withdrawn(tenant))
         if noted is None or bool(noted) != is_there:
-            if_same = (exists("tenant-there"), equals(WITHDRAWN, noted, "same"))
-            note = {WITHDRAWN: int(is_there)}
-            key = tenant.name, keys.TENANT_ITEM
-            update = Update(keys.DIRECTORY, key, if_same, set=note, add=_CHANGED)
-            write_unless_changed(self.services.items, [update])
+            gains = {WITHDRAWN: int(is_there) - int(noted or 0), **_CHANGED}
+            note = Change((), (), tenant=gains, based_on=int(directory["seq"]))
+            with suppress(Changed):
+                self.services.writer.commit(tenant.name, note)
 
     def _expire_face(self, tenant: Tenant, faceid: str, now: datetime) -> None:
         """Restrict a face if its record of consent has expired, and nobody has written another one
@@ -411,12 +409,6 @@ class Restrictions(Service["Services"]):
         _, entries = make_user_edit(tenant, before, user)
         put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
         return Change((put,), tuple(entries), users={face.group_id: 1})
-
-
-def _count_in_directory(tenant: Tenant, gains: Mapping[str, int]) -> Update:
-    return Update(
-        keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (exists("tenant-there"),), add=gains
-    )
 
 
 def _require_settled(face: Face) -> None:

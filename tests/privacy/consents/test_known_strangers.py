@@ -22,8 +22,8 @@ from chalicelib.domain.hooks import NOBODY
 from chalicelib.domain.model import STRANGER, Decision, Face
 from chalicelib.domain.rules.decision import JOIN_FPIR, OperatingPoint
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items
-from chalicelib.storage.ports import Storage
+from chalicelib.storage.items import WITHDRAWN, walk_items
+from chalicelib.storage.ports import Put, Storage
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.book.withdrawn import (
     DAY,
@@ -108,6 +108,61 @@ def test_nobody_is_a_regular_after_six_days(book: Book) -> None:
     assert UNKEPT in {one.get("reason") for item in captures for one in item["sightings"]}
     assert is_erased(book, "")
     assert [*book.storage.uploads.walk("shop/door/")] == []
+
+
+def restrict(book: Book, faceid: str) -> None:
+    book.services.restrictions.set(book.tenant, faceid, "disputes it")
+
+
+def expire(book: Book, _faceid: str) -> None:
+    book.clock.advance(9 * DAY)
+    book.services.restrictions.restrict_expired(book.tenant, looks=True)
+
+
+@pytest.mark.parametrize("end", [withdraw, expire])
+def test_who_was_restricted_before_is_compared_from_the_same_moment_on(
+    book: Book, end: Callable[[Book, str], None]
+) -> None:
+    eva = enrol_for_long(book, BAD_PHOTO)
+    until = book.clock.now() + 9 * DAY
+    consent = Consent(Basis.CONSENT, book.clock.now(), "form 8", until)
+    book.services.consents.set(book.tenant, eva.faceid, consent)
+    come(book, SEEN[:3])
+    [stranger] = [face for face in shown(book) if face.faceid != eva.faceid]
+    restrict(book, eva.faceid)
+    end(book, eva.faceid)
+    with pytest.raises(ConsentMissing):
+        name(book, stranger)
+    assert all(face.name != "Eva Lee" for face in shown(book))
+
+
+def test_a_new_record_of_who_is_restricted_ends_it_at_once(book: Book) -> None:
+    eva = enrol_for_long(book, BAD_PHOTO)
+    come(book, SEEN[:3])
+    [stranger] = [face for face in shown(book) if face.faceid != eva.faceid]
+    restrict(book, eva.faceid)
+    withdraw(book, eva.faceid)
+    book.clock.advance(DAY)
+    consent = Consent(Basis.CONSENT, book.clock.now(), "form 8")
+    book.services.consents.set(book.tenant, eva.faceid, consent)
+    name(book, stranger)
+    assert [face.name for face in shown(book)] == ["Eva Lee"]
+
+
+def test_a_sweep_that_notes_somebody_is_heard_of_at_once(book: Book) -> None:
+    """As after a version that did not count."""
+    eva = enrol_for_long(book, BAD_PHOTO)
+    withdraw(book, eva.faceid)
+    come(book, SEEN[:3])
+    directory = book.storage.items.get(keys.DIRECTORY, ("shop", keys.TENANT_ITEM))
+    assert directory is not None
+    book.storage.items.transact([Put(keys.DIRECTORY, {**directory, WITHDRAWN: 0})])
+    with closing(Book(book.folder)) as again:
+        [stranger] = shown(again)
+        again.enrol(Person(GUS))  # from here on it knows the gallery
+        again.services.restrictions.note_withdrawn(again.tenant)
+        with pytest.raises(ConsentMissing):
+            name(again, stranger)
 
 
 def name(book: Book, face: Face) -> object:

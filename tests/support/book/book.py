@@ -29,6 +29,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Clock, Put, Storage
 from chalicelib.storage.records.captures import capture_item
+from tests.support.book.ended import EndedByCommits
 from tests.support.book.recount import disagreements, every_face
 from tests.support.book.tenants import OLD_SETTINGS
 from tests.support.fakes import (
@@ -98,7 +99,9 @@ class Book:
             clock=self.clock,
             vision=lambda: self.vision,
             vision_of={OtherVision.model: OtherVision()}.__getitem__,
-            storage=self.wrap(self.storage),
+            storage=self.wrap(
+                replace(self.storage, items=EndedByCommits(self.storage.items))  # type: ignore[arg-type] # a fake of the store
+            ),
         )
         known = {tenant.name: tenant for tenant in self.services.tenants.list_all()}
         if "shop" not in known:
