@@ -80,8 +80,8 @@ def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> Ask
 def find_faces_of_photo(services: Services, tenant: Tenant, name: str, picture: bytes) -> list[str]:
     """Search for the only face of a photo, and return the ids of all faces of its person.
 
-    A restricted person may have come again, and have a second face in the book: both are returned,
-    and of a subject all. `name`: the photo's, for errors. Raises OperatorError if the photo shows
+    A person may be in the book twice, restricted or not: all are returned, and of a subject all.
+    `name`: the photo's, for errors. Raises OperatorError if the photo shows
     no face or several, or a face that cannot be compared. Raises Unusable if it is no picture.
     """
     faces = services.recognition.face_analysis.identify_faces(tenant, picture, RULES).faces
@@ -90,11 +90,6 @@ def find_faces_of_photo(services: Services, tenant: Tenant, name: str, picture: 
     [seen_face] = faces
     if seen_face.reason:
         raise OperatorError(f"the face in {name} cannot be compared: {seen_face.reason}")
-    restricted = services.recognition.verification.find_restricted(tenant, seen_face.probe)
-    matched = seen_face.match.face.faceid if seen_face.match else None
-    people = [
-        services.faces.find_person(tenant, faceid)
-        for faceid in (restricted, matched)
-        if faceid is not None
-    ]
+    same = services.recognition.verification.find_all(tenant, seen_face.probe)
+    people = [services.faces.find_person(tenant, faceid) for faceid in same]
     return [*dict.fromkeys(faceid for person in people for faceid in person.faces)]

@@ -13,17 +13,18 @@ import { unleft } from "../undo.js";
 import { spoken, t } from "../words.js";
 
 const RECENT = 5;
+const MOST = 20;
 
 /** Ask a shop who is on a photo. If it is nobody, an erasure that goes on there may be what was begun before. */
 async function ask(shop, picture) {
   if (!may("operator", shop)) throw new Problem({ code: "NotAllowed", detail: t("shops.person.role") });
   const { book } = shop;
-  const { faces } = await send("POST", "identify", { picture, k: 1, restricted: true }, { book });
+  const { faces } = await send("POST", "identify", { picture, k: MOST, restricted: true }, { book });
   if (faces.length !== 1) throw new Problem({ code: "Unusable", detail: t("shops.person.alone") });
   const [face] = faces;
   if (face.reason) throw new Problem({ code: "Unusable", detail: face.reason });
-  const known = face.candidates.find((one) => one.match)?.face;
-  const ids = [...new Set([face.restricted, known?.id].filter(Boolean))];
+  const ids = face.same;
+  const known = face.candidates.map((one) => one.face).filter((one) => ids.includes(one.id));
   const recent = ids.length ? [] : (await get("erasures", { limit: RECENT }, { book })).erasures;
   return { ids, known, request: newName(), erasures: recent.filter((one) => one.state === "running") };
 }
@@ -78,11 +79,12 @@ export function FindPerson({ shops }) {
 }
 
 /** What a shop says: who it is there, and what was done. */
-function Row({ shop, waits, ids = [], known, erasures = [], problem, isFetched }) {
+function Row({ shop, waits, ids = [], known = [], erasures = [], problem, isFetched }) {
   const said = waits ? t("shops.person.waits") : ids.length || erasures.length || problem ? "" : t("search.nobody");
   return html`<li><div><strong class="title">${shop.display_name}</strong>
-      ${ids.length > 0 && html`<span class="row"><${Portrait} url=${known?.portrait.thumb_url} size="s" />
-        <span class="name">${known ? nameOf(known) : ""}</span><small class="soft">${ids.join(", ")}</small></span>`}
+      ${ids.map((id) => [id, known.find((one) => one.id === id)]).map(([id, face]) => html`<span class="row" key=${id}>
+        <${Portrait} url=${face?.portrait.thumb_url} size="s" />
+        <span class="name">${face ? nameOf(face) : ""}</span><small class="soft">${id}</small></span>`)}
       ${said && html`<small class="soft">${said}</small>`}
       ${isFetched && html`<small class="soft">${t("everything.done")}</small>`}
       ${problem && html`<small class="trouble" role="alert">${problem.detail || t("problem.offline")}</small>`}

@@ -112,6 +112,18 @@ def test_one_photo_erases_in_each_shop_and_says_one_by_one_what_was_done(
     assert chain.observed() <= observed, "no search is counted"
 
 
+def test_all_faces_of_a_person_go_though_nobody_has_joined_them(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    for faceid in ("ann2", "ann3"):
+        chain.enrol(Person(1), faceid=faceid, name="Ann again")
+    chain.services.restrictions.set(chain.tenant, "ann3", "letter 7")
+    erase(hurried(chain), letter, letter.with_name("receipt.json"))
+    out = capsys.readouterr().out
+    assert all(f"shop: {faceid}, Ann" in out for faceid in ("ann", "ann2", "ann3"))
+    assert knows(chain.services, letter) == {}
+
+
 def test_the_page_of_an_erasure_in_one_shop_names_it_and_the_one_that_still_knows_her(
     chain: Book, letter: Path, capsys: Captured
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from chalicelib.api.v1.endpoint import Operations, V1Context
 from chalicelib.api.v1.faces import Face, FaceId, describe_faces
@@ -97,12 +97,13 @@ class IdentifiedFace(ComparedFace):
         list[Candidate],
         Meta(description="The one that matches, then the nearest faces that are alike."),
     ]
-    restricted: Annotated[
-        str | None,
+    same: Annotated[
+        list[str],
         Meta(
-            description="Id of the restricted face that it is, too; null: of none, or nobody asked."
+            description="Ids of all faces that it is, restricted ones first: somebody may be in "
+            "the book twice. Only `restricted` asks for them."
         ),
-    ] = None
+    ] = field(default_factory=list)
 
 
 class IdentifiedPicture(Answer):
@@ -335,15 +336,15 @@ def _describe_identified_face(
 ) -> IdentifiedFace:
     verification = context.services.recognition.verification
     is_sought = restricted and not face.reason
-    restricted_id = verification.find_restricted(context.tenant, face.probe) if is_sought else None
-    audit_events.report_people(filter(None, [restricted_id]))
+    same = verification.find_all(context.tenant, face.probe) if is_sought else []
+    audit_events.report_people(same)
     return IdentifiedFace.made_of(
         face.decision,
         **_describe_quality(face.probe.box, face.probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
         candidates=_describe_candidates(context, face.candidates),
-        restricted=restricted_id,
+        same=same,
     )
 
 

@@ -51,6 +51,10 @@ _REMEMBERED = 64
 """Tenants whose people with ended records a process remembers: a kilobyte for each person."""
 
 
+_MOST_OF_ONE = 1_000
+"""Faces that are looked at for those of one person."""
+
+
 class _Look(NamedTuple):
     """The look of a face that a search does not find.
 
@@ -175,13 +179,19 @@ class Verification(Service["Book"]):
             rate_similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match
         )
 
-    def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
-        """Return the restricted face that a probe is, for the person's own request; None if it is
-        none."""
+    def find_all(self, tenant: Tenant, probe: Probe) -> list[str]:
+        """Return each face that a probe is, restricted ones first, for the person's own request.
+
+        A person may be in the book twice without anybody's knowing. Raises WrongModel.
+        """
         looks = _list_looks(self.services.faces.list_restricted(tenant), tenant.model)
         pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
-        matches = [(pair.score, faceid) for faceid, pair in pairs if pair.match]
-        return max(matches)[1] if matches else None
+        restricted = [faceid for faceid, pair in pairs if pair.match]
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        request = SearchRequest(tenant.model, probe.vector[None], None, _MOST_OF_ONE, point)
+        _, [verdicts] = self.services.recognition.search_and_judge(tenant, request, point)
+        found = [each.candidate.faceid for each in verdicts if each.candidate and each.match]
+        return [*dict.fromkeys([*restricted, *found])]
 
     def find_withdrawn(
         self,

@@ -781,7 +781,7 @@ class IdentifiedFace(Struct, kw_only=True):
     gallery_size: int
     false_match_probability: float | None
     candidates: list[Candidate]
-    restricted: str | UnsetType | None = UNSET
+    same: list[str] | UnsetType = UNSET
 
 
 class IdentifiedPicture(Struct, kw_only=True):
