@@ -11,7 +11,7 @@ from msgspec import Struct
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, begin_audit_event
 from chalicelib.domain.captures import RULES
-from chalicelib.domain.errors import RegularsError, Unusable
+from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count
@@ -30,7 +30,7 @@ class AskedShops(Struct):
     strange: list[Tenant]
     left: list[str]
 
-    def note_failure(self, tenant: Tenant, what: str, why: RegularsError | str) -> None:
+    def note_failure(self, tenant: Tenant, what: str, why: Exception | str) -> None:
         """Print what could not be done in a shop, which is left."""
         print(f"{tenant.name}: {what}: {why}", flush=True)
         self.left.append(tenant.name)
@@ -40,7 +40,8 @@ class AskedShops(Struct):
         if self.left:
             shops = format_count(len(self.left), "shop", "shops")
             raise OperatorError(
-                f"{shops} left: {', '.join(self.left)}. The same command again does what is left"
+                f"{shops} left: {', '.join(self.left)}. Mend what is said of each: then the same "
+                "command does what is left"
             )
 
 
@@ -55,8 +56,7 @@ def enter_shop(tenant: Tenant) -> AbstractContextManager[object]:
 def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> AskedShops:
     """Search each shop's book for the person of a photo.
 
-    Shops in which nobody looks like it, or that cannot be asked now, are printed. Raises
-    OperatorError and Unusable if the photo is of no use.
+    Shops in which nobody looks like it, or that cannot be asked with it now, are printed.
     """
     asked = AskedShops([], [], [])
     picture = photo.read_bytes()
@@ -64,9 +64,7 @@ def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> Ask
         try:
             with enter_shop(tenant):
                 faceids = find_faces_of_photo(services, tenant, photo.name, picture)
-        except Unusable:
-            raise
-        except RegularsError as error:
+        except (RegularsError, OperatorError) as error:
             asked.note_failure(tenant, "could not be asked", error)
             continue
         if faceids:

@@ -112,17 +112,27 @@ def about(
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
     asked = _ask(services, tenants, face, photo)
-    for tenant, faceids in asked.known:
-        file = name_by_shop(out, tenant, tenants)
-        try:
-            with enter_shop(tenant):
-                _write_archives(services, tenant, faceids, file, language)
-        except RegularsError as error:
-            asked.note_failure(tenant, "not written", error)
+    write_archives_of_shops(services, asked, tenants, out, language)
     asked.require_all()
     if not asked.known:
         print("nothing was written, and the photo is not kept")
     return 0 if asked.known else 1
+
+
+def write_archives_of_shops(
+    services: Services, asked: AskedShops, tenants: Sequence[Tenant], out: Path, language: Language
+) -> None:
+    """Write a file for each face in each shop that knows the person, and note what is left.
+
+    Of several shops, a file that is there stays: the command may have been cut off behind it.
+    """
+    for tenant, faceids in asked.known:
+        file = name_by_shop(out, tenant, tenants)
+        try:
+            with enter_shop(tenant):
+                _write_archives(services, tenant, faceids, file, language, goes_on=len(tenants) > 1)
+        except RegularsError as error:
+            asked.note_failure(tenant, "not written", error)
 
 
 def _ask(
@@ -141,11 +151,26 @@ def name_by_shop(file: Path, tenant: Tenant, tenants: Sequence[Tenant]) -> Path:
 
 
 def _write_archives(
-    services: Services, tenant: Tenant, faceids: Sequence[str], out: Path, language: Language
+    services: Services,
+    tenant: Tenant,
+    faceids: Sequence[str],
+    out: Path,
+    language: Language,
+    *,
+    goes_on: bool,
 ) -> None:
-    """Write the archive of each face of a person, and say what else may be theirs."""
+    """Write the archive of each face of a person, and say what else may be theirs.
+
+    `goes_on`: whether a file that is there stays, and is said, in place of an error.
+    """
     for faceid in faceids:
         file = out if faceid == faceids[0] else out.with_stem(f"{out.stem}-{faceid}")
+        if goes_on and file.exists():
+            print(
+                f"{tenant.name}: {file} is there already, and stays: was it not of this person, "
+                "name another --out"
+            )
+            continue
         services.audit.reads.write_export_entry(tenant.name, faceid)
         write_archive_file(services, tenant, faceid, file, language)
         print(
@@ -279,14 +304,15 @@ def erase_in_shops(
     """Erase the person of a photo in each shop that knows the person, and end what goes on there.
 
     All are deleted before the first is waited for. In a shop that was cut off after that, nobody
-    looks like the photo any more: its erasures that go on are ended, too, with their receipts.
-    Raises OperatorError if a shop is left.
+    looks like the photo any more: its erasures that go on are ended, too. Nobody can tell whether
+    they are this person's, so no receipt is written of them. Raises OperatorError if a shop is
+    left.
     """
     receipts = {
         tenant.name: receipt and name_by_shop(receipt, tenant, tenants) for tenant in tenants
     }
     for file in receipts.values():
-        _require_place(file)
+        _require_place(file, is_new=len(tenants) == 1)
     asked = ask_shops(services, tenants, photo)
     for tenant, faceids in asked.known:
         with enter_shop(tenant):
@@ -295,10 +321,24 @@ def erase_in_shops(
     shops = format_count(len(asked.known), "shop", "shops")
     question = f"Erase this person in {shops}?" if asked.known else "End what goes on?"
     if (asked.known or any(ids for _, ids in begun)) and confirm(question):
-        for tenant, ids in [*begun, *_delete_in_shops(services, asked)]:
-            with enter_shop(tenant):
-                _wait_and_write_receipts(services, tenant, ids, receipts[tenant.name])
+        for tenant, ids in _delete_in_shops(services, asked):
+            try:
+                with enter_shop(tenant):
+                    _wait_and_write_receipts(services, tenant, ids, receipts[tenant.name])
+            except OperatorError as error:
+                asked.note_failure(tenant, "no receipt", error)
+        for tenant, ids in begun:
+            _end_perhaps(services, tenant, ids)
     asked.require_all()
+
+
+def _end_perhaps(services: Services, tenant: Tenant, ids: Sequence[str]) -> None:
+    """Wait for erasures that may be of somebody else, and say where their receipts are."""
+    for erasure in wait_for_erasures(services, tenant, ids):
+        print(
+            f"{tenant.name}: erasure {erasure.id}, perhaps of this person, has ended: `regulars "
+            f"receipt get {erasure.id} --tenant {tenant.name}` gives the receipt"
+        )
 
 
 def _delete_in_shops(services: Services, asked: AskedShops) -> list[tuple[Tenant, Sequence[str]]]:
@@ -340,12 +380,13 @@ def _list_going_on(services: Services, tenant: Tenant) -> list[str]:
     return ids
 
 
-def _require_place(receipt: Path | None) -> None:
+def _require_place(receipt: Path | None, *, is_new: bool = True) -> None:
     """Raise OperatorError if the receipt could not be written.
 
-    A device or a pipe is opened as it is.
+    A device or a pipe is opened as it is. `is_new`: whether there may be no such file; else the
+    receipt goes beside it.
     """
-    if receipt is not None and receipt.is_file():
+    if is_new and receipt is not None and receipt.is_file():
         raise OperatorError(
             f"{receipt} is there already, and nothing is written over it: name a new file"
         )
@@ -446,14 +487,14 @@ def _wait_and_write_receipts(
     """Wait for erasures, and write the receipt of each.
 
     `receipt`: the file of the first receipt, or a device that gets all of them. The others go
-    beside the first, with the erasure's id in their names. None: the files have the ids, in the
-    working folder.
+    beside it, with the erasure's id in their names; so do all if it is there. None: the files have
+    the ids, in the working folder.
     """
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
-    for number, erasure in enumerate(wait_for_erasures(services, tenant, ids)):
+    for erasure in wait_for_erasures(services, tenant, ids):
         text, path = _format_receipt(erasure), receipt or Path(f"erasure-{erasure.id}.json")
-        if receipt and number and not _is_device(path):
+        if receipt and receipt.is_file():
             path = receipt.with_stem(f"{receipt.stem}-{erasure.id}")
         try:
             if _is_device(path):

@@ -15,7 +15,10 @@ import { spoken, t } from "../words.js";
 const RECENT = 5;
 const MOST = 20;
 
-/** Ask a shop who is on a photo. If it is nobody, an erasure that goes on there may be what was begun before. */
+/**
+ * Ask a shop who is on a photo. If it is nobody, an erasure that goes on there may be what was begun
+ * before, or somebody else's: no receipt of it is offered here.
+ */
 async function ask(shop, picture) {
   if (!may("operator", shop)) throw new Problem({ code: "NotAllowed", detail: t("shops.person.role") });
   const { book } = shop;
@@ -26,7 +29,7 @@ async function ask(shop, picture) {
   const ids = face.same;
   const known = face.candidates.map((one) => one.face).filter((one) => ids.includes(one.id));
   const recent = ids.length ? [] : (await get("erasures", { limit: RECENT }, { book })).erasures;
-  return { ids, known, request: newName(), erasures: recent.filter((one) => one.state === "running") };
+  return { ids, known, request: newName(), goesOn: recent.some((one) => one.state === "running") };
 }
 
 /** Erase a person in a shop; another try after a lost answer is no second erasure. */
@@ -79,13 +82,14 @@ export function FindPerson({ shops }) {
 }
 
 /** What a shop says: who it is there, and what was done. */
-function Row({ shop, waits, ids = [], known = [], erasures = [], problem, isFetched }) {
+function Row({ shop, waits, ids = [], known = [], erasures = [], goesOn, problem, isFetched }) {
   const said = waits ? t("shops.person.waits") : ids.length || erasures.length || problem ? "" : t("search.nobody");
   return html`<li><div><strong class="title">${shop.display_name}</strong>
       ${ids.map((id) => [id, known.find((one) => one.id === id)]).map(([id, face]) => html`<span class="row" key=${id}>
         <${Portrait} url=${face?.portrait.thumb_url} size="s" />
         <span class="name">${face ? nameOf(face) : ""}</span><small class="soft">${id}</small></span>`)}
       ${said && html`<small class="soft">${said}</small>`}
+      ${goesOn && html`<small class="soft">${t("shops.person.perhaps")}</small>`}
       ${isFetched && html`<small class="soft">${t("everything.done")}</small>`}
       ${problem && html`<small class="trouble" role="alert">${problem.detail || t("problem.offline")}</small>`}
       ${erasures.map((one) => html`<div key=${one.id}><${Erasure} first=${one} book=${shop.book} /></div>`)}

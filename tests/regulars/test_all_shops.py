@@ -17,7 +17,7 @@ from chalicelib.storage.ports import ItemStore
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.person_of_photo import ask_shops
-from regulars.privacy import erase_in_shops
+from regulars.privacy import erase_in_shops, write_archives_of_shops
 from tests.support.book.book import Book
 from tests.support.book.book_with import book_with
 from tests.support.fakes import RULES, FakeClock, Person, picture
@@ -164,6 +164,65 @@ def test_a_shop_that_could_not_be_asked_is_said_and_the_others_are_done(
         erase(services, letter, letter.with_name("receipt.json"))
     assert "shop: could not be asked: storage is busy" in capsys.readouterr().out
     assert knows(chain.services, letter) == {"shop": ["ann"]}
+    erase(hurried(chain), letter, letter.with_name("receipt.json"))
+    assert knows(chain.services, letter) == {}
+    assert letter.with_name("receipt-shop.json").is_file()
+
+
+def test_a_second_person_s_receipts_lie_beside_the_first_one_s(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    first = letter.with_name("receipt-shop.json")
+    first.write_text("of somebody else")
+    erase(hurried(chain), letter, letter.with_name("receipt.json"))
+    assert knows(chain.services, letter) == {}
+    assert first.read_text() == "of somebody else"
+    [own] = letter.parent.glob("receipt-shop-4*.json")
+    assert f"erased: {own} is the receipt" in capsys.readouterr().out
+
+
+def test_a_shop_that_cannot_use_the_photo_holds_up_no_other(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    chain.services.tenants.change_settings("shop-13", {"least_liveness": 1.0})
+    with pytest.raises(OperatorError, match="1 shop left: shop-13"):
+        erase(hurried(chain), letter, letter.with_name("receipt.json"))
+    assert "shop-13: could not be asked: the face in letter.jpg" in capsys.readouterr().out
+    chain.services.tenants.change_settings("shop-13", {"least_liveness": None})
+    assert knows(chain.services, letter) == {}
+
+
+def test_an_erasure_that_may_be_somebody_else_s_gives_no_receipt_as_hers(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    services = chain.services
+    other = services.tenants.get_by_name("shop-13")
+    bob = NewFace(faceid="bob")
+    services.enrolment.enrol_largest_face(other, "regular", picture(Person(9)), RULES, bob)
+    deleted = services.deletion.delete_faces(other, ["bob"], by="operator", erase=True)
+    [id_] = deleted.erasures
+    erase(hurried(chain), letter, letter.with_name("receipt.json"))
+    said = [line for line in capsys.readouterr().out.splitlines() if id_ in line]
+    assert said
+    assert all("perhaps of this person" in line for line in said)
+    assert {file.stem for file in letter.parent.glob("receipt*.json")} == {
+        "receipt-shop",
+        "receipt-shop-12",
+    }
+
+
+def test_files_of_a_run_before_stay_and_the_shops_behind_get_theirs(
+    chain: Book, letter: Path, capsys: Captured
+) -> None:
+    out, tenants = letter.with_name("answer.zip"), shops(chain.services)
+    first = out.with_stem("answer-shop")
+    first.write_bytes(b"of the run before")
+    asked = ask_shops(chain.services, tenants, letter)
+    write_archives_of_shops(chain.services, asked, tenants, out, "en")
+    assert first.read_bytes() == b"of the run before"
+    assert out.with_stem("answer-shop-12").is_file()
+    assert f"{first} is there already, and stays" in capsys.readouterr().out
+    assert asked.left == []
 
 
 def test_a_held_face_stays_and_is_said_and_the_others_are_erased(
@@ -199,10 +258,9 @@ def test_an_erasure_cut_off_between_two_shops_is_said_and_ended_by_the_same_pres
     erase(hurried(chain), letter, receipt)
     assert "goes on, perhaps of this person" in capsys.readouterr().out
     assert knows(chain.services, letter) == {}
-    assert {file.stem for file in letter.parent.glob("receipt*.json")} == {
-        "receipt-shop",
-        "receipt-shop-12",
-    }
+    assert [file.stem for file in letter.parent.glob("receipt*.json")] == ["receipt-shop-12"]
+    [erasure] = chain.services.erasure.records.list_all("shop")
+    assert erasure.done_at is not None
 
 
 @pytest.mark.parametrize("command", ["about --out answer.zip", "erase"])
