@@ -49,5 +49,27 @@ def test_a_volume_group_on_luks_is_encrypted_and_one_on_a_bare_disk_is_not(
     assert is_encrypted(tmp_path, devices / "other") is False
 
 
+@pytest.mark.parametrize("kind", ["VERITY", "INTEGRITY", "SUBDEV"])
+def test_what_only_checks_a_disk_does_not_encrypt_it(
+    tmp_path: Path, devices: Path, kind: str
+) -> None:
+    bare = made(tmp_path / "sda2", None)
+    disk(devices, tmp_path, f"CRYPT-{kind}-0f1e-root", bare)
+    assert is_encrypted(tmp_path, devices) is False
+
+
+@pytest.mark.parametrize("kind", ["LUKS1", "LUKS2", "PLAIN", "TCRYPT", "BITLK"])
+def test_a_volume_is_encrypted_if_all_disks_below_it_are(
+    tmp_path: Path, devices: Path, kind: str
+) -> None:
+    partition = made(tmp_path / "sda2", None)
+    luks = made(tmp_path / "dm-0", f"CRYPT-{kind}-5c1f-root", partition)
+    bare = made(tmp_path / "sdb1", None)
+    disk(devices, tmp_path, "LVM-abcd", luks)
+    assert is_encrypted(tmp_path, devices) is True
+    disk(devices / "other", tmp_path, "LVM-abcd", luks, bare)
+    assert is_encrypted(tmp_path, devices / "other") is False
+
+
 def test_what_lies_on_no_disk_is_said_as_not_known(tmp_path: Path, devices: Path) -> None:
     assert "cannot be told here" in describe_at_rest(tmp_path, [], devices)

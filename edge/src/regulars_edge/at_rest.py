@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 BLOCK_DEVICES = Path("/sys/dev/block")
-"""Each block device by its numbers; those of dm-crypt have an id that says so."""
-_OF_DM_CRYPT = "CRYPT-"
+"""Each block device by its numbers; those that encrypt have an id that says so."""
+_ENCRYPTS = tuple(f"CRYPT-{kind}" for kind in ("LUKS", "PLAIN", "TCRYPT", "BITLK"))
+"""How the ids of what encrypts begin; dm-verity and dm-integrity only check, as CRYPT-, too."""
 
 
 def describe_at_rest(spool: Path, secrets: Iterable[Path], devices: Path = BLOCK_DEVICES) -> str:
@@ -27,7 +28,8 @@ def describe_at_rest(spool: Path, secrets: Iterable[Path], devices: Path = BLOCK
 
 
 def is_encrypted(place: Path, devices: Path = BLOCK_DEVICES) -> bool | None:
-    """Say whether a file or folder, or the nearest folder that is there, lies on dm-crypt.
+    """Say whether a file or folder, or the nearest folder that is there, lies on encrypted disks
+    alone.
 
     None: it lies on no disk that this can see, such as memory, a network or a container's layers.
     """
@@ -37,14 +39,13 @@ def is_encrypted(place: Path, devices: Path = BLOCK_DEVICES) -> bool | None:
     device = devices / f"{os.major(number)}:{os.minor(number)}"
     if not device.exists():
         return None
-    return any(_find_id(each).startswith(_OF_DM_CRYPT) for each in _list_below(device))
+    return _encrypts(device)
 
 
-def _list_below(device: Path) -> Iterator[Path]:
-    """Yield a device and those of which it is made, as a volume group is of an encrypted disk."""
-    yield device
-    for below in (device / "slaves").glob("*"):
-        yield from _list_below(below)
+def _encrypts(device: Path) -> bool:
+    """Say whether a device encrypts, or all do of which it is made, as a volume group is."""
+    below = [*(device / "slaves").glob("*")]
+    return _find_id(device).startswith(_ENCRYPTS) or (bool(below) and all(map(_encrypts, below)))
 
 
 def _find_id(device: Path) -> str:
