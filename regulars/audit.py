@@ -274,7 +274,7 @@ def _write_line(value: Mapping[str, Any]) -> bytes:
 @click.option(
     "--since",
     type=MOMENT,
-    help="From this time on, in UTC. With --browser: at first from its first sign-in on.",
+    help="From this time on, in UTC. With --browser: at first from the invitation on.",
 )
 @of_tenant
 def breach(
@@ -319,20 +319,17 @@ def breach(
 
 
 def _print_browser(services: Services, tenant: Tenant, named: str, since: datetime | None) -> None:
-    """Print by which browsers a member is signed in, and what was read since the first of them.
+    """Print by which browsers a member is signed in, and what was read since the invitation.
 
-    Raises OperatorError if there is no such member, InvalidInput if the time is not known.
+    Sessions that have ended are among it: the lost one may be. Raises OperatorError if there is no
+    such member.
     """
     member = find_member(services, tenant, named)
     caller = name_access("member", member.id)
     found = services.access.made.list_made(tenant, caller)
-    signed_in = [each.maker.at for each in found if each.kind == "session" and each.maker.at]
-    begun = since or min(signed_in, default=None)
-    if begun is None:
-        raise InvalidInput(f"no browser is signed in as {member.name} now: say since when, --since")
-    for line in lost.list_browser(tenant, member.role, found):
+    for line in lost.list_browser(tenant, member, found):
         print(line)
-    _print_reads(services, tenant, caller, caller, begun)
+    _print_reads(services, tenant, caller, caller, since or member.created_at)
 
 
 def _print_reads(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.auth.roles import Role
+from chalicelib.auth.roles import Member, Role
 from chalicelib.book.cameras import NUMBERS_EVERY_MS
 from chalicelib.domain.captures import Camera
 from chalicelib.domain.model import Tenant
@@ -68,17 +68,21 @@ def _describe_waiting(camera: Camera) -> str:
     )
 
 
-def list_browser(tenant: Tenant, role: Role, found: Iterable[Made]) -> Iterator[str]:
+def list_browser(tenant: Tenant, member: Member, found: Iterable[Made]) -> Iterator[str]:
     """Yield the browsers by which somebody is signed in, what each may, and what is pushed there.
 
     `found`: what the member made that stands, with the sessions.
     """
     made = list(found)
-    for each in made:
-        if each.kind == "session":
-            begun = f"{each.maker.at:%Y-%m-%dT%H:%M}" if each.maker.at else "a time unknown"
-            yield f"browser  {each.access}, signed in since {begun}: {role} {_MAY[role]}"
+    may = f"{member.role} {_MAY[member.role]}"
+    sessions = [each for each in made if each.kind == "session"]
+    if not sessions:
+        yield f"browser  none is signed in as {member.name} now: {may}"
+    for each in sessions:
+        begun = f"{each.maker.at:%Y-%m-%dT%H:%M}" if each.maker.at else "a time unknown"
+        yield f"browser  {each.access}, signed in since {begun}: {may}"
     for each in made:
         if each.kind == "hook" and each.ends == "always":
             yield f"pushes   {each.access} ({each.name}): messages about people on its screen"
+    yield "unknown  which session read what follows: those that have ended are among it"
     yield f"renew    `regulars tenants members end {tenant.name}` ends each, and a passkey on it"

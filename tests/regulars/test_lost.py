@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.api.dialects import READS
 from chalicelib.auth.roles import Role
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.consent import Basis, Consent
 from regulars.cli import main
 from tests.support.book.book import MONDAY, Book, shot
@@ -67,8 +70,8 @@ def test_a_lost_phone_says_its_sessions_what_its_role_may_and_what_was_read(
     services, tenant = book.services, book.tenant
     book.enrol(Person(1), faceid="ann")
     member, invitation = services.access.members.add(tenant, "Mona", Role.OPERATOR)
-    assert breach(book, "--browser", "Mona") == 2
-    assert "no browser is signed in as Mona now" in capsys.readouterr().err
+    assert breach(book, "--browser", "Mona") == 0
+    assert "browser  none is signed in as Mona now" in capsys.readouterr().out
     services.access.sessions.begin_by_invitation(
         invitation, password="four words that fit", passkey=None, origin="", keep=True
     )
@@ -78,6 +81,31 @@ def test_a_lost_phone_says_its_sessions_what_its_role_may_and_what_was_read(
     assert f", signed in since {begun}: operator reads the book, enrols" in out
     assert f"shop: what member {member.id} read from {begun}" in out
     assert breach(book, "--browser", "Nobody") == 1
+
+
+def test_what_was_read_by_a_session_that_was_ended_counts_too(book: Book, capsys: Captured) -> None:
+    access, tenant, password = book.services.access, book.tenant, "four words that fit"
+    book.enrol(Person(1), faceid="ann")
+    now = book.clock.now()
+    book.clock.advance(-timedelta(days=9))
+    member, invitation = access.members.add(tenant, "Mona", Role.OPERATOR)
+    access.sessions.begin_by_invitation(
+        invitation, password=password, passkey=None, origin="", keep=True
+    )
+    [lost] = access.sessions.list_of("shop", f"member {member.id}")
+    what = "GET /v1/faces"
+    act = AuditEvent(what, f"member {member.id}", kind_of(what), "shop", tells=READS[what])
+    with book.services.audit.reads.enter_act(act):
+        audit_events.report_people(["ann"])
+    book.clock.advance(timedelta(days=8))
+    access.sessions.begin_by_password("shop", "Mona", password, keep=True, address="1.2.3.4")
+    access.sessions.end_by_hash("shop", lost["id"][:16])
+    book.clock.advance(now - book.clock.now())
+    assert breach(book, "--browser", "Mona") == 0
+    out = capsys.readouterr().out
+    assert f"read from {now - timedelta(days=9):%Y-%m-%dT%H:%M}" in out
+    assert "those that have ended are among it" in out
+    assert "people   1\n" in out, out
 
 
 def test_a_backup_that_got_out_says_whom_it_holds_as_of_then_and_that_it_lies_open(
