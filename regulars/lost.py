@@ -26,6 +26,10 @@ _MAY = {
 }
 
 
+_MOST_TOLD = 10**9
+"""No box has so many pictures, or one that has waited for so many seconds."""
+
+
 def list_box(services: Services, tenant: Tenant, named: str) -> Iterator[str]:
     """Yield what lay at most on the box of a camera, by the last heartbeats of all its cameras.
 
@@ -55,17 +59,26 @@ def list_box(services: Services, tenant: Tenant, named: str) -> Iterator[str]:
 def _describe_waiting(camera: Camera) -> str:
     """Describe the pictures that waited beside a camera, by its last heartbeat."""
     heard = max(filter(None, (camera.heartbeat_at, camera.failing_at)), default=None)
-    if heard is None or "spooled" not in camera.status:
+    spooled = _find_number(camera, "spooled")
+    if heard is None or spooled is None:
         since = f"since {time_text(heard)[:16]}" if heard else "since its first day"
         return f"not known {since}: no heartbeat has told how many waited"
-    spooled, refused = (int(camera.status.get(name, 0)) for name in ("spooled", "refused"))
-    age_s = camera.status.get("oldest_unsent_s")
+    refused = _find_number(camera, "refused")
+    said = "an unknown number" if refused is None else refused
+    age_s = _find_number(camera, "oldest_unsent_s")
     oldest = f", the oldest of {time_text(heard - timedelta(seconds=age_s))[:16]}" if age_s else ""
     late = NUMBERS_EVERY_MS // 60_000
     return (
-        f"{spooled} waited{oldest}; {refused} were refused and set aside, of any time in "
+        f"{spooled} waited{oldest}; {said} were refused and set aside, of any time in "
         f"`kept_days`. Known of {time_text(heard)[:16]}, or up to {late} minutes earlier"
     )
+
+
+def _find_number(camera: Camera, name: str) -> int | None:
+    """Return a number that the camera's last heartbeat told; None: none that can be, as of a
+    strange box."""
+    told = camera.status.get(name)
+    return int(told) if isinstance(told, int | float) and 0 <= told < _MOST_TOLD else None
 
 
 def list_browser(tenant: Tenant, member: Member, found: Iterable[Made]) -> Iterator[str]:

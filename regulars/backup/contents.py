@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.values import format_count, time_text
 from regulars.backup.archive import Manifest, check_file, is_tar
-from regulars.backup.preview import read_book
+from regulars.backup.preview import choose_scratch, read_book
 from regulars.backup.restoring import open_records
 from regulars.errors import DamagedFile
 from regulars.tenants import credentials
@@ -40,16 +39,20 @@ def list_backup(services: Services, tenant: Tenant, file: Path) -> Iterator[str]
 
 def _list_records(services: Services, tenant: Tenant, file: Path) -> Iterator[str]:
     """Yield the lines about people and accesses, which the records of a box's backup say."""
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        open_records(services.settings, file, Path(scratch) / "records") as past,
-    ):
-        own = [each for each in past.tenants.list_all() if each.app_id == tenant.app_id]
-        if not own:
+    storage = services.settings.storage
+    beside = storage if isinstance(storage, Path) else file
+    with choose_scratch(beside) as scratch, open_records(services.settings, file, scratch) as past:
+        own = _find_own(past, tenant)
+        if own is None:
             yield "people   0: nothing of this shop is in it"
             return
-        book = read_book(past, own[0])
-        groups = [f"{each.count} in {each.name}" for each in past.groups.list_all(own[0])]
+        book = read_book(past, own)
+        groups = [f"{each.count} in {each.name}" for each in past.groups.list_all(own)]
+    if own.app_id != tenant.app_id:
+        yield (
+            "unknown  whether that is this shop. It is found by its name: this book began anew "
+            "since, or the file is another box's"
+        )
     yield (
         f"people   {len(book.people)} with templates (biometric data), names and visits: "
         f"{', '.join(groups)}"
@@ -59,6 +62,13 @@ def _list_records(services: Services, tenant: Tenant, file: Path) -> Iterator[st
         f"hold, {len(book.restricted)} restricted or withdrawn"
     )
     yield from (f"access   {line}" for _, line in sorted(book.accesses.items()))
+
+
+def _find_own(past: Services, tenant: Tenant) -> Tenant | None:
+    """Return the tenant as it was, else the one of its name: its book may have begun anew."""
+    tenants = past.tenants.list_all()
+    same = [each for each in tenants if each.app_id == tenant.app_id]
+    return next(iter(same or [each for each in tenants if each.name == tenant.name]), None)
 
 
 def _list_files(tenant: Tenant, manifest: Manifest) -> Iterator[str]:

@@ -117,7 +117,7 @@ def preview_restore(settings: Settings, data: Path, owed: Owed) -> Iterator[str]
     """
     present_books = _read_present_books(settings, data)
     with ExitStack() as block:
-        scratch = block.enter_context(_choose_scratch(data))
+        scratch = block.enter_context(choose_scratch(data))
         services = block.enter_context(open_records(settings, Path(owed.file), scratch))
         said, restored_books = read_restored_books(services, owed)
     yield f"a restore of {owed.file}, of {owed.backed_up_at.isoformat()}, would say:"
@@ -183,7 +183,7 @@ def _read_present_books(settings: Settings, data: Path) -> Mapping[str, Book] | 
 
 
 @contextmanager
-def _choose_scratch(data: Path) -> Iterator[Path]:
+def choose_scratch(data: Path) -> Iterator[Path]:
     """Yield a path for a copy of records: in the data folder, from which the sweep removes it after
     a kill, or beside the folder that is not there, where the next look removes it."""
     if not (data / DATABASE).is_file():

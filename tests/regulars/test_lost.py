@@ -12,6 +12,8 @@ from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.model import Profile
+from chalicelib.storage.box.blobs import BACKUP
 from regulars.cli import main
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import Person
@@ -62,6 +64,17 @@ def test_numbers_that_nobody_told_are_not_known_since_a_time(book: Book, capsys:
     assert breach(book, "--camera", "bare") == 0
     said = f"pictures bare: not known since {book.clock.now():%Y-%m-%dT%H:%M}"
     assert said in capsys.readouterr().out
+
+
+def test_a_status_of_a_strange_box_is_not_known(book: Book, capsys: Captured) -> None:
+    beat(book, "door", {**BOX, "spooled": "many"})
+    beat(book, "till", {**BOX, "refused": [], "oldest_unsent_s": "old"})
+    beat(book, "bare", {**BOX, "oldest_unsent_s": 1e300})
+    assert breach(book, "--camera", "door") == 0
+    out = capsys.readouterr().out
+    assert "pictures door: not known since" in out
+    assert "pictures till: 9 waited; an unknown number were refused" in out
+    assert "pictures bare: 9 waited; 2 were refused" in out
 
 
 def test_a_lost_phone_says_its_sessions_what_its_role_may_and_what_was_read(
@@ -130,13 +143,39 @@ def test_a_backup_that_got_out_says_whom_it_holds_as_of_then_and_that_it_lies_op
     assert "access   key first is open" in out, out
 
 
+def test_a_backup_of_the_book_s_life_before_says_whom_it_holds(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
+    book.enrol(Person(1), faceid="ann")
+    file = tmp_path / "night.tar"
+    assert main(["backup", str(file), "--data", str(book.folder)]) == 0
+    book.services.tenants.begin_book("shop")
+    capsys.readouterr()
+    assert breach(book, "--backup", str(file)) == 0
+    out = capsys.readouterr().out
+    assert "people   1 with templates" in out
+    assert "pictures 1 of faces" in out
+    assert "by its name: this book began anew since, or the file is another box's" in out
+
+
+def test_a_backup_is_looked_into_where_backups_are_made(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
+    file = tmp_path / "night.tar"
+    assert main(["backup", str(file), "--data", str(book.folder)]) == 0
+    left = book.folder / BACKUP / "left by a kill"
+    left.mkdir(parents=True)
+    assert breach(book, "--backup", str(file)) == 0
+    assert not left.exists()
+
+
 def test_another_shop_s_backup_holds_nobody_and_an_encrypted_one_is_not_guessed_at(
     book: Book, tmp_path: Path, capsys: Captured
 ) -> None:
     other = tmp_path / "other.tar"
-    with closing(Book(tmp_path / "other")):
-        assert main(["backup", str(other), "--data", str(tmp_path / "other")]) == 0
-    assert breach(book, "--backup", str(other)) == 0
+    assert main(["backup", str(other), "--data", str(book.folder)]) == 0
+    book.services.tenants.add("shop-12", Profile.CAMERA)
+    assert breach(book, "--tenant", "shop-12", "--backup", str(other)) == 0
     assert "people   0: nothing of this shop is in it" in capsys.readouterr().out
     closed = tmp_path / "closed.tar.age"
     closed.write_bytes(b"age-encryption.org/v1\n" + bytes(600))
