@@ -221,7 +221,7 @@ def strip_face(face: Face, now: datetime, absorbed: tuple[str, ...] = ()) -> Fac
     """Return what is left of somebody who is remembered: id, templates, and on what ground.
 
     It is as if somebody without a name were enrolled with the id now: what is stored from before
-    is of another, whom the steps of an erasure take out. A new record of consent makes a stranger
+    is of another, whom the steps of an erasure take out. A new record of consent makes a regular
     of it. The quality of the picture stays, by which a template is compared. `absorbed`: the ids of
     the faces that became a part of it.
     """
@@ -235,7 +235,7 @@ def strip_face(face: Face, now: datetime, absorbed: tuple[str, ...] = ()) -> Fac
         (replace(first, estimates=quality), *others),
         consent=bare_consent,
         restriction=face.restriction
-        and face.restriction._replace(group_id=STRANGER, user="", subject=""),
+        and face.restriction._replace(group_id=REGULAR, user="", subject=""),
         withdrawn_at=face.withdrawn_at,
         remembered=face.remembered,
         stripped_at=now,

@@ -263,7 +263,7 @@ def test_a_new_record_gives_all_back_before_and_the_nameless_template_after(box:
     bare = face_of(box, late)
     assert (bare.name, bare.group_id, bare.remembered, bare.stripped_at) == (
         "",
-        "stranger",
+        "regular",
         None,
         None,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.errors import ConsentOlder
-from chalicelib.domain.model import Face
+from chalicelib.domain.model import REGULAR, STRANGER, Face
 from chalicelib.privacy.retention import Kind, find_outlook
 from chalicelib.storage import keys
 from tests.support.book.book import MONDAY, Book, Shot
@@ -122,3 +122,21 @@ def test_the_days_run_from_the_first_end_whatever_is_said_later(
     older = Consent(Basis.CONSENT, ends_at, "form 8")
     with pytest.raises(ConsentOlder):
         book.services.consents.set(book.tenant, "eva", older)
+
+
+def test_a_new_yes_is_refused_and_pushed_out_by_no_strangers(book: Book) -> None:
+    book.services.tenants.change_settings("shop", {"stranger_days": 90})
+    enrol(book, "eva")
+    withdraw(book, "eva")
+    book.clock.advance(15 * DAY)
+    sweep_ended(book)
+    do_steps(book)
+    book.see(Shot(book.clock.now(), (Person(300),)))
+    book.services.groups.change_by_name(book.tenant, STRANGER, {"capacity": 1})
+    record = Consent(Basis.CONSENT, book.clock.now(), "form 8")
+    book.services.consents.set(book.tenant, "eva", record)
+    book.clock.advance(DAY)
+    book.see(Shot(book.clock.now(), (Person(500),)))
+    book.clock.advance(95 * DAY)
+    book.services.erasure.retention.sweep_tenant(book.tenant, is_confirmed=True)
+    assert read(book, "eva").group_id == REGULAR
