@@ -43,9 +43,8 @@ MOST_NAMED = 400
 further records."""
 
 OF_ERASURE = tuple(Step)
-OF_STRIPPING = tuple(step for step in Step if step is not Step.RECEIPT)
-"""After all but the template of somebody went, who is remembered: there is no receipt, since the
-person is not erased yet."""
+"""Also after all but the template of somebody went, who is remembered. Then the last step makes no
+receipt, since the person is not erased yet."""
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
 """After a deletion that erases nobody: observations stay without age, gender and crops, events
 without the name."""
@@ -100,9 +99,7 @@ class Erasure(Struct, frozen=True):
 
     @property
     def steps(self) -> Sequence[Step]:
-        if self.strips:
-            return OF_STRIPPING
-        return OF_ERASURE if self.erases else OF_DELETION
+        return OF_ERASURE if self.is_whole else OF_DELETION
 
     @property
     def next_step(self) -> Step | None:

@@ -183,12 +183,13 @@ class Erasures(Service["Services"]):
         return map(erasure_from, walk_items(self.services.items, keys.ERASURES, tenant))
 
     def list_running(self, tenant: str, since: datetime) -> Iterator[Erasure]:
-        """Yield the erasures that were asked for since then and are not done, newest first."""
+        """Yield the erasures, and strips, that were asked for since then and are not done, newest
+        first."""
         stored_items = walk_items(
             self.services.items, keys.ERASURES, tenant, reverse=True, page_size=_AT_ONCE
         )
         recent = takewhile(lambda erasure: erasure.at >= since, map(erasure_from, stored_items))
-        return (erasure for erasure in recent if erasure.erases and erasure.done_at is None)
+        return (erasure for erasure in recent if erasure.is_whole and erasure.done_at is None)
 
     def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""

@@ -456,16 +456,12 @@ class ErasureSteps(Service["Services"]):
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
         """Forget the faces' ids, too: only the receipt is left of the erasure. Finish the others
-        that have come as far. Of other deletions nothing is left.
+        that have come as far. Of strips and other deletions nothing is left.
 
         Raises Busy while a file cannot be wiped.
         """
-        if not erasure.erases:
-            if erasure.strips:
-                self.services.storage.scrub()
-            if_running = (equals("done_at", None, "running"),)
-            delete = Delete(keys.ERASURES, (tenant.name, erasure.id), if_running)
-            write_unless_changed(self.services.items, [delete])
+        if not erasure.is_whole:
+            self._delete_record(tenant, erasure)
             return
         since = self.services.clock.now() - _SCRUBS_TOGETHER
         others = [
@@ -480,12 +476,20 @@ class ErasureSteps(Service["Services"]):
         if wiped_erasures:
             self.services.storage.scrub()
         for wiped_erasure in wiped_erasures:
-            self._sign_receipt(tenant, wiped_erasure)
+            if wiped_erasure.strips:
+                self._delete_record(tenant, wiped_erasure)
+            else:
+                self._sign_receipt(tenant, wiped_erasure)
+
+    def _delete_record(self, tenant: Tenant, erasure: Erasure) -> None:
+        if_running = (equals("done_at", None, "running"),)
+        delete = Delete(keys.ERASURES, (tenant.name, erasure.id), if_running)
+        write_unless_changed(self.services.items, [delete])
 
     def _wipe_record(self, tenant: Tenant, erasure: Erasure) -> Erasure | None:
         """Take the ids out of the record; return None if another worker has finished it."""
         hashed_erasure = erasure
-        if erasure.faceids:
+        if erasure.faceids and erasure.erases:
             present_faces = self.services.faces.by_id(
                 tenant, erasure.faceids, restricted=True
             ).values()
@@ -496,6 +500,7 @@ class ErasureSteps(Service["Services"]):
             hashed_erasure,
             faceids=(),
             names=(),
+            hashes=hashed_erasure.hashes if erasure.erases else {},
             pseudonym="",
             step=erasure.steps.index(Step.RECEIPT),
         )

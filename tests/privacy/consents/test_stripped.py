@@ -7,12 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.errors import ConsentOlder
 from chalicelib.domain.model import REGULAR, STRANGER, Face
 from chalicelib.privacy.retention import Kind, find_outlook
 from chalicelib.storage import keys
+from chalicelib.storage.ports import Storage
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.book.withdrawn import DAY, EVA, GUS, withdraw
 from tests.support.fakes import Person
@@ -140,3 +142,32 @@ def test_a_new_yes_is_refused_and_pushed_out_by_no_strangers(book: Book) -> None
     book.clock.advance(95 * DAY)
     book.services.erasure.retention.sweep_tenant(book.tenant, is_confirmed=True)
     assert read(book, "eva").group_id == REGULAR
+
+
+@pytest.mark.parametrize("erases", [False, True], ids=["stripped", "some are erased"])
+def test_one_scrub_of_the_database_does_for_all(tmp_path: Path, erases: bool) -> None:
+    """It writes the whole database anew, and nobody else can write meanwhile."""
+    scrubs = list[None]()
+
+    def count_scrubs(storage: Storage) -> Storage:
+        def scrub() -> None:
+            storage.scrub()
+            scrubs.append(None)
+
+        return replace(storage, scrub=scrub)
+
+    with closing(Book(tmp_path, wrap=count_scrubs)) as book:
+        book.services.tenants.change_settings("shop", {"expired_consent_erases": erases})
+        for seed in range(4):
+            enrol(book, f"face-{seed}", 100 + seed)
+            says_no = ask if seed < 2 else withdraw
+            says_no(book, f"face-{seed}")
+        book.clock.advance(15 * DAY)
+        sweep_ended(book)
+        for _ in range(3):  # as the messages come
+            book.clock.advance(timedelta(minutes=3))
+            book.services.erasure.steps.continue_all(book.tenant)
+        assert len(scrubs) == 1
+        assert [
+            one for one in book.services.erasure.records.list_all("shop") if not one.receipt
+        ] == []
