@@ -366,10 +366,12 @@ class Subjects(Service["Book"]):
                 like_name = "" if subject else self._name_like_person(tenant, group, portrait)
                 continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):
+                is_new = subject is None
                 if subject is None:
                     subject = self._make_subject(tenant, group, name, matches_case=matches_case)
-                    self.services.users.add(tenant, group, subject)
-                face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
+                face, picture = self._add_photo(
+                    tenant, group, subject, faces, portrait, seq, is_new=is_new
+                )
                 chooser = self.services.tenant_vision.make_chooser(tenant)
                 return Example(
                     _example_id(face, picture) or "",
@@ -618,8 +620,14 @@ class Subjects(Service["Book"]):
         faces: Sequence[Face],
         portrait: Portrait,
         seq: int,
+        *,
+        is_new: bool,
     ) -> tuple[Face, Picture]:
-        """Add a photo to the subject's face, as it was read, or make it."""
+        """Add a photo to the subject's face, as it was read, or make it.
+
+        `is_new`: the subject is made in the same transaction, so a photo that is refused leaves no
+        name.
+        """
         if faces:
             return faces[0], self.services.enrolment.pictures.add_portrait(
                 tenant, faces[0], portrait, is_judged=False
@@ -633,8 +641,10 @@ class Subjects(Service["Book"]):
         put = Put(
             keys.DIRECTORY,
             user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))),
+            (absent(_USER_FREE),) if is_new else (),
         )
-        change = replace(make_enrolment_change(tenant, group, [face], [put]), based_on=seq)
+        change = make_enrolment_change(tenant, group, [face], [put])
+        change = replace(change, based_on=seq, users={group.id: 1} if is_new else {})
         with self.services.face_pictures.replace_pictures((), [picture.key]):
             try:
                 self.services.writer.commit(tenant.name, change)

@@ -8,6 +8,7 @@ holds complete.
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -136,3 +137,26 @@ def test_whoever_has_a_record_is_found_by_the_same_search(house: House) -> None:
     other = Comer("camera", "stays", seed=one.seed)
     house.box.v1.done("PATCH", "/v1/settings", {"strangers": KEEP})
     assert list(find_traces(house.box, [other])) != []
+
+
+AGAIN = IN.keys() - BY_CAMERA - {"import"}
+"""Ways in whose very requests are sent once more. An import makes its folder of pictures once."""
+
+
+def test_the_same_requests_again_name_nobody_who_withdrew_and_leave_no_name(house: House) -> None:
+    """A program that does not know of the withdrawal sends what it sent before."""
+    box, people = house.box, [Somebody(way_in, "withdrawn") for way_in in sorted(AGAIN)]
+    record = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z"}
+    for one in people:
+        one.faceid = IN[one.way_in].go(house, one)
+        box.v1.done("PUT", f"/v1/faces/{one.faceid}/consent", record)
+        assert box.v1.send("DELETE", f"/v1/faces/{one.faceid}/consent").status == 204
+    box.clock.advance(timedelta(hours=1))
+    taken = []
+    for one in people:
+        with suppress(Exception):
+            taken.append((one.way_in, IN[one.way_in].go(house, one)))
+    assert taken == []
+    listed = [str(item) for item in walk_items(box.storage.items, keys.DIRECTORY, "shop")]
+    named = [one.way_in for one in people if any(one.name in text for text in listed)]
+    assert named == [], "a refused request wrote the name"

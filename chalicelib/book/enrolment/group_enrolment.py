@@ -412,6 +412,7 @@ class GroupEnrolment(Service["Book"]):
         already.
 
         An id that a face at another place of the photo has is passed over: the next one is derived.
+        So is that of a restricted face, which no answer names.
         """
         chosen: dict[int, tuple[str, Face | None]] = {}
         remaining_numbers, tries = list(numbers), 0
@@ -423,7 +424,7 @@ class GroupEnrolment(Service["Book"]):
             remaining_numbers = []
             for number, faceid in ids.items():
                 face = stored_faces_by_id.get(faceid)
-                if face is not None and not _is_same_face(face, photo, number):
+                if face is not None and not _is_answered(face, photo, number):
                     remaining_numbers.append(number)
                 else:
                     chosen[number] = faceid, face
@@ -510,9 +511,11 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
     return str(uuid.int >> 65) if tenant.numeric_faceids_only else str(uuid)
 
 
-def _is_same_face(face: Face, photo: _Photo, number: int) -> bool:
+def _is_answered(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, and not another one that an earlier
-    detector found."""
+    detector found, nor restricted."""
+    if face.restriction is not None:
+        return False
     stored_box = face.portrait.found
     return (
         stored_box is None
