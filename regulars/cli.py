@@ -20,6 +20,7 @@ from regulars.backup import command as backup
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
+from regulars.drill import command as drill
 from regulars.errors import CopiedFolder, OperatorError
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
@@ -100,6 +101,7 @@ for command in (
     privacy.retention,
     privacy.notice,
     privacy.privacy,
+    drill.drill,
     deploy.deploy,
     cost.cost,
     audit.audit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +31,10 @@ from regulars.options import (
 )
 
 if TYPE_CHECKING:
+    from chalicelib.services import Services
     from regulars.backup.archive import Manifest
+
+    Build = Callable[[Settings], Services]
 
 
 @click.command(short_help="Write the data folder into one file.")
@@ -174,7 +177,7 @@ def restore(
     """
     if finish and is_preview:
         raise click.UsageError("--finish ends a restore, --preview only looks: say one of them")
-    told = _Told(_find_exports(after), places, key or "", new_secrets=new_secrets)
+    told = Told(_find_exports(after), places, key or "", new_secrets=new_secrets)
     settings = choose_settings(data=data, stage=stage)
     questions = _choose_questions(is_agreed=yes)
     if is_preview:
@@ -190,7 +193,7 @@ def restore(
             "none takes only what lies beside the backup and at the witness"
         )
     elif isinstance(settings.storage, Path):
-        lines = _restore_box(settings, settings.storage, file, told, questions)
+        lines = restore_box(settings, settings.storage, file, told, questions)
     else:
         lines = _restore_stage(settings, stage, file, told, questions)
     for line in lines:
@@ -211,7 +214,7 @@ def _find_exports(after: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(str(path.absolute()) for path in paths)
 
 
-class _Told(Struct, frozen=True):
+class Told(Struct, frozen=True):
     """Options of a restore. `exports`: the files of --after; None: it is not said."""
 
     exports: tuple[str, ...] | None
@@ -272,7 +275,7 @@ def _choose_questions(*, is_agreed: bool) -> Questions:
     return Questions(ask_settings, ask_to_go_on, ask_to_go_on)
 
 
-def _plan(settings: Settings, file: Path, told: _Told, backed_up_at: datetime) -> Owed:
+def _plan(settings: Settings, file: Path, told: Told, backed_up_at: datetime) -> Owed:
     """Return what a restore of a backup has to do."""
     left = tuple(step for step in Step if step is not Step.SECRETS)
     witness = [_make_absolute(settings.witness)] if settings.witness else []
@@ -280,10 +283,18 @@ def _plan(settings: Settings, file: Path, told: _Told, backed_up_at: datetime) -
     return told.add_to(Owed(str(file.absolute()), backed_up_at, left, places))
 
 
-def _restore_box(
-    settings: Settings, data: Path, file: Path, told: _Told, questions: Questions
+def restore_box(
+    settings: Settings,
+    data: Path,
+    file: Path,
+    told: Told,
+    questions: Questions,
+    build: Build | None = None,
 ) -> Iterator[str]:
-    """Restore a box's backup; yield lines that say what was done, and what nobody knows."""
+    """Restore a box's backup; yield lines that say what was done, and what nobody knows.
+
+    `build`: makes the services that do again what ended; None: as a service makes them.
+    """
     from regulars.backup import backup
 
     with backup.hold_empty_folder(data):
@@ -292,11 +303,11 @@ def _restore_box(
         look_ahead = partial(_look_ahead, settings, data, questions)
         left = backup.fill_folder(data, file, owed, look_ahead)
         yield _say_copied(manifest, data)
-        yield from _end(settings, left, questions)
+        yield from _end(settings, left, questions, build)
 
 
 def _restore_stage(
-    settings: Settings, stage: str | None, file: Path, told: _Told, questions: Questions
+    settings: Settings, stage: str | None, file: Path, told: Told, questions: Questions
 ) -> Iterator[str]:
     """Fill a new stage with a backup; yield lines that say what was done, and what nobody knows."""
     from regulars.backup import backup
@@ -344,7 +355,7 @@ def _look_ahead(settings: Settings, data: Path, questions: Questions, owed: Owed
 
 
 def _finish(
-    settings: Settings, file: Path | None, told: _Told, questions: Questions
+    settings: Settings, file: Path | None, told: Told, questions: Questions
 ) -> Iterator[str]:
     """End a restore that was cut off, and yield lines that say what was done, and what nobody
     knows.
@@ -389,7 +400,7 @@ def _copy_again(settings: Settings, data: Path, owed: Owed, questions: Questions
     return backup.copy_files(data, Path(owed.file), looked_at)
 
 
-def _find_owed_by_snapshot(settings: Settings, data: Path, told: _Told) -> Owed:
+def _find_owed_by_snapshot(settings: Settings, data: Path, told: Told) -> Owed:
     """Return what is owed by a folder without a list. Raises OperatorError if that is nothing."""
     from regulars.backup.beside import list_folders
     from regulars.backup.restoring import find_owed_by_snapshot
@@ -410,12 +421,14 @@ def _find_owed_by_snapshot(settings: Settings, data: Path, told: _Told) -> Owed:
     return owed
 
 
-def _end(settings: Settings, owed: Owed, questions: Questions) -> Iterator[str]:
+def _end(
+    settings: Settings, owed: Owed, questions: Questions, build: Build | None = None
+) -> Iterator[str]:
     """Do what is left once the files are copied, and yield lines about it."""
     from chalicelib import bootstrap
     from regulars.backup.restoring import end_restore
 
-    with closing(bootstrap.build(settings)) as services:
+    with closing((build or bootstrap.build)(settings)) as services:
         try:
             yield from end_restore(services, owed, questions)
         except BaseException:
@@ -432,7 +445,7 @@ def _end(settings: Settings, owed: Owed, questions: Questions) -> Iterator[str]:
     )
 
 
-def _preview(settings: Settings, file: Path | None, told: _Told) -> Iterator[str]:
+def _preview(settings: Settings, file: Path | None, told: Told) -> Iterator[str]:
     """Yield lines that say what a restore would give back now."""
     from regulars.backup import backup
     from regulars.backup.preview import find_newest_backup, preview_restore

@@ -1,2 +1,2 @@
-"""The rights drill: drawn people come into a copy by every way, ask for their rights, and are looked
-for everywhere."""
+"""The rights drill: drawn people come into a copy by every way, ask for their rights, and are
+looked for everywhere."""

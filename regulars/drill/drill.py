@@ -7,10 +7,9 @@ import io
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -66,22 +65,16 @@ class Line(Struct, frozen=True):
     says: str
 
 
-Restore = Callable[[], "tuple[Services, Callable[[], object]]"]
-"""Restores the backup into another folder, and returns its services and what closes them."""
-
-
 class Backups(Struct, frozen=True):
-    """How the drill's book is backed up and restored; a stage has none here."""
+    """How the drill's book is backed up, and restored into another folder with what the box knows
+    by then; a stage has none here."""
 
     write: Callable[[], object]
-    note_ended: Callable[[], object]
-    restore: Restore
+    restore: Callable[[], Services]
 
 
 @contextmanager
-def serve_house(
-    services: Services, clock: PastClock, credentials: Credentials, scratch: Path
-) -> Iterator[House]:
+def serve_house(services: Services, clock: PastClock, credentials: Credentials) -> Iterator[House]:
     """Serve a book over HTTP, at a free port of this machine, while the block lasts."""
     app, page = Application("drill"), console.Console(lambda: services)
     app.register_dialects(lambda: services, at_once=True)
@@ -94,7 +87,7 @@ def serve_house(
         thread = threading.Thread(target=front.run, args=(stop, 1.0))
         thread.start()
         try:
-            yield House(services, clock, credentials, front.url, scratch)
+            yield House(services, clock, credentials, front.url)
         finally:
             stop.set()
             thread.join()
@@ -104,14 +97,13 @@ def run_drill(
     services: Services,
     clock: PastClock,
     credentials: Credentials,
-    scratch: Path,
     backups: Backups | None = None,
 ) -> list[Line]:
     """Play the drill in an empty book; return the lines of its page.
 
-    `services`: they read `clock`, and see drawn people alone. `scratch`: a folder beside the book.
+    `services`: they read `clock`, and see drawn people alone.
     """
-    with serve_house(services, clock, credentials, scratch) as house:
+    with serve_house(services, clock, credentials) as house:
         drill = Drill(house)
         drill.enrol_people()
         if backups is not None:
@@ -120,13 +112,12 @@ def run_drill(
         drill.send_old_records()
         drill.come_again()
         drill.erase_one()
-        drill.wait_until_ended("the days of undo are over")
+        drill.wait_until_ended()
         if backups is not None:
-            backups.note_ended()
             drill.restore(backups.restore)
         else:
             drill.add("restore", "backup", State.NOT_TRIED, "a stage is restored into a new stage")
-        drill.wait_until_forgotten("the days of remembering are over")
+        drill.wait_until_forgotten(house)
         drill.say_what_is_kept()
         return drill.lines
 
@@ -140,6 +131,7 @@ class Drill:
         self.lines: list[Line] = []
         self.people: list[Somebody] = []
         self.erased = Somebody(_ERASED, _FIRST_NUMBER)
+        self.withdrawn_at = house.clock.at
         house.rekognition("CreateCollection", CollectionId=GROUP)
         house.v1("POST", "/v1/cameras", {"name": CAMERA, "id": CAMERA})
 
@@ -193,6 +185,7 @@ class Drill:
         """Withdraw for everybody, half of them with the wish to be remembered, and look at once."""
         house, links = self.house, {one.number: self._find_links(one) for one in self.people}
         house.clock.at += HOUR
+        self.withdrawn_at = house.clock.at
         for one in self.people:
             wish = _WISH if one.asks else ""
             reply = house.send("DELETE", f"/v1/faces/{one.faceid}/consent{wish}")
@@ -283,12 +276,16 @@ class Drill:
         if not house.tenant.keeps_pictures:
             del wanted["picture"]
         archive = _read_archive(house, one)
-        faults = [f"the archive lacks {what}" for what, text in wanted.items() if text not in archive]
+        faults = [
+            f"the archive lacks {what}" for what, text in wanted.items() if text not in archive
+        ]
         self.promise("archive", one.way, "it has name, note, id and pictures", faults)
         id_ = house.v1("DELETE", f"/v1/faces/{one.faceid}?erase=true")["id"]
         self._do_jobs(house)
         receipt = house.v1("GET", f"/v1/erasures/{id_}")["receipt"]
-        self.promise("erased", one.way, "the receipt is signed with the key", _check(house, receipt))
+        self.promise(
+            "erased", one.way, "the receipt is signed with the key", _check(house, receipt)
+        )
         self._promise_left("erased", house, [one], is_over=True)
         try:
             _read_archive(house, one)
@@ -297,44 +294,42 @@ class Drill:
             faults = []
         self.promise("archive", one.way, "refused after the erasure", faults)
 
-    def wait_until_ended(self, step: str) -> None:
-        self._let_pass(self.house, count_ended_days(self.house.tenant))
-        self._promise_left(step, self.house, self.people)
-
-    def wait_until_forgotten(self, step: str) -> None:
-        days = count_remembered_days(self.house.tenant) - count_ended_days(self.house.tenant)
+    def wait_until_ended(self) -> None:
+        """Let the days pass in which a mistake is taken back."""
+        days = count_ended_days(self.house.tenant)
         self._let_pass(self.house, days)
-        self._promise_left(step, self.house, [*self.people, self.erased], is_over=True)
+        self._promise_left(f"after {days} days", self.house, self.people)
 
-    def restore(self, restore: Restore) -> None:
+    def wait_until_forgotten(self, house: House) -> None:
+        """Let the days pass for which somebody is remembered."""
+        step = "the backup after" if house is not self.house else "after"
+        days = count_remembered_days(house.tenant)
+        self._let_pass(house, days)
+        everybody = [*self.people, self.erased]
+        self._promise_left(f"{step} {days} days", house, everybody, is_over=True)
+
+    def restore(self, restore: Callable[[], Services]) -> None:
         """Restore the backup of before the withdrawals, and hold the same promises against it."""
         clock, begun_at = self.house.clock, self.house.clock.at
-        services, close = restore()
-        try:
-            with serve_house(
-                services, clock, self.house.credentials, self.house.scratch
-            ) as restored:
-                for one in self.people:
-                    faults = [*self._list_shown(restored, one)]
-                    says = "found by no search and in no list, though the backup had the person"
-                    self.promise("restored", one.way, says, faults)
-                self._do_jobs(restored)
-                self._promise_left("restored", restored, self.people)
-                self._promise_left("restored", restored, [self.erased], is_over=True)
-                days = count_remembered_days(restored.tenant) - count_ended_days(restored.tenant)
-                self._let_pass(restored, days)
-                everybody = [*self.people, self.erased]
-                self._promise_left("restored, a year on", restored, everybody, is_over=True)
-        finally:
-            close()
-            clock.at = begun_at
+        with (
+            closing(restore()) as services,
+            serve_house(services, clock, self.house.credentials) as restored,
+        ):
+            for one in self.people:
+                says = "found by no search and in no list, though the backup had the person"
+                self.promise("restored", one.way, says, [*self._list_shown(restored, one)])
+            self._do_jobs(restored)
+            self._promise_left("restored", restored, self.people)
+            self._promise_left("restored", restored, [self.erased], is_over=True)
+            self.wait_until_forgotten(restored)
+        clock.at = begun_at
 
     def _promise_left(
         self, step: str, house: House, people: Sequence[Somebody], *, is_over: bool = False
     ) -> None:
         """Look for people everywhere. `is_over`: nothing may be left of anybody."""
         everybody = not house.tenant.expired_consent_erases
-        until = house.clock.now() + (count_remembered_days(house.tenant) * DAY)
+        until = self.withdrawn_at + count_remembered_days(house.tenant) * DAY
         for one, left in zip(people, find_left(house.services, people), strict=True):
             is_remembered = not is_over and (one.asks or everybody)
             faults = list_unpromised(left, is_remembered=is_remembered)
@@ -344,14 +339,14 @@ class Drill:
             self.promise(step, one.way, says, faults)
 
     def _let_pass(self, house: House, days: int) -> None:
-        """Let days pass, and a night with its hourly sweeps."""
-        house.clock.at += days * DAY
+        """Let days pass since the withdrawals, and the night with its hourly sweeps."""
+        house.clock.at = max(house.clock.at, self.withdrawn_at + days * DAY)
         self._do_jobs(house)
 
     def _do_jobs(self, house: House) -> None:
         """Do what the clock does until the next night is over."""
-        night = house.clock.at.replace(hour=NIGHT_HOUR, minute=7)
-        house.clock.at = night - 2 * HOUR + (DAY if night - 2 * HOUR <= house.clock.at else 0 * DAY)
+        evening = house.clock.at.replace(hour=NIGHT_HOUR - 2, minute=7)
+        house.clock.at = evening if evening > house.clock.at else evening + DAY
         for _ in range(4):
             house.services.watch.run()
             house.services.sweep.request_sweeps(house.clock.at)
@@ -402,7 +397,12 @@ def _read_archive(house: House, one: Somebody) -> bytes:
 
 
 def _describe(left: Left) -> str:
-    return "; ".join(f"{what} in {', '.join(sorted(places))}" for what, places in left.items())
+    """Say what is where; the files of a box hold the places that are named beside them."""
+    named = {
+        what: sorted(place for place in places if not place.startswith("file "))
+        for what, places in left.items()
+    }
+    return "; ".join(f"{what} in {', '.join(places)}" for what, places in named.items() if places)
 
 
 def _say_days(days: int | None) -> str:

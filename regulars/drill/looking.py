@@ -91,7 +91,9 @@ def _read_files(services: Services) -> Iterator[tuple[str, bytes]]:
     """Read the files of a box as they lie on its disk, but the index of SQLite's log, which is
     shared memory."""
     folder = services.settings.storage
-    for path in folder.rglob("*") if isinstance(folder, Path) else ():
+    if not isinstance(folder, Path):
+        return
+    for path in folder.rglob("*"):
         if path.is_file() and not path.name.endswith("-shm"):
             name = path.relative_to(folder)
             yield f"file {name.parts[0]}", str(name).encode() + path.read_bytes()

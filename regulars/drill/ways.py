@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -90,16 +89,12 @@ class Somebody(Struct):
 
 
 class House(Struct, frozen=True):
-    """A copy of a service that is served over HTTP, with its tenant's keys.
-
-    `given_at`: of the records of consent; `scratch`: a folder beside the book.
-    """
+    """A copy of a service that is served over HTTP, with its tenant's keys."""
 
     services: Services
     clock: PastClock
     credentials: Credentials
     url: str
-    scratch: Path
 
     @property
     def tenant(self) -> Tenant:
@@ -205,8 +200,8 @@ def _add_photo(house: House, one: Somebody) -> str:
         body = {"picture": _encode(one.former_photo), "group": GROUP, "name": one.name}
         sent = {**body, "consent": make_record(house, one)}
         one.faceid = str(house.v1("POST", "/v1/faces", sent)["id"])
-    sent = {"picture": _encode(one.photo), "trust": True}
-    house.v1("POST", f"/v1/faces/{one.faceid}/pictures", sent)
+    picture = {"picture": _encode(one.photo), "trust": True}
+    house.v1("POST", f"/v1/faces/{one.faceid}/pictures", picture)
     return one.faceid
 
 
