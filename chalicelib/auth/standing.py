@@ -23,6 +23,7 @@ from chalicelib.privacy.standing import (
     HELD,
     REMEMBERED,
     RESTRICTED,
+    SINCE,
     WITHDRAWN,
     Access,
     Document,
@@ -31,6 +32,7 @@ from chalicelib.privacy.standing import (
     Standing,
     compute_digest,
     find_marked_since,
+    find_withdrawn_at,
     hash_with,
     list_ended,
     list_new,
@@ -449,7 +451,8 @@ class StandingDocuments(Service["Services"]):
                 freed = freed_at.get((faceid, mark), _NEVER)
                 since = find_marked_since(later, hashed, mark, freed)
                 if since is not None:
-                    yield from self._mark_face(tenant, faceid, mark, since, reason)
+                    at = find_withdrawn_at(later, hashed, since)
+                    yield from self._mark_face(tenant, faceid, mark, at, reason)
 
     def _mark_face(
         self, tenant: Tenant, faceid: str, mark: str, since: datetime, reason: str
@@ -489,6 +492,7 @@ def _list_restrictions(face: Face) -> list[str]:
         *([RESTRICTED] if restriction.reason else []),
         *([WITHDRAWN] if restriction.ended is Ending.WITHDRAWN else []),
         *([f"{REMEMBERED}{face.remembered.basis}"] if face.remembered else []),
+        *([f"{SINCE}{time_text(face.withdrawn_at)}"] if face.withdrawn_at else []),
     ]
 
 

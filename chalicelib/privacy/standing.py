@@ -37,6 +37,10 @@ HELD, RESTRICTED, WITHDRAWN = "held", "restricted", "withdrawn"
 REMEMBERED = "remembered "
 """The beginning of the mark of a face whose person asks to be remembered; then the ground."""
 
+SINCE = "since "
+"""The beginning of the mark of a face whose consent was withdrawn; then the time. Versions before
+this one pass it over."""
+
 KINDS = (SHARED_KEYS, "key", "member", "hook", "camera")
 """Kinds of accesses: the beginnings of their names."""
 
@@ -272,6 +276,21 @@ def find_marked_since(
             since = standing.at
         was_marked = is_marked
     return since
+
+
+def find_withdrawn_at(later: Sequence[Standing], hashed: str, since: datetime) -> datetime:
+    """Return when the consent of a face was withdrawn, as its documents say it.
+
+    `since`: as `find_marked_since` returns it, which is the withdrawal or later: the next document
+    takes the place of the one before.
+    """
+    times = [
+        moment_of_text(mark.removeprefix(SINCE))
+        for standing in later
+        for mark in standing.faces.get(hashed, ())
+        if mark.startswith(SINCE)
+    ]
+    return min(since, max(times, default=since))
 
 
 def write_value(value: Any, key: bytes, name: str) -> Any:
