@@ -60,7 +60,7 @@ def drill(services: Services, tenant: Tenant, *, out: Path | None) -> int:
     with open_scratch_folder() as scratch, hush_log():
         lines = play(copy_settings(tenant), tenant.profile, services.settings, scratch)
     for line in lines:
-        print(click.style(write_line(line), fg=_COLOURS.get(line.state)))
+        click.secho(write_line(line), fg=_COLOURS.get(line.state))
     counts = Counter(line.state for line in lines)
     red_lines = format_count(counts[State.RED], "red line", "red lines")
     print(f"{counts[State.PROMISED]} as promised, {red_lines}")
