@@ -218,6 +218,7 @@ UNCOUNTED: Mapping[str, str] = {
     "cost": "counts what storage says that it has used",
     "demo": "makes a book of its own",
     "deploy": "is about an account",
+    "drill": "makes a book of its own",
     "doctor": "looks at the machine, and into the file whole",
     "export": "copies all people",
     "folder": "reads no book",

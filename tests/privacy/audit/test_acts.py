@@ -47,6 +47,7 @@ CHANGES_NOTHING = {
     "regulars privacy record": "prints a text",
     "regulars receipt get": "prints a receipt",
     "regulars receipt key": "prints the public key",
+    "regulars drill": "reads settings, and plays in a folder of its own",
     "regulars receipt verify": "reads a file",
     "regulars report": "prints numbers of a week, or mails them",
     "regulars restore": "writes a new folder, chain included",

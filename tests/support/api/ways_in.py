@@ -405,6 +405,6 @@ BRING_NOBODY = {
     ),
     *("reembed", "report", "restriction", "retention", "serve", "tenants", "today"),
     # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
-    *("demo", "restore"),
+    *("demo", "drill", "restore"),
 }
 """Commands that are no way into a book."""

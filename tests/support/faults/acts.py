@@ -302,6 +302,7 @@ ACTS = (*TENANTS, *BOX, *PRIVACY, *TRANSFER)
 NOT_WALKED: Mapping[str, str] = {
     "reembed": "tests/faults/test_every_call.py kills its work at each write, as `reembed`",
     "demo": "it writes into a folder of its own, which it takes away, and changes nothing else",
+    "drill": "it writes into a folder of its own, which it takes away, and at last one page",
     "mqtt": "it keeps nothing here: what it told the broker it tells once more when it begins",
     "deploy": "tests/regulars/deploy/test_cut_off.py cuts it off at each call of AWS",
     "uninstall": "it deletes in home folders; tests/regulars/test_uninstall.py cuts it off",
