@@ -49,7 +49,7 @@ _WISH = "?remember_basis=consent&remember_evidence=letter"
 
 
 class State(StrEnum):
-    """What a line of the page says. `RED`: it is not as promised."""
+    """The kinds of lines. `RED`: it is not as promised."""
 
     PROMISED = "as promised"
     RED = "red"
@@ -67,7 +67,7 @@ class Line(Struct, frozen=True):
 
 
 class Backups(Struct, frozen=True):
-    """How the drill's book is backed up, and restored into another folder with what the box knows
+    """The backup of the drill's book, and its restore into another folder with what the box knows
     by then; a stage has none here."""
 
     write: Callable[[], object]

@@ -1,4 +1,4 @@
-"""Where is anything left of somebody: every table, every object, and on a box every file."""
+"""What is left of somebody: it is looked for in every table and object, on a box in every file."""
 
 from __future__ import annotations
 

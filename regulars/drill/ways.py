@@ -76,7 +76,7 @@ class Somebody(Struct):
 
     @property
     def needles(self) -> dict[str, bytes]:
-        """What is looked for, by what it is; in a picture of somebody stands the number."""
+        """The bytes that are looked for, by what they are; in a picture stands the number."""
         return {
             "name": self.name.encode(),
             "name in small letters": self.name.lower().encode(),
