@@ -80,7 +80,6 @@ def make_statement(tenant: Tenant, lines: Sequence[Line], begun_at: datetime) ->
         "kind": DRILL,
         "tenant": tenant.name,
         "app_id": tenant.app_id,
-        "at": time_text(begun_at),
         "done_at": time_text(begun_at),
         "red": sum(line.state == "red" for line in lines),
         "lines": rows,

@@ -45,6 +45,8 @@ _FIRST_NUMBER = 70_004
 """Of the drawn people: their numbers stand in no other text, and each is grown up."""
 EVERY = tuple(WAYS)
 _ERASED = "erased"
+_SEARCHES = 5
+"""Searches and lists by which somebody is looked for: each must have found the person before."""
 _WISH = "?remember_basis=consent&remember_evidence=letter"
 
 
@@ -189,12 +191,15 @@ class Drill:
         """Withdraw for everybody, half of them with the wish to be remembered, and look at once."""
         house, links = self.house, {one.number: self._find_links(one) for one in self.people}
         closed = [link for own in links.values() for link in own if not self._opens(link)]
+        shown = {one.number: len([*self._list_shown(house, one)]) for one in self.people}
         house.clock.at += HOUR
         self.withdrawn_at = house.clock.at
         for one in self.people:
             wish = _WISH if one.asks else ""
             reply = house.send("DELETE", f"/v1/faces/{one.faceid}/consent{wish}")
             faults = [] if reply.status == 204 else [f"not withdrawn: {reply.status} {reply.json}"]
+            if shown[one.number] < _SEARCHES:
+                faults.append(f"only {shown[one.number]} of {_SEARCHES} searches found the person")
             faults += self._list_shown(house, one)
             faults += [
                 f"{link} did not open before" for link in links[one.number] if link in closed
