@@ -15,12 +15,11 @@ from msgspec import Struct
 from chalicelib.open_storage import DATABASE
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
 from regulars import folder
-from regulars.backup.backup import OBJECTS
 from regulars.errors import OperatorError
 from regulars.options import ask_before_deed, choose_settings, data_option
 
-_OF_BOOK = re.compile(
-    rf"{'|'.join(map(re.escape, (*OBJECTS, BACKUP, BACKUP_LOCK)))}"
+OF_BOOK = re.compile(
+    rf"blobs|captures|secrets|{re.escape(BACKUP)}|{re.escape(BACKUP_LOCK)}"
     rf"|(place|backups|credentials|\.?restored)\.json.*|(serve|credentials)\.lock|\.?\.gitignore.*|{re.escape(DATABASE)}.*"
 )
 """Names at the top of a data folder that the program makes."""
@@ -108,7 +107,7 @@ def uninstall(data: Path | None, *, with_book: bool, confirm: Callable[[str], bo
     with folder.hold_folder(book) if book in going else nullcontext():
         if going and confirm(f"Delete {names}? Nobody brings it back."):
             for path in going:
-                print(delete_folder(path, _OF_BOOK if path == book else _ANYTHING))
+                print(delete_folder(path, OF_BOOK if path == book else _ANYTHING))
 
 
 def require_no_links(path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.settings import Settings
 from regulars import folder
-from regulars.uninstall import list_places
+from regulars.backup.backup import OBJECTS
+from regulars.uninstall import OF_BOOK, list_places
 
 
 @pytest.fixture
@@ -60,6 +61,10 @@ def test_all_that_is_there_is_named_with_what_deletes_it(tmp_path: Path) -> None
     )
     assert {place.path for place in places} == {*made}
     assert [place.path for place in places if not place.stays] == [home / ".cache/regulars"]
+
+
+def test_what_a_backup_has_of_a_book_is_the_programs() -> None:
+    assert all(OF_BOOK.fullmatch(name) for name in OBJECTS)
 
 
 def test_the_book_goes_only_if_that_is_said(data: Path) -> None:
