@@ -329,7 +329,8 @@ def _print_browser(services: Services, tenant: Tenant, named: str, since: dateti
     found = services.access.made.list_made(tenant, caller)
     for line in lost.list_browser(tenant, member, found):
         print(line)
-    _print_reads(services, tenant, caller, caller, since or member.created_at)
+    times = [each.maker.at for each in found if each.maker.at]  # a clock may have been ahead
+    _print_reads(services, tenant, caller, caller, since or min([member.created_at, *times]))
 
 
 def _print_reads(
