@@ -90,6 +90,10 @@ class Remembered(Struct, frozen=True):
         return {"remember_basis": str(self.basis), "remember_evidence": self.evidence}
 
 
+NO_WISH = {"remember_basis": "", "remember_evidence": ""}
+"""What an entry of the audit says of a wish that was taken back."""
+
+
 class Ending(StrEnum):
     """The way in which a record ended, for which its face is restricted."""
 

@@ -16,6 +16,7 @@ from chalicelib.book.commit import Change
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.consent import (
+    NO_WISH,
     Basis,
     Consent,
     Ending,
@@ -86,11 +87,14 @@ class Consents(Service["Services"]):
         evidence.
 
         `wish`: the person's, to be remembered in order to be forgotten; None: nobody said so. It
-        may come later than the withdrawal.
-        Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
+        may come later than the withdrawal. A further withdrawal without one takes it back, until
+        the template alone is left. Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
         """
         if wish is not None:
             audit_events.add_details(**wish.describe())
+        elif _may_take_wish_back(self.services.faces.get(tenant, faceid, restricted=True)):
+            self.take_wish_back(tenant, faceid, request)
+            return
 
         def require_record(face: Face) -> None:
             if wish is not None and _is_withdrawn(face):
@@ -99,6 +103,23 @@ class Consents(Service["Services"]):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
 
         self._withdraw(tenant, faceid, require_record, self.services.clock.now(), request, wish)
+
+    def take_wish_back(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
+        """Remember a person no longer who asked for it: what the tenant does with others follows.
+
+        Raises FaceNotFound, Busy, AnsweredAlready.
+        """
+        audit_events.add_details(**NO_WISH)
+
+        def forget_wish(face: Face) -> tuple[Face, Change] | None:
+            if not _may_take_wish_back(face):
+                return None
+            return replace(face, remembered=None), Change((), ())
+
+        first_faceid, *others = self.services.faces.find_person(tenant, faceid).faces
+        for other in others:
+            self.services.faces.change_face(tenant, other, forget_wish, None, restricted=True)
+        self.services.faces.change_face(tenant, first_faceid, forget_wish, request, restricted=True)
 
     def make_wish(self, basis: str | None, evidence: str) -> Remembered | None:
         """Return the wish to be remembered that is said now; None: without a basis there is none.
@@ -242,3 +263,7 @@ class Consents(Service["Services"]):
 
 def _is_withdrawn(face: Face) -> bool:
     return face.restriction is not None and face.restriction.ended is Ending.WITHDRAWN
+
+
+def _may_take_wish_back(face: Face) -> bool:
+    return _is_withdrawn(face) and face.remembered is not None and face.stripped_at is None

@@ -90,7 +90,7 @@ class Since(Struct):
     holds: dict[str, tuple[bool, str]] = field(default_factory=dict)
     restrictions: dict[str, tuple[bool, str]] = field(default_factory=dict)
     withdrawn: dict[str, datetime | None] = field(default_factory=dict)
-    wishes: dict[str, Remembered] = field(default_factory=dict)
+    wishes: dict[str, Remembered | None] = field(default_factory=dict)
     deleted: dict[str, None] = field(default_factory=dict)
     accesses: dict[str, AccessSince] = field(default_factory=dict)
     freed_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -119,8 +119,8 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
         ended_at = moment_of_text(entry.get("ended_at", entry["at"]))
         _note_faces(changes, effects, entry.get("reason", ""), ended_at)
         if "remember_basis" in entry:  # it may have come later than the withdrawal
-            basis, evidence = Basis(entry["remember_basis"]), entry["remember_evidence"]
-            wish = Remembered(basis, evidence, at)
+            basis, evidence = entry["remember_basis"], entry["remember_evidence"]
+            wish = Remembered(Basis(basis), evidence, at) if basis else None
             changes.wishes.update(dict.fromkeys(entry.get("faces", ()), wish))
         _note_accesses(changes, effects)
         for effect, mark in _FREE.items():
@@ -274,7 +274,7 @@ def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterat
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
-    wished_at = {faceid: wish.at for faceid, wish in changes.wishes.items()}
+    wished_at = {faceid: wish.at for faceid, wish in changes.wishes.items() if wish is not None}
     for faceid, withdrawn_at in (wished_at | changes.withdrawn).items():
         if withdrawn_at is None:
             continue
@@ -282,6 +282,9 @@ def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterat
             wish = changes.wishes.get(faceid)
             services.consents.withdraw_again(tenant, faceid, withdrawn_at, wish)
             yield f"the consent of {faceid} is withdrawn"
+    for faceid in (faceid for faceid, wish in changes.wishes.items() if wish is None):
+        with suppress(FaceNotFound):
+            services.consents.take_wish_back(tenant, faceid)
     yield from _apply_marks(services, tenant, changes, are_set=True)
 
 

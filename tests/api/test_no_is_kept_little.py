@@ -231,6 +231,30 @@ def test_by_the_clock_alone_it_ends_whoever_looks(box: Box) -> None:
     assert left[400] == {"withdrawn": set(), "expired": set(), "remembered": set()}
 
 
+def test_a_wish_is_taken_back_as_easily_as_it_was_said(box: Box) -> None:
+    [one] = begin(box, ("remembered",))
+    path = f"/v1/faces/{one.faceid}/consent"
+    before = face_of(box, one)
+    for status in (204, 404):
+        assert box.v1.send("DELETE", path).status == status
+    assert face_of(box, one).remembered is None
+    assert face_of(box, one).withdrawn_at == before.withdrawn_at
+    entries = box.services.audit.erasing.read_entries("shop", [one.faceid])
+    said = [entry["remember_basis"] for entry in entries if "remember_basis" in entry]
+    assert sorted(said) == ["", "consent"]
+    box.clock.advance(ENDED * DAY)
+    sweep(box)
+    assert list_left(box, [one]) == {"remembered": set()}
+
+
+def test_once_the_template_alone_is_left_a_wish_ends_by_an_erasure(box: Box) -> None:
+    [one] = begin(box, ("remembered",))
+    box.clock.advance(ENDED * DAY)
+    sweep(box)
+    assert box.v1.send("DELETE", f"/v1/faces/{one.faceid}/consent").status == 404
+    assert face_of(box, one).remembered is not None
+
+
 def test_a_copy_from_before_the_days_ends_as_the_book_did(shop: Shop, tmp_path: Path) -> None:
     with shop.copied(tmp_path) as made:
         people = begin(made, ("withdrawn", "remembered"))

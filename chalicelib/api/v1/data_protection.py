@@ -167,7 +167,8 @@ def withdraw_consent(context: V1Context, query: Withdrawal) -> None:
     sweep erases it. Of somebody who asks to be remembered (`remember_basis`, also after the
     withdrawal) it keeps the template with its id, and erases these after `remembered_days`; so it
     does of all, if the setting
-    `expired_consent_erases` is off. A record that is written down again brings back what is there.
+    `expired_consent_erases` is off. Sent again without that wish, it takes the wish back, until
+    all but the template is gone. A record that is written down again brings back what is there.
     So it is when a record expires. Of a face under legal hold the record itself stays, as evidence.
     """
     if query.remember_basis is None and query.remember_evidence:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from chalicelib.book.commit import Change
 from chalicelib.book.visits import visits_deletes
 from chalicelib.domain import audit_events
+from chalicelib.domain.consent import NO_WISH
 from chalicelib.domain.errors import FaceNotFound
 from chalicelib.domain.grounds import find_ended_record
 from chalicelib.domain.model import Face, Tenant
@@ -45,8 +46,8 @@ class Stripping(Service["Services"]):
                 return None
             if (ended_record := find_ended_record(face)) is not None:
                 audit_events.add_details(ended_at=time_text(ended_record.at))
-            if face.remembered is not None:
-                audit_events.add_details(**face.remembered.describe())
+            wish = NO_WISH if face.remembered is None else face.remembered.describe()
+            audit_events.add_details(**wish)
             record = records.make_erasure(tenant, [face], BY, erases=False, strips=True)
             written.append(record)
             arrivals = self.services.items.get(keys.ARRIVALS, (tenant.name, face.faceid))

@@ -365,6 +365,10 @@ def test_of_a_backup_between_a_withdrawal_and_a_wish_the_wish_is_done_again(book
     assert list(redo_export(book.services, restored, export))
     after = read_face(book)
     assert (after.remembered, after.withdrawn_at) == (wish, before.withdrawn_at)
+    export = Export("shop", Since(wishes={"withdrawn": None}), None, ())
+    assert [*redo_export(book.services, restored, export)] == []
+    after = read_face(book)
+    assert (after.remembered, after.withdrawn_at) == (None, before.withdrawn_at)
 
 
 def strip(book: Book) -> None:
