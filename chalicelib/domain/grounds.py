@@ -98,6 +98,12 @@ def is_made_by_cameras(face: Face) -> bool:
     return not [*more_than_a_stranger(replace(face, group_id=STRANGER))]
 
 
+def is_unwritten(face: Face) -> bool:
+    """Return whether cameras alone have made somebody, and nobody wrote anything of it."""
+    is_blank = all(getattr(face, name) == blank for name, blank in BLANK.items())
+    return is_blank and is_made_by_cameras(face)
+
+
 def rises(before: Face, after: Face) -> bool:
     """Return whether a change makes more of somebody whom cameras alone have made: it gives what no
     stranger has, a record of consent, or another face's visits.
@@ -169,6 +175,22 @@ def say_withdrawn() -> str:
         "a record: write the record down again (PUT /v1/faces/ID/consent of the face that GET "
         "/v1/restrictions lists, "
         "or the console), send one with POST /v1/faces, or erase that face first"
+    )
+
+
+def say_stranger_withdrawn(*, is_erased: bool) -> str:
+    """Say why nobody makes more of a stranger who looks like somebody whose record has ended, and
+    what became of the stranger."""
+    became = "it was erased with its visits" if is_erased else "nothing of it was changed"
+    newer = (
+        "write a record down that is newer than that end (PUT /v1/faces/ID/consent of this "
+        "stranger, or the console)"
+    )
+    if is_erased:
+        newer = "enrol the person with a record that is newer than that end (POST /v1/faces)"
+    return (
+        "by all its pictures, this stranger looks like somebody whose record of consent was "
+        f"withdrawn or has expired: {became}. To have more than a stranger, {newer}"
     )
 
 

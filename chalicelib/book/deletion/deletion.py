@@ -38,7 +38,7 @@ from chalicelib.domain.errors import (
     RegularsError,
     StorageUnavailable,
 )
-from chalicelib.domain.grounds import is_made_by_cameras, say_withdrawn
+from chalicelib.domain.grounds import is_unwritten, say_stranger_withdrawn
 from chalicelib.domain.hooks import MOST_LEAVING, NOBODY, Departure, weight_of
 from chalicelib.domain.jobs import STOPS_AT_S, Job
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
@@ -219,11 +219,11 @@ class Deletion(Service["Book"]):
     def forget_withdrawn(
         self, name: str, ended_records: EndedRecords, strangers: Mapping[str, Consent | None]
     ) -> None:
-        """Erase those strangers who are somebody whose record of consent has ended, and raise
-        ConsentMissing if there is one, before anybody makes more of them.
+        """Raise ConsentMissing if one of the strangers is somebody whose record of consent has
+        ended, before anybody makes more of them. Erase those of whom that is likely enough.
 
-        `name`: the tenant's; `strangers`: by id, the record of consent that each gets. One under
-        hold stays as it is. Raises ConsentOlder.
+        `name`: the tenant's; `strangers`: by id, the record of consent that each gets. One stays as
+        it is under hold, or if somebody wrote of it. Raises ConsentOlder.
         """
         tenant = self.services.tenants.read_stored(name)
         found = self.services.recognition.verification.find_withdrawn_strangers(
@@ -231,11 +231,15 @@ class Deletion(Service["Book"]):
         )
         if not found:
             return
-        act = audit_events.job("watch consents", name)
-        with audit_events.begin_audit_event(act), suppress(FaceHeld):
-            faceids = [face.faceid for face in found]
-            self.delete_faces(tenant, faceids, by=NOBODY, erase=True, only=is_made_by_cameras)
-        raise ConsentMissing(say_withdrawn())
+        erased = list[str]()
+        if likely := [faceid for faceid, is_likely in found.items() if is_likely]:
+            act = audit_events.job("watch consents", name)
+            with audit_events.begin_audit_event(act), suppress(FaceHeld):
+                deleted = self.delete_faces(
+                    tenant, likely, by=NOBODY, erase=True, only=is_unwritten
+                )
+                erased = deleted.success
+        raise ConsentMissing(say_stranger_withdrawn(is_erased=bool(erased)))
 
     def empty_folders(self, tenant: Tenant, faceids: Collection[str]) -> None:
         """Empty the faces' folders, but for pictures of a face that has one of these ids since."""

@@ -246,40 +246,54 @@ class Verification(Service["Book"]):
         tenant: Tenant,
         ended_records: EndedRecords,
         strangers: Mapping[str, Consent | None],
-    ) -> list[Face]:
-        """Return those of these strangers who are somebody whose record has ended, by all their
-        pictures.
+    ) -> dict[str, bool]:
+        """Return the ids of those of these strangers who are somebody whose record has ended, by
+        all their pictures: True of whom that is so likely that nothing of it is kept.
 
         `strangers`: by id, the record of consent that each gets. It is a new yes. Raises
         ConsentOlder if it was given before that end.
         """
         looks = self._read_withdrawn(tenant, ended_records)
         faces = self.services.faces.by_id(tenant, strangers).values() if looks else ()
-        found = []
+        found = {}
         for face in faces:
-            alike = [look for look in looks if self._is_look_of(tenant, face, look, len(looks))]
+            alike = self._list_alike(tenant, face, looks)
             consent = strangers[face.faceid]
             if consent is not None and has_ground(consent):
-                self._require_newer(alike, consent)
+                self._require_newer([look for look, _ in alike], consent)
             elif alike:
-                found.append(face)
+                found[face.faceid] = any(is_likely for _, is_likely in alike)
         return found
 
-    def _is_look_of(self, tenant: Tenant, face: Face, look: _Look, gallery_size: int) -> bool:
-        """Return whether a stranger has the look of somebody who withdrew, by its pictures of the
-        tenant's model."""
-        pictures = [
-            (parse_vector(template), picture.estimates.quality)
+    def _list_alike(
+        self, tenant: Tenant, face: Face, looks: Sequence[_Look]
+    ) -> list[tuple[_Look, bool]]:
+        """List the looks of people who withdrew that a stranger has, by its pictures of the
+        tenant's model.
+
+        With each it says whether that is likely enough to forget the stranger. All are compared by
+        one product: the gallery waits for it.
+        """
+        import numpy as np
+
+        templates = [
+            template
             for picture in face.pictures
             for template in picture.templates
             if template.model == tenant.model
         ]
-        pairs = (
-            self._judge_templates(tenant, vector, look.template, (quality, look.quality))
-            for vector, quality in pictures
-        )
+        if not templates:
+            return []
+        rows = np.stack([parse_vector(template) for template in templates])
+        others = np.stack([parse_vector(look.template) for look in looks])
+        scores = rows.astype(np.float64) @ others.astype(np.float64).T
+        population = self.services.tenant_vision.choose_vision(tenant.model).population
+        demands = population.compute_demands(rows, others)
+        means = np.vectorize(subtract_demand)(scores, demands).mean(axis=0)
         point = self.services.tenant_vision.make_operating_point(tenant)
-        return point.is_somebody_withdrawn([pair.judged for pair in pairs], gallery_size)
+        thresholds = point.find_stranger_thresholds(len(rows), len(looks))
+        alike = np.flatnonzero(means >= thresholds.kept_back).tolist()
+        return [(looks[at], bool(means[at] >= thresholds.forgotten)) for at in alike]
 
     def require_nobody_withdrawn(
         self,

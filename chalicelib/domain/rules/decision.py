@@ -42,7 +42,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from operator import itemgetter
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -487,6 +486,18 @@ def anchor_threshold(curve: ImpostorCurve) -> float:
     return curve.identify_threshold(ANCHOR_GALLERY)
 
 
+class StrangerThresholds(NamedTuple):
+    """The thresholds for the mean of the scores, less their demands, of all pictures of a stranger
+    with somebody who withdrew.
+
+    `kept_back`: from there on nobody makes more of the stranger. `forgotten`: from there on it is
+    erased with its visits.
+    """
+
+    kept_back: float
+    forgotten: float
+
+
 class OperatingPoint(Struct, frozen=True):
     """The rule for a match in galleries of any size: a threshold for the size, to which a pair's
     demand is added."""
@@ -510,19 +521,18 @@ class OperatingPoint(Struct, frozen=True):
         fpir = max(self.fpir_target, NEWCOMER_FPIR)
         return self.curve.identify_threshold(max(gallery_size, NEWCOMER_GALLERY), fpir)
 
-    def is_somebody_withdrawn(self, scores: Sequence[float], gallery_size: int) -> bool:
-        """Return whether a stranger is one of so many who withdrew, before anybody makes more of
+    def find_stranger_thresholds(self, pictures: int, gallery_size: int) -> StrangerThresholds:
+        """Return the thresholds for a stranger of so many pictures, before anybody makes more of
         it.
 
-        `scores`: of all its pictures with that person, less their demands. A mistake loses
-        somebody's visits, so it is as rare as one that joins two people. Of a single picture a
-        match is needed.
+        What a person loses by a mistake decides how rare it is. Kept back, a stranger is none the
+        less in the book. Forgotten are its visits, for ever, so also with few people who withdrew
+        no less likeness is enough than that of a newcomer. Of a single picture a match is needed.
         """
-        if not scores:
-            return False
         of_several = self.curve.identify_threshold(gallery_size, JOIN_FPIR)
-        threshold = of_several if len(scores) > 1 else self.find_threshold(gallery_size)
-        return fmean(scores) >= threshold
+        kept_back = of_several if pictures > 1 else self.find_threshold(gallery_size)
+        forgotten = max(kept_back, self.find_newcomer_threshold(gallery_size))
+        return StrangerThresholds(kept_back, forgotten)
 
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
         """Return the score from which on two faces are one person, judged by how like the third

@@ -4,14 +4,16 @@ taken for them.
     python -m regulars_lab.bench.withdrawn [--json FILE] [--faces FOLDER] [--out FOLDER] [--draws 5]
 
 FOLDER has `people`, a folder a person, as of bench/book. Each person withdraws, enrolled by one
-photo. A stranger is some other photos of a person, drawn by lot. `known` counts those that are
-taken for the person, `missed before` those of whom no photo alone is, and `wrong` those that are
+photo. A stranger is some other photos of a person, drawn by lot. `erased` and `kept back` are the
+shares of those that are taken for the person, by either threshold. `missed before` counts those of
+whom no photo alone is. `wrongly erased` and `wrongly kept back` are the shares of those that are
 taken for one of so many others. Then people come six times: how many are regulars, by the threshold
 that a further sighting of a stranger asks for?
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,12 @@ from rich.console import Console
 
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.model import PromotionSettings
-from chalicelib.domain.rules.decision import DEFAULT_FPIR, OperatingPoint, is_comparable
+from chalicelib.domain.rules.decision import (
+    DEFAULT_FPIR,
+    OperatingPoint,
+    StrangerThresholds,
+    is_comparable,
+)
 from chalicelib.domain.rules.templates import fuse_embeddings
 from regulars.measuring import labelled
 from regulars.measuring.looking import look_at_folder
@@ -82,33 +89,41 @@ def measure(
     """
     random = np.random.default_rng(7)
     newcomer = point.find_newcomer_threshold(withdrawn)
-    tries, known, missed, known_missed, wrong = 0, 0, 0, 0, 0
+    thresholds = point.find_stranger_thresholds(pictures, withdrawn)
+    counts = Counter[str]()
     enough = [number for number, one in enumerate(people) if len(one) > pictures]
+    tries = len(enough) * draws
     for number in enough * draws:
         enrolled, *chosen = random.permutation(people[number])[: pictures + 1]
-        own = scores[chosen, enrolled].tolist()
+        own = scores[chosen, enrolled]
         others = random.choice(
             [other for other in range(len(people)) if other != number], withdrawn, replace=False
         )
-        is_known = point.is_somebody_withdrawn(own, withdrawn)
-        is_missed = max(own) < newcomer
-        tries, known, missed = tries + 1, known + is_known, missed + is_missed
-        known_missed += is_known and is_missed
-        wrong += any(
-            point.is_somebody_withdrawn(
-                scores[chosen, random.choice(people[other])].tolist(), withdrawn
-            )
-            for other in others
-        )
+        like_others = max(scores[chosen, random.choice(people[other])].mean() for other in others)
+        fate, fate_by_mistake = (find_fate(mean, thresholds) for mean in (own.mean(), like_others))
+        counts[fate] += 1
+        counts[f"wrongly {fate_by_mistake}"] += 1
+        if own.max() < newcomer:
+            counts["missed before"] += 1
+            counts[f"of these {fate}"] += 1
+    shares = ("erased", "kept back", "wrongly erased", "wrongly kept back")
     return {
         "pictures": pictures,
         "withdrawn": withdrawn,
         "strangers": tries,
-        "known": round(known / tries, 4),
-        "missed before": missed,
-        "of these known": known_missed,
-        "wrong": round(wrong / tries, 5),
+        **{share: round(counts[share] / tries, 5) for share in shares},
+        **{
+            name: counts[name]
+            for name in ("missed before", "of these erased", "of these kept back")
+        },
     }
+
+
+def find_fate(mean: float, thresholds: StrangerThresholds) -> str:
+    """Return what becomes of a stranger, by the mean of its scores with somebody who withdrew."""
+    if mean >= thresholds.forgotten:
+        return "erased"
+    return "kept back" if mean >= thresholds.kept_back else "free"
 
 
 def count_regulars(
