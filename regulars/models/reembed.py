@@ -15,6 +15,7 @@ from chalicelib.book.model_change import ReembeddingOutcome
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.domain.model import Face, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage.ports import Vision
@@ -32,7 +33,7 @@ def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str]) ->
         for tenant in find_tenants(services, names):
             old = services.tenant_vision.choose_vision(tenant.model)
             if old.model != new.model:
-                print(_describe_work(services, tenant.name, old, new), flush=True)
+                print(_describe_work(services, tenant, old, new), flush=True)
             outcome = _change_model(services, tenant.name, old, new)
             _print_outcome(tenant.name, outcome)
             lost_count += len(outcome.lost)
@@ -47,7 +48,7 @@ def print_estimates(settings: Settings, pack_name: str, names: Sequence[str]) ->
     with _open_with_model(settings, pack_name) as (services, new):
         for tenant in find_tenants(services, names):
             old = services.tenant_vision.choose_vision(tenant.model)
-            print(_describe_work(services, tenant.name, old, new), flush=True)
+            print(_describe_work(services, tenant, old, new), flush=True)
 
 
 @contextmanager
@@ -58,19 +59,33 @@ def _open_with_model(settings: Settings, pack_name: str) -> Iterator[tuple[Servi
         yield services, new
 
 
-def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
+def _describe_work(services: Services, tenant: Tenant, old: Vision, new: FacePipeline) -> str:
     """Describe the remaining work in one line, without a time if no picture is left to estimate it
     by."""
-    remaining = services.reembedding.count_remaining(tenant, new.model)
+    remaining = services.reembedding.count_remaining(tenant.name, new.model)
+    lost = _say_erased(services.restrictions.list_all(tenant), new.model)
     if not remaining.faces:
-        return f"{tenant}: all faces have their templates of {new.model} already"
-    seconds = services.reembedding.measure_embedding(tenant, old, new)
+        return f"{tenant.name}: all faces have their templates of {new.model} already{lost}"
+    seconds = services.reembedding.measure_embedding(tenant.name, old, new)
     duration = (
         ""
         if seconds is None
         else f", about {_describe_duration(remaining.faces * seconds / count_cores())} here"
     )
-    return f"{tenant}: {remaining.faces} faces{duration}; reads {remaining.pictures} pictures"
+    pictures = f"reads {remaining.pictures} pictures"
+    return f"{tenant.name}: {remaining.faces} faces{duration}; {pictures}{lost}"
+
+
+def _say_erased(restricted: Sequence[Face], model: str) -> str:
+    """Say how many people a sweep erases then, of whom the template alone is left."""
+    erased = [
+        face
+        for face in restricted
+        if face.stripped_at and not any(one.model == model for one in face.templates)
+    ]
+    if not erased:
+        return ""
+    return f"; erases {len(erased)} who are remembered after consent: no picture of them is left"
 
 
 def _change_model(

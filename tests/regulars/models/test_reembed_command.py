@@ -1,5 +1,6 @@
 import shutil
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.vision.packs import packs
+from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.model import NewFace, Profile, Tenant
 from chalicelib.services import Services
@@ -171,3 +173,20 @@ def test_a_server_that_was_not_told_of_the_pack_says_which_model_it_lacks(
         pytest.raises(packs.UnknownPack, match=said),
     ):
         who(serving, photos, next(iter(PEOPLE)))
+
+
+def test_an_estimate_says_who_is_erased_then_since_the_template_alone_is_left(
+    shop: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(bootstrap.build(Settings(storage=shop, models=models))) as services:
+        services.tenants.change_settings("shop", {"ended_days": 0})
+        wish = services.consents.make_wish("consent", "letter 7")
+        person, *_ = PEOPLE
+        record = Consent(Basis.CONSENT, datetime(2026, 3, 2, tzinfo=UTC), "form 7")
+        services.consents.set(tenant(services), person, record)
+        services.consents.withdraw_consent(tenant(services), person, wish=wish)
+        services.erasure.stripping.strip(tenant(services), person)
+    assert main(["reembed", "--pack", NAME, "--data", str(shop), "--estimate"]) == 0
+    said = capsys.readouterr().out
+    assert f"shop: {len(PEOPLE) - 1} faces, about " in said
+    assert "; erases 1 who are remembered after consent: no picture of them is left" in said
