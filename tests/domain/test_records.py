@@ -81,6 +81,7 @@ BY_KIND = {
     Gender: st.sampled_from(Gender),
     Mapping[int, str]: st.dictionaries(st.integers(1, 9), texts),
     Labels: st.builds(Labels, texts, texts),
+    tuple[str, ...]: st.lists(texts, max_size=3).map(tuple),
     Remembered: st.builds(Remembered, st.sampled_from(Basis), texts, moments),
     Consent: st.builds(Consent, st.sampled_from(Basis), moments, texts, st.none() | moments),
     Hold: st.builds(Hold, texts, moments),
