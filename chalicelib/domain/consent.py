@@ -90,8 +90,8 @@ class Remembered(Struct, frozen=True):
         return {"remember_basis": str(self.basis), "remember_evidence": self.evidence}
 
 
-NO_WISH = {"remember_basis": "", "remember_evidence": ""}
-"""What an entry of the audit says of a wish that was taken back."""
+NO_WISH = {"remember_basis": "none"}
+"""What an entry of the audit says if there is no wish, or none any more."""
 
 
 class Ending(StrEnum):

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
-from chalicelib.domain.consent import Basis, Remembered
+from chalicelib.domain.consent import NO_WISH, Basis, Remembered
 from chalicelib.domain.effects import SHOP, Effect, parse_setting
 from chalicelib.domain.errors import FaceHeld, FaceNotFound, RegularsError
 from chalicelib.domain.model import Tenant
@@ -119,8 +119,7 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
         ended_at = moment_of_text(entry.get("ended_at", entry["at"]))
         _note_faces(changes, effects, entry.get("reason", ""), ended_at)
         if "remember_basis" in entry:  # it may have come later than the withdrawal
-            basis, evidence = entry["remember_basis"], entry["remember_evidence"]
-            wish = Remembered(Basis(basis), evidence, at) if basis else None
+            wish = _read_wish(entry, at)
             changes.wishes.update(dict.fromkeys(entry.get("faces", ()), wish))
         _note_accesses(changes, effects)
         for effect, mark in _FREE.items():
@@ -138,6 +137,12 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
         settings=changes.settings,
         unsaid_settings=changes.unsaid_settings,
     )
+
+
+def _read_wish(entry: Entry, at: datetime) -> Remembered | None:
+    if entry["remember_basis"] == NO_WISH["remember_basis"]:
+        return None
+    return Remembered(Basis(entry["remember_basis"]), entry["remember_evidence"], at)
 
 
 def _note_faces(

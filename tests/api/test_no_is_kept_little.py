@@ -241,7 +241,7 @@ def test_a_wish_is_taken_back_as_easily_as_it_was_said(box: Box) -> None:
     assert face_of(box, one).withdrawn_at == before.withdrawn_at
     entries = box.services.audit.erasing.read_entries("shop", [one.faceid])
     said = [entry["remember_basis"] for entry in entries if "remember_basis" in entry]
-    assert sorted(said) == ["", "consent"]
+    assert sorted(said) == ["consent", "none"]
     box.clock.advance(ENDED * DAY)
     sweep(box)
     assert list_left(box, [one]) == {"remembered": set()}

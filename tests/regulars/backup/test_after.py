@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, kind_of
-from chalicelib.domain.consent import Basis, Consent, Remembered
+from chalicelib.domain.consent import NO_WISH, Basis, Consent, Remembered
 from chalicelib.domain.effects import SHARED_KEYS, SHOP
 from chalicelib.domain.model import STRANGER, Face
 from chalicelib.privacy.erasure_progress import is_of_face
@@ -149,6 +149,13 @@ def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(
         MONDAY,
     )
     assert {*getattr(found, said)} == {"eva", "same"}
+
+
+def test_a_wish_that_was_taken_back_is_none() -> None:
+    said = {"at": "2026-03-02T09:00:00.000Z", "what": WITHDRAW, "faces": ["eva"]}
+    wish = {"remember_basis": "consent", "remember_evidence": "letter 7"}
+    entries = [{**said, **wish, "seq": 1}, {**said, **NO_WISH, "seq": 2}]
+    assert read_changes_since(entries, MONDAY).wishes == {"eva": None}
 
 
 def make_standing(minute: int, *marks: str) -> Standing:
