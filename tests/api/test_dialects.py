@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 API = ROOT / "chalicelib/api"
 PRODUCT = ("chalicelib", "regulars", "edge/src", "infra")
 LIST = Path(dialects.__file__).relative_to(ROOT)
-OF_PRODUCTS = ROOT / "regulars/transfer"
-"""Takes people over from other products, by the products' own APIs. It names these, and knows
-nothing of a dialect."""
+OF_PRODUCTS = (ROOT / "regulars/transfer", ROOT / "regulars/drill")
+"""The one takes people over from other products, by the products' own APIs: it names these, and
+knows nothing of a dialect. The other is a client of each dialect."""
 
 
 def product_files() -> Iterator[Path]:
     paths = [ROOT / "app.py", *(path for name in PRODUCT for path in (ROOT / name).rglob("*.py"))]
-    yield from (path for path in paths if not path.is_relative_to(OF_PRODUCTS))
+    yield from (path for path in paths if not any(map(path.is_relative_to, OF_PRODUCTS)))
 
 
 def named_in(path: Path) -> set[str]:

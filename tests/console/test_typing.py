@@ -66,7 +66,7 @@ def test_every_field_of_a_person_is_saved_though_the_answer_to_the_first_is_late
     page.get_by_role("button", name=ADD_A_LABEL).click()
     expect(page.get_by_label("firm")).to_be_visible()
     labels = [one.get_attribute("aria-label") or "" for one in page.locator(FIELDS).all()]
-    assert len(labels) == 8, "name, note, age, an attribute and four labels"
+    assert len(labels) == 9, "name, notes, age, an attribute and four labels"
     typed = {label: "41" if label == "Age" else f"new {label}" for label in labels}
     with a_change_held(page):
         for label, text in typed.items():

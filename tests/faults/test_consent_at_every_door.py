@@ -39,6 +39,8 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
         old = before.get(faceid)
         if face.consent is not None and face.consent.basis in OF_9_2:
             continue
+        if face.stripped_at is not None and not face.picture_keys:
+            continue  # the template of before is left, and no picture
         if face.name and (old is None or old.name != face.name):
             found.append(f"{faceid}: the name {face.name!r}")
         if face.group_id not in ("stranger", "restricted") and (

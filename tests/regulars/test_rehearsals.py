@@ -22,9 +22,9 @@ from tests.support.faults.stored import stored
 
 Captured = pytest.CaptureFixture[str]
 
-ELSEWHERE = {"import", "deploy"}
-"""Their runs need a service: tests/regulars/transfer/test_rehearsal.py tries ten folders, and the
-account of AWS is not asked, which the dry run says."""
+ELSEWHERE = {"import", "deploy", "uninstall"}
+"""Two need a service: tests/regulars/transfer/test_rehearsal.py tries ten folders, and the account
+of AWS is not asked, which the dry run says. tests/regulars/test_uninstall.py tries the third."""
 
 
 class Case(NamedTuple):

@@ -359,7 +359,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("GET", "/v1/erasures"): [Sample(query={"limit": "1", "token": "{erasures_token}"}), Sample()],
     ("GET", "/v1/erasures/{id}"): [Sample({"id": "{erasure}"})],
-    ("GET", "/v1/erasures/{id}/page"): [Sample({"id": "{erasure}"}, query={"language": "de"})],
+    ("GET", "/v1/erasures/{id}/page"): [
+        Sample({"id": "{erasure}"}, query={"language": "de", "shops": "Elsewhere"})
+    ],
     ("GET", "/v1/faces/{id}/hold"): [Sample(_FACE)],
     ("PUT", "/v1/faces/{id}/hold"): [
         Sample(_FACE, fields={"held": True, "reason": "case 7", "whole": True}),
@@ -379,7 +381,13 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("GET", "/v1/faces/{id}/consent"): [Sample({"id": "{consenting}"})],
     ("PUT", "/v1/faces/{id}/consent"): [Sample(_FACE, fields=_CONSENT)],
-    ("DELETE", "/v1/faces/{id}/consent"): [Sample({"id": "{consenting}"})],
+    ("DELETE", "/v1/faces/{id}/consent"): [
+        Sample({"id": "{consenting}"}),
+        Sample(
+            {"id": "{consenting}"},
+            query={"remember_basis": "consent", "remember_evidence": "letter 12"},
+        ),
+    ],
     ("POST", "/v1/face-changes"): [
         Sample(fields={"ids": ["{face}"], "group": "{empty_group}"}),
         Sample(fields={"ids": ["{face}"], "labels": {"a": "north"}}),
@@ -393,7 +401,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/exports"): [Sample()],
     ("GET", "/v1/faces/{id}/everything"): [
         Sample(_FACE),
-        Sample(_FACE, {"language": "zh", "part": "{everything_token}"}),
+        Sample(_FACE, {"language": "zh", "part": "{everything_token}", "shops": "Elsewhere"}),
     ],
     ("GET", "/v1/faces/{id}/sightings"): [
         Sample(_FACE),
@@ -420,6 +428,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/identify"): [
         Sample(fields={"picture": _ANYBODY, "groups": ["{group}"], "k": 2}),
         Sample(fields={"picture": _ANYBODY, "record": True}),
+        Sample(fields={"picture": _ANYBODY, "restricted": True}),
     ],
     ("POST", "/v1/verify"): [
         Sample(fields={"picture": _ANYBODY, "face": "{face}"}),

@@ -403,7 +403,7 @@ BRING_NOBODY = {
         "privacy",
         "receipt",
     ),
-    *("reembed", "report", "restriction", "retention", "serve", "tenants", "today"),
+    *("reembed", "report", "restriction", "retention", "serve", "tenants", "today", "uninstall"),
     # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
     *("demo", "drill", "restore"),
 }
