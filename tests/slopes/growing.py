@@ -35,7 +35,7 @@ MUST_GROW: Mapping[str, str] = {
     "GET /v1/face-ids desc=true": _ALL_IDS,
     "GET /v1/face-ids known=false": _ALL_IDS,
     "GET /v1/faces/{id}/everything": _PERSON,
-    "GET /v1/faces/{id}/everything language=zh part={everything_token}": _PERSON,
+    "GET /v1/faces/{id}/everything language=zh part={everything_token} shops=Elsewhere": _PERSON,
     "job reviews, night": "those of somebody who was deleted are gone within a day, so it looks at "
     "each review of the days whose pictures are kept",
     "regulars fsck": "compares all that is stored",
