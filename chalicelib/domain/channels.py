@@ -211,7 +211,7 @@ MAX_TEMPLATE = 500
 """Characters of a message's template: push services and chats cut longer ones."""
 DEFAULT_TEMPLATE = "{who}, {camera}, {time}"
 UNNAMED_TEMPLATE = "{guest}, {camera}, {time}"
-"""What a phone, a browser or a mailbox is told at first: whoever passes a lock screen reads it."""
+"""Template of phones, browsers and mailboxes at first: others may read a lock screen."""
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 _SAMPLES = {"who": "Ann Lee", "guest": "VIP", "event": "test", "group": "VIP"}
 _SAMPLE_TEXTS = ("camera", "report")

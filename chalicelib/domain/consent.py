@@ -91,7 +91,7 @@ class Remembered(Struct, frozen=True):
 
 
 NO_WISH = {"remember_basis": "none"}
-"""What an entry of the audit says if there is no wish, or none any more."""
+"""Details of an audit entry if a person has no wish, or took it back."""
 
 
 class Ending(StrEnum):

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.consent import Basis
+from chalicelib.domain.model import Face
 from chalicelib.privacy.retention import Kind
 from chalicelib.storage import keys
 from chalicelib.storage.records.faces import face_from
@@ -299,7 +300,7 @@ def test_a_new_record_gives_all_back_before_and_the_nameless_template_after(box:
     assert {early.faceid, late.faceid} <= {*box.faceids()}
 
 
-def face_of(box: Box, one: Somebody):  # type: ignore[no-untyped-def]
+def face_of(box: Box, one: Somebody) -> Face:
     item = box.storage.items.get(keys.FACES, ("shop", one.faceid))
     assert item is not None
     return face_from(item)

@@ -300,7 +300,7 @@ def link_picture(context: V1Context, picture: model.Picture) -> dict[str, str | 
 
 
 _JUST_SEEN = timedelta(hours=1)
-"""What began so long ago is of today, after midnight, too."""
+"""Time after midnight in which a screen may still ask for the day before."""
 
 
 def require_today(context: V1Context, first_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""What was estimated of people's feelings goes when they are staff."""
+"""Removal of estimated emotion and beauty of people who are staff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of somebody who is remembered after consent has ended? The template, and its id.
+"""Removal of all but id and template of a person who asked to be remembered after consent ended.
 
 The face is written anew in one transaction, with the record by which the steps of an erasure take
 out all that is stored beside it (steps).

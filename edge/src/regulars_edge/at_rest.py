@@ -1,4 +1,4 @@
-"""What a thief of the box reads: does what lies on it lie on an encrypted disk?"""
+"""Tell whether pictures and keys lie on an encrypted disk, if somebody steals the box."""
 
 from __future__ import annotations
 
