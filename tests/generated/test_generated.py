@@ -97,7 +97,9 @@ def java(box: Server, tmp_path: Path) -> None:
     java = needed("java")
     # A form's models are made too, since the client imports them.
     parts = "models,apis,supportingFiles,modelTests=false,apiTests=false,skipFormModel=false"
-    chosen = ("--additional-properties", "openApiNullable=false,hideGenerationTimestamp=true")
+    # One object holds a call's parameters, so that a new one changes no caller.
+    options = "openApiNullable=false,hideGenerationTimestamp=true,useSingleRequestParameter=static"
+    chosen = ("--additional-properties", options)
     generate = (
         "-jar",
         archive,

@@ -23,29 +23,33 @@ public class Jobs {
     ApiClient v1 = new ApiClient();
     v1.updateBaseUri(given[0]);
     v1.setRequestInterceptor(request -> request.header("Authorization", "Bearer " + given[1]));
-    String camera = new CamerasApi(v1).addCamera(new NewCamera().name("yard"), null).getId();
+    String camera = new CamerasApi(v1).addCamera(CamerasApi.APIAddCameraRequest.newBuilder().newCamera(new NewCamera().name("yard")).build()).getId();
     FacesApi faces = new FacesApi(v1);
     List<String> enrolled = new ArrayList<>();
     for (int one : new int[] {0, 2}) {
       NewFace face = new NewFace().picture(file(given[2 + one])).group("stranger").name(one == 0 ? "Ann" : "Ben");
       enrolled.add(
-          faces.enrolFace(face, null, null, null, null, null, null, null, null, null, null, null, null).getId());
+          faces.enrolFace(FacesApi.APIEnrolFaceRequest.newBuilder().newFace(face).build()).getId());
     }
     CaptureTaken taken = new CaptureTaken().picture(file(given[3])).camera(camera);
-    String seen = new CapturesApi(v1).takeCapture(taken, null, null, null, null).getCamera();
+    String seen = new CapturesApi(v1).takeCapture(CapturesApi.APITakeCaptureRequest.newBuilder().captureTaken(taken).build()).getCamera();
     PicturesToVerify pair = new PicturesToVerify().picture(file(given[3])).face(enrolled.get(0));
-    boolean match = new LookingApi(v1).verify(pair, null, null).getMatch();
-    FacesPage first = faces.listFaces(null, "stranger", null, null, null, null, 1, null);
-    FacesPage next = faces.listFaces(null, "stranger", null, null, null, null, 1, first.getNextToken());
+    boolean match = new LookingApi(v1).verify(LookingApi.APIVerifyRequest.newBuilder().picturesToVerify(pair).build()).getMatch();
+    FacesPage first = faces.listFaces(strangers().build());
+    FacesPage next = faces.listFaces(strangers().token(first.getNextToken()).build());
     List<String> pages = List.of(first.getFaces().get(0).getName(), next.getFaces().get(0).getName());
     String code = "";
     try {
-      faces.getFace("7", null);
+      faces.getFace(FacesApi.APIGetFaceRequest.newBuilder().id("7").build());
     } catch (ApiException error) {
       code = new ObjectMapper().readTree(error.getResponseBody()).get("code").asText();
     }
     Map<String, Object> found = Map.of("camera", seen, "match", match, "pages", pages, "code", code);
     System.out.println(new ObjectMapper().writeValueAsString(found));
+  }
+
+  private static FacesApi.APIListFacesRequest.Builder strangers() {
+    return FacesApi.APIListFacesRequest.newBuilder().group("stranger").limit(1);
   }
 
   private static String file(String path) throws Exception {
