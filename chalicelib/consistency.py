@@ -59,6 +59,7 @@ from chalicelib.domain.observations import (
     ObservationKind,
     is_of,
 )
+from chalicelib.domain.rules.ended import counts_hour
 from chalicelib.domain.rules.templates import (
     User,
     gallery_group,
@@ -764,6 +765,7 @@ class StatisticsRecords(Subject):
             lambda: defaultdict(list)
         )
         begun_faces: dict[str, list[str]] = defaultdict(list)
+        present_faces: dict[str, list[str]] = defaultdict(list)
         present_until_ms: dict[str, int] = {}
         is_calendar_whole = True
         for day, observations in read_observations_by_day(self.services, tenant):
@@ -781,16 +783,21 @@ class StatisticsRecords(Subject):
                 if hour[:8] in sealed_days:
                     if begins:
                         begun_faces[hour].append(observation.faceid)
+                    if counts_hour(observation.mark):
+                        present_faces[hour].append(observation.faceid)
                     faces_by_group[None][hour].append(observation.faceid)
                     faces_by_group[observation.group_name][hour].append(observation.faceid)
         if sealed_days and is_calendar_whole:
-            yield from self._compare_answers(tenant, faces_by_group, begun_faces, sealed_days)
+            yield from self._compare_answers(
+                tenant, faces_by_group, begun_faces, present_faces, sealed_days
+            )
 
     def _compare_answers(
         self,
         tenant: Tenant,
         faces_by_group: Mapping[str | None, _FacesByHour],
         begun_faces: _FacesByHour,
+        present_faces: _FacesByHour,
         sealed_days: Set[str],
     ) -> Iterator[Disagreement]:
         """Compare answers about sealed days: of everybody, of persons, of arrivals, of each group.
@@ -798,12 +805,13 @@ class StatisticsRecords(Subject):
         Others are counted when asked.
 
         `faces_by_group`: the faces that were observed; under None those of all groups.
-        `begun_faces`: those of the arrivals that began. A day is reported once.
+        `begun_faces`: those of the arrivals that began; `present_faces`: those that count a person.
+        A day is reported once.
         """
         span, everybody = _make_span(sealed_days), faces_by_group.get(None, {})
         questions = [
             _Question("observations", EVERYTHING, everybody),
-            _Question("persons", EVERYTHING, everybody, Measure.PRESENT),
+            _Question("persons", EVERYTHING, present_faces, Measure.PRESENT),
             _Question("arrivals", EVERYTHING, begun_faces, Measure.ARRIVALS),
         ]
         for name, faces_of_group in faces_by_group.items():

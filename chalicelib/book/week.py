@@ -16,7 +16,7 @@ from msgspec import Struct
 from chalicelib.domain.events import EventKind, WeekEnded
 from chalicelib.domain.local_time import begin_of_week
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.observations import VisitKind
+from chalicelib.domain.observations import ObservationFilter, VisitKind
 from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
@@ -89,10 +89,11 @@ class Weeks(Service["Book"]):
         )
         rows = begun.select_rows(visitors)
         entries = self.services.counts.count_entries(tenant, span, Granularity.DAY)
+        dates = [first + timedelta(number) for number in range(days)]
         return Week(
-            days=_count_days(begun, rows, [first + timedelta(number) for number in range(days)]),
-            total=_count_figures(begun, rows),
-            before=_count_figures(begun_before, begun_before.select_rows(visitors)),
+            days=_count_days(begun, rows, visitors, dates),
+            total=_count_figures(begun, rows, visitors),
+            before=_count_figures(begun_before, begun_before.select_rows(visitors), visitors),
             busiest=_find_busiest(begun, rows, zone),
             staff=len(begun.select_rows(EVERYTHING)) - len(rows),
             entries=reduce(add_entries, entries.values(), None),
@@ -125,18 +126,19 @@ class Weeks(Service["Book"]):
         )
 
 
-def _count_figures(begun: Begun, rows: NDArray[np.intp]) -> Figures:
+def _count_figures(begun: Begun, rows: NDArray[np.intp], visitors: ObservationFilter) -> Figures:
     kinds = begun.count_kinds(rows, begun.mark_firsts(rows))
-    return Figures(len(rows), begun.count_faces(rows), *(kinds[kind] for kind in _KINDS))
+    people = begun.count_faces(rows, visitors)
+    return Figures(len(rows), people, *(kinds[kind] for kind in _KINDS))
 
 
 def _count_days(
-    begun: Begun, rows: NDArray[np.intp], days: Sequence[date]
+    begun: Begun, rows: NDArray[np.intp], visitors: ObservationFilter, days: Sequence[date]
 ) -> tuple[tuple[date, Figures], ...]:
     from chalicelib.domain.local_time import Granularity, day_number
     from chalicelib.domain.observations import Split
 
-    people = begun.count(rows, Granularity.DAY, None, distinct=True)
+    people = begun.count_people(rows, visitors, Granularity.DAY, None)
     visits = begun.count(rows, Granularity.DAY, Split.VISIT)
     counted = []
     for day in days:

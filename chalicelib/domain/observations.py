@@ -16,6 +16,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import NO_LABELS, Decision, Face, Labels
 from chalicelib.domain.pictures import NO_ESTIMATES, BoundingBox, Estimates
 from chalicelib.storage.values import made_at, milliseconds
@@ -77,6 +78,10 @@ class CameAgain(StrEnum):
     NO = "no"
     OPEN = "open"
     """Not yet, and the 30 days are not over."""
+
+
+AGAIN_MS = 30 * DAY_MS
+"""Time in which a visit counts as coming again, in ms: 30 days after the visit before it."""
 
 
 class VisitKind(StrEnum):
@@ -155,6 +160,8 @@ class Observation(Struct, frozen=True, dict=True):
     written_at: datetime | None = None
     """When it became its face's, if a merge moved it, or the face was enrolled after the picture
     was taken."""
+    mark: str = ""
+    """Of somebody who was erased: in which times it was the person's first (rules/ended)."""
 
     @cached_property
     def at_ms(self) -> int:
@@ -260,7 +267,7 @@ class ObservationFilter(Struct, frozen=True):
     @property
     def by_face(self) -> bool:
         """Return whether only the observations themselves tell what it takes."""
-        return self.faceid is not None or bool(self.without_faces)
+        return self.faceid is not None or self.leaves_out
 
     @property
     def leaves_out(self) -> bool:

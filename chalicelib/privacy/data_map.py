@@ -353,7 +353,8 @@ DATA_MAP = (
         "later gets the same id, the old observations do not belong to that person",
         Fate(
             "changed in minutes: the face's id becomes a random one, another one for each "
-            "day. Time, camera, group and labels stay",
+            "visit. Time, camera, group, labels, gender and the tens of years stay, and a mark of "
+            "how often the person counts",
             Step.SIGHTINGS,
         ),
         Fate("age and gender are removed in minutes", Step.SIGHTINGS),

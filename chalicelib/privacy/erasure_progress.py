@@ -71,8 +71,11 @@ class Erasure(Struct, frozen=True):
     seq: int | None = None
     """A change of the gallery after which the faces are gone; None: not looked up yet."""
     pseudonym: str = ""
-    """A secret of which the names are made that the observations get (`name_of_day`); "" once the
+    """A secret of which the names are made that the observations get (`name_visit`); "" once the
     receipt alone is left to do: then nobody can tell which names are of one person."""
+    groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The last group of each face that has a name or is staff, by faceid; empty once the receipt
+    alone is left."""
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the
@@ -130,18 +133,14 @@ def names_of(face: Face) -> set[str]:
     return {face.name, face.labels.a if face.own_user else ""} - {""}
 
 
-def name_of_day(erasure: Erasure, faceid: str, day: datetime) -> str:
-    """Make the name by which a face's observations of one day are counted. It stands nowhere else.
+def name_visit(erasure: Erasure, faceid: str, begin_ms: int) -> str:
+    """Make the name by which the observations of one visit of a face are counted. It stands nowhere
+    else.
 
-    `day`: when the tenant's day began. So a day has as many people as before, and no two days one
-    in common.
+    `begin_ms`: when the visit began. So no two visits have a name in common.
     """
-    return (
-        ERASED
-        + hashlib.sha256(
-            f"{erasure.pseudonym}\n{faceid}\n{milliseconds(day)}".encode()
-        ).hexdigest()[:24]
-    )
+    text = f"{erasure.pseudonym}\n{faceid}\n{begin_ms}"
+    return ERASED + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def is_erased(faceid: str) -> bool:
@@ -324,7 +323,7 @@ COUNT = "n_"
 
 _ERASURE = Codec(
     Erasure,
-    rare="faceids names pseudonym salt faces face_key others hashes is_told strips",
+    rare="faceids names pseudonym groups salt faces face_key others hashes is_told strips",
     hashes=Form(
         lambda hashes: {name: list(of) for name, of in hashes.items()},
         lambda stored: {name: tuple(of) for name, of in stored.items()},

@@ -48,6 +48,7 @@ rows = st.lists(
         st.sampled_from(Gender),
         st.sampled_from([None, 0, 3, 19]),
         st.sampled_from([0, 1, 1_800, 86_400]),
+        st.sampled_from(["", "", "A" * 45 + "n", "_" * 45 + "yVIP会员"]),
     ),
     max_size=40,
     unique_by=lambda row: (row.at_ms, row.id),
@@ -78,6 +79,7 @@ def rows_of(columns: Columns) -> list[Row]:
             tuple(Gender)[columns.gender[n]],
             None if columns.decade[n] == 20 else int(columns.decade[n]),
             int(columns.gap_s[n]),
+            columns.marks.texts[columns.marks.text[n]],
         )
         for n in range(len(columns))
     ]

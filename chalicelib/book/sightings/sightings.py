@@ -49,6 +49,7 @@ from chalicelib.domain.observations import (
     Review,
     ReviewKind,
 )
+from chalicelib.domain.rules.ended import is_first_visit, read_last_group, takes_row
 from chalicelib.domain.rules.visits import Arrival, Arrivals, Visits
 from chalicelib.domain.tenant_settings import count_capture_days
 from chalicelib.lazy import lazy
@@ -331,9 +332,14 @@ class ArrivalBook(Service["Book"]):
 
     def _choose_firsts(self, tenant: Tenant, sightings: list[Observation]) -> list[Observation]:
         first_begins = self.services.statistics.find_firsts(
-            tenant, [_begin_of_arrival(sighting) for sighting in sightings]
+            tenant, [_begin_of_arrival(sighting) for sighting in sightings if not sighting.mark]
         )
-        return [sighting for sighting in sightings if _begin_of_arrival(sighting) in first_begins]
+        return [
+            sighting
+            for sighting in sightings
+            if _begin_of_arrival(sighting) in first_begins
+            or (sighting.mark and is_first_visit(sighting.mark))
+        ]
 
     def _choose_of_group(
         self, tenant: Tenant, observations: list[Observation], observation_filter: ObservationFilter
@@ -347,12 +353,11 @@ class ArrivalBook(Service["Book"]):
         present_groups = self.services.statistics.visitors.read_present_groups(tenant, strangers)
 
         def find_group(observation: Observation) -> str:
-            is_of_stranger = observation.group_name == STRANGER
-            return (
-                present_groups.get(observation.faceid, STRANGER)
-                if is_of_stranger
-                else observation.group_name
-            )
+            if observation.group_name != STRANGER:
+                return observation.group_name
+            if observation.mark:
+                return read_last_group(observation.mark) or STRANGER
+            return present_groups.get(observation.faceid, STRANGER)
 
         return [
             observation
@@ -432,7 +437,7 @@ class _Reading:
             begin: item
             for begin, item in items_by_begin.items()
             if observation_filter.lets_pass(row_from(item).dimensions)
-            and observation_filter.takes_face(begin[1])
+            and takes_row(observation_filter, begin[1], str(item.get("mark", "")))
         }
         self.read_visits(candidates)
         unkept_begins = [begin for begin in candidates if self._find_kept_arrival(begin) is None]

@@ -19,15 +19,26 @@ from msgspec.structs import replace
 
 from chalicelib.book.statistics.visitors import kind_of_visit
 from chalicelib.domain.captures import captured_ms
-from chalicelib.domain.local_time import DAY_MS, Granularity, Span
+from chalicelib.domain.local_time import DAY_MS, HOURS_PER_DAY, Granularity, Span
 from chalicelib.domain.model import STRANGER, Tenant
 from chalicelib.domain.observations import (
+    AGAIN_MS,
     EVERYTHING,
     STAYS,
     CameAgain,
     ObservationFilter,
     Split,
     VisitKind,
+)
+from chalicelib.domain.rules.ended import (
+    UNIT_OF,
+    Of,
+    find_place,
+    find_units,
+    is_first_in,
+    is_first_visit,
+    read_again,
+    read_last_group,
 )
 from chalicelib.service import Service
 from chalicelib.storage.records.columns import UNKNOWN, list_gender_or_age, list_values
@@ -52,11 +63,10 @@ LONGEST_GAP_MS = DAY_MS
 """No camera has a longer gap. So a sighting begins an arrival if none of the day before it reaches
 it."""
 
-AGAIN_MS = 30 * DAY_MS
-"""Time in which a visit counts as coming again, in ms: 30 days after the visit before it."""
-
 _READ_ON_MS = 2 * AGAIN_MS
 """Time behind a span in which its visits end, and in which those who came again did so."""
+
+_YEAR_MS = 366 * DAY_MS
 
 MOST_ASKED = 1_500
 """Most presences of a span of which each face's visits say whether it is the first. Of more, all
@@ -154,6 +164,7 @@ class Begun(Struct, frozen=True, dict=True):
         if wanted.by_face:
             takes_face = [wanted.takes_face(faceid) for faceid in arrivals.faceids]
             is_wanted &= np.array(takes_face, bool)[arrivals.face]
+            is_wanted &= arrivals.marks.takes(wanted)
         rows = is_wanted.nonzero()[0]
         if wanted.group_name is None:
             return rows
@@ -179,16 +190,28 @@ class Begun(Struct, frozen=True, dict=True):
         present = np.full(len(arrivals.faceids), stranger)
         for face, name in present_groups.items():
             present[face] = numbers.setdefault(name, len(numbers))
-        return np.where(groups == stranger, present[arrivals.face[rows]], groups), tuple(numbers)
+        marks = arrivals.marks.pick(rows)
+        last_groups = [read_last_group(text) or STRANGER for text in marks.texts]
+        last = np.array([numbers.setdefault(name, len(numbers)) for name in last_groups])
+        now = np.where(marks.is_marked, last[marks.text], present[arrivals.face[rows]])
+        return np.where(groups == stranger, now, groups), tuple(numbers)
 
     def mark_firsts(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for each row whether it is its face's first arrival.
 
         Visits that are kept with a face say so. Else it is the first in the history that is kept.
         """
-        is_first = np.ones(len(rows), bool)
+        marks = self.arrivals.marks.pick(rows)
+        is_first_erased = marks.find(is_first_visit, default=False)
+        return is_first_erased | self._mark_firsts_of_present(rows, ~marks.is_marked)
+
+    def _mark_firsts_of_present(
+        self, rows: NDArray[np.intp], is_present: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return the same for those that are not erased, and False for others."""
+        is_first = is_present.copy()
         if self.is_whole:
-            is_first = mark_earliest(self.arrivals)[rows]
+            is_first &= mark_earliest(self.arrivals)[rows]
         begins = [*self._list_begins(rows[is_first])]
         asked_begins = [*filter(self._may_be_later, begins)] if self.is_whole else begins
         if asked_begins:
@@ -246,7 +269,10 @@ class Begun(Struct, frozen=True, dict=True):
         groups, names = self.list_groups(rows)
         staff = self.services.statistics.visitors.read_staff(self.tenant)
         of_staff = np.array([faceid in staff.faces for faceid in self.arrivals.faceids], bool)
-        is_staff = of_staff[self.arrivals.face[rows]]
+        marks = self.arrivals.marks.pick(rows)
+        is_staff = of_staff[self.arrivals.face[rows]] | marks.find(
+            lambda text: read_last_group(text) in staff.groups, default=False
+        )
         packed, place = np.unique((groups * 2 + is_first) * 2 + is_staff, return_inverse=True)
         kinds = tuple(VisitKind)
         kind_of_place = [
@@ -262,32 +288,70 @@ class Begun(Struct, frozen=True, dict=True):
         return np.array(kind_of_place, np.intp)[place], kinds
 
     def count(
+        self, rows: NDArray[np.intp], granularity: Granularity, split: Split | None
+    ) -> Amounts:
+        """Count arrivals by bucket and value."""
+        return _count_packed(*self._pack_buckets(rows, granularity, split))
+
+    def count_people(
         self,
         rows: NDArray[np.intp],
+        wanted: ObservationFilter,
         granularity: Granularity,
         split: Split | None,
-        *,
-        distinct: bool = False,
     ) -> Amounts:
-        """Count arrivals, or, `distinct`, their faces: each once for a bucket and value."""
+        """Count the faces of arrivals, each once for a bucket and value.
+
+        `wanted`: the filter that chose the rows.
+        """
+        unit, place = UNIT_OF[granularity], find_place(wanted, split)
+        marks = self.arrivals.marks.pick(rows)
+        counts_person = marks.find(
+            lambda text: is_first_in(text, unit, place, Of.VISITS), default=True
+        )
+        counted_rows = rows[counts_person]
+        packed, names = self._pack_buckets(counted_rows, granularity, split)
+        face_count = len(self.arrivals.faceids)
+        faces = np.unique(packed * face_count + self.arrivals.face[counted_rows])
+        return _count_packed(faces // face_count, names)
+
+    def _pack_buckets(
+        self, rows: NDArray[np.intp], granularity: Granularity, split: Split | None
+    ) -> Values:
+        """Return bucket and value of each row in one number, and the values' names."""
         values, names = self.list_values(rows, split)
         hours, hour_of_row = np.unique(self._find_hours(rows), return_inverse=True)
         numbers = [self.tenant.local_time.bucket_of(granularity, hour) for hour in hours.tolist()]
         buckets = np.array(numbers, np.int64)[hour_of_row]
-        packed = buckets * len(names) + values
-        if distinct:
-            face_count = len(self.arrivals.faceids)
-            packed = np.unique(packed * face_count + self.arrivals.face[rows]) // face_count
-        found, counts = np.unique(packed, return_counts=True)
-        return Counter(
-            {
-                (number // len(names), names[number % len(names)]): count
-                for number, count in zip(found.tolist(), counts.tolist(), strict=True)
-            }
-        )
+        return buckets * len(names) + values, names
 
-    def count_faces(self, rows: NDArray[np.intp]) -> int:
-        return len(np.unique(self.arrivals.face[rows]))
+    def count_faces(self, rows: NDArray[np.intp], wanted: ObservationFilter) -> int:
+        """Count the faces of arrivals. `wanted`: the filter that chose the rows.
+
+        Of erased people each counts once in the span if that is a year, a month, a week or a day.
+        Else they count once in the largest of these that lies whole in it: so they may be too many.
+        """
+        marks = self.arrivals.marks.pick(rows)
+        marked_rows = rows[marks.is_marked]
+        faces = np.unique(self.arrivals.face[rows[~marks.is_marked]])
+        return len(faces) + self._count_erased(marked_rows, wanted)
+
+    def _count_erased(self, rows: NDArray[np.intp], wanted: ObservationFilter) -> int:
+        if not len(rows):
+            return 0
+        now_ms = milliseconds(self.services.clock.now())
+        span = self.span
+        if span.last_ms >= now_ms:  # what it cuts off has not come yet
+            span = span.hull(Span(now_ms, now_ms + _YEAR_MS))
+        days = self._find_hours(rows) // HOURS_PER_DAY
+        unit_of_day = find_units(self.tenant.local_time, {*days.tolist()}, span)
+        place = find_place(wanted, None)
+        marks = self.arrivals.marks.pick(rows)
+        pairs = zip(days.tolist(), marks.text.tolist(), strict=True)
+        return sum(
+            is_first_in(marks.texts[text], unit_of_day[day], place, Of.VISITS)
+            for day, text in pairs
+        )
 
     def count_groups(self, rows: NDArray[np.intp]) -> Counter[str]:
         return _count_values(*self.list_groups(rows))
@@ -339,18 +403,26 @@ class Begun(Struct, frozen=True, dict=True):
             names.index(CameAgain.YES),
             np.where(is_open, names.index(CameAgain.OPEN), names.index(CameAgain.NO)),
         )
-        return answers[rows]
+        marks = self.arrivals.marks.pick(rows)
+        says_again = [names.index(read_again(text)) if text else 0 for text in marks.texts]
+        return np.where(marks.is_marked, np.array(says_again)[marks.text], answers[rows])
 
     def _with_unknown(
         self, rows: NDArray[np.intp], values: NDArray[np.intp], names: tuple[str, ...]
     ) -> Values:
         """Return the values, and UNKNOWN for faces that are not there any more: they may have come
-        again as others."""
-        faces = self.arrivals.face[rows]
-        faceids = {self.arrivals.faceids[face] for face in np.unique(faces).tolist()}
+        again as others. Of those who were erased the marks say it, if they could."""
+        faces, marks = self.arrivals.face[rows], self.arrivals.marks.pick(rows)
+        faceids = {
+            self.arrivals.faceids[face] for face in np.unique(faces[~marks.is_marked]).tolist()
+        }
         existing = self.services.statistics.visitors.list_existing(self.tenant, faceids)
         exists = np.array([faceid in existing for faceid in self.arrivals.faceids], bool)
-        return np.where(exists[faces], values, len(names)), (*names, UNKNOWN)
+        is_told = marks.find(
+            lambda text: names != tuple(CameAgain) or read_again(text) is not CameAgain.OPEN,
+            default=False,
+        )
+        return np.where(exists[faces] | is_told, values, len(names)), (*names, UNKNOWN)
 
     def _read_present_groups(self, faces: NDArray[np.uint32]) -> dict[int, str]:
         faceids = {face: self.arrivals.faceids[face] for face in faces.tolist()}
@@ -360,6 +432,17 @@ class Begun(Struct, frozen=True, dict=True):
             self.present_groups.update({faceid: found.get(faceid) for faceid in unread})
         groups = {face: self.present_groups[faceid] for face, faceid in faceids.items()}
         return {face: group for face, group in groups.items() if group is not None}
+
+
+def _count_packed(packed: NDArray[np.intp], names: Sequence[str]) -> Amounts:
+    """Count the rows of each bucket and value."""
+    found, counts = np.unique(packed, return_counts=True)
+    return Counter(
+        {
+            (number // len(names), names[number % len(names)]): count
+            for number, count in zip(found.tolist(), counts.tolist(), strict=True)
+        }
+    )
 
 
 def _count_values(numbers: NDArray[np.intp], names: Sequence[str]) -> Counter[str]:

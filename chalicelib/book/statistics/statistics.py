@@ -53,6 +53,7 @@ from chalicelib.domain.observations import (
     Split,
     VisitKind,
 )
+from chalicelib.domain.rules.ended import UNIT_OF, choose_of, find_place, is_first_in, takes_row
 from chalicelib.domain.rules.usual import WEEKS, Usual, learn_usual
 from chalicelib.domain.rules.visits import Arrival, Arrivals
 from chalicelib.lazy import lazy
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.book.book import Book
-    from chalicelib.book.statistics.arrivals import Amounts, ArrivalReader, Begin
+    from chalicelib.book.statistics.arrivals import Amounts, ArrivalReader, Begin, Begun
     from chalicelib.book.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
     from chalicelib.storage.records.columns import Columns, CountsByHour
 
@@ -288,16 +289,7 @@ class Statistics(Service["Book"]):
             finds_first=split is Split.VISIT,
             takes_old=takes_old,
         )
-        distinct = measure is Measure.PERSONS
-        return [
-            begun.count(
-                begun.select_rows(normalise_filter(question.wanted)),
-                question.granularity,
-                question.split,
-                distinct=distinct,
-            )
-            for question in questions
-        ], begun.old_days
+        return [_count_begun(begun, question) for question in questions], begun.old_days
 
     def _count_observed(
         self, tenant: Tenant, question: Question, *, takes_old: bool
@@ -336,7 +328,7 @@ class Statistics(Service["Book"]):
             staff = len(begun.select_rows(observation_filter.with_all())) - len(rows)
         return Totals(
             arrivals=len(rows),
-            persons=begun.count_faces(rows),
+            persons=begun.count_faces(rows, observation_filter),
             first=int(is_first.sum()),
             uncertain=begun.count_uncertain(rows, uncertain),
             groups=begun.count_groups(rows),
@@ -549,6 +541,14 @@ def _count_left_out(amounts: Sequence[Amounts]) -> int:
     return amounts[0].total() - amounts[1].total() if amounts else 0
 
 
+def _count_begun(begun: Begun, question: Question) -> Amounts:
+    wanted = normalise_filter(question.wanted)
+    rows = begun.select_rows(wanted)
+    if question.measure is Measure.PERSONS:
+        return begun.count_people(rows, wanted, question.granularity, question.split)
+    return begun.count(rows, question.granularity, question.split)
+
+
 def _count_observations(observed_span: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
     for day, counts in observed_span.count_hours():
@@ -561,8 +561,16 @@ RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
 
 
 def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
+    """Yield the rows of each day. Of an erased person only the first one of a bucket counts the
+    person."""
+    place, unit = find_place(question.wanted, question.split), UNIT_OF[question.granularity]
+    of = choose_of(question.wanted, question.split)
     for day, columns in observed_span.read_columns(observed_span.days):
-        yield day, columns, columns.select_rows(question.wanted, question.span)
+        rows = columns.select_rows(question.wanted, question.span)
+        counts_person = columns.marks.pick(rows).find(
+            lambda text: is_first_in(text, unit, place, of), default=True
+        )
+        yield day, columns, rows[counts_person]
 
 
 def _by_bucket(
@@ -737,9 +745,8 @@ class Observations(Service["Book"]):
         observation_filter = observed_span.wanted
         for item in self._read_candidates(observed_span, empty, below, at_once):
             row = row_from(item)
-            if observation_filter.lets_pass(row.dimensions) and observation_filter.takes_face(
-                row.faceid
-            ):
+            takes_face = takes_row(observation_filter, row.faceid, row.mark)
+            if takes_face and observation_filter.lets_pass(row.dimensions):
                 yield item
 
     def _read_candidates(

@@ -10,22 +10,22 @@ The group of a visit is that of its time. Of a stranger who has a name since, it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.model import STRANGER, Tenant
+from chalicelib.domain.model import RESTRICTED, STRANGER, Tenant
 from chalicelib.domain.observations import ObservationFilter, VisitKind
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import faces_in
+from chalicelib.storage.items import faces_in, list_restricted_faceids
 from chalicelib.storage.records.faces import face_from
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
-    from chalicelib.domain.model import Face
+    from chalicelib.domain.model import Face, Group
     from chalicelib.storage.ports import ItemStore
 
 
@@ -73,16 +73,23 @@ class Visitors(Service["Book"]):
     def read_staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
         groups = [group for group in self.services.groups.list_all(tenant) if group.staff]
-        faces = list_in_groups(self.services.items, tenant.name, [group.id for group in groups])
+        group_ids = {group.id for group in groups}
+        faces = list_in_groups(self.services.items, tenant.name, group_ids)
+        restricted = self._read_restricted(tenant) if groups else []
+        faces |= {face.faceid for face in restricted if face.own_group_id in group_ids}
         return Staff(tuple(group.name for group in groups), frozenset(faces))
+
+    def _read_restricted(self, tenant: Tenant) -> list[Face]:
+        faceids = list_restricted_faceids(self.services.items, tenant.name)
+        face_keys = [(tenant.name, faceid) for faceid in faceids]
+        items = self.services.items.get_many(keys.FACES, face_keys)
+        return [face_from(item) for item in items if item]
 
     def list_existing(self, tenant: Tenant, faceids: Set[str]) -> set[str]:
         """Return the ids of those of these faces that are in the book."""
         if len(faceids) > MOST_READ:
-            groups = self.services.groups.list_all(tenant)
-            in_groups = list_in_groups(
-                self.services.items, tenant.name, [group.id for group in groups]
-            )
+            group_ids = [group.id for group in self.services.groups.list_all(tenant)]
+            in_groups = list_in_groups(self.services.items, tenant.name, [*group_ids, RESTRICTED])
             return in_groups.intersection(faceids)
         face_keys = [(tenant.name, faceid) for faceid in faceids]
         items = self.services.items.get_many(keys.FACES, face_keys)
@@ -96,11 +103,9 @@ class Visitors(Service["Book"]):
         """
         if len(faceids) > MOST_READ:
             groups = self.services.groups.list_all(tenant)
-            faceids = list_in_groups(
-                self.services.items,
-                tenant.name,
-                [group.id for group in groups if group.id != STRANGER],
-            ).intersection(faceids)
+            group_ids = [RESTRICTED, *(group.id for group in groups if group.id != STRANGER)]
+            in_groups = list_in_groups(self.services.items, tenant.name, group_ids)
+            faceids = in_groups.intersection(faceids)
         items = self.services.items.get_many(
             keys.FACES, [(tenant.name, faceid) for faceid in faceids]
         )
@@ -108,12 +113,24 @@ class Visitors(Service["Book"]):
 
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the same of faces that were read."""
-        group_ids = {face.faceid: face.group_id for face in faces if face.name}
-        groups: Mapping[str, str] = (
-            {group.id: group.name for group in self.services.groups.list_all(tenant)}
-            if group_ids
-            else {}
-        )
+        named_faces = [face for face in faces if face.name]
+        return {face.faceid: group.name for face, group in self._list_groups(tenant, named_faces)}
+
+    def find_last_groups(self, tenant: Tenant, faces: Sequence[Face]) -> dict[str, str]:
+        """Return the names of the groups by which earlier visits of faces count, too: of those that
+        have a name or are staff."""
         return {
-            faceid: groups[group_id] for faceid, group_id in group_ids.items() if group_id in groups
+            face.faceid: group.name
+            for face, group in self._list_groups(tenant, faces)
+            if face.name or group.staff
         }
+
+    def _list_groups(self, tenant: Tenant, faces: Sequence[Face]) -> list[tuple[Face, Group]]:
+        """Return faces with their groups, also of restricted ones."""
+        groups = self.services.groups.list_all(tenant) if faces else []
+        group_of_id = {group.id: group for group in groups}
+        return [
+            (face, group_of_id[face.own_group_id])
+            for face in faces
+            if face.own_group_id in group_of_id
+        ]

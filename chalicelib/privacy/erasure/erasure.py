@@ -19,6 +19,7 @@ from chalicelib.service import Service
 if TYPE_CHECKING:
     from chalicelib.privacy.erasure.again import Again
     from chalicelib.privacy.erasure.captures import CaptureErasure
+    from chalicelib.privacy.erasure.naming import Naming
     from chalicelib.privacy.erasure.records import Erasures
     from chalicelib.privacy.erasure.refusals import Refusals
     from chalicelib.privacy.erasure.retention import PicturesOff, Retention
@@ -39,6 +40,12 @@ class Forgetting(Service["Services"]):
         from chalicelib.privacy.erasure.records import Erasures
 
         return Erasures(self.services)
+
+    @lazy
+    def naming(self) -> Naming:
+        from chalicelib.privacy.erasure.naming import Naming
+
+        return Naming(self.services)
 
     @lazy
     def steps(self) -> ErasureSteps:

@@ -94,6 +94,7 @@ class Erasures(Service["Services"]):
             _add_pseudonym(erasure),
             hashes=self.hash_contents([*faces, *absorbed_faces]),
             names=tuple(sorted(names)),
+            groups=self.services.statistics.visitors.find_last_groups(tenant, faces),
         )
 
     def make_erasure_of_gone(

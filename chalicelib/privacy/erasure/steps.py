@@ -9,7 +9,6 @@ receipt, signed with the tenant's key (docs/decisions/0049).
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,10 +25,11 @@ from chalicelib.domain.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.domain.hooks import FULL, MOST_LEAVING
 from chalicelib.domain.jobs import STOPS_AT_S
 from chalicelib.domain.local_time import Span
-from chalicelib.domain.model import Labels, Tenant
+from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
-from chalicelib.privacy import erasure_progress
+from chalicelib.domain.rules.ended import Mark
 from chalicelib.privacy.data_map import Step
+from chalicelib.privacy.erasure.naming import Place, make_nameless
 from chalicelib.privacy.erasure_progress import (
     COUNT,
     HASHED,
@@ -275,9 +275,8 @@ class ErasureSteps(Service["Services"]):
     ) -> bool:
         """Change the observations, and add their UTC days. Return False if time ran out."""
         rejections = self.services.erasure.traces.list_rejections_by_sighting(tenant)
-        for observations in self.services.merges.mover.list_in_chunks(
-            tenant, {*erasure.faceids}, span, _A_TRANSACTION
-        ):
+        marks = self._plan_marks(tenant, erasure, span)
+        for observations in self._list_in_chunks(tenant, erasure, span, marks):
             own_observations = self._without_others(tenant, erasure, observations)
             for id_ in (
                 id_
@@ -296,12 +295,31 @@ class ErasureSteps(Service["Services"]):
             changed_days |= days_of(own_observations)
             if erasure.is_whole:
                 picture_counts = self._hide_in_captures(tenant, own_observations)
-                self._rename_observations(tenant, erasure, own_observations, picture_counts)
+                self._rename_observations(tenant, erasure, own_observations, marks, picture_counts)
             else:
                 self._remove_estimates(tenant, own_observations)
             if remaining_s() < STOPS_AT_S:
                 return False
         return True
+
+    def _plan_marks(self, tenant: Tenant, erasure: Erasure, span: Span) -> Mapping[Place, Mark]:
+        """Return the mark of each observation that gets another name."""
+        if not erasure.is_whole:
+            return {}
+        is_late = erasure.next_step is Step.LATE
+        return self.services.erasure.naming.plan(tenant, erasure, span, is_late=is_late)
+
+    def _list_in_chunks(
+        self, tenant: Tenant, erasure: Erasure, span: Span, marks: Mapping[Place, Mark]
+    ) -> Iterator[list[Observation]]:
+        """Yield the faces' observations that a transaction changes each: in the order of the
+        marks, if they get some."""
+        mover, faceids = self.services.merges.mover, {*erasure.faceids}
+        if not erasure.is_whole:
+            yield from mover.list_in_chunks(tenant, faceids, span, _A_TRANSACTION)
+        for places in cut_in_parts([*marks], _A_TRANSACTION):
+            keys_of_part = [keys.observation(tenant.name, *place) for place in places]
+            yield mover.read_by_keys(faceids, keys_of_part)
 
     def _without_others(
         self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation]
@@ -340,6 +358,7 @@ class ErasureSteps(Service["Services"]):
         tenant: Tenant,
         erasure: Erasure,
         observations: Sequence[Observation],
+        marks: Mapping[Place, Mark],
         counts: Counter[str],
     ) -> None:
         """Leave only what statistics count of the observations, under another name.
@@ -348,9 +367,8 @@ class ErasureSteps(Service["Services"]):
 
         `counts`: what else was done for these observations, as the receipt counts it.
         """
-        local_time = tenant.local_time
         nameless_observations = [
-            _make_nameless(observation, erasure, local_time.begin_of_day(observation.at))
+            make_nameless(observation, erasure, marks[Place(observation.at_ms, observation.id)])
             for observation in observations
         ]
         deletions = [ChangedObservation(observation, None) for observation in observations]
@@ -502,6 +520,7 @@ class ErasureSteps(Service["Services"]):
             names=(),
             hashes=hashed_erasure.hashes if erasure.erases else {},
             pseudonym="",
+            groups={},
             step=erasure.steps.index(Step.RECEIPT),
         )
         return wiped_erasure if self._replace_record(tenant, wiped_erasure) else None
@@ -556,24 +575,6 @@ def _list_sighting_places(observations: Iterable[Observation]) -> Iterator[tuple
     for observation in observations:
         if observation.kind is ObservationKind.SIGHTING:
             yield observation.camera, *parts_of_sighting(observation.id)
-
-
-def _make_nameless(observation: Observation, erasure: Erasure, day: datetime) -> Observation:
-    """Return an observation as it is counted on its `day`, without labels that are the person's
-    name.
-
-    Its id has the form of a sighting's, and names no capture.
-    """
-    return Observation(
-        at=observation.at,
-        id=f"{milliseconds(observation.at):013d}-{secrets.token_hex(12)}-0",
-        faceid=erasure_progress.name_of_day(erasure, observation.faceid, day),
-        group_name=observation.group_name,
-        labels=Labels(*("" if label in erasure.names else label for label in observation.labels)),
-        kind=observation.kind,
-        camera=observation.camera,
-        gap_s=observation.gap_s,
-    )
 
 
 def _remove_age_and_gender(observation: Observation) -> Observation:

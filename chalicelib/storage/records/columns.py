@@ -7,7 +7,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from msgspec import Struct
 from chalicelib.domain.local_time import HOURS_PER_DAY, Span
 from chalicelib.domain.observations import Dimensions, ObservationFilter, Split
 from chalicelib.domain.pictures import Gender
+from chalicelib.domain.rules.ended import read_last_group
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,11 +107,56 @@ class Row(NamedTuple):
     """Tens of years of age; None: not known."""
     gap_s: int = 0
     """Gap by which a sighting is counted among the arrivals; 0: it is not."""
+    mark: str = ""
+    """Of somebody who was erased (domain/rules/ended)."""
 
 
 def decade_of(age: float) -> int:
     """Return the decade of an age in years, rounded as it is shown."""
     return min(max(round(age) // 10, 0), _DECADES - 1)
+
+
+class Marks(Struct, frozen=True):
+    """The marks of n rows: row r has `texts[text[r]]`; "" unless its person was erased."""
+
+    texts: tuple[str, ...]
+    text: NDArray[np.uint32]
+    """(n,)"""
+
+    @property
+    def is_marked(self) -> NDArray[np.bool_]:
+        """Return for each row whether its person was erased: (n,)."""
+        return self.find(lambda _: True, default=False)
+
+    def find(self, says: Callable[[str], bool], *, default: bool) -> NDArray[np.bool_]:
+        """Return for each row what its mark says, and the default for a row without: (n,)."""
+        import numpy as np
+
+        answers = [says(text) if text else default for text in self.texts]
+        return np.asarray(np.array(answers, bool)[self.text])
+
+    def takes(self, wanted: ObservationFilter) -> NDArray[np.bool_]:
+        """Return for each row whether it is left in that is of staff by its person's last group:
+        (n,)."""
+        return self.find(lambda text: read_last_group(text) not in wanted.without, default=True)
+
+    def pick(self, rows: NDArray[np.intp]) -> Marks:
+        """Return the marks of some rows."""
+        return Marks(self.texts, self.text[rows])
+
+    def pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what a header and arrays have of them: nothing if nobody was erased."""
+        return ({"marks": self.texts}, {"mark": self.text}) if any(self.texts) else ({}, {})
+
+    @classmethod
+    def unpack(
+        cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], count: int
+    ) -> Marks:
+        """Invert `pack`."""
+        import numpy as np
+
+        texts = tuple(header.get("marks", ("",)))
+        return cls(texts, arrays.get("mark", np.zeros(count, np.uint32)))
 
 
 class Columns(Struct, frozen=True, dict=True):
@@ -134,6 +180,7 @@ class Columns(Struct, frozen=True, dict=True):
     dimensions: tuple[Dimensions, ...]
     faceids_text: bytes
     ids_text: bytes
+    marks: Marks
 
     @cached_property
     def faceids(self) -> list[str]:
@@ -161,6 +208,10 @@ class Columns(Struct, frozen=True, dict=True):
             number_of_dimensions.setdefault(row.dimensions, len(number_of_dimensions))
             for row in ordered_rows
         ]
+        number_of_mark = {"": 0}
+        mark_numbers = [
+            number_of_mark.setdefault(row.mark, len(number_of_mark)) for row in ordered_rows
+        ]
         return cls(
             np.array([row.at_ms for row in ordered_rows], np.int64),
             np.array(face_numbers, np.uint32),
@@ -173,6 +224,7 @@ class Columns(Struct, frozen=True, dict=True):
             tuple(number_of_dimensions),
             "\n".join(number_of_face).encode("ascii"),
             "\n".join(row.id for row in ordered_rows).encode("ascii"),
+            Marks(tuple(number_of_mark), np.array(mark_numbers, np.uint32)),
         )
 
     def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
@@ -191,6 +243,7 @@ class Columns(Struct, frozen=True, dict=True):
                 [observation_filter.takes_face(faceid) for faceid in self.faceids], bool
             )
             rows = rows[is_wanted_face[self.face[rows]]]
+            rows = rows[self.marks.pick(rows).takes(observation_filter)]
         return rows
 
     def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -278,7 +331,9 @@ def encode_columns(columns: Columns) -> bytes:
         "faceids": np.frombuffer(columns.faceids_text, np.uint8),
         "ids": np.frombuffer(columns.ids_text, np.uint8),
     }
-    return pack_arrays(_MAGIC, {"begin_ms": begin, "dimensions": columns.dimensions}, arrays)
+    header = {"begin_ms": begin, "dimensions": columns.dimensions}
+    marks_header, mark_arrays = columns.marks.pack()
+    return pack_arrays(_MAGIC, {**header, **marks_header}, {**arrays, **mark_arrays})
 
 
 def decode_columns(data: bytes) -> Columns:
@@ -296,6 +351,7 @@ def decode_columns(data: bytes) -> Columns:
         parse_dimensions(header["dimensions"]),
         arrays["faceids"].tobytes(),
         arrays["ids"].tobytes(),
+        Marks.unpack(header, arrays, len(arrays["face"])),
     )
     per_row = (
         columns.face,
@@ -304,6 +360,7 @@ def decode_columns(data: bytes) -> Columns:
         columns.decade,
         columns.gap_s,
         columns.ids,
+        columns.marks.text,
     )
     if any(len(column) != len(columns.at_ms) for column in per_row):
         raise DamagedData("the columns differ in length")

@@ -71,7 +71,7 @@ _OBSERVATION = Codec(
     Observation,
     {"group_name": "group"},
     apart="at id labels",
-    rare="camera estimates passages",
+    rare="camera estimates passages mark",
     box=numbers(BoundingBox),
     estimates=ESTIMATES,
     decision=DECISION,
@@ -103,7 +103,7 @@ def observation_from(item: Item) -> Observation:
     return _OBSERVATION.read(item, at=moment(at_ms), id=id_, labels=labels)
 
 
-COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s")
+COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s", "mark")
 """Attributes of an observation that `row_from` reads beside its key: half of its bytes."""
 
 
@@ -121,6 +121,7 @@ def row_from(item: Item) -> Row:
         Gender(estimates.get("gender") or Gender.UNKNOWN),
         None if age is None else decade_of(float(age)),
         int(item.get("gap_s", 0)),
+        str(item.get("mark", "")),
     )
 
 

@@ -20,6 +20,7 @@ from chalicelib.domain.observations import Dimensions
 from chalicelib.storage.records.columns import (
     Columns,
     DamagedData,
+    Marks,
     pack_arrays,
     parse_dimensions,
     unpack_arrays,
@@ -53,6 +54,7 @@ class Presences(Struct, frozen=True, dict=True):
     """`hash_id` of the first sighting's id."""
     dimensions: tuple[Dimensions, ...]
     faceids_text: bytes
+    marks: Marks
 
     @cached_property
     def faceids(self) -> list[str]:
@@ -92,6 +94,7 @@ def find_presences(columns: Columns) -> Presences:
         np.array([hash_id(ids[row]) for row in begin_rows.tolist()], np.uint32),
         columns.dimensions,
         "\n".join(columns.faceids[number] for number in faces.tolist()).encode("ascii"),
+        columns.marks.pick(begin_rows),
     )
 
 
@@ -139,7 +142,8 @@ def encode_presences(presences: Presences) -> bytes:
         "faceids": np.frombuffer(presences.faceids_text, np.uint8),
     }
     header = {"begin_ms": begin_ms, "dimensions": presences.dimensions}
-    return pack_arrays(_MAGIC, header, arrays)
+    marks_header, mark_arrays = presences.marks.pack()
+    return pack_arrays(_MAGIC, {**header, **marks_header}, {**arrays, **mark_arrays})
 
 
 def decode_presences(data: bytes) -> Presences:
@@ -161,6 +165,7 @@ def decode_presences(data: bytes) -> Presences:
         arrays["sighting"],
         parse_dimensions(header["dimensions"]),
         arrays["faceids"].tobytes(),
+        Marks.unpack(header, arrays, len(first_ms)),
     )
     if any(len(arrays[name]) != len(first_ms) for name in per_presence):
         raise DamagedData("the columns of presences differ in length")
@@ -173,6 +178,7 @@ def join_presences(days: Sequence[Presences]) -> Presences:
 
     faceids, face = _number_anew([(day.faceids, day.face) for day in days])
     dimensions, dimension = _number_anew([(day.dimensions, day.dimension) for day in days])
+    mark_texts, mark = _number_anew([(day.marks.texts, day.marks.text) for day in days])
 
     def concatenate(name: str, type_: type[Any]) -> NDArray[Any]:
         return np.concatenate([np.zeros(0, type_), *(getattr(day, name) for day in days)])
@@ -194,6 +200,7 @@ def join_presences(days: Sequence[Presences]) -> Presences:
         concatenate("sighting", np.uint32)[picked],
         tuple(dimensions),
         "\n".join(faceids).encode("ascii"),
+        Marks(tuple(mark_texts), mark[picked]),
     )
 
 

@@ -21,7 +21,7 @@ from chalicelib.domain.errors import Conflict, FaceHeld, FaceKnown, LimitReached
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import PromotionSettings
 from chalicelib.domain.observations import ObservationKind
-from chalicelib.privacy.erasure_progress import SETTLED, name_of_day
+from chalicelib.privacy.erasure_progress import SETTLED, name_visit
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.merges import UNDONE_WITHIN
@@ -229,9 +229,7 @@ class Forgetting(RuleBasedStateMachine):
         self.book.clock.advance(SETTLED)
         self.do(lambda book: book.services.erasure.steps.continue_all(book.tenant), killed_at)
         self.model.forget(faceid)
-        self.model.erase(
-            faceid, lambda at: name_of_day(erasure, faceid, at.replace(hour=0, minute=0, second=0))
-        )
+        self.model.erase(faceid, lambda at: name_visit(erasure, faceid, milliseconds(at)))
 
     @precondition(lambda self: len(self.model.faces) > 1)
     @rule(place=PLACES, other=PLACES, killed_at=st.integers(0, 60))
