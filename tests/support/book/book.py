@@ -23,6 +23,7 @@ from chalicelib.domain.captures import Capture, CaptureState, capture_id
 from chalicelib.domain.errors import TenantExists
 from chalicelib.domain.model import Face, NewFace, Profile, Tenant
 from chalicelib.domain.observations import ObservationFilter
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -87,6 +88,7 @@ class Book:
     cameras: Sequence[str] = ("door",)
     profile: Profile = Profile.CLOUD
     vision: FakeVision = field(default_factory=FakeVision)
+    settings: TenantSettings = OLD_SETTINGS
 
     def __post_init__(self) -> None:
         self.clock = FakeClock(MONDAY + timedelta(days=14))
@@ -107,7 +109,7 @@ class Book:
         if "shop" not in known:
             with suppress(TenantExists):  # it was erased
                 self.services.tenants.add(
-                    "shop", self.profile, replace(OLD_SETTINGS, time_zone="UTC")
+                    "shop", self.profile, replace(self.settings, time_zone="UTC")
                 )
                 for camera in self.cameras:
                     self.services.cameras.add(self.tenant, camera, camera, CameraSettings())

@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 from chalicelib.book.statistics.statistics import SplitBucket
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind, Split
+from chalicelib.domain.observations import (
+    EVERYTHING,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Split,
+)
+from chalicelib.domain.rules.ended import UNIT_OF, choose_of, find_place, is_first_in
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -95,6 +102,12 @@ def recount(
     return {bucket.time: bucket.amounts[""] for bucket in split}
 
 
+def counts_person(mark: str, granularity: Granularity, split: Split | None) -> bool:
+    """Whether an erased person counts by this observation: erased people have one name a visit."""
+    place = find_place(EVERYTHING, split)
+    return is_first_in(mark, UNIT_OF[granularity], place, choose_of(EVERYTHING, split))
+
+
 def split_recount(
     observed: list[Observation],
     zone: str,
@@ -105,6 +118,8 @@ def split_recount(
 ) -> list[SplitBucket]:
     buckets: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for one in observed:
+        if distinct and one.mark and not counts_person(one.mark, granularity, split):
+            continue
         buckets[time_of(one.at, zone, granularity)][value_of(one, split)].append(one.faceid)
     return [
         SplitBucket(

@@ -429,7 +429,9 @@ def _several(box: Box) -> None:
 
 
 def _staffed(box: Box) -> None:
-    """The family turns out to be staff."""
+    """The family turns out to be staff, while feelings are estimated."""
+    box.services.tenants.change_settings("shop", {"feelings": True})
+    box.enrol(Person(58), "family")
     group = box.services.groups.get_by_name(box.tenant, "family")
     box.services.groups.change_fields(box.tenant, group.id, {"staff": True})
 
@@ -595,7 +597,7 @@ def _aged(box: Box) -> None:
 def furnished(
     folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage
 ) -> Shop:
-    with closing(Book(folder, kept=kept)) as book:
+    with closing(Book(folder, kept=kept, settings=TenantSettings())) as book:
         book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         credentials = book.services.tenants.rotate_keys("shop")
         # each has its key from its first entry, or backup, on
