@@ -132,21 +132,16 @@ def print_today(today: Today, console: Console) -> None:
 def _make_table_of_visits(today: Today) -> Table:
     """Make the table of today's visits, one a line, with local times.
 
-    A face without name and number is shown by its id.
+    A face without name and number is shown by its id, and who may not be named as somebody.
     """
     table = _make_table("who", "group", "first", "last", "seen", "visit")
     for arrival in today.visits:
-        who = (
-            _name_face(arrival.face.name, arrival.first.group_name, arrival.face.number)
-            if arrival.face
-            else ""
-        )
         first, last = (
             f"{at.astimezone(today.zone):%H:%M}" for at in (arrival.first.at, arrival.last_at)
         )
         _add(
             table,
-            who or arrival.first.faceid,
+            _say_who(arrival),
             arrival.first.group_name,
             first,
             last,
@@ -211,6 +206,14 @@ def _read_away(services: Services, tenant: Tenant, since: datetime) -> list[List
     return [
         face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < since
     ]
+
+
+def _say_who(arrival: FaceArrival) -> str:
+    """Return what a visitor is called."""
+    if is_erased(arrival.first.faceid):
+        return "somebody"
+    face, group = arrival.face, arrival.first.group_name
+    return (face and _name_face(face.name, group, face.number)) or arrival.first.faceid
 
 
 def _name_face(name: str | None, group: str, number: int | None) -> str:

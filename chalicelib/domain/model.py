@@ -598,6 +598,21 @@ def is_faceid(text: str) -> bool:
     return _FACEID.fullmatch(text) is not None
 
 
+NOBODY = "erased-"
+"""What the names begin with of people whom no list may name, since they are erased or
+restricted."""
+
+
+def make_name_of_visit(secret: str, faceid: str, begin_ms: int) -> str:
+    """Make the name by which the observations of a face's visit are counted or listed.
+
+    `begin_ms`: when the visit began. So no two visits have a name in common. Who does not know the
+    secret cannot tell whose name it is.
+    """
+    text = f"{secret}\n{faceid}\n{begin_ms}"
+    return NOBODY + hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
 class ListedFace(Struct, frozen=True):
     """Row of a list of faces, with the names of Face.
 

@@ -220,6 +220,23 @@ def keep_own(
     return [observation for observation in observations if is_of(face, observation)], at
 
 
+def leave_counted(observation: Observation, faceid: str, token: str, labels: Labels) -> Observation:
+    """Return only what statistics count of an observation, under another name.
+
+    Its id has the form of a sighting's, with the token in it, and names no capture.
+    """
+    return Observation(
+        at=observation.at,
+        id=f"{observation.at_ms:013d}-{token}-0",
+        faceid=faceid,
+        group_name=observation.group_name,
+        labels=labels,
+        kind=observation.kind,
+        camera=observation.camera,
+        gap_s=observation.gap_s,
+    )
+
+
 class ChangedObservation(Struct, frozen=True):
     """A change of a stored observation.
 

@@ -79,8 +79,14 @@ class Mark(StrEnum):
     AS_EVER = "no change"
     KEPT = "kept"
     HIDDEN = "kept, and shown to nobody"
+    SOMEBODYS = "kept, and shown as somebody's: time, camera and group"
     AWAY = "as after a deletion"
     UNNAMED = "without the name"
+
+    @property
+    def is_kept(self) -> bool:
+        """Return whether no clock or setting takes anything of the person out of the place."""
+        return self in (Mark.KEPT, Mark.HIDDEN, Mark.SOMEBODYS)
 
 
 class Agrees(StrEnum):
@@ -358,7 +364,7 @@ DATA_MAP = (
             Step.SIGHTINGS,
         ),
         Fate("age and gender are removed in minutes", Step.SIGHTINGS),
-        Mark.HIDDEN,
+        Mark.SOMEBODYS,
         Mark.KEPT,
         clocks=(Kind.OBSERVATIONS,),
         agrees=Agrees.STATISTICS,
@@ -738,9 +744,7 @@ class Marked:
         """Return the faces of which no clock or setting takes anything out of a place."""
         [place] = (place for place in DATA_MAP if place.name == name)
         marks = zip((place.hold, place.restriction), self._faces, strict=True)
-        return frozenset(
-            face for mark, faces in marks if mark in (Mark.KEPT, Mark.HIDDEN) for face in faces
-        )
+        return frozenset(face for mark, faces in marks if mark.is_kept for face in faces)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

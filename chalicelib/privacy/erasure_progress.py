@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import Conflict, InvalidInput
-from chalicelib.domain.model import Face
+from chalicelib.domain.model import NOBODY, Face, make_name_of_visit
 from chalicelib.privacy.data_map import Step
 from chalicelib.privacy.signing import PublicKeys, fingerprint, renewal_of
 from chalicelib.storage.ports import Item
@@ -27,9 +27,6 @@ RECEIPT = "erasure"
 
 RECEIPTS = "receipts/"
 """What the names of all receipts begin with that are kept outside."""
-
-ERASED = "erased-"
-"""What the names of erased people's observations begin with."""
 
 COUNTED, HASHED = ("captures_deleted", "captures_hidden", "observations"), ("pictures", "templates")
 """What a receipt counts, and what it has the hashes of."""
@@ -135,17 +132,14 @@ def names_of(face: Face) -> set[str]:
 
 def name_visit(erasure: Erasure, faceid: str, begin_ms: int) -> str:
     """Make the name by which the observations of one visit of a face are counted. It stands nowhere
-    else.
-
-    `begin_ms`: when the visit began. So no two visits have a name in common.
-    """
-    text = f"{erasure.pseudonym}\n{faceid}\n{begin_ms}"
-    return ERASED + hashlib.sha256(text.encode()).hexdigest()[:24]
+    else."""
+    return make_name_of_visit(erasure.pseudonym, faceid, begin_ms)
 
 
 def is_erased(faceid: str) -> bool:
-    """Return whether an observation's face is somebody who was erased."""
-    return faceid.startswith(ERASED)
+    """Return whether an observation's face is nobody: somebody who was erased, or in a list
+    somebody who is restricted."""
+    return faceid.startswith(NOBODY)
 
 
 def add_face_hashes(erasure: Erasure, key: bytes, present_faces: Iterable[Face] = ()) -> Erasure:

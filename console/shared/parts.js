@@ -32,10 +32,10 @@ export function Portrait(given) {
     style=${meant?.box && spotlight(meant)} decoding="async" onError=${() => setBroken(url)} />`;
 }
 
-/** What somebody is called: a name, or words for who has none. */
+/** What somebody is called: a name, or words for who has none, or may not be named: erased, deleted or restricted. */
 export function nameOf({ name, group, number = null }) {
   if (name) return name;
-  if (name === null) return t("face.deleted");
+  if (name === null) return t("face.somebody");
   if (number) return t(tOr(`face.number.${group}`, "") ? `face.number.${group}` : "face.number", { n: String(number) });
   return group === "stranger" ? t("face.stranger") : t("face.unnamed");
 }

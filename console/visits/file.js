@@ -10,8 +10,9 @@ const HEAD = ["first", "last", "name", "group", "camera", "visit", "sightings", 
 
 /** Return the rows of the file, in words. */
 export const lines = (rows, cameras) => [HEAD.map((one) => t(`visits.csv.${one}`)), ...rows.map((row) => [
-  moment(row.first), moment(row.last), row.name ?? "", tOr(`groups.${row.group}`, row.group),
-  cameras.get(row.camera) ?? row.camera, row.visit ?? null, row.sightings, row.score ?? null, row.face])];
+  moment(row.first), moment(row.last), row.name ?? t("face.somebody"), tOr(`groups.${row.group}`, row.group),
+  cameras.get(row.camera) ?? row.camera, row.visit ?? null, row.sightings, row.score ?? null,
+  row.name === null ? null : row.face])];
 
 /** Read all visits that are listed, page after page, and save them. */
 export async function saved(chosen, cameras, format) {

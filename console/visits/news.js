@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { nameOf } from "../shared/parts.js";
 import { which } from "./day.js";
 
-/** Call `tell` with the visits that begin while the page is open. */
+/** Call `tell` with the visits that begin while the page is open. Who is somebody came before, by a name. */
 export function useNews(visits, tell) {
   const known = useRef();
   const since = useRef("");
@@ -13,7 +13,8 @@ export function useNews(visits, tell) {
     const isFirst = !known.current;
     known.current ??= new Set();
     if (isFirst) since.current = visits[0]?.first ?? "";
-    const news = visits.filter((visit) => !known.current.has(visit.sighting) && visit.first > since.current);
+    const isNew = ({ sighting, first, name }) => name !== null && first > since.current && !known.current.has(sighting);
+    const news = visits.filter(isNew);
     for (const one of visits) known.current.add(one.sighting);
     if (!isFirst && news.length) tell(news);
   }, [visits]);

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from chalicelib.privacy.data_map import DATA_MAP, Mark
+from chalicelib.privacy.data_map import DATA_MAP
 from chalicelib.storage import keys
 from tests.support.api.ways_in import IN, House, Somebody, open_house, tell_broker
 from tests.support.book.book import MONDAY, Shot
@@ -90,7 +90,7 @@ def test_whatever_names_her_from_then_on_is_kept_for_nobody_to_see(
     before = list_naming(house, eva)
     assert len(before[keys.OUTBOX.name]) == 2 * HOOKS
     withdraw(house, eva)
-    unseen = {place.name for place in DATA_MAP if place.restriction in (Mark.KEPT, Mark.HIDDEN)}
+    unseen = {place.name for place in DATA_MAP if place.restriction.is_kept}
     assert {*list_naming(house, eva)} <= unseen | {*TELL_NOBODY}
     house.box.tell()
     assert not [one for one in house.box.heard() if eva.faceid in one]

@@ -70,6 +70,15 @@ test("a name that is a formula is none in the table, and no id is a number", () 
   assert.equal(text.split("\r\n")[1], `"2026-11-23 14:01","2026-11-23 14:01","'=1+""2""","VIP","Door, left","1","2","","'1234567890123456789"`);
 });
 
+test("who may not be named is somebody in the table, without an id", async () => {
+  language.set("en");
+  session.set(/** @type {any} */ ({ time_zone: "UTC" }));
+  await load();
+  const one = { ...visit(1), last: "2026-11-17T14:01Z", name: null, group: "VIP", camera: "c", sightings: 2, face: "erased-1" };
+  const [, row] = lines([one], new Map());
+  assert.deepEqual([row.at(2), row.at(-1)], ["Somebody", null]);
+});
+
 test("a name has no cell that is a formula if semicolons divide cells", () => {
   const text = table([["a", "x;=1+cmd|' /C calc'!A0", 'y";"=2', "z;\t-3", "plain; text"]]);
   assert.equal(text, `"a","x;'=1+cmd|' /C calc'!A0","y"";'""=2","z;'\t'-3","plain; text"\r\n`);

@@ -101,18 +101,29 @@ PictureUrl = Annotated[
     ),
 ]
 PortraitOf = Annotated[
-    Portrait | None, Meta(description="The face's portrait; null if the face was deleted.")
+    Portrait | None,
+    Meta(description="The face's portrait; null if the face was deleted or is restricted."),
 ]
 Named = Annotated[
     str | None,
-    Meta(description='The face\'s name, "" if it has none; null if the face was deleted.'),
+    Meta(
+        description='The face\'s name, "" if it has none; null if the face was deleted or is '
+        "restricted."
+    ),
 ]
 
 
 class SeenFace(Decided):
     """Base of what tells whom a picture shows."""
 
-    face: Annotated[str, Meta(description="Its id.")]
+    face: Annotated[
+        str,
+        Meta(
+            description="Its id. Of somebody who was erased or is restricted: a name of that "
+            "visit, which begins with `erased-`. Other visits have other names, and there is no "
+            "picture and no estimate."
+        ),
+    ]
     name: Named
     number: Number
     portrait: PortraitOf
@@ -188,8 +199,8 @@ class FaceArrival(SeenFace):
     ]
     visit: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an "
-"old visit: of visits "
+        Meta(description="7 for the face's seventh visit. Null if the face was deleted, for a "
+"later visit of somebody restricted, or for an old visit: of visits "
              "older than 100 days and the period of the rule for regulars only the number is "
 "kept."),
     ]  # fmt: skip
@@ -201,7 +212,7 @@ class FaceArrival(SeenFace):
         ),
     ]
     counter_note: Annotated[
-        str | None, Meta(description="Of the face, for the counter; null if it was deleted.")
+        str | None, Meta(description="Of the face, for the counter; null as its name is.")
     ]
 
 

@@ -450,13 +450,14 @@ def change_restriction(context: V1Context, body: RestrictionChange) -> Restricti
     Article 18.
 
     A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it
-    but one for the person's own request (`restricted` of `POST /v1/identify`), no list has it, and
-    a call that names it is answered as if there were none, by every dialect. Who comes again is
-    counted as a stranger. It is in archives of all that is held about a person, it can be erased,
-    and retention leaves it. Lifted, it is in its group again, or in the group `regular` if its own
-    was deleted; of a consent that expired meanwhile, it is as after a legal hold. If its record of
-    consent has ended, it stays restricted until there is one again. 409 TooMany if 1,000 are
-    restricted.
+    but one for the person's own request (`restricted` of `POST /v1/identify`), no list of faces has
+    it, and a call that names it is answered as if there were none, by every dialect. Its visits are
+    listed as somebody's, as those of an erased person are, so that lists have as many as totals
+    count. Who comes again is counted as a stranger. It is in archives of all that is held about a
+    person, it can be erased, and retention leaves it. Lifted, it is in its group again, or in the
+    group `regular` if its own was deleted; of a consent that expired meanwhile, it is as after a
+    legal hold. If its record of consent has ended, it stays restricted until there is one again.
+    409 TooMany if 1,000 are restricted.
     """
     _change_each(context, body, context.services.restrictions, is_set=body.restricted)
     return get_restriction(context)

@@ -30,7 +30,6 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.book.statistics.statistics import (
     Statistics,
     Totals,
-    normalise_filter,
     time_id,
 )
 from chalicelib.book.visits import sightings_of_arrival
@@ -202,9 +201,10 @@ class FaceArrival(Struct, frozen=True):
     Camera, group, labels, estimates and decision are those of its first sighting.
 
     `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or
-    the visit is older than arrivals are kept. `group`: its name at that time; of a stranger who has
-    a name since, that of now. `before_at`: the last sighting of the visit before; None: there is
-    none, or it is not kept any more. `face`: None if it was deleted.
+    the visit is older than arrivals are kept, or it is a later visit of somebody restricted.
+    `group`: its name at that time; of a stranger who has a name since, that of now. `before_at`:
+    the last sighting of the visit before; None: there is none, or it is not kept any more. `face`:
+    None if it was deleted or is restricted.
     """
 
     first: Observation
@@ -243,11 +243,12 @@ class ArrivalBook(Service["Book"]):
         newest first.
 
         A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even
-        none, and not be the last. Those of restricted faces are left out. Arrivals that begin
+        none, and not be the last. Those of restricted faces are somebody's. Arrivals that begin
         meanwhile do not shift the pages. Raises InvalidInput if the token is damaged or of another
         query.
         """
-        observation_filter = normalise_filter(observation_filter)
+        visitors = self.services.statistics.visitors
+        observation_filter = visitors.normalise_filter(tenant, observation_filter)
         pages = PageTokens(
             json.dumps(
                 ["arrivals", tenant.name, observation_filter.text_for_tokens, asdict(span), choice]
@@ -337,8 +338,7 @@ class ArrivalBook(Service["Book"]):
         return [
             sighting
             for sighting in sightings
-            if _begin_of_arrival(sighting) in first_begins
-            or (sighting.mark and is_first_visit(sighting.mark))
+            if _begin_of_arrival(sighting) in first_begins or is_first_visit(sighting.mark)
         ]
 
     def _choose_of_group(
@@ -352,61 +352,63 @@ class ArrivalBook(Service["Book"]):
         }
         present_groups = self.services.statistics.visitors.read_present_groups(tenant, strangers)
 
-        def find_group(observation: Observation) -> str:
-            if observation.group_name != STRANGER:
-                return observation.group_name
-            if observation.mark:
-                return read_last_group(observation.mark) or STRANGER
-            return present_groups.get(observation.faceid, STRANGER)
-
         return [
             observation
             for observation in observations
-            if find_group(observation) == observation_filter.group_name
+            if _find_group(observation, present_groups) == observation_filter.group_name
         ]
 
     def _describe_arrivals(
         self, tenant: Tenant, reading: _Reading, first_sightings: Sequence[Observation]
     ) -> list[FaceArrival]:
-        """Return the arrivals that begin with these sightings, without those of restricted
-        faces."""
+        """Return the arrivals that begin with these sightings; those of restricted faces are
+        somebody's."""
+        visitors = self.services.statistics.visitors
         faces = self.services.faces.by_id(
             tenant, {first_sighting.faceid for first_sighting in first_sightings}, restricted=True
         )
         restricted_faceids = {faceid for faceid, face in faces.items() if face.restriction}
-        shown_sightings = [
-            first_sighting
-            for first_sighting in first_sightings
-            if first_sighting.faceid not in restricted_faceids
-        ]
+        shown_sightings = visitors.hide_restricted(tenant, first_sightings, restricted_faceids)
         stranger_faceids = {
             first_sighting.faceid
-            for first_sighting in shown_sightings
+            for first_sighting in first_sightings
             if first_sighting.group_name == STRANGER
         }
-        present_groups = self.services.statistics.visitors.find_present_groups(
+        present_groups = visitors.find_present_groups(
             tenant, (face for faceid, face in faces.items() if faceid in stranger_faceids)
         )
         whole_arrivals = reading.read_whole(
-            [_begin_of_arrival(first_sighting) for first_sighting in shown_sightings]
+            [_begin_of_arrival(first_sighting) for first_sighting in first_sightings]
         )
         arrivals = []
-        for first_sighting in shown_sightings:
+        for first_sighting, shown_sighting in zip(first_sightings, shown_sightings, strict=True):
             begin = _begin_of_arrival(first_sighting)
             number, before_at = reading.find_number(begin)
+            if shown_sighting is not first_sighting:
+                # totals say how many first visits there are; a later one's number would tell whose
+                is_first = number == 1 or is_first_visit(first_sighting.mark)
+                number, before_at = 1 if is_first else None, None
             arrival = FaceArrival(
-                first=first_sighting,
+                first=shown_sighting,
                 last_at=moment(whole_arrivals[begin].last_ms),
                 sightings=whole_arrivals[begin].sightings,
                 number=number,
                 before_at=before_at,
-                face=faces.get(first_sighting.faceid),
-                group=present_groups.get(first_sighting.faceid, STRANGER)
-                if first_sighting.group_name == STRANGER
-                else first_sighting.group_name,
+                face=faces.get(shown_sighting.faceid),
+                group=_find_group(first_sighting, present_groups),
             )
             arrivals.append(arrival)
         return arrivals
+
+
+def _find_group(observation: Observation, present_groups: Mapping[str, str]) -> str:
+    """Return the group by which a visit counts: that of its time; of a stranger who got a name
+    since, that of now, or the last one."""
+    if observation.group_name != STRANGER:
+        return observation.group_name
+    if observation.mark:
+        return read_last_group(observation.mark) or STRANGER
+    return present_groups.get(observation.faceid, STRANGER)
 
 
 class _Reading:

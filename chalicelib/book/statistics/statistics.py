@@ -40,7 +40,6 @@ from chalicelib.domain.local_time import (
     time_key,
 )
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.names import LONGEST_GROUP_NAME, normalise_name
 from chalicelib.domain.observations import (
     EVERYTHING,
     OF_ARRIVALS,
@@ -289,7 +288,10 @@ class Statistics(Service["Book"]):
             finds_first=split is Split.VISIT,
             takes_old=takes_old,
         )
-        return [_count_begun(begun, question) for question in questions], begun.old_days
+        return [
+            _count_begun(begun, question, self.visitors.normalise_filter(tenant, question.wanted))
+            for question in questions
+        ], begun.old_days
 
     def _count_observed(
         self, tenant: Tenant, question: Question, *, takes_old: bool
@@ -297,7 +299,8 @@ class Statistics(Service["Book"]):
         """Count observations, or those who were present, and return the days whose old figures were
         taken."""
         is_of_observations = question.measure is Measure.OBSERVATIONS
-        question = replace(question, wanted=normalise_filter(question.wanted))
+        wanted = self.visitors.normalise_filter(tenant, question.wanted)
+        question = replace(question, wanted=wanted)
         observed_span = self.days.open_span(
             tenant,
             question.span,
@@ -319,7 +322,7 @@ class Statistics(Service["Book"]):
         `uncertain`: ids of the sightings that wait for a review of their match. Where many days are
         being counted again, it takes their old figures and says so.
         """
-        observation_filter = normalise_filter(observation_filter)
+        observation_filter = self.visitors.normalise_filter(tenant, observation_filter)
         begun = self.arrivals.read_begun(tenant, span, finds_first=True, takes_old=True)
         rows = begun.select_rows(observation_filter)
         is_first = begun.mark_firsts(rows)
@@ -520,15 +523,6 @@ class Statistics(Service["Book"]):
         )
 
 
-def normalise_filter(observation_filter: ObservationFilter) -> ObservationFilter:
-    """Return the filter with the group's name in the form in which names are stored."""
-    return replace(
-        observation_filter,
-        group_name=observation_filter.group_name
-        and normalise_name(observation_filter.group_name, LONGEST_GROUP_NAME),
-    )
-
-
 def _list_staff_questions(question: Question) -> list[Question]:
     """Return the questions for everybody and for visitors alone; none if nobody is left out."""
     if not question.wanted.leaves_out:
@@ -541,8 +535,7 @@ def _count_left_out(amounts: Sequence[Amounts]) -> int:
     return amounts[0].total() - amounts[1].total() if amounts else 0
 
 
-def _count_begun(begun: Begun, question: Question) -> Amounts:
-    wanted = normalise_filter(question.wanted)
+def _count_begun(begun: Begun, question: Question, wanted: ObservationFilter) -> Amounts:
     rows = begun.select_rows(wanted)
     if question.measure is Measure.PERSONS:
         return begun.count_people(rows, wanted, question.granularity, question.split)
@@ -705,10 +698,10 @@ class Observations(Service["Book"]):
     ) -> ObservationPage:
         """Return a page as `query` does, but with the total only if it is asked for with `count`.
 
-        The total counts restricted faces, and no page shows them. So a page may have fewer rows
-        than `page_size`.
+        Those of restricted faces are shown as somebody's.
         """
-        observation_filter = normalise_filter(observation_filter)
+        visitors = self.services.statistics.visitors
+        observation_filter = visitors.normalise_filter(tenant, observation_filter)
         pages = PageTokens(
             json.dumps([tenant.name, observation_filter.text_for_tokens, asdict(span)])
         )
@@ -728,11 +721,8 @@ class Observations(Service["Book"]):
         items = self._newest_first(observed_span, empty_days, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
         restricted_faceids = {*list_restricted_faceids(self.services.items, tenant.name)}
-        shown_observations = [
-            _parse_visible(tenant, item)
-            for item in page.rows
-            if item["faceid"] not in restricted_faceids
-        ]
+        observations = [_parse_visible(tenant, item) for item in page.rows]
+        shown_observations = visitors.hide_restricted(tenant, observations, restricted_faceids)
         return ObservationPage(shown_observations, page.next_token, total)
 
     def _newest_first(

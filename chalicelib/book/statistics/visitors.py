@@ -10,22 +10,34 @@ The group of a visit is that of its time. Of a stranger who has a name since, it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.model import RESTRICTED, STRANGER, Tenant
-from chalicelib.domain.observations import ObservationFilter, VisitKind
+from chalicelib.domain.model import (
+    NO_LABELS,
+    NOBODY,
+    RESTRICTED,
+    STRANGER,
+    Tenant,
+    make_name_of_visit,
+)
+from chalicelib.domain.names import LONGEST_GROUP_NAME, normalise_name
+from chalicelib.domain.observations import ObservationFilter, VisitKind, leave_counted
+from chalicelib.domain.pictures import NO_ESTIMATES
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import faces_in, list_restricted_faceids
 from chalicelib.storage.records.faces import face_from
+from chalicelib.storage.records.observations import read_visits_reaching
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.domain.model import Face, Group
+    from chalicelib.domain.observations import Observation
     from chalicelib.storage.ports import ItemStore
 
 
@@ -69,7 +81,58 @@ def list_in_groups(items: ItemStore, tenant: str, group_ids: Iterable[str]) -> s
     }
 
 
+def _hide_person(tenant: Tenant, observation: Observation, begin_ms: int) -> Observation:
+    """Return an observation without anything that tells whose it is. No two visits of it have a
+    name in common."""
+    secret = tenant.app_id  # which no answer for a viewer has
+    faceid = make_name_of_visit(secret, observation.faceid, begin_ms)
+    token = hashlib.sha256(f"{secret}\n{observation.id}".encode()).hexdigest()[:24]
+    return leave_counted(observation, faceid, token, NO_LABELS)
+
+
 class Visitors(Service["Book"]):
+    def hide_restricted(
+        self, tenant: Tenant, observations: Sequence[Observation], restricted: Collection[str]
+    ) -> list[Observation]:
+        """Return observations as every list shows them: those of restricted faces are somebody's.
+
+        `restricted`: ids of faces. Such a visit keeps time, camera and group, so a list has as many
+        as its totals count. It has the form of an erased person's, so nobody can tell the two
+        apart.
+        """
+        begins = [
+            (observation.at_ms, observation.faceid)
+            for observation in observations
+            if observation.faceid in restricted
+        ]
+        visits = read_visits_reaching(self.services.items, tenant.name, begins)
+
+        def hide(observation: Observation) -> Observation:
+            if observation.faceid in restricted:
+                at_ms = observation.at_ms
+                arrival = visits[observation.faceid].arrivals.find_around(at_ms)
+                begin_ms = arrival.first_ms if arrival and observation.gap_s else at_ms
+                return _hide_person(tenant, observation, begin_ms)
+            return replace(observation, estimates=NO_ESTIMATES) if observation.mark else observation
+
+        return [hide(observation) for observation in observations]
+
+    def normalise_filter(
+        self, tenant: Tenant, observation_filter: ObservationFilter
+    ) -> ObservationFilter:
+        """Return the filter as every list and count takes it.
+
+        The group's name has the form in which names are stored. A restricted face is nobody: else
+        the filter would tell whose visits the lists hide.
+        """
+        faceid, group_name = observation_filter.faceid, observation_filter.group_name
+        face = faceid and self.services.faces.find(tenant, faceid, restricted=True)
+        return replace(
+            observation_filter,
+            faceid=NOBODY if face and face.restriction else faceid,
+            group_name=group_name and normalise_name(group_name, LONGEST_GROUP_NAME),
+        )
+
     def read_staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
         groups = [group for group in self.services.groups.list_all(tenant) if group.staff]

@@ -165,8 +165,8 @@ def takes_row(wanted: ObservationFilter, faceid: str, mark: str) -> bool:
 
 
 def is_first_visit(text: str) -> bool:
-    """Return whether a mark is of what began its person's first visit of all."""
-    return is_first_in(text, Unit.EVER, EVERYBODY, Of.VISITS)
+    """Return whether a mark is of what began its person's first visit of all; "": it is none."""
+    return bool(text) and is_first_in(text, Unit.EVER, EVERYBODY, Of.VISITS)
 
 
 def find_units(local: LocalTime, days: Iterable[int], span: Span) -> dict[int, Unit]:

@@ -15,10 +15,18 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.local_time import Span
 from chalicelib.domain.model import STRANGER, Labels, Tenant
-from chalicelib.domain.observations import AGAIN_MS, EVERYTHING, CameAgain, Observation, Split
+from chalicelib.domain.observations import (
+    AGAIN_MS,
+    EVERYTHING,
+    CameAgain,
+    Observation,
+    Split,
+    leave_counted,
+)
 from chalicelib.domain.pictures import Estimates
 from chalicelib.domain.rules.ended import Counted, Mark, Visit, mark_observations
 from chalicelib.privacy.erasure_progress import Erasure, name_visit
@@ -126,26 +134,18 @@ class Naming(Service["Services"]):
 
 
 def make_nameless(observation: Observation, erasure: Erasure, mark: Mark) -> Observation:
-    """Return what figures need of an observation, under the name of its visit.
-
-    Its id has the form of a sighting's, and names no capture.
-    """
+    """Return what figures need of an observation, under the name of its visit."""
     at_ms, faceid = observation.at_ms, observation.faceid
     begin_ms = at_ms if mark.begin_ms is None else mark.begin_ms
     age = observation.estimates.age
-    return Observation(
-        at=observation.at,
-        id=f"{at_ms:013d}-{secrets.token_hex(12)}-0",
-        faceid=name_visit(erasure, faceid, begin_ms),
-        group_name=observation.group_name,
-        labels=Labels(*_remove_names(erasure, observation.labels)),
-        kind=observation.kind,
-        camera=observation.camera,
+    name = name_visit(erasure, faceid, begin_ms)
+    labels = Labels(*_remove_names(erasure, observation.labels))
+    return replace(
+        leave_counted(observation, name, secrets.token_hex(12), labels),
         estimates=Estimates(
             age=None if age is None else 10.0 * decade_of(age),
             gender=observation.estimates.gender,
         ),
-        gap_s=observation.gap_s,
         mark=mark.text,
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import ErasureNotFound
-from chalicelib.domain.model import Face, Tenant
+from chalicelib.domain.model import NOBODY, Face, Tenant
 from chalicelib.privacy import erasure_progress
 from chalicelib.privacy.erasure_progress import Erasure, erasure_from, erasure_item, names_of
 from chalicelib.service import Service
@@ -38,7 +38,7 @@ _AT_ONCE = 20
 def _add_pseudonym(erasure: Erasure) -> Erasure:
     """Give an erasure the secret of which its faces' observations get their names."""
     return replace(
-        erasure, pseudonym=erasure_progress.ERASED + secrets.token_hex(16)
+        erasure, pseudonym=NOBODY + secrets.token_hex(16)
     )  # an older version takes it for the name
 
 

@@ -1,6 +1,7 @@
 """Whom the lists of a book show."""
 
 from chalicelib.domain.observations import EVERYTHING
+from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.storage.items import FaceOrder
 from chalicelib.storage.records.observations import STORABLE
 from tests.support.book.book import Book
@@ -23,7 +24,8 @@ def listed(book: Book) -> set[str]:
             tenant, EVERYTHING, STORABLE, 9
         ).observations
     }
-    return found | {
+    found |= {
         one.first.faceid
         for one in book.services.sightings.arrivals.read_page(tenant, EVERYTHING, STORABLE).rows
     }
+    return {faceid for faceid in found if not is_erased(faceid)}
