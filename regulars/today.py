@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from functools import partial, reduce
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from chalicelib.book.counts.places import PlaceNow
     from chalicelib.book.sightings.sightings import FaceArrival
+    from chalicelib.book.statistics.statistics import Totals
     from chalicelib.domain.model import ListedFace
 
 _PAGE = 100
@@ -69,14 +70,15 @@ def today(services: Services, tenant: str | None) -> None:
 class Today(Struct, frozen=True):
     """The visits of a tenant since `midnight` in its time zone, staff left out.
 
-    `away`: the regulars who stayed away longest. `entries`: what cameras counted; None: nothing.
+    `totals`: of the visits. `away`: the regulars who stayed away longest. `entries`: what cameras
+    counted; None: nothing.
     """
 
     tenant: str
     zone: ZoneInfo
     midnight: datetime
     visits: list[FaceArrival]
-    staff_visits: int
+    totals: Totals
     away: list[ListedFace]
     entries: Entries | None
     places: list[PlaceNow]
@@ -84,15 +86,14 @@ class Today(Struct, frozen=True):
 
 def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
     """Read who came today, to be printed: the audit notes whom that names."""
+    from chalicelib.domain.observations import EVERYTHING
+
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
-    staff = services.statistics.visitors.read_staff(tenant)
-    all_visits = list(_read_visits(services, tenant, midnight))
-    visits = [
-        arrival
-        for arrival in all_visits
-        if not staff.has(arrival.first.group_name, arrival.first.faceid)
-    ]
+    span = Span(milliseconds(midnight), keys.LAST_MS)
+    visitors = services.statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
+    arrivals = services.sightings.arrivals
+    visits = list(read_rows(partial(arrivals.read_page, tenant, visitors, span, _PAGE)))
     away = _read_away(services, tenant, midnight)
     shown_faces = [*(arrival.first.faceid for arrival in visits), *(face.faceid for face in away)]
     services.audit.reads.enter_printing(
@@ -103,7 +104,7 @@ def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
         zone,
         midnight,
         visits,
-        len(all_visits) - len(visits),
+        arrivals.count_arrivals(tenant, visitors, span),
         away,
         _count_entries(services, tenant, Span(milliseconds(midnight), milliseconds(now))),
         services.counts.places.list_all(tenant),
@@ -119,8 +120,8 @@ def print_today(today: Today, console: Console) -> None:
     )
     if today.visits:
         console.print(_make_table_of_visits(today))
-    console.print(_write_summary(today.visits))
-    if staff_count := today.staff_visits:
+    console.print(_write_summary(today.totals))
+    if staff_count := today.totals.staff:
         console.print(f"without {staff_count} {'visit' if staff_count == 1 else 'visits'} of staff")
     for line in _list_counted(today):
         console.print(line, markup=False)
@@ -151,13 +152,11 @@ def _make_table_of_visits(today: Today) -> Table:
     return table
 
 
-def _write_summary(visits: Sequence[FaceArrival]) -> str:
-    people = {arrival.first.faceid for arrival in visits}
-    new_people = {arrival.first.faceid for arrival in visits if arrival.number == 1}
-    if not people:
+def _write_summary(totals: Totals) -> str:
+    if not totals.persons:
         return "nobody came yet"
-    noun = "person" if len(people) == 1 else "people"
-    return f"{len(people)} {noun} came, {len(new_people)} of them for the first time"
+    noun = "person" if totals.persons == 1 else "people"
+    return f"{totals.persons} {noun} came, {totals.first} of them for the first time"
 
 
 def _list_counted(today: Today) -> Iterator[str]:
@@ -190,15 +189,6 @@ def _make_table_of_away(today: Today) -> Table:
             days,
         )
     return table
-
-
-def _read_visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
-    from chalicelib.domain.observations import EVERYTHING
-
-    span = Span(milliseconds(since), keys.LAST_MS)
-    return read_rows(
-        partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE)
-    )
 
 
 def _read_away(services: Services, tenant: Tenant, since: datetime) -> list[ListedFace]:

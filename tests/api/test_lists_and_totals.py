@@ -267,6 +267,7 @@ def test_today_prints_as_many_visits_as_are_counted(shop: Shop) -> None:
     listed = [one for one in today.visits if one.first.at <= now]
     to = now.isoformat().replace("+00:00", "Z")
     assert len(listed) == shop.count(**{"from": "2026-03-02T00:00:00Z", "to": to})
+    assert len(today.visits) == today.totals.arrivals
     out = io.StringIO()
     print_today(today, Console(file=out, width=200))
     assert not [text for text in shop.hidden if text in out.getvalue()]

@@ -199,8 +199,8 @@ class FaceArrival(SeenFace):
     ]
     visit: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="7 for the face's seventh visit. Null if the face was deleted, for a "
-"later visit of somebody restricted, or for an old visit: of visits "
+        Meta(description="7 for the face's seventh visit. Null if the face was deleted or is "
+"restricted, or for an old visit: of visits "
              "older than 100 days and the period of the rule for regulars only the number is "
 "kept."),
     ]  # fmt: skip

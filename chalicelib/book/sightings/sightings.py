@@ -201,7 +201,7 @@ class FaceArrival(Struct, frozen=True):
     Camera, group, labels, estimates and decision are those of its first sighting.
 
     `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or
-    the visit is older than arrivals are kept, or it is a later visit of somebody restricted.
+    the visit is older than arrivals are kept, or is restricted.
     `group`: its name at that time; of a stranger who has a name since, that of now. `before_at`:
     the last sighting of the visit before; None: there is none, or it is not kept any more. `face`:
     None if it was deleted or is restricted.
@@ -383,11 +383,8 @@ class ArrivalBook(Service["Book"]):
         arrivals = []
         for first_sighting, shown_sighting in zip(first_sightings, shown_sightings, strict=True):
             begin = _begin_of_arrival(first_sighting)
-            number, before_at = reading.find_number(begin)
-            if shown_sighting is not first_sighting:
-                # totals say how many first visits there are; a later one's number would tell whose
-                is_first = number == 1 or is_first_visit(first_sighting.mark)
-                number, before_at = 1 if is_first else None, None
+            is_hidden = shown_sighting is not first_sighting
+            number, before_at = (None, None) if is_hidden else reading.find_number(begin)
             arrival = FaceArrival(
                 first=shown_sighting,
                 last_at=moment(whole_arrivals[begin].last_ms),

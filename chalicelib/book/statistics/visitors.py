@@ -122,16 +122,22 @@ class Visitors(Service["Book"]):
     ) -> ObservationFilter:
         """Return the filter as every list and count takes it.
 
-        The group's name has the form in which names are stored. A restricted face is nobody: else
-        the filter would tell whose visits the lists hide.
+        The group's name has the form in which names are stored. A restricted face is nobody, and so
+        is who was erased: else the filter would tell whose visits the lists hide.
         """
         faceid, group_name = observation_filter.faceid, observation_filter.group_name
-        face = faceid and self.services.faces.find(tenant, faceid, restricted=True)
+        is_nobody = faceid is not None and self._is_nobody(tenant, faceid)
         return replace(
             observation_filter,
-            faceid=NOBODY if face and face.restriction else faceid,
+            faceid=NOBODY if is_nobody else faceid,
             group_name=group_name and normalise_name(group_name, LONGEST_GROUP_NAME),
         )
+
+    def _is_nobody(self, tenant: Tenant, faceid: str) -> bool:
+        if faceid.startswith(NOBODY):
+            return True
+        face = self.services.faces.find(tenant, faceid, restricted=True)
+        return face is not None and face.restriction is not None
 
     def read_staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
