@@ -23,6 +23,7 @@ from chalicelib.domain.model import (
     RESTRICTED,
     STRANGER,
     Tenant,
+    is_faceid,
     make_name_of_visit,
 )
 from chalicelib.domain.names import LONGEST_GROUP_NAME, normalise_name
@@ -134,10 +135,10 @@ class Visitors(Service["Book"]):
         )
 
     def _is_nobody(self, tenant: Tenant, faceid: str) -> bool:
-        if faceid.startswith(NOBODY):
+        if faceid.startswith(NOBODY) or not is_faceid(faceid):
             return True
-        face = self.services.faces.find(tenant, faceid, restricted=True)
-        return face is not None and face.restriction is not None
+        item = self.services.items.get(keys.FACES, (tenant.name, faceid))
+        return item is not None and item["group"] == RESTRICTED
 
     def read_staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
