@@ -37,10 +37,11 @@ export function useTitle() {
 
 const plain = (title) => title.replace(/^\(\d+\) /, "");
 
-/** Tells screen readers who came. */
+/** Tells screen readers who came, as long as the list has them. */
 export function LiveRegion({ rows }) {
-  const [text, setText] = useState("");
-  useNews(rows, (news) =>
-    setText(news.slice(0, 3).map((one) => [nameOf(one), which(one)].filter(Boolean).join(", ")).join("; ")));
+  const [news, setNews] = useState([]);
+  useNews(rows, (came) => setNews(came.slice(0, 3)));
+  const listed = news.filter((one) => rows?.some((row) => row.sighting === one.sighting));
+  const text = listed.map((one) => [nameOf(one), which(one)].filter(Boolean).join(", ")).join("; ");
   return html`<p class="unseen" aria-live="polite">${text}</p>`;
 }

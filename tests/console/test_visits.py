@@ -175,6 +175,25 @@ def test_the_title_counts_who_came_while_the_tab_was_hidden(browser: Browser, sh
         expect(page).to_have_title("Visits · Regulars")
 
 
+def test_who_is_restricted_is_somebody_from_then_on_and_no_news(
+    browser: Browser, shop: Shop
+) -> None:
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = watching(visitor)
+        shop.see(1, 0, like=0.9)
+        newest = visits(page).first
+        expect(newest.get_by_role("link", name=PEOPLE[1])).to_be_visible()
+        page.evaluate(HIDE, True)
+        face = next(iter(client.list_faces(name=PEOPLE[1])))
+        client.change_restriction(face.id, restricted=True, reason="contests it")
+        expect(newest).to_contain_text("Somebody")
+        expect(visits(page)).to_have_count(2)
+        expect(newest.get_by_role("link")).to_have_count(0)
+        expect(newest.locator("img")).to_have_count(0)
+        expect(page.get_by_text(PEOPLE[1])).to_have_count(0)
+        expect(page).to_have_title("Visits · Regulars")
+
+
 def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_one_group(
     browser: Browser, shop: Shop
 ) -> None:
