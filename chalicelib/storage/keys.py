@@ -43,6 +43,7 @@ FACES = Table(
             "number",
         )
     },
+    beside={"by_arrival": ("name", "arrive_count")},
 )
 JOURNAL = Table("journal", "tenant", "seq_key")
 REQUESTS = Table("requests", "tenant", "request", expires=True)

@@ -619,6 +619,9 @@ class Items(ABC):
         """Do all of these actions, which DynamoDB would take, or none."""
 
 
+_DAMAGED = "an item of the database is damaged"
+
+
 def _read_items(
     stored_items: Sequence[Stored | None], names: Sequence[str] | None = None
 ) -> list[Item | None]:
@@ -633,7 +636,16 @@ def _read_items(
         )
         return [None if wire is None else item_from_wire(wire) for wire in wires]
     except (ValueError, TypeError, RecursionError) as error:
-        raise StorageUnavailable("an item of the database is damaged") from error
+        raise StorageUnavailable(_DAMAGED) from error
+
+
+def join_stored(keys: Mapping[str, Any], text: str) -> Stored:
+    """Add an item's attributes, which are JSON, to its keys. Raises StorageUnavailable if they are
+    damaged."""
+    try:
+        return {**keys, **_PART.decode(text)}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StorageUnavailable(_DAMAGED) from error
 
 
 def _choose(

@@ -126,23 +126,33 @@ class Meter:
         return end
 
 
-def meter_storage(storage: Storage) -> tuple[Storage, Meter]:
-    """Put a meter on all storage calls that are charged for."""
+def meter_storage(storage: Storage, aside: ItemStore | None = None) -> tuple[Storage, Meter]:
+    """Put a meter on all storage calls that are charged for. `aside`: as of MeteredItems."""
     meter = Meter()
     counted: dict[str, Any] = {
         port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()
     }
     return replace(
-        storage, items=MeteredItems(storage.items, meter), begin_call=meter.begin_call, **counted
+        storage,
+        items=MeteredItems(storage.items, meter, aside),
+        begin_call=meter.begin_call,
+        **counted,
     ), meter
 
 
 class MeteredItems:
     """An ItemStore that adds up read units by table and operation in `spent`, and write units by
-    table in `written`."""
+    table in `written`.
 
-    def __init__(self, items: ItemStore, meter: Meter | None = None) -> None:
+    `aside`: the same items, of which it reads what is not asked for and costs by its size; None:
+    `items` itself.
+    """
+
+    def __init__(
+        self, items: ItemStore, meter: Meter | None = None, aside: ItemStore | None = None
+    ) -> None:
         self._items = items
+        self._aside = aside or items
         self._meter = meter or Meter()
 
     @property
@@ -177,15 +187,19 @@ class MeteredItems:
         read = page
         if index in table.projections:
             how["carried"] = table.projections[index]
-            read = self._items.query(table, partition, index=index, **how)
+            read = self._aside.query(table, partition, index=index, **how)
         size = sum(stored_bytes(item) for item in read.items)
         self._count_read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
         return page
 
+    def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
+        """Count nothing: no function may scan."""
+        return self._items.scan(table, prefix)
+
     def transact(self, actions: Sequence[Action]) -> None:
         each = 1 if find_single_write(actions) or are_plain_deletes(actions) else IN_A_TRANSACTION
         places = [(action.table, action.key) for action in actions]
-        before = [self._items.get(table, key) for table, key in places]
+        before = [self._aside.get(table, key) for table, key in places]
         for _ in range(-(-len(actions) // DELETES_AT_ONCE) if are_plain_deletes(actions) else 1):
             self._meter.count_call("dynamodb")
         try:
@@ -195,7 +209,7 @@ class MeteredItems:
                 self.written[table.name] += write_units(table, old, old, each)
             raise
         for (table, key), old in zip(places, before, strict=True):
-            self.written[table.name] += write_units(table, old, self._items.get(table, key), each)
+            self.written[table.name] += write_units(table, old, self._aside.get(table, key), each)
 
     def _count_read(self, what: str, units: int) -> None:
         self.spent[what] += units
