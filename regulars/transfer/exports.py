@@ -17,7 +17,7 @@ import io
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -192,11 +192,14 @@ def export(
             for group in service.list_groups()
         ]
         _add(writer, GROUPS, b"".join(msgspec.json.encode(group) + b"\n" for group in groups))
+        staff_groups, staff = {group.name for group in groups if group.staff}, set[str]()
         count = 0
         for line, pictures in _fetch_faces(service):
             for name, data in zip(line.pictures, pictures, strict=True):
                 _add(writer, name, data)
             lines.write(msgspec.json.encode(line) + b"\n")
+            if line.group in staff_groups:
+                staff.add(line.id)
             count += 1
             advance(1)
         size = lines.tell()
@@ -204,10 +207,26 @@ def export(
         writer.add_stream(FACES, lines, size)
         if history:
             _add_table(writer, OBSERVATIONS, service.list_observations())
-            # else only today's
-            _add_table(writer, ARRIVALS, service.list_arrivals(from_="1970-01-01T00:00:00Z"))
+            _add_table(writer, ARRIVALS, _list_arrivals(service, staff_groups, staff))
         writer.finish(datetime.now(UTC), FORMAT)
     return count
+
+
+class _HistoryArrival(models.FaceArrival, kw_only=True):
+    staff: bool
+
+
+def _list_arrivals(
+    service: Regulars, groups: Collection[str], faceids: Collection[str]
+) -> Iterator[_HistoryArrival]:
+    """Yield all arrivals, each with whether it is of staff.
+
+    `groups`: those of staff; `faceids`: who is in one of them now.
+    """
+    # without `from_` only today's
+    for arrival in service.list_arrivals(from_="1970-01-01T00:00:00Z", staff=True):
+        is_staff = arrival.face in faceids or arrival.group in groups
+        yield _HistoryArrival(**msgspec.structs.asdict(arrival), staff=is_staff)
 
 
 def _fetch_faces(service: Regulars) -> Iterator[Exported]:

@@ -164,6 +164,60 @@ def test_history_has_the_arrivals_of_all_days(
     assert [row["first"][:10] for row in rows] == [f"{day:%Y-%m-%d}" for day in reversed(days)]
 
 
+def test_history_has_the_arrivals_of_staff_and_says_whose_they_are(
+    box: Box, other_box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with box.client() as client:
+        client.add_camera(name="door")
+        client.change_group(client.add_group(name="Crew", capacity=9).id, staff=True)
+        client.add_group(name="VIP", capacity=9)
+        people = {Person(1): "Crew", Person(2): "VIP"}
+        for person, group in people.items():
+            client.enrol_face(group=group, picture=picture(person), name=group)
+        at = datetime.now(UTC) - timedelta(hours=3)
+        for minutes, person in enumerate([*people, Person(3)]):
+            capture = client.take_capture(
+                picture=picture(person), camera="door", captured_at=at + timedelta(minutes=minutes)
+            )
+            box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
+        promoted = next(face for face in client.list_faces() if face.group == "stranger")
+        client.change_face(promoted.id, group="Crew")
+    file = exported(box, tmp_path / "shop.tar", monkeypatch, "--history")
+    [*arrivals] = read_table(file, "arrivals.csv")
+    assert [(row["name"], row["staff"]) for row in arrivals] == [
+        ("", "True"),
+        ("VIP", "False"),
+        ("Crew", "True"),
+    ]
+    seen = [row["id"] for row in read_table(file, "observations.csv") if row["kind"] == "sighting"]
+    assert sorted(row["sighting"] for row in arrivals) == sorted(seen)
+    monkeypatch.setenv("REGULARS_API_KEY", other_box.key)
+    assert main(["import", str(file), "--url", other_box.url]) == 0
+
+
+def test_an_export_whose_history_has_no_staff_is_imported(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    before = b"face,name,group,camera,sighting,first\n1,Ann,VIP,door,2,2026-01-01T00:00:00Z\n"
+    with archive.write_archive(tmp_path / "shop.tar") as writer:
+        members = {RULES: b"{}", GROUPS: b'{"name": "VIP", "capacity": 9}', FACES: b"", "arrivals.csv": before}
+        for name, data in members.items():
+            writer.add_stream(name, io.BytesIO(data), len(data))
+        writer.finish(datetime.now(UTC), FORMAT)
+    assert main(["import", str(tmp_path / "shop.tar"), "--url", box.url]) == 0
+    with box.client() as client:
+        assert "VIP" in {group.name for group in client.list_groups()}
+
+
+def read_table(file: Path, name: str) -> list[dict[str, str]]:
+    with tarfile.open(file) as tar:
+        content = tar.extractfile(name)
+        assert content is not None
+        text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+        return list(csv.DictReader(text))
+
+
 class Fleeting(Regulars):
     """A tenant in which a face goes, or loses a picture, just before or after its pictures are
     listed."""
