@@ -1,7 +1,7 @@
 """What is done by the clock? Jobs of every hour for each tenant, and the watch of every few
 minutes.
 
-Jobs of every hour: snapshots, merges, joins, seals, lost captures, and deletions. The schedule
+Jobs of every hour: snapshots, merges, seals, joins, lost captures, and deletions. The schedule
 sends a message for each tenant, so that no tenant waits for another, and one that fails is tried
 again.
 
@@ -28,6 +28,7 @@ from chalicelib.domain.captures import Camera
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
 from chalicelib.domain.events import CameraSilent
 from chalicelib.domain.jobs import (
+    JOINS,
     NIGHT_HOUR,
     OWED,
     STOPS_AT_S,
@@ -78,7 +79,8 @@ class Sweep(Service["Services"]):
         - "erasure": go on with this erasure.
         - "group": go on with deleting the faces of this group.
         - "consents": restrict all people whose consent has expired.
-        - none of these: build a snapshot, and join faces that are one person.
+        - none of these: build a snapshot, and on AWS have faces joined that are one person, behind
+          all that waits. On one box the watch joins them, so that no day waits to be sealed.
 
         `received`: how often the message was received. The second time, each of its jobs gets a
         message of its own, so that one that never ends holds up no other. `remaining_s`: returns
@@ -103,8 +105,8 @@ class Sweep(Service["Services"]):
                 self.services.deletion.groups.erase_faces(tenant, message["group"], remaining_s)
         elif "hour" not in message:
             self.services.index.build(message["tenant"], erase=False)
-            with audit_events.begin_audit_event(job("index joining", message["tenant"])):
-                self.services.joining.join_tenant(tenant, remaining_s)
+            if self.services.storage.expires_items:
+                self.services.request_jobs(tenant.name, [JOINS])
         else:
             self._sweep_by_message(tenant, message, received, remaining_s)
 

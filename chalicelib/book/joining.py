@@ -30,7 +30,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.captures import SeenFace, parts_of_sighting
 from chalicelib.domain.errors import Busy, ConsentMissing, LimitReached
-from chalicelib.domain.jobs import Job, make_unfinished
+from chalicelib.domain.jobs import JOINS, Job, make_unfinished
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
 from chalicelib.domain.observations import ObservationKind
@@ -117,7 +117,7 @@ class Joining(Service["Book"]):
     def list_jobs(self) -> tuple[Job, ...]:
         return (
             Job(
-                "joining",
+                JOINS,
                 lambda context: make_unfinished(
                     self.join_tenant(context.tenant, context.remaining_s)
                 ),

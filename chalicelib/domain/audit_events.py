@@ -153,7 +153,6 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "retention, joining",
         "regulars": "retention",
         "watch": "faces, consents",
-        "index": "joining",
     },
     Kind.NOTHING: {
         "POST": "/v1/cameras/{id}/heartbeat, /v1/captures, /v1/captures/uploads, /v1/detect, "

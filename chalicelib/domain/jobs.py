@@ -34,6 +34,9 @@ too long ago."""
 SEALS = "seals"
 """The job that seals the days of statistics."""
 
+JOINS = "joining"
+"""The job that joins faces of one person. It may take minutes: others go before it."""
+
 TRUSTED = timedelta(days=1)
 """On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does
 only what no clock decides."""

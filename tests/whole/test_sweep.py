@@ -17,8 +17,9 @@ import app
 from chalicelib import bootstrap, telemetry
 from chalicelib.book.deletion.orphans import LISTED, OrphanedPictures
 from chalicelib.domain.errors import StorageUnavailable
-from chalicelib.domain.jobs import JobContext
-from chalicelib.domain.model import Profile
+from chalicelib.domain.jobs import JOINS, SEALS, JobContext
+from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.model import Profile, Tenant
 from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -30,6 +31,7 @@ from chalicelib.telemetry import SWEEP_AGE
 from regulars.serve.gateway import Context
 from tests.support.book.book_with import book_with
 from tests.support.book.tenants import add_tenant
+from tests.support.book.years import Year, fill_year
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.meanwhile import Around
 from tests.support.storage.meter import Meter, meter_storage
@@ -336,6 +338,39 @@ def test_a_message_of_a_commit_asks_for_snapshots_only(hour: Hour) -> None:
     assert hour.work_off() == 1
     assert hour.failed == []
     assert swept_at(hour, "shop") is None
+
+
+@pytest.mark.parametrize("is_box", [True, False], ids=["box", "aws"])
+def test_days_are_sealed_before_faces_are_joined_however_many_came(
+    tmp_path: Path, *, is_box: bool
+) -> None:
+    hour = Hour(tmp_path, lambda storage: replace(storage, expires_items=not is_box))
+    tenant = add_tenant(hour.services, "shop", Profile.CLOUD)
+    year = Year(visits=60, faces=30, days=5, has_pictures=False)
+    fill_year(hour.services, tenant, year, hour.clock.now())
+    for _ in range(3):  # as every INDEX_EVERY commits
+        hour.services.wake("shop")
+    hour.services.sweep.request_sweeps(hour.clock.now())
+    done = []
+    while messages := hour.storage.index_queue.receive(1, 1_800):
+        hour.services.sweep.handle_message(messages[0].body, 1, lambda: 300.0)
+        hour.storage.index_queue.delete(messages[0].receipt)
+        done.append((is_sealed(hour, tenant), is_joined(hour)))
+    assert done[0] == (False, False)
+    assert done[-1] == (True, True)
+    assert (False, True) not in done
+    jobs = [*hour.services.sweep._list_jobs(hour.clock.now())]
+    assert jobs.index(SEALS) < jobs.index(JOINS)
+    hour.services.close()
+
+
+def is_sealed(hour: Hour, tenant: Tenant) -> bool:
+    every_day = (0, milliseconds(hour.clock.now()) // DAY_MS)
+    return bool(hour.services.statistics.seals.read_totals("shop", tenant.time_zone, *every_day))
+
+
+def is_joined(hour: Hour) -> bool:
+    return hour.storage.items.get(keys.DIRECTORY, ("shop", keys.JOINED_ITEM)) is not None
 
 
 # --- pictures

@@ -26,7 +26,6 @@ WATCHED = {
     "watch outbox",
     "watch consents",
     "watch faces",
-    "index joining",
     "sighting",
 }
 OF_DIALECTS = {f"{one.name} {act}": kind for one in DIALECTS for act, kind in one.acts.items()}
