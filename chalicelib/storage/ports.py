@@ -54,9 +54,9 @@ class Table(Struct, frozen=True):
     name of an index to the attribute that sorts it within a partition. An item without that
     attribute is not in the index (sparse). An index yields keys: partition, sort and index
     attribute. `projections` maps an index to the attributes that it carries besides, for reads that
-    ask for them. `beside`: those of a projection that one box keeps beside the index's keys, so
-    that a list of all does not read the items. `expires`: DynamoDB deletes its items after their
-    `expires_at`.
+    ask for them. `expires`: DynamoDB deletes its items after their `expires_at`. `beside`: those of
+    a projection that one box keeps beside the index's keys, so that a list of all does not read the
+    items.
     """
 
     name: str
@@ -64,8 +64,8 @@ class Table(Struct, frozen=True):
     sort: str
     indexes: Mapping[str, str] = field(default_factory=dict)
     projections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     expires: bool = False
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Condition(Struct, frozen=True):

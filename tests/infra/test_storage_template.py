@@ -4,6 +4,7 @@ key; their safety."""
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.storage.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
 from chalicelib.storage.ports import Table
@@ -45,8 +46,9 @@ def table_of(properties: dict[str, Any]) -> Table:
 
 def test_the_template_has_exactly_the_tables_of_the_code() -> None:
     in_template = [table_of(properties) for properties in of_type("AWS::DynamoDB::Table").values()]
+    of_code = (replace(table, beside={}) for table in TABLES)  # which one box alone has
     assert sorted(in_template, key=lambda table: table.name) == sorted(
-        TABLES, key=lambda table: table.name
+        of_code, key=lambda table: table.name
     )
 
 

@@ -201,7 +201,12 @@ def test_an_export_whose_history_has_no_staff_is_imported(
     monkeypatch.setenv("REGULARS_API_KEY", box.key)
     before = b"face,name,group,camera,sighting,first\n1,Ann,VIP,door,2,2026-01-01T00:00:00Z\n"
     with archive.write_archive(tmp_path / "shop.tar") as writer:
-        members = {RULES: b"{}", GROUPS: b'{"name": "VIP", "capacity": 9}', FACES: b"", "arrivals.csv": before}
+        members = {
+            RULES: b"{}",
+            GROUPS: b'{"name": "VIP", "capacity": 9}',
+            FACES: b"",
+            "arrivals.csv": before,
+        }
         for name, data in members.items():
             writer.add_stream(name, io.BytesIO(data), len(data))
         writer.finish(datetime.now(UTC), FORMAT)
