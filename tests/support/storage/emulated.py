@@ -6,6 +6,7 @@ The emulation takes long to import: only tests that use it wait for it.
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -49,8 +50,10 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
     import boto3
     from moto import mock_aws
     from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
     from moto.sqs.models import sqs_backends
 
+    SERVICE_SPECIFIC_SERIALIZERS["dynamodb"] = {"json": _make_serializer()}
     whole = make_storage()
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
     resources = {
@@ -93,6 +96,36 @@ def storage_on(
         )
 
     return kept
+
+
+@cache
+def _make_serializer() -> type[Any]:
+    """Make a class that writes items as they are.
+
+    The emulation keeps them in DynamoDB's notation. Its own class asks each value for all ten types
+    by all names that an object of Python might have for them: half of the time of all that is done
+    in an emulated account.
+    """
+    from moto.core.serialize import JSONSerializer
+
+    class ItemSerializer(JSONSerializer):
+        def _serialize_type_structure(
+            self, serialized: Any, value: Any, shape: Any, key: str
+        ) -> None:
+            if shape.name == "AttributeValue" and isinstance(value, dict):
+                self._default_serialize(serialized, self._write_value(value), shape, key)
+            else:
+                super()._serialize_type_structure(serialized, value, shape, key)
+
+        def _write_value(self, value: dict[str, Any]) -> dict[str, Any]:
+            ((kind, content),) = value.items()
+            if kind == "M":
+                return {kind: {name: self._write_value(part) for name, part in content.items()}}
+            if kind == "L":
+                return {kind: [self._write_value(part) for part in content]}
+            return {kind: self._base64(content) if kind == "B" else content}
+
+    return ItemSerializer
 
 
 def _answer_at_once(sqs: Any) -> None:
