@@ -165,14 +165,7 @@ class Account:
 
         Messages for them still come, and the functions drop them.
         """
-        dynamodb = self.aws.client("dynamodb")
-        for table in (
-            physical for name, physical in self.aws.physical.items() if name.endswith("Table")
-        ):
-            schema = dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
-            for item in dynamodb.get_paginator("scan").paginate(TableName=table).search("Items"):
-                key = {one["AttributeName"]: item[one["AttributeName"]] for one in schema}
-                dynamodb.delete_item(TableName=table, Key=key)
+        self.aws.empty_tables()
         self.restart()
 
     def later(self, **by: float) -> None:
