@@ -14,9 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cfnlint
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from chalicelib.domain.errors import InvalidInput
 from regulars.deploy.policy import MOST_CHARACTERS, make_role_policy
@@ -145,6 +143,9 @@ def find_missing_rights(deployed: Deployed) -> Iterator[str]:
 
 
 def _read_schema(kind: str) -> dict[str, Any]:
+    # its import takes half a second, and each worker imports this module
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
     return PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
 
 
@@ -233,6 +234,8 @@ def find_unbounded_roles(deployed: Deployed) -> Iterator[str]:
 def find_unknown_types(deployed: Deployed) -> Iterator[str]:
     """Compare what the command refuses with the registry of each region, as cfn-lint brings
     them."""
+    import cfnlint  # as above
+
     folder = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
     for registry in sorted(folder.glob("*-*-*.json")):
         known = json.loads(registry.read_text())
