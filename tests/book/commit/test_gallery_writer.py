@@ -11,6 +11,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, ItemStore, Put, absent
 from tests.support.fakes import FakeClock
 from tests.support.meanwhile import Around
+from tests.support.waiting import PATIENCE_S
 
 
 class Gated(Around):
@@ -26,7 +27,7 @@ class Gated(Around):
 
     def transact(self, actions: Sequence[Action]) -> None:
         self.entered.set()
-        assert self.open.wait(5)
+        assert self.open.wait(PATIENCE_S)
         if self.failures:
             raise self.failures.pop()
         self.transactions.append(len(actions))

@@ -134,8 +134,8 @@ def test_every_registered_handler_is_fed_until_the_stop(
 
     queue.send("camera")
     feed_handlers(app, {"build_index": (queue, 1)}, background)
-    assert swept.wait(5)
-    assert built.wait(5)
+    assert swept.wait(PATIENCE_S)
+    assert built.wait(PATIENCE_S)
 
 
 def test_no_more_messages_are_handed_over_than_the_handler_asked_for(
@@ -155,7 +155,7 @@ def test_no_more_messages_are_handed_over_than_the_handler_asked_for(
     for number in range(7):
         queue.send(str(number))
     feed_handlers(app, {"build_index": (queue, 1)}, background)
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
     assert sizes == [3, 3, 1]
 
 
@@ -247,7 +247,7 @@ def test_a_failing_step_does_not_end_its_thread(
         raise RuntimeError("once")
 
     background.start("step", step)
-    assert called.wait(5)
+    assert called.wait(PATIENCE_S)
     until(lambda: "step failed" in caplog.text)
 
 

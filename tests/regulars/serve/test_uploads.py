@@ -21,6 +21,7 @@ from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 from tests.support.box.apps import serving
 from tests.support.fakes import FakeClock
+from tests.support.waiting import PATIENCE_S
 
 PICTURE = b"\xff\xd8\xff\xe0 a picture " + bytes(range(256)) * 4000
 KEY = "shop/door.1/1795170000000-0123456789abcdef01234567"
@@ -164,18 +165,18 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
     def announce(_event: str, _tenant: str) -> None:
         there.append(store.get(KEY))
         announcing.set()
-        release.wait(10)
+        release.wait(PATIENCE_S)
 
     store = store_of(tmp_path, clock, announce)
     with serving(Site(SignedBlobs(store))) as (host, port, _), ThreadPoolExecutor(1) as pool:
         answer = pool.submit(
             Box(host, port, []).put, store.presigned_put(KEY, upload_of(PICTURE), 900)
         )
-        assert announcing.wait(10)
+        assert announcing.wait(PATIENCE_S)
         assert there == [PICTURE]
         assert not answer.done()
         release.set()
-        assert answer.result(10)[0] == 200
+        assert answer.result(PATIENCE_S)[0] == 200
 
 
 def test_a_notification_that_fails_leaves_a_picture_that_is_stored(
