@@ -22,7 +22,10 @@ def scores_of(album: Album, vision: FacePipeline) -> Scores:
     found = {}
     for name, change in {**LIVE, **ATTACKS}.items():
         changed = [change(picture) for picture in pictures]
-        estimates = [vision.describe(picture, vision.detect(picture)[:1]) for picture in changed]
+        estimates = [
+            vision.describe(picture, vision.detect(picture)[:1], {"liveness"})
+            for picture in changed
+        ]
         found[name] = np.array([faces[0].liveness for faces in estimates if faces])
     return found
 
