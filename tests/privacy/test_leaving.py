@@ -109,7 +109,8 @@ def tell_all(book: Book, faceid: str) -> int:
 def list_tables_with_needles(book: Book) -> set[str]:
     """Return the tables with a text of hers; of files the beginning of their text."""
     texts = (text.split() for text in stored(book.folder) if NEEDLE in text)
-    return {words[1] if words[0] == "items" else " ".join(words)[:60] for words in texts}
+    rows = ("items", "index_rows")
+    return {words[1] if words[0] in rows else " ".join(words)[:60] for words in texts}
 
 
 def enrol(book: Book, person: Person) -> str:
