@@ -62,7 +62,7 @@ _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased, or others are as far."""
 _SCRUBS_TOGETHER = timedelta(minutes=10)
 """How long after its request an erasure waits for others, so that one scrub does for all: it writes
-the whole database of a box anew, 265 MB in two seconds in which nobody else can write."""
+the whole database of a box anew."""
 
 
 class Wait(Struct, frozen=True):
