@@ -22,6 +22,12 @@ from chalicelib.storage.ports import Action
 FULL = "full group"
 """The asker if a stranger leaves to make room for another."""
 
+UNSEEN = "retention"
+"""The asker if somebody was not seen for longer than the shop keeps people."""
+
+UNASKED = frozenset({FULL, UNSEEN})
+"""Askers that are the shop's own rules, day by day: nobody waits for the receipt."""
+
 NOBODY = "who withdrew is nobody"
 """The asker if a stranger turns out to be somebody whose record of consent has ended."""
 

@@ -56,6 +56,12 @@ class Called(Struct, frozen=True):
     doubted_since: datetime | None = None
 
 
+def find_night(at: datetime) -> datetime:
+    """Return when the next sweep begins that does the nightly jobs."""
+    night = at.replace(hour=NIGHT_HOUR, minute=0, second=0, microsecond=0)
+    return night if night > at else night + timedelta(days=1)
+
+
 def judge_clock(before: Called | None, now: datetime) -> Called:
     """Tell whether the clock is believed: near the time that was believed, or SETTLED after it was
     doubted, and near.

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from chalicelib.domain.events import EVENTS
-from chalicelib.domain.hooks import FULL
+from chalicelib.domain.hooks import FULL, UNSEEN
 from chalicelib.domain.model import STRANGER, Tenant
 from chalicelib.domain.person_texts import WORDS
 from chalicelib.domain.pictures import FEELINGS
@@ -303,7 +303,7 @@ def _list_recipients(to: _Writer) -> list[str]:
 
 
 _WHY = {
-    "retention": "why retention",
+    UNSEEN: "why retention",
     "ended consent": "why ended consent",
     "strangers are forgotten": "why strangers",
     FULL: "why full group",

@@ -33,6 +33,7 @@ from chalicelib.book.visits import face_put
 from chalicelib.domain.captures import capture_of, captured_ms
 from chalicelib.domain.counts import MINUTES_KEPT
 from chalicelib.domain.errors import Busy, FaceHeld, FaceNotFound
+from chalicelib.domain.hooks import UNSEEN
 from chalicelib.domain.jobs import STOPS_AT_S, Due
 from chalicelib.domain.model import Face, Group, Picture, Tenant
 from chalicelib.domain.tenant_settings import (
@@ -394,9 +395,7 @@ class Retention(Service["Services"]):
             goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
             return goes is not None and goes <= now
 
-        if self.services.deletion.delete_faces(
-            tenant, faceids, by="retention", only=is_unseen
-        ).failed:
+        if self.services.deletion.delete_faces(tenant, faceids, by=UNSEEN, only=is_unseen).failed:
             raise Busy(
                 f"faces of tenant {tenant.name} that were not seen for long are changed by others: "
                 "they go later"

@@ -22,8 +22,8 @@ from msgspec.structs import replace
 
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import Busy, StorageUnavailable, Unusable
-from chalicelib.domain.hooks import FULL, MOST_LEAVING
-from chalicelib.domain.jobs import STOPS_AT_S
+from chalicelib.domain.hooks import FULL, MOST_LEAVING, UNASKED
+from chalicelib.domain.jobs import STOPS_AT_S, find_night
 from chalicelib.domain.local_time import Span
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
@@ -60,6 +60,8 @@ _JOINED = MOST_LEAVING - 1 - MAX_MERGES
 into it."""
 _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased, or others are as far."""
+_DAYS_ERASURES = timedelta(days=1, hours=1)
+"""How old an erasure may be that ends together with another one."""
 _SCRUBS_TOGETHER = timedelta(minutes=10)
 """How long after its request an erasure waits for others, so that one scrub does for all: it writes
 the whole database of a box anew."""
@@ -68,12 +70,13 @@ the whole database of a box anew."""
 class Wait(Struct, frozen=True):
     """Reason for which an erasure waits.
 
-    `what`: until when, or for what. `again_s`: the seconds until it is worth another look.
+    `what`: until when, or for what. `again_s`: the seconds until it is worth another look; None: a
+    sweep looks.
     """
 
     what: str
     why: str
-    again_s: int
+    again_s: int | None
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}"
@@ -121,9 +124,9 @@ class ErasureSteps(Service["Services"]):
             erasure = erasure_from(item)
             wait = self.find_wait(tenant, erasure)
             if wait is not None:
-                return self.services.erasure.records.send_message(
-                    tenant.name, erasure, wait.again_s
-                )
+                if wait.again_s is not None:
+                    self.services.erasure.records.send_message(tenant.name, erasure, wait.again_s)
+                return None
             if not self._do_next_step(tenant, erasure, remaining_s):
                 return self.services.erasure.records.send_message(tenant.name, erasure)
 
@@ -135,6 +138,9 @@ class ErasureSteps(Service["Services"]):
             return Wait(f"until {erasure.goes_on_at:%H:%M:%S} UTC", why, int(wait_s) + 1)
         if erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure):
             return Wait("for its group", "which is erased first", _APART_S)
+        if not erasure.faceids and self._waits_for_night(erasure):
+            night = f"until {find_night(erasure.at):%H:%M} UTC"
+            return Wait(night, "one scrub of the database does for all that nobody asked for", None)
         if erasure.next_step is Step.RECEIPT and self._waits_for_others(tenant, erasure):
             latest = f"until {erasure.at + _SCRUBS_TOGETHER:%H:%M:%S} UTC at most"
             why = "others are erased as well, and one scrub of the database does for all"
@@ -187,6 +193,16 @@ class ErasureSteps(Service["Services"]):
         return any(
             item and item["group"] in tenant.gone
             for item in self.services.items.get_many(keys.FACES, face_keys)
+        )
+
+    def _waits_for_night(self, erasure: Erasure) -> bool:
+        """Tell if the night's scrub does for an erasure: no person asked for it. On AWS nothing is
+        scrubbed."""
+        return (
+            not self.services.storage.expires_items
+            and erasure.next_step is Step.RECEIPT
+            and erasure.by in UNASKED
+            and self.services.clock.now() < find_night(erasure.at)
         )
 
     def _waits_for_others(self, tenant: Tenant, erasure: Erasure) -> bool:
@@ -473,31 +489,42 @@ class ErasureSteps(Service["Services"]):
         write_unless_changed(self.services.items, [update, *further])
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
-        """Forget the faces' ids, too: only the receipt is left of the erasure. Finish the others
-        that have come as far. Of strips and other deletions nothing is left.
+        """Forget the faces' ids, too: only the receipt is left of the erasure, which may wait for
+        the night. Finish the others of the box that have come as far. Of strips and other deletions
+        nothing is left.
 
         Raises Busy while a file cannot be wiped.
         """
         if not erasure.is_whole:
             self._delete_record(tenant, erasure)
             return
-        since = self.services.clock.now() - _SCRUBS_TOGETHER
-        others = [
-            other
-            for other in self.services.erasure.records.list_running(tenant.name, since)
-            if other.id != erasure.id and other.next_step is Step.RECEIPT
-        ]
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
-        wiped_erasures = [
-            wiped for each in (erasure, *others) if (wiped := self._wipe_record(tenant, each))
+        wiped_erasure = self._wipe_record(tenant, erasure)
+        if wiped_erasure is None or self._waits_for_night(wiped_erasure):
+            return
+        wiped_others = [
+            (owner, wiped)
+            for owner, other in self._list_as_far(tenant)
+            if other.id != erasure.id and (wiped := self._wipe_record(owner, other))
         ]
-        if wiped_erasures:
-            self.services.storage.scrub()
-        for wiped_erasure in wiped_erasures:
-            if wiped_erasure.strips:
-                self._delete_record(tenant, wiped_erasure)
+        self.services.storage.scrub()
+        for owner, wiped in ((tenant, wiped_erasure), *wiped_others):
+            if wiped.strips:
+                self._delete_record(owner, wiped)
             else:
-                self._sign_receipt(tenant, wiped_erasure)
+                self._sign_receipt(owner, wiped)
+
+    def _list_as_far(self, tenant: Tenant) -> Iterator[tuple[Tenant, Erasure]]:
+        """Yield all erasures of the last day of which the receipt alone is left to do, with their
+        tenants: a box has one database for all shops. On AWS only those of the tenant."""
+        since = self.services.clock.now() - _DAYS_ERASURES
+        tenants = (
+            [tenant] if self.services.storage.expires_items else self.services.tenants.list_all()
+        )
+        for owner in tenants:
+            for erasure in self.services.erasure.records.list_running(owner.name, since):
+                if erasure.next_step is Step.RECEIPT:
+                    yield owner, erasure
 
     def _delete_record(self, tenant: Tenant, erasure: Erasure) -> None:
         if_running = (equals("done_at", None, "running"),)

@@ -95,6 +95,7 @@ class Copy:
             self._copy_counters(connection)
             connection.execute("PRAGMA copy.journal_mode = WAL").fetchone()
         _sync(self._copy)
+        _sync(self._path.parent)  # else a power cut could leave the old log beside the new file
         self._copy.replace(self._path)
         _sync(self._path.parent)
         return True

@@ -146,7 +146,7 @@ def test_a_new_yes_is_refused_and_pushed_out_by_no_strangers(book: Book) -> None
 
 @pytest.mark.parametrize("erases", [False, True], ids=["stripped", "some are erased"])
 def test_one_scrub_of_the_database_does_for_all(tmp_path: Path, erases: bool) -> None:
-    """It writes the whole database anew, and nobody else can write meanwhile."""
+    """It writes the whole database anew."""
     scrubs = list[None]()
 
     def count_scrubs(storage: Storage) -> Storage:

@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,9 @@ from chalicelib.book.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.errors import Busy, StorageUnavailable
-from chalicelib.domain.hooks import FULL, MOST_LEAVING
+from chalicelib.domain.hooks import FULL, MOST_LEAVING, UNASKED
+from chalicelib.domain.jobs import find_night
+from chalicelib.domain.model import Profile, Tenant
 from chalicelib.open_storage import DATABASE
 from chalicelib.privacy import signing
 from chalicelib.privacy.audit_entries import list_absorbed_faces
@@ -27,9 +29,9 @@ from chalicelib.storage.records.merges import MAX_MERGES, UNDONE_WITHIN
 from chalicelib.storage.values import time_ordered_id
 from regulars.folder import hold_lock
 from tests.support.book import person
-from tests.support.book.book import MINUTE, Book, shot
+from tests.support.book.book import MINUTE, RULES, Book, shot
 from tests.support.book.book_with import book_with
-from tests.support.fakes import Person
+from tests.support.fakes import Person, picture
 from tests.support.meanwhile import Interrupted, Meanwhile
 
 pytestmark = pytest.mark.disk
@@ -281,6 +283,50 @@ def test_erasures_that_are_asked_for_within_minutes_share_one_scrub(tmp_path: Pa
         assert [faceid for faceid in faceids if faceid.encode() in stored] == []
 
 
+@pytest.mark.parametrize("by", sorted(UNASKED))
+def test_one_scrub_a_night_does_for_all_that_nobody_asked_for(tmp_path: Path, by: str) -> None:
+    """Of all shops: a box has one database. Somebody who asks takes along what waits."""
+    scrubs: list[datetime] = []
+
+    def wrap(storage: Storage) -> Storage:
+        def scrub() -> None:
+            scrubs.append(book.clock.now())
+            storage.scrub()
+
+        return replace(storage, scrub=scrub)
+
+    with closing(Book(tmp_path, wrap=wrap)) as book:
+        book.services.tenants.add("other", Profile.CLOUD)
+        shops = [book.services.tenants.get_by_name(name) for name in ("shop", "other")]
+
+        def erase(shop: Tenant, seed: int, by: str) -> None:
+            face = book.services.enrolment.enrol_largest_face(
+                shop, "regular", picture(Person(seed)), RULES
+            )
+            book.services.deletion.delete_faces(shop, [face.faceid], by=by, erase=True)
+
+        def list_running() -> list[Erasure]:
+            list_all = book.services.erasure.records.list_unfinished
+            return [one for shop in shops for one in list_all(shop.name)]
+
+        for hour in range(3):
+            for shop in shops:
+                erase(shop, hour, by)
+            work_off(book, minutes=60)
+        assert (scrubs, len(list_running())) == ([], 6)
+        assert not any(one.faceids or one.names or one.pseudonym for one in list_running())
+        night = find_night(book.clock.now())
+        book.clock.advance(night - book.clock.now())
+        for shop in shops:
+            book.services.erasure.steps.continue_all(shop)
+        assert (scrubs, list_running()) == ([night], [])
+        erase(shops[0], 7, by)
+        work_off(book, minutes=10)
+        erase(shops[1], 8, "first")
+        work_off(book, minutes=10)
+        assert (len(scrubs), list_running()) == (2, [])
+
+
 def work_off(book: Book, minutes: int) -> None:
     """Let minutes pass, and do what is due at the end of each."""
     for _ in range(minutes):
@@ -321,6 +367,8 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(
     assert [len(of) for of in observed] == ([0, 0] if erases else [1, 1])
     assert not [one for of in observed for one in of if one.estimates.age or one.estimates.gender]
     assert book.storage.uploads.size(keys.crop("shop", "door", captures[0].id, 0)) is None
+    book.clock.advance(timedelta(days=1))  # the night ends them
+    book.services.erasure.steps.continue_all(book.tenant)
     receipts = book.services.erasure.records.read_page("shop", 10).rows
     assert [(one.by, one.number, one.done_at is not None) for one in receipts] == [
         ("full group", 2, True)
