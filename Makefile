@@ -24,7 +24,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -192,6 +192,9 @@ bench-jobs: .venv/lab  ## What the jobs of an hour and a night take on AWS, and 
 
 bench-book: .venv/lab  ## How true the book of strangers is, on labelled faces beside the checkout; MORE="--scene backlog --draw 1 2"
 	$(BIN)/python -m regulars_lab.bench.book $(MORE)
+
+bench-erasing: .venv/lab  ## What erasing one regular costs a box of 101,000 visits: bytes written, and how long the slowest writer waits; MORE="--shops 5"
+	$(BIN)/python -m regulars_lab.bench.erasing $(MORE)
 
 bench-cold: .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel

@@ -196,12 +196,13 @@ class ErasureSteps(Service["Services"]):
         )
 
     def _waits_for_night(self, erasure: Erasure) -> bool:
-        """Tell if the night's scrub does for an erasure: no person asked for it. On AWS nothing is
-        scrubbed."""
+        """Tell if the night's scrub does for an erasure: no person asked for it, and no restore
+        that erases it again. On AWS nothing is scrubbed."""
         return (
             not self.services.storage.expires_items
             and erasure.next_step is Step.RECEIPT
             and erasure.by in UNASKED
+            and not erasure.is_told
             and self.services.clock.now() < find_night(erasure.at)
         )
 

@@ -14,7 +14,7 @@ from chalicelib.book.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.errors import Busy, StorageUnavailable
-from chalicelib.domain.hooks import FULL, MOST_LEAVING, UNASKED
+from chalicelib.domain.hooks import FULL, MOST_LEAVING, UNASKED, UNSEEN
 from chalicelib.domain.jobs import find_night
 from chalicelib.domain.model import Profile, Tenant
 from chalicelib.open_storage import DATABASE
@@ -325,6 +325,15 @@ def test_one_scrub_a_night_does_for_all_that_nobody_asked_for(tmp_path: Path, by
         erase(shops[1], 8, "first")
         work_off(book, minutes=10)
         assert (len(scrubs), list_running()) == (2, [])
+
+
+def test_what_a_restore_erases_again_waits_for_no_night(book: Book) -> None:
+    faceid = book.enrol(Person(1)).faceid
+    book.services.deletion.delete_faces(
+        book.tenant, [faceid], by=UNSEEN, erase=True, asked_at=book.clock.now()
+    )
+    work_off(book, minutes=10)
+    assert list(book.services.erasure.records.list_unfinished("shop")) == []
 
 
 def work_off(book: Book, minutes: int) -> None:

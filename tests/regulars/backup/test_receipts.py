@@ -201,6 +201,8 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
             worked_off(book)
             book.sweep()
             worked_off(book)
+            book.clock.advance(DAY)  # the night ends what nobody asked for
+            book.services.erasure.steps.continue_all(book.tenant)
         assert receipts.write_beside(book.services, file.parent) > 0
     restore_owing_erasures(place / "again", file)
     return receipts.read_receipts([str(file.parent)], books), face
