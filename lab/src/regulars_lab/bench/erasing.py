@@ -1,9 +1,9 @@
 """What erasing a regular costs a box: bytes written, and how long the slowest writer waits.
 
     python -m regulars_lab.bench.erasing [--visits 101000] [--faces 30000] [--regular 500]
-    [--shops 1] [--folder DIR] [--json FILE]
+    [--shops 1] [--years 1] [--folder DIR] [--json FILE]
 
-Fills shops with a year of drawn visits each, without pictures, in one database. Then erases the
+Fills shops with years of drawn visits each, without pictures, in one database. Then erases the
 regular of the first shop, and a stranger of each shop as retention does, while a thread writes
 fifty times a second. The clock of the service goes ahead, so nothing waits for its time.
 """
@@ -41,7 +41,7 @@ STEP = timedelta(minutes=1)
 
 
 class Cost(Struct, frozen=True):
-    """What something cost. `refused`: how many writes were given up."""
+    """Bytes, times and memory of one act. `refused`: how many writes were given up."""
 
     what: str
     seconds: float
@@ -88,13 +88,20 @@ class Writer:
 
 def main() -> int:
     options = parser("erasing", __doc__)
-    options.add_argument("--visits", type=int, default=101_000, help="of each shop")
-    options.add_argument("--faces", type=int, default=30_000, help="of each shop")
+    options.add_argument("--visits", type=int, default=101_000, help="of a shop's year")
+    options.add_argument("--faces", type=int, default=30_000, help="of a shop's year")
     options.add_argument("--regular", type=int, default=500, help="visits of the one who is erased")
     options.add_argument("--shops", type=int, default=1, help="shops of the box")
+    options.add_argument("--years", type=int, default=1, help="that are kept of each shop")
     options.add_argument("--folder", type=Path, help="on the disk that is to be measured")
     arguments = options.parse_args()
-    year = Year(arguments.visits, arguments.faces, arguments.regular, has_pictures=False)
+    year = Year(
+        arguments.visits * arguments.years,
+        arguments.faces * arguments.years,
+        arguments.regular,
+        days=365 * arguments.years,
+        has_pictures=False,
+    )
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         costs = measure(Path(folder), year, arguments.shops)
     write([asdict(cost) for cost in costs], arguments.json)
@@ -108,8 +115,11 @@ def measure(folder: Path, year: Year, shops: int) -> list[Cost]:
         filled = {}
         for name in (f"shop-{number}" for number in range(shops)):
             services.tenants.add(name, Profile.CLOUD)
-            filled[name] = fill_year(services, services.tenants.get_by_name(name), year, clock.at)
+            tenant = services.tenants.get_by_name(name)
+            filled[name] = fill_year(services, tenant, year, clock.at)
             services.index.build(name)
+            services.index.purge_before(name, services.writer.read_seq(name))  # as years do
+            services.statistics.sealing.seal_tenant(tenant)
         writer = Writer(services.items)
 
         def cost(what: str, do: Callable[[], None]) -> Cost:
