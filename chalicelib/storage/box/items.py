@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,15 +182,18 @@ class SqliteFile:
     def _replace(self) -> bool:
         """Replace the file by a copy of its rows; return False if another program has it open."""
         copy = Copy(self._path)
-        with self._name_failures():
+        with ExitStack() as after, self._name_failures():
             with self.writing() as connection:
                 copy.note_changes(connection)
             with self.reading() as connection:
                 copy.write(connection)
-            with self._writer, self._registry, self._translate_failures():
+            with self._writer, self._registry, self._translate_failures(), ExitStack() as held:
                 self._close_unused()
-                with closing(self._connect()) as alone:
-                    return copy.take_place(alone)
+                if not copy.take_place(held.enter_context(closing(self._connect()))):
+                    return False
+                # To free a large file takes a second: nobody waits for that.
+                after.push(held.pop_all())
+            return True
 
     def _close_unused(self) -> None:
         """Close the connections of all threads. Raises Busy if one is used all the while."""
