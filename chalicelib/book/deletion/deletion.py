@@ -505,13 +505,14 @@ class GroupDeletion(Service["Book"]):
     ) -> Change:
         """Make the change that deletes a group with its faces, as one edit of the gallery.
 
-        A note remains, by which a job erases the faces later: who asked, and whether anything may
-        be left. `seq`: the number of the gallery's last edit when the group was read. The change is
-        refused if there was another edit since.
+        A note remains, by which a job erases the faces later: how the group was called, who asked,
+        and whether anything may be left. `seq`: the number of the gallery's last edit when the
+        group was read. The change is refused if there was another edit since.
         """
         manner = {
             "tenant": tenant.name,
             "item": keys.gone_item(group.id),
+            "name": group.name,
             "by": by,
             "erases": tenant.deletes_erase,
         }

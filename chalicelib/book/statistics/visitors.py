@@ -188,12 +188,21 @@ class Visitors(Service["Book"]):
 
     def find_last_groups(self, tenant: Tenant, faces: Sequence[Face]) -> dict[str, str]:
         """Return the names of the groups by which earlier visits of faces count, too: of those that
-        have a name or are staff."""
-        return {
+        have a name or are staff, also if their group was deleted with them."""
+        gone_keys = [(tenant.name, keys.gone_item(group_id)) for group_id in sorted(tenant.gone)]
+        notes = self.services.items.get_many(keys.DIRECTORY, gone_keys) if gone_keys else []
+        gone_names = {note["item"]: str(note["name"]) for note in notes if note and "name" in note}
+        last_groups = {
+            face.faceid: gone_names.get(keys.gone_item(face.own_group_id), "")
+            for face in faces
+            if face.name
+        }
+        last_groups |= {
             face.faceid: group.name
             for face, group in self._list_groups(tenant, faces)
             if face.name or group.staff
         }
+        return {faceid: name for faceid, name in last_groups.items() if name}
 
     def _list_groups(self, tenant: Tenant, faces: Sequence[Face]) -> list[tuple[Face, Group]]:
         """Return faces with their groups, also of restricted ones."""

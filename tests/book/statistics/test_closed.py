@@ -188,6 +188,14 @@ def delete_cameras(book: Book, _faceid: str) -> None:
         book.services.cameras.delete(book.tenant, camera)
 
 
+def delete_group(book: Book, _faceid: str) -> None:
+    book.services.deletion.groups.delete(book.tenant, "Gold")
+    for _ in range(3):
+        book.clock.advance(timedelta(hours=1))
+        book.sweep()
+    assert all(face.name != "Ben" for face in book.faces())
+
+
 def withdraw(book: Book, faceid: str) -> None:
     book.services.consents.withdraw_consent(book.tenant, faceid)
     for _ in range(16 * 24):
@@ -195,7 +203,9 @@ def withdraw(book: Book, faceid: str) -> None:
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["consents", "erasures"])
 
 
-@pytest.mark.parametrize("end", [restrict, delete_cameras, withdraw], ids=lambda end: end.__name__)
+@pytest.mark.parametrize(
+    "end", [restrict, delete_cameras, delete_group, withdraw], ids=lambda end: end.__name__
+)
 def test_no_figure_of_a_time_that_is_over_changes_by_what_ends_otherwise(
     end: Callable[[Book, str], None], tmp_path: Path
 ) -> None:
@@ -204,6 +214,10 @@ def test_no_figure_of_a_time_that_is_over_changes_by_what_ends_otherwise(
         consent = Consent(Basis.CONSENT, book.clock.now(), "form 7")
         book.enrol(Person(1, side_px=100.0), faceid="ann", name="Ann", consent=consent)
         book.see(*draw_visits(random.Random(7), "UTC"))
+        book.services.groups.create(book.tenant, "Gold", None, "")
+        ben = next(face.faceid for face in book.faces() if not face.name)
+        moved = FaceChanges(name="Ben", new_group_name="Gold")
+        book.services.enrolment.update.change_face(book.tenant, ben, moved)
         book.sweep()
         before = read_figures(book, "UTC")
         end(book, "ann")
