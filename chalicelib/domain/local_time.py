@@ -142,7 +142,7 @@ class LocalTime:
 
     def __init__(self, zone: str, first_weekday: int = 0) -> None:
         """Take the zone's name and the first day of a week; 0: Monday."""
-        self._zone, self._first_weekday = zone, first_weekday
+        self._zone, self.first_weekday = zone, first_weekday
 
     def divide_span(self, span: Span) -> list[Piece]:
         """Divide the span into stretches of one offset, in order.
@@ -228,7 +228,7 @@ class LocalTime:
                 return month_of(hour)
             case Granularity.WEEK:
                 day = date.fromordinal(_EPOCH + hour // HOURS_PER_DAY)
-                return begin_of_week(day, self._first_weekday).toordinal() - _EPOCH
+                return begin_of_week(day, self.first_weekday).toordinal() - _EPOCH
             case Granularity.DAY:
                 return hour // HOURS_PER_DAY
         return hour

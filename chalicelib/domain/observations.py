@@ -280,16 +280,18 @@ class ObservationFilter(Struct, frozen=True):
     """Names of groups whose observations are left out."""
     without_faces: frozenset[str] = frozenset()
     """Ids of faces whose observations are left out."""
+    without_staff: bool = False
+    """Whether visits of those are left out who were staff when they were erased."""
 
     @property
     def by_face(self) -> bool:
         """Return whether only the observations themselves tell what it takes."""
-        return self.faceid is not None or self.leaves_out
+        return self.faceid is not None or bool(self.without or self.without_faces)
 
     @property
     def leaves_out(self) -> bool:
         """Return whether it leaves out some who would be taken else."""
-        return bool(self.without or self.without_faces)
+        return bool(self.without or self.without_faces) or self.without_staff
 
     def takes_face(self, faceid: str) -> bool:
         return self.faceid in (None, faceid) and faceid not in self.without_faces
@@ -302,7 +304,7 @@ class ObservationFilter(Struct, frozen=True):
 
     def with_all(self) -> ObservationFilter:
         """Return the filter that leaves out nobody."""
-        return replace(self, without=(), without_faces=frozenset())
+        return replace(self, without=(), without_faces=frozenset(), without_staff=False)
 
     @property
     def by_labels(self) -> bool:

@@ -71,8 +71,13 @@ class Erasure(Struct, frozen=True):
     """A secret of which the names are made that the observations get (`name_visit`); "" once the
     receipt alone is left to do: then nobody can tell which names are of one person."""
     groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """The last group of each face that has a name or is staff, by faceid; empty once the receipt
-    alone is left."""
+    """The last group of each face that has a name, by which its visits as a stranger count; empty
+    once the receipt alone is left, as are the next two."""
+    staff: tuple[str, ...] = ()
+    """Ids of the faces that were staff."""
+    firsts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """When faces came for the first time, in ms, by faceid; 0: longer ago than is kept. Only if
+    observations of the tenant may have gone."""
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the
@@ -317,7 +322,8 @@ COUNT = "n_"
 
 _ERASURE = Codec(
     Erasure,
-    rare="faceids names pseudonym groups salt faces face_key others hashes is_told strips",
+    rare="faceids names pseudonym groups staff firsts salt faces face_key others hashes "
+    "is_told strips",
     hashes=Form(
         lambda hashes: {name: list(of) for name, of in hashes.items()},
         lambda stored: {name: tuple(of) for name, of in stored.items()},

@@ -27,7 +27,7 @@ from tests.support.examples import every
 from tests.support.pictures.album import Album
 from tests.support.pictures.degrade import WAYS
 
-PEOPLE = every(PAIRS, 2)
+PEOPLE = every(PAIRS, 4)
 PERSONS = len(PEOPLE)
 LARGE_PX = 200
 """Side of a face that hardly suffers from a few pixels of blur; all are as large in a studio."""

@@ -513,6 +513,7 @@ class GroupDeletion(Service["Book"]):
             "tenant": tenant.name,
             "item": keys.gone_item(group.id),
             "name": group.name,
+            "staff": group.staff,
             "by": by,
             "erases": tenant.deletes_erase,
         }

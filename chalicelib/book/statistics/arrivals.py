@@ -31,14 +31,16 @@ from chalicelib.domain.observations import (
     VisitKind,
 )
 from chalicelib.domain.rules.ended import (
-    UNIT_OF,
     Of,
+    Unit,
     find_place,
+    find_unit,
     find_units,
     is_first_in,
     is_first_visit,
     read_again,
     read_last_group,
+    was_staff,
 )
 from chalicelib.service import Service
 from chalicelib.storage.records.columns import UNKNOWN, list_gender_or_age, list_values
@@ -65,8 +67,6 @@ it."""
 
 _READ_ON_MS = 2 * AGAIN_MS
 """Time behind a span in which its visits end, and in which those who came again did so."""
-
-_YEAR_MS = 366 * DAY_MS
 
 MOST_ASKED = 1_500
 """Most presences of a span of which each face's visits say whether it is the first. Of more, all
@@ -161,10 +161,10 @@ class Begun(Struct, frozen=True, dict=True):
         if of_any_group.by_dimensions:
             lets_pass = [of_any_group.lets_pass(values) for values in arrivals.dimensions]
             is_wanted &= np.array(lets_pass, bool)[arrivals.dimension]
+        is_wanted &= arrivals.marks.takes(wanted)
         if wanted.by_face:
             takes_face = [wanted.takes_face(faceid) for faceid in arrivals.faceids]
             is_wanted &= np.array(takes_face, bool)[arrivals.face]
-            is_wanted &= arrivals.marks.takes(wanted)
         rows = is_wanted.nonzero()[0]
         if wanted.group_name is None:
             return rows
@@ -270,9 +270,7 @@ class Begun(Struct, frozen=True, dict=True):
         staff = self.services.statistics.visitors.read_staff(self.tenant)
         of_staff = np.array([faceid in staff.faces for faceid in self.arrivals.faceids], bool)
         marks = self.arrivals.marks.pick(rows)
-        is_staff = of_staff[self.arrivals.face[rows]] | marks.find(
-            lambda text: read_last_group(text) in staff.groups, default=False
-        )
+        is_staff = of_staff[self.arrivals.face[rows]] | marks.find(was_staff, default=False)
         packed, place = np.unique((groups * 2 + is_first) * 2 + is_staff, return_inverse=True)
         kinds = tuple(VisitKind)
         kind_of_place = [
@@ -304,12 +302,8 @@ class Begun(Struct, frozen=True, dict=True):
 
         `wanted`: the filter that chose the rows.
         """
-        unit, place = UNIT_OF[granularity], find_place(wanted, split)
-        marks = self.arrivals.marks.pick(rows)
-        counts_person = marks.find(
-            lambda text: is_first_in(text, unit, place, Of.VISITS), default=True
-        )
-        counted_rows = rows[counts_person]
+        largest = find_unit(self.tenant.local_time, granularity)
+        counted_rows = rows[self._count_once(rows, find_place(wanted, split), largest)]
         packed, names = self._pack_buckets(counted_rows, granularity, split)
         face_count = len(self.arrivals.faceids)
         faces = np.unique(packed * face_count + self.arrivals.face[counted_rows])
@@ -331,27 +325,26 @@ class Begun(Struct, frozen=True, dict=True):
         Of erased people each counts once in the span if that is a year, a month, a week or a day.
         Else they count once in the largest of these that lies whole in it: so they may be too many.
         """
-        marks = self.arrivals.marks.pick(rows)
-        marked_rows = rows[marks.is_marked]
-        faces = np.unique(self.arrivals.face[rows[~marks.is_marked]])
-        return len(faces) + self._count_erased(marked_rows, wanted)
+        counted_rows = rows[self._count_once(rows, find_place(wanted, None), Unit.YEAR)]
+        return len(np.unique(self.arrivals.face[counted_rows]))
 
-    def _count_erased(self, rows: NDArray[np.intp], wanted: ObservationFilter) -> int:
-        if not len(rows):
-            return 0
-        now_ms = milliseconds(self.services.clock.now())
-        span = self.span
-        if span.last_ms >= now_ms:  # what it cuts off has not come yet
-            span = span.hull(Span(now_ms, now_ms + _YEAR_MS))
-        days = self._find_hours(rows) // HOURS_PER_DAY
-        unit_of_day = find_units(self.tenant.local_time, {*days.tolist()}, span)
-        place = find_place(wanted, None)
-        marks = self.arrivals.marks.pick(rows)
+    def _count_once(self, rows: NDArray[np.intp], place: int, largest: Unit) -> NDArray[np.bool_]:
+        """Return for each row whether it counts its person: of erased people, who have a name for
+        each visit, the first in the largest unit of time that the span does not cut before."""
+        counts = np.ones(len(rows), bool)
+        marked = self.arrivals.marks.pick(rows).is_marked.nonzero()[0]
+        if not len(marked):
+            return counts
+        days = self._find_hours(rows[marked]) // HOURS_PER_DAY
+        local, first_ms = self.tenant.local_time, self.span.first_ms
+        unit_of_day = find_units(local, {*days.tolist()}, first_ms, largest)
+        marks = self.arrivals.marks.pick(rows[marked])
         pairs = zip(days.tolist(), marks.text.tolist(), strict=True)
-        return sum(
+        counts[marked] = [
             is_first_in(marks.texts[text], unit_of_day[day], place, Of.VISITS)
             for day, text in pairs
-        )
+        ]
+        return counts
 
     def count_groups(self, rows: NDArray[np.intp]) -> Counter[str]:
         return _count_values(*self.list_groups(rows))

@@ -166,7 +166,8 @@ class Seal(Struct, frozen=True):
     hashes of the day's faces (`make_face_hashes`), if read from totals. `label_chunks`: all the
     encoded LabelCounts, if read from label counts; None: none were stored, or some are of another
     seal. `presences`: the encoded Presences, if read from these; None: they are too many to be
-    stored. `observations`: how many the day has; None: layout 2 does not say.
+    stored. `observations`: how many the day has; None: layout 2 does not say. `has_erased_staff`:
+    some are of people who were staff when they were erased.
     """
 
     day: int
@@ -182,6 +183,7 @@ class Seal(Struct, frozen=True):
     faces: bytes | None = None
     observations: int | None = None
     presences: bytes | None = None
+    has_erased_staff: bool = False
 
     def may_hold(self, faceids: Iterable[str]) -> bool:
         """Tell if the day may have observations of one of these faces; False is sure."""
@@ -336,6 +338,7 @@ _SEAL = Codec(
     {"id": "seal", "columns_key": "columns", "sealed_at_ms": "sealed_at"},
     apart="day label_chunks presences",
     nulls="columns_key faces",
+    rare="has_erased_staff",
     pieces=many(Codec(Piece).make_list_form()),
     by_kind=Form(
         dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}
@@ -343,7 +346,7 @@ _SEAL = Codec(
 )
 _IN_EACH = (
     *("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "layout"),
-    "observations",
+    *("observations", "has_erased_staff"),
 )
 """Fields that stand beside the totals, beside the label counts and beside the presences."""
 

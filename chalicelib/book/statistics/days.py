@@ -43,6 +43,7 @@ from chalicelib.domain.observations import (
     ObservationKind,
     Split,
 )
+from chalicelib.domain.rules.ended import was_staff
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
@@ -335,6 +336,8 @@ class ObservedSpan(Struct):
         """
         seal = self.seals.get(day)
         if seal is None or self.wanted.by_face or self.split in _OF_COLUMNS:
+            return None
+        if self.wanted.without_staff and seal.has_erased_staff:
             return None
         if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
             return None
@@ -646,6 +649,7 @@ class Sealing(Service["Book"]):
             faces=face_hashes,
             observations=len(columns),
             presences=presences if len(presences) <= self.chunk_bytes else None,
+            has_erased_staff=any(map(was_staff, columns.marks.texts)),
         )
         actions = [
             *self.services.statistics.seals.put(tenant.name, zone, seal, chunks, old_seal),

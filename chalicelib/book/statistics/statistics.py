@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -52,7 +53,14 @@ from chalicelib.domain.observations import (
     Split,
     VisitKind,
 )
-from chalicelib.domain.rules.ended import UNIT_OF, choose_of, find_place, is_first_in, takes_row
+from chalicelib.domain.rules.ended import (
+    choose_of,
+    find_place,
+    find_unit,
+    find_units,
+    is_first_in,
+    takes_row,
+)
 from chalicelib.domain.rules.usual import WEEKS, Usual, learn_usual
 from chalicelib.domain.rules.visits import Arrival, Arrivals
 from chalicelib.lazy import lazy
@@ -556,12 +564,14 @@ RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
 def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
     """Yield the rows of each day. Of an erased person only the first one of a bucket counts the
     person."""
-    place, unit = find_place(question.wanted, question.split), UNIT_OF[question.granularity]
+    place = find_place(question.wanted, question.split)
     of = choose_of(question.wanted, question.split)
+    local, largest = observed_span.local, find_unit(observed_span.local, question.granularity)
+    unit_of_day = find_units(local, observed_span.days, question.span.first_ms, largest)
     for day, columns in observed_span.read_columns(observed_span.days):
         rows = columns.select_rows(question.wanted, question.span)
         counts_person = columns.marks.pick(rows).find(
-            lambda text: is_first_in(text, unit, place, of), default=True
+            partial(is_first_in, unit=unit_of_day[day], place=place, of=of), default=True
         )
         yield day, columns, rows[counts_person]
 

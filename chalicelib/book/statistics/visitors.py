@@ -63,7 +63,12 @@ class Staff(Struct, frozen=True):
         staff."""
         if observation_filter.faceid is not None or observation_filter.group_name in self.groups:
             return observation_filter
-        return replace(observation_filter, without=self.groups, without_faces=self.faces)
+        return replace(
+            observation_filter,
+            without=self.groups,
+            without_faces=self.faces,
+            without_staff=True,
+        )
 
 
 def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKind:
@@ -82,10 +87,12 @@ def list_in_groups(items: ItemStore, tenant: str, group_ids: Iterable[str]) -> s
     }
 
 
-def _hide_person(tenant: Tenant, observation: Observation, begin_ms: int) -> Observation:
+def _hide_person(face: Face, observation: Observation, begin_ms: int) -> Observation:
     """Return an observation without anything that tells whose it is. No two visits of it have a
     name in common."""
-    secret = tenant.app_id  # which no answer for a viewer has
+    # No answer has a template. Who knows ids and times alone cannot make the name again.
+    vectors = [template.vector for picture in face.pictures for template in picture.templates]
+    secret = hashlib.sha256(b"".join(vectors)).hexdigest()
     faceid = make_name_of_visit(secret, observation.faceid, begin_ms)
     token = hashlib.sha256(f"{secret}\n{observation.id}".encode()).hexdigest()[:24]
     return leave_counted(observation, faceid, token, NO_LABELS)
@@ -107,13 +114,16 @@ class Visitors(Service["Book"]):
             if observation.faceid in restricted
         ]
         visits = read_visits_reaching(self.services.items, tenant.name, begins)
+        face_keys = [(tenant.name, faceid) for faceid in {faceid for _, faceid in begins}]
+        items = self.services.items.get_many(keys.FACES, face_keys)
+        faces = {face.faceid: face for face in (face_from(item) for item in items if item)}
 
         def hide(observation: Observation) -> Observation:
-            if observation.faceid in restricted:
+            if observation.faceid in faces:
                 at_ms = observation.at_ms
                 arrival = visits[observation.faceid].arrivals.find_around(at_ms)
                 begin_ms = arrival.first_ms if arrival and observation.gap_s else at_ms
-                return _hide_person(tenant, observation, begin_ms)
+                return _hide_person(faces[observation.faceid], observation, begin_ms)
             return replace(observation, estimates=NO_ESTIMATES) if observation.mark else observation
 
         return [hide(observation) for observation in observations]
@@ -184,32 +194,37 @@ class Visitors(Service["Book"]):
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the same of faces that were read."""
         named_faces = [face for face in faces if face.name]
-        return {face.faceid: group.name for face, group in self._list_groups(tenant, named_faces)}
+        name_of_id = {group.id: group.name for group in self._list_groups(tenant, named_faces)}
+        return {
+            face.faceid: name_of_id[face.own_group_id]
+            for face in named_faces
+            if face.own_group_id in name_of_id
+        }
 
-    def find_last_groups(self, tenant: Tenant, faces: Sequence[Face]) -> dict[str, str]:
-        """Return the names of the groups by which earlier visits of faces count, too: of those that
-        have a name or are staff, also if their group was deleted with them."""
+    def find_last_groups(
+        self, tenant: Tenant, faces: Sequence[Face]
+    ) -> dict[str, tuple[str, bool]]:
+        """Return the name of each face's group, and whether it is staff, also if the group was
+        deleted with its people."""
         gone_keys = [(tenant.name, keys.gone_item(group_id)) for group_id in sorted(tenant.gone)]
         notes = self.services.items.get_many(keys.DIRECTORY, gone_keys) if gone_keys else []
-        gone_names = {note["item"]: str(note["name"]) for note in notes if note and "name" in note}
-        last_groups = {
-            face.faceid: gone_names.get(keys.gone_item(face.own_group_id), "")
-            for face in faces
-            if face.name
+        group_of_id = {
+            **{group.id: (group.name, group.staff) for group in self._list_groups(tenant, faces)},
+            **{
+                str(note["item"]).removeprefix(keys.gone_item("")): (
+                    str(note["name"]),
+                    bool(note["staff"]),
+                )
+                for note in notes
+                if note and "name" in note
+            },
         }
-        last_groups |= {
-            face.faceid: group.name
-            for face, group in self._list_groups(tenant, faces)
-            if face.name or group.staff
-        }
-        return {faceid: name for faceid, name in last_groups.items() if name}
-
-    def _list_groups(self, tenant: Tenant, faces: Sequence[Face]) -> list[tuple[Face, Group]]:
-        """Return faces with their groups, also of restricted ones."""
-        groups = self.services.groups.list_all(tenant) if faces else []
-        group_of_id = {group.id: group for group in groups}
-        return [
-            (face, group_of_id[face.own_group_id])
+        return {
+            face.faceid: group_of_id[face.own_group_id]
             for face in faces
             if face.own_group_id in group_of_id
-        ]
+        }
+
+    def _list_groups(self, tenant: Tenant, faces: Collection[Face]) -> list[Group]:
+        """Return all groups, if there are faces."""
+        return self.services.groups.list_all(tenant) if faces else []

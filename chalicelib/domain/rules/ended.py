@@ -10,31 +10,37 @@ of no other observation: of two such people with visits alike, nobody can say wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import IntEnum, IntFlag
-from itertools import zip_longest
+from enum import IntEnum
+from itertools import combinations, zip_longest
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from chalicelib.domain.local_time import HOURS_PER_DAY, Granularity, LocalTime, Span
 from chalicelib.domain.observations import CameAgain, ObservationFilter, Split
 
 
-class Unit(IntFlag):
-    """A time that counts a person once."""
+class Unit(IntEnum):
+    """A time that counts a person once. A week begins on one of three days."""
 
     HOUR = 1
     DAY = 2
-    WEEK = 4
-    MONTH = 8
-    YEAR = 16
-    EVER = 32
+    WEEK_FROM_MONDAY = 4
+    WEEK_FROM_SATURDAY = 8
+    WEEK_FROM_SUNDAY = 16
+    MONTH = 32
+    YEAR = 64
 
 
-UNIT_OF = {
-    Granularity.HOUR: Unit.HOUR,
-    Granularity.DAY: Unit.DAY,
-    Granularity.WEEK: Unit.WEEK,
-    Granularity.MONTH: Unit.MONTH,
-}
+_WEEKS = {0: Unit.WEEK_FROM_MONDAY, 5: Unit.WEEK_FROM_SATURDAY, 6: Unit.WEEK_FROM_SUNDAY}
+"""By the number of their first day; 0: Monday."""
+
+
+def find_unit(local: LocalTime, granularity: Granularity) -> Unit:
+    """Return the unit of time that a bucket is."""
+    if granularity is Granularity.WEEK:
+        return _WEEKS[local.first_weekday]
+    return Unit[granularity.name]
+
 
 PLACES: tuple[frozenset[Split], ...] = (
     frozenset(),
@@ -71,12 +77,27 @@ class Of(IntEnum):
 
 
 LABELS = (Split.LABEL_A, Split.LABEL_B, Split.LABEL_C, Split.LABEL_D)
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-"""Of each sum of units the letter that stands for it."""
+_SUMS = (
+    0,
+    Unit.HOUR,
+    *(
+        Unit.HOUR + Unit.DAY + sum(weeks) + longer
+        for count in range(len(_WEEKS) + 1)
+        for weeks in combinations(_WEEKS.values(), count)
+        for longer in (0, Unit.MONTH, Unit.MONTH + Unit.YEAR)
+    ),
+)
+"""Sums of units in which an observation may be the first: what is the first of a year is the first
+of its month, day and hour, too."""
+_LETTER_OF_SUM = dict(zip(_SUMS, ascii_uppercase, strict=True))
+_SUM_OF_LETTER = dict(zip(ascii_uppercase, _SUMS, strict=True))
 _COUNT = len(Of) * len(PLACES)
 """Letters before the one of coming again."""
 _LETTER_OF_AGAIN = {CameAgain.YES: "y", CameAgain.NO: "n", CameAgain.OPEN: "o"}
 _AGAIN_OF_LETTER = {letter: again for again, letter in _LETTER_OF_AGAIN.items()}
+_AGAIN, _STAFF, _FIRST, _LAST_GROUP = range(_COUNT, _COUNT + 4)
+"""Where behind the letters of places the others are, and where the last group begins."""
+_YES, _NO = "1", "0"
 
 
 class Counted(NamedTuple):
@@ -89,7 +110,7 @@ class Counted(NamedTuple):
     kind: str
     values: Mapping[Split, str]
     last_group: str
-    """The group that counts instead of that of its time; "": none does."""
+    """Of a stranger: the group that counts a visit instead; "": none does."""
     is_staff: bool
 
 
@@ -104,7 +125,8 @@ class Mark(NamedTuple):
     """The rest of an erased person in one observation.
 
     `begin_ms`: when the visit began that it is of; None: it is of none. `text`: three letters for
-    each of PLACES, by `Of`, one that says whether the person came again, and the last group.
+    each of PLACES, by `Of`, three that say whether the person came again, was staff, and came for
+    the first time of all, and the last group.
     """
 
     begin_ms: int | None
@@ -113,7 +135,9 @@ class Mark(NamedTuple):
     @property
     def without_units(self) -> Mark:
         """Return the mark of what counts the person nowhere."""
-        return self._replace(text=_LETTERS[0] * _COUNT + self.text[_COUNT:])
+        nowhere = _LETTER_OF_SUM[0] * _COUNT
+        rest = self.text[_AGAIN:_FIRST] + _NO + self.text[_LAST_GROUP:]
+        return self._replace(text=nowhere + rest)
 
 
 def find_place(wanted: ObservationFilter, split: Split | None) -> int:
@@ -140,8 +164,7 @@ def choose_of(wanted: ObservationFilter, split: Split | None) -> Of:
 
 def is_first_in(text: str, unit: Unit, place: int, of: Of) -> bool:
     """Return whether a mark counts its person in a unit of time. `place`: of `find_place`."""
-    units = _LETTERS.index(text[len(Of) * place + of])
-    return bool(units & unit)
+    return bool(_SUM_OF_LETTER[text[len(Of) * place + of]] & unit)
 
 
 def counts_hour(text: str) -> bool:
@@ -151,53 +174,70 @@ def counts_hour(text: str) -> bool:
 
 def read_again(text: str) -> CameAgain:
     """Return whether a mark's person came again within 30 days; OPEN: they were not over."""
-    return _AGAIN_OF_LETTER[text[_COUNT]]
+    return _AGAIN_OF_LETTER[text[_AGAIN]]
 
 
 def read_last_group(text: str) -> str:
     """Return the group that counts of a mark's person instead of that of the time; "": none."""
-    return text[_COUNT + 1 :]
+    return text[_LAST_GROUP:]
 
 
-def takes_row(wanted: ObservationFilter, faceid: str, mark: str) -> bool:
+def was_staff(text: str) -> bool:
+    """Return whether a mark's person was staff; "": it is no mark."""
+    return text[_STAFF:_FIRST] == _YES
+
+
+def takes_mark(wanted: ObservationFilter, text: str) -> bool:
+    """Return whether a filter takes an observation, as far as its mark says."""
+    return not (wanted.without_staff and was_staff(text))
+
+
+def takes_row(wanted: ObservationFilter, faceid: str, text: str) -> bool:
     """Return whether a filter takes what is of a face, or of somebody who was erased."""
-    return wanted.takes_face(faceid) and (not mark or read_last_group(mark) not in wanted.without)
+    return wanted.takes_face(faceid) and takes_mark(wanted, text)
 
 
 def is_first_visit(text: str) -> bool:
     """Return whether a mark is of what began its person's first visit of all; "": it is none."""
-    return bool(text) and is_first_in(text, Unit.EVER, EVERYBODY, Of.VISITS)
+    return text[_FIRST:_LAST_GROUP] == _YES
 
 
-def find_units(local: LocalTime, days: Iterable[int], span: Span) -> dict[int, Unit]:
-    """Return of each local day the largest unit of time around it that lies whole in a span."""
-    [first], [last] = (local.days(Span(at_ms, at_ms)) for at_ms in (span.first_ms, span.last_ms))
-    if local.pieces_of(first)[0].first_ms < span.first_ms:
-        first += 1
-    if local.pieces_of(last)[-1].last_ms > span.last_ms:
-        last -= 1
+def find_units(
+    local: LocalTime, days: Iterable[int], first_ms: int, largest: Unit
+) -> dict[int, Unit]:
+    """Return of each local day the largest unit of time around it that a span does not cut at its
+    beginning.
+
+    What a span cuts off at its end changes nothing: who came there came first before.
+    `from 15 March, by month`: the 15th counts by the hour if the span begins at noon, the rest of
+    its week by day, the rest of March by week, and April by month.
+    """
+    [first_day] = local.days(Span(first_ms, first_ms))
+    is_cut = local.pieces_of(first_day)[0].first_ms < first_ms
+    week = find_unit(local, Granularity.WEEK)
+    units = [unit for unit in (Unit.YEAR, Unit.MONTH, week) if unit <= largest]
     cut_buckets = {
-        (unit, _find_bucket(local, inside, unit))
-        for unit in (Unit.YEAR, Unit.MONTH, Unit.WEEK)
-        for inside, outside in ((first, first - 1), (last, last + 1))
-        if _find_bucket(local, inside, unit) == _find_bucket(local, outside, unit)
+        unit: _find_bucket(local, first_day, unit)
+        for unit in units
+        if is_cut
+        or _find_bucket(local, first_day - 1, unit) == _find_bucket(local, first_day, unit)
     }
 
-    def find_unit(day: int) -> Unit:
-        if not first <= day <= last:
-            return Unit.DAY
-        units = (Unit.YEAR, Unit.MONTH, Unit.WEEK)
-        whole = (u for u in units if (u, _find_bucket(local, day, u)) not in cut_buckets)
+    def choose_unit(day: int) -> Unit:
+        if largest is Unit.HOUR or (is_cut and day == first_day):
+            return Unit.HOUR
+        whole = (u for u in units if cut_buckets.get(u) != _find_bucket(local, day, u))
         return next(whole, Unit.DAY)
 
-    return {day: find_unit(day) for day in days}
+    return {day: choose_unit(day) for day in days}
 
 
 def _find_bucket(local: LocalTime, day: int, unit: Unit) -> int:
-    hour = day * HOURS_PER_DAY
-    if unit is Unit.WEEK:
-        return local.bucket_of(Granularity.WEEK, hour)
-    month = local.bucket_of(Granularity.MONTH, hour)
+    for weekday, week in _WEEKS.items():
+        if unit is week:
+            # day 0, 1970-01-01, is a Thursday
+            return (day + 3 - weekday) // 7
+    month = local.bucket_of(Granularity.MONTH, day * HOURS_PER_DAY)
     return month // 12 if unit is Unit.YEAR else month
 
 
@@ -223,12 +263,12 @@ def mark_observations(
     local: LocalTime,
     find_again: Callable[[Visit, int | None], CameAgain],
     *,
-    came_before: bool,
+    first_ms: int | None,
 ) -> list[Mark]:
     """Return the marks of all of a person's observations, which are given by time.
 
     `find_again`: given a visit and when the next one began, whether the person came again.
-    `came_before`: the person came before these observations, too.
+    `first_ms`: when the person came for the first time of all; None: in the first of these visits.
     """
     visits = list_visits(observations)
     next_begins = (visit.begin_ms for visit in visits[1:])
@@ -245,28 +285,36 @@ def mark_observations(
         )
         if begins_visit:
             begin_ms = open_begins.pop()
-        times = [*_list_times(local, observation.hour)]
-        if begins_visit and begin_ms == visits[0].begin_ms and not came_before:
-            times.append((Unit.EVER, 0))
+        times = _list_times(local, observation.hour)
         times_of = {Of.VISITS: times if begins_visit else [], Of.ALL: times, Of.KIND: times}
         letters = [
             _note_units(noted, times_of[of], (place, of, *values))
             for place, splits in enumerate(PLACES)
             for of, values in _list_values(observation, splits)
         ]
+        is_first = begins_visit and _is_earliest(visits[0], observation.at_ms, first_ms)
         visit_ms = begin_ms if observation.gap_s else None
         again = _LETTER_OF_AGAIN[CameAgain.NO] if visit_ms is None else again_of_begin[visit_ms]
-        marks.append(Mark(visit_ms, "".join([*letters, again, observation.last_group])))
+        staff, first = (_YES if told else _NO for told in (observation.is_staff, is_first))
+        text = "".join([*letters, again, staff, first, observation.last_group])
+        marks.append(Mark(visit_ms, text))
     return marks
 
 
-def _list_times(local: LocalTime, hour: int) -> Iterator[tuple[Unit, int]]:
-    """Yield each unit of time with the number of the one that holds a local hour."""
+def _is_earliest(visit: Visit, begin_ms: int, first_ms: int | None) -> bool:
+    """Return whether a visit that begins then is the first of all. `visit`: the first that is
+    kept."""
+    if begin_ms != visit.begin_ms:
+        return False
+    return first_ms is None or visit.begin_ms <= first_ms <= visit.last_ms
+
+
+def _list_times(local: LocalTime, hour: int) -> list[tuple[int, int]]:
+    """Return each unit of time with the number of the one that holds a local hour."""
     day = hour // HOURS_PER_DAY
-    yield Unit.HOUR, hour
-    yield Unit.DAY, day
-    for unit in (Unit.WEEK, Unit.MONTH, Unit.YEAR):
-        yield unit, _find_bucket(local, day, unit)
+    longer_units = (*_WEEKS.values(), Unit.MONTH, Unit.YEAR)
+    longer = [(unit.value, _find_bucket(local, day, unit)) for unit in longer_units]
+    return [(Unit.HOUR.value, hour), (Unit.DAY.value, day), *longer]
 
 
 def _list_values(
@@ -275,7 +323,7 @@ def _list_values(
     """Yield the values by which an observation counts. Staff are counted apart."""
     values = {split: value for split, value in observation.values.items() if split in splits}
     of_all = (observation.is_staff, *values.values())
-    if Split.GROUP in values and observation.last_group:
+    if Split.GROUP in values and observation.last_group:  # of a stranger
         values[Split.GROUP] = observation.last_group
     yield Of.VISITS, (observation.is_staff, *values.values())
     yield Of.ALL, of_all
@@ -284,7 +332,7 @@ def _list_values(
 
 def _note_units(
     noted: set[tuple[object, ...]],
-    times: Sequence[tuple[Unit, int]],
+    times: Sequence[tuple[int, int]],
     of_what: tuple[object, ...],
 ) -> str:
     """Note a value in these times; return the letter of the units that had not noted it before."""
@@ -294,4 +342,4 @@ def _note_units(
         if entry not in noted:
             noted.add(entry)
             units |= unit
-    return _LETTERS[units]
+    return _LETTER_OF_SUM[units]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +31,7 @@ from chalicelib.domain.rules.ended import Counted, Mark, Visit, mark_observation
 from chalicelib.privacy.erasure_progress import Erasure, name_visit
 from chalicelib.service import Service
 from chalicelib.storage.records.columns import decade_of
-from chalicelib.storage.values import made_at, milliseconds
+from chalicelib.storage.values import milliseconds
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -70,7 +69,7 @@ class Naming(Service["Services"]):
                 [counted[place] for place in places],
                 tenant.local_time,
                 partial(self._find_again, erasure, faceid, traces),
-                came_before=self._came_before(tenant, faceid),
+                first_ms=erasure.firsts.get(faceid),
             )
             marks.update(zip(places, found_marks, strict=True))
         if is_late and _is_resumed(erasure):
@@ -124,14 +123,6 @@ class Naming(Service["Services"]):
         is_over = until_ms < milliseconds(self.services.clock.now())
         return CameAgain.NO if is_over else CameAgain.OPEN
 
-    def _came_before(self, tenant: Tenant, faceid: str) -> bool:
-        """Return whether a face may have come before all observations that are kept: its id says
-        when it was made."""
-        if tenant.observation_days is None or not (faceid.isascii() and faceid.isdigit()):
-            return False
-        kept_since = self.services.clock.now() - timedelta(tenant.observation_days)
-        return made_at(faceid) < kept_since
-
 
 def make_nameless(observation: Observation, erasure: Erasure, mark: Mark) -> Observation:
     """Return what figures need of an observation, under the name of its visit."""
@@ -155,10 +146,12 @@ def _read_counted(
 ) -> Counted:
     """Read what `make_nameless` leaves of an observation, as far as it is counted."""
     dimensions = columns.dimensions[columns.dimension[row]]
-    last_group = erasure.groups.get(columns.faceids[columns.face[row]], "")
-    is_staff = dimensions.group in staff_groups or last_group in staff_groups
-    if dimensions.group != STRANGER and last_group not in staff_groups:
-        last_group = ""  # that of its time counts
+    faceid = columns.faceids[columns.face[row]]
+    is_staff = dimensions.group in staff_groups or faceid in erasure.staff
+    is_stranger = dimensions.group == STRANGER
+    last_group = erasure.groups.get(faceid, "") if is_stranger else ""
+    if last_group in erasure.names:
+        last_group = ""
     labels = _remove_names(erasure, dimensions[:4])
     values = {
         Split.CAMERA: dimensions.camera,

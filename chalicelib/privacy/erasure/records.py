@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import ListPage, PageTokens, walk_items
 from chalicelib.storage.ports import Action, Put, absent
+from chalicelib.storage.records.observations import visits_from
 from chalicelib.storage.values import time_ordered_id
 
 if TYPE_CHECKING:
@@ -90,12 +91,38 @@ class Erasures(Service["Services"]):
             if merge.is_active and merge.backup is not None
         ]
         names = {name for face in (*faces, *absorbed_faces) for name in names_of(face)}
+        last_groups = self.services.statistics.visitors.find_last_groups(tenant, faces)
         return replace(
             _add_pseudonym(erasure),
             hashes=self.hash_contents([*faces, *absorbed_faces]),
             names=tuple(sorted(names)),
-            groups=self.services.statistics.visitors.find_last_groups(tenant, faces),
+            groups={
+                face.faceid: last_groups[face.faceid][0]
+                for face in faces
+                if face.name and face.faceid in last_groups
+            },
+            staff=tuple(faceid for faceid, (_, is_staff) in last_groups.items() if is_staff),
+            firsts=self._find_firsts(tenant, faces),
         )
+
+    def _find_firsts(self, tenant: Tenant, faces: Sequence[Face]) -> dict[str, int]:
+        """Return when each face came for the first time, if what is kept of its visits may not say
+        it."""
+        kept_days = tenant.observation_days
+        if kept_days is None:
+            return {}
+        if self.services.clock.now() - tenant.created_at <= timedelta(kept_days):
+            return {}
+        visit_keys = [(tenant.name, face.faceid) for face in faces]
+        items = self.services.items.get_many(keys.ARRIVALS, visit_keys)
+        arrivals_of_face = {
+            str(item["faceid"]): visits_from(item).arrivals for item in items if item
+        }
+        return {
+            faceid: 0 if arrivals.folded else arrivals.recent[0].first_ms
+            for faceid, arrivals in arrivals_of_face.items()
+            if arrivals.folded or arrivals.recent
+        }
 
     def make_erasure_of_gone(
         self, faceid: str, by: str, asked_at: datetime | None = None

@@ -9,7 +9,7 @@ receipt, signed with the tenant's key (docs/decisions/0049).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -169,6 +169,9 @@ class ErasureSteps(Service["Services"]):
                 names=tuple(
                     sorted({name for erasure in erasure_progress for name in erasure.names})
                 ),
+                groups=dict(ChainMap(*(dict(erasure.groups) for erasure in erasure_progress))),
+                staff=tuple(faceid for erasure in erasure_progress for faceid in erasure.staff),
+                firsts=dict(ChainMap(*(dict(erasure.firsts) for erasure in erasure_progress))),
                 hashes={
                     kind: tuple(
                         sha for erasure in erasure_progress for sha in erasure.hashes.get(kind, ())
@@ -549,6 +552,8 @@ class ErasureSteps(Service["Services"]):
             hashes=hashed_erasure.hashes if erasure.erases else {},
             pseudonym="",
             groups={},
+            staff=(),
+            firsts={},
             step=erasure.steps.index(Step.RECEIPT),
         )
         return wiped_erasure if self._replace_record(tenant, wiped_erasure) else None

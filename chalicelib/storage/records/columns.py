@@ -16,7 +16,7 @@ from msgspec import Struct
 from chalicelib.domain.local_time import HOURS_PER_DAY, Span
 from chalicelib.domain.observations import Dimensions, ObservationFilter, Split
 from chalicelib.domain.pictures import Gender
-from chalicelib.domain.rules.ended import read_last_group
+from chalicelib.domain.rules.ended import takes_mark
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,9 +136,8 @@ class Marks(Struct, frozen=True):
         return np.asarray(np.array(answers, bool)[self.text])
 
     def takes(self, wanted: ObservationFilter) -> NDArray[np.bool_]:
-        """Return for each row whether it is left in that is of staff by its person's last group:
-        (n,)."""
-        return self.find(lambda text: read_last_group(text) not in wanted.without, default=True)
+        """Return for each row whether a filter takes it, as far as its mark says: (n,)."""
+        return self.find(lambda text: takes_mark(wanted, text), default=True)
 
     def pick(self, rows: NDArray[np.intp]) -> Marks:
         """Return the marks of some rows."""
@@ -243,8 +242,7 @@ class Columns(Struct, frozen=True, dict=True):
                 [observation_filter.takes_face(faceid) for faceid in self.faceids], bool
             )
             rows = rows[is_wanted_face[self.face[rows]]]
-            rows = rows[self.marks.pick(rows).takes(observation_filter)]
-        return rows
+        return rows[self.marks.pick(rows).takes(observation_filter)]
 
     def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
         """Return the value of each row by a split: (n,) indexes of the names, and the names.

@@ -27,7 +27,7 @@ from chalicelib.domain.observations import (
     ObservationKind,
     Split,
 )
-from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.tenant_settings import FIRST_WEEKDAYS, TenantSettings
 from chalicelib.privacy.erasure_progress import SETTLED, is_erased
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import Book, Shot, shot
@@ -57,7 +57,7 @@ NEW_TENANT = {
 def read_figures(book: Book, zone: str) -> dict[str, Any]:
     """Every figure of these months by every split, measure, and filter of one value."""
     statistics, tenant = book.services.statistics, book.tenant
-    whole = span_of(zone, FIRST, date(2026, 2 + MONTHS, 1))
+    whole = span_of_months(zone)
     figures: dict[str, Any] = {}
     for granularity in Granularity:
         for measure in Measure:
@@ -79,6 +79,10 @@ def read_figures(book: Book, zone: str) -> dict[str, Any]:
         first = date(2026, 2, 2) + timedelta(7 * number)
         figures[f"week {first}"] = book.services.sightings.weeks.count_week(tenant, first)
     return figures
+
+
+def span_of_months(zone: str = "UTC") -> Span:
+    return span_of(zone, FIRST, date(2026, 2 + MONTHS, 1))
 
 
 def span_of(zone: str, first: date, behind: date) -> Span:
@@ -196,6 +200,14 @@ def delete_group(book: Book, _faceid: str) -> None:
     assert all(face.name != "Ben" for face in book.faces())
 
 
+def delete_staff(book: Book, _faceid: str) -> None:
+    book.services.deletion.groups.delete(book.tenant, "Team")
+    for _ in range(3):
+        book.clock.advance(timedelta(hours=1))
+        book.sweep()
+    assert all(face.name != "Cid" for face in book.faces())
+
+
 def withdraw(book: Book, faceid: str) -> None:
     book.services.consents.withdraw_consent(book.tenant, faceid)
     for _ in range(16 * 24):
@@ -204,7 +216,9 @@ def withdraw(book: Book, faceid: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [restrict, delete_cameras, delete_group, withdraw], ids=lambda end: end.__name__
+    "end",
+    [restrict, delete_cameras, delete_group, delete_staff, withdraw],
+    ids=lambda end: end.__name__,
 )
 def test_no_figure_of_a_time_that_is_over_changes_by_what_ends_otherwise(
     end: Callable[[Book, str], None], tmp_path: Path
@@ -215,9 +229,12 @@ def test_no_figure_of_a_time_that_is_over_changes_by_what_ends_otherwise(
         book.enrol(Person(1, side_px=100.0), faceid="ann", name="Ann", consent=consent)
         book.see(*draw_visits(random.Random(7), "UTC"))
         book.services.groups.create(book.tenant, "Gold", None, "")
-        ben = next(face.faceid for face in book.faces() if not face.name)
-        moved = FaceChanges(name="Ben", new_group_name="Gold")
-        book.services.enrolment.update.change_face(book.tenant, ben, moved)
+        book.services.groups.create(book.tenant, "Team", None, "")
+        book.services.groups.change_by_name(book.tenant, "Team", {"staff": True})
+        ben, cid = [face.faceid for face in book.faces() if not face.name][:2]
+        for faceid, name, group in ((ben, "Ben", "Gold"), (cid, "Cid", "Team")):
+            moved = FaceChanges(name=name, new_group_name=group)
+            book.services.enrolment.update.change_face(book.tenant, faceid, moved)
         book.sweep()
         before = read_figures(book, "UTC")
         end(book, "ann")
@@ -244,3 +261,42 @@ def test_of_two_erased_people_nobody_can_say_who_came_again(tmp_path: Path) -> N
             )
     assert left[0] == left[1]
     assert all(mark for _, _, _, mark, _ in left[0])
+
+
+def test_a_span_that_begins_within_a_day_and_a_month_has_no_fewer_people(tmp_path: Path) -> None:
+    with closing(open_shop(str(tmp_path))) as book:
+        book.clock.advance(datetime(2026, 6, 20, tzinfo=UTC) - book.clock.now())
+        book.see(*draw_visits(random.Random(3), "UTC"))
+        cut = Span(milliseconds(datetime(2026, 3, 11, 12, tzinfo=UTC)), span_of_months().last_ms)
+
+        def count(measure: Measure, granularity: Granularity) -> dict[str, int]:
+            question = Question(cut, granularity, measure)
+            buckets = book.services.statistics.list_buckets(book.tenant, question)
+            return {one.time: one.amounts[""] for one in buckets}
+
+        asked = [(m, g) for m in (Measure.PERSONS, Measure.PRESENT) for g in Granularity]
+        before = {pair: count(*pair) for pair in asked}
+        for faceid in book.faceids():
+            erase_cut(book, [faceid], 0)
+        for pair in asked:
+            after = count(*pair)
+            first, *later = before[pair]
+            assert after.keys() == before[pair].keys()
+            assert after[first] >= before[pair][first]
+            assert {time: after[time] for time in later} == {t: before[pair][t] for t in later}
+
+
+def test_weeks_that_begin_on_another_day_since_have_as_many_people(tmp_path: Path) -> None:
+    with closing(open_shop(str(tmp_path))) as book:
+        book.clock.advance(datetime(2026, 6, 20, tzinfo=UTC) - book.clock.now())
+        book.see(*draw_visits(random.Random(4), "UTC"))
+
+        def count(begins: str) -> list[Any]:
+            book.services.tenants.change_settings("shop", {"week_begins": begins})
+            question = Question(span_of_months(), Granularity.WEEK, Measure.PERSONS)
+            return list(book.services.statistics.list_buckets(book.tenant, question))
+
+        before = {begins: count(begins) for begins in FIRST_WEEKDAYS}
+        for faceid in book.faceids():
+            erase_cut(book, [faceid], 0)
+        assert {begins: count(begins) for begins in FIRST_WEEKDAYS} == before

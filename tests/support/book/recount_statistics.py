@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from chalicelib.book.statistics.statistics import SplitBucket
-from chalicelib.domain.local_time import Granularity
+from chalicelib.domain.local_time import Granularity, LocalTime
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import (
     EVERYTHING,
@@ -15,7 +15,7 @@ from chalicelib.domain.observations import (
     ObservationKind,
     Split,
 )
-from chalicelib.domain.rules.ended import UNIT_OF, choose_of, find_place, is_first_in
+from chalicelib.domain.rules.ended import choose_of, find_place, find_unit, is_first_in
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -105,7 +105,9 @@ def recount(
 def counts_person(mark: str, granularity: Granularity, split: Split | None) -> bool:
     """Whether an erased person counts by this observation: erased people have one name a visit."""
     place = find_place(EVERYTHING, split)
-    return is_first_in(mark, UNIT_OF[granularity], place, choose_of(EVERYTHING, split))
+    return is_first_in(
+        mark, find_unit(LocalTime("UTC"), granularity), place, choose_of(EVERYTHING, split)
+    )
 
 
 def split_recount(
