@@ -76,8 +76,8 @@ class Erasure(Struct, frozen=True):
     staff: tuple[str, ...] = ()
     """Ids of the faces that were staff."""
     firsts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """When faces came for the first time, in ms, by faceid; 0: longer ago than is kept. Only if
-    observations of the tenant may have gone."""
+    """When faces came for the first time, in ms, by faceid; 0: longer ago than is kept. Only of a
+    tenant whose observations go."""
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the

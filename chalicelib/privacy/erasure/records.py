@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -108,10 +108,7 @@ class Erasures(Service["Services"]):
     def _find_firsts(self, tenant: Tenant, faces: Sequence[Face]) -> dict[str, int]:
         """Return when each face came for the first time, if what is kept of its visits may not say
         it."""
-        kept_days = tenant.observation_days
-        if kept_days is None:
-            return {}
-        if self.services.clock.now() - tenant.created_at <= timedelta(kept_days):
+        if tenant.observation_days is None:
             return {}
         visit_keys = [(tenant.name, face.faceid) for face in faces]
         items = self.services.items.get_many(keys.ARRIVALS, visit_keys)
