@@ -6,9 +6,10 @@ import io
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import getaddresses
+from itertools import zip_longest
 from unicodedata import east_asian_width
 from zoneinfo import ZoneInfo
 
@@ -41,8 +42,8 @@ def format_text(week: Week, tenant: Tenant) -> str:
     )
     figures_by_title = [
         *((texts.write_day("date.row", day), figures) for day, figures in week.days),
-        (texts.write("row.week"), week.total),
-        (texts.write("row.before"), week.before),
+        (texts.write("row.week" if week.before else "row.month"), week.total),
+        *([(texts.write("row.before"), week.before)] if week.before else []),
     ]
     most_visits = max(figures.visits for _, figures in week.days)
     lines = [
@@ -54,7 +55,7 @@ def format_text(week: Week, tenant: Tenant) -> str:
         "#" * round(_WIDEST_BAR * figures.visits / most_visits) if most_visits else ""
         for _, figures in week.days
     ]
-    table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
+    table = [f"{line}  {bar}".rstrip() for line, bar in zip_longest(lines, bars, fillvalue="")]
     notes = format_notes(week, texts)
     title = texts.write(
         "report.title",
@@ -99,11 +100,16 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
     return letter
 
 
-@click.command(short_help="Print a week of visits, or mail it.")
+@click.command(short_help="Print a week of visits, or a closed month, or mail it.")
 @with_services
 @click.option("--tenant", metavar="NAME", help="Whose visits.  [default: the only one]")
 @click.option(
     "--week", "day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: of last week]"
+)
+@click.option(
+    "--month",
+    type=click.DateTime(["%Y-%m"]),
+    help="In place of a week: the month as it was closed, verified.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
 @click.option(
@@ -117,29 +123,32 @@ def report(
     *,
     tenant: str | None,
     day: datetime | None,
+    month: datetime | None,
     as_csv: bool,
     language: str | None,
     to: str | None,
 ) -> None:
     """Print the visits of a week by day, without staff: new people, returning strangers, known
-    ones; or mail them.
+    ones; or those of a month, as they were when it was closed; or mail them.
 
     \b
     Examples:
       regulars report
       regulars report --week 2026-11-16 --csv > week.csv
+      regulars report --month 2026-11          the same at each time; what came since is on stderr
       regulars report --language de
       regulars report --to boss@shop.example    smtp_host and others are settings: `regulars config`
     """
     send_to = None if to is None else _prepare_mail(to)
+    if day and month:
+        raise click.UsageError("--week and --month name two times: leave one of them out")
     known_tenant = choose_tenant(services, tenant)
-    chosen_tenant = replace(known_tenant, language=language or known_tenant.language)
-    today = datetime.now(UTC).astimezone(ZoneInfo(chosen_tenant.time_zone)).date()
-    week_day = day.date() if day else today - timedelta(DAYS)
-    if not 1970 < week_day.year < 9999:
-        raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {week_day}")
-    first = begin_of_week(week_day, known_tenant.first_weekday)
-    week = services.sightings.weeks.count_week(known_tenant, first)
+    week, of_then = (
+        _read_month(services, known_tenant, month)
+        if month
+        else (_count_week(services, known_tenant, day), known_tenant)
+    )
+    chosen_tenant = replace(of_then, language=language or of_then.language)
     if send_to is not None:
         send_to(week, chosen_tenant)
         print(f"sent to {to}", file=sys.stderr)
@@ -147,6 +156,31 @@ def report(
         print(
             format_csv(week, chosen_tenant) if as_csv else format_text(week, chosen_tenant), end=""
         )
+
+
+def _count_week(services: Services, tenant: Tenant, day: datetime | None) -> Week:
+    """Count the week of a day; None: last week."""
+    today = datetime.now(UTC).astimezone(ZoneInfo(tenant.time_zone)).date()
+    week_day = day.date() if day else today - timedelta(DAYS)
+    _require_year("--week", week_day)
+    first = begin_of_week(week_day, tenant.first_weekday)
+    return services.sightings.weeks.count_week(tenant, first)
+
+
+def _require_year(option: str, day: date) -> None:
+    """Raise UsageError for a day that calendars may not hold in each time zone."""
+    if not 1970 < day.year < 9999:
+        raise click.UsageError(f"{option} is a day of the years 1971 to 9998, not {day}")
+
+
+def _read_month(services: Services, tenant: Tenant, month: datetime) -> tuple[Week, Tenant]:
+    """Read a closed month, and the tenant as it was called then; say on stderr what proves it, and
+    what came since."""
+    _require_year("--month", month.date())
+    closed = services.audit.months.read(tenant, month.date())
+    for line in (closed.proof, *services.audit.months.list_changes(closed)):
+        print(line, file=sys.stderr)
+    return closed.week, closed.tenant
 
 
 def _prepare_mail(to: str) -> Callable[[Week, Tenant], None]:

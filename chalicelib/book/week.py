@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.events import EventKind, WeekEnded
 from chalicelib.domain.local_time import begin_of_week
@@ -54,18 +55,18 @@ class Figures(NamedTuple):
 
 
 class Week(Struct, frozen=True):
-    """Visits of seven days of a tenant's time zone, from the first day of its week on.
+    """Visits of days of a tenant's time zone that follow each other: a week, or a month.
 
     `busiest`: an hour and its visits.
 
-    `days`: each day with its figures; `total`: those of the week, in which each person counts once;
-    `before`: those of as many days before; `staff`: how many more visits were of staff. `entries`:
-    who came in by the counts of cameras, without staff; None: no camera counted.
+    `days`: each day with its figures; `total`: those of the time, in which each person counts once;
+    `before`: those of as many days before, None of a month; `staff`: how many more visits were of
+    staff. `entries`: who came in by the counts of cameras, without staff; None: no camera counted.
     """
 
     days: tuple[tuple[date, Figures], ...]
     total: Figures
-    before: Figures
+    before: Figures | None
     busiest: tuple[datetime, int] | None
     staff: int
     entries: Entries | None = None
@@ -73,27 +74,41 @@ class Week(Struct, frozen=True):
 
 class Weeks(Service["Book"]):
     def count_week(self, tenant: Tenant, first: date, days: int = DAYS) -> Week:
-        """Count the visits of a week that begins on this day, as they are now."""
+        """Count the visits of a week that begins on this day, and of the one before, as they are
+        now."""
+        visitors = self._choose_visitors(tenant)
+        span_before = span_of_days(ZoneInfo(tenant.time_zone), first - timedelta(days), days)
+        begun = self.services.statistics.arrivals.read_begun(tenant, span_before, finds_first=True)
+        before = _count_figures(begun, begun.select_rows(visitors), visitors)
+        return replace(self.count_days(tenant, first, days, visitors), before=before)
+
+    def _choose_visitors(self, tenant: Tenant) -> ObservationFilter:
+        from chalicelib.domain.observations import EVERYTHING
+
+        return self.services.statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
+
+    def count_days(
+        self, tenant: Tenant, first: date, days: int, visitors: ObservationFilter | None = None
+    ) -> Week:
+        """Count the visits of so many days, without those before, as they are now.
+
+        `visitors`: whose visits count; None: all but staff's.
+        """
         from chalicelib.domain.counts import add_entries
         from chalicelib.domain.local_time import Granularity
         from chalicelib.domain.observations import EVERYTHING
 
-        statistics, zone = self.services.statistics, ZoneInfo(tenant.time_zone)
-        visitors = statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
-        span, span_before = (
-            _span_of_days(zone, begin, days) for begin in (first, first - timedelta(days))
-        )
-        begun, begun_before = (
-            statistics.arrivals.read_begun(tenant, one, finds_first=True)
-            for one in (span, span_before)
-        )
+        zone = ZoneInfo(tenant.time_zone)
+        visitors = visitors or self._choose_visitors(tenant)
+        span = span_of_days(zone, first, days)
+        begun = self.services.statistics.arrivals.read_begun(tenant, span, finds_first=True)
         rows = begun.select_rows(visitors)
         entries = self.services.counts.count_entries(tenant, span, Granularity.DAY)
         dates = [first + timedelta(number) for number in range(days)]
         return Week(
             days=_count_days(begun, rows, visitors, dates),
             total=_count_figures(begun, rows, visitors),
-            before=_count_figures(begun_before, begun_before.select_rows(visitors), visitors),
+            before=None,
             busiest=_find_busiest(begun, rows, zone),
             staff=len(begun.select_rows(EVERYTHING)) - len(rows),
             entries=reduce(add_entries, entries.values(), None),
@@ -178,7 +193,8 @@ def count_untold_days(this_week: date, told_until: date | None) -> int:
     return untold if untold < DAYS + _LEAST_DAYS else DAYS
 
 
-def _span_of_days(zone: ZoneInfo, first: date, days: int) -> Span:
+def span_of_days(zone: ZoneInfo, first: date, days: int) -> Span:
+    """Return the instants of so many days of a time zone."""
     from chalicelib.domain.local_time import Span
 
     begin, end = (datetime.combine(first + timedelta(day), time(), zone) for day in (0, days))
@@ -191,22 +207,22 @@ def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
         first=f"{first}",
         last=f"{last}",
         **week.total._asdict(),
-        before=week.before.visits,
+        before=week.before.visits if week.before else 0,
         report=format_message(week, tenant),
     )
     return Event(f"{data.KIND}-{first}", data, now)
 
 
 def describe_week(week: Week, texts: Texts) -> str:
-    """Say the week in a sentence."""
-    now, before = week.total.visits, week.before.visits
-    if not now:
+    """Say the week in a sentence, or the month."""
+    if not week.total.visits:
         return texts.write("week.nobody")
+    now, before = week.total.visits, week.before.visits if week.before else 0
     name = (
         "alone" if not before else "more" if now > before else "fewer" if now < before else "same"
     )
     return texts.write(
-        f"week.{name}",
+        f"week.{name}" if week.before else "month.visits",
         visits=texts.write("visits", count=now),
         people=texts.write("people", count=week.total.people),
         new=week.total.new,

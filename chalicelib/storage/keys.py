@@ -6,7 +6,7 @@ Numbers inside keys are padded to a fixed width, so that byte order is the numbe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from chalicelib.domain.local_time import DAY_MS, day_number, day_text
@@ -459,6 +459,11 @@ def counted_minutes(tenant: str) -> str:
 def counted_hours(tenant: str) -> str:
     """Make the partition of the hours that such minutes became."""
     return f"{tenant}#hours"
+
+
+def closed_month(tenant: str, month: date) -> tuple[str, str]:
+    """Make the key of the signed figures of a month: no zone is called so."""
+    return f"{tenant}#months", f"{month:%Y%m}"
 
 
 def counted_day(utc_day: int, camera_id: str) -> str:

@@ -1,7 +1,8 @@
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from chalicelib.book.week import Figures, Week, describe_week
 from chalicelib.domain.texts import Texts
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Put
 from regulars.cli import main
 from regulars.report import compose_mail, format_csv, format_text
 from tests.regulars.inbox import Inbox, receiving_mail
@@ -183,6 +186,7 @@ def test_a_password_is_sent_to_a_server_whose_certificate_is_good_and_to_no_othe
         ({}, ["--week", "March"], "'March' does not match the format '%Y-%m-%d'"),
         ({}, ["--week", "9999-12-27"], "--week is a day of the years 1971 to 9998, not 9999-12-27"),
         ({}, ["--week", "1970-01-01"], "--week is a day of the years 1971 to 9998, not 1970-01-01"),
+        ({}, ["--month", "2026-02"], "--week and --month name two times: leave one of them out"),
     ],
 )
 def test_what_cannot_be_mailed_says_why(
@@ -278,3 +282,64 @@ def test_a_report_is_of_a_week_of_the_shop_in_whatever_language(
     _, *days = capsys.readouterr().out.splitlines()
     assert days[0].startswith(f'"{first}"')
     assert (len(days), sum(int(day.split(",")[1].strip('"')) for day in days)) == (7, 4)
+
+
+def read_month(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[str, str]:
+    """Print March, and return the sheet and what stands beside it."""
+    assert main(["report", "--data", str(folder), "--month", "2026-03", *options]) == 0
+    printed = capsys.readouterr()
+    return printed.out, printed.err
+
+
+def test_a_closed_month_is_printed_byte_for_byte_also_from_a_backup(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "--data", str(book.folder), "--month", "2026-03"]) == 2
+    assert "2026-03 was not closed" in capsys.readouterr().err
+    book.clock.advance(datetime(2026, 4, 1, 1, tzinfo=UTC) - book.clock.now())
+    book.sweep()
+    sheet, proof = read_month(book.folder, capsys)
+    assert sheet.startswith(
+        "shop: 02 March to 31 March 2026, UTC\n\n4 visits by 2 people, 2 for the first time.\n"
+    )
+    assert "\nmonth                  4         2         2         2         0\n" in sheet
+    assert re.fullmatch(
+        r"signed at 2026-04-01T01:00:00\.000Z by the key \w{64}; SHA-256 \w{64}, in the audit\n",
+        proof,
+    )
+    table, _ = read_month(book.folder, capsys, "--csv")
+    assert (len(table.splitlines()), table.splitlines()[1]) == (
+        31,
+        '"2026-03-02","2","2","2","0","0"',
+    )
+    german, _ = read_month(book.folder, capsys, "--language", "de")
+    assert "4 Besuche von 2 Personen, 2 zum ersten Mal.\n" in german
+    book.services.audit.chain.close_hours("shop")
+    backup, restored = tmp_path / "backup.tar", tmp_path / "restored"
+    assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
+    book.see(shot(5 * DAYS, 1))
+    again = ["restore", str(backup), "--data", str(restored), "--after", "none"]
+    assert main(again) == 0
+    capsys.readouterr()
+    assert read_month(restored, capsys) == (sheet, proof)
+    later, beside = read_month(book.folder, capsys)
+    assert (later, beside.splitlines()[1:]) == (
+        sheet,
+        [
+            "4 visits when the month was closed, now 5",
+            "2 returning when the month was closed, now 3",
+        ],
+    )
+
+
+def test_a_month_that_was_changed_beside_the_service_is_refused(
+    book: Book, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book.clock.advance(datetime(2026, 4, 1, 1, tzinfo=UTC) - book.clock.now())
+    book.sweep()
+    place = keys.closed_month("shop", date(2026, 3, 1))
+    item = {**(book.storage.items.get(keys.SUMMARIES, place) or {})}
+    document = item["document"].replace('"visits":4', '"visits":5')
+    book.storage.items.transact([Put(keys.SUMMARIES, {**item, "document": document})])
+    assert main(["report", "--data", str(book.folder), "--month", "2026-03"]) == 1
+    assert "2026-03 are not those that the audit has the SHA-256 of" in capsys.readouterr().err

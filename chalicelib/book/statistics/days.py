@@ -32,7 +32,7 @@ from chalicelib.book.statistics.calendar import (
     make_face_hashes,
     utc_days_of,
 )
-from chalicelib.domain.jobs import SEALS, STOPS_AT_S, Due
+from chalicelib.domain.jobs import SEAL_AFTER, SEALS, STOPS_AT_S, Due
 from chalicelib.domain.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import (
@@ -478,9 +478,6 @@ def _read_day(
     }
     return observed_on(items, tenant, day, part.first_ms, part.last_ms, **how)
 
-
-SEAL_AFTER = timedelta(minutes=60)
-"""A local day is sealed this long after its end, or later."""
 
 OBJECT_GRACE = timedelta(hours=24)
 """Age from which an object without a seal is removed: an object is written before the seal that

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.statistics.calendar import make_face_hashes
-from chalicelib.book.statistics.days import OBJECT_GRACE, SEAL_AFTER
+from chalicelib.book.statistics.days import OBJECT_GRACE
 from chalicelib.book.statistics.statistics import Question
+from chalicelib.domain.jobs import SEAL_AFTER
 from chalicelib.domain.local_time import Granularity, Span, day_number, day_text
 from chalicelib.domain.model import Labels, Tenant
 from chalicelib.domain.observations import (

@@ -274,6 +274,7 @@ PRIVACY = (
     Act("audit breach --tenant shop --key {key} --since 2026-01-01"),
     Act("today --tenant shop"),
     Act("report --tenant shop"),
+    Act("report --tenant shop --month 2026-03", name="of a closed month", shop="ended"),
     Act("notice --tenant shop"),
     Act("privacy record --tenant shop"),
 )

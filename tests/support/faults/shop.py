@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +372,7 @@ def prepared(
         after("unnoted", "consented", _unnoted)
         after("known", "shop", _withdraw_like_finn)
         after("aged", "shop", _aged)
+        after("ended", "shop", _close_month)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
@@ -565,6 +566,12 @@ def _unnoted(box: Box) -> None:
     key = ("shop", keys.TENANT_ITEM)
     update = Update(keys.DIRECTORY, key, (exists("there"),), set={"withdrawn": 1})
     box.storage.items.transact([update])
+
+
+def _close_month(box: Box) -> None:
+    april = datetime(2026, 4, 1, 2, tzinfo=UTC)
+    box.clock.advance(april - box.clock.now())
+    box.services.sweep.sweep_tenant(box.tenant, april, ["months"], is_part=True)
 
 
 def _aged(box: Box) -> None:

@@ -1053,6 +1053,9 @@ SWEPT = (
         jobs=("events",),
     ),
     UseCase(
+        "sweep", _swept_after_two_months, "of a month that has ended", "aged", jobs=("months",)
+    ),
+    UseCase(
         "sweep",
         partial(_swept_of_old_files, 30),
         "of all that has aged",
