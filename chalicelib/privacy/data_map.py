@@ -705,7 +705,7 @@ NOBODYS = {
         "together with `sealed days`, which say who was there on that day. The signed figures of "
         "[closed months](visits.md#closed-months), which are numbers and name nobody, stay as long "
         "as the tenant",
-        "calendar calendar_field totals label_counts label_chunk closed_month",
+        "calendar calendar_field totals label_counts label_chunk closed_months",
         "Seal Piece",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera", "Camera Wave"),

@@ -6,7 +6,7 @@ Numbers inside keys are padded to a fixed width, so that byte order is the numbe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.local_time import DAY_MS, day_number, day_text
@@ -461,9 +461,9 @@ def counted_hours(tenant: str) -> str:
     return f"{tenant}#hours"
 
 
-def closed_month(tenant: str, month: date) -> tuple[str, str]:
-    """Make the key of the signed figures of a month: no zone is called so."""
-    return f"{tenant}#months", f"{month:%Y%m}"
+def closed_months(tenant: str) -> str:
+    """Make the partition of the signed figures of months: no zone is called so."""
+    return f"{tenant}#months"
 
 
 def counted_day(utc_day: int, camera_id: str) -> str:

@@ -2,7 +2,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -337,7 +337,7 @@ def test_a_month_that_was_changed_beside_the_service_is_refused(
 ) -> None:
     book.clock.advance(datetime(2026, 4, 1, 1, tzinfo=UTC) - book.clock.now())
     book.sweep()
-    place = keys.closed_month("shop", date(2026, 3, 1))
+    place = keys.closed_months("shop"), "202603"
     item = {**(book.storage.items.get(keys.SUMMARIES, place) or {})}
     document = item["document"].replace('"visits":4', '"visits":5')
     book.storage.items.transact([Put(keys.SUMMARIES, {**item, "document": document})])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import reduce
@@ -368,6 +368,16 @@ class Bucket(Answer):
     entries: EntriesOrNull
 
 
+class ClosedMonth(Answer):
+    month: Annotated[str, Meta(pattern=r"^\d{4}-\d\d$")]
+    closed_at: Time
+    visits: Annotated[int, Meta(ge=0, description="As in all that follows, without staff.")]
+    people: Annotated[int, Meta(ge=0)]
+    new: Annotated[int, Meta(ge=0)]
+    returning: Annotated[int, Meta(ge=0)]
+    known: Annotated[int, Meta(ge=0)]
+
+
 class Statistics(Answer):
     buckets: Annotated[
         list[Bucket], Meta(description="Every bucket of the time asked for, in order.")
@@ -381,6 +391,14 @@ class Statistics(Answer):
     staff: OfStaff
     entries: EntriesOrNull
     days_counted_again: DaysCountedAgain
+    closed: Annotated[
+        list[ClosedMonth],
+        Meta(
+            description="By month, of arrivals or persons without a split or filter: the whole "
+            "months as they were when they were closed, also those whose observations have gone. "
+            "`regulars report --month` verifies them. Else none."
+        ),
+    ]
 
 
 @operations("GET", "/v1/observations", Role.VIEWER)
@@ -557,7 +575,22 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         staff=0 if context.caller.is_of_figures else answer.staff,
         entries=_describe_entries(reduce(add_entries, (entries or {}).values(), None)),
         days_counted_again=answer.days_counted_again,
+        closed=_list_closed_months(context, query, buckets),
     )
+
+
+def _list_closed_months(
+    context: V1Context, query: StatisticsWanted, buckets: Sequence[SplitBucket]
+) -> list[ClosedMonth]:
+    """List the closed months of an answer by month, if it counts all visits, or their people."""
+    chosen = (query.split, query.kind, query.camera, query.group, query.face, query.staff)
+    if query.by is not Granularity.MONTH or any(chosen) or not buckets:
+        return []
+    if query.measure not in (Measure.ARRIVALS, Measure.PERSONS):
+        return []
+    months = context.services.audit.months
+    totals = months.list_totals(context.tenant.name, buckets[0].time, buckets[-1].time)
+    return [ClosedMonth(**total) for total in totals]
 
 
 def _count_entries(

@@ -8,6 +8,7 @@ that stores them writes the entry, too: there is nothing between the two.
 from __future__ import annotations
 
 import hashlib
+import json
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -28,7 +29,7 @@ from chalicelib.privacy.audit_entries import HOUR_MS, Entry, entry_put, new_entr
 from chalicelib.privacy.signing import canonical_json, fingerprint, parse_statement, renewal_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import write_unless_changed
+from chalicelib.storage.items import walk_items, write_unless_changed
 from chalicelib.storage.ports import Put, absent
 from chalicelib.storage.values import moment, time_text
 
@@ -95,8 +96,11 @@ class Months(Service["Services"]):
         entry = new_entry(
             self.services.clock, MONTH_CLOSED, "regulars", of=statement["month"], sha256=sha256
         )
-        partition, name = keys.closed_month(tenant.name, month)
-        item = {"tenant_zone": partition, "day": name, "document": document.decode()}
+        item = {
+            "tenant_zone": keys.closed_months(tenant.name),
+            "day": f"{month:%Y%m}",
+            "document": document.decode(),
+        }
         put = Put(keys.SUMMARIES, item, (absent("not-closed"),))
         write_unless_changed(self.services.items, [put, entry_put(tenant.name, entry)])
 
@@ -157,6 +161,16 @@ class Months(Service["Services"]):
         proof = f"signed at {at} by the key {fingerprint(signer)}; SHA-256 {sha256}, {where}"
         return ClosedMonth(month, _parse_week(statement), of_then, proof)
 
+    def list_totals(self, tenant: str, first: str, last: str) -> list[dict[str, Any]]:
+        """List the stored months from the one to the other, such as 202611: the month, when it was
+        closed, and its figures, not verified."""
+        partition, between = keys.closed_months(tenant), (first, last)
+        items = walk_items(self.services.items, keys.SUMMARIES, partition, between=between)
+        statements = (json.loads(item["document"])["statement"] for item in items)
+        return [
+            {"month": one["month"], "closed_at": one["at"], **one["total"]} for one in statements
+        ]
+
     def list_changes(self, closed: ClosedMonth) -> list[str]:
         """Count the month again, and list which of its figures are others now."""
         if not self._keeps_observations(closed):
@@ -184,7 +198,8 @@ class Months(Service["Services"]):
         return bool(observed_days.list_within(utc_days)) and not is_due
 
     def _read_document(self, tenant: str, month: date) -> str | None:
-        item = self.services.items.get(keys.SUMMARIES, keys.closed_month(tenant, month))
+        place = keys.closed_months(tenant), f"{month:%Y%m}"
+        item = self.services.items.get(keys.SUMMARIES, place)
         return None if item is None else str(item["document"])
 
     def _find_entries(self, tenant: Tenant, month: date) -> tuple[list[Entry], bool]:

@@ -195,6 +195,16 @@ class Claimed(Struct, kw_only=True):
     api_key: str
 
 
+class ClosedMonth(Struct, kw_only=True):
+    month: str
+    closed_at: datetime
+    visits: int
+    people: int
+    new: int
+    returning: int
+    known: int
+
+
 class ComparedFace(Struct, kw_only=True):
     box: Box
     quality: float
@@ -1400,6 +1410,7 @@ class Statistics(Struct, kw_only=True):
     staff: int
     entries: Entries | None
     days_counted_again: int
+    closed: list[ClosedMonth]
 
 
 class Still(Struct, kw_only=True):

@@ -100,6 +100,36 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
     }
 
 
+def test_months_have_what_they_had_when_they_were_closed_beside_what_they_have_now(
+    v1: V1Client, at: Shop
+) -> None:
+    at.see(5 * DAYS, 1), at.see(4 * DAYS, 1), at.see(2 * DAYS, 2)
+    tenant = at.services.tenants.get_by_name("shop")
+    at.services.sweep.sweep_tenant(tenant, at.clock.now())
+    at.see(3 * DAYS, 2), at.see(60, 3)
+    since = {"from": "2026-01-10T00:00:00Z", "by": "month"}
+    answer = v1.done("GET", "/v1/statistics", **since)
+    assert [(one["time"], one["amounts"]["total"]) for one in answer["buckets"]] == [
+        ("2026-01", 0),
+        ("2026-02", 4),
+        ("2026-03", 1),
+    ]
+    figures = {"visits": 3, "people": 2, "new": 2, "returning": 1, "known": 0}
+    closed = [{"month": "2026-02", "closed_at": "2026-03-01T12:00:00.000Z", **figures}]
+    assert answer["closed"] == closed
+    assert v1.done("GET", "/v1/statistics", **since, measure="persons")["closed"] == closed
+    for other in (
+        {"by": "week"},
+        {"measure": "present"},
+        {"split": "visit"},
+        {"camera": "door"},
+        {"group": "stranger"},
+        {"staff": "true"},
+        {"from": "2026-03-01T00:00:00Z"},
+    ):
+        assert v1.done("GET", "/v1/statistics", **{**since, **other})["closed"] == [], other
+
+
 def test_a_capture_has_its_sides_and_the_names_that_its_faces_have_now(
     v1: V1Client, at: Shop
 ) -> None:

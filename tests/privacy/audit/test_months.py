@@ -24,7 +24,7 @@ from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Fault, Kil
 DAY = 24 * 60
 MARCH, APRIL = date(2026, 3, 1), date(2026, 4, 1)
 CLOSED_AT = datetime(2026, 4, 1, 1, 0, tzinfo=UTC)
-PLACE = keys.closed_month("shop", MARCH)
+PLACE = keys.closed_months("shop"), "202603"
 KEPT_NO_LONGER = ["the observations of this month are kept no longer: nobody can count it again"]
 
 
