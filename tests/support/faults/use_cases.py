@@ -1052,9 +1052,7 @@ SWEPT = (
         "parked",
         jobs=("events",),
     ),
-    UseCase(
-        "sweep", _swept_after_two_months, "of a month that has ended", "aged", jobs=("months",)
-    ),
+    UseCase("sweep", _swept_after_two_months, "of a month that has ended", jobs=("months",)),
     UseCase(
         "sweep",
         partial(_swept_of_old_files, 30),
