@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.domain.errors import Busy
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Clock, Storage
@@ -59,9 +59,6 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         blobs.remove_leftovers()
         uploads.remove_leftovers()
         remove_killed_backup(folder)
-        # A scrub holds the same lock.
-        with suppress(Busy, StorageUnavailable), hold_off_backup(folder):
-            items.file.remove_left()
 
     def scrub() -> None:
         with hold_off_backup(folder):

@@ -10,17 +10,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from chalicelib.domain.errors import Busy, StorageUnavailable
-from chalicelib.storage.box.anew import Copy, forget_notes, has_notes, list_left
 from chalicelib.storage.limits import (
     Change,
     Items,
@@ -39,7 +37,7 @@ _CACHE_KB = 512
 """Pages that each connection keeps. One box has a hundred threads, and the system keeps the file's
 pages, too: with SQLite's own 2 MB they took 200 MB after some thousands of captures."""
 
-_READERS_S = 0.2
+_READERS_S = 1.0
 """How long emptying the log waits for those who read the file: nobody can write meanwhile."""
 
 _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -48,14 +46,11 @@ _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 class _Session:
     """A thread's connection.
 
-    It is closed when the thread ends, the file is closed or another takes its place, whichever
-    comes first.
+    It is closed when the thread ends or the file is closed, whichever comes first.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.used = threading.RLock()
-        """Held by the thread while it uses the connection."""
         self.close = weakref.finalize(self, connection.close)
 
 
@@ -75,8 +70,9 @@ class SqliteFile:
         self._writer = threading.Lock()
         self._closed = False
         self._create()
-        with self.reading():
-            pass
+        with self._translate_failures():
+            # The mode is kept in the file; changing it needs a moment without other connections.
+            self._connection().execute("PRAGMA journal_mode = WAL")
 
     def lay_out(
         self,
@@ -102,8 +98,8 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Provide a connection to read with; each statement sees everything committed before it."""
-        with self._translate_failures(), self._connected() as connection:
-            yield connection
+        with self._translate_failures():
+            yield self._connection()
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -118,7 +114,8 @@ class SqliteFile:
         if not self._writer.acquire(timeout=self._busy_s):
             raise Busy("another transaction holds the database; try again")
         try:
-            with self._translate_failures(), self._connected() as connection:
+            with self._translate_failures():
+                connection = self._connection()
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -137,8 +134,6 @@ class SqliteFile:
 
         Raises Busy if another program reads or writes: what it may still read stays in the log.
         """
-        with self.reading() as connection:  # most of it is written while others write, too
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         with self._writer, self._translate_failures(), closing(self._open_session()) as session:
             session.connection.execute(
                 f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}"
@@ -151,60 +146,16 @@ class SqliteFile:
             )
 
     def scrub(self) -> None:
-        """`wipe`, and write the whole file anew, beside itself: pages that were divided or joined
-        keep pieces of what was deleted.
+        """`wipe`, and write the whole file anew: pages that were divided or joined keep pieces of
+        what was deleted.
 
-        `secure_delete` overwrites what is deleted, not what was moved before. Others read and write
-        meanwhile. If another program has the file open, the file is written anew where it is, and
-        nobody else writes until all of it is. One scrub at a time. Raises Busy, StorageUnavailable.
+        `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy,
+        StorageUnavailable.
         """
-        self.wipe()  # with a reader in the way, the log would grow while the copy is made
-        self.remove_left()
-        try:
-            is_replaced = self._replace()
-        finally:
-            self.remove_left()
-        if not is_replaced:
-            with self._writer, self.reading() as connection:
-                connection.execute("VACUUM")
-            self.wipe()
-
-    def remove_left(self) -> None:
-        """Remove what scrubs have left that were cut off. None may be under way."""
-        with self.reading() as connection:
-            if not has_notes(connection) and not list_left(self._path):
-                return
-        with self.writing() as connection, self._name_failures():
-            forget_notes(connection)
-            for left in list_left(self._path):
-                left.unlink(missing_ok=True)
-
-    def _replace(self) -> bool:
-        """Replace the file by a copy of its rows; return False if another program has it open."""
-        copy = Copy(self._path)
-        with ExitStack() as after, self._name_failures():
-            with self.writing() as connection:
-                copy.note_changes(connection)
-            with self.reading() as connection:
-                copy.write(connection)
-            with self._writer, self._registry, self._translate_failures(), ExitStack() as held:
-                self._close_unused()
-                if not copy.take_place(held.enter_context(closing(self._connect()))):
-                    return False
-                # To free a large file takes a second: nobody waits for that.
-                after.push(held.pop_all())
-            return True
-
-    def _close_unused(self) -> None:
-        """Close the connections of all threads. Raises Busy if one is used all the while."""
-        until = time.monotonic() + _READERS_S
-        for session in list(self._sessions):
-            if not session.used.acquire(timeout=max(0.0, until - time.monotonic())):
-                raise Busy(f"{self._path.name} is read: it is written anew when that has ended")
-            try:
-                session.close()
-            finally:
-                session.used.release()
+        self.wipe()  # with a reader in the way, the log would grow by the whole file at each try
+        with self._writer, self._translate_failures():
+            self._connection().execute("VACUUM")
+        self.wipe()
 
     def damage(self) -> str | None:
         """Read every page and say what is wrong with the first that is: 0.06 s for 100 MB in
@@ -225,18 +176,11 @@ class SqliteFile:
             for session in list(self._sessions):
                 session.close()
 
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """Provide this thread's connection, which no other thread closes during the block but to
-        close the file."""
-        while True:
-            session: _Session | None = getattr(self._local, "session", None)
-            if session is None or not session.close.alive:
-                session = self._local.session = self._open_session()
-            with session.used:
-                if session.close.alive:
-                    yield session.connection
-                    return
+    def _connection(self) -> sqlite3.Connection:
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is None or not session.close.alive:
+            session = self._local.session = self._open_session()
+        return session.connection
 
     def _open_session(self) -> _Session:
         """Open a connection for this thread.
@@ -246,28 +190,24 @@ class SqliteFile:
         with self._registry:
             if self._closed:
                 raise StorageUnavailable("the database is closed")
-            session = _Session(self._connect())
+            # Another thread never does more than close a connection whose own thread is done with
+            # it. Not created here: if somebody moves the file away, an empty one must not take its
+            # place.
+            existing_file = f"file:{quote(str(self._path))}?mode=rw"
+            connection = sqlite3.connect(
+                existing_file,
+                uri=True,
+                timeout=self._busy_s,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            session = _Session(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            # Overwrite deleted data: templates are biometric data.
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
             self._sessions.add(session)
             return session
-
-    def _connect(self) -> sqlite3.Connection:
-        # Not created here: if somebody moves the file away, an empty one must not take its place.
-        existing_file = f"file:{quote(str(self._path))}?mode=rw"
-        connection = sqlite3.connect(
-            existing_file,
-            uri=True,
-            timeout=self._busy_s,
-            isolation_level=None,
-            # Another thread never does more than close a connection that is not used.
-            check_same_thread=False,
-        )
-        # The mode is kept in the file; changing it needs a moment without other connections.
-        connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute("PRAGMA synchronous = FULL")
-        # Overwrite deleted data: templates are biometric data.
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
-        return connection
 
     def _drop_session(self) -> None:
         session: _Session | None = getattr(self._local, "session", None)
@@ -289,17 +229,8 @@ class SqliteFile:
                 f"the database {self._path.name} cannot be used: {error}"
             ) from error
 
-    @contextmanager
-    def _name_failures(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageUnavailable(
-                f"the database {self._path.name} cannot be used: {error.strerror}"
-            ) from error
-
     def _create(self) -> None:
-        with self._name_failures():
+        try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Never opened if it exists: closing any descriptor of a file drops all locks that this
             # process holds on it (POSIX), SQLite's too, and another process could then remove the
@@ -308,6 +239,10 @@ class SqliteFile:
                 os.close(
                     os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 )
+        except OSError as error:
+            raise StorageUnavailable(
+                f"the database {self._path.name} cannot be opened: {error.strerror}"
+            ) from error
 
 
 _SCHEMA = (
