@@ -506,30 +506,39 @@ class ErasureSteps(Service["Services"]):
         wiped_erasure = self._wipe_record(tenant, erasure)
         if wiped_erasure is None or self._waits_for_night(wiped_erasure):
             return
-        wiped_others = [
-            (owner, wiped)
-            for owner, other in self._list_as_far(tenant, erasure.at)
-            if other.id != erasure.id and (wiped := self._wipe_record(owner, other))
-        ]
+        wiped_others = self._wipe_others(tenant, wiped_erasure)
         self.services.storage.scrub()
-        for owner, wiped in ((tenant, wiped_erasure), *wiped_others):
-            if wiped.strips:
-                self._delete_record(owner, wiped)
-            else:
-                self._sign_receipt(owner, wiped)
+        self._end(tenant, wiped_erasure)
+        for owner, wiped_other in wiped_others:
+            with suppress(Busy, StorageUnavailable):  # its own steps end it
+                self._end(owner, wiped_other)
 
-    def _list_as_far(self, tenant: Tenant, at: datetime) -> Iterator[tuple[Tenant, Erasure]]:
-        """Yield all erasures of the last day, or since then, of which the receipt alone is left to
-        do, with their tenants: a box has one database for all shops. On AWS only those of the
-        tenant."""
-        since = min(self.services.clock.now() - _DAYS_ERASURES, at)
+    def _end(self, tenant: Tenant, wiped_erasure: Erasure) -> None:
+        if wiped_erasure.strips:
+            self._delete_record(tenant, wiped_erasure)
+        else:
+            self._sign_receipt(tenant, wiped_erasure)
+
+    def _wipe_others(self, tenant: Tenant, erasure: Erasure) -> list[tuple[Tenant, Erasure]]:
+        """Wipe the records of all other erasures of the last day, or since this one, of which the
+        receipt alone is left to do; return them with their tenants.
+
+        A box has one database for all shops. On AWS only those of the tenant.
+        """
+        since = min(self.services.clock.now() - _DAYS_ERASURES, erasure.at)
         tenants = (
             [tenant] if self.services.storage.expires_items else self.services.tenants.list_all()
         )
+        wiped_others = []
         for owner in tenants:
-            for erasure in self.services.erasure.records.list_running(owner.name, since):
-                if erasure.next_step is Step.RECEIPT:
-                    yield owner, erasure
+            with suppress(Busy, StorageUnavailable):  # another scrub does for them
+                wiped_others += [
+                    (owner, wiped)
+                    for other in self.services.erasure.records.list_running(owner.name, since)
+                    if other.id != erasure.id and other.next_step is Step.RECEIPT
+                    if (wiped := self._wipe_record(owner, other))
+                ]
+        return wiped_others
 
     def _delete_record(self, tenant: Tenant, erasure: Erasure) -> None:
         if_running = (equals("done_at", None, "running"),)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.model import MAX_COMPARED
 from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.rules.ended import counts_hour
 from chalicelib.domain.rules.templates import MAX_LEARNT
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -135,9 +136,10 @@ def _amounts(book: Book, observations: list[Observation]) -> list[str]:
     first = int(min(one.at for one in observations).timestamp())
     last = int(max(one.at for one in observations).timestamp()) + 1
     wrong, zone = [], book.tenant.time_zone
-    seen = [(time_of(one.at, zone, Granularity.HOUR), one.faceid) for one in observations]
+    seen = [(time_of(one.at, zone, Granularity.HOUR), one) for one in observations]
+    people = {(hour, one.faceid) for hour, one in seen if counts_hour(one.mark)}
     for distinct in (False, True):
-        counted = Counter(hour for hour, _ in (set(seen) if distinct else seen))
+        counted = Counter(hour for hour, _ in (people if distinct else seen))
         amounts = book.services.statistics.count_by_time(
             book.tenant, ObservationFilter(), first, last, Granularity.HOUR, distinct=distinct
         )
