@@ -102,7 +102,10 @@ def disagreeing(box: Box) -> list[str]:
 def amounts(box: Box) -> list[str]:
     """Of sealed days, too."""
     observed = every_observation(box)
-    first, last = (int(pick(one.at for one in observed).timestamp()) for pick in (min, max))
+    times = [one.at for one in observed]
+    # of a month that is cut, erased people may count more than once
+    begin = min(times).replace(day=1, hour=0, minute=0, second=0)
+    first, last = (int(at.timestamp()) for at in (begin, max(times)))
     return [
         f"amounts by {granularity.name} (distinct: {distinct}) are not the observations'"
         for granularity, distinct in ((Granularity.DAY, False), (Granularity.MONTH, True))

@@ -22,11 +22,9 @@ from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.times import parse_time, parse_time_parameter
 from chalicelib.api.v1.wire import parse_body, parse_finite_object, parse_query
 from chalicelib.book.cameras import legal_camera_name
-from chalicelib.book.statistics.statistics import normalise_filter
 from chalicelib.book.vision.pictures.containers import drop_metadata, insert_noise
 from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.names import legal_group_name, normalise_name
-from chalicelib.domain.observations import ObservationFilter
 from chalicelib.storage.items import PageTokens
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding
 
@@ -155,10 +153,6 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     # names
     "a composed name": (4_000, lambda n: lambda: normalise_name(marks(n), 96)),
     "a group's name": (4_000, lambda n: lambda: legal_group_name(marks(n))),
-    "a group's name in a filter": (
-        4_000,
-        lambda n: lambda: normalise_filter(ObservationFilter(group_name=marks(n))),
-    ),
     "a camera's name": (4_000, lambda n: lambda: legal_camera_name(marks(n))),
     # pictures
     "JPEG segments": (50_000, lambda n: lambda: of_jpeg(n, b"\xff\xdb\x00\x02")),
