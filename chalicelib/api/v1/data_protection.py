@@ -585,7 +585,7 @@ def get_erasure(context: V1Context) -> Erasure:
 
 
 Shops = Annotated[
-    Annotated[list[Text], Meta(max_length=40)] | None,
+    Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(max_length=40)] | None,
     Meta(
         description="Names of the controller's other shops, which the page names: the person may "
         "be known there, too. No book knows of another, so the client says them."
