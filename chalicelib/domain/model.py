@@ -599,8 +599,7 @@ def is_faceid(text: str) -> bool:
 
 
 NOBODY = "erased-"
-"""What the names begin with of people whom no list may name, since they are erased or
-restricted."""
+"""The beginning of the names of people who are erased or restricted: no list may name them."""
 
 
 def make_name_of_visit(secret: str, faceid: str, begin_ms: int) -> str:

@@ -41,7 +41,7 @@ NO_ID = "none"
 ID = re.compile(r"\d{13}-[0-9a-f]{24}-\d")
 """A sighting's."""
 RANDOM = re.compile(r"[A-Za-z0-9+/]{43}=|[0-9a-f]{8,}|[0-9A-F]{8,}|\d{8,}|[A-Za-z0-9_-]{40,}={0,2}")
-"""What a picture, a clock or chance decides: ids, hashes, URLs' signatures and tokens of pages."""
+"""Values by a picture, a clock or chance: ids, hashes, URLs' signatures and tokens of pages."""
 
 
 class Shop:

@@ -96,7 +96,7 @@ _COUNT = len(Of) * len(PLACES)
 _LETTER_OF_AGAIN = {CameAgain.YES: "y", CameAgain.NO: "n", CameAgain.OPEN: "o"}
 _AGAIN_OF_LETTER = {letter: again for again, letter in _LETTER_OF_AGAIN.items()}
 _AGAIN, _STAFF, _FIRST, _LAST_GROUP = range(_COUNT, _COUNT + 4)
-"""Where behind the letters of places the others are, and where the last group begins."""
+"""Places of the letters behind those, and of the beginning of the last group."""
 _YES, _NO = "1", "0"
 
 

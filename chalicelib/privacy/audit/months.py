@@ -1,4 +1,4 @@
-"""What were the figures of a month when it ended, and who can prove it?
+"""Figures of months as they were when these ended, signed, and their proof.
 
 They are stored once, as numbers, in a statement that the tenant's key signs. The audit has its
 SHA-256, so nobody can put other figures in their place, not even with the key. The one transaction

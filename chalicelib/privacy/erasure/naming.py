@@ -1,4 +1,4 @@
-"""What is left of erased people's observations, so that figures stay as they were?
+"""Names and marks of erased people's observations, by which figures stay as they were.
 
 Each visit gets a name of its own, and each observation a mark (domain/rules/ended). They go newest
 first. So those that still have the person's id are the earlier ones, by which a mark is found: a
@@ -27,7 +27,7 @@ from chalicelib.domain.observations import (
     leave_counted,
 )
 from chalicelib.domain.pictures import Estimates
-from chalicelib.domain.rules.ended import Counted, Mark, Visit, mark_observations
+from chalicelib.domain.rules.ended import LABELS, Counted, Mark, Visit, mark_observations
 from chalicelib.privacy.erasure_progress import Erasure, name_visit
 from chalicelib.service import Service
 from chalicelib.storage.records.columns import decade_of
@@ -158,9 +158,7 @@ def _read_counted(
         Split.GROUP: dimensions.group,
         Split.GENDER: str(columns.gender[row]),
         Split.AGE: str(columns.decade[row]),
-        **dict(
-            zip((Split.LABEL_A, Split.LABEL_B, Split.LABEL_C, Split.LABEL_D), labels, strict=True)
-        ),
+        **dict(zip(LABELS, labels, strict=True)),
     }
     at_ms, gap_s = int(columns.at_ms[row]), int(columns.gap_s[row])
     return Counted(at_ms, hour, gap_s, dimensions.kind, values, last_group, is_staff)

@@ -192,20 +192,20 @@ def delete_cameras(book: Book, _faceid: str) -> None:
         book.services.cameras.delete(book.tenant, camera)
 
 
-def delete_group(book: Book, _faceid: str) -> None:
-    book.services.deletion.groups.delete(book.tenant, "Gold")
+def delete_with_people(book: Book, group: str, person: str) -> None:
+    book.services.deletion.groups.delete(book.tenant, group)
     for _ in range(3):
         book.clock.advance(timedelta(hours=1))
         book.sweep()
-    assert all(face.name != "Ben" for face in book.faces())
+    assert all(face.name != person for face in book.faces())
+
+
+def delete_group(book: Book, _faceid: str) -> None:
+    delete_with_people(book, "Gold", "Ben")
 
 
 def delete_staff(book: Book, _faceid: str) -> None:
-    book.services.deletion.groups.delete(book.tenant, "Team")
-    for _ in range(3):
-        book.clock.advance(timedelta(hours=1))
-        book.sweep()
-    assert all(face.name != "Cid" for face in book.faces())
+    delete_with_people(book, "Team", "Cid")
 
 
 def withdraw(book: Book, faceid: str) -> None:

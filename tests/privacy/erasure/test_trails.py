@@ -1,4 +1,4 @@
-"""What stays of an erased person for statistics is no trail: no two visits have one name in
+"""Statistics keep no trail of an erased person: no two visits have one name in
 common."""
 
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What erasing a regular costs a box: bytes written, and how long the slowest writer waits.
+"""The cost of erasing a regular on a box: bytes written, and how long the slowest writer waits.
 
     python -m regulars_lab.bench.erasing [--visits 101000] [--faces 30000] [--regular 500]
     [--shops 1] [--years 1] [--folder DIR] [--json FILE]
