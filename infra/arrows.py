@@ -1,9 +1,10 @@
-"""Holds calls between services to the order of imports: a service that calls another as
-`self.services.faces` is above it.
+"""Holds calls between services to the order of imports, and finds circles of imports.
 
     python -m infra.arrows
 
-import-linter sees imports alone. The order is that of its contracts of layers in pyproject.toml.
+A service that calls another as `self.services.faces` is above it. The order is that of
+import-linter's contracts of layers in pyproject.toml, which see imports between packages alone.
+Circles are of modules; imports in functions count, those for types do not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,10 +130,41 @@ def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] 
     return None
 
 
-def main() -> int:
+def find_circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return modules that import each other in a circle, the first once more at the end; none: [].
+
+    `imports`: what each module imports.
+    """
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
+def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
+    """Return what each module of the product imports, at its head or in a function."""
+    import grimp  # comes with the linters, which `make test` does without
+
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = settings["tool"]["importlinter"]["root_packages"]
+    graph = grimp.build_graph(*packages, exclude_type_checking_imports=True)
+    return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+
+def report_circle() -> bool:
+    """Print a circle of imports, if there is one, and tell so."""
+    circle = find_circle(read_imports())
+    if circle:
+        sys.stderr.write(f"imports in a circle: {' <- '.join(circle)}\n")
+    return bool(circle)
+
+
+def report_arrows() -> bool:
     """Print the arrows against the order.
 
-    Return 1 if there are some, or if none at all was found.
+    Tell whether there are some, or none at all was found.
     """
     arrows, all_orders = list_arrows(), read_orders()
     upward = [arrow for arrow in arrows if any(is_against(order, arrow) for order in all_orders)]
@@ -141,8 +174,8 @@ def main() -> int:
             "(pyproject.toml)\n"
         )
     sys.stdout.write(f"{len(arrows)} calls between services, {len(upward)} against the order\n")
-    return int(bool(upward) or not arrows)
+    return bool(upward) or not arrows
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(any([report_arrows(), report_circle()]))

@@ -40,6 +40,9 @@ SEAL_AFTER = timedelta(minutes=60)
 JOINS = "joining"
 """The job that joins faces of one person. It may take minutes: others go before it."""
 
+FINISHING = "merges"
+"""The job that finishes the merges that were cut off."""
+
 TRUSTED = timedelta(days=1)
 """On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does
 only what no clock decides."""

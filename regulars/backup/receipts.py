@@ -164,7 +164,7 @@ def redo_erasures(
     own keys. Raises InvalidInput once the others are done, which names those that cannot be.
     """
     from regulars.privacy import wait_for_erasures
-    from regulars.tenants.erasing import finish_erasure
+    from regulars.tenants.finishing import finish_erasure
 
     again = services.erasure.again
     refused = list[str]()

@@ -44,7 +44,7 @@ def add_canary(stage: str, parameters: Mapping[str, str], url: str) -> None:
     from chalicelib.api.promise import equip_tenant
     from chalicelib.domain.model import Profile
     from chalicelib.domain.tenant_settings import TenantSettings
-    from regulars.deploy.deploy import is_stopped
+    from regulars.deploy.stack import is_stopped
     from regulars.options import choose_settings, open_services
 
     name = parameters.get("CanaryTenant", "")

@@ -81,8 +81,9 @@ def deploy(*, dry_run: bool, preflight: bool, policy: bool, **given: Any) -> Non
       regulars deploy --stage prod --domain faces.shop.example
       regulars deploy --stage prod --policy > policy.json
     """
-    from regulars.deploy.deploy import require_parameters, stack_name
+    from regulars.deploy.deploy import require_parameters
     from regulars.deploy.package import read_parameters
+    from regulars.deploy.stage import stack_name
 
     if preflight and dry_run:
         raise click.UsageError(
@@ -188,6 +189,7 @@ def _carry_out(plan: Plan, account: Account, options: DeployOptions) -> None:
     from regulars.deploy import deploy
     from regulars.deploy.canary import add_canary
     from regulars.deploy.spent import compare_month
+    from regulars.deploy.stack import is_stopped
     from regulars.errors import NotDeployed
 
     for line in plan.write_lines():
@@ -201,7 +203,7 @@ def _carry_out(plan: Plan, account: Account, options: DeployOptions) -> None:
                 present,
                 (account.read_outputs(plan.stack) or {}).get("EndpointURL", ""),
             )
-            if not deploy.is_stopped(present):
+            if not is_stopped(present):
                 for line in compare_month(account, options.stage, plan.stack, datetime.now(UTC)):
                     print(line)
     except account.failures as error:

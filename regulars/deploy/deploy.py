@@ -27,11 +27,9 @@ from regulars.deploy.budget import keep_budget
 from regulars.deploy.canary import CANARY_LIMIT, choose_canary_limit
 from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs, package_checkout
 from regulars.deploy.preflight import list_tables, read_defaults
-from regulars.deploy.stack import LEAST_UNRESERVED, Account
+from regulars.deploy.stack import LEAST_UNRESERVED, Account, is_stopped
+from regulars.deploy.stage import stack_name
 from regulars.errors import NotDeployed
-
-# AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
-_STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
 
 ORDINARY_CONCURRENCY = 1_000
 """AWS's ordinary quota of functions that run at once in an account and region; a new account has as
@@ -153,11 +151,6 @@ class Plan(Struct, frozen=True):
             )
 
 
-def is_stopped(parameters: Mapping[str, str]) -> bool:
-    """Tell whether parameters stop a function."""
-    return any(name.endswith("Concurrency") and value == "0" for name, value in parameters.items())
-
-
 def find_rollback_alarms(
     template: Mapping[str, Any], parameters: Mapping[str, str]
 ) -> dict[str, str]:
@@ -179,16 +172,6 @@ def find_rollback_alarms(
             stopped = "the update stops a function" if is_stopped(parameters) else ""
             reasons[name] = stopped or ("the parameters may remove it" if may_go else "")
     return reasons
-
-
-def stack_name(stage: str) -> str:
-    """Name the stack of a stage. Raises InvalidInput if the stage is no legal name."""
-    if not _STAGE.fullmatch(stage):
-        raise InvalidInput(
-            "a stage is 1 to 19 small letters, digits and inner hyphens, such as `prod`, not "
-            f"{stage!r}"
-        )
-    return f"regulars-{stage}"
 
 
 def make_plan(

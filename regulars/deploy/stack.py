@@ -766,3 +766,8 @@ def _parse_status(error: Exception) -> int:
 def _is_new(stack: Mapping[str, Any]) -> bool:
     """Tell whether only a change set of the stack was made, and no resource."""
     return bool(stack["StackStatus"] == "REVIEW_IN_PROGRESS")
+
+
+def is_stopped(parameters: Mapping[str, str]) -> bool:
+    """Tell whether parameters stop a function."""
+    return any(name.endswith("Concurrency") and value == "0" for name, value in parameters.items())

@@ -3,11 +3,17 @@ canary."""
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.errors import InvalidInput
+
 if TYPE_CHECKING:
     from regulars.deploy.stack import Account
+
+# AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
+_STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
 
 
 def read_settings(stage: str) -> dict[str, str]:
@@ -33,7 +39,16 @@ def stop_functions(stage: str | None) -> AbstractContextManager[None]:
 def _find_account_and_stack(stage: str) -> tuple[Account, str]:
     import boto3
 
-    from regulars.deploy.deploy import stack_name
     from regulars.deploy.stack import Account
 
     return Account(boto3.session.Session()), stack_name(stage)
+
+
+def stack_name(stage: str) -> str:
+    """Name the stack of a stage. Raises InvalidInput if the stage is no legal name."""
+    if not _STAGE.fullmatch(stage):
+        raise InvalidInput(
+            "a stage is 1 to 19 small letters, digits and inner hyphens, such as `prod`, not "
+            f"{stage!r}"
+        )
+    return f"regulars-{stage}"

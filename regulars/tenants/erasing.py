@@ -5,24 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from chalicelib.domain.errors import Busy
-from chalicelib.privacy.tenant_erasure_progress import UNDER_WAY, TenantErasure, TenantStep
+from chalicelib.privacy.tenant_erasure_progress import UNDER_WAY
 from chalicelib.services import Services
-from chalicelib.storage.values import format_count, time_text
+from chalicelib.storage.values import format_count
 from regulars.backup.beside import write_beside_backups
 from regulars.errors import OperatorError
 from regulars.folder import find_server, write_durably
 from regulars.options import PATH, with_services
 from regulars.tenants.credentials import CredentialsFile
-
-_PAUSE_S = 1.0
-"""How often the command looks whether the erasure is done, in s."""
+from regulars.tenants.finishing import finish_erasure
 
 
 @click.command(short_help="Leave nothing of a tenant; write the receipt.")
@@ -109,28 +105,3 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
         typed = input(f"Nobody can bring it back. Type its name to erase {name}: ").strip()
     if typed != name:
         raise OperatorError(f"that is not {name!r}, and nothing is changed")
-
-
-def finish_erasure(services: Services, name: str) -> TenantErasure:
-    """Do the steps of a tenant's erasure, waiting for those whose time has not come.
-
-    Return it when it is done.
-
-    Each new reason to wait is printed once.
-    """
-    last_reason, erasures = "", services.erasure.of_tenants
-    while True:
-        reason = ""
-        try:
-            erasure = erasures.go_on(name)
-            if erasure.next_step is None:
-                return erasure
-            if erasure.next_step is TenantStep.LATE and erasure.late_at > services.clock.now():
-                reason = f"what was under way ends by {time_text(erasure.late_at)}"
-        except Busy as error:
-            reason = str(error)
-        if reason and reason != last_reason:
-            click.echo(f"it waits: {reason}", err=True)
-        last_reason = reason
-        if reason:
-            time.sleep(_PAUSE_S)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.api.v1.faces import NewFace
 from chalicelib.api.v1.wire import parse_body
-from chalicelib.book.enrolment.enrolment import find_attribute_values, require_attributes
+from chalicelib.book.enrolment.fields import find_attribute_values, require_attributes
 from chalicelib.domain.attributes import replace_attributes
 from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.model import Attribute, Group

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.events import EVENTS
 from chalicelib.domain.webhooks import Event, delivery_from, delivery_item, event_put
 from chalicelib.privacy.data_map import DATA_MAP, Mark

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from chalicelib.book.counts.places import PlaceFields
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.counts import Count, CountedMinute
 from chalicelib.domain.model import REGULAR, Profile
 from regulars.cli import main

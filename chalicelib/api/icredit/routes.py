@@ -34,7 +34,7 @@ from chalicelib.services import Services
 from chalicelib.telemetry import count_stage
 
 if TYPE_CHECKING:
-    from chalicelib.book.enrolment.enrolment import EnrolledFace
+    from chalicelib.book.enrolment.fields import EnrolledFace
     from chalicelib.domain.observations import Observation, ObservationFilter
     from chalicelib.domain.rules.recognised import Match
     from chalicelib.settings import Settings

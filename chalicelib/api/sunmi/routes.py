@@ -96,7 +96,7 @@ def add_face(context: SunmiContext, parameters: Parameters) -> Body:
 
 def update_face(context: SunmiContext, parameters: Parameters) -> None:
     """Change the fields of a face that were sent, and add its picture."""
-    from chalicelib.book.enrolment.enrolment import FaceChanges
+    from chalicelib.book.enrolment.fields import FaceChanges
 
     changes = FaceChanges(
         new_group_name=parameters.text("new_group_name"),

@@ -447,7 +447,7 @@ def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
     `score`.
     """
     # not at the other routes' cold starts
-    from chalicelib.book.enrolment.enrolment import require_attributes
+    from chalicelib.book.enrolment.fields import require_attributes
 
     if body.attributes:
         require_attributes(
@@ -497,11 +497,11 @@ def change_face(context: V1Context, body: FaceChanges) -> Face:
     that the group lacks are dropped. With `revision`, 409 Changed if another caller has changed the
     face since it was read; `present` is the face as it is now. A visit is no change.
     """
-    from chalicelib.book.enrolment import enrolment  # not at the other routes' cold starts
+    from chalicelib.book.enrolment import fields  # not at the other routes' cold starts
 
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
-    face_changes = enrolment.FaceChanges(
+    face_changes = fields.FaceChanges(
         new_group_name=changes.pop("group", None),
         values=changes.pop("attributes", {}),
         cleared_names=frozenset(name for name, value in changes.items() if value is None),
@@ -850,7 +850,7 @@ def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
                 context.tenant, body.ids, context.request_id, by=context.caller.id
             )
         )
-    from chalicelib.book.enrolment.enrolment import FaceChanges
+    from chalicelib.book.enrolment.fields import FaceChanges
 
     if isinstance(body.group, str):
         context.services.groups.get_by_name(context.tenant, body.group)  # raises if there is none

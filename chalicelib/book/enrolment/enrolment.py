@@ -13,25 +13,22 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.book.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
+from chalicelib.book.enrolment.fields import EnrolledFace, find_attribute_values
 from chalicelib.book.faces import make_enrolment_change, require_faceid
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait
-from chalicelib.book.statistics.statistics import new_id
 from chalicelib.domain import audit_events
 from chalicelib.domain.consent import check_record
 from chalicelib.domain.errors import (
-    AttributeNotFound,
     Busy,
     ConditionFailed,
     FaceExists,
     FaceKnown,
     GroupNotFound,
-    InvalidInput,
     StorageUnavailable,
     TenantFull,
     WrongModel,
@@ -48,9 +45,8 @@ from chalicelib.domain.model import (
     Tenant,
 )
 from chalicelib.domain.names import face_name
-from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
-from chalicelib.domain.person_texts import PersonTextChanges, copy_texts, parse_texts
-from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, PictureRules
+from chalicelib.domain.person_texts import copy_texts, parse_texts
+from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.recognised import Probes
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
@@ -63,10 +59,6 @@ if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.book.enrolment.face_update import FaceUpdate, PictureChanges
     from chalicelib.book.enrolment.group_enrolment import GroupEnrolment
-
-VALUE_LENGTH = 50
-"""Characters of an attribute's value or a label, as the contracts of the camera and the cloud
-say."""
 
 
 class Enrolment(Service["Book"]):
@@ -328,62 +320,6 @@ class Enrolment(Service["Book"]):
             )
 
 
-def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
-    """Return the values of the group's attributes, by attribute id.
-
-    `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes
-    first. Raises InvalidInput if a value has over 50 characters.
-    """
-    values_by_id = {}
-    for number, attribute in enumerate(group.attributes, start=1):
-        value = values.get(attribute.name, values.get(f"item{number}"))
-        if value is not None:
-            if len(value) > VALUE_LENGTH:
-                raise InvalidInput(
-                    f"the value of {attribute.name!r} has {len(value)} characters, at most "
-                    f"{VALUE_LENGTH} are kept"
-                )
-            values_by_id[attribute.id] = value
-    return values_by_id
-
-
-def require_attributes(group: Group, values: Mapping[str, str]) -> None:
-    """Raise AttributeNotFound if the group has no attribute of one of these names."""
-    names = [attribute.name for attribute in group.attributes]
-    unknown = next((name for name in values if name not in names), None)
-    if unknown is not None:
-        has = ", ".join(names) or "none"
-        raise AttributeNotFound(
-            f"group {group.name!r} has no attribute {unknown[:60]!r}: it has {has}"
-        )
-
-
-class EnrolledFace(Struct, frozen=True):
-    """One face of an enrolment, as stored.
-
-    `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the
-    picture, before.
-    """
-
-    face: Face
-    group: Group
-    box: BoundingBox | None
-    known: bool
-    estimates: Estimates
-
-    def make_observation(self, now: datetime, labels: Labels) -> Observation:
-        return Observation(
-            at=now,
-            id=new_id(),
-            faceid=self.face.faceid,
-            group_name=self.group.name,
-            labels=labels,
-            kind=ObservationKind.ENROLMENT,
-            box=self.box,
-            estimates=self.group.leave_kept(observed_estimates(self.face, self.estimates)),
-        )
-
-
 def _make_face(
     new_face: NewFace, group: Group, attributes: Mapping[int, str], now: datetime
 ) -> Face:
@@ -405,20 +341,3 @@ def _make_face(
         version=first_version(),
         **copy_texts(new_face),
     )
-
-
-class FaceChanges(PersonTextChanges, frozen=True):
-    """The values to set; None leaves one as it is.
-
-    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter.
-    `cleared_names`: names of fields that are to say nothing.
-    """
-
-    new_group_name: str | None = None
-    picture: bytes | None = None
-    age: int | None = None
-    gender: Gender | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
-    name: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    cleared_names: frozenset[str] = frozenset()

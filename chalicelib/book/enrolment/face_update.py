@@ -22,11 +22,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
 from chalicelib.book.commit import Change, GalleryMoved, limited_groups, make_face_change
-from chalicelib.book.enrolment.enrolment import (
-    FaceChanges,
-    find_attribute_values,
-    require_attributes,
-)
+from chalicelib.book.enrolment.fields import FaceChanges, find_attribute_values, require_attributes
 from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId

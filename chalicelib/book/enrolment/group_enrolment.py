@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change
-from chalicelib.book.enrolment.enrolment import EnrolledFace
+from chalicelib.book.enrolment.fields import EnrolledFace
 from chalicelib.book.face_pictures import NO_JPEG
 from chalicelib.book.faces import drop_feelings
 from chalicelib.book.models import without_min_age

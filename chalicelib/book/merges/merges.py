@@ -24,7 +24,7 @@ from chalicelib.domain.errors import (
     MergeNotFound,
 )
 from chalicelib.domain.grounds import is_made_by_cameras
-from chalicelib.domain.jobs import Job
+from chalicelib.domain.jobs import FINISHING, Job
 from chalicelib.domain.model import Decision, Face, Tenant, is_faceid
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
@@ -53,10 +53,6 @@ if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.book.merges.merging import Merging
     from chalicelib.book.merges.observations import ObservationMover
-
-
-FINISHING = "merges"
-"""The job that finishes the merges that were cut off."""
 
 
 class Suggestion(Struct, frozen=True):

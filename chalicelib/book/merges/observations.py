@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.merges.merges import FINISHING
 from chalicelib.book.visits import visits_puts
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError
+from chalicelib.domain.jobs import FINISHING
 from chalicelib.domain.local_time import DAY_MS, Span
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.observations import (

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
 from chalicelib.book.commit import Change, make_face_change
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.book.sightings.changes import is_waiting_for, sightings_update

@@ -296,7 +296,7 @@ COMMANDS = {
         },
     ),
     "claim": Command(
-        "setup.command:claim",
+        "setup.claim:claim",
         "take a camera over by a code from the console, which is good once; write its key and "
         "edge.toml",
         example="7KQM-2XHP-94TD https://regulars.example --camera rtsp://10.0.0.9/live",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.api.icredit import routes
-from chalicelib.book.enrolment.enrolment import EnrolledFace
+from chalicelib.book.enrolment.fields import EnrolledFace
 from chalicelib.domain.model import Decision, Face, Group, Picture
 from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose
 

@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.model import Labels, NewFace, Tenant
 from chalicelib.services import Services

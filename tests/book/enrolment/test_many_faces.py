@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.enrolment.face_update import FailedFace, ManyChanged
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.storage.ports import Storage

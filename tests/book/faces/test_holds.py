@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.faces import FaceLists
 from chalicelib.domain.errors import InvalidInput, TooMany
 from chalicelib.domain.model import STRANGER, Face, ListedFace, Tenant

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.storage import keys
 from chalicelib.storage.items import FaceOrder, walk_items
 from chalicelib.storage.ports import Update, exists

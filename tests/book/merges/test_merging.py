@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.faces import rename_actions
 from chalicelib.book.merges.observations import ObservationMover
 from chalicelib.book.statistics.statistics import new_id

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chalicelib.book.commit import GalleryWriter
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.model_change import CHUNK_FACES, GONE, ReembeddingOutcome, Remaining
 from chalicelib.book.search.compact import TAIL_AGE
 from chalicelib.book.search.galleries import Galleries

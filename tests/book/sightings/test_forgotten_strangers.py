@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import CaptureState, Resolution
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.local_time import HOUR_MS

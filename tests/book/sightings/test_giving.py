@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.sightings.rejection import Reassigned
 from chalicelib.domain.captures import Instead

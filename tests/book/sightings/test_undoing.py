@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.statistics.statistics import Question
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import CaptureState, Resolution, sighting_id
 from chalicelib.domain.model import Profile, PromotionSettings
 from chalicelib.domain.rules.visits import Arrival, Arrivals

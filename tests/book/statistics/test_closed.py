@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.statistics.statistics import Question
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.local_time import Granularity, Span

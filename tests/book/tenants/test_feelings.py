@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib import bootstrap
 from chalicelib.api.dialects import DIALECTS, describe_feelings
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.model import NO_LABELS, Profile, Tenant
 from chalicelib.domain.observations import ObservationFilter
 from chalicelib.domain.pictures import ATTRIBUTES, FEELINGS, Estimates

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.errors import Conflict, LimitReached, NotFound
 from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, PromotionSettings
 from chalicelib.domain.rules.decision import SearchRequest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import UNKEPT, Capture, Resolution, Sighting
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentMissing, ConsentOlder

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import UNKEPT
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentMissing, ConsentOlder

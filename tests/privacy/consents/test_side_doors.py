@@ -3,7 +3,7 @@ pictures and visits."""
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentMissing
 from chalicelib.domain.model import Face

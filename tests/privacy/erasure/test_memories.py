@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import Instead, sighting_id
 from chalicelib.domain.jobs import NIGHT_HOUR
 from chalicelib.domain.model import MEMORY, REGULAR

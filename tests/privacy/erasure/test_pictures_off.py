@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import Capture
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.model import NO_LABELS, PromotionSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.tenant_settings import RETENTION
 from chalicelib.privacy.erasure.retention import Planned

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind

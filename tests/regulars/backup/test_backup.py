@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.auth.roles import Role
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.bootstrap import build
 from chalicelib.domain.model import NewFace, Profile
 from chalicelib.domain.observations import ObservationFilter

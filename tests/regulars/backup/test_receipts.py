@@ -15,7 +15,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.bootstrap import build
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent

@@ -14,6 +14,7 @@ from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.package import find_shipped_packs, list_pack_options
 from regulars.deploy.stack import Account
+from regulars.deploy.stage import stack_name
 from regulars.errors import NotDeployed
 from tests.regulars.deploy.cloud import REGION, Emulated, Session, refused
 from tests.support.pictures.own_pack import NAME, own_pack
@@ -223,14 +224,14 @@ def test_parameters_that_the_template_does_not_take_are_refused(
 @pytest.mark.parametrize("stage", ["Prod", "", "-a", "a-", "a" * 20, "a_b"])
 def test_a_stage_that_cannot_name_a_stack_is_refused(stage: str) -> None:
     with pytest.raises(InvalidInput, match="a stage is"):
-        deploy.stack_name(stage)
+        stack_name(stage)
 
 
 def test_the_longest_stage_leaves_room_for_what_is_named_after_it() -> None:
     rule = template.join_parts()["Resources"]["TracingRule"]["Properties"]["SamplingRule"][
         "RuleName"
     ]["Fn::Sub"]
-    assert len(rule.replace("${AWS::StackName}", deploy.stack_name("a" * 19))) <= 32
+    assert len(rule.replace("${AWS::StackName}", stack_name("a" * 19))) <= 32
 
 
 def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import Unusable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import Instead
 from chalicelib.domain.errors import Busy, Conflict, InvalidInput, LimitReached, NotFound
 from chalicelib.domain.model import PromotionSettings

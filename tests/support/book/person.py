@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.model import Decision, Face
 from chalicelib.privacy.erasure_progress import SETTLED

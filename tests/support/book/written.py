@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from msgspec.structs import fields
 
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.model import BLANK, Face, Labels
 from chalicelib.domain.pictures import Gender

@@ -245,16 +245,12 @@ def quote_string(value: object) -> str:
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
-def claim(arguments: argparse.Namespace) -> int:
+def claim_by_code(arguments: argparse.Namespace) -> int:
     """Take a camera over by a code; return 0. Raises NotAllowed, Busy, Unreachable.
 
     Raises Misconfigured too, if it can before the code is used up: for a file that is wrong or
     cannot be written.
     """
-    if arguments.page is not None:
-        from regulars_edge.setup.first_page import serve_first_page
-
-        return serve_first_page(arguments)
     logs.log_to_stderr("text", "error")
     code, address = (
         _ask_camera_for_code(arguments.camera)

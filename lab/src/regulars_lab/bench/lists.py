@@ -24,7 +24,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib import bootstrap
-from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.local_time import Span
 from chalicelib.domain.model import REGULAR, Face, Picture, Profile, Template
 from chalicelib.domain.observations import EVERYTHING, ObservationFilter, ObservationKind

@@ -1,0 +1,92 @@
+"""What is said of somebody who is enrolled or changed: values of attributes, and changed fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct, field
+
+from chalicelib.book.statistics.statistics import new_id
+from chalicelib.domain.errors import AttributeNotFound, InvalidInput
+from chalicelib.domain.model import Face, Group, Labels
+from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
+from chalicelib.domain.person_texts import PersonTextChanges
+from chalicelib.domain.pictures import BoundingBox, Estimates, Gender
+
+VALUE_LENGTH = 50
+"""Characters of an attribute's value or a label, as the contracts of the camera and the cloud
+say."""
+
+
+def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
+    """Return the values of the group's attributes, by attribute id.
+
+    `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes
+    first. Raises InvalidInput if a value has over 50 characters.
+    """
+    values_by_id = {}
+    for number, attribute in enumerate(group.attributes, start=1):
+        value = values.get(attribute.name, values.get(f"item{number}"))
+        if value is not None:
+            if len(value) > VALUE_LENGTH:
+                raise InvalidInput(
+                    f"the value of {attribute.name!r} has {len(value)} characters, at most "
+                    f"{VALUE_LENGTH} are kept"
+                )
+            values_by_id[attribute.id] = value
+    return values_by_id
+
+
+def require_attributes(group: Group, values: Mapping[str, str]) -> None:
+    """Raise AttributeNotFound if the group has no attribute of one of these names."""
+    names = [attribute.name for attribute in group.attributes]
+    unknown = next((name for name in values if name not in names), None)
+    if unknown is not None:
+        has = ", ".join(names) or "none"
+        raise AttributeNotFound(
+            f"group {group.name!r} has no attribute {unknown[:60]!r}: it has {has}"
+        )
+
+
+class EnrolledFace(Struct, frozen=True):
+    """One face of an enrolment, as stored.
+
+    `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the
+    picture, before.
+    """
+
+    face: Face
+    group: Group
+    box: BoundingBox | None
+    known: bool
+    estimates: Estimates
+
+    def make_observation(self, now: datetime, labels: Labels) -> Observation:
+        return Observation(
+            at=now,
+            id=new_id(),
+            faceid=self.face.faceid,
+            group_name=self.group.name,
+            labels=labels,
+            kind=ObservationKind.ENROLMENT,
+            box=self.box,
+            estimates=self.group.leave_kept(observed_estimates(self.face, self.estimates)),
+        )
+
+
+class FaceChanges(PersonTextChanges, frozen=True):
+    """The values to set; None leaves one as it is.
+
+    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter.
+    `cleared_names`: names of fields that are to say nothing.
+    """
+
+    new_group_name: str | None = None
+    picture: bytes | None = None
+    age: int | None = None
+    gender: Gender | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cleared_names: frozenset[str] = frozenset()
