@@ -1,4 +1,5 @@
-"""`regulars report`: a week of visits on half a page, printed, as CSV, or sent by mail."""
+"""`regulars report`: a week of visits on half a page, or a closed day, week or month, printed, as
+CSV, or sent by mail."""
 
 from __future__ import annotations
 
@@ -16,9 +17,18 @@ from zoneinfo import ZoneInfo
 import click
 from msgspec.structs import replace
 
-from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
-from chalicelib.domain.local_time import begin_of_week
+from chalicelib.book.week import (
+    DAYS,
+    Figures,
+    Week,
+    describe_week,
+    format_changes,
+    format_notes,
+    format_title,
+)
+from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.periods import Period
 from chalicelib.domain.texts import LANGUAGES, Texts
 from chalicelib.services import Services
 from chalicelib.storage.values import write_rows
@@ -29,6 +39,8 @@ _WIDEST_BAR = 40
 """Characters of the longest bar."""
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _COLUMNS = Figures._fields
+_ROWS = {Granularity.WEEK: "row.week", Granularity.MONTH: "row.month"}
+"""What the row of all days is called; one day has none."""
 _TITLE_WIDTH, _COLUMN_WIDTH = 14, 10
 """Widths of the table's columns, in characters of a terminal."""
 
@@ -40,9 +52,10 @@ def format_text(week: Week, tenant: Tenant) -> str:
     heading = " " * _TITLE_WIDTH + "".join(
         _pad(texts.write(f"column.{name}"), -_COLUMN_WIDTH) for name in _COLUMNS
     )
+    row_name = _ROWS.get(week.by)
     figures_by_title = [
         *((texts.write_day("date.row", day), figures) for day, figures in week.days),
-        (texts.write("row.week" if week.before else "row.month"), week.total),
+        *([(texts.write(row_name), week.total)] if row_name else []),
         *([(texts.write("row.before"), week.before)] if week.before else []),
     ]
     most_visits = max(figures.visits for _, figures in week.days)
@@ -100,11 +113,18 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
     return letter
 
 
-@click.command(short_help="Print a week of visits, or a closed month, or mail it.")
+@click.command(short_help="Print a week of visits, or a closed day or month, or mail it.")
 @with_services
 @click.option("--tenant", metavar="NAME", help="Whose visits.  [default: the only one]")
 @click.option(
     "--week", "day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: of last week]"
+)
+@click.option("--closed", is_flag=True, help="The week as it was closed, verified.")
+@click.option(
+    "--day",
+    "closed_day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="In place of a week: the day as it was closed, verified.",
 )
 @click.option(
     "--month",
@@ -123,48 +143,57 @@ def report(
     *,
     tenant: str | None,
     day: datetime | None,
+    closed: bool,
+    closed_day: datetime | None,
     month: datetime | None,
     as_csv: bool,
     language: str | None,
     to: str | None,
 ) -> None:
     """Print the visits of a week by day, without staff: new people, returning strangers, known
-    ones; or those of a month, as they were when it was closed; or mail them.
+    ones; or those of a day, week or month, as they were when it was closed; or mail them.
 
     \b
     Examples:
       regulars report
       regulars report --week 2026-11-16 --csv > week.csv
       regulars report --month 2026-11          the same at each time; what came since is on stderr
+      regulars report --week 2026-11-16 --closed
       regulars report --language de
       regulars report --to boss@shop.example    smtp_host and others are settings: `regulars config`
     """
     send_to = None if to is None else _prepare_mail(to)
-    if day and month:
-        raise click.UsageError("--week and --month name two times: leave one of them out")
     known_tenant = choose_tenant(services, tenant)
-    week, of_then = (
-        _read_month(services, known_tenant, month)
-        if month
-        else (_count_week(services, known_tenant, day), known_tenant)
-    )
+    period = _choose_period(known_tenant, day=closed_day, week=day, month=month)
+    if closed or period.by != Granularity.WEEK:
+        week, of_then = _read_closed(services, known_tenant, period)
+    else:
+        week, of_then = (
+            services.sightings.weeks.count_week(known_tenant, period.first),
+            known_tenant,
+        )
     chosen_tenant = replace(of_then, language=language or of_then.language)
     if send_to is not None:
         send_to(week, chosen_tenant)
         print(f"sent to {to}", file=sys.stderr)
+    elif as_csv:
+        print(format_csv(week, chosen_tenant), end="")
+        for line in format_changes(week, Texts(chosen_tenant.language)):
+            print(line, file=sys.stderr)
     else:
-        print(
-            format_csv(week, chosen_tenant) if as_csv else format_text(week, chosen_tenant), end=""
-        )
+        print(format_text(week, chosen_tenant), end="")
 
 
-def _count_week(services: Services, tenant: Tenant, day: datetime | None) -> Week:
-    """Count the week of a day; None: last week."""
+def _choose_period(tenant: Tenant, **wanted: datetime | None) -> Period:
+    """Return what is asked for by an option: `day`, `week` or `month`; none: last week."""
+    days = [(name, moment.date()) for name, moment in wanted.items() if moment]
+    if len(days) > 1:
+        names = " and ".join(f"--{name}" for name, _ in days)
+        raise click.UsageError(f"{names} name {len(days)} times: leave one")
     today = datetime.now(UTC).astimezone(ZoneInfo(tenant.time_zone)).date()
-    week_day = day.date() if day else today - timedelta(DAYS)
-    _require_year("--week", week_day)
-    first = begin_of_week(week_day, tenant.first_weekday)
-    return services.sightings.weeks.count_week(tenant, first)
+    [(name, day)] = days or [("week", today - timedelta(DAYS))]
+    _require_year(f"--{name}", day)
+    return Period.holding(Granularity(name), day, tenant.first_weekday)
 
 
 def _require_year(option: str, day: date) -> None:
@@ -173,12 +202,11 @@ def _require_year(option: str, day: date) -> None:
         raise click.UsageError(f"{option} is a day of the years 1971 to 9998, not {day}")
 
 
-def _read_month(services: Services, tenant: Tenant, month: datetime) -> tuple[Week, Tenant]:
-    """Read a closed month, and the tenant as it was called then; say on stderr what proves it, and
+def _read_closed(services: Services, tenant: Tenant, period: Period) -> tuple[Week, Tenant]:
+    """Read a closed period, and the tenant as it was called then; say on stderr what proves it, and
     what came since."""
-    _require_year("--month", month.date())
-    closed = services.audit.months.read(tenant, month.date())
-    for line in (closed.proof, *services.audit.months.list_changes(closed)):
+    closed = services.audit.periods.read(tenant, period)
+    for line in (closed.proof, *services.audit.periods.list_changes(closed)):
         print(line, file=sys.stderr)
     return closed.week, closed.tenant
 

@@ -15,13 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.events import EventKind, WeekEnded
-from chalicelib.domain.local_time import begin_of_week
+from chalicelib.domain.local_time import Granularity, begin_of_week
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import ObservationFilter, VisitKind
+from chalicelib.domain.periods import Period, span_of_days
 from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
-from chalicelib.storage.values import milliseconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from chalicelib.book.book import Book
     from chalicelib.book.statistics.arrivals import Begun
+    from chalicelib.book.statistics.closed import ClosedFigures
     from chalicelib.domain.counts import Entries
-    from chalicelib.domain.local_time import Span
 
 DAYS = 7
 """Days that a report is about."""
@@ -55,13 +55,15 @@ class Figures(NamedTuple):
 
 
 class Week(Struct, frozen=True):
-    """Visits of days of a tenant's time zone that follow each other: a week, or a month.
+    """Visits of days of a tenant's time zone that follow each other: a week, a month, or one day.
 
-    `busiest`: an hour and its visits.
+    `busiest`: an hour and its visits; `by`: what it is. `closed`, `closed_before`: the figures of
+    the week and of the one before when these were closed; None: they were not, or nobody asked.
 
     `days`: each day with its figures; `total`: those of the time, in which each person counts once;
-    `before`: those of as many days before, None of a month; `staff`: how many more visits were of
-    staff. `entries`: who came in by the counts of cameras, without staff; None: no camera counted.
+    `before`: those of as many days before, None of what is closed; `staff`: how many more visits
+    were of staff. `entries`: who came in by the counts of cameras, without staff; None: no camera
+    counted.
     """
 
     days: tuple[tuple[date, Figures], ...]
@@ -70,17 +72,29 @@ class Week(Struct, frozen=True):
     busiest: tuple[datetime, int] | None
     staff: int
     entries: Entries | None = None
+    by: Granularity = Granularity.WEEK
+    closed: ClosedFigures | None = None
+    closed_before: ClosedFigures | None = None
 
 
 class Weeks(Service["Book"]):
     def count_week(self, tenant: Tenant, first: date, days: int = DAYS) -> Week:
         """Count the visits of a week that begins on this day, and of the one before, as they are
-        now."""
-        visitors = self._choose_visitors(tenant)
-        span_before = span_of_days(ZoneInfo(tenant.time_zone), first - timedelta(days), days)
+        now, beside what they were when these were closed."""
+        visitors, zone = self._choose_visitors(tenant), ZoneInfo(tenant.time_zone)
+        first_before = first - timedelta(days)
+        span_before = span_of_days(zone, first_before, days)
         begun = self.services.statistics.arrivals.read_begun(tenant, span_before, finds_first=True)
         before = _count_figures(begun, begun.select_rows(visitors), visitors)
-        return replace(self.count_days(tenant, first, days, visitors), before=before)
+        both = span_of_days(zone, first_before, 2 * days)
+        closed = self.services.statistics.closed.list_figures(tenant, Granularity.WEEK, both)
+        week, week_before = (Period(Granularity.WEEK, day) for day in (first, first_before))
+        return replace(
+            self.count_days(tenant, first, days, visitors),
+            before=before,
+            closed=closed.get(week) if days == DAYS else None,
+            closed_before=closed.get(week_before) if days == DAYS else None,
+        )
 
     def _choose_visitors(self, tenant: Tenant) -> ObservationFilter:
         from chalicelib.domain.observations import EVERYTHING
@@ -95,7 +109,6 @@ class Weeks(Service["Book"]):
         `visitors`: whose visits count; None: all but staff's.
         """
         from chalicelib.domain.counts import add_entries
-        from chalicelib.domain.local_time import Granularity
         from chalicelib.domain.observations import EVERYTHING
 
         zone = ZoneInfo(tenant.time_zone)
@@ -150,7 +163,7 @@ def _count_figures(begun: Begun, rows: NDArray[np.intp], visitors: ObservationFi
 def _count_days(
     begun: Begun, rows: NDArray[np.intp], visitors: ObservationFilter, days: Sequence[date]
 ) -> tuple[tuple[date, Figures], ...]:
-    from chalicelib.domain.local_time import Granularity, day_number
+    from chalicelib.domain.local_time import day_number
     from chalicelib.domain.observations import Split
 
     people = begun.count_people(rows, visitors, Granularity.DAY, None)
@@ -167,7 +180,7 @@ def _find_busiest(
     begun: Begun, rows: NDArray[np.intp], zone: ZoneInfo
 ) -> tuple[datetime, int] | None:
     """Return the hour with most visits, the earliest of several, and how many they are."""
-    from chalicelib.domain.local_time import Granularity, time_key
+    from chalicelib.domain.local_time import time_key
 
     visits = begun.count(rows, Granularity.HOUR, None)
     if not visits:
@@ -193,14 +206,6 @@ def count_untold_days(this_week: date, told_until: date | None) -> int:
     return untold if untold < DAYS + _LEAST_DAYS else DAYS
 
 
-def span_of_days(zone: ZoneInfo, first: date, days: int) -> Span:
-    """Return the instants of so many days of a time zone."""
-    from chalicelib.domain.local_time import Span
-
-    begin, end = (datetime.combine(first + timedelta(day), time(), zone) for day in (0, days))
-    return Span(milliseconds(begin), milliseconds(end) - 1)
-
-
 def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
     first, last = week.days[0][0], week.days[-1][0]
     data = WeekEnded(
@@ -214,7 +219,7 @@ def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
 
 
 def describe_week(week: Week, texts: Texts) -> str:
-    """Say the week in a sentence, or the month."""
+    """Say the week in a sentence, or what was closed."""
     if not week.total.visits:
         return texts.write("week.nobody")
     now, before = week.total.visits, week.before.visits if week.before else 0
@@ -241,9 +246,9 @@ def format_title(week: Week, tenant: Tenant, texts: Texts) -> str:
 
 
 def format_notes(week: Week, texts: Texts) -> list[str]:
-    """Say what else there is to say: how many came in and were known, if cameras counted; the
-    busiest hour, and what staff is left out."""
-    notes = []
+    """Say what else there is to say: what came since the week was closed; how many came in and were
+    known, if cameras counted; the busiest hour, and what staff is left out."""
+    notes = format_changes(week, texts)
     if entries := week.entries:
         count, known = entries.entries, entries.known
         percent = round(100 * known / max(count, 1))
@@ -256,6 +261,31 @@ def format_notes(week: Week, texts: Texts) -> list[str]:
     if week.staff:
         notes.append(texts.write("week.staff", count=week.staff))
     return notes
+
+
+def format_changes(week: Week, texts: Texts) -> list[str]:
+    """Say what came since the week was closed, and since the one before was; nothing: no line."""
+    return [
+        *_list_changes("week.since", week.total, week.closed, texts),
+        *_list_changes("week.since.before", week.before, week.closed_before, texts),
+    ]
+
+
+def _list_changes(
+    name: str, now: Figures | None, closed: ClosedFigures | None, texts: Texts
+) -> list[str]:
+    """Say which figures were others when a week was closed, and what they were, if any was."""
+    if closed is None or now is None:
+        return []
+    was = Figures(*(getattr(closed, figure) for figure in Figures._fields))
+    if not closed.is_kept:
+        return [texts.write(f"{name}.gone", visits=texts.write("visits", count=was.visits))]
+    changes = [
+        texts.write("was.now", figure=texts.write(f"column.{figure}"), was=before, now=after)
+        for figure, before, after in zip(Figures._fields, was, now, strict=True)
+        if before != after
+    ]
+    return [texts.write(name, changes=", ".join(changes))] if changes else []
 
 
 def format_message(week: Week, tenant: Tenant) -> str:

@@ -35,7 +35,7 @@ SEALS = "seals"
 """The job that seals the days of statistics."""
 
 SEAL_AFTER = timedelta(minutes=60)
-"""A local day is sealed this long after its end, or later, and a month closed."""
+"""A local day is sealed this long after its end, or later; and a day, week or month is closed."""
 
 JOINS = "joining"
 """The job that joins faces of one person. It may take minutes: others go before it."""

@@ -703,9 +703,9 @@ NOBODYS = {
         "counts for each day, and two bytes of a hash for each face that was seen that day. They "
         "are deleted "
         "together with `sealed days`, which say who was there on that day. The signed figures of "
-        "[closed months](visits.md#closed-months), which are numbers and name nobody, stay as long "
-        "as the tenant",
-        "calendar calendar_field totals label_counts label_chunk closed_months",
+        "[closed days, weeks and months](visits.md#closed), which are numbers and name nobody, "
+        "stay as long as the tenant",
+        "calendar calendar_field totals label_counts label_chunk closed_periods",
         "Seal Piece",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera", "Camera Wave"),

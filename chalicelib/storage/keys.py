@@ -461,9 +461,9 @@ def counted_hours(tenant: str) -> str:
     return f"{tenant}#hours"
 
 
-def closed_months(tenant: str) -> str:
-    """Make the partition of the signed figures of months: no zone is called so."""
-    return f"{tenant}#months"
+def closed_periods(tenant: str, by: str) -> str:
+    """Make the partition of the signed figures of days, weeks or months: no zone is called so."""
+    return f"{tenant}#{by}s"
 
 
 def counted_day(utc_day: int, camera_id: str) -> str:

@@ -186,7 +186,7 @@ def test_a_password_is_sent_to_a_server_whose_certificate_is_good_and_to_no_othe
         ({}, ["--week", "March"], "'March' does not match the format '%Y-%m-%d'"),
         ({}, ["--week", "9999-12-27"], "--week is a day of the years 1971 to 9998, not 9999-12-27"),
         ({}, ["--week", "1970-01-01"], "--week is a day of the years 1971 to 9998, not 1970-01-01"),
-        ({}, ["--month", "2026-02"], "--week and --month name two times: leave one of them out"),
+        ({}, ["--month", "2026-02"], "--week and --month name 2 times: leave one"),
     ],
 )
 def test_what_cannot_be_mailed_says_why(
@@ -337,7 +337,7 @@ def test_a_month_that_was_changed_beside_the_service_is_refused(
 ) -> None:
     book.clock.advance(datetime(2026, 4, 1, 1, tzinfo=UTC) - book.clock.now())
     book.sweep()
-    place = keys.closed_months("shop"), "202603"
+    place = keys.closed_periods("shop", "month"), "202603"
     item = {**(book.storage.items.get(keys.SUMMARIES, place) or {})}
     document = item["document"].replace('"visits":4', '"visits":5')
     book.storage.items.transact([Put(keys.SUMMARIES, {**item, "document": document})])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
+from msgspec.structs import asdict
 
 from chalicelib.api.v1 import endpoint
 from chalicelib.api.v1.captures import link_sighting
@@ -50,6 +51,7 @@ from chalicelib.storage.values import milliseconds, moment, time_text, write_row
 
 if TYPE_CHECKING:
     from chalicelib.book.sightings import sightings
+    from chalicelib.book.statistics.closed import ClosedFigures
     from chalicelib.book.statistics.statistics import SplitBucket
     from chalicelib.domain import counts
 
@@ -62,6 +64,12 @@ _COUNTED = {
     **{name: name for name in ("known", "not_known", "faceless", "staff", "watched_s")},
 }
 """Columns of entries, and what they are called in the code."""
+_CLOSED: Mapping[tuple[Measure, Split | None], Mapping[str, str]] = {
+    (Measure.ARRIVALS, None): {TOTAL: "visits"},
+    (Measure.ARRIVALS, Split.VISIT): {name: name for name in ("new", "returning", "known")},
+    (Measure.PERSONS, None): {TOTAL: "people"},
+}
+"""The figures of a closed period that a file has beside its amounts, by their value."""
 _CSV = "text/csv; charset=utf-8"
 
 OfCamera = Annotated[Text, Meta(description="Id or name of a camera.")]
@@ -368,14 +376,29 @@ class Bucket(Answer):
     entries: EntriesOrNull
 
 
-class ClosedMonth(Answer):
-    month: Annotated[str, Meta(pattern=r"^\d{4}-\d\d$")]
+class Closed(Answer):
+    """The figures of a day, week or month as they were when it was closed."""
+
+    time: Annotated[
+        str, Meta(description="As that of its bucket.", pattern=r"^\d{4}-\d\d(-\d\d)?$")
+    ]
     closed_at: Time
     visits: Annotated[int, Meta(ge=0, description="As in all that follows, without staff.")]
     people: Annotated[int, Meta(ge=0)]
     new: Annotated[int, Meta(ge=0)]
     returning: Annotated[int, Meta(ge=0)]
     known: Annotated[int, Meta(ge=0)]
+    entries: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Who came in by the counts of cameras; null: none counted."),
+    ]
+    is_kept: Annotated[
+        bool,
+        Meta(
+            description="Whether its observations are kept: if not, its bucket does not say what "
+            "it would be now."
+        ),
+    ]
 
 
 class Statistics(Answer):
@@ -392,11 +415,12 @@ class Statistics(Answer):
     entries: EntriesOrNull
     days_counted_again: DaysCountedAgain
     closed: Annotated[
-        list[ClosedMonth],
+        list[Closed],
         Meta(
-            description="By month, of arrivals or persons without a split or filter: the whole "
-            "months as they were when they were closed, also those whose observations have gone. "
-            "`regulars report --month` verifies them. Else none."
+            description="By day, week or month, of arrivals or persons without a filter: the "
+            "buckets that lie whole in the time asked for, as they were when they were closed, "
+            "without split, also those whose observations have gone. `regulars report` verifies "
+            "them. Else none."
         ),
     ]
 
@@ -527,7 +551,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     unless `days_counted_again` says otherwise. 400
     if the time has over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line
     for each amount; a value that a spreadsheet would take for a formula, or round as a number,
-    begins with an apostrophe.
+    begins with an apostrophe. Without split, or by `visit`, a column has what was `closed`.
 
     With `entries`, known are as many of those who showed a face as there are arrivals of known
     people at that camera in that hour. Hours older than 30 days are whole.
@@ -557,8 +581,9 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         )
     elif query.face is not None:
         audit_events.report_people([query.face])
+    closed = _read_closed(context, query, span)
     if query.format is Format.CSV:
-        return endpoint.TextAnswer(_write_csv(buckets, query.split, entries), _CSV)
+        return endpoint.TextAnswer(_write_csv(buckets, query, entries, closed), _CSV)
     first_day = context.services.statistics.find_first_day(context.tenant)
     return Statistics(
         buckets=[
@@ -575,22 +600,25 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         staff=0 if context.caller.is_of_figures else answer.staff,
         entries=_describe_entries(reduce(add_entries, (entries or {}).values(), None)),
         days_counted_again=answer.days_counted_again,
-        closed=_list_closed_months(context, query, buckets),
+        closed=[
+            Closed(time=_write_bucket_time(bucket.time), **asdict(figures))
+            for bucket in buckets
+            if (figures := (closed or {}).get(bucket.time))
+        ],
     )
 
 
-def _list_closed_months(
-    context: V1Context, query: StatisticsWanted, buckets: Sequence[SplitBucket]
-) -> list[ClosedMonth]:
-    """List the closed months of an answer by month, if it counts all visits, or their people."""
-    chosen = (query.split, query.kind, query.camera, query.group, query.face, query.staff)
-    if query.by is not Granularity.MONTH or any(chosen) or not buckets:
-        return []
-    if query.measure not in (Measure.ARRIVALS, Measure.PERSONS):
-        return []
-    months = context.services.audit.months
-    totals = months.list_totals(context.tenant.name, buckets[0].time, buckets[-1].time)
-    return [ClosedMonth(**total) for total in totals]
+def _read_closed(
+    context: V1Context, query: StatisticsWanted, span: Span
+) -> dict[str, ClosedFigures] | None:
+    """Return the closed figures by a bucket's TIME; None unless all visits count, or their people,
+    by what is closed."""
+    chosen = (query.kind, query.camera, query.group, query.face, query.staff)
+    counts_all = not any(chosen) and _choose_measure(query) in (Measure.ARRIVALS, Measure.PERSONS)
+    if not counts_all or query.by is Granularity.HOUR:
+        return None
+    closed = context.services.statistics.closed.list_figures(context.tenant, query.by, span)
+    return {period.time: figures for period, figures in closed.items()}
 
 
 def _count_entries(
@@ -770,21 +798,33 @@ def _list_amounts(bucket: SplitBucket, split: Split | None) -> dict[str, int]:
 
 
 def _write_csv(
-    buckets: list[SplitBucket], split: Split | None, entries: Mapping[str, counts.Entries] | None
+    buckets: list[SplitBucket],
+    query: StatisticsWanted,
+    entries: Mapping[str, counts.Entries] | None,
+    closed: Mapping[str, ClosedFigures] | None,
 ) -> str:
-    """Write a line for each amount. `entries`: more columns, empty if nobody watched; None: no
-    more columns."""
-    text = io.StringIO()
+    """Write a line for each amount, now or when its bucket was closed. `entries`, `closed`: more
+    columns, empty if nobody watched or nothing was closed; None: no more columns."""
+    text, split = io.StringIO(), query.split
     names = {} if entries is None else _COUNTED
-    rows = [
-        [
-            _write_bucket_time(bucket.time),
-            *([value] if split else []),
-            amount,
-            *(getattr((entries or {}).get(bucket.time), name, "") for name in names.values()),
+    closed_names = {} if closed is None else _CLOSED.get((query.measure, split), {})
+    rows: list[list[str | int]] = []
+    for bucket in buckets:
+        figures = (closed or {}).get(bucket.time)
+        was = {value: getattr(figures, name, 0) for value, name in closed_names.items()}
+        amounts = {value: 0 for value, amount in was.items() if amount}
+        amounts |= _list_amounts(bucket, split)
+        counted = [getattr((entries or {}).get(bucket.time), name, "") for name in names.values()]
+        rows += [
+            [
+                _write_bucket_time(bucket.time),
+                *([value] if split else []),
+                amount,
+                *counted,
+                *([was.get(value, "") if figures else ""] if closed_names else []),
+            ]
+            for value, amount in amounts.items()
         ]
-        for bucket in buckets
-        for value, amount in _list_amounts(bucket, split).items()
-    ]
-    write_rows([["time", *([split.value] if split else []), "amount", *names], *rows], text)
+    heads = ["time", *([split.value] if split else []), "amount", *names]
+    write_rows([[*heads, *(["closed"] if closed_names else [])], *rows], text)
     return text.getvalue()

@@ -90,6 +90,7 @@ if TYPE_CHECKING:
 
     from chalicelib.book.book import Book
     from chalicelib.book.statistics.arrivals import Amounts, ArrivalReader, Begin, Begun
+    from chalicelib.book.statistics.closed import ClosedPeriods
     from chalicelib.book.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
     from chalicelib.storage.records.columns import Columns, CountsByHour
 
@@ -186,6 +187,12 @@ class Statistics(Service["Book"]):
         from chalicelib.book.statistics.visitors import Visitors
 
         return Visitors(self.services)
+
+    @lazy
+    def closed(self) -> ClosedPeriods:
+        from chalicelib.book.statistics.closed import ClosedPeriods
+
+        return ClosedPeriods(self.services)
 
     @lazy
     def calendar(self) -> Calendar:

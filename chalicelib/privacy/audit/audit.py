@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from chalicelib.privacy.audit.breach import Breaches
     from chalicelib.privacy.audit.chain import Chain, Signing
     from chalicelib.privacy.audit.leaving import AuditErasing
-    from chalicelib.privacy.audit.months import Months
+    from chalicelib.privacy.audit.periods import Periods
     from chalicelib.privacy.audit.verifying import Verifying
     from chalicelib.services import Services
 
@@ -372,10 +372,10 @@ class Audit(Service["Services"]):
         return Breaches(self.services)
 
     @lazy
-    def months(self) -> Months:
-        from chalicelib.privacy.audit.months import Months
+    def periods(self) -> Periods:
+        from chalicelib.privacy.audit.periods import Periods
 
-        return Months(self.services)
+        return Periods(self.services)
 
     def _close_hours(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""
@@ -393,7 +393,7 @@ class Audit(Service["Services"]):
                 ),
                 nightly=True,
             ),
-            Job("months", self.months.close_last),
+            Job("periods", self.periods.close_last),
         )
 
 

@@ -195,14 +195,18 @@ class Claimed(Struct, kw_only=True):
     api_key: str
 
 
-class ClosedMonth(Struct, kw_only=True):
-    month: str
+class Closed(Struct, kw_only=True):
+    """The figures of a day, week or month as they were when it was closed."""
+
+    time: str
     closed_at: datetime
     visits: int
     people: int
     new: int
     returning: int
     known: int
+    entries: int | None
+    is_kept: bool
 
 
 class ComparedFace(Struct, kw_only=True):
@@ -1410,7 +1414,7 @@ class Statistics(Struct, kw_only=True):
     staff: int
     entries: Entries | None
     days_counted_again: int
-    closed: list[ClosedMonth]
+    closed: list[Closed]
 
 
 class Still(Struct, kw_only=True):

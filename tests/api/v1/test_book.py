@@ -100,7 +100,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
     }
 
 
-def test_months_have_what_they_had_when_they_were_closed_beside_what_they_have_now(
+def test_periods_have_what_they_had_when_they_were_closed_beside_what_they_have_now(
     v1: V1Client, at: Shop
 ) -> None:
     at.see(5 * DAYS, 1), at.see(4 * DAYS, 1), at.see(2 * DAYS, 2)
@@ -115,13 +115,29 @@ def test_months_have_what_they_had_when_they_were_closed_beside_what_they_have_n
         ("2026-03", 1),
     ]
     figures = {"visits": 3, "people": 2, "new": 2, "returning": 1, "known": 0}
-    closed = [{"month": "2026-02", "closed_at": "2026-03-01T12:00:00.000Z", **figures}]
+    one = {"time": "2026-02", "closed_at": "2026-03-01T12:00:00.000Z", **figures}
+    closed = [{**one, "entries": None, "is_kept": True}]
     assert answer["closed"] == closed
-    assert v1.done("GET", "/v1/statistics", **since, measure="persons")["closed"] == closed
+    for same in ({"measure": "persons"}, {"split": "visit"}, {"split": "camera"}):
+        assert v1.done("GET", "/v1/statistics", **since, **same)["closed"] == closed
+    at.clock.advance(timedelta(days=1))
+    at.services.sweep.sweep_tenant(tenant, at.clock.now())
+    for by, time, visits in (("day", "2026-03-01", 1), ("week", "2026-02-23", 5)):
+        answer = v1.done("GET", "/v1/statistics", **{**since, "by": by})
+        told = [(one["time"], one["visits"]) for one in answer["closed"]]
+        assert told[-1] == (time, visits)
+    lines = v1.send("GET", "/v1/statistics", query={**since, "format": "csv"}).body.splitlines()
+    assert lines[2] == '"2026-02","4","3"'
+    by_visit = {**since, "format": "csv", "split": "visit"}
+    assert v1.send("GET", "/v1/statistics", query=by_visit).body.splitlines()[1:3] == [
+        '"2026-02","new","2","2"',
+        '"2026-02","returning","2","1"',
+    ]
     for other in (
-        {"by": "week"},
+        {"by": "hour"},
+        {"by": "month", "from": "2026-02-02T00:00:00Z"},
         {"measure": "present"},
-        {"split": "visit"},
+        {"measure": "observations"},
         {"camera": "door"},
         {"group": "stranger"},
         {"staff": "true"},
@@ -346,7 +362,7 @@ def test_csv_has_a_line_for_each_amount_and_begins_no_formula(v1: V1Client, at: 
         ["2026-03-01", "entrance", "1"],
     ]
     plain = v1.send("GET", "/v1/statistics", query={"format": "csv"})
-    assert plain.body == '\ufeff"time","amount"\r\n"2026-03-01","2"\r\n'
+    assert plain.body == '\ufeff"time","amount","closed"\r\n"2026-03-01","2",""\r\n'
 
 
 @pytest.mark.parametrize(

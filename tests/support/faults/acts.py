@@ -275,6 +275,7 @@ PRIVACY = (
     Act("today --tenant shop"),
     Act("report --tenant shop"),
     Act("report --tenant shop --month 2026-03", name="of a closed month", shop="ended"),
+    Act("report --tenant shop --day 2026-03-31", name="of a closed day", shop="ended"),
     Act("notice --tenant shop"),
     Act("privacy record --tenant shop"),
 )

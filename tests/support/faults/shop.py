@@ -571,7 +571,7 @@ def _unnoted(box: Box) -> None:
 def _close_month(box: Box) -> None:
     april = datetime(2026, 4, 1, 2, tzinfo=UTC)
     box.clock.advance(april - box.clock.now())
-    box.services.sweep.sweep_tenant(box.tenant, april, ["months"], is_part=True)
+    box.services.sweep.sweep_tenant(box.tenant, april, ["periods"], is_part=True)
 
 
 def _aged(box: Box) -> None:

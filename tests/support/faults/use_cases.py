@@ -1052,7 +1052,7 @@ SWEPT = (
         "parked",
         jobs=("events",),
     ),
-    UseCase("sweep", _swept_after_two_months, "of a month that has ended", jobs=("months",)),
+    UseCase("sweep", _swept_after_two_months, "of a month that has ended", jobs=("periods",)),
     UseCase(
         "sweep",
         partial(_swept_of_old_files, 30),

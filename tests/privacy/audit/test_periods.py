@@ -1,5 +1,5 @@
-"""A closed month's figures stay as they were signed, whatever becomes of the people, the pictures
-and the key; what came since is told beside them."""
+"""A closed day's, week's and month's figures stay as they were signed, whatever becomes of the
+people, the pictures and the key; what came since is told beside them."""
 
 import json
 import shutil
@@ -9,11 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.domain.errors import Conflict, InvalidInput
+from chalicelib.domain.local_time import Granularity
+from chalicelib.domain.periods import Period, find_last_period
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.privacy import signing
-from chalicelib.privacy.audit.months import MONTH_CLOSED, find_last_month
+from chalicelib.privacy.audit.periods import CLOSINGS
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Delete, Put
 from regulars.report import format_csv, format_text
@@ -22,9 +25,9 @@ from tests.support.fakes import Person
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Fault, Killed
 
 DAY = 24 * 60
-MARCH, APRIL = date(2026, 3, 1), date(2026, 4, 1)
+MARCH, APRIL = (Period(Granularity.MONTH, date(2026, month, 1)) for month in (3, 4))
 CLOSED_AT = datetime(2026, 4, 1, 1, 0, tzinfo=UTC)
-PLACE = keys.closed_months("shop"), "202603"
+PLACE = keys.closed_periods("shop", "month"), "202603"
 KEPT_NO_LONGER = ["the observations of this month are kept no longer: nobody can count it again"]
 
 
@@ -34,6 +37,10 @@ def book(tmp_path: Path) -> Iterator[Book]:
         made.enrol(Person(9, side_px=100.0), faceid="ann", name="Ann")
         made.see(*(shot(DAY * day, who) for day, who in ((0, 1), (0, 9), (2, 1), (3, 2), (9, 9))))
         yield made
+
+
+def make_period(by: str, month: int, day: int) -> Period:
+    return Period(Granularity(by), date(2026, month, day))
 
 
 def go_to(book: Book, at: datetime) -> None:
@@ -47,18 +54,18 @@ def close_month(book: Book) -> str:
 
 
 def sheet(book: Book) -> str:
-    closed = book.services.audit.months.read(book.tenant, MARCH)
+    closed = book.services.audit.periods.read(book.tenant, MARCH)
     return format_text(closed.week, closed.tenant) + format_csv(closed.week, closed.tenant)
 
 
 def list_changes(book: Book) -> list[str]:
-    months = book.services.audit.months
+    months = book.services.audit.periods
     return months.list_changes(months.read(book.tenant, MARCH))
 
 
 def count_closings(book: Book) -> int:
     entries = book.services.audit.chain.walk_entries("shop")
-    return sum(entry["what"] == MONTH_CLOSED for entry in entries)
+    return sum(entry["what"] == CLOSINGS[Granularity.MONTH] for entry in entries)
 
 
 def read_item(book: Book) -> dict[str, str]:
@@ -72,39 +79,80 @@ def test_a_month_is_closed_once_an_hour_behind_its_end_as_it_was_then(book: Book
         sheet(book)
     printed = close_month(book)
     counted = book.services.sightings.weeks.count_days(book.tenant, date(2026, 3, 2), 30)
-    closed = book.services.audit.months.read(book.tenant, MARCH)
-    assert (closed.week, counted.total.visits, list_changes(book)) == (counted, 5, [])
+    closed = book.services.audit.periods.read(book.tenant, MARCH)
+    assert (closed.week, list_changes(book)) == (replace(counted, by=Granularity.MONTH), [])
+    assert counted.total.visits == 5
     assert "shop: 02 March to 31 March 2026, UTC\n\n5 visits by 3 people, 3 for" in printed
     book.clock.advance(timedelta(hours=2))
     book.sweep()
     assert (sheet(book), count_closings(book)) == (printed, 1)
     assert keys.is_of_tenant(keys.SUMMARIES, read_item(book), "shop")
     with pytest.raises(InvalidInput, match="2026-04 is not over"):
-        book.services.audit.months.read(book.tenant, APRIL)
+        book.services.audit.periods.read(book.tenant, APRIL)
 
 
 def test_earlier_months_and_those_before_the_first_sighting_are_never_closed(book: Book) -> None:
     go_to(book, datetime(2026, 6, 7, tzinfo=UTC))
     book.sweep()
-    for month in (date(2026, 2, 1), MARCH, APRIL):
-        with pytest.raises(InvalidInput, match=f"{month:%Y-%m} was not closed: the service closes"):
-            book.services.audit.months.read(book.tenant, month)
-    may = book.services.audit.months.read(book.tenant, date(2026, 5, 1))
-    assert (len(may.week.days), may.week.total.visits) == (31, 0)
+    for by, last in (("day", (6, 5)), ("week", (5, 25)), ("month", (5, 1))):
+        closed = book.services.audit.periods.read(book.tenant, make_period(by, *last))
+        assert len(closed.week.days) == closed.period.day_count
+        assert closed.week.total.visits == 0
+    for by, *day in (
+        ("month", 2, 1),
+        ("month", 3, 1),
+        ("month", 4, 1),
+        ("day", 6, 4),
+        ("week", 5, 18),
+    ):
+        period = make_period(by, *day)
+        with pytest.raises(InvalidInput, match=f"{period.name} was not closed: the service closes"):
+            book.services.audit.periods.read(book.tenant, period)
     with closing(Book(book.folder.with_name("new"))) as other:
         other.sweep()
         assert other.storage.items.get(keys.SUMMARIES, ("shop#months", "202602")) is None
+        assert not other.services.audit.periods._list_due(other.tenant)
 
 
 @pytest.mark.parametrize(
-    ("zone", "ended"),
-    [("Pacific/Auckland", "2026-03-31T12:00:00+00:00"), ("UTC", "2026-04-01T01:00:00+00:00")],
+    ("zone", "by", "ended", "last", "before"),
+    [
+        ("Pacific/Auckland", "month", "2026-03-31T12:00", (3, 1), (2, 1)),
+        ("UTC", "month", "2026-04-01T01:00", (3, 1), (2, 1)),
+        ("Pacific/Auckland", "day", "2026-03-31T12:00", (3, 31), (3, 30)),
+        ("America/New_York", "day", "2026-03-09T05:00", (3, 8), (3, 7)),
+        ("UTC", "week", "2026-03-09T01:00", (3, 2), (2, 23)),
+        ("Africa/Cairo", "week", "2026-03-07T23:00", (3, 1), (2, 22)),
+    ],
 )
-def test_a_month_ends_in_the_shops_time_zone(book: Book, zone: str, ended: str) -> None:
-    book.services.tenants.change_settings("shop", {"time_zone": zone})
-    at = datetime.fromisoformat(ended)
-    assert find_last_month(book.tenant, at) == MARCH
-    assert find_last_month(book.tenant, at - timedelta(seconds=1)) == date(2026, 2, 1)
+def test_a_period_ends_in_the_shops_time_zone_and_weeks(
+    book: Book, zone: str, by: str, ended: str, last: tuple[int, int], before: tuple[int, int]
+) -> None:
+    begins = "sunday" if zone == "Africa/Cairo" else "monday"
+    book.services.tenants.change_settings("shop", {"time_zone": zone, "week_begins": begins})
+    at = datetime.fromisoformat(f"{ended}+00:00")
+    found = [
+        find_last_period(Granularity(by), book.tenant, at - early)
+        for early in (timedelta(0), timedelta(seconds=1))
+    ]
+    assert found == [make_period(by, *last), make_period(by, *before)]
+
+
+def test_a_day_and_a_week_are_signed_when_they_have_ended(book: Book) -> None:
+    """The day in whose last hour the month ended, and the week before, in one sweep."""
+    close_month(book)
+    for period, visits in ((make_period("day", 3, 31), 0), (make_period("week", 3, 23), 0)):
+        closed = book.services.audit.periods.read(book.tenant, period)
+        assert (closed.period, closed.week.total.visits) == (period, visits)
+        assert "in the audit" in closed.proof
+        assert book.services.audit.periods.list_changes(closed) == []
+    entries = book.services.audit.chain.walk_entries("shop")
+    closings = [(e["what"], e["of"]) for e in entries if e["what"].endswith(" closed")]
+    assert sorted(closings) == [
+        ("day closed", "2026-03-31"),
+        ("month closed", "2026-03"),
+        ("week closed", "2026-03-23"),
+    ]
 
 
 def test_a_year_later_the_sheet_is_the_same_whatever_has_ended_since(book: Book) -> None:
@@ -123,7 +171,9 @@ def test_a_year_later_the_sheet_is_the_same_whatever_has_ended_since(book: Book)
         go_to(book, datetime(2026, 4, 3, 3, tzinfo=UTC) + timedelta(5 * day))
         book.sweep()
     assert book.faceids() == ["ann"]
-    assert find_last_month(book.tenant, book.clock.now()) >= date(2027, 4, 1)
+    assert find_last_period(Granularity.MONTH, book.tenant, book.clock.now()).first >= date(
+        2027, 4, 1
+    )
     assert (sheet(book), list_changes(book)) == (printed, KEPT_NO_LONGER)
 
 
@@ -163,7 +213,7 @@ def test_the_signature_vouches_when_the_audit_has_let_the_hour_go(book: Book) ->
     book.services.audit.chain.close_hours("shop")
     assert book.services.audit.erasing.trim("shop", 400)
     assert sheet(book) == printed
-    proof = book.services.audit.months.read(book.tenant, MARCH).proof
+    proof = book.services.audit.periods.read(book.tenant, MARCH).proof
     assert "not compared: the audit keeps that hour no more" in proof
     document = read_item(book)["document"]
     statement = json.loads(document)["statement"]
@@ -190,7 +240,7 @@ def test_a_month_that_a_former_key_signed_verifies(book: Book) -> None:
 
 def close_alone(book: Book) -> None:
     go_to(book, CLOSED_AT)
-    book.services.sweep.sweep_tenant(book.tenant, CLOSED_AT, ["months"], is_part=True)
+    book.services.sweep.sweep_tenant(book.tenant, CLOSED_AT, ["periods"], is_part=True)
 
 
 def test_two_that_close_at_once_close_once(book: Book) -> None:
@@ -224,6 +274,6 @@ def test_a_closing_that_is_cut_off_at_a_write_is_done_by_the_next(
             break
         with closing(Book(folder)) as after:
             close_alone(after)
-            assert (after.services.audit.months.read(after.tenant, MARCH).week.total.visits) == 5
+            assert (after.services.audit.periods.read(after.tenant, MARCH).week.total.visits) == 5
             assert count_closings(after) == 1
     assert at > 5
