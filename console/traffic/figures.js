@@ -3,6 +3,7 @@ import { get, readSession } from "../api.js";
 import { begin, isDay } from "../shared/days.js";
 import { session } from "../store.js";
 import { isoDay, stamp, t } from "../words.js";
+import { changes } from "./closed.js";
 import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
 
 export const MEASURES = ["arrivals", "persons", "entries"];
@@ -49,9 +50,9 @@ export const splitBy = ({ split }) => (["none", "entry"].includes(split) ? "" : 
 const watched = (found) => sum(found.map((one) => one.watched ?? 0));
 
 /** Return the statistics with entries as amounts; without the buckets that nobody watched. */
-function entered({ buckets, entries, begun, days_counted_again }) {
+function entered({ buckets, entries, begun, closed, days_counted_again }) {
   const amounts = (found) => Object.fromEntries(ENTERED.map((name) => [name, found[name]]));
-  return { begun, days_counted_again, staff: entries?.staff ?? 0, buckets: buckets.filter((one) => one.entries)
+  return { begun, closed, days_counted_again, staff: entries?.staff ?? 0, buckets: buckets.filter((one) => one.entries)
     .map(({ time, entries: found }) => ({ time, amounts: amounts(found), watched: found.watched_s })) };
 }
 
@@ -66,7 +67,7 @@ export const counted = (...asked) => asking(...asked).then((page) => page.bucket
 /**
  * Read what the page shows: the buckets of the period and of the one before, and the amounts of both as a whole. To
  * compare like with like, a period that is not over is compared with the same part. Persons are counted anew for a
- * whole period, since days of persons cannot be added.
+ * whole period, since days of persons cannot be added. One that is over may be closed, and says what came since.
  */
 export async function figures(asked, signal) {
   const { measure, span, by, now, before, beside } = asked;
@@ -75,16 +76,19 @@ export async function figures(asked, signal) {
   const isOver = begin(now.end) <= Date.now();
   const elapsed = isOver ? Infinity : Date.now() - begin(now.first);
   const same = Math.min(begin(before.end), begin(before.first) + elapsed);
+  const isClosed = isOver && span !== "year";
   const read = async (more) => {
-    const [page, earlier, sum, sumBefore] = await Promise.all([
+    const [page, earlier, ofWhole, sumBefore] = await Promise.all([
       asking(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
-      isPersons && counted(asked, now, { ...whole, ...more }, signal),
+      (isPersons || isClosed) && asking(asked, now, { ...whole, ...more }, signal),
       beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
     const { buckets: series, begun, staff, days_counted_again: recounted } = page;
     const isCompared = earlier && total(earlier) > 0; // a time in which nobody came at all says nothing
     const isAlike = watched(sumBefore || []) >= ALIKE * watched(series);
-    return { series, earlier: isCompared && earlier, sum: sum || series, sumBefore, staff, recounted,
-      begun: isAlike ? begun : null };
+    const told = (found, of) => changes(asked, found, (time) => bucketName(of, time), (one) => total([one]));
+    const since = [...(isClosed ? told(ofWhole, span) : []), ...told(page, by)];
+    return { series, earlier: isCompared && earlier, sum: isPersons ? ofWhole.buckets : series, sumBefore, staff,
+      recounted, since, begun: isAlike ? begun : null };
   };
   const parts = await read({ split: splitBy(asked) });
   // Twelve months of persons are not the persons of a year.

@@ -8,13 +8,13 @@ import { Formats, Loading, useLoaded } from "../shared/parts.js";
 import { may, session } from "../store.js";
 import { complain } from "../undo.js";
 import { isoDay, joined, number, signed, t } from "../words.js";
+import { change, KINDS, Since } from "./closed.js";
 import { asking, conversion, counted, sums, total } from "./figures.js";
 import { bucketName, period, periodName } from "./periods.js";
 
 const VISITS = { measure: "arrivals", staff: "" };
 const ENTRIES = { measure: "entries", staff: "" };
 const PEOPLE = { measure: "persons", staff: "" };
-const KINDS = ["new", "returning", "known"];
 const HIGH = 120, WIDE = 60, WEEK = 7;
 
 /** The last whole week, or that of the day in the address. */
@@ -45,12 +45,24 @@ export default function Report({ place }) {
 /** Read the figures of a week, and of the one before. */
 async function read(week, signal) {
   const before = period("week", week.first, -1);
-  const [{ buckets: days, staff }, hours, people, whole, entered, earlier, peopleBefore] = await Promise.all([
+  const [{ buckets: days, staff }, hours, people, entered, whole, earlier, peopleBefore] = await Promise.all([
     asking(VISITS, week, { by: "day", split: "visit" }, signal),
     counted(VISITS, week, { by: "hour" }, signal), counted(PEOPLE, week, { by: "day" }, signal),
-    ...[[PEOPLE, week, {}], [ENTRIES, week, {}], [VISITS, before, { split: "visit" }], [PEOPLE, before, {}]]
-      .map(([what, of, more]) => counted(what, of, { by: "week", ...more }, signal))]);
-  return { days, staff, hours, people, entered, whole: total(whole), earlier, peopleBefore: total(peopleBefore) };
+    counted(ENTRIES, week, { by: "week" }, signal),
+    ...[[PEOPLE, week, {}], [VISITS, before, { split: "visit" }], [PEOPLE, before, {}]]
+      .map(([what, of, more]) => asking(what, of, { by: "week", ...more }, signal))]);
+  return { days, staff, hours, people, entered, whole: total(whole.buckets), earlier: earlier.buckets,
+    peopleBefore: total(peopleBefore.buckets), since: changed(whole.closed, days, whole.buckets),
+    sinceBefore: changed(earlier.closed, earlier.buckets, peopleBefore.buckets) };
+}
+
+/** List what changed since a week was closed. `visits`, `people`: what is counted of it now. */
+function changed([closed], visits, people) {
+  if (!closed) return [];
+  if (!closed.is_kept) return [change(t("traffic.measure.arrivals"), closed.visits, null, false)];
+  return [change(t("traffic.measure.arrivals"), closed.visits, total(visits), true),
+    change(t("traffic.measure.persons"), closed.people, total(people), true),
+    ...KINDS.map((kind) => change(t(`traffic.visit.${kind}`), closed[kind], sums(visits)(kind), true))].filter(Boolean);
 }
 
 /** Say the week in a sentence. */
@@ -62,7 +74,7 @@ function sentence(visits, people, first, before) {
   return `${said} ${change ? t("report.change", { change: signed(change / 100, "percent") }) : t("report.same")}`;
 }
 
-function Sheet({ days, staff, hours, people, entered, whole, earlier, peopleBefore }) {
+function Sheet({ days, staff, hours, people, entered, whole, earlier, peopleBefore, since, sinceBefore }) {
   const busiest = hours.reduce((most, one) => (total([one]) > total([most]) ? one : most), { time: "", amounts: {} });
   const [ofWeek, before] = [sums(days), sums(earlier)];
   const row = (name, all, persons, amount) => html`<tr><th scope="row">${name}</th>
@@ -73,6 +85,7 @@ function Sheet({ days, staff, hours, people, entered, whole, earlier, peopleBefo
         count: total([busiest]) })}</span></p>
     <p>${sentence(total(days), whole, ofWeek("new"), total(earlier))}
       ${staff > 0 && html` <span class="soft">${t("report.staff", { count: staff })}</span>`}</p>
+    <${Since} of="report.since" told=${since} /><${Since} of="report.since.before" told=${sinceBefore} />
     ${entered.length > 0 && html`<p>${joined(t("traffic.count.entries", { count: total(entered) }),
       conversion(entered))}</p>`}
     <${Bars} days=${days} />

@@ -2,6 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { Chart } from "./chart.js";
+import { Since } from "./closed.js";
 import { beganWithin, behind, growth } from "./compare.js";
 import { BUCKETS, conversion, drawn, figures, MEASURES, sums, total, wish } from "./figures.js";
 import { saved } from "./file.js";
@@ -118,6 +119,7 @@ function Whole({ found, asTable, set }) {
     <${Amount} found=${found} now=${now} before=${total(all.sumBefore || [])} large=${true} />
     ${(isAsked || all.staff > 0) && html`<p><button class="line" onClick=${() => set({ staff: isAsked ? "" : "yes" })}>
       ${t(isAsked ? "traffic.with.staff" : "traffic.without.staff", { count: all.staff })}</button></p>`}
+    <${Since} of="traffic.since" told=${all.since} />
     ${all.recounted > 0 && html`<p class="soft">${t("traffic.recounted", { count: all.recounted })}</p>`}
     ${asked.measure === "entries" && html`<p>${conversion(all.sum)}
       ${gaps > 0 && html` <span class="soft">${t("traffic.gaps", { count: gaps, of: chart.gaps.length })}</span>`}</p>`}

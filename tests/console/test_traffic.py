@@ -110,7 +110,11 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             for id_, name in CAMERAS.items():
                 client.add_camera(id=id_, name=name, labels={})
         seen = tuple(weeks())
-        fill(items, "shop", seen)
+        late = next(one for one in seen if local(one).date() == MONDAY - WEEK)
+        fill(items, "shop", [one for one in seen if one is not late])
+        tenant = tenants.get_by_name("shop")
+        box.services.sweep.sweep_tenant(tenant, NOW, ["periods"], is_part=True)
+        fill(items, "shop", [late], is_late=True)
         lately = tenants.add("lately", Profile.CAMERA, TenantSettings(time_zone=ZONE.key)).api_key
         fill(
             items,
@@ -120,11 +124,13 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Shop(box, Book(box.url, folder, box.key, ""), seen, lately)
 
 
-def fill(items: ItemStore, tenant: str, seen: Sequence[Observation]) -> None:
+def fill(
+    items: ItemStore, tenant: str, seen: Sequence[Observation], *, is_late: bool = False
+) -> None:
     days = Span(milliseconds(seen[0].at), milliseconds(seen[-1].at)).utc_days
-    write_in_parts(
-        items, make_calendar_actions(tenant, days, (), Calendar(items).read_months(tenant, days))
-    )
+    late_days = days if is_late else ()
+    months = Calendar(items).read_months(tenant, days)
+    write_in_parts(items, make_calendar_actions(tenant, days, late_days, months))
     write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(tenant, one)) for one in seen))
 
 
@@ -330,6 +336,33 @@ def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
     with shop.box.client() as client:
         ids = {camera.name: camera.id for camera in client.list_cameras().cameras}
     assert {(row["Time"], ids[row["Camera"]]): int(row["Visits"]) for row in rows} == counts
+
+
+def test_what_came_since_a_week_was_closed_stands_beside_it_and_in_its_file(
+    visitor: Visitor, shop: Shop
+) -> None:
+    now = shop.count(MONDAY - WEEK, MONDAY - timedelta(days=1)).total()
+    page = visitor.open(f"#/traffic?at={MONDAY - WEEK}&by=day")
+    since = page.locator(".since")
+    expect(since).to_have_text(
+        re.compile(rf"^Since closing: .*15.* 2026: was {now - 1}, now {now}$")
+    )
+    shoot(page, "traffic-closed")
+    page.goto(
+        f"{shop.book.url}/console#/traffic?at={MONDAY - WEEK}&span=year&by=week&measure=persons"
+    )
+    expect(since).to_have_text(re.compile(rf": was {now - 1}, now {now}$"))
+    with page.expect_download() as begun:
+        page.goto(f"{shop.book.url}/console#/traffic?at={TODAY}&span=year&by=week&split=none")
+        expect(since).to_be_visible()
+        page.get_by_role("button", name="CSV").click()
+    rows = [*csv.DictReader(begun.value.path().read_text("utf-8-sig").splitlines())]
+    assert [row["When closed"] for row in rows if row["Visits"] == f"{now}"] == [f"{now - 1}"]
+    page.goto(f"{shop.book.url}/console#/report?at={MONDAY - WEEK}")
+    sheet = (
+        "Since the week was closed: Visits: was {0}, now {1} · People: was {0}, now {1} · New: was"
+    )
+    expect(since.first).to_contain_text(sheet.format(now - 1, now))
 
 
 def test_a_year_by_day_is_one_request(visitor: Visitor, shop: Shop) -> None:
