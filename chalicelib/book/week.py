@@ -285,7 +285,7 @@ def _list_changes(
         for figure, before, after in zip(Figures._fields, was, now, strict=True)
         if before != after
     ]
-    return [texts.write(name, changes=", ".join(changes))] if changes else []
+    return [texts.write(name, changes="; ".join(changes))] if changes else []
 
 
 def format_message(week: Week, tenant: Tenant) -> str:

@@ -332,6 +332,63 @@ def test_a_closed_month_is_printed_byte_for_byte_also_from_a_backup(
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "row", "came"),
+    [
+        (
+            ["--day", "2026-03-16"],
+            "Mon 16 Mar             2         2         2         0         0  " + 40 * "#",
+            "2 visits when the day was closed, now 3",
+        ),
+        (
+            ["--week", "2026-03-18", "--closed"],
+            "week                   3         2         2         1         0",
+            "3 visits when the week was closed, now 4",
+        ),
+    ],
+)
+def test_a_closed_day_and_week_are_printed_again(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    row: str,
+    came: str,
+) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.see(*(shot(14 * DAYS - minute, who) for minute, who in ((60, 1), (30, 2))))
+        book.clock.advance(datetime(2026, 3, 17, 1, tzinfo=UTC) - book.clock.now())
+        book.sweep()
+        book.see(shot(15 * DAYS - 60, 1))
+        book.clock.advance(datetime(2026, 3, 23, 1, tzinfo=UTC) - book.clock.now())
+        book.sweep()
+        command = ["report", "--data", str(book.folder), *options]
+        assert main(command) == 0
+        sheet, proof = capsys.readouterr()
+        assert row in sheet.splitlines()
+        assert (proof.count("in the audit"), proof.count("\n")) == (1, 1)
+        book.see(shot(14 * DAYS, 3))
+        assert main(command) == 0
+        again, proof = capsys.readouterr()
+        assert (again, proof.splitlines()[1]) == (sheet, came)
+
+
+def test_a_live_week_says_on_stderr_of_its_table_what_came_since(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.see(shot(14 * DAYS - 60, 1))
+        book.clock.advance(datetime(2026, 3, 23, 1, tzinfo=UTC) - book.clock.now())
+        book.sweep()
+        book.see(shot(14 * DAYS - 30, 2))
+        command = ["report", "--data", str(book.folder), "--week", "2026-03-18"]
+        assert main([*command, "--csv"]) == 0
+        changes = "since the week was closed: visits: was 1, now 2; people: was 1, now 2"
+        assert capsys.readouterr().err.startswith(changes)
+        assert main([*command, "--language", "de"]) == 0
+        text = "seit dem Abschluss der Woche: Besuche: waren 1, jetzt 2; Personen: waren 1, jetzt 2"
+        assert text in capsys.readouterr().out
+
+
 def test_a_month_that_was_changed_beside_the_service_is_refused(
     book: Book, capsys: pytest.CaptureFixture[str]
 ) -> None:
