@@ -65,16 +65,19 @@ class Periods(Service["Services"]):
     def close_last(self, context: JobContext) -> Unfinished | None:
         """Close the last day, week and month that ended, once anything was observed by their end.
 
-        Return Unfinished if the time ran out before all days were sealed.
+        Return Unfinished if the time ran out before all days of a week or month were sealed. A day
+        alone costs no more to count than to seal.
         """
         tenant = context.tenant
         due_periods = self._list_due(tenant)
         if not due_periods:
             return None
-        if not self.services.statistics.sealing.seal_within(tenant, context.remaining_s):
-            return Unfinished()
-        sighting_day = self.services.statistics.find_first_day(tenant)
-        begun = date.fromisoformat(sighting_day) if sighting_day else None
+        begun = None
+        if any(period.by != Granularity.DAY for period in due_periods):
+            if not self.services.statistics.sealing.seal_within(tenant, context.remaining_s):
+                return Unfinished()
+            sighting_day = self.services.statistics.find_first_day(tenant)
+            begun = date.fromisoformat(sighting_day) if sighting_day else None
         for period in due_periods:
             self._close(tenant, period, begun)
         return None

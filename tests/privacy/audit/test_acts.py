@@ -48,7 +48,7 @@ CHANGES_NOTHING = {
     "regulars receipt key": "prints the public key",
     "regulars drill": "reads settings, and plays in a folder of its own",
     "regulars receipt verify": "reads a file",
-    "regulars report": "prints numbers of a week or a month, or mails them",
+    "regulars report": "prints numbers of a day, a week or a month, or mails them",
     "regulars restore": "writes a new folder, chain included",
     "regulars uninstall": "takes the book away, and its audit with it",
     "regulars serve": "each request and job is an act of its own",
@@ -113,7 +113,7 @@ NO_ENTRY = {
         sweep pictures
         sweep seals
         sweep seal objects
-        sweep months
+        sweep periods
         sweep subjects
         sweep usage
         sweep usual
