@@ -141,7 +141,10 @@ class Faces(Service["Book"]):
         if context.tenant.format_due is None:
             return None
         tenant = self.services.tenants.get_by_name(context.tenant.name)
-        return make_unfinished(self.fold_terms(tenant, context.remaining_s))
+        is_done = self.fold_terms(tenant, context.remaining_s)
+        if is_done:
+            self.services.tenants.end_upgrade(tenant)
+        return make_unfinished(is_done)
 
     def fold_terms(
         self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")

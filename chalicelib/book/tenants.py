@@ -47,7 +47,7 @@ from chalicelib.domain.tenant_settings import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.formats import FORMAT, require_format, upgrade_format
+from chalicelib.storage.formats import FORMAT, is_over, require_format, upgrade_format
 from chalicelib.storage.items import (
     WITHDRAWN,
     count_attempts,
@@ -677,6 +677,19 @@ class Tenants(Service["Book"]):
             write(
                 self.services.items,
                 [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_same,), set=fields)],
+            )
+
+    def end_upgrade(self, tenant: Tenant) -> None:
+        """Forget the note of an upgrade whose last day is over, when all was redone that other
+        processes wrote meanwhile."""
+        if tenant.format == FORMAT and is_over(
+            tenant.format_due, milliseconds(self.services.clock.now())
+        ):
+            if_same = equals("format", FORMAT, "format-same")
+            item_key, forgotten = keys.tenant_item(tenant.name), {"format_due": None}
+            write(
+                self.services.items,
+                [Update(keys.TENANTS, item_key, (if_same,), set=forgotten)],
             )
 
     def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:

@@ -38,15 +38,20 @@ def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due 
 
     The first sweep notes a day from now. If a version that is the older one sweeps meanwhile, it
     forgets the note. The sweep that raises the format notes another day: until then processes that
-    had read the tenant before may have written as before.
+    had read the tenant before may have written as before. Who has redone what they wrote ends that
+    note (`is_over`).
     """
     is_noted = due is not None and due[0] == FORMAT
-    is_over = due is None or now_ms >= due[1]
     if number == FORMAT:
-        return number, due if is_noted and not is_over else None
+        return number, due if is_noted else None
     if not is_noted:
         return number, (FORMAT, now_ms + DAY_MS)
-    return (FORMAT, (FORMAT, now_ms + DAY_MS)) if is_over else (number, due)
+    return (FORMAT, (FORMAT, now_ms + DAY_MS)) if is_over(due, now_ms) else (number, due)
+
+
+def is_over(due: Due | None, now_ms: int) -> bool:
+    """Return whether the time of a note has come; that of none has."""
+    return due is None or now_ms >= due[1]
 
 
 def require_format(tenant: Mapping[str, Any]) -> None:

@@ -52,7 +52,7 @@ def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) 
         (FORMAT - 1, (FORMAT, NOW + 1), (FORMAT - 1, (FORMAT, NOW + 1))),
         (FORMAT - 1, (FORMAT, NOW), (FORMAT, (FORMAT, NOW + DAY_MS))),
         (FORMAT, (FORMAT, NOW + 1), (FORMAT, (FORMAT, NOW + 1))),
-        (FORMAT, (FORMAT, NOW), (FORMAT, None)),
+        (FORMAT, (FORMAT, NOW), (FORMAT, (FORMAT, NOW))),
     ],
     ids=[
         "nothing to do",
@@ -61,7 +61,7 @@ def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) 
         "too soon",
         "a day later",
         "another day for what is written meanwhile",
-        "that day is over",
+        "that day is over: who has redone it all forgets the note",
     ],
 )
 def test_a_format_is_raised_a_day_after_the_first_sweep(

@@ -160,6 +160,20 @@ def test_what_a_process_of_before_wrote_meanwhile_is_folded_within_a_day(book: B
     assert found(book, "jose") == ["1", "22"]
 
 
+def test_what_the_last_sweep_of_that_day_did_not_fold_the_next_one_does(book: Book) -> None:
+    give_format(book, FOLDED - 1)
+    enrol(book, "1", "José")
+    book.sweep()
+    for _ in range(2):
+        book.clock.advance(timedelta(hours=25))
+        now = book.clock.now()
+        for job in ("format", "names"):
+            book.services.sweep.sweep_tenant(book.tenant, now, [job], remaining_s=lambda: 0.0)
+    assert found(book, "jose") == []
+    book.sweep()
+    assert (found(book, "jose"), book.tenant.format_due) == (["1"], None)
+
+
 def test_what_a_process_of_before_wrote_is_folded_as_far_as_there_is_time(book: Book) -> None:
     enrol(book, "1", "José Núñez")
     give_format(book, FOLDED - 1)

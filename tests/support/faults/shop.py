@@ -588,7 +588,7 @@ def _aged(box: Box) -> None:
     seen_ms = milliseconds(box.clock.now())
     usual = {"usual": USUAL.write((100,) * 24), "last_seen_at": seen_ms}
     there = (exists("there"),)
-    tenant = {"format": FORMAT, "format_due": [FORMAT, seen_ms - 1]}
+    tenant = {"format": FORMAT - 1, "format_due": [FORMAT, seen_ms - 1]}
     box.v1.done("PATCH", f"/v1/faces/{box.ids['eva']}", {"name": "O'Neil Lee"})
     term = ("shop", keys.name_term("oneil", box.ids["eva"]))
     items.transact(

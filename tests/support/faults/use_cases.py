@@ -1003,9 +1003,11 @@ def _swept_without_messages(box: Box) -> None:
 
 
 def _swept_after_two_months(box: Box) -> None:
-    """Done again, it is no later."""
-    box.clock.advance(max(timedelta(), MONDAY + timedelta(days=74) - box.clock.now()))
-    _swept_at_night(box)
+    """Done again, it is no later: else another week had ended, of which an event tells."""
+    for days in (75, 76):
+        night = (MONDAY + timedelta(days=days)).replace(hour=NIGHT_HOUR)
+        box.clock.advance(max(timedelta(), night - box.clock.now()))
+        box.sweep()
 
 
 SWEPT = (
@@ -1068,6 +1070,13 @@ SWEPT = (
             "old keys",
             "names",
         ),
+    ),
+    UseCase(
+        "sweep",
+        _swept_after_two_months,
+        "of all that has aged, two months later",
+        "aged",
+        jobs=("names", "months"),
     ),
 )
 JOBS_WITHOUT = {
