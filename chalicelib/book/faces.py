@@ -354,15 +354,14 @@ class Faces(Service["Book"]):
         return faces
 
     def find_by_sightings(
-        self, tenant: Tenant, sightings: Mapping[tuple[int, str], str], *, restricted: bool = False
+        self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]
     ) -> dict[str, Face]:
-        """Return the faces that sightings show now, by the sightings' ids; with `restricted`,
-        restricted ones, too.
+        """Return the faces that sightings show now, by the sightings' ids.
 
         `sightings`: the face of each, by time in ms and id. A face that is not there any more may
         have been merged into another: then the observation says which.
         """
-        faces = self.by_id(tenant, sightings.values(), restricted=restricted)
+        faces = self.by_id(tenant, sightings.values())
         faceids = {id_: faceid for (_, id_), faceid in sightings.items()}
         without_face = [sighting for sighting, faceid in sightings.items() if faceid not in faces]
         if without_face:
@@ -375,7 +374,7 @@ class Faces(Service["Book"]):
                 for (_, id_), item in zip(without_face, observations, strict=True)
                 if item
             }
-            moved_faces = self.by_id(tenant, moved_faceids.values(), restricted=restricted)
+            moved_faces = self.by_id(tenant, moved_faceids.values())
             faceids, faces = faceids | moved_faceids, faces | moved_faces
         return {id_: faces[faceid] for id_, faceid in faceids.items() if faceid in faces}
 

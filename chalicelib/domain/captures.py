@@ -42,6 +42,8 @@ probe."""
 
 ERASED = "erased"
 """The reason of a sighting of somebody who was erased."""
+SOMEBODY = "somebody who was erased or is restricted"
+"""Says the same to whoever asks: nobody is told which of the two."""
 UNKEPT = "nobody, of whom nothing is kept"
 """The reason of a sighting of somebody whose record of consent has ended, where strangers are
 kept."""
@@ -268,6 +270,11 @@ class Capture(Struct, frozen=True):
     """How often somebody on it was erased, as far as that was counted: early versions did not."""
 
     @property
+    def hides_somebody(self) -> bool:
+        """Whether somebody on it was erased, or is restricted if it is a capture as it is shown."""
+        return any(sighting.reason == ERASED for sighting in self.sightings)
+
+    @property
     def photo(self) -> str:
         """Id of its photo for a picture that a face gets of it."""
         return self.photo_after_erasure if self.is_of_rest else photo_id(self.sha256)
@@ -311,6 +318,11 @@ def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) 
     at_ms = f"{milliseconds(captured_at):0{_MS_WIDTH}d}"
     text = "\n".join((tenant, camera_id, at_ms, sha256))
     return f"{at_ms}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def leave_place(sighting: Sighting) -> Sighting:
+    """Return what is left of a sighting of somebody who is erased: its place."""
+    return Sighting(sighting.number, Resolution.SKIPPED, sighting.box, reason=ERASED)
 
 
 def shows_unkept(capture: Capture) -> bool:

@@ -560,7 +560,7 @@ DATA_MAP = (
         Mark.KEPT,
         Whose.CAPTURE,
         archive="as files",
-        keys=("crop",),
+        keys=("crop", "shown_part", "shown_parts"),
     ),
     DataCategory(
         "snapshots",

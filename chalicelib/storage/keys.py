@@ -5,7 +5,7 @@ Numbers inside keys are padded to a fixed width, so that byte order is the numbe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -761,7 +761,26 @@ def crop(tenant: str, camera_id: str, capture_id: str, part: int | str) -> str:
     return f"{crops(tenant)}{camera_id}/{capture_id}-{part}.jpg"
 
 
-WHOLE = "whole"
+WHOLE, PICTURE = "whole", "picture"
+"""Parts of a capture that are all of it: the thumbnail, and the picture in its own size, of which
+only one that hides somebody is stored."""
+
+
+def shown_parts(tenant: str, camera_id: str, capture_id: str) -> str:
+    """Return what the keys of a capture's parts begin with in which restricted people are hidden.
+
+    They lie apart, so that an erasure finds those of one capture among few. No camera is called
+    `-shown`.
+    """
+    return f"{crops(tenant)}-shown/{camera_id}/{capture_id}-"
+
+
+def shown_part(
+    tenant: str, camera_id: str, capture_id: str, part: int | str, hidden: Iterable[int]
+) -> str:
+    """Make the key of such a part. `hidden`: the numbers of the faces that are hidden."""
+    numbers = "-".join(map(str, hidden))
+    return f"{shown_parts(tenant, camera_id, capture_id)}{part}.{numbers}.jpg"
 
 
 def capture_of_picture(key: str) -> tuple[str, str, str]:

@@ -13,10 +13,12 @@ const POOR = /^nobody, and too poor to be remembered, (.+): (\d+) of (\d+)$/;
 const SMALL = /^nobody, and too small to be remembered: (\d+) of (\d+) px$/;
 const MASKED = "nobody, and in a mask: strangers are remembered bare";
 const UNKEPT = "nobody; this camera keeps no strangers";
+const SOMEBODY = "somebody who was erased or is restricted";
 
 /** Say as a sentence why a face was skipped. `reason`: as the service writes it. */
 export function why(reason) {
   if (reason === UNKEPT) return t("captures.why.unkept");
+  if (reason === SOMEBODY) return t("captures.why.somebody");
   if (reason === MASKED) return t("captures.why.mask");
   const small = reason.match(SMALL);
   if (small) return t("captures.why.small", { is: small[1], least: small[2] });

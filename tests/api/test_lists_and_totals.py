@@ -3,6 +3,7 @@
 All with the settings that a new tenant begins with.
 """
 
+import html
 import io
 import json
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from msgspec.structs import asdict
@@ -19,7 +21,9 @@ from rich.console import Console
 from chalicelib.api.sunmi.routes import ENDPOINTS
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.auth.roles import Role
+from chalicelib.domain.captures import SOMEBODY
 from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.model import Labels
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.privacy.erasure_progress import is_erased
 from regulars.today import print_today, read_today
@@ -30,7 +34,7 @@ from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.book.person import worked_off
-from tests.support.fakes import Person
+from tests.support.fakes import HIDDEN, Person
 
 HER, HER_TWIN = (11, "Eva Nightingale", "plays the theremin"), (12, "Zoe Kingfisher", "has a dog")
 FINN, GUS, ANN, STRANGER = 13, 14, 15, 16
@@ -40,6 +44,7 @@ NO_ID = "none"
 """Stands in a sample for an id of something that the shop does not have."""
 ID = re.compile(r"\d{13}-[0-9a-f]{24}-\d")
 """A sighting's."""
+URL = re.compile(r"https?://[^\s\"<>]+|/(?:captures|blobs|pictures|v1)/[^\s\"<>]+")
 RANDOM = re.compile(r"[A-Za-z0-9+/]{43}=|[0-9a-f]{8,}|[0-9A-F]{8,}|\d{8,}|[A-Za-z0-9_-]{40,}={0,2}")
 """Values by a picture, a clock or chance: ids, hashes, URLs' signatures and tokens of pages."""
 
@@ -60,9 +65,11 @@ class Shop:
         self.sunmi = CameraClient(
             self.stage.app, credentials.app_id, credentials.app_key, book.clock
         )
-        self.her = self._enrol(seed, name=name, note=note, age=40)
+        vip = Labels("vip")
+        self.her = self._enrol(seed, name=name, note=note, age=40, labels=vip)
         self._enrol(FINN, name="Finn")
-        gus, ann = (self._enrol(who, name="Gone") for who in (GUS, ANN))
+        gus, ann = (self._enrol(who, name="Gone", labels=vip) for who in (GUS, ANN))
+        self.owner.done("PATCH", "/v1/cameras/door", {"labels": {"a": "front"}})
         self.captures = book.see(*self._come(seed))
         restriction = {"restricted": True, "reason": "letter 7"}
         self.owner.done("PUT", f"/v1/faces/{self.her}/restriction", restriction)
@@ -147,6 +154,24 @@ class Shop:
             answers[path] = json.dumps(self.list_all(path, **ALWAYS))
         return answers
 
+    def list_shown(self) -> dict[str, str]:
+        """Return the pictures that any answer leads to, by their URLs, as text."""
+        urls = {url for answer in self.answer_everything().values() for url in URL.findall(answer)}
+        return {url: picture for url in urls if (picture := self._fetch(html.unescape(url)))}
+
+    def _fetch(self, url: str) -> str | None:
+        """Return the picture behind a URL: of storage, or of a route that leads there."""
+        path, _, query = url.partition("?")
+        if "/v1/" in path:
+            asked = dict(parse_qsl(query))
+            reply = self.viewer.send("GET", path[path.index("/v1/") :], query=asked)
+            return self._fetch(reply.headers["location"]) if reply.status == 302 else None
+        _, found, key = path.partition("/shop/")
+        storage = self.book.storage
+        stores = (storage.uploads, storage.blobs) if found and query else ()
+        kept = filter(None, (store.get(f"shop/{key}") for store in stores))
+        return next((picture.decode() for picture in kept), None)
+
     def _fill(self, sample: Sample) -> Sample:
         known = {
             "face": self.her,
@@ -229,6 +254,14 @@ def test_who_is_restricted_is_somebody_in_each_list(shop: Shop) -> None:
     )
     nothing |= {"gender": "unknown", "labels": dict.fromkeys("abcd", "")}
     assert all(nothing.items() <= one.items() for one in seen)
+    labelled = {
+        "split": "labels.a",
+        "value": "front",
+        "group": "regular",
+        "measure": "observations",
+    }
+    of_finn = 3 + 3
+    assert shop.count(**ALWAYS, **labelled) == 8 + 3 + 3 + of_finn
 
 
 def test_two_days_have_nobody_in_common(shop: Shop) -> None:
@@ -283,6 +316,35 @@ def test_no_door_names_who_is_restricted(shop: Shop) -> None:
     # a page of captures says where faces are in them
     lists = {asked: answer for asked, answer in answers.items() if "captures" not in asked}
     assert not [asked for asked, answer in lists.items() if shop.sightings & {*ID.findall(answer)}]
+
+
+def test_no_picture_that_a_door_leads_to_shows_who_is_restricted(shop: Shop) -> None:
+    shown = shop.list_shown()
+    seeds = [
+        {person["seed"] for person in json.loads(picture.removeprefix("small "))}
+        for picture in shown.values()
+    ]
+    assert FINN in set().union(*seeds)
+    assert not [url for url, on_it in zip(shown, seeds, strict=True) if on_it & {HER[0], GUS, ANN}]
+    beside = [on_it for on_it in seeds if on_it == {FINN, HIDDEN.seed}]
+    assert len(beside) > 2, "in the picture and in what was made of it"
+
+
+def test_on_a_capture_nobody_can_tell_who_was_erased_and_who_is_restricted(shop: Shop) -> None:
+    captures = shop.list_all("captures")
+    nobody = [one for each in captures for one in each["sightings"] if one["reason"] == SOMEBODY]
+    assert len(nobody) == 8 + 3 + 3, "hers, of who withdrew, and of who was erased"
+    assert len({json.dumps(one | {"id": "", "box": None}) for one in nobody}) == 1
+    skipped = {one["id"] for one in shop.list_all("captures", faces="skipped")}
+    assert {one["id"] for one in captures if one["url"] and "/picture?" in one["url"]} == skipped
+    for one in captures:
+        asked = {"camera": "door"}
+        assert shop.viewer.done("GET", f"/v1/captures/{one['id']}", **asked) == one
+        for face in one["sightings"]:
+            if face["reason"] == SOMEBODY:
+                number = face["id"].rpartition("-")[2]
+                path = f"/v1/captures/{one['id']}/crops/{number}"
+                assert shop.viewer.failed(409, "GET", path, **asked)
 
 
 def test_no_answer_tells_which_of_two_people_is_restricted(shop: Shop, twin: Shop) -> None:

@@ -26,6 +26,7 @@ test("why a face was skipped is a sentence, and what has none stays as the servi
       "Nobody in the book; not remembered, since the face is too small (31 of 40 pixels)"],
     ["nobody, and in a mask: strangers are remembered bare",
       "Nobody in the book; not remembered, since a mask covers the face"],
+    ["somebody who was erased or is restricted", "Somebody who was erased or is restricted"],
     ["nobody; this camera keeps no strangers", "Nobody in the book; this camera remembers no strangers"],
     ["somebody said that it is nobody", "somebody said that it is nobody"],
   ]) assert.equal(why(reason), sentence);

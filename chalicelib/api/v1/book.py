@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import reduce
@@ -13,7 +13,7 @@ from msgspec import Meta, field
 from msgspec.structs import asdict
 
 from chalicelib.api.v1 import endpoint
-from chalicelib.api.v1.captures import link_sighting
+from chalicelib.api.v1.captures import link_sighting, list_partly_shown
 from chalicelib.api.v1.endpoint import Operations, V1Context
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import (
@@ -452,9 +452,10 @@ def list_observations(context: V1Context, query: ObservationsWanted) -> Observat
     faces = context.services.faces.by_id(
         context.tenant, {observation.faceid for observation in page.observations}
     )
+    partly_shown = _list_seen_partly(context, page.observations)
     return ObservationsPage(
         observations=[
-            _describe_observation(context, observation, faces.get(observation.faceid))
+            _describe_observation(context, observation, faces.get(observation.faceid), partly_shown)
             for observation in page.observations
         ],
         next_token=page.next_token,
@@ -491,7 +492,7 @@ def list_arrivals(context: V1Context, query: ArrivalsWanted) -> ArrivalsPage:
         else None
     )
     return ArrivalsPage(
-        arrivals=[describe_arrival(context, arrival, query.only) for arrival in page.rows],
+        arrivals=describe_arrivals(context, page.rows, query.only),
         totals=totals,
         time_zone=context.tenant.time_zone,
         next_token=page.next_token,
@@ -720,38 +721,64 @@ def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
 
 
 def _describe_observation(
-    context: V1Context, observation: observations.Observation, face: Face | None
+    context: V1Context,
+    observation: observations.Observation,
+    face: Face | None,
+    partly_shown: Collection[str],
 ) -> Observation:
     """Describe an observation: one face in one picture at one time, as v1 says it.
 
-    `face`: the one that was observed; None if it was deleted. Only a sighting, which a camera saw,
+    `face`: the one that was observed; None if it was deleted. `partly_shown`: ids of captures on
+    which somebody is hidden. Only a sighting, which a camera saw,
     has a capture; once the person is erased, no answer leads to it.
     """
-    is_sighting = observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
     age = observation.estimates.age
     return Observation.made_of(
         observation,
-        **_describe_seen_face(context, observation, face),
+        **_describe_seen_face(context, observation, face, partly_shown),
         group=observation.group_name,
         camera=observation.camera or None,
-        capture=parts_of_sighting(observation.id)[0] if is_sighting else None,
+        capture=parts_of_sighting(observation.id)[0] if _has_picture(observation) else None,
         age=None if age is None else round(age),
         gender=observation.estimates.gender or Gender.UNKNOWN,
     )
 
 
-def describe_arrival(
-    context: V1Context, face_arrival: sightings.FaceArrival, only: Only | None = None
-) -> FaceArrival:
-    """Describe an arrival by its first sighting.
+def describe_arrivals(
+    context: V1Context, face_arrivals: Sequence[sightings.FaceArrival], only: Only | None = None
+) -> list[FaceArrival]:
+    """Describe arrivals by their first sightings.
 
     `only`: the choice of the query. If it asks for first visits, each has number 1, whatever has
     come late before it.
     """
+    partly_shown = _list_seen_partly(context, (arrival.first for arrival in face_arrivals))
+    return [_describe_arrival(context, arrival, only, partly_shown) for arrival in face_arrivals]
+
+
+def _list_seen_partly(
+    context: V1Context, seen: Iterable[observations.Observation]
+) -> Collection[str]:
+    """Return the ids of the captures of these observations on which somebody is hidden."""
+    sightings = [one for one in seen if _has_picture(one)]
+    return list_partly_shown(context, ((one.camera, one.id) for one in sightings))
+
+
+def _has_picture(observation: observations.Observation) -> bool:
+    is_sighting = observation.kind is ObservationKind.SIGHTING
+    return is_sighting and not is_erased(observation.faceid)
+
+
+def _describe_arrival(
+    context: V1Context,
+    face_arrival: sightings.FaceArrival,
+    only: Only | None,
+    partly_shown: Collection[str],
+) -> FaceArrival:
     first = face_arrival.first
     return FaceArrival.made_of(
         face_arrival,
-        **_describe_seen_face(context, first, face_arrival.face),
+        **_describe_seen_face(context, first, face_arrival.face, partly_shown),
         camera=first.camera,
         sighting=first.id,
         first=first.at,
@@ -763,7 +790,10 @@ def describe_arrival(
 
 
 def _describe_seen_face(
-    context: V1Context, observation: observations.Observation, face: Face | None
+    context: V1Context,
+    observation: observations.Observation,
+    face: Face | None,
+    partly_shown: Collection[str],
 ) -> dict[str, Any]:
     """Return the members of a SeenFace.
 
@@ -772,8 +802,8 @@ def _describe_seen_face(
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if not is_erased(observation.faceid):
         audit_events.report_people([observation.faceid])
-    if observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid):
-        urls = link_sighting(context, observation.camera, observation.id)
+    if _has_picture(observation):
+        urls = link_sighting(context, observation.camera, observation.id, partly_shown)
     return {
         "face": observation.faceid,
         "name": None if face is None else face.name,

@@ -4,13 +4,12 @@ at in them."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
-from msgspec.structs import replace
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Operations, Redirect, V1Context, answer_nothing
@@ -71,9 +70,9 @@ CaptureId = Annotated[
 PictureUrl = Annotated[
     str | None,
     Meta(
-        description="The whole capture, while captures are kept; good for an hour or two. Null: "
-        "the key sees no "
-        "pictures."
+        description="The whole capture, while captures are kept; good for an hour or two. If "
+        "somebody on it is hidden, it shows the rest, and only to who sends a key. Null: the key "
+        "sees no pictures."
     ),
 ]
 CropUrl = Annotated[
@@ -146,8 +145,8 @@ class Sighting(Decided):
         str | None,
         Meta(
             description="Id of the face that it is of now: merges move sightings. Null also of a "
-            "person who is "
-            "restricted or withdrew; then there is no `crop_url`."
+            "person who was erased, is restricted or withdrew: then it has a place, and `reason` "
+            "says so."
         ),
     ]
     name: Annotated[
@@ -199,9 +198,9 @@ class Capture(Answer):
     url: Annotated[
         str | None,
         Meta(
-            description="The picture, while captures are kept; good for an hour or two. Null: it "
-            "is not there, or the "
-            "key sees no pictures."
+            description="The picture, while captures are kept; good for an hour or two. If "
+            "somebody on it was erased or is restricted, it shows the rest, and only to who sends "
+            "a key. Null: it is not there, or the key sees no pictures."
         ),
     ]
     thumb_url: Annotated[
@@ -396,7 +395,7 @@ def get_crop(context: V1Context, query: PictureWanted) -> Redirect:
 
     `n` counts the capture's faces from 0, the largest first. If another face is in it, all but this
     one is darker. 403 NotAllowed if the key sees no pictures; 409 Conflict if the capture's picture
-    is not kept any more.
+    is not kept any more, or if the person was erased or is restricted.
     """
     number = context.path_values["n"]
     if not _NUMBER.fullmatch(number):
@@ -409,6 +408,17 @@ def get_crop(context: V1Context, query: PictureWanted) -> Redirect:
         query,
         lambda tenant, camera, id_: pictures.get_crop_url(tenant, camera, id_, int(number)),
     )
+
+
+@operations("GET", "/v1/captures/{id}/picture", Role.VIEWER, status=302)
+def get_picture(context: V1Context, query: PictureWanted) -> Redirect:
+    """Show a whole capture: 302 to the picture, in which the faces of people who were erased or are
+    restricted are a few grey cells.
+
+    403 NotAllowed if the key sees no pictures; 409 Conflict if the capture's picture is not kept
+    any more, or shows nobody else.
+    """
+    return _redirect_to_picture(context, query, context.services.captures.pictures.get_picture_url)
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
@@ -483,12 +493,13 @@ class SeenNow(NamedTuple):
 def find_faces_seen(
     context: V1Context, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
 ) -> Mapping[str, SeenNow]:
-    """Return the face that each sighting belongs to now, by the sightings' ids.
-
-    A camera's key gets restricted ones.
+    """Return the face that each sighting belongs to now, by the sightings' ids; none if a camera
+    asks.
 
     A sighting may belong to another face now than to the one that its capture was resolved to.
     """
+    if context.caller.camera is not None:
+        return {}
     faceid_by_sighting = {
         (
             milliseconds(capture.captured_at),
@@ -497,11 +508,7 @@ def find_faces_seen(
         for capture, sighting in sightings
         if sighting.faceid
     }
-    face_by_sighting = context.services.faces.find_by_sightings(
-        context.tenant, faceid_by_sighting, restricted=True
-    )
-    if context.caller.camera is not None:
-        face_by_sighting = {id_: face for id_, face in face_by_sighting.items() if face.restriction}
+    face_by_sighting = context.services.faces.find_by_sightings(context.tenant, faceid_by_sighting)
     names = {id_: id_ for id_ in DEFAULT_GROUPS}
     if any(face.group_id not in names for face in face_by_sighting.values()):
         names |= {
@@ -513,30 +520,23 @@ def find_faces_seen(
 
 
 def _describe_one_capture(context: V1Context, capture: captures.Capture) -> Capture:
-    return _describe_capture(
-        context,
-        capture,
-        find_faces_seen(context, ((capture, sighting) for sighting in capture.sightings)),
-    )
+    [shown] = context.services.captures.shown.hide_restricted(context.tenant, [capture])
+    faces = find_faces_seen(context, ((shown, sighting) for sighting in shown.sightings))
+    return _describe_capture(context, shown, faces)
 
 
 def _describe_capture(
     context: V1Context, capture: captures.Capture, faces: Mapping[str, SeenNow]
 ) -> Capture:
-    """Describe a capture.
+    """Describe a capture as everybody sees it.
 
     `faces`: the face that each sighting belongs to now, by the sighting's id.
     """
-    key = keys.capture_picture(context.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
     if capture.state is not CaptureState.WANTED:
-        url = link_capture(
-            context,
-            capture.camera_id,
-            capture.id,
-            context.services.ports.storage.uploads.signed_get(key),
-        )
+        partly_shown = [capture.id] if capture.hides_somebody else []
+        url = _link_picture(context, capture.camera_id, capture.id, partly_shown)
     is_resolved = capture.state is CaptureState.RESOLVED
     return Capture.made_of(
         capture,
@@ -555,14 +555,40 @@ def _describe_capture(
     )
 
 
-def link_sighting(context: V1Context, camera: str, sighting: str) -> dict[str, str | None]:
-    """Give the links to a sighting: to its capture, and to the face cut out."""
+def list_partly_shown(context: V1Context, sightings: Iterable[tuple[str, str]]) -> Collection[str]:
+    """Return the ids of captures on which somebody is hidden, of those that a page links to.
+
+    `sightings`: camera and id of each. None if the key sees no pictures.
+    """
+    if not context.caller.is_shown_pictures:
+        return ()
+    places = [(camera, parts_of_sighting(id_)[0]) for camera, id_ in sightings]
+    return context.services.captures.shown.list_partly_shown(context.tenant, places)
+
+
+def link_sighting(
+    context: V1Context, camera: str, sighting: str, partly_shown: Collection[str]
+) -> dict[str, str | None]:
+    """Give the links to a sighting: to its capture, and to the face cut out.
+
+    `partly_shown`: ids of captures on which somebody is hidden.
+    """
     capture, _ = parts_of_sighting(sighting)
-    picture = context.services.sightings.picture_url(context.tenant, camera, sighting)
     return {
-        "picture_url": link_capture(context, camera, capture, picture),
+        "picture_url": _link_picture(context, camera, capture, partly_shown),
         "crop_url": link_crop(context, camera, sighting),
     }
+
+
+def _link_picture(
+    context: V1Context, camera: str, capture: str, partly_shown: Collection[str]
+) -> str | None:
+    """Return the URL of a capture's picture, or of the route that hides somebody in it."""
+    if capture in partly_shown:
+        return _link_part(context, camera, capture, "picture")
+    key = keys.capture_picture(context.tenant.name, camera, capture)
+    picture = context.services.ports.storage.uploads.signed_get(key)
+    return link_capture(context, camera, capture, picture)
 
 
 def link_crop(context: V1Context, camera: str, sighting: str) -> str | None:
@@ -586,17 +612,13 @@ def describe_sighting(
     sighting: captures.Sighting,
     faces: Mapping[str, SeenNow],
 ) -> Sighting:
-    """Describe one face of a capture.
+    """Describe one face of a capture as everybody sees it.
 
     `faces`: the face that each sighting belongs to now, by the sighting's id.
-
-    Of a person who is restricted it says neither who was there, nor shows the face.
     """
     id_ = sighting_id(capture.id, sighting.number)
     face, group = faces.get(id_, (None, None))
-    is_restricted = face is not None and face.restriction is not None
-    if is_restricted:
-        sighting, face, group = replace(sighting, faceid=None), None, None
+    is_somebody = sighting.reason == captures.ERASED
     audit_events.report_people(
         faceid
         for faceid in (sighting.faceid, face and face.faceid)
@@ -610,8 +632,8 @@ def describe_sighting(
         number=parse_number(face),
         group=group,
         **describe_decision(sighting.decision),
-        reason=sighting.reason or None,
-        crop_url=None if is_restricted else link_crop(context, capture.camera_id, id_),
+        reason=captures.SOMEBODY if is_somebody else sighting.reason or None,
+        crop_url=None if is_somebody else link_crop(context, capture.camera_id, id_),
     )
 
 
@@ -680,8 +702,11 @@ def list_reviews(context: V1Context, query: ReviewsWanted) -> ReviewsPage:
     page = context.services.sightings.reviews.read_page(
         context.tenant, query.kind, query.limit, query.token
     )
+    partly_shown = list_partly_shown(
+        context, ((review.camera, review.sighting_id) for review in page.rows)
+    )
     return ReviewsPage(
-        reviews=[_describe_review(context, review) for review in page.rows],
+        reviews=[_describe_review(context, review, partly_shown) for review in page.rows],
         next_token=page.next_token,
     )
 
@@ -694,8 +719,13 @@ def finish_review(context: V1Context) -> None:
     )
 
 
-def _describe_review(context: V1Context, review: observations.Review) -> Review:
-    """Describe a review, with its sighting's links and the faces that are nearest to it."""
+def _describe_review(
+    context: V1Context, review: observations.Review, partly_shown: Collection[str]
+) -> Review:
+    """Describe a review, with its sighting's links and the faces that are nearest to it.
+
+    `partly_shown`: ids of captures on which somebody is hidden.
+    """
     near_faces = list_offered(review)
     audit_events.report_people([review.faceid, *(near_face.faceid for near_face in near_faces)])
     return Review.made_of(
@@ -703,7 +733,7 @@ def _describe_review(context: V1Context, review: observations.Review) -> Review:
         face=review.faceid,
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
-        **link_sighting(context, review.camera, review.sighting_id),
+        **link_sighting(context, review.camera, review.sighting_id, partly_shown),
         **describe_decision(review.decision),
         near=[NearFace(face=near_face.faceid, score=near_face.score) for near_face in near_faces],
     )

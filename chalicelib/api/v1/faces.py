@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.v1.book import FaceArrival, describe_arrival
+from chalicelib.api.v1.book import FaceArrival, describe_arrivals
 from chalicelib.api.v1.captures import (
     CropUrl,
     PictureUrl,
@@ -16,6 +16,7 @@ from chalicelib.api.v1.captures import (
     describe_sighting,
     find_faces_seen,
     link_sighting,
+    list_partly_shown,
 )
 from chalicelib.api.v1.data_protection import (
     Erasure,
@@ -589,11 +590,15 @@ def list_sightings(context: V1Context, query: SightingsWanted) -> SightingsPage:
         context.tenant, context.path_values["id"], query.limit, query.token
     )
     audit_events.report_people([timeline.face.faceid])
+    partly_shown = list_partly_shown(
+        context, ((observation.camera, observation.id) for observation in timeline.sightings)
+    )
     return SightingsPage(
         name=timeline.face.name,
         number=parse_number(timeline.face),
         sightings=[
-            _describe_face_sighting(context, observation) for observation in timeline.sightings
+            _describe_face_sighting(context, observation, partly_shown)
+            for observation in timeline.sightings
         ],
         total=timeline.total,
         next_token=timeline.next_token,
@@ -711,18 +716,20 @@ def _describe_rejection(
         sighting=sighting,
         face=describe_face(context, rejected.face),
         sightings=list(ids),
-        arrival=None if arrival is None else describe_arrival(context, arrival),
+        arrival=None if arrival is None else describe_arrivals(context, [arrival])[0],
     )
 
 
-def _describe_face_sighting(context: V1Context, observation: Observation) -> FaceSighting:
+def _describe_face_sighting(
+    context: V1Context, observation: Observation, partly_shown: Collection[str]
+) -> FaceSighting:
     return FaceSighting.made_of(
         observation,
         capture=parts_of_sighting(observation.id)[0],
         captured_at=observation.at,
         group=observation.group_name,
         **describe_decision(observation.decision),
-        **link_sighting(context, observation.camera, observation.id),
+        **link_sighting(context, observation.camera, observation.id, partly_shown),
     )
 
 

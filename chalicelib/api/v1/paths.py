@@ -10,7 +10,8 @@ PATHS = {
     """,
     "captures": """
         /v1/captures /v1/captures/uploads /v1/captures/{id} /v1/captures/{id}/crops/{n}
-        /v1/captures/{id}/redrive /v1/captures/{id}/thumbnail /v1/reviews /v1/reviews/{id}/done
+        /v1/captures/{id}/picture /v1/captures/{id}/redrive /v1/captures/{id}/thumbnail /v1/reviews
+        /v1/reviews/{id}/done
     """,
     "counts": "/v1/cameras/{id}/counts /v1/places /v1/places/{id} /v1/places/{id}/inside",
     "data_protection": """

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.book.captures.pictures import CapturePictures
     from chalicelib.book.captures.redrive import Redrive
+    from chalicelib.book.captures.shown import ShownCaptures
 
 OFFERS = range(1, 101)
 """Offers in one call. Each is one action, and a transaction has at most 100."""
@@ -204,6 +205,12 @@ class Captures(Service["Book"]):
         return CapturePictures(self.services)
 
     @lazy
+    def shown(self) -> ShownCaptures:
+        from chalicelib.book.captures.shown import ShownCaptures
+
+        return ShownCaptures(self.services)
+
+    @lazy
     def redrive(self) -> Redrive:
         from chalicelib.book.captures.redrive import Redrive
 
@@ -268,7 +275,7 @@ class Captures(Service["Book"]):
         capture_filter: CaptureFilter = ALL,
     ) -> ListPage[Capture]:
         """Return a page of a camera's captures whose picture is there, or of all present cameras',
-        newest first.
+        newest first, as everybody sees them.
 
         It ends early if a thousand captures were read and most do not pass the filter, or if they
         show more faces than fit. A token marks a place between two captures, and new captures do
@@ -300,9 +307,10 @@ class Captures(Service["Book"]):
             batch := [capture_from(item) for item in islice(items, at_once)]
         ):
             read_count, last_id = read_count + len(batch), batch[-1].id
+            stored = mark_stored(self.services.storage.uploads, tenant, batch)
             captures += [
                 capture
-                for capture in mark_stored(self.services.storage.uploads, tenant, batch)
+                for capture in self.shown.hide_restricted(tenant, stored)
                 if capture_filter.lets_pass(capture)
             ]
         shown_captures = cut_to_answer(captures[:limit])

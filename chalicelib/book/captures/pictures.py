@@ -17,14 +17,13 @@ from msgspec.structs import replace
 from chalicelib.domain.captures import (
     ERASED,
     RULES,
+    SOMEBODY,
     Capture,
     CaptureState,
     PictureCount,
     Sighting,
-    captured_ms,
     shows_nobody,
     shows_unkept,
-    sighting_id,
 )
 from chalicelib.domain.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.domain.model import Tenant
@@ -141,36 +140,59 @@ class CapturePictures(Service["Book"]):
         yet.
 
         Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's
-        picture is not kept any more or is not resolved yet, or if the person is restricted.
+        picture is not kept any more or is not resolved yet, or if the person was erased or is
+        restricted.
         """
-        capture = self.services.captures.get(tenant, camera_id, capture_id)
-        self._require_shown(tenant, capture, number)
+        capture, hidden = self._read_shown(tenant, camera_id, capture_id)
+        sighting = _find_sighting(capture, number)
+        if sighting.reason == ERASED:
+            raise Conflict(f"this face is shown to nobody: {SOMEBODY}")
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
-            box = _find_sighting(capture, number).box
+            box = sighting.box
             other_boxes = [
                 sighting.box for sighting in capture.sightings if sighting.number != number
             ]
             return vision.show_face(vision.read_picture(picture, RULES), box, other_boxes)
 
-        return self._make_url(tenant, capture, number, cut_face)
+        return self._make_url(tenant, capture, number, cut_face, hidden)
 
-    def _require_shown(self, tenant: Tenant, capture: Capture, number: int) -> None:
-        """Raise Conflict if the face of that number is of a person who is restricted."""
-        faceid = _find_sighting(capture, number).faceid
-        shown = (
-            {(captured_ms(capture.id), sighting_id(capture.id, number)): faceid} if faceid else {}
+    def get_picture_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
+        """Return the URL of a capture's whole picture; make one first if restricted people have to
+        be hidden in it.
+
+        Raises as `get_crop_url`.
+        """
+        capture, hidden = self._read_shown(tenant, camera_id, capture_id)
+        if hidden:
+            return self._make_url(tenant, capture, keys.PICTURE, lambda _, picture: picture, hidden)
+        return self.services.storage.uploads.signed_get(
+            keys.capture_picture(tenant.name, camera_id, capture_id)
         )
-        faces = self.services.faces.find_by_sightings(tenant, shown, restricted=True)
-        if any(face.restriction for face in faces.values()):
-            raise Conflict("this face is shown to nobody: the person is restricted, or withdrew")
+
+    def _read_shown(
+        self, tenant: Tenant, camera_id: str, capture_id: str
+    ) -> tuple[Capture, list[Sighting]]:
+        """Return a capture as it is shown, and its sightings of restricted people.
+
+        Raises CaptureNotFound; Conflict if they are all that is on it, as an erasure deletes such a
+        picture.
+        """
+        capture = self.services.captures.get(tenant, camera_id, capture_id)
+        [shown] = self.services.captures.shown.hide_restricted(tenant, [capture])
+        pairs = zip(capture.sightings, shown.sightings, strict=True)
+        hidden = [sighting for sighting, as_shown in pairs if sighting is not as_shown]
+        if hidden and all(sighting.reason == ERASED for sighting in shown.sightings):
+            raise Conflict(_PICTURE_GONE)
+        return shown, hidden
 
     def list_crops(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the keys of the faces that were cut out of captures, by the ids of their
         sightings."""
         crops: dict[str, list[str]] = {}
         for blob in self.services.storage.uploads.walk(keys.crops(tenant.name)):
-            crops.setdefault(blob.key.rpartition("/")[2].removesuffix(".jpg"), []).append(blob.key)
+            sighting = blob.key.rpartition("/")[2].partition(".")[0]
+            crops.setdefault(sighting, []).append(blob.key)
         return crops
 
     def get_thumbnail_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
@@ -180,7 +202,7 @@ class CapturePictures(Service["Book"]):
         Before the capture is resolved there is none: then its picture may not be kept. Raises as
         `get_crop_url`.
         """
-        capture = self.services.captures.get(tenant, camera_id, capture_id)
+        capture, hidden = self._read_shown(tenant, camera_id, capture_id)
         if capture.state is not CaptureState.RESOLVED:
             raise Conflict("this capture is not resolved, so it has no thumbnail")
 
@@ -189,7 +211,7 @@ class CapturePictures(Service["Book"]):
                 vision.read_picture(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX
             )
 
-        return self._make_url(tenant, capture, keys.WHOLE, make_thumbnail)
+        return self._make_url(tenant, capture, keys.WHOLE, make_thumbnail, hidden)
 
     def _came_again(self, key: str, capture: Capture) -> bool:
         """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
@@ -207,26 +229,34 @@ class CapturePictures(Service["Book"]):
         capture: Capture,
         part: int | str,
         draw_part: Callable[[Vision, bytes], bytes],
+        hidden: Sequence[Sighting],
     ) -> str:
-        """Return the URL of a part of a capture's picture: `part` is a face's number, or WHOLE.
+        """Return the URL of a part of a capture's picture: `part` is a face's number, WHOLE or
+        PICTURE.
 
-        A part that is not stored yet is made first by `draw_part`, from the whole picture.
+        A part that is not stored yet is made first by `draw_part`, from the whole picture, in which
+        the `hidden` faces are averaged as an erasure does it.
 
         Raises Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an
         erasure.
         """
         if not tenant.keeps_pictures:
             raise Conflict(NO_PICTURES_KEPT)
-        part_key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
+        place = (tenant.name, capture.camera_id, capture.id, part)
+        numbers = [sighting.number for sighting in hidden]
+        part_key = keys.shown_part(*place, numbers) if hidden else keys.crop(*place)
         if self.services.storage.uploads.size(part_key) is None:
             whole_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
             picture = self.services.storage.uploads.get(whole_key)
             if picture is None:
-                raise Conflict("the picture of this capture is not kept any more")
+                raise Conflict(_PICTURE_GONE)
+            vision = self.services.tenant_vision.choose_vision(tenant.model)
+            boxes = [sighting.box for sighting in hidden]
             try:
-                part_jpeg = draw_part(
-                    self.services.tenant_vision.choose_vision(tenant.model), picture
+                shown = (
+                    vision.hidden(vision.read_picture(picture, RULES), boxes) if hidden else picture
                 )
+                part_jpeg = draw_part(vision, shown)
             except (Unusable, InvalidInput) as error:
                 raise Conflict(
                     f"the picture of this capture cannot be read any more: {error}"
@@ -239,6 +269,7 @@ class CapturePictures(Service["Book"]):
         return self.services.storage.uploads.signed_get(part_key)
 
 
+_PICTURE_GONE = "the picture of this capture is not kept any more"
 NO_PICTURES_KEPT = (
     "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
 )

@@ -33,7 +33,6 @@ from chalicelib.book.statistics.statistics import (
     time_id,
 )
 from chalicelib.book.visits import sightings_of_arrival
-from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import ConditionFailed, ReviewNotFound
 from chalicelib.domain.events import EventKind
 from chalicelib.domain.jobs import Job, JobContext
@@ -185,13 +184,6 @@ class Sightings(Service["Book"]):
         )
         return Timeline(
             face, page.rows, list(newest_first), visits.arrivals.sightings, page.next_token
-        )
-
-    def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
-        """Make the link to the picture of a sighting's capture, which works while that is kept."""
-        capture_id, _ = parts_of_sighting(sighting_id)
-        return self.services.storage.uploads.signed_get(
-            keys.capture_picture(tenant.name, camera_id, capture_id)
         )
 
 

@@ -124,7 +124,9 @@ class Visitors(Service["Book"]):
                 arrival = visits[observation.faceid].arrivals.find_around(at_ms)
                 begin_ms = arrival.first_ms if arrival and observation.gap_s else at_ms
                 return _hide_person(faces[observation.faceid], observation, begin_ms)
-            return replace(observation, estimates=NO_ESTIMATES) if observation.mark else observation
+            if observation.faceid.startswith(NOBODY):
+                return replace(observation, estimates=NO_ESTIMATES, labels=NO_LABELS)
+            return observation
 
         return [hide(observation) for observation in observations]
 

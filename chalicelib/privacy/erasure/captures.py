@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, make_face_change
-from chalicelib.domain.captures import ERASED, RULES, Capture, Resolution, Sighting, sighting_id
+from chalicelib.domain.captures import ERASED, RULES, Capture, leave_place, sighting_id
 from chalicelib.domain.errors import FaceMerged, FaceNotFound, InvalidInput, Unusable
 from chalicelib.domain.model import Face, Picture, Tenant
 from chalicelib.domain.pictures import BoundingBox
@@ -37,6 +37,7 @@ class CaptureErasure(Service["Services"]):
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
         """Delete the face that was cut out of a capture, if somebody looked at it."""
         self.services.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
+        self._delete_shown_parts(tenant.name, camera_id, capture_id)
 
     @retry_if_changed(
         "this capture is changed by others all the time: send the request again in a moment"
@@ -185,6 +186,14 @@ class CaptureErasure(Service["Services"]):
     def _delete_crops(self, tenant: str, camera_id: str, capture_id: str, face_count: int) -> None:
         for part in (keys.WHOLE, *range(face_count)):
             self.services.storage.uploads.delete(keys.crop(tenant, camera_id, capture_id, part))
+        self._delete_shown_parts(tenant, camera_id, capture_id)
+
+    def _delete_shown_parts(self, tenant: str, camera_id: str, capture_id: str) -> None:
+        """Delete what was made of the picture to hide restricted people in it."""
+        for blob in self.services.storage.uploads.walk(
+            keys.shown_parts(tenant, camera_id, capture_id)
+        ):
+            self.services.storage.uploads.delete(blob.key)
 
     def _is_other_picture(self, tenant: Tenant, capture: Capture) -> bool:
         """Return whether the picture is not the one that an erasure left: another one beside it
@@ -241,9 +250,7 @@ def _make_update(
     """Return the update that leaves only the boxes of these sightings, unless others changed the
     capture."""
     sightings = [
-        Sighting(sighting.number, Resolution.SKIPPED, sighting.box, reason=ERASED)
-        if sighting.number in numbers
-        else sighting
+        leave_place(sighting) if sighting.number in numbers else sighting
         for sighting in capture.sightings
     ]
     # Nobody can tell any more who has the picture that came; that is known by the capture's id if

@@ -344,6 +344,14 @@ class Operations(Connection):
             query={"camera": camera, "book": book},
         )
 
+    def get_picture(
+        self, id: str, *, camera: str | UnsetType = UNSET, book: str | UnsetType = UNSET
+    ) -> bytes:
+        """Show a whole capture: 302 to the picture, in which the faces of people who were erased or are restricted are a few grey cells."""
+        return self._bytes(
+            f"/v1/captures/{quote_part(id)}/picture", query={"camera": camera, "book": book}
+        )
+
     def redrive_capture(
         self, id: str, *, camera: str | UnsetType | None = UNSET, idempotency_key: str | None = None
     ) -> models.Capture:

@@ -27,8 +27,8 @@ VIEWERS = routes(
     GET: session captures captures/{id} boxes cameras cameras/{id} groups groups/{id} faces
         face-ids faces/{id}
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
-        faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings
-        statistics usage notice signing-key arrivals observations fleet usual
+        faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail captures/{id}/picture
+        reviews settings statistics usage notice signing-key arrivals observations fleet usual
         places places/{id}
     POST: exports
     DELETE: session

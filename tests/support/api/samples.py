@@ -224,6 +224,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/captures/{id}/crops/{n}"): [
         Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}", "book": "{book}"})
     ],
+    ("GET", "/v1/captures/{id}/picture"): [
+        Sample({"id": "{capture}"}, {"camera": "{camera}", "book": "{book}"})
+    ],
     ("GET", "/v1/captures/{id}/thumbnail"): [
         Sample({"id": "{capture}"}, {"camera": "{camera}", "book": "{book}"})
     ],

@@ -692,6 +692,7 @@ _OF_V1 = (
     _v1("POST /v1/dialects/{id}/key", of="icredit", or_says="SecretNotKept"),
     _v1("POST /v1/dialects/{id}/key", name="of the camera", of="sunmi", or_says="SecretNotKept"),
     _v1("GET /v1/captures/{id}/crops/{n}", path="/v1/captures/{capture}/crops/0", camera="door"),
+    _v1("GET /v1/captures/{id}/picture", path="/v1/captures/{capture}/picture", camera="door"),
     _v1("GET /v1/captures/{id}/thumbnail", path="/v1/captures/{capture}/thumbnail", camera="door"),
     _v1("POST /v1/cameras", {"id": "back", "name": "Back door"}, or_says="SecretNotKept"),
     _v1("GET /v1/fleet"),
