@@ -1312,9 +1312,8 @@ class Consistency(Service["Services"]):
                 break
             mended_findings += mended_now
             open_findings = self.list_disagreements(tenant)
-        return [
-            finding for finding in mended_findings if finding not in open_findings
-        ], open_findings
+        is_open = _make_membership(open_findings)
+        return [finding for finding in mended_findings if not is_open(finding)], open_findings
 
     def _mend_disagreement(self, finding: Disagreement) -> bool:
         """Tell whether a finding could be mended now."""
@@ -1344,8 +1343,20 @@ class Consistency(Service["Services"]):
         lasting: list[Disagreement] = []
         for _ in range(MAX_LOOKS):
             findings = list(subject.find_disagreements(self.services.tenants.get_by_name(tenant)))
-            lasting = [finding for finding in findings if finding in former_findings]
+            lasting = [*filter(_make_membership(former_findings), findings)]
             if len(lasting) == len(findings):
                 break
             former_findings = findings
         return lasting
+
+
+def _make_membership(findings: Iterable[Disagreement]) -> Callable[[Disagreement], bool]:
+    """Return what tells whether a finding is one of these.
+
+    It compares those of one text alone: after a loss of files there are tens of thousands, and
+    their versions may have no hash.
+    """
+    by_text = defaultdict[str, list[Disagreement]](list)
+    for finding in findings:
+        by_text[finding.says].append(finding)
+    return lambda finding: finding in by_text.get(finding.says, ())

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from cProfile import Profile
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.commit import Change
 from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.book.faces import hold_put
+from chalicelib.consistency import Disagreement
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.captures import CaptureState
 from chalicelib.domain.local_time import DAY_MS
@@ -565,3 +567,20 @@ def test_a_tenant_that_is_served_meanwhile_is_not_called_wrong(
             points = items.reads if point == 1 else points
             assert said(operator) == [], point
     assert points > 50
+
+
+def test_ten_times_as_many_findings_are_compared_ten_times_as_often(book: Book) -> None:
+    """After a loss of files there are tens of thousands."""
+    compares = Disagreement.__eq__.__code__
+    comparisons = []
+    for count in (10, 100):
+        for number in range(count):
+            key = keys.face_picture("shop", f"gone-{number}", "0")
+            book.storage.blobs.put_if_absent(key, b"x", "image/jpeg")
+        stored_at = next(book.storage.blobs.walk(key)).stored_at
+        book.clock.advance(stored_at + PICTURE_GRACE + timedelta(hours=1) - book.clock.now())
+        profile = Profile()
+        assert len(profile.runcall(said, book)) >= count
+        calls = (one.callcount for one in profile.getstats() if one.code is compares)
+        comparisons.append(sum(calls))
+    assert 0 < comparisons[1] <= 12 * comparisons[0]
