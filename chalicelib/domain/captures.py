@@ -270,8 +270,8 @@ class Capture(Struct, frozen=True):
     """How often somebody on it was erased, as far as that was counted: early versions did not."""
 
     @property
-    def hides_somebody(self) -> bool:
-        """Whether somebody on it was erased, or is restricted if it is a capture as it is shown."""
+    def is_partly_shown(self) -> bool:
+        """Return whether somebody on it was erased, or restricted if it is one as it is shown."""
         return any(sighting.reason == ERASED for sighting in self.sightings)
 
     @property

@@ -535,7 +535,7 @@ def _describe_capture(
     width, height = capture.sides or (None, None)
     url = None
     if capture.state is not CaptureState.WANTED:
-        partly_shown = [capture.id] if capture.hides_somebody else []
+        partly_shown = [capture.id] if capture.is_partly_shown else []
         url = _link_picture(context, capture.camera_id, capture.id, partly_shown)
     is_resolved = capture.state is CaptureState.RESOLVED
     return Capture.made_of(

@@ -76,7 +76,7 @@ class ShownCaptures(Service["Book"]):
         wholly_shown = {
             capture.id
             for capture in self.hide_restricted(tenant, stored_captures)
-            if not capture.hides_somebody
+            if not capture.is_partly_shown
         }
         return capture_keys.keys() - wholly_shown
 
