@@ -133,7 +133,7 @@ def test_no_page_costs_more_than_the_first(
         costs.append(items.spent.total())
         items.spent.clear()
     assert len(costs) == 6
-    assert max(costs) == costs[0] <= 15
+    assert max(costs) == costs[0] <= 17, "a list of keys, and the ten faces of a page"
 
 
 def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(
