@@ -24,7 +24,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-scrub crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -238,6 +238,9 @@ crash: .venv/test  ## kill -9 during enrolments, 50 times; KILLS=number
 
 crash-import: .venv/test  ## kill -9 during an import of 1,000 pictures, 50 times
 	$(PROOF) -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
+
+crash-scrub: .venv/test  ## Programs that write, scrub, read and are killed, all on one database, for 20 minutes; SCRUB_S=number
+	$(BIN)/python -m tests.support.box.racing $(or $(SCRUB_S),1200)
 
 crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
 	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000

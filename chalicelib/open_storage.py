@@ -56,6 +56,7 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     def wipe() -> None:
         with suppress(Busy):
             items.file.wipe()
+            items.file.remove_left()
         blobs.remove_leftovers()
         uploads.remove_leftovers()
         remove_killed_backup(folder)

@@ -64,7 +64,7 @@ _DAYS_ERASURES = timedelta(days=1, hours=1)
 """How old an erasure may be that ends together with another one."""
 _SCRUBS_TOGETHER = timedelta(minutes=10)
 """How long after its request an erasure waits for others, so that one scrub does for all: it writes
-the whole database of a box anew, 265 MB in two seconds in which nobody else can write."""
+the whole database of a box anew."""
 
 
 class Wait(Struct, frozen=True):

@@ -7,18 +7,29 @@ DynamoDB does.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.storage.box.anew import (
+    Copy,
+    be_alone,
+    find_lost_file,
+    find_unfit_table,
+    list_left,
+    list_left_notes,
+)
 from chalicelib.storage.limits import (
     Change,
     Items,
@@ -30,6 +41,9 @@ from chalicelib.storage.limits import (
 )
 from chalicelib.storage.ports import Action, Table, TableKey, Update
 
+_log = logging.getLogger(__name__)
+_Done = TypeVar("_Done")
+
 LAYOUT = 1
 """Version of the physical layout, kept in the file. A file of another version is refused."""
 
@@ -37,8 +51,15 @@ _CACHE_KB = 512
 """Pages that each connection keeps. One box has a hundred threads, and the system keeps the file's
 pages, too: with SQLite's own 2 MB they took 200 MB after some thousands of captures."""
 
-_READERS_S = 1.0
+_READERS_S = 0.2
 """How long emptying the log waits for those who read the file: nobody can write meanwhile."""
+
+_SCRUB_TRIES = 10
+_SCRUB_PAUSE_S = 0.3
+"""How often, and after which pause, a scrub tries to be alone: threads may be reading."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_IS_OPEN = "another program has it open, or reads it without end"
 
 _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -46,11 +67,14 @@ _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 class _Session:
     """A thread's connection.
 
-    It is closed when the thread ends or the file is closed, whichever comes first.
+    It is closed when the thread ends, the file is closed or another takes its place, whichever
+    comes first.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.used = threading.RLock()
+        """Held by the thread while it uses the connection."""
         self.close = weakref.finalize(self, connection.close)
 
 
@@ -70,9 +94,8 @@ class SqliteFile:
         self._writer = threading.Lock()
         self._closed = False
         self._create()
-        with self._translate_failures():
-            # The mode is kept in the file; changing it needs a moment without other connections.
-            self._connection().execute("PRAGMA journal_mode = WAL")
+        with self.reading():
+            pass
 
     def lay_out(
         self,
@@ -98,8 +121,8 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Provide a connection to read with; each statement sees everything committed before it."""
-        with self._translate_failures():
-            yield self._connection()
+        with self._translate_failures(), self._connected() as connection:
+            yield connection
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -114,8 +137,7 @@ class SqliteFile:
         if not self._writer.acquire(timeout=self._busy_s):
             raise Busy("another transaction holds the database; try again")
         try:
-            with self._translate_failures():
-                connection = self._connection()
+            with self._translate_failures(), self._connected() as connection:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -134,6 +156,8 @@ class SqliteFile:
 
         Raises Busy if another program reads or writes: what it may still read stays in the log.
         """
+        with self.reading() as connection:  # most of it is written while others write, too
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         with self._writer, self._translate_failures(), closing(self._open_session()) as session:
             session.connection.execute(
                 f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}"
@@ -146,16 +170,102 @@ class SqliteFile:
             )
 
     def scrub(self) -> None:
-        """`wipe`, and write the whole file anew: pages that were divided or joined keep pieces of
-        what was deleted.
+        """`wipe`, and write the whole file anew, beside itself: pages that were divided or joined
+        keep pieces of what was deleted.
 
-        `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy,
-        StorageUnavailable.
+        `secure_delete` overwrites what is deleted, not what was moved before. Others read and write
+        meanwhile. What cannot be written beside is written anew where it is: nobody else writes
+        until all of it is, which the log says. Raises Busy, StorageUnavailable.
         """
-        self.wipe()  # with a reader in the way, the log would grow by the whole file at each try
-        with self._writer, self._translate_failures():
-            self._connection().execute("VACUUM")
+        self.wipe()  # with a reader in the way, the log would grow while the copy is made
+        self.remove_left()
+        try:
+            hindrance = self._replace()
+        finally:
+            self.remove_left()
+        if hindrance is None:
+            return
+        _log.warning(
+            "%s is written anew in its place, and nobody can write until that is done: %s",
+            self._path.name,
+            hindrance,
+        )
         self.wipe()
+        with self._writer, self.reading() as connection:
+            connection.execute("VACUUM")
+        self.wipe()
+
+    def remove_left(self) -> None:
+        """Remove what scrubs have left that were killed. Raises Busy, StorageUnavailable."""
+        with self.reading() as connection, self._name_failures():
+            if not list_left_notes(connection, self._path) and not list_left(self._path):
+                return
+        with self.writing() as connection, self._name_failures():
+            for statement in list_left_notes(connection, self._path):
+                connection.execute(statement)
+            for left in list_left(self._path):
+                left.unlink(missing_ok=True)
+
+    def _replace(self) -> str | None:
+        """Replace the file by a copy of its rows; return what is in the way, if anything is."""
+        if self._while_alone(lambda _: True) is None:  # before a copy is made for nothing
+            return _IS_OPEN
+        try:
+            with closing(Copy(self._path)) as copy:
+                return self._copy_rows(copy)
+        except OSError as error:
+            if error.errno in _NO_ROOM:  # where it is, it would take more
+                raise StorageUnavailable(
+                    f"the database {self._path.name} cannot be written anew: {error.strerror}"
+                ) from error
+            return f"no other file can take its place: {error.strerror}"
+
+    def _copy_rows(self, copy: Copy) -> str | None:
+        with self.writing() as connection:
+            if unfit_table := find_unfit_table(connection):
+                return f"changes of the table {unfit_table} cannot be followed"
+            copy.note_changes(connection)
+        with self.reading() as connection:
+            copy.write(connection)
+        free = self._while_alone(copy.take_place)
+        if free is None:
+            return _IS_OPEN
+        free()  # while others write
+        return None
+
+    def _while_alone(self, do: Callable[[sqlite3.Connection], _Done]) -> _Done | None:
+        """Do something with the only connection that anybody has to the file; return None if others
+        have one at each try."""
+        for _ in range(_SCRUB_TRIES):
+            with self._alone() as alone:
+                if alone is not None:
+                    return do(alone)
+            time.sleep(_SCRUB_PAUSE_S)
+        return None
+
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection | None]:
+        """Provide the only connection that anybody has to the file, or None if others have one."""
+        with self._writer, self._registry, self._translate_failures():
+            if self._closed:
+                raise StorageUnavailable("the database is closed")
+            if not self._close_unused():
+                yield None
+                return
+            with closing(self._connect()) as connection:
+                yield connection if be_alone(connection) else None
+
+    def _close_unused(self) -> bool:
+        """Close the connections of all threads; return False if one is used all the while."""
+        until = time.monotonic() + _READERS_S
+        for session in list(self._sessions):
+            if not session.used.acquire(timeout=max(0.0, until - time.monotonic())):
+                return False
+            try:
+                session.close()
+            finally:
+                session.used.release()
+        return True
 
     def damage(self) -> str | None:
         """Read every page and say what is wrong with the first that is: 0.06 s for 100 MB in
@@ -176,11 +286,18 @@ class SqliteFile:
             for session in list(self._sessions):
                 session.close()
 
-    def _connection(self) -> sqlite3.Connection:
-        session: _Session | None = getattr(self._local, "session", None)
-        if session is None or not session.close.alive:
-            session = self._local.session = self._open_session()
-        return session.connection
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """Provide this thread's connection, which no other thread closes during the block but to
+        close the file."""
+        while True:
+            session: _Session | None = getattr(self._local, "session", None)
+            if session is None or not session.close.alive:
+                session = self._local.session = self._open_session()
+            with session.used:
+                if session.close.alive:
+                    yield session.connection
+                    return
 
     def _open_session(self) -> _Session:
         """Open a connection for this thread.
@@ -190,24 +307,58 @@ class SqliteFile:
         with self._registry:
             if self._closed:
                 raise StorageUnavailable("the database is closed")
-            # Another thread never does more than close a connection whose own thread is done with
-            # it. Not created here: if somebody moves the file away, an empty one must not take its
-            # place.
-            existing_file = f"file:{quote(str(self._path))}?mode=rw"
-            connection = sqlite3.connect(
-                existing_file,
-                uri=True,
-                timeout=self._busy_s,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            session = _Session(connection)
+            session = _Session(self._connect())
+            self._sessions.add(session)
+            return session
+
+    def _connect(self) -> sqlite3.Connection:
+        """Connect to the file that has the name, and hold SQLite's shared lock on it.
+
+        A scrub may give the name to another file before the lock is held, not after.
+        """
+        while True:
+            named = self._identify()
+            try:
+                connection = self._open_named()
+            except sqlite3.Error:
+                if named == self._identify():
+                    raise
+                continue
+            if named == self._identify():
+                return connection
+            connection.close()
+
+    def _identify(self) -> tuple[int, int] | None:
+        """Return what tells the file that has the name from others."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _open_named(self) -> sqlite3.Connection:
+        # Not created here: if somebody moves the file away, an empty one must not take its place.
+        existing_file = f"file:{quote(str(self._path))}?mode=rw"
+        connection = sqlite3.connect(
+            existing_file,
+            uri=True,
+            timeout=self._busy_s,
+            isolation_level=None,
+            # Another thread never does more than close a connection that is not used.
+            check_same_thread=False,
+        )
+        try:
+            # The mode is kept in the file; changing it needs a moment without other connections.
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # it keeps the lock
             connection.execute("PRAGMA synchronous = FULL")
             # Overwrite deleted data: templates are biometric data.
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
-            self._sessions.add(session)
-            return session
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _drop_session(self) -> None:
         session: _Session | None = getattr(self._local, "session", None)
@@ -229,9 +380,23 @@ class SqliteFile:
                 f"the database {self._path.name} cannot be used: {error}"
             ) from error
 
-    def _create(self) -> None:
+    @contextmanager
+    def _name_failures(self) -> Iterator[None]:
         try:
+            yield
+        except OSError as error:
+            raise StorageUnavailable(
+                f"the database {self._path.name} cannot be used: {error.strerror}"
+            ) from error
+
+    def _create(self) -> None:
+        with self._name_failures():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if lost_file := find_lost_file(self._path):
+                raise StorageUnavailable(
+                    f"{self._path} must be a link to {lost_file.name}, which has the data: stop "
+                    f"Regulars, and call `ln -sf {lost_file.name} {self._path}`"
+                )
             # Never opened if it exists: closing any descriptor of a file drops all locks that this
             # process holds on it (POSIX), SQLite's too, and another process could then remove the
             # write-ahead log.
@@ -239,10 +404,6 @@ class SqliteFile:
                 os.close(
                     os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 )
-        except OSError as error:
-            raise StorageUnavailable(
-                f"the database {self._path.name} cannot be opened: {error.strerror}"
-            ) from error
 
 
 _SCHEMA = (

@@ -74,7 +74,10 @@ def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_anoth
 def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None:
     left = [
         book.folder / place
-        for place in ("blobs/.temporary/a", "captures/.temporary/b", ".backup/copy/c")
+        for place in (
+            *("blobs/.temporary/a", "captures/.temporary/b"),
+            *("regulars.sqlite.anew-0123abcd", ".backup/copy/c"),
+        )
     ]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)

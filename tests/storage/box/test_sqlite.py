@@ -1,6 +1,5 @@
 import gc
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -20,6 +19,7 @@ from chalicelib.storage.box.queue import SqliteQueue
 from chalicelib.storage.keys import DIRECTORY, FACES, TABLES
 from chalicelib.storage.ports import Delete, Put, Table, Update, absent, equals, exists
 from tests.support.fakes import FakeClock
+from tests.support.full_disk import no_file_larger_than
 
 pytestmark = pytest.mark.disk
 
@@ -227,19 +227,6 @@ def test_a_database_held_by_another_process_is_busy(sqlite_path: Path) -> None:
                 items.transact([change])
         items.transact([change])
         assert counted(items) == 1
-
-
-@contextmanager
-def no_file_larger_than(size: int) -> Iterator[None]:
-    """As a disk that is full: writes beyond `size` fail."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_a_full_disk_undoes_the_transaction_and_leaves_the_store_usable(

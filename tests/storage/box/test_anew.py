@@ -1,0 +1,573 @@
+"""A scrub leaves nothing of what was deleted in any file, others write meanwhile, and nothing that
+they write is lost, whenever the process is killed."""
+
+import os
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.storage.box.anew import Copy, be_alone
+from chalicelib.storage.box.items import SqliteFile
+from tests.support.box.racing import Race
+from tests.support.full_disk import no_file_larger_than
+
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS by_key (key TEXT NOT NULL, part TEXT NOT NULL, body TEXT, "
+    "PRIMARY KEY (key, part)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS numbered (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)",
+    "CREATE INDEX IF NOT EXISTS by_body ON numbered (body)",
+)
+NAME = re.compile(rb"<[0-9a-f]{10}>")
+MARK = re.compile(r"\.[0-9a-f]{8}")
+FILES = {"a.sqlite", "a.sqlite.N", "a.sqlite.N-wal", "a.sqlite.N-shm"}
+PLAIN_FILES = {"a.sqlite", "a.sqlite-wal", "a.sqlite-shm"}
+Contents = dict[str, list[tuple[object, ...]]]
+
+
+def change(connection: sqlite3.Connection, drawn: random.Random) -> None:
+    """Put, replace and delete rows, whose names and sizes are others each time."""
+    key, name = drawn.randrange(2_000), f"<{drawn.getrandbits(40):010x}>"
+    connection.execute("DELETE FROM by_key WHERE key = ?", (f"{key:04}",))
+    connection.execute("DELETE FROM numbered WHERE number % 997 = ?", (key % 997,))
+    if drawn.random() < 0.8:
+        body = name * drawn.choice((1, 3, 8, 25, 80, 400))
+        connection.execute("INSERT INTO by_key VALUES (?, 'a', ?)", (f"{key:04}", body))
+        some = (f"{key - key % 50:04}", f"{key:04}")
+        connection.execute("UPDATE by_key SET part = part || 'b' WHERE key BETWEEN ? AND ?", some)
+        connection.execute("INSERT INTO numbered (body) VALUES (?)", (body,))
+
+
+@contextmanager
+def filled(path: Path, seed: int = 1, changes: int = 1_000) -> Iterator[SqliteFile]:
+    with closing(SqliteFile(path, busy_s=0.3)) as file:
+        file.lay_out(SCHEMA)
+        drawn = random.Random(seed)
+        with file.writing() as connection:
+            for _ in range(changes):
+                change(connection, drawn)
+        yield file
+
+
+def contents(path: Path) -> Contents:
+    """Read all rows as another program does, and require that the file is sound."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return {
+            table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+            for table in ("by_key", "numbered", "sqlite_sequence")
+        }
+
+
+def files(path: Path) -> list[Path]:
+    return [one for one in path.parent.iterdir() if not one.is_symlink()]
+
+
+def names_in_files(path: Path) -> set[bytes]:
+    return {name for one in files(path) for name in NAME.findall(one.read_bytes())}
+
+
+def names_in_rows(path: Path) -> set[bytes]:
+    return {*NAME.findall(repr(contents(path)).encode())}
+
+
+def entries(folder: Path) -> set[str]:
+    """Names in a folder, with N for what a scrub draws."""
+    return {MARK.sub(".N", one.name) for one in folder.iterdir()}
+
+
+def require_clean(path: Path, before: Contents) -> None:
+    """Require that all is as before, and that there is nothing else in any file."""
+    assert contents(path) == before
+    assert names_in_files(path) == names_in_rows(path)
+    assert entries(path.parent) <= (FILES if path.is_symlink() else PLAIN_FILES)
+    assert len([one for one in path.parent.iterdir() if MARK.fullmatch(one.suffix)]) <= 1
+    assert {one.stat().st_mode & 0o777 for one in files(path)} == {0o600}
+
+
+def identity(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def copy_of(file: SqliteFile, path: Path) -> Copy:
+    """A copy whose rows are followed from now on."""
+    copy = Copy(path)
+    with file.writing() as connection:
+        copy.note_changes(connection)
+    return copy
+
+
+def replace_by(copy: Copy, path: Path) -> None:
+    """Let a copy take the place of a file that nobody has open."""
+    with closing(sqlite3.connect(path, uri=True, isolation_level=None)) as alone:
+        assert be_alone(alone)
+        free = copy.take_place(alone)
+    free()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_scrub_leaves_no_piece_of_a_deleted_row_in_any_file(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path, seed) as file:
+        file.wipe()
+        before = contents(path)
+        assert names_in_files(path) > names_in_rows(path), "secure_delete leaves what was moved"
+        old = identity(path)
+        file.scrub()
+        assert identity(path) != old, "the file was not written over"
+        require_clean(path, before)
+        with file.writing() as connection:
+            connection.execute("DELETE FROM by_key")
+        assert contents(path)["by_key"] == []
+
+
+def test_a_file_that_another_program_has_open_is_scrubbed_where_it_is_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path) as file, closing(sqlite3.connect(path)) as other:
+        other.execute("SELECT count(*) FROM by_key").fetchone()
+        before, old = contents(path), identity(path)
+        file.scrub()
+        assert identity(path) == old
+        assert "nobody can write until that is done: another program has it open" in caplog.text
+        require_clean(path, before)
+        with other:
+            other.execute("INSERT INTO by_key VALUES ('other', 'a', 'b')")
+        with file.reading() as connection:
+            assert connection.execute("SELECT * FROM by_key WHERE key = 'other'").fetchall()
+
+
+def test_what_is_written_while_the_copy_is_made_is_in_it(tmp_path: Path) -> None:
+    """By this process and by another program; nobody waits for the copy."""
+    path, drawn, read = tmp_path / "a.sqlite", random.Random(5), set[str | None]()
+    with filled(path) as file:
+
+        def write(
+            action: int, table: str | None, _: object, schema: str | None, *__: object
+        ) -> int:
+            """Write when SQLite begins to read a table for the copy: it asks whether it may."""
+            if action != sqlite3.SQLITE_READ or schema != "main" or table in read:
+                return sqlite3.SQLITE_OK
+            read.add(table)
+            thread = threading.Thread(target=write_once)
+            thread.start()
+            thread.join()
+            with closing(sqlite3.connect(path, timeout=0)) as other, other:
+                change(other, drawn)
+            return sqlite3.SQLITE_OK
+
+        def write_once() -> None:
+            with file.writing() as connection:
+                change(connection, drawn)
+
+        copy = copy_of(file, path)
+        with closing(sqlite3.connect(path, uri=True, isolation_level=None)) as copying:
+            copying.set_authorizer(write)
+            copy.write(copying)
+        assert {"by_key", "numbered"} <= read
+        before = contents(path)
+    replace_by(copy, path)
+    assert contents(path) == before
+    with closing(sqlite3.connect(path)) as connection:
+        kinds = connection.execute("SELECT DISTINCT type FROM sqlite_schema").fetchall()
+        assert {*kinds} == {("table",), ("index",)}, "nothing is noted any more"
+
+
+def test_a_trigger_does_nothing_to_rows_that_are_copied_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    counting = (
+        "CREATE TABLE counted (id INTEGER PRIMARY KEY, number INTEGER)",
+        "INSERT INTO counted VALUES (1, 0)",
+        "CREATE TRIGGER counts AFTER INSERT ON by_key BEGIN UPDATE counted SET number = number + 1;"
+        " END",
+    )
+    with filled(path, changes=9) as file:
+        with file.writing() as connection:
+            for statement in counting:
+                connection.execute(statement)
+        copy = copy_of(file, path)
+        with closing(sqlite3.connect(path, uri=True, isolation_level=None)) as copying:
+            copy.write(copying)
+        with file.writing() as connection:
+            connection.execute("INSERT INTO by_key VALUES ('late', 'a', 'b')")
+    replace_by(copy, path)
+    with filled(path, changes=0) as file, file.writing() as connection:
+        assert connection.execute("SELECT number FROM counted").fetchall() == [(1,)]
+        connection.execute("INSERT INTO by_key VALUES ('later', 'a', 'b')")
+        assert connection.execute("SELECT number FROM counted").fetchall() == [(2,)]
+
+
+def test_a_table_that_another_program_makes_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path) as file:
+        with closing(copy_of(file, path)) as copy:
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("CREATE TABLE more (key TEXT NOT NULL PRIMARY KEY)")
+            with (
+                closing(sqlite3.connect(path, uri=True, isolation_level=None)) as copying,
+                pytest.raises(Busy, match="tables"),
+            ):
+                copy.write(copying)
+        before = contents(path)
+        file.scrub()
+        require_clean(path, before)
+        with file.reading() as connection:
+            assert connection.execute("SELECT * FROM more").fetchall() == []
+
+
+LATE = (
+    *("SELECT count(*) FROM by_key", "PRAGMA journal_mode = WAL", "DELETE FROM by_key"),
+    *("BEGIN IMMEDIATE", "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM"),
+)
+
+
+@pytest.mark.parametrize("scrubs", [1, 2])
+def test_who_has_opened_the_old_file_and_comes_late_reads_and_writes_nothing(
+    tmp_path: Path, scrubs: int
+) -> None:
+    """As a shell at its prompt does: it has no lock yet, so a scrub cannot see it."""
+    path = tmp_path / "a.sqlite"
+    with filled(path) as file:
+        for _ in range(scrubs - 1):
+            file.scrub()
+        lates = [sqlite3.connect(path, isolation_level=None) for _ in LATE]
+        file.scrub()
+        with file.writing() as connection:
+            change(connection, random.Random(2))  # the new log is not empty
+        before = contents(path)
+        for late, statement in zip(lates, LATE, strict=True):
+            with closing(late), pytest.raises(sqlite3.DatabaseError, match="not a database"):
+                late.execute(statement)
+        assert contents(path) == before
+        file.scrub()
+        require_clean(path, before)
+
+
+def test_a_program_that_opens_the_name_while_it_gets_another_file_opens_that(
+    tmp_path: Path,
+) -> None:
+    """By the hundred, and nothing that they wrote is lost."""
+    path, written, stop = tmp_path / "a.sqlite", list[int](), threading.Event()
+
+    def write(number: int) -> None:
+        drawn = random.Random(number)
+        while not stop.wait(drawn.random() / 10):
+            with closing(SqliteFile(path)) as other, other.writing() as connection:
+                row = connection.execute("INSERT INTO numbered (body) VALUES ('late')")
+                written.append(row.lastrowid or 0)
+
+    with filled(path, changes=50) as file, ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(write, number) for number in range(2)]
+        replaced = 0
+        for _ in range(8):
+            old = identity(path)
+            file.scrub()
+            replaced += identity(path) != old
+        stop.set()
+        for end in ends:
+            end.result()
+    assert replaced > 0
+    ids = [number for number, body in contents(path)["numbered"] if body == "late"]
+    assert sorted(written) == ids
+
+
+@pytest.mark.parametrize(
+    ("table", "before", "meanwhile"),
+    [
+        ("CREATE TABLE x (body TEXT)", "('old')", "INSERT INTO x VALUES ('late')"),
+        (
+            "CREATE TABLE x (a TEXT PRIMARY KEY, b TEXT)",
+            "('a', 'b')",
+            "INSERT INTO x VALUES (NULL, 'late')",
+        ),
+        (
+            "CREATE TABLE x (k INTEGER PRIMARY KEY, u TEXT UNIQUE)",
+            "(2, 'a'), (5, 'b')",
+            "REPLACE INTO x VALUES (3, 'a')",
+        ),
+        (
+            "CREATE TABLE x (k INTEGER PRIMARY KEY, t TEXT AS (k + 1) STORED)",
+            "(2)",
+            "INSERT INTO x (k) VALUES (3)",
+        ),
+        ("CREATE VIRTUAL TABLE x USING fts5 (body)", "('old')", "INSERT INTO x VALUES ('late')"),
+    ],
+)
+def test_a_table_whose_changes_cannot_be_followed_is_scrubbed_where_it_is_and_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    table: str,
+    before: str,
+    meanwhile: str,
+) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path, changes=9) as file:
+        with file.writing() as connection:
+            connection.execute(table)
+            columns = " (k)" if "STORED" in table else ""
+            connection.execute(f"INSERT INTO x{columns} VALUES {before}")
+        with file.writing() as connection:
+            connection.execute(meanwhile)
+        with file.reading() as connection:
+            rows = connection.execute("SELECT * FROM x").fetchall()
+        file.scrub()
+        assert not path.is_symlink()
+        assert "changes of the table x cannot be followed" in caplog.text
+        with file.reading() as connection:
+            assert connection.execute("SELECT * FROM x").fetchall() == rows
+
+
+def test_tables_with_any_names_and_keys_are_copied(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    made = (
+        'CREATE TABLE "or der" ("gro""up" TEXT NOT NULL, b BLOB NOT NULL, "select" TEXT, '
+        'PRIMARY KEY ("gro""up", b))',
+        "CREATE TABLE keyed (k TEXT NOT NULL PRIMARY KEY, b) WITHOUT ROWID",
+    )
+    with filled(path, changes=9) as file:
+        with file.writing() as connection:
+            for statement in made:
+                connection.execute(statement)
+        copy = copy_of(file, path)
+        with closing(sqlite3.connect(path, uri=True, isolation_level=None)) as copying:
+            copy.write(copying)
+        with file.writing() as connection:
+            connection.execute("""INSERT INTO "or der" VALUES ('a', x'00ff', 'c')""")
+            connection.execute("INSERT INTO keyed VALUES ('a', 1)")
+            connection.execute("REPLACE INTO keyed VALUES ('a', 2)")
+    replace_by(copy, path)
+    with closing(sqlite3.connect(path)) as connection:
+        order = connection.execute('SELECT * FROM "or der"').fetchall()
+        keyed = connection.execute("SELECT * FROM keyed").fetchall()
+    assert (order, keyed) == ([("a", b"\0\xff", "c")], [("a", 2)])
+
+
+def test_owner_and_rights_and_somebodys_own_link_stay(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    path, real = tmp_path / "a.sqlite", tmp_path / "disk" / "real.sqlite"
+    path.symlink_to("disk/real.sqlite")
+    real.touch(0o640)
+    owner = (1234, 1235) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(real, *owner)
+    with filled(path, changes=9) as file:
+        for _ in range(2):
+            before = identity(path)
+            file.scrub()
+            assert identity(path) != before
+            found = path.stat()
+            assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (*owner, 0o640)
+    assert path.readlink() == Path("disk/real.sqlite")
+    assert real.is_symlink()
+    assert entries(tmp_path / "disk") == {"real.sqlite", "real.sqlite.N"}
+
+
+@pytest.mark.parametrize("tool", [["cp", "-r"], ["tar"]])
+def test_a_folder_that_is_copied_has_its_own_database(tmp_path: Path, tool: list[str]) -> None:
+    source, target = tmp_path / "from", tmp_path / "to"
+    with filled(source / "a.sqlite", changes=9) as file:
+        file.scrub()
+    before = contents(source / "a.sqlite")
+    if tool == ["tar"]:
+        subprocess.run(["tar", "-C", source, "-cf", tmp_path / "t.tar", "."], check=True)
+        target.mkdir()
+        subprocess.run(["tar", "-C", target, "-xf", tmp_path / "t.tar"], check=True)
+    else:
+        subprocess.run([*tool, source, target], check=True)
+    with closing(SqliteFile(source / "a.sqlite")) as file, file.writing() as connection:
+        connection.execute("DELETE FROM by_key")
+    assert contents(target / "a.sqlite") == before
+
+
+def test_a_link_that_was_not_copied_makes_no_empty_database(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path, changes=9) as file:
+        file.scrub()
+    before = contents(path)
+    link = path.readlink()
+    path.unlink()
+    with pytest.raises(StorageUnavailable, match=f"ln -sf {link} "):
+        SqliteFile(path)
+    path.symlink_to(link)
+    assert contents(path) == before
+    link.with_name("nothing")
+    path.unlink()
+    path.symlink_to("a.sqlite.0123abcd")
+    with pytest.raises(StorageUnavailable, match="unable to open"):
+        SqliteFile(path)
+
+
+def test_a_copy_in_the_links_place_without_its_log_is_not_taken_for_the_database(
+    tmp_path: Path,
+) -> None:
+    """As a program makes it that follows links, such as `scp -r`, of a book whose box has lost its
+    power."""
+    path, copied = tmp_path / "from" / "a.sqlite", tmp_path / "to" / "a.sqlite"
+    with filled(path, changes=9) as file:
+        file.scrub()
+        with file.writing() as connection:
+            change(connection, random.Random(3))
+        shutil.copytree(path.parent, copied.parent)
+        before = contents(path)
+    with pytest.raises(StorageUnavailable, match="ln -sf") as refused:
+        SqliteFile(copied)
+    command = str(refused.value).rpartition("`ln")[2].rstrip("`").split()
+    subprocess.run(["ln", *command], check=True)
+    with closing(SqliteFile(copied)) as file:
+        file.remove_left()
+        assert contents(copied) == before
+    with closing(SqliteFile(path)):
+        pass
+    shutil.copytree(path.parent, tmp_path / "closed")
+    with closing(SqliteFile(tmp_path / "closed" / "a.sqlite")) as file:
+        file.remove_left()
+        require_clean(tmp_path / "closed" / "a.sqlite", before)
+
+
+def test_a_scrub_leaves_the_files_of_one_that_is_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path) as file, closing(copy_of(file, path)) as copy:
+        with closing(sqlite3.connect(path, uri=True, isolation_level=None)) as copying:
+            copy.write(copying)
+        under_way = {one for one in tmp_path.iterdir() if ".anew-" in one.name}
+        assert len(under_way) == 2
+        file.remove_left()
+        assert {one for one in tmp_path.iterdir() if ".anew-" in one.name} == under_way
+        with file.reading() as connection:
+            assert list_notes(connection)
+        copy.close()
+        file.remove_left()
+        assert entries(tmp_path) == PLAIN_FILES
+        with file.reading() as connection:
+            assert not list_notes(connection)
+
+
+def list_notes(connection: sqlite3.Connection) -> list[tuple[str]]:
+    notes = "SELECT name FROM sqlite_schema WHERE name GLOB 'changed_*'"
+    return connection.execute(notes).fetchall()
+
+
+def test_a_scrub_waits_for_no_reader_of_this_process_and_comes_later(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path) as file:
+        before = contents(path)
+        reads, is_over = threading.Event(), threading.Event()
+
+        def read() -> None:
+            with file.reading() as connection:
+                connection.execute("BEGIN")
+                connection.execute("SELECT count(*) FROM by_key").fetchone()
+                reads.set()
+                is_over.wait()
+                connection.execute("COMMIT")
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        reads.wait()
+        try:
+            with pytest.raises(Busy, match="reads"):
+                file.scrub()
+            assert entries(tmp_path) <= PLAIN_FILES
+            assert contents(path) == before
+        finally:
+            is_over.set()
+            thread.join()
+        file.scrub()
+        require_clean(path, before)
+
+
+def test_a_disk_without_room_for_a_copy_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with filled(path) as file:
+        file.wipe()
+        before = contents(path)
+        with no_file_larger_than(path.stat().st_size // 2), pytest.raises(StorageUnavailable):
+            file.scrub()
+        assert entries(tmp_path) <= PLAIN_FILES
+        assert contents(path) == before
+        file.scrub()
+        require_clean(path, before)
+
+
+KILLED = """
+import os, shutil, signal, sqlite3, sys
+from pathlib import Path
+from chalicelib.storage.box.items import SqliteFile
+from tests.storage.box.test_anew import filled
+
+READ_ONLY = {"stat", "lstat", "fstat", "readlink", "scandir", "listdir", "fspath"}
+folder, left = Path(sys.argv[1]), 0
+
+def count(_, event, called):
+    global left
+    if event != "c_call":
+        return
+    if called.__name__ in READ_ONLY:
+        return
+    if called.__module__ == "posix" or isinstance(called.__self__, sqlite3.Connection):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+(folder / "from").mkdir()
+with filled(folder / "from" / "a.sqlite", changes=200):
+    pass
+shutil.copytree(folder / "from", folder / "linked")
+with filled(folder / "linked" / "a.sqlite", changes=0) as file:
+    file.scrub()
+for start in ("from", "linked"):
+    for step in range(int(sys.argv[2]), 10_000, int(sys.argv[3])):
+        to = folder / f"{start}{step}"
+        shutil.copytree(folder / start, to, symlinks=True)
+        process = os.fork()
+        if not process:
+            file, left = SqliteFile(to / "a.sqlite"), step
+            sys.setprofile(count)
+            file.scrub()
+            os._exit(0)
+        if os.waitpid(process, 0)[1] == 0:
+            break
+"""
+"""Scrubs a file as often as it takes to be killed before each call of SQLite and of the system: a
+file by its own name, and one that an earlier scrub has made."""
+
+
+def test_a_scrub_that_is_killed_anywhere_loses_nothing_and_leaves_no_file(tmp_path: Path) -> None:
+    """Before every third call that changes something."""
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "1", "3"], check=True)
+    before = contents(tmp_path / "from" / "a.sqlite")
+    steps = [folder for folder in tmp_path.iterdir() if folder.name[-1].isdigit()]
+    left = {one for folder in steps for one in entries(folder)} - FILES - PLAIN_FILES
+    assert left >= {"a.sqlite-journal", "a.sqlite.N-journal"}
+    assert len([one for one in left if ".anew-" in one]) > 20, "most were killed beside their copy"
+    for folder in steps:
+        path = folder / "a.sqlite"
+        with closing(SqliteFile(path)) as file:
+            file.remove_left()
+            assert contents(path) == before
+            assert entries(folder) <= (FILES if path.is_symlink() else PLAIN_FILES)
+            with file.reading() as connection:
+                triggers = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'"
+                assert connection.execute(triggers).fetchone() == (0,)
+            if folder.name.endswith("7"):
+                file.scrub()
+                require_clean(path, before)
+
+
+def test_programs_that_write_scrub_and_are_killed_lose_nothing(tmp_path: Path) -> None:
+    """For seconds; `make crash-scrub` does it for 20 minutes."""
+    race = Race(tmp_path)
+    race.run(5)
+    assert race.problems == []
+    assert race.said["wrote"] > 0
+    assert race.said["replaced"] > 0
