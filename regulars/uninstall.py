@@ -111,11 +111,12 @@ def uninstall(data: Path | None, *, with_book: bool, confirm: Callable[[str], bo
 
 
 def require_no_links(path: Path) -> None:
-    """Raise OperatorError if a folder has links: what they lead to would stay."""
+    """Raise OperatorError if a folder has links that lead out of it: what they lead to would
+    stay."""
     for place, folders, files in os.walk(path):
         for name in (*folders, *files):
             link = Path(place) / name
-            if link.is_symlink():
+            if link.is_symlink() and not link.resolve().is_relative_to(path):
                 raise OperatorError(
                     f"{link} is a link to {link.resolve()}, which may hold pictures: delete that "
                     "and the link by hand first; nothing is deleted so far"

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from chalicelib.domain.model import Picture, Tenant
 from chalicelib.open_storage import DATABASE
@@ -168,7 +169,12 @@ def _copy_database(source: Path, target: Path) -> None:
     """
     target.unlink(missing_ok=True)
     try:
-        with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
+        # not created: a scrub may just have given the name to another file
+        existing_file = f"file:{quote(str(source))}?mode=rw"
+        with (
+            closing(sqlite3.connect(existing_file, uri=True)) as live,
+            closing(sqlite3.connect(target)) as copy,
+        ):
             # in one step: between steps, a write by the service would restart the copy
             live.backup(copy, pages=-1)
             copy.execute("PRAGMA journal_mode = DELETE")

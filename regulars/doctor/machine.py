@@ -253,7 +253,9 @@ def describe_memory(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding
 def check_clock(data: Path, now: datetime) -> Finding:
     """Check the clock against times that cannot be later: this program's files, and the last write
     to the book."""
-    book = [("the book was written to", data / name) for name in (DATABASE, f"{DATABASE}-wal")]
+    database = (data / DATABASE).resolve()  # it may be a link
+    files = (database, database.with_name(f"{database.name}-wal"))
+    book = [("the book was written to", file) for file in files]
     clock_says = f"it says {_format_minute(now)}"
     for event, path in (("this program was installed", Path(__file__)), *book):
         if (

@@ -112,6 +112,15 @@ def test_pictures_behind_a_link_are_said_and_nothing_is_deleted(data: Path) -> N
     assert (data / "regulars.sqlite").exists()
 
 
+def test_a_link_within_the_folder_goes_with_what_it_leads_to(data: Path) -> None:
+    """A scrub makes one: the database's name leads to its file."""
+    with closing(bootstrap.build(Settings(storage=data))) as services:
+        services.storage.scrub()
+    assert (data / "regulars.sqlite").is_symlink()
+    done = uninstall(data, "--with-book", "--yes")
+    assert (done.returncode, data.exists()) == (0, False), done
+
+
 def test_a_link_to_the_folder_is_followed(data: Path) -> None:
     link = data.parent / "link"
     link.symlink_to(data)

@@ -71,8 +71,13 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.close()
 
 
-def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_scrubbed", [False, True])
+def test_a_wiped_folder_is_restored_as_it_was(
+    book: Book, tmp_path: Path, is_scrubbed: bool
+) -> None:
     data, clock = tmp_path / "data", book.clock
+    if is_scrubbed:  # the database's name is a link since
+        book.services.storage.scrub()
     before = everything(data)
     faces = every_face(book.services, book.tenant)
     counts = book.group_counts()

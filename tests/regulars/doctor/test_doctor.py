@@ -293,11 +293,14 @@ def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_pa
         "this program was installed at"
         in check_clock(tmp_path, datetime(2020, 1, 1, tzinfo=UTC)).says
     )
-    (tmp_path / "regulars.sqlite").touch()
+    (tmp_path / "regulars.sqlite").symlink_to("regulars.sqlite.0123abcd")  # as a scrub leaves it
     later = time.time() + 7200
-    os.utime(tmp_path / "regulars.sqlite", (later, later))
-    found = check_clock(tmp_path, datetime.now(UTC))
-    assert (found.level, "the book was written to at" in found.says) == (FAILED, True)
+    for name in ("regulars.sqlite.0123abcd", "regulars.sqlite.0123abcd-wal"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (later, later))
+        found = check_clock(tmp_path, datetime.now(UTC))
+        assert (found.level, "the book was written to at" in found.says) == (FAILED, True)
+        os.utime(tmp_path / name, (0, 0))
 
 
 def test_a_port_that_another_has_is_told() -> None:
