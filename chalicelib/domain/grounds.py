@@ -48,6 +48,11 @@ def find_ended_record(face: Face) -> EndedRecord | None:
     return EndedRecord(Ending.WITHDRAWN, withdrawn_at, withdrawn_at)
 
 
+def is_enrolled(face: Face) -> bool:
+    """Return whether a person gave one of the face's pictures."""
+    return any(map(_is_given, face.pictures))
+
+
 def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:
     """Yield in words what a face has that no stranger has.
 

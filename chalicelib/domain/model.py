@@ -666,7 +666,7 @@ class Decision(Struct, frozen=True):
     None: no score."""
     by: str | None = None
     """The sighting of the same visit that was surely this face, without which the score would not
-    have been enough."""
+    have been enough; the decision's own sighting if that is of the further views in its file."""
     seq: int | None = None
     """That of the gallery that was searched; None: before this was kept, or there was no search."""
 

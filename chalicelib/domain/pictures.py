@@ -249,6 +249,12 @@ class PictureRules(Struct, frozen=True):
     none is."""
 
 
+VIEW_RULES = PictureRules(frozenset({"JPEG"}), 64 * 1024, 512, 512)
+"""Of the further views in a picture's file: crops of one face, for its likeness alone."""
+MAX_VIEWS = 4
+"""Further views of a file that are looked at: each costs a third of a capture."""
+
+
 def require_buckets(buckets: Collection[str]) -> None:
     """Raise InvalidInput unless these are buckets, or prefixes in them."""
     if len(buckets) > MOST_BUCKETS:

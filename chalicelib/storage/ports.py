@@ -489,6 +489,10 @@ class Vision(Protocol):
         Raises Unusable.
         """
 
+    def split_views(self, picture: bytes) -> list[bytes]:
+        """Return the further pictures of a face's passage that a picture's file holds, at most
+        four; some may be damaged."""
+
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces, the largest box first."""
 

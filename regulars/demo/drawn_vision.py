@@ -120,6 +120,9 @@ class DrawnVision:
         self.read_picture(picture, rules)
         return SIDE_PX, SIDE_PX
 
+    def split_views(self, picture: bytes) -> list[bytes]:
+        return []
+
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         x, y, width, height = FACE
         count = len(_read_people(image))

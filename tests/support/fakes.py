@@ -77,9 +77,13 @@ HIDDEN = Person(0, quality=0.0)
 """Whom FakeVision leaves of somebody who is hidden."""
 
 
-def picture(*people: Person) -> bytes:
-    """A picture that FakeVision reads."""
-    return json.dumps([asdict(person) for person in people]).encode()
+VIEWS = b"\n"
+"""What stands between the pictures of a file."""
+
+
+def picture(*people: Person, views: Sequence[bytes] = ()) -> bytes:
+    """A picture that FakeVision reads; `views`: further ones in its file."""
+    return VIEWS.join([json.dumps([asdict(person) for person in people]).encode(), *views])
 
 
 def photo(seed: int, **looks: float) -> str:
@@ -120,7 +124,7 @@ class FakeVision:
                 "bytes",
             )
         try:
-            people = json.loads(picture)
+            people = json.loads(picture.split(VIEWS)[0])
             assert isinstance(people, list)
         except (ValueError, AssertionError):
             raise Unusable("the picture cannot be decoded: send a JPG or PNG") from None
@@ -129,6 +133,9 @@ class FakeVision:
     def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
         height, width, _ = self.read_picture(picture, rules).shape
         return width, height
+
+    def split_views(self, picture: bytes) -> list[bytes]:
+        return picture.split(VIEWS)[1:]
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         people = self._people(image)

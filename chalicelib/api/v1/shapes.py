@@ -56,8 +56,8 @@ By = Annotated[
     Meta(
         description="The sighting of the same visit (same camera, within a minute or on one track) "
         "that was surely "
-        "this face; without it, this score would not have been enough. Null: the score was enough "
-        "by itself."
+        "this face; without it, this score would not have been enough. Its own id: the score is of "
+        "the mean of all views in its picture's file. Null: the score was enough by itself."
     ),
 ]
 Source = Literal["model", "heuristic"]

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from chalicelib.book.commit import GalleryMoved
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_groups
+from chalicelib.domain.captures import SeenFace
 from chalicelib.domain.consent import EndedRecords
 from chalicelib.domain.errors import WrongModel
 from chalicelib.domain.grounds import has_ground, more_than_a_stranger
@@ -26,6 +29,7 @@ from chalicelib.domain.rules.sighting import (
     Judge,
     OpenSighting,
     UnrememberedSighting,
+    choose_by_views,
     is_lesser,
     plan_visits,
 )
@@ -37,6 +41,9 @@ from chalicelib.storage.records.observations import observation_from
 from chalicelib.storage.values import moment
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from chalicelib.book.book import Book
     from chalicelib.domain.rules.visits import DefaultGroups
 
@@ -51,11 +58,13 @@ class SightingSearch:
 
     At one seq of the gallery it finds nobody once only.
 
-    If nobody is found, the faces of the same visit are looked at.
+    If nobody is found, or somebody of whom people are asked, further views are looked at; then the
+    faces of the same visit. `fuse_views`: gives the mean of a face and its further views, if any.
     """
 
     services: Book
     open_sighting: OpenSighting
+    fuse_views: Callable[[SeenFace], NDArray[np.float32] | None]
     unmatched: dict[int, Recognised] = field(default_factory=dict)
     """By the gallery's seq, what was found if that was nobody, or the face of the same visit."""
 
@@ -83,7 +92,7 @@ class SightingSearch:
         return recognised.decision if self.open_sighting.instead is None else None
 
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
-        """Search for the face, by its visit if nobody is found by the face alone.
+        """Search for the face, by its views and its visit if nobody is found by the face alone.
 
         A search at a seq is made once.
         """
@@ -91,15 +100,19 @@ class SightingSearch:
         probes = Probes(
             face.template.model, parse_vector(face.template)[None, :], [face.estimates.quality]
         )
-        (found,) = self.services.recognition.recognise(
+        search = partial(
+            self.services.recognition.recognise,
             open_sighting.tenant,
-            probes,
             group_ids=list_searched_groups(open_sighting.camera),
             excluded_faceid=open_sighting.rejected_faceid,
             sighting_time=sighting_time,
         )
+        (found,) = search(probes)
         if open_sighting.instead is not None:
             return self.unmatched.setdefault(found.seq, replace(found, face=None))
+        if found.face is None and found.seq in self.unmatched:
+            return self.unmatched[found.seq]
+        found = self._search_by_views(found, probes, search)
         if found.face is not None:
             return found
         if found.seq not in self.unmatched:
@@ -114,6 +127,26 @@ class SightingSearch:
                 excluded_faceid=open_sighting.rejected_faceid,
             )
         return self.unmatched[found.seq]
+
+    def _search_by_views(
+        self,
+        found: Recognised,
+        probes: Probes,
+        search: Callable[[Probes], list[Recognised]],
+    ) -> Recognised:
+        """Return `found`, or the enrolled person whom the mean of all views finds more surely.
+
+        A correction has no views: somebody has looked at its picture.
+        """
+        open_sighting = self.open_sighting
+        is_sure = found.face is not None and not open_sighting.is_uncertain(found.decision)
+        if is_sure or open_sighting.correction:
+            return found
+        mean = self.fuse_views(open_sighting.seen_face)
+        if mean is None:
+            return found
+        (found_by_views,) = search(replace(probes, vectors=mean[None, :]))
+        return choose_by_views(found, found_by_views, open_sighting)
 
 
 class Contexts(Service["Book"]):

@@ -74,7 +74,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import count_attempts, write, write_unless_changed
 from chalicelib.storage.ports import SENT_AGAIN, Action, Item, Put, Update, absent, exists
-from chalicelib.storage.records.captures import AGAIN, STEP, camera_of, capture_from
+from chalicelib.storage.records.captures import AGAIN, ATTEMPTS, STEP, camera_of, capture_from
 from chalicelib.storage.records.observations import OBSERVATION_NEW
 from chalicelib.storage.values import time_ordered_id
 from chalicelib.telemetry import (
@@ -205,6 +205,7 @@ class Ingest(Service["Book"]):
                 tenant,
                 picture,
                 attempt=attempt,
+                has_views=ATTEMPTS not in item,  # one of them may be what ended the last attempt
             )
             return tenant, _count_outcomes(
                 self._resolve_faces(tenant, camera, capture, item, make_reading)
@@ -268,7 +269,7 @@ class Ingest(Service["Book"]):
         between. Raises WrongModel; ConditionFailed (STEP) if another worker has gone on with the
         capture; Busy.
         """
-        search = SightingSearch(self.services, open_sighting)
+        search = SightingSearch(self.services, open_sighting, reading.fuse_views)
         crop = partial(reading.crop_face, open_sighting.seen_face)
         new_face = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in count_attempts():

@@ -35,7 +35,7 @@ from chalicelib.domain.events import (
     StrangerCreated,
     StrangerPromoted,
 )
-from chalicelib.domain.grounds import may_learn
+from chalicelib.domain.grounds import is_enrolled, may_learn
 from chalicelib.domain.model import (
     REGULAR,
     STRANGER,
@@ -67,6 +67,7 @@ from chalicelib.domain.rules.decision import (
     subtract_demand,
 )
 from chalicelib.domain.rules.hold import loses_anything
+from chalicelib.domain.rules.recognised import Recognised
 from chalicelib.domain.rules.templates import (
     choose_pictures_to_keep,
     is_sure,
@@ -312,6 +313,25 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
         score is not None and (score, negated_number) > (own_score, -own_number)
         for score, negated_number in scores
     )
+
+
+def choose_by_views(
+    found: Recognised, found_by_views: Recognised, open_sighting: OpenSighting
+) -> Recognised:
+    """Return whom the mean of all views finds, decided by the sighting itself; else `found`.
+
+    It counts only if it finds somebody who was enrolled: the means of two strangers in one blur are
+    alike (docs/decisions/0107). If `found` is somebody, it must be the same face, and surely.
+    """
+    face = found_by_views.face
+    if face is None or not is_enrolled(face):
+        return found
+    decision = replace(found_by_views.verdict.decision, by=open_sighting.id)
+    if found.face is not None and (
+        face.faceid != found.face.faceid or open_sighting.is_uncertain(decision)
+    ):
+        return found
+    return replace(found_by_views, verdict=replace(found_by_views.verdict, decision=decision))
 
 
 class EvictedStranger(Struct, frozen=True):

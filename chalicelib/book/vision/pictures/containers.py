@@ -11,6 +11,9 @@ import random
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
+
+from chalicelib.domain.pictures import MAX_VIEWS, VIEW_RULES
 
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
@@ -23,8 +26,13 @@ _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _SOI, _SOS, _EOI, _TEM = 0xD8, 0xDA, 0xD9, 0x01
 _TWICE = {_SOI: "begins twice", _EOI: "ends before its pixels"}
 _RESTARTS = range(0xD0, 0xD8)
-_APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_APP0, _APP1, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _EXIF = b"Exif\x00\x00"
+_END = bytes((0xFF, _EOI))
+
+_INDEX = b"MPF\x00"
+"""Begin of the segment that lists the pictures of a file (Multi-Picture Format, CIPA DC-007)."""
+_INDEX_TAG, _UNDEFINED = 0xB002, 7
 
 _ANY_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -133,35 +141,94 @@ def insert_noise(jpeg: bytes) -> bytes:
     return b"".join([*parts, jpeg[copied_until:]])
 
 
+def split_views(data: bytes) -> list[bytes]:
+    """Return the further pictures that a JPEG file holds behind its first one, without metadata.
+
+    They are the first MAX_VIEWS of its index. One that has too many bytes, or is no JPEG, is left
+    out. A file of another format has none.
+    """
+    if format_of(data) != "JPEG":
+        return []
+    views = []
+    with suppress(ValueError):  # the file ends before its pixels
+        for marker, begin, end in _walk_segments(data):
+            for at, size in _parse_index(data[begin:end]) if marker == _APP2 else ():
+                view = data[begin + at : begin + at + size]
+                if size <= VIEW_RULES.max_bytes and format_of(view) == "JPEG":
+                    with suppress(ValueError):
+                        views.append(_drop_from_jpeg(view)[0])
+    return views[:MAX_VIEWS]
+
+
+def _parse_index(segment: bytes) -> list[tuple[int, int]]:
+    """Read where each further picture begins, from the segment's begin, and its bytes.
+
+    The segment's first entry is of the file's first picture. One that is no index has none.
+    """
+    base = 4 + len(_INDEX)
+    tiff = segment[base:]
+    entry = _find_entry(tiff, _INDEX_TAG, _UNDEFINED) if segment[4:base] == _INDEX else None
+    if entry is None:
+        return []
+    order, size, place = entry
+    try:
+        (table,) = struct.unpack_from(f"{order}I", tiff, place)
+        entries = [
+            struct.unpack_from(f"{order}4xII", tiff, table + at)
+            for at in range(16, min(size, 16 + 16 * MAX_VIEWS), 16)
+        ]
+    except struct.error:  # cut short
+        return []
+    return [(base + begin, picture_size) for picture_size, begin in entries]
+
+
 def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
     """Drop comments and all application segments except JFIF's and Adobe's, which say how colours
     are stored.
 
     Padding, junk between segments and markers without a length are dropped too. Decoders skip them,
-    and would read the metadata behind them.
+    and would read the metadata behind them. So are the further pictures of an index.
     """
-    kept_parts, orientation, position = [data[:2]], UPRIGHT, 2
+    kept_parts, orientation, end_of_first = [data[:2]], UPRIGHT, len(data)
+    for marker, begin, end in _walk_segments(data):
+        if marker == _SOS:
+            kept_parts.append(data[begin:end_of_first])
+        elif marker in (_APP0, _APP14) or not (_APP0 < marker <= _APP15 or marker == _COMMENT):
+            kept_parts.append(data[begin:end])
+        elif marker == _APP1 and data.startswith(_EXIF, begin + 4) and orientation == UPRIGHT:
+            orientation = _parse_orientation(data[begin + 4 + len(_EXIF) : end])
+        elif marker == _APP2:
+            begins = [begin + at for at, _ in _parse_index(data[begin:end])]
+            whole_until = (at for at in begins if data.endswith(_END, end, at))
+            end_of_first = min(whole_until, default=end_of_first)
+    return b"".join(kept_parts), orientation
+
+
+def _walk_segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker, begin and end of each segment; the last one is SOS, which ends with the
+    file.
+
+    Raises ValueError if the file ends before, or is no JPEG.
+    """
+    position = 2
     for _ in _count_parts():
-        marker_match = _ANY_MARKER.search(data, position)
+        marker_match = _ANY_MARKER.search(jpeg, position)
         if marker_match is None:
             break
-        position, marker = marker_match.start(), data[marker_match.start() + 1]
+        position, marker = marker_match.start(), jpeg[marker_match.start() + 1]
         if marker == _SOS:
-            return b"".join([*kept_parts, data[position:]]), orientation
+            yield marker, position, len(jpeg)
+            return
         if marker in _TWICE:
             raise ValueError(f"the file {_TWICE[marker]}")
         if marker == _TEM or marker in _RESTARTS:
             position += 2
             continue
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
         if length < 2:  # the length counts its own two bytes
             raise ValueError("a segment has no length")
-        end = position + 2 + length
-        if marker == _APP1 and data.startswith(_EXIF, position + 4) and orientation == UPRIGHT:
-            orientation = _parse_orientation(data[position + 4 + len(_EXIF) : end])
-        if marker in (_APP0, _APP14) or not (_APP0 < marker <= _APP15 or marker == _COMMENT):
-            kept_parts.append(data[position:end])
-        position = end
+        yield marker, position, position + 2 + length
+        position += 2 + length
     raise ValueError("the file ends before its pixels")
 
 
@@ -250,18 +317,27 @@ def _count_parts() -> Iterator[int]:
 
 def _parse_orientation(tiff: bytes) -> int:
     """Read tag 0x0112 of the first directory (TIFF 6.0; CIPA DC-008)."""
+    entry = _find_entry(tiff, _ORIENTATION_TAG, _SHORT)
+    if entry is None or entry[1] != 1:
+        return UPRIGHT
+    (value,) = struct.unpack_from(f"{entry[0]}H", tiff, entry[2])
+    return value if 1 <= value <= 8 else UPRIGHT
+
+
+def _find_entry(tiff: bytes, wanted_tag: int, wanted_kind: int) -> tuple[str, int, int] | None:
+    """Return an entry of the first directory: the byte order, its count of values, and where it
+    has its value, or the value's place; None: there is none."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:
-        return UPRIGHT
+        return None
     try:
         (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
         (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
         for entry in range(entries):
-            tag, kind, count, value = struct.unpack_from(
-                f"{order}HHIH", tiff, directory + 2 + 12 * entry
-            )
-            if tag == _ORIENTATION_TAG and kind == _SHORT and count == 1:
-                return value if 1 <= value <= 8 else UPRIGHT
+            begin = directory + 2 + 12 * entry
+            tag, kind, count, _ = struct.unpack_from(f"{order}HHIH", tiff, begin)
+            if (tag, kind) == (wanted_tag, wanted_kind):
+                return order, count, begin + 8
     except struct.error:  # cut short
-        return UPRIGHT
-    return UPRIGHT
+        return None
+    return None

@@ -1,0 +1,191 @@
+"""Further views in a capture's file find an enrolled person whom the best picture misses, and do
+nothing else."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chalicelib.book.models import SAME_PASSAGE
+from chalicelib.domain.captures import Resolution, Sighting, sighting_id
+from chalicelib.domain.pictures import PictureRules
+from chalicelib.domain.rules.decision import SMALLEST_GALLERY
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.fakes import CURVE, FakeVision, Person, picture
+
+GALLERY = CURVE.identify_threshold(SMALLEST_GALLERY)
+ANN, BOB = 1, 2
+
+
+class Watched(FakeVision):
+    """Counts the views that are split off and opened."""
+
+    def __init__(self) -> None:
+        self.split = 0
+
+    def split_views(self, picture: bytes) -> list[bytes]:
+        self.split += 1
+        return super().split_views(picture)
+
+
+class ViewedShot(Shot, frozen=True):
+    views: tuple[bytes, ...] = ()
+
+    @property
+    def picture(self) -> bytes:
+        return picture(*self.people, views=self.views)
+
+
+def embedded(person: Person) -> NDArray[np.float32]:
+    vision = FakeVision()
+    image = vision.read_picture(picture(person), ANY)
+    return vision.embed(image, vision.detect(image))[0]
+
+
+ANY = PictureRules(frozenset({"JPEG"}), 10_000, 9_000, 9_000)
+
+
+def seen_as(seed: int, score: float, side_px: float = 110.0) -> Person:
+    """Somebody in a pose that has about this score with the enrolled picture."""
+    enrolled = embedded(Person(seed))
+    poses = [Person(seed, side_px, likeness=share / 200) for share in range(2, 200)]
+    return min(poses, key=lambda pose: abs(float(embedded(pose) @ enrolled) - score))
+
+
+POOR = seen_as(ANN, GALLERY - 0.02)
+CLEAR = Person(ANN, 90.0, likeness=0.97)
+UNCERTAIN = seen_as(ANN, GALLERY + 0.01)
+
+
+def view(*people: Person) -> bytes:
+    return picture(*people)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data", vision=Watched())) as book:
+        yield book
+
+
+def see(book: Book, *people: Person, views: Sequence[bytes] = (), hour: int = 0) -> list[Sighting]:
+    at = MONDAY + 60 * hour * MINUTE
+    (capture,) = book.see(ViewedShot(at, people, views=tuple(views)))
+    return list(capture.sightings)
+
+
+def split(book: Book) -> int:
+    assert isinstance(book.vision, Watched)
+    return book.vision.split
+
+
+def test_views_find_somebody_whom_the_best_picture_misses(book: Book) -> None:
+    ann = book.enrol(Person(ANN))
+    (capture,) = book.see(ViewedShot(MONDAY, (POOR,), views=(view(CLEAR),)))
+    (sighting,) = capture.sightings
+    assert (sighting.resolution, sighting.faceid) == (Resolution.MATCHED, ann.faceid)
+    assert sighting.decision is not None
+    mean = embedded(POOR) + embedded(CLEAR)
+    score = float(mean / np.linalg.norm(mean) @ embedded(Person(ANN)))
+    assert sighting.decision.score == pytest.approx(score, abs=1e-4)
+    assert sighting.decision.threshold == pytest.approx(GALLERY)
+    assert sighting.decision.by == sighting_id(capture.id, 0)
+    assert book.disagreements() == []
+
+
+def test_without_views_the_best_picture_is_a_stranger(book: Book) -> None:
+    book.enrol(Person(ANN))
+    (sighting,) = see(book, POOR)
+    assert (sighting.resolution, split(book)) == (Resolution.STRANGER, 1)
+
+
+def test_nobody_looks_at_views_of_somebody_who_is_found(book: Book) -> None:
+    ann = book.enrol(Person(ANN))
+    (sighting,) = see(book, CLEAR, views=[view(CLEAR)])
+    assert (sighting.faceid, split(book)) == (ann.faceid, 0)
+    assert sighting.decision is not None
+    assert sighting.decision.by is None
+
+
+def test_a_view_of_somebody_else_does_not_count(book: Book) -> None:
+    ann, bob = book.enrol(Person(ANN)), book.enrol(Person(BOB))
+    assert float(embedded(Person(BOB)) @ embedded(POOR)) < SAME_PASSAGE
+    (sighting,) = see(book, POOR, views=[view(Person(BOB)), view(Person(BOB, 90.0))])
+    assert sighting.faceid not in {ann.faceid, bob.faceid}
+
+
+UNFIT = [b"no picture", view(), view(CLEAR, Person(BOB, 80.0)), view(Person(BOB))]
+
+
+def test_a_view_that_is_damaged_or_shows_not_one_face_is_left_out(book: Book) -> None:
+    book.enrol(Person(ANN))
+    (sighting,) = see(book, POOR, views=UNFIT)
+    assert sighting.resolution is Resolution.STRANGER
+
+
+def test_beside_views_that_are_left_out_another_one_counts(book: Book) -> None:
+    ann = book.enrol(Person(ANN))
+    (sighting,) = see(book, POOR, views=[*UNFIT, view(CLEAR)])
+    assert sighting.faceid == ann.faceid
+
+
+def test_views_find_no_stranger_and_found_none(book: Book) -> None:
+    (first,) = see(book, Person(ANN))
+    assert first.resolution is Resolution.STRANGER
+    (other,) = see(book, POOR, views=[view(CLEAR)], hour=1)
+    assert other.resolution is Resolution.STRANGER
+    (template,) = book.services.faces.get(book.tenant, other.faceid or "").templates
+    founded = np.frombuffer(template.vector, np.float16).astype(np.float32)
+    assert float(founded @ embedded(POOR)) == pytest.approx(1.0, abs=1e-2)
+
+
+def test_a_face_learns_nothing_from_a_sighting_that_views_found(book: Book) -> None:
+    ann = book.enrol(Person(ANN))
+    see(book, POOR, views=[view(CLEAR)])
+    assert len(book.services.faces.get(book.tenant, ann.faceid).pictures) == 1
+
+
+def test_views_spare_people_a_question(book: Book) -> None:
+    ann = book.enrol(Person(ANN))
+    (asked,) = see(book, UNCERTAIN)
+    (sure,) = see(book, UNCERTAIN, views=[view(CLEAR)], hour=1)
+    reviews = book.services.sightings.reviews.read_page(book.tenant, None, 10).rows
+    assert (asked.faceid, sure.faceid, len(reviews)) == (ann.faceid, ann.faceid, 1)
+
+
+def test_of_two_people_in_a_picture_each_has_their_own_views(book: Book) -> None:
+    ann = book.enrol(Person(ANN))
+    one, other = see(book, Person(BOB), seen_as(ANN, GALLERY - 0.02, 80.0), views=[view(CLEAR)])
+    assert one.resolution is Resolution.STRANGER
+    assert other.faceid == ann.faceid
+
+
+def test_views_are_not_looked_at_again_when_somebody_rejects_what_they_found(book: Book) -> None:
+    ann = book.enrol(Person(ANN))
+    (capture,) = book.see(ViewedShot(MONDAY, (POOR,), views=(view(CLEAR),)))
+    rejected = book.services.sightings.rejection.reject(
+        book.tenant, ann.faceid, sighting_id(capture.id, 0)
+    )
+    assert rejected.sighting.resolution is Resolution.STRANGER
+    assert split(book) == 1
+
+
+class Dies(Watched):
+    """As a decoder that a view kills."""
+
+    def split_views(self, picture: bytes) -> list[bytes]:
+        raise SystemExit
+
+
+def test_a_view_that_kills_the_process_is_left_out_in_the_end(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data", vision=Dies())) as book:
+        book.enrol(Person(ANN))
+        capture = book.put(ViewedShot(MONDAY, (POOR,), views=(view(CLEAR),)))
+        ingest = book.services.sightings.ingest
+        with pytest.raises(SystemExit):
+            ingest.resolve_capture("shop", "door", capture.id, is_repeat=True)
+        resolved = ingest.resolve_capture("shop", "door", capture.id, is_repeat=True)
+        (sighting,) = resolved.sightings
+        assert sighting.resolution is Resolution.STRANGER
