@@ -9,7 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 from weakref import WeakKeyDictionary
 
-from regulars_edge.picture import DECODING, WHOLE_PX, end_picture, open_picture, turn_upright
+from regulars_edge.picture import (
+    DECODING,
+    WHOLE_PX,
+    end_picture,
+    join_pictures,
+    open_picture,
+    turn_upright,
+)
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
@@ -101,7 +108,12 @@ class Frame(Protocol):
 
 
 class EncodedFrame(Frame):
-    """Bytes of a whole picture, as a camera made them."""
+    """Bytes of a whole picture, as a camera made them.
+
+    `views`: further pictures of a face in it, as JPEGs, which go out in its file.
+    """
+
+    views: tuple[bytes, ...] = ()
 
     def __init__(self, data: bytes, stamp: Stamp, track: str = "") -> None:
         self._data = data
@@ -110,10 +122,11 @@ class EncodedFrame(Frame):
 
     def encode_picture(self) -> bytes:
         """Return its bytes; none if they were dropped for want of memory."""
-        return self._data
+        joined = join_pictures(self._data, self.views)
+        return joined if len(joined) <= LARGEST_BYTES else self._data
 
     def drop_bytes(self) -> None:
-        self._data = b""
+        self._data, self.views = b"", ()
 
     def image(self) -> Image:
         large = self._open_picture()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 import threading
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -70,6 +73,38 @@ def end_picture(data: bytes) -> bytes:
     ended = not data.startswith(b"\xff\xd8") or ends_whole(JPEG, data, TAIL_BYTES)
     return data if ended else data + _JPEG_END
 
+
+def join_pictures(first: bytes, others: Sequence[bytes]) -> bytes:
+    """Return one file of several JPEGs, by the Multi-Picture Format (CIPA DC-007), of which other
+    programs show the first; that alone if it is no JPEG.
+
+    Pillow's writer would encode the first one anew.
+    """
+    if not others or find_content_type(first[:HEAD_BYTES]) != JPEG:
+        return first
+    at = 2
+    while first[at : at + 2] in (b"\xff\xe0", b"\xff\xe1"):  # JFIF's and EXIF's come first
+        at += 2 + int.from_bytes(first[at + 2 : at + 4], "big")
+    count = 1 + len(others)
+    length = 2 + 4 + _INDEX_BYTES + 16 * count
+    whole = end_picture(first)
+    first_size = len(whole) + 2 + length
+    begins = accumulate(map(len, others), initial=first_size - at - 8)  # from behind "MPF"
+    places = [(0, len(other), begin) for other, begin in zip(others, begins, strict=False)]
+    entries = [struct.pack("<IIII", *place, 0) for place in ((0x030000, first_size, 0), *places)]
+    tags = (
+        (0xB000, 7, 4, b"0100"),
+        (0xB001, 4, 1, struct.pack("<I", count)),
+        (0xB002, 7, 16 * count, struct.pack("<I", _INDEX_BYTES)),
+    )
+    directory = b"".join(struct.pack("<HHI4s", *tag) for tag in tags)
+    index = struct.pack("<4sIH", b"II*", 8, len(tags)) + directory + bytes(4) + b"".join(entries)
+    segment = b"\xff\xe2" + length.to_bytes(2, "big") + b"MPF\0" + index
+    return b"".join((whole[:at], segment, whole[at:], *others))
+
+
+_INDEX_BYTES = 50
+"""Of an index without its entries."""
 
 TAIL_BYTES = 4_096
 """Some cameras write some bytes of their own behind a picture's end."""
