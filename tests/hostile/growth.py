@@ -22,7 +22,7 @@ from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.times import parse_time, parse_time_parameter
 from chalicelib.api.v1.wire import parse_body, parse_finite_object, parse_query
 from chalicelib.book.cameras import legal_camera_name
-from chalicelib.book.vision.pictures.containers import drop_metadata, insert_noise
+from chalicelib.book.vision.pictures.containers import drop_metadata, insert_noise, split_views
 from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.names import legal_group_name, normalise_name
 from chalicelib.storage.items import PageTokens
@@ -42,6 +42,8 @@ MULTIPART = MediaType("multipart/form-data", boundary=DASHES)
 LINE = b"--" + DASHES
 HEAD = LINE + b'\r\nContent-Disposition: form-data; name="a"\r\n'
 EXIF = b"\xff\xe1\x00\x10Exif\x00\x00II*\x00\x08\x00\x00\x00"
+INDEX = b"\xff\xe2\x00\x1cMPF\x00II*\x00\x08\x00\x00\x00\x01\x00\x02\xb0\x07\x00\x30\x00\x00\x00"
+"""Of three pictures, and cut short."""
 SCAN = b"\xff\xda\x00\x02"
 TOKENS = PageTokens("any")
 
@@ -163,6 +165,8 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "JPEG junk": (100_000, lambda n: lambda: of_jpeg(n, b"\x00")),
     "JPEG stuffing": (100_000, lambda n: lambda: of_jpeg(n, b"\xff\x00")),
     "JPEG Exif": (20_000, lambda n: lambda: of_jpeg(n, EXIF)),
+    "JPEG indexes": (20_000, lambda n: lambda: of_jpeg(n, INDEX)),
+    "views of a JPEG": (20_000, lambda n: lambda: split_views(b"\xff\xd8" + INDEX * n + SCAN)),
     "JPEG scans": (
         2_000,
         lambda n: lambda: insert_noise(b"\xff\xd8" + (SCAN + b"\x00\xff\xd0") * n),

@@ -82,7 +82,7 @@ from chalicelib.book.cameras import CameraSettings, legal_camera_name
 from chalicelib.book.faces import parse_rank_position
 from chalicelib.book.search.snapshots import segment
 from chalicelib.book.search.snapshots.segment import DamagedSnapshot, segment_of_faces
-from chalicelib.book.vision.pictures import image
+from chalicelib.book.vision.pictures import containers, image
 from chalicelib.book.web_push import new_key, write_push
 from chalicelib.bootstrap import build
 from chalicelib.domain import channels
@@ -103,7 +103,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.model import Credentials, Edit, JournalEntry, NewFace, Profile, Template
 from chalicelib.domain.observations import Dimensions, ObservationFilter
 from chalicelib.domain.opening import parse_opening
-from chalicelib.domain.pictures import PictureRules, may_be_read
+from chalicelib.domain.pictures import VIEW_RULES, PictureRules, may_be_read
 from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.domain.webhooks import Way
@@ -805,6 +805,7 @@ def pictures() -> list[bytes]:
         encoded(noise, "JPEG", progressive=True, restart_marker_rows=1),
         encoded(noise, "JPEG", exif=EXIF),
         encoded(noise, "JPEG", exif=timed),
+        encoded(noise, "MPO", save_all=True, append_images=[noise.resize((24, 24))] * 5),
         encoded(Image.new("RGB", (40, 30), (128, 128, 128)), "JPEG"),
         *(
             encoded(noise.convert(mode), "PNG")
@@ -841,12 +842,17 @@ PICTURES = pictures()
 
 
 def picture_of(data: bytes) -> None:
+    for view in containers.split_views(data):
+        assert len(view) <= VIEW_RULES.max_bytes
+        with suppress(Unusable):
+            assert max(image.read_picture(view, VIEW_RULES).shape) <= VIEW_RULES.max_long_side_px
     seen = image.read_picture(data, RULES)
     assert (seen.ndim, seen.shape[2], seen.dtype) == (3, 3, np.uint8)
 
 
 def edge_picture_of(data: bytes) -> object:
     whole = edge_picture.is_whole(edge_picture.JPEG, data)
+    assert len(edge_picture.join_pictures(data, [data])) >= len(data)
     return (
         edge_picture.parse_content(data),
         whole,
@@ -1718,7 +1724,7 @@ b"{}"], any_bytes
         PICTURES, share=16,
     ),
     "pictures at the edge": Parser(
-        plain(edge_picture_of), (), ("regulars_edge.picture",), PICTURES[:20],
+        plain(edge_picture_of), (), ("regulars_edge.picture",), PICTURES[:21],
         st.builds(with_exif, exif_texts, exif_texts, exif_texts),
     ),
     "snapshots": Parser(

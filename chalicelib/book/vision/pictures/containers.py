@@ -150,14 +150,22 @@ def split_views(data: bytes) -> list[bytes]:
     if format_of(data) != "JPEG":
         return []
     views = []
+    for begin, size in _list_views(data):
+        view = data[begin : begin + size]
+        if size <= VIEW_RULES.max_bytes and format_of(view) == "JPEG":
+            with suppress(ValueError):
+                views.append(_drop_from_jpeg(view)[0])
+    return views
+
+
+def _list_views(jpeg: bytes) -> list[tuple[int, int]]:
+    """Return where the further pictures of a file begin, and their bytes, as its first index
+    says."""
     with suppress(ValueError):  # the file ends before its pixels
-        for marker, begin, end in _walk_segments(data):
-            for at, size in _parse_index(data[begin:end]) if marker == _APP2 else ():
-                view = data[begin + at : begin + at + size]
-                if size <= VIEW_RULES.max_bytes and format_of(view) == "JPEG":
-                    with suppress(ValueError):
-                        views.append(_drop_from_jpeg(view)[0])
-    return views[:MAX_VIEWS]
+        for marker, begin, end in _walk_segments(jpeg):
+            if marker == _APP2 and (places := _parse_index(jpeg[begin:end])):
+                return [(begin + at, size) for at, size in places]
+    return []
 
 
 def _parse_index(segment: bytes) -> list[tuple[int, int]]:
@@ -197,7 +205,7 @@ def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
             kept_parts.append(data[begin:end])
         elif marker == _APP1 and data.startswith(_EXIF, begin + 4) and orientation == UPRIGHT:
             orientation = _parse_orientation(data[begin + 4 + len(_EXIF) : end])
-        elif marker == _APP2:
+        elif marker == _APP2 and end_of_first == len(data):
             begins = [begin + at for at, _ in _parse_index(data[begin:end])]
             whole_until = (at for at in begins if data.endswith(_END, end, at))
             end_of_first = min(whole_until, default=end_of_first)
