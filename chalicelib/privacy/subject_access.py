@@ -4,7 +4,8 @@ everything.json                what every place holds about the person (privacy/
 stored index.html                     the same for people to read, with nothing but the files beside
 it pictures/0.jpg, 0.160.jpg      the pictures of the face, and small ones merged/ID/0.jpg
      those of faces that turned out to be this person captures/CAMERA/ID.jpg         what cameras
-sent; the faces of others are hidden crops/CAMERA/ID-0.jpg          the person's face in a capture
+sent; the faces of others are hidden captures/CAMERA/ID.view1.jpg   further views of the person's
+face in that file crops/CAMERA/ID-0.jpg          the person's face in a capture
 
 Each part goes into the same folder. The first has everything but some of the captures; later parts
 have those. Raw items about the person go in without the fields about other people.
@@ -804,7 +805,7 @@ class Archives(Service["Services"]):
 
         If somebody else is in the picture, they are made unrecognisable, and there is no crop. A
         picture in which that cannot be done is left out. Otherwise the picture is added as it is,
-        and the sighting's crop with it.
+        and the further views in its file and the sighting's crop with it.
         """
         id_, number = parts_of_sighting(observation.id)
         capture = captures.get(id_)
@@ -821,8 +822,8 @@ class Archives(Service["Services"]):
             for sighting in capture.sightings
             if f"{id_}-{sighting.number}" not in subject.sightings
         ]
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
         if other_boxes:
-            vision = self.services.tenant_vision.choose_vision(tenant.model)
             # it cannot be read, so nobody else can be hidden in it
             with suppress(Unusable, InvalidInput):
                 archive.writestr(
@@ -830,6 +831,8 @@ class Archives(Service["Services"]):
                 )
             return
         archive.writestr(name, picture)
+        for view_number, view in enumerate(vision.split_views(picture), 1):
+            archive.writestr(f"captures/{capture.camera_id}/{id_}.view{view_number}.jpg", view)
         crop = self.services.storage.uploads.get(
             keys.crop(tenant.name, capture.camera_id, id_, number)
         )

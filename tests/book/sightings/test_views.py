@@ -13,7 +13,7 @@ from chalicelib.book.models import SAME_PASSAGE
 from chalicelib.domain.captures import Resolution, Sighting, sighting_id
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.decision import SMALLEST_GALLERY
-from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.book import MINUTE, MONDAY, Book, ViewedShot
 from tests.support.fakes import CURVE, FakeVision, Person, picture
 
 GALLERY = CURVE.identify_threshold(SMALLEST_GALLERY)
@@ -29,14 +29,6 @@ class Watched(FakeVision):
     def split_views(self, picture: bytes) -> list[bytes]:
         self.split += 1
         return super().split_views(picture)
-
-
-class ViewedShot(Shot, frozen=True):
-    views: tuple[bytes, ...] = ()
-
-    @property
-    def picture(self) -> bytes:
-        return picture(*self.people, views=self.views)
 
 
 def embedded(person: Person) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from chalicelib.privacy.texts import LANGUAGES, Language, direction_of, words_of
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Item, Table
-from tests.support.book.book import MONDAY, Book, Shot, shot
+from tests.support.book.book import MONDAY, Book, Shot, ViewedShot, shot
 from tests.support.fakes import HIDDEN, Person, picture
 
 ANN, BEN = 1, 2
@@ -279,6 +279,22 @@ def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_i
     )
     [one] = [item for item in document(archive)["held"]["captures"] if item["capture"] == both.id]
     assert [sighting["faceid"] for sighting in one["sightings"]] == [ann.faceid]
+
+
+def test_the_views_in_a_captures_file_are_shown_unless_others_are_hidden_in_it(
+    book: Book,
+) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    views = (picture(Person(ANN, 90.0)), picture(Person(ANN, 80.0)))
+    alone, both = book.see(
+        ViewedShot(MONDAY, (Person(ANN),), views=views),
+        ViewedShot(MONDAY + timedelta(hours=1), (Person(ANN), Person(BEN, 50.0)), views=views),
+    )
+    archive = opened(book, ann.faceid)
+    for number, view in enumerate(views, 1):
+        assert archive.read(f"captures/door/{alone.id}.view{number}.jpg") == view
+    assert [name for name in archive.namelist() if f"{both.id}.view" in name] == []
+    assert views[0] not in archive.read(f"captures/door/{both.id}.jpg")
 
 
 def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) -> None:

@@ -61,6 +61,16 @@ class Shot(Struct, frozen=True):
         return picture(*self.people)
 
 
+class ViewedShot(Shot, frozen=True):
+    """A shot with further views in its file."""
+
+    views: tuple[bytes, ...] = ()
+
+    @property
+    def picture(self) -> bytes:
+        return picture(*self.people, views=self.views)
+
+
 def shot(minutes: float, *seeds: int, camera: str = "door") -> Shot:
     """So many minutes after Monday nine o'clock; `seeds`: who."""
     people = tuple(Person(seed, side_px=100.0 - place) for place, seed in enumerate(seeds))

@@ -60,7 +60,7 @@ from tests.support.api.stage import Stage, make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.sunmi.samples import furnish
 from tests.support.api.v1.client import V1Client
-from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot, ViewedShot, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.people import two_strangers, with_good_picture
 from tests.support.book.several_faces import several_faces
@@ -97,6 +97,13 @@ def poorly_seen(at: float, seed: int) -> Shot:
     """Somebody who is too little like the face to be found, but for a better picture of the same
     visit."""
     return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=99.0, likeness=0.42),))
+
+
+def seen_by_views(at: float, seed: int) -> ViewedShot:
+    """Somebody who is too little like the face to be found, but for a further view."""
+    views = (picture(Person(seed, side_px=90.0, likeness=0.97)),)
+    best = Person(seed, side_px=110.0, likeness=0.55)
+    return ViewedShot(MONDAY + at * MINUTE, (best,), views=views)
 
 
 class Shop(Struct, frozen=True):

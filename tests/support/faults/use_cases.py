@@ -60,6 +60,7 @@ from tests.support.faults.shop import (
     event_of,
     lookalike,
     poorly_seen,
+    seen_by_views,
 )
 from tests.support.hooks.receiver import a_good_stage, receiving
 
@@ -903,6 +904,7 @@ FUNCTIONS = (
     _ingest(shot(3 * DAY + 6 * HOUR, FINN, 52), "who is promoted, and somebody new"),
     _ingest(lookalike(20, 53), "who was seen first"),
     _ingest(poorly_seen(2 * DAY + 0.5, EVA), "in a poor picture beside a good one"),
+    _ingest(seen_by_views(5 * DAY, 58), "whom further views find", "staffed"),
     _ingest(Shot(MONDAY + 5 * DAY * MINUTE, ()), "nobody"),
     _ingest(shot(5 * DAY, 54), "who takes another one's place", "full"),
     _ingest(shot(14 * HOUR, FINN), "of a merged face", "merged"),
