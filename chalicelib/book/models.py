@@ -205,19 +205,22 @@ class Reading:
         *,
         attempt: Callable[[], AbstractContextManager[None]] = nullcontext,
         has_views: bool = False,
+        has_died: bool = False,
     ) -> None:
         """Find the faces of a picture, or embed again the `faces` that were found in it before.
 
         Raises Unusable.
 
         `attempt`: makes the context in which the picture is opened, which counts the attempt.
-        `has_views`: whether the further views in its file may be looked at.
+        `has_views`: whether the further views in its file may be looked at; `has_died`: whether an
+        attempt did not end: then that is done at once, so that the same attempt counts for them.
         """
         self._vision = vision
         self._tenant = tenant
         self._picture = picture
         self._attempt = attempt
         self._has_views = has_views
+        self._has_died = has_died
         self._views: list[NDArray[np.float32]] | None = None
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace] = (
@@ -300,6 +303,8 @@ class Reading:
 
     def _find_faces(self) -> list[SeenFace]:
         with self._open_picture() as image:
+            if self._has_views and self._has_died:
+                self._views = list(self._embed_views())
             return self._describe_faces(image)
 
     def _describe_faces(self, image: NDArray[np.uint8]) -> list[SeenFace]:

@@ -196,6 +196,10 @@ class Redrive(Service["Book"]):
             raise
         self._forget_attempts(key)
 
+    def is_last_attempt(self, item: Item) -> bool:
+        """Return whether no attempt follows this one if it does not end. `item`: as above."""
+        return int(item.get(ATTEMPTS, 0)) >= MAX_ATTEMPTS - 1
+
     def _forget_attempts(self, key: tuple[str, str]) -> None:
         """Count nothing any more.
 

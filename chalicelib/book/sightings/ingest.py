@@ -205,7 +205,9 @@ class Ingest(Service["Book"]):
                 tenant,
                 picture,
                 attempt=attempt,
-                has_views=ATTEMPTS not in item,  # one of them may be what ended the last attempt
+                # its views may be what kills the worker
+                has_views=not self.services.captures.redrive.is_last_attempt(item),
+                has_died=ATTEMPTS in item,
             )
             return tenant, _count_outcomes(
                 self._resolve_faces(tenant, camera, capture, item, make_reading)

@@ -21,7 +21,7 @@ from chalicelib.book.vision.machine import CpuSlots, PictureMemory, Work, count_
 from chalicelib.book.vision.packs.manifest import CropRole, Network, QualityRole
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
-from chalicelib.book.vision.pictures import containers, crop, image
+from chalicelib.book.vision.pictures import crop, image
 from chalicelib.domain.pictures import (
     ATTRIBUTES,
     BoundingBox,
@@ -94,7 +94,7 @@ class FacePipeline:
         return image.read_size(picture, rules)
 
     def split_views(self, picture: bytes) -> list[bytes]:
-        return containers.split_views(picture)
+        return image.split_views(picture)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         with self._slots.take_slot(), count_stage("detect"):

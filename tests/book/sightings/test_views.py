@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from chalicelib.book.captures.redrive import MAX_ATTEMPTS
 from chalicelib.book.models import SAME_PASSAGE
 from chalicelib.domain.captures import Resolution, Sighting, sighting_id
 from chalicelib.domain.pictures import PictureRules
@@ -176,8 +177,9 @@ def test_a_view_that_kills_the_process_is_left_out_in_the_end(tmp_path: Path) ->
         book.enrol(Person(ANN))
         capture = book.put(ViewedShot(MONDAY, (POOR,), views=(view(CLEAR),)))
         ingest = book.services.sightings.ingest
-        with pytest.raises(SystemExit):
-            ingest.resolve_capture("shop", "door", capture.id, is_repeat=True)
+        for _ in range(MAX_ATTEMPTS - 1):
+            with pytest.raises(SystemExit):
+                ingest.resolve_capture("shop", "door", capture.id, is_repeat=True)
         resolved = ingest.resolve_capture("shop", "door", capture.id, is_repeat=True)
         (sighting,) = resolved.sightings
         assert sighting.resolution is Resolution.STRANGER

@@ -2,19 +2,22 @@
 
 import io
 import struct
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 from regulars_edge.picture import join_pictures
 
+from chalicelib.book.vision.pictures import crop
 from chalicelib.book.vision.pictures.containers import split_views
 from chalicelib.book.vision.pictures.image import read_picture
 from chalicelib.domain.errors import Unusable
-from chalicelib.domain.pictures import MAX_VIEWS, VIEW_RULES
+from chalicelib.domain.pictures import MAX_VIEWS, VIEW_RULES, BoundingBox
 from tests.support.pictures.album import ANY_PICTURE
 
 FIRST = Image.effect_noise((120, 90), 40).convert("RGB")
@@ -111,6 +114,24 @@ def test_no_exif_data_of_a_view_is_looked_into() -> None:
     (view,) = split_views(longer)
     assert b"Exif" not in view
     assert sizes(longer) == [CROPS[0].size]
+
+
+BOX = BoundingBox(30.0, 20.0, 40.0, 40.0)
+DRAWN: list[Callable[[NDArray[np.uint8]], bytes]] = [
+    lambda image: crop.hide_faces(image, [BOX]),
+    lambda image: crop.show_face(image, BOX, []),
+    lambda image: crop.encode_face(image, BOX, []).data,
+    lambda image: crop.make_thumbnail(Image.fromarray(image), 80),
+]
+
+
+@pytest.mark.parametrize("draw", DRAWN, ids=["hidden", "shown", "kept", "small"])
+def test_nothing_that_is_drawn_of_a_picture_has_its_views(
+    draw: Callable[[NDArray[np.uint8]], bytes],
+) -> None:
+    drawn = draw(read_picture(file_of(FIRST, *CROPS[:2]), ANY_PICTURE))
+    assert split_views(drawn) == []
+    assert b"MPF" not in drawn
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change, make_face_change
 from chalicelib.domain.captures import Capture, Instead, sighting_id
 from chalicelib.domain.model import Face
+from chalicelib.storage import keys
 from chalicelib.storage.values import photo_id
 from tests.support.book import person
-from tests.support.book.book import MONDAY, Book, Shot
-from tests.support.fakes import Person
+from tests.support.book.book import MONDAY, Book, Shot, ViewedShot
+from tests.support.fakes import Person, picture
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Fault, Killed
 
 pytestmark = pytest.mark.disk
@@ -215,6 +216,20 @@ def test_of_two_who_are_erased_each_leaves_the_others_their_pictures(book: Book)
     assert len(ids_of(book, finn)) == 2, "the same photo again adds nothing"
     reject(book, finn, capture)
     assert len(ids_of(book, finn)) == 1
+
+
+def test_no_view_stays_in_a_file_in_which_somebody_is_hidden(book: Book) -> None:
+    view = picture(Person(person.FINN, side_px=90.0))
+    finn = book.enrol(Person(person.FINN)).faceid
+    people = (SEEN, Person(person.EVA, side_px=70.0))
+    (capture,) = book.see(ViewedShot(MONDAY, people, views=(view,)))
+    key = keys.capture_picture("shop", "door", capture.id)
+    assert view in (book.storage.uploads.get(key) or b"")
+    book.services.deletion.delete_faces(book.tenant, [finn], by="first", erase=True)
+    person.worked_off(book)
+    left = book.storage.uploads.get(key)
+    assert left
+    assert view not in left
 
 
 def test_a_picture_that_an_older_version_added_after_an_erasure_is_found(book: Book) -> None:

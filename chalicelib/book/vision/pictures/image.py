@@ -24,6 +24,7 @@ from chalicelib.book.vision.pictures.containers import (
     parse_webp_size,
     scans,
 )
+from chalicelib.book.vision.pictures.containers import split_views as split_views
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.pictures import PictureRules
 
