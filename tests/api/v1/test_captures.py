@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.domain.captures import CaptureState, Resolution, Sighting
+from chalicelib.domain.captures import RULES, CaptureState, Resolution, Sighting
 from chalicelib.domain.model import MASK, Decision
 from chalicelib.domain.pictures import BoundingBox
 from chalicelib.services import Services
@@ -462,6 +462,18 @@ def form(v1: V1Client, *parts: Part, **query: Any) -> Reply:
 
 
 FILE = Part("picture", PICTURE, "a.jpg", ("Content-Type: image/jpeg",))
+
+
+def test_a_sighting_that_further_views_found_says_so(door: V1Client, services: Services) -> None:
+    ann = services.enrolment.enrol_largest_face(
+        services.tenants.get_by_name("shop"), "regular", picture(Person(58)), RULES
+    )
+    best = Person(58, side_px=110.0, likeness=0.55)
+    data = picture(best, views=[picture(Person(58, side_px=90.0, likeness=0.97))])
+    id_ = take(door, data, camera="door").json["id"]
+    services.sightings.ingest.resolve_capture("shop", "door", id_)
+    (sighting,) = door.done("GET", f"{CAPTURES}/{id_}", camera="door")["sightings"]
+    assert (sighting["face"], sighting["by"]) == (ann.faceid, sighting["id"])
 
 
 def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services: Services) -> None:
