@@ -247,13 +247,13 @@ class Reading:
         A view counts only if it is like this face, and more than like the picture's other ones: a
         track may go on with somebody else (docs/decisions/0107).
         """
+        import numpy as np
+
         if not self._has_views:
             return None
         if self._views is None:
             with self._attempt():
                 self._views = list(self._embed_views())
-        import numpy as np
-
         own = parse_vector(seen_face.template)
         faces = [parse_vector(face.template) for face in self.faces]
         own_views = [
