@@ -32,7 +32,7 @@ from chalicelib.domain.pictures import (
     Sides,
 )
 from chalicelib.domain.rules.choice import Chooser
-from chalicelib.domain.rules.decision import OperatingPoint
+from chalicelib.domain.rules.decision import SAME_PASSAGE, OperatingPoint
 from chalicelib.domain.rules.templates import fuse_embeddings, make_template, parse_vector
 from chalicelib.service import Service
 from chalicelib.storage.ports import Examined, Vision
@@ -182,11 +182,6 @@ def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
             "photograph the person, with some room about the head, and no screen or print"
         )
     return None
-
-
-SAME_PASSAGE = 0.40
-"""Score with the best picture of a passage from which on a further view counts. It loses 0.3 to
-2.3 % of a person's own frames, and keeps at most 0.5 % of others' (docs/decisions/0107)."""
 
 
 class Reading:

@@ -59,6 +59,7 @@ from chalicelib.domain.pictures import BoundingBox, Quality
 from chalicelib.domain.rules.decision import (
     MIN_QUALITY,
     MIN_SIDE_PX,
+    SAME_PASSAGE,
     ImpostorCurve,
     Population,
     anchor_threshold,
@@ -321,10 +322,14 @@ def choose_by_views(
     """Return whom the mean of all views finds, decided by the sighting itself; else `found`.
 
     It counts only if it finds somebody who was enrolled: the means of two strangers in one blur are
-    alike (docs/decisions/0107). If `found` is somebody, it must be the same face, and surely.
+    alike (docs/decisions/0107). The picture itself must be somewhat like that person. If `found` is
+    somebody, it must be the same face, and surely.
     """
-    face = found_by_views.face
-    if face is None or not is_enrolled(face):
+    face, seen_template = found_by_views.face, open_sighting.seen_face.template
+    template = None if face is None else of_model(face.templates, seen_template.model)
+    if face is None or template is None or not is_enrolled(face):
+        return found
+    if float(parse_vector(seen_template) @ parse_vector(template)) < SAME_PASSAGE:
         return found
     decision = replace(found_by_views.verdict.decision, by=open_sighting.id)
     if found.face is not None and (

@@ -10,15 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.book.captures.redrive import MAX_ATTEMPTS
-from chalicelib.book.models import SAME_PASSAGE
 from chalicelib.domain.captures import Resolution, Sighting, sighting_id
 from chalicelib.domain.pictures import PictureRules
-from chalicelib.domain.rules.decision import SMALLEST_GALLERY
+from chalicelib.domain.rules.decision import SAME_PASSAGE, SMALLEST_GALLERY
 from tests.support.book.book import MINUTE, MONDAY, Book, ViewedShot
 from tests.support.fakes import CURVE, FakeVision, Person, picture
 
 GALLERY = CURVE.identify_threshold(SMALLEST_GALLERY)
-ANN, BOB = 1, 2
+ANN, BOB, CAT = 1, 2, 58
 
 
 class Watched(FakeVision):
@@ -107,6 +106,17 @@ def test_a_view_of_somebody_else_does_not_count(book: Book) -> None:
     assert float(embedded(Person(BOB)) @ embedded(POOR)) < SAME_PASSAGE
     (sighting,) = see(book, POOR, views=[view(Person(BOB)), view(Person(BOB, 90.0))])
     assert sighting.faceid not in {ann.faceid, bob.faceid}
+
+
+def test_nobody_is_found_whom_the_best_picture_is_too_little_like(book: Book) -> None:
+    """The views are somebody else's, who looks a little like both."""
+    book.enrol(Person(CAT))
+    unlike, clear = seen_as(CAT, SAME_PASSAGE - 0.01), Person(CAT, 90.0, likeness=0.97)
+    mean = embedded(unlike) + embedded(clear)
+    assert float(embedded(unlike) @ embedded(clear)) >= SAME_PASSAGE
+    assert float(mean / np.linalg.norm(mean) @ embedded(Person(CAT))) > GALLERY
+    (sighting,) = see(book, unlike, views=[view(clear)])
+    assert sighting.resolution is Resolution.STRANGER
 
 
 UNFIT = [b"no picture", view(), view(CLEAR, Person(BOB, 80.0)), view(Person(BOB))]
