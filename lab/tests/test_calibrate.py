@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from regulars.cli import main
 from regulars.measuring.looking import MEMORY, digest_vision
 from regulars.measuring.memory import Memory, PictureResult
 from regulars.measuring.pairs import Faces
+from regulars_lab.camera import FRAMES, Frame
 
 PERSONS = 200
 
@@ -30,7 +32,12 @@ def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
             (folder / f"{number}.jpg").write_bytes(content)
             row = faces.embeddings[4 * (person if person != 1 else 0) + number]
             row = np.pad(row, (0, pack.manifest.embedding.dimensions - len(row)))
-            seen.append((hashlib.sha256(content).hexdigest(), PictureResult("", 1, 80.0, {}, row)))
+            digest, result = (
+                hashlib.sha256(content).hexdigest(),
+                PictureResult("", 1, 80.0, {}, row),
+            )
+            frames = [f"{digest} {Frame('motion', frame)!r}" for frame in range(FRAMES)]
+            seen += [(key, result) for key in (digest, *frames)]
     memory = Memory(tmp_path / "out" / MEMORY, digest_vision(pack))
     memory.keep(seen)
     memory.close()
@@ -59,6 +66,16 @@ def test_the_curve_is_written_beside_and_renamed(
     assert file.stat().st_mode & 0o777 == 0o666 & ~umask
     told = " ".join(capsys.readouterr().out.split())
     assert "they look like one person: [b]p001 and p000," in told
+
+
+def test_strangers_in_passages_are_counted_by_the_new_curve(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*options, "--to", str(tmp_path / "to"), "--passage", "motion"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Passages, motion: frames by which founded / searched for" in told
+    # two passages of each of 200 founders are searched for among the others
+    assert re.search(r"3 / 3 strangers taken for each other \d+ of 79600 pairs", told)
 
 
 def test_among_the_models_the_curve_is_the_one_that_the_service_uses(

@@ -150,8 +150,8 @@ def look_at_folder(
 ) -> list[PictureResult]:
     """Look at every picture, with a progress bar.
 
-    The folder `out` keeps the results for the next run. `change`: a function of a module, which is
-    done to each picture before.
+    The folder `out` keeps the results for the next run. `change`: a function of a module, or a
+    value that is called like one, which is done to each picture before.
     """
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("looking at pictures", total=len(folder.files))
@@ -182,7 +182,7 @@ def see_all(
     Raises OperatorError or OSError; the results until then are saved.
     """
     with closing(Memory(memory_file, digest_vision(pack))) as memory:
-        suffix = "" if change is None else f" {change.__qualname__}"
+        suffix = "" if change is None else f" {getattr(change, '__qualname__', repr(change))}"
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() + suffix for file in files]
         result_by_digest = {
             digest: result for digest in set(digests) if (result := memory.find(digest))

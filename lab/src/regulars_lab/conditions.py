@@ -1,5 +1,5 @@
 """Conditions of a face before a camera, drawn into a picture of it: masks in many styles,
-sunglasses, blur, motion, a small face, a tilted head, a dark room.
+sunglasses, blur, motion, a small face, a tilted head, a dark room, a camera's stream.
 
 Each condition is drawn from the picture and its face alone: the same picture is always drawn the
 same way, and two pictures hardly ever.
@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from chalicelib.book.vision.describe.quality import measure_eye_distance
 from chalicelib.domain.pictures import DetectedFace
+from regulars_lab.camera import Frame, Picture, shrink_to
 
-Picture = NDArray[np.uint8]
 Outline = Sequence[tuple[float, float]]
 Condition = Callable[[Picture, DetectedFace], Picture]
 
@@ -106,13 +106,13 @@ def draw_sunglasses(image: Picture, face: DetectedFace) -> Picture:
 
 
 def blur(image: Picture, face: DetectedFace) -> Picture:
-    small = _shrink_to(image, face, EYES_PX)
+    small = shrink_to(image, face, EYES_PX)
     return np.asarray(Image.fromarray(small).filter(ImageFilter.GaussianBlur(BLUR_PX)))
 
 
 def move(image: Picture, face: DetectedFace) -> Picture:
     """Return the mean of MOTION_PX pixels across: motion while the shutter was open."""
-    small = _shrink_to(image, face, EYES_PX).astype(np.float32)
+    small = shrink_to(image, face, EYES_PX).astype(np.float32)
     half = MOTION_PX // 2
     wide = np.pad(small, ((0, 0), (half, half), (0, 0)), mode="edge")
     looks = [wide[:, step : step + small.shape[1]] for step in range(MOTION_PX)]
@@ -120,7 +120,7 @@ def move(image: Picture, face: DetectedFace) -> Picture:
 
 
 def shrink(image: Picture, face: DetectedFace) -> Picture:
-    return _shrink_to(image, face, SMALL_EYES_PX)
+    return shrink_to(image, face, SMALL_EYES_PX)
 
 
 def tilt(image: Picture, _face: DetectedFace) -> Picture:
@@ -134,7 +134,7 @@ def darken(image: Picture, face: DetectedFace) -> Picture:
     """Show the picture as a camera does in a dark room: small, unsharp, in 0.15 to 0.4 of the
     light, with the sensor's noise, and compressed as a stream of few bits is."""
     drawn = _make_random(image)
-    small = _shrink_to(image, face, drawn.uniform(16, 32))
+    small = shrink_to(image, face, drawn.uniform(16, 32))
     unsharp = Image.fromarray(small).filter(ImageFilter.GaussianBlur(drawn.uniform(0, 0.8)))
     lit = np.asarray(unsharp, np.float32) * drawn.uniform(0.15, 0.4)
     noise = drawn.normal(0, drawn.uniform(3, 7), (*small.shape[:2], 1))
@@ -152,6 +152,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "small": shrink,
     "tilt": tilt,
     "dark": darken,
+    "camera": Frame("near"),
 }
 
 
@@ -189,10 +190,3 @@ def _measure_light(image: Picture, eyes_px: float) -> NDArray[np.float32]:
 def _lay_over(image: Picture, cover: NDArray[np.float32], colours: NDArray[np.float32]) -> Picture:
     mixed = image * (1 - cover) + colours * cover
     return np.asarray(np.clip(mixed, 0, 255)).astype(np.uint8)
-
-
-def _shrink_to(image: Picture, face: DetectedFace, eyes_px: float) -> Picture:
-    """Return the picture with so many pixels between the eyes, if it has more."""
-    scale = min(eyes_px / max(measure_eye_distance(face), 1.0), 1.0)
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))

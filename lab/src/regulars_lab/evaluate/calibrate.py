@@ -3,6 +3,7 @@ folder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from regulars.measuring.labelled import describe_folder, make_readable
 from regulars.measuring.looking import gather_faces, look_at_folder
 from regulars.measuring.open_set import Rule
 from regulars.measuring.suspects import choose_one_each
-from regulars_lab.evaluate import labels, run, table
+from regulars_lab.evaluate import labels, passages_run, run, table
 from regulars_lab.evaluate.figures import kinds_of
 
 
@@ -33,11 +34,14 @@ def calibrate(
     to: Path,
     groups: Path | None = None,
     population: Path | None = None,
+    cameras: Sequence[str] = (),
 ) -> int:
     """Measure a pack's curve and write it to the folder `to`.
 
     `groups`: a CSV of kinds of people; `population`: a folder of pictures of many other people,
-    from which the population is made anew. Return the exit code. Raises OperatorError, OSError.
+    from which the population is made anew; `cameras`: those of CAMERAS before which passages are
+    drawn, to count the strangers who are alike by the new curve. Return the exit code. Raises
+    OperatorError, OSError.
     """
     console = Console()
     folder = labelled.read_folder(images)
@@ -69,7 +73,10 @@ def calibrate(
         threshold = decides.point.find_threshold(size)
         console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {threshold:.4f}")
     values = {} if groups is None else labels.read_groups(groups, folder)
-    console.print(table.render_sections([table.kinds(kinds_of(faces, values, decides))]))
+    drawn = passages_run.measure_drawn(folder, cameras, pack, decides, out, console)
+    sections = [table.kinds(kinds_of(faces, values, decides))]
+    sections += [table.passages(name, one) for name, one in drawn.items()]
+    console.print(table.render_sections(sections))
     console.print(
         f"the curve is in {make_readable(str(file.resolve()))}", markup=False, soft_wrap=True
     )

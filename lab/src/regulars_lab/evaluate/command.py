@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
 
 _images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
+_passages = partial(
+    click.option,
+    "--passage",
+    "cameras",
+    type=click.Choice(("typical", "near", "dark", "motion", "far")),
+    multiple=True,
+    help="Draw passages before such a camera from the pictures, too. Several times: several.",
+)
 _options = join_options(
     click.option(
         "--out",
@@ -50,9 +58,13 @@ _options = join_options(
 @click.option(
     "--condition",
     "conditions",
-    type=click.Choice(("mask", "sunglasses", "blur", "motion", "small", "tilt", "dark")),
+    type=click.Choice(("mask", "sunglasses", "blur", "motion", "small", "tilt", "dark", "camera")),
     multiple=True,
     help="Search by the pictures with this drawn into them, too. Several times: several of them.",
+)
+@_passages()
+@click.option(
+    "--filmed", type=PATH, help="Folder of frames as person/day/passage/frame.jpg, and no --images."
 )
 @click.option("--json", type=PATH, help="Write the figures to this file, too.")
 def evaluate(
@@ -65,6 +77,8 @@ def evaluate(
     pairs: Path | None,
     groups: Path | None,
     conditions: tuple[str, ...],
+    cameras: tuple[str, ...],
+    filmed: Path | None,
     json: Path | None,
 ) -> int:
     """Measure how well people are told apart, on a folder that holds a folder of pictures for each
@@ -75,17 +89,22 @@ def evaluate(
       regulars evaluate --images lfw/
       regulars evaluate --images people/ --groups groups.csv --json figures.json
       regulars evaluate --images people/ --condition mask --condition blur
+      regulars evaluate --images people/ --passage motion
+      regulars evaluate --filmed door/
       regulars evaluate --book people/
     """
     from regulars_lab.evaluate import run
 
     settings = choose_settings(models=models, here=True)
-    if book is not None and images is None:
-        return _evaluate_book(book, settings, orders, out=out, pack=pack, json=json)
-    if book is not None or images is None:
+    if sum(folder is not None for folder in (images, book, filmed)) != 1:
         raise click.UsageError(
-            "name --images, or --book to play the folder as captures, and not both"
+            "name --images, --book to play the folder as captures, or --filmed, and no second one"
         )
+    if book is not None:
+        return _evaluate_book(book, settings, orders, out=out, pack=pack, json=json)
+    if filmed is not None:
+        return _evaluate_filmed(filmed, settings, out=out, pack=pack, json=json)
+    assert images is not None  # noqa: S101 -- one of the three is named
     return run.evaluate(
         images,
         settings.models,
@@ -96,6 +115,7 @@ def evaluate(
         labels_file=groups,
         json_file=json,
         conditions=conditions,
+        cameras=cameras,
     )
 
 
@@ -117,6 +137,16 @@ def _evaluate_book(
     return 0
 
 
+def _evaluate_filmed(
+    filmed: Path, settings: Settings, *, out: Path, pack: str | None, json: Path | None
+) -> int:
+    from regulars_lab.evaluate import passages_run, run
+
+    found = run.pack_in(settings.models, pack or settings.pack)
+    passages_run.evaluate_filmed(filmed, found, settings.fpir_target, out=out, json_file=json)
+    return 0
+
+
 @click.command(short_help="Measure the curve for a pack's thresholds.")
 @_images(required=True)
 @_options
@@ -135,6 +165,7 @@ def _evaluate_book(
     type=PATH,
     help="Folder of many other people, balanced, to make the population of.",
 )
+@_passages()
 def calibrate(
     images: Path,
     out: Path,
@@ -143,6 +174,7 @@ def calibrate(
     to: Path | None,
     groups: Path | None,
     population: Path | None,
+    cameras: tuple[str, ...],
 ) -> int:
     """Measure the scores of different persons, and write the curve from which the service takes its
     thresholds.
@@ -165,5 +197,12 @@ def calibrate(
             "name a folder for the curve: --models, from which the service takes it, or --to"
         )
     return calibrate.calibrate(
-        images, settings.models, name, out=out, to=folder, groups=groups, population=population
+        images,
+        settings.models,
+        name,
+        out=out,
+        to=folder,
+        groups=groups,
+        population=population,
+        cameras=cameras,
     )

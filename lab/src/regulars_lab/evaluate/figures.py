@@ -20,6 +20,7 @@ from regulars.measuring.pairs import Faces, PairScores, list_bin_edges, score_al
 from regulars.measuring.suspects import Suspects, choose_one_each, find_suspects
 from regulars_lab.evaluate import verification
 from regulars_lab.evaluate.labels import Pair
+from regulars_lab.evaluate.passages import PassageFigures, list_figures
 from regulars_lab.evaluate.verification import Accuracy
 
 FMRS = (1e-3, 1e-4)
@@ -74,6 +75,8 @@ class Figures(Struct, frozen=True):
     conditions: tuple[Condition, ...]
     """The first row is of the pictures as they are; it is there only with other rows."""
     stages_ms: Mapping[str, float]
+    passages: Mapping[str, PassageFigures]
+    """By the camera before which they are drawn."""
 
     @property
     def failures(self) -> float:
@@ -119,6 +122,7 @@ class Figures(Struct, frozen=True):
                 }
                 for condition in self.conditions
             ],
+            "passages": {name: list_figures(found) for name, found in self.passages.items()},
             "stages_ms": dict(self.stages_ms),
         }
 
@@ -146,6 +150,7 @@ def measure_figures(
     pairs: Sequence[Pair] | None,
     groups: Mapping[str, Sequence[str | None]],
     seen_so: Mapping[str, Sequence[PictureResult]] = MappingProxyType({}),
+    passages: Mapping[str, PassageFigures] = MappingProxyType({}),
 ) -> Figures:
     """Measure all figures; `seen_so`: the pictures in poorer conditions, by the condition's
     name."""
@@ -175,6 +180,7 @@ def measure_figures(
             stage: float(np.mean([one.stages_ms[stage] for one in seen if stage in one.stages_ms]))
             for stage in stages
         },
+        passages=passages,
     )
 
 

@@ -17,7 +17,7 @@ from regulars.measuring.labelled import make_readable, read_folder
 from regulars.measuring.looking import look_at_folder
 from regulars.measuring.open_set import Rule
 from regulars_lab.conditions import CONDITIONS
-from regulars_lab.evaluate import chart, figures, labels, page, table
+from regulars_lab.evaluate import chart, figures, labels, page, passages_run, table
 
 PAGE = "index.html"
 
@@ -33,11 +33,13 @@ def evaluate(
     labels_file: Path | None,
     json_file: Path | None,
     conditions: Sequence[str] = (),
+    cameras: Sequence[str] = (),
 ) -> int:
     """Measure the figures, and show them in a table, a page and, if one is named, a JSON file.
 
     `pack_name` None: the default pack. `conditions`: those of CONDITIONS
-    to search in, too. Return the exit code. Raises OperatorError, OSError.
+    to search in, too; `cameras`: those of CAMERAS to draw passages before. Return the exit code.
+    Raises OperatorError, OSError.
     """
     console = Console()
     folder = read_folder(images)
@@ -51,8 +53,9 @@ def evaluate(
     decides = Rule(
         OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.parse_population()
     )
+    passages = passages_run.measure_drawn(folder, cameras, pack, decides, out, console)
     with console.status("comparing"):
-        found = figures.measure_figures(folder, seen, decides, pairs, groups, seen_so)
+        found = figures.measure_figures(folder, seen, decides, pairs, groups, seen_so, passages)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
     about = f"{make_readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
     console.print(table.render_sections(table.sections(found)))

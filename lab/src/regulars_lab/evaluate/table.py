@@ -10,6 +10,7 @@ from rich.text import Text
 from regulars.measuring.kinds import Kind
 from regulars.measuring.open_set import Searches
 from regulars_lab.evaluate.figures import FMRS, FPIRS, Figures
+from regulars_lab.evaluate.passages import PassageFigures
 
 Rows = list[tuple[str, str]]
 TOO_FEW = "too few pictures to say"
@@ -34,6 +35,7 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
     ]
     if figures.conditions:
         found.insert(0, _conditions(figures))
+    found[:0] = [passages(name, one) for name, one in figures.passages.items()]
     if figures.suspects.pairs:
         found.insert(1, ("Likely label errors: different names, one face", _suspects(figures)))
     if figures.kinds:
@@ -133,6 +135,28 @@ def _conditions(figures: Figures) -> tuple[str, Rows]:
         for condition in figures.conditions
     ]
     return "By the condition of the picture that is searched for, as the service decides", rows
+
+
+def passages(name: str, found: PassageFigures) -> tuple[str, Rows]:
+    """Return the section of pairs that were both seen in passages before one camera."""
+    rows = [
+        (
+            "people, passages",
+            f"{found.people}, {found.passages}; without a face {found.without_face}, too poor to "
+            f"be remembered {found.too_poor}",
+        )
+    ]
+    for pairs in found.pairs:
+        missed = rate(pairs.missed / pairs.own if pairs.own else None)
+        rows.append(
+            (
+                pairs.way,
+                f"strangers taken for each other {pairs.taken} of {pairs.strangers} pairs; missed "
+                f"{missed} of {pairs.own}",
+            )
+        )
+    promised = f"the threshold promises strangers {1e6 * found.promised:.0f} in a million"
+    return f"Passages, {name}: frames by which founded / searched for; {promised}", rows
 
 
 def kinds(found: Sequence[Kind]) -> tuple[str, Rows]:
