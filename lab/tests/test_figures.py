@@ -1,6 +1,7 @@
 """The figures on made-up faces, against plain counts."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,11 @@ from chalicelib.domain.rules.decision import (
     judge_candidates,
 )
 from regulars.measuring import curves, open_set
+from regulars.measuring.labelled import LabelledFolder
+from regulars.measuring.memory import PictureResult
 from regulars.measuring.open_set import Rule
 from regulars.measuring.pairs import NO_FACE, Faces, score_all_pairs
+from regulars_lab.evaluate import figures, table
 from regulars_lab.evaluate.labels import Pair
 from regulars_lab.evaluate.verification import (
     accuracy,
@@ -229,6 +233,37 @@ def test_pictures_in_a_poorer_condition_are_searched_for_and_not_enrolled(
     found = open_set.run_searches(few, decides, 1, trials=2, probes=blind)
     assert (found.gallery_size, found.fnir, found.fpir) == (20, 1.0, 0.0)
     assert open_set.run_searches(few, decides, 1, trials=2, probes=few).fnir == good.fnir
+
+
+def test_people_of_one_kind_whom_a_condition_makes_alike_are_told(
+    faces: Faces, decides: Rule
+) -> None:
+    few = small(faces, 120)
+    kind_of = ["alike" if person < 60 else "others" for person in few.person_of.tolist()]
+    blur = np.where(np.array(kind_of) == "alike", 3.0, 0.0)[:, None] * few.embeddings[-1]
+    blurred = few.embeddings + blur
+    blurred /= np.linalg.norm(blurred, axis=1, keepdims=True)
+    folder = LabelledFolder(
+        Path("people"),
+        tuple(f"p{number}" for number in range(120)),
+        tuple(Path(f"{number}.jpg") for number in range(len(few.found))),
+        tuple(few.person_of.tolist()),
+    )
+    seen, seen_so = (
+        [PictureResult("", 1, 80.0, {"embed": 1.0}, row) for row in rows]
+        for rows in (few.embeddings, blurred)
+    )
+    found = figures.measure_figures(
+        folder, seen, decides, None, {"kind": kind_of}, {"camera": seen_so}
+    )
+    as_it_is, camera = (
+        {one.value: one.fpir for one in condition.kinds if one.column == "kind"}
+        for condition in found.conditions
+    )
+    assert as_it_is["alike"] < 0.1
+    assert camera["others"] < 0.1 < 0.5 < camera["alike"]
+    told = dict(table.sections(found))
+    assert any("both camera" in title for title in told)
 
 
 class TestCalibration:

@@ -27,6 +27,9 @@ A_CLUSTER = 250
 """People for each of whom there is one cluster more: fewer would make clusters of whom nothing can
 be measured."""
 
+CLUSTER = "cluster"
+"""Column of the clusters of templates."""
+
 _DRAWS = 20
 """Galleries that are drawn for each kind."""
 _ROUNDS = 50
@@ -60,25 +63,26 @@ def measure_kinds(
     """Measure each kind of people, and return the kinds with the highest rate first.
 
     `embeddings`: of a picture of each person. `labels`: by column, the label of each person; None:
-    there is none.
+    there is none. If they have no column CLUSTER, the clusters are those of these embeddings.
     """
+    clusters = {} if CLUSTER in labels else {CLUSTER: find_clusters(embeddings)}
     found_kinds = [
         _measure_kind(column, value, embeddings[np.array(members)], rule)
-        for column, values in {**labels, "cluster": find_clusters(embeddings)}.items()
+        for column, values in {**labels, **clusters}.items()
         for value, members in _group_by_value(values)
         if len(members) >= FEWEST
     ]
     return sorted(found_kinds, key=lambda kind: -kind.fpir)
 
 
-def find_clusters(embeddings: NDArray[np.float32]) -> list[str]:
+def find_clusters(embeddings: NDArray[np.float32], clusters: int | None = None) -> list[str]:
     """Return the cluster of each person, "1" to "n", by k-means on the sphere (Dhillon and Modha
     2001).
 
-    The mean embedding is subtracted before. Of several random starts, the one with the largest
-    similarity is taken.
+    `clusters`: their number; None: one for each A_CLUSTER people, two at least. The mean embedding
+    is subtracted before. Of several random starts, the one with the largest similarity is taken.
     """
-    count = max(len(embeddings) // A_CLUSTER, 2)
+    count = clusters or max(len(embeddings) // A_CLUSTER, 2)
     unit = _normalize_rows(embeddings - embeddings.mean(axis=0))
     best, numbers = -np.inf, np.zeros(len(embeddings), np.intp)
     for seed in range(_STARTS):

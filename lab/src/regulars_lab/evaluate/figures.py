@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import asdict
+from numpy.typing import NDArray
 
 from regulars.measuring import open_set
-from regulars.measuring.kinds import Kind, measure_kinds
+from regulars.measuring.kinds import CLUSTER, Kind, find_clusters, measure_kinds
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.looking import gather_faces
 from regulars.measuring.memory import PictureResult
@@ -56,6 +57,8 @@ class Condition(Struct, frozen=True):
     name: str
     refused: float
     searches: Searches
+    kinds: tuple[Kind, ...]
+    """Of faces that are both in this condition, and good enough to be remembered."""
 
 
 class Figures(Struct, frozen=True):
@@ -119,6 +122,7 @@ class Figures(Struct, frozen=True):
                     "condition": condition.name,
                     "refused_for_quality": condition.refused,
                     **_identification(condition.searches),
+                    "kinds": [asdict(kind) for kind in condition.kinds],
                 }
                 for condition in self.conditions
             ],
@@ -173,7 +177,7 @@ def measure_figures(
         groups=tuple(_groups(faces, scores, groups)),
         kinds=tuple(kinds_of(faces, groups, decides)),
         conditions=tuple(
-            _measure_condition(name, faces, gather_faces(labelled, results), decides)
+            _measure_condition(name, faces, gather_faces(labelled, results), decides, groups)
             for name, results in ({AS_IT_IS: seen, **seen_so} if seen_so else {}).items()
         ),
         stages_ms={
@@ -184,9 +188,30 @@ def measure_figures(
     )
 
 
-def _measure_condition(name: str, faces: Faces, probes: Faces, decides: Rule) -> Condition:
+def _measure_condition(
+    name: str,
+    faces: Faces,
+    probes: Faces,
+    decides: Rule,
+    groups: Mapping[str, Sequence[str | None]],
+) -> Condition:
     refused = float(1 - np.mean(probes.fit[probes.found])) if probes.found.any() else 0.0
-    return Condition(name, refused, open_set.run_searches(faces, decides, 1, probes=probes))
+    fit = Faces(probes.embeddings, probes.fit, probes.person_of)
+    return Condition(
+        name,
+        refused,
+        open_set.run_searches(faces, decides, 1, probes=probes),
+        tuple(kinds_of(fit, {**groups, CLUSTER: _label_clusters(faces)}, decides)),
+    )
+
+
+def _label_clusters(faces: Faces) -> list[str | None]:
+    """Return the cluster of each picture's person, by each person's first picture; None: no
+    picture shows a face."""
+    chosen = _choose_first(faces)
+    own = find_clusters(faces.embeddings[chosen]) if len(chosen) else []
+    cluster_of = dict(zip(faces.person_of[chosen].tolist(), own, strict=True))
+    return [cluster_of.get(person) for person in faces.person_of.tolist()]
 
 
 _ORDER = ("decode", "detect", "align", "embed", "quality")
@@ -197,16 +222,21 @@ def kinds_of(faces: Faces, labels: Mapping[str, Sequence[str | None]], decides: 
 
     `labels`: by column, of each picture.
     """
-    found = np.flatnonzero(faces.found)
-    if not len(found):
+    chosen = _choose_first(faces)
+    if not len(chosen):
         return []
-    _, first = np.unique(faces.person_of[found], return_index=True)
-    chosen = found[first]
     own = {
         column: [values[picture] for picture in chosen.tolist()]
         for column, values in labels.items()
     }
     return measure_kinds(faces.embeddings[chosen], own, decides)
+
+
+def _choose_first(faces: Faces) -> NDArray[np.intp]:
+    """Return the first picture with a face of each person."""
+    found = np.flatnonzero(faces.found)
+    _, first = np.unique(faces.person_of[found], return_index=True)
+    return found[first]
 
 
 def _groups(

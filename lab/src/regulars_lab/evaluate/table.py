@@ -40,6 +40,7 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
         found.insert(1, ("Likely label errors: different names, one face", _suspects(figures)))
     if figures.kinds:
         found.insert(-1, kinds(figures.kinds))
+    found[-1:-1] = [kinds(one.kinds, one.name) for one in figures.conditions if one.kinds]
     if figures.groups:
         found.insert(-1, (f"By group, at the threshold of FMR {FMRS[0]:g}", _groups(figures)))
     return found
@@ -159,8 +160,11 @@ def passages(name: str, found: PassageFigures) -> tuple[str, Rows]:
     return f"Passages, {name}: frames by which founded / searched for; {promised}", rows
 
 
-def kinds(found: Sequence[Kind]) -> tuple[str, Rows]:
-    """Return the section of FPIRs in galleries of one kind of people, the highest first."""
+def kinds(found: Sequence[Kind], condition: str = "") -> tuple[str, Rows]:
+    """Return the section of FPIRs in galleries of one kind of people, the highest first.
+
+    `condition`: what both pictures are in.
+    """
     rows = [
         (
             f"{one.column} {one.value}",
@@ -169,7 +173,8 @@ def kinds(found: Sequence[Kind]) -> tuple[str, Rows]:
         )
         for one in found
     ]
-    return "Strangers of one kind, as the service decides, 95 % interval", _some(rows)
+    both = f", both {condition}" if condition else ""
+    return f"Strangers of one kind{both}, as the service decides, 95 % interval", _some(rows)
 
 
 def _groups(figures: Figures) -> Rows:
