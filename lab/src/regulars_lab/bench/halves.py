@@ -36,8 +36,7 @@ from regulars.measuring.kinds import FEWEST, ONE_KIND, find_clusters
 from regulars.measuring.labelled import LabelledFolder, read_folder
 from regulars.measuring.looking import gather_faces, look_at_folder
 from regulars.measuring.open_set import Rule
-from regulars.measuring.pairs import Faces, score_all_pairs
-from regulars.measuring.suspects import find_suspects
+from regulars.measuring.pairs import Faces
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
 from regulars_lab.conditions import CONDITIONS
@@ -48,6 +47,10 @@ AS_IT_IS = "as it is"
 CLUSTERS = 7
 TAIL_SHARE, TAIL_PAIRS = 0.01, 30
 """The pairs that are the tail: this share, and so many at least."""
+
+SECOND_PICTURES = [f"fairface_{number}" for number in ("0180", "0213", "0326", "0384", "0422")]
+"""Pictures of FairFace that show somebody who is on another one, as a look at the best pairs
+shows."""
 
 Kinds = Mapping[str, NDArray[np.bool_]]
 """By the kind's name, whether each person is of it."""
@@ -71,7 +74,7 @@ def main() -> None:
     looks_at_named = {
         condition: look_at(named, condition) for condition in conditions if kinds_of_named
     }
-    once = ~_find_second_pictures(looks[AS_IT_IS], press_faces)
+    once = ~np.isin(people.persons, SECOND_PICTURES)
     rules = [
         (rule, measured & once)
         for rule, measured in _make_rules(
@@ -194,14 +197,6 @@ def _read_press() -> LabelledFolder:
         people.files + strangers.files,
         (*people.person_of, *further),
     )
-
-
-def _find_second_pictures(people: Faces, press: Faces) -> NDArray[np.bool_]:
-    """Return the pictures of FairFace that show somebody a second time."""
-    names = [str(number) for number in range(len(people.found))]
-    mated = score_all_pairs(press).mated
-    suspects = find_suspects(people.embeddings, names, mated).pairs
-    return np.isin(names, [second for _, second, _ in suspects])
 
 
 def _choose_named(press: LabelledFolder, groups: Path) -> tuple[LabelledFolder, Kinds]:
