@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import struct
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,17 @@ def jpeg(number: int, size: int = 1200, colour: tuple[int, int, int] = (120, 90,
     small = _small(colour)
     note = f"picture {number} ".encode().ljust(max(24, size - len(small) - 4), b".")[:65_000]
     return small[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + small[2:]
+
+
+def without_views(data: bytes) -> bytes:
+    """Return the first picture of a file of several as it was before they were joined."""
+    at = data.find(b"MPF\0") - 4
+    if at < 0:
+        return data
+    length = int.from_bytes(data[at + 2 : at + 4], "big")
+    first_entry = at + 8 + 50
+    (size,) = struct.unpack_from("<I", data, first_entry + 4)
+    return data[:at] + data[at + 2 + length : size]
 
 
 def jpeg_with_exif(

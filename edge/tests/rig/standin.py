@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from rig.pictures import without_views
 from rig.server import Handler, Served
 
 KEY = "tenant-key-1"
@@ -126,6 +127,7 @@ def _shown(one: Stored) -> dict[str, Any]:
         "camera": one.camera,
         "captured_at": one.captured_at,
         "sha256": one.sha256,
+        "first_sha256": hashlib.sha256(without_views(one.body or b"")).hexdigest(),
         "state": "stored",
     }
 

@@ -1079,7 +1079,7 @@ SWEPT = (
         _swept_after_two_months,
         "of all that has aged, two months later",
         "aged",
-        jobs=("names", "months"),
+        jobs=("names", "periods"),
     ),
 )
 JOBS_WITHOUT = {

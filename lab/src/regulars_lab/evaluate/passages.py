@@ -16,15 +16,12 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from numpy.typing import NDArray
 
-from chalicelib.domain.rules.decision import MIN_QUALITY, SMALLEST_GALLERY
+from chalicelib.domain.rules.decision import MIN_QUALITY, SAME_PASSAGE, SMALLEST_GALLERY
 from chalicelib.domain.rules.templates import fuse_embeddings
 from regulars.errors import NoPictures
 from regulars.measuring.labelled import LabelledFolder, make_readable, read_folder
 from regulars.measuring.memory import PictureResult
 from regulars.measuring.open_set import Rule
-
-SAME_PASSAGE = 0.40
-"""Score with the best frame from which on another frame shows the same person."""
 
 _BLOCK = 512
 """Passages that are compared at a time, to bound memory."""
