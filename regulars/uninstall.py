@@ -20,7 +20,8 @@ from regulars.options import ask_before_deed, choose_settings, data_option
 
 OF_BOOK = re.compile(
     rf"blobs|captures|secrets|{re.escape(BACKUP)}|{re.escape(BACKUP_LOCK)}"
-    rf"|(place|backups|credentials|\.?restored)\.json.*|(serve|credentials)\.lock|\.?\.gitignore.*|{re.escape(DATABASE)}.*"
+    rf"|(place|backups|credentials|\.?restored)\.json.*|(serve|credentials)\.lock|\.?\.gitignore.*"
+    rf"|{re.escape(DATABASE)}(-(wal|shm|journal)|\.(anew|book)-.*)?"
 )
 """Names at the top of a data folder that the program makes."""
 _ANYTHING = re.compile(".*")

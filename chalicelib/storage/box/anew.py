@@ -22,12 +22,11 @@ from urllib.parse import quote
 
 from chalicelib.domain.errors import Busy
 
-_UNDER_WAY, _NOTES = ".anew-", "changed_"
-"""What the names of unfinished files have behind the database's, and how the tables of notes
-begin."""
+_UNDER_WAY, _WHOLE, _NOTES = ".anew-", ".book-", "changed_"
+"""What the names of unfinished files and of whole copies have behind the database's, and how the
+tables of notes begin. Nobody names a copy of their own so, as by a date."""
 _MARK_LETTERS = 8
-_WHOLE = rf"\.[0-9a-f]{{{_MARK_LETTERS}}}"
-"""What the name of a whole copy has behind the database's."""
+_MARK = f"[0-9a-f]{{{_MARK_LETTERS}}}"
 _MAX_LINKS = 40
 _MOVED = b"This database was written anew, and has another file: open its name again.".ljust(100)
 """Takes the place of a file's header, by which SQLite knows its files."""
@@ -50,7 +49,7 @@ class Copy:
         mark = secrets.token_hex(_MARK_LETTERS // 2)
         self._name = _find_name(path)
         self._copy = self._name.with_name(f"{self._name.name}{_UNDER_WAY}{mark}")
-        self._whole = self._name.with_name(f"{self._name.name}.{mark}")
+        self._whole = self._name.with_name(f"{self._name.name}{_WHOLE}{mark}")
         self._link = self._copy.with_name(f"{self._copy.name}-link")
         self._notes = f"{_NOTES}{mark}_"
         self._keys_by_table: dict[str, list[str]] = {}
@@ -253,7 +252,8 @@ def find_lost_file(path: Path) -> Path | None:
     """Find a file of the database at `path` to which its name does not lead any more: the link was
     not copied, or a copy of the file stands in its place, without the file's log."""
     name = _find_name(path)
-    copies = [one for one in name.parent.glob(f"{name.name}.*") if _is_whole(name, one.name)]
+    found = name.parent.glob(f"{name.name}{_WHOLE}*")
+    copies = [one for one in found if _is_whole(name, one.name) and one.is_file()]
     if name.exists():
         copies = [one for one in copies if _has_log(one)]
     # Looked at last: a first scrub may just have made it.
@@ -273,7 +273,9 @@ def list_left(path: Path) -> list[Path]:
     return [
         one
         for one in name.parent.glob(f"{name.name}[.-]*")
-        if _is_left(one.name, name, file.name) and not any(mark in one.name for mark in under_way)
+        if _is_left(one.name, name, file.name)
+        and not any(mark in one.name for mark in under_way)
+        and (one.is_symlink() or one.is_file())
     ]
 
 
@@ -281,7 +283,7 @@ def _is_left(entry: str, name: Path, file: str) -> bool:
     owner = re.sub(r"-(journal|wal|shm)$", "", entry)
     if owner == file:
         return entry == f"{file}-journal"  # whoever writes has a log instead
-    is_unfinished = entry.startswith(f"{name.name}{_UNDER_WAY}")
+    is_unfinished = _is_of(name, owner, f"{re.escape(_UNDER_WAY)}{_MARK}(-link)?")
     return is_unfinished or owner == name.name or _is_whole(name, owner)
 
 
@@ -311,7 +313,11 @@ def _is_locked(file: Path) -> bool:
 
 
 def _is_whole(name: Path, entry: str) -> bool:
-    return bool(re.fullmatch(re.escape(name.name) + _WHOLE, entry))
+    return _is_of(name, entry, re.escape(_WHOLE) + _MARK)
+
+
+def _is_of(name: Path, entry: str, behind: str) -> bool:
+    return bool(re.fullmatch(re.escape(name.name) + behind, entry))
 
 
 def _find_name(path: Path) -> Path:

@@ -29,8 +29,8 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS by_body ON numbered (body)",
 )
 NAME = re.compile(rb"<[0-9a-f]{10}>")
-MARK = re.compile(r"\.[0-9a-f]{8}")
-FILES = {"a.sqlite", "a.sqlite.N", "a.sqlite.N-wal", "a.sqlite.N-shm"}
+MARK = re.compile(r"\.book-[0-9a-f]{8}")
+FILES = {"a.sqlite", "a.sqlite.book-N", "a.sqlite.book-N-wal", "a.sqlite.book-N-shm"}
 PLAIN_FILES = {"a.sqlite", "a.sqlite-wal", "a.sqlite-shm"}
 Contents = dict[str, list[tuple[object, ...]]]
 
@@ -83,7 +83,7 @@ def names_in_rows(path: Path) -> set[bytes]:
 
 def entries(folder: Path) -> set[str]:
     """Names in a folder, with N for what a scrub draws."""
-    return {MARK.sub(".N", one.name) for one in folder.iterdir()}
+    return {MARK.sub(".book-N", one.name) for one in folder.iterdir()}
 
 
 def require_clean(path: Path, before: Contents) -> None:
@@ -369,7 +369,7 @@ def test_owner_and_rights_and_somebodys_own_link_stay(tmp_path: Path) -> None:
             assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (*owner, 0o640)
     assert path.readlink() == Path("disk/real.sqlite")
     assert real.is_symlink()
-    assert entries(tmp_path / "disk") == {"real.sqlite", "real.sqlite.N"}
+    assert entries(tmp_path / "disk") == {"real.sqlite", "real.sqlite.book-N"}
 
 
 @pytest.mark.parametrize("tool", [["cp", "-r"], ["tar"]])
@@ -402,7 +402,7 @@ def test_a_link_that_was_not_copied_makes_no_empty_database(tmp_path: Path) -> N
     assert contents(path) == before
     link.with_name("nothing")
     path.unlink()
-    path.symlink_to("a.sqlite.0123abcd")
+    path.symlink_to("a.sqlite.book-0123abcd")
     with pytest.raises(StorageUnavailable, match="unable to open"):
         SqliteFile(path)
 
@@ -432,6 +432,28 @@ def test_a_copy_in_the_links_place_without_its_log_is_not_taken_for_the_database
     with closing(SqliteFile(tmp_path / "closed" / "a.sqlite")) as file:
         file.remove_left()
         require_clean(tmp_path / "closed" / "a.sqlite", before)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.sqlite.20261129", "a.sqlite.deadbeef", "a.sqlite.anew-old", "a.sqlite.book-1"),
+        *("a.sqlite.20261129-wal", "a.sqlite-before", "a.sqlite.book-0123abcd.gz"),
+    ],
+)
+def test_a_copy_that_somebody_named_is_neither_removed_nor_taken_for_the_database(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "a.sqlite"
+    (tmp_path / name).write_text("kept")
+    (tmp_path / "a.sqlite.book-0123abcd").mkdir()
+    with filled(path, changes=9) as file:
+        file.scrub()
+        file.remove_left()
+    with closing(SqliteFile(path)):
+        pass
+    assert (tmp_path / name).read_text() == "kept"
+    assert (tmp_path / "a.sqlite.book-0123abcd").is_dir()
 
 
 def test_a_scrub_leaves_the_files_of_one_that_is_under_way(tmp_path: Path) -> None:
@@ -548,7 +570,7 @@ def test_a_scrub_that_is_killed_anywhere_loses_nothing_and_leaves_no_file(tmp_pa
     before = contents(tmp_path / "from" / "a.sqlite")
     steps = [folder for folder in tmp_path.iterdir() if folder.name[-1].isdigit()]
     left = {one for folder in steps for one in entries(folder)} - FILES - PLAIN_FILES
-    assert left >= {"a.sqlite-journal", "a.sqlite.N-journal"}
+    assert left >= {"a.sqlite-journal", "a.sqlite.book-N-journal"}
     assert len([one for one in left if ".anew-" in one]) > 20, "most were killed beside their copy"
     for folder in steps:
         path = folder / "a.sqlite"
