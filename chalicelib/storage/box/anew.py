@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -248,10 +249,24 @@ def find_unfit_table(connection: sqlite3.Connection) -> str | None:
     return found and str(found[0])
 
 
-def find_lost_file(path: Path) -> Path | None:
-    """Find a file of the database at `path` to which its name does not lead any more: the link was
-    not copied, or a copy of the file stands in its place, without the file's log."""
+def tell_lost_file(path: Path) -> str | None:
+    """Say how a file of the database at `path` gets its name again; return None if none has lost
+    it: the link was not copied, or a copy of the file stands in its place, without its log."""
     name = _find_name(path)
+    lost = _find_lost_file(name)
+    if lost is None:
+        return None
+    link = f"`ln -s {shlex.quote(lost.name)} {shlex.quote(str(name))}`"
+    if not name.exists():
+        return f"there is no {name}, a link to {lost.name}, which has the data: call {link}"
+    return (
+        f"{name} may lack what {lost.name} beside it has: stop Regulars. If {name} was put there "
+        f"on purpose, move {lost.name} and {lost.name}-wal away. If not, move {name} away, and "
+        f"call {link}"
+    )
+
+
+def _find_lost_file(name: Path) -> Path | None:
     found = name.parent.glob(f"{name.name}{_WHOLE}*")
     copies = [one for one in found if _is_whole(name, one.name) and one.is_file()]
     if name.exists():

@@ -25,10 +25,10 @@ from chalicelib.domain.errors import Busy, StorageUnavailable
 from chalicelib.storage.box.anew import (
     Copy,
     be_alone,
-    find_lost_file,
     find_unfit_table,
     list_left,
     list_left_notes,
+    tell_lost_file,
 )
 from chalicelib.storage.limits import (
     Change,
@@ -392,11 +392,8 @@ class SqliteFile:
     def _create(self) -> None:
         with self._name_failures():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if lost_file := find_lost_file(self._path):
-                raise StorageUnavailable(
-                    f"{self._path} must be a link to {lost_file.name}, which has the data: stop "
-                    f"Regulars, and call `ln -sf {lost_file.name} {self._path}`"
-                )
+            if lost_file := tell_lost_file(self._path):
+                raise StorageUnavailable(lost_file)
             # Never opened if it exists: closing any descriptor of a file drops all locks that this
             # process holds on it (POSIX), SQLite's too, and another process could then remove the
             # write-ahead log.

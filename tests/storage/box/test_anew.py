@@ -390,21 +390,53 @@ def test_a_folder_that_is_copied_has_its_own_database(tmp_path: Path, tool: list
 
 
 def test_a_link_that_was_not_copied_makes_no_empty_database(tmp_path: Path) -> None:
-    path = tmp_path / "a.sqlite"
+    path = tmp_path / "the shop's" / "a.sqlite"
     with filled(path, changes=9) as file:
         file.scrub()
     before = contents(path)
-    link = path.readlink()
     path.unlink()
-    with pytest.raises(StorageUnavailable, match=f"ln -sf {link} "):
+    with pytest.raises(StorageUnavailable, match="there is no .*/a.sqlite, a link to") as refused:
         SqliteFile(path)
-    path.symlink_to(link)
+    call_advice(refused.value)
     assert contents(path) == before
-    link.with_name("nothing")
     path.unlink()
     path.symlink_to("a.sqlite.book-0123abcd")
     with pytest.raises(StorageUnavailable, match="unable to open"):
         SqliteFile(path)
+
+
+def call_advice(refusal: Exception) -> None:
+    """Call the command that a refusal names, as a shell does."""
+    [command] = re.findall("`([^`]*)`", str(refusal))
+    subprocess.run(command, shell=True, check=True)
+
+
+def test_a_file_that_was_put_in_the_links_place_on_purpose_is_not_lost(tmp_path: Path) -> None:
+    """Yesterday's, after the box lost its power."""
+    path, yesterday = tmp_path / "a.sqlite", tmp_path / "yesterday"
+    with filled(path, changes=9) as file:
+        file.scrub()
+    shutil.copyfile(path, yesterday)
+    before = contents(yesterday)
+    with closing(SqliteFile(path)) as file:
+        with file.writing() as connection:
+            change(connection, random.Random(3))
+        shutil.copytree(tmp_path, tmp_path / "killed", symlinks=True)
+    path = tmp_path / "killed" / "a.sqlite"
+    lost = path.resolve()
+    path.unlink()
+    yesterday.rename(path)
+    with pytest.raises(StorageUnavailable) as refused:
+        SqliteFile(path)
+    purpose = f"If {path} was put there on purpose, move {lost.name} and {lost.name}-wal away."
+    assert purpose in str(refused.value)
+    done = subprocess.run(str(refused.value).split("`")[1], shell=True, check=False)
+    assert done.returncode != 0, "a file that is still there is not overwritten"
+    (tmp_path / "away").mkdir()
+    for one in (lost, lost.with_name(f"{lost.name}-wal")):
+        one.rename(tmp_path / "away" / one.name)
+    with closing(SqliteFile(path)):
+        assert contents(path) == before
 
 
 def test_a_copy_in_the_links_place_without_its_log_is_not_taken_for_the_database(
@@ -419,10 +451,10 @@ def test_a_copy_in_the_links_place_without_its_log_is_not_taken_for_the_database
             change(connection, random.Random(3))
         shutil.copytree(path.parent, copied.parent)
         before = contents(path)
-    with pytest.raises(StorageUnavailable, match="ln -sf") as refused:
+    with pytest.raises(StorageUnavailable, match="If not, move .*/a.sqlite away") as refused:
         SqliteFile(copied)
-    command = str(refused.value).rpartition("`ln")[2].rstrip("`").split()
-    subprocess.run(["ln", *command], check=True)
+    copied.rename(copied.with_name("away"))
+    call_advice(refused.value)
     with closing(SqliteFile(copied)) as file:
         file.remove_left()
         assert contents(copied) == before
