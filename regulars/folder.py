@@ -47,6 +47,7 @@ def prepare_folder(folder: Path) -> Path:
     except OSError as error:
         raise _make_unusable_error(folder, "made", error) from error
     require_writable(folder)
+    _require_link(folder)
     if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
             f"{folder} holds {strange_file} and no data of a service: name a folder of its own "
@@ -117,11 +118,19 @@ def _describe_left(text: str) -> str:
 
 def require_database(folder: Path) -> None:
     """Raise UnusableFolder if the folder holds no service's data, or this process may not write."""
+    _require_link(folder)
     if not (folder / DATABASE).is_file():
         raise UnusableFolder(
             f"there is no data folder {folder}: `regulars serve` makes one, --data names another"
         )
     require_writable(folder)
+
+
+def _require_link(folder: Path) -> None:
+    from chalicelib.storage.box.anew import tell_lost_file  # SQLite, which no help needs
+
+    if lost_file := tell_lost_file(folder / DATABASE):
+        raise UnusableFolder(lost_file)
 
 
 def require_writable(folder: Path) -> None:

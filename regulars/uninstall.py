@@ -101,7 +101,8 @@ def uninstall(data: Path | None, *, with_book: bool, confirm: Callable[[str], bo
     print(_LEFT)
     going = [place.path.resolve() for place in places if not place.stays]
     if book in going:
-        folder.require_database(book)
+        is_linked = (book / DATABASE).is_symlink()  # of a run that was cut off the link is left
+        (folder.require_writable if is_linked else folder.require_database)(book)
     for path in going:
         require_no_links(path)
     names = ", ".join(map(str, going))
@@ -125,13 +126,13 @@ def require_no_links(path: Path) -> None:
 
 
 def delete_folder(path: Path, own: re.Pattern[str]) -> str:
-    """Delete of a folder what the program made, its database last: so a run that is cut off is
-    ended by the next. Return what is said of it.
+    """Delete of a folder what the program made, its database last, and of that its name: so a run
+    that is cut off is ended by the next. Return what is said of it.
 
     `own`: names at its top that are the program's. If there are others, they and the folder stay.
     """
     ours = [one for one in path.iterdir() if own.fullmatch(one.name)]
-    for one in sorted(ours, key=lambda one: one.name.startswith(DATABASE)):
+    for one in sorted(ours, key=lambda one: (one.name.startswith(DATABASE), one.name == DATABASE)):
         shutil.rmtree(one) if one.is_dir() else one.unlink()
     with suppress(OSError):  # a volume's mount stays, empty
         path.rmdir()

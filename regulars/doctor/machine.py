@@ -29,6 +29,7 @@ from chalicelib.book.vision.cgroup_quota import Quota, quota
 from chalicelib.book.vision.machine import cores_to_run_on, cores_within, limit_memory
 from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings, list_rows
+from chalicelib.storage.box.anew import tell_lost_file
 from chalicelib.storage.box.blobs import disk_of
 from chalicelib.storage.ports import Disk
 from regulars import folder
@@ -94,7 +95,9 @@ def _check_lasting(data: Path) -> Iterator[Finding]:
     """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a
     local disk."""
     kind = name_file_system(data)
-    if (strange_file := folder.find_strange_file(data)) is not None:
+    if lost_file := tell_lost_file(data / DATABASE):
+        yield failed("folder", lost_file)
+    elif (strange_file := folder.find_strange_file(data)) is not None:
         yield failed(
             "folder",
             f"{data} holds {strange_file} and no data of a service: name a folder of its own with "

@@ -1,8 +1,10 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -192,6 +194,33 @@ def test_a_mistake_is_one_line_on_stderr(
     assert err.startswith("regulars: ")
     assert says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["serve", "tenants list", "backup x.tar", "fsck", "doctor", "uninstall --with-book"]
+)
+@pytest.mark.parametrize("stands", ["nothing", "a copy"])
+def test_a_database_that_has_lost_its_link_is_told_with_what_makes_it(
+    command: str,
+    stands: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    """Such as by a copy that left links out, or followed them."""
+    monkeypatch.chdir(tmp_path)
+    with closing(bootstrap.build(Settings(storage=tmp_path / "data"))) as services:
+        services.storage.scrub()
+    link = tmp_path / "data" / "regulars.sqlite"
+    file = link.resolve()
+    link.unlink()
+    if stands == "a copy":
+        shutil.copyfile(file, link)
+        file.with_name(f"{file.name}-wal").write_text("what came last")
+    assert main([*command.split(), "--data", "data"]) == 1
+    said = "".join(capsys.readouterr())
+    assert f"`ln -s {file.name} " in said
+    assert "-sf" not in said
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,34 @@ def test_a_link_within_the_folder_goes_with_what_it_leads_to(data: Path) -> None
     assert (done.returncode, data.exists()) == (0, False), done
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from regulars.uninstall import OF_BOOK, delete_folder
+
+data = Path(sys.argv[1])
+
+def kill_before_the_last(event, called):
+    if event != "os.remove":
+        return
+    if sum(one.startswith("regulars.sqlite") for one in os.listdir(data)) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill_before_the_last)
+delete_folder(data, OF_BOOK)
+"""
+
+
+def test_an_uninstall_that_was_killed_is_ended_by_the_next(data: Path) -> None:
+    with closing(bootstrap.build(Settings(storage=data))) as services:
+        services.storage.scrub()
+    subprocess.run([sys.executable, "-c", KILLED, str(data)], check=False)
+    assert [path.name for path in data.iterdir()] == ["regulars.sqlite"]
+    assert (data / "regulars.sqlite").is_symlink()
+    done = uninstall(data, "--with-book", "--yes")
+    assert (done.returncode, data.exists()) == (0, False), done
+
+
 def test_a_link_to_the_folder_is_followed(data: Path) -> None:
     link = data.parent / "link"
     link.symlink_to(data)

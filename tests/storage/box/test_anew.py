@@ -395,7 +395,7 @@ def test_a_link_that_was_not_copied_makes_no_empty_database(tmp_path: Path) -> N
         file.scrub()
     before = contents(path)
     path.unlink()
-    with pytest.raises(StorageUnavailable, match="there is no .*/a.sqlite, a link to") as refused:
+    with pytest.raises(StorageUnavailable, match="has the data: call") as refused:
         SqliteFile(path)
     call_advice(refused.value)
     assert contents(path) == before
@@ -451,7 +451,7 @@ def test_a_copy_in_the_links_place_without_its_log_is_not_taken_for_the_database
             change(connection, random.Random(3))
         shutil.copytree(path.parent, copied.parent)
         before = contents(path)
-    with pytest.raises(StorageUnavailable, match="If not, move .*/a.sqlite away") as refused:
+    with pytest.raises(StorageUnavailable, match="If not, move ") as refused:
         SqliteFile(copied)
     copied.rename(copied.with_name("away"))
     call_advice(refused.value)
