@@ -72,10 +72,9 @@ class Copy:
         whose rows change, from this transaction on."""
         self._held = os.open(self._copy, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._held, fcntl.LOCK_EX)
-        owner = self._name.stat()
         self._link.symlink_to(self._whole.name)
         for made in (self._copy, self._link):
-            os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
+            _give_owner(made, self._name.stat())
         shutil.copystat(self._name, self._copy)
         self._keys_by_table = _list_keys(connection)
         for table, keys in self._keys_by_table.items():
@@ -325,6 +324,14 @@ def _is_locked(file: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _give_owner(made: Path, like: os.stat_result) -> None:
+    """Give a file or link the owner and group of another, unless it has them: a unit that may
+    change none is refused even that."""
+    found = made.lstat()
+    if (found.st_uid, found.st_gid) != (like.st_uid, like.st_gid):
+        os.chown(made, like.st_uid, like.st_gid, follow_symlinks=False)
 
 
 def _is_whole(name: Path, entry: str) -> bool:

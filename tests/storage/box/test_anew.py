@@ -372,6 +372,47 @@ def test_owner_and_rights_and_somebodys_own_link_stay(tmp_path: Path) -> None:
     assert entries(tmp_path / "disk") == {"real.sqlite", "real.sqlite.book-N"}
 
 
+NO_CHOWN = """
+import ctypes, os, struct, sys
+from pathlib import Path
+from tests.storage.box.test_anew import filled
+
+LOAD, IS_EQUAL, RETURN, ALLOW, REFUSE = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050001
+calls = {"x86_64": (92, 93, 94, 260), "aarch64": (54, 55)}[os.uname().machine]
+steps = [(LOAD, 0, 0, 0)]
+steps += [(IS_EQUAL, len(calls) - place, 0, call) for place, call in enumerate(calls)]
+steps += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, REFUSE)]
+code = b"".join(struct.pack("HBBI", *step) for step in steps)
+held = ctypes.create_string_buffer(code, len(code))
+
+class Filter(ctypes.Structure):
+    _fields_ = [("steps", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+chosen = Filter(len(steps), ctypes.cast(held, ctypes.c_void_p))
+assert libc.prctl(22, 2, ctypes.byref(chosen), 0, 0) == 0
+path = Path(sys.argv[1])
+try:
+    os.chown(path.parent, -1, -1)
+except PermissionError:
+    with filled(path, changes=9) as file:
+        file.scrub()
+"""
+"""Scrubs a file while the kernel refuses every change of an owner, even of one's own file to
+oneself."""
+
+
+@pytest.mark.skipif(
+    os.uname().machine not in ("x86_64", "aarch64"), reason="numbers of calls are a processor's"
+)
+def test_a_unit_that_may_change_no_owners_scrubs_beside(tmp_path: Path) -> None:
+    """As the unit of infra/box/regulars.service: its SystemCallFilter leaves out @chown."""
+    path = tmp_path / "a.sqlite"
+    subprocess.run([sys.executable, "-c", NO_CHOWN, str(path)], check=True)
+    assert path.is_symlink()
+
+
 @pytest.mark.parametrize("tool", [["cp", "-r"], ["tar"]])
 def test_a_folder_that_is_copied_has_its_own_database(tmp_path: Path, tool: list[str]) -> None:
     source, target = tmp_path / "from", tmp_path / "to"
