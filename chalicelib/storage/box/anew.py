@@ -9,6 +9,7 @@ is given back: who has opened it and comes late gets an error, and opens the nam
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -70,6 +71,7 @@ class Copy:
     def note_changes(self, connection: sqlite3.Connection) -> None:
         """Make an empty file with the owner and rights of the database's, and let the database note
         whose rows change, from this transaction on."""
+        _require_one_name(self._name)
         self._held = os.open(self._copy, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._held, fcntl.LOCK_EX)
         self._link.symlink_to(self._whole.name)
@@ -128,6 +130,7 @@ class Copy:
                 copy.execute(sql)
             copy.execute("PRAGMA journal_mode = WAL").fetchone()
         _sync(self._copy)
+        _require_one_name(self._name)
         # Closing any descriptor of a file drops all locks that this process has on it: nobody has
         # the copy's yet, and the old one's must last until `alone` is closed.
         self.close()
@@ -324,6 +327,12 @@ def _is_locked(file: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _require_one_name(path: Path) -> None:
+    """Raise OSError if the file has a further name, whose reader would lose all of it."""
+    if path.stat().st_nlink > 1:
+        raise OSError(errno.EMLINK, "it has a further name (a hard link)")
 
 
 def _give_owner(made: Path, like: os.stat_result) -> None:

@@ -372,6 +372,35 @@ def test_owner_and_rights_and_somebodys_own_link_stay(tmp_path: Path) -> None:
     assert entries(tmp_path / "disk") == {"real.sqlite", "real.sqlite.book-N"}
 
 
+@pytest.mark.parametrize("linked", ["before", "meanwhile"])
+def test_a_file_with_a_further_name_is_scrubbed_where_it_is_under_both(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, linked: str
+) -> None:
+    """As `cp -al` makes one, or a tool for backups that saves room."""
+    path, further = tmp_path / "a.sqlite", tmp_path / "further" / "a.sqlite"
+    further.parent.mkdir()
+    with filled(path) as file:
+        file.wipe()
+        before, old = contents(path), identity(path)
+        if linked == "before":
+            further.hardlink_to(path)
+        else:
+            copy = copy_of(file, path)
+            with closing(sqlite3.connect(path, uri=True, isolation_level=None)) as copying:
+                copy.write(copying)
+            further.hardlink_to(path)
+            file.close()
+            with closing(copy), pytest.raises(OSError, match="further name"):
+                replace_by(copy, path)
+            file = SqliteFile(path)
+        with closing(file):
+            file.scrub()
+            assert "it has a further name (a hard link)" in caplog.text
+        assert identity(path) == identity(further) == old
+        assert contents(further) == before
+        assert names_in_files(further) == names_in_rows(further)
+
+
 NO_CHOWN = """
 import ctypes, os, struct, sys
 from pathlib import Path
