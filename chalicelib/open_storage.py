@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from chalicelib.domain.errors import Busy
+from chalicelib.domain.errors import Busy, StorageUnavailable
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Clock, Storage
@@ -54,12 +54,21 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     uploads = FolderUploadStore(folder / "captures", captures, public_url, announce=announce)
 
     def wipe() -> None:
-        with suppress(Busy):
-            items.file.wipe()
-            items.file.remove_left()
+        for do in (items.file.wipe, items.file.remove_left):
+            with suppress(Busy):
+                do()
         blobs.remove_leftovers()
         uploads.remove_leftovers()
         remove_killed_backup(folder)
+
+    def tidy() -> None:
+        # an earlier version would go on with the notes of a killed scrub, for good
+        with suppress(Busy, StorageUnavailable):
+            items.file.remove_left()
+
+    def close() -> None:
+        tidy()
+        items.close()
 
     def scrub() -> None:
         with hold_off_backup(folder):
@@ -67,6 +76,7 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
             blobs.remove_leftovers(SETTLED.total_seconds())
             uploads.remove_leftovers(SETTLED.total_seconds())
 
+    tidy()
     return Storage(
         items=items,
         blobs=blobs,
@@ -75,7 +85,7 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         captures_queue=captures_queue,
         deliveries_queue=deliveries_queue,
         vault=PlainVault(),
-        close=items.close,
+        close=close,
         wipe=wipe,
         scrub=scrub,
         expires_items=False,

@@ -17,9 +17,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.open_storage import DATABASE, open_storage
+from chalicelib.settings import Settings
 from chalicelib.storage.box.anew import Copy, be_alone
 from chalicelib.storage.box.items import SqliteFile
 from tests.support.box.racing import Race
+from tests.support.fakes import FakeClock
 from tests.support.full_disk import no_file_larger_than
 
 SCHEMA = (
@@ -574,6 +577,43 @@ def test_a_scrub_leaves_the_files_of_one_that_is_under_way(tmp_path: Path) -> No
         assert entries(tmp_path) == PLAIN_FILES
         with file.reading() as connection:
             assert not list_notes(connection)
+
+
+def leave(path: Path) -> None:
+    """Leave what a scrub leaves that is killed while it copies."""
+    with closing(SqliteFile(path)) as file:
+        copy_of(file, path).close()
+    assert left_of_scrubs(path)
+
+
+def left_of_scrubs(path: Path) -> list[object]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [*list_notes(connection), *path.parent.glob("*.anew-*")]
+
+
+def test_a_start_and_a_clean_stop_leave_no_notes_to_an_earlier_version(tmp_path: Path) -> None:
+    """Which would note the keys of all that changes, for good."""
+    path = tmp_path / DATABASE
+    open_storage(Settings(storage=tmp_path), FakeClock()).close()
+    leave(path)
+    storage = open_storage(Settings(storage=tmp_path), FakeClock())
+    assert left_of_scrubs(path) == []
+    leave(path)
+    storage.close()
+    assert left_of_scrubs(path) == []
+
+
+def test_a_reader_in_the_way_of_a_wipe_leaves_nothing_of_killed_scrubs(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    with (
+        closing(open_storage(Settings(storage=tmp_path), FakeClock())) as storage,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM items").fetchone()
+        leave(path)
+        storage.wipe()
+        assert left_of_scrubs(path) == []
 
 
 def list_notes(connection: sqlite3.Connection) -> list[tuple[str]]:
