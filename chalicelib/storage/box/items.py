@@ -64,6 +64,10 @@ _IS_OPEN = "another program has it open, or reads it without end"
 _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
+class _UsedHereError(Exception):
+    """A thread of this process uses its connection all the while."""
+
+
 class _Session:
     """A thread's connection.
 
@@ -234,24 +238,31 @@ class SqliteFile:
         return None
 
     def _while_alone(self, do: Callable[[sqlite3.Connection], _Done]) -> _Done | None:
-        """Do something with the only connection that anybody has to the file; return None if others
-        have one at each try."""
+        """Do something with the only connection that anybody has to the file; return None if other
+        programs have one at each try. Raises Busy if a thread of this process uses one."""
+        is_used_here = False
         for _ in range(_SCRUB_TRIES):
-            with self._alone() as alone:
-                if alone is not None:
-                    return do(alone)
+            try:
+                with self._alone() as alone:
+                    if alone is not None:
+                        return do(alone)
+                is_used_here = False
+            except _UsedHereError:
+                is_used_here = True
             time.sleep(_SCRUB_PAUSE_S)
+        if is_used_here:
+            raise Busy(f"a thread of this process reads {self._path.name}: it is scrubbed later")
         return None
 
     @contextmanager
     def _alone(self) -> Iterator[sqlite3.Connection | None]:
-        """Provide the only connection that anybody has to the file, or None if others have one."""
+        """Provide the only connection that anybody has to the file, or None if other programs have
+        one. Raises _UsedHereError."""
         with self._writer, self._registry, self._translate_failures():
             if self._closed:
                 raise StorageUnavailable("the database is closed")
             if not self._close_unused():
-                yield None
-                return
+                raise _UsedHereError
             with closing(self._connect()) as connection:
                 yield connection if be_alone(connection) else None
 

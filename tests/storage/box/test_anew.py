@@ -621,7 +621,13 @@ def list_notes(connection: sqlite3.Connection) -> list[tuple[str]]:
     return connection.execute(notes).fetchall()
 
 
-def test_a_scrub_waits_for_no_reader_of_this_process_and_comes_later(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [("SELECT count(*) FROM by_key", "reads"), ("SELECT 1", "a thread of this process")],
+)
+def test_a_scrub_waits_for_no_reader_of_this_process_and_comes_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, statement: str, why: str
+) -> None:
     path = tmp_path / "a.sqlite"
     with filled(path) as file:
         before = contents(path)
@@ -630,7 +636,7 @@ def test_a_scrub_waits_for_no_reader_of_this_process_and_comes_later(tmp_path: P
         def read() -> None:
             with file.reading() as connection:
                 connection.execute("BEGIN")
-                connection.execute("SELECT count(*) FROM by_key").fetchone()
+                connection.execute(statement).fetchone()
                 reads.set()
                 is_over.wait()
                 connection.execute("COMMIT")
@@ -639,8 +645,9 @@ def test_a_scrub_waits_for_no_reader_of_this_process_and_comes_later(tmp_path: P
         thread.start()
         reads.wait()
         try:
-            with pytest.raises(Busy, match="reads"):
+            with pytest.raises(Busy, match=why):
                 file.scrub()
+            assert caplog.text == "", "it blames nobody else"
             assert entries(tmp_path) <= PLAIN_FILES
             assert contents(path) == before
         finally:
