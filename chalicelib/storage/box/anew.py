@@ -19,6 +19,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -269,7 +270,7 @@ def tell_lost_file(path: Path) -> str | None:
 
 
 def _find_lost_file(name: Path) -> Path | None:
-    found = name.parent.glob(f"{name.name}{_WHOLE}*")
+    found = name.parent.glob(f"{escape(name.name)}{_WHOLE}*")
     copies = [one for one in found if _is_whole(name, one.name) and one.is_file()]
     if name.exists():
         copies = [one for one in copies if _has_log(one)]
@@ -289,7 +290,7 @@ def list_left(path: Path) -> list[Path]:
     file, under_way = _find_file(name), _list_under_way(name)
     return [
         one
-        for one in name.parent.glob(f"{name.name}[.-]*")
+        for one in name.parent.glob(f"{escape(name.name)}[.-]*")
         if _is_left(one.name, name, file.name)
         and not any(mark in one.name for mark in under_way)
         and (one.is_symlink() or one.is_file())
@@ -308,7 +309,7 @@ def _list_under_way(name: Path) -> list[str]:
     """List the marks of the copies whose makers live."""
     return [
         one.name[-_MARK_LETTERS:]
-        for one in name.parent.glob(f"{name.name}{_UNDER_WAY}{'?' * _MARK_LETTERS}")
+        for one in name.parent.glob(f"{escape(name.name)}{_UNDER_WAY}{'?' * _MARK_LETTERS}")
         if _is_locked(one)
     ]
 

@@ -561,8 +561,9 @@ def test_a_copy_that_somebody_named_is_neither_removed_nor_taken_for_the_databas
     assert (tmp_path / "a.sqlite.book-0123abcd").is_dir()
 
 
-def test_a_scrub_leaves_the_files_of_one_that_is_under_way(tmp_path: Path) -> None:
-    path = tmp_path / "a.sqlite"
+@pytest.mark.parametrize("name", ["a.sqlite", "book[1].db", "b*k?.db"])
+def test_a_scrub_leaves_the_files_of_one_that_is_under_way(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     with filled(path) as file, closing(copy_of(file, path)) as copy:
         with closing(sqlite3.connect(path, uri=True, isolation_level=None)) as copying:
             copy.write(copying)
@@ -574,7 +575,7 @@ def test_a_scrub_leaves_the_files_of_one_that_is_under_way(tmp_path: Path) -> No
             assert list_notes(connection)
         copy.close()
         file.remove_left()
-        assert entries(tmp_path) == PLAIN_FILES
+        assert entries(tmp_path) == {name, f"{name}-wal", f"{name}-shm"}
         with file.reading() as connection:
             assert not list_notes(connection)
 
