@@ -136,7 +136,8 @@ class SightingSearch:
     ) -> Recognised:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
-        A correction has no views: somebody has looked at its picture.
+        A correction has no views: somebody has looked at its picture. Whoever withdrew consent by
+        the picture stays so: views find nobody for them.
         """
         open_sighting = self.open_sighting
         is_sure = found.face is not None and not open_sighting.is_uncertain(found.decision)
@@ -146,7 +147,16 @@ class SightingSearch:
         if mean is None:
             return found
         (found_by_views,) = search(replace(probes, vectors=mean[None, :]))
-        return choose_by_views(found, found_by_views, open_sighting)
+        chosen = choose_by_views(found, found_by_views, open_sighting)
+        if chosen is found or self._is_withdrawn(found):
+            return found
+        return chosen
+
+    def _is_withdrawn(self, found: Recognised) -> bool:
+        """Return whether the picture shows somebody whose record of consent has ended."""
+        groups = self.services.face_visits.read_default_groups(self.open_sighting.tenant)
+        contexts = self.services.sightings.contexts
+        return contexts.is_withdrawn(self.open_sighting, found, groups.ended_records)
 
 
 class Contexts(Service["Book"]):
@@ -171,7 +181,7 @@ class Contexts(Service["Book"]):
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
-        if self._is_withdrawn(open_sighting, recognised, groups.ended_records):
+        if self.is_withdrawn(open_sighting, recognised, groups.ended_records):
             return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
         if recognised.face is not None:
             return self._read_found(open_sighting, recognised.face.faceid, recognised)
@@ -201,7 +211,7 @@ class Contexts(Service["Book"]):
             excluded_faceid=open_sighting.rejected_faceid,
         )
 
-    def _is_withdrawn(
+    def is_withdrawn(
         self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords
     ) -> bool:
         """Return whether a sighting is of somebody whose record of consent has ended

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from chalicelib.book.captures.redrive import MAX_ATTEMPTS
 from chalicelib.domain.captures import Resolution, Sighting, sighting_id
-from chalicelib.domain.pictures import PictureRules
+from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.pictures import DetectedFace, PictureRules
 from chalicelib.domain.rules.decision import SAME_PASSAGE, SMALLEST_GALLERY
+from chalicelib.storage import keys
 from tests.support.book.book import MINUTE, MONDAY, Book, ViewedShot
+from tests.support.book.withdrawn import withdraw
 from tests.support.fakes import CURVE, FakeVision, Person, picture
 
 GALLERY = CURVE.identify_threshold(SMALLEST_GALLERY)
@@ -21,10 +24,18 @@ ANN, BOB, CAT = 1, 2, 58
 
 
 class Watched(FakeVision):
-    """Counts the views that are split off and opened."""
+    """Counts the views that are split off and opened, and is told how some people look."""
 
     def __init__(self) -> None:
         self.split = 0
+        self.looks: dict[int, NDArray[np.float32]] = {}
+
+    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        rows = super().embed(image, faces)
+        for number, face in enumerate(faces):
+            seed = self._person(image, face).seed
+            rows[number] = self.looks.get(seed, rows[number])
+        return rows
 
     def split_views(self, picture: bytes) -> list[bytes]:
         self.split += 1
@@ -50,6 +61,17 @@ def seen_as(seed: int, score: float, side_px: float = 110.0) -> Person:
 POOR = seen_as(ANN, GALLERY - 0.02)
 CLEAR = Person(ANN, 90.0, likeness=0.97)
 UNCERTAIN = seen_as(ANN, GALLERY + 0.01)
+
+
+def draw_look(book: Book, own: int, **scores: float) -> Person:
+    """Somebody who looks like others as much as is said: `_1=0.5` is 0.5 like the person of seed
+    1."""
+    assert isinstance(book.vision, Watched)
+    looks = book.vision.looks
+    axes = np.eye(FakeVision.dimensions, dtype=np.float32)
+    look = sum((score * axes[int(name[1:])] for name, score in scores.items()), 0 * axes[0])
+    looks[own] = look + np.sqrt(1 - look @ look) * axes[own]
+    return Person(own)
 
 
 def view(*people: Person) -> bytes:
@@ -173,6 +195,34 @@ def test_views_are_not_looked_at_again_when_somebody_rejects_what_they_found(boo
     )
     assert rejected.sighting.resolution is Resolution.STRANGER
     assert split(book) == 1
+
+
+RECORD = Consent(Basis.CONSENT, MONDAY, "form 7")
+
+
+@pytest.mark.parametrize("record", [None, RECORD], ids=["without a record", "with a record"])
+def test_views_find_nobody_for_who_withdrew(book: Book, record: Consent | None) -> None:
+    """The views look like another person, too."""
+    book.enrol(draw_look(book, 11), name="Sue", consent=record)
+    wanda = book.enrol(draw_look(book, 12), name="Wanda", consent=RECORD)
+    withdraw(book, wanda.faceid)
+    poor, clear = draw_look(book, 13, _11=0.45, _12=0.55), draw_look(book, 14, _11=0.75, _12=0.5)
+    (capture,) = book.see(ViewedShot(MONDAY, (poor,), views=(view(clear),)))
+    (sighting,) = capture.sightings
+    assert (sighting.resolution, sighting.faceid) == (Resolution.SKIPPED, None)
+    upload = keys.capture_picture("shop", "door", capture.id)
+    assert book.storage.uploads.get(upload) is None
+
+
+def test_views_raise_no_ones_score_above_that_of_who_withdrew(book: Book) -> None:
+    """By the picture alone, who withdrew goes first."""
+    book.enrol(draw_look(book, 11), name="Sue")
+    wanda = book.enrol(draw_look(book, 12), name="Wanda", consent=RECORD)
+    withdraw(book, wanda.faceid)
+    poor = draw_look(book, 13, _11=GALLERY + 0.01, _12=GALLERY + 0.03)
+    clear = draw_look(book, 14, _11=0.8, _12=0.5)
+    (sighting,) = see(book, poor, views=[view(clear)])
+    assert (sighting.resolution, sighting.faceid) == (Resolution.SKIPPED, None)
 
 
 class Dies(Watched):
