@@ -259,6 +259,22 @@ def test_two_faces_at_their_best_in_one_frame_send_it_once() -> None:
     assert moments(chooser.choose(frames)) == [0]
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_frame_is_sent_once_if_of_two_faces_in_it_one_leaves_earlier(early: bool) -> None:
+    """The one who stays has as good a frame a moment later, which would have replaced a worse
+    one."""
+    both, one = [face(0, 60), face(120, 60)], [face(120, 60)]
+    chooser, frames = walk([both, *[one] * 8, *[[]] * 6], early=early)
+    sent = moments(chooser.choose(frames))
+    assert sent == [0]
+
+
+def test_who_stays_beside_somebody_who_left_has_a_better_frame_sent() -> None:
+    both, one = [face(0, 60), face(120, 60)], [face(120, 60)]
+    chooser, frames = walk([both, *[one] * 8, [face(122, 75)], *[[]] * 6])
+    assert moments(chooser.choose(frames)) == [0, 4500]
+
+
 def test_who_stays_is_sent_every_ten_seconds() -> None:
     chooser, frames = walk([[face(10, 60)]] * 45)
     assert len(list(chooser.choose(frames))) == 3, "after 10 s, after 20 s, and at the end"

@@ -308,8 +308,9 @@ class _TrackShots:
 
     @property
     def is_left(self) -> bool:
-        """Return whether a frame is to go out in the end."""
-        return self.best.worth > self.sent and bool(self.best.frame.encode_picture())
+        """Return whether a frame is to go out in the end: one that has a track went out before."""
+        frame = self.best.frame
+        return not frame.track and self.best.worth > self.sent and bool(frame.encode_picture())
 
     def choose_frame(self) -> EncodedFrame | None:
         """Return the frame that is to go out in the end, with its views; None: there is none."""
@@ -387,20 +388,21 @@ class BestShot:
         for track, shots in self._shots.items():
             best, is_first = shots.best, not (track.was_given or shots.sent)
             if is_first and best.worth >= EARLY_WORTH and best.frame.encode_picture():
-                shots.sent, best.frame.track = best.worth, track.id
-                yield best.frame
+                shots.sent = best.worth
+                if not best.frame.track:  # else it went out for another face in it
+                    best.frame.track = track.id
+                    yield best.frame
 
     def _choose_best_frames(self, tracks: Iterable[Track]) -> Iterator[Frame]:
-        """Two faces may have their best moment in one frame; it goes out once, with the track of
-        the first."""
-        chosen: dict[int, Frame] = {}
-        for track in tracks:
-            if track in self._shots:
-                if frame := self._shots.pop(track).choose_frame():
-                    frame.track = frame.track or track.id
-                    chosen[id(frame)] = frame
-                track.was_given = True
-        yield from chosen.values()
+        """Two faces may have their best moment in one frame; it goes out once, with the track and
+        the views of the first to end, or of all that end at once."""
+        ended = {track: self._shots.pop(track) for track in tracks if track in self._shots}
+        chosen = {track: frame for track in ended if (frame := ended[track].choose_frame())}
+        for track, frame in chosen.items():
+            frame.track = frame.track or track.id
+        for track in ended:
+            track.was_given = True
+        yield from dict.fromkeys(chosen.values())
 
 
 @dataclass(eq=False)
