@@ -33,7 +33,7 @@ from chalicelib.domain.rules.sighting import (
     is_lesser,
     plan_visits,
 )
-from chalicelib.domain.rules.templates import parse_vector
+from chalicelib.domain.rules.templates import of_model, parse_vector
 from chalicelib.domain.rules.visits import FaceVisits, Visits
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -137,7 +137,8 @@ class SightingSearch:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
         A correction has no views: somebody has looked at its picture. Whoever withdrew consent by
-        the picture stays so: views find nobody for them.
+        the picture stays so: views find nobody for them. Nor do they find a face for a picture that
+        is more like one that was rejected for it.
         """
         open_sighting = self.open_sighting
         is_sure = found.face is not None and not open_sighting.is_uncertain(found.decision)
@@ -148,9 +149,24 @@ class SightingSearch:
             return found
         (found_by_views,) = search(replace(probes, vectors=mean[None, :]))
         chosen = choose_by_views(found, found_by_views, open_sighting)
-        if chosen is found or self._is_withdrawn(found):
+        if chosen is found or self._is_withdrawn(found) or self._is_rejected(chosen):
             return found
         return chosen
+
+    def _is_rejected(self, found: Recognised) -> bool:
+        """Return whether the picture is more like one that people rejected for the face found."""
+        face, template = found.face, self.open_sighting.seen_face.template
+        own = None if face is None else of_model(face.templates, template.model)
+        if face is None or own is None:
+            return False
+        probe = parse_vector(template)
+        return self.services.recognition.negatives.turns_down(
+            self.open_sighting.tenant.name,
+            face,
+            probe,
+            template.model,
+            float(probe @ parse_vector(own)),
+        )
 
     def _is_withdrawn(self, found: Recognised) -> bool:
         """Return whether the picture shows somebody whose record of consent has ended."""

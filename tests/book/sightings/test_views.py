@@ -197,6 +197,19 @@ def test_views_are_not_looked_at_again_when_somebody_rejects_what_they_found(boo
     assert split(book) == 1
 
 
+def test_what_somebody_rejected_does_not_come_back_by_views(book: Book) -> None:
+    """The picture is more like the rejected one than like her; the views are not."""
+    ann = book.enrol(draw_look(book, 11), name="Ann")
+    (capture,) = book.see(ViewedShot(MONDAY, (draw_look(book, 12, _11=0.6),)))
+    assert capture.sightings[0].faceid == ann.faceid
+    id_ = sighting_id(capture.id, 0)
+    rejected = book.services.sightings.rejection.reject(book.tenant, ann.faceid, id_)
+    book.services.deletion.delete_faces(book.tenant, [rejected.sighting.faceid or ""], by="first")
+    poor, clear = draw_look(book, 13, _11=0.5, _12=0.3), draw_look(book, 14, _11=0.85)
+    (sighting,) = see(book, poor, views=[view(clear)], hour=1)
+    assert sighting.faceid != ann.faceid
+
+
 RECORD = Consent(Basis.CONSENT, MONDAY, "form 7")
 
 
