@@ -261,14 +261,18 @@ class Reading:
         return fuse_embeddings(np.stack([own, *own_views]))
 
     def _embed_views(self) -> Iterator[NDArray[np.float32]]:
-        """Embed the face of each further view, which is left out if it is damaged or shows not one
-        face."""
+        """Embed the face of each further view.
+
+        One that is damaged, shows not one face, or shows one that the tenant refuses is left out.
+        """
         for view in self._vision.split_views(self._picture):
             with suppress(Unusable):
                 image = self._vision.read_picture(view, VIEW_RULES)
                 faces = self._vision.largest(image)
                 if len(faces) == 1:
-                    yield self._vision.embed(image, faces)[0]
+                    embeddings, refusals = embed_faces(self._vision, self._tenant, image, faces)
+                    if refusals[0] is None:
+                        yield embeddings[0]
 
     @contextmanager
     def _open_picture(self) -> Iterator[NDArray[np.uint8]]:

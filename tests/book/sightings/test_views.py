@@ -210,6 +210,22 @@ def test_what_somebody_rejected_does_not_come_back_by_views(book: Book) -> None:
     assert sighting.faceid != ann.faceid
 
 
+UNWANTED = [("least_liveness", 0.5, {"liveness": 0.01}), ("min_age", 18, {"age": 5.0})]
+
+
+@pytest.mark.parametrize(("setting", "least", "look"), UNWANTED, ids=["liveness", "age"])
+def test_a_view_of_a_face_that_no_picture_may_have_is_left_out(
+    book: Book, setting: str, least: float, look: dict[str, float]
+) -> None:
+    ann = book.enrol(Person(ANN))
+    book.services.tenants.change_settings("shop", {setting: least})
+    refused = Person(ANN, 90.0, likeness=0.97, **look)  # type: ignore[arg-type]  # by their names
+    (found,) = see(book, POOR, views=[view(refused), view(CLEAR)])
+    assert found.faceid == ann.faceid
+    (left_out,) = see(book, POOR, views=[view(refused)], hour=1)
+    assert left_out.resolution is Resolution.STRANGER
+
+
 RECORD = Consent(Basis.CONSENT, MONDAY, "form 7")
 
 
