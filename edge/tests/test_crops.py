@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from regulars_edge import config
-from regulars_edge.choose.by_face import BestShot, WithFaces, cut_parts
+from regulars_edge.choose.by_face import BestShot, WithFaces, cut_parts, cut_view
 from regulars_edge.choose.faces import Detector, Face, FaceFinder
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
@@ -92,6 +92,18 @@ def test_the_best_shot_of_a_face_is_its_crop() -> None:
         (0, (150, 160)),
         (200, (160, 160)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("room", "view_px"),
+    [(0.05, 198), (0.5, 200), (2.0, 200), (None, 200)],
+    ids=["little", "a view's", "much", "whole frames"],
+)
+def test_a_view_shows_no_more_around_a_face_than_a_crop(room: float | None, view_px: int) -> None:
+    one = frame()
+    view = cut_view(one, face(120, 70, 180), [], room)
+    assert view is not None
+    assert max(size_px(view.encoded)) == view_px
 
 
 def test_crops_need_faces() -> None:

@@ -229,11 +229,15 @@ def cut_parts(
     ]
 
 
-def cut_view(frame: Frame, face: Face, others: Iterable[Face]) -> Part | None:
+def cut_view(frame: Frame, face: Face, others: Iterable[Face], room: float | None) -> Part | None:
     """Return the part of a frame that shows one face alone, as a further view of it; None: another
-    one is too near."""
+    one is too near.
+
+    `room`: that of crops, which a view does not exceed; None: whole frames go out.
+    """
     size_px = frame.pixels.size
-    box = _widen_box(face, _VIEW_ROOM, size_px)
+    view_room = _VIEW_ROOM if room is None else min(_VIEW_ROOM, room)
+    box = _widen_box(face, view_room, size_px)
     if any(have_common_part(box, _widen_box(other, 0.0, size_px)) for other in others):
         return None
     return Part(frame, box, _VIEW_PX)
@@ -381,7 +385,8 @@ class BestShot:
                 self._shots[track].take_frame(value, now_ms, part)
             else:
                 self._shots[track] = _TrackShots(_make_shot(value, now_ms, part))
-            if view := cut_view(frame, face, (other for other in found if other is not face)):
+            others = (other for other in found if other is not face)
+            if view := cut_view(frame, face, others, self.room):
                 self._shots[track].take_view(value, now_ms, view)
 
     def _choose_early_frames(self) -> Iterator[Frame]:
