@@ -4,8 +4,8 @@ everything.json                what every place holds about the person (privacy/
 stored index.html                     the same for people to read, with nothing but the files beside
 it pictures/0.jpg, 0.160.jpg      the pictures of the face, and small ones merged/ID/0.jpg
      those of faces that turned out to be this person captures/CAMERA/ID.jpg         what cameras
-sent; the faces of others are hidden captures/CAMERA/ID.view1.jpg   further views of the person's
-face in that file crops/CAMERA/ID-0.jpg          the person's face in a capture
+sent; the faces of others are hidden captures/CAMERA/ID.view1.jpg   further views in that file
+that show the person alone crops/CAMERA/ID-0.jpg          the person's face in a capture
 
 Each part goes into the same folder. The first has everything but some of the captures; later parts
 have those. Raw items about the person go in without the fields about other people.
@@ -37,7 +37,9 @@ from chalicelib.domain.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.domain.model import Face, Group, Tenant
 from chalicelib.domain.observations import Observation, ObservationKind, keep_own
 from chalicelib.domain.person_texts import copy_texts
-from chalicelib.domain.rules.templates import user_of
+from chalicelib.domain.pictures import VIEW_RULES
+from chalicelib.domain.rules.decision import SAME_PASSAGE
+from chalicelib.domain.rules.templates import of_model, parse_vector, user_of
 from chalicelib.domain.tenant_settings import (
     count_capture_days,
     count_ended_days,
@@ -57,7 +59,7 @@ from chalicelib.privacy.texts import Language, direction_of, isolate, words_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import PageTokens, walk_items
-from chalicelib.storage.ports import Item, ItemStore, Table
+from chalicelib.storage.ports import Item, ItemStore, Table, Vision
 from chalicelib.storage.records.captures import capture_from
 from chalicelib.storage.records.faces import possible_terms
 from chalicelib.storage.records.merges import UNDONE_WITHIN, Merge
@@ -803,9 +805,10 @@ class Archives(Service["Services"]):
     ) -> None:
         """Add the picture of a sighting to the archive, unless the archive has it already.
 
-        If somebody else is in the picture, they are made unrecognisable, and there is no crop. A
-        picture in which that cannot be done is left out. Otherwise the picture is added as it is,
-        and the further views in its file and the sighting's crop with it.
+        If somebody else is in the picture, they are made unrecognisable, and there is neither crop
+        nor further view. A picture in which that cannot be done is left out. So that no view goes
+        with the picture, one with views is drawn anew; any other is added as it is. Views that show
+        the person alone are added beside it, and the sighting's crop.
         """
         id_, number = parts_of_sighting(observation.id)
         capture = captures.get(id_)
@@ -823,21 +826,41 @@ class Archives(Service["Services"]):
             if f"{id_}-{sighting.number}" not in subject.sightings
         ]
         vision = self.services.tenant_vision.choose_vision(tenant.model)
-        if other_boxes:
+        views = vision.split_views(picture)
+        if other_boxes or views:
             # it cannot be read, so nobody else can be hidden in it
             with suppress(Unusable, InvalidInput):
                 archive.writestr(
                     name, vision.hidden(vision.read_picture(picture, RULES), other_boxes)
                 )
+        else:
+            archive.writestr(name, picture)
+        if other_boxes or name not in archive.NameToInfo:
             return
-        archive.writestr(name, picture)
-        for view_number, view in enumerate(vision.split_views(picture), 1):
-            archive.writestr(f"captures/{capture.camera_id}/{id_}.view{view_number}.jpg", view)
+        for view_number, view in enumerate(views, 1):
+            if _shows_alone(vision, view, subject.face):
+                archive.writestr(f"captures/{capture.camera_id}/{id_}.view{view_number}.jpg", view)
         crop = self.services.storage.uploads.get(
             keys.crop(tenant.name, capture.camera_id, id_, number)
         )
         if crop is not None:
             archive.writestr(f"crops/{capture.camera_id}/{observation.id}.jpg", crop)
+
+
+def _shows_alone(vision: Vision, view: bytes, face: Face) -> bool:
+    """Return whether a further view of a capture shows this person and nobody else."""
+    template = of_model(face.templates, vision.model)
+    if template is None:
+        return False
+    try:
+        image = vision.read_picture(view, VIEW_RULES)
+    except Unusable:
+        return False
+    faces = vision.detect(image)
+    if len(faces) != 1:
+        return False
+    (vector,) = vision.embed(image, faces)
+    return float(vector @ parse_vector(template)) >= SAME_PASSAGE
 
 
 def capture_name(capture: Capture) -> str:

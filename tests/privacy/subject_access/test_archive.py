@@ -297,6 +297,28 @@ def test_the_views_in_a_captures_file_are_shown_unless_others_are_hidden_in_it(
     assert views[0] not in archive.read(f"captures/door/{both.id}.jpg")
 
 
+def test_no_view_of_somebody_else_is_given(book: Book) -> None:
+    """Nor one that shows two people, nor any behind the picture that is in the archive."""
+    ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
+    own, with_others = picture(Person(ANN, 70.0)), picture(Person(ANN, 90.0), Person(BEN, 20.0))
+    views = (picture(Person(BEN, 90.0)), with_others, b"no picture", picture(), own)
+    (capture,) = book.see(ViewedShot(MONDAY, (Person(ANN),), views=views))
+    archive = opened(book, ann.faceid)
+    of_capture = {name: archive.read(name) for name in archive.namelist() if capture.id in name}
+    assert of_capture == {
+        f"captures/door/{capture.id}.jpg": picture(Person(ANN)),
+        f"captures/door/{capture.id}.view5.jpg": own,
+    }
+    assert not [name for name in opened(book, ben.faceid).namelist() if capture.id in name]
+
+
+def test_a_view_that_nobody_can_look_at_is_not_given_with_its_picture(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    (capture,) = book.see(ViewedShot(MONDAY, (Person(ANN),), views=(b"no picture",)))
+    given = opened(book, ann.faceid).read(f"captures/door/{capture.id}.jpg")
+    assert given == picture(Person(ANN))
+
+
 def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     book.see(*(shot(60 * n, ANN) for n in range(5)))

@@ -144,18 +144,20 @@ def insert_noise(jpeg: bytes) -> bytes:
 def split_views(data: bytes) -> list[bytes]:
     """Return the further pictures that a JPEG file holds behind its first one, without metadata.
 
-    They are the first MAX_VIEWS of its index. One that has too many bytes, or is no JPEG, is left
-    out. A file of another format has none.
+    They are the first MAX_VIEWS of its index. One that has too many bytes, or is no JPEG, is empty.
+    A file of another format has none.
     """
     if format_of(data) != "JPEG":
         return []
-    views = []
-    for begin, size in _list_views(data):
-        view = data[begin : begin + size]
-        if size <= VIEW_RULES.max_bytes and format_of(view) == "JPEG":
-            with suppress(ValueError):
-                views.append(_drop_from_jpeg(view)[0])
-    return views
+    return [_cut_view(data, begin, size) for begin, size in _list_views(data)]
+
+
+def _cut_view(data: bytes, begin: int, size: int) -> bytes:
+    view = data[begin : begin + min(size, VIEW_RULES.max_bytes)]
+    if size <= VIEW_RULES.max_bytes and format_of(view) == "JPEG":
+        with suppress(ValueError):
+            return _drop_from_jpeg(view)[0]
+    return b""
 
 
 def _list_views(jpeg: bytes) -> list[tuple[int, int]]:
