@@ -91,6 +91,16 @@ def test_one_with_too_many_bytes_is_left_out() -> None:
     assert split_views(data)[0] == b"", "but who asks whether there are views is told"
 
 
+def test_one_that_is_listed_several_times_is_split_off_once() -> None:
+    """So it weighs no more than another one."""
+    data = join_pictures(jpeg(FIRST), [jpeg(crop) for crop in CROPS[:3]])
+    table = data.index(b"MPF\0") + 4 + 50
+    entries = [data[table + 16 * number :][:16] for number in range(4)]
+    listed = data.replace(entries[2], entries[1])
+    assert listed != data
+    assert sizes(listed) == [CROPS[0].size, CROPS[2].size]
+
+
 def test_one_with_too_many_pixels_is_refused_before_a_byte_of_it_is_decoded() -> None:
     data = bytearray(file_of(FIRST, CROPS[0]))
     frame = data.rindex(b"\xff\xc0")

@@ -144,8 +144,8 @@ def insert_noise(jpeg: bytes) -> bytes:
 def split_views(data: bytes) -> list[bytes]:
     """Return the further pictures that a JPEG file holds behind its first one, without metadata.
 
-    They are the first MAX_VIEWS of its index. One that has too many bytes, or is no JPEG, is empty.
-    A file of another format has none.
+    They are the first MAX_VIEWS of its index; one that is listed several times counts once. One
+    that has too many bytes, or is no JPEG, is empty. A file of another format has none.
     """
     if format_of(data) != "JPEG":
         return []
@@ -189,7 +189,8 @@ def _parse_index(segment: bytes) -> list[tuple[int, int]]:
         ]
     except struct.error:  # cut short
         return []
-    return [(base + begin, picture_size) for picture_size, begin in entries]
+    sizes = {base + begin: picture_size for picture_size, begin in entries}
+    return list(sizes.items())
 
 
 def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
