@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import date, datetime
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -106,13 +106,14 @@ class Periods(Service["Services"]):
     def _close(self, tenant: Tenant, period: Period, begun: date | None) -> None:
         """Store a period's figures, with the entry of the audit.
 
-        If another process was first, its figures stay. `begun`: the day of the first sighting: a
-        period that it lies in begins there.
+        If another process was first, its figures stay. `begun`: the day of the first sighting: the
+        empty days of a period before it are left out. All days are counted: who was erased is one
+        person of a whole period, but somebody else on each day of a part.
         """
-        skipped = (begun - period.first).days if begun else 0
-        first = begun if begun and 0 < skipped < period.day_count else period.first
-        days = period.day_count - (first - period.first).days
-        week = self.services.sightings.weeks.count_days(tenant, first, days)
+        week = self.services.sightings.weeks.count_days(tenant, period.first, period.day_count)
+        if begun and begun <= week.days[-1][0]:
+            days = tuple(dropwhile(lambda one: one[0] < begun and not one[1].visits, week.days))
+            week = replace(week, days=days)
         statement = _make_statement(tenant, period, week, self.services.clock.now())
         signed = self.services.audit.signing.sign_statement(tenant.name, statement)
         document = canonical_json(signed)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
@@ -19,8 +20,9 @@ from chalicelib.privacy import signing
 from chalicelib.privacy.audit.periods import CLOSINGS
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Delete, Put
+from chalicelib.storage.values import moment
 from regulars.report import format_csv, format_text
-from tests.support.book.book import Book, shot
+from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import Person
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Fault, Killed
 
@@ -122,6 +124,33 @@ def test_earlier_months_and_those_before_the_first_sighting_are_never_closed(boo
         other.sweep()
         assert other.storage.items.get(keys.SUMMARIES, ("shop#months", "202602")) is None
         assert not other.services.audit.periods._list_due(other.tenant)
+
+
+@pytest.mark.parametrize(
+    ("period", "came"),
+    [
+        (MARCH, (1, 8, 15)),
+        (Period(Granularity.WEEK, date(2026, 3, 9)), (8, 9, 12)),
+    ],
+    ids=["month", "week"],
+)
+def test_the_first_one_counts_as_many_people_whoever_was_erased_before(
+    tmp_path: Path, period: Period, came: tuple[int, ...]
+) -> None:
+    with closing(Book(tmp_path / "new", settings=TenantSettings())) as new:
+        new.see(*(shot(DAY * day, 1) for day in came), shot(DAY * came[0] + 60, 2))
+        go_to(new, MONDAY + timedelta(came[-1] + 1))
+        new.services.deletion.delete_faces(new.tenant, new.faceids(), erase=True)
+        for _ in range(3):
+            new.clock.advance(timedelta(hours=1))
+            new.sweep()
+        go_to(new, moment(period.find_span(ZoneInfo("UTC")).last_ms) + timedelta(hours=1.1))
+        new.sweep()
+        periods = new.services.audit.periods
+        closed = periods.read(new.tenant, period)
+        first = MONDAY.date() + timedelta(came[0])
+        assert (closed.week.days[0][0], closed.week.total.people) == (first, 2)
+        assert periods.list_changes(closed) == []
 
 
 @pytest.mark.parametrize(
