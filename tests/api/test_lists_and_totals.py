@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from rich.console import Console
 
 from chalicelib.api.sunmi.routes import ENDPOINTS
@@ -24,8 +24,13 @@ from chalicelib.auth.roles import Role
 from chalicelib.domain.captures import SOMEBODY
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.model import Labels
+from chalicelib.domain.observations import NearFace
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.privacy.erasure_progress import is_erased
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Put
+from chalicelib.storage.records.observations import review_from, review_item
 from regulars.today import print_today, read_today
 from tests.support.api.icredit.client import EVER, MarketClient, amounts, persons
 from tests.support.api.samples import SAMPLES, Sample
@@ -70,7 +75,13 @@ class Shop:
         self._enrol(FINN, name="Finn")
         gus, ann = (self._enrol(who, name="Gone", labels=vip) for who in (GUS, ANN))
         self.owner.done("PATCH", "/v1/cameras/door", {"labels": {"a": "front"}})
-        self.captures = book.see(*self._come(seed))
+        shots = [*self._come(seed)]
+        services.tenants.change_settings("shop", {"review_margin": 0.5})
+        self.captures = book.see(*shots[:6])
+        default_margin = TenantSettings().review_margin
+        services.tenants.change_settings("shop", {"review_margin": default_margin})
+        self.captures += book.see(*shots[6:])
+        self._make_reviews_near_her()
         restriction = {"restricted": True, "reason": "letter 7"}
         self.owner.done("PUT", f"/v1/faces/{self.her}/restriction", restriction)
         services.consents.set(book.tenant, ann, Consent(Basis.CONSENT, MONDAY))
@@ -101,6 +112,14 @@ class Shop:
             yield shot(day * DAY + 3 * HOUR, FINN)
         for day in range(2):
             yield shot(day * DAY + 5 * HOUR, seed)
+
+    def _make_reviews_near_her(self) -> None:
+        """Make the first day's matches nearly hers: people of pictures here are like nobody."""
+        items = self.book.storage.items
+        for item in [*walk_items(items, keys.REVIEWS, "shop")]:
+            review = review_from(item)
+            near_her = (*review.near, NearFace(self.her, 0.4))
+            items.transact([Put(keys.REVIEWS, review_item("shop", replace(review, near=near_her)))])
 
     def list_all(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """Read all pages of a list."""
@@ -354,6 +373,19 @@ def test_no_answer_tells_which_of_two_people_is_restricted(shop: Shop, twin: Sho
         RANDOM.sub("#", text) for text in others.values()
     ]
     assert len(answers) == len(others) > 50
+
+
+def test_a_review_is_near_to_who_is_restricted_once_that_is_lifted(shop: Shop) -> None:
+    def list_near() -> set[str]:
+        return {near["face"] for one in shop.list_all("reviews") for near in one["near"]}
+
+    before = list_near()
+    assert before
+    restriction = f"/v1/faces/{shop.her}/restriction"
+    shop.owner.done("PUT", restriction, {"restricted": False, "reason": "letter 8"})
+    lifted = list_near()
+    shop.owner.done("PUT", restriction, {"restricted": True, "reason": "letter 7"})
+    assert (lifted, list_near()) == ({*before, shop.her}, before)
 
 
 def test_lists_and_totals_agree_after_retention(shop: Shop) -> None:

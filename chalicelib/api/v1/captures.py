@@ -671,7 +671,7 @@ class Review(Decided):
         Meta(
             description="Of an uncertain match: the faces that the sighting was most like when it "
             "was decided, five at "
-            "most and best first. Some may be gone since."
+            "most and best first, without those that are gone since or restricted."
         ),
     ]
     twice: Annotated[

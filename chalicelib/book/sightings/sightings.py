@@ -559,7 +559,7 @@ class Reviews(Service["Book"]):
         between = (None, None) if kind is None else keys.reviews_range(kind)
         reviews = self._list_reviews(tenant.name, between, tokens.parse_position(token, str))
         return tokens.make_filtered_page(
-            reviews, _id_of, limit, partial(self._open, tenant), _id_of
+            reviews, _id_of, limit, partial(self._show, tenant), _id_of
         )
 
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
@@ -629,6 +629,22 @@ class Reviews(Service["Book"]):
         )
         return map(review_from, stored_items)
 
+    def _show(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
+        """Return those of the reviews that are not over, near to faces that are shown alone.
+
+        The others are still stored: a restriction may be lifted.
+        """
+        open_reviews = self._open(tenant, reviews)
+        near_ids = {one.faceid for review in open_reviews for one in review.near}
+        faces = self._read_items(keys.FACES, {id_: (tenant.name, id_) for id_ in near_ids})
+        shown_ids = {
+            id_ for id_, face in faces.items() if face and face["group"] not in tenant.hidden
+        }
+        return [
+            replace(review, near=tuple(one for one in review.near if one.faceid in shown_ids))
+            for review in open_reviews
+        ]
+
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
         """Return those of the reviews that are not over."""
         oldest = self.services.clock.now() - timedelta(
@@ -658,7 +674,7 @@ class Reviews(Service["Book"]):
     def _read_items(
         self, table: Table, key_by_id: Mapping[str, tuple[str, str]]
     ) -> dict[str, Item | None]:
-        """Read the item of each review's place, by the review's id."""
+        """Read the item of each place, by the id of what is looked for."""
         unique = list(dict.fromkeys(key_by_id.values()))
         item_by_key = (
             dict(zip(unique, self.services.items.get_many(table, unique), strict=True))
