@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import telemetry
@@ -163,7 +164,9 @@ class Sweep(Service["Services"]):
         If the time runs out, a message for the jobs that are left is sent, which comes at once. The
         first job is always begun, so each run does something. Raises Busy if a job failed.
         """
-        all_jobs, context = self._list_jobs(hour), JobContext(tenant, hour, remaining_s, after)
+        is_settled = partial(self._is_settled, tenant.name)
+        all_jobs = self._list_jobs(hour)
+        context = JobContext(tenant, hour, remaining_s, after, is_settled)
         failed: list[str] = []
         # another version may have others
         names = [name for name in jobs if name in all_jobs] or list(all_jobs)
@@ -226,8 +229,7 @@ class Sweep(Service["Services"]):
         """
         if self.services.storage.expires_items:
             return False
-        item_before = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = judge_clock(parse_optional(_CALLED.read, item_before), self.services.clock.now())
+        call = judge_clock(self._read_call(tenant.name), self.services.clock.now())
         if call.doubted_since is not None:
             _log.warning(
                 "tenant %s was to be swept at %s last, and the clock says %s: set it if it is "
@@ -241,6 +243,18 @@ class Sweep(Service["Services"]):
         item = {"tenant": tenant.name, "item": keys.CALLED_ITEM, **_CALLED.write(call)}
         write(self.services.items, [Put(keys.DIRECTORY, item)])
         return call.doubted_since is not None
+
+    def _is_settled(self, tenant: str, at: datetime) -> bool:
+        """Tell whether an earlier call of the schedule was behind a time, too.
+
+        A clock that is trusted needs none, and neither does a sweep that no schedule asked for.
+        """
+        call = None if self.services.storage.expires_items else self._read_call(tenant)
+        return call is None or (call.settled_at is not None and call.settled_at > at)
+
+    def _read_call(self, tenant: str) -> Called | None:
+        item = self.services.items.get(keys.DIRECTORY, (tenant, keys.CALLED_ITEM))
+        return parse_optional(_CALLED.read, item)
 
     def _list_jobs(self, hour: datetime) -> dict[str, Job]:
         """Return this hour's jobs by name, in their order.

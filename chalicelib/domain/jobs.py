@@ -55,11 +55,14 @@ class Called(Struct, frozen=True):
     """A call of the schedule.
 
     `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is.
+    `settled_at`: the time of an earlier call that was believed, SETTLED before this one or more;
+    None: there is none.
     """
 
     at: datetime
     believed_at: datetime
     doubted_since: datetime | None = None
+    settled_at: datetime | None = None
 
 
 def find_night(at: datetime) -> datetime:
@@ -75,8 +78,12 @@ def judge_clock(before: Called | None, now: datetime) -> Called:
     So a jump is doubted from wherever it comes, and a box that is on for less than SETTLED, with
     days in between, never believes its clock.
     """
-    if before is None or abs(now - before.believed_at) <= TRUSTED:
+    if before is None:
         return Called(now, now)
+    if abs(now - before.believed_at) <= TRUSTED:
+        earlier = (before.at if before.doubted_since is None else None, before.settled_at)
+        settled = (at for at in earlier if at is not None and now - at >= SETTLED)
+        return Called(now, now, settled_at=next(settled, None))
     is_near = before.doubted_since is not None and abs(now - before.at) <= TRUSTED
     since = before.doubted_since if is_near and before.doubted_since is not None else now
     return Called(now, now) if now - since >= SETTLED else Called(now, before.believed_at, since)
@@ -85,13 +92,15 @@ def judge_clock(before: Called | None, now: datetime) -> Called:
 class JobContext(Struct, frozen=True):
     """One tenant's turn. `after`: the position that `do` returned the last time.
 
-    `remaining_s`: returns how long the run may still take.
+    `remaining_s`: returns how long the run may still take. `is_settled`: tells whether an earlier
+    call of the schedule was behind a time, too: a clock that is wrong for an hour was not.
     """
 
     tenant: Tenant
     hour: datetime
     remaining_s: Callable[[], float]
     after: str = ""
+    is_settled: Callable[[datetime], bool] = lambda _: True
 
 
 class Unfinished(Struct, frozen=True):

@@ -42,3 +42,15 @@ def test_two_jumps_are_both_doubted_unless_the_second_leads_back(one: int, other
 def test_a_clock_that_runs_on_is_believed_an_hour_after_it_jumped_wherever_it_is(jump: int) -> None:
     assert calls(jump, 60)[-1].doubted_since is None
     assert calls(jump, -jump)[-1].doubted_since is None
+
+
+@given(st.lists(st.one_of(MINUTES, st.integers(-2, 90)), max_size=12))
+def test_a_settled_time_is_an_earlier_calls_that_was_believed(steps: list[int]) -> None:
+    noted = calls(*steps)
+    for number, call in enumerate(noted):
+        believed = [one.at for one in noted[:number] if one.doubted_since is None]
+        if call.settled_at is not None:
+            assert call.settled_at in believed
+            assert call.at - call.settled_at >= SETTLED
+        elif number and call.doubted_since is None and noted[number - 1].doubted_since is None:
+            assert call.at - believed[-1] < SETTLED

@@ -24,7 +24,7 @@ from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
-from chalicelib.storage.items import write_in_parts
+from chalicelib.storage.items import walk_items, write_in_parts
 from chalicelib.storage.ports import Put, Storage
 from chalicelib.storage.values import milliseconds
 from chalicelib.telemetry import SWEEP_AGE
@@ -508,6 +508,28 @@ def test_a_clock_that_jumped_deletes_nothing_by_it_until_it_has_run_on(
     hour.clock.advance(timedelta(hours=1))
     hour.tick()
     assert hour.services.faces.find(tenant, stranger.faceid) is None
+
+
+def test_a_clock_that_is_ahead_for_an_hour_closes_no_day_that_goes_on(hour: Hour) -> None:
+    tenant = add_tenant(hour.services, "busy", Profile.CLOUD)
+    hour.services.tenants.change_settings("busy", {"time_zone": "UTC"})
+    fill_year(hour.services, tenant, Year(60, 30, days=5, has_pictures=False), hour.clock.now())
+
+    def list_closed() -> list[str]:
+        place = keys.closed_periods(tenant.name, "day")
+        return [item["day"] for item in walk_items(hour.storage.items, keys.SUMMARIES, place)]
+
+    hour.tick()
+    hour.clock.advance(timedelta(hours=20))
+    hour.tick()
+    assert (list_closed(), hour.failed) == ([], [])
+    hour.clock.advance(timedelta(hours=-19))
+    hour.tick()
+    for _ in range(15):
+        assert list_closed() == ["20260301"]
+        hour.clock.advance(timedelta(hours=1))
+        hour.tick()
+    assert list_closed() == ["20260301", "20260302"]
 
 
 def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:

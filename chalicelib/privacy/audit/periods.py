@@ -30,7 +30,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write_unless_changed
 from chalicelib.storage.ports import Put, absent
-from chalicelib.storage.values import time_text
+from chalicelib.storage.values import moment, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -66,10 +66,15 @@ class Periods(Service["Services"]):
         """Close the last day, week and month that ended, once anything was observed by their end.
 
         Return Unfinished if the time ran out before all days of a week or month were sealed. A day
-        alone costs no more to count than to seal.
+        alone costs no more to count than to seal. What ended by a clock that was set ahead goes on
+        when it is set back: an earlier call of the schedule has to be behind the end, too.
         """
         tenant = context.tenant
-        due_periods = self._list_due(tenant)
+        due_periods = [
+            period
+            for period in self._list_due(tenant)
+            if context.is_settled(moment(_find_span(tenant, period).last_ms))
+        ]
         if not due_periods:
             return None
         begun = None
