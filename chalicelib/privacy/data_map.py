@@ -693,8 +693,8 @@ NOBODYS = {
         "groups, counts, settings, places with their doors, who corrected the number of people "
         "inside, and the progress of background jobs. Its `holds` and `users` have their own rows "
         "above",
-        "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM "
-        "JOINED_ITEM SEALS_ITEM "
+        "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM EXPIRED_ITEM KEPT_ITEM "
+        "UNPICTURED_ITEM JOINED_ITEM SEALS_ITEM "
         "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item "
         "nobodies_item PLACES_ITEM",
         "Group Place Called PictureCount _Progress",

@@ -395,8 +395,8 @@ class Closed(Answer):
     is_kept: Annotated[
         bool,
         Meta(
-            description="Whether its observations are kept: if not, its bucket does not say what "
-            "it would be now."
+            description="Whether all its observations are kept, or it had none: if not, its bucket "
+            "does not say what it would be now."
         ),
     ]
 

@@ -684,6 +684,10 @@ class Sealing(Service["Book"]):
                 self.services.storage.blobs.delete(key)
 
 
+EXPIRY_SAME = "expiry-same"
+"""Name of the condition that nobody noted another expiry meanwhile."""
+
+
 class ObservationExpiry(Service["Book"]):
     """Observations go by whole UTC days: the days in whose partitions they lie."""
 
@@ -723,6 +727,29 @@ class ObservationExpiry(Service["Book"]):
         last = milliseconds(at) // DAY_MS - (tenant.observation_days or 0)
         self.services.statistics.sealing.forget_other_zones(tenant, last - 1)
 
+    def find_kept_since(self, tenant: Tenant) -> int:
+        """Return the first UTC day since 1970 from which on all is kept that a camera counted or
+        saw: before it, observations have expired, or are due to.
+
+        What has expired stays so if `observation_days` is raised.
+        """
+        return max(
+            _find_expiring(tenant, self.services.clock.now()),
+            _count_expired(self._read_expired(tenant.name)),
+        )
+
+    def note_expiry(self, tenant: Tenant, at: datetime) -> None:
+        """Note up to which UTC day observations expire now. What was noted never falls."""
+        item, until = self._read_expired(tenant.name), _find_expiring(tenant, at)
+        if until <= _count_expired(item):
+            return
+        same = absent(EXPIRY_SAME) if item is None else equals("until", item["until"], EXPIRY_SAME)
+        noted = {"tenant": tenant.name, "item": keys.EXPIRED_ITEM, "until": until}
+        write_unless_changed(self.services.items, [Put(keys.DIRECTORY, noted, (same,))])
+
+    def _read_expired(self, tenant: str) -> Item | None:
+        return self.services.items.get(keys.DIRECTORY, (tenant, keys.EXPIRED_ITEM))
+
     def _list_days(self, tenant: Tenant, at: datetime) -> list[int]:
         """Return the UTC days in the calendar that are over by then, ascending."""
         if tenant.observation_days is None:
@@ -747,3 +774,14 @@ class ObservationExpiry(Service["Book"]):
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))
         local = tenant.local_time.days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
         self.services.statistics.sealing.forget(tenant, tenant.time_zone, local, forget)
+
+
+def _find_expiring(tenant: Tenant, at: datetime) -> int:
+    """Return the first UTC day that does not expire by then by the days of now."""
+    if tenant.observation_days is None:
+        return 0
+    return max(milliseconds(at) // DAY_MS - tenant.observation_days, 0)
+
+
+def _count_expired(item: Item | None) -> int:
+    return int(item["until"]) if item else 0

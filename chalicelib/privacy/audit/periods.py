@@ -191,8 +191,8 @@ class Periods(Service["Services"]):
     def list_changes(self, closed: ClosedSheet) -> list[str]:
         """Count the period again, and list which of its figures are others now."""
         by, of_then = closed.period.by, closed.tenant
-        first = next((day for day, figures in closed.week.days if figures.visits), None)
-        if first and not self.services.statistics.closed.list_kept(of_then, [first]):
+        kept_since = self.services.statistics.expiry.find_kept_since(of_then)
+        if _find_span(of_then, closed.period).utc_days[0] < kept_since:
             return [f"the observations of this {by} are kept no longer: nobody can count it again"]
         now = self.services.sightings.weeks.count_days(
             of_then, closed.period.first, closed.period.day_count

@@ -114,6 +114,10 @@ class Planned(Struct, frozen=True):
     waits_until: datetime | None = None
 
 
+_COUNTED = (Kind.OBSERVATIONS, Kind.COUNTED_HOURS)
+"""Kinds that the figures of a day are counted from."""
+
+
 class _RetainedKind(Struct, frozen=True):
     """A kind of records, and for how many days it is kept; None: for ever.
 
@@ -155,6 +159,8 @@ class Retention(Service["Services"]):
         if not kinds:
             return True
         waiting_kinds = self._withhold(tenant, kinds, is_confirmed=is_confirmed)
+        if any(one.kind in _COUNTED and one.name not in waiting_kinds for one in kinds):
+            self.services.statistics.expiry.note_expiry(tenant, now)
         for retained_kind in kinds:
             if retained_kind.name in waiting_kinds:
                 continue

@@ -15,6 +15,7 @@ import pytest
 from chalicelib.book.sightings.rejection import Instead
 from chalicelib.book.week import Week, format_message
 from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.counts import Count, CountedMinute
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.periods import CLOSED, Period
 from chalicelib.domain.tenant_settings import TenantSettings
@@ -215,6 +216,39 @@ def test_figures_whose_observations_have_gone_are_said_without_those_of_now(book
         book.services.sightings.weeks.count_week(book.tenant, MONDAY), book.tenant
     )
     assert read_sheets(book)[-1].startswith("the observations of this month are kept no longer")
+
+
+def test_what_has_expired_is_not_counted_again_if_more_days_are_kept_from_then_on(
+    book: Book,
+) -> None:
+    """Nor is a time in which cameras counted, and knew nobody."""
+    minute = CountedMinute(datetime(2026, 4, 8, 9, tzinfo=UTC), Count(60, 5, 2, 3))
+    close_days(book, datetime(2026, 4, 9, tzinfo=UTC))
+    door = book.services.cameras.get(book.tenant, "door")
+    book.services.counts.store_minutes(book.tenant, door, [minute])
+    close_days(book, datetime(2026, 5, 2, tzinfo=UTC))
+
+    def list_kept() -> dict[str, bool]:
+        doors = make_stage(book.services)
+        v1 = V1Client(doors.app, book.services.tenants.rotate_keys("shop").api_key)
+        asked = SINCE | {"to": "2026-06-01T00:00:00Z"}
+        closed = v1.done("GET", "/v1/statistics", **asked, by="month")["closed"]
+        return {one["time"]: one["is_kept"] for one in closed}
+
+    sheets = [Period(Granularity.MONTH, date(2026, month, 1)) for month in (3, 4)]
+    assert list_kept() == {"2026-03": True, "2026-04": True}
+    book.services.erasure.retention.sweep_tenant(book.tenant, is_confirmed=True)
+    assert list_kept() == {"2026-03": True, "2026-04": True}
+    book.clock.advance(timedelta(days=410))
+    assert list_kept() == {"2026-03": False, "2026-04": False}
+    book.services.erasure.retention.sweep_tenant(book.tenant, is_confirmed=True)
+    for days in (3_650, None):
+        book.services.tenants.change_settings("shop", {"observation_days": days})
+        assert list_kept() == {"2026-03": False, "2026-04": False}
+        periods = book.services.audit.periods
+        changes = [periods.list_changes(periods.read(book.tenant, one)) for one in sheets]
+        gone = "the observations of this month are kept no longer: nobody can count it again"
+        assert changes == [[gone]] * 2
 
 
 @pytest.mark.parametrize(
