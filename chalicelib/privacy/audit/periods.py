@@ -50,13 +50,15 @@ class ClosedSheet(Struct, frozen=True):
     """A day, week or month as it was closed. `tenant`: with its title, time zone and language of
     then.
 
-    `proof`: says when it was signed, by which key, and that the audit has its hash.
+    `proof`: says when it was signed, by which key, and that the audit has its hash. `zone_now`: the
+    tenant's time zone of now.
     """
 
     period: Period
     week: Week
     tenant: Tenant
     proof: str
+    zone_now: str
 
 
 class Periods(Service["Services"]):
@@ -186,14 +188,24 @@ class Periods(Service["Services"]):
         where = "in the audit" if is_audited else "not compared: the audit keeps that hour no more"
         sha256 = hashlib.sha256(document.encode()).hexdigest()
         proof = f"signed at {at} by the key {fingerprint(signer)}; SHA-256 {sha256}, {where}"
-        return ClosedSheet(period, _parse_week(statement, period.by), of_then, proof)
+        week = _parse_week(statement, period.by)
+        return ClosedSheet(period, week, of_then, proof, tenant.time_zone)
 
     def list_changes(self, closed: ClosedSheet) -> list[str]:
-        """Count the period again, and list which of its figures are others now."""
+        """Count the period again, and list which of its figures are others now.
+
+        In another time zone than the tenant's of now it cannot be: who was erased is somebody else
+        on each day there.
+        """
         by, of_then = closed.period.by, closed.tenant
         kept_since = self.services.statistics.expiry.find_kept_since(of_then)
         if _find_span(of_then, closed.period).utc_days[0] < kept_since:
             return [f"the observations of this {by} are kept no longer: nobody can count it again"]
+        if of_then.time_zone != closed.zone_now:
+            return [
+                f"another time zone since: not compared ({closed.zone_now}, {of_then.time_zone} "
+                f"when the {by} was closed)"
+            ]
         now = self.services.sightings.weeks.count_days(
             of_then, closed.period.first, closed.period.day_count
         )

@@ -199,7 +199,10 @@ def test_a_year_later_the_sheet_is_the_same_whatever_has_ended_since(book: Book)
     for _ in range(30):
         book.clock.advance(timedelta(hours=1))
         book.sweep()
-    assert (sheet(book), list_changes(book)) == (printed, [])
+    another_zone = (
+        "another time zone since: not compared (Asia/Tokyo, UTC when the month was closed)"
+    )
+    assert (sheet(book), list_changes(book)) == (printed, [another_zone])
     for day in range(85):
         go_to(book, datetime(2026, 4, 3, 3, tzinfo=UTC) + timedelta(5 * day))
         book.sweep()
@@ -208,6 +211,18 @@ def test_a_year_later_the_sheet_is_the_same_whatever_has_ended_since(book: Book)
         2027, 4, 1
     )
     assert (sheet(book), list_changes(book)) == (printed, KEPT_NO_LONGER)
+
+
+def test_a_change_of_time_zone_is_no_change_of_figures(book: Book) -> None:
+    book.see(shot(29 * DAY + 11 * 60, 1), shot(29 * DAY + 11 * 60 + 1, 2))
+    close_month(book)
+    book.services.tenants.change_settings("shop", {"time_zone": "Asia/Tokyo"})
+    book.services.deletion.delete_faces(book.tenant, book.faceids(), erase=True)
+    for _ in range(3):
+        book.clock.advance(timedelta(hours=1))
+        book.sweep()
+    told = list_changes(book)
+    assert [line.partition(" (")[0] for line in told] == ["another time zone since: not compared"]
 
 
 def test_what_came_since_stands_beside_the_sheet(book: Book) -> None:
