@@ -755,6 +755,12 @@ class _Question(NamedTuple):
 class StatisticsRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare the observations with the calendar and with what sealed days answer."""
+        for name in self.services.statistics.closed.list_unreadable(tenant.name):
+            yield Disagreement(
+                f"the figures of the closed {name} cannot be read: they are damaged, or a newer "
+                "version stored them; a backup of a day after its end has them",
+                (name,),
+            )
         calendar = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
         sealed_days = {

@@ -6,11 +6,12 @@ here as they lie, to say what came since.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.model import Tenant
@@ -18,6 +19,7 @@ from chalicelib.domain.periods import CLOSED, Period
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Item
 from chalicelib.storage.values import moment
 
 if TYPE_CHECKING:
@@ -42,13 +44,47 @@ class ClosedFigures(Struct, frozen=True):
     is_kept: bool
 
 
+class _Total(Struct, frozen=True):
+    visits: int
+    people: int
+    new: int
+    returning: int
+    known: int
+
+
+class _Entered(Struct, frozen=True):
+    known: int
+    not_known: int
+    faceless: int
+
+
+class _Statement(Struct, frozen=True):
+    """What is read of a signed statement; a newer version's may say more."""
+
+    at: str
+    time_zone: str
+    total: _Total
+    entries: _Entered | None
+
+    @property
+    def entry_count(self) -> int | None:
+        """How many came in by the counts of cameras; None: none counted."""
+        entered = self.entries
+        return entered and entered.known + entered.not_known + entered.faceless
+
+
+class _Document(Struct, frozen=True):
+    statement: _Statement
+
+
 class ClosedPeriods(Service["Book"]):
     def list_figures(
         self, tenant: Tenant, by: Granularity, span: Span
     ) -> dict[Period, ClosedFigures]:
         """Return the figures of the closed periods that lie whole in a span, not verified.
 
-        Those that were closed in another time zone are other periods than the span's.
+        Those that were closed in another time zone are other periods than the span's. What cannot
+        be read is passed over: the consistency check names it.
         """
         if by not in CLOSED:
             return {}
@@ -63,34 +99,43 @@ class ClosedPeriods(Service["Book"]):
             keys.closed_periods(tenant.name, by),
             between=(first.time, last.time),
         )
-        statements = {
-            Period.of_time(by, item["day"]): json.loads(item["document"])["statement"]
-            for item in items
-        }
+        stored = {Period.of_time(by, item["day"]): _parse_statement(item) for item in items}
         whole = {
             period: statement
-            for period, statement in statements.items()
-            if statement["time_zone"] == tenant.time_zone and span.holds(period.find_span(zone))
+            for period, statement in stored.items()
+            if statement is not None
+            and statement.time_zone == tenant.time_zone
+            and span.holds(period.find_span(zone))
         }
         kept_since = self.services.statistics.expiry.find_kept_since(tenant) if whole else 0
         return {
             period: ClosedFigures(
-                closed_at=statement["at"],
-                **statement["total"],
-                entries=_count_entries(statement),
-                is_kept=not _has_figures(statement)
+                closed_at=statement.at,
+                **asdict(statement.total),
+                entries=statement.entry_count,
+                is_kept=not (statement.total.visits or statement.entry_count)
                 or period.find_span(zone).utc_days[0] >= kept_since,
             )
             for period, statement in whole.items()
         }
 
+    def list_unreadable(self, tenant: str) -> list[str]:
+        """Name the closed periods whose figures no door can read: they are damaged, or a newer
+        version stored them."""
+        return [
+            f"{by} {Period.of_time(by, item['day']).name}"
+            for by in CLOSED
+            for item in walk_items(
+                self.services.items, keys.SUMMARIES, keys.closed_periods(tenant, by)
+            )
+            if _parse_statement(item) is None
+        ]
 
-def _has_figures(statement: dict[str, Any]) -> bool:
-    return bool(statement["total"]["visits"] or _count_entries(statement))
 
-
-def _count_entries(statement: dict[str, Any]) -> int | None:
-    from chalicelib.domain.counts import Entries
-
-    entries = statement["entries"]
-    return None if entries is None else Entries(**entries).entries
+def _parse_statement(item: Item) -> _Statement | None:
+    """Read what a closed period's item says; None: it is damaged, or of a newer version that says
+    it otherwise."""
+    try:
+        return msgspec.json.decode(str(item.get("document")), type=_Document).statement
+    except msgspec.MsgspecError:
+        return None

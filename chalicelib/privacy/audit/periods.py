@@ -277,14 +277,19 @@ def _make_statement(tenant: Tenant, period: Period, week: Week, at: datetime) ->
 
 
 def _parse_week(statement: dict[str, Any], by: Granularity) -> Week:
-    days = ({**day} for day in statement["days"])
+    days = statement["days"]
     busiest, entries = statement["busiest"], statement["entries"]
     return Week(
-        days=tuple((date.fromisoformat(day.pop("day")), Figures(**day)) for day in days),
-        total=Figures(**statement["total"]),
+        days=tuple((date.fromisoformat(day["day"]), _parse_figures(day)) for day in days),
+        total=_parse_figures(statement["total"]),
         before=None,
         by=by,
         busiest=busiest and (datetime.fromisoformat(busiest["hour"]), busiest["visits"]),
         staff=statement["staff"],
-        entries=entries and Entries(**entries),
+        entries=entries and Entries(*(entries[name] for name in Entries._fields)),
     )
+
+
+def _parse_figures(stored: dict[str, Any]) -> Figures:
+    """Read the figures that this version knows: a newer one's may be more."""
+    return Figures(*(stored[name] for name in Figures._fields))

@@ -3,12 +3,14 @@ something ended, and what was and is if something was corrected."""
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,9 @@ from chalicelib.domain.counts import Count, CountedMinute
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.periods import CLOSED, Period
 from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Put
 from regulars.report import compose_mail, format_text
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
@@ -249,6 +254,51 @@ def test_what_has_expired_is_not_counted_again_if_more_days_are_kept_from_then_o
         changes = [periods.list_changes(periods.read(book.tenant, one)) for one in sheets]
         gone = "the observations of this month are kept no longer: nobody can count it again"
         assert changes == [[gone]] * 2
+
+
+def store_other(book: Book, by: Granularity, change: Callable[[dict[str, Any]], str]) -> None:
+    """Store other documents of a kind in place of those that were signed."""
+    items = book.storage.items
+    for item in [*walk_items(items, keys.SUMMARIES, keys.closed_periods("shop", by))]:
+        document = change(json.loads(item["document"]))
+        items.transact([Put(keys.SUMMARIES, {**item, "document": document})])
+
+
+def lose(_: dict[str, Any]) -> str:
+    return "no JSON"
+
+
+def rename(signed: dict[str, Any]) -> str:
+    total = signed["statement"].pop("total")
+    return json.dumps({"statement": {**signed["statement"], "all": total}})
+
+
+@pytest.mark.parametrize("change", [lose, rename], ids=lambda change: change.__name__)
+def test_figures_that_cannot_be_read_are_passed_over_and_named(
+    book: Book, change: Callable[[dict[str, Any]], str]
+) -> None:
+    for by in CLOSED:
+        store_other(book, by, change)
+    v1 = V1Client(make_stage(book.services).app, book.services.tenants.rotate_keys("shop").api_key)
+    assert not any(v1.done("GET", "/v1/statistics", **SINCE, by=by)["closed"] for by in CLOSED)
+    assert book.services.sightings.weeks.count_week(book.tenant, MONDAY).closed is None
+    found = [one.says for one in book.services.consistency.list_disagreements("shop")]
+    start = "the figures of the closed month 2026-03 cannot be read"
+    assert [says for says in found if says.startswith(start)]
+
+
+def test_figures_of_a_newer_version_that_says_more_are_shown(book: Book) -> None:
+    def say_more(signed: dict[str, Any]) -> str:
+        signed["statement"]["total"]["lost"] = 7
+        return json.dumps(signed)
+
+    see_late(book)
+    shown = [name for name in DOORS if name != "closed sheets"]
+    before = [DOORS[name](book) for name in shown]
+    for by in CLOSED:
+        store_other(book, by, say_more)
+    assert all(before)
+    assert [DOORS[name](book) for name in shown] == before
 
 
 @pytest.mark.parametrize(

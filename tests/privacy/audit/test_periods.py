@@ -267,6 +267,9 @@ def test_the_signature_vouches_when_the_audit_has_let_the_hour_go(book: Book) ->
     statement = json.loads(document)["statement"]
     by_another = signing.sign_statement(statement, signing.new_key()[0])
     sign = book.services.audit.signing.sign_statement
+    says_more = {"total": {**statement["total"], "lost": 7}, "later": 1}
+    put(book, json.dumps(sign("shop", {**statement, **says_more})))
+    assert sheet(book) == printed, "a newer version may say more"
     for forged, says in (
         (document.replace('"staff":0', '"staff":3'), "the signature is not of this statement"),
         (json.dumps(by_another), "was no key of this tenant"),
