@@ -635,9 +635,10 @@ class Reviews(Service["Book"]):
         The others are still stored: a restriction may be lifted.
         """
         open_reviews = self._open(tenant, reviews)
-        near_ids = {one.faceid for review in open_reviews for one in review.near}
+        asked_ids = {review.faceid for review in open_reviews}
+        near_ids = {one.faceid for review in open_reviews for one in review.near} - asked_ids
         faces = self._read_items(keys.FACES, {id_: (tenant.name, id_) for id_ in near_ids})
-        shown_ids = {
+        shown_ids = asked_ids | {
             id_ for id_, face in faces.items() if face and face["group"] not in tenant.hidden
         }
         return [
