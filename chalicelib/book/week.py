@@ -5,7 +5,7 @@ The console's week on paper, `regulars report` and each week's message have the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
@@ -75,6 +75,11 @@ class Week(Struct, frozen=True):
     by: Granularity = Granularity.WEEK
     closed: ClosedFigures | None = None
     closed_before: ClosedFigures | None = None
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """Its figures by name, with who came in by the counts of cameras."""
+        return {**self.total._asdict(), "entries": self.entries.entries if self.entries else 0}
 
 
 class Weeks(Service["Book"]):
@@ -266,24 +271,29 @@ def format_notes(week: Week, texts: Texts) -> list[str]:
 def format_changes(week: Week, texts: Texts) -> list[str]:
     """Say what came since the week was closed, and since the one before was; nothing: no line."""
     return [
-        *_list_changes("week.since", week.total, week.closed, texts),
-        *_list_changes("week.since.before", week.before, week.closed_before, texts),
+        *_list_changes("week.since", week.amounts, week.closed, texts),
+        *_list_changes(
+            "week.since.before",
+            week.before._asdict() if week.before else {},
+            week.closed_before,
+            texts,
+        ),
     ]
 
 
 def _list_changes(
-    name: str, now: Figures | None, closed: ClosedFigures | None, texts: Texts
+    name: str, now: Mapping[str, int], closed: ClosedFigures | None, texts: Texts
 ) -> list[str]:
     """Say which figures were others when a week was closed, and what they were, if any was."""
-    if closed is None or now is None:
+    if closed is None or not now:
         return []
-    was = Figures(*(getattr(closed, figure) for figure in Figures._fields))
     if not closed.is_kept:
-        return [texts.write(f"{name}.gone", visits=texts.write("visits", count=was.visits))]
+        return [texts.write(f"{name}.gone", visits=texts.write("visits", count=closed.visits))]
+    was = {figure: getattr(closed, figure) or 0 for figure in now}
     changes = [
-        texts.write("was.now", figure=texts.write(f"column.{figure}"), was=before, now=after)
-        for figure, before, after in zip(Figures._fields, was, now, strict=True)
-        if before != after
+        texts.write("was.now", figure=texts.write(f"column.{figure}"), was=was[figure], now=after)
+        for figure, after in now.items()
+        if was[figure] != after
     ]
     return [texts.write(name, changes="; ".join(changes))] if changes else []
 

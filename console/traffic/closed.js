@@ -15,7 +15,10 @@ function namesBeside({ measure, split }) {
 /** Say whether any amount of a page may stand beside a closed one. */
 export const hasClosed = (asked, { closed }) => closed.length > 0 && Object.keys(namesBeside(asked)).length > 0;
 
-/** List time, value and amount of each bucket, and what it was when that was closed, if any was. */
+/**
+ * List time, value and amount of each bucket, and what it was when that was closed, if any was. The amount of what
+ * cannot be counted again is empty.
+ */
 export function amounts(asked, { buckets, closed }) {
   const names = namesBeside(asked);
   if (!hasClosed(asked, { closed })) {
@@ -24,9 +27,10 @@ export function amounts(asked, { buckets, closed }) {
   const known = new Map(closed.map((one) => [one.time, one]));
   return buckets.flatMap(({ time, amounts }) => {
     const was = (value) => known.get(time)?.[names[value]] ?? null;
+    const isGone = known.get(time)?.is_kept === false;
     const gone = Object.keys(names).filter((value) => was(value) && !Object.hasOwn(amounts, value));
     const all = [...Object.entries(amounts), ...gone.map((value) => [value, 0])];
-    return all.map(([value, amount]) => [time, value, amount, was(value)]);
+    return all.map(([value, amount]) => [time, value, isGone ? null : amount, was(value)]);
   });
 }
 

@@ -27,5 +27,7 @@ test("a file has what was counted beside each amount, also of a part that is emp
   assert.deepEqual(rows("arrivals", "none", all), [["total", 4, 3]]);
   assert.deepEqual(rows("persons", "none", all), [["total", 4, 2]]);
   assert.deepEqual(rows("arrivals", "none", { ...all, closed: [] }), [["total", 4]]);
+  const gone = page(day("2026-11-16", { new: 3 }, { is_kept: false }));
+  assert.deepEqual(rows("arrivals", "visit", gone), [["new", null, 2], ["returning", null, 1]]);
   assert.deepEqual(rows("persons", "camera", page(day("2026-11-16", { c: 4 }))), [["c", 4]]);
 });

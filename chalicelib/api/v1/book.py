@@ -552,7 +552,8 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     unless `days_counted_again` says otherwise. 400
     if the time has over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line
     for each amount; a value that a spreadsheet would take for a formula, or round as a number,
-    begins with an apostrophe. Without split, or by `visit`, a column has what was `closed`.
+    begins with an apostrophe. Without split, or by `visit`, a column has what was `closed`;
+    the amount of what cannot be counted again is empty.
 
     With `entries`, known are as many of those who showed a face as there are arrivals of known
     people at that camera in that hour. Hours older than 30 days are whole.
@@ -834,7 +835,9 @@ def _write_csv(
     closed: Mapping[str, ClosedFigures] | None,
 ) -> str:
     """Write a line for each amount, now or when its bucket was closed. `entries`, `closed`: more
-    columns, empty if nobody watched or nothing was closed; None: no more columns."""
+    columns, empty if nobody watched or nothing was closed; None: no more columns.
+
+    The amount of what cannot be counted again is empty."""
     text, split = io.StringIO(), query.split
     names = {} if entries is None else _COUNTED
     closed_names = {} if closed is None else _CLOSED.get((query.measure, split), {})
@@ -844,12 +847,13 @@ def _write_csv(
         was = {value: getattr(figures, name, 0) for value, name in closed_names.items()}
         amounts = {value: 0 for value, amount in was.items() if amount}
         amounts |= _list_amounts(bucket, split)
+        is_gone = bool(was) and figures is not None and not figures.is_kept
         counted = [getattr((entries or {}).get(bucket.time), name, "") for name in names.values()]
         rows += [
             [
                 _write_bucket_time(bucket.time),
                 *([value] if split else []),
-                amount,
+                "" if is_gone else amount,
                 *counted,
                 *([was.get(value, "") if figures else ""] if closed_names else []),
             ]

@@ -254,8 +254,7 @@ def _find_span(tenant: Tenant, period: Period) -> Span:
 
 
 def _list_amounts(week: Week) -> dict[str, int]:
-    entries = week.entries.entries if week.entries else 0
-    return {**week.total._asdict(), "visits of staff": week.staff, "entries": entries}
+    return {**week.amounts, "visits of staff": week.staff}
 
 
 def _make_statement(tenant: Tenant, period: Period, week: Week, at: datetime) -> dict[str, Any]:

@@ -91,14 +91,18 @@ def read_v1(book: Book) -> list[str]:
     return changes
 
 
+def read_rows(v1: V1Client, **asked: str) -> list[dict[str, str]]:
+    query = {**SINCE, "format": "csv", **asked}
+    text = v1.send("GET", "/v1/statistics", query=query).body.removeprefix("\ufeff")
+    return [*csv.DictReader(io.StringIO(text))]
+
+
 def read_csv(book: Book) -> list[str]:
     v1 = V1Client(make_stage(book.services).app, book.services.tenants.rotate_keys("shop").api_key)
     changes = []
     for by in CLOSED:
         for more in ({"measure": "persons"}, {"split": "visit"}):
-            query = {**SINCE, "by": by, "format": "csv", **more}
-            text = v1.send("GET", "/v1/statistics", query=query).body.removeprefix("\ufeff")
-            rows = [*csv.DictReader(io.StringIO(text))]
+            rows = read_rows(v1, by=by, **more)
             assert any(row["closed"] for row in rows)
             told = ((row["closed"], row["amount"]) for row in rows if row["closed"])
             changes += [f"was {was}, now {now}" for was, now in told if was != now]
@@ -220,6 +224,13 @@ def test_figures_whose_observations_have_gone_are_said_without_those_of_now(book
     assert gone in format_text(
         book.services.sightings.weeks.count_week(book.tenant, MONDAY), book.tenant
     )
+    told = {
+        (row["amount"], row["closed"])
+        for more in ({"measure": "persons"}, {"split": "visit"})
+        for row in read_rows(v1, by="month", **more)
+    }
+    assert {amount for amount, _ in told} == {""}
+    assert any(was == "4" for _, was in told)
     assert read_sheets(book)[-1].startswith("the observations of this month are kept no longer")
 
 
@@ -254,6 +265,16 @@ def test_what_has_expired_is_not_counted_again_if_more_days_are_kept_from_then_o
         changes = [periods.list_changes(periods.read(book.tenant, one)) for one in sheets]
         gone = "the observations of this month are kept no longer: nobody can count it again"
         assert changes == [[gone]] * 2
+
+
+def test_the_weekly_text_says_that_more_came_in_by_the_counts(book: Book) -> None:
+    minute = CountedMinute(datetime(2026, 3, 18, 9, tzinfo=UTC), Count(60, 5, 2, 3))
+    door = book.services.cameras.get(book.tenant, "door")
+    book.services.counts.store_minutes(book.tenant, door, [minute])
+    for write in WRITERS.values():
+        assert read_week(book, MONDAY, write, "since") == [
+            "since the week was closed: entries: was 0, now 5"
+        ]
 
 
 def store_other(book: Book, by: Granularity, change: Callable[[dict[str, Any]], str]) -> None:
