@@ -824,6 +824,15 @@ class FaceIds(NamedTuple):
     seq: int
 
 
+def _list_shown(tenant: Tenant, items: Iterable[Item | None]) -> list[ListedFace]:
+    """Return the faces of a page, without those that were restricted after they were listed."""
+    return [
+        make_listed_face(tenant, item)
+        for item in items
+        if item and item["group"] not in tenant.hidden
+    ]
+
+
 class FaceLists(Service["Book"]):
     max_ids = 100_000
     """Most ids of one answer: about 2 MB of JSON."""
@@ -871,7 +880,7 @@ class FaceLists(Service["Book"]):
         if order is FaceOrder.ENROLLED and items:  # its index carries keys alone
             faceids = [_faceid_of_position(position) for position, _ in page.rows]
             items = self._read_whole(tenant, faceids)
-        return ListPage([make_listed_face(tenant, item) for item in items if item], page.next_token)
+        return ListPage(_list_shown(tenant, items), page.next_token)
 
     def list_by_enrolment(
         self, tenant: Tenant, group: Group, limit: int, behind: str | None
@@ -1031,7 +1040,7 @@ class FaceLists(Service["Book"]):
             ranked_items, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
         )
         items = self._read_whole(tenant, [item["faceid"] for _, item in page.rows])
-        return ListPage([make_listed_face(tenant, item) for item in items if item], page.next_token)
+        return ListPage(_list_shown(tenant, items), page.next_token)
 
     def _read_whole(self, tenant: Tenant, faceids: Sequence[str]) -> list[Item | None]:
         """Read the faces of a page that were listed by a few columns."""

@@ -69,8 +69,9 @@ class _Statement(Struct, frozen=True):
     @property
     def entry_count(self) -> int | None:
         """How many came in by the counts of cameras; None: none counted."""
-        entered = self.entries
-        return entered and entered.known + entered.not_known + entered.faceless
+        if (entered := self.entries) is None:
+            return None
+        return entered.known + entered.not_known + entered.faceless
 
 
 class _Document(Struct, frozen=True):

@@ -2,6 +2,7 @@
 gives."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.support.book.synthetic import write_faces
 from tests.support.book.written import CHANGES
 from tests.support.fakes import FakeClock, FakeVision, Person
 from tests.support.paged import paged
+from tests.support.storage.failing import Calls
 from tests.support.storage.meter import MeteredItems
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -292,6 +294,27 @@ def test_a_list_that_has_to_be_sorted_goes_on_for_an_hour(
     else:
         with pytest.raises(InvalidInput, match="start again"):
             services.faces.lists.read_page(shop, "regular", order, 15, token)
+
+
+@pytest.mark.parametrize("order", [FaceOrder.NAME, FaceOrder.VISITS, FaceOrder.ENROLLED])
+def test_who_is_restricted_while_a_page_is_read_is_not_on_it(
+    tmp_path: Path, order: FaceOrder
+) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        for number in range(3):
+            book.enrol(Person(number), faceid=f"f{number}", name=f"N{number}")
+        lists, restrictions = book.services.faces.lists, book.services.restrictions
+        done = []
+
+        def restrict() -> None:
+            restrictions.set(book.tenant, "f1", "letter")
+            done.append(1)
+
+        calls.let(1, restrict, of="items.get_many")
+        page = lists.read_page(book.tenant, "regular", order, 10, None)
+        assert done
+        assert [face.faceid for face in page.rows] == ["f0", "f2"]
 
 
 def test_a_token_of_names_has_the_beginning_of_one_alone(tmp_path: Path) -> None:
