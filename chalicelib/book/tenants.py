@@ -679,18 +679,17 @@ class Tenants(Service["Book"]):
                 [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_same,), set=fields)],
             )
 
+    def is_upgrade_over(self, tenant: Tenant) -> bool:
+        """Tell whether the last day of an upgrade is over, so that no process writes as before."""
+        now_ms = milliseconds(self.services.clock.now())
+        return tenant.format == FORMAT and is_over(tenant.format_due, now_ms)
+
     def end_upgrade(self, tenant: Tenant) -> None:
-        """Forget the note of an upgrade whose last day is over, when all was redone that other
-        processes wrote meanwhile."""
-        if tenant.format == FORMAT and is_over(
-            tenant.format_due, milliseconds(self.services.clock.now())
-        ):
-            if_same = equals("format", FORMAT, "format-same")
-            item_key, forgotten = keys.tenant_item(tenant.name), {"format_due": None}
-            write(
-                self.services.items,
-                [Update(keys.TENANTS, item_key, (if_same,), set=forgotten)],
-            )
+        """Forget the note of an upgrade, when all was redone that other processes wrote until it
+        was over."""
+        if_same = equals("format", FORMAT, "format-same")
+        item_key, forgotten = keys.tenant_item(tenant.name), {"format_due": None}
+        write(self.services.items, [Update(keys.TENANTS, item_key, (if_same,), set=forgotten)])
 
     def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:
         self.get_by_name(name)

@@ -174,6 +174,30 @@ def test_what_the_last_sweep_of_that_day_did_not_fold_the_next_one_does(book: Bo
     assert (found(book, "jose"), book.tenant.format_due) == (["1"], None)
 
 
+def test_what_a_process_of_before_writes_behind_the_last_folding_is_folded_too(book: Book) -> None:
+    """The last day ends while names are folded, and another process writes once more."""
+    give_format(book, FOLDED - 1)
+    enrol(book, "1", "José")
+    book.sweep()
+    book.clock.advance(timedelta(hours=25))
+    now = book.clock.now()
+    book.services.sweep.sweep_tenant(book.tenant, now, ["format"], is_part=True)
+    book.clock.advance(timedelta(hours=23, minutes=59))
+
+    def write_late() -> float:
+        if book.clock.now() < now + timedelta(hours=24):
+            book.clock.advance(timedelta(minutes=2))
+            give_format(book, FOLDED - 1)
+            enrol(book, "2", "José")
+            give_format(book, FOLDED)
+        return 600.0
+
+    book.services.sweep.sweep_tenant(book.tenant, now, ["names"], remaining_s=write_late)
+    assert found(book, "jose") == ["1"]
+    book.sweep()
+    assert found(book, "jose") == ["1", "2"]
+
+
 def test_what_a_process_of_before_wrote_is_folded_as_far_as_there_is_time(book: Book) -> None:
     enrol(book, "1", "José Núñez")
     give_format(book, FOLDED - 1)
