@@ -165,6 +165,8 @@ def report(
     send_to = None if to is None else _prepare_mail(to)
     known_tenant = choose_tenant(services, tenant)
     period = _choose_period(known_tenant, day=closed_day, week=day, month=month)
+    if closed and day and period.by == Granularity.WEEK:
+        period = services.audit.periods.find_week(known_tenant, day.date())
     if closed or period.by != Granularity.WEEK:
         week, of_then = _read_closed(services, known_tenant, period)
     else:

@@ -372,6 +372,23 @@ def test_a_closed_day_and_week_are_printed_again(
         assert (again, proof.splitlines()[1]) == (sheet, came)
 
 
+def test_a_closed_week_is_found_by_each_of_its_days_though_weeks_begin_on_another_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.see(shot(14 * DAYS - 60, 1))
+        book.clock.advance(datetime(2026, 3, 23, 1, tzinfo=UTC) - book.clock.now())
+        book.sweep()
+        command = ["report", "--data", str(book.folder), "--closed", "--week"]
+        assert main([*command, "2026-03-16"]) == 0
+        printed = capsys.readouterr().out
+        book.services.tenants.change_settings("shop", {"week_begins": "sunday"})
+        for day in range(16, 23):
+            assert main([*command, f"2026-03-{day}"]) == 0
+            assert capsys.readouterr().out == printed
+        assert main([*command, "2026-03-15"]) == 2
+
+
 def test_a_live_week_says_on_stderr_of_its_table_what_came_since(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -133,6 +133,16 @@ class Periods(Service["Services"]):
         put = Put(keys.SUMMARIES, item, (absent("not-closed"),))
         write_unless_changed(self.services.items, [put, entry_put(tenant.name, entry)])
 
+    def find_week(self, tenant: Tenant, day: date) -> Period:
+        """Return the closed week that holds a day, on whichever day weeks began then; if none was
+        closed, that of now."""
+        now = Period.holding(Granularity.WEEK, day, tenant.first_weekday)
+        others = (Period(Granularity.WEEK, day - timedelta(days)) for days in range(now.day_count))
+        weeks = [now, *(week for week in others if week != now)]
+        places = [_find_place(tenant.name, week) for week in weeks]
+        items = self.services.items.get_many(keys.SUMMARIES, places)
+        return next((week for week, item in zip(weeks, items, strict=True) if item), now)
+
     def read(self, tenant: Tenant, period: Period) -> ClosedSheet:
         """Read a day, week or month as it was closed, and verify it.
 
@@ -140,12 +150,13 @@ class Periods(Service["Services"]):
         those that were signed and are in the audit.
         """
         name, hint = period.name, _HINTS[period.by]
-        if period.first > find_last_period(period.by, tenant, self.services.clock.now()).first:
+        document = self._read_document(tenant.name, period)
+        last_period = find_last_period(period.by, tenant, self.services.clock.now())
+        if document is None and period.first > last_period.first:
             raise InvalidInput(
                 f"the {period.by} {name} is not over: it is closed an hour after its end, in the "
                 f"time zone {tenant.time_zone}; {hint}"
             )
-        document = self._read_document(tenant.name, period)
         entries, is_whole = self._find_entries(tenant, period)
         if document is None and not entries:
             raise InvalidInput(
