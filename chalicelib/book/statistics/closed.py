@@ -59,7 +59,7 @@ class _Entered(Struct, frozen=True):
 
 
 class _Statement(Struct, frozen=True):
-    """What is read of a signed statement; a newer version's may say more."""
+    """A signed statement as far as it is read: a newer version's may say more."""
 
     at: str
     time_zone: str
@@ -68,7 +68,7 @@ class _Statement(Struct, frozen=True):
 
     @property
     def entry_count(self) -> int | None:
-        """How many came in by the counts of cameras; None: none counted."""
+        """Return how many came in by the counts of cameras; None: none counted."""
         if (entered := self.entries) is None:
             return None
         return entered.known + entered.not_known + entered.faceless
