@@ -42,7 +42,6 @@ MUST_GROW: Mapping[str, str] = {
     "each review of the days whose pictures are kept",
     "regulars fsck": "compares all that is stored",
     "reembed": "reads each picture",
-    "tenants erase (leaving)": "deletes all that is the tenant's",
 }
 """Acts that are asked for everything, and answer, compare or delete it. All other acts are
 constant, or grow to a bound."""

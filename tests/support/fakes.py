@@ -77,13 +77,13 @@ HIDDEN = Person(0, quality=0.0)
 """Whom FakeVision leaves of somebody who is hidden."""
 
 
-VIEWS = b"\n"
+BETWEEN_VIEWS = b"\n"
 """What stands between the pictures of a file."""
 
 
 def picture(*people: Person, views: Sequence[bytes] = ()) -> bytes:
     """A picture that FakeVision reads; `views`: further ones in its file."""
-    return VIEWS.join([json.dumps([asdict(person) for person in people]).encode(), *views])
+    return BETWEEN_VIEWS.join([json.dumps([asdict(person) for person in people]).encode(), *views])
 
 
 def photo(seed: int, **looks: float) -> str:
@@ -124,7 +124,7 @@ class FakeVision:
                 "bytes",
             )
         try:
-            people = json.loads(picture.split(VIEWS)[0])
+            people = json.loads(picture.split(BETWEEN_VIEWS)[0])
             assert isinstance(people, list)
         except (ValueError, AssertionError):
             raise Unusable("the picture cannot be decoded: send a JPG or PNG") from None
@@ -135,7 +135,7 @@ class FakeVision:
         return width, height
 
     def split_views(self, picture: bytes) -> list[bytes]:
-        return picture.split(VIEWS)[1:]
+        return picture.split(BETWEEN_VIEWS)[1:]
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         people = self._people(image)

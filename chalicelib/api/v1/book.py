@@ -419,8 +419,8 @@ class Statistics(Answer):
         Meta(
             description="By day, week or month, of arrivals or persons without a filter: the "
             "buckets that lie whole in the time asked for, as they were when they were closed, "
-            "without split, also those whose observations have gone. `regulars report` verifies "
-            "them. Else none."
+            "without split, also those whose observations have gone. `regulars report --closed`, "
+            "`--day` or `--month` verifies them. Else none."
         ),
     ]
 

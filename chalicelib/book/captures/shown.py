@@ -1,4 +1,4 @@
-"""What is shown of captures on which somebody is restricted?
+"""Captures as they are shown if somebody on them is restricted.
 
 As much as an erasure leaves: the place of the face, and in the picture of others a few grey cells.
 What is stored stays, so all is as before once the restriction is lifted.

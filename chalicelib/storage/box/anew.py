@@ -1,4 +1,4 @@
-"""How is a database written anew beside itself, while others read and write it?
+"""A database written anew beside itself, while others read and write it.
 
 SQLite copies the rows (VACUUM INTO). Triggers note in tables of their own whose rows change
 meanwhile, whichever program changes them, and these rows are copied after. The copy has a name of

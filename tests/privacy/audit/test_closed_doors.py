@@ -355,7 +355,7 @@ READERS = {
     "console/visits/head.js": "counts a list that is shown beside it",
     "regulars/report.py": "regulars report of it",
 }
-"""The door above, or why none says what came since."""
+"""By file that reads figures: the door above or the test that tries it, or why it says nothing."""
 _READS = re.compile(
     r"\.(?:count_week|count_days|count_by_time|count_totals|statistics\.answer|"
     r'statistics\.list_buckets)\(|get\("statistics"|ask\("statistics"'

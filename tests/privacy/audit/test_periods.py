@@ -66,8 +66,8 @@ def sheet(book: Book) -> str:
 
 
 def list_changes(book: Book) -> list[str]:
-    months = book.services.audit.periods
-    return months.list_changes(months.read(book.tenant, MARCH))
+    periods = book.services.audit.periods
+    return periods.list_changes(periods.read(book.tenant, MARCH))
 
 
 def list_closings(book: Book) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ def write(connection: sqlite3.Connection, writer: str, drawn: random.Random) -> 
 
 
 class Program:
-    """What one program does until it is killed: each line says what it has committed."""
+    """A program that goes on until it is killed: each line that it prints says what it did."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name

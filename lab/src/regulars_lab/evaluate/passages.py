@@ -1,5 +1,5 @@
-"""How well people are told apart if both sides were seen in passages: several frames of somebody
-who comes past a camera.
+"""Figures of how well people are told apart if both sides were seen in passages: several frames of
+somebody who comes past a camera.
 
 The mean of several frames cancels noise and keeps what a blur gives everybody. So two strangers may
 be alike by it who are not alike in photos. Each person's first passage that could be remembered is
@@ -43,8 +43,8 @@ class Passage(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """Which frames make a template: the best one, and others that are like it, of this quality or
-    more. `raised`: what is added to the threshold when it is searched for."""
+    """The frames that make a template: the best one, and others that are like it, of this quality
+    or more. `raised`: what is added to the threshold when it is searched for."""
 
     frames: int
     least_quality: float = 0.0
@@ -65,7 +65,7 @@ class Choice(Struct, frozen=True):
 
 
 class Way(Struct, frozen=True):
-    """By which frames somebody is founded, and searched for: one of `searched` has to match."""
+    """Frames by which somebody is founded, and searched for: one of `searched` has to match."""
 
     name: str
     founded: Choice
