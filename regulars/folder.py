@@ -117,7 +117,8 @@ def _describe_left(text: str) -> str:
 
 
 def require_database(folder: Path) -> None:
-    """Raise UnusableFolder if the folder holds no service's data, or this process may not write."""
+    """Raise UnusableFolder if the folder holds no service's data, its database's link is lost, or
+    this process may not write."""
     _require_link(folder)
     if not (folder / DATABASE).is_file():
         raise UnusableFolder(
@@ -127,6 +128,7 @@ def require_database(folder: Path) -> None:
 
 
 def _require_link(folder: Path) -> None:
+    """Raise UnusableFolder if the database's name leads no more to the file that has the data."""
     from chalicelib.storage.box.anew import tell_lost_file  # SQLite, which no help needs
 
     if lost_file := tell_lost_file(folder / DATABASE):

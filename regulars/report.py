@@ -40,7 +40,7 @@ _WIDEST_BAR = 40
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _COLUMNS = Figures._fields
 _ROWS = {Granularity.WEEK: "row.week", Granularity.MONTH: "row.month"}
-"""What the row of all days is called; one day has none."""
+"""Names of the row of all days; one day has none."""
 _TITLE_WIDTH, _COLUMN_WIDTH = 14, 10
 """Widths of the table's columns, in characters of a terminal."""
 
@@ -113,7 +113,7 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
     return letter
 
 
-@click.command(short_help="Print a week of visits, or a closed day or month, or mail it.")
+@click.command(short_help="Print a week of visits, or a closed day, week or month, or mail it.")
 @with_services
 @click.option("--tenant", metavar="NAME", help="Whose visits.  [default: the only one]")
 @click.option(
@@ -187,7 +187,10 @@ def report(
 
 
 def _choose_period(tenant: Tenant, **wanted: datetime | None) -> Period:
-    """Return what is asked for by an option: `day`, `week` or `month`; none: last week."""
+    """Return what is asked for by an option: `day`, `week` or `month`; none: last week.
+
+    Raises UsageError if several are named, or for a day that calendars may not hold.
+    """
     days = [(name, moment.date()) for name, moment in wanted.items() if moment]
     if len(days) > 1:
         names = " and ".join(f"--{name}" for name, _ in days)

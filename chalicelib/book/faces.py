@@ -141,7 +141,7 @@ class Faces(Service["Book"]):
         if context.tenant.format_due is None:
             return None
         tenant = self.services.tenants.get_by_name(context.tenant.name)
-        # another process may write until the note is over: what it writes meanwhile is for the next
+        # another process may write until the note is over: the next sweep folds what it writes
         is_over = self.services.tenants.is_upgrade_over(tenant)
         is_done = self.fold_terms(tenant, context.remaining_s)
         if is_done and is_over:

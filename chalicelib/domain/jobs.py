@@ -40,7 +40,7 @@ SEAL_AFTER = timedelta(minutes=60)
 JOINS = "joining"
 """The job that joins faces of one person. It may take minutes: others go before it."""
 
-FINISHING = "merges"
+FINISH_MERGES = "merges"
 """The job that finishes the merges that were cut off."""
 
 TRUSTED = timedelta(days=1)

@@ -14,7 +14,7 @@ from chalicelib.domain.model import Tenant
 from chalicelib.storage.values import milliseconds
 
 CLOSED = (Granularity.DAY, Granularity.WEEK, Granularity.MONTH)
-"""What is closed when it has ended."""
+"""The kinds of periods that are closed when they have ended."""
 
 
 class Period(Struct, frozen=True):
@@ -35,7 +35,7 @@ class Period(Struct, frozen=True):
 
     @classmethod
     def of_time(cls, by: Granularity, time: str) -> Period:
-        """Invert `time`."""
+        """Make the one of a TIME (see `time`)."""
         return cls(by, date(int(time[:4]), int(time[4:6]), int(time[6:] or 1)))
 
     @property

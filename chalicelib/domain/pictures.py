@@ -250,9 +250,9 @@ class PictureRules(Struct, frozen=True):
 
 
 VIEW_RULES = PictureRules(frozenset({"JPEG"}), 64 * 1024, 512, 512)
-"""Of the further views in a picture's file: crops of one face, for its likeness alone."""
+"""Rules for the further views in a picture's file: crops of one face, for its likeness alone."""
 MAX_VIEWS = 4
-"""Further views of a file that are looked at: each costs a third of a capture."""
+"""Further views of a file that are looked at: each costs two fifths of a capture."""
 
 
 def require_buckets(buckets: Collection[str]) -> None:

@@ -1,11 +1,12 @@
-"""What is held about one person? The archive: one zip file, or several parts if it is large.
+"""The archive of what is held about one person: one zip file, or several parts if it is large.
 
-everything.json                what every place holds about the person (privacy/data_map), as it is
-stored index.html                     the same for people to read, with nothing but the files beside
-it pictures/0.jpg, 0.160.jpg      the pictures of the face, and small ones merged/ID/0.jpg
-     those of faces that turned out to be this person captures/CAMERA/ID.jpg         what cameras
-sent; the faces of others are hidden captures/CAMERA/ID.view1.jpg   further views in that file
-that show the person alone crops/CAMERA/ID-0.jpg          the person's face in a capture
+- everything.json: what every place holds about the person (privacy/data_map), as it is stored
+- index.html: the same for people to read, with nothing but the files beside it
+- pictures/0.jpg, 0.160.jpg: the pictures of the face, and small ones
+- merged/ID/0.jpg: those of faces that turned out to be this person
+- captures/CAMERA/ID.jpg: what cameras sent; the faces of others are hidden
+- captures/CAMERA/ID.view1.jpg: further views in that file that show the person alone
+- crops/CAMERA/ID-0.jpg: the person's face in a capture
 
 Each part goes into the same folder. The first has everything but some of the captures; later parts
 have those. Raw items about the person go in without the fields about other people.

@@ -490,8 +490,8 @@ class Vision(Protocol):
         """
 
     def split_views(self, picture: bytes) -> list[bytes]:
-        """Return the further pictures of a face's passage that a picture's file holds, at most
-        four; some may be damaged, or empty."""
+        """Return the further pictures of a face's passage that a picture's file holds, MAX_VIEWS at
+        most; some may be damaged, or empty."""
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces, the largest box first."""

@@ -1,5 +1,5 @@
-"""A stage by its name: its settings, as the outputs of its stack state them, and the tenant of its
-canary."""
+"""A stage by its name: its stack, its settings as the stack's outputs state them, and a stop of its
+functions."""
 
 from __future__ import annotations
 

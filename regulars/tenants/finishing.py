@@ -12,7 +12,7 @@ from chalicelib.services import Services
 from chalicelib.storage.values import time_text
 
 _PAUSE_S = 1.0
-"""How often the command looks whether the erasure is done, in s."""
+"""Pause between two looks whether the erasure is done, in s."""
 
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:

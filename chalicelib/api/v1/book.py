@@ -417,10 +417,10 @@ class Statistics(Answer):
     closed: Annotated[
         list[Closed],
         Meta(
-            description="By day, week or month, of arrivals or persons without a filter: the "
-            "buckets that lie whole in the time asked for, as they were when they were closed, "
-            "without split, also those whose observations have gone. `regulars report --closed`, "
-            "`--day` or `--month` verifies them. Else none."
+            description="The buckets that lie whole in the time asked for, as they were when they "
+            "were closed, without split. Those whose observations have gone are there, too. By "
+            "day, week or month, of arrivals or persons without a filter; else none. `regulars "
+            "report --closed`, `--day` or `--month` verifies them."
         ),
     ]
 
@@ -551,9 +551,9 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     Exact: it equals a recount of all observations, each in the group that its face was in then,
     unless `days_counted_again` says otherwise. 400
     if the time has over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line
-    for each amount; a value that a spreadsheet would take for a formula, or round as a number,
-    begins with an apostrophe. Without split, or by `visit`, a column has what was `closed`;
-    the amount of what cannot be counted again is empty.
+    for each amount. A value that a spreadsheet would take for a formula, or round as a number,
+    begins with an apostrophe. A column has what was `closed`: without split, or of arrivals by
+    `visit`. The amount of what cannot be counted again is empty.
 
     With `entries`, known are as many of those who showed a face as there are arrivals of known
     people at that camera in that hour. Hours older than 30 days are whole.
@@ -834,10 +834,11 @@ def _write_csv(
     entries: Mapping[str, counts.Entries] | None,
     closed: Mapping[str, ClosedFigures] | None,
 ) -> str:
-    """Write a line for each amount, now or when its bucket was closed. `entries`, `closed`: more
-    columns, empty if nobody watched or nothing was closed; None: no more columns.
+    """Write a line for each amount, now or when its bucket was closed.
 
-    The amount of what cannot be counted again is empty."""
+    `entries`, `closed`: more columns, empty if nobody watched or nothing was closed; None: no more
+    columns. The amount of what cannot be counted again is empty.
+    """
     text, split = io.StringIO(), query.split
     names = {} if entries is None else _COUNTED
     closed_names = {} if closed is None else _CLOSED.get((query.measure, split), {})

@@ -415,8 +415,8 @@ def get_picture(context: V1Context, query: PictureWanted) -> Redirect:
     """Show a whole capture: 302 to the picture, in which the faces of people who were erased or are
     restricted are a few grey cells.
 
-    403 NotAllowed if the key sees no pictures; 409 Conflict if the capture's picture is not kept
-    any more, or shows nobody else.
+    403 NotAllowed if the key sees no pictures. 409 Conflict if it shows nobody else, or if somebody
+    has to be hidden in a picture that is not kept any more.
     """
     return _redirect_to_picture(context, query, context.services.captures.pictures.get_picture_url)
 
@@ -558,7 +558,7 @@ def _describe_capture(
 def list_partly_shown(context: V1Context, sightings: Iterable[tuple[str, str]]) -> Collection[str]:
     """Return the ids of captures on which somebody is hidden, of those that a page links to.
 
-    `sightings`: camera and id of each. None if the key sees no pictures.
+    `sightings`: camera and id of each. There are none if the key sees no pictures.
     """
     if not context.caller.is_shown_pictures:
         return ()

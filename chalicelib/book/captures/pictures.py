@@ -161,7 +161,8 @@ class CapturePictures(Service["Book"]):
         """Return the URL of a capture's whole picture; make one first if restricted people have to
         be hidden in it.
 
-        Raises as `get_crop_url`.
+        Raises CaptureNotFound if there is no such capture, Conflict if it shows nobody else. With
+        somebody to hide, also raises Conflict if the picture is not kept any more.
         """
         capture, hidden = self._read_shown(tenant, camera_id, capture_id)
         if hidden:

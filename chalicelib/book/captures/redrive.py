@@ -197,7 +197,10 @@ class Redrive(Service["Book"]):
         self._forget_attempts(key)
 
     def is_last_attempt(self, item: Item) -> bool:
-        """Return whether no attempt follows this one if it does not end. `item`: as above."""
+        """Return whether no attempt follows this one if it does not end.
+
+        `item`: the capture as it was read before the attempt.
+        """
         return int(item.get(ATTEMPTS, 0)) >= MAX_ATTEMPTS - 1
 
     def _forget_attempts(self, key: tuple[str, str]) -> None:

@@ -46,12 +46,9 @@ class ShownCaptures(Service["Book"]):
         }
 
         def show(capture: Capture, sighting: Sighting) -> Sighting:
-            is_hidden = sighting_id(capture.id, sighting.number) in hidden_ids
-            return (
-                leave_place(sighting)
-                if is_hidden or sighting.faceid in restricted_faceids
-                else sighting
-            )
+            is_named_so = sighting_id(capture.id, sighting.number) in hidden_ids
+            is_hidden = is_named_so or sighting.faceid in restricted_faceids
+            return leave_place(sighting) if is_hidden else sighting
 
         return [
             replace(
@@ -63,9 +60,10 @@ class ShownCaptures(Service["Book"]):
     def list_partly_shown(
         self, tenant: Tenant, captures: Iterable[tuple[str, str]]
     ) -> Collection[str]:
-        """Return the ids of those captures on which somebody is hidden, or may be, since their
-        record is not kept any more; none if nobody is restricted.
+        """Return the ids of those captures on which somebody is hidden; none if nobody is
+        restricted.
 
+        One whose record is not kept any more is among them: somebody on it may be restricted.
         `captures`: camera and id of each.
         """
         capture_keys = {id_: keys.capture(tenant.name, camera, id_) for camera, id_ in captures}

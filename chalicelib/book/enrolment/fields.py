@@ -1,4 +1,4 @@
-"""What is said of somebody who is enrolled or changed: values of attributes, and changed fields."""
+"""Fields of somebody who is enrolled or changed: values of attributes, and the changes."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from chalicelib.domain.errors import (
     MergeNotFound,
 )
 from chalicelib.domain.grounds import is_made_by_cameras
-from chalicelib.domain.jobs import FINISHING, Job
+from chalicelib.domain.jobs import FINISH_MERGES, Job
 from chalicelib.domain.model import Decision, Face, Tenant, is_faceid
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
@@ -85,7 +85,7 @@ class Merges(Service["Book"]):
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Job(FINISHING, lambda context: self.mover.work_off_merges(context.tenant)),
+            Job(FINISH_MERGES, lambda context: self.mover.work_off_merges(context.tenant)),
             Job(
                 "duplicates",
                 lambda context: self.duplicates.delete_past_pairs(context.tenant),

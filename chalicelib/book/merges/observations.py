@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from chalicelib.book.visits import visits_puts
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.domain.jobs import FINISHING
+from chalicelib.domain.jobs import FINISH_MERGES
 from chalicelib.domain.local_time import DAY_MS, Span
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.observations import (
@@ -145,7 +145,7 @@ class ObservationMover(Service["Book"]):
         is_complete = self._move_observations(tenant, plans, has_time, moved_days)
         finished_merge = self._store_finished_merge(tenant, merge) if is_complete else merge
         if within_s is not None:
-            jobs = () if is_complete else (FINISHING,)
+            jobs = () if is_complete else (FINISH_MERGES,)
             self.services.statistics.request_seals(tenant, moved_days, *jobs)
         return finished_merge
 

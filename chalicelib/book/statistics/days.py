@@ -728,8 +728,8 @@ class ObservationExpiry(Service["Book"]):
         self.services.statistics.sealing.forget_other_zones(tenant, last - 1)
 
     def find_kept_since(self, tenant: Tenant) -> int:
-        """Return the first UTC day since 1970 from which on all is kept that a camera counted or
-        saw: before it, observations have expired, or are due to.
+        """Return the first UTC day from which on all is kept that a camera counted or saw, in days
+        since 1970. Before it, observations have expired, or are due to.
 
         What has expired stays so if `observation_days` is raised.
         """

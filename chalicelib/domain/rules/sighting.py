@@ -322,7 +322,7 @@ def choose_by_views(
     """Return whom the mean of all views finds, decided by the sighting itself; else `found`.
 
     It counts only if it finds somebody who was enrolled: the means of two strangers in one blur are
-    alike (docs/decisions/0107). The picture itself must be somewhat like that person. If `found` is
+    alike (docs/decisions/0108). The picture itself must be somewhat like that person. If `found` is
     somebody, it must be the same face, and surely.
     """
     face, seen_template = found_by_views.face, open_sighting.seen_face.template

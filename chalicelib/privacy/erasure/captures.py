@@ -35,7 +35,8 @@ class CaptureErasure(Service["Services"]):
     of it."""
 
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
-        """Delete the face that was cut out of a capture, if somebody looked at it."""
+        """Delete the face that was cut out of a capture, if somebody looked at it, and all that was
+        made of the picture to hide restricted people."""
         self.services.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
         self._delete_shown_parts(tenant.name, camera_id, capture_id)
 

@@ -63,7 +63,7 @@ _APART_S = 60
 _DAYS_ERASURES = timedelta(days=1, hours=1)
 """How old an erasure may be that ends together with another one."""
 _SCRUBS_TOGETHER = timedelta(minutes=10)
-"""How long after its request an erasure waits for others, so that one scrub does for all: it writes
+"""Wait of an erasure for others, from its request on, so that one scrub does for all: each writes
 the whole database of a box anew."""
 
 

@@ -1,6 +1,6 @@
 """A database written anew beside itself, while others read and write it.
 
-SQLite copies the rows (VACUUM INTO). Triggers note in tables of their own whose rows change
+SQLite copies the rows (VACUUM INTO). Triggers note in tables of their own which rows change
 meanwhile, whichever program changes them, and these rows are copied after. The copy has a name of
 its own, and a link with the database's name leads to it. SQLite follows the link before it names
 the log, so no program can meet another file's log. The old file is made unreadable before its lock
@@ -26,8 +26,8 @@ from urllib.parse import quote
 from chalicelib.domain.errors import Busy
 
 _UNDER_WAY, _WHOLE, _NOTES = ".anew-", ".book-", "changed_"
-"""What the names of unfinished files and of whole copies have behind the database's, and how the
-tables of notes begin. Nobody names a copy of their own so, as by a date."""
+"""Parts of names: of an unfinished file and a whole copy, behind the database's; and the begin of
+the tables of notes. Nobody names a copy of their own so, as by a date."""
 _MARK_LETTERS = 8
 _MARK = f"[0-9a-f]{{{_MARK_LETTERS}}}"
 _MAX_LINKS = 40
@@ -38,10 +38,11 @@ _SYNCED_BYTES = 4 * 1024 * 1024
 _OPCODES = 2_000
 """Steps of SQLite's machine between two looks at how much waits: some 100 KB of rows."""
 _FEW_CHANGES = 100
-"""So many rows may be copied while nobody writes."""
+"""Rows that may be copied while nobody writes."""
 _ROUNDS = 20
+"""Rounds of copying what changed, at most: somebody may write faster."""
 _OPENED_ELSEWHERE_MS = 200
-"""How long to wait until other programs close the file, while nobody else writes it."""
+"""Wait until other programs close the file; nobody else writes it meanwhile."""
 _EVENTS = {"INSERT": ("NEW",), "DELETE": ("OLD",), "UPDATE": ("OLD", "NEW")}
 
 
@@ -71,7 +72,7 @@ class Copy:
 
     def note_changes(self, connection: sqlite3.Connection) -> None:
         """Make an empty file with the owner and rights of the database's, and let the database note
-        whose rows change, from this transaction on."""
+        which rows change, from this transaction on."""
         _require_one_name(self._name)
         self._held = os.open(self._copy, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._held, fcntl.LOCK_EX)
@@ -162,7 +163,8 @@ class Copy:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Open the copy, which nobody else has. If anything fails, it is deleted."""
+        """Open the copy, which nobody else has. It needs no log: if anything fails, it is removed
+        with what else a scrub leaves."""
         with closing(sqlite3.connect(_make_uri(self._copy), uri=True)) as copy:
             copy.isolation_level = None
             copy.execute("PRAGMA secure_delete = ON")
@@ -253,8 +255,11 @@ def find_unfit_table(connection: sqlite3.Connection) -> str | None:
 
 
 def tell_lost_file(path: Path) -> str | None:
-    """Say how a file of the database at `path` gets its name again; return None if none has lost
-    it: the link was not copied, or a copy of the file stands in its place, without its log."""
+    """Say how a file of the database at `path` gets its name again; None: none has lost it.
+
+    One has if the link was not copied. So it has if a copy of the file, without its log, stands in
+    the link's place.
+    """
     name = _find_name(path)
     lost = _find_lost_file(name)
     if lost is None:
@@ -367,8 +372,11 @@ def _find_file(name: Path) -> Path:
 
 
 def list_left_notes(connection: sqlite3.Connection, path: Path) -> list[str]:
-    """List the statements by which the database notes no more whose rows change, and forgets what
-    it noted, but for copies that are under way: triggers first, tables after."""
+    """List the statements by which the database notes no more which rows change, and forgets what
+    it noted: triggers first, tables after.
+
+    Those of copies that are under way are left out.
+    """
     under_way = _list_under_way(_find_name(path))
     return [
         f"DROP {kind} {_quote(name)}"

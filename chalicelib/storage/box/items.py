@@ -52,11 +52,12 @@ _CACHE_KB = 512
 pages, too: with SQLite's own 2 MB they took 200 MB after some thousands of captures."""
 
 _READERS_S = 0.2
-"""How long emptying the log waits for those who read the file: nobody can write meanwhile."""
+"""Longest wait for those who read the file, before its log is emptied or another file takes its
+place: nobody can write meanwhile."""
 
 _SCRUB_TRIES = 10
 _SCRUB_PAUSE_S = 0.3
-"""How often, and after which pause, a scrub tries to be alone: threads may be reading."""
+"""Tries of a scrub to be alone, and the pause between two: threads may be reading."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _IS_OPEN = "another program has it open, or reads it without end"

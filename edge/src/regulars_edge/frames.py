@@ -121,7 +121,8 @@ class EncodedFrame(Frame):
         self.track = track
 
     def encode_picture(self) -> bytes:
-        """Return its bytes; none if they were dropped for want of memory."""
+        """Return its bytes, with the views behind them unless the file would be too large; none if
+        they were dropped for want of memory."""
         joined = join_pictures(self._data, self.views)
         return joined if len(joined) <= LARGEST_BYTES else self._data
 

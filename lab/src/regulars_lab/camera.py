@@ -1,8 +1,9 @@
 """Pictures as a camera takes them of somebody who comes past, drawn from one photo: small, moved,
 out of focus, with the sensor's noise, compressed as a stream is.
 
-A passage is FRAMES such pictures. Size and turn of the face go on from frame to frame; motion,
-focus, light and noise are each frame's own. All of it is drawn from the photo and the camera alone.
+A passage is FRAMES such pictures. The first size and the light are the passage's. Each frame draws
+its own way from there: size and turn move further the later it is. Motion, focus and noise are its
+own, too. All of it is drawn from the photo and the camera alone.
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ EARLY_WORTH = 0.25
 
 MOST_VIEWS, APART_MS = 2, 500
 """Views of a face's other moments that go out with its best frame, and how far all these moments
-are apart. The service looks at them if the best frame finds nobody."""
+are apart. The service looks at them if the best frame finds nobody, or nobody surely."""
 _MOMENTS_KEPT = 5
 """Moments of which a view is kept until then: some lie too near the best one."""
 
@@ -399,8 +399,11 @@ class BestShot:
                     yield best.frame
 
     def _choose_best_frames(self, tracks: Iterable[Track]) -> Iterator[Frame]:
-        """Two faces may have their best moment in one frame; it goes out once, with the track and
-        the views of the first to end, or of all that end at once."""
+        """Yield the best frames of these tracks, each once.
+
+        Two faces may have their best moment in one frame. It has the track of the first to end, and
+        the views of that one, or of all that end at once.
+        """
         ended = {track: self._shots.pop(track) for track in tracks if track in self._shots}
         chosen = {track: frame for track in ended if (frame := ended[track].choose_frame())}
         for track, frame in chosen.items():

@@ -1,4 +1,4 @@
-"""Who is taken for whom among people of one kind, by press photos and by a camera's pictures.
+"""Measure who is taken for whom among people of one kind, by press photos and a camera's pictures.
 
     python -m regulars_lab.bench.halves [--condition camera ...] [--divisions 4] [--groups FILE]
         [--out FOLDER] [--json FILE]
