@@ -122,4 +122,4 @@ def test_one_of_images_and_book_is_named(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", *options]) == 2
-    assert "not both" in capsys.readouterr().err
+    assert "name one of --images, --filmed and --book" in capsys.readouterr().err

@@ -161,4 +161,4 @@ def test_two_kinds_of_folders_are_one_too_many(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", "--filmed", str(tmp_path), "--images", str(tmp_path)]) == 2
-    assert "and no second one" in capsys.readouterr().err
+    assert "name one of --images, --filmed and --book" in capsys.readouterr().err

@@ -98,7 +98,7 @@ def evaluate(
     settings = choose_settings(models=models, here=True)
     if sum(folder is not None for folder in (images, book, filmed)) != 1:
         raise click.UsageError(
-            "name --images, --book to play the folder as captures, or --filmed, and no second one"
+            "name one of --images, --filmed and --book, which plays the folder as captures"
         )
     if book is not None:
         return _evaluate_book(book, settings, orders, out=out, pack=pack, json=json)
