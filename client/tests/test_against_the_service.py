@@ -51,7 +51,7 @@ def test_a_write_with_the_same_key_is_done_once(regulars: Regulars) -> None:
 def test_statistics_are_numbers_or_a_table(regulars: Regulars) -> None:
     assert regulars.get_statistics(from_=AT, by="month").buckets[0].amounts == {"total": 0}
     table = regulars.get_statistics_csv(from_=AT, to="2026-03-02T00:00:00Z", by="day")
-    assert table.decode("utf-8-sig").splitlines()[0] == '"time","amount"'
+    assert table.decode("utf-8-sig").splitlines()[0] == '"time","amount","closed"'
 
 
 def test_an_empty_choice_of_faces_is_not_everybody(regulars: Regulars) -> None:

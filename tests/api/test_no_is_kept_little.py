@@ -259,7 +259,7 @@ def test_once_the_template_alone_is_left_a_wish_ends_by_an_erasure(box: Box) -> 
 def test_a_copy_from_before_the_days_ends_as_the_book_did(shop: Shop, tmp_path: Path) -> None:
     with shop.copied(tmp_path) as made:
         people = begin(made, ("withdrawn", "remembered"))
-        backup = Path(shutil.copytree(made.folder, tmp_path / "backup"))
+        backup = Path(shutil.copytree(made.folder, tmp_path / "backup", symlinks=True))
         at = made.clock.now()
     with closing(shop.opened(backup)) as box:
         box.clock.advance(at - box.clock.now() + ENDED * DAY)

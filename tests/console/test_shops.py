@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,7 +171,7 @@ def test_the_first_page_says_which_shop_is_unusual_today_and_who_is_where(
 def test_a_tab_stays_in_its_shop_whatever_others_enter_and_when_it_is_loaded_again(
     visitor: Visitor, street: Street
 ) -> None:
-    first, second = NAMES[0], NAMES[4]
+    first, second, mark = NAMES[0], NAMES[4], secrets.token_hex(4)  # another at a second try
     sign_in_to(visitor, street, first, second)
     tabs = {}
     for name in (first, second):
@@ -182,15 +183,15 @@ def test_a_tab_stays_in_its_shop_whatever_others_enter_and_when_it_is_loaded_aga
         expect(tab.get_by_role("link", name=re.compile(f"account: {name}"))).to_be_visible()
         tab.get_by_role("link", name="People", exact=True).click()
         tab.get_by_role("button", name="New group").click()
-        tab.get_by_label("Name of the group").fill(f"Only of {name}")
+        tab.get_by_label("Name of the group").fill(f"Only of {name} {mark}")
         tab.get_by_role("button", name="Create the group").click()
         with replace(street.box, key=street.books[name].key).client() as client:
 
             def made(client: Regulars = client) -> set[str]:
-                return {one.name for one in client.list_groups() if one.name.startswith("Only of")}
+                return {one.name for one in client.list_groups() if one.name.endswith(mark)}
 
             becomes(tab, made)
-            assert made() == {f"Only of {name}"}
+            assert made() == {f"Only of {name} {mark}"}
 
 
 def test_signing_out_of_a_shop_leaves_the_others_and_one_more_is_added_on_the_page(

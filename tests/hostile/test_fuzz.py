@@ -101,6 +101,8 @@ OURS = {
     "chalicelib.domain.webhooks": "events that it has stored itself",
     "chalicelib.privacy.data_map": "items that it has stored itself",
     "chalicelib.book.messages": "events that it has stored itself",
+    "chalicelib.book.statistics.closed": "figures that it has stored itself, and passes over "
+    "if they cannot be read",
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when "
