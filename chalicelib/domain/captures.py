@@ -43,7 +43,7 @@ probe."""
 ERASED = "erased"
 """The reason of a sighting of somebody who was erased."""
 SOMEBODY = "somebody who was erased or is restricted"
-"""The reason that ERASED is shown as, to whoever asks: nobody is told which of the two."""
+"""The reason that ERASED is shown as to all callers: nobody is told which of the two."""
 UNKEPT = "nobody, of whom nothing is kept"
 """The reason of a sighting of somebody whose record of consent has ended, where strangers are
 kept."""

@@ -333,8 +333,8 @@ somebody else whom one sees to be another person. Strangers score near 0."""
 
 
 SAME_PASSAGE = 0.40
-"""Score with a passage's best picture that each further view must have to count, and whoever the
-mean of all finds, since a track may go on with somebody else (docs/decisions/0107)."""
+"""Least score with a passage's best picture of a view that counts, and of a face that the mean
+finds: a track may go on with somebody else (docs/decisions/0107)."""
 
 
 def is_alike(score: float, threshold: float) -> bool:

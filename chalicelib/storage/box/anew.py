@@ -34,7 +34,7 @@ _MAX_LINKS = 40
 _MOVED = b"This database was written anew, and has another file: open its name again.".ljust(100)
 """Takes the place of a file's header, by which SQLite knows its files."""
 _SYNCED_BYTES = 4 * 1024 * 1024
-"""How much of the copy may wait for the disk: whoever writes would wait for all of it."""
+"""Bytes of the copy that may wait for the disk: those who write would wait for all of them."""
 _OPCODES = 2_000
 """Steps of SQLite's machine between two looks at how much waits: some 100 KB of rows."""
 _FEW_CHANGES = 100
@@ -290,7 +290,7 @@ def _has_log(file: Path) -> bool:
 
 def list_left(path: Path) -> list[Path]:
     """List the files that killed scrubs have left beside the database at `path`. They may be
-    deleted by whoever has begun to write the database, which no scrub replaces meanwhile."""
+    deleted by a connection that has begun to write the database: no scrub replaces it then."""
     name = _find_name(path)
     file, under_way = _find_file(name), _list_under_way(name)
     return [
@@ -305,7 +305,7 @@ def list_left(path: Path) -> list[Path]:
 def _is_left(entry: str, name: Path, file: str) -> bool:
     owner = re.sub(r"-(journal|wal|shm)$", "", entry)
     if owner == file:
-        return entry == f"{file}-journal"  # whoever writes has a log instead
+        return entry == f"{file}-journal"  # a writer has a log instead
     is_unfinished = _is_of(name, owner, f"{re.escape(_UNDER_WAY)}{_MARK}(-link)?")
     return is_unfinished or owner == name.name or _is_whole(name, owner)
 

@@ -255,7 +255,7 @@ def test_views_raise_no_ones_score_above_that_of_who_withdrew(book: Book) -> Non
 
 
 class Dies(Watched):
-    """As a decoder that a view kills."""
+    """A decoder that a view kills."""
 
     def split_views(self, picture: bytes) -> list[bytes]:
         raise SystemExit

@@ -33,7 +33,7 @@ def jpeg(picture: Image.Image, **options: object) -> bytes:
 
 
 def file_of(first: Image.Image, *others: Image.Image, **options: object) -> bytes:
-    """As Pillow writes one."""
+    """Make a file of several pictures as Pillow writes it."""
     target = io.BytesIO()
     first.save(target, "MPO", save_all=True, append_images=others, **options)  # type: ignore[arg-type]
     return target.getvalue()

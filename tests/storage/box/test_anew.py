@@ -239,7 +239,7 @@ LATE = (
 def test_who_has_opened_the_old_file_and_comes_late_reads_and_writes_nothing(
     tmp_path: Path, scrubs: int
 ) -> None:
-    """As a shell at its prompt does: it has no lock yet, so a scrub cannot see it."""
+    """Open it like a shell at its prompt: without a lock, so a scrub cannot see it."""
     path = tmp_path / "a.sqlite"
     with filled(path) as file:
         for _ in range(scrubs - 1):
@@ -379,7 +379,7 @@ def test_owner_and_rights_and_somebodys_own_link_stay(tmp_path: Path) -> None:
 def test_a_file_with_a_further_name_is_scrubbed_where_it_is_under_both(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, linked: str
 ) -> None:
-    """As `cp -al` makes one, or a tool for backups that saves room."""
+    """Links made by `cp -al`, or by a tool for backups that saves room."""
     path, further = tmp_path / "a.sqlite", tmp_path / "further" / "a.sqlite"
     further.parent.mkdir()
     with filled(path) as file:
@@ -439,7 +439,7 @@ oneself."""
     os.uname().machine not in ("x86_64", "aarch64"), reason="numbers of calls are a processor's"
 )
 def test_a_unit_that_may_change_no_owners_scrubs_beside(tmp_path: Path) -> None:
-    """As the unit of infra/box/regulars.service: its SystemCallFilter leaves out @chown."""
+    """The filter of infra/box/regulars.service, whose SystemCallFilter leaves out @chown."""
     path = tmp_path / "a.sqlite"
     subprocess.run([sys.executable, "-c", NO_CHOWN, str(path)], check=True)
     assert path.is_symlink()
