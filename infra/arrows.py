@@ -1,10 +1,12 @@
-"""Holds calls between services to the order of imports, and finds circles of imports.
+"""Holds calls between services to the order of imports, finds circles of imports, and holds the
+core to what it may import.
 
     python -m infra.arrows
 
 A service that calls another as `self.services.faces` is above it. The order is that of
 import-linter's contracts of layers in pyproject.toml, which see imports between packages alone.
-Circles are of modules; imports in functions count, those for types do not.
+Circles are of modules; imports in functions count, those for types do not. The core is what makes
+a visit of a picture: its modules stand in pyproject.toml's [tool.core], and it imports no others.
 """
 
 from __future__ import annotations
@@ -153,9 +155,44 @@ def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
-def report_circle() -> bool:
+def find_reach(imports: Mapping[str, Iterable[str]], begins: Iterable[str]) -> dict[str, str]:
+    """Return the modules that `begins` import, and those import in turn, `begins` among them: for
+    each the one that imports it, "" for `begins`.
+
+    `imports`: what each module imports.
+    """
+    importers = dict.fromkeys(begins, "")
+    waiting = list(importers)
+    while waiting:
+        module = waiting.pop()
+        new = [imported for imported in imports.get(module, ()) if imported not in importers]
+        importers |= dict.fromkeys(new, module)
+        waiting += new
+    return importers
+
+
+def report_core(imports: Mapping[str, Iterable[str]]) -> bool:
+    """Print what in the core is against its contract, and tell whether there is something.
+
+    A name in [tool.core] stands for a module, or for all modules of a package.
+    """
+    core = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["core"]
+    names, importers = [*core["begins"], *core["may_import"]], find_reach(imports, core["begins"])
+    complaints, met = [], set()
+    for module, importer in sorted(importers.items()):
+        name = next((name for name in names if f"{module}.".startswith(f"{name}.")), None)
+        met.add(name)
+        if name is None:
+            complaints.append(f"{importer} imports {module}, which is not of the core")
+    complaints += [f"the core does not import {name}" for name in names if name not in met]
+    for complaint in complaints:
+        sys.stderr.write(f"{complaint} (pyproject.toml, tool.core)\n")
+    return bool(complaints)
+
+
+def report_circle(imports: Mapping[str, Iterable[str]]) -> bool:
     """Print a circle of imports, if there is one, and tell so."""
-    circle = find_circle(read_imports())
+    circle = find_circle(imports)
     if circle:
         sys.stderr.write(f"imports in a circle: {' <- '.join(circle)}\n")
     return bool(circle)
@@ -178,4 +215,5 @@ def report_arrows() -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(any([report_arrows(), report_circle()]))
+    all_imports = read_imports()
+    sys.exit(any([report_arrows(), report_circle(all_imports), report_core(all_imports)]))

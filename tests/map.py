@@ -2,6 +2,8 @@
 writes there.
 
     python -m tests.map            prints four ways
+    python -m tests.map --terms    prints the first, and below each step the meaning of words
+                                   that are met there for the first time
     python -m tests.map --write    writes the first into CONTRIBUTING.md
 
 Each is followed as it runs, on the embedded storage; eyes alone are fakes (tests/support/fakes.py).
@@ -12,11 +14,14 @@ the rules define its type.
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,6 +39,7 @@ from tests.support.fakes import FakeVision, Person, picture
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "CONTRIBUTING.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 KNOWN = "a capture with a known face"
 NEW = "a capture with a new stranger"
 ENROLMENT = "an enrolment by CompreFace"
@@ -196,6 +202,88 @@ def follow_all(folder: Path) -> dict[str, Way]:
     return ways
 
 
+def read_glossary() -> dict[str, str]:
+    """Return the meaning of each word of the glossary.
+
+    A row may have two, as `| probe, gallery | what is searched for; what it is compared with |`.
+    """
+    meaning_by_word = {}
+    for line in GLOSSARY.read_text("utf-8").splitlines():
+        row = re.fullmatch(r"\| (.+?) \| (.+) \|", line)
+        if row and row[1] != "word":
+            words, meanings = row[1].split(", "), row[2].split("; ")
+            is_one_each = len(words) == len(meanings)
+            each = meanings if is_one_each else [row[2]] * len(words)
+            meaning_by_word |= dict(zip(words, each, strict=True))
+    return meaning_by_word
+
+
+def read_module(step: Step) -> ast.Module:
+    path = ROOT / "chalicelib" / step.module
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_text("utf-8"))
+
+
+def find_function(step: Step, module: ast.AST) -> ast.FunctionDef | None:
+    """Find the function that a step names; None: it names none, or one that is not in its module,
+    as a fake's."""
+    found: ast.AST | None = module
+    for name in step.function.split("."):
+        inside = ast.iter_child_nodes(found) if found else ()
+        found = next((node for node in inside if getattr(node, "name", "") == name), None)
+    return found if isinstance(found, ast.FunctionDef) else None
+
+
+def list_classes(step: Step, module: ast.Module, function: ast.FunctionDef) -> Iterator[type]:
+    """Yield the classes of ours that a function's lines name, its types among them.
+
+    Errors are left out: their names say what they are.
+    """
+    own = f"chalicelib.{step.module.replace('/', '.')}"
+    home_by_name = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name):
+            home, name = home_by_name.get(node.id, (own, node.id))
+            named = getattr(importlib.import_module(home), name, None)
+            is_class = isinstance(named, type) and not issubclass(named, Exception)
+            if is_class and named.__module__.startswith("chalicelib."):
+                yield named
+
+
+def list_terms(step: Step, glossary: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the terms of a step with their meanings: words of the glossary that its function's
+    docstring has, and classes of ours that the function names."""
+    module = read_module(step)
+    function = find_function(step, module)
+    if function is None:
+        return
+    docstring = (ast.get_docstring(function) or "").lower()
+    for word, meaning in glossary.items():
+        if re.search(rf"\b{re.escape(word.lower())}s?\b", docstring):
+            yield word, meaning
+    for named in list_classes(step, module, function):
+        yield named.__name__, " ".join((inspect.getdoc(named) or "").split("\n\n")[0].split())
+
+
+def write_terms(way: Way) -> str:
+    """Return the way as lines, and below each step its terms that no step before has: a reading
+    list."""
+    glossary, met, lines = read_glossary(), set[str](), []
+    for step in way.steps:
+        if step.function:
+            lines.append(f"{step.module:32}{step.function}")
+        for term, meaning in list_terms(step, glossary):
+            if term not in met:
+                met.add(term)
+                lines.append(f"    {term}: {meaning}")
+    return "\n".join(lines) + "\n"
+
+
 def write_page(text: str, way: Way) -> str:
     """Return CONTRIBUTING.md with this way in it."""
     return _BLOCK.sub(lambda found: found[1] + way.write() + found[2], text)
@@ -207,6 +295,9 @@ def main() -> None:
         ways = follow_all(Path(folder))
     if "--write" in sys.argv:
         PAGE.write_text(write_page(PAGE.read_text("utf-8"), ways[KNOWN]), "utf-8")
+        return
+    if "--terms" in sys.argv:
+        print(write_terms(ways[KNOWN]))
         return
     for name, way in ways.items():
         print(f"{name}: {way.sum_up()}\n\n{way.write()}")

@@ -1,8 +1,21 @@
 """The map shows the way of a request as it runs, and that what is written was decided first."""
 
+from collections import Counter
+
 import pytest
 
-from tests.map import ENROLMENT, KNOWN, NEW, PAGE, RECOGNITION, Step, Way, follow_all, write_page
+from tests.map import (
+    ENROLMENT,
+    KNOWN,
+    NEW,
+    PAGE,
+    RECOGNITION,
+    Step,
+    Way,
+    follow_all,
+    write_page,
+    write_terms,
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +60,18 @@ def test_a_picture_of_compreface_is_judged_from_what_was_read(
     assert ways[name].steps[0].module == "api/application", (
         "it begins where Chalice calls the service"
     )
+
+
+def test_a_term_is_explained_below_the_step_where_it_is_met_first(ways: dict[str, Way]) -> None:
+    lines = write_terms(ways[KNOWN]).splitlines()
+    terms = [line.strip().partition(": ") for line in lines if line.startswith("    ")]
+    assert not [term for term, _, meaning in terms if not meaning]
+    assert not [term for term, times in Counter(term for term, *_ in terms).items() if times > 1]
+    begin = lines.index(f"{'domain/rules/sighting':32}resolve_sighting")
+    before, below = "\n".join(lines[:begin]), "\n".join(lines[begin:])
+    assert "    capture: one picture that a camera sent" in before
+    assert "    SeenFace: A face that vision found" in before
+    assert "    SightingOutcome: The changes that one sighting makes" in below
 
 
 def test_a_write_before_the_decision_is_seen() -> None:

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.arrows import Arrow, find_circle, is_against, list_arrows, read_orders, report_arrows
+from infra.arrows import (
+    Arrow,
+    find_circle,
+    find_reach,
+    is_against,
+    list_arrows,
+    read_orders,
+    report_arrows,
+)
 
 PYPROJECT = """
 [[tool.importlinter.contracts]]
@@ -85,3 +93,13 @@ def test_every_service_is_called_and_none_against_the_order(
     assert " 0 against the order" in capsys.readouterr().out
     called = {arrow.target for arrow in list_arrows()}
     assert len(called) > 25
+
+
+def test_what_a_module_reaches_is_told_with_the_one_that_imports_it() -> None:
+    imports = {"ingest": ["rules", "search"], "search": ["rules", "storage"], "api": ["ingest"]}
+    assert find_reach(imports, ["ingest"]) == {
+        "ingest": "",
+        "rules": "ingest",
+        "search": "ingest",
+        "storage": "search",
+    }
