@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.api.readiness import Readiness
     from chalicelib.auth.access import Access
     from chalicelib.bootstrap import Adapters
-    from chalicelib.consistency import Consistency
+    from chalicelib.consistency.consistency import Consistency
     from chalicelib.privacy.audit.audit import Audit
     from chalicelib.privacy.consents import Consents
     from chalicelib.privacy.erasure.erasure import Forgetting
@@ -110,7 +110,7 @@ class Services(Book):
 
     @lazy
     def consistency(self) -> Consistency:
-        from chalicelib.consistency import Consistency
+        from chalicelib.consistency.consistency import Consistency
 
         return Consistency(self)
 

@@ -39,7 +39,7 @@ from regulars.options import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.consistency import Disagreement
+    from chalicelib.consistency.findings import Disagreement
 
 
 @click.command(short_help="Serve a data folder over HTTP.")

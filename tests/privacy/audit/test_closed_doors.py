@@ -348,7 +348,7 @@ READERS = {
     "chalicelib/api/v1/book.py": "v1",
     "chalicelib/book/sightings/sightings.py": "counts a list that is shown beside it",
     "chalicelib/book/week.py": "week.ended of it",
-    "chalicelib/consistency.py": "compares what is stored",
+    "chalicelib/consistency/statistics.py": "compares what is stored",
     "chalicelib/privacy/audit/periods.py": "closed sheets",
     "console/shops/shops.js": "shows today",
     "console/traffic/figures.js": "tests/console/test_traffic.py",

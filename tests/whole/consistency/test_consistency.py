@@ -18,7 +18,7 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.commit import Change
 from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.book.faces import hold_put
-from chalicelib.consistency import Disagreement
+from chalicelib.consistency.findings import Disagreement
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.captures import CaptureState
 from chalicelib.domain.local_time import DAY_MS

@@ -1,0 +1,41 @@
+"""Has each face its pictures, and each picture its face?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from chalicelib.consistency.findings import Disagreement, Subject
+from chalicelib.domain.model import Tenant
+from chalicelib.storage import keys
+from chalicelib.storage.items import every_face
+from chalicelib.storage.records.faces import face_from
+
+if TYPE_CHECKING:
+    pass
+
+
+class PictureRecords(Subject):
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare the pictures that faces name with those that are stored."""
+        faces = [face_from(item) for item in every_face(self.services.items, tenant.name)]
+        stored_keys = {
+            blob.key for blob in self.services.storage.blobs.walk(keys.face_pictures(tenant.name))
+        }
+        for face in faces:
+            for number, picture in enumerate(face.pictures, 1):
+                missing = "" if not picture.key or picture.key in stored_keys else "picture"
+                if not missing and picture.sides and keys.thumbnail(picture.key) not in stored_keys:
+                    missing = "the thumbnail of picture"
+                if missing:
+                    text = (
+                        f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                    )
+                    yield Disagreement(text, (face.version,))
+        for key in self.services.deletion.orphans.list_orphans(tenant.name):
+            yield Disagreement(
+                f"picture {key} belongs to no face",
+                (),
+                partial(self.services.storage.blobs.delete, key),
+            )
