@@ -17,7 +17,6 @@ from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from regulars import audit, box, privacy, report, today
 from regulars.backup import command as backup
-from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
 from regulars.drill import command as drill
@@ -103,7 +102,6 @@ for command in (
     privacy.privacy,
     drill.drill,
     deploy.deploy,
-    cost.cost,
     audit.audit,
     backup.backup,
     backup.restore,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,15 +180,9 @@ def _open_account(
 
 
 def _carry_out(plan: Plan, account: Account, options: DeployOptions) -> None:
-    """Print a plan, deploy it, make the canary's tenant, and compare the month's costs with the
-    forecast.
-
-    Raises NotDeployed.
-    """
+    """Print a plan, deploy it, and make the canary's tenant. Raises NotDeployed."""
     from regulars.deploy import deploy
     from regulars.deploy.canary import add_canary
-    from regulars.deploy.spent import compare_month
-    from regulars.deploy.stack import is_stopped
     from regulars.errors import NotDeployed
 
     for line in plan.write_lines():
@@ -203,8 +196,5 @@ def _carry_out(plan: Plan, account: Account, options: DeployOptions) -> None:
                 present,
                 (account.read_outputs(plan.stack) or {}).get("EndpointURL", ""),
             )
-            if not is_stopped(present):
-                for line in compare_month(account, options.stage, plan.stack, datetime.now(UTC)):
-                    print(line)
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error

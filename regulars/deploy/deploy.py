@@ -19,9 +19,8 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
-from chalicelib.cost.table import Load
+from chalicelib.cost.table import Load, count_units, read_prices, read_table, sum_up_usd
 from chalicelib.domain.errors import InvalidInput
-from regulars.cost import bill
 from regulars.deploy import shops
 from regulars.deploy.budget import keep_budget
 from regulars.deploy.canary import CANARY_LIMIT, choose_canary_limit
@@ -126,7 +125,7 @@ class Plan(Struct, frozen=True):
         kinds = Counter(resource["Type"] for resource in self.template["Resources"].values())
         for kind, count in sorted(kinds.items()):
             yield f"  {count:>3} {kind}"
-        yield f"costs       {bill.sum_up_in_a_line(Load(1_000, 1_000, 1_000))}"
+        yield f"costs       {describe_costs(Load(1_000, 1_000, 1_000))}"
 
     def write_limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
         """Yield lines about the account's concurrency, and for how many shops the stack's limits
@@ -149,6 +148,18 @@ class Plan(Struct, frozen=True):
                 "Quotas, AWS Lambda, "
                 "Concurrent executions), then deploy with these parameters at their defaults"
             )
+
+
+def describe_costs(load: Load) -> str:
+    """Return a line with the costs of a month, with this traffic and without any."""
+    table, prices = read_table(), read_prices()
+    usd = sum_up_usd(count_units(table, load), prices)
+    idle_usd = sum_up_usd(count_units(table, Load(load.faces, 0, 0)), prices)
+    return (
+        f"{usd:.2f} USD a month for one shop with {load.faces:,} faces, {load.captures_a_day:,} "
+        f"captures and {load.searches_a_day:,} searches a day, {idle_usd:.2f} if nobody comes; "
+        "docs/deploy.md has the price of each"
+    )
 
 
 def find_rollback_alarms(

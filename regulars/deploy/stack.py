@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,7 +16,7 @@ from msgspec import Struct
 
 from chalicelib.api.observability import NAMESPACE
 from chalicelib.storage import keys
-from chalicelib.telemetry import CANARY_SECONDS, CAPTURES_RESOLVED
+from chalicelib.telemetry import CANARY_SECONDS
 from regulars.errors import NotDeployed
 
 _SIGNS = {"Add": "+", "Modify": "~", "Remove": "-"}
@@ -42,21 +41,6 @@ _SILENT = {
 
 _DELETED = "deleted"
 """What stands for a queue or key of a deleted stack: nothing can be sent there, or sealed."""
-
-_A_DAY_S = 86_400
-
-_CHARGED = {
-    "AWS::DynamoDB::Table": {
-        "ConsumedReadCapacityUnits": ("AWS/DynamoDB", "TableName", "dynamodb_read_units"),
-        "ConsumedWriteCapacityUnits": ("AWS/DynamoDB", "TableName", "dynamodb_write_units"),
-    },
-    "AWS::Lambda::Function": {
-        "Invocations": ("AWS/Lambda", "FunctionName", "lambda_requests"),
-        "Duration": ("AWS/Lambda", "FunctionName", "lambda_gb_s"),
-    },
-}
-"""CloudWatch's metrics of a resource by its type: namespace, dimension, and the unit by the names
-of prices.toml."""
 
 LEAST_UNRESERVED = 100
 """The part of an account's concurrency that AWS keeps for functions that reserve none."""
@@ -262,49 +246,6 @@ class Account:
             parameter["ParameterKey"]: parameter["ParameterValue"]
             for parameter in record.get("Parameters", [])
         }
-
-    def made_at(self, stack: str) -> datetime:
-        """Return when a stack was made. Raises NotDeployed if there is none."""
-        if (record := self._find_stack(stack)) is None:
-            raise NotDeployed(f"there is no stack {stack} in {self.region}")
-        created_at: datetime = record["CreationTime"]
-        return created_at
-
-    def count_units(
-        self, stack: str, since: datetime, until: datetime
-    ) -> tuple[Counter[str], float]:
-        """Return the units that AWS charged for a stack's tables and functions, and how many
-        captures it resolved.
-
-        The units have the names of prices.toml. The memory of functions is taken as it is now.
-        """
-        functions, metrics = self._session.client("lambda"), []
-        for resource in self._list_resources(stack):
-            name = resource.get("PhysicalResourceId", "")
-            for metric, (namespace, dimension, unit) in _CHARGED.get(
-                resource["ResourceType"], {}
-            ).items():
-                times = 1.0
-                if metric == "Duration":
-                    times = (
-                        functions.get_function_configuration(FunctionName=name)["MemorySize"]
-                        / 1024
-                        / 1000
-                    )
-                metrics.append((unit, times, _make_sum_query(namespace, metric, dimension, name)))
-        metrics.append(
-            (CAPTURES_RESOLVED, 1.0, _make_sum_query(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack))
-        )
-        queries = [
-            {"Id": f"m{number}", "MetricStat": stat} for number, (_, _, stat) in enumerate(metrics)
-        ]
-        pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
-        units = Counter[str]()
-        for page in pages.paginate(MetricDataQueries=queries, StartTime=since, EndTime=until):
-            for result in page["MetricDataResults"]:
-                unit, times, _ = metrics[int(result["Id"][1:])]
-                units.update({unit: times * sum(result["Values"])})
-        return units, units.pop(CAPTURES_RESOLVED, 0.0)
 
     def list_canary_seconds(self, stack: str, since: datetime, until: datetime) -> list[float]:
         """Return how long the canary's pictures took to the hook, in s, as CloudWatch has it of
@@ -737,16 +678,6 @@ class Change(Struct, frozen=True):
         return failed[:3] or [
             text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")
         ]
-
-
-def _make_sum_query(namespace: str, metric: str, dimension: str, name: str) -> dict[str, Any]:
-    """Ask CloudWatch for the sum of each day of one metric, as its MetricStat."""
-    of = {
-        "Namespace": namespace,
-        "MetricName": metric,
-        "Dimensions": [{"Name": dimension, "Value": name}],
-    }
-    return {"Metric": of, "Period": _A_DAY_S, "Stat": "Sum"}
 
 
 def _make_notification(kind: str, share: float) -> dict[str, Any]:

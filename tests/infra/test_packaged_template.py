@@ -113,9 +113,7 @@ def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapsho
     sizes = {
         name: packaged["Parameters"][name]["Default"] for name in ("SearchMemory", "SearchDisk")
     }
-    assert sizes == {"SearchMemory": MEMORY_MB, "SearchDisk": DISK_MB}, (
-        "`regulars cost` reckons with these"
-    )
+    assert sizes == {"SearchMemory": MEMORY_MB, "SearchDisk": DISK_MB}, "a bill reckons with these"
 
 
 def test_search_functions_are_alike_and_their_callers_know_all_of_them(

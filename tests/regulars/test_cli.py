@@ -26,7 +26,7 @@ AWS = {
 
 COMMANDS = (
     "", "serve", "tenants", "tenants add", "tenants set", "models", "models add", "reembed", "demo",
-    "today", "captures", "hold", "restriction", "retention", "notice", "privacy", "deploy", "cost",
+    "today", "captures", "hold", "restriction", "retention", "notice", "privacy", "deploy",
     "backup", "restore", "import", "export", "about", "mqtt", "fsck", "doctor", "config", "console",
     "audit", "erase", "receipt", "completion", "tenants keys", "report", "consent",
     "consent withdraw", "tenants members",

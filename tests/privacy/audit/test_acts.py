@@ -36,7 +36,6 @@ CHANGES_NOTHING = {
     "regulars captures parked": "lists",
     "regulars completion": "prints a script",
     "regulars config": "prints",
-    "regulars cost": "prints",
     "regulars demo": "begins a folder of its own",
     "regulars deploy": "changes the account of AWS, which has an audit of its own",
     "regulars doctor": "looks",

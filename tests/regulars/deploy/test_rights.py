@@ -5,7 +5,6 @@ What CloudFormation does for it is in the book of refusals (tests/infra).
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,6 @@ from regulars.deploy.canary import add_canary
 from regulars.deploy.deploy import Plan
 from regulars.deploy.policy import make_role_policy
 from regulars.deploy.preflight import Wanted, check_account, read_defaults
-from regulars.deploy.spent import compare_month
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 from tests.regulars.deploy.cloud import REGION, Session, yes
@@ -201,16 +199,12 @@ def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, di
         yield {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item"), request
 
 
-def test_a_deployment_may_make_the_canarys_tenant_and_count_the_month(
-    aws: Aws, noted_services: list[Call]
-) -> None:
+def test_a_deployment_may_make_the_canarys_tenant(aws: Aws, noted_services: list[Call]) -> None:
     add_canary(
         "test",
         {"CanaryTenant": "canary"},
         "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/",
     )
-    account = Account(Session(cloudformation=aws.client("cloudformation")))
-    assert [*compare_month(account, "test", STACK, datetime.now(UTC) + timedelta(days=40))] == []
     assert {"dynamodb:ConditionCheckItem", "kms:Encrypt"} <= {
         call.action for call in noted_services
     }

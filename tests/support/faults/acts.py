@@ -296,7 +296,6 @@ TRANSFER = (
         leaves="items requests ",
         why="what was answered is remembered for a day, in case it is asked again",
     ),
-    Act("cost"),
 )
 
 ACTS = (*TENANTS, *BOX, *PRIVACY, *TRANSFER)

@@ -8,7 +8,7 @@ functions?
 Each shop searches in its busiest hour as often as it takes captures. Its function is the one that
 the product chooses. A function starts an instance if all are busy, and ends one that was idle for
 ten minutes. An instance keeps the galleries that it searched last. Beside the share that is played
-stands the one that `regulars cost` reckons with. What comes before the last fifth of the time fills
+stands the one that a bill reckons with. What comes before the last fifth of the time fills
 the memories, and is not counted.
 """
 

@@ -1,4 +1,4 @@
-"""Thirty days of a shop on the meter, as the table that `regulars cost` multiplies
+"""Thirty days of a shop on the meter, as the table that a bill multiplies
 (chalicelib/cost/table.json).
 
     python -m regulars_lab.rigs.shop             what AWS charges for, and what it costs, by kind

@@ -1,1 +1,0 @@
-"""`regulars cost`: the service's costs on AWS, from measured use and dated public prices."""
