@@ -123,13 +123,13 @@ published: kernels  ## A release's folder alone, from a web server: install, fir
 	$(BIN)/python -m tests.infra.published $(BEFORE)
 
 dist: kernels  ## Wheels that work outside of a checkout, with the console, models and kernels; their bill; sums
-	$(BIN)/python -m infra.wheels
+	$(BIN)/python -m infra.releases.wheels
 
 images: dist  ## The two images in dist/, as OCI archives for this processor and those that it emulates; needs root, buildah and debootstrap
-	$(BIN)/python -m infra.images
+	$(BIN)/python -m infra.releases.images
 
 release: kernels  ## VERSION=1.2.3: tags it, builds it twice, adds images, signs the sums; uploads nothing
-	$(BIN)/python -m infra.release $(VERSION)
+	$(BIN)/python -m infra.releases.release $(VERSION)
 
 container: dist  ## The images of infra/box, built, loaded from their archives and run; needs root, buildah and debootstrap
 	$(BIN)/python -m tests.infra.container

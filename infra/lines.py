@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from infra.dependencies import ROOT, Failed, run_command
 
-PARTS = ("product", "generated", "console", "lab", "tests", "docs")
+PARTS = ("product", "generated", "console", "lab", "releases", "tests", "docs")
 _ENDINGS = (".py", ".c", ".js", ".mjs", ".css", ".html", ".md")
 _COMMENTS = ("//", "/*", "* ", "*/", "<!--")
 _LAYOUT = {
@@ -53,7 +53,7 @@ def count_files(root: Path = ROOT) -> Iterator[Count]:
 
 def name_part(path: str) -> str:
     """Name the part that a file of ours is of: `lab/tests/test_week.py` is of the tests."""
-    folder, _, _ = path.partition("/")
+    folder, _, _ = path.removeprefix("infra/").partition("/")
     if path.endswith(".md"):
         return "docs"
     if "/tests/" in f"/{path}":

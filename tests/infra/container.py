@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 
 from chalicelib.book.vision.packs import packs
-from infra import images, wheels
 from infra.dependencies import ROOT, Failed, run_command
+from infra.releases import images, wheels
 from regulars.serve import service
 
 WORK = ROOT / "build" / "container"

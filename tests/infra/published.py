@@ -27,9 +27,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from chalicelib.version import VERSION
-from infra import images, wheels
 from infra.dependencies import ROOT, run_command
-from infra.release import SAYING, replace_version
+from infra.releases import images, wheels
+from infra.releases.release import SAYING, replace_version
 from regulars.demo.registry_photos import provide_folder as photos
 from regulars.serve import service
 from tests.infra import container
@@ -237,7 +237,9 @@ class Release(Struct, frozen=True):
                 encoding="utf-8",
             )
         run_command(
-            [sys.executable, "-m", "infra.wheels"], cwd=root, variables={"PYTHONPATH": str(root)}
+            [sys.executable, "-m", "infra.releases.wheels"],
+            cwd=root,
+            variables={"PYTHONPATH": str(root)},
         )
         return cls(root / "dist", version)
 

@@ -3,7 +3,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from infra.images import NEWEST_DEBIAN_URL, add_docker_manifest, make_sources_list
+from infra.releases.images import NEWEST_DEBIAN_URL, add_docker_manifest, make_sources_list
 
 
 def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: Path) -> None:

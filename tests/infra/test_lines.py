@@ -38,6 +38,8 @@ def test_a_line_of_another_language_counts_unless_it_is_empty_or_a_comment() -> 
         ("lab/tests/test_week.py", "tests"),
         ("lab/src/regulars_lab/page.py", "lab"),
         ("console/tests_of_it.js", "console"),
+        ("infra/package.py", "product"),
+        ("infra/releases/wheels.py", "releases"),
         ("lab/README.md", "docs"),
     ],
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.dependencies import ROOT, Failed
-from infra.release import make_release
-from infra.wheels import SUMS
+from infra.releases.release import make_release
+from infra.releases.wheels import SUMS
 from tests.support.needs import needed
 
 FILES = {

@@ -22,9 +22,10 @@ from packaging.utils import canonicalize_name
 from chalicelib.book.search.scan.scan import library_path
 from chalicelib.book.vision.packs import packs
 from chalicelib.version import VERSION
-from infra import sbom, wheels
+from infra import sbom
 from infra.bundle import NoLibraries
 from infra.dependencies import ROOT
+from infra.releases import wheels
 
 COMMANDS = ("regulars", "regulars-edge")
 

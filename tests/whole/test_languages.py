@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from chalicelib.api.console_words import DECLARED
 from infra.dependencies import Failed
-from infra.release import require_releasable
+from infra.releases.release import require_releasable
 from regulars import words
 from regulars.words import MESSAGES, PAPERS, ROOT, WHOLE, list_missing
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infra import images, wheels
 from infra.dependencies import ROOT, Failed, run_command
+from infra.releases import images, wheels
 from regulars.words import WHOLE, list_missing
 
 BRANCH = "main"

@@ -1,5 +1,6 @@
-"""`python -m infra.images dist`: the images of infra/box/Containerfile, of a release's folder, as
-OCI archives in it.
+"""`python -m infra.releases.images dist`: the images of a release's folder, as OCI archives in it.
+
+infra/box/Containerfile says what they hold.
 
 buildah builds them on a Debian that debootstrap fetches, so that no registry of images is asked. It
 is today's, or with DEBIAN_ARCHIVES that of a day. What this machine trusts besides, such as a
@@ -21,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from infra import wheels
 from infra.dependencies import ROOT, Failed, run_command
+from infra.releases import wheels
 
 WORK = ROOT / "build" / "images"
 RELEASE = "trixie"

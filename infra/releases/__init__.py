@@ -1,0 +1,1 @@
+"""What makes a release: wheels, images, signed sums, and the site of docs/."""
