@@ -32,7 +32,8 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
 
 GROUP = "regulars.commands"
-"""Entry points of other distributions whose commands are ours, too."""
+"""Entry points of other distributions whose commands are ours, too; those of GROUP.models come to
+`regulars models`."""
 
 
 @click.group(
@@ -121,6 +122,8 @@ for command in (
 
 for entry in metadata.entry_points(group=GROUP):
     commands.add_command(entry.load())
+for entry in metadata.entry_points(group=f"{GROUP}.models"):
+    models.models.add_command(entry.load())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

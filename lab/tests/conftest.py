@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regulars.measuring.pairs import Faces
 from regulars_lab import studio
 from regulars_lab.bench.vectors import Maker
+from regulars_lab.measuring.pairs import Faces
 from tests.book.vision.conftest import album, figures, pack, vision
 from tests.conftest import pytest_terminal_summary
 from tests.support.folders import pytest_configure, tmp_path

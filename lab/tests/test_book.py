@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.rules.decision import DEFAULT_FPIR
 from regulars.cli import main
-from regulars.measuring import labelled
 from regulars_lab.evaluate.book import Sighting, trueness
 from regulars_lab.evaluate.book_run import evaluate_book
+from regulars_lab.measuring import labelled
 
 
 def sightings(*pairs: tuple[int, str | None]) -> list[Sighting]:

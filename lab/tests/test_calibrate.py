@@ -11,10 +11,10 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.rules.decision import ImpostorCurve
 from regulars.cli import main
-from regulars.measuring.looking import MEMORY, digest_vision
-from regulars.measuring.memory import Memory, PictureResult
-from regulars.measuring.pairs import Faces
 from regulars_lab.camera import FRAMES, Frame
+from regulars_lab.measuring.looking import MEMORY, digest_vision
+from regulars_lab.measuring.memory import Memory, PictureResult
+from regulars_lab.measuring.pairs import Faces
 
 PERSONS = 200
 

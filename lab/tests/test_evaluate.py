@@ -11,8 +11,8 @@ import pytest
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from regulars.cli import main
-from regulars.measuring import labelled, looking
-from regulars.measuring.looking import choose_main_face
+from regulars_lab.measuring import labelled, looking
+from regulars_lab.measuring.looking import choose_main_face
 
 
 def face(x: float, y: float, side: float) -> DetectedFace:

@@ -19,8 +19,8 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.pictures import DetectedFace, Quality
 from regulars.cli import main
 from regulars.errors import DamagedFile, OperatorError
-from regulars.measuring import labelled, looking
-from regulars.measuring.memory import Memory, PictureResult
+from regulars_lab.measuring import labelled, looking
+from regulars_lab.measuring.memory import Memory, PictureResult
 from tests.support.fakes import FakeVision, Person, picture
 
 SEEN = PictureResult("", 1, 80.0, {"decode": 1.0}, np.ones(4, np.float32))

@@ -11,7 +11,7 @@ from msgspec import Struct
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.pictures import Estimates, Gender
-from regulars.measuring.looking import choose_main_face
+from regulars_lab.measuring.looking import choose_main_face
 from regulars_lab.studio import FAIRFACE as FACES
 from tests.support.examples import every
 from tests.support.pictures.album import ANY_PICTURE

@@ -17,11 +17,6 @@ from chalicelib.domain.rules.decision import (
     SearchRequest,
     judge_candidates,
 )
-from regulars.measuring import curves, open_set
-from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.memory import PictureResult
-from regulars.measuring.open_set import Rule
-from regulars.measuring.pairs import NO_FACE, Faces, score_all_pairs
 from regulars_lab.evaluate import figures, table
 from regulars_lab.evaluate.labels import Pair
 from regulars_lab.evaluate.verification import (
@@ -30,6 +25,11 @@ from regulars_lab.evaluate.verification import (
     drawn_pairs,
     pair_scores,
 )
+from regulars_lab.measuring import curves, open_set
+from regulars_lab.measuring.labelled import LabelledFolder
+from regulars_lab.measuring.memory import PictureResult
+from regulars_lab.measuring.open_set import Rule
+from regulars_lab.measuring.pairs import NO_FACE, Faces, score_all_pairs
 
 NO_ROWS = np.zeros((0, 64), np.float32)
 SHAPE = ((0.1, 0.1), (0.25, 1e-2), (0.33, 1e-3), (0.4, 1e-4))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population
-from regulars.measuring.open_set import Rule
-from regulars.measuring.pairs import Faces
 from regulars_lab.bench.halves import TAIL_PAIRS, estimate_share, measure_kinds
+from regulars_lab.measuring.open_set import Rule
+from regulars_lab.measuring.pairs import Faces
 
 CURVE = ImpostorCurve(((0.1, 0.1), (0.5, 3e-6)), 0.5, 3e-6, 30.0)
 RULE = Rule(OperatingPoint(CURVE), Population(np.zeros((0, 64), np.float32), 0.0))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from regulars.errors import NoPictures, OperatorError
-from regulars.measuring.labelled import LabelledFolder, read_folder
 from regulars_lab.evaluate.labels import IllegalPairs, Pair, read_groups, read_pairs
+from regulars_lab.measuring.labelled import LabelledFolder, read_folder
 
 FOLD = "Ann_Lee\t1\t2\nAnn_Lee\t2\tBo\t1\n"
 """One mated and one non-mated pair."""

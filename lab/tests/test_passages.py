@@ -15,9 +15,6 @@ from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Popu
 from chalicelib.domain.rules.templates import fuse_embeddings
 from regulars.cli import main
 from regulars.errors import NoPictures
-from regulars.measuring.looking import ANY_PICTURE, choose_main_face
-from regulars.measuring.memory import PictureResult
-from regulars.measuring.open_set import Rule
 from regulars_lab.camera import Frame
 from regulars_lab.evaluate.passages import (
     Choice,
@@ -27,6 +24,9 @@ from regulars_lab.evaluate.passages import (
     measure_passages,
     read_passages,
 )
+from regulars_lab.measuring.looking import ANY_PICTURE, choose_main_face
+from regulars_lab.measuring.memory import PictureResult
+from regulars_lab.measuring.open_set import Rule
 from tests.support.box.session import DOCS, read
 
 THRESHOLD = 0.6

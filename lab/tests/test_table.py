@@ -8,12 +8,12 @@ from rich.console import Console
 from test_figures import CURVE, NO_ROWS, small
 
 from chalicelib.domain.rules.decision import OperatingPoint, Population
-from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.memory import PictureResult
-from regulars.measuring.open_set import Rule
-from regulars.measuring.pairs import Faces
 from regulars_lab.evaluate import figures, page, table
 from regulars_lab.evaluate.figures import Figures
+from regulars_lab.measuring.labelled import LabelledFolder
+from regulars_lab.measuring.memory import PictureResult
+from regulars_lab.measuring.open_set import Rule
+from regulars_lab.measuring.pairs import Faces
 
 PERSONS = ("Ann", "Bo", "Ann again", "[red]y[/]", *(f"p{n}" for n in range(4, 30)))
 

@@ -1,5 +1,4 @@
-"""`regulars models` and `regulars reembed`: the model packs, one of one's own, and the change from
-one to another.
+"""`regulars models` and `regulars reembed`: the model packs, and the change from one to another.
 
-command, add (with network, trial and build), reembed.
+command, reembed. The lab adds `regulars models add`, for a network of one's own.
 """

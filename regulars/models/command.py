@@ -1,4 +1,4 @@
-"""The command lines of `regulars models`, `regulars models add` and `regulars reembed`."""
+"""The command lines of `regulars models` and `regulars reembed`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack, State
-from regulars.options import PATH, choose_settings, config_option, models_option, storage_options
+from regulars.options import choose_settings, config_option, models_option, storage_options
 
 _MIB = 1024 * 1024
 
@@ -17,7 +17,7 @@ _MIB = 1024 * 1024
 @click.group(
     invoke_without_command=True,
     no_args_is_help=False,
-    short_help="List the face models, check their files, add one.",
+    short_help="List the face models, check their files.",
 )
 @models_option
 @config_option
@@ -32,7 +32,6 @@ def models(context: click.Context, models: Path | None) -> int:
     Examples:
       regulars models
       regulars models --models /srv/models
-      regulars models add network/ --images people/ --population others/ --models /srv/models
     """
     context.obj = models
     if context.invoked_subcommand is not None:
@@ -47,53 +46,6 @@ def models(context: click.Context, models: Path | None) -> int:
             f"{pack.manifest.name} is not complete. {packs.describe_remedy(pack)}", file=sys.stderr
         )
     return 1 if wrong else 0
-
-
-@models.command()
-@click.argument("folder", type=PATH)
-@click.option(
-    "--images",
-    type=PATH,
-    required=True,
-    help="Folder of Person_Name/picture.jpg: who is told apart.",
-)
-@click.option(
-    "--population",
-    type=PATH,
-    required=True,
-    help="Folder of many other people, balanced, a picture each.",
-)
-@click.option(
-    "--out",
-    type=PATH,
-    default=Path("evaluation"),
-    help="Folder for results to reuse; it holds biometric templates.",
-)
-@models_option
-@click.pass_obj
-def add(
-    before: Path | None,
-    folder: Path,
-    images: Path,
-    population: Path,
-    out: Path,
-    models: Path | None,
-) -> int:
-    """Make a pack of a network of your own, and measure it beside the program's.
-
-    The folder has an ONNX file and a manifest.toml (docs/models.md). Nothing is added if either is
-    wrong.
-
-    \b
-    Examples:
-      regulars models add network/ --images people/ --population others/ --models /srv/models
-    """
-    from regulars.models.add import add_pack
-
-    settings = choose_settings(models=models or before, here=True)
-    return add_pack(
-        folder, settings.models, settings.fpir_target, images=images, population=population, out=out
-    )
 
 
 def _report(pack: Pack) -> bool:

@@ -127,8 +127,7 @@ from chalicelib.storage.records.faces import journal_entries, journal_item
 from regulars import configuration, place
 from regulars import folder as data_folder
 from regulars.backup import archive, beside, owed
-from regulars.errors import DamagedFile, OperatorError, UnfinishedRestore, UnusableNetwork
-from regulars.models import network
+from regulars.errors import DamagedFile, OperatorError, UnfinishedRestore
 from regulars.mqtt import frigate
 from regulars.mqtt.discovery import parse_device
 from regulars.mqtt.turns import parse_turn
@@ -1469,36 +1468,6 @@ def edge_files(folder: Path) -> Iterator[Read]:
     yield loaded
 
 
-OFFERS = [
-    block.encode()
-    for block in re.findall(
-        r"```toml\n(.*?)```", Path("docs/models.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-]
-
-
-@contextmanager
-def offered_networks(folder: Path) -> Iterator[Read]:
-    """Manifests beside the file that they name."""
-    (folder / "faces.onnx").touch()
-
-    def loaded(data: bytes) -> object:
-        (folder / network.MANIFEST).write_bytes(data)
-        return network.read_offer(folder)
-
-    yield loaded
-
-
-offer_numbers = st.tuples(
-    st.sampled_from(["dimensions", "size_px", "weight", "mean", "deviation"]),
-    st.floats() | st.integers(),
-).map(
-    lambda pair: (
-        re.sub(rb"(?m)^%s = .*\n" % pair[0].encode(), b"", OFFERS[0])
-        + f"{pair[0]} = {[pair[1]] if pair[0] in ('mean', 'deviation') else pair[1]}\n".encode()
-    )
-)
-
 edge_numbers = st.sampled_from(["max_mib", "min_free_mib", "unsent_days", "kept_days"]).flatmap(
     lambda name: st.floats().map(
         lambda number: f'[server]\nurl="http://a"\n[spool]\n{name} = {number!r}\n'.encode()
@@ -1842,9 +1811,6 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         ("regulars_edge.sources.blockage_check", "regulars_edge.choose.morning",
          "regulars_edge.choose.still", "regulars_edge.addresses"),
         [VIEW_MEMORY, MORNING_MEMORY, STILL_MEMORY, ADDRESS_MEMORY], any_bytes,
-    ),
-    "manifests of networks": Parser(
-        offered_networks, (UnusableNetwork,), ("regulars.models.network",), OFFERS, offer_numbers
     ),
     "edge.toml": Parser(edge_files, (Misconfigured,), ("regulars_edge.config",), EDGE,
         edge_numbers),

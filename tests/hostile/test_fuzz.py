@@ -29,8 +29,6 @@ def with_holes() -> bytes:
 
 BACKUP = PARSERS["backups"].corpus[0]
 
-OFFER = PARSERS["manifests of networks"].corpus[0]
-
 FOUND = [
     ("content types", b"application/x-www-form-urlencoded; boundary*000770; boundary*"),
     ("content types", b"application/x-www-form-urlencoded; charset*=utf%00-8''utf%2d8"),
@@ -57,10 +55,6 @@ FOUND = [
     ("edge.toml", b'[server]\nurl="http://a"\n[spool]\nmax_mib = nan\n'),
     ("edge.toml", b'[server]\nurl="http://a"\n[spool]\nmin_free_mib = inf\n'),
     ("edge.toml", b"zone = " + b"[" * 2000),
-    ("manifests of networks", b"pack = " + b"[" * 2000),
-    ("manifests of networks", b"pack = " + b"9" * 5000),
-    ("manifests of networks", OFFER.replace(b"faces.onnx", b"a" * 300)),
-    ("manifests of networks", OFFER.replace(b"faces.onnx", b"..")),
     ("service's answers", b"429\nRetry-After: 9\x1e\n\n[]"),
     ("service's answers", b"200\nX-Regulars-Time: " + b"9" * 400 + b"\n\n"),
     ("service's answers", b"200\n\n" + b"[" * 2000),
@@ -107,8 +101,6 @@ OURS = {
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when "
     "they were set",
-    "regulars.measuring.memory": "results that it has stored itself, in a file of the operator's "
-    "alone",
     "regulars.mqtt.broker": "an option of the operator",
     "regulars.libraries": "a list that is a file of the package, and archives that are checked by "
     "SHA-256",

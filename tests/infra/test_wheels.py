@@ -188,11 +188,11 @@ def test_each_command_says_its_version(
     assert (done.returncode, done.stdout) == (0, f"{command} {VERSION}\n"), done.stderr
 
 
-@pytest.mark.parametrize("command", ["evaluate", "calibrate"])
+@pytest.mark.parametrize("command", ["evaluate", "calibrate", "models add"])
 def test_the_lab_adds_its_commands(
     command: str, installed: Path, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    done = run([installed / "regulars", command, "--help"], tmp_path, environ)
+    done = run([installed / "regulars", *command.split(), "--help"], tmp_path, environ)
     assert (done.returncode, "--out" in done.stdout) == (0, True), done.stderr
 
 

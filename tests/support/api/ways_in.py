@@ -386,7 +386,6 @@ BRING_NOBODY = {
         "completion",
         "config",
         "console",
-        "cost",
         "deploy",
     ),
     *(

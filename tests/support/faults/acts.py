@@ -307,7 +307,6 @@ NOT_WALKED: Mapping[str, str] = {
     "mqtt": "it keeps nothing here: what it told the broker it tells once more when it begins",
     "deploy": "tests/regulars/deploy/test_cut_off.py cuts it off at each call of AWS",
     "uninstall": "it deletes in home folders; tests/regulars/test_uninstall.py cuts it off",
-    "models add": "it puts a whole pack by one rename, and takes away what one cut off has left",
 }
 """Commands that have no row, each with the reason."""
 

@@ -24,12 +24,12 @@ from PIL import Image
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.rules.decision import DEFAULT_FPIR
 from regulars.demo.album import SUFFIXES
-from regulars.measuring import labelled
-from regulars.measuring.looking import ANY_PICTURE, choose_main_face
 from regulars_lab.bench.measuring import SHARED, pack, parser
 from regulars_lab.conditions import draw_mask
 from regulars_lab.evaluate.book import SCENES
 from regulars_lab.evaluate.book_run import evaluate_book
+from regulars_lab.measuring import labelled
+from regulars_lab.measuring.looking import ANY_PICTURE, choose_main_face
 
 FACES = SHARED / "data" / "lfw"
 MOST_PICTURES = 6

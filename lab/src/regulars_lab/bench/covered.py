@@ -21,10 +21,10 @@ from PIL import Image, ImageDraw
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.pictures import DetectedFace
 from chalicelib.domain.rules.decision import OperatingPoint
-from regulars.measuring.looking import ANY_PICTURE, choose_main_face
 from regulars_lab import studio
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
+from regulars_lab.measuring.looking import ANY_PICTURE, choose_main_face
 
 Picture = NDArray[np.uint8]
 MASK, BLACK = (176, 204, 214), (18, 18, 20)

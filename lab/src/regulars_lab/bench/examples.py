@@ -33,11 +33,11 @@ from chalicelib.domain.rules.templates import (
     reduce_templates,
 )
 from chalicelib.storage.values import moment
-from regulars.measuring import labelled
-from regulars.measuring.looking import look_at_folder
-from regulars.measuring.open_set import PROBES_A_PERSON, Rule, search
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
+from regulars_lab.measuring import labelled
+from regulars_lab.measuring.looking import look_at_folder
+from regulars_lab.measuring.open_set import PROBES_A_PERSON, Rule, search
 
 Rows = NDArray[np.float32]
 Choose = Callable[[Sequence[Picture], int], Sequence[Rows]]

@@ -31,16 +31,16 @@ from chalicelib.domain.rules.decision import (
     OperatingPoint,
     Population,
 )
-from regulars.measuring.curves import PUBLISHED, make_population, measure_model
-from regulars.measuring.kinds import FEWEST, ONE_KIND, find_clusters
-from regulars.measuring.labelled import LabelledFolder, read_folder
-from regulars.measuring.looking import gather_faces, look_at_folder
-from regulars.measuring.open_set import Rule
-from regulars.measuring.pairs import Faces
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
 from regulars_lab.conditions import CONDITIONS
 from regulars_lab.evaluate.labels import read_groups
+from regulars_lab.measuring.curves import PUBLISHED, make_population, measure_model
+from regulars_lab.measuring.kinds import FEWEST, ONE_KIND, find_clusters
+from regulars_lab.measuring.labelled import LabelledFolder, read_folder
+from regulars_lab.measuring.looking import gather_faces, look_at_folder
+from regulars_lab.measuring.open_set import Rule
+from regulars_lab.measuring.pairs import Faces
 from regulars_lab.studio import FAIRFACE
 
 AS_IT_IS = "as it is"

@@ -40,10 +40,10 @@ from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.faces import face_from
-from regulars.measuring.looking import choose_main_face
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.evaluate.book import Sighting, trueness
+from regulars_lab.measuring.looking import choose_main_face
 
 SHOP, CAMERA = "shop", "door"
 KINDS = "people", "strangers"

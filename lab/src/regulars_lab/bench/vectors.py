@@ -108,7 +108,9 @@ class Maker:
 def real_templates() -> NDArray[np.float32]:
     """Compute the templates of one picture each of the persons in FACES, or read what an earlier
     run kept."""
-    from regulars.measuring.looking import see_all  # here: it brings what only looks at pictures
+    from regulars_lab.measuring.looking import (
+        see_all,  # here: it brings what only looks at pictures
+    )
 
     folders = [
         folder for kind in ("people", "strangers") for folder in sorted((FACES / kind).iterdir())

@@ -31,10 +31,10 @@ from chalicelib.domain.rules.decision import (
     is_comparable,
 )
 from chalicelib.domain.rules.templates import fuse_embeddings
-from regulars.measuring import labelled
-from regulars.measuring.looking import look_at_folder
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
+from regulars_lab.measuring import labelled
+from regulars_lab.measuring.looking import look_at_folder
 
 PICTURES, WITHDRAWN, VISITS = (1, 2, 3, 4, 6), (1, 10, 100), 6
 Scores = NDArray[np.float64]

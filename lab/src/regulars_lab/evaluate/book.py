@@ -34,7 +34,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Vision
-from regulars.measuring.looking import choose_main_face
+from regulars_lab.measuring.looking import choose_main_face
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,6 @@ from rich.table import Table
 
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
-from regulars.measuring.labelled import LabelledFolder, make_readable
 from regulars_lab import page
 from regulars_lab.evaluate.book import (
     SCENES,
@@ -28,6 +27,7 @@ from regulars_lab.evaluate.book import (
     Trueness,
     trueness,
 )
+from regulars_lab.measuring.labelled import LabelledFolder, make_readable
 
 PAGE = "book.html"
 WORST = 20

@@ -15,14 +15,14 @@ from chalicelib.domain.rules.decision import (
     OperatingPoint,
     Population,
 )
-from regulars.measuring import labelled
-from regulars.measuring.curves import make_population, measure_model, write_curve
-from regulars.measuring.labelled import describe_folder, make_readable
-from regulars.measuring.looking import gather_faces, look_at_folder
-from regulars.measuring.open_set import Rule
-from regulars.measuring.suspects import choose_one_each
 from regulars_lab.evaluate import labels, passages_run, run, table
 from regulars_lab.evaluate.figures import kinds_of
+from regulars_lab.measuring import labelled
+from regulars_lab.measuring.curves import make_population, measure_model, write_curve
+from regulars_lab.measuring.labelled import describe_folder, make_readable
+from regulars_lab.measuring.looking import gather_faces, look_at_folder
+from regulars_lab.measuring.open_set import Rule
+from regulars_lab.measuring.suspects import choose_one_each
 
 
 def calibrate(

@@ -122,8 +122,8 @@ def evaluate(
 def _evaluate_book(
     book: Path, settings: Settings, orders: int, *, out: Path, pack: str | None, json: Path | None
 ) -> int:
-    from regulars.measuring import labelled
     from regulars_lab.evaluate import book_run, run
+    from regulars_lab.measuring import labelled
 
     found = run.pack_in(settings.models, pack or settings.pack)
     book_run.evaluate_book(

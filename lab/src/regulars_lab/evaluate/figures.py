@@ -11,18 +11,18 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from numpy.typing import NDArray
 
-from regulars.measuring import open_set
-from regulars.measuring.kinds import CLUSTER, Kind, find_clusters, measure_kinds
-from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.looking import gather_faces
-from regulars.measuring.memory import PictureResult
-from regulars.measuring.open_set import Rule, Searches
-from regulars.measuring.pairs import Faces, PairScores, list_bin_edges, score_all_pairs
-from regulars.measuring.suspects import Suspects, choose_one_each, find_suspects
 from regulars_lab.evaluate import verification
 from regulars_lab.evaluate.labels import Pair
 from regulars_lab.evaluate.passages import PassageFigures, list_figures
 from regulars_lab.evaluate.verification import Accuracy
+from regulars_lab.measuring import open_set
+from regulars_lab.measuring.kinds import CLUSTER, Kind, find_clusters, measure_kinds
+from regulars_lab.measuring.labelled import LabelledFolder
+from regulars_lab.measuring.looking import gather_faces
+from regulars_lab.measuring.memory import PictureResult
+from regulars_lab.measuring.open_set import Rule, Searches
+from regulars_lab.measuring.pairs import Faces, PairScores, list_bin_edges, score_all_pairs
+from regulars_lab.measuring.suspects import Suspects, choose_one_each, find_suspects
 
 FMRS = (1e-3, 1e-4)
 FPIRS = (0.003, 0.01, 0.1)

@@ -12,8 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from regulars.errors import OperatorError
-from regulars.measuring.labelled import LabelledFolder
 from regulars_lab.evaluate import text
+from regulars_lab.measuring.labelled import LabelledFolder
 
 KEYS = ("person", "identity", "file")
 DELIMITERS = ",;\t"

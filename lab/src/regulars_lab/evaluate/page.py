@@ -8,11 +8,11 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.measuring.open_set import Searches
-from regulars.measuring.pairs import BINS, PairScores, list_bin_edges
 from regulars_lab import page
 from regulars_lab.evaluate import chart, table
 from regulars_lab.evaluate.figures import FMRS, Figures
+from regulars_lab.measuring.open_set import Searches
+from regulars_lab.measuring.pairs import BINS, PairScores, list_bin_edges
 
 _WIDE_BINS = 100
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from chalicelib.domain.rules.decision import MIN_QUALITY, SAME_PASSAGE, SMALLEST_GALLERY
 from chalicelib.domain.rules.templates import fuse_embeddings
 from regulars.errors import NoPictures
-from regulars.measuring.labelled import LabelledFolder, make_readable, read_folder
-from regulars.measuring.memory import PictureResult
-from regulars.measuring.open_set import Rule
+from regulars_lab.measuring.labelled import LabelledFolder, make_readable, read_folder
+from regulars_lab.measuring.memory import PictureResult
+from regulars_lab.measuring.open_set import Rule
 
 _BLOCK = 512
 """Passages that are compared at a time, to bound memory."""

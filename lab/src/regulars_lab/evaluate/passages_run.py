@@ -11,9 +11,6 @@ from rich.console import Console
 
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.rules.decision import OperatingPoint
-from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.looking import look_at_folder
-from regulars.measuring.open_set import Rule
 from regulars_lab.camera import FRAMES, Frame
 from regulars_lab.evaluate import table
 from regulars_lab.evaluate.passages import (
@@ -25,6 +22,9 @@ from regulars_lab.evaluate.passages import (
     measure_passages,
     read_passages,
 )
+from regulars_lab.measuring.labelled import LabelledFolder
+from regulars_lab.measuring.looking import look_at_folder
+from regulars_lab.measuring.open_set import Rule
 
 
 def measure_drawn(

@@ -13,11 +13,11 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from chalicelib.domain.rules.decision import OperatingPoint
 from regulars.errors import OperatorError
-from regulars.measuring.labelled import make_readable, read_folder
-from regulars.measuring.looking import look_at_folder
-from regulars.measuring.open_set import Rule
 from regulars_lab.conditions import CONDITIONS
 from regulars_lab.evaluate import chart, figures, labels, page, passages_run, table
+from regulars_lab.measuring.labelled import make_readable, read_folder
+from regulars_lab.measuring.looking import look_at_folder
+from regulars_lab.measuring.open_set import Rule
 
 PAGE = "index.html"
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from regulars.measuring.kinds import Kind
-from regulars.measuring.open_set import Searches
 from regulars_lab.evaluate.figures import FMRS, FPIRS, Figures
 from regulars_lab.evaluate.passages import PassageFigures
+from regulars_lab.measuring.kinds import Kind
+from regulars_lab.measuring.open_set import Searches
 
 Rows = list[tuple[str, str]]
 TOO_FEW = "too few pictures to say"

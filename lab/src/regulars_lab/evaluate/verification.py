@@ -12,8 +12,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from regulars.measuring.pairs import NO_FACE, Faces
 from regulars_lab.evaluate.labels import Pair
+from regulars_lab.measuring.pairs import NO_FACE, Faces
 
 FOLDS, PAIRS_A_FOLD = 10, 300
 _SEED = 2007  # LFW's year; any number would do

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.pictures import DetectedFace
-from regulars.measuring.looking import ANY_PICTURE, choose_main_face
 from regulars_lab.conditions import CONDITIONS, Picture
 from regulars_lab.evaluate.figures import AS_IT_IS
+from regulars_lab.measuring.looking import ANY_PICTURE, choose_main_face
 
 
 def mirror(picture: Picture) -> Picture:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
-from regulars.measuring.curves import PUBLISHED, make_population
-from regulars.measuring.looking import look
+from regulars_lab.measuring.curves import PUBLISHED, make_population
+from regulars_lab.measuring.looking import look
 
 ROUNDING = 0.002
 """Of float16, and of what another processor computes."""

@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population
-from regulars.measuring import curves
-from regulars.measuring.kinds import FEWEST, ONE_KIND, find_clusters, measure_kinds
-from regulars.measuring.open_set import Rule
+from regulars_lab.measuring import curves
+from regulars_lab.measuring.kinds import FEWEST, ONE_KIND, find_clusters, measure_kinds
+from regulars_lab.measuring.open_set import Rule
 
 DIMENSIONS = 64
 CURVE = ImpostorCurve(((0.1, 0.2), (0.3, 0.01), (0.45, 1e-4)), 0.45, 1e-4, 40.0)

@@ -16,16 +16,22 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population
 from regulars.errors import OperatorError
-from regulars.measuring import curves, kinds, open_set
-from regulars.measuring.labelled import LabelledFolder, describe_folder, read_folder
-from regulars.measuring.looking import gather_faces, look_at_folder
-from regulars.measuring.memory import PictureResult
-from regulars.measuring.open_set import Rule, Searches
-from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import choose_one_each
-from regulars.models.build import Measured, make_draft, measure_pack, place_pack, require_free
-from regulars.models.network import Offer, check_file, read_offer
-from regulars.models.trial import try_other_ways
+from regulars_lab.measuring import curves, kinds, open_set
+from regulars_lab.measuring.labelled import LabelledFolder, describe_folder, read_folder
+from regulars_lab.measuring.looking import gather_faces, look_at_folder
+from regulars_lab.measuring.memory import PictureResult
+from regulars_lab.measuring.open_set import Rule, Searches
+from regulars_lab.measuring.pairs import Faces
+from regulars_lab.measuring.suspects import choose_one_each
+from regulars_lab.own_network.build import (
+    Measured,
+    make_draft,
+    measure_pack,
+    place_pack,
+    require_free,
+)
+from regulars_lab.own_network.network import Offer, check_file, read_offer
+from regulars_lab.own_network.trial import try_other_ways
 
 PHOTOS = {1: "one photo", 3: "three photos"}
 """Numbers of pictures that a person is enrolled from, and how they are called."""

@@ -25,10 +25,10 @@ from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.cli import main
 from regulars.errors import OperatorError, UnusableNetwork
 from regulars.folder import hold_lock
-from regulars.measuring.looking import ANY_PICTURE, MEMORY, digest_vision
-from regulars.measuring.memory import Memory, PictureResult
-from regulars.measuring.pairs import Faces
-from regulars.models.build import (
+from regulars_lab.measuring.looking import ANY_PICTURE, MEMORY, digest_vision
+from regulars_lab.measuring.memory import Memory, PictureResult
+from regulars_lab.measuring.pairs import Faces
+from regulars_lab.own_network.build import (
     ADDING,
     FEWEST_PERSONS,
     LOCK,
@@ -37,7 +37,7 @@ from regulars.models.build import (
     make_draft,
     place_pack,
 )
-from regulars.models.network import (
+from regulars_lab.own_network.network import (
     MOST_BYTES,
     OF_A_PACK,
     USUAL_PIXELS,
@@ -45,7 +45,7 @@ from regulars.models.network import (
     read_offer,
     vary_network,
 )
-from regulars.models.trial import measure_separation
+from regulars_lab.own_network.trial import measure_separation
 from tests.support import onnx_files
 from tests.support.pictures import photos as at_hand
 
@@ -320,7 +320,7 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> Added:
 
 
 def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
-    added: Added, photos: Path, capsys: Captured
+    added: Added, capsys: Captured
 ) -> None:
     lines = added.said.splitlines()
     begin = next(
@@ -342,22 +342,22 @@ def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
     assert made.manifest.embedding.number == 100
     assert made.manifest.quality == packs.read_pack().manifest.quality
     assert made.manifest.crops.keys() == packs.read_pack().manifest.crops.keys()
-    assert np.linalg.norm(embed(made, photos)) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(embed(made)) == pytest.approx(1, abs=1e-5)
     assert sorted(path.name for path in (added.models.parent / "out").iterdir()) == [MEMORY]
 
 
-def embed(pack: Pack, photos: Path) -> NDArray[np.float32]:
+def embed(pack: Pack) -> NDArray[np.float32]:
     vision = FacePipeline(pack)
-    image = vision.read_picture((photos / at_hand.PORTRAIT).read_bytes(), ANY_PICTURE)
+    image = vision.read_picture((at_hand.FOLDER / at_hand.PORTRAIT).read_bytes(), ANY_PICTURE)
     return np.asarray(vision.embed(image, vision.detect(image))[0])
 
 
-def test_the_pack_embeds_as_it_was_measured(added: Added, photos: Path) -> None:
+def test_the_pack_embeds_as_it_was_measured(added: Added) -> None:
     """What the draft sees of a picture, less the centre, is what the pack sees."""
     made = packs.find(added.models, "theirs")
     centre = np.load(made.folder / "centre.npy")
-    moved = embed(added.draft, photos) - centre
-    assert embed(made, photos) == pytest.approx(moved / np.linalg.norm(moved), abs=1e-5)
+    moved = embed(added.draft) - centre
+    assert embed(made) == pytest.approx(moved / np.linalg.norm(moved), abs=1e-5)
 
 
 def test_a_name_that_is_taken_stays_as_it_is(added: Added, capsys: Captured) -> None:

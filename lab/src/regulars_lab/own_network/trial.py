@@ -17,9 +17,9 @@ from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.pictures import DetectedFace
 from regulars.errors import UnusableNetwork
-from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.looking import ANY_PICTURE, choose_main_face
-from regulars.models.network import vary_network
+from regulars_lab.measuring.labelled import LabelledFolder
+from regulars_lab.measuring.looking import ANY_PICTURE, choose_main_face
+from regulars_lab.own_network.network import vary_network
 
 TRIED_PERSONS = 40
 """Persons by two pictures each, on which other ways to take a face are tried."""

@@ -23,11 +23,11 @@ from chalicelib.book.vision.packs.packs import Pack, State
 from chalicelib.storage.box.blobs import sync_folder
 from regulars.errors import NoPictures, OperatorError, UnusableNetwork
 from regulars.folder import hold_lock, write_durably
-from regulars.measuring import curves
-from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import choose_one_each
-from regulars.models.network import BASIS, CENTRE, MANIFEST, Offer
+from regulars_lab.measuring import curves
+from regulars_lab.measuring.labelled import LabelledFolder
+from regulars_lab.measuring.pairs import Faces
+from regulars_lab.measuring.suspects import choose_one_each
+from regulars_lab.own_network.network import BASIS, CENTRE, MANIFEST, Offer
 
 BASE = "face-pack-1"
 """The pack whose other models the new one takes: its gender needs no template, which no other

@@ -31,9 +31,9 @@ from chalicelib.domain.rules.decision import MIN_QUALITY
 from chalicelib.storage.ports import Vision
 from chalicelib.telemetry import collect_stages
 from regulars.errors import OperatorError
-from regulars.measuring.labelled import LabelledFolder
-from regulars.measuring.memory import Memory, PictureResult
-from regulars.measuring.pairs import Faces
+from regulars_lab.measuring.labelled import LabelledFolder
+from regulars_lab.measuring.memory import Memory, PictureResult
+from regulars_lab.measuring.pairs import Faces
 
 MEMORY = "embeddings.sqlite"
 """File of the results in the folder `out`."""

@@ -14,8 +14,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from regulars.measuring import open_set
-from regulars.measuring.open_set import Rule
+from regulars_lab.measuring import open_set
+from regulars_lab.measuring.open_set import Rule
 
 ONE_KIND = 100
 """Faces of a gallery of one kind, at most."""

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from regulars.measuring.pairs import NO_FACE, Faces
+from regulars_lab.measuring.pairs import NO_FACE, Faces
 
 _BLOCK = 1024
 """Rows that are compared at a time, to bound memory."""

@@ -16,9 +16,9 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.rules.decision import Population
 from regulars.errors import NoPictures
 from regulars.folder import write_durably
-from regulars.measuring import pairs
-from regulars.measuring.pairs import Faces
-from regulars.measuring.suspects import Suspects, choose_one_each, find_suspects
+from regulars_lab.measuring import pairs
+from regulars_lab.measuring.pairs import Faces
+from regulars_lab.measuring.suspects import Suspects, choose_one_each, find_suspects
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 """False match rates at which a curve has a point."""

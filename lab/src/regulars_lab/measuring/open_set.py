@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from chalicelib.domain.rules.decision import OperatingPoint, Population
 from chalicelib.domain.rules.templates import fuse_embeddings
-from regulars.measuring.pairs import Faces
+from regulars_lab.measuring.pairs import Faces
 
 TRIALS = 10
 """Random choices of the enrolled persons; the searches of all trials count together."""

@@ -1,0 +1,1 @@
+"""Makes a pack of a face network of one's own: `regulars models add`."""
