@@ -1,10 +1,10 @@
-"""A sighting, decided: one detected face of a capture, and what follows for the book from the
-person it is.
+"""What one sighting changes in the book: a sighting is one face in one picture (a capture) of a
+camera.
 
-book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/changes makes actions
-of the `SightingOutcome`, and book/sightings/ingest writes them, whole or not at all. Whose face it
-is: domain/rules/decision. When a face is a regular: domain/rules/visits. Which pictures a face
-keeps: domain/rules/templates.
+book/sightings/contexts reads a `Context`, `resolve_sighting` decides, book/sightings/changes makes
+actions of the `SightingOutcome`, and book/sightings/ingest writes them, whole or not at all. Whose
+face it is: domain/rules/decision. When a face is a regular: domain/rules/visits. Which pictures a
+face keeps: domain/rules/templates.
 """
 
 from __future__ import annotations
@@ -162,28 +162,32 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @property
     def why_not_kept(self) -> str:
-        """Say why a face without a match is not remembered; "" if it is.
+        """Say why a face that no search found is not remembered as a stranger; "" if it is.
 
-        Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for
-        all enrolments.
+        Somebody who is new by a person's word (Instead.NEW) is remembered however poor the picture
+        is.
         """
         if self.instead is Instead.NEW:
             return ""
-        camera, quality = self.camera, self.seen_face.estimates.quality
-        side = min(self.seen_face.detected.box.width, self.seen_face.detected.box.height)
         if self.tenant.forgets_strangers:
             return FORGOTTEN
-        if not camera.keeps_strangers:
+        if not self.camera.keeps_strangers:
             return "nobody; this camera keeps no strangers"
-        if self.seen_face.estimates.masked:
+        seen_face = self.seen_face
+        if seen_face.estimates.masked:
             return "nobody, and in a mask: strangers are remembered bare"
+        side = min(seen_face.detected.box.width, seen_face.detected.box.height)
         if side < MIN_SIDE_PX:
             return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
-        least_quality = max(camera.stranger_quality, self.tenant.enrol_quality or 0.0, MIN_QUALITY)
-        if quality is not None and quality < least_quality:
-            shortfall = Quality(quality, self.seen_face.flaw, quality).short_of(least_quality)
-            return f"nobody, and too poor to be remembered, {shortfall}"
-        return ""
+
+        # The strictest limit counts: the camera's, the tenant's for all enrolments, or our own.
+        enrol_quality = self.tenant.enrol_quality or 0.0
+        least_quality = max(self.camera.stranger_quality, enrol_quality, MIN_QUALITY)
+        quality = seen_face.estimates.quality
+        if quality is None or quality >= least_quality:
+            return ""
+        shortfall = Quality(quality, seen_face.flaw, quality).short_of(least_quality)
+        return f"nobody, and too poor to be remembered, {shortfall}"
 
     @property
     def why_nothing_kept(self) -> str:
@@ -192,16 +196,20 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return FORGOTTEN if self.tenant.forgets_strangers else UNKEPT
 
     def is_uncertain(self, decision: Decision | None) -> bool:
-        """Return whether somebody should look at a match: it scored little above the threshold, or
-        is a lesser one."""
+        """Return whether a person should look at this match, since it may be somebody else.
+
+        So it is if the score is above the threshold by less than the tenant's review margin, or if
+        the same picture shows this person better (`shown_twice`). A sighting that comes back to a
+        face is as uncertain as it was there. Without a score it is certain: a person said who it
+        is.
+        """
         if decision is None or decision.score is None:
             return False
         if self.earlier_observation is not None:
             return self.was_reviewed
-        return (
-            self.shown_twice
-            or decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
-        )
+        if self.shown_twice:
+            return True
+        return decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
 
     @property
     def what_people_said(self) -> str:
@@ -217,17 +225,17 @@ class OpenSighting(Struct, frozen=True, dict=True):
         decision: Decision | None = None,
         reason: str = "",
     ) -> Sighting:
-        """Make the face's entry in its capture: who it is, or why it is nobody.
+        """Return what the capture stores of this face: whose it is, or why it is nobody's.
 
-        `reason`: "": what people said.
+        `reason`: why it is nobody's; "": what people said of it, if anything.
 
-        If the tenant forgets strangers, the entry of nobody says neither where the face was nor how
-        good. Nor does that of somebody of whom nothing may be kept.
+        Of nobody neither place nor quality is stored if the tenant forgets strangers. Nor is it if
+        nothing may be kept of the person (UNKEPT: consent has ended).
         """
-        is_forgotten = self.tenant.forgets_strangers or reason == UNKEPT
-        if resolution is Resolution.SKIPPED and is_forgotten:
+        keeps_nothing = self.tenant.forgets_strangers or reason == UNKEPT
+        if resolution is Resolution.SKIPPED and keeps_nothing:  # SKIPPED: it is nobody's
             return Sighting(
-                self.number, resolution, _NOWHERE, reason=reason, correction=self.correction
+                self.number, resolution, box=_NOWHERE, reason=reason, correction=self.correction
             )
         return Sighting(
             number=self.number,
@@ -268,19 +276,23 @@ class UnrememberedSighting(Struct, frozen=True):
 
 
 class Judge(Struct, frozen=True):
-    """The means to tell by a model how much a sighting looks like a face."""
+    """The means to tell by a model how much a sighting looks like a face of the book."""
 
     curve: ImpostorCurve
     population: Population
 
     def score_likeness(self, seen_face: SeenFace, face: Face) -> float | None:
-        """Return the score of a face that was seen with one of the book, less their demand; None:
-        not compared."""
+        """Return how alike a face that was seen and one of the book are; None: not comparable.
+
+        It is the cosine of their templates, less the pair's demand: what is asked of the two beyond
+        the usual threshold, since many people resemble them.
+        """
         template = of_model(face.templates, seen_face.template.model)
         if template is None or seen_face.spoof or not is_comparable(seen_face.estimates.quality):
             return None
         probe, mean = parse_vector(seen_face.template), parse_vector(template)
-        return subtract_demand(float(probe @ mean), self.population.compute_demand(probe, mean))
+        demand = self.population.compute_demand(probe, mean)
+        return subtract_demand(float(probe @ mean), demand)
 
 
 def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
@@ -288,32 +300,35 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
 
     Nobody stands twice before a camera: one of the two is somebody who looks alike, a mirror or a
     poster. The better one has the higher score with the person's face; of equal scores, the first
-    in the picture is better. In a correction, each other sighting of the person is better: it is
-    stored without a template, so there is no score.
+    in the picture is better.
+
+    A correction is a sighting that was rejected and is resolved again. There each other sighting
+    of the person is better: it is stored without a template, so it has no score.
     """
-    if open_sighting.correction:
-        other_sightings = (
-            sighting
-            for sighting in open_sighting.capture.sightings
-            if sighting.number != open_sighting.number
-        )
-        return any(sighting.faceid == face.faceid for sighting in other_sightings)
     own_number = open_sighting.number
+    if open_sighting.correction:
+        return any(
+            sighting.faceid == face.faceid
+            for sighting in open_sighting.capture.sightings
+            if sighting.number != own_number
+        )
     other_faces = [
         (number, seen_face)
         for number, seen_face in enumerate(open_sighting.faces_of_capture)
         if number != own_number
     ]
-    if (
-        not other_faces
-        or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None
-    ):
+    if not other_faces:
         return False
-    scores = ((judge.score_likeness(seen_face, face), -number) for number, seen_face in other_faces)
-    return any(
-        score is not None and (score, negated_number) > (own_score, -own_number)
-        for score, negated_number in scores
-    )
+    own_score = judge.score_likeness(open_sighting.seen_face, face)
+    if own_score is None:
+        return False
+    for number, seen_face in other_faces:
+        score = judge.score_likeness(seen_face, face)
+        if score is None:
+            continue
+        if score > own_score or (score == own_score and number < own_number):
+            return True
+    return False
 
 
 def choose_by_views(
@@ -340,7 +355,7 @@ def choose_by_views(
 
 
 class EvictedStranger(Struct, frozen=True):
-    """A stranger that is deleted to make room for a new one.
+    """A stranger that is deleted to make room for a new one, since the group is full.
 
     `deletes`: the actions that delete the face; `picture_keys`: pictures to delete afterwards.
     """
@@ -351,31 +366,29 @@ class EvictedStranger(Struct, frozen=True):
 
 
 def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPlan:
-    """Plan the face's visits with the sighting.
+    """Return a face's visits with one more sighting, and the group that the face is in then.
 
-    If it comes too late to be part of an arrival, nothing changes.
+    An arrival is one visit: sightings with less than the camera's gap between them. Enough of them
+    make a stranger a regular. A sighting that comes too late to be part of one changes nothing.
 
-    A face under legal hold stays in its group. Its arrivals are folded into a count only if they
-    are too many.
+    A face under legal hold stays in its group. Its oldest arrivals are folded into a count only if
+    they are too many.
     """
+    face, visits = face_visits.face, face_visits.visits
     if not open_sighting.is_of_arrival:
-        return VisitPlan(face_visits.visits, face_visits.face.group_id)
+        return VisitPlan(visits, face.group_id)
     gap_ms = open_sighting.camera.gap_s * 1000
-    if face_visits.face.hold is not None:
-        arrivals = face_visits.visits.arrivals.add_sighting(
-            open_sighting.at_ms, gap_ms
-        ).fold_oldest()
-        return VisitPlan(
-            replace(face_visits.visits, arrivals=arrivals, is_regrouped=False),
-            face_visits.face.group_id,
-        )
+    if face.hold is not None:
+        arrivals = visits.arrivals.add_sighting(open_sighting.at_ms, gap_ms).fold_oldest()
+        held_visits = replace(visits, arrivals=arrivals, is_regrouped=False)
+        return VisitPlan(held_visits, face.group_id)
     return plan_with_sighting(
-        face_visits.face.group_id,
-        face_visits.visits,
-        open_sighting.at_ms,
-        gap_ms,
-        milliseconds(open_sighting.now),
-        face_visits.groups,
+        face.group_id,
+        visits,
+        at_ms=open_sighting.at_ms,
+        gap_ms=gap_ms,
+        now_ms=milliseconds(open_sighting.now),
+        groups=face_visits.groups,
     )
 
 
@@ -469,58 +482,59 @@ class SightingOutcome(Struct, frozen=True):
 
 def resolve_sighting(context: Context) -> SightingOutcome:
     """Return all that a sighting changes: the face, its visits, capture and observation, events and
-    reviews."""
+    reviews.
+
+    An observation is what statistics count. An event tells hooks of it, and a review asks a person
+    to look. Nothing is written here.
+    """
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
-    planned_face = (
-        apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
-    )
-    pictures = (
-        (make_founding_picture(open_sighting),)
-        if context.is_new
-        else choose_pictures_after(context)
-    )
-    face = replace(planned_face, pictures=pictures)
-    new_picture = next(
-        (picture for picture in face.pictures if picture not in face_visits.face.pictures), None
-    )
-    resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
+    face = face_visits.face
+    if open_sighting.is_of_arrival:  # else it came too late to change the visits
+        face = apply_plan(face, plan)
+
+    if context.is_new:
+        pictures: tuple[Picture, ...] = (make_founding_picture(open_sighting),)
+        resolution = Resolution.STRANGER
+    else:
+        pictures = choose_pictures_after(context)
+        resolution = Resolution.MATCHED
+    face = replace(face, pictures=pictures)
+    new_pictures = [picture for picture in pictures if picture not in face_visits.face.pictures]
+
     sighting = open_sighting.make_sighting(resolution, face.faceid, context.decision)
     return SightingOutcome(
-        context,
-        face,
-        plan.visits,
-        sighting,
-        open_sighting.resolved_capture(sighting),
-        _make_observation(context, face, sighting),
+        context=context,
+        face=face,
+        visits=plan.visits,
+        sighting=sighting,
+        capture=open_sighting.resolved_capture(sighting),
+        observation=_make_observation(context, face, sighting),
         renamed=rename_sightings(face_visits.groups, plan.visits, context.sightings),
         events=_make_events(context, face, sighting),
         reviews=_make_reviews(context, face, sighting),
-        new_picture=new_picture,
+        new_picture=new_pictures[0] if new_pictures else None,
     )
 
 
 def make_founding_picture(open_sighting: OpenSighting) -> Picture:
     """Return the picture that a new face is made from."""
-    capture, face = open_sighting.capture, open_sighting.seen_face
-    founded_at = capture.captured_at
+    capture, seen_face = open_sighting.capture, open_sighting.seen_face
     return Picture(
-        capture.photo,
-        "",
-        open_sighting.now,
-        (face.template,),
-        face.estimates,
-        founded_at=founded_at,
+        id=capture.photo,
+        key="",  # it gets one when it is stored
+        added_at=open_sighting.now,
+        templates=(seen_face.template,),
+        estimates=seen_face.estimates,
+        founded_at=capture.captured_at,
     )
 
 
 def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
-    """Return the pictures of a known face after a sighting.
+    """Return the pictures that a known face has after a sighting: with its picture, if it learns.
 
-    They have the sighting's picture if the face learns it.
-
-    It learns the picture if all of this is so: it has no picture of this photo, `_may_learn` allows
-    it, the picture shows more than the others, and it is like the given ones. A face under legal
-    hold loses no picture for it.
+    A face learns by itself from sightings that are surely its own, so that later searches find it
+    better. It does not learn a photo that it has. The picture must show more than the others, and
+    be like those that people gave. A face under legal hold loses no picture for it.
     """
     face, capture = context.face_visits.face, context.open_sighting.capture
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
@@ -528,36 +542,35 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
         return face.pictures
     new_picture = _make_learnt_picture(context)
     pictures_after = choose_pictures_to_keep((*face.pictures, new_picture))
-    is_gain = new_picture in pictures_after and shows_more_than(
-        face.pictures, new_picture, capture.captured_at
-    )
-    is_allowed = face.hold is None or not loses_anything(
-        face, replace(face, pictures=pictures_after)
-    )
-    return (
-        pictures_after
-        if is_gain and is_allowed and _is_like_given(context.judge, new_picture, face.pictures)
-        else face.pictures
-    )
+    is_kept = new_picture in pictures_after
+    if not is_kept or not shows_more_than(face.pictures, new_picture, capture.captured_at):
+        return face.pictures
+    is_held = face.hold is not None
+    if is_held and loses_anything(face, replace(face, pictures=pictures_after)):
+        return face.pictures
+    if not _is_like_given(context.judge, new_picture, face.pictures):
+        return face.pictures
+    return pictures_after
 
 
 def _may_learn(context: Context) -> bool:
-    """Return whether tenant, camera and group let their faces learn, and the sighting is sure and
-    good enough.
+    """Return whether a known face may take this sighting's picture among its own.
 
-    If the tenant asks for consent, somebody from before that setting without a record learns
-    nothing.
+    Tenant, camera and group must let faces learn, and the sighting must be sure, good enough and
+    in time. One that a person or an earlier match gave back to the face teaches nothing.
     """
     open_sighting = context.open_sighting
-    quality = context.open_sighting.seen_face.estimates.quality
     tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
     if not (tenant.learns and camera.learns and group.learns and open_sighting.is_of_arrival):
         return False
+    # If the tenant asks for consent, somebody who was named before that has to have given it.
     if not may_learn(tenant, context.face_visits.face):
         return False
     if open_sighting.shown_twice or open_sighting.earlier_observation is not None:
         return False
-    return is_sure(context.decision, quality) and (quality or 0) >= (tenant.enrol_quality or 0)
+    quality = open_sighting.seen_face.estimates.quality
+    least_quality = tenant.enrol_quality or 0
+    return is_sure(context.decision, quality) and (quality or 0) >= least_quality
 
 
 def _make_learnt_picture(context: Context) -> Picture:
@@ -571,148 +584,165 @@ def _make_learnt_picture(context: Context) -> Picture:
 def _is_like_given(
     judge: Judge | None, new_picture: Picture, pictures: tuple[Picture, ...]
 ) -> bool:
-    """Return whether the picture looks like the given ones; False if none of them has a template of
-    its model."""
+    """Return whether a picture looks like the mean of those that the face was given, not learnt.
+
+    So a face cannot drift to somebody else from one learnt picture to the next. False if no given
+    picture has a template of the same model.
+    """
     (template,) = new_picture.templates
     mean = mean_of_given(pictures, template.model)
     if mean is None or judge is None:
         return False
     probe = parse_vector(template)
-    limit = anchor_threshold(judge.curve) + judge.population.compute_demand(probe, mean)
-    return float(probe @ mean) >= limit
+    # The demand: what the pair needs beyond the usual score, if many people resemble the two.
+    demand = judge.population.compute_demand(probe, mean)
+    return float(probe @ mean) >= anchor_threshold(judge.curve) + demand
 
 
 def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
-    """Make the observation of a sighting, which statistics count.
+    """Return the sighting's observation: what statistics count.
 
-    If the face had the sighting before, the observation keeps the passages and the time of writing
-    that it had. Of a face that was never promoted, it keeps the group's name, too.
+    A sighting that comes back to a face which it was taken from keeps the time of writing and the
+    passages (moves between faces) of its earlier observation. If the face was never promoted, it
+    keeps the group's name, too.
     """
-    open_sighting, plan = context.open_sighting, context.plan
-    is_before_enrolment = (
-        open_sighting.capture.captured_at < face.enrolled_at and not context.is_new
-    )
-    group_name = context.face_visits.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
+    open_sighting, plan, face_visits = context.open_sighting, context.plan, context.face_visits
+    captured_at = open_sighting.capture.captured_at
+    is_matched = sighting.resolution is Resolution.MATCHED
+    is_before_enrolment = captured_at < face.enrolled_at and not context.is_new
     estimates = observed_estimates(face, open_sighting.seen_face.estimates)
     observation = Observation(
-        at=open_sighting.capture.captured_at,
+        at=captured_at,
         id=open_sighting.id,
         faceid=face.faceid,
-        group_name=group_name,
+        group_name=face_visits.name_at(plan.visits, plan.group_id, open_sighting.at_ms),
         labels=open_sighting.camera.labels,
         kind=ObservationKind.SIGHTING,
         camera=open_sighting.camera.id,
         box=open_sighting.seen_face.detected.box,
-        estimates=context.face_visits.group.leave_kept(estimates),
-        decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
+        estimates=face_visits.group.leave_kept(estimates),  # what the group lets us keep
+        decision=sighting.decision if is_matched else None,
         gap_s=open_sighting.camera.gap_s if open_sighting.is_of_arrival else None,
         written_at=open_sighting.now if is_before_enrolment else None,
     )
-    if (earlier := open_sighting.earlier_observation) is None:
+    earlier = open_sighting.earlier_observation
+    if earlier is None:
         return observation
-    # else it may have moved meanwhile, and the group's name with it
-    if plan.visits.promotion is None:
-        group_name = earlier.group_name
-    return replace(
-        observation, group_name=group_name, passages=earlier.passages, written_at=earlier.written_at
-    )
+    if plan.visits.promotion is None:  # the face, or its group's name, may have changed meanwhile
+        observation = replace(observation, group_name=earlier.group_name)
+    return replace(observation, passages=earlier.passages, written_at=earlier.written_at)
 
 
 def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
-    """Make the events of a sighting: a new face, the begin of an arrival, a promotion, a full
-    group.
+    """Return what hooks (webhooks) are told: a new face, an arrival, a promotion, a full group.
 
-    If the face had the sighting before, there are none: they were sent then.
+    An arrival begins with the first sighting of a visit; by a promotion a stranger becomes a
+    regular. A sighting that comes back to a face tells nothing: it did so the first time.
     """
-    if context.open_sighting.earlier_observation is not None:
+    open_sighting = context.open_sighting
+    if open_sighting.earlier_observation is not None:
         return ()
-    kinds: list[type[SightingEvent]] = [StrangerCreated] if context.is_new else []
+    kinds: list[type[SightingEvent]] = []
+    if context.is_new:
+        kinds.append(StrangerCreated)
     if context.begins_arrival:
         kinds.append(FaceArrived)
     if context.is_promoted:
         kinds.append(StrangerPromoted)
     events = [_make_event(kind, context, face, sighting) for kind in kinds]
-    full_group, open_sighting = context.full_group, context.open_sighting
+
+    full_group = context.full_group
     if full_group is not None and context.tells_full:
         data = GroupFull(capacity=full_group.capacity)
-        id_ = f"{data.KIND}-{full_group.id}-{milliseconds(open_sighting.now)}"
-        camera = open_sighting.camera.id
-        events.append(Event(id_, data, open_sighting.now, full_group.name, camera))
+        now, camera = open_sighting.now, open_sighting.camera.id
+        event_id = f"{data.KIND}-{full_group.id}-{milliseconds(now)}"
+        events.append(Event(event_id, data, at=now, group=full_group.name, camera=camera))
     return tuple(events)
 
 
 def _make_event(
     kind: type[SightingEvent], context: Context, face: Face, sighting: Sighting
 ) -> Event:
-    """Return an event of a sighting, with the score and the threshold of its decision if it has a
-    score."""
+    """Return an event of this kind about a sighting.
+
+    If a search found the face, it has the score, the threshold, and how likely a false match is.
+    """
     open_sighting, decision = context.open_sighting, sighting.decision
-    captured_at = open_sighting.capture.captured_at
-    capture = open_sighting.capture.id
-    camera = open_sighting.camera.id
+    capture, camera = open_sighting.capture, open_sighting.camera.id
     scores: dict[str, Any] = {}
     if decision is not None and decision.score is not None:
         scores = {
             "score": round(decision.score, 6),
             "threshold": round(decision.threshold, 6),
-            "gallery_size": decision.gallery_size,
+            "gallery_size": decision.gallery_size,  # how many faces were searched
         }
-        if decision.false_match_probability is not None:
-            scores["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
+        chance = decision.false_match_probability
+        if chance is not None:
+            scores["false_match_probability"] = float(f"{chance:.3g}")  # three digits
     data = kind(
         faceid=face.faceid,
         name=face.name,
         number=face.number or None,
         arrive_count=face.arrive_count,
-        capture=capture,
+        capture=capture.id,
         sighting=open_sighting.id,
-        crop_url=f"/v1/captures/{capture}/crops/{open_sighting.number}?camera={camera}",
-        captured_at=time_text(captured_at),
+        crop_url=f"/v1/captures/{capture.id}/crops/{open_sighting.number}?camera={camera}",
+        captured_at=time_text(capture.captured_at),
         **scores,
     )
-    group_name = context.face_visits.name_of(face.group_id)
-    event_id = f"{data.KIND}-{open_sighting.event_id}"
-    return Event(event_id, data, captured_at, group_name, camera)
+    return Event(
+        id=f"{data.KIND}-{open_sighting.event_id}",
+        data=data,
+        at=capture.captured_at,
+        group=context.face_visits.name_of(face.group_id),
+        camera=camera,
+    )
 
 
 def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
-    """Return the reviews that ask a person to look at the sighting.
+    """Return the reviews of a sighting: each asks a person to look at it.
 
-    UNCERTAIN: it matched by a score near the threshold. PROMOTED: it made a stranger a regular. If
-    the face had the sighting before, the promotion was reviewed then.
+    UNCERTAIN: it matched, but perhaps by mistake. PROMOTED: it made a stranger a regular; a
+    sighting that comes back to a face was reviewed for that the first time.
     """
-    open_sighting, kinds = context.open_sighting, []
-    is_matched = sighting.resolution is Resolution.MATCHED
-    if is_matched and open_sighting.is_uncertain(sighting.decision):
-        kinds.append(ReviewKind.UNCERTAIN)
-
+    open_sighting = context.open_sighting
+    decision = None
+    kinds = []
+    if sighting.resolution is Resolution.MATCHED:
+        decision = sighting.decision
+        if open_sighting.is_uncertain(decision):
+            kinds.append(ReviewKind.UNCERTAIN)
     if context.is_promoted and open_sighting.earlier_observation is None:
         kinds.append(ReviewKind.PROMOTED)
-    return tuple(
-        Review(
+
+    reviews = []
+    for kind in kinds:
+        review = Review(
             kind=kind,
             at=open_sighting.capture.captured_at,
             faceid=face.faceid,
             camera=open_sighting.camera.id,
             sighting_id=open_sighting.id,
-            decision=sighting.decision if is_matched else None,
+            decision=decision,
             box=sighting.box,
-            near=open_sighting.nearest_faces if kind is ReviewKind.UNCERTAIN else (),
-            twice=open_sighting.shown_twice and kind is ReviewKind.UNCERTAIN,
         )
-        for kind in kinds
-    )
+        if kind is ReviewKind.UNCERTAIN:  # show who else it may be
+            near, twice = open_sighting.nearest_faces, open_sighting.shown_twice
+            review = replace(review, near=near, twice=twice)
+        reviews.append(review)
+    return tuple(reviews)
 
 
 def list_offered(review: Review) -> list[NearFace]:
-    """List the nearest faces of a review that are offered: the one that it is about, and those that
-    are alike."""
+    """List the faces of a review that a person may choose from: the one that it is about, and those
+    that are alike enough."""
     threshold = review.decision.threshold if review.decision else 0.0
-    return [
-        near
-        for near in review.near
-        if near.faceid == review.faceid or is_alike(near.score, threshold)
-    ]
+    offered_faces = []
+    for near_face in review.near:
+        is_matched = near_face.faceid == review.faceid
+        if is_matched or is_alike(near_face.score, threshold):
+            offered_faces.append(near_face)
+    return offered_faces
 
 
 class Rejected(Struct, frozen=True):

@@ -1,5 +1,5 @@
-"""When does a visit end, and which group follows? Sightings closer than the gap are one arrival, in
-any order.
+"""A face's visits (arrivals), and the group that they put it in: sightings closer than the camera's
+gap are one arrival, in any order.
 
 A sighting at t keeps its face present for the gap of its camera: [t, t + gap). Presences that
 overlap are one arrival. So an arrival is a connected piece of their union, which does not depend on
@@ -91,15 +91,16 @@ class Arrivals(Struct, frozen=True):
         return self.with_arrival(Arrival(at_ms, at_ms, at_ms + gap_ms))
 
     def with_arrival(self, new_arrival: Arrival) -> Arrivals:
-        """Add an arrival, joined with those that it overlaps."""
+        """Return the arrivals with one more, which is joined with those that it overlaps."""
         before = [a for a in self.recent if a.until_ms <= new_arrival.first_ms]
         behind = [a for a in self.recent if a.first_ms >= new_arrival.until_ms]
-        overlapping = [*self.recent[len(before) : len(self.recent) - len(behind)], new_arrival]
+        overlapping = self.recent[len(before) : len(self.recent) - len(behind)]
+        joined = [*overlapping, new_arrival]
         joined_arrival = Arrival(
-            min(a.first_ms for a in overlapping),
-            max(a.last_ms for a in overlapping),
-            max(a.until_ms for a in overlapping),
-            sum(a.sightings for a in overlapping),
+            first_ms=min(a.first_ms for a in joined),
+            last_ms=max(a.last_ms for a in joined),
+            until_ms=max(a.until_ms for a in joined),
+            sightings=sum(a.sightings for a in joined),
         )
         return replace(self, recent=(*before, joined_arrival, *behind))
 
@@ -135,25 +136,23 @@ class Arrivals(Struct, frozen=True):
         return self._fold_all_but(kept_arrivals).fold_oldest()
 
     def fold_oldest(self, number: int = MOST_KEPT) -> Arrivals:
-        """Fold the oldest arrivals if there are over a tenth more than `number`, and keep the last
-        `number`."""
-        return (
-            self
-            if len(self.recent) <= number + number // 10
-            else self.fold_until(self.recent[-number].first_ms)
-        )
+        """Return the arrivals, of which the last `number` are kept and older ones are only counted.
+
+        They stay as they are up to a tenth more, so that not each new arrival folds one.
+        """
+        if len(self.recent) <= number + number // 10:
+            return self
+        return self.fold_until(self.recent[-number].first_ms)
 
     def fold_until(self, until_ms: int) -> Arrivals:
-        """Fold the arrivals that began before `until_ms`.
+        """Return the arrivals, those before `until_ms` folded: they are only counted.
 
-        A later sighting from before their end is only counted.
+        A sighting from before their end that comes later is counted, too, and begins no arrival.
         """
         kept_arrivals = tuple(a for a in self.recent if a.first_ms >= until_ms)
-        old = self.recent[: len(self.recent) - len(kept_arrivals)]
-        return replace(
-            self._fold_all_but(kept_arrivals),
-            folded_until_ms=max([until_ms, *(a.until_ms for a in old)]),
-        )
+        old_arrivals = self.recent[: len(self.recent) - len(kept_arrivals)]
+        folded_until_ms = max([until_ms, *(a.until_ms for a in old_arrivals)])
+        return replace(self._fold_all_but(kept_arrivals), folded_until_ms=folded_until_ms)
 
     def _fold_all_but(self, arrivals: tuple[Arrival, ...]) -> Arrivals:
         old = self.recent[: len(self.recent) - len(arrivals)]
@@ -165,19 +164,19 @@ class Arrivals(Struct, frozen=True):
         )
 
     def pack_arrivals(self) -> bytes:
-        """Pack each arrival into 20 bytes.
+        """Return the arrivals as bytes, 20 each: start, two lengths, and the number of sightings.
 
         Raises ValueError if a gap or a length is 2^32 ms (49 days) or more.
         """
+        packed = []
         try:
-            return b"".join(
-                _RECORD.pack(
-                    a.first_ms, a.last_ms - a.first_ms, a.until_ms - a.last_ms, a.sightings
-                )
-                for a in self.recent
-            )
+            for arrival in self.recent:
+                length_ms = arrival.last_ms - arrival.first_ms
+                gap_ms = arrival.until_ms - arrival.last_ms
+                packed.append(_RECORD.pack(arrival.first_ms, length_ms, gap_ms, arrival.sightings))
         except struct.error as error:
             raise ValueError("an arrival lasts 49 days at most") from error
+        return b"".join(packed)
 
     @classmethod
     def unpack_arrivals(
@@ -192,7 +191,9 @@ class Arrivals(Struct, frozen=True):
 
 
 class Visits(Struct, frozen=True):
-    """A face's arrivals, and the promotion that they led to.
+    """A face's arrivals (visits), and the promotion to a regular that they led to.
+
+    They are stored as a head with the latest arrivals, and pages with the older ones.
 
     `is_regrouped`: the groups of its sightings are being changed, and some may be unchanged.
     `version` 0: no record is stored. `pages`: the start of each page, ascending. `unread`: how many
@@ -234,24 +235,28 @@ class Visits(Struct, frozen=True):
         return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
 
     def split_as_stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
-        """Return the pages by their starts, and the head, as they are stored."""
+        """Return the pieces in which these visits were read: pages by their start, and the head.
+
+        The head has the latest arrivals, each page a run of older ones. Pages that have become
+        empty are left out.
+        """
         recent = self.arrivals.recent
+        # Where the second page begins, the third, and so on, and then the head.
         bounds = (*self.pages[1:], self.head_ms) if self.pages else ()
         indexes = [
             bisect_left(recent, bound, key=lambda arrival: arrival.first_ms) for bound in bounds
         ]
         *parts, tail = (recent[first:end] for first, end in pairwise([0, *indexes, len(recent)]))
-        return self._make_pages_and_head(
-            {start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail
-        )
+        pages = {start: part for start, part in zip(self.pages, parts, strict=True) if part}
+        return self._make_pages_and_head(pages, tail)
 
     def lay_out_pages(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
-        """Return the pages to store, by the times of their first arrivals, and the head to store.
+        """Return the pages and the head to store, so that most arrivals change no page.
 
-        The head has the latest arrivals, pages the older ones. Of a head of more than MOST_IN_HEAD
-        the last _LEFT_IN_HEAD stay there. The others go to the end of the last page, or into a new
-        one if that has no room. So most arrivals change no page. A late arrival lies in its page
-        already, which is halved if it is too long.
+        The head has the latest arrivals, and each page, by the time of its first, a run of older
+        ones. Of a head of more than MOST_IN_HEAD the last _LEFT_IN_HEAD stay there. The others go
+        to the end of the last page, or into a new one if that has no room. A late arrival lies in
+        its page already, which is halved if it is too long.
 
         `a head of 33, a last page of 390`: the 17 oldest of the head begin a new page, since 407
         are too many for one.
@@ -259,71 +264,79 @@ class Visits(Struct, frozen=True):
         recent = self.arrivals.recent
         if len(recent) <= MOST_IN_HEAD or self.must_fit_one_item:
             return self._make_pages_and_head({}, recent)
-        stored_pages, head = self.split_as_stored()
-        # The latest may have been taken back, as by an undo: then all is laid out anew.
-        pages = dict(stored_pages) if head.arrivals.recent else {}
-        unpaged_arrivals = head.arrivals.recent or recent
-        moved_count = (
-            len(unpaged_arrivals) - _LEFT_IN_HEAD if len(unpaged_arrivals) > MOST_IN_HEAD else 0
-        )
-        moved_arrivals = unpaged_arrivals[:moved_count]
-        head_arrivals = unpaged_arrivals[moved_count:]
-        if moved_arrivals:
-            last_start = max(pages, default=moved_arrivals[0].first_ms)
-            last_page = (*pages.get(last_start, ()), *moved_arrivals)
+
+        stored_pages, stored_head = self.split_as_stored()
+        pages, head = dict(stored_pages), stored_head.arrivals.recent
+        if not head:  # the latest were taken back, as by an undo: lay out all anew
+            pages, head = {}, recent
+        if len(head) > MOST_IN_HEAD:
+            moved, head = head[:-_LEFT_IN_HEAD], head[-_LEFT_IN_HEAD:]
+            last_start = max(pages, default=moved[0].first_ms)
+            last_page = (*pages.get(last_start, ()), *moved)
             if len(last_page) > _MOST_IN_PAGE:
-                pages[moved_arrivals[0].first_ms] = moved_arrivals
+                pages[moved[0].first_ms] = moved
             else:
                 pages[last_start] = last_page
+
+        # Only one page is halved at a time: the transaction has other actions, too.
         start, longest_page = max(pages.items(), key=lambda entry: len(entry[1]))
-        # one page is halved at a time: the transaction has other actions, too
         if len(longest_page) > _MOST_IN_PAGE:
             half = len(longest_page) // 2
-            pages |= {start: longest_page[:half], longest_page[half].first_ms: longest_page[half:]}
-        return self._make_pages_and_head(pages, head_arrivals)
+            pages[start] = longest_page[:half]
+            pages[longest_page[half].first_ms] = longest_page[half:]
+        return self._make_pages_and_head(pages, head)
 
     def stored_after(
         self, before: Visits
     ) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
-        """Return the head to store, the pages that change, and the starts of those to delete."""
+        """Return what to write to store these visits: head, changed pages, starts of deleted pages.
+
+        The head has the latest arrivals, a page a run of older ones. `before`: the visits as they
+        are stored; if their pages were not read, only the head is written.
+        """
         if not before.is_whole:
             return self, {}, ()
         old_pages, _ = before.split_as_stored()
-        new_pages, head = (
-            self.split_as_stored() if self.arrivals == before.arrivals else self.lay_out_pages()
-        )
-        return (
-            head,
-            {start: page for start, page in new_pages.items() if page != old_pages.get(start)},
-            old_pages.keys() - new_pages.keys(),
-        )
+        if self.arrivals == before.arrivals:
+            new_pages, head = self.split_as_stored()
+        else:
+            new_pages, head = self.lay_out_pages()
+        changed_pages = {
+            start: page for start, page in new_pages.items() if page != old_pages.get(start)
+        }
+        return head, changed_pages, old_pages.keys() - new_pages.keys()
 
     def _make_pages_and_head(
         self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
     ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+        """Return the pages, and the visits whose arrivals are the `tail` alone and that count those
+        of the pages."""
         paged = [arrival for page in pages.values() for arrival in page]
         unread = (len(paged), sum(arrival.sightings for arrival in paged))
         arrivals = replace(self.arrivals, recent=tail).count_folded(*unread)
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
     def needs_pages(self, group_id: str, at_ms: int, rule: PromotionRule) -> bool:
-        """Return whether the pages must be read to plan a sighting at `at_ms`.
+        """Return whether the older arrivals must be read, too, to plan a sighting at `at_ms`.
 
-        `group_id`: the face's group.
+        The older ones stand in pages, the latest in the head, which is always read. `group_id`: the
+        face's group; `rule`: how many arrivals in which period make a stranger a regular.
 
         A sighting of the last arrival, or after it, cannot move a promotion, which is at the start
-        of an earlier arrival. So the head is enough for it, unless it gets full by it, a stranger's
-        rule counts arrivals from before the head, or an earlier change of groups was cut off.
+        of an earlier one. So the head is enough for it, with three exceptions. The head gets full
+        by it; a stranger's rule counts arrivals from before the head; or an earlier change of
+        groups was cut off (`is_regrouped`).
         """
-        head_arrivals = self.arrivals.recent
         if self.is_whole:
             return False
+        head_arrivals = self.arrivals.recent
         if self.is_regrouped or not head_arrivals or at_ms < head_arrivals[-1].first_ms:
             return True
         if at_ms < head_arrivals[-1].until_ms:  # it belongs to the last arrival
             return False
-        counts_pages = group_id == STRANGER and head_arrivals[0].first_ms >= at_ms - rule.period_ms
-        return counts_pages or len(head_arrivals) >= MOST_IN_HEAD
+        if len(head_arrivals) >= MOST_IN_HEAD:
+            return True
+        return group_id == STRANGER and head_arrivals[0].first_ms >= at_ms - rule.period_ms
 
     def promotion_of_stranger(
         self, rule: PromotionRule, joined: Arrival | None = None
@@ -336,14 +349,17 @@ class Visits(Struct, frozen=True):
         return None if at_ms is None else Promotion(at_ms, rule)
 
     def promotion_of_promoted(self, now_ms: int) -> Promotion | None:
-        """Apply the promotion's own rule to the present arrivals; None: they are too few after all.
+        """Return the promotion of a regular by its present arrivals; None: they are too few by now.
 
-        A late sighting can join two arrivals into one, or make an earlier one. A promotion that is
-        too old for late sightings stays as it is: the arrivals that led to it may be folded.
+        A late sighting can join two arrivals into one, or make an earlier one. The rule is the one
+        by which it was promoted. A promotion that is too old for late sightings stays as it is,
+        since the arrivals that led to it may be only counted by now (folded).
         """
         promotion = self.promotion
+        if promotion is None or not self.is_whole:
+            return promotion
         folded_ms = max(now_ms - KEPT_MS - DAY_MS, self.arrivals.folded_until_ms)
-        if promotion is None or not self.is_whole or promotion.at_ms < folded_ms:
+        if promotion.at_ms < folded_ms:
             return promotion
         at_ms = promotion.rule.met_at(self.arrivals.recent)
         return None if at_ms is None else Promotion(at_ms, promotion.rule)
@@ -434,28 +450,32 @@ class VisitPlan(Struct, frozen=True):
 def plan_with_sighting(
     group_id: str, visits: Visits, at_ms: int, gap_ms: int, now_ms: int, groups: DefaultGroups
 ) -> VisitPlan:
-    """Plan a face's visits and group after one more sighting.
+    """Return a face's visits after one more sighting at `at_ms`, and the group that it is in then.
 
-    A stranger with enough arrivals becomes a regular. A regular that was promoted becomes a
-    stranger again if its arrivals are not enough any more.
+    `gap_ms`: how long after a sighting a next one still belongs to the same visit (arrival). A
+    stranger with enough arrivals becomes a regular. A regular that was promoted becomes a stranger
+    again if its arrivals are not enough any more: a late sighting may join two of them.
     """
-    arrivals_before, arrivals = visits.arrivals, visits.arrivals.add_sighting(at_ms, gap_ms)
+    arrivals = visits.arrivals.add_sighting(at_ms, gap_ms)
     visits_after = replace(visits, arrivals=arrivals, is_regrouped=False)
-    # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it
-    # promotes nobody.
-    starts_before, starts_after = (
-        [arrival.first_ms for arrival in version.recent] for version in (arrivals_before, arrivals)
-    )
-    changed_arrival = None if starts_before == starts_after else arrivals.find_around(at_ms)
+
+    # Rules only ask when arrivals begin, so a sighting within an arrival promotes nobody.
+    starts_before = [arrival.first_ms for arrival in visits.arrivals.recent]
+    starts_after = [arrival.first_ms for arrival in arrivals.recent]
+    changed_arrival = None
+    if starts_before != starts_after:
+        changed_arrival = arrivals.find_around(at_ms)
     plan = plan_group(group_id, visits_after, now_ms, groups, changed_arrival)
+
+    # At last fold: only count the arrivals that are too old for any rule.
     if not visits_after.is_whole:
-        return plan  # what could be folded stands in the pages
+        return plan  # they stand in pages that were not read
     promotion = plan.visits.promotion
-    rules = [groups.rule, promotion.rule] if promotion else [groups.rule]
-    period_ms = max(rule.period_ms for rule in rules)
-    return replace(
-        plan, visits=replace(plan.visits, arrivals=arrivals.fold_before(now_ms, period_ms))
-    )
+    period_ms = groups.rule.period_ms
+    if promotion:
+        period_ms = max(period_ms, promotion.rule.period_ms)
+    folded_arrivals = arrivals.fold_before(now_ms, period_ms)
+    return replace(plan, visits=replace(plan.visits, arrivals=folded_arrivals))
 
 
 def plan_group(
@@ -465,37 +485,37 @@ def plan_group(
     groups: DefaultGroups,
     changed_arrival: Arrival | None = None,
 ) -> VisitPlan:
-    """Plan the group and promotion that a face's arrivals lead to.
+    """Return the group that a face's visits put it in: strangers, or regulars since a promotion.
 
-    `changed_arrival`: the arrival that just got a sighting; only this one promotes a stranger. If
-    the group that a face should go to is full, the face stays in its group. A stranger is then
-    tried again at its next arrival.
+    `group_id`: where it is now; in any group but these two a person put it, and there it stays.
+    `changed_arrival`: the visit that just got a sighting; only this one promotes a stranger. If the
+    group where the face should go is full, it stays. A stranger is tried again at its next arrival.
     """
     if group_id == STRANGER:
-        can_promote = changed_arrival is not None and groups.promotes
-        promotion = (
-            visits.promotion_of_stranger(groups.rule, changed_arrival) if can_promote else None
-        )
+        promotion = None
+        if changed_arrival is not None and groups.promotes:
+            promotion = visits.promotion_of_stranger(groups.rule, changed_arrival)
         if promotion and groups.regular.is_full:
-            return VisitPlan(replace(visits, promotion=None), STRANGER, refused=groups.regular)
+            unpromoted_visits = replace(visits, promotion=None)
+            return VisitPlan(unpromoted_visits, STRANGER, refused=groups.regular)
     elif group_id == REGULAR and visits.promotion:  # the visits alone put it there
         promotion = visits.promotion_of_promoted(now_ms)
         if promotion is None and groups.stranger.is_full:
             return VisitPlan(visits, REGULAR, refused=groups.stranger)
     else:  # a person put it there
         return VisitPlan(replace(visits, promotion=None), group_id)
-    return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
+    group_after = REGULAR if promotion else STRANGER
+    return VisitPlan(replace(visits, promotion=promotion), group_after)
 
 
 def plan_without_sighting(
     face_visits: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int
 ) -> VisitPlan:
-    """Plan a face's visits without one sighting.
+    """Return a face's visits after one sighting was taken from it, and the group it is in then.
 
-    `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
-
-    A promoted face may become a stranger again. A stranger may be promoted, since one arrival may
-    become two.
+    `arrival`: the visit that the sighting was part of; `remaining`: its other sightings, (at_ms,
+    gap_ms) each. A face that was promoted to a regular may become a stranger again. A stranger may
+    be promoted, since one arrival may become two.
 
     `10:00, 10:20 and 10:40 with pauses of up to 30 minutes, without 10:20`: arrivals at 10:00 and
     at 10:40.
@@ -507,61 +527,68 @@ def plan_without_sighting(
     plan_without_promotion = plan_group(group_id, visits, now_ms, groups)
     if group_id != STRANGER:
         return plan_without_promotion
-    new_arrivals = [recent for recent in arrivals.recent if recent not in arrivals_before.recent]
-    plans = (
-        plan_group(STRANGER, visits, now_ms, groups, new_arrival) for new_arrival in new_arrivals
-    )
-    promotions = [
-        (plan.visits.promotion.at_ms, plan) for plan in plans if plan.visits.promotion is not None
-    ]
-    return min(promotions, key=lambda entry: entry[0])[1] if promotions else plan_without_promotion
+
+    # A stranger is promoted by an arrival that has changed: take the earliest promotion.
+    plans_by_time: dict[int, VisitPlan] = {}
+    for changed_arrival in arrivals.recent:
+        if changed_arrival in arrivals_before.recent:
+            continue
+        plan = plan_group(STRANGER, visits, now_ms, groups, changed_arrival)
+        if plan.visits.promotion is not None:
+            plans_by_time.setdefault(plan.visits.promotion.at_ms, plan)
+    if not plans_by_time:
+        return plan_without_promotion
+    return plans_by_time[min(plans_by_time)]
 
 
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
-    """Return the arrivals whose sightings may have the wrong group's name after a change of the
-    visits.
+    """Return the visits (arrivals) whose sightings may need another group's name.
 
-    If both visits have a promotion, these arrivals lie between the two. If only one has, they are
-    those from its time on. If an earlier change was cut off, all arrivals are returned.
+    A sighting has the name of the group that the face was in then: strangers before the promotion,
+    regulars from then on. So if the promotion moved, these are the arrivals between its two times.
+    If only one of `before` and `after` has a promotion, they are those from its time on. If an
+    earlier change of names was cut off (`is_regrouped`), they are all.
     """
     if before.is_regrouped:
         return before.arrivals.recent
-    promotion_times = {
-        None if visits.promotion is None else visits.promotion.at_ms for visits in (before, after)
-    }
-    if len(promotion_times) == 1:
-        return ()  # the same promotion, or none in both
-    first_ms, *later_ms = sorted(at_ms for at_ms in promotion_times if at_ms is not None)
+    ms_before = None if before.promotion is None else before.promotion.at_ms
+    ms_after = None if after.promotion is None else after.promotion.at_ms
+    if ms_before == ms_after:
+        return ()
+    begin_ms, *later_ms = sorted(at_ms for at_ms in (ms_before, ms_after) if at_ms is not None)
     end_ms = later_ms[0] if later_ms else _NEVER_MS
     return tuple(
         arrival
         for arrival in before.arrivals.recent
-        if arrival.last_ms >= first_ms and arrival.first_ms < end_ms
+        if arrival.last_ms >= begin_ms and arrival.first_ms < end_ms
     )
 
 
 def rename_sightings(
     groups: DefaultGroups, visits: Visits, sightings: Iterable[Observation]
 ) -> list[ChangedObservation]:
-    """Return the sightings that do not have the group's name by these visits, each with the right
-    name."""
+    """Return those of a face's sightings that have the wrong group's name by these visits, each
+    with the right one.
+
+    Right is the group that the face was in when it was seen: regulars since its promotion.
+    """
     promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
-    versions = (
-        (observation, named_by(groups, promotion_ms, observation)) for observation in sightings
-    )
-    return [
-        ChangedObservation(observation, renamed)
-        for observation, renamed in versions
-        if renamed != observation
-    ]
+    changes = []
+    for observation in sightings:
+        renamed = named_by(groups, promotion_ms, observation)
+        if renamed != observation:
+            changes.append(ChangedObservation(before=observation, after=renamed))
+    return changes
 
 
 def named_by(
     groups: DefaultGroups, promotion_ms: int | None, observation: Observation
 ) -> Observation:
-    """Return a sighting with the name of the default group that the face was in by this promotion.
+    """Return a sighting with the name of the group that its face was in then.
 
-    Other observations, and sightings with the name of a user's own group, stay as they are.
+    From its promotion on a face is a regular, before that a stranger; None: it was never promoted.
+    Other observations, as of enrolments, stay as they are. So do sightings with the name of a group
+    that a person made.
     """
     if observation.kind is not ObservationKind.SIGHTING:
         return observation
@@ -571,7 +598,10 @@ def named_by(
 
 
 def apply_plan(face: Face, plan: VisitPlan) -> Face:
-    """Return the face with the plan's group, number of arrivals and last arrival."""
+    """Return the face as its new visits make it: group, number of visits, and when the last began.
+
+    If it changes its group, it leaves its user (a person with several faces of one group).
+    """
     arrivals = plan.visits.arrivals
     last_ms = arrivals.last_arrival_ms
     return replace(
