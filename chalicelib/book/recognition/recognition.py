@@ -1,4 +1,5 @@
-"""The decision whose face a probe is. Searches and sightings both take it from here.
+"""Whose face is a probe, a face that is searched for? Searches and cameras' sightings both ask
+here.
 
 When a score is a match: domain/rules/decision. Beside the search itself:
 
@@ -16,7 +17,6 @@ When a score is a match: domain/rules/decision. Beside the search itself:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,14 +133,16 @@ class Recognition(Service["Book"]):
         sighting_time: SightingTime | None = None,
         max_nearest: int = 0,
     ) -> list[Recognised]:
-        """Find for each probe the best candidate that matches and that no negative turns down, and
-        tell the audit.
+        """Return for each probe the face that it is, or nobody; and tell the audit log.
+
+        It is the best match that no negative turns down: a picture that a person rejected for the
+        face, and that the probe is more like.
 
         `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be;
         `max_nearest`: how many of the nearest faces to find, matching or not. `sighting_time`: that
-        of a sighting; then the face comes with its visits, and of a user's faces it is the one that
-        has the visits. Raises GalleryMoved if a candidate was deleted or moved after the search
-        (search again), WrongModel (embed again).
+        of a camera's sighting; then the face comes with its visits, and of a user's faces it is the
+        one that has the visits. Raises GalleryMoved if a candidate was deleted or moved after the
+        search (search again), WrongModel (embed again).
         """
         recognised = self._match_probes(
             tenant,
@@ -152,21 +154,21 @@ class Recognition(Service["Book"]):
             max_nearest=max_nearest,
         )
         audit_events.report_decisions(
-            [_describe_decision(probes.model, of_probe) for of_probe in recognised]
+            [_describe_decision(probes.model, each) for each in recognised]
         )
         return recognised
 
     def find_duplicates(
         self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None
     ) -> list[Recognised]:
-        """Find for each probe the face that is surely the same person's, by DUPLICATE_FPIR; the
-        audit is not told.
+        """Return for each probe the enrolled face that is surely the same person's, or nobody.
 
+        It needs more likeness than a search: DUPLICATE_FPIR. The audit log is not told.
         `group_ids`: None for all groups. Raises as `recognise`.
         """
         tenant_point = self.services.tenant_vision.make_operating_point(tenant, probes.model)
-        point = OperatingPoint(tenant_point.curve, DUPLICATE_FPIR)
-        return self._match_probes(tenant, probes, point, group_ids=group_ids)
+        strict_point = OperatingPoint(tenant_point.curve, DUPLICATE_FPIR)
+        return self._match_probes(tenant, probes, strict_point, group_ids=group_ids)
 
     def _match_probes(
         self,
@@ -179,70 +181,73 @@ class Recognition(Service["Book"]):
         sighting_time: SightingTime | None = None,
         max_nearest: int = 0,
     ) -> list[Recognised]:
-        """Find for each probe the face that it is by this operating point, as `recognise`; the
-        audit is not told.
+        """Return for each probe the face that it is, or nobody, as `recognise`, but tell no audit.
 
-        A probe is a face to be recognised, `point` the rule by which a score is a match.
-        `sighting_time`: as in `recognise`; its groups have the seq of the gallery, which the search
-        need not read again. `max_nearest`: the number of nearest faces in each answer, also of
-        those that do not match.
-
-        The answers are in the order of the probes; one without a face means nobody. Raises
-        GalleryMoved if a candidate was deleted or moved after the search, WrongModel.
+        `point`: the rule by which a score is a match. `max_nearest`: with each answer come so many
+        of the nearest faces, matching or not. `sighting_time`: as in `recognise`; its groups have
+        the gallery's version (seq), which the search need not read again. Raises GalleryMoved if a
+        candidate was deleted or moved after the search, WrongModel.
         """
-        limit = max(max_nearest, CANDIDATES)
         search_point = None if max_nearest else point  # with it, only what may match is found
-        seq = sighting_time and sighting_time.groups.seq
+        seq = sighting_time.groups.seq if sighting_time else None
         with count_stage("search"):
             request = SearchRequest(
-                probes.model, probes.vectors, group_ids, limit, search_point, seq=seq
+                probes.model,
+                probes.vectors,
+                group_ids,
+                limit=max(max_nearest, CANDIDATES),
+                operating_point=search_point,
+                seq=seq,
             )
             answer, judgements = self.search_and_judge(tenant, request, point)
             matches_of_probes = [
                 _choose_matches(verdicts, point, answer.gallery_size) for verdicts in judgements
             ]
         nobody = Recognised(None, point.judge_candidate(None, answer.gallery_size), answer.seq)
-        choose_match = partial(
-            self._choose_match,
-            tenant,
-            probes,
-            excluded_faceid=excluded_faceid,
-            sighting_time=sighting_time,
-        )
-        return [
-            replace(
-                choose_match(number, verdicts, answer.seq) or nobody, near=nearest[:max_nearest]
+        recognised_probes = []
+        for number, matches in enumerate(matches_of_probes):
+            recognised = self._choose_match(
+                tenant,
+                probes,
+                number,
+                matches,
+                seq=answer.seq,
+                excluded_faceid=excluded_faceid,
+                sighting_time=sighting_time,
             )
-            for number, (verdicts, nearest) in enumerate(
-                zip(matches_of_probes, answer.candidates, strict=True)
-            )
-        ]
+            nearest = answer.candidates[number][:max_nearest]
+            recognised_probes.append(replace(recognised or nobody, near=nearest))
+        return recognised_probes
 
     def search_and_judge(
         self, tenant: Tenant, request: SearchRequest, operating_point: OperatingPoint
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
-        """Search, and judge the candidates of each probe, as `judge_candidates` does.
+        """Return the answer of a search, and for each probe a verdict on each of its candidates.
 
-        Raises WrongModel, and the errors of a search.
+        A verdict says whether the two are one person (`judge_candidates`). Raises WrongModel, and
+        the errors of a search.
         """
         population = self.services.tenant_vision.choose_vision(request.model).population
+        # A pair's demand is added to its threshold, and may be negative: so the search must know
+        # the least one, where it leaves out what cannot match.
         least_demands = population.bound_demands(request.probes) if request.operating_point else ()
-        answer = self.services.ports.search.search(
-            tenant.name, request._replace(templates=True, least_demands=least_demands)
-        )
+        full_request = request._replace(templates=True, least_demands=least_demands)
+        answer = self.services.ports.search.search(tenant.name, full_request)
         return answer, judge_candidates(answer, operating_point, population, request.probes)
 
     def find_nearest(
         self, tenant: Tenant, camera: Camera, seen_face: SeenFace, max_faces: int
     ) -> tuple[Candidate, ...]:
-        """Find the `max_faces` faces of the camera's groups that a seen face is most like, matching
-        or not.
+        """Return the `max_faces` faces of the camera's groups that a seen face is most like.
 
-        Raises WrongModel.
+        They need not match. Raises WrongModel.
         """
-        probe = parse_vector(seen_face.template)[None, :]
+        template = seen_face.template
         request = SearchRequest(
-            seen_face.template.model, probe, list_searched_groups(camera), max_faces
+            template.model,
+            parse_vector(template)[None, :],
+            group_ids=list_searched_groups(camera),
+            limit=max_faces,
         )
         return self.services.ports.search.search(tenant.name, request).candidates[0]
 
@@ -257,60 +262,64 @@ class Recognition(Service["Book"]):
         searched: Recognised,
         excluded_faceid: str | None = None,
     ) -> Recognised:
-        """Return `searched`, or the face of the same visit if the search found nobody.
+        """Return `searched`, what a search found; if that is nobody, perhaps a face of the visit.
 
-        `other_faces`: the picture's other faces. A face is not taken if one of them is more like
-        it, or is it already; if the search's nearest is another face; if it is `excluded_faceid`;
-        or if a negative turns it down.
+        A face of the visit is one that the camera surely saw just before or after: less likeness is
+        enough for it. `other_faces`: the picture's other faces. It is not taken if one of them is
+        more like it, or is it already; if the search's nearest is another face; if it is
+        `excluded_faceid`; or if a negative, a picture that a person rejected for it, turns it down.
         """
         if searched.face is not None or not is_comparable(seen_face.estimates.quality):
             return searched
-        sightings_of_visit = self.find_faces_of_visit(
-            tenant, capture, is_alone=not other_faces and len(capture.sightings) <= 1
-        )
+        is_alone = not other_faces and len(capture.sightings) <= 1
+        faces_of_visit = self.find_faces_of_visit(tenant, capture, is_alone=is_alone)
+        faceids_in_picture = [sighting.faceid for sighting in capture.sightings]
         chosen = _choose_of_visit(
-            (face for face, _ in sightings_of_visit.values()),
+            (face for face, _ in faces_of_visit.values()),
             list_searched_groups(camera),
             seen_face.template,
             other_faces,
             nearest=searched.verdict.candidate,
-            excluded_faceids={
-                excluded_faceid,
-                *(sighting.faceid for sighting in capture.sightings),
-            },
+            excluded_faceids={excluded_faceid, *faceids_in_picture},
         )
         if chosen is None:
             return searched
         score, face = chosen
-        _, evidence = sightings_of_visit[face.faceid]
+        _, evidence = faces_of_visit[face.faceid]
         verdict = self._judge_by_visit(seen_face, face, score, evidence, searched)
+        if not verdict.match:
+            return searched
         probe, model = parse_vector(seen_face.template), seen_face.template.model
-        if not verdict.match or self.negatives.turns_down(tenant.name, face, probe, model, score):
+        if self.negatives.turns_down(tenant.name, face, probe, model, score):
             return searched
         return Recognised(face, verdict, searched.seq)
 
     def find_faces_of_visit(
         self, tenant: Tenant, capture: Capture, *, is_alone: bool
     ) -> dict[str, tuple[Face, RecentSighting]]:
-        """Return the faces that other captures of the same visit surely show, by id, each with its
-        best evidence.
+        """Return the faces that the camera surely saw just before or after a capture, its picture.
 
-        They are NEAREST at most. A sighting surely shows a face if its score was enough by itself,
-        or if the face was made from it. `is_alone`: the capture shows one face only. Captures of
-        one track count only if each shows one face.
+        By id, each with its best evidence: a sighting on the same track (a face's way through the
+        pictures), or the nearest in time. They are NEAREST at most. A sighting surely shows a face
+        if its score was enough by itself, or if the face was made from it. `is_alone`: the capture
+        shows one face only. Captures of one track count only if each shows one face.
         """
         sightings = sorted(
             self._list_recent_sightings(tenant.name, capture, is_alone),
             key=lambda sighting: (not sighting.same_track, sighting.apart_ms),
         )
+        if not sightings:
+            return {}
         faceids = {
             (captured_ms(sighting.sighting_id), sighting.sighting_id): sighting.faceid
             for sighting in sightings
         }
-        faces = self.services.faces.find_by_sightings(tenant, faceids) if faceids else {}
+        # Whose each of them is now: it may have been given to another face since.
+        faces = self.services.faces.find_by_sightings(tenant, faceids)
         best_sightings: dict[str, tuple[Face, RecentSighting]] = {}
         for sighting in sightings:
-            if (face := faces.get(sighting.sighting_id)) and len(best_sightings) < NEAREST:
+            face = faces.get(sighting.sighting_id)
+            if face is not None and len(best_sightings) < NEAREST:
                 best_sightings.setdefault(face.faceid, (face, sighting))
         return best_sightings
 
@@ -325,34 +334,36 @@ class Recognition(Service["Book"]):
         excluded_faceid: str | None,
         sighting_time: SightingTime | None,
     ) -> Recognised | None:
-        """Return the first candidate of a probe that no negative turns down; None: all are turned
-        down.
+        """Return the first of a probe's candidates that no negative turns down, or nobody.
 
-        If that candidate does not match after all, the answer has no face. `number`: which probe;
-        `verdicts`: its candidates, the best first; `sighting_time`: as in `recognise`. Raises
-        GalleryMoved if a candidate is gone or moved.
+        A negative is a picture that a person rejected for a face: if the probe is more like it, it
+        is not that face. None: all are turned down, or are `excluded_faceid`.
+
+        `number`: which probe. `verdicts`: on its candidates, the best first; the first that is no
+        match ends the search. `seq`: the version of the gallery. `sighting_time`: as in
+        `recognise`. Raises GalleryMoved if a candidate is gone or moved.
         """
+        probe, quality = probes.vectors[number], probes.qualities[number]
         for verdict in verdicts:
-            if verdict.candidate is None or not verdict.match:
-                return Recognised(None, verdict, seq)
             candidate = verdict.candidate
+            if candidate is None or not verdict.match:
+                return Recognised(None, verdict, seq)
             face, face_visits = self._read_face(tenant, candidate.faceid, sighting_time)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
-            probe, quality = probes.vectors[number], probes.qualities[number]
-            if not is_match(
-                candidate.score, verdict.decision.threshold, quality, face.estimates.quality
-            ):
+            threshold, qualities = verdict.decision.threshold, (quality, face.estimates.quality)
+            if not is_match(candidate.score, threshold, *qualities):  # both pictures are poor
                 return Recognised(None, replace(verdict, match=False), seq)
-            visitor = face
+
+            visitor = face  # the one of the person's faces that has the visits
             if sighting_time or excluded_faceid:  # it is asked for a sighting
                 visitor, face_visits = self._read_visitor(tenant, face, face_visits, sighting_time)
             is_turned_down = any(
-                known_face.faceid == excluded_faceid
+                each.faceid == excluded_faceid
                 or self.negatives.turns_down(
-                    tenant.name, known_face, probe, probes.model, candidate.score
+                    tenant.name, each, probe, probes.model, candidate.score
                 )
-                for known_face in {face.faceid: face, visitor.faceid: visitor}.values()
+                for each in {face.faceid: face, visitor.faceid: visitor}.values()
             )
             if not is_turned_down:
                 return Recognised(visitor, verdict, seq, face_visits)
@@ -365,17 +376,20 @@ class Recognition(Service["Book"]):
         face_visits: FaceVisits | None,
         sighting_time: SightingTime | None,
     ) -> tuple[Face, FaceVisits | None]:
-        """Return the face that has the visits of the face's user, itself if it has none; and that
-        with its visits."""
-        if (
-            not face.user
-            or (id_ := self.services.faces.find_visitor_id(tenant, face)) == face.faceid
-        ):
+        """Return the face that has the visits of a person, and that face with its visits.
+
+        A user is a person with several faces in one group, of which one has the visits. A face
+        without a user has its own: `face`, `face_visits`. Raises GalleryMoved if it is gone.
+        """
+        if not face.user:
             return face, face_visits
-        visitor, face_visits = self._read_face(tenant, id_, sighting_time)
+        visitor_id = self.services.faces.find_visitor_id(tenant, face)
+        if visitor_id == face.faceid:
+            return face, face_visits
+        visitor, visits_of_visitor = self._read_face(tenant, visitor_id, sighting_time)
         if visitor is None:
             raise GalleryMoved
-        return visitor, face_visits
+        return visitor, visits_of_visitor
 
     def _read_face(
         self, tenant: Tenant, faceid: str, sighting_time: SightingTime | None
@@ -389,37 +403,43 @@ class Recognition(Service["Book"]):
     def _list_recent_sightings(
         self, tenant: str, capture: Capture, is_alone: bool
     ) -> Iterator[RecentSighting]:
-        """Yield what the camera's captures of the same visit surely show.
+        """Yield what the camera's captures just before and after this one surely show.
 
-        They are of the same minute, or of the same track within TRACK_MS. `is_alone`: the capture
-        shows one face only.
+        They are of the same minute, or of the same track within TRACK_MS: a track is a face's way
+        through pictures. `is_alone`: the capture shows one face only; a track needs that of both.
         """
         at_ms = captured_ms(capture.id)
         reach_ms = TRACK_MS if capture.track and is_alone else MINUTE_MS
         low, high = keys.capture_range(
             max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS)
         )
-        partition = keys.captures(tenant, capture.camera_id)
         page = self.services.items.query(
-            keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES
+            keys.CAPTURES,
+            keys.captures(tenant, capture.camera_id),
+            low=low,
+            high=high,
+            reverse=True,
+            limit=_MOST_CAPTURES,
         )
-        for other_capture in map(capture_from, page.items):
-            apart_ms = abs(captured_ms(other_capture.id) - at_ms)
-            shows_one = (
-                other_capture.state is CaptureState.RESOLVED and len(other_capture.sightings) == 1
-            )
-            same_track = is_alone and capture.track == other_capture.track != "" and shows_one
-            if other_capture.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
+        for other in map(capture_from, page.items):
+            if other.id == capture.id:
                 continue
-            for sighting in other_capture.sightings:
-                if sighting.faceid is not None and (
-                    sighting.decision is None or sighting.decision.by is None
-                ):
+            apart_ms = abs(captured_ms(other.id) - at_ms)
+            is_resolved = other.state is CaptureState.RESOLVED
+            shows_one = is_resolved and len(other.sightings) == 1
+            has_track = capture.track == other.track != ""
+            same_track = is_alone and has_track and shows_one
+            if not same_track and apart_ms > MINUTE_MS:
+                continue
+            for sighting in other.sightings:
+                # One that another sighting vouched for (`by`) is no evidence itself.
+                is_sure = sighting.decision is None or sighting.decision.by is None
+                if sighting.faceid is not None and is_sure:
                     yield RecentSighting(
-                        sighting.faceid,
-                        sighting_id(other_capture.id, sighting.number),
-                        same_track,
-                        apart_ms,
+                        faceid=sighting.faceid,
+                        sighting_id=sighting_id(other.id, sighting.number),
+                        same_track=same_track,
+                        apart_ms=apart_ms,
                     )
 
     def _judge_by_visit(
@@ -430,19 +450,18 @@ class Recognition(Service["Book"]):
         shown_sighting: RecentSighting,
         searched: Recognised,
     ) -> Verdict:
-        """Judge whether a seen face is this one of the same visit.
+        """Return whether a seen face is this one, which the camera saw just before or after.
 
         `score`: that of the two; `shown_sighting`: the sighting that surely shows the face;
-        `searched`: what the search found.
+        `searched`: what the search found, which is nobody.
         """
-        vision = self.services.tenant_vision.choose_vision(seen_face.template.model)
-        template = of_model(face.templates, seen_face.template.model)
+        model = seen_face.template.model
+        vision = self.services.tenant_vision.choose_vision(model)
         probe = parse_vector(seen_face.template)
-        demand = (
-            0.0
-            if template is None
-            else vision.population.compute_demand(probe, parse_vector(template))
-        )
+        template = of_model(face.templates, model)
+        demand = 0.0  # an addition to the threshold, since many people resemble the two
+        if template is not None:
+            demand = vision.population.compute_demand(probe, parse_vector(template))
         return judge_in_visit(
             vision.impostor_curve,
             Candidate(face.faceid, face.group_id, score),
@@ -463,46 +482,48 @@ def _choose_of_visit(
     nearest: Candidate | None,
     excluded_faceids: Set[str | None],
 ) -> tuple[float, Face] | None:
-    """Return the face of a visit that a template is most like, with the score of the two.
+    """Return the one of a visit's faces that a template is most like, with their score; or None.
 
-    None if there is none in these groups (None: in all), the search's `nearest` is another face, or
-    one of the picture's `other_faces` is more like it.
+    `faces`: those that the camera saw just before and after; they must be in these groups (None:
+    any) and not excluded. None, too, if the search's `nearest` is another face, or if one of
+    the picture's `other_faces` is more like it.
     """
-    faces_and_scores: list[tuple[float, Face]] = []
+    scored_faces: list[tuple[float, Face]] = []
     for face in faces:
         score = score_with(face, template)
         is_searched = group_ids is None or face.group_id in group_ids
         if face.faceid not in excluded_faceids and is_searched and score is not None:
-            faces_and_scores.append((score, face))
-    if not faces_and_scores:
+            scored_faces.append((score, face))
+    if not scored_faces:
         return None
-    score, face = max(faces_and_scores, key=lambda entry: (entry[0], entry[1].faceid))
-    if nearest is not None and nearest.faceid not in {face.faceid, *excluded_faceids}:
+    best_score, best = max(scored_faces, key=lambda entry: (entry[0], entry[1].faceid))
+    if nearest is not None and nearest.faceid not in {best.faceid, *excluded_faceids}:
         return None
-    is_others = any(
-        (score_with(face, other_face.template) or 0.0) > score for other_face in other_faces
-    )
-    return None if is_others else (score, face)
+    for other_face in other_faces:
+        other_score = score_with(best, other_face.template) or 0.0
+        if other_score > best_score:
+            return None
+    return best_score, best
 
 
 def _choose_matches(
     verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int
 ) -> list[Verdict]:
-    """Return those of the CANDIDATES nearest faces that match or would without their demand.
+    """Return the verdicts of a probe that say match, or would without the demand of their pair.
 
-    The first is the one that its score less the demand speaks for most. If there are none, the
-    verdict is on nobody.
+    Of the CANDIDATES nearest faces. A pair's demand is an addition to its threshold: the one whose
+    score less the demand is highest comes first. If there are none, the verdict is on nobody.
     """
     threshold = operating_point.find_threshold(gallery_size)
-    scored_verdicts = [
-        (subtract_demand(verdict.candidate.score, verdict.demand), verdict)
-        for verdict in verdicts[:CANDIDATES]
-        if verdict.candidate and (verdict.match or verdict.candidate.score >= threshold)
-    ]
-    by_score = sorted(scored_verdicts, key=lambda score_and_verdict: -score_and_verdict[0])
-    return [verdict for _, verdict in by_score] or [
-        operating_point.judge_candidate(None, gallery_size)
-    ]
+    scored_verdicts = []
+    for verdict in verdicts[:CANDIDATES]:
+        candidate = verdict.candidate
+        if candidate and (verdict.match or candidate.score >= threshold):
+            scored_verdicts.append((subtract_demand(candidate.score, verdict.demand), verdict))
+    if not scored_verdicts:
+        return [operating_point.judge_candidate(None, gallery_size)]
+    scored_verdicts.sort(key=lambda entry: -entry[0])
+    return [verdict for _, verdict in scored_verdicts]
 
 
 def _describe_decision(model: str, recognised: Recognised) -> Mapping[str, Any]:
@@ -523,12 +544,15 @@ def list_searched_groups(camera: Camera) -> list[str] | None:
 
 
 class Negatives(Service["Book"]):
-    """The pictures that users rejected for a face."""
+    """Reads and writes negatives: pictures that people rejected for a face.
+
+    A probe that is more like one of them than like the face is not that face.
+    """
 
     def turns_down(
         self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float
     ) -> bool:
-        """Return whether the probe is closer to one of the face's negatives than to the face.
+        """Return whether a probe is more like a picture rejected for the face than like the face.
 
         `probe`: a unit vector of `model`; `score`: its score with the face.
         """
@@ -558,25 +582,20 @@ class Negatives(Service["Book"]):
         self, tenant: str, faceid: str, negative: Negative, template: Template
     ) -> bool:
         """Add a template of one more model. Return False if the negative was deleted meanwhile."""
-        key = (tenant, keys.negative(faceid, negative.sighting_id))
         changed_negative = replace(negative, templates=(*negative.templates, template))
         update = Update(
             keys.NEGATIVES,
-            key,
+            (tenant, keys.negative(faceid, negative.sighting_id)),
             (exists("negative-there"),),
             set=_NEGATIVE.write(changed_negative, "templates"),
         )
         return write_unless_changed(self.services.items, [update])
 
     def find_by_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
-        return next(
-            (
-                negative
-                for negative in self._list_of_face(tenant, faceid)
-                if negative.sighting_id == sighting_id
-            ),
-            None,
-        )
+        for negative in self._list_of_face(tenant, faceid):
+            if negative.sighting_id == sighting_id:
+                return negative
+        return None
 
     def make_delete_actions(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that delete the face's negatives, for the transaction that deletes the
@@ -613,7 +632,10 @@ def _negative_from(item: Item) -> Negative:
 
 
 class RecentSighting(Struct, frozen=True):
-    """A sighting that surely shows a face, beside a capture."""
+    """A sighting that surely shows a face, just before or after a capture.
+
+    `same_track`: both are on one track; `apart_ms`: the time between the two.
+    """
 
     faceid: str
     sighting_id: str
@@ -624,8 +646,6 @@ class RecentSighting(Struct, frozen=True):
 def score_with(face: Face, template: Template) -> float | None:
     """Return the score of a template with a face; None if the face has none of its model."""
     template_of_face = of_model(face.templates, template.model)
-    return (
-        None
-        if template_of_face is None
-        else float(parse_vector(template_of_face) @ parse_vector(template))
-    )
+    if template_of_face is None:
+        return None
+    return float(parse_vector(template_of_face) @ parse_vector(template))

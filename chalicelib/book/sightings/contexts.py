@@ -1,9 +1,12 @@
-"""Contexts of the decision about a sighting: whose face it is, and the facts of that face
-(domain/rules/sighting)."""
+"""Whose face a sighting shows, and all that must be read to store it: a sighting is one face in a
+camera's picture.
+
+What is read is a `Context`, and domain/rules/sighting decides by it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +23,7 @@ from chalicelib.domain.grounds import has_ground, more_than_a_stranger
 from chalicelib.domain.hooks import FULL
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import Decision, Face, Group, Tenant
-from chalicelib.domain.observations import NearFace
+from chalicelib.domain.observations import NearFace, Observation
 from chalicelib.domain.rules.decision import subtract_demand
 from chalicelib.domain.rules.recognised import Probes, Recognised, SightingTime
 from chalicelib.domain.rules.sighting import (
@@ -69,9 +72,11 @@ class SightingSearch:
     """By the gallery's seq, what was found if that was nobody, or the face of the same visit."""
 
     def find(self, groups: DefaultGroups) -> Recognised:
-        """Find the face, with its visits. `groups`: the tenant's, which were read just before.
+        """Return the face that the sighting is, with its visits; or nobody.
 
-        Raises WrongModel, GalleryMoved, and the errors of a search.
+        `groups`: the tenant's strangers and regulars, as read just before. Raises WrongModel if the
+        picture was embedded with a model that is not searched any more, GalleryMoved if a found
+        face was deleted meanwhile, and the errors of a search.
         """
         if groups.model != self.open_sighting.seen_face.template.model:
             raise WrongModel(
@@ -92,14 +97,15 @@ class SightingSearch:
         return recognised.decision if self.open_sighting.instead is None else None
 
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
-        """Search for the face, by its views and its visit if nobody is found by the face alone.
+        """Return the face that the sighting is; or nobody, which is found once for each seq.
 
-        A search at a seq is made once.
+        The seq is the version of the gallery, the faces that are searched. If the face alone finds
+        nobody, further views of it are looked at, and then the faces that the camera saw just
+        before and after. `sighting_time`: with it, the face comes with its visits.
         """
-        open_sighting, face = self.open_sighting, self.open_sighting.seen_face
-        probes = Probes(
-            face.template.model, parse_vector(face.template)[None, :], [face.estimates.quality]
-        )
+        open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
+        template, quality = seen_face.template, seen_face.estimates.quality
+        probes = Probes(template.model, parse_vector(template)[None, :], qualities=[quality])
         search = partial(
             self.services.recognition.recognise,
             open_sighting.tenant,
@@ -108,7 +114,7 @@ class SightingSearch:
             sighting_time=sighting_time,
         )
         (found,) = search(probes)
-        if open_sighting.instead is not None:
+        if open_sighting.instead is not None:  # a person said that it is nobody of the book
             return self.unmatched.setdefault(found.seq, replace(found, face=None))
         if found.face is None and found.seq in self.unmatched:
             return self.unmatched[found.seq]
@@ -116,13 +122,14 @@ class SightingSearch:
         if found.face is not None:
             return found
         if found.seq not in self.unmatched:
-            other_faces = [other for other in open_sighting.faces_of_capture if other is not face]
             self.unmatched[found.seq] = self.services.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
                 open_sighting.capture,
-                face,
-                other_faces=other_faces,
+                seen_face,
+                other_faces=[
+                    other for other in open_sighting.faces_of_capture if other is not seen_face
+                ],
                 searched=found,
                 excluded_faceid=open_sighting.rejected_faceid,
             )
@@ -154,18 +161,17 @@ class SightingSearch:
         return chosen
 
     def _is_rejected(self, found: Recognised) -> bool:
-        """Return whether the picture is more like one that people rejected for the face found."""
+        """Return whether the picture is more like one that people rejected for the found face."""
         face, template = found.face, self.open_sighting.seen_face.template
-        own = None if face is None else of_model(face.templates, template.model)
-        if face is None or own is None:
+        if face is None:
+            return False
+        face_template = of_model(face.templates, template.model)
+        if face_template is None:
             return False
         probe = parse_vector(template)
+        score = float(probe @ parse_vector(face_template))
         return self.services.recognition.negatives.turns_down(
-            self.open_sighting.tenant.name,
-            face,
-            probe,
-            template.model,
-            float(probe @ parse_vector(own)),
+            self.open_sighting.tenant.name, face, probe, template.model, score
         )
 
     def _is_withdrawn(self, found: Recognised) -> bool:
@@ -176,24 +182,22 @@ class SightingSearch:
 
 
 class Contexts(Service["Book"]):
-    """The reader of contexts."""
+    """The reader of contexts: of all that the decision about a sighting needs."""
 
     def read_context(
         self, open_sighting: OpenSighting, search: SightingSearch, new_face: Face
     ) -> Context | UnrememberedSighting:
-        """Find the sighting's face, and read what the sighting may change.
+        """Find out whose face a sighting shows, and return all that is needed to store it.
 
-        The first of these that is true decides: nobody may be searched for; somebody said whose
-        sighting it is; it is of somebody who withdrew consent; a face was found; nothing is kept of
-        strangers; the sighting makes a new face. Return an UnrememberedSighting, with the reason,
-        if the sighting is not to be stored.
-        `new_face`: the face that is made if no face is found, without number and pictures. Raises
-        GalleryMoved if the face is gone, WrongModel if the tenant is searched with another model by
-        now, TenantNotFound.
+        If it is not to be stored, return an UnrememberedSighting, which says why.
+
+        `new_face`: what is made of it if nobody is found; it has no number and no pictures yet.
+        Raises GalleryMoved if the face was deleted meanwhile, WrongModel if the tenant changed its
+        face model meanwhile, TenantNotFound.
         """
-        if open_sighting.why_unsearched:
+        if open_sighting.why_unsearched:  # it may be a photo held before the camera, for example
             return UnrememberedSighting(open_sighting, self._find_why_unsearched(open_sighting))
-        if open_sighting.right_faceid is not None:
+        if open_sighting.right_faceid is not None:  # a person said who it is
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
@@ -201,10 +205,10 @@ class Contexts(Service["Book"]):
             return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
         if recognised.face is not None:
             return self._read_found(open_sighting, recognised.face.faceid, recognised)
-        decision = search.decision_of(recognised)
-        if open_sighting.why_not_kept:
-            return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
-        return self._read_new(open_sighting, new_face, groups, decision)
+        why_nobody = search.decision_of(recognised)
+        if open_sighting.why_not_kept:  # the tenant keeps no strangers, or the face is too poor
+            return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, why_nobody)
+        return self._read_new(open_sighting, new_face, groups, why_nobody)
 
     def _find_why_unsearched(self, open_sighting: OpenSighting) -> str:
         """Return why nobody is searched for: a picture that does not seem alive may still show
@@ -218,47 +222,55 @@ class Contexts(Service["Book"]):
     def _is_newcomer_withdrawn(
         self, open_sighting: OpenSighting, ended_records: EndedRecords
     ) -> bool:
+        """Return whether somebody whom no search found is a person whose record of consent has
+        ended; less likeness than a match needs is enough."""
         seen_face = open_sighting.seen_face
         return self.services.recognition.verification.is_newcomer_withdrawn(
             open_sighting.tenant,
             ended_records,
-            parse_vector(seen_face.template),
-            seen_face.estimates.quality,
+            probe=parse_vector(seen_face.template),
+            quality=seen_face.estimates.quality,
             excluded_faceid=open_sighting.rejected_faceid,
         )
 
     def is_withdrawn(
         self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords
     ) -> bool:
-        """Return whether a sighting is of somebody whose record of consent has ended
-        (docs/decisions/0102).
+        """Return whether a sighting is of somebody who withdrew consent: nothing is kept of them.
 
-        Such a person goes before strangers. If no more than a stranger was found, less likeness
-        than a match needs is enough. Somebody who has a record of consent always goes first. If
-        the rival was named or enrolled without a record, the one with the higher score goes first.
+        `recognised`: the face that a search found, their rival, or nobody. A rival with a record of
+        consent always goes first. One whom people named or enrolled without a record goes first if
+        it is more alike. Against a mere stranger, or nobody, even less likeness than a match needs
+        is enough (docs/decisions/0102).
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
             return False
-        is_known = rival is not None and [*more_than_a_stranger(rival)]
+        is_known = rival is not None and bool([*more_than_a_stranger(rival)])
         if not is_known and open_sighting.instead is None:
             return self._is_newcomer_withdrawn(open_sighting, ended_records)
         score = self.services.recognition.verification.find_withdrawn(
             open_sighting.tenant,
             ended_records,
-            parse_vector(seen_face.template),
-            seen_face.estimates.quality,
+            probe=parse_vector(seen_face.template),
+            quality=seen_face.estimates.quality,
             excluded_faceid=open_sighting.rejected_faceid,
         )
+        if score is None:
+            return False
         candidate = recognised.verdict.candidate
-        if score is None or candidate is None or not is_known:
-            return score is not None
-        return score > subtract_demand(candidate.score, recognised.verdict.demand)
+        if candidate is None or not is_known:
+            return True
+        # Both scores are less their pair's demand: what is asked of two whom many people resemble.
+        rival_score = subtract_demand(candidate.score, recognised.verdict.demand)
+        return score > rival_score
 
     def read_again(self, before: Context) -> Context:
-        """Read again what the sighting that makes a new face changes.
+        """Read anew all that is needed to make a new face of a sighting, since others wrote
+        meanwhile.
 
-        Raises GalleryMoved if nobody can go for the face any more, TenantNotFound.
+        Raises TenantNotFound, and GalleryMoved if the group of strangers is full and nobody can go
+        any more.
         """
         groups = self.services.face_visits.read_default_groups(before.open_sighting.tenant)
         context = self._read_new(
@@ -269,29 +281,30 @@ class Contexts(Service["Book"]):
         return context
 
     def _read_said(self, open_sighting: OpenSighting, faceid: str) -> Context:
-        """Read what a sighting changes of a face that somebody said it is.
+        """Return what is needed to store a sighting of a face that a person said it is.
 
-        Raises GalleryMoved if the face is gone.
+        If it was that face's before and taken from it, it comes back as it was. Raises GalleryMoved
+        if the face is gone.
         """
         restored_sighting = self._restore_earlier(open_sighting, faceid)
         earlier = restored_sighting.earlier_observation
+        decision = earlier.decision if earlier else None
         face_visits = self._read_visits(open_sighting, faceid)
-        return self._read_known(
-            restored_sighting, face_visits, earlier.decision if earlier else None
-        )
+        return self._read_known(restored_sighting, face_visits, decision)
 
     def _read_found(
         self, open_sighting: OpenSighting, faceid: str, recognised: Recognised
     ) -> Context:
-        """Read what a sighting changes of a face that a search has found.
+        """Return what is needed to store a sighting of a face that a search has found.
 
-        Raises GalleryMoved if the face is gone.
+        It notes whether the picture shows the same person better elsewhere (`is_lesser`). Raises
+        GalleryMoved if the face is gone.
         """
         face_visits = recognised.face_visits or self._read_visits(open_sighting, faceid)
-        shown_twice = is_lesser(open_sighting, face_visits.face, self._make_judge(open_sighting))
-        return self._read_known(
-            replace(open_sighting, shown_twice=shown_twice), face_visits, recognised.decision
-        )
+        judge = self._make_judge(open_sighting)
+        shown_twice = is_lesser(open_sighting, face_visits.face, judge)
+        sighting = replace(open_sighting, shown_twice=shown_twice)
+        return self._read_known(sighting, face_visits, recognised.decision)
 
     def _read_visits(self, open_sighting: OpenSighting, faceid: str) -> FaceVisits:
         face_visits = self.services.face_visits.read_face(
@@ -304,31 +317,41 @@ class Contexts(Service["Book"]):
     def _read_known(
         self, open_sighting: OpenSighting, face_visits: FaceVisits, decision: Decision | None
     ) -> Context:
-        """Read what a sighting of a known face changes: the face with its visits, and how these
-        then are.
+        """Return what is needed to store a sighting of a face of the book.
 
-        An uncertain sighting also gets the faces that are most like it, among which somebody may
-        choose. `decision`: the search's; None: somebody said who it is.
+        `face_visits`: that face with its visits. `decision`: by which the search found it; None: a
+        person said so. If it is uncertain, the most similar faces are added: a person may choose.
         """
         sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
             nearest = self.services.recognition.find_nearest(
-                open_sighting.tenant, open_sighting.camera, open_sighting.seen_face, CANDIDATES
+                open_sighting.tenant,
+                open_sighting.camera,
+                open_sighting.seen_face,
+                max_faces=CANDIDATES,
             )
-            near_faces = (
-                NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in nearest
-            )
+            # A rounded template may be a little longer than 1, and the score with it.
+            near_faces = [NearFace(face.faceid, min(face.score, 1.0)) for face in nearest]
             sighting = replace(open_sighting, nearest_faces=tuple(near_faces))
-        plan, judge = plan_visits(sighting, face_visits), self._make_judge(sighting)
-        return self._complete_context(Context(sighting, face_visits, plan, decision, judge=judge))
+        context = Context(
+            open_sighting=sighting,
+            face_visits=face_visits,
+            plan=plan_visits(sighting, face_visits),  # the visits with this sighting
+            decision=decision,
+            judge=self._make_judge(sighting),
+        )
+        return self._complete_context(context)
 
     def _make_judge(self, open_sighting: OpenSighting) -> Judge:
         vision = self.services.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
         return Judge(vision.impostor_curve, vision.population)
 
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
-        """Return the sighting with what it was, if it comes back to a face that it was taken
-        from."""
+        """Return the sighting with what it was, if it comes back to a face that it was taken from.
+
+        That stands in the face's negative, the note that a person rejected the sighting for it. An
+        old one notes nothing.
+        """
         negative = self.services.recognition.negatives.find_by_sighting(
             open_sighting.tenant.name, faceid, open_sighting.id
         )
@@ -347,18 +370,19 @@ class Contexts(Service["Book"]):
         groups: DefaultGroups,
         decision: Decision | None,
     ) -> Context | UnrememberedSighting:
-        """Read what the sighting that makes a new face changes, and who goes for it.
+        """Return what is needed to make a new face, a stranger, of a sighting.
 
-        `decision`: why it is no other.
+        If there is no room for it, another stranger has to go; if none can, the sighting is not
+        remembered. `groups`: the tenant's strangers and regulars. `decision`: the search's, which
+        found nobody; None: a person said so.
         """
-        face_visits = FaceVisits(
-            replace(new_face, number=groups.numbered + 1), Visits(), groups, groups.stranger
-        )
+        numbered_face = replace(new_face, number=groups.numbered + 1)
+        face_visits = FaceVisits(numbered_face, Visits(), groups, group=groups.stranger)
         context = Context(
-            open_sighting,
-            face_visits,
-            plan_visits(open_sighting, face_visits),
-            decision,
+            open_sighting=open_sighting,
+            face_visits=face_visits,
+            plan=plan_visits(open_sighting, face_visits),
+            decision=decision,
             is_new=True,
         )
         if not context.has_room:
@@ -373,35 +397,33 @@ class Contexts(Service["Book"]):
         return self._complete_context(context)
 
     def _complete_context(self, context: Context) -> Context:
-        """Read what the plan of the face's visits asks for.
+        """Return the context with what only its plan of the face's visits tells to be needed.
 
-        These are the sightings whose group's name it may change, the day's month of the calendar,
-        when hooks were last told that the group is full, and, if there are events, the hooks.
+        These are the sightings whose group's name may change, when hooks were last told that the
+        group is full, the day's month of the calendar, and, if there are events, the hooks.
         """
-        open_sighting = context.open_sighting
-        full_group = context.full_group
-        tenant = context.open_sighting.tenant.name
-        touched_sightings = (
-            self.services.face_visits.list_touched_sightings(
+        open_sighting, full_group = context.open_sighting, context.full_group
+        tenant = open_sighting.tenant.name
+        touched_sightings: Iterable[Observation] = ()
+        if open_sighting.is_of_arrival:
+            touched_sightings = self.services.face_visits.list_touched_sightings(
                 tenant, context.face_visits, context.plan
             )
-            if open_sighting.is_of_arrival
-            else ()
-        )
-        full_item = full_group and self.services.items.get(
-            keys.DIRECTORY, (tenant, keys.full_item(full_group.id))
-        )
-        context_of_plan = replace(
+        full_reported_at = None
+        if full_group is not None:
+            note_key = (tenant, keys.full_item(full_group.id))
+            note = self.services.items.get(keys.DIRECTORY, note_key)
+            full_reported_at = moment(note["at"]) if note else None
+        day = open_sighting.at_ms // DAY_MS
+        completed = replace(
             context,
             sightings=tuple(touched_sightings),
-            full_reported_at=moment(full_item["at"]) if full_item else None,
-            months=self.services.statistics.calendar.read_months(
-                tenant, [open_sighting.at_ms // DAY_MS]
-            ),
+            full_reported_at=full_reported_at,
+            months=self.services.statistics.calendar.read_months(tenant, [day]),
         )
-        if not context_of_plan.has_events:
-            return context_of_plan
-        return replace(context_of_plan, hooks=self.services.webhooks.hooks.list_all(tenant))
+        if not completed.has_events:
+            return completed
+        return replace(completed, hooks=self.services.webhooks.hooks.list_all(tenant))
 
     def _choose_evicted(
         self, tenant: Tenant, strangers: Group, excluded_faceid: str | None
@@ -415,14 +437,15 @@ class Contexts(Service["Book"]):
         for face in self.services.faces.list_by_arrival(tenant, strangers):
             if face.faceid == excluded_faceid or face.name or face.moving or face.hold is not None:
                 continue
+            # With the face go its merges, and the pictures that people rejected for it (negatives).
             merges, pictures = self.services.merges.records.make_delete_actions(tenant.name, face)
             negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
             deletes = [*face_deletes(self.services.items, tenant.name, face), *negatives, *merges]
-            if len(deletes) <= _MOST_DELETES:
-                departure = self.services.book_hooks.faces_leave(
-                    tenant, [face], FULL, erases=tenant.deletes_erase
-                )
-                return EvictedStranger(
-                    face, [*deletes, *departure.actions], (*face.picture_keys, *pictures)
-                )
+            if len(deletes) > _MOST_DELETES:
+                continue
+            departure = self.services.book_hooks.faces_leave(
+                tenant, [face], FULL, erases=tenant.deletes_erase
+            )
+            all_deletes = [*deletes, *departure.actions]
+            return EvictedStranger(face, all_deletes, picture_keys=(*face.picture_keys, *pictures))
         return None

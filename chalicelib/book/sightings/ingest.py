@@ -1,5 +1,5 @@
-"""Resolution of stored captures: each face is matched, remembered as a stranger, or skipped,
-exactly once.
+"""The way of a camera's picture (a capture) into the book: each face in it is matched, remembered
+as a stranger, or skipped, exactly once.
 
 For each face all that the decision needs is read first (contexts), domain/rules/sighting decides,
 its Outcome becomes actions (changes), and one transaction commits them. It changes arrivals,
@@ -99,15 +99,14 @@ class Ingest(Service["Book"]):
     def take_message(
         self, body: str, receive_count: int = 1, sent_at: datetime | None = None
     ) -> None:
-        """Resolve the captures of an S3 event, as SQS carries it.
+        """Resolve the captures (camera pictures) of an S3 event, as the queue (SQS) carries it.
 
-        `receive_count`: how often SQS has given it out.
+        `receive_count`: how often the queue has given it out. `sent_at`: when it was sent.
 
-        S3 does not tell SQS the tenant, so events of a tenant with many captures would be before
-        those of others. One that waited since `sent_at` for longer than TAKES_TURNS_AFTER is sent
-        again in the tenant's name, and takes its turn. The first attempt at a capture is not
-        counted, but any that may be a repeat (book/captures/redrive): of a message that was
-        received before, or an event that was sent again.
+        S3 does not tell the queue the tenant, so one tenant's many captures would keep others
+        waiting. An event that waited for longer than TAKES_TURNS_AFTER is sent again in its
+        tenant's name, and takes its turn. An attempt at a capture is counted only if it may be a
+        repeat (book/captures/redrive).
 
         A message that names no capture of ours (S3's test event) counts as done. Raises Busy,
         StorageUnavailable or InvalidInput if it must be delivered again; a message that is no event
@@ -116,15 +115,16 @@ class Ingest(Service["Book"]):
         for key, is_sent_again in _stored_keys(body):
             try:
                 capture_ids = keys.capture_of_picture(key)
-                telemetry.of_tenant(capture_ids[0])
-                if (
-                    sent_at
-                    and not is_sent_again
-                    and self.services.clock.now() - sent_at > TAKES_TURNS_AFTER
-                ):
+                tenant_name, _, _ = capture_ids
+                telemetry.of_tenant(tenant_name)  # what is counted from here on is this tenant's
+                is_long_queue = False
+                if sent_at and not is_sent_again:
+                    is_long_queue = self.services.clock.now() - sent_at > TAKES_TURNS_AFTER
+                if is_long_queue:
                     self.services.captures.redrive.send(*capture_ids)
                 else:
-                    self.resolve_capture(*capture_ids, is_repeat=is_sent_again or receive_count > 1)
+                    is_repeat = is_sent_again or receive_count > 1
+                    self.resolve_capture(*capture_ids, is_repeat=is_repeat)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
 
@@ -135,31 +135,26 @@ class Ingest(Service["Book"]):
 
         `is_repeat`: its picture may have been opened before, so the attempt is counted
         (book/captures/redrive). A capture whose picture cannot be used is parked with the reason,
-        and for nothing else. Faces embedded with a model that is no longer the tenant's are
-        embedded again. Raises CaptureNotFound, Busy, StorageUnavailable, InvalidInput if an adapter
-        refused what we asked of it.
+        and for nothing else. Raises CaptureNotFound, Busy, StorageUnavailable, InvalidInput if an
+        adapter refused what we asked of it.
         """
         act = AuditEvent(
             "sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id}
         )
+        capture_ids = tenant_name, camera_id, capture_id
+        get_picture = partial(self.services.storage.uploads.get, keys.capture_picture(*capture_ids))
         for _ in count_attempts():
             # The picture comes while tenant, camera and capture are read.
-            wait_for_picture = self.services.storage.begin_call(
-                partial(
-                    self.services.storage.uploads.get,
-                    keys.capture_picture(tenant_name, camera_id, capture_id),
-                )
-            )
-            capture_ids = tenant_name, camera_id, capture_id
+            wait_for_picture = self.services.storage.begin_call(get_picture)
             try:
                 with audit_events.begin_audit_event(act):
                     tenant, capture = self._resolve_stored(capture_ids, wait_for_picture, is_repeat)
-            except WrongModel:
+            except WrongModel:  # the tenant's face model was changed: embed the faces with the new
                 continue
             except ConditionFailed as error:
                 if STEP not in error.names:
                     raise
-                continue
+                continue  # another worker has gone on with it: go on from there
             self.services.captures.pictures.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
@@ -172,10 +167,10 @@ class Ingest(Service["Book"]):
     ) -> tuple[Tenant, Capture]:
         """Resolve a capture as it is stored, from the point at which the last worker stopped.
 
-        `capture_ids`: names of tenant, camera and capture; `wait_for_picture`: returns the picture
-        when it is there, None if there is none. The tenant is read each time, since its model may
-        be another. Raises CaptureNotFound, WrongModel, and ConditionFailed (STEP) if another worker
-        has begun with the picture or resolved a face.
+        `capture_ids`: names of tenant, camera and capture. `wait_for_picture`: returns the picture
+        when it is there; None: there is none. `is_repeat`: count the attempt. The tenant is read
+        each time, since its face model may be another. Raises CaptureNotFound, WrongModel, and
+        ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
         tenant_name, camera_id, capture_id = capture_ids
         tenant_item, camera_item, item = self.services.items.get_each(
@@ -188,30 +183,28 @@ class Ingest(Service["Book"]):
         if tenant_item is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
         tenant, capture = self.services.tenants.open_if_restricted(tenant_item), capture_from(item)
-        is_done = capture.state in (CaptureState.RESOLVED, CaptureState.PARKED)
-        picture = None if is_done else wait_for_picture()
+        if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
+            return tenant, capture
+        picture = wait_for_picture()
         if picture is None:
             return tenant, capture
+
+        redrive = self.services.captures.redrive
         try:
             camera = camera_of(capture, camera_item)
-            attempt = (
-                partial(self.services.captures.redrive.count_attempt, item)
-                if is_repeat
-                else nullcontext
-            )
+            # Called with the faces that are known, or None, it reads the picture.
             make_reading = partial(
                 Reading,
                 self.services.tenant_vision.choose_vision(tenant.model),
                 tenant,
                 picture,
-                attempt=attempt,
-                # its views may be what kills the worker
-                has_views=not self.services.captures.redrive.is_last_attempt(item),
+                attempt=partial(redrive.count_attempt, item) if is_repeat else nullcontext,
+                # the further views in its file may be what kills the worker
+                has_views=not redrive.is_last_attempt(item),
                 has_died=ATTEMPTS in item,
             )
-            return tenant, _count_outcomes(
-                self._resolve_faces(tenant, camera, capture, item, make_reading)
-            )
+            resolved = self._resolve_faces(tenant, camera, capture, item, make_reading)
+            return tenant, _count_outcomes(resolved)
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
 
@@ -223,42 +216,46 @@ class Ingest(Service["Book"]):
         item: Item,
         make_reading: Callable[[Sequence[SeenFace] | None], Reading],
     ) -> Capture:
-        """Resolve the faces of a capture that are not resolved yet, or the one that was rejected.
+        """Resolve the faces of a capture that are not resolved yet; return the capture as it is
+        then.
 
-        `item`: the stored capture; `make_reading`: reads the picture, and detects its faces unless
-        it is given them.
+        If a person rejected one of its sightings, only that is resolved again. `item`: the stored
+        capture. `make_reading`: reads the picture, and detects its faces unless it is given them.
         """
-        if AGAIN in item:  # one of its faces was rejected
-            correction = open_correction(tenant, camera, capture, item, self.services.clock.now())
+        now = self.services.clock.now
+        if AGAIN in item:  # the rejected sighting
+            correction = open_correction(tenant, camera, capture, item, now())
             reading = make_reading([correction.seen_face])
             return self._resolve_face(replace(correction, seen_face=reading.faces[0]), reading)
+
         reading = make_reading(detected_faces(item))
-        read_capture = replace(capture, sides=reading.sides or capture.sides)
-        if not reading.faces:
-            faceless_capture = replace(read_capture, state=CaptureState.RESOLVED)
+        faces = reading.faces
+        capture = replace(capture, sides=reading.sides or capture.sides)
+        if not faces:
+            faceless_capture = replace(capture, state=CaptureState.RESOLVED)
             write(self.services.items, [progress_update(tenant.name, faceless_capture, 0)])
             return faceless_capture
-        # So that a worker that continues resolves the same faces. Of one face there is nothing to
-        # continue. One that has begun lacks them if nothing may be kept of somebody on it.
-        notes_faces = (
-            len(reading.faces) > 1 and not read_capture.sightings and not tenant.forgets_strangers
-        )
+
+        # Note the faces, so that a worker that continues resolves the same ones. Of one face there
+        # is nothing to continue. A capture that was begun has no note if nothing may be kept of
+        # somebody on it.
+        notes_faces = len(faces) > 1 and not capture.sightings and not tenant.forgets_strangers
         if notes_faces and "detection" not in item:
-            write(self.services.items, [detection_update(tenant.name, read_capture, reading.faces)])
-        resolved_capture = read_capture
-        while (number := len(resolved_capture.sightings)) < len(reading.faces):
+            write(self.services.items, [detection_update(tenant.name, capture, faces)])
+
+        while (number := len(capture.sightings)) < len(faces):
             open_sighting = OpenSighting(
                 tenant,
                 camera,
-                resolved_capture,
-                reading.faces[number],
+                capture,
+                faces[number],
                 number=number,
-                total=len(reading.faces),
-                now=self.services.clock.now(),
-                faces_of_capture=reading.faces,
+                total=len(faces),
+                now=now(),
+                faces_of_capture=faces,
             )
-            resolved_capture = self._resolve_face(open_sighting, reading)
-        return resolved_capture
+            capture = self._resolve_face(open_sighting, reading)
+        return capture
 
     def _resolve_face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
         """Resolve a face of a capture: decide whose it is, write that, and return the capture as it
@@ -305,51 +302,55 @@ class Ingest(Service["Book"]):
         )
 
     def _write_nobody(self, unremembered: UnrememberedSighting) -> Capture:
-        """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP).
+        """Note in the capture that a face is nobody's; return the capture as it is then.
 
         If the tenant forgets strangers, or the person's record of consent has ended, nothing of the
-        face is in it, and it is counted.
+        face is noted, but it is counted. Raises ConditionFailed (STEP) if another worker has gone
+        on with the capture.
         """
         open_sighting, sighting = unremembered.open_sighting, unremembered.sighting
-        capture, tenant = open_sighting.resolved_capture(sighting), open_sighting.tenant.name
+        tenant = open_sighting.tenant
+        capture = open_sighting.resolved_capture(sighting)
         actions = [
             resolution_update(open_sighting, capture),
-            *self.services.book_hooks.sighting_resolved(tenant, capture, sighting),
+            *self.services.book_hooks.sighting_resolved(tenant.name, capture, sighting),
         ]
-        is_forgotten = open_sighting.tenant.forgets_strangers or sighting.reason == UNKEPT
-        if is_forgotten and open_sighting.instead is not Instead.NOBODY:
-            actions.append(
-                self._count_nobody(tenant, open_sighting.at_ms - open_sighting.at_ms % HOUR_MS)
-            )
+        is_forgotten = tenant.forgets_strangers or sighting.reason == UNKEPT
+        if is_forgotten and open_sighting.instead is not Instead.NOBODY:  # NOBODY: it is no face
+            hour_ms = open_sighting.at_ms - open_sighting.at_ms % HOUR_MS
+            actions.append(self._count_nobody(tenant.name, hour_ms))
         write(self.services.items, actions)
         return capture
 
     def _count_nobody(self, tenant: str, hour_ms: int) -> Update:
-        """Return the update that counts a face that matched nobody, in the hour in which it was
-        seen."""
-        counter_key = tenant, keys.nobodies_item(hour_ms)
-        if self.services.items.get(keys.DIRECTORY, counter_key) is None:
-            none_yet = {"tenant": tenant, "item": counter_key[1], "at": hour_ms, "number": 0}
-            write_unless_changed(
-                self.services.items, [Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))]
-            )
-        return Update(keys.DIRECTORY, counter_key, (exists("hour-begun"),), add={"number": 1})
+        """Return the update that counts a face that matched nobody, in the hour when it was seen.
+
+        If the hour has no counter yet, one of 0 is written at once.
+        """
+        counter_id = keys.nobodies_item(hour_ms)
+        if self.services.items.get(keys.DIRECTORY, (tenant, counter_id)) is None:
+            none_yet = {"tenant": tenant, "item": counter_id, "at": hour_ms, "number": 0}
+            put = Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))
+            write_unless_changed(self.services.items, [put])
+        if_begun = exists("hour-begun")
+        return Update(keys.DIRECTORY, (tenant, counter_id), (if_begun,), add={"number": 1})
 
     def _write_known(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]) -> Capture:
-        """Write a sighting of a known face, which may learn its picture: `crop` cuts that out of
-        the capture.
+        """Write a sighting of a face of the book; return the capture as it is then.
 
-        Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
+        `crop`: cuts the face out of the capture, if it learns this picture. Raises ConditionFailed
+        if the face was changed since it was read, GalleryMoved if it is gone; WrongModel if it is
+        to learn and the tenant changed its face model.
         """
         tenant = outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
+            # If more sightings get another group's name than a transaction takes, most go first.
             face_visits, renamed_observations = self.services.face_visits.write_surplus_changes(
                 tenant, outcome.context.face_visits, outcome.renamed
             )
             face = replace(outcome.face, pictures=pictures)
-            change = self._add_entry(
-                outcome, known_face_change(outcome, face, face_visits, renamed_observations)
-            )
+            change = known_face_change(outcome, face, face_visits, renamed_observations)
+            change = self._add_entry(outcome, change)
             self.services.writer.save(tenant, change)
         self._deliver(outcome, change.actions)
         return outcome.capture
@@ -357,37 +358,36 @@ class Ingest(Service["Book"]):
     def _write_new(
         self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg], search: SightingSearch
     ) -> Capture:
-        """Make a face, if a last `search` finds nobody in the gallery as it is now.
+        """Make a new face of a sighting, unless a last `search` finds somebody; return the capture.
 
-        Another process may change the gallery between that search and the commit: the less we do
-        there, the fewer collide. So the picture is stored before it, once, and what else is needed
-        is read before it. It costs nothing while the gallery has not moved. Raises GalleryMoved if
-        it finds somebody, ConditionFailed, Busy, StorageUnavailable.
+        The commit holds only for the gallery (the faces that are searched) as that search saw it.
+        The less happens between the two, the fewer processes collide. So the picture is stored, and
+        all else is read, before the search; nothing is searched again while the gallery's version,
+        its seq, is the same. `crop`: cuts out the picture. Raises GalleryMoved if the search finds
+        somebody, ConditionFailed, Busy, StorageUnavailable.
         """
-        contexts = self.services.sightings.contexts
+        contexts, writer = self.services.sightings.contexts, self.services.writer
         tenant = outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
             for attempt, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if attempt else outcome.context
-                with self.services.writer.hold_up_commits(tenant):
-                    recognised = search.find_again(
-                        None if attempt else self.services.writer.read_seq(tenant)
-                    )
+                with writer.hold_up_commits(tenant):
+                    known_seq = None if attempt else writer.read_seq(tenant)
+                    recognised = search.find_again(known_seq)
                     if recognised.face is not None:
                         raise GalleryMoved
                     if context.face_visits.groups.seq != recognised.seq:
                         context = contexts.read_again(context)
                     if context is not outcome.context:
-                        outcome = resolve_sighting(
-                            replace(context, decision=search.decision_of(recognised))
-                        )
+                        why_nobody = search.decision_of(recognised)
+                        outcome = resolve_sighting(replace(context, decision=why_nobody))
                     try:
                         return self._commit_new(outcome, pictures, recognised.seq)
                     except GalleryMoved:
                         continue
                     except ConditionFailed as error:
                         if error.names & {STEP, OBSERVATION_NEW}:
-                            raise
+                            raise  # the sighting was written by somebody else
         raise Busy(
             "many faces of this tenant are made at once: deliver this capture again in a moment"
         )
@@ -395,17 +395,18 @@ class Ingest(Service["Book"]):
     def _commit_new(
         self, outcome: SightingOutcome, pictures: tuple[Picture, ...], seq: int
     ) -> Capture:
-        """Commit a new face with its pictures, if the gallery is still at `seq`.
+        """Commit a new face with its pictures, if the gallery is still at `seq`, its version.
 
+        Then send what hooks are told, and delete the pictures of a stranger that made room for it.
         Raises as `writer.commit`.
         """
-        change = self._add_entry(
-            outcome, new_face_change(outcome, replace(outcome.face, pictures=pictures), seq)
-        )
-        self.services.writer.commit(outcome.context.open_sighting.tenant.name, change)
+        context = outcome.context
+        face = replace(outcome.face, pictures=pictures)
+        change = self._add_entry(outcome, new_face_change(outcome, face, seq))
+        self.services.writer.commit(context.open_sighting.tenant.name, change)
         self._deliver(outcome, change.actions)
-        if outcome.context.evicted:
-            self.services.face_pictures.discard_pictures(outcome.context.evicted.picture_keys)
+        if context.evicted:
+            self.services.face_pictures.discard_pictures(context.evicted.picture_keys)
         return outcome.capture
 
     def _add_entry(self, outcome: SightingOutcome, change: Change) -> Change:
@@ -420,36 +421,38 @@ class Ingest(Service["Book"]):
     def _store_pictures(
         self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]
     ) -> Iterator[tuple[Picture, ...]]:
-        """Give the face's pictures with their keys; the commit in the block stores them.
+        """Give the face's pictures with their keys in blob storage; the block commits the face.
 
-        A new picture's JPEG is stored before the commit, and deleted if the commit is refused.
-        Those that it pushes out are deleted afterwards.
+        A new picture's JPEG is stored before the block, and deleted if the commit is refused.
+        Pictures that it pushes out are deleted afterwards. `crop`: cuts out the JPEG.
         """
-        face_before, new_picture = outcome.context.face_visits.face, outcome.new_picture
+        context, new_picture = outcome.context, outcome.new_picture
         if new_picture is None:
             yield outcome.face.pictures
             return
-        # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store
-        # again.
-        jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
+        jpeg = crop()
+        if not context.is_new:
+            # A learnt picture is no portrait: it has no thumbnail, which would cost as much to
+            # store again.
+            jpeg = FaceJpeg(jpeg.data)
+        face_before = context.face_visits.face
         stored_picture = self.services.face_pictures.write_picture(
-            outcome.context.open_sighting.tenant, face_before, new_picture, jpeg
+            context.open_sighting.tenant, face_before, new_picture, jpeg
         )
         pictures = tuple(
             stored_picture if picture is new_picture else picture
             for picture in outcome.face.pictures
         )
-        with self.services.face_pictures.replace_pictures(
-            face_before.picture_keys, [picture.key for picture in pictures if picture.key]
-        ):
+        keys_after = [picture.key for picture in pictures if picture.key]
+        with self.services.face_pictures.replace_pictures(face_before.picture_keys, keys_after):
             yield pictures
 
     def _deliver(self, outcome: SightingOutcome, actions: Sequence[Action]) -> None:
-        """Have the events delivered that a transaction has stored."""
-        tenant = outcome.context.open_sighting.tenant.name
-        self.services.statistics.calendar.note_days(
-            tenant, [outcome.context.open_sighting.at_ms // DAY_MS]
-        )
+        """Have the events delivered that a transaction has stored, and note the day in the
+        calendar."""
+        open_sighting = outcome.context.open_sighting
+        tenant = open_sighting.tenant.name
+        self.services.statistics.calendar.note_days(tenant, [open_sighting.at_ms // DAY_MS])
         self.services.webhooks.outbox.send_messages(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
@@ -467,14 +470,17 @@ _OUTCOMES = {
 
 
 def _count_outcomes(capture: Capture) -> Capture:
-    telemetry.count(
-        CAPTURES_RESOLVED, *(_OUTCOMES[sighting.resolution] for sighting in capture.sightings)
-    )
+    """Count in telemetry how the capture's faces were resolved; return the capture."""
+    outcomes = [_OUTCOMES[sighting.resolution] for sighting in capture.sightings]
+    telemetry.count(CAPTURES_RESOLVED, *outcomes)
     return capture
 
 
 def _stored_keys(body: str) -> list[tuple[str, bool]]:
-    """Return the keys of an event's pictures, and for each whether we sent the event again."""
+    """Return the keys of an S3 event's pictures, each with whether we sent the event again.
+
+    Raises InvalidInput if it is no such event. S3's test event has no pictures.
+    """
     try:
         event: Any = json.loads(body)
         records = event.get("Records", []) if isinstance(event, dict) else []

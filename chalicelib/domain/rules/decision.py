@@ -1,5 +1,5 @@
-"""Searches, and decisions from their scores: the score that makes a match in a gallery of a given
-size.
+"""How alike must two faces be to be one person? The score (cosine of two templates) that makes a
+match among so many searched faces, the gallery.
 
 Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of
 enrolled faces searched.
@@ -45,6 +45,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.model import MASK, Candidate, Decision
 
@@ -99,16 +100,21 @@ class MaskRule(Struct, frozen=True, eq=False):
         others: NDArray[np.float32],
         demands: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return what is added to the demand of each face with each of the others, (n, m): nothing
-        if neither wears a mask. `demands`: those of likeness, (n, m)."""
+        """Return by how much masks change the score that each pair needs, (n, m); 0 without a mask.
+
+        `faces`, `others`: rows of unit templates, (n, dimensions) and (m, dimensions). `demands`,
+        (n, m): what each pair needs beyond the usual, since many people resemble the two.
+        """
         import numpy as np
 
         scores = faces @ others.T - demands
-        one, both = (np.interp(scores, *np.transpose(points)) for points in (self.one, self.both))
+        if_one = np.interp(scores, *np.transpose(self.one))
+        if_both = np.interp(scores, *np.transpose(self.both))
         sums, other_sums = self._sum_up(faces)[:, None], self._sum_up(others)[None]
+        # A template may be the mean of pictures with and without a mask: then it is partly both.
         share = np.interp(np.minimum(sums, other_sums), (self.bare, self.masked), (0.0, 1.0))
-        of_a_mask = one + share * (both - one)
-        return np.where(np.maximum(sums, other_sums) >= self.least, of_a_mask, 0.0)
+        has_mask = np.maximum(sums, other_sums) >= self.least
+        return np.where(has_mask, if_one + share * (if_both - if_one), 0.0)
 
     def _sum_up(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np
@@ -117,11 +123,14 @@ class MaskRule(Struct, frozen=True, eq=False):
 
 
 class Population(Struct, frozen=True, eq=False, dict=True):
-    """`rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand.
+    """A fixed cohort of nobody's templates: by it, each pair of faces has a demand.
 
-    `usual`: how near faces of the most usual kind are to their NEAREST rows. `lowers`: False if the
-    curve was measured by a version in which a demand lowered no threshold; then it lowers none.
-    `mask_rule`: None if the models cannot tell a mask.
+    The demand is what is added to the pair's threshold: more if many people resemble the two.
+
+    `rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand. `usual`: how
+    near faces of the most usual kind are to their NEAREST rows. `lowers`: False if the curve was
+    measured by a version in which a demand lowered no threshold; then it lowers none. `mask_rule`:
+    None if the models cannot tell a mask.
     """
 
     rows: NDArray[np.float32]
@@ -132,10 +141,11 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def compute_demands(
         self, faces: NDArray[np.float32], others: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Return the demand of each of these faces with each of the others, (n, m): what is added
-        to its threshold.
+        """Return the demand of each face with each of the others, (n, m): an addition to its
+        threshold.
 
-        Both are rows of unit templates, (n, dimensions) and (m, dimensions).
+        It is more if many people resemble the two, and other if one wears a mask. Both are rows of
+        unit templates, (n, dimensions) and (m, dimensions).
         """
         demands = self._compute_demands_of_likeness(faces, others)
         if self.mask_rule is None:
@@ -145,40 +155,45 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def _compute_demands_of_likeness(
         self, faces: NDArray[np.float32], others: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Return what is demanded because many, or few, people resemble the two."""
+        """Return what each pair needs beyond the usual score, since many, or few, resemble the two.
+
+        (n, m), of rows of unit templates. It has two parts. Scores count relative to the middle of
+        the population. To that comes how much nearer than usual each of the two is to it.
+        """
         import numpy as np
 
         if not len(self.rows):
             return np.zeros((len(faces), len(others)))
         centred, centred_others = self._centre_rows(faces), self._centre_rows(others)
-        by_centring = (
-            faces.astype(np.float64) @ others.astype(np.float64).T - centred @ centred_others.T
-        )
-        return self._limit_demands(
-            by_centring
-            + self._measure_excess(centred)[:, None]
-            + self._measure_excess(centred_others)
-        )
+        scores = faces.astype(np.float64) @ others.astype(np.float64).T
+        by_centring = scores - centred @ centred_others.T
+        excess, others_excess = self._measure_excess(centred), self._measure_excess(centred_others)
+        return self._limit_demands(by_centring + excess[:, None] + others_excess)
 
     def compute_demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
         """Return the demand of two unit templates: what is added to their threshold."""
         return float(self.compute_demands(one[None], other[None])[0, 0])
 
     def bound_demands(self, faces: NDArray[np.float32]) -> list[float]:
-        """Return for each unit template (n, dimensions) a bound: no demand that it has with any
-        other is less."""
+        """Return for each face a lower bound of its demands, whatever the other face is.
+
+        A demand is added to a pair's threshold. With the bound a search leaves out what cannot
+        match. `faces`: unit templates, (n, dimensions). The module's text derives the bound.
+        """
         import numpy as np
 
         least_addition = 0.0 if self.mask_rule is None else self.mask_rule.least_addition
-        if not (self.lowers and len(self.rows)):
+        if not (self.lowers and len(self.rows)):  # only a mask lowers a threshold
             return [least_addition] * len(faces)
         centred, middle = self._centre_rows(faces), self._middle_and_rows[0]
-        turned = math.sqrt(2 - 2 * math.sqrt(1 - min(float(middle @ middle), 1.0)))
+        # How far centring moves the face itself, and any other one at most.
+        moved = np.linalg.norm(faces - centred, axis=1)
+        most_moved = math.sqrt(2 - 2 * math.sqrt(1 - min(float(middle @ middle), 1.0)))
         bounds = (
             self._measure_excess(centred)
             - self.usual
-            - np.linalg.norm(faces - centred, axis=1)
-            - turned
+            - moved
+            - most_moved
             - _ROUNDING
             + least_addition
         )
@@ -315,16 +330,16 @@ _STEPS = ((1.0, MATCH), (1 / 3, 90.0), (1 / 10, 95.0), (1 / 100, 99.0))
 
 
 def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
-    """Return whether a score means one person.
+    """Return whether a score means one person: it reaches the threshold, and not by blur alone.
 
-    If all qualities are below MIN_QUALITY, only the same picture matches.
-
-    A poor probe scores lower with everybody, strangers too, so the threshold holds for it
-    (docs/accuracy.md). Two poor faces may be alike by their blur.
+    `qualities`: of the pictures, 0..100; None: not measured. Two poor faces may be alike by their
+    blur: if all are below MIN_QUALITY, only the same picture matches. A single poor one scores
+    lower with everybody, strangers too, so the threshold holds for it (docs/accuracy.md).
     """
-    return score >= threshold and (
-        score >= SAME_PICTURE or not qualities or any(map(is_comparable, qualities))
-    )
+    is_reached = score >= threshold
+    if score >= SAME_PICTURE or not qualities:
+        return is_reached
+    return is_reached and any(map(is_comparable, qualities))
 
 
 LEAST_ALIKE = 0.5
@@ -362,23 +377,24 @@ def is_one_person(
 ) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`: on the score of their means, by an operating point of JOIN_FPIR; `fewer`, `more`:
-    how many pictures they have; `is_enrolled`: a person enrolled one of the two, so that one good
+    `decision`: on the score of their means, by the strict threshold of JOIN_FPIR. `fewer`, `more`:
+    how many pictures they have. `is_enrolled`: a person enrolled one of the two, so that one good
     photo is enough. `has_lead`: nobody else is nearly as like either
     (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
     """
-    reached = decision.score is not None and decision.score >= decision.threshold
-    return (reached and (is_enrolled or more >= JOIN_PICTURES)) or (
-        has_lead and fewer < JOIN_PICTURES <= more
-    )
+    is_reached = decision.score is not None and decision.score >= decision.threshold
+    if is_reached and (is_enrolled or more >= JOIN_PICTURES):
+        return True
+    is_single_with_several = fewer < JOIN_PICTURES <= more
+    return has_lead and is_single_with_several
 
 
 class ImpostorCurve(Struct, frozen=True):
-    """False match rate against score, measured on pairs of different persons, with an exponential
-    tail.
+    """How often two strangers score so high: the false match rate (FMR) by score, measured on pairs
+    of different persons.
 
     The scores are less their pair's demand. `points`: (score, FMR), scores rising and rates
-    falling. Above `tail_above` the fitted tail is FMR(t) =
+    falling. Above `tail_above` the fitted tail is exponential: FMR(t) =
     tail_fmr * exp(-tail_rate * (t - tail_above)).
     """
 
@@ -388,45 +404,38 @@ class ImpostorCurve(Struct, frozen=True):
     tail_rate: float
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless the points are a curve that falls, with rates between 0 and 1.
-
-        It has two points or more, rising scores, and a tail that falls.
-        """
+        """Raise ValueError unless the points are a curve that falls, with rates between 0 and 1."""
         scores = [score for score, _ in self.points]
         rates = [rate for _, rate in self.points]
-        if (
-            len(self.points) < 2
-            or scores != sorted(set(scores))
-            or rates != sorted(set(rates), reverse=True)
-        ):
+        rising_scores, falling_rates = sorted(set(scores)), sorted(set(rates), reverse=True)
+        if len(self.points) < 2 or scores != rising_scores or rates != falling_rates:
             raise ValueError(
                 "an impostor curve needs two or more points, with rising scores and falling rates"
             )
-        if not (rates[-1] > 0 and rates[0] < 1 and 0 < self.tail_fmr < 1 and self.tail_rate > 0):
+        highest, lowest = rates[0], rates[-1]
+        if not (lowest > 0 and highest < 1 and 0 < self.tail_fmr < 1 and self.tail_rate > 0):
             raise ValueError(
                 "the rates of an impostor curve lie between 0 and 1, and its tail falls"
             )
 
     @classmethod
     def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
-        """Read one model's entry of a pack's calibration.json.
+        """Return the curve of one model, by its entry in a pack's calibration.json.
 
-        The tail begins beyond the last point that rests on RELIABLE_PAIRS. If the file does not say
-        how many pairs were measured, it begins at the score that the file names.
+        The fitted tail begins at the last point that rests on RELIABLE_PAIRS. If the file does not
+        say how many pairs were measured, it begins at the score that the file names.
         """
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
         tail = curve["tail"]
         pairs = float(curve.get("pairs", curve.get("impostor_pairs", 0)))
-        begins = [(float(tail["above"]), float(tail["fmr_at"])), *points]
-        above, fmr_at = min(
-            (begin for begin in begins[1:] if begin[1] * pairs >= RELIABLE_PAIRS),
-            key=itemgetter(1),
-            default=begins[0],
-        )
-        return cls(points, above, fmr_at, float(tail["rate"]))
+        # Of so many pairs, fmr * pairs scored as high: on these the point rests.
+        reliable_points = [(score, fmr) for score, fmr in points if fmr * pairs >= RELIABLE_PAIRS]
+        named_begin = (float(tail["above"]), float(tail["fmr_at"]))
+        tail_above, tail_fmr = min(reliable_points, key=itemgetter(1), default=named_begin)
+        return cls(points, tail_above, tail_fmr, tail_rate=float(tail["rate"]))
 
     def threshold_at(self, fmr: float) -> float:
-        """Return the lowest score whose false match rate is at most `fmr`.
+        """Return the lowest score that at most a share of `fmr` of all pairs of strangers reaches.
 
         Raises ValueError unless 0 < fmr < 1.
 
@@ -440,34 +449,40 @@ class ImpostorCurve(Struct, frozen=True):
         measured = self._interpolate_threshold(fmr)
         if fmr > self.tail_fmr:
             return measured
-        return max(measured, self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate)
+        of_tail = self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate
+        return max(measured, of_tail)
 
     def fmr_at(self, score: float) -> float:
-        """Return the false match rate at a score: the lowest rate whose `threshold_at` is at most
-        the score."""
-        tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
+        """Return the false match rate at a score: the share of pairs of strangers that reach it.
+
+        It inverts `threshold_at`, as the lowest rate whose threshold is at most the score.
+        """
+        of_tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
         (first, first_fmr), (last, _) = self.points[0], self.points[-1]
         if score <= first:
             return first_fmr
         if score >= last:
-            return max(tail, 1e-300)
+            return max(of_tail, 1e-300)  # never 0: its logarithm is taken
+        # Between two measured points the logarithm of the rate is linear.
         right = bisect_right(self.points, score, key=itemgetter(0))
         (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
         measured = low_fmr * math.exp((score - low) / (high - low) * math.log(high_fmr / low_fmr))
-        return measured if measured > self.tail_fmr else max(measured, tail)
+        return measured if measured > self.tail_fmr else max(measured, of_tail)
 
     def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
-        """Return the score that a candidate must reach in a gallery of this size, so that FPIR <=
-        `fpir_target`.
+        """Return the score that a match needs among so many searched faces.
 
-        fmr = 1 - (1 - fpir)^(1/N); a bigger gallery needs a higher score. An empty gallery counts
-        as one face. Raises ValueError for a negative size, or a target outside of 0 to 1.
+        By it, a stranger's search finds somebody with a chance of `fpir_target` at most. Each of N
+        faces may then match with a chance of 1 - (1 - fpir_target)^(1/N): the more faces, the
+        higher the score. An empty gallery counts as one face. Raises ValueError for a negative
+        size, or a target outside of 0 to 1.
         """
         if not 0 < fpir_target < 1:
             raise ValueError(f"an FPIR target lies between 0 and 1, not {fpir_target}")
         if gallery_size < 0:
             raise ValueError(f"a gallery has no or more faces, not {gallery_size}")
-        return self.threshold_at(-math.expm1(math.log1p(-fpir_target) / max(gallery_size, 1)))
+        fmr = -math.expm1(math.log1p(-fpir_target) / max(gallery_size, 1))
+        return self.threshold_at(fmr)
 
     def operating_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
         """Return the score that decides: `identify_threshold` of a gallery of at least
@@ -475,8 +490,10 @@ class ImpostorCurve(Struct, frozen=True):
         return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
     def _interpolate_threshold(self, fmr: float) -> float:
-        rates = [-rate for _, rate in self.points]
-        right = bisect_left(rates, -fmr)
+        """Return the score of this rate between the two measured points around it; beyond all, that
+        of the outermost one."""
+        negated_rates = [-rate for _, rate in self.points]  # rising, for bisect
+        right = bisect_left(negated_rates, -fmr)
         if right == 0:
             return self.points[0][0]
         if right == len(self.points):
@@ -527,42 +544,42 @@ class OperatingPoint(Struct, frozen=True):
         return self.curve.identify_threshold(max(gallery_size, NEWCOMER_GALLERY), fpir)
 
     def find_stranger_thresholds(self, pictures: int, gallery_size: int) -> StrangerThresholds:
-        """Return the thresholds for a stranger of so many pictures, before anybody makes more of
-        it.
+        """Return the scores from which on a stranger is taken for somebody who withdrew consent.
 
-        What a person loses by a mistake decides how rare it is. Kept back, a stranger is none the
-        less in the book. Forgotten are its visits, for ever, so also with few people who withdrew
-        no less likeness is enough than that of a newcomer. Of a single picture a match is needed.
+        `pictures`: how many the stranger has; `gallery_size`: how many people withdrew.
+
+        By a mistake a person may lose little or much. A stranger who is kept back stays in the
+        book. One who is forgotten loses its visits, for ever: that needs no less likeness than a
+        newcomer's, even if few people withdrew. Of a single picture a match is needed for both.
         """
-        of_several = self.curve.identify_threshold(gallery_size, JOIN_FPIR)
-        kept_back = of_several if pictures > 1 else self.find_threshold(gallery_size)
+        if pictures > 1:
+            kept_back = self.curve.identify_threshold(gallery_size, JOIN_FPIR)
+        else:
+            kept_back = self.find_threshold(gallery_size)
         forgotten = max(kept_back, self.find_newcomer_threshold(gallery_size))
         return StrangerThresholds(kept_back, forgotten)
 
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
-        """Return the score from which on two faces are one person, judged by how like the third
-        ones are.
+        """Return the score that makes two faces one person, by how like other people are to them.
 
         `next_best`: the best score of either with any third face; like the score, less its demand.
-        Of two strangers it is as good as a stranger's best score in both galleries, so the median
-        of that is usual. What is below it lowers the threshold, and what is above raises it, by
-        half of the difference: then the score and its lead over the next best count the same.
+        If that is unusually low, less is enough; if it is high, more is needed. It counts by half:
+        so the score and its lead over the next best weigh the same.
         """
-        usual = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
-        return self.find_threshold(gallery_size) + (next_best - usual) / 2
+        # The usual next best is a stranger's best score in both galleries: the median of that.
+        usual_next_best = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
+        return self.find_threshold(gallery_size) + (next_best - usual_next_best) / 2
 
     def has_lead(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
-        """Return whether two faces are one person by their lead.
+        """Return whether two faces are one person, since no third face is nearly as like either.
 
-        `third`: the scores of either with other faces.
-
-        All scores are less their demands.
+        `score`: that of the two; `third`: those of either with other faces. All are less the demand
+        of their pair. Without third faces nothing is known, so there is no lead.
         """
-        return (
-            bool(third)
-            and score > max(third)
-            and score >= self.threshold_of_leader(gallery_size, max(third))
-        )
+        if not third:
+            return False
+        next_best = max(third)
+        return score > next_best and score >= self.threshold_of_leader(gallery_size, next_best)
 
     def judge_candidate(
         self,
@@ -571,22 +588,23 @@ class OperatingPoint(Struct, frozen=True):
         demand: float = 0.0,
         condition: str | None = None,
     ) -> Verdict:
-        """Judge a probe and its candidate `best`.
+        """Return whether a probe (a searched face) is this candidate, with score and threshold.
 
-        `demand`: the addition to the threshold for the two; `condition`: the probe's.
+        `best`: the candidate; None: the search found nobody near enough. `gallery_size`: how many
+        faces were searched. `demand`: the addition to the threshold for the two. `condition`: the
+        probe's, MASK or None; it is only noted.
         """
         threshold = self.find_threshold(gallery_size, demand)
         fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
+        nobody = Decision(None, threshold, gallery_size, fpir=fpir, condition=condition)
         if best is None:
-            return Verdict(
-                None, False, Decision(None, threshold, gallery_size, fpir=fpir, condition=condition)
-            )
-        chance = -math.expm1(
-            max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand))
-        )
+            return Verdict(None, match=False, decision=nobody)
+        # 1 - (1 - FMR)^N: the chance that a stranger finds anybody with such a score.
+        fmr = self.curve.fmr_at(best.score - demand)
+        chance = -math.expm1(max(gallery_size, 1) * math.log1p(-fmr))
         score = min(best.score, 1.0)
-        decision = Decision(score, threshold, gallery_size, chance, fpir=fpir, condition=condition)
-        return Verdict(best, best.score >= threshold, decision, demand)
+        decision = replace(nobody, score=score, false_match_probability=chance)
+        return Verdict(best, match=best.score >= threshold, decision=decision, demand=demand)
 
 
 class Verdict(Struct, frozen=True):
@@ -616,44 +634,47 @@ def judge_in_visit(
     gallery_size: int,
     condition: str | None = None,
 ) -> Verdict:
-    """Judge a candidate that was surely seen in the same visit, as in a gallery of that visit's few
-    faces.
+    """Return whether a probe is a candidate whom the same camera surely saw just before or after.
 
-    `demand`: the pair's addition to the threshold. `same_track`: whether both are of one track of
-    the camera; else they are of one minute. `beside_sighting`: the id of the sighting that was
-    surely the candidate; `gallery_size`: how many faces the search before looked at. `condition`:
-    the probe's.
+    Only the few faces seen then are in question, so the threshold is that of so small a gallery.
+    `demand`: the pair's addition to it. `same_track`: whether both are of one track, a face's way
+    through the camera's pictures; else they are of one minute. `beside_sighting`: the id of the
+    sighting that was surely the candidate. Only noted are `gallery_size`, of the search before,
+    and `condition`, the probe's.
     """
     face_count = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
     threshold = curve.identify_threshold(face_count) + demand
+    # The chance that a stranger finds any of so many faces with such a score.
     chance = -math.expm1(face_count * math.log1p(-curve.fmr_at(candidate.score - demand)))
     decision = Decision(
-        min(candidate.score, 1.0),
-        threshold,
-        gallery_size,
-        chance,
-        beside_sighting,
+        score=min(candidate.score, 1.0),
+        threshold=threshold,
+        gallery_size=gallery_size,
+        false_match_probability=chance,
+        by=beside_sighting,
         condition=condition,
     )
-    return Verdict(candidate, candidate.score >= threshold, decision)
+    return Verdict(candidate, match=candidate.score >= threshold, decision=decision)
 
 
 def rate_similarity(
     score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR
 ) -> float:
-    """Return the similarity of a score among so many faces, with four decimals.
+    """Return how alike two faces are, 0..100 with four decimals: 80 is the score of a match.
 
     `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as
-    in decisions.
+    in decisions. `fpir_target`: the share of strangers' searches that may match somebody. The scale
+    is linear between its points.
     """
-    points = _points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
+    points = _list_scale_points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
     right = bisect_right(points, (score, math.inf))
     if right == 0:
         return 0.0
     if right == len(points):
         return 100.0
-    (low, below), (high, above) = points[right - 1], points[right]
-    return round(below + (above - below) * (score - low) / (high - low), 4)
+    (low, low_level), (high, high_level) = points[right - 1], points[right]
+    gained = (high_level - low_level) * (score - low) / (high - low)
+    return round(low_level + gained, 4)
 
 
 def fit_similarity(similar: float, *, match: bool) -> float:
@@ -680,12 +701,11 @@ def rate_closeness(
     match: bool | None = None,
     is_fit: bool = True,
 ) -> float:
-    """Return how close two faces are, 0..1 with five decimals.
+    """Return how close two faces are, 0..1 with five decimals: from 0.5 on they match.
 
-    From 0.5 on they match, whatever the gallery's size.
+    It falls with the chance that a stranger's search in `gallery_size` faces finds one with such a
+    score, and is 0.5 at a chance of `fpir_target`.
 
-    The chance that counts: a stranger's search in `gallery_size` faces finds one with at least this
-    score. The higher the chance, the lower the closeness; it is 0.5 at the chance `fpir_target`.
     `match`: the decision on the two, which overrules the score; None: the score decides. `is_fit`:
     False if a picture is too poor to be compared, or the pair was rejected: the closeness is then
     below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
@@ -695,26 +715,29 @@ def rate_closeness(
     ratio = chance / fpir_target
     closeness = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
     rounded = math.floor(closeness * 1e5 + 0.5) / 1e5
-    is_match = ratio <= 1 if match is None else match
-    bounded = max(rounded, _CLOSE) if is_match else min(rounded, _JUST_NOT_CLOSE)
+    if match is None:
+        match = ratio <= 1
+    bounded = max(rounded, _CLOSE) if match else min(rounded, _JUST_NOT_CLOSE)
     return bounded if is_fit else min(bounded, _TOO_POOR)
 
 
 @lru_cache(maxsize=256)
-def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tuple[float, float]]:
-    """Return (score, similarity), both rising. Points at scores of 1 or more are left out."""
-    expected = [
-        (curve.identify_threshold(faces, fpir_target * part), level) for part, level in _STEPS
-    ]
-    points = [
-        (0.0, 0.0),
-        (curve.threshold_at(_ALIKE), 10.0),
-        (curve.threshold_at(1 / faces), 50.0),
-        *expected,
-    ]
-    rising = [points[0]]
-    for score, level in points[1:]:
-        if rising[-1][0] < score < 1:
+def _list_scale_points(
+    curve: ImpostorCurve, faces: int, fpir_target: float
+) -> Sequence[tuple[float, float]]:
+    """Return the points of the scale of similarity: (score, similarity), both rising.
+
+    For example 80 is the score that a share of `fpir_target` of strangers' searches in so many
+    faces reaches, and 50 the one that a search reaches once on average. Points whose scores are 1
+    or more, or do not rise, are left out.
+    """
+    points = [(curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0)]
+    for part, level in _STEPS:
+        points.append((curve.identify_threshold(faces, fpir_target * part), level))
+    rising = [(0.0, 0.0)]
+    for score, level in points:
+        last_score, _ = rising[-1]
+        if last_score < score < 1:
             rising.append((score, level))
     return (*rising, (1.0, 100.0))
 
@@ -774,37 +797,31 @@ def judge_candidates(
     population: Population,
     probes: NDArray[np.float32],
 ) -> list[list[Verdict]]:
-    """Judge each probe against its candidates.
+    """Return for each probe (a searched face) a verdict on each candidate, the best first.
 
-    `answer`: the answer of the search, with the candidates' templates.
+    A verdict says whether the two are one person. A probe without candidates gets one on nobody.
 
-    Each probe gets a verdict for every candidate, the best first. A probe without candidates gets
-    one verdict on nobody. The demand of the probe and a candidate is added to the threshold. It may
+    `answer`: that of the search, with the candidates' templates. `population`: by it each pair has
+    a demand, an addition to its threshold. It is higher if many people look like the two, and may
     be negative.
     """
     from chalicelib.domain.rules.templates import vectors_of
 
-    judgements: list[list[Verdict]] = []
+    verdicts_of_probes: list[list[Verdict]] = []
     for probe, found_candidates, templates in zip(
         probes, answer.candidates, answer.templates, strict=True
     ):
         candidates: Sequence[Candidate | None] = found_candidates or (None,)
-        # The more people look like a candidate and the probe, the higher the score that the two
-        # need.
-        demands = (
-            population.compute_demands(probe[None], vectors_of(templates))[0].tolist()
-            if templates
-            else [0.0]
-        )
+        demands = [0.0]
+        if templates:
+            demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist()
         condition = population.find_condition(probe)
-        pairs = zip(candidates, demands, strict=True)
-        judgements.append(
-            [
-                operating_point.judge_candidate(candidate, answer.gallery_size, demand, condition)
-                for candidate, demand in pairs
-            ]
-        )
-    return judgements
+        verdicts = [
+            operating_point.judge_candidate(candidate, answer.gallery_size, demand, condition)
+            for candidate, demand in zip(candidates, demands, strict=True)
+        ]
+        verdicts_of_probes.append(verdicts)
+    return verdicts_of_probes
 
 
 class FaceSearch(Protocol):
