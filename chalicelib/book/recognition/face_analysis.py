@@ -1,9 +1,8 @@
 """Analysis of a picture: which faces are on it, who may they be, and how good is each?
 
-Nothing is recorded unless it is asked for.
-
 `identify_faces` searches as a camera's search does, and shows the nearest faces too, matching or
-not. Which face matches is decided in recognition; this module adds no rule of its own.
+not. It records nothing. Which face matches is decided in recognition; this module adds no rule of
+its own.
 """
 
 from __future__ import annotations
@@ -73,18 +72,21 @@ if TYPE_CHECKING:
 
 
 def make_search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
-    """Make the observation of a search's match, with the `labels` of the call or, if it has none,
-    the face's."""
-    face = match.face
+    """Return the observation of a search's match: what statistics count.
+
+    `labels`: those of the call; if it has none, the face's are taken.
+    """
+    face, group = match.face, match.group
+    estimates = observed_estimates(face, match.estimates)
     return Observation(
         at=now,
         id=new_id(),
         faceid=face.faceid,
-        group_name=match.group.name,
+        group_name=group.name,
         labels=face.labels if labels == NO_LABELS else labels,
         kind=ObservationKind.SEARCH,
         box=match.box,
-        estimates=match.group.leave_kept(observed_estimates(face, match.estimates)),
+        estimates=group.leave_kept(estimates),  # what the group lets us keep
         decision=match.decision,
     )
 
@@ -98,7 +100,7 @@ SIMILAR = range(1, 51)
 def find_probes(
     vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, max_faces: int
 ) -> ProbePicture:
-    """Find and embed a picture's faces, the `max_faces` largest.
+    """Return a picture's `max_faces` largest faces, embedded to be searched for (probes).
 
     Raises Unusable if it cannot be read.
     """
@@ -108,25 +110,31 @@ def find_probes(
         return ProbePicture(width, height, vision.model, ())
     vectors, refusals = embed_faces(vision, tenant, image, faces)
     qualities = vision.qualities(image, faces)
-    probes = tuple(
-        Probe(_scale_box(face.box, scale), qualities[i], vectors[i], refusals[i] or "")
-        for i, face in enumerate(faces)
-    )
-    return ProbePicture(width, height, vision.model, probes)
+    probes = [
+        Probe(_scale_box(face.box, scale), quality, vector, spoof=refusal or "")
+        for face, quality, vector, refusal in zip(faces, qualities, vectors, refusals, strict=True)
+    ]
+    return ProbePicture(width, height, vision.model, tuple(probes))
 
 
 def _decode_picture(
     vision: Vision, picture: bytes, rules: PictureRules
 ) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
-    """Decode a picture; return it with its own size and the scale from its pixels to those, which
-    may be more."""
+    """Return a picture's pixels, its (width, height) as sent, and the scale from the one to the
+    other.
+
+    A large picture is decoded smaller. The scale, (across, down), brings boxes back.
+    """
     image = vision.read_picture(picture, rules)
     width, height = vision.size(picture, rules)
-    return image, (width, height), (width / image.shape[1], height / image.shape[0])
+    scale = (width / image.shape[1], height / image.shape[0])
+    return image, (width, height), scale
 
 
 def _find_faces(vision: Vision, image: NDArray[np.uint8], max_faces: int) -> list[DetectedFace]:
-    return (vision.largest(image) if max_faces == 1 else vision.detect(image))[:max_faces]
+    """Return the `max_faces` largest faces; looking for a single one takes less work."""
+    faces = vision.largest(image) if max_faces == 1 else vision.detect(image)
+    return faces[:max_faces]
 
 
 def _examine_faces(
@@ -136,20 +144,20 @@ def _examine_faces(
     tenant: Tenant,
     options: PictureOptions,
 ) -> tuple[Sequence[Estimates], NDArray[np.float32]]:
-    """Return the estimates and the embeddings of faces, as far as they are wanted.
+    """Return the estimates (age, emotion and so on) and the embeddings of faces, as far as wanted.
 
-    `tenant`: by whose rules.
+    `tenant`: by whose rules. `options`: what is wanted; else an estimate is empty, and there are no
+    embeddings. If both are wanted, one pass over the picture makes both.
     """
-    names = choose_attributes(
-        tenant, ATTRIBUTES if options.attributes is None else options.attributes
-    )
+    wanted = ATTRIBUTES if options.attributes is None else options.attributes  # None: all
+    names = choose_attributes(tenant, wanted)
     is_estimated = options.poses or bool(names)
     if options.embeds and is_estimated:
         examined = vision.examine(image, faces, names)
         return examined.estimates, examined.embeddings
-    estimates = (
-        vision.describe(image, faces, names) if is_estimated else [NO_ESTIMATES] * len(faces)
-    )
+    estimates: Sequence[Estimates] = [NO_ESTIMATES] * len(faces)
+    if is_estimated:
+        estimates = vision.describe(image, faces, names)
     return estimates, vision.embed(image, faces if options.embeds else [])
 
 
@@ -161,19 +169,22 @@ def _make_description(
     detected_faces: Sequence[DetectedFace],
     estimates: Sequence[Estimated],
 ) -> DescribedPicture:
-    """Describe the faces that were found on a picture, in the pixels of the picture as it was
-    sent."""
+    """Return a picture's faces with quality and estimates, in pixels of the picture as sent.
+
+    `image` may be smaller than that: `sides` are the (width, height) as sent, and `scale`, (across,
+    down), brings boxes back. `estimates`: of each face.
+    """
     qualities = vision.qualities(image, detected_faces) if detected_faces else []
-    faces = (
-        DescribedFace(
-            _scale_face(face, scale),
-            include_pose(quality, estimated.estimates),
-            estimated.estimates,
-            estimated.spoof,
-            estimated.young,
+    faces = []
+    for face, quality, estimated in zip(detected_faces, qualities, estimates, strict=True):
+        described_face = DescribedFace(
+            detected=_scale_face(face, scale),
+            quality=include_pose(quality, estimated.estimates),
+            estimates=estimated.estimates,
+            spoof=estimated.spoof,
+            young=estimated.young,
         )
-        for face, quality, estimated in zip(detected_faces, qualities, estimates, strict=True)
-    )
+        faces.append(described_face)
     return DescribedPicture(*sides, tuple(faces))
 
 
@@ -188,8 +199,8 @@ def _scale_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
 
 
 class FaceAnalysis(Service["Book"]):
-    """Analysis of a picture, and three searches: `search_by_picture`, `search_all_in_picture` and
-    `search_by_face`.
+    """Descriptions of a picture's faces, and three searches for them: `search_by_picture`,
+    `search_all_in_picture` and `search_by_face`.
 
     In a search, a face that is too poor to be compared matches nobody, unless the very picture is
     enrolled. Each match is recorded as an observation, with the `labels` of the call or, if it has
@@ -197,44 +208,42 @@ class FaceAnalysis(Service["Book"]):
     """
 
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
-        """Describe a picture's faces, as an enrolment would see them.
+        """Return the faces of a picture, 80 at most, each with its quality, age, gender and so on.
 
-        Raises Unusable if it cannot be read.
+        Values are rounded as those of enrolled faces. Raises Unusable if it cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
         faces = vision.detect(image)[:MAX_FACES]
+        estimates = estimate_faces(vision, tenant, image, faces)
         return _make_description(
-            sides, scale, vision, image, faces, estimate_faces(vision, tenant, image, faces)
+            sides, scale, vision, image, detected_faces=faces, estimates=estimates
         )
 
     def describe_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, options: PictureOptions
     ) -> SeenPicture:
-        """Describe the largest faces as they are estimated: nothing is rounded.
+        """Return the largest faces of a picture as they are estimated: nothing is rounded.
 
-        Raises Unusable if the picture cannot be read.
+        `options`: how many, and what of them; `is_cropped`: the picture is one face, even if none
+        is found. Raises Unusable if the picture cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
         faces = _find_faces(vision, image, 1 if options.is_cropped else options.max_faces)
         if options.is_cropped and not faces:
             faces = [vision.whole(image)]
-        judging_tenant = (
-            tenant
-            if options.checks_liveness
-            else replace(tenant, least_liveness=None, min_age=None)
+        if not options.checks_liveness:  # then no face is refused as a photo, or as too young
+            tenant = replace(tenant, least_liveness=None, min_age=None)
+        estimates, embeddings = _examine_faces(vision, image, faces, tenant, options)
+        judged_estimates = [judge_estimates(tenant, each) for each in estimates]
+        described_picture = _make_description(
+            sides, scale, vision, image, detected_faces=faces, estimates=judged_estimates
         )
-        estimates, embeddings = _examine_faces(vision, image, faces, judging_tenant, options)
-        estimated = [
-            judge_estimates(judging_tenant, face_estimates) for face_estimates in estimates
-        ]
-        described_picture = _make_description(sides, scale, vision, image, faces, estimated)
 
         def crop(number: int) -> FaceJpeg:
-            return vision.crop(
-                image, faces[number], [face.box for face in faces if face is not faces[number]]
-            )
+            other_boxes = [face.box for face in faces if face is not faces[number]]
+            return vision.crop(image, faces[number], other_boxes)
 
         return SeenPicture(described_picture, vision.model, embeddings, crop)
 
@@ -247,28 +256,22 @@ class FaceAnalysis(Service["Book"]):
         group_names: Sequence[str] | None = None,
         max_candidates: int = 5,
     ) -> IdentifiedPicture:
-        """Find for each face of the picture its `max_candidates` nearest faces (1..20) in some
-        groups, or in all.
+        """Return who each face of a picture may be: its `max_candidates` nearest enrolled faces.
 
-        They are the same, in the same order, that a comparison with each face of these groups
-        finds, without those that are not alike. The face that matches is among them even if there
-        are more that are nearer, and that the picture was rejected for. Raises InvalidInput,
-        GroupNotFound, Unusable if the picture cannot be read, and Busy.
+        1 to 20 are given, of these groups (None: of all), without those that are not alike. They
+        are the same, in the same order, that a comparison with each face of these groups finds. The
+        face that matches is always among them. There may be more that are nearer, and that a person
+        rejected for this picture. Raises InvalidInput, GroupNotFound, Unusable if the picture
+        cannot be read, and Busy.
         """
         if max_candidates not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
-        group_ids = (
-            None
-            if group_names is None
-            else [self.services.groups.get_by_name(tenant, name).id for name in group_names]
-        )
-        probe_picture = find_probes(
-            self.services.tenant_vision.choose_vision(tenant.model),
-            tenant,
-            picture,
-            rules,
-            MAX_FACES,
-        )
+        group_ids = None
+        if group_names is not None:
+            groups = [self.services.groups.get_by_name(tenant, name) for name in group_names]
+            group_ids = [group.id for group in groups]
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
+        probe_picture = find_probes(vision, tenant, picture, rules, MAX_FACES)
         identified = self._identify_probes(tenant, probe_picture, group_ids, max_candidates)
         return IdentifiedPicture(probe_picture.width, probe_picture.height, tuple(identified))
 
@@ -282,10 +285,9 @@ class FaceAnalysis(Service["Book"]):
         *,
         since: datetime | None = None,
     ) -> SimilarFaces:
-        """Find the `max_faces` faces (1..50) of all groups that are most like a face, itself left
-        out.
+        """Return the `max_faces` faces (1..50) of all groups that are most like a face.
 
-        Those that are not alike are left out, too.
+        The face itself is left out, and so are those that are not alike.
 
         `sighting`: a sighting of the face; then they are most like that. `since`: strangers alone
         who came then or later, of the STRANGERS that are most like it. Raises FaceNotFound, also if
@@ -294,34 +296,37 @@ class FaceAnalysis(Service["Book"]):
         if max_faces not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {max_faces}")
         face = self.services.faces.get(tenant, faceid)
-        probe = parse_vector(
-            template_of(face, tenant.model) if sighting is None else sighting.template
-        )
+        template = template_of(face, tenant.model) if sighting is None else sighting.template
+        probe = parse_vector(template)
         point = self.services.tenant_vision.make_operating_point(tenant)
         groups, limit = (None, max_faces) if since is None else ([STRANGER], STRANGERS)
-        request = SearchRequest(tenant.model, probe[None], groups, limit + 1)
+        request = SearchRequest(tenant.model, probe[None], groups, limit=limit + 1)  # 1: itself
         answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
-        other_candidates = [
-            (candidate, verdict)
-            for verdict in verdicts
-            if (candidate := verdict.candidate) and candidate.faceid != faceid
-        ][:limit]
+        others = []
+        for verdict in verdicts:
+            candidate = verdict.candidate
+            if candidate and candidate.faceid != faceid:
+                others.append((candidate, verdict.match))
+        others = others[:limit]
+
         faces = self.services.faces.read_candidate_faces(
-            tenant, (candidate for candidate, _ in other_candidates)
+            tenant, (candidate for candidate, _ in others)
         )
         threshold = point.find_threshold(answer.gallery_size)
-        rated_faces = [
-            rate_face(faces[candidate.faceid], candidate.score, threshold, match=verdict.match)
-            for candidate, verdict in other_candidates
-            if since is None or _came_since(faces[candidate.faceid], since)
-        ]
-        alike_faces = [rated_face for rated_face in rated_faces if rated_face.alike]
+        alike_faces = []
+        for candidate, match in others:
+            other_face = faces[candidate.faceid]
+            if since is not None and not _came_since(other_face, since):
+                continue
+            rated_face = rate_face(other_face, candidate.score, threshold, match=match)
+            if rated_face.alike:
+                alike_faces.append(rated_face)
         return SimilarFaces(threshold, answer.gallery_size, tuple(alike_faces[:max_faces]))
 
     def search_by_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> Search:
-        """Search all groups for the picture's largest face.
+        """Return who the picture's largest face is, if it is enrolled; record that as an observation.
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of
         liveness or age.
@@ -337,7 +342,9 @@ class FaceAnalysis(Service["Book"]):
         if refusal:
             raise Unusable(refusal)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
-        [search] = self._search_and_decide(tenant, vision, vectors, None, [faces[0].box], estimates)
+        [search] = self._search_and_decide(
+            tenant, vision, vectors, group=None, boxes=[faces[0].box], estimates=estimates
+        )
         self._record_matches(tenant, [search.match] if search.match else [], labels)
         return search
 
@@ -349,7 +356,7 @@ class FaceAnalysis(Service["Book"]):
         rules: PictureRules,
         labels: Labels = NO_LABELS,
     ) -> PictureSearch:
-        """Search one group for every face of the picture.
+        """Return who the faces of a picture are, of one group; record matches as observations.
 
         An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are
         treated as unknown. Age, gender and emotion are estimated of those that match alone: nobody
@@ -361,42 +368,39 @@ class FaceAnalysis(Service["Book"]):
         group = self.services.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
-        examined, all_estimated = examine_faces(vision, tenant, image, faces, ())
-        fit_numbers = [
-            number for number, estimated in enumerate(all_estimated) if not estimated.spoof
-        ]
-        if not fit_numbers:
+        examined, estimated = examine_faces(vision, tenant, image, faces, wanted_attributes=())
+        fit = [number for number, each in enumerate(estimated) if not each.spoof]
+        if not fit:
             return PictureSearch([], len(faces))
-        boxes = [faces[number].box for number in fit_numbers]
-        estimates = [all_estimated[number].estimates for number in fit_numbers]
         searches = self._search_and_decide(
-            tenant, vision, examined.embeddings[fit_numbers], group, boxes, estimates
+            tenant,
+            vision,
+            examined.embeddings[fit],
+            group,
+            boxes=[faces[number].box for number in fit],
+            estimates=[estimated[number].estimates for number in fit],
         )
-        known_faces = [
-            (faces[number], search.match)
-            for number, search in zip(fit_numbers, searches, strict=True)
-            if search.match
-        ]
-        known_estimated = (
-            estimate_faces(vision, tenant, image, [face for face, _ in known_faces])
-            if known_faces
-            else []
-        )
-        matches = [
-            replace(match, estimates=estimated.estimates)
-            for (_, match), estimated in zip(known_faces, known_estimated, strict=True)
-        ]
+        known_faces, matches = [], []
+        for number, search in zip(fit, searches, strict=True):
+            if search.match:
+                known_faces.append(faces[number])
+                matches.append(search.match)
+        if known_faces:
+            known_estimated = estimate_faces(vision, tenant, image, known_faces)
+            matches = [
+                replace(match, estimates=each.estimates)
+                for match, each in zip(matches, known_estimated, strict=True)
+            ]
         self._record_matches(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
 
     def search_by_face(
         self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS
     ) -> Match | None:
-        """Compare a stored face with the faces of a group, itself included.
+        """Return the face of a group that a stored face matches best, if any; record it.
 
-        Return the best match, if any.
-
-        Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
+        The face itself may be it. An unknown group gives no match. Raises FaceNotFound if the face
+        does not exist, or has no template of the tenant's model.
         """
         face = self.services.faces.get(tenant, faceid)
         group = self.services.groups.find(tenant, group_name)
@@ -405,7 +409,7 @@ class FaceAnalysis(Service["Book"]):
         if group is None:
             return None
         [search] = self._search_and_decide(
-            tenant, vision, probe[None], group, [None], [face.estimates]
+            tenant, vision, probe[None], group, boxes=[None], estimates=[face.estimates]
         )
         self._record_matches(tenant, [search.match] if search.match else [], labels)
         return search.match
@@ -418,82 +422,84 @@ class FaceAnalysis(Service["Book"]):
         group_ids: Sequence[str] | None,
         max_candidates: int,
     ) -> list[IdentifiedFace]:
-        """Search and decide.
+        """Return for each probe (embedded face) of a picture who it is, and who it may be.
 
-        Search again if the gallery changed in between. Raises Busy, WrongModel.
+        `group_ids`: None for all groups. It is searched again if the gallery changed meanwhile.
+        Raises Busy, WrongModel.
         """
         import numpy as np
 
-        if not probe_picture.probes:
+        found_probes = probe_picture.probes
+        if not found_probes:
             return []
-        vectors = np.stack([probe.vector for probe in probe_picture.probes])
         probes = Probes(
-            probe_picture.model, vectors, [probe.quality.total for probe in probe_picture.probes]
+            probe_picture.model,
+            vectors=np.stack([probe.vector for probe in found_probes]),
+            qualities=[probe.quality.total for probe in found_probes],
         )
         recognised_probes = self.services.recognition.recognise(
             tenant, probes, group_ids=group_ids, max_nearest=max_candidates
         )
-        rated_faces = self._rate_nearest(tenant, recognised_probes, max_candidates)
+        nearest_of_probes = self._rate_nearest(tenant, recognised_probes, max_candidates)
         return [
-            _make_identified_face(*of_probe)
-            for of_probe in zip(probe_picture.probes, recognised_probes, rated_faces, strict=True)
+            _make_identified_face(probe, recognised, nearest)
+            for probe, recognised, nearest in zip(
+                found_probes, recognised_probes, nearest_of_probes, strict=True
+            )
         ]
 
     def _rate_nearest(
         self, tenant: Tenant, recognised_probes: Sequence[Recognised], max_candidates: int
     ) -> list[list[RatedFace]]:
-        """Return for each probe the one that matches, and then its nearest faces.
+        """Return for each probe its nearest faces with their scores, the one that matches first.
 
-        Raises GalleryMoved.
+        They are `max_candidates` at most, without those that are not alike. Raises GalleryMoved if
+        a face was deleted or moved meanwhile.
         """
-        candidates = [
-            candidate for recognised in recognised_probes for candidate in recognised.near
-        ]
+        candidates = [near for recognised in recognised_probes for near in recognised.near]
         faces = self.services.faces.read_candidate_faces(tenant, candidates)
-        rated_faces = []
+        rated_of_probes = []
         for recognised in recognised_probes:
             matched_face, best_candidate = recognised.face, recognised.verdict.candidate
             threshold = recognised.verdict.decision.threshold
-            rated = [
-                rate_face(faces[candidate.faceid], candidate.score, threshold, match=False)
-                for candidate in recognised.near
-                if matched_face is None or candidate.faceid != matched_face.faceid
-            ]
+            rated_faces = []
             if matched_face is not None and best_candidate is not None:
-                rated.insert(
-                    0, rate_face(matched_face, best_candidate.score, threshold, match=True)
-                )
-            alike_faces = [rated_face for rated_face in rated if rated_face.alike]
-            rated_faces.append(alike_faces[:max_candidates])
-        return rated_faces
+                score = best_candidate.score
+                rated_faces.append(rate_face(matched_face, score, threshold, match=True))
+            for near in recognised.near:
+                if matched_face is None or near.faceid != matched_face.faceid:
+                    near_face = faces[near.faceid]
+                    rated_faces.append(rate_face(near_face, near.score, threshold, match=False))
+            alike_faces = [rated_face for rated_face in rated_faces if rated_face.alike]
+            rated_of_probes.append(alike_faces[:max_candidates])
+        return rated_of_probes
 
     @retry_if_changed("many searches are recorded at once: send the request again in a moment")
     def record_once(
         self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None = None
     ) -> None:
-        """Record an observation of each match.
+        """Record an observation, which statistics count, of each face that matched somebody.
 
-        A repeat of the request finds it done. Raises Busy.
+        A repeat of the `request` finds it done, and records nothing. Raises Busy.
         """
         if request is not None and self.services.requests.find(tenant.name, request):
             return
         now = self.services.clock.now()
         observations = []
         for face in identified:
-            if (found_face := face.match) and (
-                group := self.services.groups.find_by_id(tenant, found_face.face.group_id)
-            ):
-                match = Match(
-                    found_face.face, group, face.probe.box, face.probe.estimates, face.decision
-                )
-                observations.append(make_search_observation(match, NO_LABELS, now))
-        if observations:
-            with suppress(AnsweredAlready):
-                self.services.requests.write_with_answer(
-                    tenant.name,
-                    self.services.statistics.make_actions(tenant.name, observations),
-                    request,
-                )
+            if face.match is None:
+                continue
+            found_face, probe = face.match.face, face.probe
+            group = self.services.groups.find_by_id(tenant, found_face.group_id)
+            if group is None:  # it is just being deleted
+                continue
+            match = Match(found_face, group, probe.box, probe.estimates, face.decision)
+            observations.append(make_search_observation(match, NO_LABELS, now))
+        if not observations:
+            return
+        actions = self.services.statistics.make_actions(tenant.name, observations)
+        with suppress(AnsweredAlready):
+            self.services.requests.write_with_answer(tenant.name, actions, request)
 
     def _record_matches(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches.
@@ -515,30 +521,41 @@ class FaceAnalysis(Service["Book"]):
         boxes: Sequence[BoundingBox | None],
         estimates: Sequence[Estimates],
     ) -> list[Search]:
-        """Search and decide.
+        """Return for each embedding (a row of `vectors`) who it is of a group, or nobody.
 
-        Search again if a found face was deleted or moved in between. Raises Busy, WrongModel.
+        `group`: None for all. `boxes`, `estimates`: of the face that each is of. It is searched
+        again if a found face was deleted or moved meanwhile. Raises Busy, WrongModel.
         """
-        probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
-        recognised = self.services.recognition.recognise(
-            tenant, probes, group_ids=None if group is None else [group.id]
+        qualities = [each.quality for each in estimates]
+        recognised_probes = self.services.recognition.recognise(
+            tenant,
+            Probes(vision.model, vectors, qualities),
+            group_ids=None if group is None else [group.id],
         )
         return [
-            self._make_search(tenant, *of_probe)
-            for of_probe in zip(recognised, boxes, estimates, strict=True)
+            self._make_search(tenant, recognised, box, estimates_of_face)
+            for recognised, box, estimates_of_face in zip(
+                recognised_probes, boxes, estimates, strict=True
+            )
         ]
 
     def _make_search(
         self, tenant: Tenant, recognised: Recognised, box: BoundingBox | None, estimates: Estimates
     ) -> Search:
+        """Return the answer of a search for one face: the match, if any, and the decision.
+
+        The decision shows no score if that is below the threshold, or shows only the blur of a poor
+        picture that matched nobody. Raises GalleryMoved if the found face's group is gone.
+        """
         decision, match = recognised.verdict.decision, None
         if recognised.face is not None:
             group = self.services.groups.find_by_id(tenant, recognised.face.group_id)
             if group is None:
                 raise GalleryMoved
             match = Match(recognised.face, group, box, estimates, decision)
-        reached = decision.score is not None and decision.score >= decision.threshold
-        if not reached or not (match or is_comparable(estimates.quality)):
+        is_reached = decision.score is not None and decision.score >= decision.threshold
+        is_meaningful = match is not None or is_comparable(estimates.quality)
+        if not is_reached or not is_meaningful:
             decision = decision.without_score()
         return Search(match, decision)
 
@@ -546,13 +563,17 @@ class FaceAnalysis(Service["Book"]):
 def _make_identified_face(
     probe: Probe, recognised: Recognised, rated_faces: Sequence[RatedFace]
 ) -> IdentifiedFace:
-    """Put a face together.
+    """Return who a face of a picture is, with its nearest faces (`rated_faces`).
 
-    One that cannot be compared has no candidates: their scores would show the blur.
+    One that is refused, as a photo of a photo, or too poor to be compared has no nearest faces:
+    their scores would show the blur. If the very picture is enrolled, a poor one has them.
     """
-    if probe.spoof or (probe.reason and recognised.face is None):
-        return IdentifiedFace(probe, recognised.verdict.decision.without_score(), ())
-    return IdentifiedFace(probe, recognised.verdict.decision, tuple(rated_faces))
+    decision = recognised.verdict.decision
+    is_refused = bool(probe.spoof)
+    is_nobody_for_a_reason = bool(probe.reason) and recognised.face is None
+    if is_refused or is_nobody_for_a_reason:
+        return IdentifiedFace(probe, decision.without_score(), candidates=())
+    return IdentifiedFace(probe, decision, candidates=tuple(rated_faces))
 
 
 def _came_since(face: Face, since: datetime) -> bool:

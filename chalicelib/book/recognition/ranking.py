@@ -1,5 +1,5 @@
 """The faces or users of a group that are most similar to one, above a similarity that the caller
-chooses.
+chooses. A user is a person with several faces in one group.
 
 Which of them are the same person is decided in recognition's way (domain/rules/decision,
 negatives); the scale is domain/rules/decision.
@@ -61,31 +61,25 @@ class Ranking(Service["Book"]):
     ) -> list[Similar]:
         """Return the faces of a group that are similar to one of them, itself left out.
 
-        Raises FaceNotFound if the face has no template of the tenant's model, and as `rank_faces`.
+        The most similar come first. Raises FaceNotFound if the face has no template of the tenant's
+        model, and as `rank_faces`.
         """
-        return self.rank_faces(
-            tenant,
-            group,
-            replace(
-                _make_ranking_request(tenant, face, least_similarity, max_faces),
-                excluded_id=face.faceid,
-            ),
-        )
+        request = _make_ranking_request(tenant, face, least_similarity, max_faces)
+        return self.rank_faces(tenant, group, replace(request, excluded_id=face.faceid))
 
     def rank_users(
         self, tenant: Tenant, group: Group, ranking_request: RankingRequest
     ) -> list[SimilarUser]:
         """Return the wanted users of a group by the means of their faces, the most similar first.
 
+        A user is a person with several faces in the group. The audit log is told whom it was.
         Raises Busy, WrongModel.
         """
+        # In the gallery a user is an entry like a face, in a group of its own.
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
         user_keys = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
-        audit_events.report_users(
-            user_from(item)
-            for item in self.services.items.get_many(keys.DIRECTORY, user_keys)
-            if item
-        )
+        items = self.services.items.get_many(keys.DIRECTORY, user_keys)
+        audit_events.report_users(user_from(item) for item in items if item)
         return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
 
     def rank_users_like_face(
@@ -101,61 +95,58 @@ class Ranking(Service["Book"]):
     ) -> list[SimilarUser]:
         """Return the users that are similar to one of them, itself left out; none if it has no
         faces."""
-        mean = next(
-            (template for template in user.templates if template.model == tenant.model), None
-        )
-        if mean is None:
-            return []
-        return self.rank_users(
-            tenant,
-            group,
-            RankingRequest(parse_vector(mean), None, least_similarity, max_users, user.entry),
-        )
+        for template in user.templates:
+            if template.model == tenant.model:
+                request = RankingRequest(
+                    probe=parse_vector(template),
+                    quality=None,
+                    least_similarity=least_similarity,
+                    max_entries=max_users,
+                    excluded_id=user.entry,
+                )
+                return self.rank_users(tenant, group, request)
+        return []
 
     @retry_if_gallery_moved
     def _rank_entries(
         self, tenant: Tenant, group_id: str, ranking_request: RankingRequest
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
-        """Return the entries that are found with their similarity, and the faces among them by id.
+        """Return the most similar entries of a gallery, (id, similarity), and faces by id.
 
-        Raises GalleryMoved: search again.
+        An entry is a face, or a user of the group (`gallery_group`). Of faces, at least those
+        entries' are returned, too. The audit log is told the best one. Raises GalleryMoved if a
+        face was deleted or moved meanwhile: search again.
         """
+        wanted = ranking_request
         point = self.services.tenant_vision.make_operating_point(tenant)
-        search_point = (
-            point if ranking_request.least_similarity >= MATCH else None
-        )  # with it, a search finds only what may match
-        max_entries = ranking_request.max_entries
-        limit = count_judged(max_entries) + (ranking_request.excluded_id is not None)
-        request = SearchRequest(
-            tenant.model, ranking_request.probe[None], [group_id], limit, search_point
-        )
-        answer, (judgements,) = self.services.recognition.search_and_judge(tenant, request, point)
-        entries = [
-            _Entry(candidate, _rate_candidate(candidate, verdict, point, answer.gallery_size))
-            for verdict in judgements
-            if (candidate := verdict.candidate) and candidate.faceid != ranking_request.excluded_id
-        ]
-        likely = [
-            entry
-            for entry in _sort_entries(entries)
-            if entry.similarity >= ranking_request.least_similarity
-        ]
-        of_users = is_users(group_id)
-        no_faces: Mapping[str, Face] = {}
-        ranked, faces = (
-            (likely[:max_entries], no_faces)
-            if of_users
-            else self._rate_faces(tenant, likely, ranking_request)
-        )
-        best_faceid = None if of_users or not ranked else ranked[0].candidate.faceid
+        # With it, a search finds only what may match.
+        search_point = point if wanted.least_similarity >= MATCH else None
+        limit = count_judged(wanted.max_entries)
+        if wanted.excluded_id is not None:
+            limit += 1
+        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, search_point)
+        answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
+
+        likely = []
+        for verdict in verdicts:
+            candidate = verdict.candidate
+            if candidate is None or candidate.faceid == wanted.excluded_id:
+                continue
+            similarity = _rate_candidate(candidate, verdict, point, answer.gallery_size)
+            if similarity >= wanted.least_similarity:
+                likely.append(_Entry(candidate, similarity))
+        ranked = _sort_entries(likely)
+        faces: Mapping[str, Face] = {}
+        best_faceid = None
+        if is_users(group_id):
+            ranked = ranked[: wanted.max_entries]
+        else:
+            ranked, faces = self._rate_faces(tenant, ranked, wanted)
+            best_faceid = ranked[0].candidate.faceid if ranked else None
+
         report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
-        audit_events.report_decisions(
-            [
-                omit_none(
-                    {**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))}
-                )
-            ]
-        )
+        decision = replace(verdicts[0].decision, seq=answer.seq)  # seq: the gallery's version
+        audit_events.report_decisions([omit_none({**report, **decision_said(decision)})])
         return [(entry.candidate.faceid, entry.similarity) for entry in ranked], faces
 
     def _rate_faces(
@@ -163,31 +154,25 @@ class Ranking(Service["Book"]):
     ) -> tuple[list[_Entry], Mapping[str, Face]]:
         """Return the wanted faces' entries, the most similar first, and the faces that were read.
 
-        `likely`: the most similar first. A face may turn out less similar once it is read, never
-        more: so no more are read once the wanted ones come before all others.
+        `likely`: what the search alone tells, the most similar first. A face may turn out less
+        similar once it is read, never more: its picture is poor, or a person rejected the probe for
+        it. So no more are read once the wanted ones come before all others.
         """
-        wanted, faces = ranking_request.max_entries, dict[str, Face]()
+        wanted = ranking_request.max_entries
+        faces: dict[str, Face] = {}
         rated: list[_Entry] = []
         while len(rated) < len(likely):
             part = likely[len(rated) : len(rated) + wanted]
-            faces.update(
-                self.services.faces.read_candidate_faces(
-                    tenant, (entry.candidate for entry in part)
-                )
-            )
-            rated = _sort_entries(
-                [
-                    *rated,
-                    *(
-                        self._rate_read_face(
-                            tenant, faces[entry.candidate.faceid], ranking_request, entry
-                        )
-                        for entry in part
-                    ),
-                ]
-            )
-            rest = likely[len(rated) : len(rated) + 1]
-            if _sort_entries([*rated, *rest])[:wanted] == rated[:wanted] and len(rated) >= wanted:
+            candidates = (entry.candidate for entry in part)
+            faces.update(self.services.faces.read_candidate_faces(tenant, candidates))
+            newly_rated = [
+                self._rate_read_face(tenant, faces[entry.candidate.faceid], ranking_request, entry)
+                for entry in part
+            ]
+            rated = _sort_entries([*rated, *newly_rated])
+            next_likely = likely[len(rated) : len(rated) + 1]
+            best_so_far = _sort_entries([*rated, *next_likely])[:wanted]
+            if len(rated) >= wanted and best_so_far == rated[:wanted]:
                 break
         least = ranking_request.least_similarity
         return [entry for entry in rated[:wanted] if entry.similarity >= least], faces
@@ -195,18 +180,23 @@ class Ranking(Service["Book"]):
     def _rate_read_face(
         self, tenant: Tenant, face: Face, ranking_request: RankingRequest, entry: _Entry
     ) -> _Entry:
-        if entry.similarity < MATCH or self._is_fit(
-            tenant, face, ranking_request, entry.candidate.score
-        ):
+        """Return the face's entry, just below a match if the face, once read, is none."""
+        if entry.similarity < MATCH:
+            return entry
+        if self._is_fit(tenant, face, ranking_request, entry.candidate.score):
             return entry
         return entry._replace(similarity=fit_similarity(entry.similarity, match=False))
 
     def _is_fit(
         self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float
     ) -> bool:
-        """Return whether the face can be compared with what is wanted, and no negative turns that
-        down."""
-        if not is_match(score, -1.0, ranking_request.quality, face.estimates.quality):
+        """Return whether a face may match what is wanted, whatever their `score`'s threshold is.
+
+        It may not if both pictures are too poor, or if the probe is more like a picture that a
+        person rejected for the face (a negative).
+        """
+        no_threshold = -1.0
+        if not is_match(score, no_threshold, ranking_request.quality, face.estimates.quality):
             return False
         negatives = self.services.recognition.negatives
         return not negatives.turns_down(
@@ -241,9 +231,10 @@ def _rate_candidate(
 def _make_ranking_request(
     tenant: Tenant, face: Face, least_similarity: float, max_number: int
 ) -> RankingRequest:
+    """Return the request for those that are most similar to a face, itself included."""
     return RankingRequest(
-        parse_vector(template_of(face, tenant.model)),
-        face.estimates.quality,
-        least_similarity,
-        max_number,
+        probe=parse_vector(template_of(face, tenant.model)),
+        quality=face.estimates.quality,
+        least_similarity=least_similarity,
+        max_entries=max_number,
     )

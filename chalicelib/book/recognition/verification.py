@@ -1,4 +1,8 @@
-"""Verification (1:1): are two pictures, or a picture and an enrolled face, of one person?"""
+"""Comparison of two faces (verification, 1:1): are two pictures, or a picture and an enrolled face,
+of one person?
+
+Here, too, a face is compared with the few people who withdrew consent: no search finds them.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +39,10 @@ if TYPE_CHECKING:
 
 
 class _Compared(NamedTuple):
-    """Two templates, as they were compared.
+    """How alike two templates are, and whether they are one person's.
 
-    `judged`: the score less the demand, by which faces that resemble many others have to be more
-    alike.
+    `score`: their cosine, at most 1. `judged`: the score less the pair's demand: faces that
+    resemble many others have to be more alike.
     """
 
     score: float
@@ -56,7 +60,7 @@ _MOST_OF_ONE = 1_000
 
 
 class _Look(NamedTuple):
-    """The look of a face that a search does not find.
+    """How a face looks that no search finds: it is restricted, or its consent has ended.
 
     `quality`: that of its picture. `ended_record`: None: nobody's consent ended.
     """
@@ -68,13 +72,14 @@ class _Look(NamedTuple):
 
 
 def _list_looks(faces: Sequence[Face], model: str) -> list[_Look]:
-    """List the looks of those of the faces that have a template of the model."""
-    templates = ((face, of_model(face.templates, model)) for face in faces)
-    return [
-        _Look(face.faceid, template, face.estimates.quality, find_ended_record(face))
-        for face, template in templates
-        if template
-    ]
+    """Return the looks of those of the faces that have a template of the model."""
+    looks = []
+    for face in faces:
+        template = of_model(face.templates, model)
+        if template:
+            ended_record = find_ended_record(face)
+            looks.append(_Look(face.faceid, template, face.estimates.quality, ended_record))
+    return looks
 
 
 class Verification(Service["Book"]):
@@ -88,75 +93,76 @@ class Verification(Service["Book"]):
     def compare_with_face(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str
     ) -> Comparison:
-        """Compare the largest face of a picture with an enrolled face.
+        """Return whether the largest face of a picture is an enrolled face; tell the audit log.
 
-        Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
+        Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable if
+        the picture cannot be read or shows no face.
         """
         template = template_of(self.services.faces.get(tenant, faceid), tenant.model)
-        probe = self._find_largest_face(tenant, picture, rules, "the picture")
+        probe = self._find_largest_face(tenant, picture, rules, which="the picture")
         return self._judge_probe(tenant, [probe], template, faceid)
 
     def compare_faces(
         self, tenant: Tenant, faceid: str, other_faceids: Sequence[str]
     ) -> SimilarFaces:
-        """Compare a face with some others, however little they are alike: before somebody takes
-        them for one person.
+        """Return how alike a face is to each of some others, before they are taken for one person.
 
-        They come in the order of their ids, without those that are not there. The threshold is that
-        of the whole gallery. Raises FaceNotFound, also if the face has no template of the tenant's
-        model, Busy.
+        They come in the order of their ids, however little they are alike, without those that are
+        not there. The threshold is that of the whole gallery, all faces that are searched. Raises
+        FaceNotFound, also if the face has no template of the tenant's model, Busy.
         """
         face = self.services.faces.get(tenant, faceid)
         probe = parse_vector(template_of(face, tenant.model))
         point = self.services.tenant_vision.make_operating_point(tenant)
-        request = SearchRequest(tenant.model, probe[None], None, 1)
+        # The search only tells how large the gallery is.
+        request = SearchRequest(tenant.model, probe[None], group_ids=None, limit=1)
         answer, _ = self.services.recognition.search_and_judge(tenant, request, point)
-        threshold = point.find_threshold(answer.gallery_size)
+        gallery_size = answer.gallery_size
+        threshold = point.find_threshold(gallery_size)
         rated_faces = []
         for other in self.services.faces.by_id(tenant, other_faceids).values():
-            if template := of_model(other.templates, tenant.model):
-                qualities = (face.estimates.quality, other.estimates.quality)
-                pair = self._judge_templates(
-                    tenant, probe, template, qualities, gallery_size=answer.gallery_size
-                )
-                rated_faces.append(rate_face(other, pair.score, threshold, match=pair.match))
-        return SimilarFaces(threshold, answer.gallery_size, tuple(rated_faces))
+            template = of_model(other.templates, tenant.model)
+            if not template:
+                continue
+            qualities = (face.estimates.quality, other.estimates.quality)
+            pair = self._judge_templates(
+                tenant, probe, template, qualities, gallery_size=gallery_size
+            )
+            rated_faces.append(rate_face(other, pair.score, threshold, match=pair.match))
+        return SimilarFaces(threshold, gallery_size, tuple(rated_faces))
 
     def compare_pictures(
         self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules
     ) -> Comparison:
-        """Compare the largest faces of two pictures.
+        """Return whether the largest faces of two pictures are one person's; tell the audit log.
 
         Raises Unusable if a picture cannot be read or shows no face.
         """
-        probes = [
-            self._find_largest_face(tenant, picture, rules, "the picture"),
-            self._find_largest_face(tenant, other, rules, "the other picture"),
-        ]
-        return self._judge_probe(tenant, probes, make_template(tenant.model, probes[1].vector))
+        probe = self._find_largest_face(tenant, picture, rules, which="the picture")
+        other_probe = self._find_largest_face(tenant, other, rules, which="the other picture")
+        other_template = make_template(tenant.model, other_probe.vector)
+        return self._judge_probe(tenant, [probe, other_probe], other_template)
 
     def rate_similarities(
         self, tenant: Tenant, source: SeenPicture, target: SeenPicture
     ) -> list[float]:
-        """Return how similar the source's first face is to each of the target's, 0..100
-        (domain/rules/decision).
+        """Return how similar the source's first face is to each of the target's, 0..100.
 
-        Raises WrongModel if the tenant's model was changed since a picture was embedded.
+        80 is a match (domain/rules/decision). The audit log is told each judgement. Raises
+        WrongModel if the tenant's model was changed since a picture was embedded.
         """
         if not (source.model == target.model == tenant.model):
             raise WrongModel(
                 f"tenant {tenant.name!r} is searched with another model by now: send the request "
                 "again"
             )
-        pairs = [
-            self._judge_templates(
-                tenant,
-                source.embeddings[0],
-                make_template(target.model, other),
-                (source.described.faces[0].quality.total, face.quality.total),
-            )
-            for other, face in zip(target.embeddings, target.described.faces, strict=True)
-        ]
+        source_vector = source.embeddings[0]
+        source_quality = source.described.faces[0].quality.total
+        pairs = []
+        for vector, face in zip(target.embeddings, target.described.faces, strict=True):
+            template = make_template(target.model, vector)
+            qualities = (source_quality, face.quality.total)
+            pairs.append(self._judge_templates(tenant, source_vector, template, qualities))
         audit_events.report_decisions([_describe_judgement(tenant.model, pair) for pair in pairs])
         return [self._scale_similarity(tenant, pair) for pair in pairs]
 
@@ -167,31 +173,38 @@ class Verification(Service["Book"]):
         template: Template,
         qualities: Sequence[float | None],
     ) -> float:
-        """Return how similar two templates of the tenant's model are, 0..100
-        (domain/rules/decision)."""
-        return self._scale_similarity(
-            tenant, self._judge_templates(tenant, probe, template, qualities)
-        )
+        """Return how similar two templates of the tenant's model are, 0..100: 80 is a match.
+
+        `probe`: the one, as a unit vector; `qualities`: of the pictures of both.
+        """
+        pair = self._judge_templates(tenant, probe, template, qualities)
+        return self._scale_similarity(tenant, pair)
 
     def _scale_similarity(self, tenant: Tenant, pair: _Compared) -> float:
+        """Return the similarity of a pair, 0..100, on that side of 80 on which it was decided."""
         point = self.services.tenant_vision.make_operating_point(tenant)
-        return fit_similarity(
-            rate_similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match
-        )
+        similarity = rate_similarity(pair.judged, point.curve, 1, point.fpir_target)
+        return fit_similarity(similarity, match=pair.match)
 
     def find_all(self, tenant: Tenant, probe: Probe) -> list[str]:
-        """Return each face that a probe is, restricted ones first, for the person's own request.
+        """Return the ids of all faces that are this person, for the person's own request.
 
-        A person may be in the book twice without anybody's knowing. Raises WrongModel.
+        A person may be in the book twice without anybody's knowing. Restricted faces come first: no
+        search finds them. Raises WrongModel.
         """
         looks = _list_looks(self.services.faces.list_restricted(tenant), tenant.model)
         pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
-        restricted = [faceid for faceid, pair in pairs if pair.match]
+        restricted_faceids = [faceid for faceid, pair in pairs if pair.match]
+
         point = self.services.tenant_vision.make_operating_point(tenant)
-        request = SearchRequest(tenant.model, probe.vector[None], None, _MOST_OF_ONE, point)
+        request = SearchRequest(
+            tenant.model, probe.vector[None], limit=_MOST_OF_ONE, operating_point=point
+        )
         _, [verdicts] = self.services.recognition.search_and_judge(tenant, request, point)
-        found = [each.candidate.faceid for each in verdicts if each.candidate and each.match]
-        return [*dict.fromkeys([*restricted, *found])]
+        found_faceids = [
+            verdict.candidate.faceid for verdict in verdicts if verdict.candidate and verdict.match
+        ]
+        return [*dict.fromkeys([*restricted_faceids, *found_faceids])]  # each id once
 
     def find_withdrawn(
         self,
@@ -202,12 +215,12 @@ class Verification(Service["Book"]):
         *,
         excluded_faceid: str | None = None,
     ) -> float | None:
-        """Return the score less the demand with the face that a probe is, of those whose record of
-        consent has ended.
+        """Return how alike a probe is to the person that it is, if that person withdrew consent.
 
-        None: it is none of them. They are a gallery of their own, so the threshold is that of their
-        number. `ended_records`: the state as the directory has it now; `quality`: that of the
-        probe's picture; `excluded_faceid`: a face that the probe cannot be.
+        It is the score less the pair's demand. None: the probe is nobody whose record of consent
+        has ended. They are a gallery of their own, so the threshold is that of their number.
+        `ended_records`: the state as the directory has it now; `quality`: that of the probe's
+        picture; `excluded_faceid`: a face that the probe cannot be.
         """
         looks = [
             look
@@ -226,7 +239,7 @@ class Verification(Service["Book"]):
         *,
         excluded_faceid: str | None = None,
     ) -> bool:
-        """Return whether a newcomer, found by no search, is somebody whose record has ended.
+        """Return whether a newcomer, whom no search found, is somebody who withdrew consent.
 
         A mistake leaves one stranger out of the book. A miss keeps somebody who said no. So less
         likeness than a match needs is enough. The parameters are those of `find_withdrawn`.
@@ -234,12 +247,13 @@ class Verification(Service["Book"]):
         looks = self._read_withdrawn(tenant, ended_records)
         point = self.services.tenant_vision.make_operating_point(tenant)
         threshold = point.find_newcomer_threshold(len(looks))
-        pairs = zip(looks, self._compare_each(tenant, looks, probe, quality), strict=True)
-        return any(
-            is_match(pair.judged, threshold, quality, look.quality)
-            for look, (_, pair) in pairs
-            if look.faceid != excluded_faceid
-        )
+        pairs = self._compare_each(tenant, looks, probe, quality)
+        for look, (faceid, pair) in zip(looks, pairs, strict=True):
+            if faceid == excluded_faceid:
+                continue
+            if is_match(pair.judged, threshold, quality, look.quality):
+                return True
+        return False
 
     def find_withdrawn_strangers(
         self,
@@ -247,16 +261,17 @@ class Verification(Service["Book"]):
         ended_records: EndedRecords,
         strangers: Mapping[str, Consent | None],
     ) -> dict[str, bool]:
-        """Return the ids of those of these strangers who are somebody whose record has ended, by
-        all their pictures: True of whom that is so likely that nothing of it is kept.
+        """Return which of these strangers are people who withdrew consent, by all their pictures.
 
-        `strangers`: by id, the record of consent that each gets. It is a new yes. Raises
-        ConsentOlder if it was given before that end.
+        By id; True: it is so likely that nothing of the stranger is kept. `strangers`: by id, the
+        record of consent that each gets, which is a new yes. Raises ConsentOlder if it was given
+        before the person withdrew.
         """
         looks = self._read_withdrawn(tenant, ended_records)
-        faces = self.services.faces.by_id(tenant, strangers).values() if looks else ()
+        if not looks:
+            return {}
         found = {}
-        for face in faces:
+        for face in self.services.faces.by_id(tenant, strangers).values():
             alike = self._list_alike(tenant, face, looks)
             consent = strangers[face.faceid]
             if consent is not None and has_ground(consent):
@@ -268,32 +283,33 @@ class Verification(Service["Book"]):
     def _list_alike(
         self, tenant: Tenant, face: Face, looks: Sequence[_Look]
     ) -> list[tuple[_Look, bool]]:
-        """List the looks of people who withdrew that a stranger has, by its pictures of the
-        tenant's model.
+        """Return the people who withdrew consent and whom a stranger is like, by all its pictures.
 
         With each it says whether that is likely enough to forget the stranger. All are compared by
-        one product: the gallery waits for it.
+        one product of matrices, since the gallery waits for it.
         """
         import numpy as np
 
-        templates = [
-            template
+        vectors = [
+            parse_vector(template)
             for picture in face.pictures
             for template in picture.templates
             if template.model == tenant.model
         ]
-        if not templates:
+        if not vectors:
             return []
-        rows = np.stack([parse_vector(template) for template in templates])
+        rows = np.stack(vectors)
         others = np.stack([parse_vector(look.template) for look in looks])
         scores = rows.astype(np.float64) @ others.astype(np.float64).T
+        # A pair's demand: what it needs beyond the usual score, if many people resemble the two.
         population = self.services.tenant_vision.choose_vision(tenant.model).population
         demands = population.compute_demands(rows, others)
-        means = np.vectorize(subtract_demand)(scores, demands).mean(axis=0)
+        means = np.vectorize(subtract_demand)(scores, demands).mean(axis=0)  # one for each look
+
         point = self.services.tenant_vision.make_operating_point(tenant)
-        thresholds = point.find_stranger_thresholds(len(rows), len(looks))
-        alike = np.flatnonzero(means >= thresholds.kept_back).tolist()
-        return [(looks[at], bool(means[at] >= thresholds.forgotten)) for at in alike]
+        thresholds = point.find_stranger_thresholds(pictures=len(rows), gallery_size=len(looks))
+        alike_indexes = np.flatnonzero(means >= thresholds.kept_back).tolist()
+        return [(looks[i], bool(means[i] >= thresholds.forgotten)) for i in alike_indexes]
 
     def require_nobody_withdrawn(
         self,
@@ -302,20 +318,20 @@ class Verification(Service["Book"]):
         probe: NDArray[np.float32],
         quality: float | None,
     ) -> None:
-        """Raise ConsentMissing if somebody is enrolled again whose record has ended, without a new
-        record; ConsentOlder if the record was given before that end.
+        """Raise ConsentMissing if somebody who withdrew consent is to be enrolled without a new yes.
 
-        `consent`: that of the new face. Costs a read if there is nobody whose record has ended.
+        `consent`: the record of the face that is enrolled; raise ConsentOlder if it was given
+        before the person withdrew. `probe`, `quality`: that face and its picture's. Costs a read if
+        there is nobody whose record has ended.
         """
         ended_records = read_ended_records(directory_of(self.services.items, tenant.name))
         looks = self._read_withdrawn(tenant, ended_records)
         pairs = self._compare_each(tenant, looks, probe, quality)
         alike = [look for look, (_, pair) in zip(looks, pairs, strict=True) if pair.match]
-        if consent is None or not has_ground(consent):
-            if alike:
-                raise ConsentMissing(say_withdrawn())
-            return
-        self._require_newer(alike, consent)
+        if consent is not None and has_ground(consent):
+            self._require_newer(alike, consent)
+        elif alike:
+            raise ConsentMissing(say_withdrawn())
 
     def _require_newer(self, alike: Sequence[_Look], consent: Consent) -> None:
         for look in alike:
@@ -325,21 +341,23 @@ class Verification(Service["Book"]):
                 )
 
     def _read_withdrawn(self, tenant: Tenant, ended_records: EndedRecords) -> Sequence[_Look]:
-        """Read how those look whose record has ended, once for each state of these records.
+        """Return how those look whose record of consent has ended; remember it for this process.
 
-        The state was read before the faces are, so they are never older than what is remembered
-        under it. They are read by each process also if the state says that there are none: an
-        earlier version, to which somebody went back, may not have counted.
+        They are read once for each state of these records. The state was read before the faces are,
+        so what is remembered under it is never older. If the state says that there are none, they
+        are read by each process all the same: an earlier version may not have counted.
         """
         key = tenant.model, ended_records
         with self._lock:
             remembered = self._withdrawn.get(tenant.name)
-        if remembered is not None and remembered[0] == key and ended_records.ends is not None:
-            return remembered[1]
+        if remembered is not None and ended_records.ends is not None:
+            remembered_key, looks = remembered
+            if remembered_key == key:
+                return looks
         looks = _list_looks(self.services.faces.list_withdrawn(tenant), tenant.model)
         with self._lock:
             self._withdrawn[tenant.name] = key, looks
-            while len(self._withdrawn) > _REMEMBERED:
+            while len(self._withdrawn) > _REMEMBERED:  # forget the tenant that came first
                 del self._withdrawn[next(iter(self._withdrawn))]
         return looks
 
@@ -350,16 +368,17 @@ class Verification(Service["Book"]):
         probe: NDArray[np.float32],
         quality: float | None,
     ) -> list[tuple[str, _Compared]]:
-        """Compare a probe with each of these looks, as a search in a gallery of them alone does."""
-        return [
-            (
-                look.faceid,
-                self._judge_templates(
-                    tenant, probe, look.template, (quality, look.quality), gallery_size=len(looks)
-                ),
+        """Return for each of these looks its face's id, and how alike the probe is to it.
+
+        It is judged as by a search in a gallery of them alone. `quality`: of the probe's picture.
+        """
+        compared = []
+        for look in looks:
+            pair = self._judge_templates(
+                tenant, probe, look.template, (quality, look.quality), gallery_size=len(looks)
             )
-            for look in looks
-        ]
+            compared.append((look.faceid, pair))
+        return compared
 
     def _judge_templates(
         self,
@@ -370,27 +389,36 @@ class Verification(Service["Book"]):
         *,
         gallery_size: int = 1,
     ) -> _Compared:
-        """Compare a probe with a template as a search in a gallery of that size does: in float64.
+        """Return how alike a probe and a template are, and whether they are one person's.
 
-        `qualities`: of the pictures of both; a picture that is too poor matches nobody.
+        They are judged as by a search in a gallery of that size, in float64. `qualities`: of the
+        pictures of both; if both are too poor, only the same picture matches.
         """
         import numpy as np
 
-        vision = self.services.tenant_vision.choose_vision(tenant.model)
         template_vector = parse_vector(template)
         score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
-        demand = vision.population.compute_demand(probe, template_vector)
-        threshold = self.services.tenant_vision.make_operating_point(tenant).find_threshold(
-            gallery_size, demand
+        # What the pair needs beyond the usual threshold, if many people resemble the two.
+        population = self.services.tenant_vision.choose_vision(tenant.model).population
+        demand = population.compute_demand(probe, template_vector)
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        threshold = point.find_threshold(gallery_size, demand)
+        return _Compared(
+            score=min(score, 1.0),
+            threshold=threshold,
+            match=is_match(score, threshold, *qualities),
+            judged=subtract_demand(score, demand),
         )
-        match = is_match(score, threshold, *qualities)
-        return _Compared(min(score, 1.0), threshold, match, subtract_demand(score, demand))
 
     def _find_largest_face(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str
     ) -> Probe:
+        """Return the largest face of a picture, embedded; `which`: the picture, as errors call it.
+
+        Raises Unusable if the picture cannot be read or shows no face.
+        """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
-        probes = find_probes(vision, tenant, picture, rules, 1).probes
+        probes = find_probes(vision, tenant, picture, rules, max_faces=1).probes
         if not probes:
             raise Unusable(
                 f"no face was found in {which}: send one with a face, upright and in focus"
@@ -400,18 +428,19 @@ class Verification(Service["Book"]):
     def _judge_probe(
         self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None
     ) -> Comparison:
-        """Judge the first probe's score with a template, as a search does."""
-        pair = self._judge_templates(
-            tenant, probes[0].vector, template, [probe.quality.total for probe in probes]
-        )
-        is_fit = not any(probe.spoof for probe in probes)
-        pair = pair._replace(match=pair.match and is_fit)
-        audit_events.report_decisions(
-            [{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}]
-        )
-        fmr = self.services.tenant_vision.choose_vision(tenant.model).impostor_curve.fmr_at(
-            pair.judged
-        )
+        """Return whether the first probe's face is the template's; tell the audit log.
+
+        `probes`: the faces of the pictures that were sent, one or two; a refused one, as a photo of
+        a photo, matches nobody. `faceid`: the enrolled face that the template is of, if it is one.
+        """
+        qualities = [probe.quality.total for probe in probes]
+        pair = self._judge_templates(tenant, probes[0].vector, template, qualities)
+        if any(probe.spoof for probe in probes):
+            pair = pair._replace(match=False)
+        report = {**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}
+        audit_events.report_decisions([report])
+        curve = self.services.tenant_vision.choose_vision(tenant.model).impostor_curve
+        fmr = curve.fmr_at(pair.judged)  # the share of pairs of strangers that are as alike
         return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 
