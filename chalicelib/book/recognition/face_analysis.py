@@ -326,7 +326,7 @@ class FaceAnalysis(Service["Book"]):
     def search_by_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> Search:
-        """Return who the picture's largest face is, if it is enrolled; record that as an observation.
+        """Return who the picture's largest face is, if it is enrolled; record an observation of it.
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of
         liveness or age.

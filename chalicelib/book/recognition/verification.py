@@ -318,7 +318,7 @@ class Verification(Service["Book"]):
         probe: NDArray[np.float32],
         quality: float | None,
     ) -> None:
-        """Raise ConsentMissing if somebody who withdrew consent is to be enrolled without a new yes.
+        """Raise ConsentMissing if one who withdrew consent is to be enrolled without a new yes.
 
         `consent`: the record of the face that is enrolled; raise ConsentOlder if it was given
         before the person withdrew. `probe`, `quality`: that face and its picture's. Costs a read if

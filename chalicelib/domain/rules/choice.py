@@ -1,5 +1,5 @@
 """By which of its pictures is a face compared? The others are spare: kept as examples, until one of
-these goes.
+those goes.
 
 Of more than MAX_COMPARED the ones stay whose mean is nearest to the mean of all: so little is lost
 by the others (docs/decisions/0093). A picture that somebody gave to a name without having seen the
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 
 class Chooser(Struct, frozen=True):
-    """The rule of a model. A picture without a template of it stays as it is."""
+    """The rule by which a face's pictures are chosen that a search compares, by one model.
+
+    A picture without a template of the model stays as it is.
+    """
 
     model: str
     curve: ImpostorCurve
@@ -42,10 +45,11 @@ class Chooser(Struct, frozen=True):
     def choose_pictures(
         self, pictures: tuple[Picture, ...], max_compared: int = MAX_COMPARED
     ) -> tuple[Picture, ...]:
-        """Return all given pictures, and the learnt ones for which there is room.
+        """Return a face's pictures, each marked as compared by searches or as spare.
 
-        Searches compare at most `max_compared` of the given pictures, and at least one. The others
-        become spare.
+        At most `max_compared` of the given pictures are compared, and at least one: those whose
+        mean is nearest to that of all. Pictures that the face learnt by itself stay if there is
+        room for them.
         """
         vectors = self._read_vectors(pictures)
         if not vectors:
@@ -54,46 +58,53 @@ class Chooser(Struct, frozen=True):
         mean = _mean_of(vectors, compared_ids)
         while len(compared_ids) > max(max_compared, 1):
             compared_ids.remove(_find_least_missed(vectors, compared_ids, mean))
-        return choose_pictures_to_keep(
-            replace(picture, spare=picture.id not in compared_ids)
-            if picture.id in vectors
-            else picture
-            for picture in pictures
-        )
+        marked_pictures = []
+        for picture in pictures:
+            is_spare = picture.spare
+            if picture.id in vectors:
+                is_spare = picture.id not in compared_ids
+            marked_pictures.append(replace(picture, spare=is_spare))
+        return choose_pictures_to_keep(marked_pictures)
 
     def is_unlike_others(self, new_picture: Picture, pictures: tuple[Picture, ...]) -> bool:
         """Return whether a new given picture looks unlike all that the face is compared by.
 
-        `pictures`: those that the face had before.
+        Then it may show somebody else. `pictures`: those that the face had before; if none of them
+        can be compared with it, it is not unlike.
         """
         pictures_now = (*pictures, replace(new_picture, spare=True))
         vectors = self._read_vectors(pictures_now)
-        return (
-            len(vectors) > 1
-            and new_picture.id in vectors
-            and new_picture.id not in self._list_compared_and_alike(pictures_now, vectors)
-        )
+        if new_picture.id not in vectors or len(vectors) == 1:
+            return False
+        return new_picture.id not in self._list_compared_and_alike(pictures_now, vectors)
 
     def _read_vectors(self, pictures: tuple[Picture, ...]) -> Vectors:
-        """Return the template of each given picture that has one of the model."""
-        return {
-            picture.id: parse_vector(template)
-            for picture in list_given_pictures(pictures)
-            if (template := _template_of(picture, self.model))
-        }
+        """Return by id the template of each given (not learnt) picture that has one of the
+        model."""
+        vectors = {}
+        for picture in list_given_pictures(pictures):
+            template = _template_of(picture, self.model)
+            if template:
+                vectors[picture.id] = parse_vector(template)
+        return vectors
 
     def _list_compared_and_alike(
         self, pictures: tuple[Picture, ...], vectors: Vectors
     ) -> list[str]:
-        """Return the ids of the pictures that are compared, and of those that look like these."""
-        compared = [
-            picture.id for picture in pictures if picture.id in vectors and not picture.spare
-        ] or [next(iter(vectors))]
-        while alike := [
-            id_ for id_ in vectors if id_ not in compared and self._is_like(id_, compared, vectors)
-        ]:
-            compared += alike
-        return compared
+        """Return the ids of the pictures that are compared, and of those that look like these.
+
+        If none is compared, it begins with the first. Each that is added changes the mean that the
+        others have to be like, so they are looked at until none is added.
+        """
+        ids = [picture.id for picture in pictures if picture.id in vectors and not picture.spare]
+        if not ids:
+            ids = [next(iter(vectors))]
+        while True:
+            others = [id_ for id_ in vectors if id_ not in ids]
+            alike = [id_ for id_ in others if self._is_like(id_, ids, vectors)]
+            if not alike:
+                return ids
+            ids += alike
 
     def _is_like(self, id_: str, compared: Collection[str], vectors: Vectors) -> bool:
         """Return whether a picture is like the mean of those that are compared, as two faces of one
@@ -116,10 +127,15 @@ def _mean_of(vectors: Vectors, ids: Collection[str]) -> NDArray[np.float32]:
 def _find_least_missed(
     vectors: Vectors, compared: Collection[str], mean: NDArray[np.float32]
 ) -> str:
-    """Return the id of the picture without which the mean of the others is nearest to `mean`."""
+    """Return the id of the picture without which the mean of the others is nearest to `mean`.
+
+    `compared`: the ids among which it is sought; `vectors`: the embedding of each.
+    """
     import numpy as np
 
-    rows = np.stack([vectors[id_] for id_ in compared]).astype(np.float64)
-    sums_without = rows.sum(axis=0) - rows
-    scores = (sums_without @ mean) / np.maximum(np.linalg.norm(sums_without, axis=1), 1e-12)
-    return list(compared)[int(np.argmax(scores))]
+    ids = list(compared)
+    rows = np.stack([vectors[id_] for id_ in ids]).astype(np.float64)
+    sums_without = rows.sum(axis=0) - rows  # row i: the sum of all but the i-th
+    lengths = np.maximum(np.linalg.norm(sums_without, axis=1), 1e-12)  # never 0
+    scores = (sums_without @ mean) / lengths
+    return ids[int(np.argmax(scores))]

@@ -15,21 +15,21 @@ _PROTECTED_FIELDS = ("own_group_id", "own_user", *(name for name in BLANK if nam
 
 
 def loses_anything(before: Face, after: Face) -> bool:
-    """Return whether a change of a face removes or replaces a picture or a value.
+    """Return whether a change of a face removes or replaces a picture or a value; adding is fine.
 
-    Visits only grow, but by a rejection, and that is refused beforehand.
+    Visits are not looked at: they only grow, but by a rejection, and that is refused beforehand.
     """
     pairs = [(getattr(before, name), getattr(after, name)) for name in _PROTECTED_FIELDS]
     pairs += zip(before.labels, after.labels, strict=True)
     pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
-    return (
-        any(
-            old_value not in (None, "") and old_value != new_value for old_value, new_value in pairs
-        )
-        or not before.portrait.is_among(after.pictures[:1])
-        or not all(picture.is_among(after.pictures) for picture in before.pictures)
-        or after.negatives < before.negatives
-    )
+    for value_before, value_after in pairs:
+        is_empty = value_before in (None, "")
+        if not is_empty and value_before != value_after:
+            return True
+    keeps_portrait = before.portrait.is_among(after.pictures[:1])
+    keeps_pictures = all(picture.is_among(after.pictures) for picture in before.pictures)
+    keeps_negatives = after.negatives >= before.negatives  # pictures that people rejected for it
+    return not (keeps_portrait and keeps_pictures and keeps_negatives)
 
 
 def require_no_loss(before: Face, after: Face | None = None) -> None:

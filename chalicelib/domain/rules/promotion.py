@@ -27,18 +27,23 @@ class PromotionRule(Struct, frozen=True):
     period_ms: int
 
     def met_at(self, arrivals: Sequence[Arrival], containing: Arrival | None = None) -> int | None:
-        """Return the start of the first arrival with enough arrivals in the period up to it; None
-        if there is none.
+        """Return when a stranger with these arrivals (visits) becomes a regular; None: not yet.
 
-        Both ends of the period count. `containing`: only periods that hold this arrival count.
+        It is the start of the first arrival with enough arrivals in the period up to it, of which
+        both ends count. `containing`: only periods that hold this arrival count.
+
+        `three in a week, and visits on 1, 6, 9 and 12 May`: on 12 May, since 6, 9 and 12 May are in
+        one week.
         """
         starts = [arrival.first_ms for arrival in arrivals]
         for index in range(self.arrive_times - 1, len(starts)):
-            end = starts[index]
-            if starts[index - self.arrive_times + 1] < end - self.period_ms:
+            end_ms = starts[index]
+            begin_ms = end_ms - self.period_ms
+            first_needed_ms = starts[index - self.arrive_times + 1]
+            if first_needed_ms < begin_ms:
                 continue
-            if containing is None or end - self.period_ms <= containing.first_ms <= end:
-                return end
+            if containing is None or begin_ms <= containing.first_ms <= end_ms:
+                return end_ms
         return None
 
 

@@ -1,4 +1,5 @@
-"""Answers about the faces of a picture: described, identified, ranked by likeness, compared."""
+"""What callers are told of the faces of a picture: described, identified, ranked by likeness, or
+compared."""
 
 from __future__ import annotations
 
@@ -81,19 +82,18 @@ class SeenPicture(Struct, frozen=True, eq=False):
     """Cuts out a face by its number."""
 
     def leave_out(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
-        """Return the picture without the faces that are `unfit`."""
-        kept_numbers = [
-            number for number, face in enumerate(self.described.faces) if not unfit(face)
-        ]
-        faces = tuple(self.described.faces[number] for number in kept_numbers)
-        described_picture = replace(self.described, faces=faces)
-        embeddings = self.embeddings[kept_numbers] if len(self.embeddings) else self.embeddings
-        return SeenPicture(
-            described_picture,
-            self.model,
-            embeddings,
-            lambda number: self.crop(kept_numbers[number]),
-        )
+        """Return the picture without the faces for which `unfit` gives a true value."""
+        kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
+        kept_faces = tuple(self.described.faces[number] for number in kept)
+        embeddings = self.embeddings
+        if len(embeddings):  # else they were not asked for
+            embeddings = embeddings[kept]
+
+        def crop_kept(number: int) -> FaceJpeg:
+            return self.crop(kept[number])
+
+        described = replace(self.described, faces=kept_faces)
+        return SeenPicture(described, self.model, embeddings, crop_kept)
 
 
 class Probe(Struct, frozen=True, eq=False):
@@ -237,9 +237,9 @@ class Comparison(Struct, frozen=True):
     @property
     def reason(self) -> str:
         """Say why the pair cannot be compared; "" if it can. The same picture twice always can."""
-        return (
-            "" if self.match else next((probe.reason for probe in self.probes if probe.reason), "")
-        )
+        if self.match:
+            return ""
+        return next((probe.reason for probe in self.probes if probe.reason), "")
 
 
 class Match(Struct, frozen=True):

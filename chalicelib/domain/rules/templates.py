@@ -1,5 +1,5 @@
-"""By what is a face found? Templates in one form, the pictures that a face keeps of those that it
-learns, and users.
+"""By what is a face found? Templates (embeddings as they are stored), the pictures that a face
+keeps, and users, people with several faces in one group.
 
 The canonical form, in which templates are both stored and compared, is little-endian float16 of the
 unit embedding: half the bytes of float32, and rounding moves a cosine by less than 5e-4 (2^-11 a
@@ -79,31 +79,36 @@ def vectors_of(vectors: Sequence[bytes]) -> NDArray[np.float32]:
 
 
 def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
-    """Reduce a face's templates to the ones that a gallery compares: for each model the mean over
-    the photos."""
+    """Return what a search compares of a face's templates: for each model the mean over its photos.
+
+    A single template of a model stays as it is.
+    """
     import numpy as np
 
-    by_model: dict[str, list[Template]] = {}
+    templates_by_model: dict[str, list[Template]] = {}
     for template in templates:
-        by_model.setdefault(template.model, []).append(template)
-    return tuple(
-        own_templates[0]
-        if len(own_templates) == 1
-        else make_template(
-            model, fuse_embeddings(np.stack([parse_vector(template) for template in own_templates]))
-        )
-        for model, own_templates in by_model.items()
-    )
+        templates_by_model.setdefault(template.model, []).append(template)
+    reduced = []
+    for model, own_templates in templates_by_model.items():
+        if len(own_templates) == 1:
+            reduced.append(own_templates[0])
+            continue
+        vectors = np.stack([parse_vector(template) for template in own_templates])
+        reduced.append(make_template(model, fuse_embeddings(vectors)))
+    return tuple(reduced)
 
 
 def of_model(templates: Sequence[Template], model: str) -> Template | None:
-    """Return the one of the `compared` ones that is of this model; None if there is none."""
+    """Return the template by which a face with these is compared; None: it has none of the model.
+
+    Of several it is the mean.
+    """
     own_templates = [template for template in templates if template.model == model]
     return reduce_templates(own_templates)[0] if own_templates else None
 
 
 def fuse_embeddings(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the unit mean, (dimensions,) float32, of one person's unit embeddings (n, dimensions).
+    """Return the mean of one person's unit embeddings, (n, dimensions), as a unit vector.
 
     The pictures share the person, and their differences cancel out: a search finds the mean of
     three photos more often than the best of the three.
@@ -111,8 +116,9 @@ def fuse_embeddings(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     import numpy as np
 
     mean = embeddings.mean(axis=0)
-    norm = max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
-    return np.asarray(mean / norm, dtype=np.float32)
+    # Opposite embeddings may have the mean 0: do not divide by that.
+    length = max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
+    return np.asarray(mean / length, dtype=np.float32)
 
 
 LEARN_QUALITY = 35.0
@@ -134,18 +140,17 @@ _Choice = tuple[float, datetime, str]
 
 
 def is_sure(decision: Decision | None, quality: float | None) -> bool:
-    """Return whether a face may learn from a sighting of this quality that was matched by this
-    decision.
+    """Return whether a face may learn from a sighting: it is surely the face's, and good enough.
 
-    None: somebody said that it is this face. One that another sighting vouches for would be learnt
-    from by too low a score. A threshold above that of a match would help nobody: it teaches what a
-    face knows already.
+    `decision`: by which a search found the face; None: a person said so. It is not sure if another
+    sighting of the same visit vouched for it (`by`): its score alone was too low. A threshold above
+    that of a match would help nobody: it teaches what a face knows already. `quality`: the
+    picture's, 0..100; None: not measured.
     """
-    return (
-        (decision is None or decision.by is None)
-        and quality is not None
-        and quality >= LEARN_QUALITY
-    )
+    is_vouched_for = decision is not None and decision.by is not None
+    if is_vouched_for or quality is None:
+        return False
+    return quality >= LEARN_QUALITY
 
 
 def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
@@ -154,78 +159,75 @@ def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 
 
 def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
-    """Return the given pictures, in their order, and the learnt ones that are kept, the first
-    choice first.
+    """Return the pictures that a face keeps: all given ones, and the best of those that it learnt.
 
-    Of one photo only one picture is kept: the given one, else that of the first sighting. Learnt
-    ones have the room that MAX_LEARNT, MAX_COMPARED and MAX_PICTURES leave beside the given ones.
-    One of them shows the person in a mask, if there is such a picture and room for two.
+    People gave the given ones, which keep their order. It learnt the others from sightings. Of one
+    photo only one picture is kept: the given one, else that of the first sighting. Learnt ones have
+    the room that MAX_LEARNT, MAX_COMPARED and MAX_PICTURES leave beside the given ones. One of them
+    shows the person in a mask, if there is such a picture and room for two.
     """
     pictures = tuple(pictures)
     given_pictures = list_given_pictures(pictures)
     learnt_by_photo: dict[str, tuple[Learnt, Picture]] = {}
     for picture in pictures:
-        if picture.learnt is not None and not any(
-            picture.is_same(given) for given in given_pictures
-        ):
-            known_learnt = learnt_by_photo.get(picture.id)
-            if known_learnt is None or picture.learnt.sighting_id < known_learnt[0].sighting_id:
-                learnt_by_photo[picture.id] = picture.learnt, picture
-    compared_count = sum(not picture.spare for picture in given_pictures)
-    room = max(
-        min(MAX_LEARNT, MAX_COMPARED - compared_count, MAX_PICTURES - len(given_pictures)), 0
-    )
-    bare, masked = (
-        _rank_learnt(
-            one for one in learnt_by_photo.values() if bool(one[1].estimates.masked) is has
-        )
-        for has in (False, True)
-    )
-    beside_masked = max(room - 1, 1)
-    looks = [*bare[:beside_masked], *masked[:1], *bare[beside_masked:]]
-    return (*given_pictures, *looks[:room])
+        learnt = picture.learnt
+        if learnt is None or any(picture.is_same(given) for given in given_pictures):
+            continue
+        known = learnt_by_photo.get(picture.id)
+        if known is None or learnt.sighting_id < known[0].sighting_id:
+            learnt_by_photo[picture.id] = learnt, picture
+
+    room_for_compared = MAX_COMPARED - sum(not picture.spare for picture in given_pictures)
+    room_for_any = MAX_PICTURES - len(given_pictures)
+    room = max(min(MAX_LEARNT, room_for_compared, room_for_any), 0)
+    all_learnt = learnt_by_photo.values()
+    bare = _rank_learnt(each for each in all_learnt if not each[1].estimates.masked)
+    masked = _rank_learnt(each for each in all_learnt if each[1].estimates.masked)
+    # A masked one takes the last place, but never the only one from a bare one.
+    before_masked = max(room - 1, 1)
+    ranked = [*bare[:before_masked], *masked[:1], *bare[before_masked:]]
+    return (*given_pictures, *ranked[:room])
 
 
 def shows_more_than(
     pictures: Iterable[Picture], new_picture: Picture, captured_at: datetime
 ) -> bool:
-    """Return whether a picture of this time is more than a copy of those that strangers were made
+    """Return whether a picture of this time is more than a copy of those that the face was made
     from.
 
-    A copy is of the same hour, of no better step of quality, and the same view.
+    A copy is of the same hour, of no better step of quality, and the same view. A merged face was
+    made from several.
     """
     hour = _cut_to_hour(captured_at)
-    founding_pictures = [
-        picture
-        for picture in pictures
-        if picture.founded_at is not None and _cut_to_hour(picture.founded_at) == hour
-    ]
-    return all(
-        _measure_quality_step(picture) < _measure_quality_step(new_picture)
-        or _is_another_view(new_picture, picture)
-        for picture in founding_pictures
-    )
+    for picture in pictures:
+        if picture.founded_at is None or _cut_to_hour(picture.founded_at) != hour:
+            continue
+        is_better = _measure_quality_step(picture) < _measure_quality_step(new_picture)
+        if not is_better and not _is_another_view(new_picture, picture):
+            return False
+    return True
 
 
 def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
-    """Return the pictures; if none was given, the first counts as given from now on.
+    """Return the pictures, the first as given by a person if all were learnt from sightings.
 
     So a face always has a picture that the learnt ones are held against.
     """
-    return (
-        pictures
-        if list_given_pictures(pictures)
-        else (replace(pictures[0], learnt=None), *pictures[1:])
-    )
+    if list_given_pictures(pictures):
+        return pictures
+    first_picture, *others = pictures
+    return (replace(first_picture, learnt=None), *others)
 
 
 def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
-    """Return the unit mean of the given pictures that are compared; None: none has a template of
-    the model."""
-    compared = (picture for picture in list_given_pictures(pictures) if not picture.spare)
+    """Return the mean of a face's pictures that were given, not learnt, and that are compared.
+
+    It is a unit vector; None: none of them has a template of the model.
+    """
     templates = [
         template
-        for picture in compared
+        for picture in list_given_pictures(pictures)
+        if not picture.spare
         for template in picture.templates
         if template.model == model
     ]
@@ -239,23 +241,24 @@ def remove_rejected_pictures(
     model: str,
 ) -> tuple[Picture, ...]:
     """Return the pictures that a face keeps when one of its sightings turns out to be somebody
-    else.
+    else's.
 
-    The sighting's photo goes, and with it each learnt picture that is nearer to it than to the
-    given ones. `rejected_vector`: the sighting's embedding by `model`; `photo_ids`: the ids by
-    which a face may have its photo.
+    The sighting's photo goes. So does each picture that the face learnt and that is more like the
+    sighting than like the pictures that people gave. `rejected_vector`: the sighting's embedding by
+    `model`; `photo_ids`: the ids by which a face may have its photo.
     """
-
     other_pictures = [picture for picture in pictures if picture.id not in photo_ids]
     mean = mean_of_given(other_pictures, model)
+    if mean is None:  # there is nothing to hold learnt pictures against
+        return tuple(other_pictures)
 
     def is_nearer_to_rejected(picture: Picture) -> bool:
-        vectors = [
-            parse_vector(template) for template in picture.templates if template.model == model
-        ]
-        return mean is not None and any(
-            float(own_vector @ rejected_vector) > float(own_vector @ mean) for own_vector in vectors
-        )
+        for template in picture.templates:
+            if template.model == model:
+                vector = parse_vector(template)
+                if float(vector @ rejected_vector) > float(vector @ mean):
+                    return True
+        return False
 
     return tuple(
         picture
@@ -266,33 +269,41 @@ def remove_rejected_pictures(
 
 def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
     """Return the best learnt picture of each hour: first the best of each day, then the second best
-    of each day."""
+    of each day, and so on.
+
+    With each picture comes the sighting that it was learnt from. Pictures of one visit are nearly
+    copies, so one for an hour is enough. Better is a higher step of quality, then the earlier one.
+    """
     best_of_hour: dict[datetime, tuple[_Choice, Picture]] = {}
-    for learnt_from, picture in learnt:
-        choice_and_picture = (
-            (-_measure_quality_step(picture), learnt_from.captured_at, learnt_from.sighting_id),
-            picture,
+    for sighting, picture in learnt:
+        choice = (
+            -_measure_quality_step(picture),
+            sighting.captured_at,
+            sighting.sighting_id,
         )
-        hour = _cut_to_hour(learnt_from.captured_at)
-        best_of_hour[hour] = min(
-            best_of_hour.get(hour, choice_and_picture), choice_and_picture, key=itemgetter(0)
-        )
+        hour = _cut_to_hour(sighting.captured_at)
+        known = best_of_hour.get(hour)
+        if known is None or choice < known[0]:
+            best_of_hour[hour] = choice, picture
+
     count_of_day: Counter[date] = Counter()
     ranked: list[tuple[int, _Choice, Picture]] = []
     for choice, picture in sorted(best_of_hour.values(), key=itemgetter(0)):
-        day = choice[1].date()
-        ranked.append((count_of_day[day], choice, picture))
+        _, captured_at, _ = choice
+        day = captured_at.date()
+        place_in_day = count_of_day[day]
+        ranked.append((place_in_day, choice, picture))
         count_of_day[day] += 1
-    return [picture for *_, picture in sorted(ranked, key=itemgetter(0, 1))]
+    return [picture for _, _, picture in sorted(ranked, key=itemgetter(0, 1))]
 
 
 def _is_another_view(new_picture: Picture, picture: Picture) -> bool:
+    """Return whether a face looks different enough on two pictures to be learnt from both."""
     (template,) = new_picture.templates
     other_template = of_model(picture.templates, template.model)
-    return (
-        other_template is not None
-        and float(parse_vector(other_template) @ parse_vector(template)) < SAME_VIEW
-    )
+    if other_template is None:
+        return False
+    return float(parse_vector(other_template) @ parse_vector(template)) < SAME_VIEW
 
 
 def _measure_quality_step(picture: Picture) -> float:
@@ -342,11 +353,10 @@ def free_subject_id(name: str, used_ids: Container[str]) -> str:
     """Return the id of a new subject of this name: of those that fold to the same, all but the
     first are numbered."""
     first_id = subject_id(name)
-    return next(
-        id_
-        for number in count()
-        if (id_ := f"{first_id}-{number}" if number else first_id) not in used_ids
-    )
+    if first_id not in used_ids:
+        return first_id
+    numbered_ids = (f"{first_id}-{number}" for number in count(1))
+    return next(id_ for id_ in numbered_ids if id_ not in used_ids)
 
 
 def entry_of(group_id: str, id_: str) -> str:
@@ -384,17 +394,21 @@ def mean_of(faces: Iterable[Sequence[Template]]) -> tuple[Template, ...]:
 
 
 def make_change_entries(before: Face, after: Face) -> tuple[JournalEntry, ...]:
-    """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only
-    its group did."""
+    """Return what the journal notes of a changed face; nothing if no search sees the change.
+
+    The journal lists the changes of the gallery, the faces that are searched. REPLACE: the face's
+    templates changed. MOVE: only its group did. It names the user (a person with several faces)
+    that the face had before, since that changes, too.
+    """
+    user_before = user_of(before)
     if after.templates != before.templates:
         templates = reduce_templates(after.templates)
-        return (
-            JournalEntry(
-                Edit.REPLACE, after.faceid, after.group_id, templates, user=user_of(before)
-            ),
+        replaced = JournalEntry(
+            Edit.REPLACE, after.faceid, after.group_id, templates, user=user_before
         )
+        return (replaced,)
     if after.group_id != before.group_id:
-        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_of(before)),)
+        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_before),)
     return ()
 
 

@@ -1,4 +1,4 @@
-"""Usual weeks of a shop, and when it is quieter than that. Pure.
+"""How many people come in a usual week of a shop, and when is it quieter than that?
 
 The usual week says how many people each hour of each weekday brings: the mean of the last eight
 weeks, less if the last two were slower. A camera that sends nothing but captures is quieter than
@@ -67,7 +67,7 @@ def hour_of_week(hour: int) -> int:
 
 
 def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
-    """Return the usual week before a day.
+    """Return the usual week of a shop before a day: how many people each of its hours brings.
 
     None: fewer than LEAST_PEOPLE people, or less than two weeks, are known.
 
@@ -77,37 +77,33 @@ def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
     people than these means add up to, all means are reduced by the same share.
     """
     end_hour = today * HOURS_PER_DAY
+    begin_hour = end_hour - _DAYS * HOURS_PER_DAY
     known_counts = {
-        hour: count
-        for hour, count in people_by_hour.items()
-        if end_hour - _DAYS * HOURS_PER_DAY <= hour < end_hour
+        hour: people for hour, people in people_by_hour.items() if begin_hour <= hour < end_hour
     }
     if sum(known_counts.values()) < LEAST_PEOPLE:
         return None
     first_day = min(known_counts) // HOURS_PER_DAY
     if today - first_day < _RECENT_DAYS:
         return None
-    hour_sums = [0.0] * HOURS_PER_WEEK
-    for hour, count in known_counts.items():
-        hour_sums[hour_of_week(hour)] += count
-    day_counts = Counter(
+
+    sums = [0.0] * HOURS_PER_WEEK
+    for hour, people in known_counts.items():
+        sums[hour_of_week(hour)] += people
+    weekdays = (
         hour_of_week(day * HOURS_PER_DAY) // HOURS_PER_DAY for day in range(first_day, today)
     )
-    means = [
-        hour_sums[week_hour] / day_counts[week_hour // HOURS_PER_DAY]
-        for week_hour in range(HOURS_PER_WEEK)
-    ]
+    day_counts = Counter(weekdays)  # how many Mondays, Tuesdays and so on are known
+    means = [total / day_counts[hour // HOURS_PER_DAY] for hour, total in enumerate(sums)]
+
     recent_hours = range((today - _RECENT_DAYS) * HOURS_PER_DAY, end_hour)
-    expected = sum(means[hour_of_week(hour)] for hour in recent_hours)
-    share = (
-        min(sum(known_counts.get(hour, 0) for hour in recent_hours) / expected, 1.0)
-        if expected
-        else 0.0
-    )
-    week_counts = Counter(hour_of_week(hour) for hour, count in known_counts.items() if count)
+    recent_people = sum(known_counts.get(hour, 0) for hour in recent_hours)
+    expected_people = sum(means[hour_of_week(hour)] for hour in recent_hours)
+    share = min(recent_people / expected_people, 1.0) if expected_people else 0.0
+    week_counts = Counter(hour_of_week(hour) for hour, people in known_counts.items() if people)
     return Usual(
-        tuple(round(share * mean, 3) for mean in means),
-        tuple(week_counts[week_hour] for week_hour in range(HOURS_PER_WEEK)),
+        hours=tuple(round(share * mean, 3) for mean in means),
+        weeks=tuple(week_counts[hour] for hour in range(HOURS_PER_WEEK)),
     )
 
 
@@ -115,19 +111,20 @@ ALWAYS = frozenset(range(HOURS_PER_WEEK))
 
 
 def count_expected(usual: Usual, since: float, until: float, opening: Set[int] = ALWAYS) -> float:
-    """Return how many people are usual between two times, in local hours.
+    """Return how many people usually come between two times, in local hours; a part of an hour
+    brings that part of its people.
 
-    `opening`: hours of the week in which the shop is open.
+    `opening`: hours of the week in which the shop is open; others bring nobody.
     """
     whole_weeks = max(int((until - since) // HOURS_PER_WEEK), 0)
-    a_week = sum(usual.hours[hour] for hour in opening) if whole_weeks else 0.0
-    since += whole_weeks * HOURS_PER_WEEK
-    partial_hours = (
-        usual.people_at(hour) * (min(until, hour + 1) - max(since, hour))
-        for hour in range(math.floor(since), math.ceil(until))
-        if hour_of_week(hour) in opening
-    )
-    return whole_weeks * a_week + sum(partial_hours)
+    people_a_week = sum(usual.hours[hour] for hour in opening) if whole_weeks else 0.0
+    rest_since = since + whole_weeks * HOURS_PER_WEEK
+    people_of_rest = []
+    for hour in range(math.floor(rest_since), math.ceil(until)):
+        if hour_of_week(hour) in opening:
+            part = min(until, hour + 1) - max(rest_since, hour)
+            people_of_rest.append(usual.people_at(hour) * part)
+    return whole_weeks * people_a_week + sum(people_of_rest)
 
 
 def is_quieter(usual: Usual, since: float, now: float, opening: Set[int] = ALWAYS) -> bool:
@@ -136,11 +133,11 @@ def is_quieter(usual: Usual, since: float, now: float, opening: Set[int] = ALWAY
 
 
 def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
-    """Return for each weekday the hours from the first to the one behind the last on which weeks
-    agree.
+    """Return for each weekday, from Monday, when the shop seems to open and to close, in hours.
 
-    None: the shop seems to be closed. Weeks agree on an hour if somebody came then in at least
-    LEAST_WEEKS of them. Hours with less than a hundredth of the day's people are not usual.
+    None: it seems to be closed. It seems to be open from the first to the last hour in which
+    somebody came in at least LEAST_WEEKS of the last weeks. Hours with less than a hundredth of the
+    day's people do not count.
 
     `Tuesdays at 6 in two weeks, from 8 to 19 in five`: 8 to 19.
     """
@@ -148,11 +145,11 @@ def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
     for weekday in range(7):
         of_day = slice(weekday * HOURS_PER_DAY, (weekday + 1) * HOURS_PER_DAY)
         people_by_hour, weeks_by_hour = usual.hours[of_day], usual.weeks[of_day]
+        # Of a day with few people it is a hundredth of a mean day's.
         least_people = max(sum(people_by_hour), usual.week / 7) / 100
-        usual_hours = [
-            hour
-            for hour, (people, weeks) in enumerate(zip(people_by_hour, weeks_by_hour, strict=True))
-            if people > least_people and weeks >= LEAST_WEEKS
-        ]
-        proposed.append((usual_hours[0], usual_hours[-1] + 1) if usual_hours else None)
+        open_hours = []
+        for hour, (people, weeks) in enumerate(zip(people_by_hour, weeks_by_hour, strict=True)):
+            if people > least_people and weeks >= LEAST_WEEKS:
+                open_hours.append(hour)
+        proposed.append((open_hours[0], open_hours[-1] + 1) if open_hours else None)
     return proposed
