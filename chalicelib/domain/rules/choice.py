@@ -60,10 +60,10 @@ class Chooser(Struct, frozen=True):
             compared_ids.remove(_find_least_missed(vectors, compared_ids, mean))
         marked_pictures = []
         for picture in pictures:
-            is_spare = picture.spare
             if picture.id in vectors:
-                is_spare = picture.id not in compared_ids
-            marked_pictures.append(replace(picture, spare=is_spare))
+                marked_pictures.append(replace(picture, spare=picture.id not in compared_ids))
+            else:
+                marked_pictures.append(picture)
         return choose_pictures_to_keep(marked_pictures)
 
     def is_unlike_others(self, new_picture: Picture, pictures: tuple[Picture, ...]) -> bool:

@@ -141,10 +141,13 @@ class Mark(NamedTuple):
 
 
 def find_place(wanted: ObservationFilter, split: Split | None) -> int:
-    """Return the place in a mark that answers a question, whatever kind that asks for.
+    """Return which of PLACES answers a question for people: the index of the values it asks for.
 
-    A question for a label by gender asks for two values that have no place. Who came with two
-    groups may be counted twice then.
+    `wanted`: by what it filters; `split`: by what it divides. `of one camera, by gender`: the place
+    of camera and gender. Kinds have no place.
+
+    A question for a label by gender asks for two values that have no place: the last one answers
+    it, and who came with two groups may be counted twice then.
     """
     labels = zip(LABELS, wanted.labels, strict=True)
     asked = {label for label, value in labels if value}
@@ -154,12 +157,15 @@ def find_place(wanted: ObservationFilter, split: Split | None) -> int:
         asked.add(Split.GROUP)
     if split not in (None, Split.KIND):
         asked.add(split)
-    return PLACES.index(frozenset(asked)) if asked in PLACES else len(PLACES) - 1
+    if asked in PLACES:
+        return PLACES.index(frozenset(asked))
+    return len(PLACES) - 1
 
 
 def choose_of(wanted: ObservationFilter, split: Split | None) -> Of:
-    """Return what counts a person by a question for observations."""
-    return Of.ALL if wanted.kind is None and split is not Split.KIND else Of.KIND
+    """Return which observations count a person by a question: all, or those of one kind."""
+    asks_for_kind = wanted.kind is not None or split is Split.KIND
+    return Of.KIND if asks_for_kind else Of.ALL
 
 
 def is_first_in(text: str, unit: Unit, place: int, of: Of) -> bool:
@@ -205,34 +211,38 @@ def is_first_visit(text: str) -> bool:
 def find_units(
     local: LocalTime, days: Iterable[int], first_ms: int, largest: Unit
 ) -> dict[int, Unit]:
-    """Return of each local day the largest unit of time around it that a span does not cut at its
-    beginning.
+    """Return for each local day the largest year, month, week, day or hour by which it is counted.
 
-    What a span cuts off at its end changes nothing: who came there came first before.
+    A mark says in which of these an observation was the person's first. So one that the span's
+    beginning, `first_ms`, cuts cannot be used: the first may be before it. What a span cuts off at
+    its end changes nothing: who came there came first before. `largest`: none larger is returned.
+
     `from 15 March, by month`: the 15th counts by the hour if the span begins at noon, the rest of
     its week by day, the rest of March by week, and April by month.
     """
     [first_day] = local.days(Span(first_ms, first_ms))
-    is_cut = local.pieces_of(first_day)[0].first_ms < first_ms
+    is_day_cut = local.pieces_of(first_day)[0].first_ms < first_ms
     week = find_unit(local, Granularity.WEEK)
     units = [unit for unit in (Unit.YEAR, Unit.MONTH, week) if unit <= largest]
-    cut_buckets = {
-        unit: _find_bucket(local, first_day, unit)
-        for unit in units
-        if is_cut
-        or _find_bucket(local, first_day - 1, unit) == _find_bucket(local, first_day, unit)
-    }
+    cut_buckets = {}  # by unit, the one (that month, say) that began before the span
+    for unit in units:
+        bucket = _find_bucket(local, first_day, unit)
+        if is_day_cut or bucket == _find_bucket(local, first_day - 1, unit):
+            cut_buckets[unit] = bucket
 
     def choose_unit(day: int) -> Unit:
-        if largest is Unit.HOUR or (is_cut and day == first_day):
+        if largest is Unit.HOUR or (is_day_cut and day == first_day):
             return Unit.HOUR
-        whole = (u for u in units if cut_buckets.get(u) != _find_bucket(local, day, u))
-        return next(whole, Unit.DAY)
+        for unit in units:
+            if _find_bucket(local, day, unit) != cut_buckets.get(unit):
+                return unit
+        return Unit.DAY
 
     return {day: choose_unit(day) for day in days}
 
 
 def _find_bucket(local: LocalTime, day: int, unit: Unit) -> int:
+    """Return the number of the week, month or year that a local day is in."""
     for weekday, week in _WEEKS.items():
         if unit is week:
             # day 0, 1970-01-01, is a Thursday
@@ -242,9 +252,10 @@ def _find_bucket(local: LocalTime, day: int, unit: Unit) -> int:
 
 
 def list_visits(observations: Sequence[Counted]) -> list[Visit]:
-    """Return the visits of a person's observations, which are given by time.
+    """Return the visits that a person's observations, given by time, make up.
 
-    An observation begins a visit if none before reaches it by its gap.
+    An observation lasts for its gap. One that is within the gap of another before it belongs to the
+    same visit; else a new one begins. Without a gap it belongs to none.
     """
     visits: list[Visit] = []
     until_ms = -1
@@ -252,8 +263,10 @@ def list_visits(observations: Sequence[Counted]) -> list[Visit]:
         if not observation.gap_s:
             continue
         at_ms = observation.at_ms
-        begin_ms = at_ms if at_ms >= until_ms else visits.pop().begin_ms
-        visits.append(Visit(begin_ms, at_ms))
+        if at_ms >= until_ms:
+            visits.append(Visit(begin_ms=at_ms, last_ms=at_ms))
+        else:
+            visits[-1] = visits[-1]._replace(last_ms=at_ms)
         until_ms = max(until_ms, at_ms + 1000 * observation.gap_s)
     return visits
 
@@ -267,6 +280,9 @@ def mark_observations(
 ) -> list[Mark]:
     """Return the marks of all of a person's observations, which are given by time.
 
+    A mark is what stays of the person in an observation: in which hour, day, month and so on it was
+    the person's first. So each still counts the person once when nobody can tell who it was.
+
     `find_again`: given a visit and when the next one began, whether the person came again.
     `first_ms`: when the person came for the first time of all; None: in the first of these visits.
     """
@@ -276,15 +292,15 @@ def mark_observations(
         visit.begin_ms: _LETTER_OF_AGAIN[find_again(visit, next_begin)]
         for visit, next_begin in zip_longest(visits, next_begins)
     }
-    begins = sorted(again_of_begin, reverse=True)
-    noted: set[tuple[object, ...]] = set()
-    open_begins, begin_ms, marks = [*begins], None, list[Mark]()
+    noted: set[tuple[object, ...]] = set()  # the values and times that have counted the person
+    unbegun, begin_ms = {*again_of_begin}, None
+    marks: list[Mark] = []
     for observation in observations:
-        begins_visit = bool(
-            observation.gap_s and open_begins and open_begins[-1] == observation.at_ms
-        )
+        at_ms = observation.at_ms
+        begins_visit = bool(observation.gap_s) and at_ms in unbegun
         if begins_visit:
-            begin_ms = open_begins.pop()
+            begin_ms = at_ms
+            unbegun.remove(at_ms)
         times = _list_times(local, observation.hour)
         times_of = {Of.VISITS: times if begins_visit else [], Of.ALL: times, Of.KIND: times}
         letters = [
@@ -292,10 +308,11 @@ def mark_observations(
             for place, splits in enumerate(PLACES)
             for of, values in _list_values(observation, splits)
         ]
-        is_first = begins_visit and _is_earliest(visits[0], observation.at_ms, first_ms)
         visit_ms = begin_ms if observation.gap_s else None
         again = _LETTER_OF_AGAIN[CameAgain.NO] if visit_ms is None else again_of_begin[visit_ms]
-        staff, first = (_YES if told else _NO for told in (observation.is_staff, is_first))
+        staff = _YES if observation.is_staff else _NO
+        is_first = begins_visit and _is_earliest(visits[0], at_ms, first_ms)
+        first = _YES if is_first else _NO
         text = "".join([*letters, again, staff, first, observation.last_group])
         marks.append(Mark(visit_ms, text))
     return marks
@@ -320,12 +337,17 @@ def _list_times(local: LocalTime, hour: int) -> list[tuple[int, int]]:
 def _list_values(
     observation: Counted, splits: frozenset[Split]
 ) -> Iterator[tuple[Of, tuple[object, ...]]]:
-    """Yield the values by which an observation counts. Staff are counted apart."""
+    """Yield what an observation counts for in one of PLACES (`splits`): among visits, all, a kind.
+
+    With each come its values, by which it counts: of camera and gender, say. Staff are counted
+    apart. A stranger's visit counts for the group that counts it instead (`last_group`).
+    """
     values = {split: value for split, value in observation.values.items() if split in splits}
+    values_of_visit = dict(values)
+    if Split.GROUP in values and observation.last_group:
+        values_of_visit[Split.GROUP] = observation.last_group
     of_all = (observation.is_staff, *values.values())
-    if Split.GROUP in values and observation.last_group:  # of a stranger
-        values[Split.GROUP] = observation.last_group
-    yield Of.VISITS, (observation.is_staff, *values.values())
+    yield Of.VISITS, (observation.is_staff, *values_of_visit.values())
     yield Of.ALL, of_all
     yield Of.KIND, (*of_all, observation.kind)
 
@@ -335,11 +357,15 @@ def _note_units(
     times: Sequence[tuple[int, int]],
     of_what: tuple[object, ...],
 ) -> str:
-    """Note a value in these times; return the letter of the units that had not noted it before."""
-    units = 0
+    """Return a letter for the units of time in which these values come for the first time.
+
+    `times`: each unit (hour, day and so on) with the number of the one that it was. They are added
+    to `noted`, what came before.
+    """
+    first_units = 0  # the sum of their bits
     for unit, bucket in times:
         entry = (*of_what, unit, bucket)
         if entry not in noted:
             noted.add(entry)
-            units |= unit
-    return _LETTER_OF_SUM[units]
+            first_units |= unit
+    return _LETTER_OF_SUM[first_units]
