@@ -57,12 +57,12 @@ need the others."""
 
 @dataclass
 class SightingSearch:
-    """The search for the face that a sighting is.
+    """The search for the face that a sighting is, one face in a camera's picture.
 
-    At one seq of the gallery it finds nobody once only.
-
-    If nobody is found, or somebody of whom people are asked, further views are looked at; then the
-    faces of the same visit. `fuse_views`: gives the mean of a face and its further views, if any.
+    If nobody is found, or somebody of whom people are asked, further views of the face in the
+    picture's file are looked at; then the faces that the camera saw just before and after.
+    `fuse_views`: gives the mean of a face and its further views, if any. At one seq (version) of
+    the gallery, the faces that are searched, nobody is found once only.
     """
 
     services: Book

@@ -264,12 +264,13 @@ class Ingest(Service["Book"]):
         `like a face of the book`: it is that face's sighting; `like none`: it is a new face. It is
         nobody's, and noted in the capture only, if nothing may be remembered of it.
 
-        What the decision needs is read before, and all is done again if that has changed in
-        between. Raises WrongModel; ConditionFailed (STEP) if another worker has gone on with the
+        What the decision needs is read before. If that has changed when it is written, all is done
+        again. Raises WrongModel; ConditionFailed (STEP) if another worker has gone on with the
         capture; Busy.
         """
         search = SightingSearch(self.services, open_sighting, reading.fuse_views)
         crop = partial(reading.crop_face, open_sighting.seen_face)
+        # What is made of it if nobody is found: a stranger, without pictures yet.
         new_face = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in count_attempts():
             try:
@@ -278,24 +279,24 @@ class Ingest(Service["Book"]):
                 )
                 if isinstance(context, UnrememberedSighting):
                     return self._write_nobody(context)
+                outcome = resolve_sighting(context)
                 if context.is_new:
-                    return self._write_new(resolve_sighting(context), crop, search)
-                return self._write_known(resolve_sighting(context), crop)
+                    return self._write_new(outcome, crop, search)
+                return self._write_known(outcome, crop)
             except ConsentMissing:  # by all its pictures, the stranger is somebody who withdrew
                 reason = open_sighting.why_nothing_kept
                 return self._write_nobody(UnrememberedSighting(open_sighting, reason))
             except GalleryMoved:
-                # The gallery has changed since the search, as by a face that was deleted: search
-                # again. If somebody said who it is, that face is gone.
+                # A face was deleted, say, since the search: search again. If somebody said who it
+                # is, that face is gone.
                 open_sighting = replace(open_sighting, right_faceid=None)
             except ConditionFailed as error:
                 if STEP in error.names:
                     raise  # what the other worker wrote counts
                 # The book has this sighting already: a second one would count the visit twice.
                 if OBSERVATION_NEW in error.names:
-                    return self._write_nobody(
-                        UnrememberedSighting(open_sighting, "this sighting was counted before")
-                    )
+                    reason = "this sighting was counted before"
+                    return self._write_nobody(UnrememberedSighting(open_sighting, reason))
         raise Busy(
             "the faces that this one is like are changed all the time: deliver this capture again "
             "in a moment"

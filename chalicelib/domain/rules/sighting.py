@@ -334,24 +334,30 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
 def choose_by_views(
     found: Recognised, found_by_views: Recognised, open_sighting: OpenSighting
 ) -> Recognised:
-    """Return whom the mean of all views finds, decided by the sighting itself; else `found`.
+    """Return the surer of two answers: `found` by the picture alone, or what all its views find.
 
+    Views are further pictures of the same face in the capture's file; their mean was searched for.
     It counts only if it finds somebody who was enrolled: the means of two strangers in one blur are
     alike (docs/decisions/0108). The picture itself must be somewhat like that person. If `found` is
     somebody, it must be the same face, and surely.
     """
     face, seen_template = found_by_views.face, open_sighting.seen_face.template
-    template = None if face is None else of_model(face.templates, seen_template.model)
-    if face is None or template is None or not is_enrolled(face):
+    if face is None or not is_enrolled(face):
         return found
-    if float(parse_vector(seen_template) @ parse_vector(template)) < SAME_PASSAGE:
+    template = of_model(face.templates, seen_template.model)
+    if template is None:
         return found
+    score_of_picture = float(parse_vector(seen_template) @ parse_vector(template))
+    if score_of_picture < SAME_PASSAGE:
+        return found
+    # `by` itself: the sighting's own views vouch for it.
     decision = replace(found_by_views.verdict.decision, by=open_sighting.id)
-    if found.face is not None and (
-        face.faceid != found.face.faceid or open_sighting.is_uncertain(decision)
-    ):
-        return found
-    return replace(found_by_views, verdict=replace(found_by_views.verdict, decision=decision))
+    if found.face is not None:
+        is_same = face.faceid == found.face.faceid
+        if not is_same or open_sighting.is_uncertain(decision):
+            return found
+    verdict = replace(found_by_views.verdict, decision=decision)
+    return replace(found_by_views, verdict=verdict)
 
 
 class EvictedStranger(Struct, frozen=True):
