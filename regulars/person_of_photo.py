@@ -88,6 +88,6 @@ def find_faces_of_photo(services: Services, tenant: Tenant, name: str, picture: 
     [seen_face] = faces
     if seen_face.reason:
         raise OperatorError(f"the face in {name} cannot be compared: {seen_face.reason}")
-    same = services.recognition.verification.find_all(tenant, seen_face.probe)
+    same = services.recognition.verification.find_faces_of_person(tenant, seen_face.probe)
     people = [services.faces.find_person(tenant, faceid) for faceid in same]
     return [*dict.fromkeys(faceid for person in people for faceid in person.faces)]

@@ -336,7 +336,7 @@ def _describe_identified_face(
 ) -> IdentifiedFace:
     verification = context.services.recognition.verification
     is_sought = restricted and not face.reason
-    same = verification.find_all(context.tenant, face.probe) if is_sought else []
+    same = verification.find_faces_of_person(context.tenant, face.probe) if is_sought else []
     audit_events.report_people(same)
     return IdentifiedFace.made_of(
         face.decision,

@@ -33,7 +33,7 @@ from chalicelib.domain.observations import (
     is_new_id,
     is_of,
 )
-from chalicelib.domain.rules.visits import FaceVisits, named_by
+from chalicelib.domain.rules.visits import FaceVisits, name_by_promotion
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
@@ -504,7 +504,9 @@ def _set_group_name(observation: Observation, face_visits: FaceVisits) -> Observ
     if not face_visits.is_grouped_by_visits:
         return observation
     promotion = face_visits.visits.promotion if face_visits.is_promoted else None
-    return named_by(face_visits.groups, None if promotion is None else promotion.at_ms, observation)
+    return name_by_promotion(
+        face_visits.groups, None if promotion is None else promotion.at_ms, observation
+    )
 
 
 def _release_update(tenant: str, face: Face, merge: Merge) -> Update:

@@ -192,8 +192,8 @@ class Ranking(Service["Book"]):
     ) -> bool:
         """Return whether a face may match what is wanted, whatever their `score`'s threshold is.
 
-        It may not if both pictures are too poor, or if the probe is more like a picture that a
-        person rejected for the face (a negative).
+        It may not if both pictures are too poor. Nor may it if the probe is more like a picture
+        that a person rejected for the face (a negative).
         """
         no_threshold = -1.0
         if not is_match(score, no_threshold, ranking_request.quality, face.estimates.quality):

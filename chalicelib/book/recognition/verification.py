@@ -186,7 +186,7 @@ class Verification(Service["Book"]):
         similarity = rate_similarity(pair.judged, point.curve, 1, point.fpir_target)
         return fit_similarity(similarity, match=pair.match)
 
-    def find_all(self, tenant: Tenant, probe: Probe) -> list[str]:
+    def find_faces_of_person(self, tenant: Tenant, probe: Probe) -> list[str]:
         """Return the ids of all faces that are this person, for the person's own request.
 
         A person may be in the book twice without anybody's knowing. Restricted faces come first: no

@@ -205,7 +205,7 @@ def sightings_update(
     sightings = [sighting_item(sighting) for sighting in capture.sightings]
     return Update(
         keys.CAPTURES,
-        _key(tenant, capture),
+        _capture_key(tenant, capture),
         (*when, *require_no_erasure(capture, STEP)),
         set={"state": capture.state, "sightings": sightings, **fields},
         remove=remove,
@@ -218,7 +218,9 @@ def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -
     the same ones."""
     if_first = (equals("detection", None, STEP), equals("done", None, STEP))
     fields = {"detection": [seen_item(face) for face in faces], **CAPTURE.write(capture, "sides")}
-    return Update(keys.CAPTURES, _key(tenant, capture), if_first, set=fields, repeatable=True)
+    return Update(
+        keys.CAPTURES, _capture_key(tenant, capture), if_first, set=fields, repeatable=True
+    )
 
 
 def parking_update(tenant: str, capture: Capture, reason: str) -> Update:
@@ -228,10 +230,10 @@ def parking_update(tenant: str, capture: Capture, reason: str) -> Update:
     """
     if_same_state = equals("state", capture.state, STEP)
     fields = {"state": CaptureState.PARKED, "reason": reason}
-    return Update(keys.CAPTURES, _key(tenant, capture), (if_same_state,), set=fields)
+    return Update(keys.CAPTURES, _capture_key(tenant, capture), (if_same_state,), set=fields)
 
 
-def _key(tenant: str, capture: Capture) -> tuple[str, str]:
+def _capture_key(tenant: str, capture: Capture) -> tuple[str, str]:
     return keys.capture(tenant, capture.camera_id, capture.id)
 
 

@@ -75,8 +75,8 @@ class SightingSearch:
         """Return the face that the sighting is, with its visits; or nobody.
 
         `groups`: the tenant's strangers and regulars, as read just before. Raises WrongModel if the
-        picture was embedded with a model that is not searched any more, GalleryMoved if a found
-        face was deleted meanwhile, and the errors of a search.
+        picture was embedded with a model that is not searched any more. Raises GalleryMoved if a
+        found face was deleted meanwhile, and the errors of a search.
         """
         if groups.model != self.open_sighting.seen_face.template.model:
             raise WrongModel(
@@ -399,8 +399,8 @@ class Contexts(Service["Book"]):
     def _complete_context(self, context: Context) -> Context:
         """Return the context with what only its plan of the face's visits tells to be needed.
 
-        These are the sightings whose group's name may change, when hooks were last told that the
-        group is full, the day's month of the calendar, and, if there are events, the hooks.
+        These are the sightings whose group's name may change, and the day's month of the calendar.
+        If a group gets full, it is when hooks were last told so; if there are events, the hooks.
         """
         open_sighting, full_group = context.open_sighting, context.full_group
         tenant = open_sighting.tenant.name

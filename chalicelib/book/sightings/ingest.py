@@ -112,7 +112,7 @@ class Ingest(Service["Book"]):
         StorageUnavailable or InvalidInput if it must be delivered again; a message that is no event
         so ends in the dead letters.
         """
-        for key, is_sent_again in _stored_keys(body):
+        for key, is_sent_again in _list_picture_keys(body):
             try:
                 capture_ids = keys.capture_of_picture(key)
                 tenant_name, _, _ = capture_ids
@@ -204,7 +204,8 @@ class Ingest(Service["Book"]):
                 has_died=ATTEMPTS in item,
             )
             resolved = self._resolve_faces(tenant, camera, capture, item, make_reading)
-            return tenant, _count_outcomes(resolved)
+            _count_outcomes(resolved)
+            return tenant, resolved
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
 
@@ -351,9 +352,9 @@ class Ingest(Service["Book"]):
             )
             face = replace(outcome.face, pictures=pictures)
             change = known_face_change(outcome, face, face_visits, renamed_observations)
-            change = self._add_entry(outcome, change)
+            change = self._add_hook_actions(outcome, change)
             self.services.writer.save(tenant, change)
-        self._deliver(outcome, change.actions)
+        self._deliver_events(outcome, change.actions)
         return outcome.capture
 
     def _write_new(
@@ -403,15 +404,15 @@ class Ingest(Service["Book"]):
         """
         context = outcome.context
         face = replace(outcome.face, pictures=pictures)
-        change = self._add_entry(outcome, new_face_change(outcome, face, seq))
+        change = self._add_hook_actions(outcome, new_face_change(outcome, face, seq))
         self.services.writer.commit(context.open_sighting.tenant.name, change)
-        self._deliver(outcome, change.actions)
+        self._deliver_events(outcome, change.actions)
         if context.evicted:
             self.services.face_pictures.discard_pictures(context.evicted.picture_keys)
         return outcome.capture
 
-    def _add_entry(self, outcome: SightingOutcome, change: Change) -> Change:
-        """Return the change with the actions by which others take note of the sighting."""
+    def _add_hook_actions(self, outcome: SightingOutcome, change: Change) -> Change:
+        """Return the change with the actions by which others (book_hooks) note the sighting."""
         tenant = outcome.context.open_sighting.tenant.name
         entry = self.services.book_hooks.sighting_resolved(
             tenant, outcome.capture, outcome.sighting
@@ -448,7 +449,7 @@ class Ingest(Service["Book"]):
         with self.services.face_pictures.replace_pictures(face_before.picture_keys, keys_after):
             yield pictures
 
-    def _deliver(self, outcome: SightingOutcome, actions: Sequence[Action]) -> None:
+    def _deliver_events(self, outcome: SightingOutcome, actions: Sequence[Action]) -> None:
         """Have the events delivered that a transaction has stored, and note the day in the
         calendar."""
         open_sighting = outcome.context.open_sighting
@@ -470,14 +471,13 @@ _OUTCOMES = {
 }
 
 
-def _count_outcomes(capture: Capture) -> Capture:
-    """Count in telemetry how the capture's faces were resolved; return the capture."""
+def _count_outcomes(capture: Capture) -> None:
+    """Count in telemetry how the capture's faces were resolved."""
     outcomes = [_OUTCOMES[sighting.resolution] for sighting in capture.sightings]
     telemetry.count(CAPTURES_RESOLVED, *outcomes)
-    return capture
 
 
-def _stored_keys(body: str) -> list[tuple[str, bool]]:
+def _list_picture_keys(body: str) -> list[tuple[str, bool]]:
     """Return the keys of an S3 event's pictures, each with whether we sent the event again.
 
     Raises InvalidInput if it is no such event. S3's test event has no pictures.

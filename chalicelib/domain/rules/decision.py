@@ -703,8 +703,8 @@ def rate_closeness(
 ) -> float:
     """Return how close two faces are, 0..1 with five decimals: from 0.5 on they match.
 
-    It falls with the chance that a stranger's search in `gallery_size` faces finds one with such a
-    score, and is 0.5 at a chance of `fpir_target`.
+    The chance that counts: a stranger's search in `gallery_size` faces finds one with such a score.
+    The higher it is, the lower the closeness, which is 0.5 at a chance of `fpir_target`.
 
     `match`: the decision on the two, which overrules the score; None: the score decides. `is_fit`:
     False if a picture is too poor to be compared, or the pair was rejected: the closeness is then
@@ -727,9 +727,9 @@ def _list_scale_points(
 ) -> Sequence[tuple[float, float]]:
     """Return the points of the scale of similarity: (score, similarity), both rising.
 
-    For example 80 is the score that a share of `fpir_target` of strangers' searches in so many
-    faces reaches, and 50 the one that a search reaches once on average. Points whose scores are 1
-    or more, or do not rise, are left out.
+    80 is the score that a share of `fpir_target` of strangers' searches in so many faces reaches.
+    50 is the one that such a search reaches once on average. Points whose scores are 1 or more, or
+    do not rise, are left out.
     """
     points = [(curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0)]
     for part, level in _STEPS:

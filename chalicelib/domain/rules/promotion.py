@@ -26,7 +26,9 @@ class PromotionRule(Struct, frozen=True):
     arrive_times: int
     period_ms: int
 
-    def met_at(self, arrivals: Sequence[Arrival], containing: Arrival | None = None) -> int | None:
+    def find_promotion_ms(
+        self, arrivals: Sequence[Arrival], containing: Arrival | None = None
+    ) -> int | None:
         """Return when a stranger with these arrivals (visits) becomes a regular; None: not yet.
 
         It is the start of the first arrival with enough arrivals in the period up to it, of which

@@ -198,10 +198,9 @@ class OpenSighting(Struct, frozen=True, dict=True):
     def is_uncertain(self, decision: Decision | None) -> bool:
         """Return whether a person should look at this match, since it may be somebody else.
 
-        So it is if the score is above the threshold by less than the tenant's review margin, or if
-        the same picture shows this person better (`shown_twice`). A sighting that comes back to a
-        face is as uncertain as it was there. Without a score it is certain: a person said who it
-        is.
+        So it is if the score is above the threshold by less than the tenant's review margin. So it
+        is, too, if the same picture shows this person better (`shown_twice`). A sighting that comes
+        back to a face is as uncertain as it was there. Without a score, a person said who it is.
         """
         if decision is None or decision.score is None:
             return False
@@ -608,9 +607,9 @@ def _is_like_given(
 def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
     """Return the sighting's observation: what statistics count.
 
-    A sighting that comes back to a face which it was taken from keeps the time of writing and the
-    passages (moves between faces) of its earlier observation. If the face was never promoted, it
-    keeps the group's name, too.
+    A sighting may come back to a face which it was taken from. Then it keeps the time of writing
+    and the passages (moves between faces) of its earlier observation. If the face was never
+    promoted, it keeps the group's name, too.
     """
     open_sighting, plan, face_visits = context.open_sighting, context.plan, context.face_visits
     captured_at = open_sighting.capture.captured_at

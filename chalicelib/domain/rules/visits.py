@@ -345,15 +345,15 @@ class Visits(Struct, frozen=True):
 
         `joined`: that which just got a sighting.
         """
-        at_ms = rule.met_at(self.arrivals.recent, joined)
+        at_ms = rule.find_promotion_ms(self.arrivals.recent, joined)
         return None if at_ms is None else Promotion(at_ms, rule)
 
     def promotion_of_promoted(self, now_ms: int) -> Promotion | None:
         """Return the promotion of a regular by its present arrivals; None: they are too few by now.
 
         A late sighting can join two arrivals into one, or make an earlier one. The rule is the one
-        by which it was promoted. A promotion that is too old for late sightings stays as it is,
-        since the arrivals that led to it may be only counted by now (folded).
+        by which it was promoted. A promotion that is too old for late sightings stays as it is: the
+        arrivals that led to it may be folded, only counted.
         """
         promotion = self.promotion
         if promotion is None or not self.is_whole:
@@ -361,7 +361,7 @@ class Visits(Struct, frozen=True):
         folded_ms = max(now_ms - KEPT_MS - DAY_MS, self.arrivals.folded_until_ms)
         if promotion.at_ms < folded_ms:
             return promotion
-        at_ms = promotion.rule.met_at(self.arrivals.recent)
+        at_ms = promotion.rule.find_promotion_ms(self.arrivals.recent)
         return None if at_ms is None else Promotion(at_ms, promotion.rule)
 
 
@@ -575,13 +575,13 @@ def rename_sightings(
     promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
     changes = []
     for observation in sightings:
-        renamed = named_by(groups, promotion_ms, observation)
+        renamed = name_by_promotion(groups, promotion_ms, observation)
         if renamed != observation:
             changes.append(ChangedObservation(before=observation, after=renamed))
     return changes
 
 
-def named_by(
+def name_by_promotion(
     groups: DefaultGroups, promotion_ms: int | None, observation: Observation
 ) -> Observation:
     """Return a sighting with the name of the group that its face was in then.
