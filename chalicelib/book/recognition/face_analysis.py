@@ -258,11 +258,11 @@ class FaceAnalysis(Service["Book"]):
     ) -> IdentifiedPicture:
         """Return who each face of a picture may be: its `max_candidates` nearest enrolled faces.
 
-        1 to 20 are given, of these groups (None: of all), without those that are not alike. They
-        are the same, in the same order, that a comparison with each face of these groups finds. The
-        face that matches is always among them. There may be more that are nearer, and that a person
-        rejected for this picture. Raises InvalidInput, GroupNotFound, Unusable if the picture
-        cannot be read, and Busy.
+        1 to 20 may be asked for, of these groups (None: of all). Those that are not alike are left
+        out. They are the same, in the same order, that a comparison with each face finds. The face
+        that matches is always among them, even if enough others are nearer that a person rejected
+        for this picture. Raises InvalidInput, GroupNotFound, Unusable if the picture cannot be
+        read, and Busy.
         """
         if max_candidates not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
@@ -368,6 +368,7 @@ class FaceAnalysis(Service["Book"]):
         group = self.services.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
+        # Only those are searched for that pass the tenant's checks.
         examined, estimated = examine_faces(vision, tenant, image, faces, wanted_attributes=())
         fit = [number for number, each in enumerate(estimated) if not each.spoof]
         if not fit:
@@ -380,6 +381,8 @@ class FaceAnalysis(Service["Book"]):
             boxes=[faces[number].box for number in fit],
             estimates=[estimated[number].estimates for number in fit],
         )
+
+        # Only those that match are described.
         known_faces, matches = [], []
         for number, search in zip(fit, searches, strict=True):
             if search.match:
@@ -521,10 +524,11 @@ class FaceAnalysis(Service["Book"]):
         boxes: Sequence[BoundingBox | None],
         estimates: Sequence[Estimates],
     ) -> list[Search]:
-        """Return for each embedding (a row of `vectors`) who it is of a group, or nobody.
+        """Return for each face of a picture who it is, of those enrolled in a group, or nobody.
 
-        `group`: None for all. `boxes`, `estimates`: of the face that each is of. It is searched
-        again if a found face was deleted or moved meanwhile. Raises Busy, WrongModel.
+        `vectors`: its embedding, a row for each face; `boxes`, `estimates`: its place in the
+        picture, its quality and so on. `group`: None for all groups. It is searched again if a
+        found face was deleted or moved meanwhile. Raises Busy, WrongModel.
         """
         qualities = [each.quality for each in estimates]
         recognised_probes = self.services.recognition.recognise(

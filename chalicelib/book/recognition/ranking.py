@@ -51,6 +51,7 @@ class Ranking(Service["Book"]):
     ) -> list[Similar]:
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
+        `ranking_request`: the face that they are compared with, how many, from which similarity on.
         Raises Busy, WrongModel.
         """
         ranked, faces = self._rank_entries(tenant, group.id, ranking_request)
@@ -72,8 +73,9 @@ class Ranking(Service["Book"]):
     ) -> list[SimilarUser]:
         """Return the wanted users of a group by the means of their faces, the most similar first.
 
-        A user is a person with several faces in the group. The audit log is told whom it was.
-        Raises Busy, WrongModel.
+        A user is a person with several faces in the group. `ranking_request`: the face that they
+        are compared with, how many are wanted, and from which similarity on. The audit log is told
+        who they are. Raises Busy, WrongModel.
         """
         # In the gallery a user is an entry like a face, in a group of its own.
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)

@@ -397,31 +397,29 @@ class Contexts(Service["Book"]):
         return self._complete_context(context)
 
     def _complete_context(self, context: Context) -> Context:
-        """Return the context with what only its plan of the face's visits tells to be needed.
-
-        These are the sightings whose group's name may change, and the day's month of the calendar.
-        If a group gets full, it is when hooks were last told so; if there are events, the hooks.
-        """
+        """Return the context with the rest that must be read, which the face's new visits tell."""
         open_sighting, full_group = context.open_sighting, context.full_group
         tenant = open_sighting.tenant.name
+        # Earlier sightings get another group's name if the visits move the face's promotion.
         touched_sightings: Iterable[Observation] = ()
         if open_sighting.is_of_arrival:
             touched_sightings = self.services.face_visits.list_touched_sightings(
                 tenant, context.face_visits, context.plan
             )
+        # That a group is full is told once an hour: when was it last?
         full_reported_at = None
         if full_group is not None:
             note_key = (tenant, keys.full_item(full_group.id))
             note = self.services.items.get(keys.DIRECTORY, note_key)
             full_reported_at = moment(note["at"]) if note else None
-        day = open_sighting.at_ms // DAY_MS
+        day = open_sighting.at_ms // DAY_MS  # the calendar may lack it
         completed = replace(
             context,
             sightings=tuple(touched_sightings),
             full_reported_at=full_reported_at,
             months=self.services.statistics.calendar.read_months(tenant, [day]),
         )
-        if not completed.has_events:
+        if not completed.has_events:  # there is nothing to tell hooks (webhooks)
             return completed
         return replace(completed, hooks=self.services.webhooks.hooks.list_all(tenant))
 

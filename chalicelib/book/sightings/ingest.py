@@ -364,9 +364,8 @@ class Ingest(Service["Book"]):
 
         The commit holds only for the gallery (the faces that are searched) as that search saw it.
         The less happens between the two, the fewer processes collide. So the picture is stored, and
-        all else is read, before the search; nothing is searched again while the gallery's version,
-        its seq, is the same. `crop`: cuts out the picture. Raises GalleryMoved if the search finds
-        somebody, ConditionFailed, Busy, StorageUnavailable.
+        all else is read, before the search. `crop`: cuts out the picture. Raises GalleryMoved if
+        the search finds somebody, ConditionFailed, Busy, StorageUnavailable.
         """
         contexts, writer = self.services.sightings.contexts, self.services.writer
         tenant = outcome.context.open_sighting.tenant.name
@@ -374,13 +373,14 @@ class Ingest(Service["Book"]):
             for attempt, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if attempt else outcome.context
                 with writer.hold_up_commits(tenant):
+                    # At first the search before counts, if the gallery's version (seq) is the same.
                     known_seq = None if attempt else writer.read_seq(tenant)
                     recognised = search.find_again(known_seq)
                     if recognised.face is not None:
                         raise GalleryMoved
                     if context.face_visits.groups.seq != recognised.seq:
                         context = contexts.read_again(context)
-                    if context is not outcome.context:
+                    if context is not outcome.context:  # something has changed: decide anew
                         why_nobody = search.decision_of(recognised)
                         outcome = resolve_sighting(replace(context, decision=why_nobody))
                     try:

@@ -420,10 +420,11 @@ class ImpostorCurve(Struct, frozen=True):
 
     @classmethod
     def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
-        """Return the curve of one model, by its entry in a pack's calibration.json.
+        """Return how often strangers score so high by one model, its entry in calibration.json.
 
-        The fitted tail begins at the last point that rests on RELIABLE_PAIRS. If the file does not
-        say how many pairs were measured, it begins at the score that the file names.
+        The file, of a pack of models, has measured points and a fitted tail. The tail begins at the
+        last point that rests on RELIABLE_PAIRS. If the file does not say how many pairs were
+        measured, it begins at the score that the file names.
         """
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
         tail = curve["tail"]
@@ -717,6 +718,7 @@ def rate_closeness(
     rounded = math.floor(closeness * 1e5 + 0.5) / 1e5
     if match is None:
         match = ratio <= 1
+    # Neither rounding nor the score moves it across 0.5, against the decision.
     bounded = max(rounded, _CLOSE) if match else min(rounded, _JUST_NOT_CLOSE)
     return bounded if is_fit else min(bounded, _TOO_POOR)
 
