@@ -551,11 +551,13 @@ def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """
     if before.is_regrouped:
         return before.arrivals.recent
-    ms_before = None if before.promotion is None else before.promotion.at_ms
-    ms_after = None if after.promotion is None else after.promotion.at_ms
-    if ms_before == ms_after:
+    promoted_before_ms = None if before.promotion is None else before.promotion.at_ms
+    promoted_after_ms = None if after.promotion is None else after.promotion.at_ms
+    if promoted_before_ms == promoted_after_ms:
         return ()
-    begin_ms, *later_ms = sorted(at_ms for at_ms in (ms_before, ms_after) if at_ms is not None)
+    begin_ms, *later_ms = sorted(
+        at_ms for at_ms in (promoted_before_ms, promoted_after_ms) if at_ms is not None
+    )
     end_ms = later_ms[0] if later_ms else _NEVER_MS
     return tuple(
         arrival
