@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -104,31 +104,37 @@ def find_probes(
 
     Raises Unusable if it cannot be read.
     """
-    image, (width, height), scale = _decode_picture(vision, picture, rules)
-    faces = _find_faces(vision, image, max_faces)
+    decoded = _decode_picture(vision, picture, rules)
+    width, height = decoded.sides
+    faces = _find_faces(vision, decoded.image, max_faces)
     if not faces:
         return ProbePicture(width, height, vision.model, ())
-    vectors, refusals = embed_faces(vision, tenant, image, faces)
-    qualities = vision.qualities(image, faces)
+    vectors, refusals = embed_faces(vision, tenant, decoded.image, faces)
+    qualities = vision.qualities(decoded.image, faces)
     probes = [
-        Probe(_scale_box(face.box, scale), quality, vector, spoof=refusal or "")
+        Probe(_scale_box(face.box, decoded.scale), quality, vector, spoof=refusal or "")
         for face, quality, vector, refusal in zip(faces, qualities, vectors, refusals, strict=True)
     ]
     return ProbePicture(width, height, vision.model, tuple(probes))
 
 
-def _decode_picture(
-    vision: Vision, picture: bytes, rules: PictureRules
-) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
-    """Return a picture's pixels, its (width, height) as sent, and the scale from the one to the
-    other.
+class _Decoded(NamedTuple):
+    """A picture's pixels: a large one is decoded smaller.
 
-    A large picture is decoded smaller. The scale, (across, down), brings boxes back.
+    `sides`: (width, height) of the picture as sent. `scale`: (across, down), which brings boxes in
+    the pixels back to that.
     """
+
+    image: NDArray[np.uint8]
+    sides: tuple[int, int]
+    scale: tuple[float, float]
+
+
+def _decode_picture(vision: Vision, picture: bytes, rules: PictureRules) -> _Decoded:
     image = vision.read_picture(picture, rules)
     width, height = vision.size(picture, rules)
     scale = (width / image.shape[1], height / image.shape[0])
-    return image, (width, height), scale
+    return _Decoded(image, (width, height), scale)
 
 
 def _find_faces(vision: Vision, image: NDArray[np.uint8], max_faces: int) -> list[DetectedFace]:
@@ -162,30 +168,27 @@ def _examine_faces(
 
 
 def _make_description(
-    sides: tuple[int, int],
-    scale: tuple[float, float],
     vision: Vision,
-    image: NDArray[np.uint8],
+    decoded: _Decoded,
     detected_faces: Sequence[DetectedFace],
     estimates: Sequence[Estimated],
 ) -> DescribedPicture:
     """Return a picture's faces with quality and estimates, in pixels of the picture as sent.
 
-    `image` may be smaller than that: `sides` are the (width, height) as sent, and `scale`, (across,
-    down), brings boxes back. `estimates`: of each face.
+    `decoded` may be smaller than that. `estimates`: of each face.
     """
-    qualities = vision.qualities(image, detected_faces) if detected_faces else []
+    qualities = vision.qualities(decoded.image, detected_faces) if detected_faces else []
     faces = []
     for face, quality, estimated in zip(detected_faces, qualities, estimates, strict=True):
         described_face = DescribedFace(
-            detected=_scale_face(face, scale),
+            detected=_scale_face(face, decoded.scale),
             quality=include_pose(quality, estimated.estimates),
             estimates=estimated.estimates,
             spoof=estimated.spoof,
             young=estimated.young,
         )
         faces.append(described_face)
-    return DescribedPicture(*sides, tuple(faces))
+    return DescribedPicture(*decoded.sides, tuple(faces))
 
 
 def _scale_box(box: BoundingBox, scale: tuple[float, float]) -> BoundingBox:
@@ -213,12 +216,10 @@ class FaceAnalysis(Service["Book"]):
         Values are rounded as those of enrolled faces. Raises Unusable if it cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
-        image, sides, scale = _decode_picture(vision, picture, rules)
-        faces = vision.detect(image)[:MAX_FACES]
-        estimates = estimate_faces(vision, tenant, image, faces)
-        return _make_description(
-            sides, scale, vision, image, detected_faces=faces, estimates=estimates
-        )
+        decoded = _decode_picture(vision, picture, rules)
+        faces = vision.detect(decoded.image)[:MAX_FACES]
+        estimates = estimate_faces(vision, tenant, decoded.image, faces)
+        return _make_description(vision, decoded, faces, estimates)
 
     def describe_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, options: PictureOptions
@@ -229,7 +230,8 @@ class FaceAnalysis(Service["Book"]):
         is found. Raises Unusable if the picture cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
-        image, sides, scale = _decode_picture(vision, picture, rules)
+        decoded = _decode_picture(vision, picture, rules)
+        image = decoded.image
         faces = _find_faces(vision, image, 1 if options.is_cropped else options.max_faces)
         if options.is_cropped and not faces:
             faces = [vision.whole(image)]
@@ -237,9 +239,7 @@ class FaceAnalysis(Service["Book"]):
             tenant = replace(tenant, least_liveness=None, min_age=None)
         estimates, embeddings = _examine_faces(vision, image, faces, tenant, options)
         judged_estimates = [judge_estimates(tenant, each) for each in estimates]
-        described_picture = _make_description(
-            sides, scale, vision, image, detected_faces=faces, estimates=judged_estimates
-        )
+        described_picture = _make_description(vision, decoded, faces, judged_estimates)
 
         def crop(number: int) -> FaceJpeg:
             other_boxes = [face.box for face in faces if face is not faces[number]]

@@ -18,6 +18,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -56,6 +57,10 @@ class Arrival(Struct, frozen=True):
     last_ms: int
     until_ms: int
     sightings: int = 1
+
+
+Pages = Mapping[int, tuple[Arrival, ...]]
+"""Runs of a face's older arrivals, by the time when each begins: an item of storage each."""
 
 
 class Arrivals(Struct, frozen=True):
@@ -225,7 +230,7 @@ class Visits(Struct, frozen=True):
         recent = self.arrivals.recent
         return self.is_whole or (len(recent) > 1 and at_ms >= recent[1].first_ms)
 
-    def with_pages(self, pages: Mapping[int, tuple[Arrival, ...]]) -> Visits:
+    def with_pages(self, pages: Pages) -> Visits:
         """Return the whole visits. `pages`: the arrivals of each, by its start."""
         head, (unread, sightings) = self.arrivals, self.unread
         starts = tuple(sorted(pages))
@@ -234,7 +239,7 @@ class Visits(Struct, frozen=True):
         arrivals = replace(head, recent=recent).count_folded(-unread, -sightings)
         return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
 
-    def split_as_stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+    def split_as_stored(self) -> tuple[Pages, Visits]:
         """Return the pieces in which these visits were read: pages by their start, and the head.
 
         The head has the latest arrivals, each page a run of older ones. Pages that have become
@@ -250,7 +255,7 @@ class Visits(Struct, frozen=True):
         pages = {start: part for start, part in zip(self.pages, parts, strict=True) if part}
         return self._make_pages_and_head(pages, tail)
 
-    def lay_out_pages(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+    def lay_out_pages(self) -> tuple[Pages, Visits]:
         """Return the pages and the head to store, so that most arrivals change no page.
 
         The head has the latest arrivals, and each page, by the time of its first, a run of older
@@ -286,16 +291,14 @@ class Visits(Struct, frozen=True):
             pages[longest_page[half].first_ms] = longest_page[half:]
         return self._make_pages_and_head(pages, head)
 
-    def stored_after(
-        self, before: Visits
-    ) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
-        """Return what to write to store these visits: head, changed pages, starts of deleted pages.
+    def stored_after(self, before: Visits) -> VisitWrites:
+        """Return what to write to store these visits.
 
         The head has the latest arrivals, a page a run of older ones. `before`: the visits as they
         are stored; if their pages were not read, only the head is written.
         """
         if not before.is_whole:
-            return self, {}, ()
+            return VisitWrites(head=self, changed_pages={}, deleted_pages=())
         old_pages, _ = before.split_as_stored()
         if self.arrivals == before.arrivals:
             new_pages, head = self.split_as_stored()
@@ -304,11 +307,9 @@ class Visits(Struct, frozen=True):
         changed_pages = {
             start: page for start, page in new_pages.items() if page != old_pages.get(start)
         }
-        return head, changed_pages, old_pages.keys() - new_pages.keys()
+        return VisitWrites(head, changed_pages, old_pages.keys() - new_pages.keys())
 
-    def _make_pages_and_head(
-        self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
-    ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+    def _make_pages_and_head(self, pages: Pages, tail: tuple[Arrival, ...]) -> tuple[Pages, Visits]:
         """Return the pages, and the visits whose arrivals are the `tail` alone and that count those
         of the pages."""
         paged = [arrival for page in pages.values() for arrival in page]
@@ -363,6 +364,17 @@ class Visits(Struct, frozen=True):
             return promotion
         at_ms = promotion.rule.find_promotion_ms(self.arrivals.recent)
         return None if at_ms is None else Promotion(at_ms, promotion.rule)
+
+
+class VisitWrites(NamedTuple):
+    """The parts of a face's visits that are written: the head, and pages if they change or go.
+
+    `deleted_pages`: when each begins.
+    """
+
+    head: Visits
+    changed_pages: Pages
+    deleted_pages: Iterable[int]
 
 
 class DefaultGroups(Struct, frozen=True):
