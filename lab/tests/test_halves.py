@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population
-from regulars_lab.bench.halves import TAIL_PAIRS, estimate_share, measure_kinds
+from regulars_lab.bench.halves import TAIL_PAIRS, estimate_share, find_second_names, measure_kinds
 from regulars_lab.measuring.open_set import Rule
 from regulars_lab.measuring.pairs import Faces
 
@@ -42,3 +42,12 @@ def test_a_kind_is_measured_by_those_who_are_in_no_population_and_could_be_remem
     assert rows["alike", "as it is"]["fpir"] < 0.2 < 0.9 < rows["alike", "camera"]["fpir"]
     assert rows["alike", "camera"]["above"] > rows["alike", "as it is"]["above"]
     assert rows["others", "camera"]["fpir"] < 0.2
+
+
+def test_a_person_who_is_there_by_two_names_counts_by_the_first(faces: Faces) -> None:
+    persons = [f"person {number}" for number in range(600)]
+    assert find_second_names(faces, persons) == set()
+    embeddings = faces.embeddings.copy()
+    embeddings[faces.person_of == 400] = embeddings[faces.person_of == 7]
+    twice = Faces(embeddings, faces.found, faces.person_of)
+    assert find_second_names(twice, persons) == {"person 400"}

@@ -6,7 +6,8 @@
 FairFace's people make the population by which scores are judged, so they are divided into halves:
 one makes a population and its curve, the other is measured, and then the halves change places. The
 kinds are ages and genders, and clusters of people who look alike. FILE has columns `person` and
-others, for kinds of people of Labelled Faces in the Wild, who are in no population.
+others, for kinds of people of Labelled Faces in the Wild, who are in no population. Of two names
+that are likely one person, the second is left out: one such pair doubles what is found.
 
 A pair is of a face by which a stranger would be remembered, and of any other one. Those that match
 are too few to count. So their share is found by the highest scores, as an exponential tail; FPIR is
@@ -40,7 +41,8 @@ from regulars_lab.measuring.kinds import FEWEST, ONE_KIND, find_clusters
 from regulars_lab.measuring.labelled import LabelledFolder, read_folder
 from regulars_lab.measuring.looking import gather_faces, look_at_folder
 from regulars_lab.measuring.open_set import Rule
-from regulars_lab.measuring.pairs import Faces
+from regulars_lab.measuring.pairs import Faces, score_all_pairs
+from regulars_lab.measuring.suspects import choose_one_each, find_suspects
 from regulars_lab.studio import FAIRFACE
 
 AS_IT_IS = "as it is"
@@ -81,7 +83,8 @@ def main() -> None:
             looks[AS_IT_IS], once, press, press_faces, asked.divisions
         )
     ]
-    of_everybody = [(rule, np.ones(len(named.files), bool)) for rule, _ in rules]
+    named_once = ~np.isin(named.persons, [*find_second_names(press_faces, press.persons)])
+    of_everybody = [(rule, named_once) for rule, _ in rules]
     rows = [
         *measure_kinds(looks, label_people(people, looks[AS_IT_IS]), rules),
         *measure_kinds(looks_at_named, kinds_of_named, of_everybody),
@@ -121,6 +124,12 @@ def label_people(people: LabelledFolder, faces: Faces) -> Kinds:
         "women of 20 to 59": grown & ~male,
         **{f"alike {number + 1}": cluster == str(number + 1) for number in range(CLUSTERS)},
     }
+
+
+def find_second_names(faces: Faces, persons: Sequence[str]) -> set[str]:
+    """Find the names whose picture shows somebody who is there by another name, as it seems."""
+    mated = score_all_pairs(faces).mated
+    return {other for _, other, _ in find_suspects(*choose_one_each(faces, persons), mated).pairs}
 
 
 def measure_kinds(
