@@ -7,7 +7,7 @@ FairFace's people make the population by which scores are judged, so they are di
 one makes a population and its curve, the other is measured, and then the halves change places. The
 kinds are ages and genders, and clusters of people who look alike. FILE has columns `person` and
 others, for kinds of people of Labelled Faces in the Wild, who are in no population. Of two names
-that are likely one person, the second is left out: one such pair doubles what is found.
+that are likely one person, the second is left out: three among 168 people tripled the FPIR.
 
 A pair is of a face by which a stranger would be remembered, and of any other one. Those that match
 are too few to count. So their share is found by the highest scores, as an exponential tail; FPIR is
