@@ -37,6 +37,7 @@ from chalicelib.domain.captures import (
 from chalicelib.domain.model import DEFAULT_GROUPS, Candidate, Face, Negative, Template, Tenant
 from chalicelib.domain.rules.decision import (
     DUPLICATE_FPIR,
+    MOST_LIFT,
     OperatingPoint,
     SearchAnswer,
     SearchRequest,
@@ -216,7 +217,11 @@ class Recognition(Service["Book"]):
                 sighting_time=sighting_time,
             )
             nearest = answer.candidates[number][:max_nearest]
-            recognised_probes.append(replace(recognised or nobody, near=nearest))
+            # By how much the nearest one misses what it needs, for `needs_views`.
+            shortfall = min(verdict.shortfall for verdict in judgements[number])
+            recognised_probes.append(
+                replace(recognised or nobody, near=nearest, shortfall=shortfall)
+            )
         return recognised_probes
 
     def search_and_judge(
@@ -229,8 +234,10 @@ class Recognition(Service["Book"]):
         """
         population = self.services.tenant_vision.choose_vision(request.model).population
         # A pair's demand is added to its threshold, and may be negative: so the search must know
-        # the least one, where it leaves out what cannot match.
-        least_demands = population.bound_demands(request.probes) if request.operating_point else ()
+        # the least one, where it leaves out what cannot match. Whom further views may lift to a
+        # match is found, too.
+        bounds = population.bound_demands(request.probes) if request.operating_point else ()
+        least_demands = [min(bound, -MOST_LIFT) for bound in bounds]
         full_request = request._replace(templates=True, least_demands=least_demands)
         answer = self.services.ports.search.search(tenant.name, full_request)
         return answer, judge_candidates(answer, operating_point, population, request.probes)

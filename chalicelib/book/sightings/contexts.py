@@ -34,6 +34,7 @@ from chalicelib.domain.rules.sighting import (
     UnrememberedSighting,
     choose_by_views,
     is_lesser,
+    needs_views,
     plan_visits,
 )
 from chalicelib.domain.rules.templates import of_model, parse_vector
@@ -143,13 +144,11 @@ class SightingSearch:
     ) -> Recognised:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
-        A correction has no views: somebody has looked at its picture. Whoever withdrew consent by
-        the picture stays so: views find nobody for them. Nor do they find a face for a picture that
-        is more like one that was rejected for it.
+        Whoever withdrew consent by the picture stays so: views find nobody for them. Nor do they
+        find a face for a picture that is more like one that was rejected for it.
         """
         open_sighting = self.open_sighting
-        is_sure = found.face is not None and not open_sighting.is_uncertain(found.decision)
-        if is_sure or open_sighting.correction:
+        if not needs_views(found, open_sighting):
             return found
         mean = self.fuse_views(open_sighting.seen_face)
         if mean is None:

@@ -351,6 +351,10 @@ SAME_PASSAGE = 0.40
 """Least score with a passage's best picture of a view that counts, and of a face that the mean
 finds: a track may go on with somebody else (docs/decisions/0107)."""
 
+MOST_LIFT = 0.10
+"""Views are looked at only if the picture's score misses what it needs by this much at most: the
+mean hardly ever lifts one by more, and few strangers come as near (docs/decisions/0107)."""
+
 
 def is_alike(score: float, threshold: float) -> bool:
     """Return whether a face is like another one enough to be offered to people as the same
@@ -623,6 +627,12 @@ class Verdict(Struct, frozen=True):
     demand: float = 0.0
     """The addition to the threshold for these two faces: more if they resemble many people, less if
     nobody."""
+
+    @property
+    def shortfall(self) -> float:
+        """By how much the score misses the threshold: infinite if nobody was near enough."""
+        score = self.decision.score
+        return math.inf if score is None else self.decision.threshold - score
 
 
 def judge_in_visit(

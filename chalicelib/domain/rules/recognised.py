@@ -3,6 +3,7 @@ compared."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -299,7 +300,8 @@ class Recognised(Struct, frozen=True):
 
     `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate
     that was not turned down, if any. `face_visits`: the face with its visits, if they were read
-    with it. `near`: the nearest faces, if they were asked for.
+    with it. `near`: the nearest faces, if they were asked for. `shortfall`: the least of all
+    candidates' (`Verdict.shortfall`).
     """
 
     face: Face | None
@@ -307,6 +309,7 @@ class Recognised(Struct, frozen=True):
     seq: int
     face_visits: FaceVisits | None = None
     near: tuple[Candidate, ...] = ()
+    shortfall: float = math.inf
 
     @property
     def decision(self) -> Decision:

@@ -59,6 +59,7 @@ from chalicelib.domain.pictures import BoundingBox, Quality
 from chalicelib.domain.rules.decision import (
     MIN_QUALITY,
     MIN_SIDE_PX,
+    MOST_LIFT,
     SAME_PASSAGE,
     ImpostorCurve,
     Population,
@@ -328,6 +329,16 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
         if score > own_score or (score == own_score and number < own_number):
             return True
     return False
+
+
+def needs_views(found: Recognised, open_sighting: OpenSighting) -> bool:
+    """Return whether further views may tell more surely whose a picture is, which found `found`.
+
+    A correction has no views: somebody has looked at its picture.
+    """
+    if open_sighting.correction or found.shortfall > MOST_LIFT:
+        return False
+    return found.face is None or open_sighting.is_uncertain(found.decision)
 
 
 def choose_by_views(

@@ -13,7 +13,7 @@ from chalicelib.book.captures.redrive import MAX_ATTEMPTS
 from chalicelib.domain.captures import Resolution, Sighting, sighting_id
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.pictures import DetectedFace, PictureRules
-from chalicelib.domain.rules.decision import SAME_PASSAGE, SMALLEST_GALLERY
+from chalicelib.domain.rules.decision import MOST_LIFT, SAME_PASSAGE, SMALLEST_GALLERY
 from chalicelib.storage import keys
 from tests.support.book.book import MINUTE, MONDAY, Book, ViewedShot
 from tests.support.book.withdrawn import withdraw
@@ -121,6 +121,21 @@ def test_nobody_looks_at_views_of_somebody_who_is_found(book: Book) -> None:
     assert (sighting.faceid, split(book)) == (ann.faceid, 0)
     assert sighting.decision is not None
     assert sighting.decision.by is None
+
+
+@pytest.mark.parametrize(("nearer", "looks"), [(0.01, 1), (-0.01, 0)], ids=["near", "far"])
+def test_views_are_looked_at_if_the_picture_is_nearly_like_somebody(
+    book: Book, nearer: float, looks: int
+) -> None:
+    book.enrol(Person(ANN))
+    see(book, seen_as(ANN, GALLERY - MOST_LIFT + nearer), views=[view(CLEAR)])
+    assert split(book) == looks
+
+
+def test_nobody_looks_at_views_of_a_stranger_to_all(book: Book) -> None:
+    book.enrol(Person(ANN))
+    (sighting,) = see(book, Person(BOB), views=[view(Person(BOB))])
+    assert (sighting.resolution, split(book)) == (Resolution.STRANGER, 0)
 
 
 def test_a_view_of_somebody_else_does_not_count(book: Book) -> None:
