@@ -83,6 +83,29 @@ def test_what_a_box_joins_has_the_first_one_whole(options: dict[str, object]) ->
     assert np.array_equal(read_picture(data, ANY_PICTURE), read_picture(first, ANY_PICTURE))
 
 
+def test_a_file_that_is_made_by_the_table_of_the_documentation_has_its_views() -> None:
+    """docs/api.md, Pictures."""
+    first, views = jpeg(FIRST), [jpeg(crop) for crop in CROPS[:2]]
+    end = 2 + 2 + int.from_bytes(first[4:6], "big")  # of JFIF's segment
+    pictures, length = 1 + len(views), 2 + 4 + 50 + 16 * (1 + len(views))
+    size = len(first) + 2 + length
+    places = [size - end - 8, size + len(views[0]) - end - 8]
+    segment = b"".join(
+        [
+            b"\xff\xe2" + struct.pack(">H", length) + b"MPF\0",
+            b"II\x2a\x00" + struct.pack("<IH", 8, 3),
+            struct.pack("<HHI4s", 0xB000, 7, 4, b"0100"),
+            struct.pack("<HHII", 0xB001, 4, 1, pictures),
+            struct.pack("<HHIII", 0xB002, 7, 16 * pictures, 50, 0),
+            b"\0\0\3\0" + struct.pack("<III", size, 0, 0),
+            *(struct.pack("<IIII", 0, len(views[at]), places[at], 0) for at in (0, 1)),
+        ]
+    )
+    made = b"".join([first[:end], segment, first[end:], *views])
+    assert made == join_pictures(first, views)
+    assert sizes(made) == [crop.size for crop in CROPS[:2]]
+
+
 def test_one_with_too_many_bytes_is_left_out() -> None:
     large = jpeg(Image.effect_noise((400, 400), 90).convert("RGB"), quality=100)
     assert len(large) > VIEW_RULES.max_bytes
