@@ -144,14 +144,15 @@ class SightingSearch:
     ) -> Recognised:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
-        Whoever withdrew consent by the picture stays so: views find nobody for them. Nor do they
-        find a face for a picture that is more like one that was rejected for it.
+        Views are further pictures of the same face in the capture's file. `search`: asks again as
+        for `found`. Whoever withdrew consent by the picture stays so: views find nobody for them.
+        Nor do they find a face for a picture that is more like one that was rejected for it.
         """
         open_sighting = self.open_sighting
         if not needs_views(found, open_sighting):
             return found
         mean = self.fuse_views(open_sighting.seen_face)
-        if mean is None:
+        if mean is None:  # no view shows this face
             return found
         (found_by_views,) = search(replace(probes, vectors=mean[None, :]))
         chosen = choose_by_views(found, found_by_views, open_sighting)
