@@ -1,10 +1,8 @@
-"""Docstrings explain what is there: no parameter, field or class that has gone, and no text beside
-another one's."""
+"""Docstrings explain what is there: no parameter, field or class that has gone."""
 
 import ast
 import re
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 from tests.support.box.session import ROOT, read
@@ -40,17 +38,6 @@ def test_a_docstring_explains_parameters_and_fields_that_there_are() -> None:
         if isinstance(node, Documented)
         if (explained := explained_names(ast.get_docstring(node) or ""))
         if (gone := sorted(explained - names_inside(node)))
-    ]
-    assert found == []
-
-
-def test_each_text_stands_below_what_it_explains() -> None:
-    found = [
-        place(source, second)
-        for source in SOURCES
-        for body in bodies_of(source)
-        for first, second in pairwise(body)
-        if text_of(first) and text_of(second)
     ]
     assert found == []
 
