@@ -231,7 +231,7 @@ stale: .venv/test  ## 100,000 writes and searches side by side: no answer is sta
 	$(PROOF) -s tests/faults/test_stale.py --operations $(or $(OPERATIONS),100000)
 
 faults: .venv/test  ## Every use case, command, backup and restore, failed at every call to storage, killed at every write, and with others between any two calls; TENTH=1
-	$(PROOF) -n 2 tests/faults/test_every_call.py tests/faults/test_cut_off.py tests/faults/test_rivals.py tests/faults/test_backup.py tests/faults/test_on_aws.py $(if $(TENTH),,--every-fault)
+	$(PROOF) -n 2 --hypothesis-profile long tests/faults/test_every_call.py tests/faults/test_cut_off.py tests/faults/test_rivals.py tests/faults/test_backup.py tests/faults/test_on_aws.py $(if $(TENTH),,--every-fault)
 
 crash: .venv/test  ## kill -9 during enrolments, 50 times; KILLS=number
 	$(PROOF) -s tests/faults/test_kill.py --kills $(or $(KILLS),50)

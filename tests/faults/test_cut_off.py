@@ -20,14 +20,16 @@ from regulars_edge.cli import COMMANDS
 
 from tests.faults.conftest import Points
 from tests.support.box.box import serving
+from tests.support.examples import drawn
 from tests.support.faults.acts import ACTS, NOT_WALKED, OF_THE_BOX, Act, list_commands
 from tests.support.faults.cut import SIGNALS, Cut, Reader, Runner, Stored
 from tests.support.faults.finish import Finish
 from tests.support.faults.shop import Shop
 
-CUTS, SEED = 2, "the gate"
-"""So many cuts of each command are tried in the gate, and by which they are drawn: not all cuts of
-all rows have been tried so far, and the gate is no place to meet the first that is wrong."""
+CUTS, SEED, GATE = 2, "the gate", 20
+"""So many cuts of a command are tried, and by which they are drawn: not all cuts of all rows have
+been tried so far, and the gate is no place to meet the first that is wrong. The gate tries so many
+commands, others by each commit."""
 
 
 MOST_SAID = 500
@@ -99,15 +101,16 @@ class Walk:
         return stored
 
 
-@pytest.mark.parametrize("act", ACTS, ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("act", drawn(ACTS, GATE), ids=str)
 def test_cut_off_and_ended_as_it_says_it_is_as_if_nobody_had_cut_it_off(
     act: Act, shops: dict[str, Shop], runner: Runner, tmp_path: Path, points: Points
 ) -> None:
     walk = Walk(act, shops[act.shop], runner, tmp_path)
     writes = [*walk.whole.writes, "its end"]
     every = [Cut(at, one) for at in range(2, len(writes) + 1) for one in SIGNALS]
-    drawn = replace(points, seed=SEED)
-    chosen = drawn.chosen(every, act, CUTS) if walk.whole.writes else []
+    seeded = replace(points, seed=SEED)
+    chosen = seeded.chosen(every, act, CUTS) if walk.whole.writes else []
     wrong = [
         f"{cut.signal} before write {cut.at}, {writes[cut.at - 1]}: {what[:MOST_SAID]}"
         for cut in chosen

@@ -9,6 +9,7 @@ import app
 from chalicelib.domain.jobs import NIGHT_HOUR
 from tests.faults.conftest import Points
 from tests.faults.walk import Walk
+from tests.support.examples import drawn
 from tests.support.faults.shop import Shop
 from tests.support.faults.use_cases import (
     JOBS_WITHOUT,
@@ -50,9 +51,9 @@ def test_every_job_has_a_row_in_which_it_writes(shops: dict[str, Shop], tmp_path
     assert sorted((rows | set(JOBS_WITHOUT)) - jobs) == [], "is no job any more"
 
 
-KILLS, FAILURES = 1, 1
-"""So many kills and failures of each use case that writes are tried in the gate, others by each
-commit."""
+KILLS, FAILURES, GATE = 1, 1, 75
+"""So many kills and failures of a use case that writes, and so many use cases, are tried in the
+gate, others by each commit."""
 
 ROWS = [
     pytest.param(
@@ -64,7 +65,8 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("case", ROWS)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", drawn(ROWS, GATE))
 def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
     case: UseCase,
     shops: dict[str, Shop],

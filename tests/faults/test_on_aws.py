@@ -152,12 +152,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudShop]:
         yield made
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    metafunc.parametrize(
-        "name", ROWS if metafunc.config.getoption("--every-fault") else drawn(ROWS, 1)
-    )
-
-
+@pytest.mark.slow
+@pytest.mark.parametrize("name", drawn(ROWS, 1))
 def test_failed_or_killed_at_any_call_to_aws_and_done_again_it_is_done(
     name: str, shop: CloudShop, tmp_path: Path, points: Points
 ) -> None:
