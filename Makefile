@@ -16,6 +16,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n > 2 ? 4 : n + 2)))
 # One thread of numpy a worker, as the server has: several spin for each other while the other workers have the cores.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
 	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
+COMMA := ,
 # What is skipped in a proof was not shown, so it fails.
 PROOF := $(BIN)/python -m pytest -q -p tests.support.promised
 PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs a package registry once)" >&2; exit 1;
@@ -24,7 +25,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-scrub crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs nightly flows edge functions spreadsheets packaged crash crash-import crash-index crash-scrub crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -80,8 +81,17 @@ week: setup  ## A week of captures, from presigned upload to visitor book, again
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: .venv/compiled  ## All tests of the gate; TESTS='tests/domain' for some of them
+test: .venv/compiled  ## All tests of the gate, of what is dear a part that each commit draws; TESTS='tests/domain' for some of them, whole
 	$(PYTEST) $(TESTS)
+
+flows: .venv/compiled  ## All flows of the console in a browser, of which `make test` tries a third
+	$(PYTEST) tests/console
+
+edge: .venv/compiled  ## All tests of the uploader, of which `make test` tries a third of those with the service itself
+	$(PYTEST) edge/tests
+
+functions: .venv/compiled  ## All tests of the functions, packages and releases, also of those that did not change lately
+	$(PYTEST) --hypothesis-profile long tests/infra tests/releases
 
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
 LONG := aws or any_order or javascript or similarity or reembedding or ten_tenants or recount
@@ -168,15 +178,15 @@ kernels: setup  ## The search kernel for this machine and for the functions' arm
 	$(BIN)/python -m chalicelib.book.search.scan.build_kernel --target aarch64
 
 bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
-	$(BIN)/python -W ignore -m regulars_lab.bench.vision
+	$(BIN)/python -W ignore -m regulars_lab.bench.vision $(if $(SHORT),--repeat 2)
 	$(BIN)/python -m regulars_lab.bench.detection
-	$(BIN)/python -m regulars_lab.bench.request
-	$(BIN)/python -m regulars_lab.bench.ingest
-	$(BIN)/python -m regulars_lab.bench.new_faces
-	$(BIN)/python -m regulars_lab.bench.search --rows 1000,30000,300000
-	$(BIN)/python -m regulars_lab.bench.tenants
-	$(BIN)/python -m regulars_lab.bench.statistics --days 60 --per-day 2000
-	$(BIN)/python -m regulars_lab.bench.lists --days 10
+	$(BIN)/python -m regulars_lab.bench.request $(if $(SHORT),--repeat 5 --galleries 40)
+	$(BIN)/python -m regulars_lab.bench.ingest $(if $(SHORT),--galleries 1000)
+	$(BIN)/python -m regulars_lab.bench.new_faces $(if $(SHORT),--workers 1$(COMMA)3 --captures 20)
+	$(BIN)/python -m regulars_lab.bench.search $(if $(SHORT),--rows 1000 --cold 1000,--rows 1000$(COMMA)30000$(COMMA)300000)
+	$(BIN)/python -m regulars_lab.bench.tenants $(if $(SHORT),--tenants 4 --faces 1000 --held 2 --searches 20)
+	$(BIN)/python -m regulars_lab.bench.statistics $(if $(SHORT),--days 5 --per-day 100,--days 60 --per-day 2000)
+	$(BIN)/python -m regulars_lab.bench.lists $(if $(SHORT),--days 2 --faces 1000,--days 10)
 
 load: .venv/lab  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
 	$(BIN)/python -m regulars_lab.bench.load $(if $(MINUTES),--minutes $(MINUTES))
@@ -185,32 +195,32 @@ given-up: .venv/lab  ## A tenant's calls beside requests that are given up at ra
 	$(BIN)/python -m regulars_lab.bench.given_up $(if $(SECONDS),--seconds $(SECONDS))
 
 bench-fairness: .venv/lab  ## How long a small shop's capture waits while another tenant has 100,000
-	$(BIN)/python -m regulars_lab.bench.fairness $(MORE)
+	$(BIN)/python -m regulars_lab.bench.fairness $(or $(MORE),$(if $(SHORT),--backlog 1000 --seconds 60))
 
 bench-jobs: .venv/lab  ## What the jobs of an hour and a night take on AWS, and with how many tenants they end no more
-	$(BIN)/python -m regulars_lab.bench.jobs $(MORE)
+	$(BIN)/python -m regulars_lab.bench.jobs $(or $(MORE),$(if $(SHORT),--captures 50 --cameras 2 --days 2 --parts 1))
 
 bench-book: .venv/lab  ## How true the book of strangers is, on labelled faces beside the checkout; MORE="--scene backlog --draw 1 2"
-	$(BIN)/python -m regulars_lab.bench.book $(MORE)
+	$(BIN)/python -m regulars_lab.bench.book $(or $(MORE),$(if $(SHORT),--persons 20 --orders 1))
 
 bench-erasing: .venv/lab  ## What erasing one regular costs a box of 101,000 visits: bytes written, and how long the slowest writer waits; MORE="--shops 5"
-	$(BIN)/python -m regulars_lab.bench.erasing $(MORE)
+	$(BIN)/python -m regulars_lab.bench.erasing $(or $(MORE),$(if $(SHORT),--visits 1000 --faces 300 --regular 20))
 
 bench-cold: .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel
-	$(BIN)/python -m regulars_lab.bench.cold_start
+	$(BIN)/python -m regulars_lab.bench.cold_start $(if $(SHORT),--repeat 1 --splits 1 --faces 300)
 
 bench-throughput: .venv/lab  ## Captures a second of a box on two cores, its memory, and PUT to hook; CAPTURES=, CAMERAS=, RATE=
 	$(BIN)/python -m regulars_lab.bench.throughput $(if $(CAPTURES),--captures $(CAPTURES)) $(if $(CAMERAS),--cameras $(CAMERAS)) $(if $(RATE),--rate $(RATE))
 
 slow: .venv/test  ## All examples of the properties of which the gate tries a few
-	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests edge/tests
+	$(BIN)/python -m pytest -q -m slow $(if $(SHORT),,--hypothesis-profile long) tests edge/tests
 
 acceptance: .venv/test  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
 	$(BIN)/python -m pytest -q tests/acceptance $(if $(URL),--rekognition $(URL))
 
 lists: .venv/test  ## A thousand drawn searches in all dialects: a shorter list begins the longer one, nobody similar enough is left out
-	$(PROOF) --hypothesis-profile long tests/api/test_lists.py
+	$(PROOF) $(if $(SHORT),,--hypothesis-profile long) tests/api/test_lists.py
 
 slopes: .venv/test  ## What each act costs in a year of a hundred visits a day, and of ten: none may grow without a reason; VISITS=number
 	$(BIN)/python -m tests.slopes $(if $(VISITS),--visits $(VISITS))
@@ -236,14 +246,14 @@ faults: .venv/test  ## Every use case, command, backup and restore, failed at ev
 crash: .venv/test  ## kill -9 during enrolments, 50 times; KILLS=number
 	$(PROOF) -s tests/faults/test_kill.py --kills $(or $(KILLS),50)
 
-crash-import: .venv/test  ## kill -9 during an import of 1,000 pictures, 50 times
-	$(PROOF) -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
+crash-import: .venv/test  ## kill -9 during an import of 1,000 pictures, 50 times; KILLS=number
+	$(PROOF) -s tests/faults/test_import.py --import-kills $(or $(KILLS),50) --import-pictures $(if $(SHORT),60,1000)
 
 crash-scrub: .venv/test  ## Programs that write, scrub, read and are killed, all on one database, for 20 minutes; SCRUB_S=number
 	$(BIN)/python -m tests.support.box.racing $(or $(SCRUB_S),1200)
 
-crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
-	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
+crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times; KILLS=number
+	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills $(or $(KILLS),10) --index-pictures $(if $(SHORT),60,1000)
 
 proofs: .venv/lab  ## The longest proofs one after the other, for a night, then a table of how each ended; PROOFS="soak stale"
 	@table=; for one in $(or $(PROOFS),faults growth slopes fuzz fuzz-api crash crash-edge systemd soak stale back published load); do \
@@ -251,22 +261,32 @@ proofs: .venv/lab  ## The longest proofs one after the other, for a night, then 
 		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac
 
+# What `make nightly` runs, and how much of each; tests/test_gate.py names the targets that stand in neither it nor the gate.
+NIGHTLY := slow flows edge functions faults growth slopes fuzz fuzz-api lists crash crash-import crash-index crash-scrub crash-edge stop-edge \
+	soak stale soak-edge lag-edge memory-edge count best-shots broken-releases systemd back acceptance packaged emulated load given-up \
+	week spreadsheets kernels site bench bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge bench-films
+AT_NIGHT := SHORT=1 TENTH=1 INPUTS=1000 EXAMPLES=2 KILLS=4 STOPS=24 LOOKS=30 HOURS=1 SCRUB_S=30 SOAK_S=5 OPERATIONS=3000 MINUTES=1 SECONDS=10 \
+	CAPTURES=40 VISITS=200 COMMITS=8dc92702 FILM=dark
+
+nightly: .venv/lab  ## Every proof and bench in a short form, one after the other, then the table of how each ended
+	@$(MAKE) --no-print-directory proofs PROOFS="$(or $(PROOFS),$(NIGHTLY))" $(AT_NIGHT)
+
 pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; needs Chromium and a Chinese font, as of fonts-wqy-zenhei
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
 
 bench-console: .venv/test  ## 30,000 people in the console beside a plain list of them, what the first page weighs, and how soon a phone says who is here; needs Chromium
-	VISITS=2000 $(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py tests/console/test_counter.py -k "30_000 or full_day or first_page or phone_says"
+	VISITS=$(or $(VISITS),2000) $(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py tests/console/test_counter.py -k "30_000 or full_day or first_page or phone_says"
 
 bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput against the local server
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
 	$(BIN)/python -m regulars_lab.bench.edge
 
 count: .venv/lab  ## Counting people: drawn doors by day and night, 10,000 looks at a room with nobody (LOOKS=number), 100 kills (KILLS=number), and the clip beside the checkout
-	$(PROOF) -rP --hypothesis-profile long edge/tests/test_count_model.py edge/tests/test_count_killed.py --edge-count-looks $(or $(LOOKS),10000) --edge-count-kills $(or $(KILLS),100)
-	$(PROOF) -rP --hypothesis-profile long lab/tests/test_counting.py
+	$(PROOF) -rP $(if $(SHORT),,--hypothesis-profile long) edge/tests/test_count_model.py edge/tests/test_count_killed.py --edge-count-looks $(or $(LOOKS),10000) --edge-count-kills $(or $(KILLS),100)
+	$(PROOF) -rP $(if $(SHORT),,--hypothesis-profile long) lab/tests/test_counting.py
 
 lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
-	$(PROOF) -s edge/tests/test_streams.py -k slower --edge-stream-s 600
+	$(PROOF) -s edge/tests/test_streams.py -k slower --edge-stream-s $(if $(SHORT),12,600)
 
 crash-edge: .venv/test  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
 	$(PROOF) -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
@@ -275,19 +295,19 @@ stop-edge: .venv/test  ## A thousand stops under load, each by hundreds of signa
 	$(PROOF) -rP -n $(or $(PARTS),4) edge/tests/test_stopped.py --edge-stops $(or $(STOPS),1000)
 
 best-shots: .venv/lab  ## A hundred passages in motion, dim, backlit or out of focus: how much worse than the best frame is the one that is sent
-	$(PROOF) -s --hypothesis-profile long lab/tests/test_best_shots.py
+	$(PROOF) -s $(if $(SHORT),,--hypothesis-profile long) lab/tests/test_best_shots.py
 
 bench-films: .venv/lab  ## Drawn films of people through the uploader to the service: the table in docs/lab/edge.md; FILM=dark for one
 	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md)
 
 memory-edge: .venv/test  ## Four RTSP cameras, and four of 40 million pixels, for two minutes each: below the unit's MemoryMax
-	$(PROOF) -s --hypothesis-profile long edge/tests/test_whole_box.py -k memory --edge-memory-s 120
+	$(PROOF) -s --hypothesis-profile long edge/tests/test_whole_box.py -k memory --edge-memory-s $(if $(SHORT),2,120)
 
 back: .venv/test  ## Three older versions upgraded, taken back and upgraded again, by their own commands: no visit lost or doubled; COMMITS=
 	$(BIN)/python -m tests.releases.back $(or $(COMMITS),8dc92702 30f5337d 8848b154)
 
 broken-releases: .venv/test  ## Eleven broken releases, power cuts, a full disk: each box is heard again within a quarter of an hour
-	$(PROOF) -s -n 0 --hypothesis-profile long edge/tests/test_update.py -k "quarter_of_an_hour_whatever or power_cut or full_disk"
+	$(PROOF) -s -n 0 $(if $(SHORT),,--hypothesis-profile long) edge/tests/test_update.py -k "quarter_of_an_hour_whatever or power_cut or full_disk"
 
 systemd: .venv/test  ## The uploader's shipped units under a real systemd: started, heard, updated, taken back; needs root
 	$(PROOF) -s -n 0 edge/tests/under_systemd.py

@@ -32,8 +32,13 @@ from infra import template
 from tests.infra import scenarios
 from tests.infra.account import Account, account, arns_of
 from tests.infra.calls import POLICIES, Call, Grant, grants
+from tests.support.changed import lately
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
 from tests.support.storage.emulated import storage_stack
+
+pytestmark = lately(
+    ".chalice", "infra", "app.py", "chalicelib/search_function.py", "chalicelib/storage/aws"
+)
 
 NOT_CALLED_BY_US = {
     "logs:CreateLogStream": "Lambda itself, with the function's role",

@@ -26,6 +26,11 @@ from infra import sbom
 from infra.bundle import NoLibraries
 from infra.dependencies import ROOT
 from infra.releases import wheels
+from tests.support.changed import lately
+
+pytestmark = lately(
+    "infra", "pyproject.toml", "edge/pyproject.toml", "client/pyproject.toml", "requirements.txt"
+)
 
 COMMANDS = ("regulars", "regulars-edge")
 

@@ -31,24 +31,43 @@ def commit() -> str:
     return told.stdout.strip()[:12] or "none"
 
 
+def is_long() -> bool:
+    """Whether this run tries all that there is, as `make slow` does."""
+    return settings.get_current_profile_name() == LONG
+
+
 def drawn(cases: Sequence[Case], gate: int) -> list[Case]:
     """So many of the cases, others by each commit, so that a week of gates tries all; `make slow`
     tries all at once."""
-    if settings.get_current_profile_name() == LONG:
+    if is_long():
         return list(cases)
     return random.Random(commit()).sample(list(cases), min(gate, len(cases)))
+
+
+def draw_part(config: pytest.Config, items: list[pytest.Item], fixture: str, part: int) -> None:
+    """Leave one in `part` of the tests that take a fixture, others by each commit, in a run of the
+    whole suite; who names a file or a folder gets all of it.
+
+    For the hook `pytest_collection_modifyitems` of the conftest that has the fixture.
+    """
+    if [*config.args] != [*config.getini("testpaths")]:
+        return
+    dear = [item for item in items if fixture in getattr(item, "fixturenames", ())]
+    left_out = {*dear} - {*drawn(dear, len(dear) // part)}
+    config.hook.pytest_deselected(items=[item for item in dear if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 def every(cases: Sequence[Case], step: int) -> list[Case]:
     """Return each `step`th case, the same ones in each run, since a rate is judged; `make lab
     ALL=1` takes all."""
-    return list(cases) if settings.get_current_profile_name() == LONG else list(cases[::step])
+    return list(cases) if is_long() else list(cases[::step])
 
 
 def examples(gate: int, every: int) -> Callable[[Any], Any]:
     """Marks a property `slow`: its examples take long, so the gate tries the first number of them
     only."""
-    count = every if settings.get_current_profile_name() == LONG else gate
+    count = every if is_long() else gate
     may = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
     chosen = settings(max_examples=count, deadline=None, suppress_health_check=may)
     return lambda test: pytest.mark.slow(chosen(test))

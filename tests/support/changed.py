@@ -1,0 +1,34 @@
+"""Whether something changed lately: what tests of few parts prove stays proved until one of these
+changes.
+
+`python -m tests.support.changed PATH...` ends with 0 if so, else with 1.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.examples import is_long
+
+ROOT = Path(__file__).parents[2]
+RECENT = 100
+"""So many commits are lately: more than a push brings, so no change passes the gate untried."""
+
+
+def is_changed(*paths: str, root: Path = ROOT, recent: int = RECENT) -> bool:
+    """Whether one of the last commits, or who works on the next one, changed a file of these; also
+    if git cannot tell, as in a copy without its history."""
+    since = ["git", "diff", "--quiet", f"HEAD~{recent}", "--", *paths]
+    return subprocess.run(since, cwd=root, capture_output=True, check=False).returncode != 0
+
+
+def lately(*paths: str) -> pytest.MarkDecorator:
+    """Skip tests unless one of these changed lately; `make slow` and `make nightly` skip none."""
+    reason = f"{', '.join(paths)}: none changed in the last {RECENT} commits"
+    return pytest.mark.skipif(not is_long() and not is_changed(*paths), reason=reason)
+
+
+if __name__ == "__main__":
+    sys.exit(not is_changed(*sys.argv[1:]))
