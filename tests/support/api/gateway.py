@@ -19,6 +19,7 @@ import json
 import logging
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -165,10 +166,9 @@ def make_event(app: Chalice, call: Call, called: str) -> dict[str, Any]:
     text = (
         base64.b64encode(call.body).decode() if is_base64 else call.body.decode("utf-8", "replace")
     )
-    resource, parameters = Routes(app.routes).match(call.method, normalize_path(call.path)) or (
-        call.path,
-        {},
-    )
+    declared = tuple((route, *methods) for route, methods in app.routes.items())
+    path = normalize_path(call.path)
+    resource, parameters = _make_routes(declared).match(call.method, path) or (call.path, {})
     return {
         "resource": resource,
         "path": call.path,
@@ -190,6 +190,12 @@ def make_event(app: Chalice, call: Call, called: str) -> dict[str, Any]:
         "body": text or None,
         "isBase64Encoded": bool(call.body) and is_base64,
     }
+
+
+@lru_cache
+def _make_routes(declared: tuple[tuple[str, ...], ...]) -> Routes:
+    """Return the routes, each with its methods: to compile them took as long as to answer."""
+    return Routes({route: dict.fromkeys(methods) for route, *methods in declared})
 
 
 def is_binary(app: Chalice, media_type: str) -> bool:
