@@ -3,6 +3,7 @@ recognised afterwards."""
 
 import io
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from chalicelib.services import Services
 from chalicelib.storage import keys
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
+from tests.support.examples import drawn
 from tests.support.fakes import FakeClock
 from tests.support.pictures.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
 from tests.support.pictures.rules import RULES
@@ -76,8 +78,8 @@ def side_by_side(photos: Path) -> bytes:
     return made.getvalue()
 
 
-@pytest.mark.parametrize("erased", [0, 1])
-@pytest.mark.parametrize("shown", [TWO, "portraits"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("shown", "erased"), drawn([*product((TWO, "portraits"), (0, 1))], 1))
 def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     shop: Shop, photos: Path, shown: str, erased: int
 ) -> None:
