@@ -13,7 +13,7 @@ from chalicelib.settings import Settings
 from regulars.demo import registry_photos
 from regulars.errors import NoPictures
 from tests.support.box.server import Server
-from tests.support.examples import commit
+from tests.support.examples import commit, draw_part
 from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.support.folders import pytest_configure, tmp_path
 
@@ -106,8 +106,10 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"the tests need pictures of people: {error}", returncode=1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest; what is collected last is short."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Draw proofs, which have targets of their own, and begin with what takes longest; what is
+    collected last is short."""
+    draw_part(config, items, lambda item: item.get_closest_marker("proof") is not None)
     place = {ROOT / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
 

@@ -58,14 +58,14 @@ def test_all_is_changed_if_git_cannot_tell(history: Path) -> None:
 
 CONFTEST = """
 import pytest
-from tests.support.examples import draw_part
+from tests.support.examples import draw_part, takes
 
 @pytest.fixture
 def browser():
     return 1
 
 def pytest_collection_modifyitems(config, items):
-    draw_part(config, items, "browser", 3)
+    draw_part(config, items, takes("browser"))
 """
 TESTS = """
 import pytest

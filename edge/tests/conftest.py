@@ -12,7 +12,7 @@ from rig.standin import StandIn
 from rig.uploader import Zygote
 
 from regulars.demo import registry_photos
-from tests.support.examples import draw_part
+from tests.support.examples import draw_part, takes
 from tests.support.folders import pytest_configure, tmp_path
 from tests.support.second_try import second_try
 
@@ -21,13 +21,10 @@ __all__ = ["pytest_configure", "tmp_path"]
 pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
 
 
-PART = 3
-"""The gate tries one in three tests of the uploader with the service itself, others by each commit;
-`make edge` tries all. Those with the stand-in are tried in each."""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    draw_part(config, items, "started_regulars", PART)
+    """Draw tests with the service itself; those with the stand-in are tried in each gate, and all
+    by `make edge`."""
+    draw_part(config, items, takes("started_regulars"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

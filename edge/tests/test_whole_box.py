@@ -145,6 +145,7 @@ def four_pictures_of_40_million_pixels(
             camera.stop()
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "sources",

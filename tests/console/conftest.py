@@ -25,7 +25,7 @@ from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import enrol_drawn
 from regulars.serve import service
 from regulars.tenants import credentials
-from tests.support.examples import draw_part
+from tests.support.examples import draw_part, takes
 from tests.support.needs import needed
 from tests.support.noon import zone_at_noon
 from tests.support.pictures.photos import (
@@ -41,13 +41,10 @@ from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
 
-PART = 3
-"""The gate tries one in three flows, others by each commit: a page's load takes most of a second of
-the processor's time. `make flows` tries all."""
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    draw_part(config, items, "chromium", PART)
+    """Draw flows: a page's load takes most of a second of the processor. `make flows` tries all."""
+    draw_part(config, items, takes("chromium"))
 
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")

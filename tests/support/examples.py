@@ -16,6 +16,9 @@ pytest loads it."""
 
 settings.register_profile(LONG, deadline=None)
 
+PART = 3
+"""The gate tries one in so many of the dear tests: five gates in a row try nearly nine in ten."""
+
 
 Case = TypeVar("Case")
 
@@ -44,16 +47,23 @@ def drawn(cases: Sequence[Case], gate: int) -> list[Case]:
     return random.Random(commit()).sample(list(cases), min(gate, len(cases)))
 
 
-def draw_part(config: pytest.Config, items: list[pytest.Item], fixture: str, part: int) -> None:
-    """Leave one in `part` of the tests that take a fixture, others by each commit, in a run of the
-    whole suite; who names a file or a folder gets all of it.
+def takes(fixture: str) -> Callable[[pytest.Item], bool]:
+    """Return what tells whether a test takes this fixture."""
+    return lambda item: fixture in getattr(item, "fixturenames", ())
 
-    For the hook `pytest_collection_modifyitems` of the conftest that has the fixture.
+
+def draw_part(
+    config: pytest.Config, items: list[pytest.Item], is_dear: Callable[[pytest.Item], bool]
+) -> None:
+    """Leave one in PART of the dear tests, others by each commit, in a run of the whole suite; who
+    names a file or a folder gets all of it.
+
+    For the hook `pytest_collection_modifyitems` of the conftest that knows which are dear.
     """
     if [*config.args] != [*config.getini("testpaths")]:
         return
-    dear = [item for item in items if fixture in getattr(item, "fixturenames", ())]
-    left_out = {*dear} - {*drawn(dear, len(dear) // part)}
+    dear = [item for item in items if is_dear(item)]
+    left_out = {*dear} - {*drawn(dear, len(dear) // PART)}
     config.hook.pytest_deselected(items=[item for item in dear if item in left_out])
     items[:] = [item for item in items if item not in left_out]
 
