@@ -85,7 +85,7 @@ test: .venv/compiled  ## All tests of the gate, of what is dear a part that each
 	$(PYTEST) $(TESTS)
 
 flows: .venv/compiled  ## All flows of the console in a browser, of which `make test` tries a third
-	$(PYTEST) tests/console
+	$(PYTEST) --hypothesis-profile long tests/console
 
 edge: .venv/compiled  ## All tests of the uploader, of which `make test` tries a third of those with the service itself
 	$(PYTEST) edge/tests
