@@ -62,7 +62,11 @@ if TYPE_CHECKING:
 
 
 class Enrolment(Service["Book"]):
-    """The enrolment of people by hand: of the largest face here, all other ways beside it."""
+    """The enrolment of people by hand: of the largest face of a picture here.
+
+    All other ways are beside it: `everybody` on a picture, `update` of a face, further `pictures`.
+    A new face's parts are checked, made and stored here for all of them.
+    """
 
     @lazy
     def everybody(self) -> GroupEnrolment:
@@ -94,11 +98,10 @@ class Enrolment(Service["Book"]):
         refuses_erased: bool = False,
         request: RequestId | None = None,
     ) -> Face:
-        """Enrol the largest face of a picture as a new face.
+        """Enrol the largest face of a picture in a group; return the new face.
 
-        Strangers who are surely that person become part of it.
-
-        One person may have several faceids in groups that somebody chose: those are not merged.
+        Strangers (faces that cameras saw and nobody named) who surely are that person become part
+        of it. One person may have a face in several groups.
 
         `refuses_known`: enrol nobody who is enrolled already, in any group; `refuses_erased`: nor
         anybody who was erased. Raises, in this order, ConsentMissing, InvalidInput, GroupNotFound,
@@ -110,11 +113,12 @@ class Enrolment(Service["Book"]):
         attributes = find_attribute_values(group, new_face.values)
         if new_face.faceid is not None:
             self._require_free_id(tenant, new_face.faceid)
+
         portrait = self.services.portraits.portray_largest(tenant, picture, rules)
         if refuses_erased:
-            self.services.book_hooks.refuse_erased(
-                tenant, new_face.faceid, portrait.template.vector
-            )
+            vector = portrait.template.vector
+            self.services.book_hooks.refuse_erased(tenant, new_face.faceid, vector)
+
         require_room(group)
         face = _make_face(checked_face, group, attributes, self.services.clock.now())
         enrolled = self._enrol_portrait(
@@ -123,15 +127,17 @@ class Enrolment(Service["Book"]):
         return self.absorb_strangers(tenant, enrolled)
 
     def _check_new_face(self, tenant: Tenant, new_face: NewFace) -> NewFace:
-        """Return what is said of somebody, name and note as they are stored.
+        """Return what a user says of a new face, with consent, name and texts in stored form.
 
-        Raises ConsentMissing, InvalidInput.
+        The hour in which its record of consent ends is noted, too, so that the face is then dealt
+        with. Raises ConsentMissing if the tenant needs a record, InvalidInput.
         """
         require_record(tenant, new_face.consent)
         if new_face.consent is not None:
             consent = check_record(new_face.consent, self.services.clock.now())
             new_face = replace(new_face, consent=consent)
             self.services.tenants.announce_consent_end(tenant, consent)
+
         checked_face = replace(new_face, name=face_name(new_face.name), **parse_texts(new_face))
         if new_face.faceid is not None:
             require_faceid(tenant, new_face.faceid)
@@ -140,39 +146,37 @@ class Enrolment(Service["Book"]):
     def write_portrait(
         self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime
     ) -> Picture:
-        """Store a portrait as a picture of this face.
+        """Store a portrait, a face cut out of a picture, as a picture of this face; return it.
 
-        Call it before the transaction that names the picture.
-
-        If the portrait shows somebody whose record has ended: raises ConsentMissing if the face has
-        no record, ConsentOlder if it has one that was given before that end.
+        Call it before the transaction that names the picture. Raises ConsentMissing if the portrait
+        shows somebody who withdrew consent, and the face has no record of consent; ConsentOlder if
+        its record was given before that.
         """
-        quality = portrait.estimates.quality
         self.services.recognition.verification.require_nobody_withdrawn(
-            tenant, face.consent, portrait.embedding, quality
+            tenant, face.consent, portrait.embedding, portrait.estimates.quality
         )
         picture = Picture(
-            portrait.photo_id,
-            "",
-            now,
-            (portrait.template,),
-            portrait.estimates,
+            id=portrait.photo_id,
+            key="",  # in blob storage: it is chosen when the picture is written there
+            added_at=now,
+            templates=(portrait.template,),
+            estimates=portrait.estimates,
             found=portrait.found,
         )
         return self.services.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
 
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
-        """Let a face that was just enrolled absorb the strangers who surely are that person; return
-        it as it is then.
+        """Join the strangers who surely are a person just enrolled with its face; return the face.
 
-        It is enrolled whatever becomes of this: what cannot be done now is done by the job that
-        joins faces. Somebody enrolled as a stranger is left to that job, too, since of two
-        strangers the older one keeps its id.
+        The enrolment stands, whatever becomes of this: what cannot be done now (storage is busy,
+        for example), a job does later. Somebody enrolled as a stranger is left to that job, too:
+        of two strangers, the older one keeps its id.
         """
         if not tenant.learns or enrolled.group_id == STRANGER:
             return enrolled
         with suppress(Busy, StorageUnavailable, WrongModel):
-            if self.services.joining.join_face(tenant, enrolled.faceid):
+            has_changed = self.services.joining.join_face(tenant, enrolled.faceid)
+            if has_changed:
                 return self.services.faces.find(tenant, enrolled.faceid) or enrolled
         return enrolled
 
@@ -202,19 +206,20 @@ class Enrolment(Service["Book"]):
         *,
         refuses_known: bool,
     ) -> Face:
-        """Store a new face with its picture, which is deleted again if the face is refused.
+        """Store a new face with its picture; return it as stored.
 
-        `new_face`: without its picture and, unless the caller chose one, without an id. Raises
+        `new_face`: without its picture and, unless the caller chose one, without an id. If storage
+        refuses, the error says why; if another try may succeed, the decorator makes it. Raises
         GroupNotFound, GroupFull, TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
         """
         try:
             with self.services.requests.raise_if_answered(tenant.name, request):
                 if not refuses_known:
                     return self._try_enrolment(tenant, new_face, portrait, request)
+                # No other change of this process comes between the search and the write.
                 with self.services.writer.hold_up_commits(tenant.name):
-                    return self._try_enrolment(
-                        tenant, new_face, portrait, request, self._require_unknown(tenant, portrait)
-                    )
+                    searched_seq = self._require_unknown(tenant, portrait)
+                    return self._try_enrolment(tenant, new_face, portrait, request, searched_seq)
         except ConditionFailed as error:
             if FACE_FREE in error.names and new_face.faceid:
                 self._require_free_id(tenant, new_face.faceid)
@@ -229,50 +234,54 @@ class Enrolment(Service["Book"]):
         request: RequestId | None,
         seq: int | None = None,
     ) -> Face:
-        """Enrol without a retry.
+        """Store a new face with its picture, in one try; return it as stored.
 
-        `seq`: that of the gallery in which nobody is known as this face; None: any.
+        `seq`: the gallery's version at which nobody was known as this face, and at which it must
+        still be; None: any. If the face is refused, its picture is deleted again.
         """
         group = self.services.groups.find_by_id(tenant, new_face.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
-        face = replace(
-            new_face, faceid=new_face.faceid or time_ordered_id(self.services.clock.now())
-        )
-        face = replace(
-            face,
-            pictures=(
-                self.services.enrolment.write_portrait(tenant, face, portrait, face.enrolled_at),
-            ),
-        )
-        with self.services.face_pictures.replace_pictures((), [face.picture_key]):
+        faceid = new_face.faceid or time_ordered_id(self.services.clock.now())
+        face = replace(new_face, faceid=faceid)
+        picture = self.write_portrait(tenant, face, portrait, face.enrolled_at)
+        face = replace(face, pictures=(picture,))
+
+        with self.services.face_pictures.replace_pictures(before=(), after=[face.picture_key]):
             enrolled = EnrolledFace(
                 face, group, portrait.box, known=False, estimates=portrait.estimates
             )
-            answer = self.services.requests.make_answer_actions(
+            answer_actions = self.services.requests.make_answer_actions(
                 tenant.name, request, {"faceid": face.faceid}
             )
-            change = self.make_change(tenant, group, [enrolled], face.enrolled_at, actions=answer)
+            change = self.make_change(
+                tenant, group, [enrolled], face.enrolled_at, actions=answer_actions
+            )
             self.services.writer.commit(tenant.name, replace(change, based_on=seq))
         return face
 
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
-        """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
-        probes = Probes(
-            portrait.template.model, portrait.embedding[None], [portrait.estimates.quality]
+        """Raise FaceKnown if somebody who looks like this portrait is enrolled already.
+
+        Return the version (seq) of the gallery, all stored faces, in which nobody was found. The
+        audit log is told who was.
+        """
+        template, quality = portrait.template, portrait.estimates.quality
+        probes = Probes(template.model, portrait.embedding[None], [quality])  # a row a face: one
+        [recognised] = self.services.recognition.find_duplicates(tenant, probes)
+        candidate = recognised.verdict.candidate
+        if recognised.face is None or candidate is None:
+            return recognised.seq
+
+        audit_events.report_people([candidate.faceid])
+        raise FaceKnown(
+            f"this looks like face {candidate.faceid!r}, which is enrolled already "
+            f"({candidate.score:.4f}): add "
+            "the picture to it, or enrol it without if_known",
+            face=candidate.faceid,
+            score=candidate.score,
+            threshold=recognised.verdict.decision.threshold,
         )
-        (recognised,) = self.services.recognition.find_duplicates(tenant, probes)
-        if recognised.face is not None and (candidate := recognised.verdict.candidate) is not None:
-            audit_events.report_people([candidate.faceid])
-            raise FaceKnown(
-                f"this looks like face {candidate.faceid!r}, which is enrolled already "
-                f"({candidate.score:.4f}): add "
-                "the picture to it, or enrol it without if_known",
-                face=candidate.faceid,
-                score=candidate.score,
-                threshold=recognised.verdict.decision.threshold,
-            )
-        return recognised.seq
 
     def make_change(
         self,
@@ -283,35 +292,34 @@ class Enrolment(Service["Book"]):
         labels: Labels | None = None,
         actions: Sequence[Action] = (),
     ) -> Change:
-        """Return the change that stores those of these faces that are new, and an observation of
-        each.
+        """Return the change of the gallery that enrols these faces; nothing is written yet.
 
-        `labels`: those of the observations; None: the faces'. `actions`: more of the same
+        It stores those that are new, and an observation (what statistics count) of each, new or
+        known. `labels`: the observations'; None: each face's. `actions`: more writes of the same
         transaction.
         """
-        observations = [
-            enrolled_face.make_observation(
-                now, enrolled_face.face.labels if labels is None else labels
-            )
-            for enrolled_face in enrolled_faces
-        ]
+        observations = []
+        for enrolled in enrolled_faces:
+            its_labels = enrolled.face.labels if labels is None else labels
+            observations.append(enrolled.make_observation(now, its_labels))
         observation_actions = self.services.statistics.make_actions(tenant.name, observations)
-        new_faces = [
-            enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known
-        ]
+
+        new_faces = [enrolled.face for enrolled in enrolled_faces if not enrolled.known]
         return make_enrolment_change(tenant, group, new_faces, [*actions, *observation_actions])
 
     def raise_refused(
         self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1
     ) -> None:
-        """Raise the error that a refused commit of so many faces means.
+        """Raise the error that users get when storage refused to enrol so many faces.
 
-        Return if another try may succeed.
+        `error`: names the conditions that were not met, such as that the group has room. Return if
+        another try may succeed.
         """
         if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if f"{GROUP_ROOM}:{group_id}" in error.names:
-            require_room(self.services.groups.find_by_id(tenant, group_id), number)
+            group = self.services.groups.find_by_id(tenant, group_id)
+            require_room(group, number)  # it may have room again by now
         if TENANT_ROOM in error.names:
             max_faces = tenant.limits.faces
             raise TenantFull(
@@ -323,9 +331,10 @@ class Enrolment(Service["Book"]):
 def _make_face(
     new_face: NewFace, group: Group, attributes: Mapping[int, str], now: datetime
 ) -> Face:
-    """Make the face as it is stored, without its picture.
+    """Return a new face as it is to be stored, but without its picture.
 
-    `attributes`: values by attribute id of the group.
+    `new_face`: what a user says of the person; without a chosen id, the face's is "" for now.
+    `attributes`: values by the ids of the group's attributes; empty ones are not kept.
     """
     return Face(
         faceid=new_face.faceid or "",

@@ -67,6 +67,8 @@ if TYPE_CHECKING:
 
 
 class FaceUpdate(Service["Book"]):
+    """Changes of enrolled faces by users: one face, of a named group or of any, or many."""
+
     def change_in_group(
         self,
         tenant: Tenant,
@@ -76,13 +78,13 @@ class FaceUpdate(Service["Book"]):
         rules: PictureRules,
         request: RequestId | None = None,
     ) -> None:
-        """Apply all changes or none.
+        """Apply all changes, a picture too, to a face of a group, or none.
 
-        A new picture replaces all pictures, with their templates and estimates.
-
-        Attribute values follow their names into the new group; those that it lacks are dropped.
-        Raises, in this order, InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in
-        another group), Unusable, GroupFull, FaceHeld, Busy.
+        A new picture replaces all that the face has, with their templates (the vectors by which
+        faces are compared) and estimates. If the face moves to another group, its attribute values
+        follow their names; those that the group lacks are dropped. Raises, in this order,
+        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group),
+        Unusable, GroupFull, FaceHeld, Busy.
         """
         changes = _normalise_texts(changes)
 
@@ -93,18 +95,12 @@ class FaceUpdate(Service["Book"]):
                 raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
             return group, target
 
-        read_groups(self.services.faces.find(tenant, faceid))
-        portrait = (
-            None
-            if changes.picture is None
-            else self.services.portraits.portray_largest(tenant, changes.picture, rules)
-        )
-        self.services.faces.change_face(
-            tenant,
-            faceid,
-            self._make_change_function(tenant, changes, read_groups, portrait),
-            request,
-        )
+        read_groups(self.services.faces.find(tenant, faceid))  # raises before the picture is read
+        portrait = None
+        if changes.picture is not None:
+            portrait = self.services.portraits.portray_largest(tenant, changes.picture, rules)
+        change = self._make_change_function(tenant, changes, read_groups, portrait)
+        self.services.faces.change_face(tenant, faceid, change, request)
 
     def change_face(
         self,
@@ -117,13 +113,12 @@ class FaceUpdate(Service["Book"]):
     ) -> Face:
         """Apply all changes but a picture, or none, to a face of any group; return the face.
 
-        `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput,
-        FaceNotFound, GroupNotFound, AttributeNotFound (its group then has no such attribute),
-        Changed, GroupFull, FaceHeld, Busy.
+        `revision`: the face's version that the caller read, which it must still have; None: any.
+        Raises, in this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its
+        group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
         """
-        return self.services.faces.change_face(
-            tenant, faceid, self._make_change_in_any_group(tenant, changes, revision), request
-        )
+        change = self._make_change_in_any_group(tenant, changes, revision)
+        return self.services.faces.change_face(tenant, faceid, change, request)
 
     def change_many(
         self,
@@ -132,14 +127,14 @@ class FaceUpdate(Service["Book"]):
         changes: FaceChanges,
         request: RequestId | None = None,
     ) -> ManyChanged:
-        """Change up to 100 faces of any groups. A repeated id counts once.
+        """Change up to 100 faces of any groups; return which were changed, and why others were not.
 
-        Each transaction records which faces are done. So a repeat after a crash goes on from there,
-        and changes no face twice. Raises Busy or StorageUnavailable at the first face that storage
-        refuses: then those before it are changed; AnsweredAlready.
+        Each face's transaction records which faces are done by now. So a repeat after a crash goes
+        on from there, and changes no face twice. Raises Busy or StorageUnavailable at the first
+        face that storage refuses: then those before it are changed; AnsweredAlready.
         """
         requests, failed_faces = self.services.requests, list[FailedFace]()
-        # {"done": [ids of faces]}, as it is stored
+        # {"done": [ids of faces]}, as it is stored. Another attempt may go on with it meanwhile.
         progress: Mapping[str, Any] = requests.read_progress(tenant.name, request) or {"done": []}
 
         def change_and_note(face: Face) -> tuple[Face, Change] | None:
@@ -154,11 +149,12 @@ class FaceUpdate(Service["Book"]):
             )
             return after, replace(change, actions=(*change.actions, *note))
 
-        for faceid in dict.fromkeys(faceids):
+        for faceid in dict.fromkeys(faceids):  # a repeated id counts once
+            if faceid in progress["done"]:
+                continue
             try:
-                if faceid not in progress["done"]:
-                    self.services.faces.change_face(tenant, faceid, change_and_note, None)
-                    progress = {"done": [*progress["done"], faceid]}
+                self.services.faces.change_face(tenant, faceid, change_and_note, None)
+                progress = {"done": [*progress["done"], faceid]}
             except (Busy, StorageUnavailable):
                 raise
             except RegularsError as error:
@@ -166,7 +162,8 @@ class FaceUpdate(Service["Book"]):
                 # else the same request, sent twice at once, has changed it
                 if faceid not in progress["done"]:
                     failed_faces.append(FailedFace(faceid, type(error).__name__, str(error)))
-        while True:
+
+        while True:  # until the answer is stored in place of the newest progress
             changed = ManyChanged(progress["done"], failed_faces)
             answer = requests.make_answer_actions(
                 tenant.name, request, to_builtins(changed), before=progress
@@ -176,28 +173,29 @@ class FaceUpdate(Service["Book"]):
             progress = requests.read_progress(tenant.name, request) or progress
 
     def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
-        """Return the group that the face is to be in.
+        """Return the group that the face is to be in: `group`, unless the changes name another.
 
-        Raises GroupNotFound, InvalidInput if a value is too long.
+        Raises GroupNotFound, InvalidInput if a value of an attribute is too long.
         """
-        target = (
-            group
-            if changes.new_group_name is None
-            else self.services.groups.get_by_name(tenant, changes.new_group_name)
-        )
-        find_attribute_values(target, changes.values)
+        target = group
+        if changes.new_group_name is not None:
+            target = self.services.groups.get_by_name(tenant, changes.new_group_name)
+        find_attribute_values(target, changes.values)  # raises InvalidInput
         return target
 
     def _make_change_in_any_group(
         self, tenant: Tenant, changes: FaceChanges, revision: int | None = None
     ) -> Callable[[Face], tuple[Face, Change]]:
-        """Return a function that changes a face of any group.
+        """Return a function that works out these changes for one face, whatever group it is in.
 
-        Raises InvalidInput if a text is too long.
+        It returns the changed face and the Change to write, and writes nothing itself. `revision`:
+        the face's version that it must still have; None: any. Raises InvalidInput if a text is too
+        long.
         """
         changes = _normalise_texts(changes)
 
         def read_groups(face: Face) -> tuple[Group, Group]:
+            """Return the group that the face is in, and the one that it is to be in."""
             group = self.services.groups.find_by_id(tenant, face.group_id)
             if group is None:
                 raise FaceNotFound(
@@ -217,10 +215,10 @@ class FaceUpdate(Service["Book"]):
         read_groups: Callable[[Face], tuple[Group, Group]],
         portrait: Portrait | None = None,
     ) -> Callable[[Face], tuple[Face, Change]]:
-        """Return a function that changes a face, for `Faces.change_face`.
+        """Return a function that works out these changes for a face, for `Faces.change_face`.
 
         `read_groups`: reads the face's group, and that which it is to be in; `portrait`: a new
-        picture in place of all.
+        picture in place of all that it has.
         """
 
         def change_read_face(face: Face) -> tuple[Face, Change]:
@@ -232,33 +230,28 @@ class FaceUpdate(Service["Book"]):
             group, target = read_groups(face)
             if target.id != group.id:
                 require_room(target)
-            changed = _apply_changes(face, group, target, changes)
-            pictures = changed.pictures
+            after = _apply_changes(face, group, target, changes)
             if portrait is not None:
-                pictures = (
-                    self.services.enrolment.write_portrait(
-                        tenant, changed, portrait, self.services.clock.now()
-                    ),
-                )
+                now = self.services.clock.now()
+                picture = self.services.enrolment.write_portrait(tenant, after, portrait, now)
+                after = replace(after, pictures=(picture,))
             # of who comes to staff, feelings go at night, with those of the sightings
-            wanted = drop_unwanted_pictures(tenant, replace(changed, pictures=pictures))
-            after = (
-                wanted if wanted == face else replace(wanted, changed_at=self.services.clock.now())
-            )
+            after = drop_unwanted_pictures(tenant, after)
+            if after != face:
+                after = replace(after, changed_at=self.services.clock.now())
+            promotion_end = self._end_promotion_actions(tenant, face, after)
             limited = limited_groups(group) | limited_groups(target)
-            return after, make_face_change(
-                face, after, self._end_promotion_actions(tenant, face, after), limited
-            )
+            return after, make_face_change(face, after, promotion_end, limited)
 
         return change_read_face
 
     def _end_promotion_actions(
         self, tenant: Tenant, old_face: Face, new_face: Face
     ) -> list[Action]:
-        """Return the action that ends the promotion of a face that a user moves.
+        """Return the action that makes a user's move of a face final; none if it is not moved.
 
-        Without it a late sighting could undo the move, or change the group that earlier sightings
-        name.
+        It ends the face's promotion, by which its visits made it a regular. Else a late sighting
+        could undo the move, or change the group that earlier sightings name.
         """
         if new_face.group_id == old_face.group_id:
             return []
@@ -278,27 +271,30 @@ def _normalise_texts(changes: FaceChanges) -> FaceChanges:
 
 
 def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
-    """Return the face with all changes but the picture.
+    """Return the face with all changes but the picture, as one of the group `target`.
 
-    Attribute values follow their names into the target group.
+    Values of attributes (named fields of a group) follow their names from `group` there. Those that
+    the target lacks are dropped. A moved face leaves its user, who has faces of one group only.
     """
-    names_by_id = {attribute.id: attribute.name for attribute in group.attributes}
-    values_by_name = {
-        names_by_id[id_]: value for id_, value in face.attributes.items() if id_ in names_by_id
-    }
-    ids_by_name = {attribute.name: attribute.id for attribute in target.attributes}
-    values_by_id = {
-        ids_by_name[name]: value for name, value in values_by_name.items() if name in ids_by_name
-    }
-    values_by_id |= find_attribute_values(target, changes.values)
-    own = {name: value for name in _CHANGED if (value := getattr(changes, name)) is not None}
+    old_names = {attribute.id: attribute.name for attribute in group.attributes}
+    new_ids = {attribute.name: attribute.id for attribute in target.attributes}
+    values = {}
+    for old_id, value in face.attributes.items():
+        name = old_names.get(old_id)
+        if name is not None and name in new_ids:
+            values[new_ids[name]] = value
+    values |= find_attribute_values(target, changes.values)
+
+    set_fields = {name: getattr(changes, name) for name in _CHANGED}
+    set_fields = {name: value for name, value in set_fields.items() if value is not None}
+    cleared_fields = {name: BLANK[name] for name in changes.cleared_names}
     return replace(
         face,
         group_id=target.id,
         user=face.user if target.id == face.group_id else "",
-        attributes={id_: value for id_, value in values_by_id.items() if value},
+        attributes={id_: value for id_, value in values.items() if value},
         labels=face.labels._replace(**changes.labels),
-        **own | {name: BLANK[name] for name in changes.cleared_names},
+        **set_fields | cleared_fields,
     )
 
 
@@ -328,6 +324,8 @@ _CAPTURE_SAME = "capture-same"
 
 
 class PictureChanges(Service["Book"]):
+    """The pictures of enrolled faces: more are added by users, from photos or sightings, or go."""
+
     def add_photo(
         self,
         tenant: Tenant,
@@ -338,21 +336,19 @@ class PictureChanges(Service["Book"]):
         is_vouched_for: bool = False,
         request: RequestId | None = None,
     ) -> Picture:
-        """Add a photo to the face.
-
-        If the face has this very photo already, return the stored picture.
+        """Add a photo to a face; return the new picture, or the one it has of this very photo.
 
         `is_vouched_for`: a user says that it is this person, so its likeness is not checked.
         Raises, in this order, FaceNotFound, TooManyPictures, FaceHeld (another picture would have
         to go), Unusable (not exactly one face that could be enrolled, too poor, not alive),
         NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
         """
-        portrait = partial(self.services.portraits.portray_only, tenant, photo, rules)
+        make_portrait = partial(self.services.portraits.portray_only, tenant, photo, rules)
         return self._add_picture(
             tenant,
             faceid,
             {photo_id_of(photo)},
-            portrait,
+            make_portrait,
             is_vouched_for=is_vouched_for,
             request=request,
         )
@@ -367,22 +363,19 @@ class PictureChanges(Service["Book"]):
         is_vouched_for: bool = False,
         request: RequestId | None = None,
     ) -> Picture:
-        """Add the face's picture from one of its sightings.
+        """Add the picture of one of a face's sightings to it; return the new or known picture.
 
-        Other faces on that capture do not matter.
+        A sighting is the face in a camera's picture (the capture); others on it do not matter.
 
         Raises as `add_photo`, SightingNotFound (also if it is another face's), and Conflict if its
         picture is not kept any more.
         """
-        self.services.faces.get(tenant, faceid)
+        self.services.faces.get(tenant, faceid)  # raises FaceNotFound
         observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
-        camera_id, box, (capture_id, _) = (
-            observation.camera,
-            observation.box,
-            parts_of_sighting(sighting_id),
-        )
+        camera_id, box = observation.camera, observation.box
+        capture_id, _ = parts_of_sighting(sighting_id)
         capture = self.services.captures.find(tenant, camera_id, capture_id)
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
@@ -391,11 +384,8 @@ class PictureChanges(Service["Book"]):
         check = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), if_same)
 
         def make_portrait() -> Portrait:
-            return self.services.portraits.portray_sighted(
-                tenant,
-                self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box),
-                capture.photo,
-            )
+            sighted = self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box)
+            return self.services.portraits.portray_sighted(tenant, sighted, capture.photo)
 
         return self._add_picture(
             tenant,
@@ -410,15 +400,16 @@ class PictureChanges(Service["Book"]):
     def remove_picture(
         self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None
     ) -> None:
-        """Remove one picture with its templates.
+        """Remove one picture of a face, with the templates (vectors) that were made of it.
 
         Raises FaceNotFound, PictureNotFound, LastPicture, FaceHeld, Busy, AnsweredAlready.
         """
 
         def keep_others(face: Face) -> tuple[Picture, ...]:
-            if all(picture.id != picture_id for picture in face.pictures):
+            others = tuple(picture for picture in face.pictures if picture.id != picture_id)
+            if others == face.pictures:
                 raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
-            return tuple(picture for picture in face.pictures if picture.id != picture_id)
+            return others
 
         self.keep_pictures(tenant, faceid, keep_others, request)
 
@@ -429,11 +420,10 @@ class PictureChanges(Service["Book"]):
         choose: Callable[[Face], tuple[Picture, ...]],
         request: RequestId | None = None,
     ) -> None:
-        """Remove all pictures of the face but those that `choose` returns.
+        """Remove all pictures of a face but those that `choose` returns.
 
-        If these are all, change nothing.
-
-        Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
+        If these are all, nothing changes. Which of them are compared in searches is chosen anew.
+        Raises FaceNotFound, LastPicture if none is to stay, FaceHeld, Busy, AnsweredAlready.
         """
 
         def drop_others(face: Face) -> tuple[Face, Change] | None:
@@ -445,8 +435,9 @@ class PictureChanges(Service["Book"]):
                     "this is the only picture of the face: delete the face, or add another picture "
                     "first"
                 )
+            with_given = ensure_given_picture(pictures)  # not only ones that the face learnt itself
             chooser = self.services.tenant_vision.make_chooser(tenant)
-            after = replace(face, pictures=chooser.choose_pictures(ensure_given_picture(pictures)))
+            after = replace(face, pictures=chooser.choose_pictures(with_given))
             return after, make_face_change(face, after)
 
         self.services.faces.change_face(tenant, faceid, drop_others, request)
@@ -462,31 +453,32 @@ class PictureChanges(Service["Book"]):
         request: RequestId | None,
         more_actions: Sequence[Action] = (),
     ) -> Picture:
-        """Add a photo, unless the face has it by one of the ids `photo_ids`.
+        """Add a photo to a face, unless the face has it by one of these ids; return its picture.
 
-        `make_portrait`: makes the portrait of the photo, and is called once; `more_actions`:
-        actions of the same transaction. Raises Changed if the photo's capture was changed since it
-        was read.
+        `make_portrait`: cuts the face out of the photo and embeds it, which takes a while, so it is
+        called once; `more_actions`: writes of the same transaction. Tries again if the face or the
+        gallery changed meanwhile. Raises Changed if the photo's capture (a camera's picture) did.
         """
         portrait: Portrait | None = None
         for _ in count_attempts():
             face = self.services.faces.get(tenant, faceid)
             known_picture = _find_given_picture(face, photo_ids, portrait)
             if known_picture is not None:
-                self.services.requests.write_with_answer(
-                    tenant.name, [], request, {"picture": known_picture.id}
-                )
+                answer = {"picture": known_picture.id}
+                self.services.requests.write_with_answer(tenant.name, [], request, answer)
                 return known_picture
             require_room_for_picture(face)
             if portrait is None:
                 portrait = make_portrait()
-                continue  # embedding took a while: read the face again
+                continue  # it took a while: read the face again
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
                 return self.add_portrait(tenant, face, portrait, request, more_actions=more_actions)
-            except (ConditionFailed, GalleryMoved) as error:
-                if isinstance(error, ConditionFailed) and _CAPTURE_SAME in error.names:
+            except GalleryMoved:
+                continue
+            except ConditionFailed as error:
+                if _CAPTURE_SAME in error.names:
                     raise Changed from error
         raise Busy(_BUSY)
 
@@ -500,31 +492,29 @@ class PictureChanges(Service["Book"]):
         is_judged: bool = True,
         more_actions: Sequence[Action] = (),
     ) -> Picture:
-        """Add a photo to a face as it was read.
+        """Add a portrait (a face cut out of a photo) to a face as it was read; return the picture.
 
-        `is_judged`: a user or the search has judged that it shows this person; else it is spare if
-        it looks unlike the others. `more_actions`: actions of the same transaction. Raises
-        TooManyPictures, ConditionFailed, FaceHeld (another picture would have to go).
+        `is_judged`: a user or the search has judged that it shows this person; else searches do not
+        compare with it if it looks unlike the others. `more_actions`: writes of the same
+        transaction. Raises TooManyPictures, ConditionFailed if the face has changed, FaceHeld
+        (another picture would have to go).
         """
         require_room_for_picture(face)
-        picture = self.services.enrolment.write_portrait(
-            tenant, face, portrait, self.services.clock.now()
-        )
+        now = self.services.clock.now()
+        picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
-        after = replace(
-            face,
-            pictures=self.services.tenant_vision.make_chooser(tenant).choose_pictures(pictures),
-        )
+        chooser = self.services.tenant_vision.make_chooser(tenant)
+        after = replace(face, pictures=chooser.choose_pictures(pictures))
         change = make_face_change(face, after, more_actions)
-        self.services.faces.store_changed_face(
-            tenant, face, after, change, request, {"picture": picture.id}
-        )
+        answer = {"picture": picture.id}
+        self.services.faces.store_changed_face(tenant, face, after, change, request, answer)
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
-        """Check that the portrait shows the face's person.
+        """Raise NotThisPerson or AnotherFace unless a search of the portrait would find this face.
 
-        Raises NotThisPerson, AnotherFace, GalleryMoved (search again), WrongModel.
+        It is enough that it is like this face, and no other is more like it. Raises GalleryMoved if
+        the faces changed meanwhile (search again), WrongModel.
         """
         probe, model = portrait.embedding, portrait.template.model
         # First, since it raises WrongModel if the tenant's model was changed.
@@ -538,19 +528,19 @@ class PictureChanges(Service["Book"]):
                 "tells whether this is "
                 "the same person: vouch for it if you know"
             )
-        score = float(parse_vector(template) @ probe)
+        stored_vector = parse_vector(template)
+        score = float(stored_vector @ probe)  # the cosine of the two
         if recognised.face is not None and recognised.face.faceid == face.faceid:
             return
         _require_like_no_other(score, recognised)
         turned_down = self.services.recognition.negatives.turns_down(
             tenant.name, face, probe, model, score
         )
-        demand = self.services.tenant_vision.choose_vision(model).population.compute_demand(
-            probe, parse_vector(template)
-        )
-        threshold = self.services.tenant_vision.make_operating_point(tenant, model).find_threshold(
-            recognised.decision.gallery_size, demand
-        )
+        # Two faces that resemble many others must be more alike (the demand).
+        vision = self.services.tenant_vision.choose_vision(model)
+        demand = vision.population.compute_demand(probe, stored_vector)
+        point = self.services.tenant_vision.make_operating_point(tenant, model)
+        threshold = point.find_threshold(recognised.decision.gallery_size, demand)
         if turned_down or score < threshold:
             raise _make_not_this_person_error(score, threshold, turned_down=turned_down)
 
@@ -564,43 +554,48 @@ def require_room_for_picture(face: Face) -> None:
 
 
 def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None) -> Picture | None:
-    """Find the face's given picture that is this photo."""
+    """Find the picture that people gave the face and that is this photo, by its id or template."""
     for picture in list_given_pictures(face.pictures):
-        if picture.id in photos or (
-            portrait is not None and portrait.template in picture.templates
-        ):
+        if picture.id in photos:
+            return picture
+        if portrait is not None and portrait.template in picture.templates:
             return picture
     return None
 
 
 def _require_like_no_other(score: float, recognised: Recognised) -> None:
-    """Raise AnotherFace if the face that a search found is more like the picture, whose `score` is
-    with this face."""
+    """Raise AnotherFace if a search found a face that is more like the picture than this one.
+
+    `score`: the likeness of this face. The audit log is told who the other one is.
+    """
     other, other_score = recognised.face, recognised.decision.score
-    if other is not None and other_score is not None and other_score > score + _ROUNDING:
-        audit_events.report_people([other.faceid])
-        raise AnotherFace(
-            f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this "
-            f"one ({score:.4f}): "
-            "merge the two if they are one person, or vouch for the picture if you know",
-            score=min(score, 1.0),
-            threshold=recognised.decision.threshold,
-            face=other.faceid,
-            other_score=other_score,
-        )
+    if other is None or other_score is None or other_score <= score + _ROUNDING:
+        return
+    audit_events.report_people([other.faceid])
+    raise AnotherFace(
+        f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this "
+        f"one ({score:.4f}): "
+        "merge the two if they are one person, or vouch for the picture if you know",
+        score=min(score, 1.0),
+        threshold=recognised.decision.threshold,
+        face=other.faceid,
+        other_score=other_score,
+    )
 
 
 def _make_not_this_person_error(
     score: float, threshold: float, *, turned_down: bool
 ) -> NotThisPerson:
-    why = (
-        "is nearer to a photo that was rejected for this face than to the face"
-        if turned_down
-        else f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
-    )
+    """Return the error that a picture is not this person's, with the reason.
+
+    `turned_down`: somebody rejected a photo for this face that the picture is nearer to.
+    """
+    why = f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
+    if turned_down:
+        why = "is nearer to a photo that was rejected for this face than to the face"
     return NotThisPerson(
         f"the picture {why}; send another one, or vouch for it if you know that it is the same "
         "person",
-        score=min(score, 1.0),
+        score=min(score, 1.0),  # rounding may take it above 1
         threshold=threshold,
     )

@@ -20,33 +20,35 @@ say."""
 
 
 def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
-    """Return the values of the group's attributes, by attribute id.
+    """Return a face's values of its group's attributes (named fields), by the attributes' ids.
 
-    `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes
-    first. Raises InvalidInput if a value has over 50 characters.
+    `values`: as a user gave them, by the attribute's name or by `itemN`, N being its place from 1.
+    With {"colour": "red", "item1": "blue"} for the only attribute `colour`, it is red: the name
+    goes first. Raises InvalidInput if a value has over 50 characters.
     """
     values_by_id = {}
     for number, attribute in enumerate(group.attributes, start=1):
         value = values.get(attribute.name, values.get(f"item{number}"))
-        if value is not None:
-            if len(value) > VALUE_LENGTH:
-                raise InvalidInput(
-                    f"the value of {attribute.name!r} has {len(value)} characters, at most "
-                    f"{VALUE_LENGTH} are kept"
-                )
-            values_by_id[attribute.id] = value
+        if value is None:
+            continue
+        if len(value) > VALUE_LENGTH:
+            raise InvalidInput(
+                f"the value of {attribute.name!r} has {len(value)} characters, at most "
+                f"{VALUE_LENGTH} are kept"
+            )
+        values_by_id[attribute.id] = value
     return values_by_id
 
 
 def require_attributes(group: Group, values: Mapping[str, str]) -> None:
     """Raise AttributeNotFound if the group has no attribute of one of these names."""
     names = [attribute.name for attribute in group.attributes]
-    unknown = next((name for name in values if name not in names), None)
-    if unknown is not None:
-        has = ", ".join(names) or "none"
-        raise AttributeNotFound(
-            f"group {group.name!r} has no attribute {unknown[:60]!r}: it has {has}"
-        )
+    for name in values:
+        if name not in names:
+            has = ", ".join(names) or "none"
+            raise AttributeNotFound(
+                f"group {group.name!r} has no attribute {name[:60]!r}: it has {has}"
+            )
 
 
 class EnrolledFace(Struct, frozen=True):
@@ -63,6 +65,11 @@ class EnrolledFace(Struct, frozen=True):
     estimates: Estimates
 
     def make_observation(self, now: datetime, labels: Labels) -> Observation:
+        """Return the observation that statistics count: this face was enrolled now.
+
+        It keeps age, gender and so on only as far as the group lets us.
+        """
+        estimates = observed_estimates(self.face, self.estimates)
         return Observation(
             at=now,
             id=new_id(),
@@ -71,7 +78,7 @@ class EnrolledFace(Struct, frozen=True):
             labels=labels,
             kind=ObservationKind.ENROLMENT,
             box=self.box,
-            estimates=self.group.leave_kept(observed_estimates(self.face, self.estimates)),
+            estimates=self.group.leave_kept(estimates),
         )
 
 

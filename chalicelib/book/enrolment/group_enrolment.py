@@ -35,9 +35,9 @@ from chalicelib.domain.errors import (
     Unusable,
 )
 from chalicelib.domain.grounds import require_record
-from chalicelib.domain.model import NO_LABELS, Face, Group, Labels, Tenant
+from chalicelib.domain.model import NO_LABELS, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.domain.names import legal_group_name
-from chalicelib.domain.pictures import Found, PictureRules, Sides
+from chalicelib.domain.pictures import FaceJpeg, Found, PictureRules, Sides
 from chalicelib.domain.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.domain.rules.recognised import (
     MOST_FACES,
@@ -78,7 +78,7 @@ Judge = Callable[[DescribedFace], str]
 
 
 class _FaceFields(Struct, frozen=True):
-    """Fields of the new faces.
+    """What all new faces of one enrolment get.
 
     `labels`: those of the call; `old_labels`: those where the call gives none.
     """
@@ -89,12 +89,12 @@ class _FaceFields(Struct, frozen=True):
 
 
 class GroupEnrolment(Service["Book"]):
+    """Enrolment of several faces at once: of a picture, or of a stored face in one more group."""
+
     def enrol_all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
     ) -> list[EnrolledFace]:
-        """Enrol every face of the picture in the group, largest first.
-
-        Create the group if there is none of that name.
+        """Enrol every face of a picture in a group, largest first; create the group if needed.
 
         A face that is in the group already keeps its id. It gets the labels that are given, and the
         new picture if that is better and nobody holds the face. Raises IllegalGroupName, Unusable,
@@ -108,29 +108,33 @@ class GroupEnrolment(Service["Book"]):
     def enrol_stored_face(
         self, tenant: Tenant, group_name: str, faceid: str, labels: Labels
     ) -> EnrolledFace:
-        """Enrol a stored face in a group as a new face, from its first picture and its templates.
+        """Enrol a stored face of any group in a group, too; return the new face.
 
-        Labels that are not given are kept, and so is its record of consent.
-
-        Return the face of the group that shows the same person, if there is one. Raises
-        FaceNotFound, and the errors of `enrol_all_in_picture`.
+        If a face of that group shows the same person, return that one. The new face gets the first
+        picture and the templates (vectors) of the old one, its record of consent, and those of its
+        labels that are not given. Raises FaceNotFound, and the errors of `enrol_all_in_picture`.
         """
         name = legal_group_name(group_name)
         face = self.services.faces.get(tenant, faceid)
         template = of_model(face.templates, tenant.model)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = (
-            self.services.face_pictures.load_picture(face.portrait) if face.picture_key else NO_JPEG
-        )
+        jpeg: FaceJpeg | None = NO_JPEG  # the tenant may keep no pictures
+        if face.picture_key:
+            jpeg = self.services.face_pictures.load_picture(face.portrait)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(
-            None, parse_vector(template), template, face.estimates, jpeg, face.portrait.id
+            box=None,  # there is no picture that it would be a place in
+            embedding=parse_vector(template),
+            template=template,
+            estimates=face.estimates,
+            jpeg=jpeg,
+            photo_id=face.portrait.id,
         )
-        return self._enrol_portraits(
-            tenant, name, [portrait], _FaceFields(labels, face.labels, face.consent)
-        )[0]
+        fields = _FaceFields(labels, old_labels=face.labels, consent=face.consent)
+        [enrolled] = self._enrol_portraits(tenant, name, [portrait], fields)
+        return enrolled
 
     def index_faces(
         self,
@@ -144,28 +148,30 @@ class GroupEnrolment(Service["Book"]):
         external_id: str = "",
         call_id: str = "",
     ) -> Indexed:
-        """Index the `max_faces` largest faces that are fit, in transactions of 40: each whole or
-        not at all.
+        """Store the `max_faces` largest fit faces of a photo, each a new face of the group.
 
-        `judge_face`: says why a face is not fit, "" if it is. `call_id`: the same in all attempts
-        of one call, so one that was cut off is completed by the next. A face that is too poor for
-        the tenant's `enrol_quality`, or not alive, is left out, too. Raises ConsentMissing,
-        Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
+        They are stored 40 at a time: each 40 as a whole or not at all. `judge_face`: says why a
+        face is not fit, "" if it is; one that is too poor or not alive never is. `call_id`: the
+        same in all attempts of one call, so one that was cut off is completed by the next. Raises
+        ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
-        require_record(tenant, None)
+        require_record(tenant, None)  # raises if the tenant needs a record of consent
         seen_picture = self.services.recognition.face_analysis.describe_picture(
             without_min_age(tenant),
             picture,
             rules,
             PictureOptions(None, max_faces=MOST_FACES, embeds=True, checks_liveness=True),
         )
-        reasons = {
-            number: _explain_unfit(tenant, face, judge_face)
-            for number, face in enumerate(seen_picture.described.faces)
-        }
-        fit_numbers = [number for number, reason in reasons.items() if not reason]
-        unindexed = {number: reason for number, reason in reasons.items() if reason}
+        fit_numbers: list[int] = []  # of the faces, the largest is 0
+        unindexed: dict[int, str] = {}
+        for number, face in enumerate(seen_picture.described.faces):
+            reason = _explain_unfit(tenant, face, judge_face)
+            if reason:
+                unindexed[number] = reason
+            else:
+                fit_numbers.append(number)
         unindexed |= dict.fromkeys(fit_numbers[max_faces:], "EXCEEDS_MAX_FACES")
+        # What the ids of the faces follow from, beside the photo.
         purpose = external_id or (f"call {call_id}" if call_id else "")
         photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen_picture)
         indexed: dict[int, Face] = {}
@@ -176,17 +182,15 @@ class GroupEnrolment(Service["Book"]):
     def _enrol_portraits(
         self, tenant: Tenant, name: str, portraits: Sequence[Portrait], fields: _FaceFields
     ) -> list[EnrolledFace]:
-        """Search, then commit on condition that the gallery has not moved since.
+        """Enrol the faces that these portraits show in the group of that name; return them.
 
-        If it has, search again.
-
-        New faces then absorb strangers.
+        Strangers (faces that cameras saw and nobody named) who surely are one of the new faces
+        become part of it. Raises as `enrol_all_in_picture`.
         """
         enrolled_faces = self._commit_enrolment(tenant, name, portraits, fields)
-        for new_face in (
-            enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known
-        ):
-            self.services.enrolment.absorb_strangers(tenant, new_face)
+        for enrolled in enrolled_faces:
+            if not enrolled.known:
+                self.services.enrolment.absorb_strangers(tenant, enrolled.face)
         return enrolled_faces
 
     @retry_if_changed(
@@ -195,19 +199,21 @@ class GroupEnrolment(Service["Book"]):
     def _commit_enrolment(
         self, tenant: Tenant, name: str, portraits: Sequence[Portrait], fields: _FaceFields
     ) -> list[EnrolledFace]:
-        """Commit the enrolment, and delete pictures that no face names after it.
+        """Search for these faces in the group, then store them; return them.
 
-        Raises TooManyGroups, GroupFull.
+        If the gallery changes in between, the decorator does both again. Pictures that no face
+        names afterwards are deleted. Raises TooManyGroups, GroupFull and so on.
         """
+        # Both are filled by `_try_enrolment`.
         new_keys: list[str] = []
         replaced_keys: list[str] = []
         try:
             with (
-                self.services.face_pictures.replace_pictures(replaced_keys, new_keys),
-                self.services.writer.hold_up_commits(tenant.name),
+                self.services.face_pictures.replace_pictures(before=replaced_keys, after=new_keys),
+                self.services.writer.hold_up_commits(tenant.name),  # of this process
             ):
                 return self._try_enrolment(
-                    tenant, name, portraits, fields, (replaced_keys, new_keys)
+                    tenant, name, portraits, fields, replaced_keys=replaced_keys, new_keys=new_keys
                 )
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
@@ -216,9 +222,8 @@ class GroupEnrolment(Service["Book"]):
                     f"there are {max_groups} groups already, the most that this tenant may have"
                 ) from error
             group = self.services.groups.find(tenant, name)
-            self.services.enrolment.raise_refused(
-                tenant, group.id if group else "", error, len(portraits)
-            )
+            group_id = group.id if group else ""
+            self.services.enrolment.raise_refused(tenant, group_id, error, len(portraits))
             raise
 
     def _try_enrolment(
@@ -227,23 +232,25 @@ class GroupEnrolment(Service["Book"]):
         name: str,
         portraits: Sequence[Portrait],
         fields: _FaceFields,
-        pictures: tuple[list[str], list[str]],
+        *,
+        replaced_keys: list[str],
+        new_keys: list[str],
     ) -> list[EnrolledFace]:
-        """Enrol without a retry.
+        """Search for these faces and store them, in one try; return them.
 
-        `pictures`: two lists that get the keys of the pictures that faces had, and of those that
-        are written.
+        The two lists are filled with the keys of the pictures that faces had, and of those that
+        they get. Raises Changed if the gallery has changed since the search.
         """
-        old_pictures, new_pictures = pictures
-        seq = self.services.writer.read_seq(tenant.name)
+        seq = self.services.writer.read_seq(tenant.name)  # the gallery's version
         group = self.services.groups.find(tenant, name)
+        makes_group = group is None
         known_faces: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
             known_faces, seq = self._find_known_faces(tenant, group, portraits)
-        makes_group = group is None
-        if group is None:
+        else:
             capacity = self.services.groups.choose_implicit_capacity(tenant)
             group = Group(time_ordered_id(self.services.clock.now()), name, "", 0, capacity)
+
         enrolled_faces: list[EnrolledFace] = []
         enrolled_by_id: dict[str, Face] = {}
         faces_before: dict[str, Face] = {}
@@ -254,22 +261,15 @@ class GroupEnrolment(Service["Book"]):
             elif face.faceid in enrolled_by_id:  # the picture shows the person twice
                 face_after = enrolled_by_id[face.faceid]
             else:
-                faces_before[face.faceid], face_after = (
-                    face,
-                    self._refresh_face(tenant, face, portrait, fields.labels),
-                )
-                old_pictures.extend(face.picture_keys)
+                face_after = self._refresh_face(tenant, face, portrait, fields.labels)
+                faces_before[face.faceid] = face
+                replaced_keys.extend(face.picture_keys)
             enrolled_by_id[face_after.faceid] = face_after
-            new_pictures.extend(face_after.picture_keys)
-            enrolled_faces.append(
-                EnrolledFace(
-                    face_after,
-                    group,
-                    portrait.box,
-                    known=face is not None,
-                    estimates=portrait.estimates,
-                )
-            )
+            new_keys.extend(face_after.picture_keys)
+            is_known = face is not None
+            enrolled = EnrolledFace(face_after, group, portrait.box, is_known, portrait.estimates)
+            enrolled_faces.append(enrolled)
+
         change = self._make_change(
             tenant, group, enrolled_faces, faces_before, fields.labels, makes_group=makes_group
         )
@@ -286,27 +286,26 @@ class GroupEnrolment(Service["Book"]):
         *,
         makes_group: bool,
     ) -> Change:
-        """Return the change to commit.
+        """Return the change that stores these faces, new and changed, and the group if it is new.
 
-        `faces_before`: the faces of the group that change, as they were.
-
-        Raises GroupFull if the new group would be too small.
+        `faces_before`: the faces of the group that change, as they were, by id. `labels`: of the
+        observations, which statistics count. Raises GroupFull if the new group would be too small.
         """
         now = self.services.clock.now()
         faces_after = {
-            enrolled_face.face.faceid: drop_feelings(group, enrolled_face.face)
-            for enrolled_face in enrolled_faces
+            enrolled.face.faceid: drop_feelings(group, enrolled.face) for enrolled in enrolled_faces
         }
-        before_and_after = [(face, faces_after[faceid]) for faceid, face in faces_before.items()]
-        puts = [face_put(tenant, *versions) for versions in before_and_after]
+        puts = []
+        entries: list[JournalEntry] = []  # what searches learn of the changed faces
+        for faceid, before in faces_before.items():
+            puts.append(face_put(tenant, before, faces_after[faceid]))
+            entries += make_change_entries(before, faces_after[faceid])
         change = self.services.enrolment.make_change(
             tenant, group, enrolled_faces, now, labels, puts
         )
         if not makes_group:
-            entries = [
-                entry for versions in before_and_after for entry in make_change_entries(*versions)
-            ]
             return replace(change, journal=(*change.journal, *entries))
+
         count = change.counts[group.id]
         if group.capacity is not None and count > group.capacity:
             raise GroupFull(
@@ -322,26 +321,31 @@ class GroupEnrolment(Service["Book"]):
     def _find_known_faces(
         self, tenant: Tenant, group: Group, portraits: Sequence[Portrait]
     ) -> tuple[list[Face | None], int]:
-        """Find for each portrait the face of the group that it already is; return the seq at which
-        that holds, too."""
+        """Return for each portrait the face of the group that shows the same person, or None.
+
+        Return, too, the version (seq) of the gallery that was searched.
+        """
         import numpy as np
 
         vectors = np.stack([portrait.embedding for portrait in portraits])
-        probes = Probes(
-            portraits[0].template.model,
-            vectors,
-            [portrait.estimates.quality for portrait in portraits],
-        )
+        qualities = [portrait.estimates.quality for portrait in portraits]
+        probes = Probes(portraits[0].template.model, vectors, qualities)
         recognised = self.services.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
         return [of_probe.face for of_probe in recognised], recognised[0].seq
 
     def _find_among_new(
         self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]
     ) -> Face | None:
-        """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
+        """Return a new face of the same picture that shows the same person (a mirror, a collage).
+
+        None: there is none. They are compared as a search for a duplicate would do it.
+        """
         vision = self.services.tenant_vision.choose_vision(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
-        for new_face in (other.face for other in enrolled_faces if not other.known):
+        for enrolled in enrolled_faces:
+            if enrolled.known:  # it was searched for
+                continue
+            new_face = enrolled.face
             template = parse_vector(new_face.templates[0])
             # Two faces that resemble many others must be more alike than two that look like nobody
             # else.
@@ -355,48 +359,54 @@ class GroupEnrolment(Service["Book"]):
     def _make_face(
         self, tenant: Tenant, group: Group, portrait: Portrait, fields: _FaceFields
     ) -> Face:
-        """Make a new face of a group from a portrait, whose picture is written to storage.
+        """Return a new face of a group from a portrait; its picture is stored, itself not yet.
 
-        The face itself is not stored yet. Labels that it is given win over those that it had
-        elsewhere before.
+        Labels that the call gives go before those that the person's other face has.
         """
         now = self.services.clock.now()
-        faceid = time_ordered_id(now)
         face = Face(
-            faceid,
-            group.id,
-            now,
-            (),
+            faceid=time_ordered_id(now),
+            group_id=group.id,
+            enrolled_at=now,
+            pictures=(),
             labels=_merge_labels(fields.old_labels, fields.labels),
             consent=fields.consent,
         )
-        return replace(
-            face, pictures=(self.services.enrolment.write_portrait(tenant, face, portrait, now),)
-        )
+        picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
+        return replace(face, pictures=(picture,))
 
     def _refresh_face(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
+        """Return a known face with the labels that are given, and a better first picture.
+
+        The picture stays if the portrait's quality is hardly higher, or somebody holds the face. A
+        new one is stored here; the face itself is not.
+        """
         face = replace(face, labels=_merge_labels(face.labels, labels))
-        if (
-            face.hold is not None
-            or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE
-        ):
+        stored_quality, quality = face.estimates.quality or 0, portrait.estimates.quality or 0
+        if face.hold is not None or quality <= stored_quality + BETTER_PICTURE:
             return face
-        picture = self.services.enrolment.write_portrait(
-            tenant, face, portrait, self.services.clock.now()
-        )
-        other_pictures = tuple(
-            known_picture for known_picture in face.pictures[1:] if known_picture.id != picture.id
-        )
-        return replace(face, pictures=(picture, *other_pictures))
+        now = self.services.clock.now()
+        picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
+        # A face has no photo twice.
+        others = [each for each in face.pictures[1:] if each.id != picture.id]
+        return replace(face, pictures=(picture, *others))
 
     @retry_if_changed(
         "many enrolments of this tenant arrive at once: send the request again in a moment"
     )
     def _index_some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
-        """Index these faces in one transaction, but those that are indexed already."""
+        """Store these faces of a photo, all or none; return them by number.
+
+        Those that an earlier attempt stored stay as they are, and are returned, too.
+        """
         ids = self._choose_ids(tenant, photo, numbers)
-        known_faces = {number: face for number, (_, face) in ids.items() if face is not None}
-        new_faceids = {number: faceid for number, (faceid, face) in ids.items() if face is None}
+        known_faces: dict[int, Face] = {}
+        new_faceids: dict[int, str] = {}
+        for number, (faceid, face) in ids.items():
+            if face is None:
+                new_faceids[number] = faceid
+            else:
+                known_faces[number] = face
         if not new_faceids:
             return known_faces
         try:
@@ -408,11 +418,10 @@ class GroupEnrolment(Service["Book"]):
     def _choose_ids(
         self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]
     ) -> dict[int, tuple[str, Face | None]]:
-        """Return the id of each face of the photo, by its number, and the face if it is indexed
-        already.
+        """Return the id of each face of the photo, by its number, and the face if it is stored.
 
-        An id that a face at another place of the photo has is passed over: the next one is derived.
-        So is that of a restricted face, which no answer names.
+        The id follows from photo and number. If a stored face at another place of the photo has it,
+        the next one is derived. So it is if a restricted face has it, which no answer names.
         """
         chosen: dict[int, tuple[str, Face | None]] = {}
         remaining_numbers, tries = list(numbers), 0
@@ -420,48 +429,50 @@ class GroupEnrolment(Service["Book"]):
             ids = {
                 number: _derive_faceid(tenant, photo, number, tries) for number in remaining_numbers
             }
-            stored_faces_by_id = self.services.faces.by_id(tenant, ids.values(), restricted=True)
-            remaining_numbers = []
+            stored_faces = self.services.faces.by_id(tenant, ids.values(), restricted=True)
             for number, faceid in ids.items():
-                face = stored_faces_by_id.get(faceid)
-                if face is not None and not _is_answered(face, photo, number):
-                    remaining_numbers.append(number)
-                else:
+                face = stored_faces.get(faceid)
+                if face is None or _is_answered(face, photo, number):
                     chosen[number] = faceid, face
+            remaining_numbers = [number for number in ids if number not in chosen]
             tries += 1
         return chosen
 
     def _write_faces(
         self, tenant: Tenant, photo: _Photo, new_faceids: dict[int, str]
     ) -> dict[int, Face]:
-        """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
+        """Store faces of a photo with their pictures, in one transaction; return them by number.
+
+        `new_faceids`: their ids, by number. The pictures are stored first, and deleted again if the
+        transaction is refused.
+        """
         now = self.services.clock.now()
-        enrolled = dict[int, EnrolledFace]()
-        stored_keys = list[str]()
-        with self.services.face_pictures.replace_pictures((), stored_keys):
+        faces = dict[int, Face]()
+        enrolled_faces = list[EnrolledFace]()
+        new_keys = list[str]()  # filled below
+        with self.services.face_pictures.replace_pictures(before=(), after=new_keys):
             for number, faceid in new_faceids.items():
                 face = Face(
-                    faceid,
-                    photo.group.id,
-                    now,
-                    (),
+                    faceid=faceid,
+                    group_id=photo.group.id,
+                    enrolled_at=now,
+                    pictures=(),
                     external_id=photo.external_id,
                     version=first_version(),
                 )
                 portrait = _make_portrait(photo, number)
-                face = replace(
-                    face,
-                    pictures=(self.services.enrolment.write_portrait(tenant, face, portrait, now),),
+                picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
+                face = replace(face, pictures=(picture,))
+                new_keys += face.picture_keys
+                faces[number] = face
+                enrolled_faces.append(
+                    EnrolledFace(
+                        face, photo.group, portrait.box, known=False, estimates=face.estimates
+                    )
                 )
-                stored_keys += face.picture_keys
-                enrolled[number] = EnrolledFace(
-                    face, photo.group, portrait.box, False, face.estimates
-                )
-            change = self.services.enrolment.make_change(
-                tenant, photo.group, [*enrolled.values()], now
-            )
+            change = self.services.enrolment.make_change(tenant, photo.group, enrolled_faces, now)
             self.services.writer.commit(tenant.name, change)
-        return {number: enrolled_face.face for number, enrolled_face in enrolled.items()}
+        return faces
 
 
 def _merge_labels(old_labels: Labels, new_labels: Labels) -> Labels:
@@ -474,8 +485,10 @@ def _merge_labels(old_labels: Labels, new_labels: Labels) -> Labels:
 
 
 class Indexed(Struct, frozen=True):
-    """The outcome: what was seen, the faces that are indexed by their numbers in it, and of the
-    others the reason."""
+    """The outcome of indexing a photo: what was seen on it, and which faces were stored.
+
+    `faces`: those stored, by their numbers in `seen`; `unindexed`: of the others the reason.
+    """
 
     seen: SeenPicture
     faces: dict[int, Face]
@@ -496,52 +509,51 @@ class _Photo(Struct, frozen=True):
 
 
 def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
-    """Derive a face's id (RFC 9562, version 5).
+    """Return the id of a photo's face: a UUID (RFC 9562, version 5) that follows from both.
 
-    `tries`: how many ids before it belong to faces at other places.
+    `tries`: how many ids before it belong to other faces. Some tenants take only numbers, of 19
+    digits at most: the UUID's first 63 bits.
     """
-    name = [
-        photo.group.id,
-        photo.sha256,
-        photo.purpose,
-        str(number),
-        *([str(tries)] if tries else []),
-    ]
-    uuid = uuid5(NAMESPACE_OID, "\n".join(name))
+    parts = [photo.group.id, photo.sha256, photo.purpose, str(number)]
+    if tries:
+        parts.append(str(tries))
+    uuid = uuid5(NAMESPACE_OID, "\n".join(parts))
     return str(uuid.int >> 65) if tenant.numeric_faceids_only else str(uuid)
 
 
 def _is_answered(face: Face, photo: _Photo, number: int) -> bool:
-    """Tell whether a stored face is this one of the photo, and not another one that an earlier
-    detector found, nor restricted."""
+    """Tell whether a stored face is this one of the photo, so that an answer may name it.
+
+    It is not if its place is another one: an earlier detector found another face there. Nor is it
+    if the face is restricted.
+    """
     if face.restriction is not None:
         return False
-    stored_box = face.portrait.found
-    return (
-        stored_box is None
-        or stored_box.measure_overlap(_make_found(photo.seen, number)) >= SAME_FACE_OVERLAP
-    )
+    stored_place = face.portrait.found
+    if stored_place is None:  # it was stored before places were kept
+        return True
+    return stored_place.measure_overlap(_make_found(photo.seen, number)) >= SAME_FACE_OVERLAP
 
 
 def _make_found(seen_picture: SeenPicture, number: int) -> Found:
-    described_picture = seen_picture.described
-    return Found.convert_face(
-        described_picture.faces[number].detected,
-        Sides(described_picture.width, described_picture.height),
-    )
+    """Return the place of one of a picture's faces, as it is stored."""
+    described = seen_picture.described
+    sides = Sides(described.width, described.height)
+    return Found.convert_face(described.faces[number].detected, sides)
 
 
 def _make_portrait(photo: _Photo, number: int) -> Portrait:
+    """Return one of a photo's faces as it is enrolled: cut out, with its template and estimates."""
     picture = photo.seen
     face, embedding = picture.described.faces[number], picture.embeddings[number]
     return Portrait(
-        face.detected.box,
-        embedding,
-        make_template(picture.model, embedding),
-        round_estimates(face.estimates),
-        picture.crop(number),
-        photo_id(photo.sha256),
-        _make_found(picture, number),
+        box=face.detected.box,
+        embedding=embedding,
+        template=make_template(picture.model, embedding),
+        estimates=round_estimates(face.estimates),
+        jpeg=picture.crop(number),
+        photo_id=photo_id(photo.sha256),
+        found=_make_found(picture, number),
     )
 
 
