@@ -136,12 +136,15 @@ class Faces(Service["Book"]):
         return (Job("names", self._fold_terms_if_due),)
 
     def _fold_terms_if_due(self, context: JobContext) -> Unfinished | None:
-        """Fold the terms in the sweep that raises the tenant's format, and for a day after it those
-        that another process has written meanwhile."""
+        """Renew the words under which names are found (terms), if their stored form has changed.
+
+        It is due in the night in which the tenant's data get a new format. For a day after that,
+        processes of the version before may still write old terms: they are renewed, too.
+        """
         if context.tenant.format_due is None:
             return None
         tenant = self.services.tenants.get_by_name(context.tenant.name)
-        # another process may write until the note is over: the next sweep folds what it writes
+        # Asked first: what another process writes until then, the next run renews.
         is_over = self.services.tenants.is_upgrade_over(tenant)
         is_done = self.fold_terms(tenant, context.remaining_s)
         if is_done and is_over:
@@ -151,11 +154,11 @@ class Faces(Service["Book"]):
     def fold_terms(
         self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
     ) -> bool:
-        """Replace the terms that a version before the format FOLDED has stored, and add those of
-        whole words, such as "oneil" of O'Neil.
+        """Give all faces the terms (words under which their names are found) of today's format.
 
-        Return False if the time ran out first. May be cut off anywhere and repeated. Raises Busy,
-        StorageUnavailable.
+        Those that a version before the format FOLDED has stored are replaced; those of whole words
+        are added, such as "oneil" of O'Neil. Return False if the time ran out first. May be cut off
+        anywhere and repeated. Raises Busy, StorageUnavailable.
         """
         if tenant.format < FOLDED:
             return True
@@ -163,6 +166,8 @@ class Faces(Service["Book"]):
         for item in walk_items(self.services.items, keys.NAMES, tenant.name):
             term, faceid = keys.parts_of_name_term(item["term"])
             stored_terms.setdefault(faceid, set()).add(term)
+
+        # A face of a single term, and that of today's format, has no others.
         may_differ = [
             faceid
             for faceid, terms in stored_terms.items()
@@ -178,15 +183,13 @@ class Faces(Service["Book"]):
 
     @retry_if_changed("this face is being changed: try again")
     def _fold_terms_of_face(self, tenant: Tenant, faceid: str) -> None:
+        """Replace a face's terms by those of today's format, if the face is still there."""
         face = self.find(tenant, faceid, restricted=True)
-        if face is not None:
-            if_same = equals("version", face.version, "face-same")
-            self.services.items.transact(
-                [
-                    Check(keys.FACES, (tenant.name, faceid), (if_same,)),
-                    *_term_actions(tenant, face, face),
-                ]
-            )
+        if face is None:
+            return
+        if_same = equals("version", face.version, "face-same")
+        check = Check(keys.FACES, (tenant.name, faceid), (if_same,))
+        self.services.items.transact([check, *_term_actions(tenant, face, face)])
 
     def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
         """Return the face of that id; with `restricted`, one that is restricted, too.
@@ -199,7 +202,7 @@ class Faces(Service["Book"]):
         return face
 
     def require_not_merged(self, tenant: Tenant, faceid: str) -> None:
-        """Raise FaceMerged if there is no such face since it was merged into one that is there."""
+        """Raise FaceMerged if this face is gone because it was merged into one that is there."""
         error = self.make_missing_error(tenant, faceid, restricted=True)
         if isinstance(error, FaceMerged) and self.find(tenant, faceid, restricted=True) is None:
             raise error
@@ -207,77 +210,92 @@ class Faces(Service["Book"]):
     def make_missing_error(
         self, tenant: Tenant, faceid: str, *, restricted: bool = False
     ) -> FaceNotFound:
-        """Make the error about a face that is not there: it says if that was merged into one that
-        is."""
+        """Return the error about a face that is not there.
+
+        If it was merged into a face that is there, itself or after further merges, the error is
+        FaceMerged and names that one. With `restricted`, one that is restricted counts, too.
+        """
         into, looked_up = faceid, set[str]()
         while is_faceid(into) and into not in looked_up:
             looked_up.add(into)
-            if item := self.services.items.get(
-                keys.DIRECTORY, (tenant.name, keys.merged_item(into))
-            ):
-                into = str(item["into"])
-                if self.find(tenant, into, restricted=restricted):
-                    return FaceMerged(
-                        f"face {faceid!r} was merged into {into!r}: ask for that one", into=into
-                    )
+            # What a merge left in place of the face.
+            item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.merged_item(into)))
+            if item is None:
+                break
+            into = str(item["into"])
+            if self.find(tenant, into, restricted=restricted):
+                return FaceMerged(
+                    f"face {faceid!r} was merged into {into!r}: ask for that one", into=into
+                )
         return FaceNotFound(f"there is no face {faceid[:70]!r}")
 
     def find(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face | None:
+        """Return the face of that id, or None; with `restricted`, one that is restricted, too."""
         if not is_faceid(faceid):
             return None
         item = self.services.items.get(keys.FACES, (tenant.name, faceid))
-        hidden = tenant.gone if restricted else tenant.hidden
-        return parse_visible_face(tenant, item) if item and item["group"] not in hidden else None
+        hidden_groups = tenant.gone if restricted else tenant.hidden
+        if not item or item["group"] in hidden_groups:
+            return None
+        return parse_visible_face(tenant, item)
 
     def find_person(self, tenant: Tenant, faceid: str) -> Person:
-        """Find the other faces of somebody, restricted ones, too. Raises FaceNotFound."""
+        """Return the faces of the person that this face shows, restricted ones, too.
+
+        A user is a person with several faces in a group; a subject is a user with a name. Of a
+        subject all faces count as one; of another user the rest are told apart (`Person.others`).
+        Raises FaceNotFound.
+        """
         face = self.get(tenant, faceid, restricted=True)
         entry = _user_entry(face)
         user = self.read_user(tenant, entry)
-        restricted = (
-            [other for other in self.list_restricted(tenant) if _user_entry(other) == entry]
-            if entry
-            else []
-        )
-        faceids = dict.fromkeys(
-            [*(user.faceids if user else ()), *(other.faceid for other in restricted)]
-        )
-        others = tuple(other_id for other_id in faceids if other_id != faceid)
-        was_subject = any(other.restriction and other.restriction.subject for other in restricted)
-        is_subject = was_subject or bool(user and user.name)
-        return Person((faceid, *others), ()) if is_subject else Person((faceid,), others)
+        faceids = list(user.faceids) if user else []
+        is_subject = bool(user and user.name)
+        if entry:  # a restricted face has left its user, but remembers it
+            for other in self.list_restricted(tenant):
+                if _user_entry(other) != entry:
+                    continue
+                faceids.append(other.faceid)
+                if other.restriction and other.restriction.subject:
+                    is_subject = True
+        others = tuple(other_id for other_id in dict.fromkeys(faceids) if other_id != faceid)
+        if is_subject:
+            return Person(faces=(faceid, *others), others=())
+        return Person(faces=(faceid,), others=others)
 
     def list_restricted(self, tenant: Tenant) -> list[Face]:
-        """Return the restricted faces."""
-        return list(
-            self.by_id(
-                tenant, list_restricted_faceids(self.services.items, tenant.name), restricted=True
-            ).values()
-        )
+        """Return the restricted faces: kept, but found and shown no more."""
+        faceids = list_restricted_faceids(self.services.items, tenant.name)
+        return list(self.by_id(tenant, faceids, restricted=True).values())
 
     def list_withdrawn(self, tenant: Tenant) -> list[Face]:
         """Return the faces whose record of consent was withdrawn or has expired."""
         return [face for face in self.list_restricted(tenant) if has_ended_record(face)]
 
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
-        """Read a user by its entry in the gallery; None: there is none."""
-        user_key = tenant.name, keys.user_item(entry)
-        return (
-            parse_optional(user_from, self.services.items.get(keys.DIRECTORY, user_key))
-            if entry
-            else None
-        )
+        """Return the user of this entry in the gallery; None: there is none.
+
+        A user is a person with several faces; searches see it as an entry of its own. `entry`: ""
+        for a face without user.
+        """
+        if not entry:
+            return None
+        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry)))
+        return parse_optional(user_from, item)
 
     def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
-        """Return the id of the face that has the visits of the face's user: the first one of the
-        user."""
+        """Return the id of the face under which a person's visits are kept.
+
+        It is the first face of the person, if that has several (a user); else it is this one.
+        """
         user = self.read_user(tenant, user_of(face))
         return user.faceids[0] if user and user.faceids else face.faceid
 
     def read_page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
-        """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
+        """Return page `page_num` (from 1) of a group's faces by enrolment, oldest first.
 
-        It shows all changes that are done by now. Raises GroupNotFound.
+        `page_size`: 1 to 100 faces. It shows all changes that are done by now. Raises
+        GroupNotFound.
         """
         group = self.services.groups.get_by_name(tenant, group_name)
         skipped = (page_num - 1) * page_size
@@ -287,13 +305,14 @@ class Faces(Service["Book"]):
         return FacePage(group, list(self.by_id(tenant, faceids).values()))
 
     def list_longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
-        """Return the `num` (1..10) faces of a group whose last arrival is longest ago, longest
-        first.
+        """Return the `num` (1 to 10) faces of a group that arrived last the longest ago.
 
-        A face that never arrived counts from its enrolment. Raises GroupNotFound.
+        The longest ago comes first. A face that never arrived counts from its enrolment. Raises
+        GroupNotFound.
         """
         group = self.services.groups.get_by_name(tenant, group_name)
-        return FacePage(group, list(islice(self.list_by_arrival(tenant, group, at_once=num), num)))
+        longest_away = islice(self.list_by_arrival(tenant, group, at_once=num), num)
+        return FacePage(group, list(longest_away))
 
     def list_by_arrival(
         self,
@@ -306,11 +325,11 @@ class Faces(Service["Book"]):
         """Yield a group's faces by their last arrival, the longest ago first.
 
         Of a face that never arrived, the enrolment counts. `until`, `since`: bounds of that time,
-        both included. `at_once`: how many faces one read takes.
+        both included; None: no bound. `at_once`: how many faces one read takes.
         """
+        # A key is the group, then the time, then the face's id; "~" is behind all ids.
         lowest, highest = keys.group_range(group.id)
         low = lowest if since is None else keys.arrival_key(group.id, since, "")
-        # "~" is behind all faceids
         high = highest if until is None else keys.arrival_key(group.id, until, "~")
         items = faces_in(
             self.services.items,
@@ -320,64 +339,63 @@ class Faces(Service["Book"]):
             between=(low, high),
             page_size=at_once,
         )
-        for batch in cut_in_parts((item["faceid"] for item in items), at_once):
+        faceids = (item["faceid"] for item in items)
+        for batch in cut_in_parts(faceids, at_once):
             yield from self.by_id(tenant, batch).values()
 
     def by_id(
         self, tenant: Tenant, faceids: Iterable[str], *, restricted: bool = False
     ) -> dict[str, Face]:
-        """Return those of these faces that exist, by id, in the ids' order; with `restricted`,
-        restricted ones, too."""
-        hidden = tenant.gone if restricted else tenant.hidden
+        """Return those of these faces that exist, by id, in the order of the ids.
+
+        With `restricted`, return restricted ones, too.
+        """
         legal_ids = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
-        items = self.services.items.get_many(
-            keys.FACES, [(tenant.name, faceid) for faceid in legal_ids]
-        )
+        face_keys = [(tenant.name, faceid) for faceid in legal_ids]
+        items = self.services.items.get_many(keys.FACES, face_keys)
+        hidden_groups = tenant.gone if restricted else tenant.hidden
         return {
             item["faceid"]: parse_visible_face(tenant, item)
             for item in items
-            if item and item["group"] not in hidden
+            if item and item["group"] not in hidden_groups
         }
 
     def read_candidate_faces(
         self, tenant: Tenant, candidates: Iterable[Candidate]
     ) -> dict[str, Face]:
-        """Read the candidates' faces, by id.
+        """Return the faces that a search found (candidates), by id.
 
-        Raises GalleryMoved if one is gone, or in another group.
+        Raises GalleryMoved if one is gone, or in another group by now: search again.
         """
         group_ids = {candidate.faceid: candidate.group_id for candidate in candidates}
         faces = self.by_id(tenant, group_ids)
-        if any(
-            faceid not in faces or faces[faceid].group_id != group_id
-            for faceid, group_id in group_ids.items()
-        ):
-            raise GalleryMoved
+        for faceid, group_id in group_ids.items():
+            if faceid not in faces or faces[faceid].group_id != group_id:
+                raise GalleryMoved
         return faces
 
     def find_by_sightings(
         self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]
     ) -> dict[str, Face]:
-        """Return the faces that sightings show now, by the sightings' ids.
+        """Return the faces that these sightings show now, by the sightings' ids.
 
-        `sightings`: the face of each, by time in ms and id. A face that is not there any more may
-        have been merged into another: then the observation says which.
+        `sightings`: by (time in ms, id) of each the id of its face, as a caller knew it. Since then
+        that face may have been merged into another. Then the sighting's observation (its record in
+        statistics) names the other one.
         """
         faces = self.by_id(tenant, sightings.values())
         faceids = {id_: faceid for (_, id_), faceid in sightings.items()}
         without_face = [sighting for sighting, faceid in sightings.items() if faceid not in faces]
         if without_face:
-            observation_keys = [
-                keys.observation(tenant.name, *sighting) for sighting in without_face
-            ]
+            observation_keys = [keys.observation(tenant.name, *each) for each in without_face]
             observations = self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
             moved_faceids = {
                 id_: str(item["faceid"])
                 for (_, id_), item in zip(without_face, observations, strict=True)
                 if item
             }
-            moved_faces = self.by_id(tenant, moved_faceids.values())
-            faceids, faces = faceids | moved_faceids, faces | moved_faces
+            faceids |= moved_faceids
+            faces |= self.by_id(tenant, moved_faceids.values())
         return {id_: faces[faceid] for id_, faceid in faceids.items() if faceid in faces}
 
     def read_faces_in_group(
@@ -402,20 +420,20 @@ class Faces(Service["Book"]):
         *,
         restricted: bool = False,
     ) -> Face:
-        """Change a stored face, and return it as it is stored.
+        """Change a stored face, and return it as it is stored then.
 
-        If others were first, read it and change it again.
-
-        `change`: returns the changed face and the Change of the gallery that it needs; None:
-        nothing has to change. `restricted`: the face may be restricted. Raises FaceNotFound, Busy,
-        and as `store_changed_face`.
+        `change`: works out the changed face, and the Change of the gallery that it needs; None:
+        nothing has to change. It is called again if others changed the face meanwhile.
+        `restricted`: the face may be restricted. Raises FaceNotFound, Busy, and as
+        `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)
-        changed_face = change(face)
-        if changed_face is None:
+        changes = change(face)
+        if changes is None:
             self.services.requests.write_with_answer(tenant.name, [], request)
             return face
-        return self.store_changed_face(tenant, face, *changed_face, request)
+        after, gallery_change = changes
+        return self.store_changed_face(tenant, face, after, gallery_change, request)
 
     def store_changed_face(
         self,
@@ -426,26 +444,21 @@ class Faces(Service["Book"]):
         request: RequestId | None = None,
         body: Mapping[str, Any] = NO_BODY,
     ) -> Face:
-        """Store a changed face with its `change`, and return it as it is stored.
+        """Store a changed face with its `change` of the gallery; return it as it is stored.
 
-        Pictures that it lost are deleted.
-
-        `body`: the answer to the request. Raises ConditionFailed if others changed it meanwhile,
-        GroupFull, FaceHeld, WrongModel, AnsweredAlready.
+        Pictures that it lost are deleted then. `body`: the answer to the request, for repeats of
+        it. Raises ConditionFailed if others changed the face meanwhile, GroupFull, FaceHeld,
+        WrongModel, AnsweredAlready.
         """
         answer_actions = self.services.requests.make_answer_actions(tenant.name, request, body)
         picture_cleanup = self.services.face_pictures.replace_pictures(
-            before.picture_keys, after.picture_keys
+            before=before.picture_keys, after=after.picture_keys
         )
         try:
             with self.services.requests.raise_if_answered(tenant.name, request), picture_cleanup:
                 put = face_put(tenant, before, after)
-                actions = (
-                    put,
-                    *rename_actions(tenant, before, after),
-                    *change.actions,
-                    *answer_actions,
-                )
+                renames = rename_actions(tenant, before, after)
+                actions = (put, *renames, *change.actions, *answer_actions)
                 self.services.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
             if f"{GROUP_ROOM}:{after.group_id}" in error.names:
@@ -464,45 +477,43 @@ class Faces(Service["Book"]):
 
         `an smi` finds `Anna Smith`. A word of Chinese, Japanese or Korean is found within a run of
         these, too, and a face's number as a word of its name. Accents count neither here nor there:
-        "jose" and "josé" find both. The faces come in the order of the
-        term that the longest word finds. A page reads a thousand terms at most. Raises InvalidInput
-        if `name` has no letter and no digit, or the token is damaged.
+        "jose" and "josé" find both. The order is that of the stored words (terms) which the longest
+        word finds. Raises InvalidInput if `name` has no letter and no digit, or the token is
+        damaged.
         """
         words = wanted_words(choose_fold(tenant), name)
         if not words:
             raise InvalidInput(
                 f"name has at least one letter or digit to search by, and {name[:40]!r} has none"
             )
+        # A page walks the terms that the longest word finds, and checks the other words by face.
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
         longest_prefix = prefix(max(words, key=len))
-        between = keys.name_terms_range(longest_prefix)
-        behind = pages.parse_position(token, lambda text: bytes.fromhex(text).decode())
         stored_items = walk_items(
             self.services.items,
             keys.NAMES,
             tenant.name,
-            between=between,
-            behind=behind,
+            between=keys.name_terms_range(longest_prefix),
+            behind=pages.parse_position(token, lambda text: bytes.fromhex(text).decode()),
             page_size=_AT_ONCE,
         )
 
         def find_faces(term_keys: list[str]) -> list[tuple[str, Face]]:
-            """Return the faces that all words find, each with the first of its terms that the
-            longest word finds."""
+            """Return the faces that all words find, each at the first of its terms alone."""
             parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
             faces = self.by_id(tenant, [faceid for _, _, faceid in parsed_keys])
             found_faces: list[tuple[str, Face]] = []
             for term_key, term, faceid in parsed_keys:
-                # others, if it was renamed just now
-                face_terms = terms_of(tenant, faces[faceid]) if faceid in faces else ()
-                first_term = min(
-                    (face_term for face_term in face_terms if face_term.startswith(longest_prefix)),
-                    default=None,
-                )
-                if term == first_term and is_found(face_terms, words):
+                if faceid not in faces:
+                    continue
+                face_terms = terms_of(tenant, faces[faceid])  # others, if it was renamed just now
+                found_terms = [each for each in face_terms if each.startswith(longest_prefix)]
+                is_first = bool(found_terms) and term == min(found_terms)
+                if is_first and is_found(face_terms, words):
                     found_faces.append((term_key, faces[faceid]))
             return found_faces
 
+        # It reads a thousand terms at most, even if few of them lead to a face.
         page = pages.make_filtered_page(
             (str(item["term"]) for item in stored_items),
             _to_hex,
@@ -515,8 +526,11 @@ class Faces(Service["Book"]):
     def _list_ids_of_page(
         self, tenant: Tenant, group: Group, skipped: int, page_size: int
     ) -> list[str]:
-        """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer
-        end of the index."""
+        """Return the ids of a group's faces on one page, by enrolment, the oldest first.
+
+        The index is read from its nearer end: of 1,000 faces, those at places 900 to 950 are found
+        by reading the last hundred backwards.
+        """
         count_behind = max(group.count - skipped - page_size, 0)
         from_end = skipped > count_behind
         count = group.count - skipped if from_end else skipped + page_size
@@ -529,17 +543,17 @@ class Faces(Service["Book"]):
 
 
 def parse_visible_face(tenant: Tenant, item: Item) -> Face:
-    """Return the stored face without estimates that were switched off since."""
+    """Return the face that an item stores, as it is shown.
+
+    Estimates, such as the age, that the tenant has switched off since are left out.
+    """
     face = face_from(item)
     if not tenant.unestimated:
         return face
-    return replace(
-        face,
-        pictures=tuple(
-            replace(picture, estimates=tenant.visible(picture.estimates))
-            for picture in face.pictures
-        ),
-    )
+    pictures = [
+        replace(picture, estimates=tenant.visible(picture.estimates)) for picture in face.pictures
+    ]
+    return replace(face, pictures=tuple(pictures))
 
 
 def make_listed_face(tenant: Tenant, item: Item) -> ListedFace:
@@ -550,15 +564,20 @@ def make_listed_face(tenant: Tenant, item: Item) -> ListedFace:
 
 
 def require_faceid(tenant: Tenant, faceid: str) -> None:
-    """Raise InvalidInput unless a face of this tenant may have this id."""
-    if tenant.numeric_faceids_only:
-        if not (_NUMERIC_FACEID.fullmatch(faceid) and 1 <= int(faceid) < 2**63):
+    """Raise InvalidInput unless a face of this tenant may have this id.
+
+    Some tenants' ids are numbers alone, since a client of theirs can hold no others.
+    """
+    if not tenant.numeric_faceids_only:
+        if not is_faceid(faceid):
             raise InvalidInput(
-                f"the id of a face is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}"
+                f"the id of a face is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}"
             )
-    elif not is_faceid(faceid):
+        return
+    is_number = _NUMERIC_FACEID.fullmatch(faceid) and 1 <= int(faceid) < 2**63
+    if not is_number:
         raise InvalidInput(
-            f"the id of a face is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}"
+            f"the id of a face is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}"
         )
 
 
@@ -592,7 +611,8 @@ def hold_delete(tenant: str, faceid: str) -> Delete:
 class Person(NamedTuple):
     """The faces of somebody.
 
-    `faces`: that which was named, and all of its subject; `others`: those of its user.
+    `faces`: that which was named, and all others if the person has a name (is a subject);
+    `others`: those of a person without name (a user).
     """
 
     faces: tuple[str, ...]
@@ -607,8 +627,10 @@ class Person(NamedTuple):
 
 
 def _user_entry(face: Face) -> str:
-    """Return the entry of a face's user, or of that which it had before it was restricted; "" if
-    none."""
+    """Return the gallery entry of a face's user, the person whose faces it is one of; "" if none.
+
+    A restricted face has left its user: of it, the one that it had before.
+    """
     restriction = face.restriction
     if restriction is None:
         return user_of(face)
@@ -616,6 +638,8 @@ def _user_entry(face: Face) -> str:
 
 
 class Holds(Service["Book"]):
+    """Legal holds: who holds a face has it kept, whatever else would delete it."""
+
     most: int = MAX_HOLDS
 
     def list_all(self, tenant: str) -> list[HeldFace]:
@@ -628,7 +652,7 @@ class Holds(Service["Book"]):
     def set(
         self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None
     ) -> Face:
-        """Hold a face; of one that is held, change the reason only. Return the face.
+        """Hold a face, so that nobody may delete it; return it. Of a held one, change the reason.
 
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
@@ -638,10 +662,11 @@ class Holds(Service["Book"]):
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be held."""
-        ids_on_hold = {face_on_hold.faceid for face_on_hold in self.list_all(tenant.name)}
-        if len(ids_on_hold.union(faceids)) > max(self.most, len(ids_on_hold)):
+        held_ids = {held.faceid for held in self.list_all(tenant.name)}
+        # Those that are held stay so, even if there are more than may be.
+        if len(held_ids.union(faceids)) > max(self.most, len(held_ids)):
             raise TooMany(
-                f"a tenant holds {self.most} faces at most, {len(ids_on_hold)} now: lift the holds "
+                f"a tenant holds {self.most} faces at most, {len(held_ids)} now: lift the holds "
                 "that are over"
             )
 
@@ -658,23 +683,25 @@ class Holds(Service["Book"]):
     def _change_hold(
         self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None
     ) -> Face:
-        """Hold a face, which nobody may delete then, or release it; return it as it is then.
+        """Hold a face, so that nobody may delete it, or release it; return it as it is then.
 
-        `reason`: the reason of the hold; None: the hold ends. A hold that goes on keeps the time
-        since when it is. Raises FaceNotFound, Busy, AnsweredAlready.
+        `reason`: why it is held; None: the hold ends. A hold that goes on keeps the time since when
+        it is. Raises FaceNotFound, Busy, AnsweredAlready.
         """
 
         def change_hold(face: Face) -> tuple[Face, Change] | None:
-            since = face.hold.at if face.hold else self.services.clock.now()
-            after = replace(face, hold=None if reason is None else Hold(reason, since))
+            if reason is None:
+                after = replace(face, hold=None)
+                list_action: Action = hold_delete(tenant.name, faceid)
+            else:
+                since = face.hold.at if face.hold else self.services.clock.now()
+                after = replace(face, hold=Hold(reason, since))
+                list_action = hold_put(tenant.name, after)
             if after == face:
                 return None
-            list_action = (
-                hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
-            )
-            # As a change of the gallery: a group is deleted at a seq at which none of its faces is
-            # held.
-            change = Change((list_action,), (), within=frozenset({face.group_id}))
+            # As a change of the gallery (`within`): a group is deleted only while none of its faces
+            # is held, and a change of the gallery in between has that tried again.
+            change = Change((list_action,), journal=(), within=frozenset({face.group_id}))
             return replace(after, changed_at=self.services.clock.now()), change
 
         return self.services.faces.change_face(
@@ -700,32 +727,36 @@ _AT_ONCE = 100
 def drop_feelings(group: Group, face: Face) -> Face:
     """Return the face as it is kept in this group: one of staff without emotion and beauty.
 
-    A face under legal hold, or restricted, stays as it is.
+    A face under legal hold stays as it is. So does a restricted one, which is kept but not used.
     """
     if not group.staff or face.hold is not None or face.restriction is not None:
         return face
-    pictures = (
+    pictures = [
         replace(picture, estimates=group.leave_kept(picture.estimates)) for picture in face.pictures
-    )
+    ]
     return replace(face, pictures=tuple(pictures))
 
 
 def make_enrolment_change(
     tenant: Tenant, group: Group, faces: Sequence[Face], actions: Iterable[Action]
 ) -> Change:
-    """Return the change that enrols faces in a group.
+    """Return the change of the gallery that adds new faces to a group; nothing is written yet.
 
-    `actions`: more of its transaction. Raises ConsentMissing.
+    `actions`: more writes of the same transaction. The journal, which searches follow, gets an
+    entry a face, with its templates (vectors). Raises ConsentMissing.
     """
-    kept_faces = (drop_feelings(group, face) for face in faces)
+    puts: list[Action] = []
+    for face in faces:
+        puts += face_puts(tenant, drop_feelings(group, face))
+    entries = [
+        JournalEntry(Edit.PUT, face.faceid, face.group_id, reduce_templates(face.templates))
+        for face in faces
+    ]
     return Change(
-        (*(put for face in kept_faces for put in face_puts(tenant, face)), *actions),
-        tuple(
-            JournalEntry(Edit.PUT, face.faceid, face.group_id, reduce_templates(face.templates))
-            for face in faces
-        ),
-        {group.id: len(faces)},
-        limited_groups(group),
+        actions=(*puts, *actions),
+        journal=tuple(entries),
+        counts={group.id: len(faces)},
+        limited_groups=limited_groups(group),
     )
 
 
@@ -735,21 +766,21 @@ def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
 
 
 def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
-    """Return the actions after which the face has the terms of `after` and no others, whether
-    those of `before` are of this format or the one before."""
-    new_terms, certainly_stored = terms_of(tenant, after), certain_terms(before)
-    return [
-        *(
-            Delete(keys.NAMES, _term_key(tenant.name, before.faceid, term))
-            for term in possible_terms(before)
-            if term not in new_terms
-        ),
-        *(
-            Put(keys.NAMES, name_item(tenant.name, after.faceid, term))
-            for term in new_terms
-            if term not in certainly_stored
-        ),
-    ]
+    """Return the writes after which a face is found by the words of its new name, and no others.
+
+    A stored word is a term. Those of the old name may be of today's format or of the one before. So
+    all that may be there are deleted, and only what surely is there is not written again.
+    """
+    new_terms = terms_of(tenant, after)
+    certainly_stored = certain_terms(before)
+    actions: list[Action] = []
+    for term in possible_terms(before):
+        if term not in new_terms:
+            actions.append(Delete(keys.NAMES, _term_key(tenant.name, before.faceid, term)))
+    for term in new_terms:
+        if term not in certainly_stored:
+            actions.append(Put(keys.NAMES, name_item(tenant.name, after.faceid, term)))
+    return actions
 
 
 def name_deletes(tenant: str, face: Face) -> list[Action]:
@@ -765,27 +796,25 @@ def has_ended_record(face: Face) -> bool:
 
 
 def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
-    """Return the actions that delete a face, its arrivals and its terms, on condition that nobody
-    changed the face.
+    """Return the writes that delete a face, its visits and the words of its name (terms).
 
-    Raises FaceHeld.
+    They are refused if somebody changed the face since it was read. Raises FaceHeld.
     """
     require_no_loss(face)
     if_same = (
         equals("version", face.version, "face-same"),
         equals("group", face.group_id, "face-same"),
     )
-    stored_item = (
-        items.get(keys.ARRIVALS, (tenant, face.faceid))
-        if face.arrive_count > MOST_IN_HEAD
-        else None
+    delete_face = Delete(
+        keys.FACES, (tenant, face.faceid), if_same, does=((Effect.DELETES, face.faceid),)
     )
-    return [
-        Delete(keys.FACES, (tenant, face.faceid), if_same, ((Effect.DELETES, face.faceid),)),
-        # The face's version is another if its pages are: both change with the number of arrivals.
-        *visits_deletes(tenant, face.faceid, visits_from(stored_item)),
-        *name_deletes(tenant, face),
-    ]
+    # With more visits than one item holds, that item tells which others (pages) there are. The
+    # face's version is another if these are: both change with the number of arrivals.
+    stored_visits = None
+    if face.arrive_count > MOST_IN_HEAD:
+        stored_visits = items.get(keys.ARRIVALS, (tenant, face.faceid))
+    delete_visits = visits_deletes(tenant, face.faceid, visits_from(stored_visits))
+    return [delete_face, *delete_visits, *name_deletes(tenant, face)]
 
 
 def _term_key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
@@ -836,6 +865,11 @@ def _list_shown(tenant: Tenant, items: Iterable[Item | None]) -> list[ListedFace
 
 
 class FaceLists(Service["Book"]):
+    """Lists of the faces of a group or of all groups: in pages, or all ids at once.
+
+    A position is where a face stands in a list: the time that it is sorted by, and its id.
+    """
+
     max_ids = 100_000
     """Most ids of one answer: about 2 MB of JSON."""
     max_sorted = 10_000
@@ -854,16 +888,15 @@ class FaceLists(Service["Book"]):
         *,
         descending: bool = False,
     ) -> ListPage[ListedFace]:
-        """Return a page of a group's faces, or of all groups'.
+        """Return a page of the faces of a group, or of all groups (None), in an order.
 
-        Faces that come or move meanwhile may be missing.
-
-        Raises GroupNotFound; InvalidInput if the token is damaged or stale, the order is
-        FaceOrder.ID for one group, or it is another one for all of over 100 groups; TooMany if too
-        many faces have to be sorted.
+        `token`: where the page before ended; None: the first page. Faces that come or move
+        meanwhile may be missing. Raises GroupNotFound; InvalidInput if the token is damaged or
+        stale, the order is FaceOrder.ID for one group, or it is another one for all of over 100
+        groups; TooMany if too many faces have to be sorted.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
-        if order in _SORTED:
+        if order in _SORTED:  # no index has them in this order
             return self._make_sorted_page(
                 tenant, group_name, order, limit, pages, token, descending=descending
             )
@@ -887,18 +920,17 @@ class FaceLists(Service["Book"]):
     def list_by_enrolment(
         self, tenant: Tenant, group: Group, limit: int, behind: str | None
     ) -> tuple[list[Face], str | None]:
-        """Return `limit` faces of a group behind a position, the first enrolled first; and the next
-        page's position.
+        """Return a page of a group's faces, first enrolled first, and the position where it ends.
 
-        A face that is there throughout is listed once, whatever comes and goes. `behind`: the
-        position; None: the first page.
+        `behind`: the position where the page before ended; None: the first page. With the last page
+        comes None. Faces that come and go meanwhile make no other appear twice or never.
         """
         merged = self._merge_group_lists(
             tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False
         )
-        return self._read_positions(
-            tenant, group, [position for position, _ in islice(merged, limit + 1)], limit
-        )
+        # One more than the page has, to know whether there is another page.
+        positions = [position for position, _ in islice(merged, limit + 1)]
+        return self._read_faces_at(tenant, group, positions, limit)
 
     def list_wanted_by_enrolment(
         self,
@@ -908,32 +940,34 @@ class FaceLists(Service["Book"]):
         behind: str | None,
         wanted_faceids: Sequence[str],
     ) -> tuple[list[Face], str | None]:
-        """Return those of the wanted faces that the group has, in pages as `list_by_enrolment`."""
-        stored_items = self.services.items.get_many(
-            keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
-        )
-        positions = [
-            _position_in_list(item, "by_enrolment")
-            for item in stored_items
-            if item and item["group"] == group.id
-        ]
-        next_positions = sorted(
-            position for position in positions if behind is None or position > behind
-        )
-        return self._read_positions(tenant, group, next_positions[: limit + 1], limit)
+        """Return a page of those of the wanted faces that are in the group, first enrolled first.
 
-    def _read_positions(
+        Return, too, the position where it ends; `behind` and that are as in `list_by_enrolment`.
+        """
+        face_keys = [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
+        positions = []
+        for item in self.services.items.get_many(keys.FACES, face_keys):
+            if not item or item["group"] != group.id:
+                continue
+            position = _position_in_list(item, "by_enrolment")
+            if behind is None or position > behind:
+                positions.append(position)
+        # One more than the page has, to know whether there is another page.
+        return self._read_faces_at(tenant, group, sorted(positions)[: limit + 1], limit)
+
+    def _read_faces_at(
         self, tenant: Tenant, group: Group, positions: Sequence[str], limit: int
     ) -> tuple[list[Face], str | None]:
-        """Return the group's faces at `limit` positions, and the last of these if there are
-        more."""
+        """Return the group's faces at the first `limit` positions of its list.
+
+        Return, too, the last of these positions if there are more; else None.
+        """
         page_positions = positions[:limit]
-        items = self.services.items.get_many(
-            keys.FACES,
-            [(tenant.name, _faceid_of_position(position)) for position in page_positions],
-        )
+        faceids = [_faceid_of_position(position) for position in page_positions]
         faces = [
-            parse_visible_face(tenant, item) for item in items if item and item["group"] == group.id
+            parse_visible_face(tenant, item)
+            for item in self._read_whole(tenant, faceids)
+            if item and item["group"] == group.id
         ]
         return faces, page_positions[-1] if len(positions) > limit else None
 
@@ -946,29 +980,30 @@ class FaceLists(Service["Book"]):
         descending: bool = False,
         known: bool = False,
     ) -> FaceIds:
-        """Return the ids of all faces of a group, or of all groups (None), in the order that is
-        asked for.
+        """Return the ids of all faces of a group, or of all groups (None), in an order.
 
-        `known`: of all groups but the strangers'. Raises GroupNotFound, TooMany if over 100,000.
+        `known`: of all groups but that of strangers, whom cameras saw and nobody named. Raises
+        GroupNotFound, TooMany if over 100,000.
         """
-        groups = (
-            self.services.groups.list_all(tenant)
-            if group_name is None
-            else [self.services.groups.get_by_name(tenant, group_name)]
-        )
+        if group_name is None:
+            groups, group_id = self.services.groups.list_all(tenant), None
+        else:
+            group = self.services.groups.get_by_name(tenant, group_name)
+            groups, group_id = [group], group.id
         hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
-        if (count := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
+        count = sum(group.count for group in groups if group.id not in hidden)
+        if count > self.max_ids:
             raise TooMany(
                 f"these are {count} faces, and {self.max_ids} ids are answered at once: list them "
                 "by pages"
             )
+
         seq = self.services.writer.read_seq(tenant.name)
         index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
         carried = (_RANKED_BY[order],) if order in _RANKED_BY else ()
-        items = (
-            item
-            for between in _list_ranges(None if group_name is None else groups[0].id, known=known)
-            for item in walk_items(
+        ranks: list[tuple[Any, ...]] = []  # what each face is sorted by, its id last
+        for between in _list_ranges(group_id, known=known):
+            items = walk_items(
                 self.services.items,
                 keys.FACES,
                 tenant.name,
@@ -976,24 +1011,17 @@ class FaceLists(Service["Book"]):
                 between=between,
                 carried=carried,
             )
-        )
-        # A key of the index is `group#instant#id`.
-        shown = (
-            item
-            for item in items
-            if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden
-        )
-        if order in _SORTED:
-            ranked = sorted((_make_rank(item, order) for item in shown), reverse=descending)
-            return FaceIds([faceid for *_, faceid in ranked], seq)
-        positions = sorted(
-            (
-                item["faceid"] if order is FaceOrder.ID else _position_in_list(item, index)
-                for item in shown
-            ),
-            reverse=descending,
-        )
-        return FaceIds([_faceid_of_position(position) for position in positions], seq)
+            for item in items:
+                id_of_group, _, position = item[keys.FACES.indexes[index]].partition("#")
+                if id_of_group in hidden:
+                    continue
+                if order in _SORTED:
+                    ranks.append(_make_rank(item, order))
+                elif order is FaceOrder.ID:
+                    ranks.append((item["faceid"],))
+                else:
+                    ranks.append((position, item["faceid"]))
+        return FaceIds([rank[-1] for rank in sorted(ranks, reverse=descending)], seq)
 
     def list_every_id(self, tenant: Tenant) -> Iterator[str]:
         """Yield the ids of all faces, however many, restricted ones too."""
@@ -1015,60 +1043,59 @@ class FaceLists(Service["Book"]):
         *,
         descending: bool,
     ) -> ListPage[ListedFace]:
-        """Return a page in an order that no index has: all faces are sorted for each page, by the
-        columns that the index carries, and those of the page are read.
+        """Return a page of faces in an order that no index has: by name, or by number of visits.
 
-        In the order of visits, those since the first page was read do not count: somebody who comes
-        between two pages would be on both, or on neither. A capture that comes late, of a visit
-        before the first page, still moves a face. Raises TooMany, and InvalidInput for a token that
-        is damaged or over an hour old.
+        All faces are sorted for each page, by the columns that an index carries; those of the page
+        are read. Visits since the first page do not count: who comes between two pages would be on
+        both, or on neither. A picture that arrives late may still move a face. Raises TooMany;
+        InvalidInput for a token that is damaged or over an hour old.
         """
         groups = self._read_groups(tenant, group_name)
-        if (number := sum(group.count for group in groups)) > self.max_sorted:
+        number = sum(group.count for group in groups)
+        if number > self.max_sorted:
             raise TooMany(
                 f"these are {number} faces, and {self.max_sorted} are sorted at most: name a "
                 "group, or read face-ids, "
                 "which has all in this order"
             )
         begun_ms, behind = self._read_sorted_position(pages, token, order)
+
         ranked = self._rank_faces(tenant, groups, order, begun_ms, descending=descending)
-        ranked_items = (
-            rank_and_item
-            for rank_and_item in ranked
-            if behind is None
-            or (rank_and_item[0] < behind if descending else rank_and_item[0] > behind)
-        )
+        if behind is not None and descending:
+            ranked = [(rank, item) for rank, item in ranked if rank < behind]
+        elif behind is not None:
+            ranked = [(rank, item) for rank, item in ranked if rank > behind]
         page = pages.make_first_page(
-            ranked_items, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
+            ranked, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
         )
         items = self._read_whole(tenant, [item["faceid"] for _, item in page.rows])
         return ListPage(_list_shown(tenant, items), page.next_token)
 
     def _read_whole(self, tenant: Tenant, faceids: Sequence[str]) -> list[Item | None]:
         """Read the faces of a page that were listed by a few columns."""
-        return self.services.items.get_many(
-            keys.FACES, [(tenant.name, faceid) for faceid in faceids]
-        )
+        face_keys = [(tenant.name, faceid) for faceid in faceids]
+        return self.services.items.get_many(keys.FACES, face_keys)
 
     def _read_sorted_position(
         self, pages: PageTokens, token: str | None, order: FaceOrder
     ) -> tuple[int, tuple[Any, ...] | None]:
-        """Read when the first page was read, in ms, and the rank behind which a page begins.
+        """Return what a page's token says of a list in this order.
 
-        Raises InvalidInput.
+        It is the time when the first page was read, in ms, and the rank (what a face is sorted by)
+        behind which the page begins. Without a token: now and None. Raises InvalidInput.
         """
         now_ms = milliseconds(self.services.clock.now())
-        begun_ms, behind = pages.parse_position(token, partial(parse_rank_position, order)) or (
-            now_ms,
-            None,
-        )
+        position = pages.parse_position(token, partial(parse_rank_position, order))
+        if position is None:
+            return now_ms, None
+        begun_ms, rank = position
         if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
             raise InvalidInput(
                 "this page token is stale: a list in this order goes on for an hour after its "
                 "first page; start again "
                 "without it"
             )
-        return begun_ms, behind
+        return begun_ms, rank
 
     def _rank_faces(
         self,
@@ -1079,26 +1106,33 @@ class FaceLists(Service["Book"]):
         *,
         descending: bool,
     ) -> list[tuple[tuple[Any, ...], Item]]:
-        """Return the keys of these groups' faces, each behind what it is sorted by, in this
-        order."""
+        """Return these groups' faces in an order, each as (rank, item): rank is what it is sorted
+        by.
+
+        An item has a few columns of the face. Visits since `begun_ms` do not count.
+        """
         carried = (_RANKED_BY[order],)
-        ranked = (
-            (_make_rank(item, order, self._count_visits_since(tenant, item, order, begun_ms)), item)
-            for group in groups
-            for item in faces_in(
+        ranked = []
+        for group in groups:
+            items = faces_in(
                 self.services.items, tenant.name, group.id, "by_arrival", carried=carried
             )
-        )
+            for item in items:
+                visits_since = self._count_visits_since(tenant, item, order, begun_ms)
+                ranked.append((_make_rank(item, order, visits_since), item))
         return sorted(ranked, key=itemgetter(0), reverse=descending)
 
     def _count_visits_since(
         self, tenant: Tenant, item: Item, order: FaceOrder, since_ms: int
     ) -> int:
-        """Count the visits of a face since a time, if they are counted in this order."""
-        if (
-            order is not FaceOrder.VISITS
-            or int(_position_in_list(item, "by_arrival").partition("#")[0]) < since_ms
-        ):
+        """Return how many visits a face began since a time; 0 if the order is not that of visits.
+
+        `item`: the face as an index has it. Its visits are read only if the last is that late.
+        """
+        if order is not FaceOrder.VISITS:
+            return 0
+        last_ms = int(_position_in_list(item, "by_arrival").partition("#")[0])
+        if last_ms < since_ms:
             return 0
         visits = visits_from(self.services.items.get(keys.ARRIVALS, (tenant.name, item["faceid"])))
         return sum(arrival.first_ms >= since_ms for arrival in visits.arrivals.recent)
@@ -1112,7 +1146,11 @@ class FaceLists(Service["Book"]):
         *,
         descending: bool,
     ) -> Iterator[tuple[str, Item]]:
-        """Yield the ids of all groups' faces behind one, each with its item."""
+        """Return all groups' faces in the order of their ids, each as (id, item).
+
+        `behind`: the id behind which they begin; None: with the first. `limit`: of the page, so
+        that little more is read at once. Raises InvalidInput if one group is named.
+        """
         if group_name is not None:
             raise InvalidInput(
                 "order id lists the faces of all groups: leave out group, or take another order"
@@ -1130,6 +1168,10 @@ class FaceLists(Service["Book"]):
         )
 
     def _read_groups(self, tenant: Tenant, group_name: str | None) -> list[Group]:
+        """Return the group of that name, or all (None), if these are not too many for one list.
+
+        Raises GroupNotFound, InvalidInput.
+        """
         if group_name is not None:
             return [self.services.groups.get_by_name(tenant, group_name)]
         groups = self.services.groups.list_all(tenant)
@@ -1151,42 +1193,46 @@ class FaceLists(Service["Book"]):
         *,
         descending: bool,
     ) -> Iterator[tuple[str, Item]]:
-        """Merge the lists of several groups into one list in this order, from behind a position on.
+        """Yield the faces of several groups as one list in this order, each as (position, item).
 
-        Yield (position, item) of each face. The item is what the index has of the face: a list's
-        row, or its keys alone.
+        `behind`: the position behind which they begin; None: with the first. `limit`: of the page.
+        An item is what the index has of a face: all that a list shows, or its keys alone.
         """
-        items, index = self.services.items, _INDEXES[order]
+        index = _INDEXES[order]
         has_rows = index in keys.FACES.projections
         groups = [group for group in groups if group.count]
-        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if has_rows else limit
+        at_once = limit  # keys are small
+        if has_rows:
+            at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP)
 
         def list_group(group: Group) -> Iterator[tuple[str, Item]]:
-            behind_key = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
-            query_options = {
-                "carried": _LISTED if has_rows else (),
-                "behind": behind_key,
-                "reverse": descending,
-                "page_size": at_once + 2,
-            }
-            return (
-                (_position_in_list(item, index), item)
-                for item in faces_in(items, tenant.name, group.id, index, **query_options)
+            first_key, _ = keys.group_range(group.id)
+            group_items = faces_in(
+                self.services.items,
+                tenant.name,
+                group.id,
+                index,
+                carried=_LISTED if has_rows else (),
+                behind=None if behind is None else f"{first_key}{behind}",
+                reverse=descending,
+                page_size=at_once + 2,
             )
+            return ((_position_in_list(item, index), item) for item in group_items)
 
         return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=descending)
 
 
 def _list_ranges(group_id: str | None, *, known: bool) -> list[Bounds]:
-    """List the ranges of an index that hold a group's faces, or those of all groups (None).
+    """Return the ranges of an index that hold a group's faces, or those of all groups (None).
 
-    `known`: of all groups, those before the strangers' and those behind it, since most faces are
-    strangers.
+    `known`: the ranges before and behind that of the strangers, since most faces are strangers.
     """
     if group_id is not None:
         return [keys.group_range(group_id)]
+    if not known:
+        return [(None, None)]  # all of it
     strangers, behind_strangers = keys.group_range(STRANGER)
-    return [(None, strangers), (behind_strangers, None)] if known else [(None, None)]
+    return [(None, strangers), (behind_strangers, None)]
 
 
 def _position_in_list(item: Item, index: str) -> str:
@@ -1195,7 +1241,10 @@ def _position_in_list(item: Item, index: str) -> str:
 
 
 def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
-    """Return what a face is sorted by in an order that no index has, its id last."""
+    """Return what a face is sorted by in an order that no index has, its id last.
+
+    By name, those without one come last. By visits, `visits_since` of them do not count.
+    """
     if order is FaceOrder.VISITS:
         return int(item.get("arrive_count") or 0) - visits_since, item["faceid"]
     name = str(item.get("name") or "")
