@@ -83,6 +83,8 @@ CHANGED_ALL_THE_TIME = (
 
 
 class Groups(Service["Book"]):
+    """The groups of a tenant's faces: each has a name, and may have a capacity and attributes."""
+
     def create(
         self,
         tenant: Tenant,
@@ -96,12 +98,13 @@ class Groups(Service["Book"]):
         max_name_length: int = GROUP_NAME_LENGTH,
         tells_id: bool = False,
     ) -> Group:
-        """Create an empty group, whose faces go as regulars do.
+        """Create an empty group, and return it.
 
-        `tells_id`: the request's answer has the group's `id`.
-
-        Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount,
-        IllegalAttribute, TooManyGroups; AnsweredAlready.
+        Its faces are forgotten as soon as regulars are, until somebody sets another time.
+        `capacity`: how many faces it may hold; None: no limit of its own. `tells_id`: the answer
+        stored for repeats of the request has the group's `id`. Raises IllegalGroupName,
+        InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
+        TooManyGroups; AnsweredAlready.
         """
         name = legal_group_name(name, max_name_length)
         _require_description(description)
@@ -110,8 +113,8 @@ class Groups(Service["Book"]):
             time_ordered_id(now),
             name,
             description,
-            0,
-            capacity,
+            count=0,
+            capacity=capacity,
             tags=tags,
             created_at=now,
             unseen_days=tenant.regular_days,
@@ -120,17 +123,16 @@ class Groups(Service["Book"]):
         if self._is_name_in_use(tenant, name):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
-        item = group_item(tenant.name, group, now)
-        actions = [
-            *group_puts(tenant.name, group, item),
-            _make_limits_update(tenant.name, -1, -(capacity or 0)),
-        ]
+
+        puts = group_puts(tenant.name, group, group_item(tenant.name, group, now))
+        limits_update = _make_limits_update(tenant.name, groups=-1, capacity=-(capacity or 0))
+        answer = {"id": group.id} if tells_id else NO_BODY
         try:
             self.services.requests.write_with_answer(
-                tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY
+                tenant.name, [*puts, limits_update], request, answer
             )
         except ConditionFailed as error:
-            raise self._refusal_error(tenant, name, error) from error
+            raise self._make_refusal_error(tenant, name, error) from error
         return group
 
     def change_by_name(
@@ -140,13 +142,16 @@ class Groups(Service["Book"]):
         changes: Mapping[str, Any],
         request: RequestId | None = None,
     ) -> None:
-        """Change the group of a name, as `change` does. Raises GroupNotFound, and as that."""
+        """Set the fields in `changes` of the group of that name, as `change_fields` does.
+
+        Raises GroupNotFound, and as that.
+        """
         _require_description(changes.get("description", ""))
         self.change_group(
             tenant,
-            lambda: self.get_by_name(tenant, name),
-            lambda group: _apply_changes(group, changes),
-            request,
+            read_group=lambda: self.get_by_name(tenant, name),
+            change=lambda group: _apply_changes(group, changes),
+            request=request,
         )
 
     def change_fields(
@@ -157,17 +162,16 @@ class Groups(Service["Book"]):
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Group:
-        """Set the fields in `changes`, and return the group.
-
-        Its faces and observations are not rewritten.
+        """Set the fields in `changes` of the group of that id; return it as it is then.
 
         `changes`: any of `name`, `capacity`, `description`, `attributes` (names), `learns`,
-        `staff`, `unseen_days`; `revision`: the group's version that the caller read; None: any.
-        Raises GroupNotFound, Changed, IllegalGroupName, InvalidInput, GroupExists,
-        WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready; DefaultGroup: its name may not
-        change, it has no attributes, and settings say how long its faces are kept; IllegalCapacity:
-        not positive, below the group's count, or the sum of all groups would exceed the tenant's;
-        FaceHeld: a face under legal hold has a value of an attribute that is removed.
+        `staff`, `unseen_days`; its faces and observations are not rewritten. `revision`: the
+        group's version that the caller read, which it must still have; None: any. Raises
+        GroupNotFound, Changed, IllegalGroupName, InvalidInput, GroupExists, WrongAttributeCount,
+        IllegalAttribute, Busy, AnsweredAlready; DefaultGroup: its name may not change, it has no
+        attributes, and settings say how long its faces are kept; IllegalCapacity: not positive,
+        below the group's count, or the sum of all groups would exceed the tenant's; FaceHeld: a
+        face under legal hold has a value of an attribute that is removed.
         """
         _require_description(changes.get("description", ""))
 
@@ -188,34 +192,37 @@ class Groups(Service["Book"]):
         change: Callable[[Group], Group],
         request: RequestId | None,
     ) -> Group:
-        """Change a stored group, again if somebody else was first; return it as it is then.
+        """Change a stored group, and return it as it is then.
 
-        `read_group`: reads the group; `change`: returns the changed one. Raises as `change` of this
-        class does.
+        `read_group`: reads the group; `change`: returns the changed one, and writes nothing. Both
+        are called again if somebody else changed the group meanwhile. Raises as `change_fields`.
         """
         group = read_group()
         changed_group = replace(change(group), version=group.version + 1)
-        self._require_values_kept(tenant, group, {*group.attributes} - {*changed_group.attributes})
+
+        removed_attributes = {*group.attributes} - {*changed_group.attributes}
+        self._require_values_kept(tenant, group, removed_attributes)
         if changed_group.name != group.name and self._is_name_in_use(tenant, changed_group.name):
             raise GroupExists(
                 f"there is a group {changed_group.name!r} already: choose another name"
             )
         if changed_group.capacity != group.capacity:
             self._require_capacity(tenant, changed_group.capacity, group.count)
+
+        actions = _make_update_actions(tenant.name, group, changed_group)
         try:
-            self.services.requests.write_with_answer(
-                tenant.name, _make_update_actions(tenant.name, group, changed_group), request
-            )
+            self.services.requests.write_with_answer(tenant.name, actions, request)
         except ConditionFailed as error:
-            if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
-                raise self._refusal_error(tenant, changed_group.name, error) from error
+            is_same = GROUP_SAME not in error.names  # else another try may succeed
+            if CAPACITY_LEFT in error.names and is_same:
+                raise self._make_refusal_error(tenant, changed_group.name, error) from error
             raise
         return changed_group
 
     def add_tags(
         self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None
     ) -> Group:
-        """Add tags to a group, and replace those of the same keys.
+        """Add tags (texts by key) to a group, or replace those of the same keys; return the group.
 
         Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy,
         AnsweredAlready.
@@ -234,15 +241,14 @@ class Groups(Service["Book"]):
     def remove_tags(
         self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None
     ) -> Group:
-        """Remove the tags of these keys from a group, if it has them.
+        """Remove the tags (texts by key) of these keys from a group, if it has them; return it.
 
         Raises GroupNotFound, Busy, AnsweredAlready.
         """
 
         def remove_tags(group: Group) -> Group:
-            return replace(
-                group, tags={key: text for key, text in group.tags.items() if key not in tags}
-            )
+            kept = {key: text for key, text in group.tags.items() if key not in tags}
+            return replace(group, tags=kept)
 
         return self.change_group(
             tenant, lambda: self.get_by_name(tenant, name), remove_tags, request
@@ -251,29 +257,30 @@ class Groups(Service["Book"]):
     def add_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
-        """Add all attributes to a group, in their order, or none.
+        """Add attributes (named values that its faces may have) to a group, all of them or none.
 
-        Raises GroupNotFound, and as `append_attributes`.
+        They come behind those that it has, in their order. Raises GroupNotFound, DefaultGroup,
+        WrongAttributeCount if it would have too many, IllegalAttribute.
         """
         self.change_group(
             tenant,
-            lambda: self.get_by_name(tenant, name),
-            lambda group: append_attributes(group, attributes),
-            request,
+            read_group=lambda: self.get_by_name(tenant, name),
+            change=lambda group: append_attributes(group, attributes),
+            request=request,
         )
 
     def remove_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
-        """Remove all attributes from a group, or none.
+        """Remove attributes (named values that its faces may have) from a group, all or none.
 
         Raises GroupNotFound, and as `drop_attributes`.
         """
         self.change_group(
             tenant,
-            lambda: self.get_by_name(tenant, name),
-            lambda group: drop_attributes(group, attributes),
-            request,
+            read_group=lambda: self.get_by_name(tenant, name),
+            change=lambda group: drop_attributes(group, attributes),
+            request=request,
         )
 
     def set_promotion_settings(
@@ -303,10 +310,9 @@ class Groups(Service["Book"]):
         return promotion_settings_from(directory)
 
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
-        """Return the capacity of a group that is made by its name alone; None: it has none of its
-        own.
+        """Return how many faces a group may hold that nobody creates, but an enrolment names.
 
-        Raises TenantFull.
+        None: as many as the tenant. Raises TenantFull if other groups' capacities leave nothing.
         """
         max_capacity = tenant.limits.implicit_group_capacity
         if max_capacity is None:
@@ -323,7 +329,7 @@ class Groups(Service["Book"]):
         return int(directory_of(self.services.items, tenant.name)[CAPACITY_LEFT])
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
-        """Return the group of that name (compared in NFC, case-sensitive), or None."""
+        """Return the group of that name, or None; case counts, the Unicode form (NFC) does not."""
         normal = normalise_name(name, LONGEST_GROUP_NAME)
         if not 0 < len(normal) <= LONGEST_GROUP_NAME:
             return None
@@ -331,10 +337,8 @@ class Groups(Service["Book"]):
         return self.find_by_id(tenant, pointer["group"]) if pointer else None
 
     def find_by_id(self, tenant: Tenant, group_id: str) -> Group | None:
-        return parse_optional(
-            group_from,
-            self.services.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))),
-        )
+        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
+        return parse_optional(group_from, item)
 
     def list_limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
@@ -377,10 +381,10 @@ class Groups(Service["Book"]):
     def _delete_group(
         self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None
     ) -> None:
-        """Delete a group that has neither faces nor users.
+        """Delete a group that has neither faces nor users (persons with several faces).
 
-        `read`: reads the group, again at each attempt. Raises what it raises, DefaultGroup,
-        GroupNotEmpty, Busy, AnsweredAlready.
+        `read`: reads the group, again if somebody changed it meanwhile. Raises what it raises,
+        DefaultGroup, GroupNotEmpty, Busy, AnsweredAlready.
         """
         group = read()
         require_deletable(group)
@@ -392,11 +396,9 @@ class Groups(Service["Book"]):
             raise GroupNotEmpty(
                 f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser"
             )
-        deletion = [
-            *group_deletes(tenant.name, group),
-            _make_limits_update(tenant.name, 1, group.capacity or 0),
-        ]
-        self.services.requests.write_with_answer(tenant.name, deletion, request)
+        deletes = group_deletes(tenant.name, group)
+        limits_update = _make_limits_update(tenant.name, groups=1, capacity=group.capacity or 0)
+        self.services.requests.write_with_answer(tenant.name, [*deletes, limits_update], request)
         self.forget_users(tenant, group.id)  # one that was made since the group was read
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
@@ -410,44 +412,53 @@ class Groups(Service["Book"]):
         delete_in_parts(self.services.items, keys.DIRECTORY, stored_items)
 
     def _is_name_in_use(self, tenant: Tenant, name: str) -> bool:
-        return (
-            self.services.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
-        )
+        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name)))
+        return item is not None
 
     def _require_values_kept(
         self, tenant: Tenant, group: Group, removed_attributes: Set[Attribute]
     ) -> None:
-        """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        spared_ids = spared_faces(self.services.items, tenant.name) if removed_attributes else ()
+        """Raise FaceHeld if a face of the group that is under legal hold would lose a value.
+
+        `removed_attributes`: named values that the group's faces may have no more.
+        """
+        if not removed_attributes:
+            return
+        removed_ids = {attribute.id for attribute in removed_attributes}
+        spared_ids = spared_faces(self.services.items, tenant.name)
         face_keys = [(tenant.name, faceid) for faceid in spared_ids]
-        for face in map(
-            face_from, filter(None, self.services.items.get_many(keys.FACES, face_keys))
-        ):
-            if face.own_group_id == group.id:
-                ids = face.attributes.keys() - {attribute.id for attribute in removed_attributes}
-                require_no_loss(
-                    face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids})
-                )
+        for item in self.services.items.get_many(keys.FACES, face_keys):
+            if not item:
+                continue
+            face = face_from(item)
+            if face.own_group_id != group.id:
+                continue
+            kept = {id_: value for id_, value in face.attributes.items() if id_ not in removed_ids}
+            require_no_loss(face, replace(face, attributes=kept))
 
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
-        limits = tenant.limits
+        """Raise IllegalCapacity unless a group of `count` faces may have this capacity.
+
+        None: it has none of its own, which some tenants may not choose.
+        """
         if capacity is None:
-            if limits.group_capacity_required:
+            if tenant.limits.group_capacity_required:
                 raise IllegalCapacity(
                     "this tenant's groups need a capacity, a whole number above 0"
                 )
-        elif not max(count, 1) <= capacity <= limits.faces:
+            return
+        max_capacity = tenant.limits.faces
+        if not max(count, 1) <= capacity <= max_capacity:
             also_not = f" and not below the {count} faces of the group" if count > 1 else ""
             raise IllegalCapacity(
-                f"a capacity is a whole number from 1 to {limits.faces}{also_not}, not {capacity}"
+                f"a capacity is a whole number from 1 to {max_capacity}{also_not}, not {capacity}"
             )
 
-    def _refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
-        """Return the error that says why storage refused a group: by the name of the condition that
-        failed.
+    def _make_refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
+        """Return the error that users get when storage refused a new or changed group.
 
-        `NAME_FREE`: GroupExists; `CAPACITY_LEFT`: IllegalCapacity; `GROUPS_LEFT`: TooManyGroups;
-        another one: the error itself.
+        `error` names the conditions that were not met: that the name is free, that the tenant has
+        capacity left, or that it may have another group. Of any other, return `error` itself.
         """
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")
@@ -482,25 +493,25 @@ def _require_description(description: str) -> None:
 
 
 def _order_by_creation(item: Item) -> tuple[int, int, str]:
-    is_default = item["id"] in DEFAULT_GROUPS
-    return (
-        DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS),
-        item["created_at"],
-        item["id"],
-    )
+    """Return what groups are sorted by: the default ones come first, then the oldest."""
+    place = len(DEFAULT_GROUPS)
+    if item["id"] in DEFAULT_GROUPS:
+        place = DEFAULT_GROUPS.index(item["id"])
+    return place, item["created_at"], item["id"]
 
 
 def require_room(group: Group | None, number: int = 1) -> None:
-    """Raise GroupFull if the group has no room for so many faces.
+    """Raise GroupFull if the group has no room for so many more faces.
 
-    None, a group that is gone, passes: another check tells that.
+    None, a group that is gone, passes: another check tells that. So does one without a capacity.
     """
-    if group is not None and group.room is not None and group.room < number:
-        more = f", too many for {number} more" if number > 1 else ""
-        raise GroupFull(
-            f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete "
-            "or move some first"
-        )
+    if group is None or group.room is None or group.room >= number:
+        return
+    more = f", too many for {number} more" if number > 1 else ""
+    raise GroupFull(
+        f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete "
+        "or move some first"
+    )
 
 
 def require_deletable(group: Group) -> None:
@@ -510,30 +521,29 @@ def require_deletable(group: Group) -> None:
 
 
 def group_deletes(tenant: str, group: Group) -> list[Action]:
-    """Return the actions that delete a group, if it is as it was read.
+    """Return the writes that delete a group; they are refused unless it is as it was read.
 
-    Giving back its room is left to the caller.
+    Giving its capacity back to the tenant is left to the caller.
     """
-    unchanged = (
+    if_same = (
         equals("version", group.version, GROUP_SAME),
         equals("count", group.count, GROUP_SAME),
     )
+    if_name_there = (exists("name-exists"),)
     return [
-        Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),
-        Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)),
+        Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), if_same),
+        Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), if_name_there),
     ]
 
 
 def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
-    """Return the group with the changes.
+    """Return the group with these fields set; nothing is written.
 
     Raises IllegalGroupName, DefaultGroup, WrongAttributeCount, IllegalAttribute.
     """
-    name = (
-        legal_group_name(changes["name"])
-        if changes.get("name", group.name) != group.name
-        else group.name
-    )
+    name = group.name
+    if changes.get("name", name) != name:
+        name = legal_group_name(changes["name"])
     if group.is_default and name != group.name:
         raise DefaultGroup(
             f"the default group {group.name!r} keeps its name: send the same as its new one"
@@ -545,40 +555,35 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
         )
     if "attributes" in changes:
         group = replace_attributes(group, changes["attributes"])
-    fields = ("capacity", "description", "learns", "staff", "unseen_days")
-    return replace(
-        group, name=name, **{field: changes[field] for field in fields if field in changes}
-    )
+    plain_fields = ("capacity", "description", "learns", "staff", "unseen_days")
+    set_fields = {field: changes[field] for field in plain_fields if field in changes}
+    return replace(group, name=name, **set_fields)
 
 
 def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action]:
-    """Return the actions that store a group's new fields, if the group has the version that was
-    read.
+    """Return the writes that store a changed group; refused if others changed it meanwhile.
 
-    Faces may come and go meanwhile, unless a group without a capacity gets one. If the capacity
-    grows, the tenant must have as much left; if it falls, the tenant gets the difference back.
-
-    `from a capacity of 100 to 120`: the tenant must have 20 left. `From 100 to 80`: it gets 20
-    back.
+    Faces may come and go meanwhile, unless a group without a capacity gets one. The stored `free`
+    is the capacity less the count: it changes by as much as the capacity. So does, the other way,
+    what the tenant has left to give to groups. From a capacity of 100 to 120, it must have 20 left;
+    from 100 to 80, it gets 20 back.
     """
     conditions = [equals("version", group.version, GROUP_SAME)]
-    # `free` is the capacity less the count: it changes by as much as the capacity, even if people
-    # come and go.
     fields: dict[str, Any] = {
         "name": after.name,
         "description": after.description,
         "version": after.version,
     }
     if after.attributes != group.attributes:
-        fields |= {
-            "attributes": attribute_items(after),
-            "next_attribute_id": after.next_attribute_id,
-        }
+        fields["attributes"] = attribute_items(after)
+        fields["next_attribute_id"] = after.next_attribute_id
     for name in ("learns", "staff", "unseen_days"):
-        if (value := getattr(after, name)) != getattr(group, name):
+        value = getattr(after, name)
+        if value != getattr(group, name):
             fields[name] = value
     if after.tags != group.tags:
         fields["tags"] = dict(after.tags)
+
     added_counts: dict[str, int] = {}
     removed_fields: tuple[str, ...] = ()
     if after.capacity is not None and group.capacity is not None:
@@ -589,41 +594,34 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
         fields["free"] = after.capacity - group.count
     elif group.capacity is not None:
         removed_fields = ("free",)
-    item_key = (tenant, keys.group_item(group.id))
-    actions: list[Action] = [
-        Update(
-            keys.DIRECTORY,
-            item_key,
-            tuple(conditions),
-            set=fields,
-            add=added_counts,
-            remove=removed_fields,
-        ),
-    ]
-    if gained_capacity := (after.capacity or 0) - (group.capacity or 0):
-        if_enough_left = (
-            exists("tenant-exists"),
-            at_least(CAPACITY_LEFT, gained_capacity, CAPACITY_LEFT),
-        )
-        actions.append(
-            Update(
-                keys.DIRECTORY,
-                (tenant, keys.TENANT_ITEM),
-                if_enough_left,
-                add={CAPACITY_LEFT: -gained_capacity},
-            )
-        )
+    update = Update(
+        keys.DIRECTORY,
+        (tenant, keys.group_item(group.id)),
+        tuple(conditions),
+        set=fields,
+        add=added_counts,
+        remove=removed_fields,
+    )
+    actions: list[Action] = [update]
+
+    gained = (after.capacity or 0) - (group.capacity or 0)
+    if gained:
+        if_enough = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
+        tenant_key = (tenant, keys.TENANT_ITEM)
+        less = {CAPACITY_LEFT: -gained}
+        actions.append(Update(keys.DIRECTORY, tenant_key, if_enough, add=less))
     if after.name != group.name:
-        old_name_delete = Delete(
-            keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)
-        )
-        actions += [old_name_delete, name_put(tenant, after)]
+        old_name_key = (tenant, keys.name_item(group.name))
+        actions.append(Delete(keys.DIRECTORY, old_name_key, (exists("name-exists"),)))
+        actions.append(name_put(tenant, after))
     return actions
 
 
 def _make_limits_update(tenant: str, groups: int, capacity: int) -> Update:
-    """Return the update that adds to the groups and the capacity that the tenant has left;
-    negative: takes."""
+    """Return the write that gives a tenant back so many groups, and so much of their capacity.
+
+    Negative: it takes them, and is refused unless the tenant has as much left of its limits.
+    """
     conditions = [exists("tenant-exists")]
     if groups < 0:
         conditions += [

@@ -129,6 +129,12 @@ its hash."""
 
 
 class Tenants(Service["Book"]):
+    """The tenants, each a shop with its own faces, keys and settings.
+
+    A tenant's credentials each have an item that names the tenant (a pointer), so that it is found
+    by them.
+    """
+
     def __init__(self, services: Book) -> None:
         super().__init__(services)
         self._owners: dict[tuple[str, str], Item] = {}
@@ -136,10 +142,11 @@ class Tenants(Service["Book"]):
     def add(
         self, name: str, profile: Profile, settings: TenantSettings | None = None
     ) -> Credentials:
-        """Make a tenant with its default groups. Raises TenantExists, InvalidInput.
+        """Make a tenant (a shop) with its default groups; return its keys, which are shown once.
 
         For a day after an update it gets the other tenants' format and model: the version before
-        may come back, and would start for nobody if it did not know one of them.
+        may come back, and would start for nobody if it did not know one of them. Raises
+        TenantExists, InvalidInput.
         """
         if not _NAME.fullmatch(name):
             raise InvalidInput(
@@ -153,10 +160,8 @@ class Tenants(Service["Book"]):
         # the version before may come back
         is_new_version = bool(existing) and existing[0]["format"] != FORMAT
         model = existing[0]["model"] if is_new_version else self.services.ports.model()
-        tenant = self._apply_settings(
-            Tenant(name, profile, credentials.app_id, self.services.clock.now(), model),
-            asdict(settings or TenantSettings()),
-        )
+        tenant = Tenant(name, profile, credentials.app_id, self.services.clock.now(), model)
+        tenant = self._apply_settings(tenant, asdict(settings or TenantSettings()))
         item = {
             "kind": "tenant",
             "id": name,
@@ -170,13 +175,14 @@ class Tenants(Service["Book"]):
             **tenant_setting_fields(tenant),
             **self._seal_credentials(credentials),
         }
+        # By each of its keys the tenant is found.
+        let_in = [
+            api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()
+        ]
         actions = [
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
             Check(keys.TENANTS, keys.erased_item(name), (absent(_NEVER_ERASED),)),
-            *(
-                api_keys.let_in(pointer(item[field]), name)
-                for field, pointer in CREDENTIALS.items()
-            ),
+            *let_in,
             *self._make_directory_actions(tenant),
         ]
         try:
@@ -201,10 +207,10 @@ class Tenants(Service["Book"]):
         ]
 
     def open_tenant(self, item: Item) -> Tenant:
-        """Read a tenant for work on its faces: those whose record of consent has expired by now are
-        restricted first.
+        """Return the tenant that an item stores, ready for work on its faces.
 
-        Raises Busy, StorageUnavailable.
+        If somebody's record of consent has expired by now, that person's faces are restricted here
+        first, so that no search finds them. Raises Busy, StorageUnavailable.
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
@@ -212,10 +218,10 @@ class Tenants(Service["Book"]):
         return tenant
 
     def open_if_restricted(self, item: Item) -> Tenant:
-        """Read a tenant for work on its faces, where nobody may be restricted: on AWS, by `ingest`.
+        """Return the tenant that an item stores, for a process that may restrict nobody itself.
 
-        If somebody's record of consent has expired, have that person restricted elsewhere. Raises
-        Busy then.
+        On AWS, that is the one that takes cameras' pictures (`ingest`). If somebody's record of
+        consent has expired, another process is asked to restrict that person. Raises Busy then.
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):
@@ -231,12 +237,10 @@ class Tenants(Service["Book"]):
         )
 
     def announce_consent_end(self, tenant: Tenant, consent: Consent | None) -> None:
-        """Note in the tenant's record when a record of consent expires, before a face gets it.
+        """Note when a record of consent expires, before it is stored with a face.
 
-        Raises Busy.
-
-        The tenant's record has the earliest end of all (`consents_end_at`), at which the next
-        people are restricted.
+        The tenant keeps the earliest end of all records (`consents_end_at`); when that has come,
+        people are restricted. A later end needs no note. Raises Busy.
         """
         ends_at = consent.expires_at if consent else None
         if ends_at is None:
@@ -256,30 +260,28 @@ class Tenants(Service["Book"]):
         )
 
     def note_consent_end(self, tenant: Tenant, end: datetime | None) -> bool:
-        """Store when the next record expires; return False if others have changed that since the
-        tenant was read."""
-        before = parse_optional(milliseconds, tenant.consents_end_at)
-        if_same = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
-        change: dict[str, Any] = (
-            {"set": {"consents_end_at": milliseconds(end)}}
-            if end
-            else {"remove": ("consents_end_at",)}
-        )
-        return write_unless_changed(
-            self.services.items,
-            [
-                Update(
-                    keys.TENANTS, keys.tenant_item(tenant.name), if_same, does=_ARRANGES, **change
-                )
-            ],
-        )
+        """Store when the next record of consent of a tenant expires (None: none does).
+
+        Return False, with nothing stored, if others have changed that since the tenant was read.
+        """
+        before_ms = parse_optional(milliseconds, tenant.consents_end_at)
+        if_same = (equals("consents_end_at", before_ms, "end-same"), exists("tenant-exists"))
+        item_key = keys.tenant_item(tenant.name)
+        if end is None:
+            update = Update(
+                keys.TENANTS, item_key, if_same, remove=("consents_end_at",), does=_ARRANGES
+            )
+        else:
+            fields = {"consents_end_at": milliseconds(end)}
+            update = Update(keys.TENANTS, item_key, if_same, set=fields, does=_ARRANGES)
+        return write_unless_changed(self.services.items, [update])
 
     def is_unused(self) -> bool:
         """Tell whether there never was a tenant: none is there, and none was erased."""
-        kinds = (keys.tenant_item("")[0], keys.ERASED)
-        return not any(
-            self.services.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds
-        )
+        for kind in (keys.tenant_item("")[0], keys.ERASED):
+            if self.services.items.query(keys.TENANTS, kind, limit=1).items:
+                return False
+        return True
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (
@@ -289,20 +291,25 @@ class Tenants(Service["Book"]):
 
     @retry_if_changed(_KEYS_CHANGE)
     def rotate_keys(self, name: str) -> Credentials:
-        """Replace all secrets, and the id of the access key; the old ones stop at once.
+        """Replace all secrets of a tenant, and the id of its access key; return the new ones.
 
-        Raises TenantNotFound, Busy.
+        The old ones stop at once, and so do older ones that still held. Raises TenantNotFound,
+        Busy.
         """
         item = self._read_item(name)
         tenant = tenant_from(item)
         credentials = _make_credentials(name, tenant.profile, tenant.app_id)
-        old_fields = tuple(
+        fields_of_old_keys = [
             field
             for field in item
             if field.endswith(RENEWED) or field in (_OLD_APP_KEY, OLD_APPCODE)
-        )
+        ]
         actions = _make_rotation_actions(
-            item, self._seal_credentials(credentials), *_SHARED, "api_key_digest", unused=old_fields
+            item,
+            self._seal_credentials(credentials),
+            *_SHARED,
+            "api_key_digest",
+            unused=tuple(fields_of_old_keys),
         )
         actions += _make_old_appcode_deletes(item)
         write(self.services.items, actions)
@@ -319,63 +326,62 @@ class Tenants(Service["Book"]):
         *,
         at_once: bool = False,
     ) -> str:
-        """Make another key that the clients of a dialect share, and return it.
+        """Make a new key for all clients of a dialect, an API that we imitate; return it.
 
-        The old key is valid for a day more.
-
-        So the clients go on until somebody gives them the new one. A key older than these two stops
-        at once. `at_once`: the old key stops at once, too, since it may have leaked. `name`: the
-        purpose of the new key. Raises Busy, AnsweredAlready.
+        The old key holds for a day more, until somebody gives the clients the new one; a key older
+        than these two stops at once. `at_once`: the old key stops at once, too, since it may have
+        leaked. `name`: the purpose of the new key. Raises Busy, AnsweredAlready.
         """
-        item, secret = self._read_item(tenant.name), api_keys.new_secret()
-        old_key_ends_at = self.services.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
-        actions: list[Action] = []
+        item = self._read_item(tenant.name)
+        secret = api_keys.new_secret()
+        pointer_actions: list[Action] = []  # a client is found by its appcode, not by its app_key
         if key is SharedKey.APP_KEY:
             field, old_field = "app_key", _OLD_APP_KEY
             stored_key: Any = self.services.storage.vault.seal(secret, tenant.name)
         else:
-            field, old_field, stored_key = "appcode_digest", OLD_APPCODE, api_keys.digest(secret)
-            actions = [
-                api_keys.let_in(keys.appcode_item(stored_key), tenant.name),
-                *_make_old_appcode_deletes(item),
-            ]
-            actions += [api_keys.shut_out(keys.appcode_item(item[field]))] if at_once else []
-        old_key = {} if at_once else {old_field: item[field]}
+            field, old_field = "appcode_digest", OLD_APPCODE
+            stored_key = api_keys.digest(secret)
+            new_pointer = keys.appcode_item(stored_key)
+            pointer_actions.append(api_keys.let_in(new_pointer, tenant.name))
+            pointer_actions += _make_old_appcode_deletes(item)
+            if at_once:
+                pointer_actions.append(api_keys.shut_out(keys.appcode_item(item[field])))
+
+        old_key_ends_at = self.services.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
         fields = {
             f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name],
             field: stored_key,
-            **old_key,
         }
-        used_fields = (f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}")
-        removed_fields = (*used_fields, *((old_field,) if at_once else ()))
-        if_not_rotated = tuple(
-            equals(shared_field, item[shared_field], "not-rotated-meanwhile")
-            for shared_field in _SHARED
+        removed_fields = [f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}"]
+        if at_once:
+            removed_fields.append(old_field)
+        else:
+            fields[old_field] = item[field]
+        if_not_rotated = [equals(each, item[each], "not-rotated-meanwhile") for each in _SHARED]
+        update = Update(
+            keys.TENANTS,
+            keys.tenant_item(tenant.name),
+            tuple(if_not_rotated),
+            set=fields,
+            remove=tuple(removed_fields),
+            does=((Effect.TAKES_ACCESS, SHARED_KEYS), (Effect.GIVES_ACCESS, SHARED_KEYS)),
         )
-        actions.insert(
-            0,
-            Update(
-                keys.TENANTS,
-                keys.tenant_item(tenant.name),
-                if_not_rotated,
-                set=fields,
-                remove=removed_fields,
-                does=((Effect.TAKES_ACCESS, SHARED_KEYS), (Effect.GIVES_ACCESS, SHARED_KEYS)),
-            ),
+        self.services.requests.write_with_answer(
+            tenant.name, [update, *pointer_actions], request, {"id": dialect}
         )
-        self.services.requests.write_with_answer(tenant.name, actions, request, {"id": dialect})
         return secret
 
     def read_old_app_key(self, tenant: Tenant, dialect: str) -> str | None:
-        """Return the app_key before the newest, while it holds."""
+        """Return the app_key that was renewed for this dialect, while it holds beside the newest.
+
+        A dialect is an API that we imitate.
+        """
         if not self._old_key_holds(tenant, dialect):
             return None
         sealed = self._read_item(tenant.name).get(_OLD_APP_KEY)
-        return (
-            None
-            if sealed is None
-            else self.services.storage.vault.unseal(bytes(sealed), tenant.name)
-        )
+        if sealed is None:
+            return None
+        return self.services.storage.vault.unseal(bytes(sealed), tenant.name)
 
     def find_by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
         """Return the tenant whose appcode this was before the newest, while it holds."""
@@ -391,47 +397,53 @@ class Tenants(Service["Book"]):
         return renewal is not None and self.services.clock.now() < renewal.old_until
 
     def _forget_old_keys(self, tenant: Tenant) -> None:
-        """Delete the items of keys that are valid no longer."""
+        """Delete what is stored of keys that were renewed, once none of the old ones holds."""
         if not tenant.renewals:
             return
         item = self._read_item(tenant.name)
-        if item.keys().isdisjoint({_OLD_APP_KEY, OLD_APPCODE}) or any(
-            self._old_key_holds(tenant, dialect) for dialect in tenant.renewals
-        ):
+        has_old_key = _OLD_APP_KEY in item or OLD_APPCODE in item
+        if not has_old_key:
             return
-        if_not_renewed = tuple(
+        if any(self._old_key_holds(tenant, dialect) for dialect in tenant.renewals):
+            return
+        if_not_renewed = [
             equals(field, item.get(field), "not-renewed-meanwhile")
             for field in (_OLD_APP_KEY, OLD_APPCODE)
-        )
+        ]
+        removed_fields = [_OLD_APP_KEY, OLD_APPCODE]
         # Once clients use the new key, nobody needs to see any more that it was renewed.
-        renewals = tuple(
+        removed_fields += [
             f"{dialect}{RENEWED}"
             for dialect in tenant.renewals
             if dialect in tenant.dialects_used_at
-        )
-        used_fields = (f"{name_old_key(dialect)}{USED_AT}" for dialect in tenant.renewals)
-        removed_fields = (_OLD_APP_KEY, OLD_APPCODE, *renewals, *used_fields)
+        ]
+        removed_fields += [f"{name_old_key(dialect)}{USED_AT}" for dialect in tenant.renewals]
         update = Update(
-            keys.TENANTS, keys.tenant_item(tenant.name), if_not_renewed, remove=removed_fields
+            keys.TENANTS,
+            keys.tenant_item(tenant.name),
+            tuple(if_not_renewed),
+            remove=tuple(removed_fields),
         )
         write_unless_changed(self.services.items, [update, *_make_old_appcode_deletes(item)])
 
     def note_use(self, tenant: Tenant, dialect: str, *, is_old: bool = False) -> None:
         """Note the hour in which a dialect's key is used: one write an hour and key.
 
-        `is_old`: it is not the newest.
+        A dialect is an API that we imitate. `is_old`: the key was renewed, and still holds.
         """
         key = name_old_key(dialect) if is_old else dialect
         hour = api_keys.hour_to_note(self.services.clock.now(), tenant.dialects_used_at.get(key))
         if hour is None:
             return
-        used_at = {f"{key}{USED_AT}": milliseconds(hour)}
+        update = Update(
+            keys.TENANTS,
+            keys.tenant_item(tenant.name),
+            (exists("tenant-exists"),),
+            set={f"{key}{USED_AT}": milliseconds(hour)},
+        )
         # a call is answered without this note, too
         with suppress(ConditionFailed, Busy, StorageUnavailable):
-            if_there = exists("tenant-exists")
-            self.services.items.transact(
-                [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_there,), set=used_at)]
-            )
+            self.services.items.transact([update])
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted.
@@ -442,54 +454,54 @@ class Tenants(Service["Book"]):
 
     @retry_if_changed(_KEYS_CHANGE)
     def begin_book(self, name: str) -> None:
-        """Make a tenant's book another one, with an id and a life of its own: the box is a copy
-        that goes on by itself.
+        """Give a tenant's stored data (its book) an id and a life of their own.
 
-        The other box keeps the old id, under which clients and witness know it. The secrets stay;
-        renew them next. Raises TenantNotFound, Busy.
+        The box is a copy that goes on by itself; the other box keeps the old id, under which
+        clients and witness know it. The secrets stay; renew them next. Raises TenantNotFound, Busy.
         """
         fields = {"app_id": secrets.token_hex(_APP_ID_BYTES).upper(), "life": _make_life()}
         write(self.services.items, _make_rotation_actions(self._read_item(name), fields, "app_id"))
 
     def begin_life(self, name: str) -> None:
-        """Give the tenant's book another life, since it goes on from an earlier state.
+        """Tell a tenant's clients that its data go on from an earlier state, such as a backup.
 
+        They see another `life` in the next answer (decision 0100), and ask anew what there is.
         Raises TenantNotFound, Busy.
-
-        Clients see it in the next answer (decision 0100), and ask anew what the book has.
         """
-        self.read_stored(name)
-        if_there = exists("tenant-exists")
-        fields, does = {"life": _make_life()}, ((Effect.SETS, "life"),)
-        write(
-            self.services.items,
-            [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)],
+        self.read_stored(name)  # raises TenantNotFound
+        update = Update(
+            keys.TENANTS,
+            keys.tenant_item(name),
+            (exists("tenant-exists"),),
+            set={"life": _make_life()},
+            does=((Effect.SETS, "life"),),
         )
+        write(self.services.items, [update])
 
     def enable(self, name: str) -> None:
         self._set_fields(name, Effect.GIVES_ACCESS, disabled=False)
 
     def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Set the fields in `changes`, of TenantSettings.
+        """Set these fields of a tenant's settings, from its next request on.
 
-        They hold from the tenant's next request on.
-
-        Raises TenantNotFound, InvalidInput (also for a limit below what the tenant holds), Busy if
-        another change of its limits came between.
+        `changes`: by the fields of TenantSettings; the others stay. Raises TenantNotFound,
+        InvalidInput (also for a limit below what the tenant holds), Busy if another change of its
+        limits came between.
         """
         tenant = self.get_by_name(name)
         changed_tenant = self._apply_settings(tenant, changes)
         actions: list[Action] = [self.make_settings_update(tenant, changes)]
-        if room_gained := _count_room_gained(tenant, changed_tenant):
-            if_enough = (
+        room_gained = _count_room_gained(tenant, changed_tenant)
+        if room_gained:
+            # A limit is lowered only by what is left of it.
+            if_enough = [
                 at_least(limit, -gained, limit)
                 for limit, gained in room_gained.items()
                 if gained < 0
-            )
+            ]
             conditions = (exists("tenant-exists"), *if_enough)
-            actions.append(
-                Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), conditions, add=room_gained)
-            )
+            directory_key = (name, keys.TENANT_ITEM)
+            actions.append(Update(keys.DIRECTORY, directory_key, conditions, add=room_gained))
         try:
             write(self.services.items, actions)
         except ConditionFailed as error:
@@ -497,27 +509,31 @@ class Tenants(Service["Book"]):
         self.begin_consequences(name, changes)
 
     def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Begin what a change of settings asks for, after it was stored: strangers that are
-        forgotten go now, and the days of another time zone are sealed."""
+        """Begin what a change of settings asks for, once it is stored.
+
+        By another time zone, days begin at other hours: their statistics are stored (sealed) anew.
+        Strangers that are to be forgotten go now.
+        """
         if "time_zone" in changes:
             self.services.request_jobs(name, [SEALS])
         if changes.get("strangers") == FORGET:
             self.services.book_hooks.strangers_go(name)
 
     def make_settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
-        """Return the update that sets these fields of TenantSettings, unless the tenant's limits
-        change meanwhile.
+        """Return the write that sets these fields of a tenant's settings.
 
-        Raises InvalidInput.
+        It is refused if the tenant's limits change meanwhile. The audit log is told which settings
+        it sets (`does`). Raises InvalidInput.
         """
         settings = self._apply_settings(tenant, changes)
         stored = tenant_setting_fields(settings)
-        if_same = tuple(
-            equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups")
-        )
         fields = {field: stored[field] for field in changes}
-        does = tuple((Effect.SETS, name_setting(name, getattr(settings, name))) for name in changes)
-        return Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, set=fields, does=does)
+        if_same = [
+            equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups")
+        ]
+        does = [(Effect.SETS, name_setting(name, getattr(settings, name))) for name in changes]
+        item_key = keys.tenant_item(tenant.name)
+        return Update(keys.TENANTS, item_key, tuple(if_same), set=fields, does=tuple(does))
 
     def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
@@ -593,11 +609,10 @@ class Tenants(Service["Book"]):
         return self.services.storage.vault.unseal(bytes(item[field]), item["id"])
 
     def _read_item(self, name: str) -> Item:
-        item = (
-            self.services.items.get(keys.TENANTS, keys.tenant_item(name))
-            if _NAME.fullmatch(name)
-            else None
-        )
+        """Return the stored item of the tenant of that name. Raises TenantNotFound."""
+        item = None
+        if _NAME.fullmatch(name):
+            item = self.services.items.get(keys.TENANTS, keys.tenant_item(name))
         if item is None:
             raise TenantNotFound(
                 f"there is no tenant {name[:70]!r}; `regulars tenants list` shows all"
@@ -607,11 +622,14 @@ class Tenants(Service["Book"]):
     def _make_refusal_error(
         self, tenant: Tenant, changed_tenant: Tenant, error: ConditionFailed
     ) -> Exception:
-        """Make the error about limits that were refused: the tenant holds more than the new ones
-        allow."""
+        """Return the error that users get when storage refused new limits.
+
+        The tenant holds more faces or groups, or its groups may hold more, than the new ones allow.
+        Or others changed the limits meanwhile. `error` names the condition that was not met.
+        """
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
-        directory = directory_of(self.services.items, tenant.name)
+        directory = directory_of(self.services.items, tenant.name)  # has what is left of the limits
         old_limits, new_limits = tenant.limits, changed_tenant.limits
         if FACES_LEFT in error.names:
             faces = old_limits.faces - int(directory[FACES_LEFT])
@@ -632,28 +650,38 @@ class Tenants(Service["Book"]):
         )
 
     def _read_holder(self, key: tuple[str, str], field: str) -> Item | None:
-        """Read the tenant that has this credential, or its hash, in the field now."""
+        """Return the item of the tenant whose `field` has this credential, or its hash, now.
+
+        A credential that was replaced still leads to its tenant, but is not in the field.
+        """
         item = self._read_item_of_credential(key)
         return item if item is not None and item[field] == key[1] else None
 
     def _read_item_of_credential(self, key: tuple[str, str]) -> Item | None:
-        """Read the tenant of a credential."""
-        owner = self.read_owner(key) if 0 < len(key[1]) <= 200 else None
-        return (
-            None
-            if owner is None
-            else self.services.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
-        )
+        """Return the item of the tenant to which a credential leads; None: to none.
+
+        `key`: (kind, credential or its hash). Only one of a sensible length is looked for.
+        """
+        if not 0 < len(key[1]) <= 200:
+            return None
+        owner = self.read_owner(key)
+        if owner is None:
+            return None
+        return self.services.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
 
     def _seal_credentials(self, credentials: Credentials) -> dict[str, Any]:
+        """Return a tenant's keys as its item stores them.
+
+        Those that we need to check signatures are encrypted (sealed); of the others, which clients
+        send as they are, a hash is enough.
+        """
+        vault = self.services.storage.vault
         return {
-            "app_key": self.services.storage.vault.seal(credentials.app_key, credentials.tenant),
+            "app_key": vault.seal(credentials.app_key, credentials.tenant),
             "appcode_digest": api_keys.digest(credentials.appcode),
             "api_key_digest": api_keys.digest(credentials.api_key),
             "access_key_id": credentials.access_key_id,
-            "secret_access_key": self.services.storage.vault.seal(
-                credentials.secret_access_key, credentials.tenant
-            ),
+            "secret_access_key": vault.seal(credentials.secret_access_key, credentials.tenant),
         }
 
     def _apply_settings(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
@@ -662,22 +690,23 @@ class Tenants(Service["Book"]):
         after = replace(tenant, **{name: getattr(settings, name) for name in changes})
         if not set(RETENTION).isdisjoint(changes):
             require_retention(after, self.services.settings.capture_days)
-        if not {"ended_days", "remembered_days"}.isdisjoint(changes):
+        if "ended_days" in changes or "remembered_days" in changes:
             require_ended_days(after)
         return after
 
     def _upgrade_format(self, tenant: Tenant) -> None:
-        """Note when the tenant's data get this version's format, or do so, if that is due (decision
-        0026)."""
-        before = (tenant.format, tenant.format_due)
-        after = upgrade_format(*before, milliseconds(self.services.clock.now()))
-        if after != before:
-            fields = {"format": after[0], "format_due": after[1] and [*after[1]]}
-            if_same = equals("format", tenant.format, "format-same")
-            write(
-                self.services.items,
-                [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_same,), set=fields)],
-            )
+        """Give a tenant's data this version's format if that is due, or note when it is.
+
+        It is due a while after an update, so that the update can be taken back (decision 0026).
+        """
+        now_ms = milliseconds(self.services.clock.now())
+        new_format, new_due = upgrade_format(tenant.format, tenant.format_due, now_ms)
+        if (new_format, new_due) == (tenant.format, tenant.format_due):
+            return
+        fields = {"format": new_format, "format_due": new_due and [*new_due]}
+        if_same = equals("format", tenant.format, "format-same")
+        item_key = keys.tenant_item(tenant.name)
+        write(self.services.items, [Update(keys.TENANTS, item_key, (if_same,), set=fields)])
 
     def is_upgrade_over(self, tenant: Tenant) -> bool:
         """Tell whether the last day of an upgrade is over, so that no process writes as before."""
@@ -692,22 +721,26 @@ class Tenants(Service["Book"]):
         write(self.services.items, [Update(keys.TENANTS, item_key, (if_same,), set=forgotten)])
 
     def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:
-        self.get_by_name(name)
-        if_there, does = exists("tenant-exists"), ((effect, SHOP),)
-        write(
-            self.services.items,
-            [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields, does=does)],
-        )
+        """Set fields of a tenant's item; `effect` is what the audit log is told. Raises
+        TenantNotFound."""
+        self.get_by_name(name)  # raises TenantNotFound
+        item_key, if_there = keys.tenant_item(name), exists("tenant-exists")
+        does = ((effect, SHOP),)
+        update = Update(keys.TENANTS, item_key, (if_there,), set=fields, does=does)
+        write(self.services.items, [update])
 
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
-        """Return the actions that make a new tenant's directory: its counts, the default groups and
-        their names."""
+        """Return the writes that make a new tenant's directory: its counts and default groups.
+
+        The counts say how much is left of its limits: of the faces that it may hold, of groups, and
+        of the capacity that groups may be given, which sums to the faces.
+        """
         name, limits = tenant.name, tenant.limits
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
         directory: Item = {
             "tenant": name,
             "item": keys.TENANT_ITEM,
-            "seq": 0,
+            "seq": 0,  # the gallery's version
             "model": tenant.model,
             FACES_LEFT: limits.faces,
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
@@ -727,8 +760,10 @@ def _make_life() -> str:
 
 
 def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:
-    """Return the actions that make a group: its record and its name, which must be free (condition
-    NAME_FREE)."""
+    """Return the writes that make a group: its record (`item`), and the item that holds its name.
+
+    They are refused if the name is not free (condition NAME_FREE).
+    """
     return [Put(keys.DIRECTORY, item, (absent("group-free"),)), name_put(tenant, group)]
 
 
@@ -741,8 +776,10 @@ def name_put(tenant: str, group: Group) -> Put:
 
 
 def _count_room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
-    """Return how much a change of limits adds to what is left of each, by the directory's field;
-    negative: takes."""
+    """Return how much a change of limits adds to what is left of each, by the directory's field.
+
+    Less is negative; what does not change is left out.
+    """
     faces = after.limits.faces - before.limits.faces
     groups = after.limits.groups - before.limits.groups
     gained = {FACES_LEFT: faces, CAPACITY_LEFT: faces, GROUPS_LEFT: groups}
@@ -750,6 +787,7 @@ def _count_room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
 
 
 def _make_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
+    """Return new secrets for a tenant: a key for each API that it may use."""
     access_key_id, secret_access_key = api_keys.new_access_key()
     return Credentials(
         name,
@@ -766,19 +804,26 @@ def _make_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
 def _make_rotation_actions(
     item: Item, fields: Item, *same_fields: str, unused: tuple[str, ...] = ()
 ) -> list[Action]:
-    """Return the actions that give a tenant other secrets, while the fields `same_fields` are as
-    they were read."""
-    if_same = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same_fields)
-    tenant_key, does = keys.tenant_item(item["id"]), ((Effect.TAKES_ACCESS, SHARED_KEYS),)
-    actions: list[Action] = [
-        Update(keys.TENANTS, tenant_key, if_same, set=fields, remove=unused, does=does)
-    ]
+    """Return the writes that replace a tenant's credentials, so that the old ones lead nowhere.
+
+    `item`: the tenant's, as read; `fields`: the new ones of it. The writes are refused if one of
+    `same_fields` was changed meanwhile. `unused`: fields that go.
+    """
+    if_same = [equals(field, item[field], "not-rotated-meanwhile") for field in same_fields]
+    update = Update(
+        keys.TENANTS,
+        keys.tenant_item(item["id"]),
+        tuple(if_same),
+        set=fields,
+        remove=unused,
+        does=((Effect.TAKES_ACCESS, SHARED_KEYS),),
+    )
+    actions: list[Action] = [update]
+    # A tenant is found by a credential, or its hash, by an item of its own (a pointer).
     for field in CREDENTIALS.keys() & fields:
         pointer = CREDENTIALS[field]
-        actions += [
-            api_keys.shut_out(pointer(item[field])),
-            api_keys.let_in(pointer(fields[field]), item["id"]),
-        ]
+        actions.append(api_keys.shut_out(pointer(item[field])))
+        actions.append(api_keys.let_in(pointer(fields[field]), item["id"]))
     return actions
 
 
@@ -789,10 +834,10 @@ def _make_old_appcode_deletes(item: Item) -> list[Action]:
 
 
 def require_retention(tenant: Tenant, max_capture_days: int) -> None:
-    """Raise InvalidInput if a tenant's settings of retention do not fit each other, or its
-    deployment.
+    """Raise InvalidInput unless the days for which a tenant keeps its data fit each other.
 
-    `max_capture_days`: the days for which the deployment keeps the pictures of captures.
+    `max_capture_days`: for how long the service keeps cameras' pictures (captures). The records of
+    the faces on them (sightings) must stay as long.
     """
     if tenant.capture_days is not None and tenant.capture_days > max_capture_days:
         raise InvalidInput(
