@@ -140,22 +140,27 @@ def make_face_change(
     actions: Sequence[Action] = (),
     limited_groups: frozenset[str] = frozenset(),
 ) -> Change:
-    """Return the change of the gallery that a changed face needs.
+    """Return the change of the gallery that a changed face needs; nothing is written yet.
 
-    It has no entries if group and templates are the same.
-
-    A new picture needs a template of the model that searches use. Pictures that it had before may
-    have an older one.
+    `actions`: more writes of the same transaction; `limited_groups`: those of its groups that have
+    a capacity. If group and templates (vectors) are the same, searches need to learn nothing. A new
+    picture needs a template of the model that searches use; those that it had may have an older
+    one.
     """
-    counts = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
+    counts = {}
+    if after.group_id != before.group_id:
+        counts = {before.group_id: -1, after.group_id: 1}
     old_templates = [picture.templates for picture in before.pictures]
-    added_picture = next(
-        (picture for picture in after.pictures if picture.templates not in old_templates), None
-    )
+    added_pictures = [
+        picture for picture in after.pictures if picture.templates not in old_templates
+    ]
+    added_picture = added_pictures[0] if added_pictures else None
+    # Learnt: the face got it from a sighting, without a person's word.
     is_learnt = added_picture is not None and added_picture.learnt is not None
+    entries = [replace(entry, learnt=is_learnt) for entry in make_change_entries(before, after)]
     return Change(
         tuple(actions),
-        tuple(replace(entry, learnt=is_learnt) for entry in make_change_entries(before, after)),
+        tuple(entries),
         counts,
         limited_groups,
         model=added_picture.templates[0].model if added_picture else None,
@@ -174,14 +179,19 @@ def make_rise_conditions(before: Face, after: Face) -> tuple[Condition, ...]:
 
 
 def _list_rising(actions: Sequence[Action]) -> dict[str, Consent | None]:
-    """List the strangers of whom these actions make more, each with the record that it gets."""
-    return {
-        action.key[1]: CONSENT.read(action.item["consent"])
-        if isinstance(action, Put) and action.item.get("consent")
-        else None
-        for action in actions
-        if any(condition.name == RISES for condition in action.when)
-    }
+    """Return the strangers of whom these writes make more, by id, each with its record of consent.
+
+    None: it gets no record. Such a write says so by a condition of the name RISES.
+    """
+    rising: dict[str, Consent | None] = {}
+    for action in actions:
+        if all(condition.name != RISES for condition in action.when):
+            continue
+        faceid = action.key[1]
+        rising[faceid] = None
+        if isinstance(action, Put) and action.item.get("consent"):
+            rising[faceid] = CONSENT.read(action.item["consent"])
+    return rising
 
 
 def limited_groups(group: Group) -> frozenset[str]:
@@ -205,10 +215,11 @@ class _Gallery:
 
 
 class GalleryWriter:
-    """The writer of galleries.
+    """The only writer of galleries: a tenant's stored faces, as searches see them.
 
-    It calls `build_index(tenant)` every INDEX_EVERY commits; that call must not raise. It has
-    strangers compared before anybody makes more of them.
+    A gallery has a version (`seq`), and a journal of its changes, which searches follow. After
+    every INDEX_EVERY commits, `build_index(tenant)` is called, which must not raise. `compare` is
+    called before anybody makes more of a stranger (`Compare`).
     """
 
     def __init__(
@@ -226,7 +237,7 @@ class GalleryWriter:
         self._lanes_lock = threading.Lock()
 
     def commit(self, tenant: str, change: Change) -> int:
-        """Commit a change and return the gallery's seq after it.
+        """Write a change of a gallery in one transaction; return the gallery's new version (seq).
 
         Raises ConditionFailed if a named condition does not hold (names about a group end in
         ":" + group id), GalleryMoved if the gallery has left `based_on`, WrongModel if a face would
@@ -237,11 +248,15 @@ class GalleryWriter:
             return self._commit_with_retries(tenant, gallery, change)
 
     def save(self, tenant: str, change: Change) -> None:
-        """Commit a change, as `commit` does; if the gallery stays as it is, do its actions
-        alone."""
+        """Write a change, as a commit only if the gallery changes by it.
+
+        Else its actions are written alone: the gallery keeps its version, and others' commits are
+        not held up.
+        """
         is_alone = not (change.journal or change.within or change.tenant)
-        if not (is_alone and self._write_alone(tenant, change.actions)):
-            self.commit(tenant, change)
+        if is_alone and self._write_alone(tenant, change.actions):
+            return
+        self.commit(tenant, change)
 
     def require_strangers(self, tenant: str, faceids: Sequence[str]) -> None:
         """Raise ConsentMissing if one of the strangers is somebody whose record has ended, before
@@ -268,80 +283,93 @@ class GalleryWriter:
             return self._galleries.setdefault(tenant, _Gallery())
 
     def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:
-        """Commit a change; try again if another process was first.
+        """Commit a change, and again if another process was first; return the new version (seq).
 
-        The caller has the lock. Raises as `commit`.
+        The caller has the lock. `gallery`: as this process last saw it; a seq of None has it read
+        anew. Raises as `commit`.
         """
         for _ in count_attempts(first_s=A_COMMIT_S):
-            present_seq = (
-                self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
-            )
-            if not _has_model_everywhere(change, gallery.model):
-                # The caller may know of a new model before this process does.
-                present_seq = self._read_gallery(tenant, gallery)
-            based_on = present_seq if change.based_on is None else change.based_on
-            if based_on != present_seq and based_on != self._read_gallery(tenant, gallery):
-                raise GalleryMoved
-            if not _has_model_everywhere(change, gallery.model):
-                raise WrongModel(
-                    f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed "
-                    "the picture with it"
-                )
-            if deleted_groups := _list_needed_groups(change) & gallery.gone:
-                raise ConditionFailed(
-                    frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups)
-                )
-            self._compare_rising(tenant, gallery, _list_rising(change.actions))
-            seq, groups_being_erased = based_on + 1, (gallery.gone | change.dropped) - change.erased
+            seq = self._require_committable(tenant, gallery, change) + 1
+            groups_being_erased = (gallery.gone | change.dropped) - change.erased
             fields = _list_tenant_fields(change, groups_being_erased)
             try:
                 whole_change = self._add_user_changes(tenant, change)
-                self._items.transact(
-                    _make_actions(tenant, seq, whole_change, fields, self._clock.now())
-                )
+                actions = _make_actions(tenant, seq, whole_change, fields, self._clock.now())
+                self._items.transact(actions)
             except ConditionFailed as error:
                 gallery.seq = None
                 if _SEQ not in error.names:
                     raise
+                continue
             except Busy:
                 gallery.seq = None
+                continue
             except RegularsError:
                 gallery.seq = None
                 raise
-            else:
-                # who it is that withdrew has changed, and is read again
-                gallery.seq = None if ENDED_CHANGES in change.tenant else seq
-                gallery.model = change.switch_to or gallery.model
-                gallery.gone = groups_being_erased
-                if seq % INDEX_EVERY == 0:
-                    self._build_index(tenant)
-                return seq
+
+            # who it is that withdrew has changed, and is read again
+            gallery.seq = None if ENDED_CHANGES in change.tenant else seq
+            gallery.model = change.switch_to or gallery.model
+            gallery.gone = groups_being_erased
+            if seq % INDEX_EVERY == 0:
+                self._build_index(tenant)
+            return seq
         raise Busy(
             "many changes of this tenant's gallery arrive at once: send the request again in a "
             "moment"
         )
 
+    def _require_committable(self, tenant: str, gallery: _Gallery, change: Change) -> int:
+        """Return the gallery's version (seq) on which a change can be committed, as far as known.
+
+        Raises GalleryMoved, WrongModel, ConditionFailed if a group is deleted, and what `Compare`
+        raises.
+        """
+        present_seq = gallery.seq
+        if present_seq is None:
+            present_seq = self._read_gallery(tenant, gallery)
+        if not _has_model_everywhere(change, gallery.model):
+            # The caller may know of a new model before this process does.
+            present_seq = self._read_gallery(tenant, gallery)
+        based_on = present_seq if change.based_on is None else change.based_on
+        # The caller may know of a new seq, too.
+        if based_on != present_seq and based_on != self._read_gallery(tenant, gallery):
+            raise GalleryMoved
+        if not _has_model_everywhere(change, gallery.model):
+            raise WrongModel(
+                f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed "
+                "the picture with it"
+            )
+        deleted_groups = _list_needed_groups(change) & gallery.gone
+        if deleted_groups:
+            conditions = [f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups]
+            raise ConditionFailed(frozenset(conditions))
+        self._compare_rising(tenant, gallery, _list_rising(change.actions))
+        return based_on
+
     def _compare_rising(
         self, tenant: str, gallery: _Gallery, rising: Mapping[str, Consent | None]
     ) -> None:
-        """Have strangers compared, if somebody's record has ended as of the gallery's seq.
+        """Raise if one of the strangers who are to become more withdrew consent under another id.
 
-        The end of a record is a commit, too: one that comes in between has the change tried again.
+        `Compare` looks for that, if there is anybody who did as of the gallery's seq. The end of a
+        record is a commit, too: one that comes in between has the change tried again.
         """
         if rising and gallery.ended_records.ends != 0:
             self._compare(tenant, gallery.ended_records, rising)
 
     def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:
-        """Write actions that leave the gallery as it is.
+        """Write actions that leave the gallery as it is, unless a commit is needed; tell which.
 
-        Return False, with nothing written, if they make more of a stranger, and there is somebody
-        to compare it with.
+        It is if they make more of a stranger, and there is somebody who withdrew consent: only a
+        commit has the two compared. Then return False, with nothing written.
         """
         if not _list_rising(actions):
             write(self._items, actions)
             return True
-        if_nobody = (equals(WITHDRAWN, 0, WITHDRAWN),)
-        check = Check(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_nobody)
+        if_nobody = equals(WITHDRAWN, 0, WITHDRAWN)
+        check = Check(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (if_nobody,))
         try:
             write(self._items, [*actions, check])
         except ConditionFailed as error:
@@ -351,6 +379,8 @@ class GalleryWriter:
         return True
 
     def _add_user_changes(self, tenant: str, change: Change) -> Change:
+        """Return the change with what it means for the users, persons with several faces, of its
+        faces."""
         actions, entries, users = follow_face_changes(
             self._items, tenant, change.journal, keeps_users=change.keeps_users
         )
@@ -371,20 +401,18 @@ class GalleryWriter:
 
 
 def _has_model_everywhere(change: Change, model: str) -> bool:
-    """Return whether every face that is put, and every picture that is added, has a template of
-    this model.
+    """Tell whether all new faces and pictures have a template (vector) of this model.
 
-    A search would not find a face without one, nor find it by that picture.
+    A search with it would not find a face without one, nor find it by that picture.
     """
-    entries = () if change.skips_model_check else change.journal
-    embedded = [
-        {template.model for template in entry.templates}
-        for entry in entries
-        if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates
-    ]
+    models_of_each: list[set[str]] = []
+    if not change.skips_model_check:
+        for entry in change.journal:
+            if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates:
+                models_of_each.append({template.model for template in entry.templates})
     if change.model is not None:
-        embedded.append({change.model})
-    return all(model in models for models in embedded)
+        models_of_each.append({change.model})
+    return all(model in models for models in models_of_each)
 
 
 def _list_needed_groups(change: Change) -> frozenset[str]:
@@ -395,52 +423,58 @@ def _list_needed_groups(change: Change) -> frozenset[str]:
 
 
 def _list_tenant_fields(change: Change, deleted_groups: frozenset[str]) -> dict[str, Any]:
-    """Return what changes in the tenant's record, which each request reads, and in the directory
-    alike."""
-    model = {"model": change.switch_to} if change.switch_to else {}
-    return {**model, "gone": sorted(deleted_groups)} if change.dropped or change.erased else model
+    """Return the fields that change in the tenant's record and in its directory alike.
+
+    These are the model of searches, and the deleted groups: each request reads them.
+    """
+    fields: dict[str, Any] = {}
+    if change.switch_to:
+        fields["model"] = change.switch_to
+    if change.dropped or change.erased:
+        fields["gone"] = sorted(deleted_groups)
+    return fields
 
 
 def _make_actions(
     tenant: str, seq: int, change: Change, fields: Item, now: datetime
 ) -> list[Action]:
-    """Return the actions of a commit.
+    """Return all writes of the transaction that takes a gallery to version `seq`.
 
-    `fields`: those to set in both the tenant's record and its directory.
+    They are refused unless it is at the version before, and the tenant has room. `fields`: those to
+    set in both the tenant's record and its directory. The journal gets the change, for searches.
     """
-    gained_faces, switch_to = change.gained, change.switch_to
+    gained_faces = change.gained
     conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
     if gained_faces > 0:
         conditions.append(at_least("free", gained_faces, TENANT_ROOM))
-    conditions += [
-        at_least(name, -number, name) for name, number in change.tenant.items() if number < 0
-    ]
-    if switch_to:
-        conditions.append(equals("next_model", switch_to, NEXT))
-    # A group that is dropped has no faceid.
-    edited_ids = (
-        entry.faceid for entry in change.journal if entry.faceid and not is_users(entry.faceid)
+    for name, number in change.tenant.items():
+        if number < 0:
+            conditions.append(at_least(name, -number, name))
+    removed_fields: tuple[str, ...] = ()
+    if change.switch_to:
+        conditions.append(equals("next_model", change.switch_to, NEXT))
+        removed_fields = ("next_model",)
+    directory_update = Update(
+        keys.DIRECTORY,
+        (tenant, keys.TENANT_ITEM),
+        when=tuple(conditions),
+        set={"seq": seq, **fields},
+        add={"free": -gained_faces, **change.tenant},
+        remove=removed_fields,
     )
-    edits = tuple((Effect.EDITS, faceid) for faceid in edited_ids)
-    return [
-        *change.actions,
-        *_make_group_actions(tenant, change),
-        *([_make_tenant_update(tenant, fields)] if fields else []),
-        Update(
-            keys.DIRECTORY,
-            (tenant, keys.TENANT_ITEM),
-            when=tuple(conditions),
-            set={"seq": seq, **fields},
-            add={"free": -gained_faces, **change.tenant},
-            remove=("next_model",) if switch_to else (),
-        ),
-        Put(
-            keys.JOURNAL,
-            journal_item(tenant, seq, now, change.journal),
-            (absent("journal-free"),),
-            edits,
-        ),
-    ]
+
+    edits = []  # what the audit log is told
+    for entry in change.journal:
+        # A group that is dropped has no faceid.
+        if entry.faceid and not is_users(entry.faceid):
+            edits.append((Effect.EDITS, entry.faceid))
+    item = journal_item(tenant, seq, now, change.journal)
+    journal_put = Put(keys.JOURNAL, item, (absent("journal-free"),), tuple(edits))
+
+    actions = [*change.actions, *_make_group_actions(tenant, change)]
+    if fields:
+        actions.append(_make_tenant_update(tenant, fields))
+    return [*actions, directory_update, journal_put]
 
 
 def _make_tenant_update(tenant: str, fields: Item) -> Update:
@@ -453,36 +487,28 @@ def _make_tenant_update(tenant: str, fields: Item) -> Update:
 
 
 def _make_group_actions(tenant: str, change: Change) -> list[Action]:
-    """Return the actions that make the new group, and count faces and users of the groups that gain
-    or lose some."""
+    """Return the writes that make a change's new group, and count each group's faces and users.
+
+    They are refused if a group is gone, or has no room left. A user is a person with several faces.
+    """
     actions: list[Action] = []
     if change.new_group:
-        actions.append(
-            Put(
-                keys.DIRECTORY,
-                change.new_group,
-                (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),),
-            )
-        )
+        if_free = absent(f"{GROUP_EXISTS}:{change.new_group['id']}")
+        actions.append(Put(keys.DIRECTORY, change.new_group, (if_free,)))
     for group_id in dict.fromkeys((*change.counts, *change.users)):
         gained_faces = change.counts.get(group_id, 0)
+        gained_users = change.users.get(group_id, 0)
         conditions: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
         added_counts = {"count": gained_faces}
-        if users := change.users.get(group_id, 0):
-            added_counts["users"] = users
+        if gained_users:
+            added_counts["users"] = gained_users
         if group_id in change.limited_groups:
             added_counts["free"] = -gained_faces
             conditions.append(at_least("free", max(gained_faces, 0), f"{GROUP_ROOM}:{group_id}"))
         else:  # only a group with a capacity has `free`: it has got none meanwhile
             conditions.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
-        actions.append(
-            Update(
-                keys.DIRECTORY,
-                (tenant, keys.group_item(group_id)),
-                tuple(conditions),
-                add=added_counts,
-            )
-        )
+        group_key = (tenant, keys.group_item(group_id))
+        actions.append(Update(keys.DIRECTORY, group_key, tuple(conditions), add=added_counts))
     return actions
 
 
@@ -496,52 +522,49 @@ def replace_user_faces(
     faceids: Sequence[str],
     changed_entries: Mapping[str, JournalEntry] = MappingProxyType({}),
 ) -> User:
-    """Return the user with these faces and, unless it is a subject, their mean.
+    """Return a user, a person with several faces, with these faces and the mean of their templates.
 
-    `changed_entries`: those of them whose templates the commit changes.
+    Nothing is written. A subject, a user with a name, has no mean: its faces are searched one by
+    one. `changed_entries`: faces that are just changed, with their new templates; the others' are
+    read.
     """
-    stored_items = (
-        items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
-    )
-    templates = {
-        face.faceid: reduce_templates(face.templates)
-        for face in map(face_from, filter(None, stored_items))
-    }
+    stored_items: Sequence[Item | None] = []
+    if faceids:
+        stored_items = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids])
+    templates = {}
+    for face in map(face_from, filter(None, stored_items)):
+        templates[face.faceid] = reduce_templates(face.templates)
     for faceid, entry in changed_entries.items():
-        # it adds those of another model
+        # EMBED: the entry only adds templates of another model.
         old_templates = templates.get(faceid, ()) if entry.edit is Edit.EMBED else ()
         by_model = {template.model: template for template in (*old_templates, *entry.templates)}
         templates[faceid] = tuple(by_model.values())
-    return replace(
-        user, faceids=tuple(templates), templates=() if user.name else mean_of(templates.values())
-    )
+    mean = () if user.name else mean_of(templates.values())
+    return replace(user, faceids=tuple(templates), templates=mean)
 
 
 def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
-    """Return the actions and journal entries that replace user `before` by `after`.
+    """Return the write that replaces a user (a person with several faces), and what searches learn.
 
-    `learnt`: as in JournalEntry.
+    That is an entry of the journal if it has templates or had some. `learnt`: as in JournalEntry.
     """
     put = Put(keys.DIRECTORY, user_item(tenant, after))
     if not (before.templates or after.templates):
         return [put], []
     edit = Edit.REPLACE if after.templates else Edit.DELETE
-    return [put], [
-        JournalEntry(
-            edit, after.entry, gallery_group(after.group_id), after.templates, learnt=learnt
-        )
-    ]
+    group_id = gallery_group(after.group_id)
+    entry = JournalEntry(edit, after.entry, group_id, after.templates, learnt=learnt)
+    return [put], [entry]
 
 
 def follow_face_changes(
     items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
 ) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
-    """Return the actions and entries for users that changes of faces cause, and the users that
-    groups lose, negative.
+    """Return what changes of faces mean for their users: writes, journal entries, users lost.
 
-    A face that is deleted or moved leaves its user, which goes with the last one, unless
-    `keeps_users`. For example (actions, entries, {"staff": -1}): a user of the group `staff` is
-    gone.
+    A user is a person with several faces in one group. A face that is deleted or moved leaves it,
+    and with the last face it goes, unless `keeps_users`. The users lost are counted by group:
+    {"staff": -1}, if one of `staff` goes.
     """
     changes_by_user: dict[str, dict[str, JournalEntry]] = {}
     for entry in journal:
@@ -553,15 +576,13 @@ def follow_face_changes(
     user_keys = [(tenant, keys.user_item(user_entry)) for user_entry in changes_by_user]
     stored_items = items.get_many(keys.DIRECTORY, user_keys) if user_keys else []
     for user in map(user_from, filter(None, stored_items)):
-        changes = changes_by_user[user.entry]
-        leaving_faceids = {
-            faceid
-            for faceid, entry in changes.items()
-            if entry.edit is Edit.DELETE or entry.group_id != user.group_id
-        }
-        changed_entries = {
-            faceid: entry for faceid, entry in changes.items() if faceid not in leaving_faceids
-        }
+        leaving_faceids = set()
+        changed_entries = {}
+        for faceid, entry in changes_by_user[user.entry].items():
+            if entry.edit is Edit.DELETE or entry.group_id != user.group_id:
+                leaving_faceids.add(faceid)
+            else:
+                changed_entries[faceid] = entry
         staying_faceids = [faceid for faceid in user.faceids if faceid not in leaving_faceids]
         is_learnt = not leaving_faceids and all(
             entry.learnt or entry.edit is Edit.EMBED for entry in changed_entries.values()
