@@ -30,70 +30,60 @@ NO_JPEG = FaceJpeg(b"")
 
 
 def drop_unwanted_pictures(tenant: Tenant, face: Face) -> Face:
-    """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of
-    each alone.
+    """Return the face as it is kept: without its JPEGs, if its tenant or group keeps none.
 
-    A face under legal hold, or restricted, stays as it is.
+    Of each picture the templates (vectors) and estimates stay. A face under legal hold stays as it
+    is. So does a restricted one, which is kept but not used.
     """
-    if (
-        tenant.keeps_pictures_of(face.group_id)
-        or face.hold is not None
-        or face.restriction is not None
-    ):
+    is_spared = face.hold is not None or face.restriction is not None
+    if is_spared or tenant.keeps_pictures_of(face.group_id):
         return face
-    return replace(
-        face,
-        pictures=tuple(
-            replace(picture, key="", sides=None, meant=None) for picture in face.pictures
-        ),
-    )
+    pictures = [replace(picture, key="", sides=None, meant=None) for picture in face.pictures]
+    return replace(face, pictures=tuple(pictures))
 
 
 class FacePictures(Service["Book"]):
     """The JPEGs and thumbnails of faces, in blob storage."""
 
     def copy_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        """Store a copy of another face's picture for this face.
+        """Store a copy of another face's picture for this face; return the copy.
 
         Call it before the transaction that names the copy.
         """
-        jpeg = self.load_picture(picture)
-        return self.write_picture(
-            tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG
-        )
+        jpeg = self.load_picture(picture) or NO_JPEG
+        without_jpeg = replace(picture, key="", sides=None, meant=None)
+        return self.write_picture(tenant, face, without_jpeg, jpeg)
 
     def move_pictures(self, tenant: Tenant, face: Face) -> Face:
-        """Return the face with its pictures under new keys, so that links to them which were given
-        out end.
+        """Return the face with its pictures under new keys: links that were given out end then.
 
         Call it before the transaction that names them. A held face loses no picture, and one of
         which no pictures are kept gets none: it stays as it is.
         """
         if face.hold is not None or not tenant.keeps_pictures_of(face.group_id):
             return face
-        moved = (
+        moved_pictures = [
             self.copy_picture(tenant, face, picture) if picture.key else picture
             for picture in face.pictures
-        )
-        return replace(face, pictures=tuple(moved))
+        ]
+        return replace(face, pictures=tuple(moved_pictures))
 
     def write_picture(
         self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg
     ) -> Picture:
-        """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with
-        them.
+        """Store a picture's JPEG and its thumbnail for a face; return the picture with their key.
 
         If pictures of the face's group are not kept, nothing is stored. Call it before the
         transaction that names the picture.
         """
         if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
             return picture
-        with count_stage("store"):
+        with count_stage("store"):  # for the time of each stage in telemetry
             while True:  # until a random key is free: nearly always the first
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
-                wait_for_thumbnail = self.services.storage.begin_call(
-                    partial(self._put_if_free, keys.thumbnail(key), jpeg.thumbnail)
-                )
+                # Both are stored at once.
+                put_thumbnail = partial(self._put_if_free, keys.thumbnail(key), jpeg.thumbnail)
+                wait_for_thumbnail = self.services.storage.begin_call(put_thumbnail)
                 if self._put_if_free(key, jpeg.data):
                     break
             wait_for_thumbnail()
@@ -104,15 +94,19 @@ class FacePictures(Service["Book"]):
         return not jpeg or self.services.storage.blobs.put_if_absent(key, jpeg, "image/jpeg")
 
     def load_picture(self, picture: Picture) -> FaceJpeg | None:
-        """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted
-        meanwhile."""
-        data = self.services.storage.blobs.get(picture.key) if picture.key else None
-        if data is None or picture.sides is None:
-            return None if data is None else FaceJpeg(data)
+        """Return a picture's JPEG with its thumbnail, if it has one.
+
+        None: the JPEG is not kept, or its face was deleted meanwhile.
+        """
+        data = self.load_jpeg(picture)
+        if data is None:
+            return None
+        if picture.sides is None:  # such a picture has no thumbnail
+            return FaceJpeg(data)
         thumbnail = self.services.storage.blobs.get(keys.thumbnail(picture.key))
-        return (
-            FaceJpeg(data, thumbnail, picture.sides, picture.meant) if thumbnail else FaceJpeg(data)
-        )
+        if not thumbnail:
+            return FaceJpeg(data)
+        return FaceJpeg(data, thumbnail, picture.sides, picture.meant)
 
     def load_jpeg(self, picture: Picture) -> bytes | None:
         """Return a picture's JPEG alone; None if it is not kept any more."""
@@ -120,11 +114,11 @@ class FacePictures(Service["Book"]):
 
     @contextmanager
     def replace_pictures(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
-        """Delete the pictures that faces no longer name after the commit in the block; the new ones
-        if it is refused.
+        """Delete the pictures that no face names any more, once the block has committed a change.
 
-        All stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face
-        names them.
+        `before`, `after`: keys of the pictures that faces name before and after it. If the commit
+        is refused, the new ones are deleted. If its outcome is unknown (StorageUnavailable), all
+        stay: a nightly job (the sweep) removes those that no face names.
         """
         try:
             yield

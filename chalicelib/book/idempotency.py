@@ -49,7 +49,7 @@ _Done = TypeVar("_Done")
 
 
 class RequestId(Struct, frozen=True):
-    """The identity of a request.
+    """The identity of a request that changes something: a repeat of it has the same.
 
     `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files
     included. `reused`: the sentence, in the dialect's own names, for a key that comes with other
@@ -81,7 +81,7 @@ class AnsweredAlready(Exception):
 
 
 class Requests:
-    """The stored answers.
+    """The stored answers to requests, so that a repeat of one changes nothing twice.
 
     `valid`: how long after its arrival the same request may be accepted again; `signatures`: those
     of reads that came, None: no signature is remembered.
@@ -101,7 +101,7 @@ class Requests:
         self._signatures = signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
-        """Return the stored answer; None if there is none.
+        """Return the stored answer to a request; None: it was not done, or not to its end.
 
         Raises RequestReused if the request had other content, or came as a read.
         """
@@ -113,24 +113,26 @@ class Requests:
     def do_once(
         self, tenant: str, request: RequestId | None, do: Callable[[], _Done]
     ) -> tuple[_Done | None, Answer | None]:
-        """Do what a request asks for, once: return (result, None), or (None, the answer of an
-        earlier attempt).
+        """Do what a request asks for, unless an earlier attempt of it did.
 
-        The other attempt may also run at the same time, so that this one fails because of it.
-        `request` None: it is done each time.
+        Return (result, None), or (None, the stored answer) of the attempt that was first. That may
+        also run at the same time, so that this one fails because of it. `request` None: it is done
+        each time.
         """
         if request is None:
             return do(), None
-        if stored_answer := self.find(tenant, request):
+        stored_answer = self.find(tenant, request)
+        if stored_answer is not None:
             return None, stored_answer
         try:
             return do(), None
         except AnsweredAlready as already:
             return None, already.answer
         except RegularsError:
-            if (stored_answer := self.find(tenant, request)) is None:
+            stored_answer = self.find(tenant, request)
+            if stored_answer is None:
                 raise
-        return None, stored_answer
+            return None, stored_answer
 
     def remember_read(self, key: str) -> None:
         """Remember, if signatures are, that a read came under this RequestId.key."""
@@ -138,39 +140,42 @@ class Requests:
             self._signatures.remember(key)
 
     def is_repeat(self, tenant: str, signature: str, call: str) -> bool:
-        """Store, if signatures are remembered, one of a whole change; return whether another `call`
-        came under it.
+        """Tell whether a signature of a whole change came with another `call` before; remember it.
 
         Clients sign by the second, so two attempts of one call in that second have one signature.
         It is stored, one write a change, since it holds for minutes, in which a process may end and
-        another begin.
+        another begin. If no signatures are remembered, it is False.
         """
         if self._signatures is None:
             return False
-        first = self.store_answer(
-            tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"call": call})
-        )
+        request = RequestId(key=f"signed-{signature}", digest="")
+        first = self.store_answer(tenant, request, Answer(OK, {"call": call}))
         return first.body.get("call") != call
 
     def read_progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
-        """Return the finished work of a request that was cut off between its transactions; None if
-        it was not.
+        """Return what is done of a request that was cut off between its transactions.
 
-        Raises RequestReused if the request had other content, AnsweredAlready if it was answered
-        meanwhile.
+        None: it was not, or there is no request. Raises RequestReused if the request had other
+        content, AnsweredAlready if it was answered meanwhile.
         """
-        record = self._read_answer(tenant, request) if request else None
-        if record is not None and record.code != PARTIAL:
+        if request is None:
+            return None
+        record = self._read_answer(tenant, request)
+        if record is None:
+            return None
+        if record.code != PARTIAL:
             raise AnsweredAlready(record)
-        return None if record is None else record.body
+        return record.body
 
     def begin_progress(
         self, tenant: str, request: RequestId, progress: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Store the progress of a request, unless an attempt of it did; return what stands."""
-        is_first = write_unless_changed(
-            self._items, [self.make_answer_put(tenant, request, Answer(PARTIAL, progress))]
-        )
+        """Store the progress of a request that takes several transactions; return what stands.
+
+        That is the stored one, if another attempt of the request was first.
+        """
+        put = self.make_answer_put(tenant, request, Answer(PARTIAL, progress))
+        is_first = write_unless_changed(self._items, [put])
         stands = None if is_first else self._read_answer(tenant, request)
         return progress if stands is None else stands.body
 
@@ -182,11 +187,10 @@ class Requests:
         *,
         partial_body: Mapping[str, Any] | None = None,
     ) -> Put:
-        """Return the action that stores an answer, for the transaction of the change that it
-        answers.
+        """Return the write that stores an answer, for the transaction that it answers.
 
-        Its condition is RECORDED: there is no record yet or, with `partial_body`, a PARTIAL one
-        that has this body.
+        It is refused (condition RECORDED) if the request has a record already. With `partial_body`,
+        it must have one instead: the progress (PARTIAL) with that body.
         """
         now = self._clock.now()
         expires_at = now + max(self._kept_for, request.kept_for or self._kept_for)
@@ -201,23 +205,17 @@ class Requests:
         }
         if partial_body is None:
             return Put(keys.REQUESTS, item, (absent(RECORDED),))
-        return Put(
-            keys.REQUESTS,
-            item,
-            (
-                equals("code", PARTIAL, RECORDED),
-                equals("body", _format_body(partial_body), RECORDED),
-            ),
-        )
+        is_partial = equals("code", PARTIAL, RECORDED)
+        has_body = equals("body", _format_body(partial_body), RECORDED)
+        return Put(keys.REQUESTS, item, (is_partial, has_body))
 
     def store_answer(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
-        """Store the answer of a request that changed nothing else.
+        """Store the answer of a request that changed nothing else; return the one that stands.
 
-        Return the answer that stands: the first one.
+        That is the first one.
         """
-        is_first = write_unless_changed(
-            self._items, [self.make_answer_put(tenant, request, answer)]
-        )
+        put = self.make_answer_put(tenant, request, answer)
+        is_first = write_unless_changed(self._items, [put])
         return answer if is_first else self.find(tenant, request) or answer
 
     def write_with_answer(
@@ -227,24 +225,28 @@ class Requests:
         request: RequestId | None,
         body: Mapping[str, Any] = NO_BODY,
     ) -> None:
-        """Do all actions and store the answer with them, or do nothing.
+        """Do all writes in one transaction, and store the request's answer (`body`) with them.
 
-        No actions: all is as the request asks for.
-
-        Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
+        No `actions`: all is as the request asks for already. No `request`: no answer is stored.
+        Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable; then nothing is done.
         """
         with self.raise_if_answered(tenant, request):
-            if with_answer := [*actions, *self.make_answer_actions(tenant, request, body)]:
-                write(self._items, with_answer)
+            all_actions = [*actions, *self.make_answer_actions(tenant, request, body)]
+            if all_actions:
+                write(self._items, all_actions)
 
     @contextmanager
     def raise_if_answered(self, tenant: str, request: RequestId | None) -> Iterator[None]:
-        """Raise AnsweredAlready if a transaction in the block fails, or may have, and an answer is
-        stored."""
+        """Raise AnsweredAlready in place of a failure of the block, if an attempt was answered.
+
+        Only a transaction that failed, or may have, counts: it may be that of the same request,
+        sent twice.
+        """
         try:
             yield
         except (ConditionFailed, StorageUnavailable):
-            if request and (answer := self.find(tenant, request)):
+            answer = self.find(tenant, request) if request else None
+            if answer is not None:
                 raise AnsweredAlready(answer) from None
             raise
 
@@ -257,23 +259,20 @@ class Requests:
         before: Mapping[str, Any] = NO_BODY,
         is_last: bool = True,
     ) -> list[Action]:
-        """Return the action that stores the answer OK, for the transaction of the change; none
-        without a request.
+        """Return the write that stores the answer OK, for the transaction of the change.
 
-        `is_last` False: the request takes more transactions, and `body` lists what is done so far.
-        `before`: the progress that was read; with an empty list of what is done, no progress is
-        stored yet.
+        Without a request there is none. `is_last` False: the request takes more transactions, and
+        `body` lists what is done so far, such as {"done": [ids]}. `before`: the progress that was
+        read; with an empty list of what is done, none is stored yet.
         """
         if request is None:
             return []
+        answer = Answer(OK if is_last else PARTIAL, body)
         partial_body = before if any(before.values()) else None
-        return [
-            self.make_answer_put(
-                tenant, request, Answer(OK if is_last else PARTIAL, body), partial_body=partial_body
-            )
-        ]
+        return [self.make_answer_put(tenant, request, answer, partial_body=partial_body)]
 
     def _read_answer(self, tenant: str, request: RequestId) -> Answer | None:
+        """Return what is stored of a request: answer or progress. Raises RequestReused."""
         item = self._items.get(keys.REQUESTS, (tenant, request.key))
         if item is None:
             return None
@@ -306,7 +305,7 @@ of 300 s."""
 
 
 class Signatures:
-    """The keys of reads' signatures in this process's memory.
+    """The keys of signed requests that only read, in this process's memory.
 
     `kept_for`: for how long after its arrival one may hold.
 

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 
 class Estimated(Struct, frozen=True):
-    """The estimates of a face, without those that the tenant switched off.
+    """What the models estimate of a face (age, gender and so on), as far as its tenant wants it.
 
-    `spoof`: why the face is refused (`find_refusal`); None: it is not. `young`: whether its age is
-    why.
+    `spoof`: why the face is refused (`find_refusal`), such as a photo held before the camera; None:
+    it is not. `young`: whether its age is why.
     """
 
     estimates: Estimates
@@ -60,15 +60,12 @@ class Estimated(Struct, frozen=True):
 def estimate_faces(
     vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> list[Estimated]:
-    """Return one Estimated for each face, in order, rounded to the digits that are stored.
+    """Return the estimates (age, gender and so on) of each face, rounded as they are stored.
 
     What the tenant switched off is not computed, unless liveness or an age is required.
     """
     described = vision.describe(image, faces, choose_attributes(tenant, ATTRIBUTES))
-    return [
-        judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender)))
-        for estimates in described
-    ]
+    return [_make_estimated(tenant, estimates) for estimates in described]
 
 
 def examine_faces(
@@ -80,41 +77,49 @@ def examine_faces(
     *,
     all_boxes: Sequence[BoundingBox] | None = None,
 ) -> tuple[Examined, list[Estimated]]:
-    """Embed and estimate faces at once: return what the models found, with the embeddings, and an
-    Estimated a face.
+    """Return the embeddings of faces and, of each, the estimates as its tenant wants them.
 
-    `wanted_attributes`: those to estimate, apart from what the tenant switched off. `all_boxes`:
-    the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
+    One pass over the picture makes both. `wanted_attributes`: those to estimate, apart from what
+    the tenant switched off. `all_boxes`: the boxes of all of the picture's faces; with them, the
+    JPEGs are cut out, too.
     """
-    examined = vision.examine(
-        image, faces, choose_attributes(tenant, wanted_attributes), all_boxes=all_boxes
-    )
-    return examined, [
-        judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender)))
-        for estimates in examined.estimates
-    ]
+    attributes = choose_attributes(tenant, wanted_attributes)
+    examined = vision.examine(image, faces, attributes, all_boxes=all_boxes)
+    return examined, [_make_estimated(tenant, estimates) for estimates in examined.estimates]
+
+
+def _make_estimated(tenant: Tenant, estimates: Estimates) -> Estimated:
+    """Return a face's estimates as they are stored: rounded, and with no gender that is unsure."""
+    sure = estimates.gender_from(tenant.least_gender)
+    return judge_estimates(tenant, round_estimates(sure))
 
 
 def embed_faces(
     vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> tuple[NDArray[np.float32], list[str | None]]:
-    """Embed each face, and say why it is refused, as in Estimated."""
-    names = choose_attributes(tenant, ())
-    if not names:
+    """Return the embeddings of faces, a row each, and why each is refused (None: it is not).
+
+    A tenant may refuse faces that are not alive or too young; only then these are estimated.
+    """
+    required_attributes = choose_attributes(tenant, ())
+    if not required_attributes:
         return vision.embed(image, faces), [None] * len(faces)
-    examined = vision.examine(image, faces, names)
-    return examined.embeddings, [
-        find_refusal(tenant, round_estimates(estimates)) for estimates in examined.estimates
-    ]
+    examined = vision.examine(image, faces, required_attributes)
+    refusals = [find_refusal(tenant, round_estimates(each)) for each in examined.estimates]
+    return examined.embeddings, refusals
 
 
 def choose_attributes(tenant: Tenant, wanted_attributes: Collection[str]) -> set[str]:
-    """Return which attributes to compute to show `wanted_attributes`: these, and those that the
-    tenant requires."""
-    required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
-    return ({*wanted_attributes} - tenant.unestimated) | {
-        name for name, least_value in required.items() if least_value is not None
-    }
+    """Return which attributes to compute so that the wanted ones can be shown.
+
+    These are they, without those that the tenant switched off, and what it requires of faces.
+    """
+    attributes = {*wanted_attributes} - tenant.unestimated
+    if tenant.least_liveness is not None:
+        attributes.add("liveness")
+    if tenant.min_age is not None:
+        attributes.add("age")
+    return attributes
 
 
 def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
@@ -126,21 +131,24 @@ def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
 def include_pose(quality: Quality, estimates: Estimates) -> Quality:
     """Return a face's quality with its pose, which only the quality of the estimates includes.
 
-    Both are products of factors, 0..100. So the factor of the pose is their quotient: 80 without it
-    and 40 with it is a frontality of 50. If that is the worst factor, the flaw is the pose.
+    Both are products of factors, 0 to 100. So the factor of the pose is their quotient: 80 without
+    it and 40 with it is a frontality of 50. If that is the worst factor, the pose is what is told
+    as the flaw.
     """
     if estimates.quality is None:
         return quality
-    frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
-    if frontality < quality.flaw_score:
-        return replace(
-            quality,
-            total=estimates.quality,
-            flaw="turned too far away",
-            flaw_score=frontality,
-            aspect="pose",
-        )
-    return replace(quality, total=estimates.quality)
+    frontality = 100.0
+    if quality.total > 0:
+        frontality = 100 * estimates.quality / quality.total
+    if frontality >= quality.flaw_score:
+        return replace(quality, total=estimates.quality)
+    return replace(
+        quality,
+        total=estimates.quality,
+        flaw="turned too far away",
+        flaw_score=frontality,
+        aspect="pose",
+    )
 
 
 def without_min_age(tenant: Tenant) -> Tenant:
@@ -150,16 +158,18 @@ def without_min_age(tenant: Tenant) -> Tenant:
 
 
 def _is_too_young(tenant: Tenant, estimates: Estimates) -> bool:
-    return (
-        estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age
-    )
+    """Tell whether a face is estimated to be younger than its tenant takes any (`min_age`)."""
+    if estimates.age is None or tenant.min_age is None:
+        return False
+    return estimates.age < tenant.min_age
 
 
 def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
-    """Return why a face is refused, or None.
+    """Return why a face is refused, in a sentence for users; None: it is not.
 
-    If the tenant requires liveness and it is not known, every face is refused. A face of unknown
-    age is not. The estimated age is not told, since the tenant may have switched it off.
+    It is if it is too young for the tenant, or not surely alive (it may be a photo). If liveness is
+    required and not known, every face is refused; one of unknown age is not. The estimated age is
+    not told, since the tenant may have switched it off.
     """
     if _is_too_young(tenant, estimates):
         return (
@@ -185,10 +195,11 @@ def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
 
 
 class Reading:
-    """A capture's faces, largest first, and their picture, which is decoded only when it is needed.
+    """The faces on a camera's picture (capture), largest first, with their templates.
 
-    `attempt`: makes what is entered just before it is decoded, and left when what it was decoded
-    for is done.
+    The picture is decoded only when that is needed. It is decoded inside an attempt: a context that
+    counts it, so that a picture on which the process dies is not tried for ever. Its file may have
+    further views, small pictures of a face from the same passage before the camera.
     """
 
     def __init__(
@@ -204,11 +215,10 @@ class Reading:
     ) -> None:
         """Find the faces of a picture, or embed again the `faces` that were found in it before.
 
-        Raises Unusable.
-
         `attempt`: makes the context in which the picture is opened, which counts the attempt.
         `has_views`: whether the further views in its file may be looked at; `has_died`: whether an
         attempt did not end: then that is done at once, so that the same attempt counts for them.
+        Raises Unusable.
         """
         self._vision = vision
         self._tenant = tenant
@@ -218,9 +228,11 @@ class Reading:
         self._has_died = has_died
         self._views: list[NDArray[np.float32]] | None = None
         self._image: NDArray[np.uint8] | None = None
-        self.faces: Sequence[SeenFace] = (
-            self._find_faces() if faces is None else self._embed_again(faces)
-        )
+        self.faces: Sequence[SeenFace]
+        if faces is None:
+            self.faces = self._find_faces()
+        else:
+            self.faces = self._embed_again(faces)
 
     @property
     def sides(self) -> Sides | None:
@@ -228,12 +240,11 @@ class Reading:
         return None if self._image is None else Sides(*self._image.shape[1::-1])
 
     def crop_face(self, seen_face: SeenFace) -> FaceJpeg:
-        """Cut out the JPEG that a face will own if it is made from this sighting."""
-        other_boxes = [
-            face.detected.box for face in self.faces if face.detected != seen_face.detected
-        ]
+        """Return the JPEG that is cut out for a face, if one is made from this sighting."""
+        own_place = seen_face.detected
+        other_boxes = [face.detected.box for face in self.faces if face.detected != own_place]
         with self._open_picture() as image:
-            return self._vision.crop(image, seen_face.detected, other_boxes)
+            return self._vision.crop(image, own_place, other_boxes)
 
     def fuse_views(self, seen_face: SeenFace) -> NDArray[np.float32] | None:
         """Return the unit mean of a face and of the file's further views that show it; None: none
@@ -276,9 +287,9 @@ class Reading:
 
     @contextmanager
     def _open_picture(self) -> Iterator[NDArray[np.uint8]]:
-        """Give the pixels: H x W x 3.
+        """Give the picture's pixels: height x width x 3.
 
-        The first time they are decoded, and the block belongs to the attempt.
+        The first time they are decoded; then what is done with them belongs to the attempt, too.
         """
         if self._image is not None:
             yield self._image
@@ -288,43 +299,51 @@ class Reading:
             yield self._image
 
     def _embed_again(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
-        """Embed faces again, at their places in the picture, if they were found before the model
-        was changed."""
-        vision = self._vision
-        if all(face.template.model == vision.model for face in faces):
+        """Return faces that were found in the picture before, with templates of today's model.
+
+        If all have such a template (vector), the picture is not opened.
+        """
+        model = self._vision.model
+        if all(face.template.model == model for face in faces):
             return list(faces)
         with self._open_picture() as image:
-            embeddings = vision.embed(image, [face.detected for face in faces])
+            embeddings = self._vision.embed(image, [face.detected for face in faces])
         return [
-            replace(face, template=make_template(vision.model, embeddings[i]))
-            for i, face in enumerate(faces)
+            replace(face, template=make_template(model, embedding))
+            for face, embedding in zip(faces, embeddings, strict=True)
         ]
 
     def _find_faces(self) -> list[SeenFace]:
+        """Return the faces of the picture; decode it for that."""
         with self._open_picture() as image:
-            if self._has_views and self._has_died:
+            if self._has_views and self._has_died:  # inside the same attempt
                 self._views = list(self._embed_views())
             return self._describe_faces(image)
 
     def _describe_faces(self, image: NDArray[np.uint8]) -> list[SeenFace]:
-        """Find the faces of the picture, with template, estimates, flaw, and why each is refused
-        ("": it is not)."""
+        """Return the faces of the picture's pixels, with template, estimates and flaw of each.
+
+        The flaw is the worst of what makes its quality poor. `spoof`: why it is refused; "": it is
+        not.
+        """
         vision = self._vision
         faces = vision.detect(image)[:MAX_FACES]
         if not faces:
             return []
-        examined, estimated = examine_faces(vision, self._tenant, image, faces)
+        examined, estimated_faces = examine_faces(vision, self._tenant, image, faces)
         qualities = vision.qualities(image, faces)
-        return [
-            SeenFace(
+        seen_faces = []
+        for i, face in enumerate(faces):
+            estimated = estimated_faces[i]
+            seen_face = SeenFace(
                 face,
                 make_template(vision.model, examined.embeddings[i]),
-                estimated_face.estimates,
-                include_pose(qualities[i], estimated_face.estimates).flaw,
-                estimated_face.spoof or "",
+                estimated.estimates,
+                flaw=include_pose(qualities[i], estimated.estimates).flaw,
+                spoof=estimated.spoof or "",
             )
-            for i, (face, estimated_face) in enumerate(zip(faces, estimated, strict=True))
-        ]
+            seen_faces.append(seen_face)
+        return seen_faces
 
 
 KEPT_PICTURE = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
@@ -338,7 +357,7 @@ in the picture.
 
 
 class Embedder:
-    """The step from one model to the next.
+    """The step of a tenant's faces from one face model to the next: new templates (vectors).
 
     `old`: the vision of the present model; `new`: that of the next one.
     """
@@ -354,18 +373,19 @@ class Embedder:
     def make_template(
         self, templates: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE
     ) -> Template:
-        """Return the new model's template of the face whose templates are `templates`.
+        """Return the new model's template (vector) of a face, made from a picture of it.
 
-        The present model decides which face of the picture it is. If the new model's detector finds
-        no face, the present one's looks for it. Raises Unusable if none is the face, or it is not
-        clear which one is.
+        `templates`: the face's own, of any models; those of the present one tell which face of the
+        picture it is. If the new model's detector finds no face, the present one's looks for it.
+        Raises Unusable if none is the face, or it is not clear which one is.
         """
         image = self._new.read_picture(picture, rules)
         faces = self._new.detect(image) or self._old.detect(image)
         if not faces:
             raise Unusable("no face is found in its picture any more")
         face = self._find_known_face(templates, image, faces)
-        return make_template(self.model, self._new.embed(image, [face])[0])
+        [embedding] = self._new.embed(image, [face])
+        return make_template(self.model, embedding)
 
     def _find_known_face(
         self,
@@ -373,9 +393,10 @@ class Embedder:
         image: NDArray[np.uint8],
         detected_faces: Sequence[DetectedFace],
     ) -> DetectedFace:
-        """Return the detected face that the templates are of.
+        """Return which of a picture's faces the templates (vectors) of an enrolled face are of.
 
-        Raises Unusable if none of them surely is it.
+        Without a template of the present model, only a single face can be it. Raises Unusable if
+        none surely is it.
         """
         import numpy as np
 
@@ -388,9 +409,12 @@ class Embedder:
                     "its picture shows several faces, and it has no template that tells which it is"
                 )
             return detected_faces[0]
-        scores = (self._old.embed(image, detected_faces) @ np.stack(known_vectors).T).max(axis=1)
-        best_index = int(np.argmax(scores))
-        if scores[best_index] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
+
+        # Rows are the picture's faces, columns the templates: the best template of each counts.
+        scores = self._old.embed(image, detected_faces) @ np.stack(known_vectors).T
+        best_scores = scores.max(axis=1)
+        best_index = int(np.argmax(best_scores))
+        if best_scores[best_index] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
             raise Unusable("the face in its picture is not the one that was enrolled")
         return detected_faces[best_index]
 
@@ -402,7 +426,7 @@ def list_known_templates(face: Face, picture: Picture) -> tuple[Template, ...]:
 
 
 class TenantVision(Service["Book"]):
-    """The visions, each made once."""
+    """The face models (visions) of tenants, each loaded once, and rules that depend on them."""
 
     def __init__(self, services: Book) -> None:
         super().__init__(services)
@@ -410,22 +434,28 @@ class TenantVision(Service["Book"]):
         self._making = threading.Lock()
 
     def choose_vision(self, model: str) -> Vision:
-        """Return the vision that makes this model's embeddings; that of new tenants if it does."""
+        """Return the vision that makes this model's embeddings; it is loaded only once.
+
+        The one of new tenants is asked first whether it does.
+        """
         with self._making:
             if model not in self._made:
-                default = self.services.ports.vision()
-                self._made[model] = (
-                    default if default.model == model else self.services.ports.vision_of(model)
-                )
+                vision = self.services.ports.vision()
+                if vision.model != model:
+                    vision = self.services.ports.vision_of(model)
+                self._made[model] = vision
             return self._made[model]
 
     def make_operating_point(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
-        """Return the rule for a match in the tenant's galleries, of its model unless another one is
-        given."""
-        fpir = tenant.fpir or self.services.settings.fpir_target
-        return OperatingPoint(self.choose_vision(model or tenant.model).impostor_curve, fpir)
+        """Return the rule by which two faces match in the tenant's galleries.
+
+        `model`: by which the scores are made; None: the tenant's.
+        """
+        fpir = tenant.fpir or self.services.settings.fpir_target  # share of false matches
+        vision = self.choose_vision(model or tenant.model)
+        return OperatingPoint(vision.impostor_curve, fpir)
 
     def make_chooser(self, tenant: Tenant) -> Chooser:
-        """Return the rule by which a face's pictures are compared."""
+        """Return the rule that chooses which of a face's pictures searches compare with."""
         vision = self.choose_vision(tenant.model)
         return Chooser(tenant.model, vision.impostor_curve, vision.population)

@@ -71,10 +71,10 @@ def photo_id_of(photo: bytes) -> str:
 
 
 class Portraits(Service["Book"]):
-    """The maker of portraits."""
+    """The maker of portraits: faces cut out of pictures that are good enough to enrol."""
 
     def portray_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
-        """Return the portrait of the clearly largest face.
+        """Return the portrait of a picture's clearly largest face.
 
         Raises Unusable if there is no picture or face, no face is clearly the largest, or that face
         is too small, too poor or not alive.
@@ -93,25 +93,23 @@ class Portraits(Service["Book"]):
     def portray_only(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0
     ) -> Portrait:
-        """Return the portrait of the only face that could be enrolled.
+        """Return the portrait of the only face of a picture that could be enrolled.
 
-        A face of a lower detector score than `least_score` does not count. Nor does a passer-by far
-        behind: a face with a side shorter than FAR times the picture's longer side. Raises Unusable
-        if there is no picture or face, several could be enrolled, or the face is too small, too
-        poor or not alive.
+        Poor faces do not count, and no passer-by far behind: a face with a side shorter than FAR
+        times the picture's longer side. Nor do faces of which the detector is less sure than
+        `least_score`. Raises Unusable if there is no picture or face, several could be enrolled, or
+        the face is too small, too poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
         least_px = max(MIN_SIDE_PX, FAR * max(seen_picture.image.shape[:2]))
         large_faces = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
-        qualities = (
-            vision.qualities(seen_picture.image, large_faces) if len(large_faces) > 1 else []
-        )
-        good_faces = [
-            face
-            for face, quality in zip(large_faces, qualities, strict=False)
-            if quality.total >= _least_quality(tenant)
-        ]
+        good_faces = []
+        if len(large_faces) > 1:  # else nothing has to be chosen
+            qualities = vision.qualities(seen_picture.image, large_faces)
+            for face, quality in zip(large_faces, qualities, strict=True):
+                if quality.total >= _least_quality(tenant):
+                    good_faces.append(face)
         if len(good_faces) > 1:
             raise Unusable(
                 f"{len(good_faces)} faces were found that could be enrolled, and one may be on "
@@ -119,12 +117,15 @@ class Portraits(Service["Book"]):
                 "to the one that is meant",
                 "several faces",
             )
-        return seen_picture.portray_good_face((good_faces or seen_picture.faces)[0])
+        if good_faces:
+            return seen_picture.portray_good_face(good_faces[0])
+        return seen_picture.portray_good_face(seen_picture.faces[0])
 
     def portray_sighted(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
-        """Return the portrait of a face that a camera saw.
+        """Return the portrait of a face on a camera's picture.
 
-        Raises Unusable if it is too small, poor or not alive.
+        `sighted`: the face as found there before; `photo`: the id of the picture. Raises Unusable
+        if it is too small, poor or not alive.
         """
         face = sighted.seen
         _require_size(face.detected)
@@ -132,38 +133,34 @@ class Portraits(Service["Book"]):
             raise Unusable(face.spoof)
         quality = face.estimates.quality or 0.0
         _require_quality(Quality(quality, face.flaw, quality), _least_quality(tenant))
-        jpeg = sighted.reading.crop_face(face)
         return Portrait(
-            face.detected.box,
-            parse_vector(face.template),
-            face.template,
-            face.estimates,
-            jpeg,
-            photo,
+            box=face.detected.box,
+            embedding=parse_vector(face.template),
+            template=face.template,
+            estimates=face.estimates,
+            jpeg=sighted.reading.crop_face(face),
+            photo_id=photo,
         )
 
     def portray_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
-        """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a
-        quality.
+        """Return the portraits of all faces of a picture, largest first.
 
-        Raises Unusable if there is no picture or face, there are over 40, or one is not alive or
-        too poor for the tenant.
+        Poor ones are taken, too, unless the tenant sets a quality. Raises Unusable if there is no
+        picture or face, there are over 40, or one is not alive or too poor for the tenant.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect)
-        if len(seen_picture.faces) > MAX_FACES:
+        faces = seen_picture.faces
+        if len(faces) > MAX_FACES:
             raise Unusable(
-                f"{len(seen_picture.faces)} faces were found, and at most {MAX_FACES} are enrolled "
+                f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled "
                 "at once: crop the "
                 "picture"
             )
-        portraits = seen_picture.portray_faces(seen_picture.faces)
+        portraits = seen_picture.portray_faces(faces)
         if tenant.enrol_quality is not None:
-            _require_all_good(
-                tenant.enrol_quality,
-                vision.qualities(seen_picture.image, seen_picture.faces),
-                portraits,
-            )
+            qualities = vision.qualities(seen_picture.image, faces)
+            _require_all_good(tenant.enrol_quality, qualities, portraits)
         return portraits
 
 
@@ -186,7 +183,11 @@ class _Seen(Struct, frozen=True):
         look: Look,
         least_score: float = 0.0,
     ) -> _Seen:
-        """Decode a picture and find its faces by `look`. Raises Unusable if there are none."""
+        """Decode a picture, and find its faces by `look`; return both.
+
+        Faces of which the detector is less sure than `least_score` are left out. Raises Unusable if
+        there are none.
+        """
         image = vision.read_picture(picture, rules)
         faces = [face for face in look(image) if face.score >= least_score]
         if not faces:
@@ -197,20 +198,21 @@ class _Seen(Struct, frozen=True):
         return cls(tenant, vision, image, faces, photo_id_of(picture))
 
     def portray_good_face(self, face: DetectedFace) -> Portrait:
-        """Return the portrait of one of the faces.
+        """Return the portrait of one of the faces, if it is good enough to enrol.
 
+        The quality is looked at twice: without the pose, which takes little work, then with it.
         Raises Unusable if it is too small, too poor or not alive.
         """
         _require_size(face)
         least_quality = _least_quality(self.tenant)
-        quality = self.vision.qualities(self.image, [face])[0]
+        [quality] = self.vision.qualities(self.image, [face])
         _require_quality(quality, least_quality)
-        portrait = self.portray_faces([face])[0]
+        [portrait] = self.portray_faces([face])
         _require_quality(include_pose(quality, portrait.estimates), least_quality)
         return portrait
 
     def portray_faces(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
-        """Return the portraits of some of the faces.
+        """Return the portraits of some of the picture's faces, however poor.
 
         Raises Unusable if one of them is not alive.
         """
@@ -221,18 +223,22 @@ class _Seen(Struct, frozen=True):
         for estimates in estimated:
             if estimates.spoof:
                 raise Unusable(estimates.spoof)
-        return [
-            Portrait(
-                face.box,
-                examined.embeddings[i],
-                make_template(self.vision.model, examined.embeddings[i]),
-                estimated[i].estimates,
-                examined.jpegs[i],
-                self.photo_id,
-                Found.convert_face(face, Sides(*self.image.shape[1::-1])),
+
+        height, width = self.image.shape[:2]
+        portraits = []
+        for i, face in enumerate(faces):
+            embedding = examined.embeddings[i]
+            portrait = Portrait(
+                box=face.box,
+                embedding=embedding,
+                template=make_template(self.vision.model, embedding),
+                estimates=estimated[i].estimates,
+                jpeg=examined.jpegs[i],
+                photo_id=self.photo_id,
+                found=Found.convert_face(face, Sides(width, height)),
             )
-            for i, face in enumerate(faces)
-        ]
+            portraits.append(portrait)
+        return portraits
 
 
 def _least_quality(tenant: Tenant) -> float:
@@ -256,17 +262,15 @@ def _require_size(face: DetectedFace) -> None:
 def _require_all_good(
     least_quality: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]
 ) -> None:
-    """Raise Unusable if a portrait is too poor.
+    """Raise Unusable if a portrait is too poor, and say which one.
 
     `qualities`: one for each portrait, without the pose.
     """
     for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
-        which = (
-            "the face"
-            if len(portraits) == 1
-            else f"face {number} of {len(portraits)}, the largest first,"
-        )
-        _require_quality(include_pose(quality, portrait.estimates), least_quality, which)
+        face_name = "the face"
+        if len(portraits) > 1:
+            face_name = f"face {number} of {len(portraits)}, the largest first,"
+        _require_quality(include_pose(quality, portrait.estimates), least_quality, face_name)
 
 
 def _require_quality(quality: Quality, least_quality: float, face_name: str = "the face") -> None:

@@ -71,6 +71,8 @@ _A_TRANSACTION = 20
 
 
 class FaceVisitsStore(Service["Book"]):
+    """The stored faces with their visits: times before a camera, some minutes apart or more."""
+
     def read_face(
         self,
         tenant: Tenant,
@@ -78,66 +80,58 @@ class FaceVisitsStore(Service["Book"]):
         at_ms: int | None = None,
         groups: DefaultGroups | None = None,
     ) -> FaceVisits | None:
-        """Read a face; None if there is none, or its group is just being deleted.
+        """Return a face with its visits; None: there is none, or its group is just being deleted.
 
-        Raises TenantNotFound.
-
-        `at_ms`: the time of a sighting for which it is read; None: its visits are read whole.
-        `groups`: if the caller has just read them.
+        Many visits are in several items (pages), behind a head. `at_ms`: a time about which the
+        caller asks; only pages that it needs are read; None: all. `groups`: the default groups, if
+        the caller has just read them. Raises TenantNotFound.
         """
         if not is_faceid(faceid):
             return None
-        wait_for_defaults = (
-            self.services.storage.begin_call(partial(self.read_default_groups, tenant))
-            if groups is None
-            else lambda: groups
-        )
+        # The groups, if they have to be read, are read at the same time as the rest.
+        begin_call = self.services.storage.begin_call
+        read_groups = partial(self.read_default_groups, tenant)
+        wait_for_groups = begin_call(read_groups) if groups is None else lambda: groups
         # The visits come first, so that the face is never older than the version of its visits.
-        stored_item = self.services.items.get(keys.ARRIVALS, (tenant.name, faceid))
+        stored_visits = self.services.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.services.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
-        face, groups_of_all = face_from(item), wait_for_defaults()
-        default_groups = (
-            replace(groups_of_all, promotes=True) if has_ground(face.consent) else groups_of_all
-        )
-        group = default_groups.of_id(face.group_id) or self.services.groups.find_by_id(
-            tenant, face.group_id
-        )
+        face = face_from(item)
+        default_groups = wait_for_groups()
+        if has_ground(face.consent):  # it may become a regular, even if the tenant needs consent
+            default_groups = replace(default_groups, promotes=True)
+        group = default_groups.of_id(face.group_id)
+        if group is None:
+            group = self.services.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
-        head = replace(visits_from(stored_item), must_fit_one_item=tenant.format < PAGED)
-        needs_pages = at_ms is None or head.needs_pages(face.group_id, at_ms, default_groups.rule)
-        visits = (
-            read_missing_pages(self.services.items, tenant.name, faceid, head)
-            if needs_pages
-            else head
-        )
+
+        visits = replace(visits_from(stored_visits), must_fit_one_item=tenant.format < PAGED)
+        if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
+            visits = read_missing_pages(self.services.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, default_groups, group)
 
     def read_default_groups(self, tenant: Tenant) -> DefaultGroups:
-        """Return the two default groups.
+        """Return the groups that each tenant has, strangers and regulars, and what goes with them.
 
-        Raises TenantNotFound: every tenant has them and cannot delete them.
+        That is the rule by which a stranger becomes a regular, and what the tenant's directory
+        counts. Raises TenantNotFound: every tenant has these groups and cannot delete them.
         """
-        names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
+        names = [keys.group_item(STRANGER), keys.group_item(REGULAR), keys.TENANT_ITEM]
         stranger, regular, directory = self.services.items.get_many(
             keys.DIRECTORY, [(tenant.name, name) for name in names]
         )
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
-        rule = make_rule(promotion_settings_from(directory))
-        faces_left, seq, numbered = (
-            int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED)
-        )
-        stranger_and_regular = group_from(stranger), group_from(regular)
         return DefaultGroups(
-            *stranger_and_regular,
-            rule,
-            faces_left,
-            seq,
-            directory["model"],
-            numbered,
+            group_from(stranger),
+            group_from(regular),
+            rule=make_rule(promotion_settings_from(directory)),
+            faces_left=int(directory.get(FACES_LEFT, 0)),
+            seq=int(directory.get("seq", 0)),
+            model=directory["model"],
+            numbered=int(directory.get(NUMBERED, 0)),
             promotes=not tenant.consent_required,
             ended_records=read_ended_records(directory),
         )
@@ -150,17 +144,16 @@ class FaceVisitsStore(Service["Book"]):
             yield from sightings_of_arrival(self.services.items, tenant, face_visits.face, arrival)
 
     def store_in_one_item(self, tenant: Tenant, face_visits: FaceVisits) -> FaceVisits:
-        """Store a face's visits in one item, for a transaction that has no room for pages; return
-        the face then.
+        """Store a face's visits in one item, and no further ones (pages); return the face then.
 
-        The next visit makes pages again. Raises ConditionFailed if the visits changed meanwhile.
+        It is for a transaction that has no room for pages. The next visit makes pages again. Raises
+        ConditionFailed if the visits changed meanwhile.
         """
-        visits = replace(face_visits.visits, pages=(), must_fit_one_item=True)
-        if face_visits.visits.pages:
-            write(
-                self.services.items,
-                visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, visits),
-            )
+        before = face_visits.visits
+        visits = replace(before, pages=(), must_fit_one_item=True)
+        if before.pages:
+            puts = visits_puts(tenant.name, face_visits.face.faceid, before, visits)
+            write(self.services.items, puts)
             visits = replace(visits, version=visits.version + 1)
         return replace(face_visits, visits=visits)
 
@@ -170,73 +163,64 @@ class FaceVisitsStore(Service["Book"]):
         face_visits: FaceVisits,
         changed_observations: Sequence[ChangedObservation],
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
-        """Store changes of a face's observations until the rest fit a transaction; return the face
-        and that rest.
+        """Store changes of a face's observations until the rest fit one transaction.
 
-        Its visits are marked as regrouped meanwhile, so that the next writer after a crash looks at
-        all sightings. Raises ConditionFailed if the face's visits changed meanwhile.
+        Return the face and that rest. Observations are what statistics count. The face's visits are
+        marked as regrouped meanwhile, so that the next writer after a crash looks at all sightings.
+        Raises ConditionFailed if the face's visits changed meanwhile.
         """
-        faceid = face_visits.face.faceid
-        while len(changed_observations) > _A_TRANSACTION:
-            visits = replace(
-                face_visits.visits, is_regrouped=True, version=face_visits.visits.version + 1
-            )
-            batch, changed_observations = (
-                changed_observations[:_A_TRANSACTION],
-                changed_observations[_A_TRANSACTION:],
-            )
-            write(
-                self.services.items,
-                [
-                    *visits_puts(tenant, faceid, face_visits.visits, visits),
-                    *self.services.statistics.make_actions(tenant, [], batch),
-                ],
-            )
-            face_visits = replace(face_visits, visits=visits)
-        return face_visits, changed_observations
+        faceid, rest = face_visits.face.faceid, changed_observations
+        while len(rest) > _A_TRANSACTION:
+            batch, rest = rest[:_A_TRANSACTION], rest[_A_TRANSACTION:]
+            before = face_visits.visits
+            after = replace(before, is_regrouped=True, version=before.version + 1)
+            puts = visits_puts(tenant, faceid, before, after)
+            observation_actions = self.services.statistics.make_actions(tenant, [], batch)
+            write(self.services.items, [*puts, *observation_actions])
+            face_visits = replace(face_visits, visits=after)
+        return face_visits, rest
 
 
 def sightings_of_arrival(
     items: ItemStore, tenant: str, face: Face, arrival: Arrival, below: str | None = None
 ) -> Iterator[Observation]:
-    """Yield the sightings of one arrival, newest first; with `below`, those whose `time_id` is
-    less.
+    """Yield a face's sightings of one arrival, newest first.
 
-    All faces' observations of that time are read: few.
+    A sighting is the face on a camera's picture; an arrival has those close in time. `below`: only
+    those before this `time_id`. All faces' observations of that time are read: few.
     """
-    for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
-        for item in observed_on(
+    first_day, last_day = arrival.first_ms // DAY_MS, arrival.last_ms // DAY_MS
+    for day in range(last_day, first_day - 1, -1):
+        observed_items = observed_on(
             items, tenant, day, arrival.first_ms, arrival.last_ms, behind=below, reverse=True
-        ):
-            if item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING:
-                observation = observation_from(item)
-                if is_of(face, observation):  # else it is of somebody before, who was deleted
-                    yield observation
+        )
+        for item in observed_items:
+            if item["faceid"] != face.faceid or item["kind"] != ObservationKind.SIGHTING:
+                continue
+            observation = observation_from(item)
+            if is_of(face, observation):  # else it is of somebody before, who was deleted
+                yield observation
 
 
 def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
-    """Return the update of a face's arrivals, group and pictures, if others have left these alone
-    (FACE_SAME).
+    """Return the write of a face's arrivals, group and pictures after a visit.
 
-    Always: nobody moved it to another group. If it is moved now: nobody holds it, and it has the
-    same user, which it then leaves. If its pictures change: nobody changed anything of it. Raises
-    FaceHeld, ConsentMissing.
+    It is refused (condition FACE_SAME) if others changed what it depends on. Always: nobody moved
+    the face to another group. If it moves now: nobody holds it, and it has the same user (the
+    person with several faces), which it then leaves. If its pictures change: nobody changed
+    anything of it. Raises FaceHeld, ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
     item = face_item(tenant.name, after)
     names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
-    conditions = [
-        equals("group", before.group_id, FACE_SAME),
-        *make_rise_conditions(before, after),
-    ]
+    conditions = [equals("group", before.group_id, FACE_SAME)]
+    conditions += make_rise_conditions(before, after)
     removed_fields: tuple[str, ...] = ()
     if after.group_id != before.group_id:
         removed_fields = ("user",)
-        conditions += [
-            equals("user", before.user or None, FACE_SAME),
-            equals("hold", None, FACE_SAME),
-        ]
+        conditions.append(equals("user", before.user or None, FACE_SAME))
+        conditions.append(equals("hold", None, FACE_SAME))
     if after.pictures != before.pictures:
         names += picture_fields(after)
         conditions.append(equals("version", before.version, FACE_SAME))
@@ -245,14 +229,14 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
 
 
 def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
-    """Return the write of a whole face that a caller changed, if it is still as it was read
-    (condition FACE_SAME).
+    """Return the write of a whole face that a caller changed.
 
-    If another name is set, the same transaction needs `rename_actions` of book/faces. Raises
-    FaceHeld, ConsentMissing.
+    It is refused (condition FACE_SAME) unless the face is as it was read. If another name is set,
+    the same transaction needs `rename_actions` of book/faces. Raises FaceHeld, ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
+    # The version counts all writes, the revision those that change something for users.
     revision = before.revision + (after != before)
     item = face_item(tenant.name, replace(after, revision=revision, version=before.version + 1))
     if_same = equals("version", before.version, FACE_SAME)
@@ -261,22 +245,22 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
 
 
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
-    """Return the writes of a face's visits, if they are still `before` (condition VISITS_SAME).
+    """Return the writes of a face's visits: their head, and the pages that change or go.
 
-    These are the head, and those of the pages that change or go.
+    They are refused (condition VISITS_SAME) unless the stored ones are still `before`.
     """
-    if_same = (
-        equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
-    )
+    if_same = absent(VISITS_SAME)  # nobody has stored any
+    if before.version:
+        if_same = equals("version", before.version, VISITS_SAME)
     head, pages, deleted_pages = replace(after, version=before.version + 1).stored_after(before)
-    return [
+    actions: list[Action] = [
         Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (if_same,)),
-        *(Put(keys.ARRIVALS, page_item(tenant, faceid, *page)) for page in pages.items()),
-        *(
-            Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start)))
-            for start in deleted_pages
-        ),
     ]
+    for start, page in pages.items():
+        actions.append(Put(keys.ARRIVALS, page_item(tenant, faceid, start, page)))
+    for start in deleted_pages:
+        actions.append(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))))
+    return actions
 
 
 def visits_deletes(
