@@ -1,4 +1,4 @@
-"""How is anything written? By the only writer of galleries.
+"""How does a gallery change, a tenant's stored faces as searches see them? By its only writer.
 
 One transaction changes faces, counts, seq and journal, and stores the answer.
 
@@ -98,8 +98,10 @@ Raises Busy."""
 
 
 class Change(Struct, frozen=True):
-    """A change of a gallery that one use case asks for. It is done as a whole or not at all.
+    """A change of a gallery (a tenant's stored faces, as searches see them) that one use case asks
+    for. It is done as a whole or not at all.
 
+    `actions`: its writes; `journal`: its entries, from which searches learn what changed.
     `counts`: faces gained by group id, negative if lost; the groups exist. `limited_groups`: those
     of them that have a capacity. `new_group`: the directory item of a group to create, with its
     `count`. `tenant`: numbers to add to other fields of the tenant's directory item; a field must
@@ -234,7 +236,7 @@ class GalleryWriter:
         self._clock = clock
         self._build_index = build_index
         self._galleries: dict[str, _Gallery] = {}
-        self._lanes_lock = threading.Lock()
+        self._galleries_lock = threading.Lock()
 
     def commit(self, tenant: str, change: Change) -> int:
         """Write a change of a gallery in one transaction; return the gallery's new version (seq).
@@ -279,7 +281,7 @@ class GalleryWriter:
         return int(directory_of(self._items, tenant)["seq"])
 
     def _get_gallery(self, tenant: str) -> _Gallery:
-        with self._lanes_lock:
+        with self._galleries_lock:
             return self._galleries.setdefault(tenant, _Gallery())
 
     def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:

@@ -488,40 +488,44 @@ class Faces(Service["Book"]):
             )
         # A page walks the terms that the longest word finds, and checks the other words by face.
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
-        longest_prefix = prefix(max(words, key=len))
         stored_items = walk_items(
             self.services.items,
             keys.NAMES,
             tenant.name,
-            between=keys.name_terms_range(longest_prefix),
+            between=keys.name_terms_range(prefix(max(words, key=len))),
             behind=pages.parse_position(token, lambda text: bytes.fromhex(text).decode()),
             page_size=_AT_ONCE,
         )
-
-        def find_faces(term_keys: list[str]) -> list[tuple[str, Face]]:
-            """Return the faces that all words find, each at the first of its terms alone."""
-            parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
-            faces = self.by_id(tenant, [faceid for _, _, faceid in parsed_keys])
-            found_faces: list[tuple[str, Face]] = []
-            for term_key, term, faceid in parsed_keys:
-                if faceid not in faces:
-                    continue
-                face_terms = terms_of(tenant, faces[faceid])  # others, if it was renamed just now
-                found_terms = [each for each in face_terms if each.startswith(longest_prefix)]
-                is_first = bool(found_terms) and term == min(found_terms)
-                if is_first and is_found(face_terms, words):
-                    found_faces.append((term_key, faces[faceid]))
-            return found_faces
-
         # It reads a thousand terms at most, even if few of them lead to a face.
         page = pages.make_filtered_page(
             (str(item["term"]) for item in stored_items),
             _to_hex,
             limit,
-            find_faces,
+            partial(self._find_faces_at_terms, tenant, words),
             lambda row: _to_hex(row[0]),
         )
         return ListPage([face for _, face in page.rows], page.next_token)
+
+    def _find_faces_at_terms(
+        self, tenant: Tenant, words: Sequence[str], term_keys: list[str]
+    ) -> list[tuple[str, Face]]:
+        """Return those faces to which terms lead that all words find, each as (term's key, face).
+
+        A face comes at the first of its terms that the longest word finds, and at no other.
+        """
+        longest_prefix = prefix(max(words, key=len))
+        parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
+        faces = self.by_id(tenant, [faceid for _, _, faceid in parsed_keys])
+        found_faces: list[tuple[str, Face]] = []
+        for term_key, term, faceid in parsed_keys:
+            if faceid not in faces:
+                continue
+            face_terms = terms_of(tenant, faces[faceid])  # others, if it was renamed just now
+            found_terms = [each for each in face_terms if each.startswith(longest_prefix)]
+            is_first = bool(found_terms) and term == min(found_terms)
+            if is_first and is_found(face_terms, words):
+                found_faces.append((term_key, faces[faceid]))
+        return found_faces
 
     def _list_ids_of_page(
         self, tenant: Tenant, group: Group, skipped: int, page_size: int
@@ -1001,7 +1005,7 @@ class FaceLists(Service["Book"]):
         seq = self.services.writer.read_seq(tenant.name)
         index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
         carried = (_RANKED_BY[order],) if order in _RANKED_BY else ()
-        ranks: list[tuple[Any, ...]] = []  # what each face is sorted by, its id last
+        ranks: list[tuple[Any, ...]] = []
         for between in _list_ranges(group_id, known=known):
             items = walk_items(
                 self.services.items,
@@ -1012,15 +1016,10 @@ class FaceLists(Service["Book"]):
                 carried=carried,
             )
             for item in items:
-                id_of_group, _, position = item[keys.FACES.indexes[index]].partition("#")
-                if id_of_group in hidden:
-                    continue
-                if order in _SORTED:
+                # A key of the index is `group#time#id`.
+                id_of_group, _, _ = item[keys.FACES.indexes[index]].partition("#")
+                if id_of_group not in hidden:
                     ranks.append(_make_rank(item, order))
-                elif order is FaceOrder.ID:
-                    ranks.append((item["faceid"],))
-                else:
-                    ranks.append((position, item["faceid"]))
         return FaceIds([rank[-1] for rank in sorted(ranks, reverse=descending)], seq)
 
     def list_every_id(self, tenant: Tenant) -> Iterator[str]:
@@ -1241,14 +1240,19 @@ def _position_in_list(item: Item, index: str) -> str:
 
 
 def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
-    """Return what a face is sorted by in an order that no index has, its id last.
+    """Return what a face is sorted by in an order, its id last. `item`: as an index has it.
 
     By name, those without one come last. By visits, `visits_since` of them do not count.
     """
+    faceid = item["faceid"]
+    if order is FaceOrder.ID:
+        return (faceid,)
     if order is FaceOrder.VISITS:
-        return int(item.get("arrive_count") or 0) - visits_since, item["faceid"]
-    name = str(item.get("name") or "")
-    return not name, sorting_form(name), item["faceid"]
+        return int(item.get("arrive_count") or 0) - visits_since, faceid
+    if order is FaceOrder.NAME:
+        name = str(item.get("name") or "")
+        return not name, sorting_form(name), faceid
+    return _position_in_list(item, _INDEXES[order]), faceid
 
 
 def parse_rank_position(order: FaceOrder, text: str) -> tuple[int, tuple[Any, ...]]:

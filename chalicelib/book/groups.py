@@ -569,21 +569,7 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
     from 100 to 80, it gets 20 back.
     """
     conditions = [equals("version", group.version, GROUP_SAME)]
-    fields: dict[str, Any] = {
-        "name": after.name,
-        "description": after.description,
-        "version": after.version,
-    }
-    if after.attributes != group.attributes:
-        fields["attributes"] = attribute_items(after)
-        fields["next_attribute_id"] = after.next_attribute_id
-    for name in ("learns", "staff", "unseen_days"):
-        value = getattr(after, name)
-        if value != getattr(group, name):
-            fields[name] = value
-    if after.tags != group.tags:
-        fields["tags"] = dict(after.tags)
-
+    fields = _list_changed_fields(group, after)
     added_counts: dict[str, int] = {}
     removed_fields: tuple[str, ...] = ()
     if after.capacity is not None and group.capacity is not None:
@@ -615,6 +601,28 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
         actions.append(Delete(keys.DIRECTORY, old_name_key, (exists("name-exists"),)))
         actions.append(name_put(tenant, after))
     return actions
+
+
+def _list_changed_fields(group: Group, after: Group) -> dict[str, Any]:
+    """Return the stored fields of a changed group but what follows from its capacity.
+
+    Those that are seldom changed are only there if they are.
+    """
+    fields: dict[str, Any] = {
+        "name": after.name,
+        "description": after.description,
+        "version": after.version,
+    }
+    if after.attributes != group.attributes:
+        fields["attributes"] = attribute_items(after)
+        fields["next_attribute_id"] = after.next_attribute_id
+    for name in ("learns", "staff", "unseen_days"):
+        value = getattr(after, name)
+        if value != getattr(group, name):
+            fields[name] = value
+    if after.tags != group.tags:
+        fields["tags"] = dict(after.tags)
+    return fields
 
 
 def _make_limits_update(tenant: str, groups: int, capacity: int) -> Update:

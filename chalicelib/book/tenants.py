@@ -157,24 +157,12 @@ class Tenants(Service["Book"]):
         for other in existing:
             require_format(other)  # no tenant beside data that this version cannot read
         credentials = _make_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
+        number = existing[0]["format"] if existing else FORMAT
         # the version before may come back
-        is_new_version = bool(existing) and existing[0]["format"] != FORMAT
-        model = existing[0]["model"] if is_new_version else self.services.ports.model()
+        model = self.services.ports.model() if number == FORMAT else existing[0]["model"]
         tenant = Tenant(name, profile, credentials.app_id, self.services.clock.now(), model)
         tenant = self._apply_settings(tenant, asdict(settings or TenantSettings()))
-        item = {
-            "kind": "tenant",
-            "id": name,
-            "format": existing[0]["format"] if existing else FORMAT,
-            "profile": profile,
-            "app_id": tenant.app_id,
-            "life": _make_life(),
-            "created_at": milliseconds(tenant.created_at),
-            "model": tenant.model,
-            "disabled": tenant.disabled,
-            **tenant_setting_fields(tenant),
-            **self._seal_credentials(credentials),
-        }
+        item = self._make_item(tenant, credentials, number)
         # By each of its keys the tenant is found.
         let_in = [
             api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()
@@ -188,16 +176,24 @@ class Tenants(Service["Book"]):
         try:
             write(self.services.items, actions)
         except ConditionFailed as error:
-            if _NEVER_ERASED in error.names:
-                raise TenantExists(
-                    f"tenant {name!r} was erased, and no other one gets its name: choose another "
-                    "name"
-                ) from error
-            raise TenantExists(
-                f"there is a tenant {name!r} already: choose another name. If the command that "
-                f"made it was cut off, `regulars tenants rotate {name}` prints new keys of it"
-            ) from error
+            raise _make_name_taken_error(name, error) from error
         return credentials
+
+    def _make_item(self, tenant: Tenant, credentials: Credentials, format_number: int) -> Item:
+        """Return a new tenant's item, with its keys as they are stored."""
+        return {
+            "kind": "tenant",
+            "id": tenant.name,
+            "format": format_number,
+            "profile": tenant.profile,
+            "app_id": tenant.app_id,
+            "life": _make_life(),
+            "created_at": milliseconds(tenant.created_at),
+            "model": tenant.model,
+            "disabled": tenant.disabled,
+            **tenant_setting_fields(tenant),
+            **self._seal_credentials(credentials),
+        }
 
     def list_all(self) -> list[Tenant]:
         """Return all tenants, by name."""
@@ -341,17 +337,13 @@ class Tenants(Service["Book"]):
         else:
             field, old_field = "appcode_digest", OLD_APPCODE
             stored_key = api_keys.digest(secret)
-            new_pointer = keys.appcode_item(stored_key)
-            pointer_actions.append(api_keys.let_in(new_pointer, tenant.name))
+            pointer_actions = [api_keys.let_in(keys.appcode_item(stored_key), tenant.name)]
             pointer_actions += _make_old_appcode_deletes(item)
             if at_once:
                 pointer_actions.append(api_keys.shut_out(keys.appcode_item(item[field])))
 
         old_key_ends_at = self.services.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
-        fields = {
-            f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name],
-            field: stored_key,
-        }
+        fields = {f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name], field: stored_key}
         removed_fields = [f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}"]
         if at_once:
             removed_fields.append(old_field)
@@ -753,6 +745,18 @@ class Tenants(Service["Book"]):
             group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
             actions += group_puts(name, group, group_item(name, group, self.services.clock.now()))
         return actions
+
+
+def _make_name_taken_error(name: str, error: ConditionFailed) -> TenantExists:
+    """Return the error that users get when storage refused to make a tenant of this name."""
+    if _NEVER_ERASED in error.names:
+        return TenantExists(
+            f"tenant {name!r} was erased, and no other one gets its name: choose another name"
+        )
+    return TenantExists(
+        f"there is a tenant {name!r} already: choose another name. If the command that "
+        f"made it was cut off, `regulars tenants rotate {name}` prints new keys of it"
+    )
 
 
 def _make_life() -> str:

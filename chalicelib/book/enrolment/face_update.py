@@ -162,9 +162,23 @@ class FaceUpdate(Service["Book"]):
                 # else the same request, sent twice at once, has changed it
                 if faceid not in progress["done"]:
                     failed_faces.append(FailedFace(faceid, type(error).__name__, str(error)))
+        return self._store_outcome(tenant, request, progress, failed_faces)
 
-        while True:  # until the answer is stored in place of the newest progress
-            changed = ManyChanged(progress["done"], failed_faces)
+    def _store_outcome(
+        self,
+        tenant: Tenant,
+        request: RequestId | None,
+        progress: Mapping[str, Any],
+        failed_faces: Sequence[FailedFace],
+    ) -> ManyChanged:
+        """Return the outcome of a change of many faces; store it as the request's answer.
+
+        `progress`: what is stored now, in place of which it comes. If another attempt has gone on
+        meanwhile, it is read again. Raises AnsweredAlready.
+        """
+        requests = self.services.requests
+        while True:
+            changed = ManyChanged(progress["done"], [*failed_faces])
             answer = requests.make_answer_actions(
                 tenant.name, request, to_builtins(changed), before=progress
             )
