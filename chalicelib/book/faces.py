@@ -1080,8 +1080,9 @@ class FaceLists(Service["Book"]):
     ) -> tuple[int, tuple[Any, ...] | None]:
         """Return what a page's token says of a list in this order.
 
-        It is the time when the first page was read, in ms, and the rank (what a face is sorted by)
-        behind which the page begins. Without a token: now and None. Raises InvalidInput.
+        It is the time when the first page was read, in ms, and the rank behind which the page
+        begins. A rank is what a face is sorted by. Without a token: now and None. Raises
+        InvalidInput.
         """
         now_ms = milliseconds(self.services.clock.now())
         position = pages.parse_position(token, partial(parse_rank_position, order))

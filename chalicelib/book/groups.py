@@ -1,8 +1,8 @@
 """Which groups does a tenant have, and which attributes do their faces have?
 
-If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face
-that should become a regular stays a stranger (domain/rules/visits), and a new stranger takes the
-place of the one last seen longest ago. An event says so, at most once an hour
+If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails. A face
+that should become a regular stays a stranger (domain/rules/visits). A new stranger takes the place
+of the one last seen longest ago. An event says so, at most once an hour
 (domain/rules/sighting).
 """
 

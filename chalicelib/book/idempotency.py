@@ -1,7 +1,7 @@
 """What does a repeated request get? The stored answer of the one before: nothing is done twice.
 
-On one box, a request that changes something may not come with the signature of a read, either, and
-a signature that covers the whole request is good for one second's calls.
+On one box, a request that changes something may not come with the signature of a read, either. A
+signature that covers the whole request is good for one second's calls.
 """
 
 from __future__ import annotations
@@ -309,7 +309,7 @@ class Signatures:
 
     `kept_for`: for how long after its arrival one may hold.
 
-    A camera's signature covers neither the path nor a file, so somebody who overhears a read over
+    A camera's signature covers neither the path nor a file. So somebody who overhears a read over
     plain http could send it as a change, with a picture of their own.
     """
 

@@ -3,8 +3,8 @@
 A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's
 faces.
 
-Beside it the faces on a capture's picture, the vision of each model that a tenant may name, and
-templates by another model, made from kept pictures.
+Beside it are the faces on a camera's picture (capture), and the vision of each model that a tenant
+may name. Templates by another model are made from kept pictures.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ A change of many faces changes each by itself, so that one that cannot be change
 Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES
 (domain/model). Searches compare with the mean of MAX_COMPARED of them (domain/rules/choice). One
 that is added pushes out a photo that the face learnt by itself (domain/rules/templates), if there
-is no room for both. A photo of somebody else would spoil the mean, so a new one must reach the
-threshold of a search with the face, and must not be more like another face. A user may vouch for
-it. How good a picture must be is in portraits.
+is no room for both. A photo of somebody else would spoil the mean. So a new one must reach the
+threshold of a search with the face, and be less like any other face. A user may vouch for it. How
+good a picture must be is in portraits.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@ twice.
 
 Indexing makes each face of a photo a face of its own, with an id that follows from the photo.
 Nobody is looked for and nobody is merged: a person has as many faces as photos were indexed. The
-same photo with the same external id in the same group gives the same ids, so that it can be indexed
-again as often as one likes. Without an external id, so does the same call, so that one that is sent
-again adds nothing; another call makes another face.
+same photo with the same external id in the same group gives the same ids: to index it again adds
+nothing. Without an external id, so does the same call, sent again; another call makes another face.
 """
 
 from __future__ import annotations
@@ -110,9 +109,9 @@ class GroupEnrolment(Service["Book"]):
     ) -> EnrolledFace:
         """Enrol a stored face of any group in a group, too; return the new face.
 
-        If a face of that group shows the same person, return that one. The new face gets the first
-        picture and the templates (vectors) of the old one, its record of consent, and those of its
-        labels that are not given. Raises FaceNotFound, and the errors of `enrol_all_in_picture`.
+        If a face of that group shows the same person, return that one. The new face gets the old
+        one's first picture, templates (vectors) and record of consent, and those of its labels that
+        are not given. Raises FaceNotFound, and the errors of `enrol_all_in_picture`.
         """
         name = legal_group_name(group_name)
         face = self.services.faces.get(tenant, faceid)
