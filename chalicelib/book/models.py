@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class Estimated(Struct, frozen=True):
-    """What the models estimate of a face (age, gender and so on), as far as its tenant wants it.
+    """The estimates of a face (age, gender and so on), as far as its tenant wants them.
 
     `spoof`: why the face is refused (`find_refusal`), such as a photo held before the camera; None:
     it is not. `young`: whether its age is why.

@@ -77,7 +77,7 @@ Judge = Callable[[DescribedFace], str]
 
 
 class _FaceFields(Struct, frozen=True):
-    """What all new faces of one enrolment get.
+    """Fields that all new faces of one enrolment get.
 
     `labels`: those of the call; `old_labels`: those where the call gives none.
     """
