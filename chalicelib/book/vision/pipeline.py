@@ -1,4 +1,5 @@
-"""The vision port on ONNX models."""
+"""Everything that computes on a picture: find its faces, embed them, describe them and cut them
+out, with a pack's ONNX models."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from chalicelib.domain.pictures import (
     Estimates,
     FaceJpeg,
     PictureRules,
+    Pose,
     Quality,
 )
 from chalicelib.domain.rules.decision import ImpostorCurve, Population
@@ -36,7 +38,6 @@ from chalicelib.lazy import lazy
 from chalicelib.storage.ports import Examined
 from chalicelib.telemetry import count_stage
 
-NONE = (None, None)
 PERFECT = 100.0
 """The quality of a face that nothing can better."""
 _POSE = "head_pose"
@@ -44,8 +45,14 @@ Points = tuple[tuple[float, float], ...]
 
 
 class FacePipeline:
-    """The Vision port with a pack's models, which are loaded at their first use and raise
-    MissingModel there."""
+    """The Vision port (chalicelib/storage/ports.py) with the models of one pack, a set of networks
+    that belong together.
+
+    The models are loaded at their first use, and raise MissingModel there. What is computed waits
+    for one of the CPU slots, of which there are as many as cores. A `Work` is parts that may run
+    side by side, and what joins their answers. A face's crop is aligned if its eyes, nose and mouth
+    lie where a network expects them.
+    """
 
     def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
         self._manifest = pack.manifest
@@ -77,13 +84,18 @@ class FacePipeline:
         return self._manifest.parse_population()
 
     def load(self, *, describes: bool = True) -> None:
-        """Load all models now instead of at the first picture, or those that find and embed.
+        """Load all models now instead of at the first picture.
 
-        Raises MissingModel.
+        `describes`: False for those alone that find faces and embed them. Raises MissingModel.
         """
-        needed = (self._manifest.detector.file, *self._manifest.embedding.files)
-        for file in [file.name for file in self._manifest.files] if describes else needed:
-            (self._sessions.read_array if file.endswith(".npy") else self._sessions.load)(file)
+        files = [self._manifest.detector.file, *self._manifest.embedding.files]
+        if describes:
+            files = [file.name for file in self._manifest.files]
+        for file in files:
+            if file.endswith(".npy"):  # numbers, not a network
+                self._sessions.read_array(file)
+            else:
+                self._sessions.load(file)
         if self._slots.count > 1:
             self._sessions.load(self._manifest.detector.file, threads=2)  # for large pictures
 
@@ -105,11 +117,11 @@ class FacePipeline:
             return self._detector.find_largest(image)
 
     def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+        """Return a face that fills the picture, which is taken to be an aligned crop already."""
         height, width = image.shape[:2]
-        role = self._manifest.embedding.networks[0]
-        landmarks = tuple(
-            (x * width / role.size_px, y * height / role.size_px) for x, y in role.points
-        )
+        network = self._manifest.embedding.networks[0]
+        across, down = width / network.size_px, height / network.size_px
+        landmarks = tuple((x * across, y * down) for x, y in network.points)
         return DetectedFace(BoundingBox(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
 
     def examine(
@@ -120,31 +132,29 @@ class FacePipeline:
         *,
         all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
-        """Embed and describe the faces, and cut them out if `all_boxes` has the boxes of all.
+        """Return the faces' embeddings, estimates and JPEGs, all computed side by side.
 
-        Works run in parallel.
+        `all_boxes`: the boxes of all faces in the picture, since a JPEG shows which of them is
+        meant; None: no JPEGs are made.
         """
         roles = self._choose_roles(faces, wanted_attributes)
-        crops = (
-            []
-            if all_boxes is None
-            else [(face.box, [box for box in all_boxes if box != face.box]) for face in faces]
-        )
+        crops = []
+        if all_boxes is not None:
+            for face in faces:
+                others = [box for box in all_boxes if box != face.box]
+                crops.append(partial(crop.encode_face, image, face.box, others))
         with self._slots.take_slot():
             jpegs, embeddings, outputs, qualities = self._do_works(
-                "examine",  # the longest parts first
-                Work(
-                    [partial(crop.encode_face, image, *box_and_others) for box_and_others in crops],
-                    list,
-                ),
+                "examine",
+                # The longest parts first, so that no core waits for one in the end.
+                Work(crops, list),
                 self._plan_embeddings(image, faces),
                 self._attributes.run_models(image, faces, roles),
                 self._plan_qualities(image, faces),
             )
             qualities = self._rate_masked(image, faces, qualities)
-        return Examined(
-            embeddings, self._join_estimates(roles, faces, qualities, outputs, embeddings), jpegs
-        )
+        estimates = self._join_estimates(roles, faces, qualities, outputs, embeddings)
+        return Examined(embeddings, estimates, jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         with self._slots.take_slot():
@@ -162,18 +172,20 @@ class FacePipeline:
         faces: Sequence[DetectedFace],
         wanted_attributes: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
-        """Estimate the wanted attributes of each face, such as age and gender, and its quality.
+        """Return each face's estimates: the wanted attributes, such as age and gender, and quality.
 
-        Embeddings are made only if a rule estimates by them. `image`: (height, width, 3), RGB.
+        `image`: (height, width, 3), RGB.
         """
         roles = self._choose_roles(faces, wanted_attributes)
+        # A pack may tell the gender by the embedding, too, which is not needed otherwise.
+        needs_embeddings = any(role.rule for role in roles.values())
+        embedded_faces = faces if needs_embeddings else []
         with self._slots.take_slot():
-            ruled = faces if any(role.rule for role in roles.values()) else []
             outputs, qualities, embeddings = self._do_works(
                 "attributes",
                 self._attributes.run_models(image, faces, roles),
                 self._plan_qualities(image, faces),
-                self._plan_embeddings(image, ruled),
+                self._plan_embeddings(image, embedded_faces),
             )
             qualities = self._rate_masked(image, faces, qualities)
         return self._join_estimates(roles, faces, qualities, outputs, embeddings)
@@ -200,32 +212,37 @@ class FacePipeline:
 
     @contextmanager
     def _decoding(self, size: int) -> Iterator[None]:
-        # Room first: who waits for it must not hold a slot that others need to be done with their
+        """Hold memory for `size` bytes of pixels and a CPU slot while a picture is decoded."""
+        # Memory first: who waits for it must not hold a slot that others need to be done with their
         # pictures.
         room = self._memory.hold_room(size) if self._memory else nullcontext()
         with room, self._slots.take_slot(to_open=True), count_stage("decode"):
             yield
 
     def _do_works(self, name: str, *works: Work[Any]) -> list[Any]:
+        """Do all works side by side; return the answer of each. `name`: under which their time is
+        counted."""
         with count_stage(name):
             return self._slots.do_works(works)
 
     def _choose_roles(
         self, faces: Sequence[DetectedFace], wanted_attributes: Collection[str]
     ) -> Mapping[str, CropRole]:
-        return {
-            name: role
-            for name, role in self._manifest.crops.items()
-            if faces and name in {*wanted_attributes, _POSE}
-        }
+        """Return the models to run on the faces, by what they estimate; none if there is no face.
+
+        The head's pose is always among them, since a face's quality depends on it.
+        """
+        if not faces:
+            return {}
+        names = {*wanted_attributes, _POSE}
+        return {name: role for name, role in self._manifest.crops.items() if name in names}
 
     def _plan_embeddings(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
     ) -> Work[NDArray[np.float32]]:
-        """Plan the work that embeds the faces; its answer has the shape (faces, dimensions).
+        """Return the work that embeds the faces: (faces, dimensions), a unit vector of each.
 
-        Only faces are embedded that were not yet in this picture. The others' embeddings are
-        remembered.
+        Embeddings are remembered while the thread uses this picture, so no face is embedded twice.
         """
         role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings
         new_faces = [face for face in faces if face not in known_embeddings]
@@ -236,37 +253,35 @@ class FacePipeline:
 
         def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
             known_embeddings.update(zip(new_faces, work.answer(parts), strict=True))
-            return np.array([known_embeddings[face] for face in faces], np.float32).reshape(
-                len(faces), role.dimensions
-            )
+            embeddings = np.array([known_embeddings[face] for face in faces], np.float32)
+            return embeddings.reshape(len(faces), role.dimensions)  # also if there is no face
 
         return Work(work.parts, with_known)
 
     def _plan_qualities(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
     ) -> Work[list[Quality]]:
-        """Plan the work that measures the quality of each face; its answer has one for each, in
-        order.
+        """Return the work that measures the quality of each face, in order.
 
-        Qualities that are known of this picture are not measured again.
+        Qualities are remembered while the thread uses this picture, so none is measured twice.
         """
         aligned = self._align_faces(image, faces, self._manifest.quality)
         known_qualities = self._last.of(image).qualities
-        new_faces = {
-            face: aligned[at] for at, face in enumerate(faces) if face not in known_qualities
+        new_crops = {
+            face: face_crop
+            for face, face_crop in zip(faces, aligned, strict=True)
+            if face not in known_qualities
         }
 
         def with_known(measured: list[Quality]) -> list[Quality]:
-            known_qualities.update(zip(new_faces, measured, strict=True))
+            known_qualities.update(zip(new_crops, measured, strict=True))
             return [known_qualities[face] for face in faces]
 
-        return Work(
-            [
-                partial(quality.measure_quality, image, *face_and_crop)
-                for face_and_crop in new_faces.items()
-            ],
-            with_known,
-        )
+        parts = [
+            partial(quality.measure_quality, image, face, face_crop)
+            for face, face_crop in new_crops.items()
+        ]
+        return Work(parts, with_known)
 
     def _rate_masked(
         self,
@@ -274,31 +289,33 @@ class FacePipeline:
         faces: Sequence[DetectedFace],
         qualities: Sequence[Quality],
     ) -> list[Quality]:
-        """Return the qualities of the faces, in order; that of a face in a mask is of what the mask
-        leaves uncovered.
+        """Return the qualities, in order; of a face in a mask, that of what the mask leaves bare.
 
-        Only a face that would be better so is embedded for it, if it was not yet.
+        Its embedding tells whether a face wears a mask. A face is embedded for that only if it
+        would be better so.
         """
-        rule, rated = self.population.mask_rule, dict(zip(faces, qualities, strict=True))
+        mask_rule = self.population.mask_rule
+        if mask_rule is None:  # this pack cannot tell masks
+            return list(qualities)
+        quality_of = dict(zip(faces, qualities, strict=True))
         known = self._last.of(image).embeddings
-        doubtful = [
-            face
-            for face, measured in rated.items()
-            if rule is not None
-            and measured.total < PERFECT
-            and (face not in known or rule.find_masked(known[face][None])[0])
-        ]
+        doubtful = []  # faces that may wear a mask, and may be better for it
+        for face, measured in quality_of.items():
+            is_surely_bare = face in known and not mask_rule.find_masked(known[face][None])[0]
+            if measured.total < PERFECT and not is_surely_bare:
+                doubtful.append(face)
         aligned = self._align_faces(image, doubtful, self._manifest.quality)
         uncovered = {
-            face: quality.measure_masked_quality(image, face, crop_of_face)
-            for face, crop_of_face in zip(doubtful, aligned, strict=True)
+            face: quality.measure_masked_quality(image, face, face_crop)
+            for face, face_crop in zip(doubtful, aligned, strict=True)
         }
-        better = [face for face in doubtful if uncovered[face].total > rated[face].total]
-        if rule is not None and better:
+        better = [face for face in doubtful if uncovered[face].total > quality_of[face].total]
+        if better:
             (embeddings,) = self._do_works("embed", self._plan_embeddings(image, better))
-            masked = zip(better, rule.find_masked(embeddings), strict=True)
-            rated |= {face: uncovered[face] for face, is_masked in masked if is_masked}
-        return [rated[face] for face in faces]
+            for face, is_masked in zip(better, mask_rule.find_masked(embeddings), strict=True):
+                if is_masked:
+                    quality_of[face] = uncovered[face]
+        return [quality_of[face] for face in faces]
 
     def _join_estimates(
         self,
@@ -308,33 +325,35 @@ class FacePipeline:
         outputs: Sequence[Mapping[str, Sequence[attributes.Looks]]],
         embeddings: NDArray[np.float32],
     ) -> list[Estimates]:
-        """Join each face's quality and the outputs of its models to its estimates, in order.
+        """Return each face's estimates, made of its quality and its models' outputs, in order.
 
-        The pack may have a linear rule that tells the gender by the embedding. `embeddings`: those
-        of the faces; none are needed without such a rule.
+        `roles`: the models that ran, by what they estimate. `embeddings`: of the faces, or of none
+        if they were not needed; then it stays unknown who wears a mask.
         """
-        ruled, rule = np.zeros(len(faces)), roles["gender"].rule if "gender" in roles else ""
-        if rule:
-            weights = self._sessions.read_array(rule)
-            ruled = embeddings @ weights[:-1] + weights[-1]
+        gender_values = np.zeros(len(faces))
+        if "gender" in roles and roles["gender"].rule:
+            # A linear rule on the embedding that has a say in the gender, its constant the last.
+            weights = self._sessions.read_array(roles["gender"].rule)
+            gender_values = embeddings @ weights[:-1] + weights[-1]
         mask_rule = self.population.mask_rule
-        masked: Sequence[bool | None] = (
-            [None] * len(faces)
-            if mask_rule is None or len(embeddings) < len(faces)
-            else mask_rule.find_masked(embeddings).tolist()
-        )
-        estimates = [
-            _make_estimates(roles, *each)
-            for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)
-        ]
-        return [
-            replace(of_face, masked=is_masked)
-            for of_face, is_masked in zip(estimates, masked, strict=True)
-        ]
+        masked: Sequence[bool | None] = [None] * len(faces)
+        if mask_rule is not None and len(embeddings) == len(faces):
+            masked = mask_rule.find_masked(embeddings).tolist()
+        estimates = []
+        for face, measured, face_outputs, gender_value, is_masked in zip(
+            faces, qualities, outputs, gender_values.tolist(), masked, strict=True
+        ):
+            of_face = _make_estimates(roles, face, measured, face_outputs, gender_value)
+            estimates.append(replace(of_face, masked=is_masked))
+        return estimates
 
     def _align_faces(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
     ) -> list[NDArray[np.uint8]]:
+        """Return each face's crop with eyes, nose and mouth at the role's places.
+
+        Crops are remembered while the thread uses this picture.
+        """
         with count_stage("align"):
             crops = self._last.of(image).crops
             keys = [(face.landmarks, role.points, role.size_px) for face in faces]
@@ -349,58 +368,59 @@ def _make_estimates(
     face: DetectedFace,
     measured: Quality,
     outputs: Mapping[str, Sequence[attributes.Looks]],
-    ruled: float,
+    gender_value: float,
 ) -> Estimates:
-    """Make a face's estimates of the outputs of the models.
+    """Return a face's estimates: what its models say, and what its landmarks do.
 
-    `ruled`: as estimate_genders takes it.
+    `roles`: the models that ran, by what they estimate; nothing is said of the rest. `outputs`:
+    theirs. `gender_value`: that of the pack's rule on the embedding, 0 for none.
     """
     looks = {name: attributes.join_looks(model_looks) for name, model_looks in outputs.items()}
-    age = attributes.estimate_age(looks["age"], roles["age"].scale) if "age" in roles else None
-    genders = (
-        attributes.estimate_genders(looks["gender"], roles["gender"], ruled)
-        if "gender" in roles
-        else ()
-    )
-    gender, gender_score = (
-        genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
-    )
-    emotions = (
-        attributes.estimate_emotions(outputs["emotion"], roles["emotion"].models)
-        if "emotion" in roles
-        else ()
-    )
-    emotion, emotion_score = emotions[0] if emotions else NONE
-    head = (
-        attributes.parse_pose(looks[_POSE])
-        if _POSE in roles
-        else attributes.estimate_pose(face.landmarks)
-    )
-    proportions = attributes.score_symmetry(face, head)
-    computed = {"beauty": proportions is not None, "pose": head is not None and _POSE not in roles}
+    values: dict[str, Any] = {}
+    if "age" in roles:
+        values["age"] = attributes.estimate_age(looks["age"], roles["age"].scale)
+    if "gender" in roles:
+        genders = attributes.estimate_genders(looks["gender"], roles["gender"], gender_value)
+        values["genders"] = genders
+        if genders[0][1] >= roles["gender"].least_score:  # else it is unknown
+            values["gender"], values["gender_score"] = genders[0]
+    if "emotion" in roles:
+        emotions = attributes.estimate_emotions(outputs["emotion"], roles["emotion"].models)
+        values["emotions"] = emotions
+        values["emotion"], values["emotion_score"] = emotions[0]
+    if "liveness" in roles:
+        labels = roles["liveness"].labels
+        values["liveness"] = attributes.estimate_liveness(looks["liveness"], labels)
+    pose, heuristics = _find_pose(face, looks)
+    frontality = 1.0 if pose is None else quality.rate_frontality(pose)
+    beauty = attributes.score_symmetry(face, pose)
+    if beauty is not None:
+        heuristics |= {"beauty"}
     return Estimates(
-        age=age,
-        gender=gender,
-        gender_score=gender_score,
-        genders=genders,
-        emotion=emotion,
-        emotion_score=emotion_score,
-        emotions=emotions,
-        pose=head,
-        quality=measured.total * (quality.rate_frontality(head) if head else 1),
-        beauty=proportions,
-        liveness=(
-            attributes.estimate_liveness(looks["liveness"], roles["liveness"].labels)
-            if "liveness" in roles
-            else None
-        ),
-        heuristics=frozenset(name for name, is_given in computed.items() if is_given),
+        **values,
+        pose=pose,
+        quality=measured.total * frontality,
+        beauty=beauty,
+        heuristics=heuristics,
     )
+
+
+def _find_pose(
+    face: DetectedFace, looks: Mapping[str, attributes.Looks]
+) -> tuple[Pose | None, frozenset[str]]:
+    """Return how the head is turned, and {"pose"} if a formula says so: there is no model for it.
+
+    The formula goes by the landmarks; None: they lie on a line.
+    """
+    if _POSE in looks:
+        return attributes.parse_pose(looks[_POSE]), frozenset()
+    pose = attributes.estimate_pose(face.landmarks)
+    return pose, frozenset() if pose is None else frozenset({"pose"})
 
 
 class _Known:
-    """Results kept of a picture: aligned crops by landmarks, points and size; qualities and
-    embeddings by face."""
+    """What was computed of a picture: aligned crops by landmarks, places of these in the crop, and
+    its size; qualities and embeddings by face."""
 
     def __init__(self) -> None:
         self.crops: dict[tuple[Points, Points, int], NDArray[np.uint8]] = {}
@@ -408,15 +428,16 @@ class _Known:
         self.embeddings: dict[DetectedFace, NDArray[np.float32]] = {}
 
     def forget(self, _image: object) -> None:
+        """Forget all; a weak reference to the picture calls it when that is gone."""
         self.crops.clear()
         self.qualities.clear()
         self.embeddings.clear()
 
 
 class _LastPicture(threading.local):
-    """Results of the picture that the thread used last, while the picture exists.
+    """What was computed of the picture that this thread used last, while the picture exists.
 
-    Quality, embedding and attributes of one face are requested one after the other and share it.
+    Quality, embedding and attributes of one face are requested one after the other, and share it.
     """
 
     def __init__(self) -> None:
@@ -424,6 +445,7 @@ class _LastPicture(threading.local):
         self._known = _Known()
 
     def of(self, image: NDArray[np.uint8]) -> _Known:
+        """Return what is known of this picture; what was known of another is forgotten."""
         if self._image is None or self._image() is not image:
             self._known = _Known()
             self._image = weakref.ref(image, self._known.forget)
