@@ -1,4 +1,5 @@
-"""The galleries in a warm search function's memory, brought up to date at each search."""
+"""The galleries (the faces among which a tenant's searches look) in the memory of a process that
+searches, brought up to date at each search."""
 
 from __future__ import annotations
 
@@ -29,10 +30,12 @@ _Key = tuple[str, str]
 
 
 class Galleries:
-    """The FaceSearch port in this process.
+    """The FaceSearch port in this process: a gallery for each tenant and face model that was
+    searched lately.
 
-    It keeps the galleries that were searched last, as many as fit into `memory_bytes` and, with the
-    templates of large ones, into `disk_bytes` of the folder `scratch`
+    A gallery's seq is the number of its latest change. The journal lists the changes; a snapshot is
+    a gallery as it is stored at one seq. Kept are as many galleries as fit into `memory_bytes` and,
+    with the templates of large ones, into `disk_bytes` of the folder `scratch`
     (book/search/snapshots/scratch.py). Others go before one is loaded; the last one stays, however
     large it is.
     """
@@ -56,10 +59,13 @@ class Galleries:
 
     @property
     def loaded_bytes(self) -> int:
+        """Bytes of memory that the galleries take."""
         with self._lock:
             return sum(gallery.hot_bytes for gallery in self._galleries.values())
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        """Return who is most like each of the request's probes, in all that was stored before this
+        call."""
         require_probes(request.probes, request.limit)
         view = self.read_current(tenant, request.model, searched=True, seq=request.seq).view
         with count_stage("scan"):
@@ -70,20 +76,20 @@ class Galleries:
     ) -> Gallery:
         """Return the gallery with everything that was committed before this call.
 
-        Raises TenantNotFound, Busy.
-
-        `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has
-        seen to both.
+        `searched`: refuse a model by which the tenant is not searched (WrongModel). `seq`: the
+        gallery's latest change, of a caller that has read it and seen to that. Raises
+        TenantNotFound, Busy.
         """
         key = (tenant, model)
-        wanted_seq = (
-            seq_of(self._items, tenant, model if searched else None) if seq is None else seq
-        )
+        wanted_seq = seq
+        if wanted_seq is None:
+            wanted_seq = seq_of(self._items, tenant, model if searched else None)
         gallery = self._find_gallery(key, wanted_seq)
-        if gallery is None:
-            with self._load_once(key):
-                gallery = self._find_gallery(key, wanted_seq) or self._load_gallery(key, wanted_seq)
-        return gallery
+        if gallery is not None:
+            return gallery
+        with self._load_once(key):
+            # Another thread may have loaded it while this one waited.
+            return self._find_gallery(key, wanted_seq) or self._load_gallery(key, wanted_seq)
 
     def let_go(self, tenant: str) -> None:
         """Let go of a tenant's galleries, and so of what they hold of faces that were erased."""
@@ -92,19 +98,19 @@ class Galleries:
                 del self._galleries[key]
 
     def _find_gallery(self, key: _Key, wanted_seq: int) -> Gallery | None:
-        """Return the gallery if it is here, brought up to the seq `wanted_seq`; None: it has to be
-        loaded.
+        """Return the gallery, brought up to the change of number `wanted_seq`; None: load it anew.
 
-        One that cannot get there, or is slow by now, goes first. So a new copy finds room, even on
-        a small disk.
+        A gallery that cannot be brought there, or is slow by now, is let go. So a new copy finds
+        room, even on a small disk.
         """
+        tenant, _ = key
         with self._lock:
             gallery = self._galleries.get(key)
-            if gallery is not None:
-                self._galleries.move_to_end(key)
-        if gallery is None or (
-            not gallery.is_slow_at(wanted_seq) and self._follow_journal(gallery, key[0], wanted_seq)
-        ):
+            if gallery is None:
+                return None
+            self._galleries.move_to_end(key)  # as the one that was searched last
+        is_slow = gallery.is_slow_at(wanted_seq)
+        if not is_slow and self._follow_journal(gallery, tenant, wanted_seq):
             return gallery
         with self._lock:
             if self._galleries.get(key) is gallery:
@@ -112,11 +118,11 @@ class Galleries:
         return None
 
     def _load_gallery(self, key: _Key, wanted_seq: int) -> Gallery:
-        """Load and keep the gallery at the seq `wanted_seq`: from a snapshot, tried twice, else
-        from its faces.
+        """Load and keep the gallery, brought up to the change of number `wanted_seq`.
 
-        The journal that a snapshot needs may be trimmed while it is loaded; then a newer snapshot
-        is there.
+        It is loaded from a snapshot. The journal behind that may be trimmed meanwhile: then a newer
+        snapshot is there, so this is tried twice. At last it is rebuilt from the faces themselves.
+        Raises Busy.
         """
         tenant, model = key
         for load in (
@@ -138,12 +144,15 @@ class Galleries:
         )
 
     def _load_from_snapshot(self, tenant: str, model: str) -> Gallery:
+        """Load the gallery from its newest snapshot, and let others go that it needs the room
+        of."""
         open_file = partial(self._scratch.open_file, make_room=self._make_room)
         with count_stage("load"):
             return load_from_snapshot(self._items, self._blobs, tenant, model, open_file)
 
     def _follow_journal(self, gallery: Gallery, tenant: str, wanted_seq: int) -> bool:
-        """Apply the journal up to `wanted_seq`; False if a part of it was trimmed."""
+        """Apply the journal's changes up to number `wanted_seq`; False if one of them was trimmed,
+        so that the gallery cannot get there."""
         if gallery.view.seq >= wanted_seq:
             return True
         with gallery.changing:
@@ -157,19 +166,26 @@ class Galleries:
         return True
 
     def _make_room(self, memory_bytes: int = 0, disk_bytes: int = 0) -> None:
-        """Let the galleries go that were searched longest ago, until so many bytes more fit."""
+        """Let galleries go, those searched longest ago first, until so many bytes more fit.
+
+        If no more are asked for, the last gallery stays, however large it is.
+        """
         min_galleries = 0 if memory_bytes or disk_bytes else 1
         with self._lock:
             used_bytes = sum(gallery.hot_bytes for gallery in self._galleries.values())
-            while len(self._galleries) > min_galleries and (
-                used_bytes + memory_bytes > self._memory_bytes
-                or self._scratch.used_bytes + disk_bytes > self._scratch.limit_bytes
-            ):
-                used_bytes -= self._galleries.popitem(last=False)[1].hot_bytes
+            while len(self._galleries) > min_galleries:
+                fits_memory = used_bytes + memory_bytes <= self._memory_bytes
+                # A gallery's file goes with it, unless a search still reads it.
+                fits_disk = self._scratch.used_bytes + disk_bytes <= self._scratch.limit_bytes
+                if fits_memory and fits_disk:
+                    return
+                _, gallery = self._galleries.popitem(last=False)
+                used_bytes -= gallery.hot_bytes
+                del gallery
 
     @contextmanager
     def _load_once(self, key: _Key) -> Iterator[None]:
-        """Let one of the threads that find a gallery missing load it, and the others wait."""
+        """Let one of the threads that miss a gallery load it while the others wait."""
         with self._lock:
             lock = self._loading.setdefault(key, threading.Lock())
         try:

@@ -1,5 +1,10 @@
-"""A tenant's gallery in memory: a segment and the journal applied to it, searchable while it
-changes."""
+"""A tenant's gallery, the faces among which a search looks, in memory and searchable while it
+changes.
+
+It is a segment (what was loaded, the base) and a tail (rows that the journal, the list of the
+gallery's edits, added since). A row is one template of a face, the numbers that stand for how it
+looks; a face may have several.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +35,14 @@ _REMEMBERED = 4
 
 
 class Chosen(Struct, frozen=True):
-    """The faces of a view that are in the groups which a search names."""
+    """The faces of a view that are in the groups which a search names: how many, and their rows."""
 
     size: int
     rows: Rows
 
 
 class Tail(Struct, frozen=True):
-    """Rows that were added since the segment, in order.
+    """Rows (a template each) that were added since the segment was loaded, in order.
 
     Views share the arrays, which may grow beyond `rows`.
     """
@@ -55,7 +60,11 @@ class Tail(Struct, frozen=True):
 
 
 class View(Struct, frozen=True, dict=True):
-    """The gallery at `seq`, which never changes."""
+    """The gallery as it was at the edit of number `seq`; it never changes.
+
+    Faces have numbers: those of the base, which was loaded, come first. A face of the tail, which
+    was added since, has the number of its first row there, behind them.
+    """
 
     seq: int
     base: Segment
@@ -77,13 +86,13 @@ class View(Struct, frozen=True, dict=True):
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Search these faces, which are of the request's model, as FaceSearch says
-        (domain/rules/decision).
+        """Return, for each probe (a template that is searched for), the faces most like it.
 
-        A probe's demand is by how much more than the usual threshold a face must score, since many
-        people resemble the two. A search takes the least demand that the probe has with any face;
-        its caller then judges each candidate by the candidate's own. Raises InvalidInput for other
-        dimensions.
+        Each such candidate reaches a threshold. It is higher the more faces are searched, and by
+        the probe's demand: more, if many people look like the two. A search takes the least demand
+        that the probe has with any face, and its caller judges each candidate by that one's own.
+        Without an operating point all candidates count. FaceSearch (domain/rules/decision) has the
+        rules. Raises InvalidInput if the probes have another length than the templates.
         """
         probes, point = request.probes, request.operating_point
         if probes.shape[1] != self._dimensions and self.rows:
@@ -93,11 +102,10 @@ class View(Struct, frozen=True, dict=True):
             )
         chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
-        least_demands = request.least_demands or (0.0,) * len(probes)
-        least_scores = [
-            -math.inf if point is None else point.find_threshold(gallery_size, least_demand)
-            for least_demand in least_demands
-        ]
+        least_scores = [-math.inf] * len(probes)
+        if point is not None:
+            least_demands = request.least_demands or [0.0] * len(probes)
+            least_scores = [point.find_threshold(gallery_size, least) for least in least_demands]
         best_of_probe = self._find_best(probes, chosen, request.limit, least_scores)
         candidates = tuple([self._name_candidates(best) for best in best_of_probe])
         templates: tuple[tuple[bytes, ...], ...] = ()
@@ -108,58 +116,48 @@ class View(Struct, frozen=True, dict=True):
         return SearchAnswer(self.seq, gallery_size, candidates, templates)
 
     def _choose_faces(self, asked_groups: Sequence[str] | None) -> Chosen:
-        """Find the faces in the groups that a search asks for.
+        """Return the faces in the groups of these ids; None: in all but those of users.
 
-        None: in all groups but those whose entries are users.
-
-        A user is an entry for several faces of one person. The last few choices are remembered. If
-        few faces are chosen, their rows are listed for the scan.
+        A user is an entry for several faces of one person. The last few choices are remembered.
         """
         key = None if asked_groups is None else tuple(asked_groups)
         if chosen := self._chosen.get(key):
             return chosen
         if asked_groups is None:
-            group_numbers = [
-                number for group_id, number in self.groups.items() if not is_users(group_id)
-            ]
-        else:
-            group_numbers = list(
-                {self.groups[group_id] for group_id in asked_groups if group_id in self.groups}
-            )
+            asked_groups = [group_id for group_id in self.groups if not is_users(group_id)]
+        group_numbers = list({self.groups[each] for each in asked_groups if each in self.groups})
         size = sum(self.sizes.get(number, 0) for number in group_numbers)
-        # the last one is that of NOBODY, -1
-        group_mask = np.zeros(len(self.groups) + 1, dtype=bool)
-        group_mask[group_numbers] = True
+        # By group number. The last one is that of NOBODY, -1, and stays False.
+        is_searched = np.zeros(len(self.groups) + 1, dtype=bool)
+        is_searched[group_numbers] = True
         base, base_group = self.base, self.base_group
-        is_small = size * _FACES_PER_LOOKUP < len(base_group)
-        row_numbers = self._list_rows_of_faces(group_mask[base_group]) if is_small else None
-        chosen = Chosen(
-            size,
-            Rows(
-                templates=base.templates,
-                coder=base.coder,
-                codes=base.codes,
-                first_row=base.first_row,
-                group=base_group,
-                is_group_searched=group_mask,
-                numbers=row_numbers,
-            ),
+        row_numbers = None  # all rows are looked at
+        if size * _FACES_PER_LOOKUP < len(base_group):
+            row_numbers = self._list_rows_of_faces(is_searched[base_group])
+        rows = Rows(
+            templates=base.templates,
+            coder=base.coder,
+            codes=base.codes,
+            first_row=base.first_row,
+            group=base_group,
+            is_group_searched=is_searched,
+            numbers=row_numbers,
         )
         if len(self._chosen) >= _REMEMBERED:
             self._chosen.clear()
-        self._chosen[key] = chosen
-        return chosen
+        self._chosen[key] = chosen = Chosen(size, rows)
+        return chosen  # not what is remembered: another thread may clear that
 
     def _find_best(
         self, probes: NDArray[np.float32], chosen: Chosen, limit: int, least_scores: Sequence[float]
     ) -> list[BestFaces]:
-        """Find each probe's best faces among the chosen ones.
+        """Return each probe's `limit` best faces among the chosen ones.
 
-        `least_scores`: the lowest that counts, by probe.
+        `least_scores`: the lowest score that counts, by probe.
         """
         bests = [
-            (probe, BestFaces(limit, score))
-            for probe, score in zip(probes, least_scores, strict=True)
+            (probe, BestFaces(limit, least_score))
+            for probe, least_score in zip(probes, least_scores, strict=True)
         ]
         if chosen.size and bests:
             if len(self.base.templates):
@@ -168,23 +166,29 @@ class View(Struct, frozen=True, dict=True):
                 self._search_tail(bests, chosen.rows.is_group_searched)
         return [best for _, best in bests]
 
-    def _search_tail(self, bests: Found, group_mask: NDArray[np.bool_]) -> None:
+    def _search_tail(self, bests: Found, is_group_searched: NDArray[np.bool_]) -> None:
+        """Add to each probe's best faces those of the tail. `is_group_searched`: by group
+        number."""
         tail = self.tail
-        faces = np.where(
-            group_mask[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY
-        )
+        face_of_row = tail.first_row[: tail.rows] + len(self.base_group)
+        faces = np.where(is_group_searched[tail.row_group], face_of_row, NOBODY)
         for probe, best in bests:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
-    def _list_rows_of_faces(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """List the base's rows whose faces are searched, in order."""
-        if len(self.base.templates) == len(self.base_group):
-            return np.flatnonzero(of_face).astype(np.int32)
-        return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
+    def _list_rows_of_faces(self, is_face_searched: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Return the numbers of the base's rows whose faces are searched, in order."""
+        is_row_searched = is_face_searched
+        has_one_row_each = len(self.base.templates) == len(self.base_group)
+        if not has_one_row_each:
+            is_row_searched = np.repeat(is_face_searched, np.diff(self.base.first_row))
+        return np.flatnonzero(is_row_searched).astype(np.int32)
 
     def _name_candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
-        """Put the best faces into the order of an answer, and name them."""
-        # else they are, since numbers are in the order of faceids
+        """Return the best faces by id, with group and score, in the order of an answer.
+
+        Faces of the same score are in the order of their ids.
+        """
+        # The base's are so already, since its numbers are in the order of the ids.
         if self.tail.rows or len(best.faces) > best.limit:
             best.rank(self._faceid)
         faces_and_scores, groups = zip(best.faces, best.scores, strict=True), self._group_ids
@@ -195,7 +199,7 @@ class View(Struct, frozen=True, dict=True):
                     for face, score in faces_and_scores
                 ]
             )
-        # half of Candidate's time
+        # All are the base's. Without calling Candidate it takes half of the time.
         names, group, make_tuple = self.base.ids.names, self.base_group.data, tuple.__new__
         return tuple(
             [
@@ -205,12 +209,14 @@ class View(Struct, frozen=True, dict=True):
         )
 
     def _faceid(self, face: int) -> str:
-        behind = face - len(self.base_group)
-        return self.base.ids.names[face] if behind < 0 else self.tail.faceids[behind]
+        """Return the id of the face of this number, whether it is of the base or of the tail."""
+        in_tail = face - len(self.base_group)
+        return self.base.ids.names[face] if in_tail < 0 else self.tail.faceids[in_tail]
 
     def _group(self, face: int) -> int:
-        behind = face - len(self.base_group)
-        return int(self.base_group[face] if behind < 0 else self.tail.row_group[behind])
+        """Return the number of the group of the face of this number."""
+        in_tail = face - len(self.base_group)
+        return int(self.base_group[face] if in_tail < 0 else self.tail.row_group[in_tail])
 
     @cached_property
     def _group_ids(self) -> dict[int, str]:
@@ -218,72 +224,75 @@ class View(Struct, frozen=True, dict=True):
         return {number: group_id for group_id, number in self.groups.items()}
 
     def _read_template(self, face: int) -> bytes:
-        """Return the face's template, or the mean if it has several."""
-        behind = face - len(self.base_group)
-        if behind >= 0:
-            (numbers,) = np.nonzero(self.tail.first_row[: self.tail.rows] == behind)
-            rows = self._copy_templates(numbers + len(self.base.templates))
-        else:
+        """Return the template of the face of this number; of several, their mean."""
+        in_tail = face - len(self.base_group)
+        if in_tail < 0:
             rows = self.base.templates[self.base.first_row[face] : self.base.first_row[face + 1]]
+        else:
+            (tail_rows,) = np.nonzero(self.tail.first_row[: self.tail.rows] == in_tail)
+            rows = self._copy_templates(tail_rows + len(self.base.templates))
         row = rows[0] if len(rows) == 1 else fuse_embeddings(rows.astype(np.float32))
         return np.asarray(row, dtype="<f2").tobytes()
 
     @cached_property
     def _dimensions(self) -> int:
-        return int(
-            (self.base.templates if len(self.base.templates) else self.tail.templates).shape[1]
-        )
+        """How many numbers a template has."""
+        templates = self.base.templates if len(self.base.templates) else self.tail.templates
+        return int(templates.shape[1])
 
     def make_segment(self, model: str) -> Segment:
-        """Make a new segment of this view's faces, in the order of their faceids: those of the base
-        and of the tail.
+        """Return a new segment, to be stored or searched, of all faces of this view.
 
-        A face of the tail is numbered behind the base's, by its first row.
+        It has those of the base and of the tail in the order of their ids, and nobody who is gone.
         """
         base, tail = self.base, self.tail
         if not tail.rows and np.array_equal(self.base_group, base.face_group):
-            return replace(base, seq=self.seq)
+            return replace(base, seq=self.seq)  # nothing has changed
+        # Who is still here? A face of the tail is numbered behind the base's, by its first row.
         is_first_row = tail.first_row[: tail.rows] == np.arange(tail.rows)
         base_faces = np.flatnonzero(self.base_group >= 0).tolist()
         tail_rows = np.flatnonzero((tail.row_group >= 0) & is_first_row).tolist()
         ids_and_numbers = [(base.ids[face], face) for face in base_faces]
         ids_and_numbers += [(tail.faceids[row], len(base.ids) + row) for row in tail_rows]
         ids_and_numbers.sort()
-        tail_counts = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
-        row_counts: NDArray[np.int64] = np.concatenate(
-            (np.diff(base.first_row.astype(np.int64)), tail_counts)
-        )
-        first_rows: NDArray[np.int64] = np.concatenate(
-            (base.first_row[:-1].astype(np.int64), len(base.templates) + np.arange(tail.rows))
-        )
         order = np.array([face for _, face in ids_and_numbers], dtype=np.int64)
+        # Where are their rows? These three have a number for each face, gone or not.
+        base_begins = base.first_row.astype(np.int64)
+        tail_counts = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
+        tail_begins = len(base.templates) + np.arange(tail.rows)
+        row_counts: NDArray[np.int64] = np.concatenate((np.diff(base_begins), tail_counts))
+        first_rows: NDArray[np.int64] = np.concatenate((base_begins[:-1], tail_begins))
         groups: NDArray[np.int32] = np.concatenate((self.base_group, tail.row_group))
+        rows = _list_rows(first_rows[order], row_counts[order])
         return segment_of_rows(
-            model,
-            self.seq,
-            [faceid for faceid, _ in ids_and_numbers],
-            sorted(self.groups, key=self.groups.__getitem__),
-            groups[order],
-            row_counts[order],
-            self._copy_templates(_list_rows(first_rows[order], row_counts[order])),
+            model=model,
+            seq=self.seq,
+            faceids=[faceid for faceid, _ in ids_and_numbers],
+            group_ids=sorted(self.groups, key=self.groups.__getitem__),
+            face_group=groups[order],
+            counts=row_counts[order],
+            templates=self._copy_templates(rows),
         )
 
     def _copy_templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Copy the templates of these rows, (rows, dimensions).
+        """Return a copy of these rows, (rows, dimensions).
 
         The tail's rows are numbered after the base's.
         """
         base = self.base.templates
         templates = np.empty((len(rows), self._dimensions), dtype=np.float16)
-        behind = rows >= len(base)
-        templates[~behind] = base[rows[~behind]] if len(base) else 0
-        templates[behind] = self.tail.templates[rows[behind] - len(base)]
+        is_tail = rows >= len(base)
+        if len(base):  # an empty base has no dimensions either
+            templates[~is_tail] = base[rows[~is_tail]]
+        templates[is_tail] = self.tail.templates[rows[is_tail] - len(base)]
         return templates
 
 
 def _list_rows(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """List the rows of each face, one behind the other: of firsts 7 and 2, counts 2 and 3, they are
-    7 8 2 3 4."""
+    """Return the rows of each face, one behind the other.
+
+    Firsts 7 and 2 with counts 2 and 3 give 7 8 2 3 4.
+    """
     begins = np.cumsum(counts) - counts
     return np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
 
@@ -301,9 +310,12 @@ snapshot instead."""
 
 
 class Gallery:
-    """A tenant's faces with one model's templates.
+    """A tenant's faces with one model's templates, kept up to date by the journal, the list of its
+    edits.
 
-    Changes come one at a time; a search takes a view without a lock.
+    Changes come one at a time; a search takes a view without a lock. `_base...` is of the segment
+    that was loaded, which faces may leave or change groups in; `_tail...` of the rows that came
+    since. Groups have numbers, in the order in which they came.
     """
 
     def __init__(self, model: str, segment: Segment | None) -> None:
@@ -321,13 +333,15 @@ class Gallery:
         faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
-        return view.tail.rows > limit or self._base_faces_gone > max(
-            limit, len(view.base_group) // 2
-        )
+        most_gone = max(limit, len(view.base_group) // 2)
+        return view.tail.rows > limit or self._base_faces_gone > most_gone
 
     def is_slow_at(self, seq: int) -> bool:
-        """Tell if a gallery loaded anew is likely to be faster: the tail is long, and was not so
-        from the beginning."""
+        """Tell if a copy of the gallery that is loaded now is likely to be faster.
+
+        It is if the tail is long, and so many changes came since this one was loaded. `seq`: the
+        number of the latest change.
+        """
         return self.is_long and seq - self.loaded_at >= _LONG_TAIL
 
     @property
@@ -338,42 +352,43 @@ class Gallery:
         return view.base.hot_bytes + view.base_group.nbytes + tail
 
     def apply_entries(self, entries: Iterable[JournalEntry], seq: int) -> View:
-        """Apply journal entries up to `seq` and publish the new view; the caller holds the lock
-        `changing`.
+        """Apply edits of the journal and let searches see them; return the gallery as it then is.
 
-        A small gallery that has grown long begins from a new segment.
+        `seq`: the number of the last one. The caller holds the lock `changing`. A small gallery
+        that has grown long begins from a new segment.
         """
+        # Views that searches hold share these arrays, so they are copied before they change.
         self._tail_group_by_row = self._tail_group_by_row.copy()
         self._view_uses_base = True
         for entry in entries:
-            if entry.edit is Edit.DROP:
-                self._remove_group(entry.group_id)
-            elif entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
-                vectors = [
-                    parse_vector(template)
-                    for template in entry.templates
-                    if template.model == self.model
-                ]
-                # that of another model changes nothing here
-                if vectors or entry.edit is not Edit.EMBED:
-                    self._remove_face(entry.faceid)
-                    self._add_face(entry.faceid, entry.group_id, vectors)
-            elif entry.edit is Edit.MOVE:
-                self._move_face(entry.faceid, entry.group_id)
-            else:
-                self._remove_face(entry.faceid)
+            self._apply_entry(entry)
         self.view = self._publish_view(seq)
         if self.is_long and self.view.faces <= _QUICK:
             self._begin_from(self.view.make_segment(self.model))
         return self.view
 
+    def _apply_entry(self, entry: JournalEntry) -> None:
+        """Add, move or remove the face or group that an edit of the journal names."""
+        if entry.edit is Edit.DROP:
+            self._remove_group(entry.group_id)
+        elif entry.edit is Edit.MOVE:
+            self._move_face(entry.faceid, entry.group_id)
+        elif entry.edit is Edit.DELETE:
+            self._remove_face(entry.faceid)
+        else:
+            vectors = [
+                parse_vector(template)
+                for template in entry.templates
+                if template.model == self.model
+            ]
+            # EMBED gives a face one model's templates; that of another changes nothing here.
+            if vectors or entry.edit is not Edit.EMBED:
+                self._remove_face(entry.faceid)
+                self._add_face(entry.faceid, entry.group_id, vectors)
+
     def _begin_from(self, segment: Segment) -> None:
-        """Begin with the faces of a segment, the base.
-
-        The tail is empty: it takes the faces that are added later.
-
-        Groups have numbers, in the order in which they came.
-        """
+        """Take a segment's faces as the base, and an empty tail, which takes all that come
+        later."""
         self._base = segment
         self._number_by_group_id = {
             group_id: number for number, group_id in enumerate(segment.group_ids)
@@ -394,114 +409,122 @@ class Gallery:
         self.view = self._publish_view(segment.seq)
 
     def _publish_view(self, seq: int) -> View:
-        """Make a view of the gallery as it is now, which later edits do not change.
+        """Return a view of the gallery as it is now, which later edits do not change.
 
-        `seq`: the number of the last edit that is applied. The base is the segment that was loaded;
-        a face of it that has gone since has the group NOBODY. The tail has the rows that were added
-        since.
+        `seq`: the number of the last edit that is applied.
         """
         # Base and tail may have a million rows, so they are not copied. The tail's lists only grow,
         # behind the rows of this view; arrays of groups are copied before an edit changes them.
+        row_count = len(self._tail_faceids)
         tail = Tail(
-            len(self._tail_faceids),
-            self._tail_templates,
-            self._tail_faceids,
-            self._tail_first_rows,
-            self._tail_group_by_row[: len(self._tail_faceids)],
-            self._tail_largest_norm,
+            rows=row_count,
+            templates=self._tail_templates,
+            faceids=self._tail_faceids,
+            first_row=self._tail_first_rows,
+            row_group=self._tail_group_by_row[:row_count],
+            largest_norm=self._tail_largest_norm,
         )
         return View(
-            seq,
-            self._base,
-            self._base_group_by_face,
-            tail,
-            dict(self._number_by_group_id),
-            dict(self._face_count_by_group),
+            seq=seq,
+            base=self._base,
+            base_group=self._base_group_by_face,
+            tail=tail,
+            groups=dict(self._number_by_group_id),
+            sizes=dict(self._face_count_by_group),
         )
 
     def _add_face(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
-        """Add the rows of a face that is not here, behind all others.
+        """Add a face that is not here, with a row for each of its templates, behind all others.
 
         Do nothing if it has no template.
         """
         if not vectors:
             return
-        number = self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id))
+        group_number = self._find_group_number(group_id)
         begin = len(self._tail_faceids)
         rows = range(begin, begin + len(vectors))
         self._reserve_rows(rows.stop, len(vectors[0]))
         self._tail_templates[begin : rows.stop] = vectors
         self._tail_first_rows[begin : rows.stop] = begin
-        self._tail_group_by_row[begin : rows.stop] = number
+        self._tail_group_by_row[begin : rows.stop] = group_number
         self._tail_faceids += [faceid] * len(vectors)
         self._tail_rows_by_faceid[faceid] = rows
-        self._face_count_by_group[number] = self._face_count_by_group.get(number, 0) + 1
-        self._tail_largest_norm = max(
-            self._tail_largest_norm, *(float(np.linalg.norm(v)) for v in vectors)
-        )
+        self._face_count_by_group[group_number] = self._face_count_by_group.get(group_number, 0) + 1
+        norms = [float(np.linalg.norm(vector)) for vector in vectors]
+        self._tail_largest_norm = max(self._tail_largest_norm, *norms)
+
+    def _find_group_number(self, group_id: str) -> int:
+        """Return the number of a group; a new group gets the next one."""
+        return self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id))
 
     def _remove_face(self, faceid: str) -> None:
+        """Let a face leave the gallery; one that is not here stays away."""
         self._regroup(faceid, NOBODY)
         self._tail_rows_by_faceid.pop(faceid, None)
 
     def _remove_group(self, group_id: str) -> None:
-        number = self._number_by_group_id.get(group_id)
-        if number is None:
+        """Let all faces of a group leave the gallery; their rows stay, and belong to NOBODY."""
+        group_number = self._number_by_group_id.get(group_id)
+        if group_number is None:
             return
-        for row in np.flatnonzero(self._tail_group_by_row == number).tolist():
+        is_tail_row = self._tail_group_by_row == group_number
+        for row in np.flatnonzero(is_tail_row).tolist():
             self._tail_rows_by_faceid.pop(self._tail_faceids[row], None)
-        self._tail_group_by_row[self._tail_group_by_row == number] = NOBODY
-        self._base_faces_gone += int(np.count_nonzero(self._base_group_by_face == number))
+        self._tail_group_by_row[is_tail_row] = NOBODY
+        is_base_face = self._base_group_by_face == group_number
+        self._base_faces_gone += int(np.count_nonzero(is_base_face))
+        # A new array: earlier views keep theirs.
         self._base_group_by_face = np.where(
-            self._base_group_by_face == number, np.int32(NOBODY), self._base_group_by_face
+            is_base_face, np.int32(NOBODY), self._base_group_by_face
         )
         self._view_uses_base = False
-        self._face_count_by_group[number] = 0
+        self._face_count_by_group[group_number] = 0
 
     def _move_face(self, faceid: str, group_id: str) -> None:
-        if faceid in self._tail_rows_by_faceid or self._in_base(faceid) is not None:
-            self._regroup(
-                faceid, self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id))
-            )
+        """Put a face into another group; one that is not here stays away."""
+        is_here = faceid in self._tail_rows_by_faceid or self._find_in_base(faceid) is not None
+        if is_here:
+            self._regroup(faceid, self._find_group_number(group_id))
 
-    def _regroup(self, faceid: str, number: int) -> None:
-        """Put a face into the group of this number, or NOBODY; one that is not here stays away.
-
-        Earlier views share the base's groups, so these are copied before their first change.
-        """
-        rows, face = self._tail_rows_by_faceid.get(faceid), self._in_base(faceid)
-        if rows is not None:
-            old_number = int(self._tail_group_by_row[rows.start])
-            self._tail_group_by_row[rows.start : rows.stop] = number
-        elif face is not None:
-            old_number = int(self._base_group_by_face[face])
-            if self._view_uses_base:
+    def _regroup(self, faceid: str, group_number: int) -> None:
+        """Put a face into the group of this number, or NOBODY; one that is not here stays away."""
+        tail_rows, base_face = self._tail_rows_by_faceid.get(faceid), self._find_in_base(faceid)
+        if tail_rows is not None:
+            old_number = int(self._tail_group_by_row[tail_rows.start])
+            self._tail_group_by_row[tail_rows.start : tail_rows.stop] = group_number
+        elif base_face is not None:
+            old_number = int(self._base_group_by_face[base_face])
+            if self._view_uses_base:  # a view that searches hold shares it: change a copy
                 self._base_group_by_face = self._base_group_by_face.copy()
                 self._view_uses_base = False
-            self._base_group_by_face[face] = number
-            self._base_faces_gone += number == NOBODY
+            self._base_group_by_face[base_face] = group_number
+            self._base_faces_gone += group_number == NOBODY
         else:
             return
-        self._face_count_by_group[old_number] -= 1
-        if number != NOBODY:
-            self._face_count_by_group[number] = self._face_count_by_group.get(number, 0) + 1
+        counts = self._face_count_by_group
+        counts[old_number] -= 1
+        if group_number != NOBODY:
+            counts[group_number] = counts.get(group_number, 0) + 1
 
-    def _in_base(self, faceid: str) -> int | None:
+    def _find_in_base(self, faceid: str) -> int | None:
         """Return the face's number in the segment; None if it is not there any more."""
         face = self._base.ids.find(faceid)
-        return face if face is not None and self._base_group_by_face[face] != NOBODY else None
+        if face is None or self._base_group_by_face[face] == NOBODY:
+            return None
+        return face
 
     def _reserve_rows(self, rows: int, dimensions: int) -> None:
-        """Make room for so many rows. Earlier views keep their arrays."""
-        if rows > len(self._tail_templates):
-            row_count = len(self._tail_faceids)
-            room = max(_MIN_ROWS, 2 * len(self._tail_templates), rows)
-            grown = np.empty((room, dimensions), dtype=np.float32)
-            grown[:row_count] = self._tail_templates[:row_count].reshape(-1, dimensions)
-            firsts = np.empty(room, dtype=np.int64)
-            firsts[:row_count] = self._tail_first_rows[:row_count]
-            groups = np.full(room, NOBODY, dtype=np.int32)
-            groups[:row_count] = self._tail_group_by_row[:row_count]
-            self._tail_templates = grown
-            self._tail_first_rows = firsts
-            self._tail_group_by_row = groups
+        """Make room in the tail for `rows` rows in all. Earlier views keep their arrays."""
+        if rows <= len(self._tail_templates):
+            return
+        row_count = len(self._tail_faceids)
+        room = max(_MIN_ROWS, 2 * len(self._tail_templates), rows)
+        templates = np.empty((room, dimensions), dtype=np.float32)
+        templates[:row_count] = self._tail_templates[:row_count].reshape(-1, dimensions)
+        first_rows = np.empty(room, dtype=np.int64)
+        first_rows[:row_count] = self._tail_first_rows[:row_count]
+        groups = np.full(room, NOBODY, dtype=np.int32)
+        groups[:row_count] = self._tail_group_by_row[:row_count]
+        self._tail_templates = templates
+        self._tail_first_rows = first_rows
+        self._tail_group_by_row = groups

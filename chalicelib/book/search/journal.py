@@ -1,5 +1,5 @@
-"""The journal's tail: changes of the gallery since a seq. book/search/compact.py trims the
-journal."""
+"""The end of the journal, the list of a gallery's changes by their number (seq): those that a
+loaded gallery lacks. book/search/compact.py trims the journal."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ next. A template is gone three hours after its deletion at the latest, even if o
 def read_changes(
     items: ItemStore, tenant: str, known_seq: int, wanted_seq: int
 ) -> list[JournalEntry] | None:
-    """Read the changes behind `known_seq`, up to `wanted_seq`, in order.
+    """Return the changes after number `known_seq`, up to `wanted_seq`, in order.
 
-    None: one of them is gone, since a newer snapshot covers it.
+    None: one of them is gone, since a newer snapshot (the stored gallery) covers it.
     """
     entries: list[JournalEntry] = []
-    expected = known_seq + 1
-    for item in walk_items(
-        items, keys.JOURNAL, tenant, between=(keys.seq_key(expected), keys.seq_key(wanted_seq))
-    ):
-        if int(item["seq"]) != expected:
+    expected_seq = known_seq + 1
+    between = (keys.seq_key(expected_seq), keys.seq_key(wanted_seq))
+    for item in walk_items(items, keys.JOURNAL, tenant, between=between):
+        if int(item["seq"]) != expected_seq:
             return None
         entries += journal_entries(item)
-        expected += 1
-    return entries if expected > wanted_seq else None
+        expected_seq += 1
+    has_all = expected_seq > wanted_seq
+    return entries if has_all else None
