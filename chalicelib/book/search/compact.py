@@ -1,10 +1,11 @@
-"""A builder of snapshots, so that a cold search function need not read the whole journal; it also
-erases old templates.
+"""A builder of snapshots (galleries as they are stored), so that a process that begins to search
+need not read the whole journal, the list of the gallery's changes; it also erases old templates.
 
 Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built
-if the tail holds such a change, however short the tail is. A face that learnt does not count: that
-happens all day. When a snapshot is older than the grace time, the journal that it covers and the
-snapshots before it are gone, and so is each picture that the changes in that journal left behind.
+if the tail (the changes since the last one) holds such a change, however short the tail is. A face
+that learnt does not count: that happens all day. When a snapshot is older than the grace time, the
+journal that it covers and the snapshots before it are gone, and so is each picture that the changes
+in that journal left behind.
 
 Of a large gallery, most snapshots are deltas (snapshots/delta.py). A base is kept as long as a
 delta needs it, with the templates that were deleted since. So a whole snapshot is due at the first
@@ -70,7 +71,11 @@ Forget = Callable[[str, set[str]], object]
 
 
 class Compactor:
-    """The builder of snapshots.
+    """The builder of snapshots, which are galleries as they are stored.
+
+    A gallery's pointer is the item that names its snapshots, the newest last. A seq is the number
+    of a change; a snapshot covers all changes up to its seq. The tail is the changes behind it. A
+    delta is a snapshot that holds only what changed since a whole one, its base.
 
     `forget(tenant, faceids)`: erases what else faces have left behind that were deleted or given
     other pictures. It is called before the journal's last word of them goes. While a tenant's model
@@ -100,25 +105,26 @@ class Compactor:
         self._large = large_bytes
 
     def build(self, tenant: str, *, erase: bool = True) -> bool:
-        """Write a snapshot if the tail is worth it, switch the pointer, then trim.
+        """Write snapshots of a tenant's galleries if worth it, then trim; return whether any was.
 
-        A crash at any point loses nothing. A gallery is loaded only if a whole snapshot of it is
-        written. `erase`: False leaves it to the next call what was erased from a large gallery: a
-        whole snapshot is 0.8 GB.
+        A crash at any point loses nothing. `erase`: False leaves to the next call what is to be
+        erased from a large gallery, since that takes a whole snapshot, of 0.8 GB.
         """
         models = models_of(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]
         limit_ms = milliseconds(self._clock.now() - GRACE)
-        if covered_seq := min([self._trim_snapshots(tenant, model, limit_ms) for model in models]):
+        # The journal may go as far as old enough snapshots of each model cover it.
+        covered_seq = min([self._trim_snapshots(tenant, model, limit_ms) for model in models])
+        if covered_seq:
             self._trim_journal(tenant, covered_seq, limit_ms)
         self._forget_all_but(tenant, models)
         return any(written)
 
     def purge_before(self, tenant: str, seq: int) -> None:
-        """Delete all snapshots older than `seq` and the journal up to it, and let go of the
-        galleries in memory here.
+        """Delete all that is stored of a tenant's galleries from before the change of number `seq`.
 
-        Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by
+        That is snapshots and the journal up to it. Galleries in this process's memory are let go;
+        loads under way begin again with the new snapshot. Raises Busy if snapshots are written by
         others meanwhile.
         """
         for model in models_of(self._items, tenant):
@@ -126,44 +132,46 @@ class Compactor:
             if pointer := pointer_of(self._items, tenant, model):
                 if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
-                self._keep_snapshots(
-                    pointer,
-                    [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq],
-                )
+                kept = [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq]
+                self._keep_snapshots(pointer, kept)
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
-        self._trim_journal(tenant, seq, milliseconds(self._clock.now()) + 1)
+        now_too_ms = milliseconds(self._clock.now()) + 1  # however young an entry is
+        self._trim_journal(tenant, seq, now_too_ms)
         self._galleries.let_go(tenant)
 
     def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
-        """Write a snapshot if the tail is worth it, or if the newest one has something from before
-        `at_least`."""
+        """Write a snapshot of one gallery if the tail is worth it; return whether one was written.
+
+        A whole one is written in any case if the newest, or its base, is older than the change of
+        number `at_least`.
+        """
         pointer = pointer_of(self._items, tenant, model)
         covered_seq = int(pointer["seq"]) if pointer else 0
         oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
         seq = seq_of(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)
-        if oldest_seq >= at_least:
-            if pointer and int(pointer.get("bytes", 0)) >= self._large:
-                return self._write_delta_or_snapshot(tenant, model, pointer, seq, erase=erase)
-            if seq == covered_seq or not self._is_worth_it(tenant, covered_seq, seq):
-                return False
+        if oldest_seq < at_least:
+            return self._build_whole(tenant, model, pointer)
+        if pointer and int(pointer.get("bytes", 0)) >= self._large:
+            return self._write_delta_or_snapshot(tenant, model, pointer, seq, erase=erase)
+        if seq == covered_seq or not self._is_worth_it(tenant, covered_seq, seq):
+            return False
         return self._build_whole(tenant, model, pointer)
 
     def _write_delta_or_snapshot(
         self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool
     ) -> bool:
-        """Write a delta of a large gallery, or a whole snapshot. Return whether either was written.
+        """Write a snapshot of a large gallery, a delta if that will do; return whether one was.
 
-        Nothing is written if another builder has claimed the whole snapshot: a delta would make
-        that one stale. If something was erased and this call may `erase`, a whole snapshot follows.
-        Otherwise nothing is written before the tail is long or old; then a delta is, or a whole
-        snapshot if no delta can be made.
+        A whole one is written if something was erased and this call may `erase`. Otherwise the tail
+        has to be long or old; then it is a delta, or a whole one if no delta can be made.
         """
         now = milliseconds(self._clock.now())
         covered_seq = int(pointer["seq"])
         newest_key = pointer["snapshots"][-1]
+        # Another builder has claimed the whole snapshot: a delta would make that one stale.
         if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
             return False
         entries = read_changes(self._items, tenant, covered_seq, seq)
@@ -173,36 +181,39 @@ class Compactor:
                 return False
             if entries is not None and (data := self._make_delta(model, pointer, entries)):
                 key = keys.delta(keys.base_of_snapshot(newest_key), seq, nonce())
-                self._write_snapshot(
-                    tenant,
-                    model,
-                    pointer,
-                    key,
-                    data,
-                    {"bytes": pointer["bytes"], "owes": owes_erasure},
-                )
+                more = {"bytes": pointer["bytes"], "owes": owes_erasure}
+                self._write_snapshot(tenant, model, pointer, key, data, more)
                 return True
         claimed_pointer = {**pointer, "claimed_at": now}
-        return self._write_pointer(claimed_pointer, pointer) and self._build_whole(
-            tenant, model, claimed_pointer
-        )
+        is_claimed = self._write_pointer(claimed_pointer, pointer)
+        return is_claimed and self._build_whole(tenant, model, claimed_pointer)
 
     def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
-        """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is
-        due."""
+        """Return a delta's bytes: what changed since the base, up to these entries of the journal.
+
+        None: a whole snapshot is due. The base is too old or gone, a group was dropped, or the
+        delta would be large.
+        """
         newest = pointer["snapshots"][-1]
-        base_at = parse_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
-        if base_at < milliseconds(self._clock.now() - TAIL_AGE):
+        base_built_at = parse_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
+        if base_built_at < milliseconds(self._clock.now() - TAIL_AGE):
             return None
         try:
-            earlier = changes_of(self._blobs, newest)
+            earlier_changes = changes_of(self._blobs, newest)
         except DamagedSnapshot:
             return None
-        changes = None if earlier is None else delta.fold_changes(model, (*earlier, *entries))
-        data = b"" if changes is None else delta.encode(changes)
-        return data if len(data) * _DELTA_SHARE <= int(pointer["bytes"]) else None
+        if earlier_changes is None:  # it was deleted meanwhile
+            return None
+        changes = delta.fold_changes(model, (*earlier_changes, *entries))
+        if changes is None:
+            return None
+        data = delta.encode(changes)
+        is_small = len(data) * _DELTA_SHARE <= int(pointer["bytes"])
+        return data if is_small else None
 
     def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
+        """Write a whole snapshot of the gallery as it is now; return True, as the others do who
+        wrote one."""
         segment = self._galleries.read_current(tenant, model).view.make_segment(model)
         data = encode_segment(segment)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
@@ -212,7 +223,10 @@ class Compactor:
     def _write_snapshot(
         self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item
     ) -> None:
-        """Store a snapshot, then let the pointer say so; `more`: other fields of it."""
+        """Store a snapshot, then let the gallery's pointer name it.
+
+        `old`: the pointer as it was read. `more`: what else it is to say.
+        """
         if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
         key_and_seq: Item = {
@@ -223,12 +237,15 @@ class Compactor:
         self._switch_pointer({**key_and_seq, **more}, old, key)
 
     def _is_worth_it(self, tenant: str, covered_seq: int, seq: int) -> bool:
+        """Tell whether the tail is long, old, erases something, or is not in the journal any
+        more."""
         if seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq):
             return True
         entries = read_changes(self._items, tenant, covered_seq, seq)
         return entries is None or any(map(_is_erasing, entries))
 
     def _is_old(self, tenant: str, covered_seq: int) -> bool:
+        """Tell whether the first change behind the snapshot was made TAIL_AGE ago or before."""
         oldest = self._items.query(
             keys.JOURNAL, tenant, low=keys.seq_key(covered_seq + 1), limit=1
         ).items
@@ -236,23 +253,20 @@ class Compactor:
         return bool(oldest) and oldest[0]["at"] < limit_ms
 
     def _switch_pointer(self, key_and_fields: Item, old_pointer: Item | None, new_key: str) -> None:
-        """Point at the new snapshot.
+        """Let the pointer name the new snapshot, too.
 
-        If the pointer was changed since it was read, delete the new snapshot instead.
-
-        `key_and_fields`: the pointer's key and what it says of the new snapshot.
+        If another builder has changed the pointer since it was read, the new snapshot is deleted.
+        `key_and_fields`: the pointer's key, and what it says of the new snapshot.
         """
         now = milliseconds(self._clock.now())
         build_times = parse_build_times(old_pointer) if old_pointer else {}
         too_close = _find_too_close(build_times)
-        kept_snapshots = {
-            key: built_at for key, built_at in build_times.items() if key != too_close
-        }
+        kept = {key: built_at for key, built_at in build_times.items() if key != too_close}
         pointer: Item = {
             **key_and_fields,
             "built_at": now,
-            "snapshots": [*kept_snapshots, new_key],
-            "built": [*kept_snapshots.values(), now],
+            "snapshots": [*kept, new_key],
+            "built": [*kept.values(), now],
         }
         if not self._write_pointer(pointer, old_pointer):
             self._blobs.delete(new_key)
@@ -260,27 +274,24 @@ class Compactor:
             self._blobs.delete(too_close)
 
     def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
-        same = (
-            [equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")]
-            if old
-            else []
-        )
+        """Store the pointer unless it has changed since `old` was read; return whether it was."""
+        if_unchanged = [absent("pointer-free")]
+        if old:
+            if_unchanged = [
+                equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")
+            ]
         try:
-            self._items.transact(
-                [Put(keys.DIRECTORY, pointer, tuple(same or [absent("pointer-free")]))]
-            )
+            self._items.transact([Put(keys.DIRECTORY, pointer, tuple(if_unchanged))])
         except ConditionFailed:
             return False
         return True
 
     def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
-        """Drop the snapshots that were superseded before `limit_ms`.
+        """Delete a gallery's old snapshots; return up to which change the journal may go, too.
 
-        Drop objects that no pointer names, too.
-
-        Such objects are looked for only soon after a snapshot (_ORPHANS_SOUGHT_FOR). Return the
-        highest seq that a snapshot built before `limit_ms` covers: the journal may be trimmed up to
-        it. 0: there is no such snapshot.
+        That is the highest seq that a snapshot built before `limit_ms` covers; 0: there is none.
+        Old snapshots are those before it. So are objects that no pointer names; these are looked
+        for only soon after a snapshot (_ORPHANS_SOUGHT_FOR).
         """
         now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
         if pointer is None:
@@ -290,27 +301,22 @@ class Compactor:
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
-        return max(
-            (
-                keys.seq_of_snapshot(key)
-                for key, built_at in parse_build_times(pointer).items()
-                if built_at < limit_ms
-            ),
-            default=0,
-        )
+        covered_seqs = [
+            keys.seq_of_snapshot(key)
+            for key, built_at in parse_build_times(pointer).items()
+            if built_at < limit_ms
+        ]
+        return max(covered_seqs, default=0)
 
     def _drop_superseded(self, pointer: Item, limit_ms: int) -> Item:
-        """Delete the snapshots before the newest one built before `limit_ms`, then drop them from
-        the pointer."""
+        """Delete the snapshots before the newest one built before `limit_ms`; return the pointer
+        then."""
         build_times = parse_build_times(pointer)
-        old = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]
-        return self._keep_snapshots(pointer, [key for key in build_times if key not in old])
+        superseded = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]
+        return self._keep_snapshots(pointer, [key for key in build_times if key not in superseded])
 
     def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
-        """Delete the pointer's other snapshots, but bases of these, then drop them from it.
-
-        Return the pointer then.
-        """
+        """Delete the pointer's snapshots but these and their bases; return the pointer then."""
         build_times = parse_build_times(pointer)
         needed_keys = {*kept_keys, *map(keys.base_of_snapshot, kept_keys)}
         remaining = {key: at for key, at in build_times.items() if key in needed_keys}
@@ -331,11 +337,10 @@ class Compactor:
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _trim_journal(self, tenant: str, covered_seq: int, limit_ms: int) -> None:
-        """Delete the oldest entries of the journal, the list of the gallery's edits, in chunks.
+        """Delete the journal's entries (a gallery's changes) up to number `covered_seq`.
 
-        `covered_seq`: the number of the last edit that a snapshot has; `limit_ms`: the time before
-        which edits are old. First goes what the edits of each chunk left to be erased. So a job
-        that is cut off finds it again.
+        Those of `limit_ms` or later stay. Before each chunk goes, what its changes left behind is
+        erased. So a job that is cut off finds it again.
         """
         journal = walk_items(
             self._items,
@@ -346,38 +351,42 @@ class Compactor:
         )
         old_items = takewhile(lambda item: item["at"] < limit_ms, journal)
         while chunk := list(islice(old_items, _TRIM_CHUNK)):
-            entries = (entry for item in chunk for entry in journal_entries(item))
-            self._forget(
-                tenant, {entry.faceid for entry in entries if entry.edit in _ERASING} - {""}
-            )
+            entries = [entry for item in chunk for entry in journal_entries(item)]
+            faceids = {entry.faceid for entry in entries if entry.edit in _ERASING}
+            self._forget(tenant, faceids - {""})  # a dropped group names no face
             self._items.transact(
                 [Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk]
             )
 
 
 def parse_build_times(pointer: Item) -> dict[str, int]:
-    """Return when each snapshot that the pointer names was built, in ms, the newest last."""
+    """Return when each snapshot that the pointer names was built, in ms, the newest last.
+
+    A pointer of an older version knows this of the newest one alone; it then stands for all.
+    """
     times = pointer.get("built") or [pointer["built_at"]] * len(pointer["snapshots"])
     return dict(zip(pointer["snapshots"], map(int, times), strict=True))
 
 
 def _is_erasing(entry: JournalEntry) -> bool:
+    """Tell whether a change leaves something to be erased, other than a face that learnt."""
     return entry.edit in _ERASING and not entry.learnt
 
 
 def _oldest_seq_of(key: str) -> int:
-    """Return the seq of the oldest object that a snapshot needs."""
+    """Return the number of the last change that a snapshot's base has; a whole one is its own
+    base."""
     return keys.seq_of_snapshot(keys.base_of_snapshot(key))
 
 
 def _find_too_close(built_at: dict[str, int]) -> str | None:
-    """Return the last snapshot but one if those around it are less than _APART from each other,
-    unless it is a base."""
+    """Return the last snapshot but one if it may go: its neighbours are less than _APART apart.
+
+    A base of a delta stays. None: it may not go, or there are fewer than three.
+    """
     if len(built_at) < 3:
         return None
-    before, close, last = list(built_at)[-3:]
-    if any(keys.base_of_snapshot(key) == close != key for key in built_at):
-        return None
-    return (
-        close if built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1) else None
-    )
+    before, candidate, last = list(built_at)[-3:]
+    is_base = any(keys.base_of_snapshot(key) == candidate != key for key in built_at)
+    is_close = built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1)
+    return candidate if is_close and not is_base else None
