@@ -1,5 +1,7 @@
-"""Templates coded so that a search reads few bytes: rotated, cut into tiers of int8, with a bound
-for the rest.
+"""Templates (the numbers that stand for faces) coded in few bytes, by which a search rules most out
+without an error.
+
+They are rotated, cut into tiers of int8, with a bound for the rest.
 
 A template x (canonical, exact in float32) is rotated, y = R x, so that the leading numbers hold
 most of its energy. A tier holds the numbers [begin, end) of y as int8 codes c with one scale s, z =
@@ -55,9 +57,11 @@ _FLOAT64 = 1e-9
 
 
 class Tier(Struct, frozen=True):
-    """The numbers `begin`..`end` of a rotated template.
+    """How a part of all rotated templates is coded: the numbers `begin`..`end` of each, as int8
+    codes times `scale`.
 
-    Norms are upper bounds over all rows that are not loose.
+    `columns` more bytes of a row bound what is behind the part. Norms are upper bounds over all
+    rows that are not loose.
     """
 
     begin: int
@@ -78,13 +82,16 @@ class Tier(Struct, frozen=True):
 
     @property
     def numbers(self) -> int:
+        """How many numbers of a template it holds."""
         return self.end - self.begin
 
 
 class Coder(Struct, frozen=True, dict=True):
-    """Coding of templates of `dimensions` numbers.
+    """How a gallery's templates, of `dimensions` numbers each, are coded: rotated, then in one tier
+    or two.
 
-    `rotation`: (dimensions, dimensions) float32, or None for none.
+    `rotation`: (dimensions, dimensions) float32, or None for none. A row is loose if the tiers'
+    bounds do not hold for it; then it is computed exactly.
     """
 
     dimensions: int
@@ -107,10 +114,10 @@ class Coder(Struct, frozen=True, dict=True):
         length."""
         if self.rotation is None:
             return 0.0
-        d = self.dimensions
-        growth = d * 2.0**-24 / (1 - d * 2.0**-24)
-        longest = float(np.linalg.norm(self.rotation.astype(np.float64), axis=1).max())
-        return math.sqrt(d) * growth * longest * (1 + 1e-6)
+        dimensions = self.dimensions
+        growth = dimensions * 2.0**-24 / (1 - dimensions * 2.0**-24)
+        longest_row = float(np.linalg.norm(self.rotation.astype(np.float64), axis=1).max())
+        return math.sqrt(dimensions) * growth * longest_row * (1 + 1e-6)
 
     @cached_property
     def off(self) -> float:
@@ -119,8 +126,8 @@ class Coder(Struct, frozen=True, dict=True):
 
 
 def rotate_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[np.float32], float]:
-    """Rotate templates: (rows, dimensions) R x in float32, and the largest error of a row as a
-    share of |x|."""
+    """Return the templates rotated, (rows, dimensions) in float32, and a row's largest error as a
+    share of its length."""
     rows = templates.astype(np.float32)
     if coder.rotation is None:
         return rows, 0.0
@@ -135,17 +142,17 @@ class CodedRows(Struct, frozen=True):
 
 
 def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
-    """Code (rows, dimensions) canonical templates."""
+    """Return the codes of (rows, dimensions) canonical templates, and which rows are loose."""
     codes = tuple(np.zeros((len(templates), tier.width), dtype=np.int8) for tier in coder.tiers)
-    loose = np.zeros(len(templates), dtype=bool)
+    is_loose = np.zeros(len(templates), dtype=bool)
     for begin in range(0, len(templates), _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        rotated, off = rotate_rows(coder, templates[block])
+        rotated, error_share = rotate_rows(coder, templates[block])
         norms = row_norms(templates[block].astype(np.float32))
-        loose[block] |= ~(norms <= coder.largest_norm)
+        is_loose[block] |= ~(norms <= coder.largest_norm)  # "not <=" is true of NaN, too
         for tier, target in zip(coder.tiers, codes, strict=True):
-            loose[block] |= _write_codes(tier, rotated, norms * off, target[block])
-    return CodedRows(codes, np.flatnonzero(loose).astype(np.uint32))
+            is_loose[block] |= _write_codes(tier, rotated, norms * error_share, target[block])
+    return CodedRows(codes, np.flatnonzero(is_loose).astype(np.uint32))
 
 
 _BLOCK = 16_384
@@ -161,7 +168,7 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 def _write_codes(
     tier: Tier, rotated: NDArray[np.float32], off: NDArray[np.float64], target: NDArray[np.int8]
 ) -> NDArray[np.bool_]:
-    """Write a tier's codes into `target`; return a mask of the rows that exceed the tier's bounds.
+    """Write a tier's codes into `target`; return which rows exceed the tier's bounds, as a mask.
 
     `rotated`: (rows, dimensions), rotated; `off`: (rows,), what rotation and rounding change a row
     by at most; `target`: (rows, tier.width). Behind the codes stand the columns, which bound the
@@ -172,6 +179,7 @@ def _write_codes(
     with np.errstate(over="ignore", invalid="ignore"):
         codes = np.clip(np.rint(part / scale), -_TOP, _TOP)
     target[:, : tier.numbers] = codes
+    # How far are the codes from what they stand for?
     rebuilt = target[:, : tier.numbers].astype(np.float32) * scale
     length, error = norms_up(part, rebuilt)
     exceeds = (length > tier.code_norm) | (error + off > tier.error_norm)
@@ -186,9 +194,10 @@ def _write_codes(
 def norms_up(
     part: NDArray[np.float32], rebuilt: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], ...]:
-    """Return upper bounds of |z| and |y - z| by row; `rebuilt` is z.
+    """Return upper bounds, by row, of the length of what codes stand for, and of their error.
 
-    Each of the two is exact except for one float32 rounding, which is added.
+    `rebuilt`: what they stand for. Each bound is exact except for one float32 rounding, which is
+    added.
     """
     length = row_norms(rebuilt) * (1 + 2.0**-23)
     return length, row_norms(part - rebuilt) * (1 + 2.0**-23) + length * 2.0**-23
@@ -198,7 +207,7 @@ _POINTER, _WHOLE, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 
 
 class _Tier(ctypes.Structure):
-    """The struct `tier`."""
+    """A tier as kernel.c has it: the struct `tier` there."""
 
     _fields_ = (
         ("codes", _POINTER), ("begin", _WHOLE), ("end", _WHOLE), ("columns", _WHOLE),
@@ -209,7 +218,8 @@ class _Tier(ctypes.Structure):
 
 
 class Call(ctypes.Structure):
-    """The struct `search`. Its maker keeps the arrays that it points at."""
+    """A search as kernel.c has it: the struct `search` there. Its maker keeps the arrays that it
+    points at."""
 
     _fields_ = (
         ("tiers", _Tier * 2), ("tier_count", _WHOLE), ("dimensions", _WHOLE), ("rows", _WHOLE),
@@ -221,20 +231,13 @@ class Call(ctypes.Structure):
 
 
 def describe_coder(coder: Coder) -> Call:
-    """Return a call of the kernel, in which the coder's numbers are filled in."""
+    """Return a call of the compiled search (kernel.c) with the coder's numbers; the rows are to be
+    filled in."""
     call = Call(tier_count=len(coder.tiers), dimensions=coder.dimensions, off=coder.off, face=-1)
     for call_tier, tier in zip(call.tiers, coder.tiers, strict=False):
-        for name in (
-            "begin",
-            "end",
-            "columns",
-            "width",
-            "scale",
-            "unit",
-            "code_norm",
-            "error_norm",
-        ):
+        for name in (*tier.__struct_fields__, "width"):  # they have the same names there
             setattr(call_tier, name, getattr(tier, name))
+    # A probe's memory: the struct, the probe as float64, and its codes by tier.
     call.room = ctypes.sizeof(call) + 8 * coder.dimensions + sum(tier.width for tier in coder.tiers)
     return call
 
@@ -269,18 +272,22 @@ _MARGIN = 1.25
 
 
 def fit(templates: NDArray[np.float16]) -> Coder:
-    """Choose a coder for (rows, dimensions) canonical templates."""
-    rows, dimensions = templates.shape
+    """Return the coder that suits these templates, (rows, dimensions), best.
+
+    Few are held by one tier of all numbers, unrotated; so are many that a first tier would not help
+    to rule out.
+    """
+    row_count, dimensions = templates.shape
     sample = _sample_rows(templates)
-    largest = float(_bound_ordinary(row_norms(sample)))
-    plain = Coder(dimensions, None, (), largest)
-    if rows < ROTATED_FROM:
+    largest_norm = float(_bound_ordinary(row_norms(sample)))
+    plain = Coder(dimensions, None, (), largest_norm)
+    if row_count < ROTATED_FROM:
         return _with_tiers(plain, sample, [(0, dimensions)])
-    coder = Coder(dimensions, _compute_rotation(sample), (), largest)
-    first, last = _choose_tier_ends(coder, sample, _BEST / rows)
-    if first == dimensions:
+    rotating = Coder(dimensions, _compute_rotation(sample), (), largest_norm)
+    first_end, last_end = _choose_tier_ends(rotating, sample, share=_BEST / row_count)
+    if first_end == dimensions:
         return _with_tiers(plain, sample, [(0, dimensions)])
-    return _with_tiers(coder, sample, [(0, first), (first, last)])
+    return _with_tiers(rotating, sample, [(0, first_end), (first_end, last_end)])
 
 
 def _sample_rows(templates: NDArray[np.float16]) -> NDArray[np.float32]:
@@ -294,24 +301,29 @@ def _bound_ordinary(values: NDArray[np.float64]) -> float:
     """Return a bound for all ordinary values that a few outliers do not raise much."""
     if not len(values):
         return 1.0
-    return min(float(values.max()) * 1.08, float(np.quantile(values, 0.999)) * _MARGIN) + 1e-9
+    above_all = float(values.max()) * 1.08
+    above_most = float(np.quantile(values, 0.999)) * _MARGIN
+    return min(above_all, above_most) + 1e-9
 
 
 def _compute_rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the rotation that puts most of the templates' energy into their leading numbers.
+
+    Its rows are the eigenvectors of their second moment, largest eigenvalue first.
+    """
     wide = sample.astype(np.float64)
     _, vectors = np.linalg.eigh(wide.T @ wide)
     return np.ascontiguousarray(vectors[:, ::-1].T.astype(np.float32))
 
 
 def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
-    """Choose the ends of the first tier and of the last: how many numbers of a rotated template
-    they reach.
+    """Return how many numbers of a rotated template reach to the end of the first tier, and of the
+    last.
 
     The last ends where hardly any energy is left (_NOTHING). The first is as long as makes a search
     read the fewest bytes: its own of each row, and _PICK_BYTES of each that it cannot rule out.
     These are the pairs of the sample whose Cauchy-Schwarz bound reaches the score that only `share`
-    of the pairs reach, if scores are normally distributed. The alternative is one tier of all
-    dimensions.
+    of the pairs reach, if scores are normally distributed. One tier of all numbers may be cheaper.
     """
     rotated, _ = rotate_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))
@@ -320,7 +332,7 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
     rows = rotated[1 :: max(1, len(rotated) // _COMPARED)]
     scores = probes @ rows.T
     least_score = float(scores.mean() + NormalDist().inv_cdf(1 - share) * scores.std())
-    costs = {coder.dimensions: float(coder.dimensions)}
+    bytes_by_end = {coder.dimensions: float(coder.dimensions)}  # one tier of all
     for size in _FIRST_BYTES:
         end = size - COLUMNS
         if end < last_end:
@@ -328,41 +340,40 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
                 np.linalg.norm(probes[:, end:], axis=1), np.linalg.norm(rows[:, end:], axis=1)
             )
             bounds = probes[:, :end] @ rows[:, :end].T + most_behind + _CODE_ERROR
-            costs[end] = size + float((bounds >= least_score).mean()) * _PICK_BYTES
-    first_end = min(costs, key=lambda end: costs[end])
-    # it costs less than the columns that would bound it
+            share_left = float((bounds >= least_score).mean())
+            bytes_by_end[end] = size + share_left * _PICK_BYTES
+    first_end = min(bytes_by_end, key=lambda end: bytes_by_end[end])
+    # Few numbers behind the last cost less than the columns that would bound them.
     is_rest_small = coder.dimensions - last_end < COLUMNS
     return first_end, coder.dimensions if is_rest_small else last_end
 
 
 def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int, int]]) -> Coder:
+    """Return the coder with a tier for each (begin, end) that is not empty."""
     rotated, off = rotate_rows(coder, sample.astype(np.float16))
-    return Coder(
-        coder.dimensions,
-        coder.rotation,
-        tuple(_measure_tier(rotated, off, begin, end) for begin, end in spans if begin < end),
-        coder.largest_norm,
-    )
+    tiers = tuple(_measure_tier(rotated, off, begin, end) for begin, end in spans if begin < end)
+    return Coder(coder.dimensions, coder.rotation, tiers, coder.largest_norm)
 
 
 def _measure_tier(rotated: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
-    """Compute scale and bounds of the tier of the numbers `begin` to `end` from the rotated sample.
+    """Return a tier of the numbers `begin` to `end`, its scale and bounds taken from a sample.
 
-    `rotated`: (rows, dimensions); `off`: what rotation and rounding change a row by at most, as a
-    share of its length.
+    `rotated`: (rows, dimensions), the sample; `off`: what rotation and rounding change a row by at
+    most, as a share of its length.
     """
     part, dimensions = rotated[:, begin:end], rotated.shape[1]
     peaks = np.abs(part).max(axis=1, initial=0.0).astype(np.float64)
     scale = float(np.float32(max(_bound_ordinary(peaks) / _TOP, 1e-30)))
     rebuilt = np.clip(np.rint(part / np.float32(scale)), -_TOP, _TOP) * np.float32(scale)
     length, error = norms_up(part, rebuilt.astype(np.float32))
-    norms = row_norms(rotated)
+    errors_of_rows = row_norms(rotated) * off
+    rest = _bound_ordinary(row_norms(rotated[:, end:]) + errors_of_rows)
     return Tier(
         begin=begin,
         end=end,
         columns=COLUMNS if end < dimensions else 0,
         scale=scale,
-        unit=max(_bound_ordinary(row_norms(rotated[:, end:]) + norms * off) / _TOP, 1e-30),
+        unit=max(rest / _TOP, 1e-30),
         code_norm=_bound_ordinary(length),
-        error_norm=_bound_ordinary(error + norms * off),
+        error_norm=_bound_ordinary(error + errors_of_rows),
     )

@@ -1,10 +1,11 @@
-"""Exact top-k over canonical templates: int8 codes rule out most rows, the rest is computed in
-float64.
+"""The rows of a gallery that are most like a probe, exactly: int8 codes rule out most rows, and the
+rest is computed in float64.
 
-The answer equals a float64 brute force in ids, order and scores. A row is skipped only if an upper
-bound of its score, proven in `coder`, lies below the score that it would have to reach. `kernel.c`
-does it without the interpreter's lock; `python -m chalicelib.book.search.scan.build_kernel`
-compiles it once.
+A row is a stored template (the numbers that stand for a face), a probe the template that is
+searched for, and their score the dot product. The answer equals a float64 brute force in ids, order
+and scores. A row is skipped only if an upper bound of its score, proven in `coder`, lies below the
+score that it would have to reach. `kernel.c` does it without the interpreter's lock; `python -m
+chalicelib.book.search.scan.build_kernel` compiles it once.
 """
 
 from __future__ import annotations
@@ -36,8 +37,11 @@ from chalicelib.domain.errors import InvalidInput
 
 
 class Rows(msgspec.Struct, frozen=True, dict=True):
-    """Canonical templates (rows, dimensions) and their codes. Face n has the rows
-    first_row[n]..first_row[n + 1], one at least.
+    """The rows that a search looks at: canonical templates (rows, dimensions), one or more of each
+    face, and their codes.
+
+    Face n has the rows first_row[n]..first_row[n + 1]. Codes are templates in int8, which rule out
+    most rows.
     """
 
     templates: NDArray[np.float16]
@@ -54,37 +58,44 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     all"""
 
     def find_searched_faces(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Return the faces of these rows, (rows,); -1 if a face is not searched."""
-        if len(self.first_row) == len(self.templates) + 1:
+        """Return the number of the face of each of these rows; -1 if that face is not searched."""
+        if self.has_one_row_each:
             faces = numbers.astype(np.int64)
         else:
             faces = np.searchsorted(self.first_row, numbers, side="right").astype(np.int64) - 1
-        group = self.group[faces]
-        return np.where((group >= 0) & self.is_group_searched[group], faces, -1)
+        groups = self.group[faces]
+        is_searched = (groups >= 0) & self.is_group_searched[groups]
+        return np.where(is_searched, faces, -1)
+
+    @property
+    def has_one_row_each(self) -> bool:
+        """Whether every face has a single row, so that a row's number is its face's."""
+        return len(self.first_row) == len(self.templates) + 1
 
     @cached_property
     def kernel_call(self) -> Call:
-        """Return the addresses and counts of these rows, as kernel.c takes them; all searches of
-        the rows share it."""
+        """The addresses and counts of these rows, as kernel.c takes them.
+
+        All searches of the rows share it: the kernel copies it before it writes.
+        """
         call = describe_coder(self.coder)
-        has_one_row_each = len(self.first_row) == len(self.templates) + 1
         for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
             tier.codes = find_address(codes)
         call.rows, call.faces = len(self.templates), len(self.first_row) - 1
         call.templates = find_address(self.templates)
         call.group = find_address(self.group)
         call.taken = find_address(self.is_group_searched)
-        call.first_row = None if has_one_row_each else find_address(self.first_row)
+        call.first_row = None if self.has_one_row_each else find_address(self.first_row)
         if self.numbers is not None:
             call.numbers, call.rows = find_address(self.numbers), len(self.numbers)
         return call
 
 
 class BestFaces:
-    """The `limit` faces with the highest scores, and all that tie with the last one.
+    """The `limit` faces with the highest scores so far, and all that tie with the last one.
 
-    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept. The
-    best face is first, and of those that tie the one with the lowest number.
+    Faces are numbers; the caller knows their names. Only scores of at least `least_score` are kept.
+    The best face is first, and of those that tie the one with the lowest number.
     """
 
     __slots__ = ("cut", "faces", "limit", "scores")
@@ -98,7 +109,7 @@ class BestFaces:
         self.scores: Sequence[float] = ()
 
     def add_ranked(self, faces: Sequence[int], scores: Sequence[float]) -> None:
-        """Add faces of which each is there once, the best first, `limit` at most."""
+        """Add faces that are ranked already, the best first, each once, `limit` at most."""
         if self.faces:
             self.add(np.array(faces, np.int64), np.array(scores))
             return
@@ -107,27 +118,29 @@ class BestFaces:
             self.cut = max(self.cut, scores[-1])
 
     def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
-        """Add faces with their scores, (n,) each; a face keeps its best score."""
+        """Add faces with their scores, (n,) each, in any order; a face keeps its best score."""
         is_good = scores >= self.cut
         if not is_good.any():
             return
         faces = np.concatenate((np.array(self.faces, np.int64), faces[is_good]))
         scores = np.concatenate((self.scores, scores[is_good]))
-        order = np.lexsort((faces, -scores))
-        _, first = np.unique(faces[order], return_index=True)
-        kept_indexes = order[np.sort(first)]
-        if len(kept_indexes) >= self.limit:
-            self.cut = max(self.cut, float(scores[kept_indexes[self.limit - 1]]))
-            kept_indexes = kept_indexes[scores[kept_indexes] >= self.cut]
-        self.faces, self.scores = faces[kept_indexes].tolist(), scores[kept_indexes].tolist()
+        best_first = np.lexsort((faces, -scores))
+        # Of a face that is there twice, the first place is that of its best score.
+        _, first_places = np.unique(faces[best_first], return_index=True)
+        kept = best_first[np.sort(first_places)]
+        if len(kept) >= self.limit:
+            self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
+            kept = kept[scores[kept] >= self.cut]
+        self.faces, self.scores = faces[kept].tolist(), scores[kept].tolist()
 
     def rank(self, name_of: Callable[[int], str]) -> None:
-        """Keep only `limit` faces, those that tie in the order of their names."""
-        order = sorted(
+        """Drop all but `limit` faces; those that tie are then in the order of their names."""
+        ranked = sorted(
             zip(self.scores, self.faces, strict=True),
             key=lambda score_and_face: (-score_and_face[0], name_of(score_and_face[1])),
         )[: self.limit]
-        self.scores, self.faces = [score for score, _ in order], [face for _, face in order]
+        self.scores = [score for score, _ in ranked]
+        self.faces = [face for _, face in ranked]
 
 
 Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
@@ -137,7 +150,7 @@ Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
 def exact_scores(
     templates: NDArray[np.floating], probe: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Compute (rows,) float64 dot products.
+    """Return the score of each template with the probe, (rows,), a float64 dot product.
 
     They are summed row by row, so that equal rows have equal scores wherever they stand.
     """
@@ -165,7 +178,11 @@ def library_path(machine: str | None = None) -> Path:
 
 @cache
 def load_kernel() -> Kernel | None:
-    """Return this machine's kernel; None if none was compiled, or its answers are not exact."""
+    """Return this machine's compiled search; None (with a line in the log) if there is none that
+    gives exact answers.
+
+    None was compiled, say, or it was for another version of this program.
+    """
     path = library_path()
     if not path.is_file():
         return None
@@ -181,7 +198,7 @@ def load_kernel() -> Kernel | None:
 
 
 class Kernel:
-    """The functions of a compiled library.
+    """The search that is compiled from kernel.c.
 
     Raises OSError or AttributeError if the library does not fit.
     """
@@ -195,32 +212,40 @@ class Kernel:
         self._search.argtypes = [_POINTER, ctypes.c_int64, *[ctypes.c_char_p] * 3, _POINTER]
 
     def search(self, rows: Rows, probes: Found) -> None:
-        """Add the best of the rows' faces for each probe."""
+        """Add to each probe's best faces those among the rows.
+
+        A row that the codes' bounds do not hold for (`loose`) is left to the caller.
+        """
         room, probe_bytes = self._run_search(rows.kernel_call, rows.coder, probes)
-        for begin, (_, best) in zip(range(_FOUND, len(room), probe_bytes), probes, strict=True):
-            (face_count,) = _HELD.unpack_from(room, begin - 8)
+        # Each probe's part of the room is a copy of the call, whose last number is how many faces
+        # were found, and then so many (score, face).
+        begins = range(_FOUND, len(room), probe_bytes)
+        for begin, (_, best) in zip(begins, probes, strict=True):
+            (face_count,) = _HELD.unpack_from(room, begin - _HELD.size)
             numbers = unpack_from("dq" * face_count, room, begin)
-            best.add_ranked(numbers[1::2], numbers[::2])
+            best.add_ranked(faces=numbers[1::2], scores=numbers[::2])
 
     def _run_search(self, call: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
-        """Search; return the kernel's room, and how many bytes of it are each probe's."""
-        rows = [np.asarray(probe, np.float32) for probe, _ in probes]
-        plain = rotated = b"".join([row.tobytes() for row in rows])
+        """Search; return the memory that the kernel wrote, and how many bytes of it a probe has."""
+        vectors = [np.asarray(probe, np.float32) for probe, _ in probes]
+        plain = rotated = b"".join([vector.tobytes() for vector in vectors])
         if coder.rotation is not None:
-            rotated = b"".join([coder.rotation.dot(row).tobytes() for row in rows])
-        probe_bytes = call.room + 16 * max([best.limit for _, best in probes])
-        room = bytearray(probe_bytes * len(rows))
+            rotated = b"".join([coder.rotation.dot(vector).tobytes() for vector in vectors])
+        # Which score each probe's faces have to reach, and how many are wanted.
         wants = b"".join([_WANTED.pack(best.cut, best.limit) for _, best in probes])
+        most_wanted = max([best.limit for _, best in probes])
+        probe_bytes = call.room + 16 * most_wanted  # 16: a score and a face's number
+        room = bytearray(probe_bytes * len(vectors))
         room_pointer = ctypes.byref(ctypes.c_char.from_buffer(room))
-        self._search(ctypes.byref(call), len(rows), plain, rotated, wants, room_pointer)
+        self._search(ctypes.byref(call), len(vectors), plain, rotated, wants, room_pointer)
         return room, probe_bytes
 
 
 def _is_exact(compiled: Kernel) -> bool:
-    """Return whether a compiled kernel finds the three best faces of ten drawn rows, as exact
+    """Tell whether a compiled kernel finds the three best faces of ten made-up rows, as exact
     scores do.
 
-    It is tried with one tier and a row a face, and with two tiers and two rows a face.
+    It is tried with one tier (part of a row's codes) and a row a face, and with two of each.
     """
     for dimensions, first_end, rows_of_face in ((256, 256, 1), (137, 60, 2)):
         # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as
@@ -231,31 +256,32 @@ def _is_exact(compiled: Kernel) -> bool:
             .reshape(10, dimensions)
         )
         templates = (codes / 1024).astype(np.float16)
+        probe = templates[9].astype(np.float32)
         is_one_tier = first_end == dimensions
         tiers = [Tier(0, first_end, 0 if is_one_tier else COLUMNS, 1 / 1024, 0.02, 2.0, 0.0)]
         if not is_one_tier:
             tiers.append(Tier(first_end, dimensions, 0, 1 / 1024, 0.02, 2.0, 0.0))
         rows = Rows(
-            templates,
-            Coder(dimensions, None, tuple(tiers), 2.0),
-            CodedRows(tuple(_code_rows(tier, codes) for tier in tiers), np.empty(0, np.uint32)),
-            np.arange(0, 11, rows_of_face, dtype=np.uint32),
-            np.zeros(10 // rows_of_face, np.int32),
-            np.ones(1, dtype=bool),
+            templates=templates,
+            coder=Coder(dimensions, None, tuple(tiers), 2.0),
+            codes=CodedRows(
+                tuple(_code_rows(tier, codes) for tier in tiers), np.empty(0, np.uint32)
+            ),
+            first_row=np.arange(0, 11, rows_of_face, dtype=np.uint32),
+            group=np.zeros(10 // rows_of_face, np.int32),
+            is_group_searched=np.ones(1, dtype=bool),
         )
-        compiled.search(rows, [(templates[9].astype(np.float32), best := BestFaces(3))])
-        scores = (
-            exact_scores(templates, templates[9].astype(np.float32))
-            .reshape(-1, rows_of_face)
-            .max(axis=1)
-        )
-        three_best = np.sort(scores)[:-4:-1].tolist()
+        best = BestFaces(3)
+        compiled.search(rows, [(probe, best)])
+        face_scores = exact_scores(templates, probe).reshape(-1, rows_of_face).max(axis=1)
+        three_best = np.sort(face_scores)[:-4:-1].tolist()
         if list(best.scores) != three_best:
             return False
     return True
 
 
 def _code_rows(tier: Tier, codes: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return these codes as a tier keeps them: its part, then columns that rule nothing out."""
     rows = np.zeros((len(codes), tier.width), np.int8)
     rows[:, : tier.numbers] = codes[:, tier.begin : tier.end]
     rows[:, tier.numbers : tier.numbers + tier.columns] = 127
@@ -284,31 +310,36 @@ def require_probes(probes: NDArray[np.float32], limit: int) -> None:
 
 
 def scan(rows: Rows, probes: Found) -> None:
-    """Scan the rows in one pass."""
+    """Add to each probe's best faces those among the rows."""
     compiled = load_kernel()
     if compiled is None:
         scan_without_kernel(rows, probes)
         return
     compiled.search(rows, probes)
-    loose = rows.codes.loose
-    if len(loose):
-        loose = loose if rows.numbers is None else np.intersect1d(loose, rows.numbers)
-        faces = rows.find_searched_faces(loose)
-        templates = rows.templates[loose[faces >= 0]]
-        for probe, best in probes:
-            best.add(faces[faces >= 0], exact_scores(templates, probe))
+    loose = rows.codes.loose  # rows that the codes' bounds do not hold for
+    if not len(loose):
+        return
+    if rows.numbers is not None:
+        loose = np.intersect1d(loose, rows.numbers)
+    faces = rows.find_searched_faces(loose)
+    is_searched = faces >= 0
+    templates = rows.templates[loose[is_searched]]
+    for probe, best in probes:
+        best.add(faces[is_searched], exact_scores(templates, probe))
 
 
 def scan_without_kernel(rows: Rows, probes: Found) -> None:
-    """Do the same by the templates themselves: slowly, on a machine for which no kernel was
-    compiled."""
+    """Do as `scan` does, slowly, from the templates themselves.
+
+    It is for a machine for which no kernel was compiled.
+    """
     row_numbers = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
     for begin in range(0, len(row_numbers), _TILE_ROWS):
         tile = row_numbers[begin : begin + _TILE_ROWS]
         templates, faces = rows.templates[tile].astype(np.float32), rows.find_searched_faces(tile)
-        longest = float(row_norms(templates).max())
+        largest_norm = float(row_norms(templates).max())
         for probe, best in probes:
-            scan_plain(templates, longest, faces, probe, best)
+            scan_plain(templates, largest_norm, faces, probe, best)
 
 
 def scan_plain(
@@ -318,30 +349,30 @@ def scan_plain(
     probe: NDArray[np.float32],
     best: BestFaces,
 ) -> None:
-    """Scan without codes, for the few rows added lately: in float32, and in float64 those that this
-    cannot rule out.
+    """Add to a probe's best faces those of these rows, without codes: for the few rows added
+    lately.
 
-    It goes from the highest bound down, some rows at a time, until no bound reaches the last of the
-    best. A float32 dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham,
-    section 3.1). `faces`: (rows,), -1 if not searched. No row is longer than `largest_norm`.
+    Scores are computed in float32, and again in float64 where that cannot rule the row out. It goes
+    from the highest bound down, some rows at a time, until no bound reaches the last of the best. A
+    float32 dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section
+    3.1). `faces`: (rows,), -1 if not searched. No row is longer than `largest_norm`.
     """
     if not len(faces):
         return
+    # An upper bound of each score. 2 more terms and 1.01, since the norms are rounded, too.
     with np.errstate(over="ignore", invalid="ignore"):
         bounds = (templates @ probe).astype(np.float64)
-    # 2 more terms and 1.01, since the norms are rounded, too
     n_u = (len(probe) + 2) * _UNIT_ROUNDOFF
-    bounds += (
-        n_u / (1 - n_u) * float(np.linalg.norm(probe.astype(np.float64))) * largest_norm * 1.01
-    )
+    probe_norm = float(np.linalg.norm(probe.astype(np.float64)))
+    bounds += n_u / (1 - n_u) * probe_norm * largest_norm * 1.01
     bounds[~np.isfinite(bounds)] = math.inf
     bounds[faces < 0] = -math.inf
     while True:
         candidates = np.flatnonzero((bounds >= best.cut) & (bounds > -math.inf))
         if not len(candidates):
             return
-        # mostly the first round then has all of the best
+        # So many that mostly the first round has all of the best.
         at_once = min(len(candidates), 32 + 2 * best.limit)
         highest = candidates[np.argpartition(-bounds[candidates], at_once - 1)[:at_once]]
         best.add(faces[highest], exact_scores(templates[highest], probe))
-        bounds[highest] = -math.inf
+        bounds[highest] = -math.inf  # done
