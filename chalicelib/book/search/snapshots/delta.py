@@ -1,5 +1,5 @@
-"""Deltas: the changes of a large gallery since its last whole snapshot, its base, so that few
-changes write few bytes.
+"""Deltas: what has changed in a large gallery since it was last stored whole (its base), so that
+few changes write few bytes.
 
 Layout: magic; uint32 CRC-32 of the rest, little-endian; the changes in msgpack, one for each face.
 """
@@ -21,33 +21,35 @@ _BODY = len(_MAGIC) + 4
 
 
 def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
-    """Reduce changes to one for each face that they name, which leads to its last state in a
-    gallery of this model.
+    """Return the last change of each face, which says all of it in a gallery of this model.
 
-    A PUT and a MOVE of one face are a PUT in the other group. None: a whole group is dropped, and
-    only a gallery knows its faces.
+    A PUT of a face into one group and a MOVE to another are a PUT into the other. None: a whole
+    group is dropped, and only a gallery knows its faces.
     """
     last_entries: dict[str, JournalEntry] = {}
     for entry in entries:
         if entry.edit is Edit.DROP:
             return None
-        templates = tuple(template for template in entry.templates if template.model == model)
-        if entry.edit is Edit.MOVE:
+        if entry.edit is Edit.MOVE:  # its templates are those of the change before
             entry_before = last_entries.get(entry.faceid, entry)
             last_entries[entry.faceid] = replace(entry_before, group_id=entry.group_id)
-        elif templates or entry.edit is not Edit.EMBED:
-            edit = Edit.PUT if templates else Edit.DELETE
-            last_entries[entry.faceid] = JournalEntry(edit, entry.faceid, entry.group_id, templates)
+            continue
+        templates = tuple(template for template in entry.templates if template.model == model)
+        if not templates and entry.edit is Edit.EMBED:  # it adds those of another model
+            continue
+        edit = Edit.PUT if templates else Edit.DELETE
+        last_entries[entry.faceid] = JournalEntry(edit, entry.faceid, entry.group_id, templates)
     return list(last_entries.values())
 
 
 def encode(entries: list[JournalEntry]) -> bytes:
+    """Return the changes as bytes, with a checksum."""
     body = msgpack.encode(entries)
     return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
 
 
 def decode(data: bytes) -> list[JournalEntry]:
-    """Decode the bytes of `encode`. Raises DamagedSnapshot."""
+    """Return the changes of `encode`'s bytes. Raises DamagedSnapshot."""
     body = data[_BODY:]
     if data[:_BODY] != _MAGIC + zlib.crc32(body).to_bytes(4, "little"):
         raise DamagedSnapshot(f"{len(data)} bytes that are no delta, or not a whole one")

@@ -1,5 +1,5 @@
-"""Start of a gallery in memory: the newest undamaged snapshot or, if none is left, the faces
-themselves.
+"""Loading of a gallery into memory: from the newest undamaged snapshot (the gallery as it is
+stored) or, if none is left, from the faces themselves.
 
 A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that
 every search reads go into memory. A search looks at few rows of the templates, so these go into a
@@ -49,9 +49,10 @@ SIDE_BY_SIDE = 8
 
 
 def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
-    """Download the snapshot; None if there is no such object.
+    """Return the gallery that a whole snapshot holds; None if there is no such object.
 
-    Raises DamagedSnapshot, StorageUnavailable, Busy.
+    `open_file`: makes the file for a large one's templates. Raises DamagedSnapshot,
+    StorageUnavailable, Busy.
     """
     size = blobs.size(key)
     if size is None:
@@ -68,26 +69,28 @@ def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
 
 
 def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:
-    """Download a snapshot's parts side by side: up to the templates into memory, these into a file
-    of `open_file`."""
+    """Download a large snapshot, part by part side by side; return the gallery that it holds.
+
+    What stands before the templates, which every search reads, goes into memory. The templates go
+    into a file of `open_file`, mapped into memory.
+    """
     hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
     with open_file(hot_bytes, cold_bytes) as (descriptor, mapped):
         hot = np.empty(hot_bytes, dtype=np.uint8)
 
         def load_part(number: int) -> None:
             begin = number * PART
-            part = _read_range(
-                blobs, key, layout.body_at + begin, min(PART, layout.size - layout.body_at - begin)
-            )
+            length = min(PART, layout.size - layout.body_at - begin)
+            part = _read_range(blobs, key, layout.body_at + begin, length)
             check_part(layout, number, part)
-            # bytes of the part that belong into memory
+            # So many bytes of the part belong into memory, the rest into the file.
             split = min(max(len(hot) - begin, 0), len(part))
             hot[begin : begin + split] = np.frombuffer(part, np.uint8, split)
             _write(descriptor, memoryview(part)[split:], begin + split - len(hot))
 
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
             for _ in threads.map(load_part, range(len(layout.checksums))):
-                pass
+                pass  # raise what a part raised
     return assemble_segment(layout, hot.data, memoryview(mapped), on_disk=True)
 
 
@@ -99,6 +102,7 @@ def _write(descriptor: int, data: memoryview, at: int) -> None:
 
 
 def _read_range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
+    """Return a part of a snapshot. Raises DamagedSnapshot if it was deleted meanwhile."""
     part = blobs.get_range(key, begin, length)
     if part is None:
         raise DamagedSnapshot("it was deleted while it was read")
@@ -106,10 +110,10 @@ def _read_range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
 
 
 def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
-    """Read the gallery's seq.
+    """Return the number of the latest change of a tenant's gallery.
 
-    Raises TenantNotFound; WrongModel if the tenant is searched with another model than
-    `searched_with`.
+    `searched_with`: a face model; raises WrongModel if the tenant is searched with another. Raises
+    TenantNotFound.
     """
     item = directory_of(items, tenant)
     if searched_with is not None and item["model"] != searched_with:
@@ -121,14 +125,16 @@ def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> i
 
 
 def models_of(items: ItemStore, tenant: str) -> list[str]:
-    """List the models whose galleries are kept: the one that searches use and, during a change of
-    model, the next one.
+    """Return the face models by which a tenant has a gallery: the one that searches use first.
 
-    Raises TenantNotFound.
+    While a tenant changes to another model, that has a gallery, too. Raises TenantNotFound.
     """
     item = directory_of(items, tenant)
-    following = item.get("next_model")
-    return list(dict.fromkeys([item["model"], *([following] if following else [])]))
+    models = [item["model"]]
+    next_model = item.get("next_model")
+    if next_model and next_model != item["model"]:
+        models.append(next_model)
+    return models
 
 
 def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
@@ -139,8 +145,10 @@ def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
 def load_from_snapshot(
     items: ItemStore, blobs: BlobStore, tenant: str, model: str, open_file: OpenFile
 ) -> Gallery:
-    """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a
-    gallery of nobody."""
+    """Return the gallery as its newest snapshot has it; without any, a gallery of nobody.
+
+    If that is damaged or missing, the log says so, and the one before it is taken.
+    """
     pointer = pointer_of(items, tenant, model)
     for key in reversed(pointer["snapshots"] if pointer else []):
         try:
@@ -155,24 +163,27 @@ def load_from_snapshot(
 
 
 def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) -> Gallery | None:
-    """Load one snapshot, if it is a delta with its base; None if an object is missing.
+    """Return the gallery of one snapshot; None if an object is missing.
 
-    Raises as `fetch`.
+    A snapshot is whole, or a delta: what has changed since another, its base, which is then loaded
+    first. Raises as `fetch`.
     """
-    base = keys.base_of_snapshot(key)
+    base_key = keys.base_of_snapshot(key)
     changes = changes_of(blobs, key)
-    segment = None if changes is None else fetch(blobs, base, open_file)
-    if changes is None or segment is None:
+    if changes is None:
+        return None
+    segment = fetch(blobs, base_key, open_file)
+    if segment is None:
         return None
     gallery = Gallery(model, segment)
-    if base != key:
+    if base_key != key:
         gallery.apply_entries(changes, keys.seq_of_snapshot(key))
     return gallery
 
 
 def changes_of(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
-    """Read a snapshot's changes since its base: none if it is whole; None if there is no such
-    object."""
+    """Return a snapshot's changes since its base: none if it is whole; None if the object is
+    missing."""
     if keys.base_of_snapshot(key) == key:
         return []
     data = blobs.get(key)
@@ -191,19 +202,18 @@ def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
 
 
 def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
-    """Rebuild the gallery from the faces' own templates: slow, for when no snapshot and journal
-    cover it.
+    """Return the gallery, made of the templates that each face has: slow, and said in the log.
 
-    The seq is read first. Changes made while the faces are read are in the journal behind it and
-    are applied once more.
+    It is for when no snapshot, with the journal (the list of changes) behind it, has all of it.
     """
     _log.warning(
         "the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it",
         tenant,
     )
+    # Changes made while the faces are read are in the journal behind this, and applied once more.
     seq = seq_of(items, tenant)
     faces = map(face_from, every_face(items, tenant))
-    users = map(user_from, every_user(items, tenant))
+    users = map(user_from, every_user(items, tenant))  # entries for several faces of one person
     entries = chain(
         ((face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),

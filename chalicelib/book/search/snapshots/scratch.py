@@ -26,7 +26,7 @@ OpenFile = Callable[[int, int], AbstractContextManager[tuple[int, mmap.mmap]]]
 
 
 class Scratch:
-    """A folder for files of together at most `limit_bytes`.
+    """A folder for the files of large galleries, of together at most `limit_bytes`.
 
     `folder`: None is the system's for temporary files. `limit_bytes`: None is SHARE_OF_DISK.
     """
@@ -57,12 +57,12 @@ class Scratch:
         disk_bytes: int,
         make_room: Callable[[int, int], None] = lambda _memory, _disk: None,
     ) -> Iterator[tuple[int, mmap.mmap]]:
-        """Open a file of `disk_bytes` for a gallery that takes `memory_bytes`, too; give its
-        descriptor and mapping.
+        """Open a file of `disk_bytes`, to be filled; give its descriptor and its mapping.
 
-        The file has no name, and is there for as long as it is mapped. `make_room` is called with
-        both numbers before, so that other galleries go. Raises StorageUnavailable if the folder is
-        too small, Busy if searches under way need the room for PATIENCE_S.
+        It has no name, and vanishes when nobody has the mapping any more. The gallery takes
+        `memory_bytes`, too: `make_room` is called with both before, so that other galleries go.
+        Raises StorageUnavailable if the folder is too small, Busy if searches under way need the
+        room for PATIENCE_S.
         """
         try:
             with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
@@ -71,6 +71,7 @@ class Scratch:
                     os.posix_fallocate(file.fileno(), 0, disk_bytes)
                     mapped = mmap.mmap(file.fileno(), disk_bytes, prot=mmap.PROT_READ)
                     self._sizes[id(mapped)] = disk_bytes
+                    # Count it until the mapping is gone, but not at the process's end.
                     weakref.finalize(mapped, self._sizes.pop, id(mapped)).atexit = False
                 yield file.fileno(), mapped
         except OSError as error:

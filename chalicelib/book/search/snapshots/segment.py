@@ -36,7 +36,8 @@ _STRING_BYTES = 90
 
 
 class FaceIds(Struct, frozen=True, dict=True):
-    """Faceids in the byte order of their UTF-8, which is also the order of Python's strings."""
+    """The ids of a gallery's faces, packed: in the byte order of their UTF-8, which is also the
+    order of Python's strings."""
 
     text: NDArray[np.uint8]
     """all of them, end to end"""
@@ -70,26 +71,24 @@ class FaceIds(Struct, frozen=True, dict=True):
     @property
     def nbytes(self) -> int:
         """Bytes of memory that they take when they are searched for."""
-        return (
-            self.text.nbytes
-            + self.offsets.nbytes
-            + (_STRING_BYTES * len(self) if len(self) <= _FEW else 0)
-        )
+        string_bytes = _STRING_BYTES * len(self) if len(self) <= _FEW else 0
+        return self.text.nbytes + self.offsets.nbytes + string_bytes
 
     @cached_property
     def _views(self) -> tuple[memoryview, memoryview]:
         return self.text.data, self.offsets.data  # whose slices take a quarter of an array's time
 
     def find(self, faceid: str) -> int | None:
-        """Find the number of a faceid by bisection; None if it is not there."""
+        """Return the number of the face of this id; None if it is not there."""
         wanted_bytes, low, high = faceid.encode(), 0, len(self)
-        while low < high:
+        while low < high:  # bisect
             middle = (low + high) // 2
             if self._bytes(middle) < wanted_bytes:
                 low = middle + 1
             else:
                 high = middle
-        return low if low < len(self) and self._bytes(low) == wanted_bytes else None
+        is_there = low < len(self) and self._bytes(low) == wanted_bytes
+        return low if is_there else None
 
     def _bytes(self, number: int) -> bytes:
         text, offsets = self._views
@@ -112,14 +111,16 @@ _TYPES = {
 
 
 class DamagedSnapshot(ValueError):
-    """Error for bytes that are no snapshot, or not a complete one; the message says what is
-    wrong."""
+    """Error for bytes that are no snapshot, a gallery as it is stored, or not a complete one; the
+    message says what is wrong."""
 
 
 class Segment(Struct, frozen=True):
-    """A gallery at `seq`.
+    """A gallery as it was after the change of number `seq`: its faces, their groups and templates,
+    ready to be searched.
 
-    Face n has the rows first_row[n]..first_row[n + 1] and is in group_ids[face_group[n]].
+    A row is one template; a face may have several. Face n has the rows first_row[n]..first_row[n +
+    1] and is in group_ids[face_group[n]].
     """
 
     model: str
@@ -139,22 +140,24 @@ class Segment(Struct, frozen=True):
 
     @property
     def hot_bytes(self) -> int:
-        """Bytes of memory that every search needs."""
-        arrays_in_memory: tuple[FaceIds | NDArray[Any], ...] = (
+        """Bytes of memory that it takes while it can be searched."""
+        arrays_in_memory: list[FaceIds | NDArray[Any]] = [
             self.ids,
             self.face_group,
             self.first_row,
             *self.codes.tiers,
             self.codes.loose,
-            *(() if self.coder.rotation is None else (self.coder.rotation,)),
-        )
-        return sum(array.nbytes for array in arrays_in_memory) + (
-            0 if self.on_disk else self.templates.nbytes
-        )
+        ]
+        if self.coder.rotation is not None:
+            arrays_in_memory.append(self.coder.rotation)
+        if not self.on_disk:
+            arrays_in_memory.append(self.templates)
+        return sum(array.nbytes for array in arrays_in_memory)
 
 
 class Layout(Struct, frozen=True):
-    """Contents of a header. All offsets count from the object's first byte."""
+    """Where a snapshot's bytes have what, as its header says. All offsets count from the first
+    byte."""
 
     header: Mapping[str, Any]
     body_at: int
@@ -166,7 +169,7 @@ class Layout(Struct, frozen=True):
 
 
 def encode_segment(segment: Segment) -> bytes:
-    """Write a segment as a snapshot's bytes, in the layout that this module's docstring has."""
+    """Return a segment as a snapshot's bytes: header, then sections (an array each), as above."""
     sections = {
         name: np.ascontiguousarray(array, _TYPES[name])
         for name, array in _list_sections(segment).items()
@@ -190,28 +193,27 @@ def encode_segment(segment: Segment) -> bytes:
         "checksums": [zlib.crc32(body[begin : begin + PART]) for begin in range(0, offset, PART)],
     }
     text = json.dumps(header).encode()
-    text += b" " * (-(PREFIX + len(text)) % _ALIGNMENT)
+    text += b" " * (-(PREFIX + len(text)) % _ALIGNMENT)  # so that the body begins at a multiple
     return b"".join((MAGIC, _LENGTHS.pack(len(text), zlib.crc32(text)), text, body))
 
 
 def _list_sections(segment: Segment) -> dict[str, NDArray[Any]]:
-    """Return the sections in the order of the file; the templates come last."""
-    rotation = segment.coder.rotation
-    tiers = {f"tier{number}": codes for number, codes in enumerate(segment.codes.tiers)}
-    return {
+    """Return the arrays of a segment by name, in the order of the file; the templates come last."""
+    sections: dict[str, NDArray[Any]] = {
         "id_offsets": segment.ids.offsets,
         "id_text": segment.ids.text,
         "face_group": segment.face_group,
         "first_row": segment.first_row,
-        **({} if rotation is None else {"rotation": rotation}),
-        **tiers,
-        "loose": segment.codes.loose,
-        "templates": segment.templates,
     }
+    if segment.coder.rotation is not None:
+        sections["rotation"] = segment.coder.rotation
+    for number, codes in enumerate(segment.codes.tiers):
+        sections[f"tier{number}"] = codes
+    return {**sections, "loose": segment.codes.loose, "templates": segment.templates}
 
 
 def header_length(prefix: bytes) -> int:
-    """Read the length of prefix and header from the first `PREFIX` bytes.
+    """Return where a snapshot's header ends, which its first `PREFIX` bytes say.
 
     Raises DamagedSnapshot.
     """
@@ -221,36 +223,40 @@ def header_length(prefix: bytes) -> int:
         raise DamagedSnapshot(
             f"it is of another version than {MAGIC.decode()}: {prefix[: len(MAGIC)]!r}"
         )
-    return PREFIX + int(_LENGTHS.unpack_from(prefix, len(MAGIC))[0])
+    text_length, _ = _LENGTHS.unpack_from(prefix, len(MAGIC))
+    return PREFIX + int(text_length)
 
 
 def parse_layout(head: bytes, size: int) -> Layout:
-    """Parse the first `header_length` bytes of an object of `size` bytes.
+    """Return where a snapshot of `size` bytes has what, after a check of its header.
 
-    Raises DamagedSnapshot.
+    `head`: its first `header_length` bytes. Raises DamagedSnapshot.
     """
-    length, checksum = header_length(head), _LENGTHS.unpack_from(head, len(MAGIC))[1]
-    text = head[PREFIX:length]
-    # of nothing, the checksum is nothing
-    if not text or len(head) < length or zlib.crc32(text) != checksum:
+    body_at = header_length(head)
+    _, checksum = _LENGTHS.unpack_from(head, len(MAGIC))
+    text = head[PREFIX:body_at]
+    # A header of no bytes would pass: its checksum is 0.
+    if not text or len(head) < body_at or zlib.crc32(text) != checksum:
         raise DamagedSnapshot("the checksum does not fit the snapshot's header")
     header = json.loads(text)
-    if length + header["body"] != size:
-        raise DamagedSnapshot(
-            f"the header tells of {length + header['body']} bytes, and there are {size}"
-        )
+    told_size = body_at + header["body"]
+    if told_size != size:
+        raise DamagedSnapshot(f"the header tells of {told_size} bytes, and there are {size}")
+    templates_offset = header["sections"]["templates"][0]
     return Layout(
-        header, length, size, length + header["sections"]["templates"][0], header["checksums"]
+        header=header,
+        body_at=body_at,
+        size=size,
+        cold_at=body_at + templates_offset,
+        checksums=header["checksums"],
     )
 
 
 def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
     """Raise DamagedSnapshot unless these are the bytes of the body's part `number`."""
     begin = number * PART
-    if (
-        len(part) != min(PART, layout.size - layout.body_at - begin)
-        or zlib.crc32(part) != layout.checksums[number]
-    ):
+    right_size = min(PART, layout.size - layout.body_at - begin)
+    if len(part) != right_size or zlib.crc32(part) != layout.checksums[number]:
         raise DamagedSnapshot(
             f"the checksum does not fit the snapshot's bytes {begin}.. of the body"
         )
@@ -259,7 +265,7 @@ def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
 def assemble_segment(
     layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False
 ) -> Segment:
-    """Make a segment over a snapshot's bytes without copying them.
+    """Return the segment that a snapshot's bytes hold, without copying them.
 
     `hot`: the body up to the templates, which every search reads; `cold`: the templates. `on_disk`:
     `cold` is a file that is mapped into memory.
@@ -268,8 +274,11 @@ def assemble_segment(
 
     def parse_section(name: str) -> NDArray[Any]:
         offset, *shape = header["sections"][name]
-        source, offset = (hot, offset) if offset < hot_size else (cold, offset - hot_size)
+        source = hot
+        if offset >= hot_size:
+            source, offset = cold, offset - hot_size
         count = int(np.prod(shape, dtype=np.int64))
+        # numpy takes no offset at the end, where an empty section may lie.
         return np.frombuffer(source, _TYPES[name], count, offset if count else 0).reshape(shape)
 
     rotation = parse_section("rotation") if "rotation" in header["sections"] else None
@@ -290,7 +299,8 @@ def assemble_segment(
 
 
 def decode(data: bytes) -> Segment:
-    """Decode the bytes of `encode`, without copying them. Raises DamagedSnapshot."""
+    """Return the segment of a snapshot's bytes, checked and without copying them. Raises
+    DamagedSnapshot."""
     layout = parse_layout(data[: header_length(data[:PREFIX])], len(data))
     body = memoryview(data)[layout.body_at :]
     for number in range(len(layout.checksums)):
@@ -300,20 +310,18 @@ def decode(data: bytes) -> Segment:
 
 
 def empty_segment(model: str) -> Segment:
-    """Make the gallery before its first change."""
-    templates = np.empty((0, 0), dtype=np.float16)
+    """Return a gallery of nobody, as it is before its first change."""
     nothing = np.empty(0, dtype=np.uint32)
-    codes = CodedRows((), nothing)
     return Segment(
-        model,
-        0,
-        FaceIds.of(()),
-        (),
-        nothing,
-        np.zeros(1, np.uint32),
-        templates,
-        Coder(0, None, (), 0),
-        codes,
+        model=model,
+        seq=0,
+        ids=FaceIds.of(()),
+        group_ids=(),
+        face_group=nothing,
+        first_row=np.zeros(1, np.uint32),
+        templates=np.empty((0, 0), dtype=np.float16),
+        coder=Coder(0, None, (), 0),
+        codes=CodedRows((), nothing),
     )
 
 
@@ -326,10 +334,10 @@ def segment_of_rows(
     counts: NDArray[np.integer],
     templates: NDArray[np.float16],
 ) -> Segment:
-    """Make a segment from faces in the order of their faceids, and their templates in the same
-    order.
+    """Return a segment of faces that are in the order of their ids, and codes of their templates.
 
-    `face_group`: number of each face's group in `group_ids`. `counts`: number of each face's rows.
+    `templates`: those of the first face, then those of the second, and so on. `counts`: how many
+    each face has. `face_group`: the place of each face's group in `group_ids`.
     """
     if not len(faceids):
         return replace(empty_segment(model), seq=seq)
@@ -352,23 +360,23 @@ def segment_of_rows(
 def segment_of_faces(
     model: str, seq: int, faces: Iterable[tuple[str, str, Sequence[bytes]]]
 ) -> Segment:
-    """Make a segment from (faceid, group id, canonical vectors) in any order; a face without
-    vectors is left out."""
-    sorted_faces = sorted((face for face in faces if face[2]), key=lambda face: face[0])
+    """Return a segment of (faceid, group id, templates) in any order; a face without is left
+    out."""
+    faces_in_order = sorted((face for face in faces if face[2]), key=lambda face: face[0])
+    # Groups are numbered in the order in which they come.
     groups: dict[str, int] = {}
-    numbers = [groups.setdefault(group_id, len(groups)) for _, group_id, _ in sorted_faces]
-    data = b"".join(vector for _, _, vectors in sorted_faces for vector in vectors)
-    counts = np.array([len(vectors) for _, _, vectors in sorted_faces], dtype=np.int64)
-    rows = int(counts.sum())
-    templates = (
-        np.frombuffer(data, dtype="<f2").reshape(rows, -1) if rows else np.empty((0, 0), np.float16)
-    )
+    face_group = [groups.setdefault(group_id, len(groups)) for _, group_id, _ in faces_in_order]
+    data = b"".join(vector for _, _, vectors in faces_in_order for vector in vectors)
+    counts = np.array([len(vectors) for _, _, vectors in faces_in_order], dtype=np.int64)
+    templates = np.empty((0, 0), np.float16)
+    if data:
+        templates = np.frombuffer(data, dtype="<f2").reshape(int(counts.sum()), -1)
     return segment_of_rows(
-        model,
-        seq,
-        [face[0] for face in sorted_faces],
-        list(groups),
-        np.array(numbers),
-        counts,
-        templates,
+        model=model,
+        seq=seq,
+        faceids=[faceid for faceid, _, _ in faces_in_order],
+        group_ids=list(groups),
+        face_group=np.array(face_group),
+        counts=counts,
+        templates=templates,
     )
