@@ -1,5 +1,5 @@
-"""Face detection by passes over the whole picture, which propose faces, and passes over each face,
-which decide.
+"""Face detection: passes over the whole picture propose faces, and passes over each proposal decide
+whether it is one, and where its eyes, nose and mouth are.
 
 The passes over the whole go from coarse to fine, each with the pack's detector at one size. The
 coarse one finds faces that fill the picture, the finest those of 15 pixels. A call for the largest
@@ -145,10 +145,11 @@ _Tile = tuple[slice, slice]
 
 
 class DetectionPass(Struct, frozen=True):
-    """A pass over the whole picture: rows in the picture's pixels that reach FINE_SCORE, and its
-    scale.
+    """What one pass of the detector over the whole picture found: rows (possible faces) in the
+    picture's pixels, and its scale.
 
-    One that `is_fine` proposes small faces only, even unsure ones: a coarser pass finds others
+    A row is x, y, width, height, five landmarks, score; those that reach FINE_SCORE are here. A
+    pass that `is_fine` proposes small faces only, even unsure ones: a coarser pass finds others
     reliably.
     """
 
@@ -159,46 +160,53 @@ class DetectionPass(Struct, frozen=True):
     @property
     def proposes(self) -> NDArray[np.bool_]:
         """The mask of the rows that are worth passes of their own."""
-        is_small = self.rows[:, 2:4].max(axis=1) * self.zoom <= FINE_FACE_PX
-        return np.asarray(is_small if self.is_fine else self.rows[:, SCORE] >= PROPOSAL_SCORE)
+        if self.is_fine:
+            return np.asarray(self.rows[:, 2:4].max(axis=1) * self.zoom <= FINE_FACE_PX)
+        return np.asarray(self.rows[:, SCORE] >= PROPOSAL_SCORE)
 
     @property
     def sure(self) -> NDArray[np.bool_]:
         """The mask of the proposals that surely are upright faces, and large enough to place their
         landmarks."""
+        is_certain = self.rows[:, SCORE] >= SURE_SCORE
         is_large = self.rows[:, 2:4].min(axis=1) * self.zoom >= SURE_PX
         is_upright = np.abs(_measure_slopes(self.rows)) <= UPRIGHT_RADIANS
-        return np.asarray(
-            self.proposes & (self.rows[:, SCORE] >= SURE_SCORE) & is_large & is_upright
-        )
+        return np.asarray(self.proposes & is_certain & is_large & is_upright)
 
     def find_unrivalled_face(self) -> NDArray[np.float32]:
-        """Return the largest sure face, as (1, 15), if a finer pass can show no other one of half
-        its area; else none.
+        """Return the largest sure face, as one row, if no other can have half its area; else no
+        row.
 
-        All that may be a face as large overlaps it, and what is too small for this pass has a
-        quarter of its area.
+        A finer pass finds only faces that are too small for this one; these have a quarter of its
+        area at most. So a rival is a row of this pass, elsewhere in the picture.
         """
-        sure = self.rows[self.sure]
-        largest = sure[np.argsort(-sure[:, 2] * sure[:, 3])[:1]]
+        sure_rows = self.rows[self.sure]
+        largest_first = np.argsort(-sure_rows[:, 2] * sure_rows[:, 3])
+        largest = sure_rows[largest_first[:1]]  # one row or none
+        if not self.hides_none_like(largest):
+            return largest[:0]
+        (face,) = largest
         areas = self.rows[:, 2] * self.rows[:, 3]
-        rivals = [
-            areas[measure_overlap(row, self.rows) < LOOK_IOU] >= RIVAL * row[2] * row[3]
-            for row in largest
-        ]
-        return largest if self.hides_none_like(largest) and not np.any(rivals) else largest[:0]
+        is_elsewhere = measure_overlap(face, self.rows) < LOOK_IOU
+        is_rival = is_elsewhere & (areas >= RIVAL * face[2] * face[3])
+        return largest[:0] if is_rival.any() else largest
 
     def hides_none_like(self, largest: NDArray[np.float32]) -> bool:
-        """Tell whether this pass finds all faces of half the area of the (1, 15) largest; not if
-        that is none.
+        """Tell whether this pass finds all faces of at least half the area of a (1, 15) row; False
+        of no row.
 
-        Twice the sides of what it may not find are four times the area.
+        It may miss faces of less than SEEN_PX. Twice the sides of such a one are four times its
+        area.
         """
         return len(largest) > 0 and bool((largest[:, 2:4] * self.zoom >= 2 * SEEN_PX).all())
 
 
 class Detector:
-    """Face detection with the pack's detector."""
+    """Face detection with the network of a pack of models.
+
+    A row is a possible face, x, y, width, height, five landmarks, score; rows are largest first
+    where not said otherwise.
+    """
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
         self._network = YuNet(sessions, role)
@@ -206,78 +214,87 @@ class Detector:
         self._role = role
 
     def find_faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """Find all faces of a (height, width, 3) RGB picture, largest box first."""
-        passes = [
-            *self._make_passes(image),
-            *([self._look_in_tiles(image)] if _is_huge(image) else []),
-        ]
+        """Return all faces of a (height, width, 3) RGB picture, largest box first."""
+        passes = list(self._make_passes(image))
+        if _is_huge(image):
+            passes.append(self._look_in_tiles(image))
         return [_make_face(row) for row in self._choose_faces(image, passes)]
 
     def find_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """Find the largest face as `find_faces` does, and all of at least half its area, largest
-        first."""
-        finer = self._make_passes(image)
-        passes = [next(finer)]
+        """Return the largest face as `find_faces` does, and all of at least half its area, largest
+        first.
+
+        It ends at the coarse pass if that shows the face surely and cannot have missed a rival.
+        """
+        passes_left = self._make_passes(image)  # each is made when it is taken
+        passes = [next(passes_left)]
         unrivalled = passes[0].find_unrivalled_face()
-        rows = self._choose_faces(image, passes) if len(unrivalled) else unrivalled
-        if not (measure_overlap(rows[:1], unrivalled) >= LOOK_IOU).any():
-            passes += finer
+        if len(unrivalled):
             rows = self._choose_faces(image, passes)
-            if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
-                return self.find_faces(image)
+            is_confirmed = (measure_overlap(rows[:1], unrivalled) >= LOOK_IOU).any()
+            if is_confirmed:
+                return [_make_face(row) for row in rows]
+        passes += passes_left
+        rows = self._choose_faces(image, passes)
+        if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
+            return self.find_faces(image)
         return [_make_face(row) for row in rows]
 
     def _make_passes(self, image: NDArray[np.uint8]) -> Iterator[DetectionPass]:
-        """Look at the whole picture, from coarse to fine."""
+        """Yield passes over the whole picture, from coarse to fine; each is made when it is taken.
+
+        A small picture gets the usual pass; a large one, or one without proposals, the fine one.
+        """
         role, long_side = self._role, max(image.shape[:2])
         canvas_px = min(role.canvas_px, round(role.first_zoom * long_side))
-        yield (coarse := self._look_at_whole(image, max(canvas_px // 2, 1)))
-        is_fine = long_side >= TWICE * role.canvas_px
-        if not is_fine:
-            yield (usual := self._look_at_whole(image, canvas_px))
-            is_fine = not (coarse.proposes.any() or usual.proposes.any())
-        if is_fine:
-            yield self._look_at_whole(
-                image, min(role.fine_px, LARGEST_ZOOM * long_side), is_fine=True
-            )
+        coarse = self._look_at_whole(image, max(canvas_px // 2, 1))
+        yield coarse
+        needs_fine = long_side >= TWICE * role.canvas_px
+        if not needs_fine:
+            usual = self._look_at_whole(image, canvas_px)
+            yield usual
+            needs_fine = not (coarse.proposes.any() or usual.proposes.any())
+        if needs_fine:
+            fine_px = min(role.fine_px, LARGEST_ZOOM * long_side)
+            yield self._look_at_whole(image, fine_px, is_fine=True)
 
     def _look_at_whole(
         self, image: NDArray[np.uint8], canvas_px: int, *, is_fine: bool = False
     ) -> DetectionPass:
-        rows = self._find_rows(image, _fit_size(image.shape[:2], canvas_px), self._spread)
-        return DetectionPass(rows, canvas_px / max(image.shape[:2]), is_fine)
+        """Return what the detector finds in the picture with a longer side of `canvas_px`."""
+        size = _fit_size(image.shape[:2], canvas_px)
+        zoom = canvas_px / max(image.shape[:2])
+        return DetectionPass(self._find_rows(image, size, self._spread), zoom, is_fine)
 
     def _look_in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
-        """Look at the picture enlarged by `role.huge_zoom`, tile by tile: faces in two are there
-        twice, or in part."""
+        """Return what the detector finds in the picture enlarged, tile by tile.
+
+        Neighbouring tiles overlap: a face in two is there twice, or in part.
+        """
         height, width = image.shape[:2]
         zoom = self._role.huge_zoom * min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
 
-        def of_tile(tile: _Tile) -> NDArray[np.float32]:
-            height, width = (side.stop - side.start for side in tile)
-            rows = self._find_rows(
-                image[tile], (max(1, round(width * zoom)), max(1, round(height * zoom)))
-            )
-            rows[:, [0, *range(4, 14, 2)]] += tile[1].start
-            rows[:, [1, *range(5, 14, 2)]] += tile[0].start
+        def find_in_tile(tile: _Tile) -> NDArray[np.float32]:
+            down, across = tile
+            height, width = down.stop - down.start, across.stop - across.start
+            size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
+            rows = self._find_rows(image[tile], size)
+            rows[:, [0, *range(4, 14, 2)]] += across.start  # x of the box and of the landmarks
+            rows[:, [1, *range(5, 14, 2)]] += down.start
             return rows
 
         tiles = _split_into_tiles(image.shape[:2], zoom, self._role.huge_tile_px)
-        return DetectionPass(
-            choose_surest(np.concatenate(self._spread(of_tile, tiles)), MAX_ROWS),
-            zoom,
-            is_fine=True,
-        )
+        rows = np.concatenate(self._spread(find_in_tile, tiles))
+        return DetectionPass(choose_surest(rows, MAX_ROWS), zoom, is_fine=True)
 
     def _find_rows(
         self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn
     ) -> NDArray[np.float32]:
-        """Run the detector over the picture resized to (width, height); return the rows in its own
-        pixels."""
+        """Return what the detector finds in the picture resized to (width, height), in the
+        picture's own pixels."""
         (rows,) = self._network.detect_rows([resize_picture(image, size, spread)], FINE_SCORE)
-        return _scale_rows(
-            choose_surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1]
-        )
+        across, down = image.shape[1] / size[0], image.shape[0] / size[1]
+        return _scale_rows(choose_surest(rows, MAX_ROWS), across, down)
 
     def _choose_faces(
         self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]
@@ -290,23 +307,23 @@ class Detector:
     def confirm_proposals(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], is_sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Return the proposals that passes over each find again, with their mean box, landmarks and
-        score.
+        """Return the proposals that are faces, with the mean box, landmarks and score of their
+        passes.
 
-        `is_sure`: (n,), which proposals are sure. These count as a pass themselves, if the pass
-        over a small square is sure of the face, too.
+        A face is found again in a small and in a large square about it. `is_sure`: (n,), which
+        proposals are sure. Such a one counts as a third pass, if the small square is sure of it.
         """
-        small, large = self._role.looks_px
-        upright_pass = self.find_again(image, proposals, small)
-        small_pass = self._try_turned(
-            image, proposals, upright_pass, small, np.where(is_sure, SURE_SCORE, SURER_SCORE)
-        )
-        is_kept = small_pass[:, SCORE] >= LEAST_SCORE
-        is_counted = (is_sure & (upright_pass[:, SCORE] >= SURE_SCORE))[is_kept, None]
-        first_found = small_pass[is_kept]
-        found_again = self.find_again(image, first_found, large)
-        mean = (first_found + found_again + proposals[is_kept] * is_counted) / (2 + is_counted)
-        return self._level_tilted(image, np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32))
+        small_px, large_px = self._role.looks_px
+        upright_rows = self.find_again(image, proposals, small_px)
+        least_scores = np.where(is_sure, SURE_SCORE, SURER_SCORE)
+        small_rows = self._try_turned(image, proposals, upright_rows, small_px, least_scores)
+        is_kept = small_rows[:, SCORE] >= LEAST_SCORE
+        kept_rows = small_rows[is_kept]
+        large_rows = self.find_again(image, kept_rows, large_px)
+        counts_too = (is_sure & (upright_rows[:, SCORE] >= SURE_SCORE))[is_kept, None]
+        mean = (kept_rows + large_rows + proposals[is_kept] * counts_too) / (2 + counts_too)
+        faces = np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32)
+        return self._level_tilted(image, faces)
 
     def _level_tilted(
         self, image: NDArray[np.uint8], faces: NDArray[np.float32]
@@ -316,17 +333,18 @@ class Detector:
         Each look finds a tilted head a little more tilted. So further ones follow until one turns
         it by SETTLED_RADIANS at most.
         """
-        small, large = self._role.looks_px
+        small_px, large_px = self._role.looks_px
         levelled = faces.copy()
         (places,) = np.nonzero(np.abs(_measure_slopes(faces)) > UPRIGHT_RADIANS)
         for _ in range(LEVEL_ROUNDS):
             if not len(places):
                 break
             before = levelled[places]
-            looks = [found := self.find_again(image, before, small)]
-            looks.append(self.find_again(image, found, large))
-            is_found = np.all([look[:, SCORE] > 0 for look in looks], axis=0)
-            after = np.where(is_found[:, None], np.mean(looks, axis=0), before)
+            small_rows = self.find_again(image, before, small_px)
+            large_rows = self.find_again(image, small_rows, large_px)
+            is_found = (small_rows[:, SCORE] > 0) & (large_rows[:, SCORE] > 0)
+            mean = np.mean([small_rows, large_rows], axis=0)
+            after = np.where(is_found[:, None], mean, before)
             levelled[places] = after
             turned = np.abs(_measure_slopes(after) - _measure_slopes(before))
             places = places[turned > SETTLED_RADIANS]
@@ -336,31 +354,30 @@ class Detector:
         self,
         image: NDArray[np.uint8],
         proposals: NDArray[np.float32],
-        seen_rows: NDArray[np.float32],
+        upright_rows: NDArray[np.float32],
         size: int,
         least_scores: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """Return the rows after another look, turned to either side, at faces not found with
-        certainty.
+        """Return each proposal's best row: upright, or with the square about it turned to a side.
 
-        If a turned pass scores best, one more pass follows, with its eyes level. Proposals below
-        PROPOSAL_SCORE are small faces or none, and not worth it.
+        Only those are turned whose upright row has less than its `least_scores`. A proposal below
+        PROPOSAL_SCORE is a small face or none, and not worth it. If a turned pass scores best, one
+        more follows, with the eyes level.
         """
-        (unsure_places,) = np.nonzero(
-            (seen_rows[:, SCORE] < least_scores) & (proposals[:, SCORE] >= PROPOSAL_SCORE)
-        )
+        is_unsure = upright_rows[:, SCORE] < least_scores
+        (unsure_places,) = np.nonzero(is_unsure & (proposals[:, SCORE] >= PROPOSAL_SCORE))
         if len(unsure_places) == 0:
-            return seen_rows
+            return upright_rows
+        unsure = proposals[unsure_places]
         turns = map(math.radians, self._role.turns)
-        tries = [
-            seen_rows[unsure_places],
-            *(self.find_again(image, proposals[unsure_places], size, turn) for turn in turns),
-        ]
-        best_tries = np.argmax([rows[:, SCORE] for rows in tries], axis=0)
-        best_rows = seen_rows.copy()
-        best_rows[unsure_places] = [
-            tries[choice][number] for number, choice in enumerate(best_tries)
-        ]
+        turned_tries = [self.find_again(image, unsure, size, turn) for turn in turns]
+        tries = [upright_rows[unsure_places], *turned_tries]
+        best_tries = np.argmax([rows[:, SCORE] for rows in tries], axis=0)  # 0: the upright one
+        best_rows = upright_rows.copy()
+        for place, number, best_try in zip(
+            unsure_places, range(len(unsure)), best_tries, strict=True
+        ):
+            best_rows[place] = tries[best_try][number]
         turned_places = unsure_places[best_tries > 0]
         if len(turned_places):
             best_rows[turned_places] = self.find_again(image, best_rows[turned_places], size)
@@ -373,28 +390,25 @@ class Detector:
         size: int,
         turn: float | None = None,
     ) -> NDArray[np.float32]:
-        """Look at each row in a square of `size` pixels about it; a row that is not found again
-        gets score 0.
+        """Return each row as the detector finds it in a square of `size` pixels about it.
 
-        The square is turned by `turn` radians or, with None, so that the eyes are level.
+        One that is not found again keeps its place, with score 0. The square is turned by `turn`
+        radians or, with None, so that the eyes are level.
         """
         found_rows = rows.copy()
         found_rows[:, SCORE] = 0
 
-        def look_at_part(part: NDArray[np.float32]) -> None:
-            frames = [frame_box(row, turn, size) for row in part]
-            rows_of_frames = self._network.detect_rows(
-                [frame.cut_planes(image, size) for frame in frames], LOOK_SCORE
-            )
-            for row, frame, frame_rows in zip(part, frames, rows_of_frames, strict=True):
-                same_face = _choose_same_face(row, frame.convert_back(frame_rows, size))
+        def look_at_batch(batch: NDArray[np.float32]) -> None:
+            frames = [frame_box(row, turn, size) for row in batch]
+            squares = [frame.cut_planes(image, size) for frame in frames]
+            rows_of_squares = self._network.detect_rows(squares, LOOK_SCORE)
+            for row, frame, square_rows in zip(batch, frames, rows_of_squares, strict=True):
+                same_face = _choose_same_face(row, frame.convert_back(square_rows, size))
                 if same_face is not None:
-                    row[:] = same_face
+                    row[:] = same_face  # into `found_rows`, of which the batch is a view
 
-        self._spread(
-            look_at_part,
-            [found_rows[start : start + BATCH] for start in range(0, len(found_rows), BATCH)],
-        )
+        begins = range(0, len(found_rows), BATCH)
+        self._spread(look_at_batch, [found_rows[begin : begin + BATCH] for begin in begins])
         return found_rows
 
 
@@ -418,7 +432,8 @@ def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArra
 def _choose_same_face(
     row: NDArray[np.float32], rows: NDArray[np.float32]
 ) -> NDArray[np.float32] | None:
-    """Return the row of highest score that is of the same face as `row`, or None."""
+    """Return the surest row that is of the same face as `row`, since they overlap; None: none
+    is."""
     near = rows[measure_overlap(row, rows) >= LOOK_IOU]
     return np.asarray(near[np.argmax(near[:, SCORE])]) if len(near) else None
 
@@ -426,28 +441,29 @@ def _choose_same_face(
 def _choose_proposals(
     passes: Sequence[DetectionPass], long_side: int, limit: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Choose the rows that get passes of their own among overlapping ones, the surest, and tell
-    which of them are sure.
+    """Return the rows that get passes of their own, and a mask of those that are sure faces.
 
-    Sure ones go first, those of coarser passes before others: so a face has the same rows whether
-    finer passes follow or not. In the place of one that is not sure stands that of the finest pass
-    over it, which places landmarks better.
+    Of rows that overlap by more than `limit`, one is chosen. A sure one goes first, that of a
+    coarser pass before others: so a face has the same rows whether finer passes follow or not. In
+    the place of one that is not sure stands that of the finest pass over it, which places landmarks
+    better.
     """
     proposed = [detection_pass.rows[detection_pass.proposes] for detection_pass in passes]
     all_rows = np.concatenate(proposed)
     are_sure = np.concatenate(
         [detection_pass.sure[detection_pass.proposes] for detection_pass in passes]
     )
+    # In which order are they taken? Sure ones by pass, then the others by score.
     pass_numbers = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
     by_certainty = np.lexsort((-all_rows[:, SCORE], np.where(are_sure, pass_numbers, len(passes))))
     sides_px = all_rows[:, 2:4]
-    has_sensible_size = (sides_px.min(axis=1) >= MIN_FACE_PX) & (
-        sides_px.max(axis=1) <= MAX_FACE * long_side
-    )
-    candidates = by_certainty[has_sensible_size[by_certainty]]
+    is_large_enough = sides_px.min(axis=1) >= MIN_FACE_PX
+    is_sensible = is_large_enough & (sides_px.max(axis=1) <= MAX_FACE * long_side)
+    candidates = by_certainty[is_sensible[by_certainty]]
     chosen = candidates[choose_distinct(all_rows[candidates], limit, MAX_PROPOSALS)]
     rows, sure = all_rows[chosen], are_sure[chosen]
     for place in np.flatnonzero(~sure):
+        # A pass proposed the row, so at least one finds the face.
         same_faces = (_choose_same_face(rows[place], part) for part in reversed(proposed))
         rows[place] = next(row for row in same_faces if row is not None)
     return rows, sure
@@ -461,17 +477,20 @@ def _fit_size(sides: Sequence[int], long_side: int) -> tuple[int, int]:
 
 
 def _split_into_tiles(sides: Sequence[int], zoom: float, longest_px: int) -> list[_Tile]:
-    """Split a picture of these (height, width) into tiles of at most `longest_px` a side when
-    enlarged by `zoom`."""
-    down, across = (
-        _split_side(side, int(longest_px / zoom), math.ceil(TILE_OVERLAP_PX / zoom))
-        for side in sides
-    )
+    """Return overlapping tiles of a picture of these (height, width), row by row.
+
+    Enlarged by `zoom`, none has a longer side than `longest_px`.
+    """
+    longest, overlap = int(longest_px / zoom), math.ceil(TILE_OVERLAP_PX / zoom)
+    down, across = (_split_side(side, longest, overlap) for side in sides)
     return [(rows, columns) for rows in down for columns in across]
 
 
 def _split_side(side: int, longest: int, overlap: int) -> list[slice]:
-    """Split a side into the fewest stretches of equal length."""
+    """Return the fewest stretches of equal length that cover a side and overlap by so much.
+
+    A side of 100 gives, with 60 at most and an overlap of 10, 0..55 and 45..100.
+    """
     count = max(1, math.ceil((side - overlap) / (longest - overlap)))
     length = math.ceil((side + (count - 1) * overlap) / count)
     starts = [round(at * (side - length) / max(count - 1, 1)) for at in range(count)]
@@ -479,6 +498,7 @@ def _split_side(side: int, longest: int, overlap: int) -> list[slice]:
 
 
 def _make_face(row: NDArray[np.float32]) -> DetectedFace:
+    """Return a row as a detected face."""
     values = [float(value) for value in row]
     return DetectedFace(
         box=BoundingBox(*values[:4]),
@@ -496,40 +516,49 @@ overflow."""
 
 
 class YuNet:
-    """The pack's detector, on pictures of any size."""
+    """The detector's network, on pictures of any size."""
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
         self._sessions = sessions
         self._role = role
 
     def detect_rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
-        """Return the (n, 15) rows that reach `score` for each of the pictures of one size, in their
-        own pixels."""
-        filled = stack_planes(pictures, self._role.channels, GRID)
-        outputs = self._sessions.run(self._role.file, filled)
-        return decode(outputs, filled.shape[3], self._role.strides, score)
+        """Return for each picture the (n, 15) rows that reach `score`, in its own pixels.
+
+        The pictures have one size.
+        """
+        batch = stack_planes(pictures, self._role.channels, GRID)
+        outputs = self._sessions.run(self._role.file, batch)
+        return decode(outputs, batch.shape[3], self._role.strides, score)
 
 
 def decode(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, strides: Sequence[int], score: float
 ) -> list[NDArray[np.float32]]:
-    """Decode all cells that reach `score`: (n, 15) for each picture of the batch, without
-    suppressing overlaps."""
+    """Return for each picture of a batch the (n, 15) rows that reach `score`, in the network's
+    outputs.
+
+    The network looks at the picture in grids of several strides, the sides of a cell in pixels.
+    Rows that overlap are all there.
+    """
     levels = [_decode_level(outputs, width_px, stride, score) for stride in strides]
     pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
-    return [rows[pictures == picture] for picture in range(len(outputs[f"cls_{strides[0]}"]))]
+    picture_count = len(outputs[f"cls_{strides[0]}"])
+    return [rows[pictures == picture] for picture in range(picture_count)]
 
 
 def _decode_level(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Decode one level of all pictures: the rows, and the index of each row's picture."""
-    squares = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]  # each of 0..1
+    """Return the rows of one grid, of all pictures, and before them the number of each one's
+    picture."""
+    # A score is the root of two probabilities, class and object.
+    squares = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]
     pictures, cells = np.nonzero(squares >= score**2)
     scores = np.sqrt(squares[pictures, cells])
-    at = np.stack([cells % (width_px // stride), cells // (width_px // stride)], axis=1).astype(
-        np.float32
-    )
+    columns = width_px // stride
+    at = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
+    # Positions are told from the cell in strides, sides as logarithms.
     box = outputs[f"bbox_{stride}"][pictures, cells]
     centre = (at + box[:, :2]) * stride
     size = np.exp(np.minimum(box[:, 2:4], LARGEST)) * stride
@@ -538,34 +567,36 @@ def _decode_level(
 
 
 def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return intersection over union of rows that begin with x, y, width, height, broadcast against
-    each other."""
+    """Return by how much boxes overlap, 0..1: intersection over union.
+
+    Rows begin with x, y, width, height, and are broadcast against each other.
+    """
     left_top = np.maximum(box[..., :2], boxes[..., :2])
     right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
     sides = np.maximum(right_bottom - left_top, 0)
     shared_area = sides[..., 0] * sides[..., 1]
-    return np.asarray(
-        shared_area / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - shared_area)
-    )
+    area, other_areas = box[..., 2] * box[..., 3], boxes[..., 2] * boxes[..., 3]
+    return np.asarray(shared_area / (area + other_areas - shared_area))
 
 
 def choose_surest(rows: NDArray[np.float32], max_rows: int) -> NDArray[np.float32]:
-    """Return the `max_rows` rows of highest score, that first; all of them as they are if there are
-    no more."""
-    return (
-        rows
-        if len(rows) <= max_rows
-        else np.asarray(rows[np.argsort(-rows[:, SCORE], kind="stable")[:max_rows]])
-    )
+    """Return the `max_rows` rows of highest score, that first.
+
+    If there are no more, they are returned as they are.
+    """
+    if len(rows) <= max_rows:
+        return rows
+    best_first = np.argsort(-rows[:, SCORE], kind="stable")
+    return np.asarray(rows[best_first[:max_rows]])
 
 
 def suppress_overlaps(
     rows: NDArray[np.float32], limit: float, max_rows: int | None = None
 ) -> NDArray[np.float32]:
-    """Drop rows that overlap a better one by more than `limit`: greedy non-maximum suppression,
-    highest score first.
+    """Return the rows, highest score first, without those that overlap a better one by more than
+    `limit`.
 
-    It ends when it has kept `max_rows` rows.
+    This is greedy non-maximum suppression. It ends when it has kept `max_rows` rows.
     """
     best_first = rows[np.argsort(-rows[:, SCORE], kind="stable")]
     return best_first[choose_distinct(best_first, limit, max_rows)]
@@ -574,12 +605,15 @@ def suppress_overlaps(
 def choose_distinct(
     rows: NDArray[np.float32], limit: float, max_rows: int | None = None
 ) -> list[int]:
-    """Return the places of the rows that overlap no earlier one kept by more than `limit`,
-    `max_rows` at most."""
-    rows_left, chosen = np.arange(len(rows)), list[int]()
-    while len(rows_left) and len(chosen) != max_rows:
-        chosen.append(int(rows_left[0]))
-        rows_left = rows_left[1:][measure_overlap(rows[rows_left[0]], rows[rows_left[1:]]) <= limit]
+    """Return the places of the rows that overlap no earlier one kept by more than `limit`.
+
+    `max_rows`: at most so many.
+    """
+    places_left, chosen = np.arange(len(rows)), list[int]()
+    while len(places_left) and len(chosen) != max_rows:
+        first, others = places_left[0], places_left[1:]
+        chosen.append(int(first))
+        places_left = others[measure_overlap(rows[first], rows[others]) <= limit]
     return chosen
 
 
@@ -594,20 +628,22 @@ not level places its landmarks worse."""
 
 
 class Frame(Struct, frozen=True):
-    """A square of the picture for a second pass, turned clockwise about its centre by `turn`
-    radians."""
+    """A square of the picture that is shown to the detector once more, turned clockwise about its
+    centre by `turn` radians."""
 
     square: Square
     turn: float
 
     def cut_planes(self, image: NDArray[np.uint8], size: int) -> Planes:
-        """Return the square's planes, `size` pixels a side; black outside the picture."""
+        """Return what the square shows as float planes, `size` pixels a side; black outside the
+        picture."""
         if self.turn:
             return make_planes(cut_turned(image, self.square, self.turn, size))
         return cut_planes_of_square(image, self.square, size)
 
     def convert_back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Convert rows found in the pass of `size` pixels to the picture's pixels.
+        """Return rows that were found in the square, shown in `size` pixels, in the picture's
+        pixels.
 
         A turned box becomes the upright box about the ellipse that it holds, because heads are
         round.
@@ -616,29 +652,29 @@ class Frame(Struct, frozen=True):
         cos, sin = math.cos(self.turn), math.sin(self.turn)
         turned = np.array([[cos, sin], [-sin, cos]], np.float32)
         centre = np.array([self.square.x + half, self.square.y + half], np.float32)
-        sides = rows[:, 2:4] * scale
-        size_back = np.sqrt(sides**2 @ turned.T**2)
-        middle = ((rows[:, :2] + rows[:, 2:4] / 2) * scale - half) @ turned + centre
-        landmarks = ((rows[:, 4:14].reshape(-1, 5, 2) * scale - half) @ turned + centre).reshape(
-            -1, 10
-        )
+        sides = np.sqrt((rows[:, 2:4] * scale) ** 2 @ turned.T**2)
+        # Points are turned about the square's centre.
+        middles = ((rows[:, :2] + rows[:, 2:4] / 2) * scale - half) @ turned + centre
+        landmarks = (rows[:, 4:14].reshape(-1, 5, 2) * scale - half) @ turned + centre
         return np.concatenate(
-            [middle - size_back / 2, size_back, landmarks, rows[:, 14:]], axis=1, dtype=np.float32
+            [middles - sides / 2, sides, landmarks.reshape(-1, 10), rows[:, 14:]],
+            axis=1,
+            dtype=np.float32,
         )
 
 
 def frame_box(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
-    """Make the frame about the row's box, turned by `turn` radians or, with None, so that the eyes
-    are level.
+    """Return the square about a row's box, turned by `turn` radians.
 
-    It begins at a whole pixel if a pass of `size` needs that (`is_plain`).
+    None: so that the eyes are level. It begins at a whole pixel if showing it in `size` pixels
+    needs that (`is_plain`).
     """
     x, y, width, height = (float(value) for value in row[:4])
     side = LOOK_FACTOR * max(width, height)
     left, top = x + (width - side) / 2, y + (height - side) / 2
     if turn is None:
-        level = math.atan2(row[7] - row[5], row[6] - row[4])
-        turn = level if abs(level) > LEVEL_RADIANS else 0.0
-    if turn or not is_plain(side, size):
-        return Frame(Square(left, top, side), turn)
-    return Frame(Square(round(left), round(top), side), turn)
+        slope = math.atan2(row[7] - row[5], row[6] - row[4])
+        turn = slope if abs(slope) > LEVEL_RADIANS else 0.0
+    if not turn and is_plain(side, size):
+        left, top = round(left), round(top)
+    return Frame(Square(left, top, side), turn)
