@@ -1,5 +1,5 @@
-"""Picture files without their metadata: format and EXIF orientation are read, everything else is
-dropped.
+"""Picture files without their metadata (what they say beside the pixels): format and EXIF
+orientation are read, everything else is dropped.
 
 Metadata makes decoders warn, inflate data and follow offsets. So this module walks the file by
 slicing bytes, and removes what the pixels do not need before Pillow sees the file.
@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from chalicelib.domain.pictures import MAX_VIEWS, VIEW_RULES
 
@@ -47,8 +48,8 @@ to waste our time."""
 
 
 def format_of(data: bytes) -> str | None:
-    """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF" or None from the first bytes; its name
-    plays no part."""
+    """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF" or None from a file's first bytes; its
+    name plays no part."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(_PNG):
@@ -72,29 +73,30 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 
 
 def name_other_format(data: bytes) -> str | None:
-    """Name a format that Regulars does not decode, such as "AVIF"; None if it is not one that
-    people usually send."""
-    return _find_brand(data) or next(
-        (name for begin, name in _OTHERS if data.startswith(begin)), None
-    )
+    """Return the name of a format that Regulars does not decode, such as "AVIF"; None: unknown."""
+    if brand := _find_brand(data):
+        return brand
+    return next((name for begin, name in _OTHERS if data.startswith(begin)), None)
 
 
 def _find_brand(data: bytes) -> str | None:
-    """Return "HEIC" or "AVIF" for an ISO base media file that is such a picture, else None."""
+    """Return "HEIC" or "AVIF" for an ISO base media file that is such a picture, else None.
+
+    It begins with a box of brands: the major one, and behind it those that it is compatible with.
+    """
     if data[4:8] != _FTYP:
         return None
-    compatible = {
-        data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4)
-    }
     brand = _BRANDS.get(data[8:12])
+    box_end = min(int.from_bytes(data[:4], "big"), 64)
+    compatible = {data[at : at + 4] for at in range(16, box_end, 4)}
     return "AVIF" if brand == "HEIC" and b"avif" in compatible else brand
 
 
 def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
-    """Return the file without metadata, and its EXIF orientation, 1..8 (1 if it has none or an
-    invalid one).
+    """Return the file without metadata, and how it is to be turned: its EXIF orientation, 1..8.
 
-    Raises ValueError if the file has more than MAX_PARTS parts.
+    That is 1, upright, if it has none or an invalid one. Raises ValueError if the file has more
+    than MAX_PARTS parts.
     """
     if file_format == "JPEG":
         return _drop_from_jpeg(data)
@@ -107,33 +109,30 @@ def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
 
 
 def scans(jpeg: bytes) -> int:
-    """Count how often a decoder goes over the whole picture: once, or about ten times if the JPEG
+    """Return how often a decoder goes over the whole picture: once, or about ten times if the JPEG
     is progressive."""
     return jpeg.count(bytes((0xFF, _SOS)))
 
 
 def insert_noise(jpeg: bytes) -> bytes:
-    """Insert noise at the end of each scan; it shows only if pixels are missing.
+    """Return the JPEG with noise at the end of each scan; it shows only if pixels are missing.
 
     A decoder whose data ends before the picture does leaves the rest grey without an error.
     """
     parts, copied_until, position = [], 0, jpeg.find(bytes((0xFF, _SOS)))
     for _ in _count_parts():
-        if (
-            position < 0
-            or position + 4 > len(jpeg)
-            or jpeg[position] != 0xFF
-            or jpeg[position + 1] == _EOI
-        ):
+        is_segment = 0 <= position <= len(jpeg) - 4 and jpeg[position] == 0xFF
+        if not is_segment or jpeg[position + 1] == _EOI:
             break
         begin = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
         if jpeg[position + 1] != _SOS:
-            position = begin
+            position = begin  # between two scans stand tables
             continue
         end = _MARKER.search(jpeg, begin)
         if end is None:
             break
         position = end.start()
+        # If the scan counts its restarts (0 to 7 and again), the noise begins with the next one.
         restarts = sum(jpeg.count(bytes((0xFF, marker)), begin, position) for marker in _RESTARTS)
         restart = bytes((0xFF, _RESTARTS[restarts % len(_RESTARTS)])) if restarts else b""
         parts += [jpeg[copied_until:position], restart, _NOISE]
@@ -142,10 +141,10 @@ def insert_noise(jpeg: bytes) -> bytes:
 
 
 def split_views(data: bytes) -> list[bytes]:
-    """Return the further pictures that a JPEG file holds behind its first one, without metadata.
+    """Return the views of a JPEG file: the further pictures behind its first one, without metadata.
 
     They are the first MAX_VIEWS of its index; one that is listed several times counts once. One
-    that has too many bytes, or is no JPEG, is empty. A file of another format has none.
+    that has too many bytes, or is no JPEG, is empty (b""). A file of another format has none.
     """
     if format_of(data) != "JPEG":
         return []
@@ -153,6 +152,8 @@ def split_views(data: bytes) -> list[bytes]:
 
 
 def _cut_view(data: bytes, begin: int, size: int) -> bytes:
+    """Return the picture of `size` bytes from `begin` on, without metadata; b"" if it cannot be
+    used."""
     view = data[begin : begin + min(size, VIEW_RULES.max_bytes)]
     if size <= VIEW_RULES.max_bytes and format_of(view) == "JPEG":
         with suppress(ValueError):
@@ -171,79 +172,92 @@ def _list_views(jpeg: bytes) -> list[tuple[int, int]]:
 
 
 def _parse_index(segment: bytes) -> list[tuple[int, int]]:
-    """Read where each further picture begins, from the segment's begin, and its bytes.
+    """Return (begin, bytes) of each further picture that an index lists; none if it is no index.
 
-    The segment's first entry is of the file's first picture. One that is no index has none.
+    Begins count from the segment's begin. The index's first entry is of the file's first picture,
+    and is left out. Its form is that of a TIFF directory.
     """
     base = 4 + len(_INDEX)
+    if segment[4:base] != _INDEX:
+        return []
     tiff = segment[base:]
-    entry = _find_entry(tiff, _INDEX_TAG, _UNDEFINED) if segment[4:base] == _INDEX else None
+    entry = _find_entry(tiff, _INDEX_TAG, _UNDEFINED)
     if entry is None:
         return []
-    order, size, place = entry
     try:
-        (table,) = struct.unpack_from(f"{order}I", tiff, place)
-        entries = [
-            struct.unpack_from(f"{order}4xII", tiff, table + at)
-            for at in range(16, min(size, 16 + 16 * MAX_VIEWS), 16)
+        (table,) = struct.unpack_from(f"{entry.order}I", tiff, entry.place)
+        table_end = min(entry.value_count, 16 + 16 * MAX_VIEWS)  # 16 bytes a picture
+        sizes_and_begins = [
+            struct.unpack_from(f"{entry.order}4xII", tiff, table + at)
+            for at in range(16, table_end, 16)
         ]
     except struct.error:  # cut short
         return []
-    sizes = {base + begin: picture_size for picture_size, begin in entries}
+    sizes = {base + begin: size for size, begin in sizes_and_begins}  # each begin once
     return list(sizes.items())
 
 
 def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
-    """Drop comments and all application segments except JFIF's and Adobe's, which say how colours
-    are stored.
+    """Return a JPEG without metadata and without the further pictures of an index, and its
+    orientation.
 
-    Padding, junk between segments and markers without a length are dropped too. Decoders skip them,
-    and would read the metadata behind them. So are the further pictures of an index.
+    Of application segments only JFIF's and Adobe's are kept, which say how colours are stored.
+    Padding, junk between segments and markers without a length are dropped: decoders skip them, and
+    would read the metadata behind them.
     """
     kept_parts, orientation, end_of_first = [data[:2]], UPRIGHT, len(data)
     for marker, begin, end in _walk_segments(data):
+        is_application = _APP0 <= marker <= _APP15
         if marker == _SOS:
             kept_parts.append(data[begin:end_of_first])
-        elif marker in (_APP0, _APP14) or not (_APP0 < marker <= _APP15 or marker == _COMMENT):
+        elif marker in (_APP0, _APP14) or not (is_application or marker == _COMMENT):
             kept_parts.append(data[begin:end])
         elif marker == _APP1 and data.startswith(_EXIF, begin + 4) and orientation == UPRIGHT:
             orientation = _parse_orientation(data[begin + 4 + len(_EXIF) : end])
         elif marker == _APP2 and end_of_first == len(data):
+            # The first picture ends where another begins, if it is whole until there.
             begins = [begin + at for at, _ in _parse_index(data[begin:end])]
-            whole_until = (at for at in begins if data.endswith(_END, end, at))
+            whole_until = [at for at in begins if data.endswith(_END, end, at)]
             end_of_first = min(whole_until, default=end_of_first)
     return b"".join(kept_parts), orientation
 
 
 def _walk_segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker, begin and end of each segment; the last one is SOS, which ends with the
-    file.
+    """Yield the marker (which says what it is), begin and end of each segment of a JPEG.
 
-    Raises ValueError if the file ends before, or is no JPEG.
+    The last one is SOS, the pixels, which ends with the file. Raises ValueError if the file ends
+    before, or is no JPEG.
     """
     position = 2
     for _ in _count_parts():
         marker_match = _ANY_MARKER.search(jpeg, position)
         if marker_match is None:
             break
-        position, marker = marker_match.start(), jpeg[marker_match.start() + 1]
+        position = marker_match.start()
+        marker = jpeg[position + 1]
         if marker == _SOS:
             yield marker, position, len(jpeg)
             return
         if marker in _TWICE:
             raise ValueError(f"the file {_TWICE[marker]}")
-        if marker == _TEM or marker in _RESTARTS:
+        if marker == _TEM or marker in _RESTARTS:  # these have no length
             position += 2
             continue
         length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
         if length < 2:  # the length counts its own two bytes
             raise ValueError("a segment has no length")
-        yield marker, position, position + 2 + length
-        position += 2 + length
+        end = position + 2 + length
+        yield marker, position, end
+        position = end
     raise ValueError("the file ends before its pixels")
 
 
 def _drop_from_png(data: bytes) -> tuple[bytes, int]:
+    """Return a PNG with only the chunks that its pixels need, and its orientation.
+
+    A chunk is the length of its data, its kind, the data, and a checksum, of four bytes each but
+    the data.
+    """
     kept_parts, orientation, position = [_PNG], UPRIGHT, len(_PNG)
     for _ in _count_parts():
         if position + 8 > len(data) or kept_parts[-1][4:8] == b"IEND":
@@ -264,9 +278,10 @@ _HAS_ALPHA, _MOVES = 0x10, 0x02
 
 
 def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
-    """Keep the picture and its transparency, of an animation the first picture.
+    """Return a WebP file of its picture and transparency alone, and its orientation.
 
-    Without these, VP8X is needless.
+    Of an animation it keeps the first picture. A chunk is its kind, the length of its data (four
+    bytes each), and the data, filled up to an even length.
     """
     kept_chunks: dict[bytes, bytes] = {}
     orientation, position = UPRIGHT, _WEBP_HEAD
@@ -280,32 +295,26 @@ def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
         elif kind == b"EXIF":
             orientation = _parse_orientation(data[position + 8 : end].removeprefix(_EXIF))
         position = end + end % 2
+    # VP8X says what else there is; without transparency and animation it is needless.
     head = kept_chunks.pop(b"VP8X", b"")
-    chunks = [*kept_chunks.values()]
     if b"ANMF" in kept_chunks:
-        chunks = [
-            head[:8],
-            bytes((head[8] & (_HAS_ALPHA | _MOVES),)),
-            head[9:],
-            kept_chunks[b"ANIM"],
-            kept_chunks[b"ANMF"],
-        ]
+        flags = bytes((head[8] & (_HAS_ALPHA | _MOVES),))
+        first_picture = [kept_chunks[b"ANIM"], kept_chunks[b"ANMF"]]
+        chunks = [head[:8], flags, head[9:], *first_picture]
     elif b"ALPH" in kept_chunks:
-        chunks = [
-            head[:8],
-            bytes((_HAS_ALPHA,)),
-            head[9:],
-            kept_chunks.pop(b"ALPH"),
-            *kept_chunks.values(),
-        ]
+        alpha = kept_chunks.pop(b"ALPH")  # it comes before the picture
+        chunks = [head[:8], bytes((_HAS_ALPHA,)), head[9:], alpha, *kept_chunks.values()]
+    else:
+        chunks = [*kept_chunks.values()]
     body = b"WEBP" + b"".join(chunks)
     return _RIFF + len(body).to_bytes(4, "little") + body, orientation
 
 
 def parse_webp_size(data: bytes) -> tuple[int, int]:
-    """Read the width and height of a WebP file without metadata (RFC 9649).
+    """Return the width and height of a WebP file without metadata (RFC 9649).
 
-    Raises ValueError, struct.error.
+    Its first chunk says so: VP8X if it has transparency or moves, else the picture, which is coded
+    without loss (VP8L) or with. Raises ValueError, struct.error.
     """
     kind, begin = data[_WEBP_HEAD : _WEBP_HEAD + 4], _WEBP_HEAD + 8
     if kind == b"VP8X":
@@ -321,34 +330,50 @@ def parse_webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _count_parts() -> Iterator[int]:
-    """Count the parts of a file. Raises ValueError if there are more than MAX_PARTS."""
+    """Count the parts of a file that is walked: yield 0, 1 and so on.
+
+    Raises ValueError when there are more than MAX_PARTS.
+    """
     yield from range(MAX_PARTS)
     raise ValueError(f"the file has more than {MAX_PARTS} parts")
 
 
 def _parse_orientation(tiff: bytes) -> int:
-    """Read tag 0x0112 of the first directory (TIFF 6.0; CIPA DC-008)."""
+    """Return how EXIF says the picture is to be turned, 1..8; UPRIGHT, 1, if it does not (TIFF 6.0;
+    CIPA DC-008)."""
     entry = _find_entry(tiff, _ORIENTATION_TAG, _SHORT)
-    if entry is None or entry[1] != 1:
+    if entry is None or entry.value_count != 1:
         return UPRIGHT
-    (value,) = struct.unpack_from(f"{entry[0]}H", tiff, entry[2])
+    (value,) = struct.unpack_from(f"{entry.order}H", tiff, entry.place)
     return value if 1 <= value <= 8 else UPRIGHT
 
 
-def _find_entry(tiff: bytes, wanted_tag: int, wanted_kind: int) -> tuple[str, int, int] | None:
-    """Return an entry of the first directory: the byte order, its count of values, and where it
-    has its value, or the value's place; None: there is none."""
+class _Entry(NamedTuple):
+    """An entry of a TIFF directory, a table of values by tag (a number that says what each is).
+
+    `order`: the byte order, "<" or ">". `place`: where the value stands or, if it has more than
+    four bytes, where its own place does.
+    """
+
+    order: str
+    value_count: int
+    place: int
+
+
+def _find_entry(tiff: bytes, wanted_tag: int, wanted_kind: int) -> _Entry | None:
+    """Return the entry of this tag, with values of this kind, in the first directory; None: there
+    is none."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:
         return None
     try:
         (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
-        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
-        for entry in range(entries):
-            begin = directory + 2 + 12 * entry
+        (entry_count,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for number in range(entry_count):
+            begin = directory + 2 + 12 * number
             tag, kind, count, _ = struct.unpack_from(f"{order}HHIH", tiff, begin)
             if (tag, kind) == (wanted_tag, wanted_kind):
-                return order, count, begin + 8
+                return _Entry(order, value_count=count, place=begin + 8)
     except struct.error:  # cut short
         return None
     return None

@@ -1,5 +1,5 @@
-"""Square crops about a face, batches of them, and pictures as float32 planes: the forms that models
-take.
+"""Square crops about a face, for models and to be kept, and pictures as float32 planes, the form
+that models take.
 
 onnxruntime resizes planes in a third of the time that Pillow takes for pixels, and its result needs
 no conversion.
@@ -36,17 +36,22 @@ the next. Squares that are enlarged need Pillow too, since half a pixel matters 
 
 
 def in_turn(work: Callable[[int], None], parts: Sequence[int]) -> None:
+    """Do the work for one part after the other: the plain `Spread`."""
     for part in parts:
         work(part)
 
 
 def is_plain(side: float, size_px: int) -> bool:
-    """Tell whether plain interpolation is good enough for a square of this side (see PLAIN)."""
+    """Tell whether plain interpolation is good enough to show a square of this side in `size_px`
+    pixels.
+
+    PLAIN says why not always.
+    """
     return size_px <= side <= PLAIN * size_px
 
 
 def make_planes(image: NDArray[np.uint8]) -> Planes:
-    """Convert a (height, width, 3) RGB picture to planes."""
+    """Return a (height, width, 3) RGB picture as planes: (3, height, width), float32."""
     planes = np.empty((3, *image.shape[:2]), np.float32)
     for channel in range(3):  # plane by plane is several times faster than one transposed copy
         planes[channel] = image[:, :, channel]
@@ -56,10 +61,9 @@ def make_planes(image: NDArray[np.uint8]) -> Planes:
 def resize_picture(
     image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn
 ) -> Planes:
-    """Resize a picture to (width, height) and return its planes; it is averaged first if shrunk to
-    less than half.
+    """Return a picture, resized to (width, height), as planes.
 
-    `spread` may do the colours side by side.
+    One that shrinks to less than half is averaged first. `spread`: may do the colours side by side.
     """
     if max(size) > max(image.shape[:2]):
         # Whether a face in a small picture is found depends on how Pillow rounds.
@@ -68,29 +72,27 @@ def resize_picture(
     block = max(1, math.ceil(max(image.shape[:2]) / max(size)) - 1)
     if block > 1:
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(block))
-    return (
-        make_planes(image)
-        if size == image.shape[1::-1]
-        else _interpolate_planes(image.transpose(2, 0, 1), size, spread)
-    )
+    if size == image.shape[1::-1]:
+        return make_planes(image)
+    return _interpolate_planes(image.transpose(2, 0, 1), size, spread)
 
 
 def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
-    """Resize the three colours of a picture to (width, height), bilinearly, by onnxruntime.
+    """Return the three colours of a picture resized to (width, height), bilinearly, by onnxruntime.
 
-    `planes`: shape (3, rows, columns), values 0 to 255; the result has the same form. `spread`:
-    does the colours in turn or side by side.
+    `planes`: (3, rows, columns), 0 to 255. `spread`: does the colours in turn or side by side.
     """
-    session, sides = _load_interpolation("sides"), (1, 1, size[1], size[0])
-    resized = np.empty((3, *sides[2:]), np.float32)
+    session = _load_interpolation("sides")
+    width, height = size
+    sides = (1, 1, height, width)
+    resized = np.empty((3, height, width), np.float32)
 
     def fill(colour: int) -> None:
-        # straight into its place: a copy would take a third more of the time
+        plane = np.ascontiguousarray(planes[colour], np.float32)[None, None]
         binding = session.io_binding()
-        binding.bind_cpu_input(
-            "planes", np.ascontiguousarray(planes[colour], np.float32)[None, None]
-        )
+        binding.bind_cpu_input("planes", plane)
         binding.bind_cpu_input("sides", np.array(sides, np.int64))
+        # Straight into its place: a copy would take a third more of the time.
         binding.bind_output("resized", "cpu", 0, np.float32, sides, resized[colour].ctypes.data)
         session.run_with_iobinding(binding)
 
@@ -99,15 +101,16 @@ def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread
 
 
 def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
-    """Return the planes of a square, `size_px` a side; black outside the picture.
+    """Return what a square shows as planes, `size_px` a side; black outside the picture.
 
-    A square that `is_plain` begins at a whole pixel.
+    If plain interpolation will do (`is_plain`), the square has to begin at a whole pixel.
     """
     if not is_plain(square.side, size_px):
         return make_planes(cut(image, square, size_px))
     left, top, side = int(square.x), int(square.y), math.ceil(square.side) + 1
-    scales = np.array([1, 1, *[size_px / square.side] * 2], np.float32)
     region = make_planes(cut_out(image, left, top, left + side, top + side))
+    scale = size_px / square.side
+    scales = np.array([1, 1, scale, scale], np.float32)
     (answer,) = _load_interpolation("scales").run(None, {"planes": region[None], "scales": scales})
     return np.asarray(answer[0, :, :size_px, :size_px], np.float32)
 
@@ -115,14 +118,17 @@ def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int)
 def stack_planes(
     pictures: Sequence[Planes], channels: str, multiple_of: int
 ) -> NDArray[np.float32]:
-    """Stack planes of one size as (n, 3, height, width) in the order of `channels`, "RGB" or "BGR".
+    """Return planes of one size as one batch, (n, 3, height, width).
 
-    Sides are filled up with zeros, right and bottom, to a multiple of `multiple_of`.
+    `channels`: the order of the colours, "RGB" or "BGR". Sides are filled up with zeros, right and
+    bottom, to a multiple of `multiple_of`.
     """
     height, width = pictures[0].shape[1:]
-    sides = (-(-height // multiple_of) * multiple_of, -(-width // multiple_of) * multiple_of)
-    filled = np.empty((len(pictures), 3, *sides), np.float32)
-    filled[:, :, height:], filled[:, :, :height, width:] = 0, 0
+    whole_height = math.ceil(height / multiple_of) * multiple_of
+    whole_width = math.ceil(width / multiple_of) * multiple_of
+    filled = np.empty((len(pictures), 3, whole_height, whole_width), np.float32)
+    filled[:, :, height:] = 0
+    filled[:, :, :height, width:] = 0
     for target, picture in zip(filled, pictures, strict=True):
         target[:, :height, :width] = picture if channels == "RGB" else picture[::-1]
     return filled
@@ -151,8 +157,9 @@ def enclose_box(box: BoundingBox, factor: float) -> Square:
 
 
 def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
-    """Cut out the square and resize it to (size_px, size_px, 3), antialiased; black outside the
+    """Return what the square shows, as (size_px, size_px, 3), antialiased; black outside the
     picture."""
+    # The whole pixels about it, and the square's exact place in them.
     x0, y0 = math.floor(square.x), math.floor(square.y)
     x1 = max(math.ceil(square.x + square.side), x0 + 1)
     y1 = max(math.ceil(square.y + square.side), y0 + 1)
@@ -166,37 +173,40 @@ def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.ui
 def cut_inside(
     image: NDArray[np.uint8], box: BoundingBox, factor: float, size_px: int
 ) -> NDArray[np.uint8]:
-    """Enlarge the box `factor` times, shrink and shift it until it lies inside the picture, and
-    resize it to a square.
+    """Return the box and what is about it, as (size_px, size_px, 3), all from inside the picture.
 
-    The box's proportions are lost: MiniFASNet was trained like that
-    (minivision-ai/Silent-Face-Anti-Spoofing, CropImage).
+    The box is enlarged `factor` times, then shrunk and shifted until it lies inside. Its
+    proportions are lost: MiniFASNet was trained like that (minivision-ai/Silent-Face-Anti-Spoofing,
+    CropImage).
     """
     height, width = image.shape[:2]
-    fitting = min(factor, (width - 1) / max(box.width, 1), (height - 1) / max(box.height, 1))
-    wide, high = max(box.width * fitting, 1.0), max(box.height * fitting, 1.0)
+    most_across, most_down = (width - 1) / max(box.width, 1), (height - 1) / max(box.height, 1)
+    fitting_factor = min(factor, most_across, most_down)
+    wide, high = max(box.width * fitting_factor, 1.0), max(box.height * fitting_factor, 1.0)
     left = min(max(box.x + (box.width - wide) / 2, 0.0), max(width - 1 - wide, 0.0))
     top = min(max(box.y + (box.height - high) / 2, 0.0), max(height - 1 - high, 0.0))
     region = image[int(top) : int(top + high) + 1, int(left) : int(left + wide) + 1]
-    cut_picture = Image.fromarray(np.ascontiguousarray(region))
-    return np.asarray(
-        cut_picture.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    )
+    part = Image.fromarray(np.ascontiguousarray(region))
+    return np.asarray(part.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0))
 
 
 def cut_turned(
     image: NDArray[np.uint8], square: Square, turn: float, size_px: int
 ) -> NDArray[np.uint8]:
-    """Cut out the square turned clockwise about its centre by `turn` radians, as `cut` does."""
+    """Return what a square shows that is turned clockwise about its centre by `turn` radians.
+
+    It is (size_px, size_px, 3); black outside the picture.
+    """
+    # First the upright region about it, averaged by blocks: the turn itself averages nothing.
     half, block = square.side / 2, max(round(square.side / size_px), 1)
     x, y = square.x + half, square.y + half
     reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block
-    left = math.floor(x - reach)
-    top = math.floor(y - reach)
-    sides = math.ceil(2 * reach / block + 1) * block
+    left, top = math.floor(x - reach), math.floor(y - reach)
+    side = math.ceil(2 * reach / block + 1) * block
     region = Image.fromarray(
-        np.ascontiguousarray(cut_out(image, left, top, left + sides, top + sides))
+        np.ascontiguousarray(cut_out(image, left, top, left + side, top + side))
     )
+    # Then the map from the result's pixels to those of the averaged region.
     scale = square.side / size_px / block
     across, down = scale * math.cos(turn), scale * math.sin(turn)
     begin_x = (x - left) / block - (across - down) * size_px / 2
@@ -213,9 +223,9 @@ LARGEST_GAIN = 10.0
 
 
 def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
-    """Return columns x0..x1 and rows y0..y1 of the picture.
+    """Return columns x0..x1 and rows y0..y1 of the picture, black outside it.
 
-    It is a view if all of them lie inside the picture, else a copy, black outside.
+    It is a view of the picture if all of them lie inside, else a copy.
     """
     height, width = image.shape[:2]
     left, top = min(max(x0, 0), width), min(max(y0, 0), height)
@@ -229,7 +239,7 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
 
 
 def brighten_crop(crop: NDArray[np.uint8], least_mean: float) -> NDArray[np.uint8]:
-    """Brighten the (n, n, 3) crop so that the mean of its middle is `least_mean`, if it is lower.
+    """Return the (n, n, 3) crop so bright that the mean of its middle is `least_mean`, or as it is.
 
     The middle is half as wide and high as the crop. It is the face, and inside the picture even if
     the crop's rim is not.
@@ -243,18 +253,18 @@ def brighten_crop(crop: NDArray[np.uint8], least_mean: float) -> NDArray[np.uint
 
 
 def stack_pictures(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
-    """Stack RGB pictures of one size as (n, channels, height, width) float32 0..255, in the order
-    of `channels`.
+    """Return RGB pictures of one size as one batch, (n, channels, height, width), 0..255.
 
-    L in `channels` is the luminance of ITU-R 601.
+    `channels`: the order of the colours, such as "BGR"; L is the luminance of ITU-R 601.
     """
     filled = np.empty((len(pictures), len(channels), *pictures[0].shape[:2]), np.float32)
     for target, picture in zip(filled, pictures, strict=True):
-        # plane by plane is several times faster than one transposed copy
-        for channel, name in enumerate(channels):
-            target[channel] = (
-                _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
-            )
+        # Plane by plane is several times faster than one transposed copy.
+        for place, channel in enumerate(channels):
+            if channel == "L":
+                target[place] = _luminance(picture)
+            else:
+                target[place] = picture[:, :, "RGB".index(channel)]
     return filled
 
 
@@ -289,25 +299,28 @@ DIMMED_FACTOR = 1.3
 def encode_face(
     image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox] = ()
 ) -> FaceJpeg:
-    """Encode the part of the square about the box that lies inside the picture, at most
-    KEPT_SIDE_PX a side.
+    """Return the pictures that are kept of a face, as JPEG: one for models, and a thumbnail.
 
-    Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the
-    same, only smaller, and shows the one that is meant if one of the `others` is in it, too.
+    They show the part of the square about the box that lies inside the picture, at most
+    KEPT_SIDE_PX a side. `others`: the boxes of the picture's other faces. If one is in the part,
+    too, the thumbnail darkens all but the face, and the result says where that is.
     """
     square = _find_kept_square(image, box)
     picture = _shrink(_cut_square(image, square))
-    meant = _place_in_square(box, square, picture) if square.shows_any(others) else None
-    small = make_thumbnail(
-        picture if meant is None else _shrink(_dim_others(_cut_square(image, square), box, square))
-    )
+    shown, place = picture, None
+    if square.shows_any(others):
+        place = _place_in_square(box, square, picture)
+        shown = _shrink(_dim_others(_cut_square(image, square), box, square))
+    thumbnail = make_thumbnail(shown)
     data = _encode_jpeg(picture, quality=KEPT_JPEG_QUALITY, subsampling="4:4:4")
-    return FaceJpeg(data, small, Sides(*picture.size), meant)
+    return FaceJpeg(data, thumbnail, Sides(*picture.size), place)
 
 
 def show_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
-    """Encode the same part to look at: if one of the others is in it, all but the face that is
-    meant is darker."""
+    """Return a JPEG of the face for people to look at, of the part that `encode_face` keeps.
+
+    If one of the others is in it, all but the face that is meant is darker.
+    """
     square = _find_kept_square(image, box)
     part = _cut_square(image, square)
     shown = _dim_others(part, box, square) if square.shows_any(others) else part
@@ -330,13 +343,15 @@ class _Square(NamedTuple):
 
 
 def _find_kept_square(image: NDArray[np.uint8], box: BoundingBox) -> _Square:
+    """Return which part of a picture is kept of a face: the square about it, as far as it is
+    inside."""
     square = enclose_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
     return _Square(
-        max(math.floor(square.x), 0),
-        max(math.floor(square.y), 0),
-        min(math.ceil(square.x + square.side), width),
-        min(math.ceil(square.y + square.side), height),
+        left=max(math.floor(square.x), 0),
+        top=max(math.floor(square.y), 0),
+        right=min(math.ceil(square.x + square.side), width),
+        bottom=min(math.ceil(square.y + square.side), height),
     )
 
 
@@ -351,10 +366,8 @@ def _dim_others(part: Image.Image, box: BoundingBox, square: _Square) -> Image.I
     wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
     x = box.x + (box.width - wide) / 2 - square.left
     y = box.y + (box.height - high) / 2 - square.top
-    left, top, right, bottom = (
-        round(side)
-        for side in (max(x, 0), max(y, 0), min(x + wide, part.width), min(y + high, part.height))
-    )
+    left, top = round(max(x, 0)), round(max(y, 0))
+    right, bottom = round(min(x + wide, part.width)), round(min(y + high, part.height))
     bright_area = (left, top, right, bottom)
     dimmed = part.point(lambda value: value * DIMMED)
     dimmed.paste(part.crop(bright_area), bright_area)
@@ -370,10 +383,10 @@ def _shrink(part: Image.Image) -> Image.Image:
 
 
 def _place_in_square(box: BoundingBox, square: _Square, picture: Image.Image) -> BoundingBox:
-    """Return where the face is in the picture of its square, in the picture's pixels."""
+    """Return where the face is in the picture of its square, in that picture's pixels."""
     scale = picture.width / (square.right - square.left)
-    sides = (box.x - square.left, box.y - square.top, box.width, box.height)
-    return BoundingBox(*(round(side * scale, 1) for side in sides))
+    in_square = (box.x - square.left, box.y - square.top, box.width, box.height)
+    return BoundingBox(*(round(value * scale, 1) for value in in_square))
 
 
 def make_thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
@@ -406,15 +419,17 @@ HIDDEN_CELLS = 4
 
 
 def hide_faces(image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
-    """Encode the whole picture as JPEG with these faces averaged to a few cells, which nothing can
-    undo."""
+    """Return the whole picture as JPEG, in which these faces are averaged to a few cells.
+
+    Nothing can undo that.
+    """
     picture = Image.fromarray(np.ascontiguousarray(image))
     for box in boxes:
-        more_x, more_y = (side * (HIDDEN_FACTOR - 1) / 2 for side in (box.width, box.height))
+        more_x, more_y = box.width * (HIDDEN_FACTOR - 1) / 2, box.height * (HIDDEN_FACTOR - 1) / 2
         left, top = max(math.floor(box.x - more_x), 0), max(math.floor(box.y - more_y), 0)
         right = min(math.ceil(box.x + box.width + more_x), picture.width)
         bottom = min(math.ceil(box.y + box.height + more_y), picture.height)
-        if left < right and top < bottom:
+        if left < right and top < bottom:  # else it lies outside the picture
             region = picture.crop((left, top, right, bottom))
             cells = region.resize((HIDDEN_CELLS, HIDDEN_CELLS), Image.Resampling.BOX)
             picture.paste(cells.resize(region.size, Image.Resampling.BILINEAR), (left, top))

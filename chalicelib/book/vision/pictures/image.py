@@ -1,5 +1,4 @@
-"""Conversion of picture bytes to upright RGB pixels; every limit is checked before pixels are
-decoded."""
+"""Picture files as upright RGB pixels; every limit is checked before pixels are decoded."""
 
 from __future__ import annotations
 
@@ -10,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,20 +34,17 @@ _DECODERS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),  # the first picture of an animation
-    **(
-        {}
-        if importlib.util.find_spec("pi_heif") is None
-        else {"HEIC": ("pi_heif", "HeifImageFile")}
-    ),
 }
 """The decoders at hand. That of HEIC is a library of its own, the extra `heic`."""
+if importlib.util.find_spec("pi_heif") is not None:
+    _DECODERS["HEIC"] = ("pi_heif", "HeifImageFile")
 
 
 def _import_decoder(file_format: str) -> Callable[[io.BytesIO], ImageFile]:
-    """Import a decoder, at the first picture of its kind.
+    """Return the class that decodes a format, imported at the first picture of its kind.
 
-    They are called directly. `Image.open` would try other formats, hand some JPEGs to another
-    decoder, and warn of big pictures.
+    It is called directly. `Image.open` would try other formats, hand some JPEGs to another decoder,
+    and warn of big pictures.
     """
     module, name = _DECODERS[file_format]
     decoder: Callable[[io.BytesIO], ImageFile] = getattr(importlib.import_module(module), name)
@@ -70,6 +67,7 @@ _DECODING_ERRORS = (
 """Errors that Pillow's decoders, and that of HEIC, raise for damaged files."""
 
 Room = Callable[[int], AbstractContextManager[object]]
+"""Holds so many bytes of memory for the block: vision's pictures wait for each other so."""
 
 _NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP", "HEIC": "HEIC", "GIF": "GIF"}
 
@@ -104,47 +102,53 @@ seen."""
 def read_picture(
     data: bytes, rules: PictureRules, decoding: Room = nullcontext
 ) -> NDArray[np.uint8]:
-    """Decode a picture to (height, width, 3) uint8 RGB, upright.
+    """Return a picture's pixels, (height, width, 3) uint8 RGB, upright.
 
-    A picture of more than `rules.most_pixels` is reduced to a half, a quarter or an eighth of its
-    sides: a JPEG while it is decoded, which takes less memory, any other one afterwards.
-    `decoding`: the room in which its pixels are decoded, by its bytes; entered when all limits are
-    checked. Raises Unusable if the picture cannot be used; the message says what was wrong and what
-    would be right.
+    The sides of one with more than `rules.most_pixels` are halved, once to three times: a JPEG's
+    while it is decoded, which takes less memory, any other one's afterwards. `decoding`: is given
+    the bytes that decoding takes, after all limits are checked, and waits for so much memory.
+    Raises Unusable if the picture cannot be used; the message says what was wrong and what would be
+    right.
     """
     with _open_picture(data, rules) as (picture, pixels, orientation):
         whole_size = picture.size
         step = _choose_step(whole_size, rules)
         reduced_size = whole_size[0] // step, whole_size[1] // step
-        if picture.format == "JPEG":
-            picture.draft(None, reduced_size)
+        is_jpeg = picture.format == "JPEG"
+        if is_jpeg:
+            picture.draft(None, reduced_size)  # let it decode fewer pixels
             step = 1
         with decoding(_estimate_bytes(picture, pixels, whole_size)):
             picture.load()
-            if picture.format == "JPEG" and _is_cut_short(picture, pixels, reduced_size):
+            if is_jpeg and _is_cut_short(picture, pixels, reduced_size):
                 raise ValueError("the data ends before the picture does")
             return _turn_upright(_convert_to_rgb(picture, step), orientation)
 
 
 def read_size(data: bytes, rules: PictureRules) -> tuple[int, int]:
-    """Return the width and height of a picture as it is stored, but upright.
+    """Return the width and height that a picture has when it is upright; no pixel is decoded.
 
-    No pixel is decoded. Raises Unusable.
+    Raises Unusable.
     """
     with _open_picture(data, rules) as (picture, _, orientation):
         width, height = picture.size
         return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
 
 
-_Opened = tuple[ImageFile, bytes, int]
-"""A picture whose pixels are not decoded yet, its file without metadata, and its orientation."""
+class _Opened(NamedTuple):
+    """A picture whose pixels are not decoded yet, its file without metadata, and how it is to be
+    turned (EXIF's orientation, 1..8)."""
+
+    picture: ImageFile
+    pixels: bytes
+    orientation: int
 
 
 @contextmanager
 def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
-    """Open a picture within the limits.
+    """Open a picture within the limits, and close it after the block.
 
-    Raises Unusable, also in place of the errors of decoders in the block.
+    Raises Unusable, also in place of any error of a decoder in the block.
     """
     file_format = _require_format(data, rules)
     try:
@@ -154,7 +158,7 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
                 f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all "
                 "programs do"
             )
-        # the decoder takes memory for its canvas before it tells the size
+        # This decoder takes memory for its canvas before it tells the size.
         if file_format == "WEBP":
             _check_sides(parse_webp_size(pixels), rules)
         with _import_decoder(file_format)(io.BytesIO(pixels)) as picture:
@@ -163,7 +167,7 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
                 raise Unusable(
                     "the BMP file is compressed (RLE); save it without compression, or as PNG"
                 )
-            yield picture, pixels, orientation
+            yield _Opened(picture, pixels, orientation)
     except Unusable:
         raise
     except MemoryError as error:
@@ -177,9 +181,9 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
 
 
 def _require_format(data: bytes, rules: PictureRules) -> str:
-    """Return the picture's format.
+    """Return the format of a picture that may be sent, such as "JPEG".
 
-    Raises Unusable if it is too large, or of a format that cannot be sent here.
+    Raises Unusable if it is too large, or of another format.
     """
     wanted_names = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
@@ -192,31 +196,25 @@ def _require_format(data: bytes, rules: PictureRules) -> str:
     if file_format in rules.formats and file_format in _DECODERS:
         return file_format
     name = name_other_format(data) if file_format is None else _NAMES[file_format]
-    description = (
-        "no picture that can be read"
-        if name is None
-        else f"{'an' if name[0] in 'AEIOU' else 'a'} {name} file"
-    )
-    lacks = (
-        ", for which this service has no library (the extra `heic`)"
-        if file_format in rules.formats
-        else ""
-    )
-    raise Unusable(
-        f"this is {description}{lacks}; send a {wanted_names} file",
-        "picture" if name is None else "format",
-    )
+    if name is None:
+        text = f"this is no picture that can be read; send a {wanted_names} file"
+        raise Unusable(text, "picture")
+    article = "an" if name[0] in "AEIOU" else "a"
+    description = f"{article} {name} file"
+    if file_format in rules.formats:
+        description += ", for which this service has no library (the extra `heic`)"
+    raise Unusable(f"this is {description}; send a {wanted_names} file", "format")
 
 
 def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:
-    """Return by how much the sides are divided: 1, 2, 4 or 8."""
+    """Return by how much the sides are divided, so that the pixels are not too many: 1, 2, 4 or
+    8."""
     width, height = sides
-    steps = (
-        step
-        for step in _STEPS
-        if width * height <= (rules.most_pixels or width * height) * step * step
-    )
-    return next(steps, _STEPS[-1])
+    most_pixels = rules.most_pixels or width * height
+    for step in _STEPS:
+        if width * height <= most_pixels * step * step:
+            return step
+    return _STEPS[-1]
 
 
 def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
@@ -244,54 +242,61 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
 
 
 def _estimate_bytes(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:
-    """Return the peak of decoding, measured: the file's pixels, RGB, and the upright copy (see the
-    test of promises).
+    """Return how much memory decoding takes at most: the file's pixels, RGB, and the upright copy.
 
-    A JPEG of one scan, as cameras send it, has no transparency, and no scans that are kept until
-    the last one came. `whole`: its size before it was reduced. The scans of a progressive one are
-    kept at that size.
+    The numbers are measured (see the test of promises). `whole`: the picture's size before it was
+    reduced. The scans of a progressive JPEG are kept at that size until the last one came. A JPEG
+    of one scan, as cameras send it, keeps none, and has no transparency.
     """
-    of_each = picture.width * picture.height
+    pixel_count = picture.width * picture.height
     if picture.format != "JPEG":
-        return of_each * _BYTES_A_PIXEL.get(picture.format or "", 18)
+        return pixel_count * _BYTES_A_PIXEL.get(picture.format or "", 18)
     if picture.mode != "CMYK" and scans(pixels) == 1:
-        return of_each * 11
-    return of_each * 18 + (whole[0] * whole[1] - of_each) * _BYTES_A_KEPT_PIXEL
+        return pixel_count * 11
+    return pixel_count * 18 + (whole[0] * whole[1] - pixel_count) * _BYTES_A_KEPT_PIXEL
 
 
 def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -> bool:
-    """Tell whether a JPEG that decoded without an error lacks pixels at its end, which are then
-    middle grey."""
+    """Tell whether a JPEG that decoded without an error lacks pixels at its end.
+
+    These are middle grey then. So a picture that ends in that grey is decoded once more, with noise
+    behind its data: if it looks different, pixels were made of the noise. `reduced`: the size to
+    which it was decoded.
+    """
     last = picture.getpixel((picture.width - 1, picture.height - 1))
-    if any(value not in _MIDDLE_GREY for value in (last if isinstance(last, tuple) else (last,))):
+    channels = last if isinstance(last, tuple) else (last,)
+    if any(value not in _MIDDLE_GREY for value in channels):
         return False
     with _import_decoder("JPEG")(io.BytesIO(insert_noise(jpeg))) as noisy:
         noisy.draft(None, reduced)
         noisy.load()
-        strips = (
-            (0, top, picture.width, top + _STRIP_ROWS)
-            for top in range(0, picture.height, _STRIP_ROWS)
-        )
-        return any(noisy.crop(strip).tobytes() != picture.crop(strip).tobytes() for strip in strips)
+        for top in range(0, picture.height, _STRIP_ROWS):
+            strip = (0, top, picture.width, top + _STRIP_ROWS)
+            if noisy.crop(strip).tobytes() != picture.crop(strip).tobytes():
+                return True
+    return False
 
 
 def _convert_to_rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
-    """Convert any of Pillow's modes to RGB, and divide the sides by `step`."""
-    # 16-bit grey: its upper byte is what 8-bit grey would have held
-    if picture.mode.startswith("I"):
+    """Return the pixels as RGB, of any of Pillow's modes, with the sides divided by `step`."""
+    if picture.mode.startswith("I"):  # 16-bit grey: its upper byte is what 8-bit grey would have
         grey = (np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
         picture = Image.fromarray(grey)
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    is_transparent = picture.mode in ("RGBA", "LA", "PA", "La", "RGBa")
+    if is_transparent or "transparency" in picture.info:
         layer = picture.convert("RGBA")
         picture = Image.new("RGB", picture.size, BACKGROUND)
         picture.paste(layer, mask=layer.getchannel("A"))
-    picture = picture if picture.mode == "RGB" else picture.convert("RGB")
+    if picture.mode != "RGB":
+        picture = picture.convert("RGB")
     return np.asarray(picture if step == 1 else picture.reduce(step))
 
 
 def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo EXIF orientation 1..8 (CIPA DC-008): 5 to 8 are stored on their side, and even ones
-    below 5 are mirrored."""
+    """Return the pixels upright, whose EXIF orientation is 1..8 (CIPA DC-008).
+
+    Pictures of 5 to 8 are stored on their side, and some are mirrored.
+    """
     turned = {
         1: image,
         2: image[:, ::-1],
