@@ -1,7 +1,7 @@
-"""A model pack's manifest: its files, and which file each role of the pipeline uses, and how.
+"""A model pack's manifest: its files, and which of them is used for what (its role), and how.
 
-Also the files of impostor-score curves and populations: a pack's own, and those that `regulars
-calibrate` measured.
+It also reads what was measured: curves (the share of strangers who reach each score) and
+populations (templates of strangers). They are a pack's own, or of `regulars calibrate`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ class PackFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DetectorRole(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which network finds faces, and how pictures are shown to it
+    (book/vision/detect/detect.py)."""
+
     file: str
     decode: str
     """DECODE, which reads its outputs."""
@@ -118,20 +121,14 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     or one for each in the order of `channels`."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless the numbers describe a network that can be run.
-
-        They are channels, five landmarks, mean and deviation, weight, side of the crop, and
-        dimensions.
-        """
+        """Raise ValueError unless the numbers describe a network that can be run."""
         _require("channels", self.channels, CHANNELS[:2])
         if len(self.points) != LANDMARKS:
             raise ValueError(
                 f"points are the places of {LANDMARKS} landmarks, not of {len(self.points)}"
             )
-        if (
-            not {len(self.mean), len(self.deviation)} <= {1, len(self.channels)}
-            or min(self.deviation) <= 0
-        ):
+        counts = {len(self.mean), len(self.deviation)}
+        if not counts <= {1, len(self.channels)} or min(self.deviation) <= 0:
             raise ValueError(
                 "mean and deviation have one number, or one for each colour, and a deviation is "
                 "above 0"
@@ -167,6 +164,7 @@ class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def dimensions(self) -> int:
+        """How many numbers a template has."""
         return self.columns or sum(network.dimensions for network in self.networks)
 
     @property
@@ -270,11 +268,10 @@ class CropRole(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(Struct, frozen=True):
-    """Contents of a pack.
+    """Contents of a pack: its files, and what each is for.
 
-    `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
-
-    Without head_pose the pose is computed from the landmarks (book/vision/describe/attributes.py).
+    `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness. Without
+    head_pose the pose is computed from the landmarks (book/vision/describe/attributes.py).
     """
 
     name: str
@@ -296,16 +293,18 @@ class Manifest(Struct, frozen=True):
         return self.measured.curve
 
     def parse_population(self) -> Population:
-        """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
+        """Return the strangers by whom scores are judged. Raises DamagedCalibration, OSError."""
         population = parse_population_rows(self.measured, self.embedding.dimensions)
         return replace(population, mask_rule=self._read_mask_rule())
 
     def _read_mask_rule(self) -> MaskRule | None:
+        """Return the rule by which a template tells a mask; None: the pack has none."""
         import numpy as np
 
         if self.mask is None:
             return None
         weights = np.load(self.folder / self.mask.rule, allow_pickle=False)
+        # All but the file's name are the rule's own numbers, under the same names.
         numbers = {name: value for name, value in asdict(self.mask).items() if name != "rule"}
         return MaskRule(weights, one=self.measured.one_masked, **numbers)
 
@@ -316,9 +315,9 @@ def read_table(folder: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest and the calibration that it names.
+    """Return the manifest in a pack's folder, with the curve and population that it names.
 
-    Raises ValueError that says what is wrong with it.
+    Raises ValueError that says what is wrong with it, KeyError for what it lacks.
     """
     data = read_table(folder)
     if data["schema"] != SCHEMA:
@@ -329,7 +328,10 @@ def read_manifest(folder: Path) -> Manifest:
     measured = read_measured(calibration_file, embedding.model)
     if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
-    first_network = embedding.networks[0]
+    # Quality is measured in the crop of the first network, unless the pack says otherwise.
+    first = embedding.networks[0]
+    quality = roles.get("quality", {"size_px": first.size_px, "points": first.points})
+    crop_names = [name for name in roles if name not in NO_CROPS]
     manifest = Manifest(
         name=data["pack"],
         version=data["version"],
@@ -337,16 +339,8 @@ def read_manifest(folder: Path) -> Manifest:
         files=_make_record(tuple[PackFile, ...], "a file", data["file"]),
         detector=_make_record(DetectorRole, "role detector", roles["detector"]),
         embedding=embedding,
-        quality=_make_record(
-            QualityRole,
-            "role quality",
-            roles.get(
-                "quality", {"size_px": first_network.size_px, "points": first_network.points}
-            ),
-        ),
-        crops={
-            name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS
-        },
+        quality=_make_record(QualityRole, "role quality", quality),
+        crops={name: _crop_role(name, roles[name]) for name in crop_names},
         measured=measured,
         mask=_make_record(MaskRole, "role mask", roles["mask"]) if "mask" in roles else None,
         folder=folder,
@@ -357,11 +351,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _require_files(manifest: Manifest, folder: Path) -> None:
     """Raise ValueError unless each file that a role names is one of the pack's."""
-    of_crops = {file for role in manifest.crops.values() for file in role.files}
-    of_mask = {manifest.mask.rule} if manifest.mask else set()
-    missing = {manifest.detector.file, *manifest.embedding.files, *of_crops, *of_mask} - {
-        file.name for file in manifest.files
-    }
+    used = {manifest.detector.file, *manifest.embedding.files}
+    for role in manifest.crops.values():
+        used |= {*role.files}
+    if manifest.mask:
+        used.add(manifest.mask.rule)
+    missing = used - {file.name for file in manifest.files}
     if missing:
         raise ValueError(
             f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}"
@@ -369,12 +364,10 @@ def _require_files(manifest: Manifest, folder: Path) -> None:
 
 
 def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
-    """Return the manifest with what `file` has of its model; warn and leave it as it is if there is
-    nothing.
+    """Return the manifest with what `file` has of its model: a curve, and perhaps a population.
 
-    Without a population beside it, the curve was measured with the pack's own.
-
-    Raises DamagedCalibration, OSError.
+    Without a population beside it, the curve was measured with the pack's own. If the file has no
+    curve of the model, warn and return the manifest as it is. Raises DamagedCalibration, OSError.
     """
     model = manifest.embedding.model
     measured = read_measured(file, model)
@@ -385,23 +378,23 @@ def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
             model,
         )
         return manifest
-    return replace(
-        manifest, measured=replace(measured, rows=measured.rows or manifest.measured.rows)
-    )
+    rows = measured.rows or manifest.measured.rows
+    return replace(manifest, measured=replace(measured, rows=rows))
 
 
 def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
-    """Read a role of one model, which is the table without the role's own settings, or of a list of
-    them."""
+    """Return a role, such as age, that is read from crops: its settings, and one model or more.
+
+    A role of one model has that model's entries among its own; one of several has a list "model".
+    Raises ValueError.
+    """
     settings = {
         key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__
     }
-    only_model = {key: value for key, value in table.items() if key not in settings}
-    role = _make_record(
-        CropRole,
-        f"role {name}",
-        settings if "model" in settings else {**settings, "model": [only_model]},
-    )
+    if "model" not in settings:
+        only_model = {key: value for key, value in table.items() if key not in settings}
+        settings["model"] = [only_model]
+    role = _make_record(CropRole, f"role {name}", settings)
     for model in role.models:
         if sorted(model.labels) != sorted(role.labels):
             raise ValueError(
@@ -412,9 +405,9 @@ def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
 
 
 def _make_record(kind: type[Record], what: str, table: Any) -> Record:
-    """Make a record from a table that has its fields' names.
+    """Return a record of this kind from a table that has its fields' names.
 
-    Raises ValueError that says what is wrong with it.
+    `what`: what it is, for the message. Raises ValueError that says what is wrong with it.
     """
     try:
         return convert(table, kind)
@@ -452,7 +445,7 @@ class Measured(Struct, frozen=True):
 
 
 def read_measured(file: Path, model: str) -> Measured | None:
-    """Read what was measured of the model; None if the file has nothing of it.
+    """Return what `file` says was measured of the model; None if it has nothing of it.
 
     Raises DamagedCalibration, OSError.
     """
@@ -462,14 +455,14 @@ def read_measured(file: Path, model: str) -> Measured | None:
             raise TypeError("it holds no curves by model")
         if model not in entries:
             return None
-        usual, rows = entries[model].get("usual"), file.parent / POPULATION
-        curve = ImpostorCurve.from_calibration(entries[model])
+        entry = entries[model]
+        usual, rows = entry.get("usual"), file.parent / POPULATION
         return Measured(
-            curve,
-            None if usual is None else float(usual),
-            rows if rows.is_file() else None,
-            lowers=bool(entries[model].get("lowers", False)),
-            one_masked=convert(entries[model].get("one_masked", NO_ADDITION), Points),
+            curve=ImpostorCurve.from_calibration(entry),
+            usual=None if usual is None else float(usual),
+            rows=rows if rows.is_file() else None,
+            lowers=bool(entry.get("lowers", False)),
+            one_masked=convert(entry.get("one_masked", NO_ADDITION), Points),
         )
     except KeyError as error:
         raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
@@ -478,10 +471,10 @@ def read_measured(file: Path, model: str) -> Measured | None:
 
 
 def parse_population_rows(measured: Measured, dimensions: int) -> Population:
-    """Read the templates of a population, the strangers by whom scores are judged.
+    """Return the population, the strangers by whom scores are judged.
 
-    A pack that names no file, or no `usual`, has a population of no rows. Raises
-    DamagedCalibration, OSError.
+    A pack that names no file, or no `usual`, has one of no rows. `dimensions`: how many numbers a
+    template has. Raises DamagedCalibration, OSError.
     """
     import numpy as np
 
@@ -492,12 +485,8 @@ def parse_population_rows(measured: Measured, dimensions: int) -> Population:
         rows = np.load(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise DamagedCalibration(f"{file} is damaged: {error}") from error
-    if (
-        rows.ndim != 2
-        or rows.shape[1] != dimensions
-        or len(rows) < NEAREST
-        or not np.isfinite(rows).all()
-    ):
+    has_right_shape = rows.ndim == 2 and rows.shape[1] == dimensions and len(rows) >= NEAREST
+    if not has_right_shape or not np.isfinite(rows).all():
         raise DamagedCalibration(
             f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, "
             f"not {rows.shape}"

@@ -1,12 +1,12 @@
-"""Search for packs of face models, and the check of their files.
+"""Packs of face models: which are here, and whether their files are right.
 
 A pack is a folder that is called as its manifest says, with the files that the manifest names.
 face-pack-4 is part of the program, in model_packs; a package for Lambda holds others beside it. An
 operator's own packs are in the folder that a setting names (docs/models.md). face-pack-1, 2 and 3,
 which tenants are changed from, use face-pack-4's files.
 
-A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process
-reads a file once.
+A file is right if its sha256 is the manifest's. `Pack.read_content` checks it at each read; a
+process reads a file once.
 """
 
 from __future__ import annotations
@@ -42,13 +42,16 @@ class UnknownPack(MissingModel):
 
 
 class State(StrEnum):
+    """Whether a file of a pack is there, and has the sha256 that the manifest says."""
+
     OK = "ok"
     MISSING = "missing"
     DAMAGED = "damaged"
 
 
 class Pack(Struct, frozen=True):
-    """A manifest and the folder of its files."""
+    """A pack of face models: its manifest (what each of its files is for), and the folder of
+    these."""
 
     manifest: Manifest
     folder: Path
@@ -65,20 +68,21 @@ class Pack(Struct, frozen=True):
         return f"{self.manifest.name} {self.manifest.version}, of {self.folder}"
 
     def find_file(self, name: str) -> PackFile:
+        """Return what the manifest says of its file of this name."""
         return next(file for file in self.files if file.name == name)
 
     def find_path(self, name: str) -> Path:
-        """Return the place of the file: in the pack's folder, or for a former pack of the program
-        in DEFAULT_PACK's."""
-        own_path, shared = self.folder / name, PACKS / DEFAULT_PACK / name
-        return (
-            shared
-            if self.folder.parent == PACKS and not own_path.is_file() and shared.is_file()
-            else own_path
-        )
+        """Return where the file is: in the pack's folder or, for a former pack of the program, in
+        DEFAULT_PACK's."""
+        own_path, shared_path = self.folder / name, PACKS / DEFAULT_PACK / name
+        is_of_program = self.folder.parent == PACKS
+        if is_of_program and not own_path.is_file() and shared_path.is_file():
+            return shared_path
+        return own_path
 
     def read_content(self, name: str) -> bytes:
-        """Read the file's bytes and check them. Raises MissingModel."""
+        """Return the file's bytes, checked. Raises MissingModel if they are not there or not
+        right."""
         file, path = self.find_file(name), self.find_path(name)
         if path.is_file():
             data = path.read_bytes()
@@ -88,8 +92,10 @@ class Pack(Struct, frozen=True):
 
 
 def list_names(models: Path | None) -> list[str]:
-    """List the packs: face-pack-4, the former ones, and the operator's own in the folder
-    `models`."""
+    """Return the names of the packs: face-pack-4, the former ones, and the operator's own.
+
+    `models`: the folder of the operator's; None: there is none.
+    """
     folders = [PACKS, *([models] if models else [])]
     names = [
         file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))
@@ -98,13 +104,12 @@ def list_names(models: Path | None) -> list[str]:
 
 
 def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
-    """Read the manifest of the pack of this name; without one, of DEFAULT_PACK.
+    """Return the pack of this name, without reading its networks; without a name, DEFAULT_PACK.
 
-    Its networks are not read.
-
-    A curve (the share of strangers who reach each score) that `regulars calibrate` wrote for it
-    into `models` replaces its own. A pack that lies in `models` itself has its curve beside its
-    manifest. Raises UnknownPack; MissingModel if its manifest or a curve cannot be read.
+    `models`: the folder of the operator's packs. A curve (the share of strangers who reach each
+    score) that `regulars calibrate` wrote there for the pack replaces its own. A pack that lies in
+    `models` itself has its curve beside its manifest. Raises UnknownPack; MissingModel if its
+    manifest or a curve cannot be read.
     """
     folder = _find_folder(models, name or DEFAULT_PACK)
     try:
@@ -112,22 +117,26 @@ def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
     except _UNREADABLE as error:
         problem = f"its manifest lacks {error}" if isinstance(error, KeyError) else error
         raise MissingModel(f"the model pack {folder} cannot be used: {problem}") from error
-    curve_file = models / folder.name / CALIBRATION if models and models != folder.parent else None
-    if curve_file is None or not curve_file.is_file():
-        return Pack(manifest, folder, None)
-    return Pack(_apply_calibration(manifest, curve_file), folder, curve_file)
+    if models is None or models == folder.parent:
+        return Pack(manifest, folder)
+    curve_file = models / folder.name / CALIBRATION
+    if not curve_file.is_file():
+        return Pack(manifest, folder)
+    return Pack(_apply_calibration(manifest, curve_file), folder, measured=curve_file)
 
 
 def find(models: Path | None, name: str | None = None) -> Pack:
-    """Find the pack of this name with all of its files present; without a name, DEFAULT_PACK.
+    """Return the pack of this name, all of its files present; without a name, DEFAULT_PACK.
 
-    Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack;
-    MissingModel if there is no folder `models`, or naming each file that is not there.
+    `models`: the folder of the operator's packs. Only sizes are compared; a file's sha256 is
+    checked at its first use. Raises UnknownPack; MissingModel if there is no folder `models`, or
+    naming each file that is not there.
     """
     require_folder(models)
     pack = read_pack(models, name)
-    if absent := [file for file in pack.files if not _has_file(pack, file)]:
-        raise MissingModel(_describe_lack(pack, absent))
+    absent_files = [file for file in pack.files if not _has_file(pack, file)]
+    if absent_files:
+        raise MissingModel(_describe_lack(pack, absent_files))
     return pack
 
 
@@ -136,13 +145,12 @@ def require_folder(models: Path | None) -> None:
     if models is not None and not models.is_dir():
         raise MissingModel(
             f"there is no folder of models {models}, which --models or REGULARS_MODELS names: name "
-            "one that is there, "
-            "or none if you have no pack of your own"
+            "one that is there, or none if you have no pack of your own"
         )
 
 
 def find_by_model(model: str, models: Path | None) -> Pack:
-    """Find the pack that makes embeddings of this id, all of its files present.
+    """Return the pack that makes embeddings of this model, by its id, all of its files present.
 
     Raises MissingModel, UnknownPack.
     """
@@ -151,35 +159,39 @@ def find_by_model(model: str, models: Path | None) -> Pack:
             return find(models, pack.manifest.name)
     raise UnknownPack(
         f"no model pack here makes embeddings of the model {model!r}: tenants that go by it need "
-        "its pack, in the "
-        "folder that --models or REGULARS_MODELS names; or the version that they were made with, "
-        "where `regulars "
-        f"reembed --pack {DEFAULT_PACK}` changes them"
+        "its pack, in the folder that --models or REGULARS_MODELS names; or the version that they "
+        f"were made with, where `regulars reembed --pack {DEFAULT_PACK}` changes them"
     )
 
 
 def find_number(model: str, models: Path | None) -> int:
-    """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has
-    it."""
+    """Return the number that stands for an embedding model of this id; 0 if no pack has it.
+
+    Only manifests are read.
+    """
     roles = (pack.manifest.embedding for pack in _read_packs(models))
     return next((role.number for role in roles if role.model == model), 0)
 
 
 def verify(pack: Pack) -> dict[PackFile, State]:
-    """Check each file by its sha256; return the states in the manifest's order."""
+    """Return the state of each file, by its sha256, in the manifest's order."""
     return {file: _check_file(pack, file) for file in pack.files}
 
 
 def _read_packs(models: Path | None) -> Iterator[Pack]:
+    """Yield all packs; each manifest is read when its turn comes."""
     return (read_pack(models, name) for name in list_names(models))
 
 
 @cache
 def _read_manifest(folder: Path) -> Manifest:
+    """Return a pack's manifest. Raises ValueError if its name or its model's id is not its own."""
     manifest = manifests.read_manifest(folder)
     if manifest.name != folder.name:
         raise ValueError(f"its manifest calls it {manifest.name}, and the folder {folder.name}")
-    for name in [] if folder.parent == PACKS else list_names(None):
+    if folder.parent == PACKS:
+        return manifest
+    for name in list_names(None):
         if manifest.embedding.model == read_pack(name=name).manifest.embedding.model:
             raise ValueError(
                 f"its model has the id of {name}'s, {manifest.embedding.model}: choose another"
@@ -188,6 +200,7 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def _find_folder(models: Path | None, name: str) -> Path:
+    """Return the folder of the pack of this name. Raises UnknownPack."""
     for folder in (PACKS, models):
         if folder is not None and (folder / name / "manifest.toml").is_file():
             return folder / name
@@ -197,6 +210,7 @@ def _find_folder(models: Path | None, name: str) -> Path:
 
 
 def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
+    """Return the manifest with the curve of `file`. Raises MissingModel if that cannot be read."""
     try:
         return manifests.apply_calibration(manifest, file)
     except DamagedCalibration as error:
@@ -207,6 +221,7 @@ def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
 
 
 def _has_file(pack: Pack, file: PackFile) -> bool:
+    """Tell whether a file is there and has the size that the manifest says."""
     path = pack.find_path(file.name)
     return path.is_file() and path.stat().st_size == file.size_bytes
 
@@ -223,6 +238,7 @@ def _is_right(data: bytes, file: PackFile) -> bool:
 
 
 def _describe_lack(pack: Pack, files: Sequence[PackFile]) -> str:
+    """Return the message for files of a pack that are missing or damaged."""
     lacks = ", ".join(f"{file.name} is {_check_file(pack, file)}" for file in files)
     return (
         f"the model pack {pack.manifest.name} is not complete: {lacks}, in {pack.folder}. "
@@ -231,7 +247,7 @@ def _describe_lack(pack: Pack, files: Sequence[PackFile]) -> str:
 
 
 def describe_remedy(pack: Pack) -> str:
-    """Say how to get a file of the pack again."""
+    """Return how to get a file of the pack again, in words."""
     if pack.folder.parent == PACKS:
         return (
             "It is part of the program: install that again, or in a checkout `git restore "

@@ -1,4 +1,4 @@
-"""Sessions that run the pack's models: the only importer of onnxruntime."""
+"""Sessions, in which onnxruntime runs a pack's models: the only importer of onnxruntime."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def _log_stderr() -> Iterator[None]:
-    """Log what C code writes to stderr inside, if this is a function in Lambda, whose log is JSON
-    only."""
+    """Log what C code writes to stderr inside the block, if this is a function in Lambda, whose log
+    is JSON only.
+
+    Stderr goes into a file in memory meanwhile, for all threads.
+    """
     if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         yield
         return
@@ -81,15 +84,18 @@ class Sessions:
         self._making = threading.Lock()
 
     def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        """Run the model on one input `batch`, (n, channels, height, width); return all outputs by
-        name.
+        """Return the outputs, by name, of the model in a file for one input, `batch`.
 
-        Raises MissingModel.
+        It is (n, channels, height, width). Raises MissingModel.
         """
-        with self._slots.one_more() if batch[0].size >= LARGE else nullcontext(0) as more:
-            session = self.load(file, 1 + more)
-            outputs = session.run(None, {session.get_inputs()[0].name: batch})
-        return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
+        is_large = batch[0].size >= LARGE
+        # A large picture gets a second thread, if a core is free for it.
+        with self._slots.one_more() if is_large else nullcontext(0) as more_threads:
+            session = self.load(file, threads=1 + more_threads)
+            input_name = session.get_inputs()[0].name
+            outputs = session.run(None, {input_name: batch})
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, outputs, strict=True))
 
     def read_array(self, file: str) -> NDArray[np.float32]:
         """Return the numbers of a .npy file, which is read once. Raises MissingModel."""
@@ -104,6 +110,7 @@ class Sessions:
         return self._sessions.get((file, threads)) or self._make(file, threads)
 
     def _make(self, file: str, threads: int) -> Any:
+        """Create a file's session, unless another thread has done so meanwhile; return it."""
         with self._making:
             if (file, threads) not in self._sessions:
                 self._sessions[file, threads] = session_of(self._pack.read_content(file), threads)
@@ -111,26 +118,29 @@ class Sessions:
 
 
 def session_of(model: bytes, threads: int = 1) -> Any:
-    """Create a session of an ONNX file; its threads sleep between runs."""
+    """Return a session of an ONNX file, which runs it in so many threads; these sleep between
+    runs."""
     with _sharing:
         _share_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", _NO_FOLDER
-    )
     options.log_severity_level = _ERRORS_ONLY
+    for name, value in (
+        ("session.intra_op.allow_spinning", "0"),
+        ("session.use_env_allocators", "1"),  # those of _share_memory
+        ("session.model_external_initializers_file_folder_path", _NO_FOLDER),
+    ):
+        options.add_session_config_entry(name, value)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 @cache
 def _share_memory() -> None:
-    """Let all sessions take their memory from one arena, which grows by what is asked for.
+    """Let all sessions of the process take their memory from one arena, which grows by what is
+    asked for.
 
-    Else each keeps what its largest runs took, rounded up to a power of two.
+    Else each keeps what its largest runs took, rounded up to a power of two. It is done once.
     """
     kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     as_requested = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
