@@ -1,5 +1,5 @@
-"""Age, gender, emotion, liveness and head pose from the pack's models; beauty and pose from
-landmarks.
+"""What a face looks like, by models (age, gender, emotion, liveness, pose) and by its landmarks
+(pose, beauty): eyes, nose tip and mouth corners.
 
 Liveness is presentation attack detection, passive, from one picture: does a face look like one
 before the camera, or like a picture of one? In ISO/IEC 30107-3's terms, an attack that passes
@@ -50,14 +50,18 @@ Looks = NDArray[np.float32]
 """(looks, values): a model's outputs for a face and, if its crop is `mirrored`, for the mirror
 image."""
 
+_Outputs = Mapping[str, NDArray[np.float32]]
+"""What a model gives, an array by name, of which each face has a row or, mirrored, two."""
+
 _Run = tuple[str, Crop]
 """A model's file and the crop that it takes."""
 
 
 class CropModels:
-    """Models that take square crops.
+    """Models that take square crops of faces.
 
-    Those with the same file and crop share one run over all faces.
+    A role is what is estimated, such as age, by one model or several. Models with the same file and
+    crop share one run over all faces.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -66,29 +70,20 @@ class CropModels:
     def run_models(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], roles: Mapping[str, CropRole]
     ) -> Work[list[Mapping[str, Sequence[Looks]]]]:
-        """Run these roles' models; answer, by face and role, each model's outputs in the order of
-        the role's labels."""
-        runs = list(
-            dict.fromkeys(
-                (model.file, model.crop) for role in roles.values() for model in role.models
-            )
-        )
+        """Return the work that runs these roles' models: parts, and what joins their answers.
+
+        It answers, by face and role, each model's outputs in the order of the role's labels.
+        """
+        models = [model for role in roles.values() for model in role.models]
+        runs = list(dict.fromkeys((model.file, model.crop) for model in models))
         groups = [faces[start : start + FACES] for start in range(0, len(faces), FACES)]
 
-        def run_model(
-            file: str, crop: Crop, group: Sequence[DetectedFace]
-        ) -> Mapping[str, NDArray[np.float32]]:
+        def run_model(file: str, crop: Crop, group: Sequence[DetectedFace]) -> _Outputs:
             return self._sessions.run(file, _cut_crops(image, group, crop))
 
-        def split_by_face(
-            outputs: list[Mapping[str, NDArray[np.float32]]],
-        ) -> list[Mapping[str, Sequence[Looks]]]:
-            """Return for each face the outputs of each role's models, from those of all runs.
-
-            A role is what is estimated, such as age. `outputs`: those of the first run's groups of
-            faces, then those of the second run's, and so on.
-            """
-            outputs_left = iter(outputs)  # of each run, those of its groups in turn
+        def split_by_face(outputs: list[_Outputs]) -> list[Mapping[str, Sequence[Looks]]]:
+            # They are those of the first run's groups of faces, then those of the second's.
+            outputs_left = iter(outputs)
             outputs_by_run = {
                 run: _join_outputs([next(outputs_left) for _ in groups]) for run in runs
             }
@@ -104,47 +99,52 @@ class CropModels:
                 for number in range(len(faces))
             ]
 
-        return Work(
-            [partial(run_model, *run, group) for run in runs for group in groups], split_by_face
-        )
+        parts = [partial(run_model, *run, group) for run in runs for group in groups]
+        return Work(parts, split_by_face)
 
 
 def _choose_outputs(
-    role: CropRole, outputs_by_run: Mapping[_Run, Mapping[str, NDArray[np.float32]]], faces: int
+    role: CropRole, outputs_by_run: Mapping[_Run, _Outputs], face_count: int
 ) -> list[Looks]:
-    """Return the outputs of each of the role's models: (faces, looks, values), in the order of the
-    role's labels."""
-    outputs = []
+    """Return the outputs of each of the role's models: (faces, looks, values).
+
+    A look is a face or its mirror image. Values are in the order of the role's labels, which a
+    model may have in another one.
+    """
+    looks_of_models = []
     for model in role.models:
-        values = np.concatenate(
-            [outputs_by_run[model.file, model.crop][output] for output in model.outputs], axis=1
-        )
+        outputs = outputs_by_run[model.file, model.crop]
+        values = np.concatenate([outputs[name] for name in model.outputs], axis=1)
         if model.labels != role.labels:
             values = values[:, [model.labels.index(label) for label in role.labels]]
-        outputs.append(values.reshape(faces, -1, values.shape[1]))
-    return outputs
+        looks_of_models.append(values.reshape(face_count, -1, values.shape[1]))
+    return looks_of_models
 
 
-def _join_outputs(
-    parts: Sequence[Mapping[str, NDArray[np.float32]]],
-) -> Mapping[str, NDArray[np.float32]]:
+def _join_outputs(parts: Sequence[_Outputs]) -> _Outputs:
+    """Return the outputs of a model's runs over groups of faces as those of one run."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _cut_crops(
     image: NDArray[np.uint8], faces: Sequence[DetectedFace], crop: Crop
 ) -> NDArray[np.float32]:
+    """Return the faces as a model takes them, one batch: each, and behind it its mirror image, if
+    the crop is `mirrored`."""
     pictures = []
     for face in faces:
         picture = brighten_crop(_cut_crop(image, face, crop), crop.least_brightness)
-        pictures += [picture, picture[:, ::-1]] if crop.mirrored else [picture]
-    black, white = crop.pixels
-    return stack_pictures(pictures, crop.channels) * np.float32(
-        (white - black) / WHITE
-    ) + np.float32(black)
+        pictures.append(picture)
+        if crop.mirrored:
+            pictures.append(picture[:, ::-1])
+    black, white = crop.pixels  # the model's values for these
+    scale = np.float32((white - black) / WHITE)
+    return stack_pictures(pictures, crop.channels) * scale + np.float32(black)
 
 
 def _cut_crop(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArray[np.uint8]:
+    """Return the part of the picture about a face that a model was made for: by the landmarks, or
+    by the box."""
     if crop.kind == "landmarks":
         return align.cut_upright(image, face.landmarks, crop.factor, crop.below, crop.size_px)
     if crop.kind == "inside":
@@ -153,7 +153,7 @@ def _cut_crop(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArr
 
 
 def join_looks(looks: Sequence[Looks]) -> Looks:
-    """Join the looks of all models as those of one; callers use their mean."""
+    """Return the looks of all models as those of one; callers use their mean."""
     return np.concatenate(looks)
 
 
@@ -167,40 +167,38 @@ def estimate_genders(
 ) -> tuple[tuple[Gender, float], ...]:
     """Return both genders and their probabilities, likelier first.
 
-    `ruled`: the value of the role's rule.
-
-    A look has the probabilities of the role's two labels and, if the age changes them, the years
-    behind them.
+    A look is a face or its mirror image. It has the probabilities of the role's two labels and, if
+    the age changes them, the years behind them. `ruled`: what the pack's rule on the embedding adds
+    to the odds of the first label, as their logarithm.
     """
     first, second, *years = looks.mean(axis=0).tolist()
-    model = math.log(max(first, LEAST_PROBABILITY) / max(second, LEAST_PROBABILITY))
+    model_odds = math.log(max(first, LEAST_PROBABILITY) / max(second, LEAST_PROBABILITY))
     age = sum(years)
-    grown = min(age / role.grown, 1.0) if role.grown else 1.0
-    share = 1 / (1 + math.exp(-grown * (role.trust * model + role.odds_a_year * age + ruled)))
-    shares = [
-        (Gender(label), probability)
-        for label, probability in zip(role.labels, (share, 1 - share), strict=True)
-    ]
-    return tuple(sorted(shares, key=lambda share: -share[1]))
+    grown = min(age / role.grown, 1.0) if role.grown else 1.0  # of children all are less sure
+    odds = grown * (role.trust * model_odds + role.odds_a_year * age + ruled)
+    probability = 1 / (1 + math.exp(-odds))
+    first_label, second_label = role.labels
+    genders = [(Gender(first_label), probability), (Gender(second_label), 1 - probability)]
+    return tuple(sorted(genders, key=lambda gender: -gender[1]))
 
 
 def estimate_emotions(
     looks: Sequence[Looks], models: Sequence[CropModel]
 ) -> tuple[tuple[str, float], ...]:
-    """Return the labels and their probabilities, likeliest first, from each model's looks (in the
-    first model's order).
+    """Return the labels and their probabilities, likeliest first, from each model's looks.
 
-    A model's looks are combined by their geometric mean, at the model's temperature (Guo et al.
-    2017, arXiv 1706.04599), and models by the mean of their log-odds. Then the probability that
-    happy and neutral have together is divided between them by their corrected odds. There each
-    model counts by its own certainty, because the more certain one recognises smiles better. The
-    other labels keep their probability.
+    A look is a face or its mirror image, with values in the order of the first model's labels.
+    Smiles are corrected: what happy and neutral have together is divided between them anew. There
+    each model counts by its own certainty, since the more certain one recognises smiles better.
     """
     labels = models[0].labels
+    # Of each model, its looks' geometric mean, which is the mean of logarithms.
     logs = [
         np.log(np.maximum(model_looks, LEAST_PROBABILITY).astype(np.float64)).mean(axis=0)
         for model_looks in looks
     ]
+    # Of all models, the mean of their log-odds, each at its temperature (Guo et al. 2017, arXiv
+    # 1706.04599).
     temperatures = [model.temperature for model in models]
     tempered = np.mean(
         [log / temperature for log, temperature in zip(logs, temperatures, strict=True)], axis=0
@@ -224,12 +222,14 @@ LIVE = "live"
 
 
 def estimate_liveness(logits: NDArray[np.float32], labels: Sequence[str]) -> float:
-    """Return the probability, 0..1, of the labels "live", from (looks, labels) logits."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = (shifted / shifted.sum(axis=1, keepdims=True)).mean(axis=0)
-    return float(
-        sum(value for value, label in zip(probabilities, labels, strict=True) if label == LIVE)
-    )
+    """Return the probability, 0..1, that the face is before the camera and no picture of one.
+
+    `logits`: (looks, labels), a model's raw outputs; the labels "live" count.
+    """
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = (exponentials / exponentials.sum(axis=1, keepdims=True)).mean(axis=0)
+    live = [value for value, label in zip(probabilities, labels, strict=True) if label == LIVE]
+    return float(sum(live))
 
 
 ASYMMETRY_SPREAD = 0.06
@@ -242,23 +242,23 @@ LARGEST_PITCH_DEG = 20.0
 
 
 def score_symmetry(face: DetectedFace, pose: Pose | None) -> float | None:
-    """Score the symmetry, 0..100; None if the head is turned too far or the landmarks cannot be
-    measured.
+    """Return how symmetric the face is, 0..100; None if its head is turned too far to tell.
 
-    100 exp(-(a^2 + b^2) / 2), each letter an asymmetry over its spread.
+    It is 100 exp(-(a^2 + b^2) / 2). `a` is how far the mouth's middle lies beside the face's axis,
+    `b` how much the mouth slants, both over their usual spread. None, too, if the eyes are one
+    point.
     """
-    if pose is not None and (
-        abs(pose.yaw) > LARGEST_YAW_DEG or abs(pose.pitch) > LARGEST_PITCH_DEG
-    ):
-        return None
+    if pose is not None:
+        is_turned = abs(pose.yaw) > LARGEST_YAW_DEG or abs(pose.pitch) > LARGEST_PITCH_DEG
+        if is_turned:
+            return None
     left_eye, right_eye, _, left_corner, right_corner = (complex(x, y) for x, y in face.landmarks)
     eye_axis = right_eye - left_eye
     if abs(eye_axis) < 1:
         return None
-    # relative to the middle of the eyes, which then lie level and 1 apart
-    left, right = (
-        (corner - (left_eye + right_eye) / 2) / eye_axis for corner in (left_corner, right_corner)
-    )
+    # The corners relative to the middle of the eyes, which then lie level and 1 apart.
+    middle = (left_eye + right_eye) / 2
+    left, right = (left_corner - middle) / eye_axis, (right_corner - middle) / eye_axis
     aside, slant = (left + right).real / 2, (right - left).imag
     return 100 * math.exp(-(aside**2 + slant**2) / ASYMMETRY_SPREAD**2 / 2)
 
@@ -281,24 +281,25 @@ def parse_pose(looks: NDArray[np.float32]) -> Pose:
 
 
 def estimate_pose(landmarks: Points) -> Pose | None:
-    """Find the pose of the average face that fits the landmarks best; None if they are a point or a
-    line.
+    """Return how the head is turned, by its landmarks; None if they are a point or a line.
 
-    Weak perspective: the affine map from MEAN_FACE to the landmarks by least squares (the first
-    step of POSIT, DeMenthon & Davis 1995, doi 10.1007/BF01450852), then the rotation nearest to it,
-    by its singular vectors. It is exact for the average face at any pose. A person's own
-    proportions, such as a low nose, show up as pitch.
+    It is the pose in which the average face fits them best, in weak perspective. First comes the
+    affine map from MEAN_FACE to the landmarks, by least squares (POSIT's first step, DeMenthon &
+    Davis 1995, doi 10.1007/BF01450852). Then comes the rotation nearest to it, by its singular
+    vectors. It is exact for the average face at any pose. A person's own proportions, such as a low
+    nose, show up as pitch.
     """
     points = np.array(landmarks, np.float64)
     affine = _FROM_MEAN_FACE @ (points - points.mean(axis=0))
     left, scales, right = np.linalg.svd(affine.T, full_matrices=False)
     if scales[1] < LEAST_SCALE_PX:
         return None
+    # The rotation's three rows.
     across, down = left @ right
     forward = np.cross(across, down)
-    pitch = math.asin(min(max(float(down[2]), -1.0), 1.0))
     # In the rotation yaw after pitch after roll, column three is the nose's direction; row two has
     # the rest.
+    pitch = math.asin(min(max(float(down[2]), -1.0), 1.0))
     yaw = math.atan2(float(across[2]), float(forward[2]))
     roll = math.atan2(float(down[0]), float(down[1]))
     return Pose(math.degrees(yaw), math.degrees(pitch), math.degrees(roll))

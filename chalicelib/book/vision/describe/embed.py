@@ -1,4 +1,5 @@
-"""Unit templates of aligned faces."""
+"""Templates of aligned faces: vectors of length 1, so that the dot product of two tells how alike
+their faces are."""
 
 from __future__ import annotations
 
@@ -20,55 +21,45 @@ def plan_embeddings(
     role: EmbeddingRole,
     aligned: Sequence[tuple[Network, Sequence[NDArray[np.uint8]]]],
 ) -> Work[NDArray[np.float32]]:
-    """Embed faces by each of the role's networks: (n, role.dimensions) unit rows, in order.
+    """Return the work that embeds faces: (n, role.dimensions) rows of length 1, in order.
 
-    `aligned`: each network, and the faces as the (size, size, 3) pictures that it takes. The
-    networks' unit embeddings, less the role's centre and made unit again, lie side by side. Each is
-    times the root of its weight, so a template's score is the weighted mean of theirs. The role's
-    basis keeps the directions in which they differ.
-
-    With `mirrored`, a network's embeddings of the face and its mirror image are added. Identity is
-    in both; light and turn of the head differ and weigh less. InsightFace evaluates LFW this way.
-    It takes twice the time.
+    `aligned`: each of the role's networks, and the faces as the (size, size, 3) pictures that it
+    takes. Of a face and its mirror image (`mirrored`) the embeddings are added. Identity is in
+    both; light and turn of the head differ and weigh less. InsightFace evaluates LFW this way. It
+    takes twice the time.
     """
 
-    def embed_look(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return scale_to_unit(
-            sessions.run(network.file, _scale_pixels(network, face))[network.output]
-        )
+    def embed_look(network: Network, look: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = sessions.run(network.file, _scale_pixels(network, look))
+        return scale_to_unit(outputs[network.output])
 
     def join_rows(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         rows_left, parts = iter(rows), []
         for network, faces in aligned:
             look_count = 1 + network.mirrored
-            network_rows = np.array([*islice(rows_left, len(faces) * look_count)], np.float32)
-            parts.append(
-                scale_to_unit(
-                    network_rows.reshape(len(faces), look_count, network.dimensions).sum(axis=1)
-                )
-            )
-        centre, basis = (
-            sessions.read_array(file) if file else None for file in (role.centre, role.basis)
-        )
+            looks = np.array([*islice(rows_left, len(faces) * look_count)], np.float32)
+            looks_of_faces = looks.reshape(len(faces), look_count, network.dimensions)
+            parts.append(scale_to_unit(looks_of_faces.sum(axis=1)))
+        centre = sessions.read_array(role.centre) if role.centre else None
+        basis = sessions.read_array(role.basis) if role.basis else None
         return join_parts(role, parts, centre, basis)
 
-    looks = [
-        partial(embed_look, network, np.asarray(look))
-        for network, faces in aligned
-        for face in faces
-        for look in ((face, face[:, ::-1]) if network.mirrored else (face,))
-    ]
+    looks = []  # a look is a face or its mirror image
+    for network, faces in aligned:
+        for face in faces:
+            looks.append(partial(embed_look, network, np.asarray(face)))
+            if network.mirrored:
+                looks.append(partial(embed_look, network, np.asarray(face[:, ::-1])))
     return Work(looks, join_rows)
 
 
 def _scale_pixels(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return a picture as the network takes it: pixels less its mean, by its deviation."""
     pixels = stack_pictures([face], network.channels)
     if (network.mean, network.deviation) == ((0.0,), (1.0,)):
         return pixels
-    mean, deviation = (
-        np.array(numbers, np.float32).reshape(-1, 1, 1)
-        for numbers in (network.mean, network.deviation)
-    )
+    mean = np.array(network.mean, np.float32).reshape(-1, 1, 1)
+    deviation = np.array(network.deviation, np.float32).reshape(-1, 1, 1)
     return np.asarray((pixels - mean) / deviation, np.float32)
 
 
@@ -78,8 +69,12 @@ def join_parts(
     centre: NDArray[np.float32] | None,
     basis: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
-    """Make templates of the networks' unit embeddings, (n, dimensions) each, as `plan_embeddings`
-    says."""
+    """Return the templates that the networks' embeddings, (n, dimensions) each, make side by side.
+
+    First `centre` is taken from each, which is made unit again. Each is times the root of its
+    network's weight, so a template's score is the weighted mean of theirs. `basis` keeps the
+    directions in which they differ.
+    """
     if centre is not None:
         begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
         parts = [
@@ -95,5 +90,6 @@ def join_parts(
 
 
 def scale_to_unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the rows with length 1 each."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(norms, np.finfo(np.float32).tiny), dtype=np.float32)

@@ -104,9 +104,10 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 def measure_quality(
     image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]
 ) -> Quality:
-    """Measure a face of a (height, width, 3) RGB picture, with its (size, size, 3) aligned crop.
+    """Return how well a face of a (height, width, 3) RGB picture can be recognised.
 
-    It takes half a millisecond. The head's turn is a factor more, `rate_frontality`, which takes a
+    `aligned`: its crop, (size, size, 3), in which eyes, nose and mouth lie where they should. It
+    takes half a millisecond. The head's turn is a factor more, `rate_frontality`, which takes a
     model.
     """
     grey = _make_grey(aligned)
@@ -116,8 +117,11 @@ def measure_quality(
 def measure_masked_quality(
     image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]
 ) -> Quality:
-    """Measure a face in a mask as `measure_quality` does, by its upper half: cloth has no detail,
-    and may be white."""
+    """Return how well a face in a mask can be recognised, by its upper half, as `measure_quality`
+    does.
+
+    Cloth has no detail, and may be white.
+    """
     grey = _make_grey(aligned)
     part = _cut_uncovered_part(grey)
     return _join_factors(image, face, grey, rate_uncovered_sharpness(grey), part)
@@ -130,7 +134,10 @@ def _join_factors(
     sharpness: float,
     part: NDArray[np.float32],
 ) -> Quality:
-    """Join the factors of a face; `part`: that of the crop which shows skin."""
+    """Return the quality of a face, the product of all its factors.
+
+    `grey`: its aligned crop; `part`: what of that shows skin.
+    """
     factors = {
         "size": rate_size(face),
         "sharpness": sharpness,
@@ -139,9 +146,8 @@ def _join_factors(
         "eyes": rate_eyes(grey),
         "detector": interpolate(face.score, DETECTOR_USELESS, DETECTOR_BEST),
     }
-    return replace(
-        combine_factors(factors), sharpness=sharpness, brightness=float(part.mean()) / 255
-    )
+    brightness = float(part.mean()) / 255
+    return replace(combine_factors(factors), sharpness=sharpness, brightness=brightness)
 
 
 def _make_grey(aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -149,22 +155,23 @@ def _make_grey(aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def combine_factors(factors: Mapping[str, float]) -> Quality:
-    """Multiply factors of 0..1, and name the worst of them, in words too."""
+    """Return the quality that these factors of 0..1 give together, and which is the worst, in words
+    too."""
     worst = min(factors, key=lambda name: factors[name])
     return Quality(100 * math.prod(factors.values()), FLAWS[worst], 100 * factors[worst], worst)
 
 
 def rate_size(face: DetectedFace) -> float:
-    """Rate the distance of the eyes as it is from the front: 1 if it is at least that in the
-    aligned crop.
+    """Return how good the face's size is: 1 if its eyes are as far apart as in the aligned crop.
 
-    A turn to the side shortens it, and is rated by itself.
+    A turn to the side shortens that distance, and is rated by itself; so it is undone here.
     """
     pose = estimate_pose(face.landmarks)
-    shortening = math.cos(math.radians(min(abs(pose.yaw), ANGLE_USELESS_DEG))) if pose else 1.0
-    return interpolate_octaves(
-        measure_eye_distance(face) / shortening, EYES_USELESS_PX, EYES_BEST_PX
-    )
+    shortening = 1.0
+    if pose is not None:
+        shortening = math.cos(math.radians(min(abs(pose.yaw), ANGLE_USELESS_DEG)))
+    distance_px = measure_eye_distance(face) / shortening
+    return interpolate_octaves(distance_px, EYES_USELESS_PX, EYES_BEST_PX)
 
 
 def measure_eye_distance(face: DetectedFace) -> float:
@@ -172,7 +179,7 @@ def measure_eye_distance(face: DetectedFace) -> float:
 
 
 def rate_sharpness(grey: NDArray[np.float32]) -> float:
-    """Rate the crop's detail in every direction, for its contrast: 1 for most sharp faces, 0 for a
+    """Return how sharp the aligned crop's face is, for its contrast: 1 for most faces, 0 for a
     blank crop."""
     side = len(grey)
     size_px = side * 5 // 8
@@ -181,8 +188,8 @@ def rate_sharpness(grey: NDArray[np.float32]) -> float:
 
 
 def rate_uncovered_sharpness(grey: NDArray[np.float32]) -> float:
-    """Rate the detail of the crop from the forehead to the bridge of the nose, as `rate_sharpness`
-    does that of the whole face."""
+    """Return how sharp the aligned crop is from the forehead to the bridge of the nose, as
+    `rate_sharpness` does of the whole face."""
     side = len(grey)
     size_px = side * 5 // 8
     part = grey[side // 4 : side * 9 // 16, side * 3 // 16 :][:, :size_px]
@@ -190,7 +197,11 @@ def rate_uncovered_sharpness(grey: NDArray[np.float32]) -> float:
 
 
 def _rate_detail(part: NDArray[np.float32], sharp_detail: Sequence[float]) -> float:
-    """Rate the detail of a part that is as wide as the face, beside that of a sharp face there."""
+    """Return how sharp a part is that is as wide as the face, 0..1.
+
+    `sharp_detail`: how much of its contrast a sharp face has in fine detail there, in each of the
+    DIRECTIONS. One direction does not make up for another: the harmonic mean counts.
+    """
     window, masks = _make_spectrum_masks(*part.shape)
     power = np.abs(np.fft.rfft2((part - np.average(part, weights=window)) * window)) ** 2
     contrast, *detail = (float(energy) for energy in masks @ power.ravel())
@@ -200,37 +211,42 @@ def _rate_detail(part: NDArray[np.float32], sharp_detail: Sequence[float]) -> fl
         math.sqrt(energy / contrast) / sharp
         for energy, sharp in zip(detail, sharp_detail, strict=True)
     ]
-    return interpolate(
-        len(shares) / sum(1 / share for share in shares), DETAIL_USELESS, DETAIL_BEST
-    )
+    harmonic_mean = len(shares) / sum(1 / share for share in shares)
+    return interpolate(harmonic_mean, DETAIL_USELESS, DETAIL_BEST)
 
 
 @cache
 def _make_spectrum_masks(
     height_px: int, width_px: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Make a Hann window, and five rows that sum a power spectrum: all contrast, then the detail of
-    each direction. Cycles are those over the width."""
+    """Return a Hann window, and five masks that sum up a power spectrum (numpy's rfft2).
+
+    The first sums all contrast, the others the fine detail in each of the DIRECTIONS. Cycles are
+    those over the width.
+    """
     windows = [np.hanning(side_px + 2)[1:-1] for side_px in (height_px, width_px)]
     y = np.fft.fftfreq(height_px)[:, None] * width_px
     x = np.fft.rfftfreq(width_px)[None, :] * width_px
     cycles, angle = np.hypot(y, x), np.arctan2(y, x)
-    # counts the half of the spectrum that rfft2 leaves out
+    # This counts the half of the spectrum that rfft2 leaves out.
     twice = np.where((x == 0) | (x == width_px / 2), 1.0, 2.0)
 
-    def ring(bounds: tuple[float, float]) -> NDArray[np.float64]:
+    def make_ring(bounds: tuple[float, float]) -> NDArray[np.float64]:
         return np.asarray(twice * ((cycles >= bounds[0]) & (cycles < bounds[1])))
 
-    off = [np.abs((angle - way + math.pi / 2) % math.pi - math.pi / 2) for way in DIRECTIONS]
-    masks = [
-        ring(CONTRAST_CYCLES),
-        *(ring(DETAIL_CYCLES) * (turn <= math.pi / 8 + 1e-6) for turn in off),
-    ]
+    masks = [make_ring(CONTRAST_CYCLES)]
+    for direction in DIRECTIONS:
+        turn = np.abs((angle - direction + math.pi / 2) % math.pi - math.pi / 2)
+        masks.append(make_ring(DETAIL_CYCLES) * (turn <= math.pi / 8 + 1e-6))
     return np.outer(*windows), np.stack([mask.ravel() for mask in masks])
 
 
 def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
-    """Rate JPEG's blocks: 1 if they do not show, or are small on the face."""
+    """Return how little JPEG's blocks harm the face: 1 if they do not show, or are small on it.
+
+    Compression makes steps on the grid of the blocks. So the steps there are compared with the
+    others, in the middle of the face.
+    """
     box = face.box
     half = min(max(box.width, box.height), SAMPLE_PX) / 2
     left = max(int(box.x + box.width / 2 - half), 0)
@@ -245,26 +261,26 @@ def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
             other_step += float(steps[~on_grid].mean())
     if grid_step == 0:
         return 1.0
-    blocking = max(grid_step / (grid_step + (BLOCK_PX - 1) * other_step) - BLOCKING_NONE, 0) / (
-        1 - BLOCKING_NONE
-    )
+    share = grid_step / (grid_step + (BLOCK_PX - 1) * other_step)
+    blocking = max(share - BLOCKING_NONE, 0) / (1 - BLOCKING_NONE)
     # 1: a block is a third of the distance of the eyes.
     block_on_face = BLOCK_PX / max(measure_eye_distance(face), 1.0) * 3
     return interpolate(blocking * min(block_on_face, 1) ** 1.5, BLOCKING_USELESS, BLOCKING_BEST)
 
 
 def rate_exposure(part: NDArray[np.float32]) -> float:
-    """Rate the range of greys and the white patches in a part that shows the face, without hair and
-    background: 1 for enough and none."""
+    """Return how well the face is lit, 0..1: 1 for enough greys from dark to bright, and no white
+    patches.
+
+    `part`: the face without hair and background. The darkest and brightest twentieth do not count.
+    """
     last = part.size - 1
-    # np.percentile would load masked arrays: 9 ms of a function's first picture
-    low, high = np.interp(
-        [0.05 * last, 0.95 * last], np.arange(part.size), np.sort(part, axis=None)
-    )
-    white = float(np.mean(part >= WHITE))
-    return interpolate_octaves(float(high - low), RANGE_USELESS, RANGE_BEST) * interpolate(
-        white, WHITE_USELESS, WHITE_BEST
-    )
+    greys = np.sort(part, axis=None)
+    # np.percentile would load masked arrays: 9 ms of a function's first picture.
+    low, high = np.interp([0.05 * last, 0.95 * last], np.arange(part.size), greys)
+    white_share = float(np.mean(part >= WHITE))
+    range_factor = interpolate_octaves(float(high - low), RANGE_USELESS, RANGE_BEST)
+    return range_factor * interpolate(white_share, WHITE_USELESS, WHITE_BEST)
 
 
 def _cut_inner_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -279,35 +295,41 @@ def _cut_uncovered_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def rate_eyes(grey: NDArray[np.float32]) -> float:
-    """Rate the contrast about the eyes: 1 if each shows detail.
+    """Return how far the eyes are uncovered: 1 if each shows detail, 0 if one is under a hand, say.
 
-    Their places are those of every aligned crop.
+    It is the lower contrast of the two, beside the face's. The eyes' places are those of every
+    aligned crop.
     """
-    side = len(grey)
-    side //= 2
+    # First the crop is averaged to half its side.
+    side = len(grey) // 2
     upper, lower = (grey[row : 2 * side : 2] for row in (0, 1))
     rows = upper + lower
     half = (rows[:, 0 : 2 * side : 2] + rows[:, 1 : 2 * side : 2]) / 4
     contrast = float(half[side * 5 // 16 : side * 15 // 16, side * 7 // 32 : side * 25 // 32].std())
     level, reach = slice(side * 3 // 8, side * 9 // 16), side * 15 // 128
-    eye_contrast = min(
+    left_eye, right_eye = (
         float(half[level, x - reach : x + reach + 1].std())
         for x in (side * 5 // 16, side * 43 // 64)
     )
-    return interpolate(eye_contrast / contrast, EYES_HIDDEN, EYES_OPEN) if contrast > 0 else 0.0
+    if contrast <= 0:
+        return 0.0
+    return interpolate(min(left_eye, right_eye) / contrast, EYES_HIDDEN, EYES_OPEN)
 
 
 def rate_frontality(pose: Pose) -> float:
-    """Rate the head's turn: 1 for a face that looks into the camera."""
+    """Return how far the head looks into the camera: 1 for a face from the front."""
     return interpolate(math.hypot(pose.yaw, pose.pitch), ANGLE_USELESS_DEG, ANGLE_BEST_DEG)
 
 
 def interpolate(value: float, worst: float, best: float) -> float:
-    """Interpolate linearly: 0 at `worst` and beyond, 1 at `best` and beyond; `best` may be the
-    smaller one."""
+    """Return where `value` lies between `worst` (0) and `best` (1), linearly; 0 or 1 beyond them.
+
+    `best` may be the smaller one.
+    """
     return min(max((value - worst) / (best - worst), 0.0), 1.0)
 
 
 def interpolate_octaves(value: float, worst: float, best: float) -> float:
-    """Interpolate as `interpolate` does, linearly in the logarithm."""
+    """Return where `value` lies between `worst` and `best` as `interpolate` does, in the
+    logarithm."""
     return interpolate(math.log(max(value, 1e-6)), math.log(worst), math.log(best))
