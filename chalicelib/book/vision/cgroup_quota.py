@@ -27,7 +27,7 @@ class Quota(Struct, frozen=True):
 
 
 def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
-    """Read the quota of a process, by its number.
+    """Return the quota of a process, by its number.
 
     What cannot be read, as on other systems, is none.
     """
@@ -39,6 +39,10 @@ def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
 
 
 def _read_least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Number | None:
+    """Return the least limit that a reader finds in any of the folders; None: there is none.
+
+    A limit of 0 or less stands for none.
+    """
     limits = list[_Number]()
     for group in groups:
         for read in readers:
@@ -72,7 +76,7 @@ def _read_memory_of_version_1(group: Path) -> int:
 
 
 def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
-    """Yield the folders of the process's cgroups, and of those above, as far as they are mounted.
+    """Yield the folders of a process's cgroups, and of those above, as far as they are mounted.
 
     `cgroup_file`: its /proc/self/cgroup, with lines as `0::/user.slice` (cgroups(7)). A line of
     mountinfo (proc(5)) has the mounted folder and where it is mounted in its fields 4 and 5, and
@@ -87,24 +91,23 @@ def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
         mount_text, _, type_text = line.partition(" - ")
         mount_root, mount_point = mount_text.split()[3:5]
         kind, _, mount_options = type_text.split(maxsplit=2)
+        options = {*mount_options.split(",")}
         for controllers, path in memberships:
+            is_mounted_here = kind == "cgroup2"
             if controllers:  # of version 1, which mounts a folder for each controller
-                is_mounted_here = kind == "cgroup" and {*controllers.split(",")} <= {
-                    *mount_options.split(",")
-                }
-            else:
-                is_mounted_here = kind == "cgroup2"
+                is_mounted_here = kind == "cgroup" and {*controllers.split(",")} <= options
             if is_mounted_here:
                 mounted = root / mount_point.lstrip("/")
                 yield from _list_upwards(mounted, path, mount_root)
 
 
 def _list_upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:
-    """Yield the folders from a cgroup's to that of `top`, which is mounted."""
-    below = PurePosixPath(path)
-    inside = (
-        below.relative_to(top)
-        if below.is_relative_to(top) and ".." not in below.parts
-        else PurePosixPath()
-    )
-    yield from (mounted / below for below in (inside, *inside.parents))
+    """Yield the folder of the cgroup `path`, and those above it up to that of `top`.
+
+    `mounted`: where `top` is mounted. A cgroup that does not lie below `top` has that folder alone.
+    """
+    cgroup = PurePosixPath(path)
+    inside = PurePosixPath()
+    if cgroup.is_relative_to(top) and ".." not in cgroup.parts:
+        inside = cgroup.relative_to(top)
+    yield from (mounted / folder for folder in (inside, *inside.parents))

@@ -1,6 +1,5 @@
-"""The machine's limits: CPU slots (which threads compute if more want to than there are cores, and
-which help if fewer do), and room for pictures (the process's memory stays below a limit, however
-many are sent at once).
+"""The machine's limits: how many threads may compute (CPU slots), and how many pictures may be
+decoded at once (the process's memory stays below a limit).
 """
 
 from __future__ import annotations
@@ -26,20 +25,23 @@ Answer = TypeVar("Answer")
 
 
 class Work(Struct, Generic[Answer], frozen=True):
-    """Parts that do not depend on each other, and what makes one answer of theirs."""
+    """Parts that do not depend on each other and may run side by side, and what makes one answer of
+    theirs."""
 
     parts: Sequence[Callable[[], Any]]
     answer: Callable[[list[Any]], Answer]
 
 
 class _Waiting(Struct, eq=False):
+    """A thread that waits for a slot. `to_open`: to open a picture, with which it waits longer."""
+
     tenant: str
     to_open: bool
 
 
 class CpuSlots:
-    """A limit of computing threads: `count` of one tenant, and twice as many of all, so that none
-    waits for another.
+    """A limit of computing threads: a thread holds a slot while it computes. `count` are of one
+    tenant, and twice as many of all, so that none waits for another.
 
     Threads with an open picture go before those that would open one. Without that, all requests of
     a rush open their pictures before any is processed, and an upload of a few megabytes waits as 50
@@ -57,8 +59,8 @@ class CpuSlots:
 
     @contextmanager
     def take_slot(self, *, to_open: bool = False) -> Iterator[None]:
-        """Take a slot. `to_open`: the thread opens a picture, and waits while threads with open
-        pictures wait."""
+        """Wait for a slot, and hold it for the block. `to_open`: the thread opens a picture, and
+        waits while threads with open pictures wait."""
         waiter = _Waiting(telemetry.tenant(), to_open)
         with self._changed:
             self._waiting.append(waiter)
@@ -68,21 +70,21 @@ class CpuSlots:
                 self._held[waiter.tenant] += 1
             finally:
                 self._waiting.remove(waiter)
-                self._changed.notify_all()
+                self._changed.notify_all()  # it may be another's turn now
         try:
             yield
         finally:
             self._give_back(waiter.tenant)
 
     def spread_work(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
-        """Do `work` for each of the parts, and return the answers in their order.
+        """Do `work` for each of the parts, in several threads; return the answers in their order.
 
         The caller holds a slot. Other threads help on slots that are free now, and stop as soon as
         anybody waits for one. So one picture uses all cores of an idle machine, and a rush finds
         them as if nobody were helped.
         """
         tenant = telemetry.tenant()
-        numbers_left = iter(range(len(parts)))
+        numbers_left = iter(range(len(parts)))  # of which all threads take
         answers = dict[int, Answer]()
 
         def work_on_parts(has_to_stop: Callable[[], object]) -> None:
@@ -99,29 +101,27 @@ class CpuSlots:
             finally:
                 self._give_back(tenant)
 
-        helpers = [
-            self._helpers.submit(help_out) for _ in range(self._take_spare(tenant, len(parts) - 1))
-        ]
+        helper_count = self._take_spare(tenant, len(parts) - 1)
+        helpers = [self._helpers.submit(help_out) for _ in range(helper_count)]
         try:
             work_on_parts(lambda: False)
         finally:
             wait(helpers)
         for helper in helpers:
-            helper.result()
+            helper.result()  # raise what a helper raised
         return [answers[number] for number in range(len(parts))]
 
     def do_works(self, works: Sequence[Work[Any]]) -> list[Any]:
-        """Do the parts of all these works as `spread` does, the first ones first, and return each
-        work's answer."""
-        answers = iter(
-            self.spread_work(lambda part: part(), [part for work in works for part in work.parts])
-        )
+        """Do the parts of all these works in several threads, the first ones first; return the
+        answer of each work."""
+        parts = [part for work in works for part in work.parts]
+        answers = iter(self.spread_work(lambda part: part(), parts))
         return [work.answer([next(answers) for _ in work.parts]) for work in works]
 
     @contextmanager
     def one_more(self) -> Iterator[int]:
-        """Take a slot for a second thread of the caller's work, if one is free now; yield how many
-        were taken."""
+        """Take a slot for a second thread of the caller's work, if one is free now; yield 1, or
+        0."""
         tenant = telemetry.tenant()
         taken = self._take_spare(tenant, 1)
         try:
@@ -147,11 +147,9 @@ class CpuSlots:
 
     def _choose_next(self) -> _Waiting | None:
         """Return whose turn it is; None if there is no slot for any that waits."""
-        ready = [
-            waiter
-            for waiter in self._waiting
-            if self._free and self._held[waiter.tenant] < self.count
-        ]
+        if not self._free:
+            return None
+        ready = [waiter for waiter in self._waiting if self._held[waiter.tenant] < self.count]
         return min(
             ready, key=lambda waiter: (waiter.to_open, self._held[waiter.tenant]), default=None
         )
@@ -163,8 +161,11 @@ though it sees two."""
 
 
 def count_cores() -> int:
-    """Return how many cores this process may use: of those that it may run on, what its quota
-    leaves, one at least."""
+    """Return how many whole cores this process may use, one at least.
+
+    A function in Lambda has them by its memory; elsewhere it is what the quota leaves of those that
+    the process may run on.
+    """
     if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
         return max(int(megabytes) // MEGABYTES_A_CORE, 1)
     return cores_within(quota(), cores_to_run_on())
@@ -195,11 +196,9 @@ def limit_memory(quota: Quota, limit_bytes: int) -> int:
 
     The kernel kills a process above its quota, in which buffers count, too.
     """
-    return (
-        limit_bytes
-        if quota.memory_bytes is None
-        else min(limit_bytes, quota.memory_bytes * 9 // 10)
-    )
+    if quota.memory_bytes is None:
+        return limit_bytes
+    return min(limit_bytes, quota.memory_bytes * 9 // 10)
 
 
 WAIT_S = 20.0
@@ -221,12 +220,13 @@ def read_resident_bytes() -> int:
 
 
 class PictureMemory:
-    """A limit of resident memory, of which pictures that are being decoded hold a part that they
-    may not use yet.
+    """A limit of the process's resident memory: a picture is decoded only when there is room for
+    its pixels.
 
-    What a tenant holds beyond one picture is at most half of what is left, so that there is room
-    for others. If the process is full without any picture, of galleries say, it still decodes one
-    small picture at a time.
+    Room is promised from when decoding begins, though memory is taken only by and by. What a tenant
+    holds beyond one picture is at most half of what is left, so that there is room for others. If
+    the process is full without any picture, of galleries say, it still decodes one small picture at
+    a time.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class PictureMemory:
 
     @contextmanager
     def hold_room(self, size: int) -> Iterator[None]:
-        """Hold room for decoding that takes so many bytes.
+        """Wait for room for decoding that takes so many bytes, and hold it for the block.
 
         Raises Busy if there is none for WAIT_S, MemoryError at once if there never is.
         """
@@ -266,12 +266,16 @@ class PictureMemory:
                 self._promised[tenant] -= size
 
     def _promise(self, tenant: str, size: int) -> bool:
+        """Promise so many bytes to a tenant, and return whether they were: not if there is no
+        room."""
         with self._lock:
             free_bytes, held_bytes = self._limit - self._resident(), self._promised[tenant]
-            is_alone = not self._promised.total() and size <= self._limit / _SMALL
-            if (not is_alone and self._promised.total() + size > free_bytes) or (
-                held_bytes and held_bytes + size > free_bytes / 2
-            ):
+            promised_bytes = self._promised.total()
+            is_small_and_alone = not promised_bytes and size <= self._limit / _SMALL
+            if promised_bytes + size > free_bytes and not is_small_and_alone:
+                return False
+            # A tenant's first picture always may, a further one only within its half.
+            if held_bytes and held_bytes + size > free_bytes / 2:
                 return False
             self._promised[tenant] += size
             return True

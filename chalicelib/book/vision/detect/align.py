@@ -1,5 +1,5 @@
-"""Five-point alignment: the similarity transform that puts a face's landmarks at fixed places, and
-the warp by it."""
+"""Crops in which a face lies as a network expects it: its five landmarks (eyes, nose tip, mouth
+corners) are brought to fixed places."""
 
 from __future__ import annotations
 
@@ -21,40 +21,42 @@ apart."""
 
 
 class Similarity(Struct, frozen=True):
-    """Rotation, scale and shift in the plane, with points as complex numbers: z -> turn
-    z + shift."""
+    """A map of the plane that turns, scales and shifts: z -> turn z + shift, with points as complex
+    numbers."""
 
     turn: complex
     shift: complex
 
     @property
     def shrink(self) -> int:
-        """Return by what whole factor it makes a picture smaller; 1 if it does not."""
+        """By what whole factor it makes a picture smaller; 1 if it does not."""
         return max(1, int(1 / abs(self.turn) + 1e-9))  # just below a whole number is rounding
 
 
 def fit_map(source: Points, target: Points) -> Similarity:
-    """Fit the map of `source` to `target` with the least squared error.
+    """Return the map that brings the points `source` nearest to `target`, by least squared error.
 
     Umeyama 1991 (doi 10.1109/34.88573) without reflection. In the plane it needs no SVD: with
     points about their means, z -> a z is best with a = sum(target * conj(source)) /
     sum(|source|^2).
     """
-    s, t = ([complex(x, y) for x, y in points] for points in (source, target))
-    s_mean, t_mean = sum(s) / len(s), sum(t) / len(t)
-    spread = sum(abs(z - s_mean) ** 2 for z in s)
-    products = sum((w - t_mean) * (z - s_mean).conjugate() for z, w in zip(s, t, strict=True))
+    sources, targets = ([complex(x, y) for x, y in points] for points in (source, target))
+    source_mean, target_mean = sum(sources) / len(sources), sum(targets) / len(targets)
+    spread = sum(abs(z - source_mean) ** 2 for z in sources)
+    products = sum(
+        (w - target_mean) * (z - source_mean).conjugate()
+        for z, w in zip(sources, targets, strict=True)
+    )
     turn = products / spread if spread > 0 else complex(1)
     if abs(turn) < SMALLEST_SCALE:
         turn = complex(SMALLEST_SCALE)
-    return Similarity(turn, t_mean - turn * s_mean)
+    return Similarity(turn, shift=target_mean - turn * source_mean)
 
 
 def cut_upright(
     image: NDArray[np.uint8], landmarks: Points, factor: float, below: float, size_px: int
 ) -> NDArray[np.uint8]:
-    """Cut out the face with its axis upright, as a (size_px, size_px, 3) picture; black outside
-    `image`.
+    """Return the face with its axis upright, as (size_px, size_px, 3); black outside `image`.
 
     The unit is the mean distance from an eye to the middle of the mouth. Unlike the detector's box
     and the mouth's width, it does not change with a smile. The crop's side is `factor` units; its
@@ -67,23 +69,24 @@ def cut_upright(
     # turned.
     across = _find_direction(right_eye - left_eye) + _find_direction((mouth - eyes) / 1j)
     axis = _find_direction(across) or complex(1)
+    centre = eyes + 1j * axis * below * unit
     scale = size_px / (factor * unit)
     turn = scale * axis.conjugate()
-    shift = complex(size_px / 2 - 0.5, size_px / 2 - 0.5) - turn * (eyes + 1j * axis * below * unit)
+    shift = complex(size_px / 2 - 0.5, size_px / 2 - 0.5) - turn * centre
     to_crop = Similarity(turn, shift)
     return warp(image, to_crop, size_px, to_crop.shrink)
 
 
 def _find_direction(z: complex) -> complex:
-    """Scale `z` to length 1; 0 stays 0."""
+    """Return `z` scaled to length 1; 0 stays 0."""
     return z / abs(z) if abs(z) > 0 else z
 
 
 def align_face(
     image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int
 ) -> NDArray[np.uint8]:
-    """Cut out the face as a (size_px, size_px, 3) picture with its landmarks at `points`; black
-    outside `image`.
+    """Return the face as (size_px, size_px, 3) with its landmarks at `points`; black outside
+    `image`.
 
     A face much larger than the crop is first averaged down by a whole factor. Bilinear sampling
     reads only four pixels, so without the averaging the others would be lost and show as noise.
@@ -95,28 +98,31 @@ def align_face(
 def warp(
     image: NDArray[np.uint8], to_crop: Similarity, size_px: int, shrink: int = 1
 ) -> NDArray[np.uint8]:
-    """Warp bilinearly by the map from picture to crop, after averaging `shrink` x `shrink`
-    pixels."""
+    """Return the crop, (size_px, size_px, 3), that a map makes of a picture, sampled bilinearly.
+
+    Before that, blocks of `shrink` x `shrink` pixels are averaged.
+    """
+    # The map back: where in the picture does each pixel of the crop come from?
     turn, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn
     corners = [turn * complex(x, y) + origin for x in (0, size_px) for y in (0, size_px)]
     region, x0, y0 = _cut_region(image, corners, shrink)
     if shrink > 1:
         region = np.asarray(Image.fromarray(np.ascontiguousarray(region)).reduce(shrink))
-    grid = np.arange(size_px)
+    columns, rows = np.arange(size_px)[None, :], np.arange(size_px)[:, None]
     # The middle of a block of n pixels lies (n - 1) / 2 after its first pixel.
     half = (shrink - 1) / 2
-    x = (turn.real * grid[None, :] - turn.imag * grid[:, None] + (origin.real - x0 - half)) / shrink
-    y = (turn.imag * grid[None, :] + turn.real * grid[:, None] + (origin.imag - y0 - half)) / shrink
+    x = (turn.real * columns - turn.imag * rows + (origin.real - x0 - half)) / shrink
+    y = (turn.imag * columns + turn.real * rows + (origin.imag - y0 - half)) / shrink
     return _sample_bilinearly(region, x.ravel(), y.ravel()).reshape(size_px, size_px, 3)
 
 
 def _cut_region(
     image: NDArray[np.uint8], corners: Sequence[complex], shrink: int
 ) -> tuple[NDArray[np.uint8], int, int]:
-    """Cut out the part of `image` under the crop, with a margin for sampling; return it and its top
-    left pixel.
+    """Return the part of `image` under the crop, with a margin for sampling, and the part's top
+    left x, y.
 
-    Pixels outside `image` are zero.
+    `corners`: the crop's, in the picture. Pixels outside `image` are zero.
     """
     margin = 2 * shrink
     across, down = [z.real for z in corners], [z.imag for z in corners]
@@ -128,20 +134,25 @@ def _cut_region(
 def _sample_bilinearly(
     region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Sample `region` at the pixel positions (x, y), which lie inside it, not on its last row or
-    column: (n, 3)."""
+    """Return the colours of `region` at the positions (x, y): (n, 3), each of the four pixels
+    about it.
+
+    Positions lie inside the region, not on its last row or column.
+    """
     width = region.shape[1]
     column, row = x.astype(np.intp), y.astype(np.intp)
     x_share, y_share = (x - column).astype(np.float32), (y - row).astype(np.float32)
-    corner = 3 * (row * width + column)
+    corner = 3 * (row * width + column)  # of the upper left pixel, in `values`
     values = region.ravel()
     samples = np.empty((len(x), 3), np.uint8)
-    # a channel at a time takes half the time of gathering three-byte pixels
+    # A channel at a time takes half the time of gathering three-byte pixels.
     for channel in range(3):
         steps = (channel, channel + 3, channel + 3 * width, channel + 3 * width + 3)
-        # "clip" changes nothing inside, and without it `take` copies its answer
-        a, b, c, d = (values[step:].take(corner, mode="clip").astype(np.float32) for step in steps)
-        upper = a + (b - a) * x_share
-        lower = c + (d - c) * x_share
+        # "clip" changes nothing inside, and without it `take` copies its answer.
+        upper_left, upper_right, lower_left, lower_right = (
+            values[step:].take(corner, mode="clip").astype(np.float32) for step in steps
+        )
+        upper = upper_left + (upper_right - upper_left) * x_share
+        lower = lower_left + (lower_right - lower_left) * x_share
         samples[:, channel] = upper + (lower - upper) * y_share + np.float32(0.5)
     return samples
