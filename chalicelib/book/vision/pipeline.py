@@ -109,10 +109,13 @@ class FacePipeline:
         return image.split_views(picture)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Return all faces of a picture, largest first."""
         with self._slots.take_slot(), count_stage("detect"):
             return self._detector.find_faces(image)
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Return the largest face, and others of at least half its area: this takes less work than
+        all."""
         with self._slots.take_slot(), count_stage("detect"):
             return self._detector.find_largest(image)
 
@@ -157,11 +160,13 @@ class FacePipeline:
         return Examined(embeddings, estimates, jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        """Return the faces' embeddings, (faces, dimensions), each of length 1."""
         with self._slots.take_slot():
             (embeddings,) = self._do_works("embed", self._plan_embeddings(image, faces))
         return np.asarray(embeddings)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+        """Return how well each face can be recognised, by what its mask, if any, leaves bare."""
         with self._slots.take_slot():
             (qualities,) = self._do_works("quality", self._plan_qualities(image, faces))
             return self._rate_masked(image, faces, qualities)
@@ -193,12 +198,15 @@ class FacePipeline:
     def crop(
         self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
     ) -> FaceJpeg:
+        """Return the JPEGs that are kept of a face. `others`: the boxes of the picture's other
+        faces."""
         with self._slots.take_slot(), count_stage("crop"):
             return crop.encode_face(image, face.box, others)
 
     def show_face(
         self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]
     ) -> bytes:
+        """Return a JPEG of a face for people to look at, in which others are darker."""
         with self._slots.take_slot(), count_stage("crop"):
             return crop.show_face(image, box, others)
 
@@ -207,6 +215,7 @@ class FacePipeline:
             return crop.make_thumbnail(Image.fromarray(image), side_px)
 
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
+        """Return the whole picture as JPEG in which nobody can recognise these faces."""
         with self._slots.take_slot(), count_stage("crop"):
             return crop.hide_faces(image, boxes)
 

@@ -1,5 +1,5 @@
 """Face detection: passes over the whole picture propose faces, and passes over each proposal decide
-whether it is one, and where its eyes, nose and mouth are.
+whether it is one.
 
 The passes over the whole go from coarse to fine, each with the pack's detector at one size. The
 coarse one finds faces that fill the picture, the finest those of 15 pixels. A call for the largest
@@ -307,8 +307,8 @@ class Detector:
     def confirm_proposals(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], is_sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Return the proposals that are faces, with the mean box, landmarks and score of their
-        passes.
+        """Return the proposals (rows that may be faces) that are faces, with the mean box,
+        landmarks and score of their passes.
 
         A face is found again in a small and in a large square about it. `is_sure`: (n,), which
         proposals are sure. Such a one counts as a third pass, if the small square is sure of it.
@@ -390,7 +390,8 @@ class Detector:
         size: int,
         turn: float | None = None,
     ) -> NDArray[np.float32]:
-        """Return each row as the detector finds it in a square of `size` pixels about it.
+        """Return each row (a possible face) as the detector finds it in a square of `size` pixels
+        about it.
 
         One that is not found again keeps its place, with score 0. The square is turned by `turn`
         radians or, with None, so that the eyes are level.
@@ -422,7 +423,7 @@ def _measure_slopes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
-    """Multiply all positions and sizes in the rows."""
+    """Return rows (possible faces) with all positions and sizes multiplied."""
     scaled = rows.copy()
     scaled[:, 0:14:2] *= across
     scaled[:, 1:14:2] *= down
@@ -441,7 +442,8 @@ def _choose_same_face(
 def _choose_proposals(
     passes: Sequence[DetectionPass], long_side: int, limit: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the rows that get passes of their own, and a mask of those that are sure faces.
+    """Return the rows (possible faces) that get passes of their own, and a mask of those that
+    surely are faces.
 
     Of rows that overlap by more than `limit`, one is chosen. A sure one goes first, that of a
     coarser pass before others: so a face has the same rows whether finer passes follow or not. In
@@ -535,11 +537,10 @@ class YuNet:
 def decode(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, strides: Sequence[int], score: float
 ) -> list[NDArray[np.float32]]:
-    """Return for each picture of a batch the (n, 15) rows that reach `score`, in the network's
-    outputs.
+    """Return for each picture of a batch the rows (possible faces) that reach `score`, (n, 15).
 
-    The network looks at the picture in grids of several strides, the sides of a cell in pixels.
-    Rows that overlap are all there.
+    A row is x, y, width, height, five landmarks, score. The network looks at a picture in grids of
+    several strides, the sides of a cell in pixels. Rows that overlap are all there.
     """
     levels = [_decode_level(outputs, width_px, stride, score) for stride in strides]
     pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
@@ -580,7 +581,7 @@ def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDA
 
 
 def choose_surest(rows: NDArray[np.float32], max_rows: int) -> NDArray[np.float32]:
-    """Return the `max_rows` rows of highest score, that first.
+    """Return the `max_rows` rows (possible faces) of highest score, that first.
 
     If there are no more, they are returned as they are.
     """
@@ -593,8 +594,8 @@ def choose_surest(rows: NDArray[np.float32], max_rows: int) -> NDArray[np.float3
 def suppress_overlaps(
     rows: NDArray[np.float32], limit: float, max_rows: int | None = None
 ) -> NDArray[np.float32]:
-    """Return the rows, highest score first, without those that overlap a better one by more than
-    `limit`.
+    """Return rows (possible faces), highest score first, but none that overlaps a better one by
+    more than `limit`.
 
     This is greedy non-maximum suppression. It ends when it has kept `max_rows` rows.
     """
@@ -605,7 +606,8 @@ def suppress_overlaps(
 def choose_distinct(
     rows: NDArray[np.float32], limit: float, max_rows: int | None = None
 ) -> list[int]:
-    """Return the places of the rows that overlap no earlier one kept by more than `limit`.
+    """Return the places of the rows (possible faces) that overlap no earlier one kept by more than
+    `limit`.
 
     `max_rows`: at most so many.
     """
