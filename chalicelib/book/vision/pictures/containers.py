@@ -47,7 +47,7 @@ MAX_PARTS = 20_000
 to waste our time."""
 
 
-def format_of(data: bytes) -> str | None:
+def find_format(data: bytes) -> str | None:
     """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF" or None from a file's first bytes; its
     name plays no part."""
     if data.startswith(b"\xff\xd8\xff"):
@@ -108,7 +108,7 @@ def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
     return data, UPRIGHT
 
 
-def scans(jpeg: bytes) -> int:
+def count_scans(jpeg: bytes) -> int:
     """Return how often a decoder goes over the whole picture: once, or about ten times if the JPEG
     is progressive."""
     return jpeg.count(bytes((0xFF, _SOS)))
@@ -146,7 +146,7 @@ def split_views(data: bytes) -> list[bytes]:
     They are the first MAX_VIEWS of its index; one that is listed several times counts once. One
     that has too many bytes, or is no JPEG, is empty (b""). A file of another format has none.
     """
-    if format_of(data) != "JPEG":
+    if find_format(data) != "JPEG":
         return []
     return [_cut_view(data, begin, size) for begin, size in _list_views(data)]
 
@@ -155,7 +155,7 @@ def _cut_view(data: bytes, begin: int, size: int) -> bytes:
     """Return the picture of `size` bytes from `begin` on, without metadata; b"" if it cannot be
     used."""
     view = data[begin : begin + min(size, VIEW_RULES.max_bytes)]
-    if size <= VIEW_RULES.max_bytes and format_of(view) == "JPEG":
+    if size <= VIEW_RULES.max_bytes and find_format(view) == "JPEG":
         with suppress(ValueError):
             return _drop_from_jpeg(view)[0]
     return b""

@@ -1,5 +1,5 @@
-"""Square crops about a face, for models and to be kept, and pictures as float32 planes, the form
-that models take.
+"""Square crops about a face, for models and to be kept; pictures as float32 planes, which models
+take.
 
 onnxruntime resizes planes in a third of the time that Pillow takes for pixels, and its result needs
 no conversion.
@@ -390,7 +390,7 @@ def _place_in_square(box: BoundingBox, square: _Square, picture: Image.Image) ->
 
 
 def make_thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
-    """Encode the picture so small that many are shown at once."""
+    """Return the picture as a JPEG so small that many are shown at once."""
     small = picture.copy()  # averaged by whole blocks first, it takes a quarter of the time
     small.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=1.0)
     return _encode_jpeg(small, quality=THUMBNAIL_QUALITY)

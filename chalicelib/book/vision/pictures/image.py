@@ -17,12 +17,12 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from chalicelib.book.vision.pictures.containers import (
+    count_scans,
     drop_metadata,
-    format_of,
+    find_format,
     insert_noise,
     name_other_format,
     parse_webp_size,
-    scans,
 )
 from chalicelib.book.vision.pictures.containers import split_views as split_views
 from chalicelib.domain.errors import Unusable
@@ -104,8 +104,8 @@ def read_picture(
 ) -> NDArray[np.uint8]:
     """Return a picture's pixels, (height, width, 3) uint8 RGB, upright.
 
-    The sides of one with more than `rules.most_pixels` are halved, once to three times: a JPEG's
-    while it is decoded, which takes less memory, any other one's afterwards. `decoding`: is given
+    The sides of one with more than `rules.most_pixels` are halved, once to three times. A JPEG's
+    are while it is decoded, which takes less memory; any other's afterwards. `decoding`: is given
     the bytes that decoding takes, after all limits are checked, and waits for so much memory.
     Raises Unusable if the picture cannot be used; the message says what was wrong and what would be
     right.
@@ -153,7 +153,7 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
     file_format = _require_format(data, rules)
     try:
         pixels, orientation = drop_metadata(data, file_format)
-        if file_format == "JPEG" and (count := scans(pixels)) > MAX_SCANS:
+        if file_format == "JPEG" and (count := count_scans(pixels)) > MAX_SCANS:
             raise Unusable(
                 f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all "
                 "programs do"
@@ -192,7 +192,7 @@ def _require_format(data: bytes, rules: PictureRules) -> str:
         raise Unusable(
             f"the picture has {len(data)} bytes; send at most {rules.max_bytes}", "bytes"
         )
-    file_format = format_of(data)
+    file_format = find_format(data)
     if file_format in rules.formats and file_format in _DECODERS:
         return file_format
     name = name_other_format(data) if file_format is None else _NAMES[file_format]
@@ -218,10 +218,9 @@ def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:
 
 
 def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
-    """Raise Unusable unless the rules allow a picture of these sides.
+    """Raise Unusable unless a picture of this (width, height) in pixels is allowed.
 
-    `size`: (width, height) in pixels. The rules bound the longer and the shorter side, so a picture
-    may be turned.
+    The rules bound the longer and the shorter side, so a picture may be turned.
     """
     short, long = sorted(size)
     if short < 1:
@@ -251,7 +250,7 @@ def _estimate_bytes(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -
     pixel_count = picture.width * picture.height
     if picture.format != "JPEG":
         return pixel_count * _BYTES_A_PIXEL.get(picture.format or "", 18)
-    if picture.mode != "CMYK" and scans(pixels) == 1:
+    if picture.mode != "CMYK" and count_scans(pixels) == 1:
         return pixel_count * 11
     return pixel_count * 18 + (whole[0] * whole[1] - pixel_count) * _BYTES_A_KEPT_PIXEL
 
@@ -260,7 +259,7 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -
     """Tell whether a JPEG that decoded without an error lacks pixels at its end.
 
     These are middle grey then. So a picture that ends in that grey is decoded once more, with noise
-    behind its data: if it looks different, pixels were made of the noise. `reduced`: the size to
+    behind its data. If it looks different, pixels were made of the noise. `reduced`: the size to
     which it was decoded.
     """
     last = picture.getpixel((picture.width - 1, picture.height - 1))
