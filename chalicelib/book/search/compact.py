@@ -1,11 +1,11 @@
-"""A builder of snapshots (galleries as they are stored), so that a process that begins to search
-need not read the whole journal, the list of the gallery's changes; it also erases old templates.
+"""A builder of snapshots (galleries as they are stored), which erases old templates.
 
+So a process that begins to search need not read the whole journal, the list of a gallery's changes.
 Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built
 if the tail (the changes since the last one) holds such a change, however short the tail is. A face
 that learnt does not count: that happens all day. When a snapshot is older than the grace time, the
-journal that it covers and the snapshots before it are gone, and so is each picture that the changes
-in that journal left behind.
+journal that it covers and the snapshots before it go. So does each picture that the changes in that
+journal left behind.
 
 Of a large gallery, most snapshots are deltas (snapshots/delta.py). A base is kept as long as a
 delta needs it, with the templates that were deleted since. So a whole snapshot is due at the first
@@ -23,7 +23,12 @@ from chalicelib import telemetry
 from chalicelib.book.search.galleries import Galleries
 from chalicelib.book.search.journal import GRACE, read_changes
 from chalicelib.book.search.snapshots import delta
-from chalicelib.book.search.snapshots.loading import changes_of, models_of, pointer_of, seq_of
+from chalicelib.book.search.snapshots.loading import (
+    read_models,
+    read_pointer,
+    read_seq,
+    read_snapshot_changes,
+)
 from chalicelib.book.search.snapshots.segment import DamagedSnapshot, encode_segment
 from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.domain.model import Edit, JournalEntry
@@ -105,12 +110,13 @@ class Compactor:
         self._large = large_bytes
 
     def build(self, tenant: str, *, erase: bool = True) -> bool:
-        """Write snapshots of a tenant's galleries if worth it, then trim; return whether any was.
+        """Write snapshots (galleries as they are stored) if worth it, trim what they replace;
+        return whether any was written.
 
         A crash at any point loses nothing. `erase`: False leaves to the next call what is to be
         erased from a large gallery, since that takes a whole snapshot, of 0.8 GB.
         """
-        models = models_of(self._items, tenant)
+        models = read_models(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]
         limit_ms = milliseconds(self._clock.now() - GRACE)
         # The journal may go as far as old enough snapshots of each model cover it.
@@ -127,9 +133,9 @@ class Compactor:
         loads under way begin again with the new snapshot. Raises Busy if snapshots are written by
         others meanwhile.
         """
-        for model in models_of(self._items, tenant):
+        for model in read_models(self._items, tenant):
             self._build(tenant, model, at_least=seq)
-            if pointer := pointer_of(self._items, tenant, model):
+            if pointer := read_pointer(self._items, tenant, model):
                 if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
                 kept = [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq]
@@ -142,15 +148,17 @@ class Compactor:
         self._galleries.let_go(tenant)
 
     def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
-        """Write a snapshot of one gallery if the tail is worth it; return whether one was written.
+        """Write a snapshot (a gallery as it is stored) if enough has changed; return whether one
+        was written.
 
-        A whole one is written in any case if the newest, or its base, is older than the change of
-        number `at_least`.
+        The pointer is the item that names a gallery's snapshots; a seq is the number of a change. A
+        whole snapshot is written in any case if the newest, or its base, is older than the change
+        `at_least`.
         """
-        pointer = pointer_of(self._items, tenant, model)
+        pointer = read_pointer(self._items, tenant, model)
         covered_seq = int(pointer["seq"]) if pointer else 0
         oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
-        seq = seq_of(self._items, tenant)
+        seq = read_seq(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)
         if oldest_seq < at_least:
             return self._build_whole(tenant, model, pointer)
@@ -163,10 +171,13 @@ class Compactor:
     def _write_delta_or_snapshot(
         self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool
     ) -> bool:
-        """Write a snapshot of a large gallery, a delta if that will do; return whether one was.
+        """Store what changed in a large gallery, as a delta or whole; return whether anything was
+        written.
 
-        A whole one is written if something was erased and this call may `erase`. Otherwise the tail
-        has to be long or old; then it is a delta, or a whole one if no delta can be made.
+        A delta has what changed since the last whole snapshot, its base. A whole one is written if
+        something was erased and this call may `erase`. Otherwise many changes or old ones have to
+        be there; then it is a delta, or a whole one if no delta can be made. `pointer`: the item
+        that names the gallery's snapshots. `seq`: the number of the latest change.
         """
         now = milliseconds(self._clock.now())
         covered_seq = int(pointer["seq"])
@@ -189,17 +200,19 @@ class Compactor:
         return is_claimed and self._build_whole(tenant, model, claimed_pointer)
 
     def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
-        """Return a delta's bytes: what changed since the base, up to these entries of the journal.
+        """Return a delta's bytes: what changed since the last whole snapshot, its base, up to these
+        entries.
 
         None: a whole snapshot is due. The base is too old or gone, a group was dropped, or the
-        delta would be large.
+        delta would be large. `pointer`: the item that names the gallery's snapshots, the newest
+        last.
         """
         newest = pointer["snapshots"][-1]
         base_built_at = parse_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
         if base_built_at < milliseconds(self._clock.now() - TAIL_AGE):
             return None
         try:
-            earlier_changes = changes_of(self._blobs, newest)
+            earlier_changes = read_snapshot_changes(self._blobs, newest)
         except DamagedSnapshot:
             return None
         if earlier_changes is None:  # it was deleted meanwhile
@@ -223,7 +236,8 @@ class Compactor:
     def _write_snapshot(
         self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item
     ) -> None:
-        """Store a snapshot, then let the gallery's pointer name it.
+        """Store a snapshot, then let the gallery's pointer, the item that names its snapshots, name
+        it.
 
         `old`: the pointer as it was read. `more`: what else it is to say.
         """
@@ -237,8 +251,11 @@ class Compactor:
         self._switch_pointer({**key_and_seq, **more}, old, key)
 
     def _is_worth_it(self, tenant: str, covered_seq: int, seq: int) -> bool:
-        """Tell whether the tail is long, old, erases something, or is not in the journal any
-        more."""
+        """Tell whether a new snapshot is due.
+
+        It is if many changes came since the last one, or an old one, or one that erases, or if they
+        are not in the journal any more.
+        """
         if seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq):
             return True
         entries = read_changes(self._items, tenant, covered_seq, seq)
@@ -253,7 +270,7 @@ class Compactor:
         return bool(oldest) and oldest[0]["at"] < limit_ms
 
     def _switch_pointer(self, key_and_fields: Item, old_pointer: Item | None, new_key: str) -> None:
-        """Let the pointer name the new snapshot, too.
+        """Let the gallery's pointer, the item that names its snapshots, name the new one, too.
 
         If another builder has changed the pointer since it was read, the new snapshot is deleted.
         `key_and_fields`: the pointer's key, and what it says of the new snapshot.
@@ -274,7 +291,8 @@ class Compactor:
             self._blobs.delete(too_close)
 
     def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
-        """Store the pointer unless it has changed since `old` was read; return whether it was."""
+        """Store the item that names a gallery's snapshots; return False if it has changed since
+        `old` was read."""
         if_unchanged = [absent("pointer-free")]
         if old:
             if_unchanged = [
@@ -289,11 +307,11 @@ class Compactor:
     def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
         """Delete a gallery's old snapshots; return up to which change the journal may go, too.
 
-        That is the highest seq that a snapshot built before `limit_ms` covers; 0: there is none.
-        Old snapshots are those before it. So are objects that no pointer names; these are looked
-        for only soon after a snapshot (_ORPHANS_SOUGHT_FOR).
+        That is the number of the last change (seq) that a snapshot built before `limit_ms` has; 0:
+        there is none. Older snapshots go. So do objects that its pointer, the item that names them,
+        does not; these are looked for only soon after a snapshot (_ORPHANS_SOUGHT_FOR).
         """
-        now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
+        now, pointer = self._clock.now(), read_pointer(self._items, tenant, model)
         if pointer is None:
             return 0
         pointer = self._drop_superseded(pointer, limit_ms)
@@ -316,7 +334,11 @@ class Compactor:
         return self._keep_snapshots(pointer, [key for key in build_times if key not in superseded])
 
     def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
-        """Delete the pointer's snapshots but these and their bases; return the pointer then."""
+        """Delete the snapshots that a pointer names, but these and those that deltas among them
+        build upon.
+
+        Return the pointer then, which is the item that names a gallery's snapshots.
+        """
         build_times = parse_build_times(pointer)
         needed_keys = {*kept_keys, *map(keys.base_of_snapshot, kept_keys)}
         remaining = {key: at for key, at in build_times.items() if key in needed_keys}
@@ -382,7 +404,8 @@ def _oldest_seq_of(key: str) -> int:
 def _find_too_close(built_at: dict[str, int]) -> str | None:
     """Return the last snapshot but one if it may go: its neighbours are less than _APART apart.
 
-    A base of a delta stays. None: it may not go, or there are fewer than three.
+    One that a delta builds upon stays. None: it may not go, or there are fewer than three.
+    `built_at`: ms by snapshot, the newest last.
     """
     if len(built_at) < 3:
         return None

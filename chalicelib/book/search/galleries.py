@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 from chalicelib.book.search.gallery import Gallery
 from chalicelib.book.search.journal import read_changes
 from chalicelib.book.search.scan.scan import require_probes
-from chalicelib.book.search.snapshots.loading import load_from_snapshot, rebuild_from_faces, seq_of
+from chalicelib.book.search.snapshots.loading import (
+    load_from_snapshot,
+    read_seq,
+    rebuild_from_faces,
+)
 from chalicelib.book.search.snapshots.scratch import Scratch
 from chalicelib.domain.errors import Busy
 from chalicelib.domain.rules.decision import SearchAnswer, SearchRequest
@@ -74,16 +78,17 @@ class Galleries:
     def read_current(
         self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None
     ) -> Gallery:
-        """Return the gallery with everything that was committed before this call.
+        """Return a tenant's gallery for a face model, with everything that was stored before this
+        call.
 
         `searched`: refuse a model by which the tenant is not searched (WrongModel). `seq`: the
-        gallery's latest change, of a caller that has read it and seen to that. Raises
+        number of the gallery's latest change, of a caller that has read it and seen to that. Raises
         TenantNotFound, Busy.
         """
         key = (tenant, model)
         wanted_seq = seq
         if wanted_seq is None:
-            wanted_seq = seq_of(self._items, tenant, model if searched else None)
+            wanted_seq = read_seq(self._items, tenant, model if searched else None)
         gallery = self._find_gallery(key, wanted_seq)
         if gallery is not None:
             return gallery
@@ -120,9 +125,9 @@ class Galleries:
     def _load_gallery(self, key: _Key, wanted_seq: int) -> Gallery:
         """Load and keep the gallery, brought up to the change of number `wanted_seq`.
 
-        It is loaded from a snapshot. The journal behind that may be trimmed meanwhile: then a newer
-        snapshot is there, so this is tried twice. At last it is rebuilt from the faces themselves.
-        Raises Busy.
+        It is loaded from a snapshot, the gallery as it is stored, and the changes after that come
+        from the journal. That may be trimmed meanwhile: then a newer snapshot is there, so this is
+        tried twice. At last it is rebuilt from the faces themselves. Raises Busy.
         """
         tenant, model = key
         for load in (
@@ -166,7 +171,8 @@ class Galleries:
         return True
 
     def _make_room(self, memory_bytes: int = 0, disk_bytes: int = 0) -> None:
-        """Let galleries go, those searched longest ago first, until so many bytes more fit.
+        """Let galleries go, those searched longest ago first, until so many bytes more fit beside
+        the others.
 
         If no more are asked for, the last gallery stays, however large it is.
         """

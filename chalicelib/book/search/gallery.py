@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chalicelib.book.search.scan.scan import BestFaces, Found, Rows, scan, scan_plain
+from chalicelib.book.search.scan.scan import BestFaces, ProbesAndBest, Rows, scan, scan_plain
 from chalicelib.book.search.snapshots.segment import Segment, empty_segment, segment_of_rows
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Candidate, Edit, JournalEntry
@@ -166,9 +166,12 @@ class View(Struct, frozen=True, dict=True):
                 self._search_tail(bests, chosen.rows.is_group_searched)
         return [best for _, best in bests]
 
-    def _search_tail(self, bests: Found, is_group_searched: NDArray[np.bool_]) -> None:
-        """Add to each probe's best faces those of the tail. `is_group_searched`: by group
-        number."""
+    def _search_tail(self, bests: ProbesAndBest, is_group_searched: NDArray[np.bool_]) -> None:
+        """Add to each probe's best faces those of the tail, the rows that were added since the base
+        was loaded.
+
+        `is_group_searched`: by group number.
+        """
         tail = self.tail
         face_of_row = tail.first_row[: tail.rows] + len(self.base_group)
         faces = np.where(is_group_searched[tail.row_group], face_of_row, NOBODY)
@@ -209,12 +212,14 @@ class View(Struct, frozen=True, dict=True):
         )
 
     def _faceid(self, face: int) -> str:
-        """Return the id of the face of this number, whether it is of the base or of the tail."""
+        """Return the id of the face of this number; those of the tail come after those of the
+        base."""
         in_tail = face - len(self.base_group)
         return self.base.ids.names[face] if in_tail < 0 else self.tail.faceids[in_tail]
 
     def _group(self, face: int) -> int:
-        """Return the number of the group of the face of this number."""
+        """Return the group's number of the face of this number; the tail's come after the
+        base's."""
         in_tail = face - len(self.base_group)
         return int(self.base_group[face] if in_tail < 0 else self.tail.row_group[in_tail])
 
@@ -224,7 +229,11 @@ class View(Struct, frozen=True, dict=True):
         return {number: group_id for group_id, number in self.groups.items()}
 
     def _read_template(self, face: int) -> bytes:
-        """Return the template of the face of this number; of several, their mean."""
+        """Return the template of the face of this number; of several, their mean.
+
+        Faces of the base, which was loaded, come first. A face of the tail, which was added since,
+        has the number of its first row there, behind them.
+        """
         in_tail = face - len(self.base_group)
         if in_tail < 0:
             rows = self.base.templates[self.base.first_row[face] : self.base.first_row[face + 1]]
@@ -275,9 +284,10 @@ class View(Struct, frozen=True, dict=True):
         )
 
     def _copy_templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return a copy of these rows, (rows, dimensions).
+        """Return a copy of these rows (a template each), (rows, dimensions).
 
-        The tail's rows are numbered after the base's.
+        Those of the tail, which were added since the base was loaded, are numbered after the
+        base's.
         """
         base = self.base.templates
         templates = np.empty((len(rows), self._dimensions), dtype=np.float16)
@@ -357,9 +367,10 @@ class Gallery:
         `seq`: the number of the last one. The caller holds the lock `changing`. A small gallery
         that has grown long begins from a new segment.
         """
-        # Views that searches hold share these arrays, so they are copied before they change.
+        # Views that searches hold share the groups of both. Those of the tail are copied now, those
+        # of the base, which may have a million faces, when one of it changes.
         self._tail_group_by_row = self._tail_group_by_row.copy()
-        self._view_uses_base = True
+        self._are_base_groups_shared = True
         for entry in entries:
             self._apply_entry(entry)
         self.view = self._publish_view(seq)
@@ -387,7 +398,7 @@ class Gallery:
                 self._add_face(entry.faceid, entry.group_id, vectors)
 
     def _begin_from(self, segment: Segment) -> None:
-        """Take a segment's faces as the base, and an empty tail, which takes all that come
+        """Take a segment's faces as the base, and an empty tail: the rows of faces that come
         later."""
         self._base = segment
         self._number_by_group_id = {
@@ -398,7 +409,7 @@ class Gallery:
         self._face_count_by_group = dict(
             zip(group_numbers.tolist(), face_counts.tolist(), strict=True)
         )
-        self._view_uses_base = True
+        self._are_base_groups_shared = True
         self._base_faces_gone = 0
         self._tail_faceids: list[str] = []
         self._tail_rows_by_faceid: dict[str, range] = {}
@@ -409,9 +420,11 @@ class Gallery:
         self.view = self._publish_view(segment.seq)
 
     def _publish_view(self, seq: int) -> View:
-        """Return a view of the gallery as it is now, which later edits do not change.
+        """Return a view, the gallery as it is now, which searches may use while later edits are
+        applied.
 
-        `seq`: the number of the last edit that is applied.
+        `seq`: the number of the last edit that is applied. The base is what was loaded, the tail
+        what was added since.
         """
         # Base and tail may have a million rows, so they are not copied. The tail's lists only grow,
         # behind the rows of this view; arrays of groups are copied before an edit changes them.
@@ -434,9 +447,10 @@ class Gallery:
         )
 
     def _add_face(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
-        """Add a face that is not here, with a row for each of its templates, behind all others.
+        """Add a face that is not here, with a row for each of its templates, to the end of the
+        tail.
 
-        Do nothing if it has no template.
+        The tail has what came since the segment was loaded. Do nothing if the face has no template.
         """
         if not vectors:
             return
@@ -463,7 +477,11 @@ class Gallery:
         self._tail_rows_by_faceid.pop(faceid, None)
 
     def _remove_group(self, group_id: str) -> None:
-        """Let all faces of a group leave the gallery; their rows stay, and belong to NOBODY."""
+        """Let all faces of a group leave the gallery.
+
+        Their rows stay, both those of the base (the segment that was loaded) and those of the tail,
+        which were added since. They then belong to NOBODY.
+        """
         group_number = self._number_by_group_id.get(group_id)
         if group_number is None:
             return
@@ -477,7 +495,7 @@ class Gallery:
         self._base_group_by_face = np.where(
             is_base_face, np.int32(NOBODY), self._base_group_by_face
         )
-        self._view_uses_base = False
+        self._are_base_groups_shared = False
         self._face_count_by_group[group_number] = 0
 
     def _move_face(self, faceid: str, group_id: str) -> None:
@@ -487,16 +505,20 @@ class Gallery:
             self._regroup(faceid, self._find_group_number(group_id))
 
     def _regroup(self, faceid: str, group_number: int) -> None:
-        """Put a face into the group of this number, or NOBODY; one that is not here stays away."""
+        """Put a face into the group of this number, or NOBODY; one that is not here stays away.
+
+        It is in the base (the segment that was loaded) or in the tail, the rows that were added
+        since.
+        """
         tail_rows, base_face = self._tail_rows_by_faceid.get(faceid), self._find_in_base(faceid)
         if tail_rows is not None:
             old_number = int(self._tail_group_by_row[tail_rows.start])
             self._tail_group_by_row[tail_rows.start : tail_rows.stop] = group_number
         elif base_face is not None:
             old_number = int(self._base_group_by_face[base_face])
-            if self._view_uses_base:  # a view that searches hold shares it: change a copy
+            if self._are_base_groups_shared:  # a view that searches hold shares it: change a copy
                 self._base_group_by_face = self._base_group_by_face.copy()
-                self._view_uses_base = False
+                self._are_base_groups_shared = False
             self._base_group_by_face[base_face] = group_number
             self._base_faces_gone += group_number == NOBODY
         else:
@@ -507,7 +529,8 @@ class Gallery:
             counts[group_number] = counts.get(group_number, 0) + 1
 
     def _find_in_base(self, faceid: str) -> int | None:
-        """Return the face's number in the segment; None if it is not there any more."""
+        """Return the face's number in the segment that was loaded; None if it is not there any
+        more."""
         face = self._base.ids.find(faceid)
         if face is None or self._base_group_by_face[face] == NOBODY:
             return None

@@ -22,7 +22,7 @@ from chalicelib.book.search.compact import TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.book.search.gallery import Gallery
 from chalicelib.book.search.journal import GRACE
 from chalicelib.book.search.snapshots import delta
-from chalicelib.book.search.snapshots.loading import faces_of, pointer_of
+from chalicelib.book.search.snapshots.loading import faces_of, read_pointer
 from chalicelib.book.search.snapshots.segment import DamagedSnapshot, decode
 from chalicelib.domain.model import Edit, JournalEntry, Profile, Template, Tenant
 from chalicelib.domain.rules.templates import make_template
@@ -141,7 +141,7 @@ class Shop:
 
     def kinds(self) -> list[str]:
         """List the snapshots that the pointer names, the newest last. No other is stored."""
-        pointer = pointer_of(self.items, self.tenant.name, "fake")
+        pointer = read_pointer(self.items, self.tenant.name, "fake")
         assert {one.key for one in self.blobs.walk(keys.snapshots(self.tenant.name, "fake"))} == {
             *pointer["snapshots"]
         }

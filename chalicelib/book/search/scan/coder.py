@@ -142,7 +142,11 @@ class CodedRows(Struct, frozen=True):
 
 
 def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
-    """Return the codes of (rows, dimensions) canonical templates, and which rows are loose."""
+    """Return the codes of (rows, dimensions) canonical templates, and which rows are loose.
+
+    A tier is a part of all rotated templates' numbers, coded in int8. A row is loose if its bounds,
+    by which a search rules rows out, do not hold; it is then computed exactly.
+    """
     codes = tuple(np.zeros((len(templates), tier.width), dtype=np.int8) for tier in coder.tiers)
     is_loose = np.zeros(len(templates), dtype=bool)
     for begin in range(0, len(templates), _BLOCK):
@@ -181,7 +185,7 @@ def _write_codes(
     target[:, : tier.numbers] = codes
     # How far are the codes from what they stand for?
     rebuilt = target[:, : tier.numbers].astype(np.float32) * scale
-    length, error = norms_up(part, rebuilt)
+    length, error = bound_norms(part, rebuilt)
     exceeds = (length > tier.code_norm) | (error + off > tier.error_norm)
     if tier.columns:
         # 1e-6 more, so that no rounding of this line makes a bound too low.
@@ -191,7 +195,7 @@ def _write_codes(
     return ~np.isfinite(part).all(axis=1) | exceeds
 
 
-def norms_up(
+def bound_norms(
     part: NDArray[np.float32], rebuilt: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], ...]:
     """Return upper bounds, by row, of the length of what codes stand for, and of their error.
@@ -274,8 +278,8 @@ _MARGIN = 1.25
 def fit(templates: NDArray[np.float16]) -> Coder:
     """Return the coder that suits these templates, (rows, dimensions), best.
 
-    Few are held by one tier of all numbers, unrotated; so are many that a first tier would not help
-    to rule out.
+    A tier is a part of all templates' numbers, coded in int8. Few templates are held by one tier of
+    all numbers, unrotated; so are many that a first tier would not help to rule out.
     """
     row_count, dimensions = templates.shape
     sample = _sample_rows(templates)
@@ -321,9 +325,10 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
     last.
 
     The last ends where hardly any energy is left (_NOTHING). The first is as long as makes a search
-    read the fewest bytes: its own of each row, and _PICK_BYTES of each that it cannot rule out.
-    These are the pairs of the sample whose Cauchy-Schwarz bound reaches the score that only `share`
-    of the pairs reach, if scores are normally distributed. One tier of all numbers may be cheaper.
+    read the fewest bytes. It reads the tier of each row, and _PICK_BYTES of each that this cannot
+    rule out. These are the pairs of the sample whose Cauchy-Schwarz bound reaches the score that
+    only `share` of the pairs reach, if scores are normally distributed. One tier of all numbers may
+    be cheaper.
     """
     rotated, _ = rotate_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))
@@ -349,7 +354,10 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
 
 
 def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int, int]]) -> Coder:
-    """Return the coder with a tier for each (begin, end) that is not empty."""
+    """Return the coder with a tier for each (begin, end) of numbers that is not empty.
+
+    A tier is that part of all rotated templates, coded in int8; its scale comes from the sample.
+    """
     rotated, off = rotate_rows(coder, sample.astype(np.float16))
     tiers = tuple(_measure_tier(rotated, off, begin, end) for begin, end in spans if begin < end)
     return Coder(coder.dimensions, coder.rotation, tiers, coder.largest_norm)
@@ -365,7 +373,7 @@ def _measure_tier(rotated: NDArray[np.float32], off: float, begin: int, end: int
     peaks = np.abs(part).max(axis=1, initial=0.0).astype(np.float64)
     scale = float(np.float32(max(_bound_ordinary(peaks) / _TOP, 1e-30)))
     rebuilt = np.clip(np.rint(part / np.float32(scale)), -_TOP, _TOP) * np.float32(scale)
-    length, error = norms_up(part, rebuilt.astype(np.float32))
+    length, error = bound_norms(part, rebuilt.astype(np.float32))
     errors_of_rows = row_norms(rotated) * off
     rest = _bound_ordinary(row_norms(rotated[:, end:]) + errors_of_rows)
     return Tier(

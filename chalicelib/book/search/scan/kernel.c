@@ -71,7 +71,7 @@ static inline void halves(const uint16_t *bits, eight *out) {
 }
 
 /* A dot product in float64, summed in numpy's order: pairs of halves down to 128 terms, eight sums side by side there.
- * So a score is the same bits here as by scan.exact_scores. With AVX2 `vector` is as wide as a register: gcc keeps the
+ * So a score is the same bits here as by scan.compute_exact_scores. With AVX2 `vector` is as wide as a register: gcc keeps the
  * sums of wider ones in memory, which takes nearly twice as long. */
 #define EXACT(name, target, vector, convert)                                                    \
     target static double name(const uint16_t *a, const double *b, int64_t n) {                  \

@@ -1,7 +1,7 @@
 """The rows of a gallery that are most like a probe, exactly: int8 codes rule out most rows, and the
 rest is computed in float64.
 
-A row is a stored template (the numbers that stand for a face), a probe the template that is
+A row is a stored template, the numbers that stand for a face. A probe is the template that is
 searched for, and their score the dot product. The answer equals a float64 brute force in ids, order
 and scores. A row is skipped only if an upper bound of its score, proven in `coder`, lies below the
 score that it would have to reach. `kernel.c` does it without the interpreter's lock; `python -m
@@ -74,7 +74,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def kernel_call(self) -> Call:
-        """The addresses and counts of these rows, as kernel.c takes them.
+        """The addresses and counts of these rows, as the compiled search (kernel.c) takes them.
 
         All searches of the rows share it: the kernel copies it before it writes.
         """
@@ -143,11 +143,11 @@ class BestFaces:
         self.faces = [face for _, face in ranked]
 
 
-Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
+ProbesAndBest = Sequence[tuple[NDArray[np.float32], BestFaces]]
 """Probes, each with the best faces so far, to which a scan adds."""
 
 
-def exact_scores(
+def compute_exact_scores(
     templates: NDArray[np.floating], probe: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Return the score of each template with the probe, (rows,), a float64 dot product.
@@ -211,7 +211,7 @@ class Kernel:
         self._search.restype = None
         self._search.argtypes = [_POINTER, ctypes.c_int64, *[ctypes.c_char_p] * 3, _POINTER]
 
-    def search(self, rows: Rows, probes: Found) -> None:
+    def search(self, rows: Rows, probes: ProbesAndBest) -> None:
         """Add to each probe's best faces those among the rows.
 
         A row that the codes' bounds do not hold for (`loose`) is left to the caller.
@@ -225,7 +225,7 @@ class Kernel:
             numbers = unpack_from("dq" * face_count, room, begin)
             best.add_ranked(faces=numbers[1::2], scores=numbers[::2])
 
-    def _run_search(self, call: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
+    def _run_search(self, call: Call, coder: Coder, probes: ProbesAndBest) -> tuple[bytearray, int]:
         """Search; return the memory that the kernel wrote, and how many bytes of it a probe has."""
         vectors = [np.asarray(probe, np.float32) for probe, _ in probes]
         plain = rotated = b"".join([vector.tobytes() for vector in vectors])
@@ -273,7 +273,7 @@ def _is_exact(compiled: Kernel) -> bool:
         )
         best = BestFaces(3)
         compiled.search(rows, [(probe, best)])
-        face_scores = exact_scores(templates, probe).reshape(-1, rows_of_face).max(axis=1)
+        face_scores = compute_exact_scores(templates, probe).reshape(-1, rows_of_face).max(axis=1)
         three_best = np.sort(face_scores)[:-4:-1].tolist()
         if list(best.scores) != three_best:
             return False
@@ -309,7 +309,7 @@ def require_probes(probes: NDArray[np.float32], limit: int) -> None:
         raise InvalidInput(f"a search returns 1 to {MAX_LIMIT} candidates, not {limit}")
 
 
-def scan(rows: Rows, probes: Found) -> None:
+def scan(rows: Rows, probes: ProbesAndBest) -> None:
     """Add to each probe's best faces those among the rows."""
     compiled = load_kernel()
     if compiled is None:
@@ -325,10 +325,10 @@ def scan(rows: Rows, probes: Found) -> None:
     is_searched = faces >= 0
     templates = rows.templates[loose[is_searched]]
     for probe, best in probes:
-        best.add(faces[is_searched], exact_scores(templates, probe))
+        best.add(faces[is_searched], compute_exact_scores(templates, probe))
 
 
-def scan_without_kernel(rows: Rows, probes: Found) -> None:
+def scan_without_kernel(rows: Rows, probes: ProbesAndBest) -> None:
     """Do as `scan` does, slowly, from the templates themselves.
 
     It is for a machine for which no kernel was compiled.
@@ -374,5 +374,5 @@ def scan_plain(
         # So many that mostly the first round has all of the best.
         at_once = min(len(candidates), 32 + 2 * best.limit)
         highest = candidates[np.argpartition(-bounds[candidates], at_once - 1)[:at_once]]
-        best.add(faces[highest], exact_scores(templates[highest], probe))
+        best.add(faces[highest], compute_exact_scores(templates[highest], probe))
         bounds[highest] = -math.inf  # done

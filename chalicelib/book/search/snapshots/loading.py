@@ -1,5 +1,5 @@
-"""Loading of a gallery into memory: from the newest undamaged snapshot (the gallery as it is
-stored) or, if none is left, from the faces themselves.
+"""Loading of a gallery into memory, from the newest undamaged snapshot (the gallery as it is
+stored); if none is left, it is rebuilt from the faces.
 
 A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that
 every search reads go into memory. A search looks at few rows of the templates, so these go into a
@@ -58,14 +58,15 @@ def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
     if size is None:
         return None
     head = _read_range(blobs, key, 0, min(max(size, 1), PART))
-    if len(head) == size:
+    if len(head) == size:  # a small one is read at once
         return decode(head)
     length = header_length(head[:PREFIX])
     if length > size:
         raise DamagedSnapshot(f"its header is longer than its {size} bytes")
     if length > len(head):
         head = _read_range(blobs, key, 0, length)
-    return _load_segment(blobs, key, parse_layout(head[:length], size), open_file)
+    layout = parse_layout(head[:length], size)
+    return _load_segment(blobs, key, layout, open_file)
 
 
 def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:
@@ -109,7 +110,7 @@ def _read_range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
     return part
 
 
-def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
+def read_seq(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
     """Return the number of the latest change of a tenant's gallery.
 
     `searched_with`: a face model; raises WrongModel if the tenant is searched with another. Raises
@@ -124,7 +125,7 @@ def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> i
     return int(item["seq"])
 
 
-def models_of(items: ItemStore, tenant: str) -> list[str]:
+def read_models(items: ItemStore, tenant: str) -> list[str]:
     """Return the face models by which a tenant has a gallery: the one that searches use first.
 
     While a tenant changes to another model, that has a gallery, too. Raises TenantNotFound.
@@ -137,7 +138,7 @@ def models_of(items: ItemStore, tenant: str) -> list[str]:
     return models
 
 
-def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
+def read_pointer(items: ItemStore, tenant: str, model: str) -> Item | None:
     """Read the item of the directory that names a gallery's newest snapshots, the newest last."""
     return items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
 
@@ -149,7 +150,7 @@ def load_from_snapshot(
 
     If that is damaged or missing, the log says so, and the one before it is taken.
     """
-    pointer = pointer_of(items, tenant, model)
+    pointer = read_pointer(items, tenant, model)
     for key in reversed(pointer["snapshots"] if pointer else []):
         try:
             gallery = _load_snapshot(blobs, key, model, open_file)
@@ -169,7 +170,7 @@ def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) 
     first. Raises as `fetch`.
     """
     base_key = keys.base_of_snapshot(key)
-    changes = changes_of(blobs, key)
+    changes = read_snapshot_changes(blobs, key)
     if changes is None:
         return None
     segment = fetch(blobs, base_key, open_file)
@@ -181,7 +182,7 @@ def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) 
     return gallery
 
 
-def changes_of(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
+def read_snapshot_changes(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
     """Return a snapshot's changes since its base: none if it is whole; None if the object is
     missing."""
     if keys.base_of_snapshot(key) == key:
@@ -211,7 +212,7 @@ def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
         tenant,
     )
     # Changes made while the faces are read are in the journal behind this, and applied once more.
-    seq = seq_of(items, tenant)
+    seq = read_seq(items, tenant)
     faces = map(face_from, every_face(items, tenant))
     users = map(user_from, every_user(items, tenant))  # entries for several faces of one person
     entries = chain(
