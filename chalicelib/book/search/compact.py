@@ -159,7 +159,7 @@ class Compactor:
         covered_seq = int(pointer["seq"]) if pointer else 0
         oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
         seq = read_seq(self._items, tenant)
-        telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)
+        telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)  # for the alarm on long ones
         if oldest_seq < at_least:
             return self._build_whole(tenant, model, pointer)
         if pointer and int(pointer.get("bytes", 0)) >= self._large:

@@ -86,13 +86,14 @@ class View(Struct, frozen=True, dict=True):
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Return, for each probe (a template that is searched for), the faces most like it.
+        """Return, for each probe (a template that is searched for), the faces most like it: its
+        candidates.
 
-        Each such candidate reaches a threshold. It is higher the more faces are searched, and by
-        the probe's demand: more, if many people look like the two. A search takes the least demand
-        that the probe has with any face, and its caller judges each candidate by that one's own.
-        Without an operating point all candidates count. FaceSearch (domain/rules/decision) has the
-        rules. Raises InvalidInput if the probes have another length than the templates.
+        A candidate's score reaches a threshold, the higher the more faces are searched. A probe and
+        a face may demand more, if many people look like the two. Here the least demand counts that
+        the probe has with any face; the caller judges each candidate by its own. Without an
+        operating point, which gives the thresholds, each face is a candidate. Raises InvalidInput
+        if the probes have another length than the templates.
         """
         probes, point = request.probes, request.operating_point
         if probes.shape[1] != self._dimensions and self.rows:

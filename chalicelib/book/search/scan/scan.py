@@ -329,9 +329,10 @@ def scan(rows: Rows, probes: ProbesAndBest) -> None:
 
 
 def scan_without_kernel(rows: Rows, probes: ProbesAndBest) -> None:
-    """Do as `scan` does, slowly, from the templates themselves.
+    """Add to each probe's best faces those among the rows, as `scan` does, but from the templates
+    themselves.
 
-    It is for a machine for which no kernel was compiled.
+    That is slow. It is for a machine for which kernel.c was not compiled.
     """
     row_numbers = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
     for begin in range(0, len(row_numbers), _TILE_ROWS):

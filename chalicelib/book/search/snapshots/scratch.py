@@ -57,9 +57,9 @@ class Scratch:
         disk_bytes: int,
         make_room: Callable[[int, int], None] = lambda _memory, _disk: None,
     ) -> Iterator[tuple[int, mmap.mmap]]:
-        """Open a file of `disk_bytes`, to be filled; give its descriptor and its mapping.
+        """Open a file for a gallery's templates; give its descriptor and its mapping in memory.
 
-        It has no name, and vanishes when nobody has the mapping any more. The gallery takes
+        It has `disk_bytes`, no name, and vanishes with the mapping. The gallery takes
         `memory_bytes`, too: `make_room` is called with both before, so that other galleries go.
         Raises StorageUnavailable if the folder is too small, Busy if searches under way need the
         room for PATIENCE_S.
@@ -89,8 +89,7 @@ class Scratch:
         if disk_bytes > self.limit_bytes:
             raise StorageUnavailable(
                 f"there is no room for {disk_bytes} bytes of templates: those of all galleries may "
-                "take "
-                f"{self.limit_bytes}; raise SearchDisk or REGULARS_SEARCH_DISK_MB"
+                f"take {self.limit_bytes}; raise SearchDisk or REGULARS_SEARCH_DISK_MB"
             )
         begin_s = time.monotonic()
         make_room()

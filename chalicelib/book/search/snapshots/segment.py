@@ -140,7 +140,8 @@ class Segment(Struct, frozen=True):
 
     @property
     def hot_bytes(self) -> int:
-        """Bytes of memory that it takes while it can be searched."""
+        """Bytes of memory that it takes while it can be searched; templates on disk do not
+        count."""
         arrays_in_memory: list[FaceIds | NDArray[Any]] = [
             self.ids,
             self.face_group,

@@ -606,7 +606,7 @@ def suppress_overlaps(
 def choose_distinct(
     rows: NDArray[np.float32], limit: float, max_rows: int | None = None
 ) -> list[int]:
-    """Return the places of the rows (possible faces) that overlap no earlier one kept by more than
+    """Return the places of the rows (possible faces) that overlap no earlier one kept by over
     `limit`.
 
     `max_rows`: at most so many.

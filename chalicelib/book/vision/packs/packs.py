@@ -152,7 +152,7 @@ def require_folder(models: Path | None) -> None:
 def find_by_model(model: str, models: Path | None) -> Pack:
     """Return the pack that makes embeddings of this model, by its id, all of its files present.
 
-    Raises MissingModel, UnknownPack.
+    `models`: the folder of the operator's packs. Raises MissingModel, UnknownPack.
     """
     for pack in _read_packs(models):
         if model == pack.manifest.embedding.model:

@@ -361,8 +361,11 @@ class _Entry(NamedTuple):
 
 
 def _find_entry(tiff: bytes, wanted_tag: int, wanted_kind: int) -> _Entry | None:
-    """Return the entry of this tag, with values of this kind, in the first directory; None: there
-    is none."""
+    """Return the entry of this tag, with values of this kind, in a TIFF file's first directory.
+
+    A directory is a table of values by tag, in entries of twelve bytes. None: there is no such
+    entry.
+    """
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:
         return None
