@@ -215,7 +215,6 @@ UNCOUNTED: Mapping[str, str] = {
     "completion": "reads no book",
     "config": "reads no book",
     "console": "makes a code",
-    "cost": "counts what storage says that it has used",
     "demo": "makes a book of its own",
     "deploy": "is about an account",
     "drill": "makes a book of its own",
