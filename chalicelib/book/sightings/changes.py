@@ -58,11 +58,11 @@ def known_face_change(
     face_visits: FaceVisits,
     renamed_observations: Sequence[ChangedObservation],
 ) -> Change:
-    """Return the change, one transaction, that stores a sighting of a face of the book.
+    """Return the change, one transaction, that stores a sighting of a known face.
 
     `outcome`: what was decided. `face`: the face afterwards, with the keys of its pictures.
     `face_visits`: the face before, with its visits. `renamed_observations`: earlier sightings that
-    get another group's name, as far as no transaction before stored them.
+    get another group's name, but for those that transactions before this one have stored.
     """
     open_sighting = outcome.context.open_sighting
     tenant = open_sighting.tenant.name
@@ -71,7 +71,9 @@ def known_face_change(
         actions = visits_puts(tenant, face.faceid, face_visits.visits, outcome.visits)
         if face != face_visits.face:
             actions.append(make_visit_update(open_sighting.tenant, face_visits.face, face))
-    else:  # it came too late to change the visits: the face must only be where it was
+    else:
+        # It came too late to change the visits, so nothing of the face is written. But the
+        # transaction is refused if the face has gone or changed its group: condition FACE_SAME.
         if_same_group = equals("group", face.group_id, FACE_SAME)
         actions = [Check(keys.FACES, (tenant, face.faceid), (if_same_group,))]
     actions += _sighting_actions(outcome, renamed_observations)
@@ -81,9 +83,10 @@ def known_face_change(
 def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
     """Return the change, one transaction, that makes a new face of a sighting.
 
-    If the group is full, the stranger that makes room goes in the same transaction. `face`: with
-    the keys of its pictures. `seq`: the version of the gallery (the faces that are searched) in
-    which a search found nobody. The change is refused if the gallery has another by then.
+    If the group was full, the same transaction deletes the stranger that was chosen to make room
+    (`evicted`). `face`: with the keys of its pictures. `seq`: the version of the gallery (the faces
+    that are searched) in which a search found nobody. The commit is refused if the gallery has
+    another version by then.
     """
     context = outcome.context
     tenant, evicted_stranger = context.open_sighting.tenant, context.evicted
@@ -93,20 +96,20 @@ def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
         *visits_puts(tenant.name, face.faceid, visits_before, outcome.visits),
         *_sighting_actions(outcome),
     ]
-    # What changes in the gallery, and how many faces each group gains.
+    # The journal tells searches what changes in the gallery.
     journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
-    counts = {face.group_id: 1}
+    counts = {face.group_id: 1}  # by group, how many faces it gains
     if evicted_stranger:
         actions += evicted_stranger.deletes
-        journal.insert(0, make_delete_entry(evicted_stranger.face))
+        journal.insert(0, make_delete_entry(evicted_stranger.face))  # first make room
         counts[STRANGER] = counts.get(STRANGER, 0) - 1
     return Change(
         actions=tuple(actions),
         journal=tuple(journal),
         counts=counts,
         limited_groups=context.face_visits.limited_groups,
-        # The next stranger's number is one more. The last was read at this seq, so that no two
-        # strangers get the same.
+        # The face has the next number, so the count of numbers grows by 1. It was read at this seq,
+        # so no two strangers get the same.
         tenant={NUMBERED: 1},
         based_on=seq,
     )
@@ -115,39 +118,42 @@ def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
 def _sighting_actions(
     outcome: SightingOutcome, renamed_observations: Sequence[ChangedObservation] = ()
 ) -> list[Action]:
-    """Return the actions that store a sighting: its capture's entry, observation, reviews and
-    events.
+    """Return the actions that store a sighting beside its face and visits.
 
-    An observation is what statistics count, a review asks a person to look, and events go to hooks.
-    `renamed_observations`: earlier sightings that get another group's name.
+    They store: in the capture whose face it is, the observation that statistics count, reviews (a
+    person is asked to look), and events for hooks. `renamed_observations`: earlier sightings that
+    get another group's name.
     """
     context, open_sighting = outcome.context, outcome.context.open_sighting
-    tenant, now = open_sighting.tenant.name, open_sighting.now
+    tenant_name, now = open_sighting.tenant.name, open_sighting.now
     actions: list[Action] = [resolution_update(open_sighting, outcome.capture)]
     actions += make_observation_actions(
-        tenant, [outcome.observation], renamed_observations, context.months, now
+        tenant_name, [outcome.observation], renamed_observations, context.months, now
     )
-    actions += [Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews]
-    actions += event_puts(tenant, context.hooks, outcome.events, now)
+    actions += [Put(keys.REVIEWS, review_item(tenant_name, review)) for review in outcome.reviews]
+    actions += event_puts(tenant_name, context.hooks, outcome.events, now)
 
     full_group = context.full_group
     if full_group is not None and context.tells_full:
-        # When it was told last that the group is full: it is told once an hour.
-        note = {"tenant": tenant, "item": keys.full_item(full_group.id), "at": milliseconds(now)}
+        # One of the events says that the group is full. The tenant's directory notes when, since
+        # the next one may come an hour later at the earliest.
+        note_id = keys.full_item(full_group.id)
+        note = {"tenant": tenant_name, "item": note_id, "at": milliseconds(now)}
         actions.append(Put(keys.DIRECTORY, note))
     return actions
 
 
 def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Update:
-    """Return the update that stores in a capture how one of its faces was resolved, once.
+    """Return the update that stores in a capture whose face one of its faces is.
 
-    It requires that nobody has gone on with the capture meanwhile: condition STEP.
+    Storage refuses it if another worker has stored this face meanwhile: condition STEP.
 
-    What tells of people of whom nothing may be kept goes with it: the faces that were noted for the
-    next worker, and at the end the picture's hash, if all of the capture's faces are nobody's.
+    If nothing may be kept of somebody on the picture, the same update deletes the detected faces
+    (field "detection"). If all faces of the capture are nobody's at the end, it deletes the
+    picture's hash, too.
     """
     tenant = open_sighting.tenant
-    if open_sighting.correction:  # one of its sightings was rejected, and is resolved again
+    if open_sighting.correction:  # a person rejected this sighting, and it is resolved again
         if_waiting = (
             equals("state", CaptureState.STORED, STEP),
             equals("corrections", open_sighting.correction, STEP),
@@ -159,8 +165,8 @@ def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Up
         update = progress_update(tenant.name, capture_after, open_sighting.number)
 
     removed_fields, set_fields = update.remove, update.set
-    is_unkept = shows_unkept(capture_after)
-    if is_unkept and "detection" not in removed_fields:  # the noted faces, with their templates
+    is_unkept = shows_unkept(capture_after)  # somebody on it withdrew consent
+    if is_unkept and "detection" not in removed_fields:
         removed_fields = (*removed_fields, "detection")
     is_resolved = capture_after.state is CaptureState.RESOLVED
     if is_resolved and (tenant.forgets_strangers or is_unkept):
@@ -176,8 +182,8 @@ def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Up
 def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
     """Return the update that stores how far a capture is: its state, and its sightings so far.
 
-    It requires that just `done_before` of its faces were resolved before: condition STEP. So of two
-    workers on the same capture only one gets through.
+    Storage refuses it unless just `done_before` of the capture's faces were resolved before:
+    condition STEP. So if two workers are at the same face, only the first gets through.
     """
     fields = CAPTURE.write(capture, "sides")  # width and height of the picture
     if capture.sightings:
@@ -197,10 +203,11 @@ def sightings_update(
     fields: Item,
     remove: tuple[str, ...] = (),
 ) -> Update:
-    """Return the update that stores a capture's state and sightings; a repeat finds it done.
+    """Return the update that stores a capture's state and sightings; it does no harm done twice.
 
-    `when`: what it requires, besides that nobody on the capture was erased since it was read
-    (condition STEP). `fields`, `remove`: what else is stored, and the fields that go.
+    `when`: the caller's conditions. To them comes that nobody on the capture was erased since it
+    was read (condition STEP): else the update would bring them back. `fields`, `remove`: what else
+    is stored, and the fields that are deleted.
     """
     sightings = [sighting_item(sighting) for sighting in capture.sightings]
     return Update(
@@ -214,8 +221,11 @@ def sightings_update(
 
 
 def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -> Update:
-    """Return the update that stores the detected faces, so that a worker that continues resolves
-    the same ones."""
+    """Return the update that stores a capture's detected faces, before the first is resolved.
+
+    So a worker that continues after a crash resolves the same faces. Storage refuses it if another
+    worker has begun (condition STEP).
+    """
     if_first = (equals("detection", None, STEP), equals("done", None, STEP))
     fields = {"detection": [seen_item(face) for face in faces], **CAPTURE.write(capture, "sides")}
     return Update(
@@ -251,10 +261,11 @@ def is_waiting_for(item: Item, faceid: str) -> bool:
 def open_correction(
     tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime
 ) -> OpenSighting:
-    """Return the sighting of a capture that a person rejected: it is to be resolved again.
+    """Return a capture's sighting that a person rejected, open to be resolved again.
 
-    `item`: the stored capture; its field AGAIN holds what was rejected. Labels and gap (how long a
-    visit lasts after a sighting) are those by which it was resolved at first.
+    `item`: the stored capture; its field AGAIN holds what was rejected. The camera may have other
+    settings by now. So its labels and gap (how long a visit lasts after a sighting) are those by
+    which the sighting was resolved at first.
     """
     rejected = item[AGAIN]
     gap_s = camera.gap_s if rejected["gap_s"] is None else int(rejected["gap_s"])

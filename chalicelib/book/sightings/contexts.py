@@ -75,9 +75,9 @@ class SightingSearch:
     def find(self, groups: DefaultGroups) -> Recognised:
         """Return the face that the sighting is, with its visits; or nobody.
 
-        `groups`: the tenant's strangers and regulars, as read just before. Raises WrongModel if the
-        picture was embedded with a model that is not searched any more. Raises GalleryMoved if a
-        found face was deleted meanwhile, and the errors of a search.
+        `groups`: the tenant's strangers and regulars, as read just before, with the model that is
+        searched. Raises WrongModel if the picture was embedded with another. The search raises
+        GalleryMoved if a found face was deleted meanwhile, and Busy.
         """
         if groups.model != self.open_sighting.seen_face.template.model:
             raise WrongModel(
@@ -86,9 +86,10 @@ class SightingSearch:
         return self._search(SightingTime(self.open_sighting.at_ms, groups))
 
     def find_again(self, seq: int | None = None) -> Recognised:
-        """Find the face in the gallery as it is at this moment: at `seq`, if that was just read.
+        """Find the face once more, in the gallery (the faces that are searched) as it is now.
 
-        Raises as `find`.
+        `seq`: the gallery's version, if it was just read: what was found at the same version is
+        found without a search. Raises GalleryMoved, as `find`.
         """
         known_result = None if seq is None else self.unmatched.get(seq)
         return known_result or self._search()
@@ -98,11 +99,12 @@ class SightingSearch:
         return recognised.decision if self.open_sighting.instead is None else None
 
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
-        """Return the face that the sighting is; or nobody, which is found once for each seq.
+        """Return the face that the sighting is, or nobody.
 
-        The seq is the version of the gallery, the faces that are searched. If the face alone finds
-        nobody, further views of it are looked at, and then the faces that the camera saw just
-        before and after. `sighting_time`: with it, the face comes with its visits.
+        Three steps, until one finds somebody: search for the face itself, then for the mean of its
+        further views, then compare it with the faces that the camera saw just before and after.
+        The last two are not repeated at the same `seq`, the version of the gallery (the faces that
+        are searched). `sighting_time`: with it, the face comes with its visits.
         """
         open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
         template, quality = seen_face.template, seen_face.estimates.quality
@@ -118,11 +120,11 @@ class SightingSearch:
         if open_sighting.instead is not None:  # a person said that it is nobody of the book
             return self.unmatched.setdefault(found.seq, replace(found, face=None))
         if found.face is None and found.seq in self.unmatched:
-            return self.unmatched[found.seq]
+            return self.unmatched[found.seq]  # the other two steps were done before
         found = self._search_by_views(found, probes, search)
         if found.face is not None:
             return found
-        if found.seq not in self.unmatched:
+        if found.seq not in self.unmatched:  # nobody yet: the faces of the same visit are left
             self.unmatched[found.seq] = self.services.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
@@ -144,24 +146,27 @@ class SightingSearch:
     ) -> Recognised:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
-        Views are further pictures of the same face in the capture's file. `search`: asks again as
-        for `found`. Whoever withdrew consent by the picture stays so: views find nobody for them.
-        Nor do they find a face for a picture that is more like one that was rejected for it.
+        Views are further pictures of the same face in the capture's file. `found`: what the picture
+        alone found by `search`. It stays in two cases: the picture shows somebody who withdrew
+        consent, or is more like a picture that people rejected for the face of the views.
         """
         open_sighting = self.open_sighting
-        if not needs_views(found, open_sighting):
+        if not needs_views(found, open_sighting):  # the picture alone is sure, or hopeless
             return found
         mean = self.fuse_views(open_sighting.seen_face)
         if mean is None:  # no view shows this face
             return found
         (found_by_views,) = search(replace(probes, vectors=mean[None, :]))
-        chosen = choose_by_views(found, found_by_views, open_sighting)
-        if chosen is found or self._is_withdrawn(found) or self._is_rejected(chosen):
+        surer = choose_by_views(found, found_by_views, open_sighting)
+        if surer is found or self._is_withdrawn(found) or self._is_rejected(surer):
             return found
-        return chosen
+        return surer
 
     def _is_rejected(self, found: Recognised) -> bool:
-        """Return whether the picture is more like one that people rejected for the found face."""
+        """Return whether the picture is more like one that people rejected for the found face.
+
+        Such a picture is a negative of the face. False if nobody was found.
+        """
         face, template = found.face, self.open_sighting.seen_face.template
         if face is None:
             return False
@@ -169,7 +174,7 @@ class SightingSearch:
         if face_template is None:
             return False
         probe = parse_vector(template)
-        score = float(probe @ parse_vector(face_template))
+        score = float(probe @ parse_vector(face_template))  # a negative must be above this
         return self.services.recognition.negatives.turns_down(
             self.open_sighting.tenant.name, face, probe, template.model, score
         )
@@ -189,11 +194,13 @@ class Contexts(Service["Book"]):
     ) -> Context | UnrememberedSighting:
         """Find out whose face a sighting shows, and return all that is needed to store it.
 
-        If it is not to be stored, return an UnrememberedSighting, which says why.
+        If it is not to be stored, return an UnrememberedSighting, which says why. `search`: of the
+        book's faces. `new_face`: what becomes of the sighting if nobody is found; it has no number
+        and no pictures yet.
 
-        `new_face`: what is made of it if nobody is found; it has no number and no pictures yet.
-        Raises GalleryMoved if the face was deleted meanwhile, WrongModel if the tenant changed its
-        face model meanwhile, TenantNotFound.
+        `search.find` raises WrongModel if the tenant changed its face model meanwhile. It raises
+        GalleryMoved if the found face was deleted meanwhile; so do the reads of visits. Each read
+        of the groups raises TenantNotFound.
         """
         if open_sighting.why_unsearched:  # it may be a photo held before the camera, for example
             return UnrememberedSighting(open_sighting, self._find_why_unsearched(open_sighting))
@@ -201,6 +208,7 @@ class Contexts(Service["Book"]):
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
+        # People who withdrew consent are in no search: they are compared apart.
         if self.is_withdrawn(open_sighting, recognised, groups.ended_records):
             return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
         if recognised.face is not None:
@@ -211,9 +219,12 @@ class Contexts(Service["Book"]):
         return self._read_new(open_sighting, new_face, groups, why_nobody)
 
     def _find_why_unsearched(self, open_sighting: OpenSighting) -> str:
-        """Return why nobody is searched for: a picture that does not seem alive may still show
-        somebody whose record of consent has ended."""
-        if open_sighting.instead is None:
+        """Return why nobody is searched for, as the capture is to say it.
+
+        A picture that does not seem alive may still show somebody who withdrew consent: then the
+        reason is theirs, which keeps nothing of the face.
+        """
+        if open_sighting.instead is None:  # else a person said what it is
             groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
             if self._is_newcomer_withdrawn(open_sighting, groups.ended_records):
                 return open_sighting.why_nothing_kept
@@ -222,8 +233,10 @@ class Contexts(Service["Book"]):
     def _is_newcomer_withdrawn(
         self, open_sighting: OpenSighting, ended_records: EndedRecords
     ) -> bool:
-        """Return whether somebody whom no search found is a person whose record of consent has
-        ended; less likeness than a match needs is enough."""
+        """Return whether a face is a person's who withdrew consent, if no search found anybody.
+
+        Less likeness than a match needs is enough: better to lose a stranger than to keep them.
+        """
         seen_face = open_sighting.seen_face
         return self.services.recognition.verification.is_newcomer_withdrawn(
             open_sighting.tenant,
@@ -238,10 +251,10 @@ class Contexts(Service["Book"]):
     ) -> bool:
         """Return whether a sighting is of somebody who withdrew consent: nothing is kept of them.
 
-        `recognised`: the face that a search found, their rival, or nobody. A rival with a record of
-        consent always goes first. One whom people named or enrolled without a record goes first if
-        it is more alike. Against a mere stranger, or nobody, even less likeness than a match needs
-        is enough (docs/decisions/0102).
+        `recognised`: the face that a search found (the rival of those people), or nobody. `rival
+        has a record of consent`: no. `people named or enrolled the rival`: only if somebody who
+        withdrew matches, and is more alike. `the rival is a mere stranger, or there is none`: even
+        less likeness than a match needs is enough (docs/decisions/0102).
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
@@ -256,35 +269,34 @@ class Contexts(Service["Book"]):
             quality=seen_face.estimates.quality,
             excluded_faceid=open_sighting.rejected_faceid,
         )
-        if score is None:
+        if score is None:  # nobody who withdrew matches
             return False
         candidate = recognised.verdict.candidate
         if candidate is None or not is_known:
             return True
-        # Both scores are less their pair's demand: what is asked of two whom many people resemble.
+        # A pair's demand is what many look-alikes add to its threshold. `score` is less it already.
         rival_score = subtract_demand(candidate.score, recognised.verdict.demand)
         return score > rival_score
 
     def read_again(self, before: Context) -> Context:
-        """Read anew all that is needed to make a new face of a sighting, since others wrote
-        meanwhile.
+        """Read anew what is needed to make a new face of a sighting: others have written meanwhile.
 
-        Raises TenantNotFound, and GalleryMoved if the group of strangers is full and nobody can go
-        any more.
+        `before`: what was read the last time. Reading the groups raises TenantNotFound. Raises
+        GalleryMoved, so that all begins anew, if strangers are full by now and none can be deleted.
         """
         groups = self.services.face_visits.read_default_groups(before.open_sighting.tenant)
         context = self._read_new(
             before.open_sighting, before.face_visits.face, groups, before.decision
         )
-        if isinstance(context, UnrememberedSighting):
+        if isinstance(context, UnrememberedSighting):  # no room any more
             raise GalleryMoved
         return context
 
     def _read_said(self, open_sighting: OpenSighting, faceid: str) -> Context:
-        """Return what is needed to store a sighting of a face that a person said it is.
+        """Return what is needed to store a sighting of the face (`faceid`) that a person named.
 
-        If it was that face's before and taken from it, it comes back as it was. Raises GalleryMoved
-        if the face is gone.
+        If the sighting was this face's before, and taken from it, it comes back with the decision
+        that it had. `_read_visits` raises GalleryMoved if the face is gone.
         """
         restored_sighting = self._restore_earlier(open_sighting, faceid)
         earlier = restored_sighting.earlier_observation
@@ -295,11 +307,13 @@ class Contexts(Service["Book"]):
     def _read_found(
         self, open_sighting: OpenSighting, faceid: str, recognised: Recognised
     ) -> Context:
-        """Return what is needed to store a sighting of a face that a search has found.
+        """Return what is needed to store a sighting of the face (`faceid`) that a search found.
 
-        It notes whether the picture shows the same person better elsewhere (`is_lesser`). Raises
-        GalleryMoved if the face is gone.
+        Another face in the same picture may be more like this person. Then the person is shown
+        twice, and this sighting, the lesser of the two, is uncertain (`shown_twice`).
+        `_read_visits` raises GalleryMoved if the face is gone.
         """
+        # The search reads the visits with most faces; with a face of the same visit it does not.
         face_visits = recognised.face_visits or self._read_visits(open_sighting, faceid)
         judge = self._make_judge(open_sighting)
         shown_twice = is_lesser(open_sighting, face_visits.face, judge)
@@ -310,17 +324,18 @@ class Contexts(Service["Book"]):
         face_visits = self.services.face_visits.read_face(
             open_sighting.tenant, faceid, open_sighting.at_ms
         )
-        if face_visits is None:
+        if face_visits is None:  # the face was deleted
             raise GalleryMoved
         return face_visits
 
     def _read_known(
         self, open_sighting: OpenSighting, face_visits: FaceVisits, decision: Decision | None
     ) -> Context:
-        """Return what is needed to store a sighting of a face of the book.
+        """Return what is needed to store a sighting of a known face, one of the book.
 
-        `face_visits`: that face with its visits. `decision`: by which the search found it; None: a
-        person said so. If it is uncertain, the most similar faces are added: a person may choose.
+        `face_visits`: the face with its visits. `decision`: by which the search found the face;
+        None: a person named it. If the match is uncertain, a review will ask a person, who may
+        choose another face: so the most similar ones are read, too.
         """
         sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
@@ -347,10 +362,10 @@ class Contexts(Service["Book"]):
         return Judge(vision.impostor_curve, vision.population)
 
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
-        """Return the sighting with what it was, if it comes back to a face that it was taken from.
+        """Return the sighting with its earlier observation, if it was taken from this face before.
 
-        That stands in the face's negative, the note that a person rejected the sighting for it. An
-        old one notes nothing.
+        The observation stands in a negative: the face's note that a person rejected the sighting
+        for it. A negative of an early version has none.
         """
         negative = self.services.recognition.negatives.find_by_sighting(
             open_sighting.tenant.name, faceid, open_sighting.id
@@ -372,11 +387,11 @@ class Contexts(Service["Book"]):
     ) -> Context | UnrememberedSighting:
         """Return what is needed to make a new face, a stranger, of a sighting.
 
-        If there is no room for it, another stranger has to go; if none can, the sighting is not
-        remembered. `groups`: the tenant's strangers and regulars. `decision`: the search's, which
-        found nobody; None: a person said so.
+        If there is no room for it, another stranger is to be deleted; if none can be, the sighting
+        is not remembered. `groups`: the tenant's strangers and regulars, with their room.
+        `decision`: the search's, which found nobody; None: a person said that it is nobody's.
         """
-        numbered_face = replace(new_face, number=groups.numbered + 1)
+        numbered_face = replace(new_face, number=groups.numbered + 1)  # `stranger 17`, for people
         face_visits = FaceVisits(numbered_face, Visits(), groups, group=groups.stranger)
         context = Context(
             open_sighting=open_sighting,
@@ -397,22 +412,28 @@ class Contexts(Service["Book"]):
         return self._complete_context(context)
 
     def _complete_context(self, context: Context) -> Context:
-        """Return the context with the rest that must be read, which the face's new visits tell."""
+        """Return the context with what only the planned visits (`plan`) tell to read.
+
+        That is: earlier sightings to rename, when a full group was last told, the calendar's month,
+        and the hooks, if there is an event for them.
+        """
         open_sighting, full_group = context.open_sighting, context.full_group
         tenant = open_sighting.tenant.name
-        # Earlier sightings get another group's name if the visits move the face's promotion.
+        # A sighting has its group's name. If the plan moves the promotion to a regular, earlier
+        # sightings get the other group's.
         touched_sightings: Iterable[Observation] = ()
         if open_sighting.is_of_arrival:
             touched_sightings = self.services.face_visits.list_touched_sightings(
                 tenant, context.face_visits, context.plan
             )
-        # That a group is full is told once an hour: when was it last?
+        # Hooks are told once an hour that a group is full: when were they last?
         full_reported_at = None
         if full_group is not None:
             note_key = (tenant, keys.full_item(full_group.id))
             note = self.services.items.get(keys.DIRECTORY, note_key)
             full_reported_at = moment(note["at"]) if note else None
-        day = open_sighting.at_ms // DAY_MS  # the calendar may lack it
+        # The calendar has a mark for each day with sightings; this day may lack it.
+        day = open_sighting.at_ms // DAY_MS
         completed = replace(
             context,
             sightings=tuple(touched_sightings),
@@ -426,11 +447,11 @@ class Contexts(Service["Book"]):
     def _choose_evicted(
         self, tenant: Tenant, strangers: Group, excluded_faceid: str | None
     ) -> EvictedStranger | None:
-        """Choose the stranger who is deleted to make room: the one without a name last seen longest
-        ago.
+        """Choose the stranger to delete to make room for a new one; None: no one can be deleted.
 
-        It is not `excluded_faceid`, and not under legal hold. Its observations are not being moved,
-        and what goes with it has room in one transaction. None: nobody can go.
+        It is the one last seen longest ago, but not: `excluded_faceid`; a face with a name, or
+        under legal hold; one whose observations are just being moved to another face; one with so
+        much to delete that it does not fit one transaction.
         """
         for face in self.services.faces.list_by_arrival(tenant, strangers):
             if face.faceid == excluded_faceid or face.name or face.moving or face.hold is not None:

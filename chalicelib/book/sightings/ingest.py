@@ -99,18 +99,18 @@ class Ingest(Service["Book"]):
     def take_message(
         self, body: str, receive_count: int = 1, sent_at: datetime | None = None
     ) -> None:
-        """Resolve the captures (camera pictures) of an S3 event, as the queue (SQS) carries it.
+        """Resolve the captures (camera pictures) of an S3 event, which the queue (SQS) delivers.
 
-        `receive_count`: how often the queue has given it out. `sent_at`: when it was sent.
+        `body`: the event. `receive_count`: how often the queue has delivered it. `sent_at`: when it
+        was sent.
 
         S3 does not tell the queue the tenant, so one tenant's many captures would keep others
-        waiting. An event that waited for longer than TAKES_TURNS_AFTER is sent again in its
-        tenant's name, and takes its turn. An attempt at a capture is counted only if it may be a
-        repeat (book/captures/redrive).
+        waiting. So an event that waited for longer than TAKES_TURNS_AFTER is not resolved. It is
+        sent again in its tenant's name: the queue then lets the tenants take turns.
 
-        A message that names no capture of ours (S3's test event) counts as done. Raises Busy,
-        StorageUnavailable or InvalidInput if it must be delivered again; a message that is no event
-        so ends in the dead letters.
+        A message that names no capture of ours (S3's test event) counts as done. Whatever is raised
+        has the queue deliver the message again, and after some tries put it aside (dead letters).
+        `resolve_capture` raises Busy and StorageUnavailable; InvalidInput: it is no event of S3.
         """
         for key, is_sent_again in _list_picture_keys(body):
             try:
@@ -118,11 +118,12 @@ class Ingest(Service["Book"]):
                 tenant_name, _, _ = capture_ids
                 telemetry.of_tenant(tenant_name)  # what is counted from here on is this tenant's
                 is_long_queue = False
-                if sent_at and not is_sent_again:
+                if sent_at and not is_sent_again:  # once only: then it has had its turn
                     is_long_queue = self.services.clock.now() - sent_at > TAKES_TURNS_AFTER
                 if is_long_queue:
                     self.services.captures.redrive.send(*capture_ids)
                 else:
+                    # A picture that ends its worker comes again: such attempts are counted.
                     is_repeat = is_sent_again or receive_count > 1
                     self.resolve_capture(*capture_ids, is_repeat=is_repeat)
             except (ValueError, CaptureNotFound, TenantNotFound):
@@ -131,12 +132,15 @@ class Ingest(Service["Book"]):
     def resolve_capture(
         self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False
     ) -> Capture:
-        """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
+        """Say of each face of a capture whose it is, unless that is done; return the capture then.
 
-        `is_repeat`: its picture may have been opened before, so the attempt is counted
-        (book/captures/redrive). A capture whose picture cannot be used is parked with the reason,
-        and for nothing else. Raises CaptureNotFound, Busy, StorageUnavailable, InvalidInput if an
-        adapter refused what we asked of it.
+        A capture is a camera's picture. Called again, it changes nothing: it goes on after the last
+        face that is stored. `is_repeat`: another worker may have died of this picture, so the
+        attempt is counted, and after some the capture is parked (book/captures/redrive). It is also
+        parked, with the reason, if its picture cannot be used.
+
+        Raises CaptureNotFound; Busy if other workers change the capture at each try;
+        StorageUnavailable, and InvalidInput if storage or search refused what we asked.
         """
         act = AuditEvent(
             "sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id}
@@ -149,12 +153,12 @@ class Ingest(Service["Book"]):
             try:
                 with audit_events.begin_audit_event(act):
                     tenant, capture = self._resolve_stored(capture_ids, wait_for_picture, is_repeat)
-            except WrongModel:  # the tenant's face model was changed: embed the faces with the new
-                continue
+            except WrongModel:
+                continue  # the tenant got another face model just now: embed the faces with that
             except ConditionFailed as error:
-                if STEP not in error.names:
+                if STEP not in error.names:  # STEP: nobody else has stored a face of the capture
                     raise
-                continue  # another worker has gone on with it: go on from there
+                continue  # another worker has: read the capture again, and go on after that face
             self.services.captures.pictures.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
@@ -165,12 +169,14 @@ class Ingest(Service["Book"]):
         wait_for_picture: Callable[[], bytes | None],
         is_repeat: bool,
     ) -> tuple[Tenant, Capture]:
-        """Resolve a capture as it is stored, from the point at which the last worker stopped.
+        """Read a capture and resolve its faces, from the one at which the last worker stopped.
 
-        `capture_ids`: names of tenant, camera and capture. `wait_for_picture`: returns the picture
-        when it is there; None: there is none. `is_repeat`: count the attempt. The tenant is read
-        each time, since its face model may be another. Raises CaptureNotFound, WrongModel, and
-        ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
+        `capture_ids`: names of tenant, camera and capture. `wait_for_picture`: returns the picture,
+        or None if there is none. `is_repeat`: count the attempt. The tenant is returned, too: it is
+        read at each try, since its face model may be another by then.
+
+        Raises CaptureNotFound. `_resolve_faces` raises WrongModel if the model was changed, and
+        ConditionFailed (STEP) if another worker has gone on with the capture meanwhile.
         """
         tenant_name, camera_id, capture_id = capture_ids
         tenant_item, camera_item, item = self.services.items.get_each(
@@ -186,27 +192,27 @@ class Ingest(Service["Book"]):
         if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
             return tenant, capture
         picture = wait_for_picture()
-        if picture is None:
+        if picture is None:  # not uploaded yet, or deleted: there is nothing to do now
             return tenant, capture
 
         redrive = self.services.captures.redrive
         try:
             camera = camera_of(capture, camera_item)
-            # Called with the faces that are known, or None, it reads the picture.
+            # `make_reading(faces)` decodes the picture; with None it detects the faces, too.
             make_reading = partial(
                 Reading,
                 self.services.tenant_vision.choose_vision(tenant.model),
                 tenant,
                 picture,
                 attempt=partial(redrive.count_attempt, item) if is_repeat else nullcontext,
-                # the further views in its file may be what kills the worker
+                # The file's further views may be what kills workers: the last try leaves them out.
                 has_views=not redrive.is_last_attempt(item),
                 has_died=ATTEMPTS in item,
             )
             resolved = self._resolve_faces(tenant, camera, capture, item, make_reading)
             _count_outcomes(resolved)
             return tenant, resolved
-        except Unusable as error:
+        except Unusable as error:  # the picture cannot be decoded
             return tenant, self._park(tenant, capture, str(error))
 
     def _resolve_faces(
@@ -217,11 +223,11 @@ class Ingest(Service["Book"]):
         item: Item,
         make_reading: Callable[[Sequence[SeenFace] | None], Reading],
     ) -> Capture:
-        """Resolve the faces of a capture that are not resolved yet; return the capture as it is
-        then.
+        """Resolve one by one the faces of a capture that are not resolved; return the capture then.
 
-        If a person rejected one of its sightings, only that is resolved again. `item`: the stored
-        capture. `make_reading`: reads the picture, and detects its faces unless it is given them.
+        `item`: the stored capture. If it has the field AGAIN, a person rejected one of its
+        sightings (said that it is another face): only that one is resolved again.
+        `make_reading(faces)`: reads the picture; with None it detects the faces, too.
         """
         now = self.services.clock.now
         if AGAIN in item:  # the rejected sighting
@@ -237,13 +243,14 @@ class Ingest(Service["Book"]):
             write(self.services.items, [progress_update(tenant.name, faceless_capture, 0)])
             return faceless_capture
 
-        # Note the faces, so that a worker that continues resolves the same ones. Of one face there
-        # is nothing to continue. A capture that was begun has no note if nothing may be kept of
-        # somebody on it.
+        # Store the detected faces before the first is resolved: if this worker dies, the next one
+        # must number them alike. With one face nothing can be left over. With sightings but no
+        # "detection" the faces were deleted: somebody on the picture withdrew consent.
         notes_faces = len(faces) > 1 and not capture.sightings and not tenant.forgets_strangers
         if notes_faces and "detection" not in item:
             write(self.services.items, [detection_update(tenant.name, capture, faces)])
 
+        # A resolved face is a sighting of the capture, so their number is the next face's.
         while (number := len(capture.sightings)) < len(faces):
             open_sighting = OpenSighting(
                 tenant,
@@ -259,19 +266,19 @@ class Ingest(Service["Book"]):
         return capture
 
     def _resolve_face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
-        """Resolve a face of a capture: decide whose it is, write that, and return the capture as it
-        is then.
+        """Decide whose face of a capture this is, and store that; return the capture afterwards.
 
-        `like a face of the book`: it is that face's sighting; `like none`: it is a new face. It is
-        nobody's, and noted in the capture only, if nothing may be remembered of it.
+        It is a sighting of a known face, or makes a new face (a stranger). If nothing of it may be
+        remembered, only the capture says that a face was there.
 
-        What the decision needs is read before. If that has changed when it is written, all is done
-        again. Raises WrongModel; ConditionFailed (STEP) if another worker has gone on with the
-        capture; Busy.
+        Each try reads, decides and writes. A write is refused if anything that was read has changed
+        since; then the next try reads it anew. What is raised: WrongModel by `read_context` (embed
+        the face again), ConditionFailed (STEP) by a write if another worker has stored this face,
+        and Busy after the last try.
         """
         search = SightingSearch(self.services, open_sighting, reading.fuse_views)
         crop = partial(reading.crop_face, open_sighting.seen_face)
-        # What is made of it if nobody is found: a stranger, without pictures yet.
+        # If nobody is found, this stranger is made, with the same id at each try.
         new_face = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in count_attempts():
             try:
@@ -280,35 +287,37 @@ class Ingest(Service["Book"]):
                 )
                 if isinstance(context, UnrememberedSighting):
                     return self._write_nobody(context)
-                outcome = resolve_sighting(context)
+                outcome = resolve_sighting(context)  # the decision; it reads and writes nothing
                 if context.is_new:
                     return self._write_new(outcome, crop, search)
                 return self._write_known(outcome, crop)
-            except ConsentMissing:  # by all its pictures, the stranger is somebody who withdrew
+            except ConsentMissing:
+                # A write looked at all pictures of the stranger: it is somebody who withdrew.
                 reason = open_sighting.why_nothing_kept
                 return self._write_nobody(UnrememberedSighting(open_sighting, reason))
             except GalleryMoved:
-                # A face was deleted, say, since the search: search again. If somebody said who it
-                # is, that face is gone.
+                # The found face is gone, or others changed the gallery: search again. If a person
+                # had said which face it is (`right_faceid`), it is that one that is gone.
                 open_sighting = replace(open_sighting, right_faceid=None)
             except ConditionFailed as error:
                 if STEP in error.names:
-                    raise  # what the other worker wrote counts
-                # The book has this sighting already: a second one would count the visit twice.
+                    raise  # another worker has stored this face: `resolve_capture` goes on after it
                 if OBSERVATION_NEW in error.names:
+                    # Statistics have this sighting already: a second would count the visit twice.
                     reason = "this sighting was counted before"
                     return self._write_nobody(UnrememberedSighting(open_sighting, reason))
+                # Any other: the face or its visits were changed since they were read. Try again.
         raise Busy(
             "the faces that this one is like are changed all the time: deliver this capture again "
             "in a moment"
         )
 
     def _write_nobody(self, unremembered: UnrememberedSighting) -> Capture:
-        """Note in the capture that a face is nobody's; return the capture as it is then.
+        """Store in the capture that one of its faces is nobody's; return the capture afterwards.
 
-        If the tenant forgets strangers, or the person's record of consent has ended, nothing of the
-        face is noted, but it is counted. Raises ConditionFailed (STEP) if another worker has gone
-        on with the capture.
+        If nothing of the face may be kept, it is at least counted: the tenant forgets strangers, or
+        the person's consent has ended (UNKEPT). The write raises ConditionFailed (STEP) if another
+        worker has stored this face.
         """
         open_sighting, sighting = unremembered.open_sighting, unremembered.sighting
         tenant = open_sighting.tenant
@@ -318,35 +327,39 @@ class Ingest(Service["Book"]):
             *self.services.book_hooks.sighting_resolved(tenant.name, capture, sighting),
         ]
         is_forgotten = tenant.forgets_strangers or sighting.reason == UNKEPT
-        if is_forgotten and open_sighting.instead is not Instead.NOBODY:  # NOBODY: it is no face
+        # Instead.NOBODY: a person said that it is no face at all, so nobody is counted.
+        if is_forgotten and open_sighting.instead is not Instead.NOBODY:
             hour_ms = open_sighting.at_ms - open_sighting.at_ms % HOUR_MS
             actions.append(self._count_nobody(tenant.name, hour_ms))
         write(self.services.items, actions)
         return capture
 
     def _count_nobody(self, tenant: str, hour_ms: int) -> Update:
-        """Return the update that counts a face that matched nobody, in the hour when it was seen.
+        """Return the update that adds 1 to the faces that were nobody's in an hour.
 
-        If the hour has no counter yet, one of 0 is written at once.
+        An update needs an item to change. So if the hour has no counter yet, one of 0 is written
+        here, at once: the caller's transaction then only adds to it, whichever worker made it.
         """
         counter_id = keys.nobodies_item(hour_ms)
         if self.services.items.get(keys.DIRECTORY, (tenant, counter_id)) is None:
             none_yet = {"tenant": tenant, "item": counter_id, "at": hour_ms, "number": 0}
             put = Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))
-            write_unless_changed(self.services.items, [put])
+            write_unless_changed(self.services.items, [put])  # False: another worker made it
         if_begun = exists("hour-begun")
         return Update(keys.DIRECTORY, (tenant, counter_id), (if_begun,), add={"number": 1})
 
     def _write_known(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]) -> Capture:
-        """Write a sighting of a face of the book; return the capture as it is then.
+        """Store a sighting of a known face, one of the book; return the capture afterwards.
 
-        `crop`: cuts the face out of the capture, if it learns this picture. Raises ConditionFailed
-        if the face was changed since it was read, GalleryMoved if it is gone; WrongModel if it is
-        to learn and the tenant changed its face model.
+        `outcome`: what the sighting changes. `crop`: cuts the face out of the capture; called only
+        if the face learns this picture. `writer.save` raises ConditionFailed if the face was
+        changed since it was read, GalleryMoved if it is gone, and WrongModel if it learns and the
+        tenant changed its face model.
         """
         tenant = outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
-            # If more sightings get another group's name than a transaction takes, most go first.
+            # If the promotion moved, many earlier sightings may get another group's name. Those
+            # that do not fit the transaction are written before it; the rest come back.
             face_visits, renamed_observations = self.services.face_visits.write_surplus_changes(
                 tenant, outcome.context.face_visits, outcome.renamed
             )
@@ -362,10 +375,13 @@ class Ingest(Service["Book"]):
     ) -> Capture:
         """Make a new face of a sighting, unless a last `search` finds somebody; return the capture.
 
-        The commit holds only for the gallery (the faces that are searched) as that search saw it.
-        The less happens between the two, the fewer processes collide. So the picture is stored, and
-        all else is read, before the search. `crop`: cuts out the picture. Raises GalleryMoved if
-        the search finds somebody, ConditionFailed, Busy, StorageUnavailable.
+        Two captures of one new person must make one face. So the commit is refused (GalleryMoved)
+        if the gallery, the faces that are searched, changed after the search. Its version is the
+        seq. The less happens between the two, the fewer processes collide: so the picture is
+        stored, and all else is read, before the search. `crop`: cuts out the picture.
+
+        Raises GalleryMoved if the search finds somebody, and Busy after the last try. The commit
+        raises ConditionFailed (STEP, OBSERVATION_NEW) if another worker has stored this sighting.
         """
         contexts, writer = self.services.sightings.contexts, self.services.writer
         tenant = outcome.context.open_sighting.tenant.name
@@ -373,23 +389,24 @@ class Ingest(Service["Book"]):
             for attempt, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if attempt else outcome.context
                 with writer.hold_up_commits(tenant):
-                    # At first the search before counts, if the gallery's version (seq) is the same.
+                    # The first try need not search if the gallery still has the seq that was
+                    # searched for the decision.
                     known_seq = None if attempt else writer.read_seq(tenant)
                     recognised = search.find_again(known_seq)
                     if recognised.face is not None:
-                        raise GalleryMoved
+                        raise GalleryMoved  # `_resolve_face` begins anew, and finds this face
                     if context.face_visits.groups.seq != recognised.seq:
-                        context = contexts.read_again(context)
+                        context = contexts.read_again(context)  # room and numbers may be others now
                     if context is not outcome.context:  # something has changed: decide anew
                         why_nobody = search.decision_of(recognised)
                         outcome = resolve_sighting(replace(context, decision=why_nobody))
                     try:
                         return self._commit_new(outcome, pictures, recognised.seq)
                     except GalleryMoved:
-                        continue
+                        continue  # the gallery changed after the search: read and search again
                     except ConditionFailed as error:
                         if error.names & {STEP, OBSERVATION_NEW}:
-                            raise  # the sighting was written by somebody else
+                            raise  # another worker has stored this sighting
         raise Busy(
             "many faces of this tenant are made at once: deliver this capture again in a moment"
         )
@@ -397,10 +414,11 @@ class Ingest(Service["Book"]):
     def _commit_new(
         self, outcome: SightingOutcome, pictures: tuple[Picture, ...], seq: int
     ) -> Capture:
-        """Commit a new face with its pictures, if the gallery is still at `seq`, its version.
+        """Commit a new face with its pictures if the gallery still has the version `seq`.
 
-        Then send what hooks are told, and delete the pictures of a stranger that made room for it.
-        Raises as `writer.commit`.
+        Then deliver the events to hooks, and delete the pictures of the stranger, if any, that was
+        deleted to make room for the face. `writer.commit` raises GalleryMoved, if the gallery has
+        another version, and ConditionFailed.
         """
         context = outcome.context
         face = replace(outcome.face, pictures=pictures)
@@ -423,19 +441,19 @@ class Ingest(Service["Book"]):
     def _store_pictures(
         self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]
     ) -> Iterator[tuple[Picture, ...]]:
-        """Give the face's pictures with their keys in blob storage; the block commits the face.
+        """Yield the face's pictures with their keys in blob storage; the block commits the face.
 
         A new picture's JPEG is stored before the block, and deleted if the commit is refused.
-        Pictures that it pushes out are deleted afterwards. `crop`: cuts out the JPEG.
+        Pictures for which it leaves no room are deleted after the block. `crop`: cuts out the JPEG.
         """
         context, new_picture = outcome.context, outcome.new_picture
-        if new_picture is None:
+        if new_picture is None:  # the face learns nothing: no blob is touched
             yield outcome.face.pictures
             return
         jpeg = crop()
         if not context.is_new:
-            # A learnt picture is no portrait: it has no thumbnail, which would cost as much to
-            # store again.
+            # Only a face's first picture is its portrait. One that it learnt needs no thumbnail,
+            # which would be a second blob to pay for.
             jpeg = FaceJpeg(jpeg.data)
         face_before = context.face_visits.face
         stored_picture = self.services.face_pictures.write_picture(
@@ -450,8 +468,10 @@ class Ingest(Service["Book"]):
             yield pictures
 
     def _deliver_events(self, outcome: SightingOutcome, actions: Sequence[Action]) -> None:
-        """Have the events delivered that a transaction has stored, and note the day in the
-        calendar."""
+        """Have the events delivered that a transaction stored, and note that the day has sightings.
+
+        `actions`: those of the transaction; the events are among them.
+        """
         open_sighting = outcome.context.open_sighting
         tenant = open_sighting.tenant.name
         self.services.statistics.calendar.note_days(tenant, [open_sighting.at_ms // DAY_MS])
@@ -478,9 +498,10 @@ def _count_outcomes(capture: Capture) -> None:
 
 
 def _list_picture_keys(body: str) -> list[tuple[str, bool]]:
-    """Return the keys of an S3 event's pictures, each with whether we sent the event again.
+    """Return the pictures that an S3 event names: key, and whether we sent the event again.
 
-    Raises InvalidInput if it is no such event. S3's test event has no pictures.
+    `body`: the event as JSON; S3's test event has no pictures. Raises InvalidInput if it is no
+    event of S3.
     """
     try:
         event: Any = json.loads(body)
