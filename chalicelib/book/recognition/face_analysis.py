@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 def make_search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
     """Return the observation of a search's match: what statistics count.
 
-    `labels`: those of the call; if it has none, the face's are taken.
+    `labels`: those of the call that searched; if it has none, the face's own are taken.
     """
     face, group = match.face, match.group
     estimates = observed_estimates(face, match.estimates)
@@ -102,7 +102,8 @@ def find_probes(
 ) -> ProbePicture:
     """Return a picture's `max_faces` largest faces, embedded to be searched for (probes).
 
-    Raises Unusable if it cannot be read.
+    A face that fails the tenant's check of liveness or age is among them: `spoof` says why it is
+    refused. Decoding raises Unusable if the picture cannot be read.
     """
     decoded = _decode_picture(vision, picture, rules)
     width, height = decoded.sides
@@ -152,8 +153,9 @@ def _examine_faces(
 ) -> tuple[Sequence[Estimates], NDArray[np.float32]]:
     """Return the estimates (age, emotion and so on) and the embeddings of faces, as far as wanted.
 
-    `tenant`: by whose rules. `options`: what is wanted; else an estimate is empty, and there are no
-    embeddings. If both are wanted, one pass over the picture makes both.
+    `options`: what is wanted; without estimates they are empty, without embeddings there is no row.
+    `tenant`: its settings may forbid some estimates, or need others. If both are wanted, one pass
+    over the picture makes both.
     """
     wanted = ATTRIBUTES if options.attributes is None else options.attributes  # None: all
     names = choose_attributes(tenant, wanted)
@@ -175,7 +177,8 @@ def _make_description(
 ) -> DescribedPicture:
     """Return a picture's faces with quality and estimates, in pixels of the picture as sent.
 
-    `decoded` may be smaller than that. `estimates`: of each face.
+    `detected_faces`: in pixels of the `decoded` picture, which may be smaller. `estimates`: of each
+    of them.
     """
     qualities = vision.qualities(decoded.image, detected_faces) if detected_faces else []
     faces = []
@@ -213,7 +216,8 @@ class FaceAnalysis(Service["Book"]):
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Return the faces of a picture, 80 at most, each with its quality, age, gender and so on.
 
-        Values are rounded as those of enrolled faces. Raises Unusable if it cannot be read.
+        Values are rounded as those of enrolled faces. Decoding raises Unusable if the picture
+        cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         decoded = _decode_picture(vision, picture, rules)
@@ -226,8 +230,9 @@ class FaceAnalysis(Service["Book"]):
     ) -> SeenPicture:
         """Return the largest faces of a picture as they are estimated: nothing is rounded.
 
-        `options`: how many, and what of them; `is_cropped`: the picture is one face, even if none
-        is found. Raises Unusable if the picture cannot be read.
+        `options`: how many faces, and what is wanted of each. If its `is_cropped` is set, the
+        picture is one face's: if none is found, the whole picture counts as one. Decoding raises
+        Unusable if the picture cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         decoded = _decode_picture(vision, picture, rules)
@@ -241,7 +246,7 @@ class FaceAnalysis(Service["Book"]):
         judged_estimates = [judge_estimates(tenant, each) for each in estimates]
         described_picture = _make_description(vision, decoded, faces, judged_estimates)
 
-        def crop(number: int) -> FaceJpeg:
+        def crop(number: int) -> FaceJpeg:  # the other boxes tell it which face is meant
             other_boxes = [face.box for face in faces if face is not faces[number]]
             return vision.crop(image, faces[number], other_boxes)
 
@@ -258,11 +263,10 @@ class FaceAnalysis(Service["Book"]):
     ) -> IdentifiedPicture:
         """Return who each face of a picture may be: its `max_candidates` nearest enrolled faces.
 
-        1 to 20 may be asked for, of these groups (None: of all). Those that are not alike are left
-        out. They are the same, in the same order, that a comparison with each face finds. The face
-        that matches is always among them, even if enough others are nearer that a person rejected
-        for this picture. Raises InvalidInput, GroupNotFound, Unusable if the picture cannot be
-        read, and Busy.
+        1 to 20 may be asked for, of these groups (None: of all); else it raises InvalidInput. Faces
+        that are not alike are left out. If one matches, it comes first, also if others are nearer:
+        people may have rejected this picture for those. Raises GroupNotFound, Unusable if the
+        picture cannot be read; the search raises Busy.
         """
         if max_candidates not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
@@ -287,11 +291,12 @@ class FaceAnalysis(Service["Book"]):
     ) -> SimilarFaces:
         """Return the `max_faces` faces (1..50) of all groups that are most like a face.
 
-        The face itself is left out, and so are those that are not alike.
+        The face itself is left out, and so are those that are not alike. `sighting`: a sighting of
+        the face; if it is given, they are most like its picture. `since`: if it is given, only
+        strangers who came then or later, of the STRANGERS (200) that are most like the face.
 
-        `sighting`: a sighting of the face; then they are most like that. `since`: strangers alone
-        who came then or later, of the STRANGERS that are most like it. Raises FaceNotFound, also if
-        the face has no template of the tenant's model, InvalidInput, Busy.
+        Raises InvalidInput; FaceNotFound if there is no such face, or it has no template of the
+        tenant's model. The search raises Busy.
         """
         if max_faces not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {max_faces}")
@@ -300,7 +305,8 @@ class FaceAnalysis(Service["Book"]):
         probe = parse_vector(template)
         point = self.services.tenant_vision.make_operating_point(tenant)
         groups, limit = (None, max_faces) if since is None else ([STRANGER], STRANGERS)
-        request = SearchRequest(tenant.model, probe[None], groups, limit=limit + 1)  # 1: itself
+        # One more, since the face itself is found, too.
+        request = SearchRequest(tenant.model, probe[None], groups, limit=limit + 1)
         answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
         others = []
         for verdict in verdicts:
@@ -326,10 +332,10 @@ class FaceAnalysis(Service["Book"]):
     def search_by_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> Search:
-        """Return who the picture's largest face is, if it is enrolled; record an observation of it.
+        """Return who the picture's largest face is; record a match as an observation (statistics).
 
-        Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of
-        liveness or age.
+        `labels`: those of the observation. Raises Unusable if the picture cannot be read, shows no
+        face, or fails the tenant's check of liveness or age.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
@@ -359,8 +365,8 @@ class FaceAnalysis(Service["Book"]):
         """Return who the faces of a picture are, of one group; record matches as observations.
 
         An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are
-        treated as unknown. Age, gender and emotion are estimated of those that match alone: nobody
-        is told those of others. Raises Unusable if the picture cannot be read.
+        not searched for. Age, gender and emotion are estimated only of faces that match: nobody
+        learns them of strangers. Decoding raises Unusable if the picture cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
@@ -368,7 +374,7 @@ class FaceAnalysis(Service["Book"]):
         group = self.services.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
-        # Only those are searched for that pass the tenant's checks.
+        # Embed all faces, but estimate no more than the tenant's checks need.
         examined, estimated = examine_faces(vision, tenant, image, faces, wanted_attributes=())
         fit = [number for number, each in enumerate(estimated) if not each.spoof]
         if not fit:
@@ -382,7 +388,7 @@ class FaceAnalysis(Service["Book"]):
             estimates=[estimated[number].estimates for number in fit],
         )
 
-        # Only those that match are described.
+        # Estimate age and the rest of those that match, all in one pass.
         known_faces, matches = [], []
         for number, search in zip(fit, searches, strict=True):
             if search.match:
@@ -400,10 +406,10 @@ class FaceAnalysis(Service["Book"]):
     def search_by_face(
         self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS
     ) -> Match | None:
-        """Return the face of a group that a stored face matches best, if any; record it.
+        """Return the face of a group that a stored face matches best, if any; record the match.
 
-        The face itself may be it. An unknown group gives no match. Raises FaceNotFound if the face
-        does not exist, or has no template of the tenant's model.
+        The stored face may match itself, if it is in the group. An unknown group gives no match.
+        Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
         """
         face = self.services.faces.get(tenant, faceid)
         group = self.services.groups.find(tenant, group_name)
@@ -427,8 +433,9 @@ class FaceAnalysis(Service["Book"]):
     ) -> list[IdentifiedFace]:
         """Return for each probe (embedded face) of a picture who it is, and who it may be.
 
-        `group_ids`: None for all groups. It is searched again if the gallery changed meanwhile.
-        Raises Busy, WrongModel.
+        `group_ids`: None for all groups. If a found face was deleted or moved after the search, all
+        is done again (GalleryMoved), and Busy is raised after five times. The search raises
+        WrongModel.
         """
         import numpy as np
 
@@ -456,8 +463,8 @@ class FaceAnalysis(Service["Book"]):
     ) -> list[list[RatedFace]]:
         """Return for each probe its nearest faces with their scores, the one that matches first.
 
-        They are `max_candidates` at most, without those that are not alike. Raises GalleryMoved if
-        a face was deleted or moved meanwhile.
+        They are `max_candidates` at most, without those that are not alike.
+        `read_candidate_faces` raises GalleryMoved if one was deleted or moved after the search.
         """
         candidates = [near for recognised in recognised_probes for near in recognised.near]
         faces = self.services.faces.read_candidate_faces(tenant, candidates)
@@ -469,7 +476,7 @@ class FaceAnalysis(Service["Book"]):
             if matched_face is not None and best_candidate is not None:
                 score = best_candidate.score
                 rated_faces.append(rate_face(matched_face, score, threshold, match=True))
-            for near in recognised.near:
+            for near in recognised.near:  # it may have the match, too: that stands already
                 if matched_face is None or near.faceid != matched_face.faceid:
                     near_face = faces[near.faceid]
                     rated_faces.append(rate_face(near_face, near.score, threshold, match=False))
@@ -483,7 +490,9 @@ class FaceAnalysis(Service["Book"]):
     ) -> None:
         """Record an observation, which statistics count, of each face that matched somebody.
 
-        A repeat of the `request` finds it done, and records nothing. Raises Busy.
+        `request`: the id that the client gave its request: if that was recorded before, as by a
+        client that tries again, nothing is recorded. Raises Busy if others change the same
+        statistics at each try.
         """
         if request is not None and self.services.requests.find(tenant.name, request):
             return
@@ -501,7 +510,7 @@ class FaceAnalysis(Service["Book"]):
         if not observations:
             return
         actions = self.services.statistics.make_actions(tenant.name, observations)
-        with suppress(AnsweredAlready):
+        with suppress(AnsweredAlready):  # the same request, recorded since by another worker
             self.services.requests.write_with_answer(tenant.name, actions, request)
 
     def _record_matches(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
@@ -526,9 +535,10 @@ class FaceAnalysis(Service["Book"]):
     ) -> list[Search]:
         """Return for each face of a picture who it is, of those enrolled in a group, or nobody.
 
-        `vectors`: its embedding, a row for each face; `boxes`, `estimates`: its place in the
-        picture, its quality and so on. `group`: None for all groups. It is searched again if a
-        found face was deleted or moved meanwhile. Raises Busy, WrongModel.
+        `vectors`: the faces' embeddings, a row each; `boxes`, `estimates`: their places in the
+        picture, their quality and so on. `group`: None for all groups. If a found face was deleted
+        or moved after the search, all is done again (GalleryMoved), and Busy is raised after five
+        times. The search raises WrongModel.
         """
         qualities = [each.quality for each in estimates]
         recognised_probes = self.services.recognition.recognise(
@@ -548,8 +558,9 @@ class FaceAnalysis(Service["Book"]):
     ) -> Search:
         """Return the answer of a search for one face: the match, if any, and the decision.
 
-        The decision shows no score if that is below the threshold, or shows only the blur of a poor
-        picture that matched nobody. Raises GalleryMoved if the found face's group is gone.
+        The decision loses its score in two cases: the score is below the threshold, or nobody
+        matched and the picture is so poor that a score shows only its blur. Raises GalleryMoved,
+        so that it is searched again, if the found face's group is gone.
         """
         decision, match = recognised.verdict.decision, None
         if recognised.face is not None:
@@ -569,8 +580,9 @@ def _make_identified_face(
 ) -> IdentifiedFace:
     """Return who a face of a picture is, with its nearest faces (`rated_faces`).
 
-    One that is refused, as a photo of a photo, or too poor to be compared has no nearest faces:
-    their scores would show the blur. If the very picture is enrolled, a poor one has them.
+    A face that is refused, as a photo of a photo, has no nearest faces. Nor has one that is too
+    poor to be compared: the scores would show its blur. But if the very same picture is enrolled,
+    it matches, however poor, and has them.
     """
     decision = recognised.verdict.decision
     is_refused = bool(probe.spoof)

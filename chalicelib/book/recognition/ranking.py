@@ -52,7 +52,7 @@ class Ranking(Service["Book"]):
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
         `ranking_request`: the face that they are compared with, how many, from which similarity on.
-        Raises Busy, WrongModel.
+        The search raises Busy, and WrongModel if the tenant changed its face model meanwhile.
         """
         ranked, faces = self._rank_entries(tenant, group.id, ranking_request)
         return [Similar(faces[faceid], similar) for faceid, similar in ranked]
@@ -95,13 +95,16 @@ class Ranking(Service["Book"]):
     def rank_users_like_user(
         self, tenant: Tenant, group: Group, user: User, *, least_similarity: float, max_users: int
     ) -> list[SimilarUser]:
-        """Return the users that are similar to one of them, itself left out; none if it has no
-        faces."""
-        for template in user.templates:
+        """Return the users that are similar to one of them, without that one.
+
+        A user is a person with several faces, compared by their mean; without faces it is like
+        nobody.
+        """
+        for template in user.templates:  # one for each model
             if template.model == tenant.model:
                 request = RankingRequest(
                     probe=parse_vector(template),
-                    quality=None,
+                    quality=None,  # a mean has no picture
                     least_similarity=least_similarity,
                     max_entries=max_users,
                     excluded_id=user.entry,
@@ -113,19 +116,22 @@ class Ranking(Service["Book"]):
     def _rank_entries(
         self, tenant: Tenant, group_id: str, ranking_request: RankingRequest
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
-        """Return the most similar entries of a gallery, (id, similarity), and faces by id.
+        """Return the most similar entries of a group, (id, similarity), and the faces by id.
 
-        An entry is a face, or a user of the group (`gallery_group`). Of faces, at least those
-        entries' are returned, too. The audit log is told the best one. Raises GalleryMoved if a
-        face was deleted or moved meanwhile: search again.
+        An entry is a face, or the mean of a user's faces if it is a group of users
+        (`gallery_group`); of users there are no faces to return. The audit log is told the best
+        face. Reading the faces raises GalleryMoved if one was deleted or moved since the search:
+        then all is done again.
         """
         wanted = ranking_request
         point = self.services.tenant_vision.make_operating_point(tenant)
-        # With it, a search finds only what may match.
+        # A similarity of MATCH (80) or more is a match. If only matches are wanted, a search with a
+        # point leaves out what cannot match, which is less work.
         search_point = point if wanted.least_similarity >= MATCH else None
+        # The search orders by score, the ranking by similarity: more are found than are wanted.
         limit = count_judged(wanted.max_entries)
         if wanted.excluded_id is not None:
-            limit += 1
+            limit += 1  # it is found, too, and left out below
         request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, search_point)
         answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
 
@@ -140,9 +146,9 @@ class Ranking(Service["Book"]):
         ranked = _sort_entries(likely)
         faces: Mapping[str, Face] = {}
         best_faceid = None
-        if is_users(group_id):
+        if is_users(group_id):  # a user has no picture of its own, nor rejected ones
             ranked = ranked[: wanted.max_entries]
-        else:
+        else:  # what a face's record says may make it less similar
             ranked, faces = self._rate_faces(tenant, ranked, wanted)
             best_faceid = ranked[0].candidate.faceid if ranked else None
 
@@ -154,11 +160,14 @@ class Ranking(Service["Book"]):
     def _rate_faces(
         self, tenant: Tenant, likely: Sequence[_Entry], ranking_request: RankingRequest
     ) -> tuple[list[_Entry], Mapping[str, Face]]:
-        """Return the wanted faces' entries, the most similar first, and the faces that were read.
+        """Return the wanted entries, the most similar first, and the faces that were read for them.
 
-        `likely`: what the search alone tells, the most similar first. A face may turn out less
-        similar once it is read, never more: its picture is poor, or a person rejected the probe for
-        it. So no more are read once the wanted ones come before all others.
+        `likely`: the entries as the search alone rates them, the most similar first. A face may be
+        rated lower once it is read, never higher: its picture is poor, or a person rejected the
+        probe for it. So faces are read `max_entries` at a time, until the best ones read come
+        before the next unread one.
+
+        `two are wanted, likely are 90, 85 and 82`: if 85 turns out below 80, 82 is read, too.
         """
         wanted = ranking_request.max_entries
         faces: dict[str, Face] = {}
@@ -172,8 +181,8 @@ class Ranking(Service["Book"]):
                 for entry in part
             ]
             rated = _sort_entries([*rated, *newly_rated])
-            next_likely = likely[len(rated) : len(rated) + 1]
-            best_so_far = _sort_entries([*rated, *next_likely])[:wanted]
+            next_unread = likely[len(rated) : len(rated) + 1]
+            best_so_far = _sort_entries([*rated, *next_unread])[:wanted]
             if len(rated) >= wanted and best_so_far == rated[:wanted]:
                 break
         least = ranking_request.least_similarity
@@ -182,7 +191,7 @@ class Ranking(Service["Book"]):
     def _rate_read_face(
         self, tenant: Tenant, face: Face, ranking_request: RankingRequest, entry: _Entry
     ) -> _Entry:
-        """Return the face's entry, just below a match if the face, once read, is none."""
+        """Return a face's entry, with a similarity just below 80 if the read face may not match."""
         if entry.similarity < MATCH:
             return entry
         if self._is_fit(tenant, face, ranking_request, entry.candidate.score):
@@ -192,12 +201,12 @@ class Ranking(Service["Book"]):
     def _is_fit(
         self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float
     ) -> bool:
-        """Return whether a face may match what is wanted, whatever their `score`'s threshold is.
+        """Return whether nothing but a low score can keep a face from matching the probe.
 
-        It may not if both pictures are too poor. Nor may it if the probe is more like a picture
-        that a person rejected for the face (a negative).
+        Two things can: both pictures are too poor, so that the `score` shows their blur; or the
+        probe is more like a picture that a person rejected for the face (a negative).
         """
-        no_threshold = -1.0
+        no_threshold = -1.0  # any score reaches it
         if not is_match(score, no_threshold, ranking_request.quality, face.estimates.quality):
             return False
         negatives = self.services.recognition.negatives
@@ -224,7 +233,11 @@ def _sort_entries(entries: Iterable[_Entry]) -> list[_Entry]:
 def _rate_candidate(
     candidate: Candidate, verdict: Verdict, point: OperatingPoint, gallery_size: int
 ) -> float:
-    """Rate a candidate as if its picture were good, and no negative turned it down."""
+    """Return a candidate's similarity, 0..100: 80 or more if the verdict says match.
+
+    It is the highest possible: the face's picture and its negatives are not looked at yet.
+    """
+    # A pair's demand: what it needs beyond the usual score, if many people resemble the two.
     judged_score = subtract_demand(candidate.score, verdict.demand)
     similarity = rate_similarity(judged_score, point.curve, gallery_size, point.fpir_target)
     return fit_similarity(similarity, match=verdict.match)

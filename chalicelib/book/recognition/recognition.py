@@ -134,16 +134,17 @@ class Recognition(Service["Book"]):
         sighting_time: SightingTime | None = None,
         max_nearest: int = 0,
     ) -> list[Recognised]:
-        """Return for each probe the face that it is, or nobody; and tell the audit log.
+        """Return for each probe (a face that is searched for) whose face it is; tell the audit log.
 
-        It is the best match that no negative turns down: a picture that a person rejected for the
-        face, and that the probe is more like.
+        The answer is the best match, or nobody. A negative may turn a match down: that is a picture
+        which a person rejected for the face, if the probe is more like the picture.
 
         `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be;
-        `max_nearest`: how many of the nearest faces to find, matching or not. `sighting_time`: that
-        of a camera's sighting; then the face comes with its visits, and of a user's faces it is the
-        one that has the visits. Raises GalleryMoved if a candidate was deleted or moved after the
-        search (search again), WrongModel (embed again).
+        `max_nearest`: how many of the nearest faces to return, too, matching or not.
+        `sighting_time`: that of a camera's sighting; then the face comes with its visits, and of a
+        person's several faces (a user) it is the one that has the visits. The search raises
+        WrongModel (embed again) and Busy. Raises GalleryMoved (search again) if a candidate was
+        deleted or moved after it.
         """
         recognised = self._match_probes(
             tenant,
@@ -164,8 +165,9 @@ class Recognition(Service["Book"]):
     ) -> list[Recognised]:
         """Return for each probe the enrolled face that is surely the same person's, or nobody.
 
-        It needs more likeness than a search: DUPLICATE_FPIR. The audit log is not told.
-        `group_ids`: None for all groups. Raises as `recognise`.
+        A match needs a higher score than in a search: one in a thousand strangers' searches may
+        find somebody (DUPLICATE_FPIR). The audit log is not told. `group_ids`: None for all groups.
+        Raises GalleryMoved, WrongModel and Busy, as `recognise`.
         """
         tenant_point = self.services.tenant_vision.make_operating_point(tenant, probes.model)
         strict_point = OperatingPoint(tenant_point.curve, DUPLICATE_FPIR)
@@ -185,11 +187,13 @@ class Recognition(Service["Book"]):
         """Return for each probe the face that it is, or nobody, as `recognise`, but tell no audit.
 
         `point`: the rule by which a score is a match. `max_nearest`: with each answer come so many
-        of the nearest faces, matching or not. `sighting_time`: as in `recognise`; its groups have
-        the gallery's version (seq), which the search need not read again. Raises GalleryMoved if a
-        candidate was deleted or moved after the search, WrongModel.
+        of the nearest faces, matching or not. The search raises WrongModel; `_choose_match` raises
+        GalleryMoved if a candidate was deleted or moved after the search.
         """
-        search_point = None if max_nearest else point  # with it, only what may match is found
+        # With a point, the search returns only what may match, which is less work.
+        search_point = None if max_nearest else point
+        # The seq is the version of the gallery, the faces that are searched: if it was just read,
+        # the search need not read it.
         seq = sighting_time.groups.seq if sighting_time else None
         with count_stage("search"):
             request = SearchRequest(
@@ -217,7 +221,7 @@ class Recognition(Service["Book"]):
                 sighting_time=sighting_time,
             )
             nearest = answer.candidates[number][:max_nearest]
-            # By how much the nearest one misses what it needs, for `needs_views`.
+            # The least by which a candidate misses its threshold: `needs_views` asks for it.
             shortfall = min(verdict.shortfall for verdict in judgements[number])
             recognised_probes.append(
                 replace(recognised or nobody, near=nearest, shortfall=shortfall)
@@ -229,15 +233,18 @@ class Recognition(Service["Book"]):
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
         """Return the answer of a search, and for each probe a verdict on each of its candidates.
 
-        A verdict says whether the two are one person (`judge_candidates`). Raises WrongModel, and
-        the errors of a search.
+        A verdict says whether the two are one person, by `operating_point`. If the `request` has a
+        point of its own, the search leaves out faces that cannot match, which is less work; without
+        it, the nearest faces come, matching or not. The search raises WrongModel and Busy.
         """
         population = self.services.tenant_vision.choose_vision(request.model).population
-        # A pair's demand is added to its threshold, and may be negative: so the search must know
-        # the least one, where it leaves out what cannot match. Whom further views may lift to a
-        # match is found, too.
+        # Each pair has a demand, by how many people resemble the two, which is added to its
+        # threshold: with 0.45 and a demand of -0.03, a score of 0.42 matches. To leave out nobody
+        # who matches, the search is told the least demand that a probe can have with any face. It
+        # is lowered to -MOST_LIFT: so near ones are kept, whom further views may lift to a match.
         bounds = population.bound_demands(request.probes) if request.operating_point else ()
         least_demands = [min(bound, -MOST_LIFT) for bound in bounds]
+        # The demands are computed of the candidates' templates.
         full_request = request._replace(templates=True, least_demands=least_demands)
         answer = self.services.ports.search.search(tenant.name, full_request)
         return answer, judge_candidates(answer, operating_point, population, request.probes)
@@ -245,9 +252,10 @@ class Recognition(Service["Book"]):
     def find_nearest(
         self, tenant: Tenant, camera: Camera, seen_face: SeenFace, max_faces: int
     ) -> tuple[Candidate, ...]:
-        """Return the `max_faces` faces of the camera's groups that a seen face is most like.
+        """Return the `max_faces` faces that a seen face is most like, whether they match or not.
 
-        They need not match. Raises WrongModel.
+        Only groups that the camera searches count. The search raises WrongModel if the tenant has
+        another model than the one that embedded the face.
         """
         template = seen_face.template
         request = SearchRequest(
@@ -269,17 +277,18 @@ class Recognition(Service["Book"]):
         searched: Recognised,
         excluded_faceid: str | None = None,
     ) -> Recognised:
-        """Return `searched`, what a search found; if that is nobody, perhaps a face of the visit.
+        """Return the face of the visit that a seen face is, if a search found nobody.
 
-        A face of the visit is one that the camera surely saw just before or after: less likeness is
-        enough for it. `other_faces`: the picture's other faces. It is not taken if one of them is
-        more like it, or is it already; if the search's nearest is another face; if it is
-        `excluded_faceid`; or if a negative, a picture that a person rejected for it, turns it down.
+        A face of the visit is one that the same camera surely saw just before or after. There are
+        few, so less likeness is enough than in a search among all. `searched`: what the search
+        found; it is returned if it is somebody, or if no face of the visit matches.
+        `other_faces`: the picture's other faces. `excluded_faceid`: a face that it cannot be.
         """
         if searched.face is not None or not is_comparable(seen_face.estimates.quality):
             return searched
         is_alone = not other_faces and len(capture.sightings) <= 1
         faces_of_visit = self.find_faces_of_visit(tenant, capture, is_alone=is_alone)
+        # Nobody is twice in a picture: a face that one of its sightings is already cannot be it.
         faceids_in_picture = [sighting.faceid for sighting in capture.sightings]
         chosen = _choose_of_visit(
             (face for face, _ in faces_of_visit.values()),
@@ -292,10 +301,11 @@ class Recognition(Service["Book"]):
         if chosen is None:
             return searched
         score, face = chosen
-        _, evidence = faces_of_visit[face.faceid]
-        verdict = self._judge_by_visit(seen_face, face, score, evidence, searched)
+        _, recent_sighting = faces_of_visit[face.faceid]  # which shows that it was there
+        verdict = self._judge_by_visit(seen_face, face, score, recent_sighting, searched)
         if not verdict.match:
             return searched
+        # It is none, either, if it is more like a picture that a person rejected for the face.
         probe, model = parse_vector(seen_face.template), seen_face.template.model
         if self.negatives.turns_down(tenant.name, face, probe, model, score):
             return searched
@@ -306,12 +316,12 @@ class Recognition(Service["Book"]):
     ) -> dict[str, tuple[Face, RecentSighting]]:
         """Return the faces that the camera surely saw just before or after a capture, its picture.
 
-        By id, each with its best evidence: a sighting on the same track (a face's way through the
-        pictures), or the nearest in time. They are NEAREST at most. A sighting surely shows a face
-        if its score was enough by itself, or if the face was made from it. `is_alone`: the capture
-        shows one face only. Captures of one track count only if each shows one face.
+        They come by id, NEAREST at most, each with the sighting that best shows that it was there:
+        one on the same track (a face's way through the pictures), else the nearest in time. A
+        sighting surely shows a face if its score was enough by itself, or if the face was made from
+        it. `is_alone`: the capture shows one face only; else nobody knows whose its track is.
         """
-        sightings = sorted(
+        sightings = sorted(  # the best first
             self._list_recent_sightings(tenant.name, capture, is_alone),
             key=lambda sighting: (not sighting.same_track, sighting.apart_ms),
         )
@@ -321,7 +331,7 @@ class Recognition(Service["Book"]):
             (captured_ms(sighting.sighting_id), sighting.sighting_id): sighting.faceid
             for sighting in sightings
         }
-        # Whose each of them is now: it may have been given to another face since.
+        # A sighting may have been given to another face since, by a merge for example.
         faces = self.services.faces.find_by_sightings(tenant, faceids)
         best_sightings: dict[str, tuple[Face, RecentSighting]] = {}
         for sighting in sightings:
@@ -343,18 +353,20 @@ class Recognition(Service["Book"]):
     ) -> Recognised | None:
         """Return the first of a probe's candidates that no negative turns down, or nobody.
 
-        A negative is a picture that a person rejected for a face: if the probe is more like it, it
-        is not that face. None: all are turned down, or are `excluded_faceid`.
+        A negative is a picture that a person rejected for a face: a probe that is more like this
+        picture than like the face is not that face. None: all candidates are turned down, or are
+        `excluded_faceid`.
 
-        `number`: which probe. `verdicts`: on its candidates, the best first; the first that is no
-        match ends the search. `seq`: the version of the gallery. `sighting_time`: as in
-        `recognise`. Raises GalleryMoved if a candidate is gone or moved.
+        `number`: which probe. `verdicts`: on its candidates, the best first. `seq`: the gallery's
+        version as it was searched; the answer notes it. `sighting_time`: given for a camera's
+        sighting, else None. Raises GalleryMoved if a candidate is gone, or in another group, since
+        the search.
         """
         probe, quality = probes.vectors[number], probes.qualities[number]
         for verdict in verdicts:
             candidate = verdict.candidate
             if candidate is None or not verdict.match:
-                return Recognised(None, verdict, seq)
+                return Recognised(None, verdict, seq)  # those that follow match even less
             face, face_visits = self._read_face(tenant, candidate.faceid, sighting_time)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
@@ -362,8 +374,10 @@ class Recognition(Service["Book"]):
             if not is_match(candidate.score, threshold, *qualities):  # both pictures are poor
                 return Recognised(None, replace(verdict, match=False), seq)
 
-            visitor = face  # the one of the person's faces that has the visits
-            if sighting_time or excluded_faceid:  # it is asked for a sighting
+            # The probe matches `face`. But a person may have several faces (a user), of which one,
+            # the visitor, has the visits: a sighting is that one's. So either's negatives count.
+            visitor = face
+            if sighting_time or excluded_faceid:  # only a sighting has either
                 visitor, face_visits = self._read_visitor(tenant, face, face_visits, sighting_time)
             is_turned_down = any(
                 each.faceid == excluded_faceid
@@ -383,10 +397,11 @@ class Recognition(Service["Book"]):
         face_visits: FaceVisits | None,
         sighting_time: SightingTime | None,
     ) -> tuple[Face, FaceVisits | None]:
-        """Return the face that has the visits of a person, and that face with its visits.
+        """Return the face that has a person's visits, the visitor, and this face with its visits.
 
-        A user is a person with several faces in one group, of which one has the visits. A face
-        without a user has its own: `face`, `face_visits`. Raises GalleryMoved if it is gone.
+        A person with several faces in one group (a user) has the visits at one of them. A face
+        without a user has its own: then `face` and `face_visits` are returned. Raises GalleryMoved
+        if the visitor was deleted meanwhile.
         """
         if not face.user:
             return face, face_visits
@@ -410,10 +425,11 @@ class Recognition(Service["Book"]):
     def _list_recent_sightings(
         self, tenant: str, capture: Capture, is_alone: bool
     ) -> Iterator[RecentSighting]:
-        """Yield what the camera's captures just before and after this one surely show.
+        """Yield the sightings that surely show a face in the camera's captures around this one.
 
-        They are of the same minute, or of the same track within TRACK_MS: a track is a face's way
-        through pictures. `is_alone`: the capture shows one face only; a track needs that of both.
+        Around it is: within a minute, or on the same track within five (TRACK_MS). A track is a
+        face's way through pictures; it is known to be the same face's only if both captures show
+        one face. `is_alone`: this capture does.
         """
         at_ms = captured_ms(capture.id)
         reach_ms = TRACK_MS if capture.track and is_alone else MINUTE_MS
@@ -439,7 +455,7 @@ class Recognition(Service["Book"]):
             if not same_track and apart_ms > MINUTE_MS:
                 continue
             for sighting in other.sightings:
-                # One that another sighting vouched for (`by`) is no evidence itself.
+                # A sighting that was itself recognised by another one (`by`) proves nothing.
                 is_sure = sighting.decision is None or sighting.decision.by is None
                 if sighting.faceid is not None and is_sure:
                     yield RecentSighting(
@@ -454,27 +470,30 @@ class Recognition(Service["Book"]):
         seen_face: SeenFace,
         face: Face,
         score: float,
-        shown_sighting: RecentSighting,
+        recent_sighting: RecentSighting,
         searched: Recognised,
     ) -> Verdict:
-        """Return whether a seen face is this one, which the camera saw just before or after.
+        """Return whether a seen face is this face, which the camera saw just before or after.
 
-        `score`: that of the two; `shown_sighting`: the sighting that surely shows the face;
-        `searched`: what the search found, which is nobody.
+        `score`: how alike the two are. `recent_sighting`: the one that surely shows the face. On
+        the same track even fewer faces are in question than in the same minute, so a lower score is
+        enough. `searched`: what the search before found: nobody. Its gallery's size is noted.
         """
         model = seen_face.template.model
         vision = self.services.tenant_vision.choose_vision(model)
         probe = parse_vector(seen_face.template)
         template = of_model(face.templates, model)
-        demand = 0.0  # an addition to the threshold, since many people resemble the two
+        # The demand is added to the pair's threshold: more if many people resemble the two. It
+        # takes both templates; without them it is 0, as for the usual pair.
+        demand = 0.0
         if template is not None:
             demand = vision.population.compute_demand(probe, parse_vector(template))
         return judge_in_visit(
             vision.impostor_curve,
             Candidate(face.faceid, face.group_id, score),
             demand,
-            same_track=shown_sighting.same_track,
-            beside_sighting=shown_sighting.sighting_id,
+            same_track=recent_sighting.same_track,
+            beside_sighting=recent_sighting.sighting_id,
             gallery_size=searched.verdict.decision.gallery_size,
             condition=vision.population.find_condition(probe),
         )
@@ -489,11 +508,12 @@ def _choose_of_visit(
     nearest: Candidate | None,
     excluded_faceids: Set[str | None],
 ) -> tuple[float, Face] | None:
-    """Return the one of a visit's faces that a template is most like, with their score; or None.
+    """Return the one of a visit's faces that a template is most like, and their score; or None.
 
-    `faces`: those that the camera saw just before and after; they must be in these groups (None:
-    any) and not excluded. None, too, if the search's `nearest` is another face, or if one of
-    the picture's `other_faces` is more like it.
+    `faces`: those that the camera saw just before and after. Only faces of these groups (None: any)
+    that are not excluded count. Two things speak against the best one, and give None. `nearest`, to
+    whom the search came nearest of all, is another face; or one of the picture's `other_faces` is
+    more like the best one.
     """
     scored_faces: list[tuple[float, Face]] = []
     for face in faces:
@@ -516,10 +536,11 @@ def _choose_of_visit(
 def _choose_matches(
     verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int
 ) -> list[Verdict]:
-    """Return the verdicts of a probe that say match, or would without the demand of their pair.
+    """Return those of a probe's verdicts that say match, or would without their pair's demand.
 
-    Of the CANDIDATES nearest faces. A pair's demand is an addition to its threshold: the one whose
-    score less the demand is highest comes first. If there are none, the verdict is on nobody.
+    A pair's demand is added to its threshold, so the order is that of the score less the demand:
+    0.50 with a demand of 0.02 (0.48) comes before 0.52 with one of 0.06 (0.46). Only the CANDIDATES
+    nearest faces count. If no verdict is left, the only one returned is on nobody.
     """
     threshold = operating_point.find_threshold(gallery_size)
     scored_verdicts = []
@@ -542,8 +563,8 @@ def _describe_decision(model: str, recognised: Recognised) -> Mapping[str, Any]:
 def list_searched_groups(camera: Camera) -> list[str] | None:
     """Return the ids of the groups that a camera searches; None: all.
 
-    They include the default groups, so that the camera finds the strangers that it made and those
-    promoted since.
+    Strangers and regulars (the default groups) are always among them: a camera must find again the
+    strangers that it made, also when they have become regulars.
     """
     if camera.group_ids is None:
         return None
@@ -559,9 +580,10 @@ class Negatives(Service["Book"]):
     def turns_down(
         self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float
     ) -> bool:
-        """Return whether a probe is more like a picture rejected for the face than like the face.
+        """Return whether a probe is more like a picture that was rejected for the face.
 
-        `probe`: a unit vector of `model`; `score`: its score with the face.
+        `probe`: a unit vector of `model`; `score`: how alike probe and face are. `face at 0.50, a
+        rejected picture at 0.61`: true, so the probe is not this face.
         """
         return any(
             float(parse_vector(template) @ probe) > score

@@ -95,8 +95,8 @@ class Verification(Service["Book"]):
     ) -> Comparison:
         """Return whether the largest face of a picture is an enrolled face; tell the audit log.
 
-        Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable if
-        the picture cannot be read or shows no face.
+        `faceid`: the enrolled face. Raises FaceNotFound if it is not there, or has no template of
+        the tenant's model; Unusable if the picture cannot be read or shows no face.
         """
         template = template_of(self.services.faces.get(tenant, faceid), tenant.model)
         probe = self._find_largest_face(tenant, picture, rules, which="the picture")
@@ -107,14 +107,16 @@ class Verification(Service["Book"]):
     ) -> SimilarFaces:
         """Return how alike a face is to each of some others, before they are taken for one person.
 
-        They come in the order of their ids, however little they are alike, without those that are
-        not there. The threshold is that of the whole gallery, all faces that are searched. Raises
-        FaceNotFound, also if the face has no template of the tenant's model, Busy.
+        All others are in the answer, in the order of `other_faceids`, however little they are
+        alike. Only those that are not there, or have no template of the tenant's model, are left
+        out. The face itself must have one: `faces.get` and `template_of` raise FaceNotFound. The
+        search raises Busy.
         """
         face = self.services.faces.get(tenant, faceid)
         probe = parse_vector(template_of(face, tenant.model))
         point = self.services.tenant_vision.make_operating_point(tenant)
-        # The search only tells how large the gallery is.
+        # A pair counts as one person if a search in the whole gallery would say so, and that needs
+        # a higher score the more faces there are. This search is made for their number alone.
         request = SearchRequest(tenant.model, probe[None], group_ids=None, limit=1)
         answer, _ = self.services.recognition.search_and_judge(tenant, request, point)
         gallery_size = answer.gallery_size
@@ -124,6 +126,7 @@ class Verification(Service["Book"]):
             template = of_model(other.templates, tenant.model)
             if not template:
                 continue
+            # A search would find the nearest faces only, so each pair is judged here.
             qualities = (face.estimates.quality, other.estimates.quality)
             pair = self._judge_templates(
                 tenant, probe, template, qualities, gallery_size=gallery_size
@@ -148,8 +151,9 @@ class Verification(Service["Book"]):
     ) -> list[float]:
         """Return how similar the source's first face is to each of the target's, 0..100.
 
-        80 is a match (domain/rules/decision). The audit log is told each judgement. Raises
-        WrongModel if the tenant's model was changed since a picture was embedded.
+        80 or more is a match (domain/rules/decision). The audit log is told each judgement. Raises
+        WrongModel if the tenant's model was changed since a picture was embedded: scores of two
+        models cannot be compared.
         """
         if not (source.model == target.model == tenant.model):
             raise WrongModel(
@@ -173,24 +177,26 @@ class Verification(Service["Book"]):
         template: Template,
         qualities: Sequence[float | None],
     ) -> float:
-        """Return how similar two templates of the tenant's model are, 0..100: 80 is a match.
+        """Return how similar two templates of the tenant's model are, 0..100: from 80 on a match.
 
-        `probe`: the one, as a unit vector; `qualities`: of the pictures of both.
+        `probe`: the first of them, as a unit vector; `template`: the second; `qualities`: of the
+        pictures of both.
         """
         pair = self._judge_templates(tenant, probe, template, qualities)
         return self._scale_similarity(tenant, pair)
 
     def _scale_similarity(self, tenant: Tenant, pair: _Compared) -> float:
-        """Return the similarity of a pair, 0..100, on that side of 80 on which it was decided."""
+        """Return the similarity of a pair, 0..100: 80 or more just if it was decided a match."""
         point = self.services.tenant_vision.make_operating_point(tenant)
         similarity = rate_similarity(pair.judged, point.curve, 1, point.fpir_target)
         return fit_similarity(similarity, match=pair.match)
 
     def find_faces_of_person(self, tenant: Tenant, probe: Probe) -> list[str]:
-        """Return the ids of all faces that are this person, for the person's own request.
+        """Return the ids of all faces that are this person, who asks what is stored of them.
 
-        A person may be in the book twice without anybody's knowing. Restricted faces come first: no
-        search finds them. Raises WrongModel.
+        A person may be in the book twice without anybody's knowing. No search finds restricted
+        faces (whose data may only be stored), so they are compared one by one, and come first. The
+        search for the others raises WrongModel.
         """
         looks = _list_looks(self.services.faces.list_restricted(tenant), tenant.model)
         pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
@@ -217,9 +223,10 @@ class Verification(Service["Book"]):
     ) -> float | None:
         """Return how alike a probe is to the person that it is, if that person withdrew consent.
 
-        It is the score less the pair's demand. None: the probe is nobody whose record of consent
-        has ended. They are a gallery of their own, so the threshold is that of their number.
-        `ended_records`: the state as the directory has it now; `quality`: that of the probe's
+        None: the probe is nobody who withdrew. Else it is the highest of their scores, less the
+        pair's demand (by how much more alike two must be whom many people resemble). Only the few
+        who withdrew are in question, so the threshold is that of a gallery of so many.
+        `ended_records`: the state of their records, as just read; `quality`: that of the probe's
         picture; `excluded_faceid`: a face that the probe cannot be.
         """
         looks = [
@@ -251,6 +258,8 @@ class Verification(Service["Book"]):
         for look, (faceid, pair) in zip(looks, pairs, strict=True):
             if faceid == excluded_faceid:
                 continue
+            # `judged`: the score less the pair's demand, so the threshold is without it. Two poor
+            # pictures match by no score, since their blur is alike.
             if is_match(pair.judged, threshold, quality, look.quality):
                 return True
         return False
@@ -263,9 +272,10 @@ class Verification(Service["Book"]):
     ) -> dict[str, bool]:
         """Return which of these strangers are people who withdrew consent, by all their pictures.
 
-        By id; True: it is so likely that nothing of the stranger is kept. `strangers`: by id, the
-        record of consent that each gets, which is a new yes. Raises ConsentOlder if it was given
-        before the person withdrew.
+        By id. `True`: it is so likely that the stranger is to be erased; `False`: it is only kept
+        from becoming a regular or getting a name. `strangers`: by id, the record of consent that
+        each is to get, if any: a new yes counts. `_require_newer` raises ConsentOlder if it was
+        given before the person withdrew.
         """
         looks = self._read_withdrawn(tenant, ended_records)
         if not looks:
@@ -274,7 +284,7 @@ class Verification(Service["Book"]):
         for face in self.services.faces.by_id(tenant, strangers).values():
             alike = self._list_alike(tenant, face, looks)
             consent = strangers[face.faceid]
-            if consent is not None and has_ground(consent):
+            if consent is not None and has_ground(consent):  # a new yes, so the face is not in it
                 self._require_newer([look for look, _ in alike], consent)
             elif alike:
                 found[face.faceid] = any(is_likely for _, is_likely in alike)
@@ -283,10 +293,11 @@ class Verification(Service["Book"]):
     def _list_alike(
         self, tenant: Tenant, face: Face, looks: Sequence[_Look]
     ) -> list[tuple[_Look, bool]]:
-        """Return the people who withdrew consent and whom a stranger is like, by all its pictures.
+        """Return those of `looks`, people who withdrew consent, whom a stranger (`face`) is like.
 
-        With each it says whether that is likely enough to forget the stranger. All are compared by
-        one product of matrices, since the gallery waits for it.
+        (look, is_likely) each: whether it is likely enough to erase the stranger. For each look the
+        mean of its scores with all of the stranger's pictures counts. One product of matrices makes
+        them all, since other commits wait for it.
         """
         import numpy as np
 
@@ -320,9 +331,9 @@ class Verification(Service["Book"]):
     ) -> None:
         """Raise ConsentMissing if one who withdrew consent is to be enrolled without a new yes.
 
-        `consent`: the record of the face that is enrolled; raise ConsentOlder if it was given
-        before the person withdrew. `probe`, `quality`: that face and its picture's. Costs a read if
-        there is nobody whose record has ended.
+        `probe`: the face that is to be enrolled, as a unit vector; `quality`: its picture's.
+        `consent`: its record of consent, if any. `_require_newer` raises ConsentOlder if that was
+        given before the person withdrew.
         """
         ended_records = read_ended_records(directory_of(self.services.items, tenant.name))
         looks = self._read_withdrawn(tenant, ended_records)
@@ -341,11 +352,14 @@ class Verification(Service["Book"]):
                 )
 
     def _read_withdrawn(self, tenant: Tenant, ended_records: EndedRecords) -> Sequence[_Look]:
-        """Return how those look whose record of consent has ended; remember it for this process.
+        """Return how the people look whose record of consent has ended; remember it (a cache).
 
-        They are read once for each state of these records. The state was read before the faces are,
-        so what is remembered under it is never older. If the state says that there are none, they
-        are read by each process all the same: an earlier version may not have counted.
+        `ended_records`: the state of these records, which changes with each one that ends. The
+        faces are read once for each state and model. The state was read before the faces, so the
+        remembered faces are as new as the state they stand under, or newer.
+
+        `ends` None: an earlier version of the service, which did not count, wrote the state. Then
+        it tells nothing, and the faces are read each time.
         """
         key = tenant.model, ended_records
         with self._lock:
@@ -368,9 +382,10 @@ class Verification(Service["Book"]):
         probe: NDArray[np.float32],
         quality: float | None,
     ) -> list[tuple[str, _Compared]]:
-        """Return for each of these looks its face's id, and how alike the probe is to it.
+        """Return (faceid, pair) for each of these looks: its face, and how alike the probe is.
 
-        It is judged as by a search in a gallery of them alone. `quality`: of the probe's picture.
+        The threshold is that of a search in a gallery of these faces alone. `quality`: of the
+        probe's picture.
         """
         compared = []
         for look in looks:
@@ -391,14 +406,16 @@ class Verification(Service["Book"]):
     ) -> _Compared:
         """Return how alike a probe and a template are, and whether they are one person's.
 
-        They are judged as by a search in a gallery of that size, in float64. `qualities`: of the
-        pictures of both; if both are too poor, only the same picture matches.
+        The answer is that of a search in a gallery of `gallery_size` faces, which computes in
+        float64, too. `qualities`: of the pictures of both; if both are too poor, only the same
+        picture matches.
         """
         import numpy as np
 
         template_vector = parse_vector(template)
         score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
-        # What the pair needs beyond the usual threshold, if many people resemble the two.
+        # The demand is what the pair needs beyond the usual threshold if many people resemble the
+        # two: with a demand of 0.03 and a threshold of 0.45 it needs 0.48.
         population = self.services.tenant_vision.choose_vision(tenant.model).population
         demand = population.compute_demand(probe, template_vector)
         point = self.services.tenant_vision.make_operating_point(tenant)
@@ -430,12 +447,12 @@ class Verification(Service["Book"]):
     ) -> Comparison:
         """Return whether the first probe's face is the template's; tell the audit log.
 
-        `probes`: the faces of the pictures that were sent, one or two; a refused one, as a photo of
-        a photo, matches nobody. `faceid`: the enrolled face that the template is of, if it is one.
+        `probes`: the faces of the pictures that were sent: one, or two if the template is of the
+        second. `faceid`: the enrolled face that the template is of, if there is only one picture.
         """
         qualities = [probe.quality.total for probe in probes]
         pair = self._judge_templates(tenant, probes[0].vector, template, qualities)
-        if any(probe.spoof for probe in probes):
+        if any(probe.spoof for probe in probes):  # as a photo of a photo: it matches nobody
             pair = pair._replace(match=False)
         report = {**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}
         audit_events.report_decisions([report])
