@@ -61,20 +61,19 @@ NO_ADDITION: Points = ((0.0, 0.0),)
 
 
 class MaskRule(Struct, frozen=True, eq=False):
-    """Rule that tells by its template whether a face wears a mask, and demands of pairs with one.
+    """Rule that tells whether a face wears a mask, and how a mask changes what a pair needs.
 
-    `weights`: (dimensions + 1,) float32: a factor for each number of a template, and a constant,
-    whose sum is near 0 for a bare face and near 1 for one in a mask. `least`: the sum from which on
-    a face wears a mask. `bare`, `masked`: the sums up to which a template surely is of bare faces
-    alone, and from which on of masked ones alone; between them is the mean of a person's pictures
-    with and without a mask. `one`: what is added to the demand of a masked and a bare face; `both`:
-    likewise of two masked ones. docs/lab/accuracy.md has the measurements.
+    `weights`: (dimensions + 1,) float32: a factor for each number of a template, and a constant.
+    They add up to a "mask value", near 0 for a bare face and near 1 for one in a mask. `least`: the
+    value from which on a face wears a mask. `bare`, `masked`: the values up to which a template
+    surely is of bare faces alone, and from which on of masked ones alone; between them is the mean
+    of a person's pictures with and without a mask. docs/lab/accuracy.md has the measurements.
 
-    How much lower strangers in masks score depends on how rare the score is. The score that 1 in
-    10,000 reaches is lower by 0.06, the score that 1 in 100 million reaches is no lower. So `one`
-    and `both` are points (score less its demand, addition), with rising scores. For example,
-    0.479 of a masked and a bare face is as rare as 0.517 of two bare ones: the addition is -0.038.
-    A larger gallery needs a higher score, so less is subtracted there.
+    `one`, `both`: curves of what is added to the threshold of a masked and a bare face, and of two
+    masked ones: points (score less its demand, addition), with rising scores. For example, 0.479 of
+    a masked and a bare face is as rare as 0.517 of two bare ones: the addition is -0.038. It
+    depends on the score. Strangers in masks score lower by 0.06 where 1 pair in 10,000 scores as
+    high, and no lower where 1 in 100 million does.
     """
 
     weights: NDArray[np.float32]
@@ -88,7 +87,7 @@ class MaskRule(Struct, frozen=True, eq=False):
         """Tell of each unit template (n, dimensions) whether its face wears a mask."""
         import numpy as np
 
-        return np.asarray(self._sum_up(faces) >= self.least)
+        return np.asarray(self._compute_mask_values(faces) >= self.least)
 
     @property
     def least_addition(self) -> float:
@@ -100,23 +99,29 @@ class MaskRule(Struct, frozen=True, eq=False):
         others: NDArray[np.float32],
         demands: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return by how much masks change the score that each pair needs, (n, m); 0 without a mask.
+        """Return what masks add to the threshold of each pair, (n, m): mostly less than 0.
 
-        `faces`, `others`: rows of unit templates, (n, dimensions) and (m, dimensions). `demands`,
-        (n, m): what each pair needs beyond the usual, since many people resemble the two.
+        `faces`, `others`: unit templates, (n, dimensions) and (m, dimensions). `demands`, (n, m):
+        what each pair needs beyond the usual, since many people resemble the two.
+
+        `both bare`: 0. `one masked`: by the curve `one` at the pair's score. `both masked`: by the
+        curve `both`. `one masked, the other half so`: in the middle of the two.
         """
         import numpy as np
 
+        # The curves are read at each pair's score less its demand.
         scores = faces @ others.T - demands
         if_one = np.interp(scores, *np.transpose(self.one))
         if_both = np.interp(scores, *np.transpose(self.both))
-        sums, other_sums = self._sum_up(faces)[:, None], self._sum_up(others)[None]
-        # A template may be the mean of pictures with and without a mask: then it is partly both.
-        share = np.interp(np.minimum(sums, other_sums), (self.bare, self.masked), (0.0, 1.0))
-        has_mask = np.maximum(sums, other_sums) >= self.least
+        values = self._compute_mask_values(faces)[:, None]
+        other_values = self._compute_mask_values(others)[None]
+        has_mask = np.maximum(values, other_values) >= self.least
+        # How far the less masked of the two is masked, too, 0 to 1. It is in between if a template
+        # is the mean of pictures with and without a mask.
+        share = np.interp(np.minimum(values, other_values), (self.bare, self.masked), (0.0, 1.0))
         return np.where(has_mask, if_one + share * (if_both - if_one), 0.0)
 
-    def _sum_up(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _compute_mask_values(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np
 
         return np.asarray(faces @ self.weights[:-1] + self.weights[-1])
@@ -141,11 +146,11 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def compute_demands(
         self, faces: NDArray[np.float32], others: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Return the demand of each face with each of the others, (n, m): an addition to its
-        threshold.
+        """Return the demand of each face with each of the others, (n, m).
 
-        It is more if many people resemble the two, and other if one wears a mask. Both are rows of
-        unit templates, (n, dimensions) and (m, dimensions).
+        A demand is added to the pair's threshold: with 0.45 and a demand of 0.03, the two need a
+        score of 0.48. It is higher if many people resemble the two, and mostly lower if one wears
+        a mask. `faces`, `others`: unit templates, (n, dimensions) and (m, dimensions).
         """
         demands = self._compute_demands_of_likeness(faces, others)
         if self.mask_rule is None:
@@ -157,8 +162,9 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     ) -> NDArray[np.float64]:
         """Return what each pair needs beyond the usual score, since many, or few, resemble the two.
 
-        (n, m), of rows of unit templates. It has two parts. Scores count relative to the middle of
-        the population. To that comes how much nearer than usual each of the two is to it.
+        (n, m), of rows of unit templates. It has two parts: by how much the pair's score falls if
+        both are taken relative to the middle of the population (centred); and by how much each of
+        the two is nearer than usual to the population's nearest rows.
         """
         import numpy as np
 
@@ -177,13 +183,13 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def bound_demands(self, faces: NDArray[np.float32]) -> list[float]:
         """Return for each face a lower bound of its demands, whatever the other face is.
 
-        A demand is added to a pair's threshold. With the bound a search leaves out what cannot
-        match. `faces`: unit templates, (n, dimensions). The module's text derives the bound.
+        A demand is added to a pair's threshold, so a search may leave out all below threshold plus
+        bound. `faces`: unit templates, (n, dimensions). The module's docstring derives the bound.
         """
         import numpy as np
 
         least_addition = 0.0 if self.mask_rule is None else self.mask_rule.least_addition
-        if not (self.lowers and len(self.rows)):  # only a mask lowers a threshold
+        if not (self.lowers and len(self.rows)):  # then only masks lower a threshold
             return [least_addition] * len(faces)
         centred, middle = self._centre_rows(faces), self._middle_and_rows[0]
         # How far centring moves the face itself, and any other one at most.
@@ -333,8 +339,9 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     """Return whether a score means one person: it reaches the threshold, and not by blur alone.
 
     `qualities`: of the pictures, 0..100; None: not measured. Two poor faces may be alike by their
-    blur: if all are below MIN_QUALITY, only the same picture matches. A single poor one scores
-    lower with everybody, strangers too, so the threshold holds for it (docs/accuracy.md).
+    blur: if all are below MIN_QUALITY, only the same picture (SAME_PICTURE) matches. One poor
+    picture beside a good one scores lower with everybody, so the threshold is enough for it
+    (docs/accuracy.md).
     """
     is_reached = score >= threshold
     if score >= SAME_PICTURE or not qualities:
@@ -363,9 +370,9 @@ def is_alike(score: float, threshold: float) -> bool:
 
 
 def subtract_demand(score: float, demand: float) -> float:
-    """Return a score less the demand of its pair.
+    """Return a score less its pair's demand (an addition to the threshold): 0.48 - 0.03 = 0.45.
 
-    The score of the same picture is never lowered.
+    So it can be held against the usual threshold. The score of the same picture is never lowered.
     """
     return score - (min(demand, 0.0) if score >= SAME_PICTURE else demand)
 
@@ -382,9 +389,11 @@ def is_one_person(
     """Return whether two faces are so surely one person that the service joins them by itself.
 
     `decision`: on the score of their means, by the strict threshold of JOIN_FPIR. `fewer`, `more`:
-    how many pictures they have. `is_enrolled`: a person enrolled one of the two, so that one good
-    photo is enough. `has_lead`: nobody else is nearly as like either
-    (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
+    how many pictures the two have. `is_enrolled`: somebody enrolled one of the two by a good photo.
+    `has_lead`: nobody else is nearly as like either (`OperatingPoint.threshold_of_leader`).
+
+    `the threshold is reached`: yes, if one is enrolled or has two pictures. `one picture, and two
+    or more`: yes with a lead, even below the threshold. `one and one of strangers`: never.
     """
     is_reached = decision.score is not None and decision.score >= decision.threshold
     if is_reached and (is_enrolled or more >= JOIN_PICTURES):
@@ -424,16 +433,16 @@ class ImpostorCurve(Struct, frozen=True):
 
     @classmethod
     def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
-        """Return how often strangers score so high by one model, its entry in calibration.json.
+        """Return the curve of one model. `curve`: its entry in a model pack's calibration.json.
 
-        The file, of a pack of models, has measured points and a fitted tail. The tail begins at the
-        last point that rests on RELIABLE_PAIRS. If the file does not say how many pairs were
-        measured, it begins at the score that the file names.
+        The entry has measured points and a fitted tail. The tail is taken from the last point that
+        rests on RELIABLE_PAIRS (30) pairs. If the entry does not say how many pairs were measured,
+        the tail begins at the score that it names.
         """
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
         tail = curve["tail"]
         pairs = float(curve.get("pairs", curve.get("impostor_pairs", 0)))
-        # Of so many pairs, fmr * pairs scored as high: on these the point rests.
+        # A point rests on the pairs that scored as high: with 1,000,000 pairs and 1e-4, on 100.
         reliable_points = [(score, fmr) for score, fmr in points if fmr * pairs >= RELIABLE_PAIRS]
         named_begin = (float(tail["above"]), float(tail["fmr_at"]))
         tail_above, tail_fmr = min(reliable_points, key=itemgetter(1), default=named_begin)
@@ -444,15 +453,15 @@ class ImpostorCurve(Struct, frozen=True):
 
         Raises ValueError unless 0 < fmr < 1.
 
-        Between measured points it is linear in log FMR. The outermost points rest on few pairs, so
-        the fitted tail counts if it asks for a higher score. For rates above the highest measured
-        one, that one's score is returned: a score that one pair of strangers in ten reaches is
-        never called a match.
+        Between two measured points the score is linear in log FMR. The points of the rarest scores
+        rest on few pairs: there the fitted tail counts if it asks for a higher score. For a rate
+        above all measured ones, the score of the highest (0.1) is returned: what one pair of
+        strangers in ten reaches is never called a match.
         """
         if not 0 < fmr < 1:
             raise ValueError(f"a false match rate lies between 0 and 1, not {fmr}")
         measured = self._interpolate_threshold(fmr)
-        if fmr > self.tail_fmr:
+        if fmr > self.tail_fmr:  # not in the tail
             return measured
         of_tail = self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate
         return max(measured, of_tail)
@@ -460,7 +469,7 @@ class ImpostorCurve(Struct, frozen=True):
     def fmr_at(self, score: float) -> float:
         """Return the false match rate at a score: the share of pairs of strangers that reach it.
 
-        It inverts `threshold_at`, as the lowest rate whose threshold is at most the score.
+        The inverse of `threshold_at`: the lowest rate whose threshold is at most the score.
         """
         of_tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
         (first, first_fmr), (last, _) = self.points[0], self.points[-1]
@@ -472,15 +481,16 @@ class ImpostorCurve(Struct, frozen=True):
         right = bisect_right(self.points, score, key=itemgetter(0))
         (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
         measured = low_fmr * math.exp((score - low) / (high - low) * math.log(high_fmr / low_fmr))
+        # In the tail the higher rate counts: of the measured points and of the fit.
         return measured if measured > self.tail_fmr else max(measured, of_tail)
 
     def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
         """Return the score that a match needs among so many searched faces.
 
-        By it, a stranger's search finds somebody with a chance of `fpir_target` at most. Each of N
-        faces may then match with a chance of 1 - (1 - fpir_target)^(1/N): the more faces, the
-        higher the score. An empty gallery counts as one face. Raises ValueError for a negative
-        size, or a target outside of 0 to 1.
+        With this threshold, a stranger's search finds somebody with a chance of `fpir_target` at
+        most. So each of N faces may match with a chance of 1 - (1 - fpir_target)^(1/N). With 0.003
+        and 1,000 faces that is 0.000003: the more faces, the higher the score. An empty gallery
+        counts as one face. Raises ValueError for a negative size, or a target outside of 0 to 1.
         """
         if not 0 < fpir_target < 1:
             raise ValueError(f"an FPIR target lies between 0 and 1, not {fpir_target}")
@@ -495,8 +505,10 @@ class ImpostorCurve(Struct, frozen=True):
         return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
     def _interpolate_threshold(self, fmr: float) -> float:
-        """Return the score of this rate between the two measured points around it; beyond all, that
-        of the outermost one."""
+        """Return the score at which the measured rate is `fmr`, between the two points around it.
+
+        Beyond all points it is the score of the outermost one.
+        """
         negated_rates = [-rate for _, rate in self.points]  # rising, for bisect
         right = bisect_left(negated_rates, -fmr)
         if right == 0:
@@ -533,11 +545,10 @@ class OperatingPoint(Struct, frozen=True):
     fpir_target: float = DEFAULT_FPIR
 
     def find_threshold(self, gallery_size: int, demand: float = 0.0) -> float:
-        """Return the score that a candidate must reach.
+        """Return the score that a candidate must reach; `usual 0.45, demand 0.03`: 0.48.
 
-        `demand`: the addition for this probe and candidate.
-
-        With the demand, the score is SAME_PICTURE at most, so that a picture always matches itself.
+        `demand`: the addition for this probe and candidate, since many people resemble the two. It
+        raises no threshold above SAME_PICTURE, so that a picture always matches itself.
         """
         usual = self.curve.operating_threshold(gallery_size, self.fpir_target)
         return min(usual + demand, max(usual, SAME_PICTURE))
@@ -553,9 +564,9 @@ class OperatingPoint(Struct, frozen=True):
 
         `pictures`: how many the stranger has; `gallery_size`: how many people withdrew.
 
-        By a mistake a person may lose little or much. A stranger who is kept back stays in the
-        book. One who is forgotten loses its visits, for ever: that needs no less likeness than a
-        newcomer's, even if few people withdrew. Of a single picture a match is needed for both.
+        A mistake costs little or much. A stranger who is kept back stays in the book, but becomes
+        no more. One who is forgotten loses its visits for ever: that needs at least the likeness
+        for which a newcomer is turned away. With a single picture both need that of a match.
         """
         if pictures > 1:
             kept_back = self.curve.identify_threshold(gallery_size, JOIN_FPIR)
@@ -567,19 +578,20 @@ class OperatingPoint(Struct, frozen=True):
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
         """Return the score that makes two faces one person, by how like other people are to them.
 
-        `next_best`: the best score of either with any third face; like the score, less its demand.
-        If that is unusually low, less is enough; if it is high, more is needed. It counts by half:
-        so the score and its lead over the next best weigh the same.
+        `next_best`: the best score of either with any third face, less the demand of its pair. If
+        it is higher than usual by 0.10, the score must be higher by 0.05, and the other way round.
+        So the score and its lead over the next best weigh the same.
         """
-        # The usual next best is a stranger's best score in both galleries: the median of that.
+        # Each of the two was compared with the gallery. The usual next best is the median of the
+        # best score that strangers reach in so many comparisons, twice the gallery.
         usual_next_best = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
         return self.find_threshold(gallery_size) + (next_best - usual_next_best) / 2
 
     def has_lead(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
         """Return whether two faces are one person, since no third face is nearly as like either.
 
-        `score`: that of the two; `third`: those of either with other faces. All are less the demand
-        of their pair. Without third faces nothing is known, so there is no lead.
+        `score`: that of the two; `third`: the scores of either with other faces. Each is less the
+        demand of its pair. Without third faces there is nothing to be ahead of: False.
         """
         if not third:
             return False
@@ -596,15 +608,19 @@ class OperatingPoint(Struct, frozen=True):
         """Return whether a probe (a searched face) is this candidate, with score and threshold.
 
         `best`: the candidate; None: the search found nobody near enough. `gallery_size`: how many
-        faces were searched. `demand`: the addition to the threshold for the two. `condition`: the
-        probe's, MASK or None; it is only noted.
+        faces were searched. `demand`: by how much more alike these two must be than usual, since
+        many people resemble them. `condition`: MASK if the probe wears one; it is only noted.
+
+        `score 0.47, usual threshold 0.45, demand 0.03`: no match, since 0.48 is needed; the score
+        is as rare as one of 0.44 between usual strangers.
         """
         threshold = self.find_threshold(gallery_size, demand)
-        fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
+        fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target  # noted if unusual
         nobody = Decision(None, threshold, gallery_size, fpir=fpir, condition=condition)
         if best is None:
             return Verdict(None, match=False, decision=nobody)
-        # 1 - (1 - FMR)^N: the chance that a stranger finds anybody with such a score.
+        # The curve is of scores less the demand. 1 - (1 - FMR)^N: the chance that a stranger finds
+        # anybody with such a score.
         fmr = self.curve.fmr_at(best.score - demand)
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-fmr))
         score = min(best.score, 1.0)
@@ -648,14 +664,16 @@ def judge_in_visit(
     """Return whether a probe is a candidate whom the same camera surely saw just before or after.
 
     Only the few faces seen then are in question, so the threshold is that of so small a gallery.
-    `demand`: the pair's addition to it. `same_track`: whether both are of one track, a face's way
-    through the camera's pictures; else they are of one minute. `beside_sighting`: the id of the
-    sighting that was surely the candidate. Only noted are `gallery_size`, of the search before,
-    and `condition`, the probe's.
+    `demand`: added to it, since many people resemble the two. `same_track`: whether both are of one
+    track, a face's way through the camera's pictures; else they are of one minute.
+
+    Only noted in the decision are: `beside_sighting`, the id of the sighting that was surely the
+    candidate; `gallery_size`, that of the search before; and `condition`, MASK if the probe wears
+    one.
     """
     face_count = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
     threshold = curve.identify_threshold(face_count) + demand
-    # The chance that a stranger finds any of so many faces with such a score.
+    # The curve is of scores less the demand. The chance that a stranger finds any of so many faces.
     chance = -math.expm1(face_count * math.log1p(-curve.fmr_at(candidate.score - demand)))
     decision = Decision(
         score=min(candidate.score, 1.0),
@@ -671,11 +689,11 @@ def judge_in_visit(
 def rate_similarity(
     score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR
 ) -> float:
-    """Return how alike two faces are, 0..100 with four decimals: 80 is the score of a match.
+    """Return how alike two faces are, 0..100 with four decimals: 80 or more is a match.
 
-    `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as
-    in decisions. `fpir_target`: the share of strangers' searches that may match somebody. The scale
-    is linear between its points.
+    `score`: less its pair's demand. `faces`: how many the probe was compared with; fewer than
+    SMALLEST_GALLERY (1,000) count as 1,000, as in decisions. `fpir_target`: the share of strangers'
+    searches that may match somebody. Between the points of its scale the similarity is linear.
     """
     points = _list_scale_points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
     right = bisect_right(points, (score, math.inf))
@@ -689,8 +707,10 @@ def rate_similarity(
 
 
 def fit_similarity(similar: float, *, match: bool) -> float:
-    """Move a similarity to the side of MATCH on which the decision is, which knows more than the
-    score."""
+    """Return a similarity of 80 (MATCH) or more if the decision is match, else one below.
+
+    The decision knows more than the score: quality, and pictures that people rejected.
+    """
     return max(similar, MATCH) if match else min(similar, _JUST_NO_MATCH)
 
 
@@ -714,12 +734,12 @@ def rate_closeness(
 ) -> float:
     """Return how close two faces are, 0..1 with five decimals: from 0.5 on they match.
 
-    The chance that counts: a stranger's search in `gallery_size` faces finds one with such a score.
-    The higher it is, the lower the closeness, which is 0.5 at a chance of `fpir_target`.
+    It falls as the chance rises that a stranger's search in `gallery_size` faces finds one with
+    such a score: at a chance of `fpir_target` it is 0.5.
 
     `match`: the decision on the two, which overrules the score; None: the score decides. `is_fit`:
-    False if a picture is too poor to be compared, or the pair was rejected: the closeness is then
-    below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
+    False if a picture is too poor to be compared, or a person rejected the pair: the closeness is
+    then below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
     """
     # One less the chance that none of the gallery's faces matches: (1 - FMR)^gallery_size.
     chance = -math.expm1(gallery_size * math.log1p(-curve.fmr_at(score)))
@@ -739,9 +759,10 @@ def _list_scale_points(
 ) -> Sequence[tuple[float, float]]:
     """Return the points of the scale of similarity: (score, similarity), both rising.
 
-    80 is the score that a share of `fpir_target` of strangers' searches in so many faces reaches.
-    50 is the one that such a search reaches once on average. Points whose scores are 1 or more, or
-    do not rise, are left out.
+    Similarity 80 stands at the score that a share of `fpir_target` of strangers' searches in so
+    many faces reaches, 90 at that of a third of this share (_STEPS). 50 stands at the score that
+    one face on average reaches in such a search. Points whose scores are 1 or more, or do not rise,
+    are left out.
     """
     points = [(curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0)]
     for part, level in _STEPS:
@@ -785,9 +806,10 @@ _FEW, _JUDGED_FOR_FEW, _MOST_JUDGED = 64, 1_024, 4_096
 def count_judged(max_entries: int) -> int:
     """Return how many of the nearest by score a list of the `max_entries` best is chosen from.
 
-    A demand brings some faces before others whose score is higher. So lists of different lengths
-    are chosen from the same faces: then a shorter one is the beginning of a longer one. What comes
-    behind the thousand nearest is further behind the first 64 than demands differ.
+    A pair's demand is subtracted from its score, so a face may come before others whose score is
+    higher. Lists of 1 to 64 are all chosen from the same 1,024 faces: so a shorter list is the
+    beginning of a longer one. Demands differ less than the scores of the first 64 and of what comes
+    behind the 1,024th.
     """
     return _JUDGED_FOR_FEW if max_entries <= _FEW else _MOST_JUDGED
 
@@ -809,13 +831,13 @@ def judge_candidates(
     population: Population,
     probes: NDArray[np.float32],
 ) -> list[list[Verdict]]:
-    """Return for each probe (a searched face) a verdict on each candidate, the best first.
+    """Return for each probe (a searched face) a verdict on each candidate, in the search's order.
 
     A verdict says whether the two are one person. A probe without candidates gets one on nobody.
 
-    `answer`: that of the search, with the candidates' templates. `population`: by it each pair has
-    a demand, an addition to its threshold. It is higher if many people look like the two, and may
-    be negative.
+    `answer`: that of the search, with the candidates' templates. `population`: gives each pair a
+    demand, an addition to its threshold. It is higher if many people look like the two, and may be
+    negative.
     """
     from chalicelib.domain.rules.templates import vectors_of
 

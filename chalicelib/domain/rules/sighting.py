@@ -165,10 +165,10 @@ class OpenSighting(Struct, frozen=True, dict=True):
     def why_not_kept(self) -> str:
         """Say why a face that no search found is not remembered as a stranger; "" if it is.
 
-        Somebody who is new by a person's word (Instead.NEW) is remembered however poor the picture
-        is.
+        The reasons: the tenant's or the camera's choice, a mask, a face that is too small, a
+        picture that is too poor.
         """
-        if self.instead is Instead.NEW:
+        if self.instead is Instead.NEW:  # a person said that it is somebody new: that is enough
             return ""
         if self.tenant.forgets_strangers:
             return FORGOTTEN
@@ -185,7 +185,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
         enrol_quality = self.tenant.enrol_quality or 0.0
         least_quality = max(self.camera.stranger_quality, enrol_quality, MIN_QUALITY)
         quality = seen_face.estimates.quality
-        if quality is None or quality >= least_quality:
+        if quality is None or quality >= least_quality:  # None: not measured
             return ""
         shortfall = Quality(quality, seen_face.flaw, quality).short_of(least_quality)
         return f"nobody, and too poor to be remembered, {shortfall}"
@@ -199,15 +199,14 @@ class OpenSighting(Struct, frozen=True, dict=True):
     def is_uncertain(self, decision: Decision | None) -> bool:
         """Return whether a person should look at this match, since it may be somebody else.
 
-        So it is if the score is above the threshold by less than the tenant's review margin. So it
-        is, too, if the same picture shows this person better (`shown_twice`). A sighting that comes
-        back to a face is as uncertain as it was there. Without a score, a person said who it is.
+        `threshold 0.45, the tenant's review margin 0.05`: scores from 0.45 to below 0.50 are
+        uncertain. `decision`: that of the match; None, or without a score: a person said who it is.
         """
         if decision is None or decision.score is None:
             return False
-        if self.earlier_observation is not None:
+        if self.earlier_observation is not None:  # it comes back to a face: as it was there
             return self.was_reviewed
-        if self.shown_twice:
+        if self.shown_twice:  # the same picture shows this person better
             return True
         return decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
 
@@ -227,13 +226,14 @@ class OpenSighting(Struct, frozen=True, dict=True):
     ) -> Sighting:
         """Return what the capture stores of this face: whose it is, or why it is nobody's.
 
-        `reason`: why it is nobody's; "": what people said of it, if anything.
+        `resolution`: SKIPPED: it is nobody's. `faceid`, `decision`: whose, and by which score.
+        `reason`: why it is nobody's; "": what people said of it is stored in its place.
 
-        Of nobody neither place nor quality is stored if the tenant forgets strangers. Nor is it if
-        nothing may be kept of the person (UNKEPT: consent has ended).
+        Of nobody only the reason is stored if the tenant forgets strangers, or if nothing may be
+        kept of the person (UNKEPT: consent has ended).
         """
         keeps_nothing = self.tenant.forgets_strangers or reason == UNKEPT
-        if resolution is Resolution.SKIPPED and keeps_nothing:  # SKIPPED: it is nobody's
+        if resolution is Resolution.SKIPPED and keeps_nothing:
             return Sighting(
                 self.number, resolution, box=_NOWHERE, reason=reason, correction=self.correction
             )
@@ -284,10 +284,11 @@ class Judge(Struct, frozen=True):
     def score_likeness(self, seen_face: SeenFace, face: Face) -> float | None:
         """Return how alike a face that was seen and one of the book are; None: not comparable.
 
-        It is the cosine of their templates, less the pair's demand: what is asked of the two beyond
-        the usual threshold, since many people resemble them.
+        The result is the cosine of their templates, less the pair's demand: 0.50 of two whom many
+        people resemble, with a demand of 0.03, counts as 0.47.
         """
         template = of_model(face.templates, seen_face.template.model)
+        # A photo of a photo, or a poor picture, tells nothing.
         if template is None or seen_face.spoof or not is_comparable(seen_face.estimates.quality):
             return None
         probe, mean = parse_vector(seen_face.template), parse_vector(template)
@@ -298,14 +299,13 @@ class Judge(Struct, frozen=True):
 def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     """Return whether another face in the same picture is the better sighting of this person.
 
-    Nobody stands twice before a camera: one of the two is somebody who looks alike, a mirror or a
-    poster. The better one has the higher score with the person's face; of equal scores, the first
-    in the picture is better.
-
-    A correction is a sighting that was rejected and is resolved again. There each other sighting
-    of the person is better: it is stored without a template, so it has no score.
+    `face`: the person's face, which the sighting matched. Nobody stands twice before a camera: of
+    two faces in a picture that are like the person, one is somebody else, a mirror or a poster. The
+    better one has the higher score with `face`; of equal scores, the first in the picture.
     """
     own_number = open_sighting.number
+    # A correction (rejected, and resolved again) has no templates of the picture's other faces, so
+    # there are no scores: any other sighting of the person is better.
     if open_sighting.correction:
         return any(
             sighting.faceid == face.faceid
@@ -320,7 +320,7 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     if not other_faces:
         return False
     own_score = judge.score_likeness(open_sighting.seen_face, face)
-    if own_score is None:
+    if own_score is None:  # not comparable, so nothing is known
         return False
     for number, seen_face in other_faces:
         score = judge.score_likeness(seen_face, face)
@@ -332,9 +332,11 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
 
 
 def needs_views(found: Recognised, open_sighting: OpenSighting) -> bool:
-    """Return whether further views may tell more surely whose a picture is, which found `found`.
+    """Return whether further views of the same face, in the picture's file, are worth a search.
 
-    A correction has no views: somebody has looked at its picture.
+    They are if the picture alone found nobody, or somebody of whom a person would be asked. A
+    correction is not searched by views: a person has looked at its picture. `found.shortfall`: by
+    how much the nearest face missed its threshold; views hardly lift a score by more than 0.10.
     """
     if open_sighting.correction or found.shortfall > MOST_LIFT:
         return False
@@ -347,9 +349,10 @@ def choose_by_views(
     """Return the surer of two answers: `found` by the picture alone, or what all its views find.
 
     Views are further pictures of the same face in the capture's file; their mean was searched for.
-    It counts only if it finds somebody who was enrolled: the means of two strangers in one blur are
-    alike (docs/decisions/0108). The picture itself must be somewhat like that person. If `found` is
-    somebody, it must be the same face, and surely.
+    Its answer counts under three conditions. The face was enrolled by a person: means of two
+    strangers in one blur are alike (docs/decisions/0108). The picture alone scores at least 0.40
+    (SAME_PASSAGE) with the face. If `found` is somebody, it is the same face, and by the mean the
+    match is not uncertain.
     """
     face, seen_template = found_by_views.face, open_sighting.seen_face.template
     if face is None or not is_enrolled(face):
@@ -360,7 +363,7 @@ def choose_by_views(
     score_of_picture = float(parse_vector(seen_template) @ parse_vector(template))
     if score_of_picture < SAME_PASSAGE:
         return found
-    # `by` itself: the sighting's own views vouch for it.
+    # `by` names the sighting by which this one was recognised: here its own views.
     decision = replace(found_by_views.verdict.decision, by=open_sighting.id)
     if found.face is not None:
         is_same = face.faceid == found.face.faceid
@@ -384,17 +387,16 @@ class EvictedStranger(Struct, frozen=True):
 def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPlan:
     """Return a face's visits with one more sighting, and the group that the face is in then.
 
-    An arrival is one visit: sightings with less than the camera's gap between them. Enough of them
-    make a stranger a regular. A sighting that comes too late to be part of one changes nothing.
-
-    A face under legal hold stays in its group. Its oldest arrivals are folded into a count only if
-    they are too many.
+    An arrival is one visit: sightings with less than the camera's gap between them. Enough arrivals
+    make a stranger a regular.
     """
     face, visits = face_visits.face, face_visits.visits
-    if not open_sighting.is_of_arrival:
+    if not open_sighting.is_of_arrival:  # resolved over 100 days late: it changes nothing
         return VisitPlan(visits, face.group_id)
     gap_ms = open_sighting.camera.gap_s * 1000
     if face.hold is not None:
+        # Under legal hold the face stays in its group. The oldest arrivals become a mere count
+        # (fold) only if there are too many to store.
         arrivals = visits.arrivals.add_sighting(open_sighting.at_ms, gap_ms).fold_oldest()
         held_visits = replace(visits, arrivals=arrivals, is_regrouped=False)
         return VisitPlan(held_visits, face.group_id)
@@ -501,11 +503,12 @@ def resolve_sighting(context: Context) -> SightingOutcome:
     reviews.
 
     An observation is what statistics count. An event tells hooks of it, and a review asks a person
-    to look. Nothing is written here.
+    to look. Nothing is written here. `context.plan`: the face's visits with this sighting, and the
+    group that they put the face in. If it came too late to count, the visits are as before.
     """
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
     face = face_visits.face
-    if open_sighting.is_of_arrival:  # else it came too late to change the visits
+    if open_sighting.is_of_arrival:  # else the visits, and so the face, stay as they are
         face = apply_plan(face, plan)
 
     if context.is_new:
@@ -546,11 +549,11 @@ def make_founding_picture(open_sighting: OpenSighting) -> Picture:
 
 
 def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
-    """Return the pictures that a known face has after a sighting: with its picture, if it learns.
+    """Return the pictures that a known face has after a sighting; the face may learn this one.
 
     A face learns by itself from sightings that are surely its own, so that later searches find it
-    better. It does not learn a photo that it has. The picture must show more than the others, and
-    be like those that people gave. A face under legal hold loses no picture for it.
+    better. It does not learn a photo that it has, nor one that shows no more than its others. The
+    picture must be like those that people gave. Nor may it push one out under legal hold.
     """
     face, capture = context.face_visits.face, context.open_sighting.capture
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
@@ -572,8 +575,8 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
 def _may_learn(context: Context) -> bool:
     """Return whether a known face may take this sighting's picture among its own.
 
-    Tenant, camera and group must let faces learn, and the sighting must be sure, good enough and
-    in time. One that a person or an earlier match gave back to the face teaches nothing.
+    Tenant, camera and group must let faces learn. The sighting must be surely of this face, of a
+    good picture, and not over 100 days late (`is_of_arrival`).
     """
     open_sighting = context.open_sighting
     tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
@@ -582,6 +585,8 @@ def _may_learn(context: Context) -> bool:
     # If the tenant asks for consent, somebody who was named before that has to have given it.
     if not may_learn(tenant, context.face_visits.face):
         return False
+    # Not if the picture shows the person better elsewhere, or if the sighting was taken from the
+    # face before and comes back.
     if open_sighting.shown_twice or open_sighting.earlier_observation is not None:
         return False
     quality = open_sighting.seen_face.estimates.quality
@@ -600,7 +605,7 @@ def _make_learnt_picture(context: Context) -> Picture:
 def _is_like_given(
     judge: Judge | None, new_picture: Picture, pictures: tuple[Picture, ...]
 ) -> bool:
-    """Return whether a picture looks like the mean of those that the face was given, not learnt.
+    """Return whether a picture looks like the mean of those that people gave the face.
 
     So a face cannot drift to somebody else from one learnt picture to the next. False if no given
     picture has a template of the same model.
@@ -610,7 +615,7 @@ def _is_like_given(
     if mean is None or judge is None:
         return False
     probe = parse_vector(template)
-    # The demand: what the pair needs beyond the usual score, if many people resemble the two.
+    # With 0.40 and a demand of 0.03, since many people resemble the two, the pair needs 0.43.
     demand = judge.population.compute_demand(probe, mean)
     return float(probe @ mean) >= anchor_threshold(judge.curve) + demand
 
@@ -618,13 +623,13 @@ def _is_like_given(
 def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
     """Return the sighting's observation: what statistics count.
 
-    A sighting may come back to a face which it was taken from. Then it keeps the time of writing
-    and the passages (moves between faces) of its earlier observation. If the face was never
-    promoted, it keeps the group's name, too.
+    A sighting may come back to a face that it was taken from. Then the observation keeps the
+    passages (moves between faces) and the time of writing of the earlier one.
     """
     open_sighting, plan, face_visits = context.open_sighting, context.plan, context.face_visits
     captured_at = open_sighting.capture.captured_at
     is_matched = sighting.resolution is Resolution.MATCHED
+    # An observation from before the face's enrolment notes when it was written.
     is_before_enrolment = captured_at < face.enrolled_at and not context.is_new
     estimates = observed_estimates(face, open_sighting.seen_face.estimates)
     observation = Observation(
@@ -644,7 +649,9 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
     earlier = open_sighting.earlier_observation
     if earlier is None:
         return observation
-    if plan.visits.promotion is None:  # the face, or its group's name, may have changed meanwhile
+    if plan.visits.promotion is None:
+        # No promotion tells the group's name at that time, and the face may have moved since: the
+        # earlier observation knows the name.
         observation = replace(observation, group_name=earlier.group_name)
     return replace(observation, passages=earlier.passages, written_at=earlier.written_at)
 
@@ -679,9 +686,10 @@ def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Even
 def _make_event(
     kind: type[SightingEvent], context: Context, face: Face, sighting: Sighting
 ) -> Event:
-    """Return an event of this kind about a sighting.
+    """Return an event of this kind about a sighting, as hooks (webhooks) get it.
 
-    If a search found the face, it has the score, the threshold, and how likely a false match is.
+    If a search found the face, the event has the score, the threshold, and the chance that a
+    stranger scores as high (`false_match_probability`).
     """
     open_sighting, decision = context.open_sighting, sighting.decision
     capture, camera = open_sighting.capture, open_sighting.camera.id
@@ -716,10 +724,10 @@ def _make_event(
 
 
 def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
-    """Return the reviews of a sighting: each asks a person to look at it.
+    """Return the reviews of a sighting: each asks a person to look at the sighting.
 
-    UNCERTAIN: it matched, but perhaps by mistake. PROMOTED: it made a stranger a regular; a
-    sighting that comes back to a face was reviewed for that the first time.
+    UNCERTAIN: it matched, but perhaps by mistake. PROMOTED: it made a stranger a regular. A
+    sighting that comes back to a face is not reviewed as PROMOTED twice.
     """
     open_sighting = context.open_sighting
     decision = None
@@ -742,7 +750,7 @@ def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Rev
             decision=decision,
             box=sighting.box,
         )
-        if kind is ReviewKind.UNCERTAIN:  # show who else it may be
+        if kind is ReviewKind.UNCERTAIN:  # show who else it may be, and if the picture has two
             near, twice = open_sighting.nearest_faces, open_sighting.shown_twice
             review = replace(review, near=near, twice=twice)
         reviews.append(review)
