@@ -558,9 +558,9 @@ class FaceAnalysis(Service["Book"]):
     ) -> Search:
         """Return the answer of a search for one face: the match, if any, and the decision.
 
-        The decision loses its score in two cases: the score is below the threshold, or nobody
-        matched and the picture is so poor that a score shows only its blur. Raises GalleryMoved,
-        so that it is searched again, if the found face's group is gone.
+        The decision loses its score if that is below the threshold. It loses the score, too, if
+        nobody matched a picture so poor that scores show only its blur. Raises GalleryMoved, so
+        that it is searched again, if the found face's group is gone.
         """
         decision, match = recognised.verdict.decision, None
         if recognised.face is not None:

@@ -136,8 +136,8 @@ class Recognition(Service["Book"]):
     ) -> list[Recognised]:
         """Return for each probe (a face that is searched for) whose face it is; tell the audit log.
 
-        The answer is the best match, or nobody. A negative may turn a match down: that is a picture
-        which a person rejected for the face, if the probe is more like the picture.
+        The answer is the best match, or nobody. A negative is a picture that a person rejected for
+        a face. If the probe is more like the negative than like the face, it turns the match down.
 
         `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be;
         `max_nearest`: how many of the nearest faces to return, too, matching or not.
@@ -316,10 +316,10 @@ class Recognition(Service["Book"]):
     ) -> dict[str, tuple[Face, RecentSighting]]:
         """Return the faces that the camera surely saw just before or after a capture, its picture.
 
-        They come by id, NEAREST at most, each with the sighting that best shows that it was there:
-        one on the same track (a face's way through the pictures), else the nearest in time. A
-        sighting surely shows a face if its score was enough by itself, or if the face was made from
-        it. `is_alone`: the capture shows one face only; else nobody knows whose its track is.
+        They come by id, NEAREST at most, each with the sighting that best shows that it was there.
+        Best is one on the same track (a face's way through the pictures), else the nearest in time.
+        A sighting surely shows a face if its score was enough by itself, or if the face was made
+        from it. `is_alone`: the capture shows one face only; else nobody knows whose its track is.
         """
         sightings = sorted(  # the best first
             self._list_recent_sightings(tenant.name, capture, is_alone),
@@ -353,8 +353,8 @@ class Recognition(Service["Book"]):
     ) -> Recognised | None:
         """Return the first of a probe's candidates that no negative turns down, or nobody.
 
-        A negative is a picture that a person rejected for a face: a probe that is more like this
-        picture than like the face is not that face. None: all candidates are turned down, or are
+        A negative is a picture that a person rejected for a face. A probe that is more like the
+        negative than like the face is not that face. None: all candidates are turned down, or are
         `excluded_faceid`.
 
         `number`: which probe. `verdicts`: on its candidates, the best first. `seq`: the gallery's
@@ -538,9 +538,9 @@ def _choose_matches(
 ) -> list[Verdict]:
     """Return those of a probe's verdicts that say match, or would without their pair's demand.
 
-    A pair's demand is added to its threshold, so the order is that of the score less the demand:
-    0.50 with a demand of 0.02 (0.48) comes before 0.52 with one of 0.06 (0.46). Only the CANDIDATES
-    nearest faces count. If no verdict is left, the only one returned is on nobody.
+    A pair's demand is added to its threshold, so the order is that of the score less the demand.
+    So 0.50 with a demand of 0.02 (0.48) comes before 0.52 with one of 0.06 (0.46). Only the
+    CANDIDATES nearest faces count. If no verdict is left, the only one returned is on nobody.
     """
     threshold = operating_point.find_threshold(gallery_size)
     scored_verdicts = []
@@ -563,7 +563,7 @@ def _describe_decision(model: str, recognised: Recognised) -> Mapping[str, Any]:
 def list_searched_groups(camera: Camera) -> list[str] | None:
     """Return the ids of the groups that a camera searches; None: all.
 
-    Strangers and regulars (the default groups) are always among them: a camera must find again the
+    Strangers and regulars (the default groups) are always among them. So a camera finds again the
     strangers that it made, also when they have become regulars.
     """
     if camera.group_ids is None:

@@ -272,7 +272,7 @@ class Verification(Service["Book"]):
     ) -> dict[str, bool]:
         """Return which of these strangers are people who withdrew consent, by all their pictures.
 
-        By id. `True`: it is so likely that the stranger is to be erased; `False`: it is only kept
+        By id: whether that is so likely that the stranger is to be erased. If not, it is only kept
         from becoming a regular or getting a name. `strangers`: by id, the record of consent that
         each is to get, if any: a new yes counts. `_require_newer` raises ConsentOlder if it was
         given before the person withdrew.

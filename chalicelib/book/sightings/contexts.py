@@ -101,10 +101,10 @@ class SightingSearch:
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
         """Return the face that the sighting is, or nobody.
 
-        Three steps, until one finds somebody: search for the face itself, then for the mean of its
-        further views, then compare it with the faces that the camera saw just before and after.
-        The last two are not repeated at the same `seq`, the version of the gallery (the faces that
-        are searched). `sighting_time`: with it, the face comes with its visits.
+        It takes up to three steps, until one finds somebody. Search for the face itself; then for
+        the mean of its further views; then compare it with the faces that the camera saw just
+        before and after. The last two are not repeated at the same `seq`, the version of the
+        gallery (the faces that are searched). `sighting_time`: with it, the visits come, too.
         """
         open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
         template, quality = seen_face.template, seen_face.estimates.quality
@@ -147,8 +147,8 @@ class SightingSearch:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
         Views are further pictures of the same face in the capture's file. `found`: what the picture
-        alone found by `search`. It stays in two cases: the picture shows somebody who withdrew
-        consent, or is more like a picture that people rejected for the face of the views.
+        alone found by `search`. It stays if the picture shows somebody who withdrew consent. It
+        stays, too, if the picture is more like one that people rejected for the face of the views.
         """
         open_sighting = self.open_sighting
         if not needs_views(found, open_sighting):  # the picture alone is sure, or hopeless
@@ -414,8 +414,8 @@ class Contexts(Service["Book"]):
     def _complete_context(self, context: Context) -> Context:
         """Return the context with what only the planned visits (`plan`) tell to read.
 
-        That is: earlier sightings to rename, when a full group was last told, the calendar's month,
-        and the hooks, if there is an event for them.
+        Earlier sightings to rename, the time when hooks were last told that a group is full, the
+        calendar's month, and the hooks, if there is an event for them.
         """
         open_sighting, full_group = context.open_sighting, context.full_group
         tenant = open_sighting.tenant.name

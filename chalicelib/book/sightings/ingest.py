@@ -272,9 +272,9 @@ class Ingest(Service["Book"]):
         remembered, only the capture says that a face was there.
 
         Each try reads, decides and writes. A write is refused if anything that was read has changed
-        since; then the next try reads it anew. What is raised: WrongModel by `read_context` (embed
-        the face again), ConditionFailed (STEP) by a write if another worker has stored this face,
-        and Busy after the last try.
+        since; then the next try reads it anew. `read_context` raises WrongModel: embed the face
+        again. A write raises ConditionFailed (STEP) if another worker has stored this face. Busy is
+        raised after the last try.
         """
         search = SightingSearch(self.services, open_sighting, reading.fuse_views)
         crop = partial(reading.crop_face, open_sighting.seen_face)
@@ -338,7 +338,7 @@ class Ingest(Service["Book"]):
         """Return the update that adds 1 to the faces that were nobody's in an hour.
 
         An update needs an item to change. So if the hour has no counter yet, one of 0 is written
-        here, at once: the caller's transaction then only adds to it, whichever worker made it.
+        here, at once. The caller's transaction then adds to it, whichever worker made it.
         """
         counter_id = keys.nobodies_item(hour_ms)
         if self.services.items.get(keys.DIRECTORY, (tenant, counter_id)) is None:
@@ -353,8 +353,8 @@ class Ingest(Service["Book"]):
 
         `outcome`: what the sighting changes. `crop`: cuts the face out of the capture; called only
         if the face learns this picture. `writer.save` raises ConditionFailed if the face was
-        changed since it was read, GalleryMoved if it is gone, and WrongModel if it learns and the
-        tenant changed its face model.
+        changed since it was read, and GalleryMoved if it is gone. It raises WrongModel if the face
+        learns and the tenant changed its face model.
         """
         tenant = outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:

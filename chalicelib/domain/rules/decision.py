@@ -70,9 +70,9 @@ class MaskRule(Struct, frozen=True, eq=False):
     of a person's pictures with and without a mask. docs/lab/accuracy.md has the measurements.
 
     `one`, `both`: curves of what is added to the threshold of a masked and a bare face, and of two
-    masked ones: points (score less its demand, addition), with rising scores. For example, 0.479 of
-    a masked and a bare face is as rare as 0.517 of two bare ones: the addition is -0.038. It
-    depends on the score. Strangers in masks score lower by 0.06 where 1 pair in 10,000 scores as
+    masked ones. They are points (score less its demand, addition), with rising scores. For example,
+    0.479 of a masked and a bare face is as rare as 0.517 of two bare ones: the addition is -0.038.
+    It depends on the score. Strangers in masks score lower by 0.06 where 1 pair in 10,000 scores as
     high, and no lower where 1 in 100 million does.
     """
 
@@ -455,7 +455,7 @@ class ImpostorCurve(Struct, frozen=True):
 
         Between two measured points the score is linear in log FMR. The points of the rarest scores
         rest on few pairs: there the fitted tail counts if it asks for a higher score. For a rate
-        above all measured ones, the score of the highest (0.1) is returned: what one pair of
+        above all measured ones (0.1), the score of the highest is returned. So what one pair of
         strangers in ten reaches is never called a match.
         """
         if not 0 < fmr < 1:
@@ -469,7 +469,7 @@ class ImpostorCurve(Struct, frozen=True):
     def fmr_at(self, score: float) -> float:
         """Return the false match rate at a score: the share of pairs of strangers that reach it.
 
-        The inverse of `threshold_at`: the lowest rate whose threshold is at most the score.
+        By `threshold_at`, it is the lowest rate whose threshold is at most the score.
         """
         of_tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
         (first, first_fmr), (last, _) = self.points[0], self.points[-1]
@@ -735,10 +735,10 @@ def rate_closeness(
     """Return how close two faces are, 0..1 with five decimals: from 0.5 on they match.
 
     It falls as the chance rises that a stranger's search in `gallery_size` faces finds one with
-    such a score: at a chance of `fpir_target` it is 0.5.
+    such a score. At a chance of `fpir_target` it is 0.5.
 
     `match`: the decision on the two, which overrules the score; None: the score decides. `is_fit`:
-    False if a picture is too poor to be compared, or a person rejected the pair: the closeness is
+    False if a picture is too poor to be compared, or a person rejected the pair. The closeness is
     then below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
     """
     # One less the chance that none of the gallery's faces matches: (1 - FMR)^gallery_size.
@@ -759,10 +759,10 @@ def _list_scale_points(
 ) -> Sequence[tuple[float, float]]:
     """Return the points of the scale of similarity: (score, similarity), both rising.
 
-    Similarity 80 stands at the score that a share of `fpir_target` of strangers' searches in so
-    many faces reaches, 90 at that of a third of this share (_STEPS). 50 stands at the score that
-    one face on average reaches in such a search. Points whose scores are 1 or more, or do not rise,
-    are left out.
+    80 stands at the score that a share `fpir_target` of strangers' searches in so many faces
+    reaches; 90 stands at that of a third of this share (_STEPS). 50 stands at the score that one
+    face on average reaches in such a search. Scores of 1 or more, or that do not rise, are left
+    out.
     """
     points = [(curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0)]
     for part, level in _STEPS:

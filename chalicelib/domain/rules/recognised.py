@@ -83,7 +83,10 @@ class SeenPicture(Struct, frozen=True, eq=False):
     """Cuts out a face by its number."""
 
     def leave_out(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
-        """Return the picture without the faces for which `unfit` gives a true value."""
+        """Return the picture without the faces for which `unfit` gives a true value.
+
+        Faces are numbered anew, so `crop` is wrapped to take the new numbers.
+        """
         kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
         kept_faces = tuple(self.described.faces[number] for number in kept)
         embeddings = self.embeddings

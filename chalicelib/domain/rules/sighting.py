@@ -284,8 +284,8 @@ class Judge(Struct, frozen=True):
     def score_likeness(self, seen_face: SeenFace, face: Face) -> float | None:
         """Return how alike a face that was seen and one of the book are; None: not comparable.
 
-        The result is the cosine of their templates, less the pair's demand: 0.50 of two whom many
-        people resemble, with a demand of 0.03, counts as 0.47.
+        The result is the cosine of their templates, less the pair's demand, which is higher if many
+        people resemble the two: 0.50 with a demand of 0.03 counts as 0.47.
         """
         template = of_model(face.templates, seen_face.template.model)
         # A photo of a photo, or a poor picture, tells nothing.
@@ -299,9 +299,9 @@ class Judge(Struct, frozen=True):
 def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     """Return whether another face in the same picture is the better sighting of this person.
 
-    `face`: the person's face, which the sighting matched. Nobody stands twice before a camera: of
-    two faces in a picture that are like the person, one is somebody else, a mirror or a poster. The
-    better one has the higher score with `face`; of equal scores, the first in the picture.
+    `face`: the person's face, which the sighting matched. Nobody stands twice before a camera. So
+    if two faces are like the person, one is somebody else, a mirror or a poster. The better one has
+    the higher score with `face`; of equal scores, the first in the picture.
     """
     own_number = open_sighting.number
     # A correction (rejected, and resolved again) has no templates of the picture's other faces, so

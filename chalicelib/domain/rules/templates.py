@@ -142,14 +142,14 @@ _Choice = tuple[float, datetime, str]
 def is_sure(decision: Decision | None, quality: float | None) -> bool:
     """Return whether a face may learn from a sighting: it is surely the face's, and good enough.
 
-    `decision`: by which a search found the face; None: a person said so. It is not sure if another
-    sighting of the same visit vouched for it (`by`): its score alone was too low. A threshold above
-    that of a match would help nobody: it teaches what a face knows already. `quality`: the
-    picture's, 0..100; None: not measured.
+    `decision`: by which a search found the face; None: a person said so. `quality`: the picture's,
+    0..100; None: not measured.
     """
+    # `by`: another sighting of the same visit told whose this is, since its score was too low.
     is_vouched_for = decision is not None and decision.by is not None
     if is_vouched_for or quality is None:
         return False
+    # Any match is sure: a higher threshold would only teach a face what it knows already.
     return quality >= LEARN_QUALITY
 
 
@@ -161,13 +161,13 @@ def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """Return the pictures that a face keeps: all given ones, and the best of those that it learnt.
 
-    People gave the given ones, which keep their order. It learnt the others from sightings. Of one
-    photo only one picture is kept: the given one, else that of the first sighting. Learnt ones have
-    the room that MAX_LEARNT, MAX_COMPARED and MAX_PICTURES leave beside the given ones. One of them
+    People gave the given ones, which keep their order; the face learnt the others from sightings.
+    There are MAX_LEARNT learnt ones at most, fewer if the given ones leave less room. One of them
     shows the person in a mask, if there is such a picture and room for two.
     """
     pictures = tuple(pictures)
     given_pictures = list_given_pictures(pictures)
+    # Of one photo only one picture is kept: the given one, else that of the first sighting.
     learnt_by_photo: dict[str, tuple[Learnt, Picture]] = {}
     for picture in pictures:
         learnt = picture.learnt
@@ -183,7 +183,7 @@ def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     all_learnt = learnt_by_photo.values()
     bare = _rank_learnt(each for each in all_learnt if not each[1].estimates.masked)
     masked = _rank_learnt(each for each in all_learnt if each[1].estimates.masked)
-    # A masked one takes the last place, but never the only one from a bare one.
+    # The best masked one takes the last place; if there is one place only, a bare one has it.
     before_masked = max(room - 1, 1)
     ranked = [*bare[:before_masked], *masked[:1], *bare[before_masked:]]
     return (*given_pictures, *ranked[:room])
@@ -192,11 +192,11 @@ def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 def shows_more_than(
     pictures: Iterable[Picture], new_picture: Picture, captured_at: datetime
 ) -> bool:
-    """Return whether a picture of this time is more than a copy of those that the face was made
-    from.
+    """Return whether a picture is more than a copy of one that the face was made from.
 
-    A copy is of the same hour, of no better step of quality, and the same view. A merged face was
-    made from several.
+    A copy is of the same hour, of no better quality (in steps of 20), and shows the same view.
+    `pictures`: the face's; those with `founded_at` made it, several if it is of merged faces.
+    `captured_at`: the new picture's time.
     """
     hour = _cut_to_hour(captured_at)
     for picture in pictures:
@@ -220,9 +220,9 @@ def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
 
 
 def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
-    """Return the mean of a face's pictures that were given, not learnt, and that are compared.
+    """Return the mean of the pictures that people gave a face, as a unit vector.
 
-    It is a unit vector; None: none of them has a template of the model.
+    Spare ones, which no search compares, are left out. None: no picture has a template of `model`.
     """
     templates = [
         template
@@ -244,8 +244,8 @@ def remove_rejected_pictures(
     else's.
 
     The sighting's photo goes. So does each picture that the face learnt and that is more like the
-    sighting than like the pictures that people gave. `rejected_vector`: the sighting's embedding by
-    `model`; `photo_ids`: the ids by which a face may have its photo.
+    sighting than like the mean of the pictures that people gave. `rejected_vector`: the sighting's
+    embedding by `model`; `photo_ids`: the ids that the sighting's photo may have in a face.
     """
     other_pictures = [picture for picture in pictures if picture.id not in photo_ids]
     mean = mean_of_given(other_pictures, model)
@@ -271,8 +271,9 @@ def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
     """Return the best learnt picture of each hour: first the best of each day, then the second best
     of each day, and so on.
 
-    With each picture comes the sighting that it was learnt from. Pictures of one visit are nearly
-    copies, so one for an hour is enough. Better is a higher step of quality, then the earlier one.
+    `learnt`: each picture with the sighting that it was learnt from. Pictures of one visit are
+    nearly copies, so one an hour is enough. Better is a higher step of quality, then the earlier
+    one. `Monday 9 and 10 o'clock, Tuesday 9`: the best of each day, then Monday's other hour.
     """
     best_of_hour: dict[datetime, tuple[_Choice, Picture]] = {}
     for sighting, picture in learnt:
@@ -397,8 +398,8 @@ def make_change_entries(before: Face, after: Face) -> tuple[JournalEntry, ...]:
     """Return what the journal notes of a changed face; nothing if no search sees the change.
 
     The journal lists the changes of the gallery, the faces that are searched. REPLACE: the face's
-    templates changed. MOVE: only its group did. It names the user (a person with several faces)
-    that the face had before, since that changes, too.
+    templates changed. MOVE: only its group did. The entry names the user (a person with several
+    faces) that the face had before: the user's mean is then computed anew.
     """
     user_before = user_of(before)
     if after.templates != before.templates:

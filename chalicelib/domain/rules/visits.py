@@ -96,7 +96,11 @@ class Arrivals(Struct, frozen=True):
         return self.with_arrival(Arrival(at_ms, at_ms, at_ms + gap_ms))
 
     def with_arrival(self, new_arrival: Arrival) -> Arrivals:
-        """Return the arrivals with one more, which is joined with those that it overlaps."""
+        """Return the arrivals with one more, which is joined with those that it overlaps.
+
+        An arrival lasts from `first_ms` until just before `until_ms`: 10:00 to 10:30 and 10:30 to
+        11:00 stay two.
+        """
         before = [a for a in self.recent if a.until_ms <= new_arrival.first_ms]
         behind = [a for a in self.recent if a.first_ms >= new_arrival.until_ms]
         overlapping = self.recent[len(before) : len(self.recent) - len(behind)]
@@ -124,17 +128,22 @@ class Arrivals(Struct, frozen=True):
         return self.recent[index]
 
     def recount_arrival(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
-        """Rebuild one of the arrivals from its `sightings`, (at_ms, gap_ms) each."""
+        """Return the arrivals after one of them lost sightings: it is built anew of the others.
+
+        `sightings`: those that `arrival` still has, (at_ms, gap_ms) each. If one from its middle is
+        gone, it may become two arrivals; without sightings it goes.
+        """
         result = replace(self, recent=tuple(a for a in self.recent if a != arrival))
         for at_ms, gap_ms in sightings:
             result = result.add_sighting(at_ms, gap_ms)
         return result
 
     def fold_before(self, now_ms: int, period_ms: int) -> Arrivals:
-        """Fold old arrivals into a count: no late sighting, and no period with one, can reach them.
+        """Return the arrivals, of which those too old to matter are folded: only counted.
 
-        `until_ms` includes the gap, so arrivals that ended before lateness and period are out of
-        reach. The limit leaves one day more than the rule needs, for clocks that differ.
+        A late sighting is 100 days late at most (KEPT_MS), and a rule of promotion looks back from
+        it by `period_ms`. So older arrivals change nothing any more. They are kept for a day more
+        than that, for clocks that differ.
         """
         limit_ms = now_ms - KEPT_MS - period_ms - DAY_MS
         kept_arrivals = tuple(a for a in self.recent if a.until_ms > limit_ms)
@@ -143,19 +152,18 @@ class Arrivals(Struct, frozen=True):
     def fold_oldest(self, number: int = MOST_KEPT) -> Arrivals:
         """Return the arrivals, of which the last `number` are kept and older ones are only counted.
 
-        They stay as they are up to a tenth more, so that not each new arrival folds one.
+        Nothing is done up to a tenth more than `number`, so that not each new arrival folds one.
         """
         if len(self.recent) <= number + number // 10:
             return self
         return self.fold_until(self.recent[-number].first_ms)
 
     def fold_until(self, until_ms: int) -> Arrivals:
-        """Return the arrivals, those before `until_ms` folded: they are only counted.
-
-        A sighting from before their end that comes later is counted, too, and begins no arrival.
-        """
+        """Return the arrivals, those that began before `until_ms` folded: they are only counted."""
         kept_arrivals = tuple(a for a in self.recent if a.first_ms >= until_ms)
         old_arrivals = self.recent[: len(self.recent) - len(kept_arrivals)]
+        # A sighting from before this time that comes later is only counted, too: whether it would
+        # begin an arrival cannot be told any more.
         folded_until_ms = max([until_ms, *(a.until_ms for a in old_arrivals)])
         return replace(self._fold_all_but(kept_arrivals), folded_until_ms=folded_until_ms)
 
@@ -169,9 +177,10 @@ class Arrivals(Struct, frozen=True):
         )
 
     def pack_arrivals(self) -> bytes:
-        """Return the arrivals as bytes, 20 each: start, two lengths, and the number of sightings.
+        """Return the arrivals as bytes, 20 each: start, length, gap, and the number of sightings.
 
-        Raises ValueError if a gap or a length is 2^32 ms (49 days) or more.
+        The gap is the time after the last sighting in which a next one still belongs to the
+        arrival. Raises ValueError if a length or a gap is 2^32 ms (49 days) or more.
         """
         packed = []
         try:
@@ -231,7 +240,10 @@ class Visits(Struct, frozen=True):
         return self.is_whole or (len(recent) > 1 and at_ms >= recent[1].first_ms)
 
     def with_pages(self, pages: Pages) -> Visits:
-        """Return the whole visits. `pages`: the arrivals of each, by its start."""
+        """Return the whole visits: the head, which these are, and the pages with older arrivals.
+
+        `pages`: the arrivals of each, by its start. So far they counted as folded (`unread`).
+        """
         head, (unread, sightings) = self.arrivals, self.unread
         starts = tuple(sorted(pages))
         recent = (*(arrival for start in starts for arrival in pages[start]), *head.recent)
@@ -242,11 +254,11 @@ class Visits(Struct, frozen=True):
     def split_as_stored(self) -> tuple[Pages, Visits]:
         """Return the pieces in which these visits were read: pages by their start, and the head.
 
-        The head has the latest arrivals, each page a run of older ones. Pages that have become
-        empty are left out.
+        The head has the latest arrivals, each page a run of older ones. Arrivals that were added
+        since come to the piece of their time. Pages that have become empty are left out.
         """
         recent = self.arrivals.recent
-        # Where the second page begins, the third, and so on, and then the head.
+        # Each piece ends where the next begins: the second page, the third, and at last the head.
         bounds = (*self.pages[1:], self.head_ms) if self.pages else ()
         indexes = [
             bisect_left(recent, bound, key=lambda arrival: arrival.first_ms) for bound in bounds
@@ -352,9 +364,9 @@ class Visits(Struct, frozen=True):
     def promotion_of_promoted(self, now_ms: int) -> Promotion | None:
         """Return the promotion of a regular by its present arrivals; None: they are too few by now.
 
-        A late sighting can join two arrivals into one, or make an earlier one. The rule is the one
-        by which it was promoted. A promotion that is too old for late sightings stays as it is: the
-        arrivals that led to it may be folded, only counted.
+        A late sighting can join two arrivals into one, or make an earlier one: then the promotion
+        goes, or moves. It is found by the rule by which the face was promoted. One that is too old
+        for late sightings stays: the arrivals that led to it may be folded, that is only counted.
         """
         promotion = self.promotion
         if promotion is None or not self.is_whole:
@@ -479,9 +491,9 @@ def plan_with_sighting(
         changed_arrival = arrivals.find_around(at_ms)
     plan = plan_group(group_id, visits_after, now_ms, groups, changed_arrival)
 
-    # At last fold: only count the arrivals that are too old for any rule.
+    # At last fold the arrivals that are too old for any rule: from now on they are only counted.
     if not visits_after.is_whole:
-        return plan  # they stand in pages that were not read
+        return plan  # the old ones stand in pages that were not read
     promotion = plan.visits.promotion
     period_ms = groups.rule.period_ms
     if promotion:
@@ -500,8 +512,9 @@ def plan_group(
     """Return the group that a face's visits put it in: strangers, or regulars since a promotion.
 
     `group_id`: where it is now; in any group but these two a person put it, and there it stays.
-    `changed_arrival`: the visit that just got a sighting; only this one promotes a stranger. If the
-    group where the face should go is full, it stays. A stranger is tried again at its next arrival.
+    `changed_arrival`: the visit (arrival) that is new or changed; only with one is a stranger
+    promoted. If the group where the face should go is full, it stays (`refused`). A stranger is
+    tried again at its next arrival.
     """
     if group_id == STRANGER:
         promotion = None
@@ -526,42 +539,42 @@ def plan_without_sighting(
     """Return a face's visits after one sighting was taken from it, and the group it is in then.
 
     `arrival`: the visit that the sighting was part of; `remaining`: its other sightings, (at_ms,
-    gap_ms) each. A face that was promoted to a regular may become a stranger again. A stranger may
-    be promoted, since one arrival may become two.
+    gap_ms) each.
 
-    `10:00, 10:20 and 10:40 with pauses of up to 30 minutes, without 10:20`: arrivals at 10:00 and
-    at 10:40.
+    `a regular with just enough arrivals loses one`: it is a stranger again. `a stranger came at
+    10:00, 10:20 and 10:40, the gap is 30 minutes, and 10:20 goes`: one arrival becomes two, which
+    may promote it.
     """
     group_id, groups = face_visits.face.group_id, face_visits.groups
     arrivals_before = face_visits.visits.arrivals
     arrivals = arrivals_before.recount_arrival(arrival, remaining)
     visits = replace(face_visits.visits, arrivals=arrivals, is_regrouped=False)
-    plan_without_promotion = plan_group(group_id, visits, now_ms, groups)
+    plan = plan_group(group_id, visits, now_ms, groups)  # of a stranger: it stays one
     if group_id != STRANGER:
-        return plan_without_promotion
+        return plan
 
-    # A stranger is promoted by an arrival that has changed: take the earliest promotion.
-    plans_by_time: dict[int, VisitPlan] = {}
+    # A stranger is promoted only by an arrival that is new or changed. If the one that fell apart
+    # left two, try each: the earlier promotion counts.
+    earliest_ms = _NEVER_MS
     for changed_arrival in arrivals.recent:
         if changed_arrival in arrivals_before.recent:
             continue
-        plan = plan_group(STRANGER, visits, now_ms, groups, changed_arrival)
-        if plan.visits.promotion is not None:
-            plans_by_time.setdefault(plan.visits.promotion.at_ms, plan)
-    if not plans_by_time:
-        return plan_without_promotion
-    return plans_by_time[min(plans_by_time)]
+        promoting_plan = plan_group(STRANGER, visits, now_ms, groups, changed_arrival)
+        promotion = promoting_plan.visits.promotion
+        if promotion is not None and promotion.at_ms < earliest_ms:
+            plan, earliest_ms = promoting_plan, promotion.at_ms
+    return plan
 
 
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """Return the visits (arrivals) whose sightings may need another group's name.
 
     A sighting has the name of the group that the face was in then: strangers before the promotion,
-    regulars from then on. So if the promotion moved, these are the arrivals between its two times.
-    If only one of `before` and `after` has a promotion, they are those from its time on. If an
-    earlier change of names was cut off (`is_regrouped`), they are all.
+    regulars from then on. So `promotion moved from 9 to 5 May`: the arrivals from 5 to 9 May.
+    `promoted on 5 May by this change, or not any more`: those from 5 May on. `same promotion`:
+    none.
     """
-    if before.is_regrouped:
+    if before.is_regrouped:  # an earlier change of names was cut off: any may be left
         return before.arrivals.recent
     promoted_before_ms = None if before.promotion is None else before.promotion.at_ms
     promoted_after_ms = None if after.promotion is None else after.promotion.at_ms
@@ -581,10 +594,10 @@ def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
 def rename_sightings(
     groups: DefaultGroups, visits: Visits, sightings: Iterable[Observation]
 ) -> list[ChangedObservation]:
-    """Return those of a face's sightings that have the wrong group's name by these visits, each
-    with the right one.
+    """Return the sightings of a face whose group's name is wrong, each with the right one.
 
-    Right is the group that the face was in when it was seen: regulars since its promotion.
+    Right is the group that the face was in when it was seen: regulars since its promotion, which
+    stands in `visits`, else strangers.
     """
     promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
     changes = []
@@ -600,9 +613,9 @@ def name_by_promotion(
 ) -> Observation:
     """Return a sighting with the name of the group that its face was in then.
 
-    From its promotion on a face is a regular, before that a stranger; None: it was never promoted.
-    Other observations, as of enrolments, stay as they are. So do sightings with the name of a group
-    that a person made.
+    `promotion_ms`: from then on the face is a regular, before that a stranger; None: it was never
+    promoted. Other observations, as of enrolments, stay as they are. So do sightings with the name
+    of a group that a person made.
     """
     if observation.kind is not ObservationKind.SIGHTING:
         return observation
