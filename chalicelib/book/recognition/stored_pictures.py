@@ -32,11 +32,11 @@ class StoredPictures(Struct):
     def read_picture(
         self, tenant: Tenant, bucket: str, key: str, version: str | None = None
     ) -> bytes | None:
-        """Return an object's bytes; None if it is not allowed, not there or cannot be read: nobody
-        can tell which.
+        """Return an object's bytes; None if it is not allowed, not there or cannot be read.
 
-        A tenant without buckets is answered at once: there is nothing to hide from it. Raises
-        Unusable over MOST_BYTES.
+        Nobody can tell which, not even by the time: each failure takes a multiple of FAILS_AFTER_S.
+        A tenant without buckets is answered at once: there is nothing to hide from it. The reader
+        raises Unusable over MOST_BYTES.
         """
         if not tenant.picture_buckets:
             return None
@@ -45,5 +45,6 @@ class StoredPictures(Struct):
             picture = self.objects().read_object(bucket, key, version, MOST_BYTES)
             if picture is not None:
                 return picture
+        # After 0.3 s sleep for 1.7 s; after 2.5 s for 1.5 s.
         self.sleep(FAILS_AFTER_S - (self.monotonic() - began) % FAILS_AFTER_S)
         return None

@@ -207,12 +207,12 @@ class Ingest(Service["Book"]):
                 attempt=partial(redrive.count_attempt, item) if is_repeat else nullcontext,
                 # The file's further views may be what kills workers: the last try leaves them out.
                 has_views=not redrive.is_last_attempt(item),
-                has_died=ATTEMPTS in item,
+                has_died=ATTEMPTS in item,  # an attempt that ends deletes its count
             )
             resolved = self._resolve_faces(tenant, camera, capture, item, make_reading)
             _count_outcomes(resolved)
             return tenant, resolved
-        except Unusable as error:  # the picture cannot be decoded
+        except Unusable as error:  # it cannot be decoded, or too many attempts did not end
             return tenant, self._park(tenant, capture, str(error))
 
     def _resolve_faces(
@@ -226,7 +226,7 @@ class Ingest(Service["Book"]):
         """Resolve one by one the faces of a capture that are not resolved; return the capture then.
 
         `item`: the stored capture. If it has the field AGAIN, a person rejected one of its
-        sightings (said that it is another face): only that one is resolved again.
+        sightings (said that it is not this face): only that one is resolved again.
         `make_reading(faces)`: reads the picture; with None it detects the faces, too.
         """
         now = self.services.clock.now

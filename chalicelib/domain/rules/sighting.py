@@ -553,7 +553,7 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
 
     A face learns by itself from sightings that are surely its own, so that later searches find it
     better. It does not learn a photo that it has, nor one that shows no more than its others. The
-    picture must be like those that people gave. Nor may it push one out under legal hold.
+    picture must be like those that were given, not learnt. Under legal hold it may push none out.
     """
     face, capture = context.face_visits.face, context.open_sighting.capture
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
@@ -595,20 +595,30 @@ def _may_learn(context: Context) -> bool:
 
 
 def _make_learnt_picture(context: Context) -> Picture:
+    """Return the sighting's picture as one that the face learns; its key comes when it is stored.
+
+    `learnt` notes from which sighting. Estimates that the face's group lets nobody keep are left
+    out.
+    """
     open_sighting = context.open_sighting
-    capture, face = open_sighting.capture, open_sighting.seen_face
-    estimates = context.face_visits.group.leave_kept(face.estimates)
-    learnt = Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at)
-    return Picture(capture.photo, "", open_sighting.now, (face.template,), estimates, learnt=learnt)
+    capture, seen_face = open_sighting.capture, open_sighting.seen_face
+    return Picture(
+        id=capture.photo,
+        key="",
+        added_at=open_sighting.now,
+        templates=(seen_face.template,),
+        estimates=context.face_visits.group.leave_kept(seen_face.estimates),
+        learnt=Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at),
+    )
 
 
 def _is_like_given(
     judge: Judge | None, new_picture: Picture, pictures: tuple[Picture, ...]
 ) -> bool:
-    """Return whether a picture looks like the mean of those that people gave the face.
+    """Return whether a picture looks like the mean of the face's given (not learnt) pictures.
 
-    So a face cannot drift to somebody else from one learnt picture to the next. False if no given
-    picture has a template of the same model.
+    Given are those of people, and the one that made a stranger. So a face cannot drift to somebody
+    else from one learnt picture to the next. False if no given one has a template of the model.
     """
     (template,) = new_picture.templates
     mean = mean_of_given(pictures, template.model)

@@ -161,9 +161,9 @@ def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """Return the pictures that a face keeps: all given ones, and the best of those that it learnt.
 
-    People gave the given ones, which keep their order; the face learnt the others from sightings.
-    There are MAX_LEARNT learnt ones at most, fewer if the given ones leave less room. One of them
-    shows the person in a mask, if there is such a picture and room for two.
+    Given are those of people, and the one that made a stranger; they keep their order. The face
+    learnt the others from sightings: MAX_LEARNT are kept at most, fewer if the given ones leave
+    less room. One of them shows the person in a mask, if there is one and room for two.
     """
     pictures = tuple(pictures)
     given_pictures = list_given_pictures(pictures)
@@ -220,7 +220,7 @@ def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
 
 
 def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
-    """Return the mean of the pictures that people gave a face, as a unit vector.
+    """Return the mean of a face's given pictures (not learnt ones), as a unit vector.
 
     Spare ones, which no search compares, are left out. None: no picture has a template of `model`.
     """

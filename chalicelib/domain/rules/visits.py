@@ -304,15 +304,15 @@ class Visits(Struct, frozen=True):
         return self._make_pages_and_head(pages, head)
 
     def stored_after(self, before: Visits) -> VisitWrites:
-        """Return what to write to store these visits.
+        """Return what to write to store these visits: the head, and pages that change or go.
 
         The head has the latest arrivals, a page a run of older ones. `before`: the visits as they
-        are stored; if their pages were not read, only the head is written.
+        are stored. If they were read without their pages, only the head can have changed.
         """
         if not before.is_whole:
             return VisitWrites(head=self, changed_pages={}, deleted_pages=())
         old_pages, _ = before.split_as_stored()
-        if self.arrivals == before.arrivals:
+        if self.arrivals == before.arrivals:  # the promotion changed, say: leave all pages
             new_pages, head = self.split_as_stored()
         else:
             new_pages, head = self.lay_out_pages()
