@@ -258,8 +258,8 @@ class Verification(Service["Book"]):
         for look, (faceid, pair) in zip(looks, pairs, strict=True):
             if faceid == excluded_faceid:
                 continue
-            # `judged`: the score less the pair's demand, so the threshold is without it. Two poor
-            # pictures match by no score, since their blur is alike.
+            # `judged` is the score less the pair's demand, so the threshold is without a demand.
+            # Two poor pictures match only if they are the same one: their blur is alike.
             if is_match(pair.judged, threshold, quality, look.quality):
                 return True
         return False
@@ -284,7 +284,7 @@ class Verification(Service["Book"]):
         for face in self.services.faces.by_id(tenant, strangers).values():
             alike = self._list_alike(tenant, face, looks)
             consent = strangers[face.faceid]
-            if consent is not None and has_ground(consent):  # a new yes, so the face is not in it
+            if consent is not None and has_ground(consent):  # a new yes: the stranger may stay
                 self._require_newer([look for look, _ in alike], consent)
             elif alike:
                 found[face.faceid] = any(is_likely for _, is_likely in alike)

@@ -88,8 +88,8 @@ class SightingSearch:
     def find_again(self, seq: int | None = None) -> Recognised:
         """Find the face once more, in the gallery (the faces that are searched) as it is now.
 
-        `seq`: the gallery's version, if it was just read: what was found at the same version is
-        found without a search. Raises GalleryMoved, as `find`.
+        `seq`: the gallery's version, if it was just read: a result of the same version is returned
+        without a search. Raises GalleryMoved, as `find`.
         """
         known_result = None if seq is None else self.unmatched.get(seq)
         return known_result or self._search()
@@ -260,6 +260,7 @@ class Contexts(Service["Book"]):
         if rival is not None and has_ground(rival.consent):
             return False
         is_known = rival is not None and bool([*more_than_a_stranger(rival)])
+        # `instead`: a person said that it is nobody of the book. Then no less than a match counts.
         if not is_known and open_sighting.instead is None:
             return self._is_newcomer_withdrawn(open_sighting, ended_records)
         score = self.services.recognition.verification.find_withdrawn(

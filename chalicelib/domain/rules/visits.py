@@ -541,7 +541,7 @@ def plan_without_sighting(
     `arrival`: the visit that the sighting was part of; `remaining`: its other sightings, (at_ms,
     gap_ms) each.
 
-    `a regular with just enough arrivals loses one`: it is a stranger again. `a stranger came at
+    `a promoted regular has too few arrivals by now`: it is a stranger again. `a stranger came at
     10:00, 10:20 and 10:40, the gap is 30 minutes, and 10:20 goes`: one arrival becomes two, which
     may promote it.
     """
@@ -553,8 +553,8 @@ def plan_without_sighting(
     if group_id != STRANGER:
         return plan
 
-    # A stranger is promoted only by an arrival that is new or changed. If the one that fell apart
-    # left two, try each: the earlier promotion counts.
+    # A stranger is promoted only by an arrival that is new or changed. `arrival` may have fallen
+    # into several: try each, and take the earliest promotion.
     earliest_ms = _NEVER_MS
     for changed_arrival in arrivals.recent:
         if changed_arrival in arrivals_before.recent:
