@@ -415,8 +415,8 @@ class Contexts(Service["Book"]):
     def _complete_context(self, context: Context) -> Context:
         """Return the context with what only the planned visits (`plan`) tell to read.
 
-        Earlier sightings to rename, the time when hooks were last told that a group is full, the
-        calendar's month, and the hooks, if there is an event for them.
+        These are: earlier sightings to rename; when hooks were last told that a group is full; the
+        calendar's month; and the hooks, if there is an event for them.
         """
         open_sighting, full_group = context.open_sighting, context.full_group
         tenant = open_sighting.tenant.name

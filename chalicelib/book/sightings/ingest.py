@@ -226,7 +226,7 @@ class Ingest(Service["Book"]):
         """Resolve one by one the faces of a capture that are not resolved; return the capture then.
 
         `item`: the stored capture. If it has the field AGAIN, a person rejected one of its
-        sightings (said that it is not this face): only that one is resolved again.
+        sightings (said that it is not this face). Then only that sighting is resolved again.
         `make_reading(faces)`: reads the picture; with None it detects the faces, too.
         """
         now = self.services.clock.now

@@ -192,8 +192,11 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @property
     def why_nothing_kept(self) -> str:
-        """Say why nothing is kept of somebody whose record of consent has ended: where strangers
-        are forgotten, as of any of them, so that nobody can tell them apart."""
+        """Say why nothing is kept of somebody whose record of consent has ended.
+
+        Where strangers are forgotten, the words are those for any stranger: nobody can tell them
+        apart.
+        """
         return FORGOTTEN if self.tenant.forgets_strangers else UNKEPT
 
     def is_uncertain(self, decision: Decision | None) -> bool:
@@ -285,7 +288,7 @@ class Judge(Struct, frozen=True):
         """Return how alike a face that was seen and one of the book are; None: not comparable.
 
         The result is the cosine of their templates, less the pair's demand, which is higher if many
-        people resemble the two: 0.50 with a demand of 0.03 counts as 0.47.
+        people resemble the two. So 0.50 with a demand of 0.03 counts as 0.47.
         """
         template = of_model(face.templates, seen_face.template.model)
         # A photo of a photo, or a poor picture, tells nothing.
