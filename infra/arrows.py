@@ -7,6 +7,7 @@ A service that calls another as `self.services.faces` is above it. The order is 
 import-linter's contracts of layers in pyproject.toml, which see imports between packages alone.
 Circles are of modules; imports in functions count, those for types do not. The core is what makes
 a visit of a picture: its modules stand in pyproject.toml's [tool.core], and it imports no others.
+No conditional expression there goes over a line: readers who met one had to read it twice.
 """
 
 from __future__ import annotations
@@ -171,6 +172,12 @@ def find_reach(imports: Mapping[str, Iterable[str]], begins: Iterable[str]) -> d
     return importers
 
 
+def list_long_choices(content: ast.Module) -> list[int]:
+    """Return the lines on which a conditional expression begins that goes over more than one."""
+    choices = (node for node in ast.walk(content) if isinstance(node, ast.IfExp))
+    return [node.lineno for node in choices if node.end_lineno != node.lineno]
+
+
 def report_core(imports: Mapping[str, Iterable[str]]) -> bool:
     """Print what in the core is against its contract, and tell whether there is something.
 
@@ -185,6 +192,12 @@ def report_core(imports: Mapping[str, Iterable[str]]) -> bool:
         if name is None:
             complaints.append(f"{importer} imports {module}, which is not of the core")
     complaints += [f"the core does not import {name}" for name in names if name not in met]
+    for module in read_modules(ROOT):
+        if module.name in importers:
+            complaints += [
+                f"{module.file.relative_to(ROOT)}:{line}: a conditional expression over a line"
+                for line in list_long_choices(module.content)
+            ]
     for complaint in complaints:
         sys.stderr.write(f"{complaint} (pyproject.toml, tool.core)\n")
     return bool(complaints)

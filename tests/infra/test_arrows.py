@@ -1,5 +1,6 @@
 """Calls between services keep to the order of the packages, and a call that does not is told."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from infra.arrows import (
     find_reach,
     is_against,
     list_arrows,
+    list_long_choices,
     read_orders,
     report_arrows,
 )
@@ -103,3 +105,8 @@ def test_what_a_module_reaches_is_told_with_the_one_that_imports_it() -> None:
         "search": "ingest",
         "storage": "search",
     }
+
+
+def test_a_conditional_expression_over_a_line_is_found_wherever_it_stands() -> None:
+    content = ast.parse("a = 1 if b else 2\nc = [\n    d\n    if e\n    else f\n]\n")
+    assert list_long_choices(content) == [3]
