@@ -405,18 +405,16 @@ def _post_json(url: str, body: Mapping[str, Any]) -> Post:
 
 
 def _to_ntfy(channel: Channel, text: str, picture: bytes | None) -> Post:
+    """Make the request for ntfy: the text as body, or with a picture as body the text beside it."""
     headers = {"Authorization": f"Bearer {channel.token}"} if channel.token else {}
     if picture is None:
         return Post(channel.url, text.encode(), {"Content-Type": _TEXT, **headers})
-    line = " ".join(text.split())
-    header_text = (
-        line
-        if line.isascii() and line.isprintable()
-        else Header(line, "utf-8", maxlinelen=100_000).encode()
-    )
-    return Post(
-        channel.url, picture, {"Message": header_text, "Filename": "face.jpg", **headers}, "PUT"
-    )
+    header_text = " ".join(text.split())
+    if not (header_text.isascii() and header_text.isprintable()):
+        # RFC 2047, on one line
+        header_text = Header(header_text, "utf-8", maxlinelen=100_000).encode()
+    headers = {"Message": header_text, "Filename": "face.jpg", **headers}
+    return Post(channel.url, picture, headers, "PUT")
 
 
 def _to_telegram(channel: Channel, text: str, picture: bytes | None) -> Post:

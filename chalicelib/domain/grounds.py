@@ -155,20 +155,20 @@ def require_record(tenant: Tenant, consent: Consent | None) -> None:
 
 
 def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
-    """Say what is missing. `faceid`: "" of a new face."""
-    text = (
-        f"face {faceid!r} has no record of consent, so it gets neither name, text, group, "
-        "picture, visits nor user"
-    )
-    who = (
-        f"{text} (here: {', '.join(gained)})"
-        if faceid
-        else "nobody is enrolled without a record of consent"
-    )
+    """Say that a record of consent is missing, and where to write it down.
+
+    `faceid`: whose; "": of a face that is to be enrolled. `gained`: what the change would give it.
+    """
+    who = "nobody is enrolled without a record of consent"
+    if faceid:
+        who = (
+            f"face {faceid!r} has no record of consent, so it gets neither name, text, group, "
+            f"picture, visits nor user (here: {', '.join(gained)})"
+        )
     return (
         f"{who}: the tenant's setting consent_required. Write the record down first (PUT "
-        "/v1/faces/ID/consent, or the "
-        "console), or send it with POST /v1/faces; the other dialects cannot"
+        "/v1/faces/ID/consent, or the console), or send it with POST /v1/faces; the other dialects "
+        "cannot"
     )
 
 

@@ -231,11 +231,9 @@ def wanted_words(fold: Fold, text: str) -> list[str]:
     """Return the words that are searched for: of "Stranger 135", as a face without a name is
     called, the number."""
     words = split_words(fold(text))
-    return (
-        words[1:]
-        if len(words) == 2 and words[0] in map(fold, _CALLED) and words[1].isdecimal()
-        else words
-    )
+    if len(words) == 2 and words[0] in map(fold, _CALLED) and words[1].isdecimal():
+        return words[1:]
+    return words
 
 
 def is_found(terms: Sequence[str], words: Sequence[str]) -> bool:

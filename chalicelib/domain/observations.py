@@ -248,21 +248,18 @@ class ChangedObservation(Struct, frozen=True):
 
 
 def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
-    """Return the estimates of the picture for an observation.
+    """Return a picture's estimates (age, gender, emotion and so on), corrected by what is known.
 
-    Age and gender are those that the user set, else those of the picture, else those stored with
-    the face.
+    An age that a user entered for the face goes first, then the one estimated from this picture,
+    then the one stored with the face. So does a gender. All else is this picture's.
     """
-    face_estimates = face.estimates
-    return replace(
-        estimates,
-        age=face.age
-        if face.age is not None
-        else face_estimates.age
-        if estimates.age is None
-        else estimates.age,
-        gender=face.gender or estimates.gender or face_estimates.gender,
-    )
+    age: float | None = face.age  # what a user entered
+    if age is None:
+        age = estimates.age
+    if age is None:
+        age = face.estimates.age
+    gender = face.gender or estimates.gender or face.estimates.gender
+    return replace(estimates, age=age, gender=gender)
 
 
 class ObservationFilter(Struct, frozen=True):

@@ -72,17 +72,13 @@ class Setting(Struct, frozen=True):
 
     @property
     def bounds(self) -> str:
-        """Say which numbers are legal."""
-        least_text = (
-            ""
-            if self.least is None
-            else f"{'more than ' if self.above else ''}{_format_number(self.least)}"
-        )
-        return (
-            f"{least_text} at least"
-            if self.most is None
-            else f"{least_text} to {_format_number(self.most)}"
-        )
+        """Say which numbers are legal: `1 at least`, `more than 0 to 24`."""
+        least_text = ""
+        if self.least is not None:
+            least_text = f"{'more than ' if self.above else ''}{_format_number(self.least)}"
+        if self.most is None:
+            return f"{least_text} at least"
+        return f"{least_text} to {_format_number(self.most)}"
 
     @property
     def or_none(self) -> str:
@@ -101,17 +97,21 @@ def setting(
 
 
 def settings_of(kind: type[Struct]) -> Mapping[str, Setting]:
-    """Return the settings among the fields of a class, by the fields' names."""
+    """Return the settings among the fields of a class, by the fields' names.
+
+    A setting is a field whose default is made by a Setting (`setting`). It takes its name and its
+    type from the field; `int | None` counts as `int`, and `tuple[str, ...]` as `tuple`.
+    """
     settings: dict[str, Setting] = {}
     for struct_field in fields(kind):
-        if isinstance(of := struct_field.default_factory, Setting):
-            kinds = (
-                get_args(struct_field.type)
-                if isinstance(struct_field.type, UnionType)
-                else (struct_field.type,)
-            )
-            plain, *_ = (get_origin(kind) or kind for kind in kinds if kind is not NoneType)
-            settings[struct_field.name] = replace(of, name=of.name or struct_field.name, kind=plain)
+        declared = struct_field.default_factory
+        if not isinstance(declared, Setting):
+            continue
+        types = [struct_field.type]
+        if isinstance(struct_field.type, UnionType):
+            types = [part for part in get_args(struct_field.type) if part is not NoneType]
+        name, plain_type = struct_field.name, get_origin(types[0]) or types[0]
+        settings[name] = replace(declared, name=declared.name or name, kind=plain_type)
     return MappingProxyType(settings)
 
 

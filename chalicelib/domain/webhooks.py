@@ -343,15 +343,18 @@ def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
 
 
 def delivery_key(delivery: Delivery) -> tuple[str, str]:
-    prefix = (
-        keys.PARKED_PREFIX
-        if delivery.parked
-        else keys.MAILBOX_PREFIX
-        if delivery.in_mailbox
-        else keys.PHONE_PREFIX
-        if delivery.on_phone
-        else ""
-    )
+    """Return the key of a delivery, one event on its way to one hook, in the outbox.
+
+    Those that nobody is to send now have a prefix of their own: parked ones, those in a mailbox and
+    those on a phone. So the sender does not read them.
+    """
+    prefix = ""
+    if delivery.parked:
+        prefix = keys.PARKED_PREFIX
+    elif delivery.in_mailbox:
+        prefix = keys.MAILBOX_PREFIX
+    elif delivery.on_phone:
+        prefix = keys.PHONE_PREFIX
     return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, prefix)
 
 

@@ -1,6 +1,7 @@
-"""Offers of captures: which pictures are wanted, and to which URL they are uploaded.
+"""Captures, the pictures that cameras send: offered, uploaded, listed and read again.
 
-An upload writes no record; only resolving the capture does. So the store of uploads is asked which
+A camera offers a picture by its hash, is told the URL to upload it to, and puts it there. An upload
+writes no record; only resolving the capture does. So the store of uploads is asked which
 pictures are there. Beside it: sighted faces, read again, and captures in one request, for clients
 that cannot do two steps.
 """
@@ -18,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -67,6 +68,7 @@ from chalicelib.storage.items import (
     write_unless_changed,
 )
 from chalicelib.storage.ports import (
+    Action,
     Item,
     PresignedRequest,
     Put,
@@ -180,24 +182,31 @@ class CaptureFilter(Struct, frozen=True):
         return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
 
     def lets_pass(self, capture: Capture) -> bool:
-        """Return whether a page lists the capture: its picture is there, and its state and faces
-        are wanted."""
+        """Return whether a page lists the capture: its picture came, and the filter wants it."""
         if capture.state not in STATES or self.state not in (None, capture.state):
             return False
         if self.faces is None:
             return True
-        skipped = any(
+        if capture.state is not CaptureState.RESOLVED:  # nobody has looked at its faces yet
+            return False
+        if self.faces is FacesShown.NONE:
+            return not capture.sightings
+        # FacesShown.SKIPPED: one of its faces was too poor to be compared with the book.
+        return any(
             sighting.resolution is Resolution.SKIPPED and sighting.faceid is None
             for sighting in capture.sightings
         )
-        shows = not capture.sightings if self.faces is FacesShown.NONE else skipped
-        return capture.state is CaptureState.RESOLVED and shows
 
 
 ALL = CaptureFilter()
 
 
 class Captures(Service["Book"]):
+    """The pictures that a tenant's cameras send (captures): their offers, uploads and lists.
+
+    Each becomes RESOLVED once every face in it was looked for in the book.
+    """
+
     @lazy
     def pictures(self) -> CapturePictures:
         from chalicelib.book.captures.pictures import CapturePictures
@@ -219,29 +228,30 @@ class Captures(Service["Book"]):
     def offer_uploads(
         self, tenant: Tenant, offers: Sequence[Offer], offering_camera: Camera | None = None
     ) -> list[OfferedUpload]:
-        """Record offered captures, all or none; return one answer for each offer, in their order.
+        """Return for each offered picture where to upload it, or that it is there already.
 
-        `offering_camera`: the camera that offers them, as it was just read. The same capture
-        offered again has the same id and is written once. Raises InvalidInput, CameraNotFound and
-        CameraDisabled with the bad offer's `index`; DailyLimitReached, Busy.
+        Each is recorded as a capture: a picture of a camera, before its bytes come. All are
+        recorded or none. The same picture offered again has the same id, and is recorded once.
+        `offering_camera`: the camera that sent the offers, if the caller has just read it. Raises
+        InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
+        DailyLimitReached, Busy.
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(
                 f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}"
             )
         now = self.services.clock.now()
-        cameras = (
-            {}
-            if offering_camera is None
-            else {offering_camera.id: offering_camera, offering_camera.name: offering_camera}
-        )
+        cameras: dict[str, Camera] = {}  # by what an offer calls it, its id or its name
+        if offering_camera is not None:
+            cameras = {offering_camera.id: offering_camera, offering_camera.name: offering_camera}
+
         captures = []
         for index, offer in enumerate(offers):
             with mark_errors(index):
                 captures.append(self._read_offer(tenant, offer, cameras, now))
-        recorded_captures = self._write_captures(
-            tenant, {_key(tenant, capture): capture for capture in captures}, now
-        )
+        captures_by_key = {_key(tenant, capture): capture for capture in captures}
+        recorded_captures = self._write_captures(tenant, captures_by_key, now)
+
         for camera in {camera.id: camera for camera in cameras.values()}.values():
             self.services.cameras.note_last_seen(tenant, camera, now)
         answers = {key: self._answer(tenant, capture) for key, capture in recorded_captures.items()}
@@ -249,13 +259,12 @@ class Captures(Service["Book"]):
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
         """Return the capture, even if its picture never came. Raises CaptureNotFound."""
-        capture = (
-            self.find(tenant, camera_id, id_)
-            if is_camera_id(camera_id) and _ID.fullmatch(id_)
-            else None
-        )
+        capture = None
+        if is_camera_id(camera_id) and _ID.fullmatch(id_):
+            capture = self.find(tenant, camera_id, id_)
         if capture is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
+        # No upload writes a record: whether the picture came, only its store knows.
         return mark_stored(self.services.storage.uploads, tenant, [capture])[0]
 
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
@@ -274,95 +283,83 @@ class Captures(Service["Book"]):
         *,
         capture_filter: CaptureFilter = ALL,
     ) -> ListPage[Capture]:
-        """Return a page of a camera's captures whose picture is there, or of all present cameras',
-        newest first, as everybody sees them.
+        """Return a page of one camera's captures, or all cameras', newest first, as all see them.
 
-        It ends early if a thousand captures were read and most do not pass the filter, or if they
-        show more faces than fit. A token marks a place between two captures, and new captures do
-        not shift it. Raises CameraNotFound, InvalidInput.
+        Listed are those whose picture came. `token`: where the page before ended, between two
+        captures; new ones do not shift it. The page ends early if a thousand records were read, or
+        if its captures show more faces than an answer holds. Raises CameraNotFound, InvalidInput.
         """
         chosen_camera = None if camera is None else self._find_camera(tenant, camera)
         camera_id = chosen_camera and chosen_camera.id
-        tokens = PageTokens(
-            json.dumps(
-                [
-                    "captures",
-                    tenant.name,
-                    camera_id,
-                    *capture_filter.ids,
-                    capture_filter.state,
-                    capture_filter.faces,
-                ]
-            )
-        )
+        wanted = (*capture_filter.ids, capture_filter.state, capture_filter.faces)
+        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *wanted]))
         below_id = tokens.parse_position(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
-        items = islice(
-            self._newest_first(tenant, chosen_camera, capture_filter, below_id, at_once),
-            _MOST_READ,
-        )
+        stored = self._newest_first(tenant, chosen_camera, capture_filter, below_id, at_once)
+        items = islice(stored, _MOST_READ)
+
         captures: list[Capture] = []
         read_count, last_id = 0, ""
-        while len(captures) <= limit and (
-            batch := [capture_from(item) for item in islice(items, at_once)]
-        ):
+        while len(captures) <= limit:  # one more than fits shows that there is another page
+            batch = [capture_from(item) for item in islice(items, at_once)]
+            if not batch:
+                break
             read_count, last_id = read_count + len(batch), batch[-1].id
-            stored = mark_stored(self.services.storage.uploads, tenant, batch)
-            captures += [
-                capture
-                for capture in self.shown.hide_restricted(tenant, stored)
-                if capture_filter.lets_pass(capture)
-            ]
+            batch = mark_stored(self.services.storage.uploads, tenant, batch)
+            shown = self.shown.hide_restricted(tenant, batch)
+            captures += [capture for capture in shown if capture_filter.lets_pass(capture)]
+
         shown_captures = cut_to_answer(captures[:limit])
         if len(shown_captures) < len(captures):
             return tokens.make_page(shown_captures, shown_captures[-1].id)
         return tokens.make_page(shown_captures, last_id if read_count == _MOST_READ else None)
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
-        """Return the camera with the part of its last captures that shows no face, counted at most
-        once an hour."""
-        if (
-            camera.faceless_at is not None
-            and self.services.clock.now() - camera.faceless_at < COUNTED_EVERY
-        ):
+        """Return the camera with the share of its last pictures that show no face.
+
+        Of its newest hundred captures those count that are resolved, whose faces are known. Of
+        fewer than 20 the share is None. It is counted and stored once an hour at most.
+        """
+        now, counted_at = self.services.clock.now(), camera.faceless_at
+        if counted_at is not None and now - counted_at < COUNTED_EVERY:
             return camera
-        newest_items = islice(self._of_camera(tenant, camera, ALL, None, COUNTED[-1]), COUNTED[-1])
-        resolved = [
-            capture
-            for capture in map(capture_from, newest_items)
-            if capture.state is CaptureState.RESOLVED
-        ]
-        faceless = sum(not capture.sightings for capture in resolved)
-        return self.services.cameras.note_faceless(
-            tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
-        )
+        most = COUNTED[-1]
+        newest_items = islice(self._of_camera(tenant, camera, ALL, None, most), most)
+        captures = map(capture_from, newest_items)
+        resolved = [capture for capture in captures if capture.state is CaptureState.RESOLVED]
+        share = None
+        if len(resolved) in COUNTED:
+            faceless = sum(not capture.sightings for capture in resolved)
+            share = round(faceless / len(resolved), 2)
+        return self.services.cameras.note_faceless(tenant, camera, share)
 
     def store_shot(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
-        """Offer the picture and store it; return the capture, which is resolved a moment later.
+        """Store a picture of a camera in one step; return its capture, resolved a moment later.
 
         The same picture of the same camera and time is one capture, however often and in however
-        many steps it comes. Without a time, a repeat of `request` keeps the time of its first
-        attempt. Raises InvalidInput, CameraNotFound, CameraDisabled, DailyLimitReached,
-        RequestReused, Busy, StorageUnavailable.
+        many steps it comes. `request`: its client's id of the call, by which a repeat is known. If
+        the shot names no time, a repeat keeps the time of the first attempt. Raises InvalidInput,
+        CameraNotFound, CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
         """
-        now, progress = self.services.clock.now(), None
-        if request is not None and shot.captured_at is None:
+        captured_at = now = self.services.clock.now()
+        progress = None  # what the first attempt noted: its time
+        if shot.captured_at is not None:
+            captured_at = shot.captured_at
+        elif request is not None:
             progress = self.services.requests.begin_progress(
                 tenant.name, request, {_CAPTURED_AT: milliseconds(now)}
             )
-        captured_at = shot.captured_at or (
-            now if progress is None else moment(progress[_CAPTURED_AT])
-        )
-        sha256 = hashlib.sha256(shot.picture).hexdigest()
-        offer = Offer(
-            shot.camera, sha256, len(shot.picture), shot.content_type, captured_at, shot.track
-        )
+            captured_at = moment(progress[_CAPTURED_AT])
+
+        sha256, size = hashlib.sha256(shot.picture).hexdigest(), len(shot.picture)
+        offer = Offer(shot.camera, sha256, size, shot.content_type, captured_at, shot.track)
         (offered,) = self.offer_uploads(tenant, [offer])
         capture = offered.capture
-        if offered.request is not None:
+        if offered.request is not None:  # the picture is not there yet
             key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
             self.services.storage.uploads.put_upload(key, shot.picture, capture.content_type)
             capture = replace(capture, state=CaptureState.STORED)
+
         if request is not None and progress is not None:
             put = self.services.requests.make_answer_put(
                 tenant.name, request, Answer(OK, progress), partial_body=progress
@@ -371,32 +368,33 @@ class Captures(Service["Book"]):
         return capture
 
     def find_observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
-        """Return the observation of a sighting; None if the face has no such sighting.
+        """Return what was recorded of a face's sighting, its being seen in one camera picture.
 
-        Raises SightingNotFound if the id does not have the form of a sighting's.
+        None: the face has no such sighting. Raises SightingNotFound if the id is none of a
+        sighting's: `CAPTURE-NUMBER`, where the capture's id begins with its time.
         """
         try:
             at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
         except ValueError:
             raise not_found(faceid, sighting_id) from None
-        item = self.services.items.get(
-            keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id)
-        )
+        key = keys.observation(tenant.name, at_ms, sighting_id)
+        item = self.services.items.get(keys.OBSERVATIONS, key)
         if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
             return None
         return observation_from(item)
 
     def read_face_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
-        """Return the face as one of its sightings shows it.
+        """Return a face as a camera's picture shows it: box, template (embedding), estimates.
 
-        Raises SightingNotFound, Conflict as `read_face_in_box`.
+        `sighting_id`: which picture, and which face in it. It is found again in the picture. Raises
+        SightingNotFound, Conflict as `read_face_in_box`.
         """
         observation = self.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
-        return self.read_face_in_box(
-            tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box
-        ).seen
+        capture_id_, _ = parts_of_sighting(sighting_id)
+        camera_id, box = observation.camera, observation.box
+        return self.read_face_in_box(tenant, camera_id, capture_id_, box).seen
 
     def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
         """Raise Conflict if the capture's picture is gone."""
@@ -411,22 +409,19 @@ class Captures(Service["Book"]):
     def read_face_in_box(
         self, tenant: Tenant, camera_id: str, capture_id: str, box: BoundingBox
     ) -> SightedFace:
-        """Return the face of the capture's picture that was sighted in this box, by the tenant's
-        present model.
+        """Return the face of a capture's picture that is nearest to a box, detected once more.
 
-        Raises Conflict if the picture is gone, cannot be read or shows no face any more.
+        A capture keeps boxes of its faces and no templates (embeddings). So its picture is read
+        again, by the tenant's present face model. Raises Conflict if the picture is gone, cannot be
+        read or shows no face any more.
         """
-        picture = self.services.storage.uploads.get(
-            keys.capture_picture(tenant.name, camera_id, capture_id)
-        )
+        picture_key = keys.capture_picture(tenant.name, camera_id, capture_id)
+        picture = self.services.storage.uploads.get(picture_key)
         if picture is None:
             raise _picture_gone_error(tenant)
         try:
-            reading = Reading(
-                self.services.tenant_vision.choose_vision(tenant.model),
-                without_min_age(tenant),
-                picture,
-            )
+            vision = self.services.tenant_vision.choose_vision(tenant.model)
+            reading = Reading(vision, without_min_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(
                 f"the picture of this sighting cannot be read any more: {error}"
@@ -438,16 +433,17 @@ class Captures(Service["Book"]):
     def _read_offer(
         self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime
     ) -> Capture:
-        """Check an offer and return its capture.
+        """Return the capture that an offer describes, whose picture is still WANTED.
 
-        `cameras`: those read for this call, by the id or name in an offer.
+        `cameras`: those read for this call, by the id or name in an offer. The offer's is added if
+        it lacks. Raises CameraNotFound, CameraDisabled, InvalidInput.
         """
         if offer.camera not in cameras:
             cameras[offer.camera] = self.services.cameras.get_by_any_name(tenant, offer.camera)
         camera = cameras[offer.camera]
         if not camera.enabled:
             raise CameraDisabled(say_disabled(camera))
-        sha256 = _sha256(offer.sha256)
+        sha256 = _parse_sha256(offer.sha256)
         captured_at = require_time(offer.captured_at, now, self.services.settings.clock_tolerance_s)
         content_type = CONTENT_TYPES.get(offer.content_type.lower())
         if content_type is None:
@@ -459,13 +455,13 @@ class Captures(Service["Book"]):
                 f"size is {PICTURE_BYTES[0]} to {PICTURE_BYTES[-1]} bytes, not {offer.size}"
             )
         return Capture(
-            capture_id(tenant.name, camera.id, captured_at, sha256),
-            camera.id,
-            captured_at,
-            sha256,
-            offer.size,
-            content_type,
-            CaptureState.WANTED,
+            id=capture_id(tenant.name, camera.id, captured_at, sha256),
+            camera_id=camera.id,
+            captured_at=captured_at,
+            sha256=sha256,
+            size=offer.size,
+            content_type=content_type,
+            state=CaptureState.WANTED,
             track=require_track(offer.track) if offer.track else "",
         )
 
@@ -473,43 +469,38 @@ class Captures(Service["Book"]):
     def _write_captures(
         self, tenant: Tenant, offered_captures: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
-        """Record the offered captures; return them as they are recorded then.
+        """Record offered captures; return them as they are recorded then, by their keys.
 
-        All are by their keys.
-
-        A capture is recorded by its first offer; until its picture comes, a later one may change
-        it. Raises DailyLimitReached, Busy.
+        A capture is recorded by its first offer. Until its picture comes, a later offer may change
+        it. New and changed ones count against the camera's limit of the day. Begins anew if others
+        offer the same meanwhile. Raises DailyLimitReached, Busy.
         """
         items = self.services.items.get_many(keys.CAPTURES, list(offered_captures))
-        stored_captures = [None if item is None else capture_from(item) for item in items]
+        stored_captures = [parse_optional(capture_from, item) for item in items]
         known_captures = [capture for capture in stored_captures if capture is not None]
-        known_by_id = {
-            capture.id: capture
-            for capture in mark_stored(self.services.storage.uploads, tenant, known_captures)
-        }
+        marked_captures = mark_stored(self.services.storage.uploads, tenant, known_captures)
+        known_by_id = {capture.id: capture for capture in marked_captures}
+
         recorded_captures = {
             key: _choose_record(offer, known_by_id.get(offer.id))
             for key, offer in offered_captures.items()
         }
-        actions = {
-            key: action
-            for key, stored in zip(offered_captures, stored_captures, strict=True)
-            if (action := _make_record_action(tenant, key, stored, recorded_captures[key], now))
-            is not None
-        }
+        actions: dict[tuple[str, str], Action] = {}
+        for key, stored in zip(offered_captures, stored_captures, strict=True):
+            action = _make_record_action(tenant, key, stored, recorded_captures[key], now)
+            if action is not None:
+                actions[key] = action
         if actions:
             self._charge_bytes(tenant, [recorded_captures[key] for key in actions])
             write(self.services.items, list(actions.values()))
         return recorded_captures
 
     def _charge_bytes(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
-        """Count the captures' bytes against their cameras' limits of today.
-
-        Raises DailyLimitReached, Busy.
+        """Count the captures' bytes against what their cameras may offer today.
 
         They are counted before they are written, in another transaction: together both could have
         too many actions. If the writing fails, they stay counted, so a camera never offers more
-        than its limit.
+        than its limit. Raises DailyLimitReached, Busy.
         """
         sizes: Counter[str] = Counter()
         for capture in captures:
@@ -518,8 +509,7 @@ class Captures(Service["Book"]):
             if not self.services.daily_limits.take_capture_bytes(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of what camera {camera_id!r} may "
-                    "offer: "
-                    f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
+                    f"offer: {tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
                     self.services.daily_limits.seconds_until_day_ends(tenant),
                 )
 
@@ -533,9 +523,9 @@ class Captures(Service["Book"]):
         )
 
     def _find_camera(self, tenant: Tenant, camera: str) -> Camera:
-        """Return a camera given by id or name, or a deleted one with captures.
+        """Return a camera by its id or name, or a deleted one by its id if it has captures.
 
-        Raises CameraNotFound.
+        Of a deleted camera only the id is known, so it stands for the rest. Raises CameraNotFound.
         """
         try:
             return self.services.cameras.get_by_any_name(tenant, camera)
@@ -555,11 +545,11 @@ class Captures(Service["Book"]):
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
-        """Yield the items of captures that the filter takes, the newest first.
+        """Yield stored captures of the filter's time, the newest first; its state does not count.
 
-        `chosen_camera`: None: all cameras, whose captures are merged by time. `below`: the
-        capture's id from which the list goes on; None: from the newest. `at_once`: the number of
-        items that a read of one camera asks for.
+        `chosen_camera`: whose; None: of all cameras, merged by time. `below`: the capture's id
+        behind which the list goes on; None: from the newest on. `at_once`: how many items a read of
+        one camera asks for.
         """
         if chosen_camera is not None:
             return self._of_camera(tenant, chosen_camera, capture_filter, below, at_once)
@@ -567,6 +557,7 @@ class Captures(Service["Book"]):
             self._of_camera(tenant, camera, capture_filter, below, at_once)
             for camera in self.services.cameras.list_all(tenant)
         ]
+        # An id begins with the time.
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
     def _of_camera(
@@ -577,23 +568,25 @@ class Captures(Service["Book"]):
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
-        """Yield the items of one camera's captures within the filter's ids, the newest first.
+        """Yield one camera's stored captures of the filter's time, the newest first.
 
-        Those of a deleted camera that had its id are left out. `below`: the id from which the list
-        goes on; `at_once`: the number of items of one read.
+        Those of a deleted camera that had its id before are left out. `below`: the id behind which
+        the list goes on; None: from the newest on. `at_once`: how many items a read asks for.
         """
         first_id, last_id = capture_filter.ids
-        if camera.former_until is not None:
+        if camera.former_until is not None:  # when the former one was deleted
             first_id = max(first_id, CaptureFilter(since=camera.former_until).ids[0])
         if first_id > last_id:
             return iter(())
-        query_options: dict[str, Any] = {
-            "between": (first_id, last_id),
-            "behind": below,
-            "reverse": True,
-            "page_size": at_once,
-        }
-        return captures_of(self.services.items, tenant.name, camera.id, **query_options)
+        return captures_of(
+            self.services.items,
+            tenant.name,
+            camera.id,
+            between=(first_id, last_id),
+            behind=below,
+            reverse=True,
+            page_size=at_once,
+        )
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (
@@ -607,14 +600,14 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
 
 
 def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
-    """Return the capture to record: until its picture is there, the last offer decides its size,
-    type and track.
+    """Return what is to be recorded of an offered capture that may be known already.
 
-    An offer without a track leaves the track that an earlier one named.
+    `capture`: as it is known; None: not at all. Until its picture comes, the last offer decides its
+    size, type and track. An offer without a track leaves the one that an earlier offer named.
     """
     if capture is None:
         return offer
-    if capture.state is not CaptureState.WANTED:
+    if capture.state is not CaptureState.WANTED:  # its picture came
         return capture
     return replace(
         capture,
@@ -627,21 +620,23 @@ def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
 def _make_record_action(
     tenant: Tenant, key: tuple[str, str], before: Capture | None, after: Capture, now: datetime
 ) -> Put | Update | None:
-    """Return the action that records a capture; None: it is recorded so already, or its picture is
-    there."""
+    """Return the write that records an offered capture; None: nothing is to be written.
+
+    `before`: as it is stored; None: this is its first offer. `after`: as it is to be. The write
+    fails if it was offered first, or got its outcome, in between.
+    """
     if before is None:
-        return Put(
-            keys.CAPTURES, capture_item(tenant.name, after, now), (absent("not-offered-yet"),)
-        )
+        if_new = (absent("not-offered-yet"),)
+        return Put(keys.CAPTURES, capture_item(tenant.name, after, now), if_new)
     if after.state is not CaptureState.WANTED or after == before:
         return None
-    still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
+    if_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
     fields = {
         "size": after.size,
         "content_type": after.content_type,
         **CAPTURE.write(after, "track"),
     }
-    return Update(keys.CAPTURES, key, still_wanted, set=fields)
+    return Update(keys.CAPTURES, key, if_wanted, set=fields)
 
 
 def cut_to_answer(rows: list[Capture]) -> list[Capture]:
@@ -650,14 +645,17 @@ def cut_to_answer(rows: list[Capture]) -> list[Capture]:
     return rows[: max(1, sum(face_count <= MOST_FACES for face_count in face_counts))]
 
 
-def _sha256(text: str) -> str:
-    """Return the hash as 64 hexadecimal digits in small letters. Raises InvalidInput."""
+def _parse_sha256(text: str) -> str:
+    """Return a SHA-256, in hexadecimal or base64, as 64 hexadecimal digits in small letters.
+
+    Raises InvalidInput.
+    """
     if _HEX.fullmatch(text):
         return text.lower()
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        data = b""
+        data = b""  # refused below
     if len(data) != _SHA256_BYTES:
         raise InvalidInput(
             f"sha256 is 64 hexadecimal digits, or base64 of the 32 bytes, not {text[:70]!r}"
@@ -673,46 +671,50 @@ a time."""
 def mark_stored(
     uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]
 ) -> list[Capture]:
-    """Return the captures; those that were WANTED are STORED if their picture is there."""
-    wanted_ids: dict[str, list[str]] = defaultdict(list)
+    """Return the captures, each WANTED one as STORED if its picture has come.
+
+    An upload writes no record, so the store of uploads is asked.
+    """
+    wanted_ids: dict[str, list[str]] = defaultdict(list)  # by camera
     for capture in captures:
         if capture.state is CaptureState.WANTED:
             wanted_ids[capture.camera_id].append(capture.id)
-    stored_keys = {
-        (camera, id_)
-        for camera, ids in wanted_ids.items()
-        for id_ in _find_stored(uploads, tenant, camera, ids)
-    }
-    return [
-        replace(capture, state=CaptureState.STORED)
-        if (capture.camera_id, capture.id) in stored_keys
-        else capture
-        for capture in captures
-    ]
+    stored_keys: set[tuple[str, str]] = set()  # of camera and capture
+    for camera_id, ids in wanted_ids.items():
+        stored_ids = _find_stored(uploads, tenant, camera_id, ids)
+        stored_keys.update((camera_id, id_) for id_ in stored_ids)
+
+    marked_captures = []
+    for capture in captures:
+        is_stored = (capture.camera_id, capture.id) in stored_keys
+        marked_captures.append(
+            replace(capture, state=CaptureState.STORED) if is_stored else capture
+        )
+    return marked_captures
 
 
 def _find_stored(
     uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]
 ) -> Iterable[str]:
-    """Return those of the ids whose picture is there."""
+    """Return the ids of those of one camera's captures whose picture is there."""
     by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
-    if len(by_key) > _ASKED_ONE_BY_ONE:
-        return [
-            by_key[key]
-            for key in _list_picture_keys(uploads, tenant, camera_id, min(by_key), max(by_key))
-            if key in by_key
-        ]
-    with ThreadPoolExecutor(len(by_key)) as askers:
-        sizes = askers.map(uploads.size, by_key)
-        return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
+    # Few are asked for one by one, side by side. Of many the store's list is cheaper.
+    if len(by_key) <= _ASKED_ONE_BY_ONE:
+        with ThreadPoolExecutor(len(by_key)) as askers:
+            sizes = askers.map(uploads.size, by_key)
+            sizes_by_id = zip(by_key.values(), sizes, strict=True)
+            return [id_ for id_, size in sizes_by_id if size is not None]
+    first_key, last_key = min(by_key), max(by_key)
+    listed_keys = _list_picture_keys(uploads, tenant, camera_id, first_key, last_key)
+    return [by_key[key] for key in listed_keys if key in by_key]
 
 
 def _list_picture_keys(
     uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str
 ) -> Iterator[str]:
-    """Yield the keys of the camera's pictures from `first` to `last`, both included."""
+    """Yield the keys of one camera's stored pictures from `first` to `last`, both included."""
     prefix = keys.capture_picture(tenant.name, camera_id, "")
-    if uploads.size(first) is not None:
+    if uploads.size(first) is not None:  # the walk begins behind it
         yield first
     for blob in uploads.walk(prefix, after=first):
         if blob.key <= last:
@@ -743,13 +745,13 @@ def not_found(faceid: str, sighting_id: str) -> SightingNotFound:
 def _find_nearest(faces: Sequence[SeenFace], box: BoundingBox) -> SeenFace:
     """Return the face with the centre of its box nearest to that of `box`."""
 
-    def measure_distance(face: SeenFace) -> float:
+    def measure_squared_distance(face: SeenFace) -> float:
         other = face.detected.box
         across = (other.x + other.width / 2) - (box.x + box.width / 2)
         down = (other.y + other.height / 2) - (box.y + box.height / 2)
         return across * across + down * down
 
-    return min(faces, key=measure_distance)
+    return min(faces, key=measure_squared_distance)
 
 
 _CAPTURED_AT = "captured_at"

@@ -1,8 +1,8 @@
-"""How many pictures of captures a tenant keeps, and how many bytes: counted by the sweep, since
-only a list knows.
+"""The pictures that cameras sent (captures): their URLs, how many are kept, which are deleted.
 
-Beside it: pictures that are not kept, since their tenant or the group of somebody in them keeps
-none, and what is made of a picture when somebody first looks: crops of its faces, and a thumbnail.
+Some are not kept, since their tenant or the group of somebody in them keeps none. When somebody
+first looks, crops of its faces and a thumbnail are made of a picture. The sweep, a job of each
+hour, counts the kept ones, since only a list knows.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ _PICTURE_COUNT = Codec(PictureCount, {"counted_at": "at"})
 
 
 class CapturePictures(Service["Book"]):
+    """The pictures of a tenant's captures, and what is cut out of them."""
+
     def get(self, tenant: str) -> PictureCount | None:
         """Return what was counted last; None if nothing was counted yet."""
         return parse_optional(
@@ -52,48 +54,47 @@ class CapturePictures(Service["Book"]):
         )
 
     def count(self, tenant: str) -> None:
-        """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""
+        """Count the kept pictures of a tenant's cameras, and their bytes, about once a day.
+
+        The sweep calls it every hour. A count that lies ahead, of a clock that was wrong, is made
+        anew.
+        """
         now, before = self.services.clock.now(), self.get(tenant)
         if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
             return
         captures = size = 0
         for blob in self.services.storage.uploads.walk(keys.capture_pictures(tenant)):
-            captures += not blob.key.startswith(keys.crops(tenant))
+            is_crop = blob.key.startswith(keys.crops(tenant))  # cut out of another picture
+            captures += not is_crop
             size += blob.size
-        item = {
-            "tenant": tenant,
-            "item": keys.KEPT_ITEM,
-            **_PICTURE_COUNT.write(PictureCount(captures, size, now)),
-        }
+        count = _PICTURE_COUNT.write(PictureCount(captures, size, now))
+        item = {"tenant": tenant, "item": keys.KEPT_ITEM, **count}
         write(self.services.items, [Put(keys.DIRECTORY, item)])
 
     def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
-        """Return the captures whose picture is to be deleted: it is needed no longer, and may not
-        be kept.
+        """Return the captures whose picture is to be deleted: it is done with, and may not be kept.
 
-        A tenant may keep no pictures, none of some groups, or nothing of strangers, and nobody
-        keeps one of somebody whose record of consent has ended. A parked capture keeps its picture,
-        so that it can be sent again, unless the tenant forgets strangers: it may show one. One that
-        shows a face under legal hold, or a restricted one, keeps it, too.
+        A tenant may keep no pictures, none of some groups, or nothing of strangers. Nobody keeps
+        one of somebody whose record of consent has ended. A parked capture, one that failed, keeps
+        its picture to be tried again; but not if strangers are forgotten, since it may show one. A
+        picture stays if it shows a face under legal hold, or a restricted one.
         """
-        forgets_strangers = tenant.forgets_strangers
-        final_states = (
-            {CaptureState.RESOLVED, CaptureState.PARKED}
-            if forgets_strangers
-            else {CaptureState.RESOLVED}
-        )
-
-        def is_unkept(capture: Capture) -> bool:
-            return shows_unkept(capture) or (forgets_strangers and shows_nobody(capture))
-
+        final_states = {CaptureState.RESOLVED}
+        if tenant.forgets_strangers:
+            final_states.add(CaptureState.PARKED)
         keeps_others = tenant.keeps_pictures and not tenant.no_pictures_of
-        final_captures = [
-            capture
-            for capture in captures
-            if capture.state in final_states and (is_unkept(capture) or not keeps_others)
-        ]
+        unkept_ids, final_captures = set(), []
+        for capture in captures:
+            shows_stranger = tenant.forgets_strangers and shows_nobody(capture)
+            is_unkept = shows_unkept(capture) or shows_stranger
+            if capture.state in final_states and (is_unkept or not keeps_others):
+                final_captures.append(capture)
+            if is_unkept:
+                unkept_ids.add(capture.id)
         if not final_captures:
             return []
+
+        # Held and restricted faces keep theirs: who is on these pictures?
         spared_faceids = spared_faces(self.services.items, tenant.name)
         if not (tenant.keeps_pictures or spared_faceids):
             return final_captures
@@ -101,20 +102,14 @@ class CapturePictures(Service["Book"]):
             capture.id: list_shown_faces(self.services.items, tenant.name, capture.id)
             for capture in final_captures
         }
-        unspared_captures = [
-            capture
-            for capture in final_captures
-            if spared_faceids.isdisjoint(faceids_of[capture.id])
-        ]
+        unspared = [each for each in final_captures if not faceids_of[each.id] & spared_faceids]
         if not tenant.keeps_pictures:
-            return unspared_captures
-        unpictured_faceids = self._find_unpictured(
-            tenant, sorted(set[str]().union(*faceids_of.values()))
-        )
+            return unspared
+
+        shown_faceids = sorted(set[str]().union(*faceids_of.values()))
+        unpictured = self._find_unpictured(tenant, shown_faceids)
         return [
-            capture
-            for capture in unspared_captures
-            if faceids_of[capture.id] & unpictured_faceids or is_unkept(capture)
+            each for each in unspared if faceids_of[each.id] & unpictured or each.id in unkept_ids
         ]
 
     def _find_unpictured(self, tenant: Tenant, faceids: Sequence[str]) -> set[str]:
@@ -136,48 +131,44 @@ class CapturePictures(Service["Book"]):
             self.services.storage.uploads.delete(key)
 
     def get_crop_url(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
-        """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it
-        yet.
+        """Return the URL of one face, cut out of a capture, a camera's picture.
 
-        Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's
-        picture is not kept any more or is not resolved yet, or if the person was erased or is
-        restricted.
+        It is cut out when somebody first asks. `number`: which face, the largest is 0. Raises
+        CaptureNotFound if there is no such capture or face. Raises Conflict if the picture is not
+        kept any more or not resolved yet, or if the person was erased or is restricted.
         """
         capture, hidden = self._read_shown(tenant, camera_id, capture_id)
-        sighting = _find_sighting(capture, number)
-        if sighting.reason == ERASED:
+        chosen = _find_sighting(capture, number)
+        if chosen.reason == ERASED:
             raise Conflict(f"this face is shown to nobody: {SOMEBODY}")
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
-            box = sighting.box
-            other_boxes = [
-                sighting.box for sighting in capture.sightings if sighting.number != number
-            ]
-            return vision.show_face(vision.read_picture(picture, RULES), box, other_boxes)
+            others = [each.box for each in capture.sightings if each.number != number]
+            return vision.show_face(vision.read_picture(picture, RULES), chosen.box, others)
 
         return self._make_url(tenant, capture, number, cut_face, hidden)
 
     def get_picture_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
-        """Return the URL of a capture's whole picture; make one first if restricted people have to
-        be hidden in it.
+        """Return the URL of a capture's whole picture, in which restricted people are hidden.
 
-        Raises CaptureNotFound if there is no such capture, Conflict if it shows nobody else. With
+        If there are such people, a picture without their faces is made first. Raises
+        CaptureNotFound if there is no such capture, Conflict if they are all that it shows. With
         somebody to hide, also raises Conflict if the picture is not kept any more.
         """
         capture, hidden = self._read_shown(tenant, camera_id, capture_id)
         if hidden:
             return self._make_url(tenant, capture, keys.PICTURE, lambda _, picture: picture, hidden)
-        return self.services.storage.uploads.signed_get(
-            keys.capture_picture(tenant.name, camera_id, capture_id)
-        )
+        picture_key = keys.capture_picture(tenant.name, camera_id, capture_id)
+        return self.services.storage.uploads.signed_get(picture_key)
 
     def _read_shown(
         self, tenant: Tenant, camera_id: str, capture_id: str
     ) -> tuple[Capture, list[Sighting]]:
-        """Return a capture as it is shown, and its sightings of restricted people.
+        """Return a capture as everybody sees it, and those of its faces that are to be hidden.
 
-        Raises CaptureNotFound; Conflict if they are all that is on it, as an erasure deletes such a
-        picture.
+        These are of restricted people, whose data are kept and used for nothing. They look as if
+        they were erased. Raises CaptureNotFound; Conflict if the capture shows nobody else, as an
+        erasure deletes such a picture.
         """
         capture = self.services.captures.get(tenant, camera_id, capture_id)
         [shown] = self.services.captures.shown.hide_restricted(tenant, [capture])
@@ -197,20 +188,18 @@ class CapturePictures(Service["Book"]):
         return crops
 
     def get_thumbnail_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
-        """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if nobody
-        looked at it yet.
+        """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if it lacks.
 
-        Before the capture is resolved there is none: then its picture may not be kept. Raises as
-        `get_crop_url`.
+        Before a capture is resolved, each face looked for in the book, there is none: its picture
+        may turn out to be one that is not kept. Raises as `get_crop_url`.
         """
         capture, hidden = self._read_shown(tenant, camera_id, capture_id)
         if capture.state is not CaptureState.RESOLVED:
             raise Conflict("this capture is not resolved, so it has no thumbnail")
 
         def make_thumbnail(vision: Vision, picture: bytes) -> bytes:
-            return vision.thumbnail(
-                vision.read_picture(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX
-            )
+            image = vision.read_picture(picture, THUMBNAIL_RULES)
+            return vision.thumbnail(image, THUMBNAIL_SIDE_PX)
 
         return self._make_url(tenant, capture, keys.WHOLE, make_thumbnail, hidden)
 
@@ -232,42 +221,38 @@ class CapturePictures(Service["Book"]):
         draw_part: Callable[[Vision, bytes], bytes],
         hidden: Sequence[Sighting],
     ) -> str:
-        """Return the URL of a part of a capture's picture: `part` is a face's number, WHOLE or
-        PICTURE.
+        """Return the URL of a part of a capture's picture; make and store the part if it lacks.
 
-        A part that is not stored yet is made first by `draw_part`, from the whole picture, in which
-        the `hidden` faces are averaged as an erasure does it.
-
-        Raises Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an
-        erasure.
+        `part`: a face's number, WHOLE (the thumbnail) or PICTURE. `draw_part` makes it from the
+        whole picture, in which the `hidden` faces are averaged first. Raises Conflict if that is
+        not kept, cannot be read, or is changed meanwhile by an erasure.
         """
         if not tenant.keeps_pictures:
             raise Conflict(NO_PICTURES_KEPT)
-        place = (tenant.name, capture.camera_id, capture.id, part)
-        numbers = [sighting.number for sighting in hidden]
+        uploads = self.services.storage.uploads
+        capture_place = (tenant.name, capture.camera_id, capture.id)
+        place, numbers = (*capture_place, part), [sighting.number for sighting in hidden]
         part_key = keys.shown_part(*place, numbers) if hidden else keys.crop(*place)
-        if self.services.storage.uploads.size(part_key) is None:
-            whole_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-            picture = self.services.storage.uploads.get(whole_key)
-            if picture is None:
-                raise Conflict(_PICTURE_GONE)
-            vision = self.services.tenant_vision.choose_vision(tenant.model)
-            boxes = [sighting.box for sighting in hidden]
-            try:
-                shown = (
-                    vision.hidden(vision.read_picture(picture, RULES), boxes) if hidden else picture
-                )
-                part_jpeg = draw_part(vision, shown)
-            except (Unusable, InvalidInput) as error:
-                raise Conflict(
-                    f"the picture of this capture cannot be read any more: {error}"
-                ) from error
-            self.services.storage.uploads.put_if_absent(part_key, part_jpeg, "image/jpeg")
-            # Another size: somebody was hidden in it meanwhile, or it was deleted.
-            if self.services.storage.uploads.size(whole_key) != len(picture):
-                self.services.storage.uploads.delete(part_key)
-                raise Conflict("the picture of this capture is changed at this moment: ask again")
-        return self.services.storage.uploads.signed_get(part_key)
+        if uploads.size(part_key) is not None:
+            return uploads.signed_get(part_key)
+
+        whole_key = keys.capture_picture(*capture_place)
+        if (picture := uploads.get(whole_key)) is None:
+            raise Conflict(_PICTURE_GONE)
+        vision, shown = self.services.tenant_vision.choose_vision(tenant.model), picture
+        try:
+            if hidden:
+                image = vision.read_picture(picture, RULES)
+                shown = vision.hidden(image, [sighting.box for sighting in hidden])
+            part_jpeg = draw_part(vision, shown)
+        except (Unusable, InvalidInput) as error:
+            message = f"the picture of this capture cannot be read any more: {error}"
+            raise Conflict(message) from error
+        uploads.put_if_absent(part_key, part_jpeg, "image/jpeg")
+        if uploads.size(whole_key) != len(picture):  # an erasure hid somebody in it, or deleted it
+            uploads.delete(part_key)
+            raise Conflict("the picture of this capture is changed at this moment: ask again")
+        return uploads.signed_get(part_key)
 
 
 _PICTURE_GONE = "the picture of this capture is not kept any more"
@@ -284,12 +269,11 @@ decoded."""
 
 
 def _find_sighting(capture: Capture, number: int) -> Sighting:
-    found_sighting = next(
-        (sighting for sighting in capture.sightings if sighting.number == number), None
+    """Return the face `number` of a capture and its outcome. Raises CaptureNotFound."""
+    for sighting in capture.sightings:
+        if sighting.number == number:
+            return sighting
+    raise CaptureNotFound(
+        f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, "
+        "counted from 0"
     )
-    if found_sighting is None:
-        raise CaptureNotFound(
-            f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, "
-            "counted from 0"
-        )
-    return found_sighting

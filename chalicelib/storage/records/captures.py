@@ -62,15 +62,14 @@ camera_from = _CAMERA.read
 
 
 def camera_of(capture: Capture, item: Item | None) -> Camera:
-    """Read the camera of a capture.
+    """Read the camera of a capture from its item.
 
-    Captures may outlive it: then return one with default settings.
+    `item`: None: the camera was deleted, and its capture is kept. Then return one with default
+    settings.
     """
-    return (
-        camera_from(item)
-        if item
-        else Camera(capture.camera_id, capture.camera_id, capture.captured_at)
-    )
+    if item:
+        return camera_from(item)
+    return Camera(id=capture.camera_id, name=capture.camera_id, created_at=capture.captured_at)
 
 
 def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:

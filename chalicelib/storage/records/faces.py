@@ -253,29 +253,26 @@ def face_update(
 
 
 def face_item(tenant: str, face: Face) -> Item:
-    """Make a face's item.
+    """Make the item by which a face is stored, with the keys by which it is listed.
 
-    What a list shows of it is apart from its templates, so that an index can carry it.
-
-    Fields without a value are left out: an arrival writes the item, and most stay below 1 KB, a
-    unit of writing.
+    A list shows some of its fields; these are apart from its templates (embeddings), so that an
+    index can carry them. Fields without a value are left out: each arrival writes the item, and
+    most stay below 1 KB, a unit of writing.
     """
-    listed_consent = None if face.restriction and face.restriction.ended else face.consent
-    consent = (
-        {"consent_key": keys.consent_key(listed_consent.expires_at, face.faceid)}
-        if listed_consent
-        else {}
-    )
-    return {
+    group_id, faceid = face.group_id, face.faceid
+    last_at = face.last_arrival_at or face.enrolled_at
+    item = {
         "tenant": tenant,
-        "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
-        "arrival_key": keys.arrival_key(
-            face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid
-        ),
+        "enrolment_key": keys.enrolment_key(group_id, face.enrolled_at, faceid),
+        "arrival_key": keys.arrival_key(group_id, last_at, faceid),
         **picture_fields(face),
         **_FACE.write(face),
-        **consent,
     }
+    # Listed are records of consent that run; one that has ended restricts the face.
+    has_ended = face.restriction and face.restriction.ended
+    if face.consent and not has_ended:
+        item["consent_key"] = keys.consent_key(face.consent.expires_at, faceid)
+    return item
 
 
 def name_item(tenant: str, faceid: str, term: str) -> Item:

@@ -361,23 +361,24 @@ def read_missing_pages(items: ItemStore, tenant: str, faceid: str, visits: Visit
 def read_visits_reaching(
     items: ItemStore, tenant: str, begins: Iterable[tuple[int, str]]
 ) -> dict[str, Visits]:
-    """Read visits by faceid, each as far back as the earliest of the times asked for.
+    """Read the visits of faces, by faceid, each as far back as the earliest time asked for.
 
-    `begins`: pairs of a time, in ms, and a faceid.
+    `begins`: pairs of a time, in ms, and a faceid. The newest visits stand in one item, the head;
+    older ones in pages, which are read only for a time before those of the head.
     """
     earliest: dict[str, int] = {}
     for at_ms, faceid in begins:
         earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
-    stored_items = (
-        items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
-    )
-    heads = {faceid: visits_from(item) for faceid, item in zip(earliest, stored_items, strict=True)}
-    return {
-        faceid: head
-        if head.has_read_back_to(earliest[faceid])
-        else read_missing_pages(items, tenant, faceid, head)
-        for faceid, head in heads.items()
-    }
+    if not earliest:
+        return {}
+    stored_items = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest])
+    visits_of: dict[str, Visits] = {}
+    for faceid, item in zip(earliest, stored_items, strict=True):
+        visits = visits_from(item)
+        if not visits.has_read_back_to(earliest[faceid]):
+            visits = read_missing_pages(items, tenant, faceid, visits)
+        visits_of[faceid] = visits
+    return visits_of
 
 
 def list_shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
