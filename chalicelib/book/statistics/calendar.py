@@ -85,14 +85,16 @@ class ObservedDays(Struct, frozen=True):
         return any(item.keys() <= _MONTH_KEY for item in self.months.values())
 
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
-        """Return checks that hold while the late counts of these days are as they were read
-        (condition LATE_SAME)."""
+        """Return checks for a transaction: nothing came late for these days since they were read.
+
+        An observation is late if it is written half an hour after its time or more. A day's number
+        of late ones is its value in the calendar. If one has changed, the checks fail by LATE_SAME.
+        """
         conditions_of_month: dict[str, list[Condition]] = defaultdict(list)
         for month, day in map(keys.calendar_field, days):
             if month in self.months:
-                conditions_of_month[month].append(
-                    equals(day, self.months[month].get(day), LATE_SAME)
-                )
+                count = self.months[month].get(day)
+                conditions_of_month[month].append(equals(day, count, LATE_SAME))
             else:
                 conditions_of_month[month] = [absent(LATE_SAME)]
         partition = keys.calendar(self.tenant)
@@ -103,6 +105,8 @@ class ObservedDays(Struct, frozen=True):
 
 
 class Calendar:
+    """The UTC days on which tenants have observations, as stored and as this process knows them."""
+
     def __init__(self, items: ItemStore) -> None:
         self._items = items
         self._known: set[tuple[str, int]] = set()
@@ -117,8 +121,11 @@ class Calendar:
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
     def read_months(self, tenant: str, days: Iterable[int]) -> Months:
-        """Read the months of those of these days that this process does not know to be in the
-        calendar."""
+        """Read the months of the calendar that a write of these UTC days may have to change.
+
+        A day that this process knows to be in the calendar needs none. What is read is remembered.
+        A month without observations is None.
+        """
         months: dict[str, Item | None] = {}
         for day in days:
             month, field = keys.calendar_field(day)
@@ -208,16 +215,14 @@ class Seal(Struct, frozen=True):
         )
 
     def is_readable(self, local: LocalTime, now: datetime) -> bool:
-        """Return whether the seal said what was true when it was made: its layout is known, and the
-        zone's rules are the same.
+        """Return whether the seal can be used, but for what came since: that needs the calendar.
 
-        A seal that was made while a clock was ahead is not readable either.
+        Its layout has to be known, and the zone's rules for the day the same as then. A seal that
+        was made while a clock was ahead cannot be used either: the day may not have been over.
         """
-        return (
-            self.layout in _READABLE_LAYOUTS
-            and self.pieces == local.pieces_of(self.day)
-            and not self.was_ahead(now)
-        )
+        if self.layout not in _READABLE_LAYOUTS or self.was_ahead(now):
+            return False
+        return self.pieces == local.pieces_of(self.day)
 
     def is_due(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the day is to be sealed anew."""
@@ -252,6 +257,8 @@ def utc_days_of(pieces: Sequence[Piece]) -> range:
 
 
 class Seals(Service["Book"]):
+    """The seals of local days: their counts, stored, so that nobody counts observations again."""
+
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
         return parse_optional(
             _seal,
@@ -269,24 +276,26 @@ class Seals(Service["Book"]):
     def label_counts(
         self, tenant: str, zone: str, first_day: int, last_day: int
     ) -> dict[int, Seal]:
-        """Read seals with `label_chunks`, by local day."""
+        """Read seals (stored counts of days) with `label_chunks`, by local day.
+
+        These are counts by hour and labels, in as many items (chunks) as they need.
+        """
         between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
+        partition = keys.label_counts(tenant, zone)
         by_day: dict[int, list[Item]] = defaultdict(list)
-        for item in walk_items(
-            self.services.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between
-        ):
+        for item in walk_items(self.services.items, keys.SUMMARIES, partition, between=between):
             by_day[_day(item)].append(item)
         return {day: _with_labels(items) for day, items in by_day.items()}
 
     def read_presences(self, tenant: str, zone: str, days: Sequence[int]) -> dict[int, Seal]:
-        """Read seals with `presences`, by local day. `days`: those that are asked for, ascending.
+        """Read seals (stored counts of days) with `presences`, by local day.
 
-        Of a day without presences the totals are read: of today, and of what has layout 2.
+        Presences say who was seen, for arrivals. A day without them, such as today or one of
+        layout 2, is read from the totals. `days`: those that are asked for, ascending.
         """
         between = day_text(days[0]), day_text(days[-1])
-        items = walk_items(
-            self.services.items, keys.SUMMARIES, keys.presences(tenant, zone), between=between
-        )
+        partition = keys.presences(tenant, zone)
+        items = walk_items(self.services.items, keys.SUMMARIES, partition, between=between)
         seals = {seal.day: seal for seal in map(_seal_with_presences, items)}
         missing_days = [day for day in days if day not in seals]
         if not missing_days:
@@ -296,36 +305,46 @@ class Seals(Service["Book"]):
     def put(
         self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None
     ) -> list[Action]:
-        """Return the actions that store a seal in place of the one that was read (condition
-        SEAL_SAME)."""
+        """Return the writes that store a day's seal in place of the one that was read, `old`.
+
+        They fail by SEAL_SAME if somebody sealed the day meanwhile. `chunks`: its encoded counts by
+        labels, an item each.
+        """
+        day = day_text(seal.day)
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
-        seal_key = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
+        seal_key = {"tenant_zone": keys.totals(tenant, zone), "day": day}
         actions: list[Action] = [Put(keys.SUMMARIES, {**seal_key, **_SEAL.write(seal)}, same)]
+
         about_seal = _SEAL.write(seal, *_IN_EACH)
         presences = {} if seal.presences is None else {"presences": seal.presences}
-        seal_key = {"tenant_zone": keys.presences(tenant, zone), "day": day_text(seal.day)}
+        seal_key = {"tenant_zone": keys.presences(tenant, zone), "day": day}
         actions.append(Put(keys.SUMMARIES, {**seal_key, **about_seal, **presences}))
-        partition = keys.label_counts(tenant, zone)
-        for number in range(max(seal.chunks, 1)):
+
+        # Label counts: one item at least, which tells of the seal; the others name it alone.
+        partition, item_count = keys.label_counts(tenant, zone), max(seal.chunks, 1)
+        for number in range(item_count):
             about = about_seal if number == 0 else {"seal": seal.id}
             counts = {"counts": chunks[number]} if number < seal.chunks else {}
             seal_key = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
             actions.append(Put(keys.SUMMARIES, {**seal_key, **about, **counts}))
-        for number in range(max(seal.chunks, 1), old.chunks if old else 0):
+        for number in range(item_count, old.chunks if old else 0):
             actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
         return actions
 
     def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
-        """Return the actions that delete a seal that was read (condition SEAL_SAME)."""
+        """Return the writes that delete a day's seal: its totals, presences and label counts.
+
+        They fail by SEAL_SAME if it is not the one that was read any more.
+        """
         totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
         same = (equals("seal", seal.id, SEAL_SAME),)
+        label_keys = [
+            (labels, keys.label_chunk(seal.day, number)) for number in range(max(seal.chunks, 1))
+        ]
         return [
             Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
             Delete(keys.SUMMARIES, (keys.presences(tenant, zone), day_text(seal.day))),
-            *(
-                Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n)))
-                for n in range(max(seal.chunks, 1))
-            ),
+            *(Delete(keys.SUMMARIES, label_key) for label_key in label_keys),
         ]
 
 
@@ -361,12 +380,14 @@ def _seal_with_presences(item: Item) -> Seal:
 
 
 def _with_labels(items: Sequence[Item]) -> Seal:
-    """Return the seal of a day's chunks, without them if some are of another seal.
+    """Return a day's seal with its counts by labels, put together from their items (chunks).
 
-    That happens if the day is sealed again between two pages of the read.
+    Without them if some are of another seal: the day was sealed again between two pages of the
+    read.
     """
     seal = _seal(items[0])
     chunks = tuple(
         bytes(item["counts"]) for item in items if item["seal"] == seal.id and "counts" in item
     )
-    return replace(seal, label_chunks=chunks if chunks and len(chunks) == seal.chunks else None)
+    are_all_there = bool(chunks) and len(chunks) == seal.chunks
+    return replace(seal, label_chunks=chunks if are_all_there else None)

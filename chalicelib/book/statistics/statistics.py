@@ -1,8 +1,8 @@
-"""Numbers of observations, arrivals or persons by month, week, day or hour of the tenant's time
-zone.
+"""A shop's statistics: how many observations, arrivals or persons by month, week, day or hour.
 
-Beside it the recorder of observations, in the transaction of the event that is observed or on their
-own, and their lists, newest first.
+An observation is the record that a face was seen or enrolled. An arrival begins a visit: further
+sightings of the face, without a long gap, belong to it. Beside it the recorder of observations, in
+the transaction of the event that is observed or on their own, and their lists, newest first.
 
 A face's visits (domain/rules/visits) tell its first arrival, each stay and whether it came again,
 while they are kept. Of a deleted face, and of arrivals that are only counted there any more, the
@@ -140,9 +140,9 @@ LOOKED_BACK = timedelta(days=200)
 
 
 class Statistics(Service["Book"]):
-    """The numbers of observations, and their writes.
+    """How many observations (records of a seen face), visits and people there were, and when.
 
-    Beside it their lists, and the days that are sealed.
+    Beside it the writes of observations, and the days that are sealed: counted for good and stored.
     """
 
     most_amounts = 100_000
@@ -209,58 +209,59 @@ class Statistics(Service["Book"]):
         fill: bool = False,
         distinct: bool = False,
     ) -> dict[str, int]:
-        """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's
-        time, ascending.
+        """Return how many observations there were in each month, week, day or hour, ascending.
 
-        `distinct`: count those who were present in place of observations. `fill` and errors: as in
-        `list_buckets`.
+        They are of `start` to `end`, UNIX seconds, both included. Keys are as in SplitBucket, such
+        as 20260131. `distinct`: count the people who were present instead, each once. `fill` and
+        errors: as in `list_buckets`.
         """
         measure = Measure.PRESENT if distinct else Measure.OBSERVATIONS
-        question = Question(
-            Span.of_seconds(start, end), granularity, measure, wanted=observation_filter
-        )
-        return {
-            bucket.time: sum(bucket.amounts.values())
-            for bucket in self.list_buckets(tenant, question, fill=fill)
-        }
+        span = Span.of_seconds(start, end)
+        question = Question(span, granularity, measure, wanted=observation_filter)
+        buckets = self.list_buckets(tenant, question, fill=fill)
+        return {bucket.time: sum(bucket.amounts.values()) for bucket in buckets}
 
     def list_buckets(
         self, tenant: Tenant, question: Question, *, fill: bool = False
     ) -> list[SplitBucket]:
-        """Return the amounts asked for, ascending by time.
+        """Return the amounts asked for, a bucket for each month, week, day or hour, ascending.
 
-        They equal a recount of all observations as of this call.
-
-        If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets.
-        Raises InvalidInput if over 10,000 buckets are to be filled, or a split has too many values.
+        They equal a recount of all observations as of this call. If the span cuts a bucket, only
+        its part inside counts. `fill`: give empty buckets, too. Raises InvalidInput if over 10,000
+        buckets are to be filled, or a split has too many values.
         """
-        return self._make_buckets(tenant, question, fill, self._count_amounts(tenant, question))
+        amounts = self._count_amounts(tenant, question)
+        return self._make_buckets(tenant, question, fill, amounts)
 
     def answer(self, tenant: Tenant, question: Question, *, fill: bool = False) -> Answer:
-        """Return what `list_buckets` and `count_staff` do, by one read.
+        """Return the amounts asked for, and how many are left out since they are of staff.
 
-        Where many days are being counted again, it takes their old figures and says so. Raises
-        InvalidInput as `list_buckets` does.
+        Both come of one read. Where a change made many days be counted again, it takes their old
+        figures and says of how many. Raises InvalidInput as `list_buckets` does.
         """
         questions = [question, *_list_staff_questions(question)]
         (amounts, *of_staff), old_days = self._count_all(tenant, questions, takes_old=True)
         return Answer(
-            self._make_buckets(tenant, question, fill, amounts),
-            _count_left_out(of_staff),
-            self._count_again(tenant, old_days),
+            buckets=self._make_buckets(tenant, question, fill, amounts),
+            staff=_count_left_out(of_staff),
+            days_counted_again=self._count_again(tenant, old_days),
         )
 
     def _make_buckets(
         self, tenant: Tenant, question: Question, fill: bool, amounts: Amounts
     ) -> list[SplitBucket]:
+        """Return amounts, which are by (bucket's number, value of the split), as buckets in order.
+
+        `fill`: also those of the span without an amount. Raises InvalidInput if a split has too
+        many values.
+        """
         granularity = question.granularity
         bucket_numbers = tenant.local_time.list_buckets(granularity, question.span) if fill else []
         buckets: dict[int, dict[str, int]] = {number: {} for number in bucket_numbers}
         if len(amounts) > self.most_amounts and question.split is not None:
             raise InvalidInput(
                 f"these are {len(amounts)} amounts, and {self.most_amounts} is the most: choose a "
-                "shorter time, "
-                f"longer buckets, or do not split by {question.split}"
+                f"shorter time, longer buckets, or do not split by {question.split}"
             )
         for (number, value), amount in sorted(amounts.items()):
             buckets.setdefault(number, {})[value] = amount
@@ -280,10 +281,11 @@ class Statistics(Service["Book"]):
     def _count_all(
         self, tenant: Tenant, questions: Sequence[Question], *, takes_old: bool = False
     ) -> tuple[list[Amounts], frozenset[int]]:
-        """Count what questions ask for that have one span, granularity and measure.
+        """Return the amounts of each question, and the days whose old figures were taken.
 
-        Return also the days whose old figures were taken. Raises InvalidInput for a split that
-        their measure does not have.
+        The questions have one span, granularity and measure, so one read serves all. `takes_old`:
+        of days that a change made be counted again, take the figures before it. Raises InvalidInput
+        for a split that their measure does not have.
         """
         span, measure, split = questions[0].span, questions[0].measure, questions[0].split
         if split in OF_ARRIVALS and measure is not Measure.ARRIVALS:
@@ -295,7 +297,10 @@ class Statistics(Service["Book"]):
                 self._count_observed(tenant, question, takes_old=takes_old)
                 for question in questions
             ]
-            return [amounts for amounts, _ in counted], counted[0][1]
+            _, old_days = counted[0]
+            return [amounts for amounts, _ in counted], old_days
+
+        # Arrivals, and the persons who arrived, are counted from the arrivals that began.
         begun = self.arrivals.read_begun(
             tenant,
             span,
@@ -303,19 +308,23 @@ class Statistics(Service["Book"]):
             finds_first=split is Split.VISIT,
             takes_old=takes_old,
         )
-        return [
-            _count_begun(begun, question, self.visitors.normalise_filter(tenant, question.wanted))
-            for question in questions
-        ], begun.old_days
+        all_amounts = []
+        for question in questions:
+            wanted = self.visitors.normalise_filter(tenant, question.wanted)
+            all_amounts.append(_count_begun(begun, question, wanted))
+        return all_amounts, begun.old_days
 
     def _count_observed(
         self, tenant: Tenant, question: Question, *, takes_old: bool
     ) -> tuple[Amounts, frozenset[int]]:
-        """Count observations, or those who were present, and return the days whose old figures were
-        taken."""
+        """Count observations, or the people who were present, by bucket and value of the split.
+
+        Return also the days whose old figures were taken; `takes_old`: as in `_count_all`.
+        """
         is_of_observations = question.measure is Measure.OBSERVATIONS
         wanted = self.visitors.normalise_filter(tenant, question.wanted)
         question = replace(question, wanted=wanted)
+        # Observations are counted from stored counts of days, people from the observations.
         observed_span = self.days.open_span(
             tenant,
             question.span,
@@ -332,21 +341,22 @@ class Statistics(Service["Book"]):
     def count_totals(
         self, tenant: Tenant, span: Span, observation_filter: ObservationFilter, uncertain: Set[str]
     ) -> Totals:
-        """Count the arrivals that began in the span and whose first sighting the filter takes.
+        """Count the arrivals (visits) that began in a span, and the people, groups and kinds.
 
-        `uncertain`: ids of the sightings that wait for a review of their match. Where many days are
-        being counted again, it takes their old figures and says so.
+        An arrival counts if the filter takes its first sighting. `uncertain`: ids of the sightings
+        that wait for somebody to review their match. Where many days are being counted again, it
+        takes their old figures and says so.
         """
-        observation_filter = self.visitors.normalise_filter(tenant, observation_filter)
+        wanted = self.visitors.normalise_filter(tenant, observation_filter)
         begun = self.arrivals.read_begun(tenant, span, finds_first=True, takes_old=True)
-        rows = begun.select_rows(observation_filter)
-        is_first = begun.mark_firsts(rows)
+        rows = begun.select_rows(wanted)
+        is_first = begun.mark_firsts(rows)  # for each row, whether it is its face's first
         staff = 0
-        if observation_filter.leaves_out:
-            staff = len(begun.select_rows(observation_filter.with_all())) - len(rows)
+        if wanted.leaves_out:
+            staff = len(begun.select_rows(wanted.with_all())) - len(rows)
         return Totals(
             arrivals=len(rows),
-            persons=begun.count_faces(rows, observation_filter),
+            persons=begun.count_faces(rows, wanted),
             first=int(is_first.sum()),
             uncertain=begun.count_uncertain(rows, uncertain),
             groups=begun.count_groups(rows),
@@ -371,14 +381,14 @@ class Statistics(Service["Book"]):
         return _count_left_out(self._count_all(tenant, questions)[0] if questions else [])
 
     def count_arrivals_of_cameras(self, tenant: Tenant, span: Span) -> tuple[Amounts, Amounts]:
-        """Count the arrivals that began in a span by local hour and camera: those of people whom we
-        know, and those of staff."""
+        """Count arrivals (visits that began in the span) of people whom we know, and of staff.
+
+        Each of the two is by local hour and camera.
+        """
         begun = self.arrivals.read_begun(tenant, span)
         rows_of_kind = begun.divide_by_kind(begun.select_rows(SIGHTINGS))
-        known, staff = (
-            begun.count(rows_of_kind[kind], Granularity.HOUR, Split.CAMERA)
-            for kind in (VisitKind.KNOWN, VisitKind.STAFF)
-        )
+        known = begun.count(rows_of_kind[VisitKind.KNOWN], Granularity.HOUR, Split.CAMERA)
+        staff = begun.count(rows_of_kind[VisitKind.STAFF], Granularity.HOUR, Split.CAMERA)
         return known, staff
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
@@ -391,10 +401,10 @@ class Statistics(Service["Book"]):
         return learn_usual(people.get("", {}), self._find_today(tenant))
 
     def find_usual_of_cameras(self, tenant: Tenant) -> dict[str, Usual]:
-        """Return the usual week of each camera, by its id, if enough is known: of the people that
-        it sees in an hour.
+        """Return the usual week of each camera, by its id: how many people it sees in which hour.
 
-        Each person counts once an hour, at every camera that saw them.
+        Each person counts once an hour, at every camera that saw them. A camera of which too little
+        is known lacks.
         """
         question = Question(_ALWAYS, Granularity.HOUR, Measure.PRESENT, Split.CAMERA, SIGHTINGS)
         today, people = self._find_today(tenant), self._count_hours(tenant, question)
@@ -402,13 +412,15 @@ class Statistics(Service["Book"]):
         return {camera: usual for camera, usual in usual_of_camera.items() if usual}
 
     def _count_hours(self, tenant: Tenant, question: Question) -> Mapping[str, Mapping[int, int]]:
-        """Count the local hours of the last weeks, by value of the split."""
+        """Answer a question by hours for the last weeks, in place of its own span.
+
+        Return by value of the split ("": it has none) how many there were in each local hour.
+        """
         now_ms = milliseconds(self.services.clock.now())
-        span = Span(max(now_ms - (7 * WEEKS + 1) * DAY_MS, 0), now_ms)
+        first_ms = max(now_ms - (7 * WEEKS + 1) * DAY_MS, 0)
+        asked = replace(question, span=Span(first_ms, now_ms))
         counts_of_value: dict[str, dict[int, int]] = {}
-        for (hour, value), count in self._count_amounts(
-            tenant, replace(question, span=span)
-        ).items():
+        for (hour, value), count in self._count_amounts(tenant, asked).items():
             counts_of_value.setdefault(value, {})[hour] = count
         return counts_of_value
 
@@ -419,8 +431,12 @@ class Statistics(Service["Book"]):
         )
 
     def find_first_day(self, tenant: Tenant) -> str | None:
-        """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is
-        none."""
+        """Return the local day of the first sighting that is kept, as YYYYMMDD.
+
+        None: no sighting is kept.
+        """
+        # UTC days up to tomorrow. The calendar tells on which of them something was observed, but
+        # not whether somebody was seen then, or only enrolled.
         always = range(milliseconds(self.services.clock.now()) // DAY_MS + 2)
         for utc_day in self.calendar.read_days(tenant.name, always).list_within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
@@ -431,28 +447,28 @@ class Statistics(Service["Book"]):
         return None
 
     def list_days_without_anybody(self, tenant: Tenant) -> list[int]:
-        """Return the tenant's local days since 1970 on which nobody was seen, as on Sundays,
-        ascending.
+        """Return the tenant's local days on which nobody was seen, as on Sundays, ascending.
 
-        They are those behind the first day of the last LOOKED_BACK on which somebody was seen;
-        today is one until somebody comes.
+        Days are counted since 1970. They are of the last LOOKED_BACK, from the first day on which
+        somebody was seen; today is one until somebody comes. If nobody ever was, there are none.
         """
         now_ms = milliseconds(self.services.clock.now())
         span = Span(max(now_ms - LOOKED_BACK // timedelta(milliseconds=1), 0), now_ms)
         question = Question(span, Granularity.DAY, Measure.OBSERVATIONS)
         days_with_people = {day for day, _ in self._count_amounts(tenant, question)}
-        return [
-            day
-            for day in tenant.local_time.days(span)
-            if days_with_people and min(days_with_people) < day not in days_with_people
-        ]
+        if not days_with_people:
+            return []
+        first_day, all_days = min(days_with_people), tenant.local_time.days(span)
+        return [day for day in all_days if day > first_day and day not in days_with_people]
 
     def find_firsts(
         self, tenant: Tenant, begins: Collection[Begin], *, takes_old: bool = False
     ) -> set[Begin]:
-        """Return those of these arrivals that are their faces' first.
+        """Return those of these arrivals (beginnings of visits) that are their faces' first.
 
-        `takes_old`: as in `DayReader.open_span`, for those that are not kept with their faces.
+        A face keeps its recent arrivals one by one, and only counts older ones (`folded`). Of an
+        arrival that is not kept with its face, the observations tell. `begins`: time in ms and
+        faceid of each arrival. `takes_old`: as in `DayReader.open_span`.
         """
         first: set[Begin] = set()
         untold: set[Begin] = set()
@@ -474,14 +490,14 @@ class Statistics(Service["Book"]):
         observations: Sequence[Observation],
         changes: Sequence[ChangedObservation] = (),
     ) -> list[Action]:
-        """Make the actions that store and change observations.
+        """Return the writes that store observations and change others, for one transaction.
 
-        Reads the months of the calendar that they touch.
+        They also put their days into the calendar, the list of days with observations. Reads those
+        of its months that they touch.
         """
+        now = self.services.clock.now()
         months = self.calendar.read_months(tenant, days_of(observations, changes))
-        return make_observation_actions(
-            tenant, observations, changes, months, self.services.clock.now()
-        )
+        return make_observation_actions(tenant, observations, changes, months, now)
 
     def store_observations(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction.
@@ -501,6 +517,10 @@ class Statistics(Service["Book"]):
             self.services.request_jobs(tenant.name, [*jobs, SEALS])
 
     def list_jobs(self) -> tuple[Job, ...]:
+        """Return the jobs of the hourly sweep: seal past days, and delete what seals leave behind.
+
+        A seal is a day's counts, stored, so that questions need not count its observations.
+        """
         return (
             Job(
                 SEALS,
@@ -526,13 +546,19 @@ class Statistics(Service["Book"]):
             yield begin, arrivals, arrivals.find_around(begin[0])
 
     def _store_part(self, tenant: str, observations: Sequence[Observation]) -> None:
+        """Store observations in one transaction; try again if their days' calendar has changed.
+
+        Raises ConditionFailed if one of them is stored already, Busy if others win each time.
+        """
         for _ in count_attempts():
             try:
                 write(self.services.items, self.make_actions(tenant, observations))
-                return self.calendar.note_days(tenant, days_of(observations))
             except ConditionFailed as error:
                 if OBSERVATION_NEW in error.names:
                     raise
+            else:
+                self.calendar.note_days(tenant, days_of(observations))
+                return
         raise Busy(
             "the calendar is changed by others all the time: send the request again in a moment"
         )
@@ -569,17 +595,20 @@ RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
 
 
 def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
-    """Yield the rows of each day. Of an erased person only the first one of a bucket counts the
-    person."""
+    """Yield the observations of each day that count for a question about people.
+
+    Those of an erased person have no face in common, but marks: in which day, week and so on each
+    was the person's first. Only that one counts the person in its bucket.
+    """
     place = find_place(question.wanted, question.split)
     of = choose_of(question.wanted, question.split)
     local, largest = observed_span.local, find_unit(observed_span.local, question.granularity)
     unit_of_day = find_units(local, observed_span.days, question.span.first_ms, largest)
     for day, columns in observed_span.read_columns(observed_span.days):
         rows = columns.select_rows(question.wanted, question.span)
-        counts_person = columns.marks.pick(rows).find(
-            partial(is_first_in, unit=unit_of_day[day], place=place, of=of), default=True
-        )
+        counts_person_by_mark = partial(is_first_in, unit=unit_of_day[day], place=place, of=of)
+        # True: observations without a mark are of somebody who is still told by the faceid.
+        counts_person = columns.marks.pick(rows).find(counts_person_by_mark, default=True)
         yield day, columns, rows[counts_person]
 
 
@@ -595,25 +624,26 @@ def _by_bucket(
 
 
 def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDay]) -> Amounts:
-    """Count the persons of these rows, each once for a bucket and value of the split.
+    """Count the people of these observations, each once for a bucket and value of the split.
 
-    Memory holds the persons of one bucket at a time; if buckets are hours, those of one day.
+    `rows`: by local day, ascending. Memory holds the people of one bucket at a time; if buckets are
+    hours, those of one day.
     """
     by_hour = question.granularity is Granularity.HOUR
 
-    def group_of(day: int) -> int:
+    def group_of(rows_of_day: RowsOfDay) -> int:
+        day = rows_of_day[0]
         return day if by_hour else local.bucket_of(question.granularity, day * HOURS_PER_DAY)
 
     amounts: Amounts = Counter()
-    for group, days in groupby(rows, key=lambda entry: group_of(entry[0])):
-        persons: set[tuple[int, str, str]] = set()
+    for group, days in groupby(rows, key=group_of):
+        persons: set[tuple[int, str, str]] = set()  # bucket, value of the split, faceid
         for rows_of_day in days:
-            persons_of_day = _list_persons(local, question.split, rows_of_day, by_hour=by_hour)
             first_hour = rows_of_day[0] * HOURS_PER_DAY
-            persons.update(
-                (first_hour + hour if by_hour else group, value, faceid)
-                for hour, value, faceid in persons_of_day
-            )
+            for hour, value, faceid in _list_persons(
+                local, question.split, rows_of_day, by_hour=by_hour
+            ):
+                persons.add((first_hour + hour if by_hour else group, value, faceid))
         amounts.update((bucket, value) for bucket, value, _ in persons)
     return amounts
 
@@ -621,24 +651,24 @@ def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDa
 def _list_persons(
     local: LocalTime, split: Split | None, rows_of_day: RowsOfDay, *, by_hour: bool
 ) -> Iterator[tuple[int, str, str]]:
-    """Yield (hour of the day, value of the split, faceid) of a day's rows, each once.
+    """Yield (hour of the day, value of the split, faceid) of a day's observations, each once.
 
-    Without `by_hour`, each hour is 0. The three are packed into one number, so that numpy finds
-    each once.
+    Without `by_hour`, each hour is 0. `rows_of_day`: the day, its columns (arrays with one value an
+    observation), and which of their rows count. The three are packed into one number, so that numpy
+    finds each once.
     """
     import numpy as np
 
     day, columns, rows = rows_of_day
-    hours = (
-        local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
-        if by_hour
-        else np.zeros(len(rows), int)
-    )
+    hours = np.zeros(len(rows), int)
+    if by_hour:
+        hours = local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
     values, value_names = columns.list_values(split)
     faceids = columns.faceids
-    packed = np.unique(
-        (hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows]
-    )
+
+    hours_and_values = hours * len(value_names) + values[rows]
+    packed = np.unique(hours_and_values * len(faceids) + columns.face[rows])
+    # Unpack: max(..., 1), since a day without rows has neither names nor faces.
     hours_and_values, faces = np.divmod(packed, max(len(faceids), 1))
     hours, values = np.divmod(hours_and_values, max(len(value_names), 1))
     for hour, value, face in zip(hours.tolist(), values.tolist(), faces.tolist(), strict=True):
@@ -683,6 +713,8 @@ class ObservationPage(Struct, frozen=True):
 
 
 class Observations(Service["Book"]):
+    """The lists of observations, the records that a face was seen or enrolled, newest first."""
+
     def query(
         self,
         tenant: Tenant,
@@ -692,16 +724,15 @@ class Observations(Service["Book"]):
         page_size: int = 1000,
         page_token: str | None = None,
     ) -> ObservationPage:
-        """Return a page of the observations from `start` to `end`, UNIX seconds, both included.
+        """Return a page of the observations from `start` to `end`, newest first, and their total.
 
-        A token marks a position between two observations, and new observations do not shift it. So
-        the pages together hold each observation that was there at the first page exactly once.
-        Raises InvalidInput if the end is before the start, or the token is damaged or of another
-        query.
+        Both ends are UNIX seconds, and included. `page_token`: where the page before ended, between
+        two observations; new ones do not shift it. So the pages together hold each observation that
+        was there at the first page exactly once. Raises InvalidInput if the end is before the
+        start, or the token is damaged or of another query.
         """
-        return self.read_page(
-            tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True
-        )
+        span = Span.of_seconds(start, end)
+        return self.read_page(tenant, wanted, span, page_size, page_token, count=True)
 
     def read_page(
         self,
@@ -713,95 +744,82 @@ class Observations(Service["Book"]):
         *,
         count: bool = False,
     ) -> ObservationPage:
-        """Return a page as `query` does, but with the total only if it is asked for with `count`.
+        """Return a page of a span's observations, newest first; `count`: with the total, too.
 
-        Those of restricted faces are shown as somebody's.
+        Those of restricted faces, which are kept and used for nothing, are shown as somebody's.
         """
-        visitors = self.services.statistics.visitors
-        observation_filter = visitors.normalise_filter(tenant, observation_filter)
-        pages = PageTokens(
-            json.dumps([tenant.name, observation_filter.text_for_tokens, asdict(span)])
-        )
+        statistics = self.services.statistics
+        wanted = statistics.visitors.normalise_filter(tenant, observation_filter)
+        pages = PageTokens(json.dumps([tenant.name, wanted.text_for_tokens, asdict(span)]))
         below = pages.parse_position(page_token, time_id)
-        observed_span = self.services.statistics.days.open_span(
-            tenant, span, observation_filter, counts=count
-        )
-        kind, total = observation_filter.kind, None
+        observed_span = statistics.days.open_span(tenant, span, wanted, counts=count)
+
+        # Days without such observations need not be read.
+        kind, total = wanted.kind, None
         empty_days = set[int]() if kind is None else observed_span.list_days_without(kind)
         if count:
-            counts = {
-                day: sum(int(counts_of_hour.sum()) for counts_of_hour in by_hour.values())
-                for day, by_hour in observed_span.count_hours()
+            count_of_day = {
+                day: sum(int(count_by_hour.sum()) for count_by_hour in counts.values())
+                for day, counts in observed_span.count_hours()
             }
-            empty_days = {day for day in observed_span.days if not counts.get(day)}
-            total = sum(counts.values())
+            empty_days = {day for day in observed_span.days if not count_of_day.get(day)}
+            total = sum(count_of_day.values())
+
         items = self._newest_first(observed_span, empty_days, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
         restricted_faceids = {*list_restricted_faceids(self.services.items, tenant.name)}
         observations = [_parse_visible(tenant, item) for item in page.rows]
-        shown_observations = visitors.hide_restricted(tenant, observations, restricted_faceids)
-        return ObservationPage(shown_observations, page.next_token, total)
+        shown = statistics.visitors.hide_restricted(tenant, observations, restricted_faceids)
+        return ObservationPage(shown, page.next_token, total)
 
     def _newest_first(
         self, observed_span: ObservedSpan, empty: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
-        """Yield the wanted items whose `time_id` is less than `below`, newest first.
+        """Yield the stored observations of the span that its filter takes, newest first.
 
-        `empty`: days without any.
+        `empty`: local days without any. `below`: their key `time_id` is less than this; None: any
+        is. `at_once`: how many the caller needs, and so how many a read asks for.
         """
-        observation_filter = observed_span.wanted
+        wanted = observed_span.wanted
         for item in self._read_candidates(observed_span, empty, below, at_once):
             row = row_from(item)
-            takes_face = takes_row(observation_filter, row.faceid, row.mark)
-            if takes_face and observation_filter.lets_pass(row.dimensions):
+            if takes_row(wanted, row.faceid, row.mark) and wanted.lets_pass(row.dimensions):
                 yield item
 
     def _read_candidates(
         self, observed_span: ObservedSpan, empty_days: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
-        """Yield the items of sealed days that the days' columns name, and all of other days, newest
-        first.
+        """Yield stored observations that a filter may take, newest first; the caller filters them.
 
-        They are of the span, and their `time_id` is less than `below`. A caller still has to filter
-        them.
+        They are of the span, and their key `time_id` is less than `below`. Of a sealed day, which
+        has its counted values in columns, those name the wanted ones, if they are few. Of other
+        days all are read.
         """
-        observation_filter, span = observed_span.wanted, observed_span.span
-        kind = observation_filter.kind
-        takes_few = (
-            observation_filter.by_labels
-            or observation_filter.by_face
-            or kind is ObservationKind.ENROLMENT
-        )
+        wanted, span, kind = observed_span.wanted, observed_span.span, observed_span.wanted.kind
+        is_enrolment = kind is ObservationKind.ENROLMENT
+        takes_few = wanted.by_labels or wanted.by_face or is_enrolment
 
-        def are_named_by_columns(utc_day: int) -> bool:
-            """Return whether columns name the day's wanted items: they would name nearly all of a
-            kind that most are of."""
-            return observed_span.is_sealed(utc_day) and (
-                takes_few or (kind is not None and observed_span.is_rare(utc_day, kind))
-            )
+        def uses_columns_of(utc_day: int) -> bool:
+            if not observed_span.is_sealed(utc_day):
+                return False
+            return takes_few or (kind is not None and observed_span.is_rare(utc_day, kind))
 
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed_span.observed.list_within(span.utc_days))
-        for uses_columns, group in groupby(utc_days, key=are_named_by_columns):
+        for uses_columns, group in groupby(utc_days, key=uses_columns_of):
             days = list(group)
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
-            if uses_columns:
-                wanted_keys = (
-                    key
-                    for key in _list_wanted_keys(observed_span, empty_days, part, days[::-1])
-                    if below is None or key[1] < below
-                )
-                for batch in cut_in_parts(wanted_keys, at_once):
-                    yield from (
-                        item
-                        for item in self.services.items.get_many(keys.OBSERVATIONS, batch)
-                        if item is not None
-                    )
-            else:
-                yield from observed_span.newest_first(
-                    part, _MORE_FILTERED * at_once if takes_few else at_once, below
-                )
+            if not uses_columns:
+                count = _MORE_FILTERED * at_once if takes_few else at_once
+                yield from observed_span.newest_first(part, count, below)
+                continue
+            wanted_keys = _list_wanted_keys(observed_span, empty_days, part, days[::-1])
+            if below is not None:
+                wanted_keys = (key for key in wanted_keys if key[1] < below)
+            for batch in cut_in_parts(wanted_keys, at_once):
+                items = self.services.items.get_many(keys.OBSERVATIONS, batch)
+                yield from (item for item in items if item is not None)
 
 
 def time_id(text: str) -> str:
@@ -813,13 +831,14 @@ def time_id(text: str) -> str:
 def _list_wanted_keys(
     observed_span: ObservedSpan, empty_days: Set[int], span: Span, remaining_days: list[int]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the keys of the wanted observations of the UTC days `remaining_days` in the span,
-    newest first, by columns.
+    """Yield the keys of the observations that the filter wants, newest first, by columns.
 
-    It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first
-    those of one UTC day, then of twice as many each time, in parallel.
+    Columns are a local day's observations as arrays. They are read for the span's UTC days
+    `remaining_days` (ascending) without `empty_days`. It goes UTC day by UTC day, since local days
+    may overlap. Each local day is read once, in parallel with others: first those of one UTC day,
+    then of twice as many each time.
     """
-    # time in ms and id of each wanted one, by local day
+    # by local day: time in ms and id of each wanted one
     wanted_by_day: dict[int, list[tuple[int, str]]] = {}
     at_once = 1
     while remaining_days:
@@ -829,17 +848,16 @@ def _list_wanted_keys(
             day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days
         }
         needed_days = sorted({day for days in local_days.values() for day in days})
+        # The last local day before may reach into these UTC days.
         wanted_by_day = {day: wanted for day, wanted in wanted_by_day.items() if day in needed_days}
-        for day, columns in observed_span.read_columns(
-            [day for day in needed_days if day not in wanted_by_day]
-        ):
+        missing_days = [day for day in needed_days if day not in wanted_by_day]
+        for day, columns in observed_span.read_columns(missing_days):
             rows = columns.select_rows(observed_span.wanted, span).tolist()
             wanted_by_day[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+
         for utc_day in reversed(utc_days):
             of_local_days = chain.from_iterable(wanted_by_day[day] for day in local_days[utc_day])
-            of_utc_day = [
-                (at_ms, id_) for at_ms, id_ in of_local_days if at_ms // DAY_MS == utc_day
-            ]
+            of_utc_day = [each for each in of_local_days if each[0] // DAY_MS == utc_day]
             for at_ms, id_ in sorted(of_utc_day, reverse=True):
                 yield keys.observation(observed_span.observed.tenant, at_ms, id_)
 

@@ -59,15 +59,17 @@ class Staff(Struct, frozen=True):
         return group_name in self.groups or faceid in self.faces
 
     def leave_out(self, observation_filter: ObservationFilter) -> ObservationFilter:
-        """Return the filter without staff; as it is if it asks for one face, or for a group of
-        staff."""
+        """Return the filter of observations so that it takes none of staff.
+
+        It stays as it is if it asks for one face, or for a group of staff.
+        """
         if observation_filter.faceid is not None or observation_filter.group_name in self.groups:
             return observation_filter
         return replace(
             observation_filter,
             without=self.groups,
             without_faces=self.faces,
-            without_staff=True,
+            without_staff=True,  # of those who were erased since
         )
 
 
@@ -99,14 +101,16 @@ def _hide_person(face: Face, observation: Observation, begin_ms: int) -> Observa
 
 
 class Visitors(Service["Book"]):
+    """Who is a visitor, and who is staff, restricted or erased, for all lists and counts."""
+
     def hide_restricted(
         self, tenant: Tenant, observations: Sequence[Observation], restricted: Collection[str]
     ) -> list[Observation]:
         """Return observations as every list shows them: those of restricted faces are somebody's.
 
-        `restricted`: ids of faces. Such a visit keeps time, camera and group, so a list has as many
-        as its totals count. It has the form of an erased person's, so nobody can tell the two
-        apart.
+        Such a face is kept and used for nothing; `restricted`: their ids. An observation of it
+        keeps time, camera and group, so a list has as many as its totals count. It has the form of
+        an erased person's, so nobody can tell the two apart.
         """
         begins = [
             (observation.at_ms, observation.faceid)
@@ -119,12 +123,14 @@ class Visitors(Service["Book"]):
         faces = {face.faceid: face for face in (face_from(item) for item in items if item)}
 
         def hide(observation: Observation) -> Observation:
-            if observation.faceid in faces:
-                at_ms = observation.at_ms
-                arrival = visits[observation.faceid].arrivals.find_around(at_ms)
-                begin_ms = arrival.first_ms if arrival and observation.gap_s else at_ms
-                return _hide_person(faces[observation.faceid], observation, begin_ms)
-            if observation.faceid.startswith(NOBODY):
+            faceid, begin_ms = observation.faceid, observation.at_ms
+            if faceid in faces:
+                # Observations of one visit have one name: it is made of the visit's beginning.
+                arrival = visits[faceid].arrivals.find_around(observation.at_ms)
+                if arrival and observation.gap_s:  # 0: it is counted in no visit
+                    begin_ms = arrival.first_ms
+                return _hide_person(faces[faceid], observation, begin_ms)
+            if faceid.startswith(NOBODY):  # the person was erased
                 return replace(observation, estimates=NO_ESTIMATES, labels=NO_LABELS)
             return observation
 
@@ -133,18 +139,17 @@ class Visitors(Service["Book"]):
     def normalise_filter(
         self, tenant: Tenant, observation_filter: ObservationFilter
     ) -> ObservationFilter:
-        """Return the filter as every list and count takes it.
+        """Return the filter of observations as every list and count takes it.
 
-        The group's name has the form in which names are stored. A restricted face is nobody, and so
-        is who was erased: else the filter would tell whose visits the lists hide.
+        Its group's name gets the form in which names are stored. If it asks for a restricted face
+        or an erased person, it asks for nobody: else it would tell whose visits the lists hide.
         """
         faceid, group_name = observation_filter.faceid, observation_filter.group_name
-        is_nobody = faceid is not None and self._is_nobody(tenant, faceid)
-        return replace(
-            observation_filter,
-            faceid=NOBODY if is_nobody else faceid,
-            group_name=group_name and normalise_name(group_name, LONGEST_GROUP_NAME),
-        )
+        if faceid is not None and self._is_nobody(tenant, faceid):
+            faceid = NOBODY
+        if group_name:
+            group_name = normalise_name(group_name, LONGEST_GROUP_NAME)
+        return replace(observation_filter, faceid=faceid, group_name=group_name)
 
     def _is_nobody(self, tenant: Tenant, faceid: str) -> bool:
         if faceid.startswith(NOBODY) or not is_faceid(faceid):
@@ -178,19 +183,18 @@ class Visitors(Service["Book"]):
         return {str(item["faceid"]) for item in items if item}
 
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
-        """Return the names of the groups of now of those of these faces that have a name.
+        """Return for those of these faces that have a name, the name of the group they are in now.
 
-        Of many, those that are in a group of people with a name are found first, by their keys
-        alone.
+        Strangers have no name. So if there are many ids, whole groups but that one are walked by
+        their keys alone, and only the faces found there are read.
         """
         if len(faceids) > MOST_READ:
             groups = self.services.groups.list_all(tenant)
             group_ids = [RESTRICTED, *(group.id for group in groups if group.id != STRANGER)]
             in_groups = list_in_groups(self.services.items, tenant.name, group_ids)
             faceids = in_groups.intersection(faceids)
-        items = self.services.items.get_many(
-            keys.FACES, [(tenant.name, faceid) for faceid in faceids]
-        )
+        face_keys = [(tenant.name, faceid) for faceid in faceids]
+        items = self.services.items.get_many(keys.FACES, face_keys)
         return self.find_present_groups(tenant, (face_from(item) for item in items if item))
 
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
@@ -206,21 +210,19 @@ class Visitors(Service["Book"]):
     def find_last_groups(
         self, tenant: Tenant, faces: Sequence[Face]
     ) -> dict[str, tuple[str, bool]]:
-        """Return the name of each face's group, and whether it is staff, also if the group was
-        deleted with its people."""
+        """Return by faceid the name of each face's group, and whether that is a group of staff.
+
+        If the group was deleted with its people, who are still being erased, a note tells its name.
+        """
         gone_keys = [(tenant.name, keys.gone_item(group_id)) for group_id in sorted(tenant.gone)]
         notes = self.services.items.get_many(keys.DIRECTORY, gone_keys) if gone_keys else []
         group_of_id = {
-            **{group.id: (group.name, group.staff) for group in self._list_groups(tenant, faces)},
-            **{
-                str(note["item"]).removeprefix(keys.gone_item("")): (
-                    str(note["name"]),
-                    bool(note["staff"]),
-                )
-                for note in notes
-                if note and "name" in note
-            },
+            group.id: (group.name, group.staff) for group in self._list_groups(tenant, faces)
         }
+        for note in notes:
+            if note and "name" in note:
+                group_id = str(note["item"]).removeprefix(keys.gone_item(""))
+                group_of_id[group_id] = (str(note["name"]), bool(note["staff"]))
         return {
             face.faceid: group_of_id[face.own_group_id]
             for face in faces
