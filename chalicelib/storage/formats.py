@@ -1,4 +1,7 @@
-"""Which formats of a tenant's data are known, and when is a tenant's raised? (decision 0026)"""
+"""The number of the format in which a tenant's data are stored: which are known, when is it raised?
+
+A version that could misread data of another format refuses them by that number (decision 0026).
+"""
 
 from __future__ import annotations
 
@@ -34,19 +37,22 @@ Due = tuple[int, int]
 
 
 def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due | None]:
-    """Return a tenant's format and what is due, as this version's sweep leaves them.
+    """Return a tenant's format of stored data, and the note of what is due, as a sweep leaves them.
 
-    The first sweep notes a day from now. If a version that is the older one sweeps meanwhile, it
-    forgets the note. The sweep that raises the format notes another day: until then processes that
-    had read the tenant before may have written as before. Who has redone what they wrote ends that
-    note (`is_over`).
+    The first sweep of a new version notes a day from now. If the older version sweeps meanwhile, it
+    forgets the note. The sweep that raises the format then notes another day: until then processes
+    that had read the tenant before may have written as before. Who has redone what they wrote ends
+    that note (`is_over`).
     """
     is_noted = due is not None and due[0] == FORMAT
     if number == FORMAT:
         return number, due if is_noted else None
+    in_a_day = (FORMAT, now_ms + DAY_MS)
     if not is_noted:
-        return number, (FORMAT, now_ms + DAY_MS)
-    return (FORMAT, (FORMAT, now_ms + DAY_MS)) if is_over(due, now_ms) else (number, due)
+        return number, in_a_day
+    if not is_over(due, now_ms):
+        return number, due
+    return FORMAT, in_a_day
 
 
 def is_over(due: Due | None, now_ms: int) -> bool:
@@ -62,16 +68,17 @@ def require_format(tenant: Mapping[str, Any]) -> None:
 
 
 def wrong_format(data: str, number: object) -> str | None:
-    """Say why this version cannot read `data` with this format `number` (None: it has none); None
-    if it can."""
+    """Return why this version cannot read data of a format, and what to do; None if it can.
+
+    `data`: what they are called; `number`: their format's, None: they have none.
+    """
     if number in KNOWN:
         return None
     if number is None:
         return (
             f"{data} has no format number, so a version before 0.1.0 wrote it, and this one reads "
-            f"format {FORMAT}: "
-            "go on with the version that wrote it, or begin anew in an empty folder, on AWS in a "
-            "new stage"
+            f"format {FORMAT}: go on with the version that wrote it, or begin anew in an empty "
+            "folder, on AWS in a new stage"
         )
     if isinstance(number, (int, Decimal)) and number > FORMAT:
         return (

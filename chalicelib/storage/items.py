@@ -66,20 +66,19 @@ def walk_items(
     reverse: bool = False,
     page_size: int | None = None,
 ) -> Iterator[Item]:
-    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item
-    is needed.
+    """Yield all items that ItemStore.query finds, reading each page when its first item is needed.
 
-    `between`: the lowest and the highest key, both included, None: any; `behind`: the key of the
-    last item that the caller has seen; `page_size`: the most items in one read, None: as many as
-    the store gives; the others are those of `query`. Items that are written meanwhile may be
-    missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
-    StorageUnavailable, InvalidInput.
+    `between`: the lowest and the highest key, both included; None: any. `behind`: go on behind this
+    key, the last that the caller has seen. `page_size`: the most items of one read; None: as many
+    as the store gives. The others, and errors, are those of `query`. Items that are written or
+    deleted meanwhile may be there or not.
     """
-    lowest, highest = between
-    low = lowest if behind is None or reverse else max(lowest or behind, behind)
-    high = min(highest or behind, behind) if behind is not None and reverse else highest
-    order = table.sort if index is None else table.indexes[index]
-    token: str | None = None
+    low, high = between
+    if behind is not None and reverse:
+        high = min(high or behind, behind)
+    elif behind is not None:
+        low = max(low or behind, behind)
+    order, token = table.sort if index is None else table.indexes[index], None
     while True:
         page = items.query(
             table,
@@ -93,8 +92,7 @@ def walk_items(
             token=token,
         )
         yield from (item for item in page.items if behind is None or item[order] != behind)
-        token = page.token
-        if token is None:
+        if (token := page.token) is None:
             return
 
 
@@ -184,13 +182,12 @@ def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
 def faces_in(
     items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any
 ) -> Iterator[Item]:
-    """Yield what an index of the faces has of a group, in its order.
+    """Yield what an index of the faces has of those in a group, in the index's order.
 
-    `how`: more of what `every` takes.
+    `how`: further arguments of `walk_items`; a `between` of theirs takes the place of the group's.
     """
-    return walk_items(
-        items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how}
-    )
+    read_options = {"index": index, "between": keys.group_range(group_id), **how}
+    return walk_items(items, keys.FACES, tenant, **read_options)
 
 
 def captures_of(
@@ -201,16 +198,15 @@ def captures_of(
     last_ms: int = keys.LAST_MS,
     **how: Any,
 ) -> Iterator[Item]:
-    """Yield the captures that were taken in a time, oldest first; without a camera, those of each
-    that there ever was.
+    """Yield the captures, cameras' pictures, that were taken in a time, oldest first.
 
-    `how`: more of what `every` takes.
+    `camera_id`: None: those of each camera that there ever was, one camera after another. `how`:
+    further arguments of `walk_items`; a `between` of theirs takes the place of the time's.
     """
-    between = keys.capture_range(max(first_ms, 0), last_ms)
-    for camera in camera_ids(items, tenant) if camera_id is None else [camera_id]:
-        yield from walk_items(
-            items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how}
-        )
+    read_options = {"between": keys.capture_range(max(first_ms, 0), last_ms), **how}
+    cameras = camera_ids(items, tenant) if camera_id is None else [camera_id]
+    for camera in cameras:
+        yield from walk_items(items, keys.CAPTURES, keys.captures(tenant, camera), **read_options)
 
 
 def observed_on(
@@ -221,26 +217,27 @@ def observed_on(
     last_ms: int = keys.LAST_MS,
     **how: Any,
 ) -> Iterator[Item]:
-    """Yield the observations of a UTC day, counted from 1970, that are of a time.
+    """Yield the observations, records of seen faces, of a UTC day between two times, included.
 
-    `how`: more of what `every` takes.
+    `day`: counted from 1970. `how`: further arguments of `walk_items`.
     """
+    partition = keys.observations(tenant, day)
     between = keys.observation_range(first_ms, last_ms)
-    return walk_items(
-        items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how
-    )
+    return walk_items(items, keys.OBSERVATIONS, partition, between=between, **how)
 
 
 def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
-    """Yield once for each try how many tries are left after it, and sleep between two tries.
+    """Yield once for each try, how many are left after it; sleep before each but the first.
 
-    Each pause is random, up to a limit that doubles from `first_s` (5 ms) to 200 ms ("full jitter":
-    Brooker, "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most.
-    The caller leaves the loop when it is done, and raises Busy after the loop.
+    A loop over it tries again with a backoff. The caller leaves the loop when it is done, and
+    raises Busy behind it. Each pause is random, up to a limit that doubles from `first_s` (5 ms) to
+    200 ms ("full jitter": Brooker, "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on
+    average, 7 s at most.
     """
     for attempt in range(tries):
         if attempt:
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, first_s * 2 ** (attempt - 1))))
+            longest_s = min(_LONGEST_PAUSE_S, first_s * 2 ** (attempt - 1))
+            time.sleep(random.uniform(0, longest_s))
         yield tries - 1 - attempt
 
 
@@ -251,17 +248,16 @@ class Changed(Exception):
 def retry_if_changed(
     busy_message: str, tries: int = TRIES
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorate work that reads, decides and writes, so that it begins anew if what it read has
-    changed meanwhile.
+    """Return a decorator by which work begins anew if what it read has changed meanwhile.
 
-    The work then raises ConditionFailed or Changed. After `tries` of them, Busy is raised with the
-    sentence `busy_message`.
+    The work reads, decides and writes. It tells of a change by raising ConditionFailed or Changed.
+    After `tries` of them, Busy is raised with the sentence `busy_message`.
     """
 
     def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(work)
         def try_work(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            for _ in count_attempts(tries):
+            for _ in count_attempts(tries):  # sleeps between two tries
                 with suppress(ConditionFailed, Changed):
                     return work(*args, **kwargs)
             raise Busy(busy_message)
@@ -272,8 +268,10 @@ def retry_if_changed(
 
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:
-    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s
-    of pauses."""
+    """Do all actions or none in one transaction; try again, for about 2.5 s, while storage is busy.
+
+    Raises what ItemStore.transact does: Busy only after 18 tries, all else at once.
+    """
     for tries_left in count_attempts(_TRIES_WHILE_BUSY):
         try:
             items.transact(actions)
@@ -314,9 +312,9 @@ class CountedList(Struct, Generic[_R], frozen=True):
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
-    """Do actions that need not be done together, 50 a transaction; return how many.
+    """Do actions that need not be done together, 50 in a transaction, and return how many.
 
-    If cut off, some are done.
+    If it is cut off, the first of them are done.
     """
     done_count = 0
     for part in cut_in_parts(actions, _A_TRANSACTION):
@@ -331,20 +329,16 @@ def delete_in_parts(
     items_to_delete: Iterable[Item],
     expired_by: datetime | None = None,
 ) -> int:
-    """Delete items that were read, 50 a transaction, and return how many.
+    """Delete items that were read, 50 in a transaction, and return how many.
 
-    If cut off, some are deleted.
-
-    `expired_by`: those that expire by then, for storage that does not do so itself; None: all.
+    `expired_by`: only those that expire by then, for storage that deletes none by itself; None:
+    all. If it is cut off, the first of them are deleted.
     """
-    old = (
-        item
-        for item in items_to_delete
-        if expired_by is None or item["expires_at"] <= expired_by.timestamp()
-    )
-    return write_in_parts(
-        items, (Delete(table, (item[table.partition], item[table.sort])) for item in old)
-    )
+    if expired_by is not None:
+        now_s = expired_by.timestamp()
+        items_to_delete = (item for item in items_to_delete if item["expires_at"] <= now_s)
+    item_keys = ((item[table.partition], item[table.sort]) for item in items_to_delete)
+    return write_in_parts(items, (Delete(table, key) for key in item_keys))
 
 
 Position = TypeVar("Position")
@@ -396,14 +390,14 @@ class PageTokens:
     def make_first_page(
         self, rows: Iterable[_Row], limit: int, position: Callable[[_Row], str]
     ) -> ListPage[_Row]:
-        """Make a page of the first `limit` rows.
+        """Return a page of the first `limit` rows, with the token of the next page if there is one.
 
         `position`: returns a row's position, behind which the next page begins.
         """
-        first_rows = list(islice(rows, limit + 1))
-        return self.make_page(
-            first_rows[:limit], position(first_rows[limit - 1]) if len(first_rows) > limit else None
-        )
+        first_rows = list(islice(rows, limit + 1))  # one more shows that there is a next page
+        if len(first_rows) <= limit:
+            return self.make_page(first_rows, None)
+        return self.make_page(first_rows[:limit], position(first_rows[limit - 1]))
 
     def make_filtered_page(
         self,
@@ -413,18 +407,19 @@ class PageTokens:
         make_rows: Callable[[list[_Stored]], list[_Row]],
         position_of_row: Callable[[_Row], str],
     ) -> ListPage[_Row]:
-        """Make a page of the first `limit` rows that `make_rows` makes of the stored ones, some at
-        a time.
+        """Return a page of the first `limit` rows that are made of stored ones; some give none.
 
-        It reads MOST_READ stored rows at most, so a page may have fewer rows than `limit`, and not
-        be the last. The positions are those behind which the next page may begin.
+        `make_rows` makes the rows of a batch of stored ones. Of these MOST_READ are read at most.
+        So a page may have fewer rows than `limit`, and not be the last. The two functions return
+        the position of a row behind which the next page may begin.
         """
         rows: list[_Row] = []
         remaining_rows, read_count, last_position = iter(stored_rows), 0, None
         at_once = max(limit + 1, _AT_ONCE)
-        while len(rows) <= limit and (
-            batch := list(islice(remaining_rows, min(at_once, MOST_READ - read_count)))
-        ):
+        while len(rows) <= limit:  # one more than fits shows that there is a next page
+            batch = list(islice(remaining_rows, min(at_once, MOST_READ - read_count)))
+            if not batch:
+                break
             read_count, last_position = read_count + len(batch), position_of_stored(batch[-1])
             rows += make_rows(batch)
         if len(rows) > limit:
@@ -434,12 +429,11 @@ class PageTokens:
     def parse_position(
         self, token: str | None, parse_position: Callable[[str], Position]
     ) -> Position | None:
-        """Read from a token the position at which its page begins; None: the first page, which has
-        no token.
+        """Return the position at which a token's page begins; None: it is the first, without token.
 
-        `parse_position`: makes the position of its text, and raises ValueError or TypeError for
+        `parse_position`: makes the position of its text; it raises ValueError or TypeError for
         another text. Raises InvalidInput if the token is damaged or of another query. The checksum
-        has no key, so people who know the query can forge one.
+        has no key, so people who know the query can forge a token: it guards nothing.
         """
         if token is None:
             return None

@@ -206,12 +206,11 @@ class ItemStore(Protocol):
         """Read a page of one partition's items, strongly consistent, in the order of the table's or
         the index's keys.
 
-        Only items with `low` <= sort key <= `high` are read, `limit` at most. `index`: items then
-        have their keys only; `carried`: also these attributes, which the index carries. Without an
-        index, `carried` are the only attributes that items have beside their keys; none of them:
-        all. They cost as many read units, and less time.
-        `token`: of the page before; it is valid for the same arguments only. Raises InvalidInput
-        for a damaged token, or an attribute that the index does not carry.
+        Only items with `low` <= sort key <= `high` are read, `limit` at most. `token`: of the page
+        before; it is valid for the same arguments only. `index`: items then have their keys only,
+        and the attributes `carried`, which the index has. Without an index, `carried` are the only
+        attributes beside the keys; none: all. They cost as many read units, and less time. Raises
+        InvalidInput for a damaged token, or an attribute that the index does not carry.
         """
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
@@ -515,10 +514,10 @@ class Vision(Protocol):
         *,
         all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
-        """Do what `embed` and `describe` do, side by side on cores that are free.
+        """Return each face's embedding and its estimates (age, quality and so on), in order.
 
-        `all_boxes`: the boxes of all of the picture's faces; with them it does what `crop` does,
-        too.
+        It does what `embed` and `describe` do, side by side on cores that are free. `all_boxes`:
+        the boxes of all of the picture's faces; with them it cuts out each face, too, as `crop`.
         """
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:

@@ -86,17 +86,15 @@ def make_ids_pattern(faceids: frozenset[str]) -> re.Pattern[str]:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value, or an item's."""
+    """Yield the texts in a JSON value, or an item's: not a field's name, but all that is in it."""
     if isinstance(value, str):
         yield value
-    for part in (
-        value.values()
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list | tuple)
-        else ()
-    ):
-        yield from texts_of(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from texts_of(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from texts_of(part)
 
 
 def omit_none(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,16 +125,21 @@ def many(form: Form | Codec[Any]) -> Form:
 
 
 def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
-    """Return the form of a named tuple, which is stored as a list without names.
+    """Return the form in which a named tuple is stored: a list of its values, without names.
 
-    A later version may add values at the end, with defaults: what this one does not know is passed
-    over, and what lacks has its default.
+    `kind`: makes the tuple of its values; `forms`: one for each. A later version may add values at
+    the end, with defaults. So what this one does not know is passed over, and what lacks has its
+    default.
     """
     writes, reads = zip(*((form.write, form.read) for form in forms), strict=True)
-    return Form(
-        lambda values: [write(value) for write, value in zip(writes, values, strict=True)],
-        lambda stored: kind(*(read(value) for read, value in zip(reads, stored, strict=False))),
-    )
+
+    def write_values(values: Iterable[Any]) -> list[Any]:
+        return [write(value) for write, value in zip(writes, values, strict=True)]
+
+    def read_values(stored: Iterable[Any]) -> Any:
+        return kind(*(read(value) for read, value in zip(reads, stored, strict=False)))
+
+    return Form(write_values, read_values)
 
 
 def _pack(*values: Any) -> tuple[Any, ...]:
@@ -149,21 +152,23 @@ def numbers(kind: Any, digits: int = 1) -> Form:
 
 
 def form_of(kind: Any) -> Form | Codec[Any]:
-    """Return the form in which the values of a field are stored. `kind`: the field's annotation.
+    """Return the form, how to write and read, of the values of a field with this annotation.
 
-    `int | None` has the form of `int`. A tuple with named fields, a tuple of so many, a tuple of
-    many, a Struct and a StrEnum have forms of their own. Other types have the form in _FORMS, or
-    are stored as they are.
+    `int | None` has the form of `int`. A StrEnum is its text, a Struct its fields by their names, a
+    tuple a list: of its named fields, of so many values, or of any number (`tuple[int, ...]`).
+    Other types have the form in _FORMS, or are stored as they are.
     """
     whole = kind.__origin__ if get_origin(kind) is Annotated else kind
-    is_optional = NoneType in get_args(whole)
-    kinds = [part for part in get_args(whole) if part is not NoneType] if is_optional else [whole]
+    kinds = [whole]
+    if NoneType in get_args(whole):  # it is `... | None`
+        kinds = [part for part in get_args(whole) if part is not NoneType]
     if len(kinds) != 1:
         return _SAME
     (only,) = kinds
-    origin = get_origin(only) or only
+    origin = get_origin(only) or only  # of `tuple[int, str]` it is `tuple`
     if not isinstance(origin, type):
         return _SAME
+
     if issubclass(origin, tuple):
         if hints := get_type_hints(origin):
             return row(origin, map(form_of, hints.values()))
@@ -211,6 +216,10 @@ class Codec(Generic[_Record]):
         apart: str = "",
         **forms: Form | Codec[Any],
     ) -> None:
+        """Take the class of the records, and what of it its annotations do not say.
+
+        All are of fields; `rare`, `nulls` and `apart` are names with spaces between them.
+        """
         self._kind, self._names, self._forms = kind, names, forms
         self._rare, self._nulls, self._apart = rare.split(), nulls.split(), apart.split()
 
@@ -223,34 +232,34 @@ class Codec(Generic[_Record]):
         table = []
         for field in fields(self._kind):
             name = field.name
-            if name not in self._apart:
-                missing = (
-                    field.default if field.default_factory is NODEFAULT else field.default_factory()
+            if name in self._apart:
+                continue
+            default = field.default
+            if field.default_factory is not NODEFAULT:
+                default = field.default_factory()
+            form = self._forms.get(name) or form_of(field.type)
+            table.append(
+                _StoredField(
+                    name=name,
+                    attribute=self._names.get(name, name),
+                    form=Form(form.write, form.read, form.whole),
+                    value_if_missing=default if name in self._rare else NODEFAULT,
+                    stores_none=name in self._nulls,
                 )
-                form = self._forms.get(name) or form_of(field.type)
-                says = missing if name in self._rare else NODEFAULT
-                plain = Form(form.write, form.read, form.whole)
-                table.append(
-                    _StoredField(
-                        name, self._names.get(name, name), plain, says, name in self._nulls
-                    )
-                )
+            )
         return table
 
     def write(self, record: _Record, *only_fields: str) -> dict[str, Any]:
-        """Make the attributes by which a record is stored.
+        """Return the attributes by which a record is stored. `only_fields`: of these; none: of all.
 
-        `only_fields`: the fields to write; none: all.
-
-        A field that spans several attributes writes them all. A value that equals the one of a
-        missing attribute is not written. None is stored only for the fields in `nulls`.
+        Left out are a None, but for the fields in `nulls`, and a `rare` field that has its default.
         """
         attributes: dict[str, Any] = {}
         for field in self._fields:
             if only_fields and field.name not in only_fields:
                 continue
             value = getattr(record, field.name)
-            if field.form.whole:
+            if field.form.whole:  # it makes several attributes, also of None
                 attributes.update(field.form.write(value))
             elif value is not None:
                 if value != field.value_if_missing:
@@ -260,12 +269,13 @@ class Codec(Generic[_Record]):
         return attributes
 
     def read(self, record: Mapping[str, Any], **given: Any) -> _Record:
-        """Read a record from its attributes, as `write` makes them.
+        """Return the record of these attributes, as `write` makes them.
 
-        `given`: the values of the fields that are apart.
+        `given`: the values of the fields that are stored apart. A field without an attribute has
+        the default of its class.
         """
         for field in self._fields:
-            if field.form.whole:
+            if field.form.whole:  # it reads several attributes
                 given[field.name] = field.form.read(record)
             elif (stored := record.get(field.attribute)) is not None:
                 given[field.name] = field.form.read(stored)
@@ -308,22 +318,20 @@ HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
 
 
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str], divider: str = ",") -> None:
-    """Write a table for spreadsheets, into a file of UTF-8.
+    """Write a table as CSV for spreadsheets, into a file of UTF-8.
 
-    It begins with the mark by which Excel knows UTF-8. Before a formula, and an id of 16 digits or
-    more, stands an apostrophe. `divider`: `;` where a comma stands before decimals.
+    It begins with the mark by which Excel knows UTF-8. Before a formula, which a name might hold,
+    and before an id of 16 digits or more, stands an apostrophe, so that they stay texts. `divider`:
+    `;` where a comma stands before decimals.
     """
     import csv  # of a download alone
 
+    def mark_text(value: Any) -> Any:
+        return re.sub(_BEGIN + _NO_TEXT, r"\1'", value) if isinstance(value, str) else value
+
     file.write("\ufeff")
-    plain = (
-        [
-            re.sub(_BEGIN + _NO_TEXT, r"\1'", value) if isinstance(value, str) else value
-            for value in row
-        ]
-        for row in rows
-    )
-    csv.writer(file, delimiter=divider, quoting=csv.QUOTE_ALL).writerows(plain)
+    marked_rows = ([mark_text(value) for value in row] for row in rows)
+    csv.writer(file, delimiter=divider, quoting=csv.QUOTE_ALL).writerows(marked_rows)
 
 
 def unmark_text(text: str) -> str:
@@ -342,11 +350,11 @@ _last_ms = 0
 
 
 def time_ordered_id(at: datetime) -> str:
-    """Make a positive 63-bit number as text: milliseconds, then random bits.
+    """Return a new id as text, a positive 63-bit number: milliseconds, then 21 random bits.
 
-    Ids rise from call to call within a process. The condition under which an id is stored makes it
-    unique: two processes in one millisecond collide once in two million. 63 - 21 bits of
-    milliseconds last until the year 2159.
+    Ids rise from call to call within a process, even if its clock goes back. Storing one under a
+    condition makes it unique: two processes in one millisecond collide once in two million. 63 - 21
+    bits of milliseconds last until the year 2159.
     """
     global _last_ms
     with _lock:

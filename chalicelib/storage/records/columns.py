@@ -1,5 +1,7 @@
-"""A local day's observations in columns: only the values that are counted, not those that are only
-shown."""
+"""A local day's observations (records of seen faces) as arrays, counted fast and stored small.
+
+They have only the values that are counted, not those that are only shown.
+"""
 
 from __future__ import annotations
 
@@ -36,33 +38,26 @@ class DamagedData(ValueError):
 def pack_arrays(
     magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> bytes:
-    """Pack a JSON header and arrays of one dimension, compressed and checked in length and
-    checksum.
+    """Return a JSON header and arrays of one dimension as bytes, compressed and with a checksum.
 
     Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32
     length of the header; the header, JSON, with the arrays' names, types and lengths; the arrays
     one after another); SHA-256 of all before it.
     """
-    named_arrays = [
-        (name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()
-    ]
-    header_json = json.dumps(
-        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in named_arrays]},
-        ensure_ascii=False,
-    ).encode()
-    body = b"".join(
-        (
-            _LENGTH.pack(len(header_json)),
-            header_json,
-            *(array.tobytes() for _, array in named_arrays),
-        )
-    )
+    little_endian = {
+        name: array.astype(array.dtype.newbyteorder("<")) for name, array in arrays.items()
+    }
+    descriptions = [[name, array.dtype.str, len(array)] for name, array in little_endian.items()]
+    whole_header = {**header, "arrays": descriptions}
+    header_json = json.dumps(whole_header, ensure_ascii=False).encode()
+    array_bytes = b"".join(array.tobytes() for array in little_endian.values())
+    body = _LENGTH.pack(len(header_json)) + header_json + array_bytes
     content = magic + zlib.compress(body)
     return content + hashlib.sha256(content).digest()
 
 
 def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Invert `pack_arrays`. Raises DamagedData."""
+    """Return the header and the arrays, by name, of what `pack_arrays` made. Raises DamagedData."""
     import numpy as np
 
     if len(data) < _MAGIC_BYTES + _CHECKSUM_BYTES or not data.startswith(magic):
@@ -70,17 +65,19 @@ def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, 
     packed = memoryview(data)[:-_CHECKSUM_BYTES]  # without a copy
     if hashlib.sha256(packed).digest() != data[-_CHECKSUM_BYTES:]:
         raise DamagedData("the checksum does not fit the bytes")
+
     body = zlib.decompress(packed[_MAGIC_BYTES:])
-    (length,) = _LENGTH.unpack_from(body)
-    offset = _LENGTH.size + length
+    (header_bytes,) = _LENGTH.unpack_from(body)
+    offset = _LENGTH.size + header_bytes
     header: dict[str, Any] = json.loads(body[_LENGTH.size : offset])
     arrays = {}
-    for name, dtype, count in header.pop("arrays"):
-        type_ = np.dtype(dtype)
-        if offset + count * type_.itemsize > len(body):
+    for name, type_name, count in header.pop("arrays"):
+        dtype = np.dtype(type_name)
+        end = offset + count * dtype.itemsize
+        if end > len(body):
             raise DamagedData(f"the header tells of more than the {len(body)} bytes that there are")
-        arrays[name] = np.frombuffer(body, type_, count, offset)
-        offset += count * type_.itemsize
+        arrays[name] = np.frombuffer(body, dtype, count, offset)
+        offset = end
     if offset != len(body):
         raise DamagedData(f"the header tells of {offset} bytes, and there are {len(body)}")
     return header, arrays
@@ -159,7 +156,7 @@ class Marks(Struct, frozen=True):
 
 
 class Columns(Struct, frozen=True, dict=True):
-    """n observations by time, then id.
+    """n observations by time, then id: an array for each counted value, a row for each observation.
 
     Row r is of face `faceids[face[r]]`, with `dimensions[dimension[r]]`.
     """
@@ -194,54 +191,57 @@ class Columns(Struct, frozen=True, dict=True):
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> Columns:
-        """Make columns from observations in any order."""
+        """Return the columns of observations that come in any order.
+
+        Faces, dimensions (group, camera, labels) and marks repeat, so each is kept once and has a
+        number, in the order in which it is first met.
+        """
         import numpy as np
 
-        ordered_rows = sorted(rows, key=lambda row: row[:2])
-        number_of_face: dict[str, int] = {}
-        number_of_dimensions: dict[Dimensions, int] = {}
-        face_numbers = [
-            number_of_face.setdefault(row.faceid, len(number_of_face)) for row in ordered_rows
-        ]
-        dimension_numbers = [
-            number_of_dimensions.setdefault(row.dimensions, len(number_of_dimensions))
-            for row in ordered_rows
-        ]
-        number_of_mark = {"": 0}
-        mark_numbers = [
-            number_of_mark.setdefault(row.mark, len(number_of_mark)) for row in ordered_rows
-        ]
+        ordered_rows = sorted(rows, key=lambda row: row[:2])  # by time, then id
+        faces: dict[str, int] = {}
+        dimensions: dict[Dimensions, int] = {}
+        marks = {"": 0}
+        face_numbers, dimension_numbers, mark_numbers = [], [], []
+        for row in ordered_rows:
+            face_numbers.append(faces.setdefault(row.faceid, len(faces)))
+            dimension_numbers.append(dimensions.setdefault(row.dimensions, len(dimensions)))
+            mark_numbers.append(marks.setdefault(row.mark, len(marks)))
+        genders = [_GENDERS.index(row.gender) for row in ordered_rows]
+        decades = [_DECADES if row.decade is None else row.decade for row in ordered_rows]
         return cls(
-            np.array([row.at_ms for row in ordered_rows], np.int64),
-            np.array(face_numbers, np.uint32),
-            np.array(dimension_numbers, np.uint32),
-            np.array([_GENDERS.index(row.gender) for row in ordered_rows], np.uint8),
-            np.array(
-                [_DECADES if row.decade is None else row.decade for row in ordered_rows], np.uint8
-            ),
-            np.array([row.gap_s for row in ordered_rows], np.uint32),
-            tuple(number_of_dimensions),
-            "\n".join(number_of_face).encode("ascii"),
-            "\n".join(row.id for row in ordered_rows).encode("ascii"),
-            Marks(tuple(number_of_mark), np.array(mark_numbers, np.uint32)),
+            at_ms=np.array([row.at_ms for row in ordered_rows], np.int64),
+            face=np.array(face_numbers, np.uint32),
+            dimension=np.array(dimension_numbers, np.uint32),
+            gender=np.array(genders, np.uint8),
+            decade=np.array(decades, np.uint8),
+            gap_s=np.array([row.gap_s for row in ordered_rows], np.uint32),
+            dimensions=tuple(dimensions),
+            faceids_text="\n".join(faces).encode("ascii"),
+            ids_text="\n".join(row.id for row in ordered_rows).encode("ascii"),
+            marks=Marks(tuple(marks), np.array(mark_numbers, np.uint32)),
         )
 
     def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
-        """Return the numbers of the rows in the span that pass the filter, ascending."""
+        """Return the numbers of the rows (observations) of a span that a filter takes, ascending.
+
+        A filter is asked once for each face and each combination of group, camera and labels, not
+        for each row.
+        """
         import numpy as np
 
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
         rows = np.arange(begin, end)
         if observation_filter.by_dimensions:
-            is_wanted_dimension = np.array(
+            takes_dimensions = np.array(
                 [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
             )
-            rows = rows[is_wanted_dimension[self.dimension[rows]]]
+            rows = rows[takes_dimensions[self.dimension[rows]]]
         if observation_filter.by_face:
-            is_wanted_face = np.array(
+            takes_face = np.array(
                 [observation_filter.takes_face(faceid) for faceid in self.faceids], bool
             )
-            rows = rows[is_wanted_face[self.face[rows]]]
+            rows = rows[takes_face[self.face[rows]]]
         return rows[self.marks.pick(rows).takes(observation_filter)]
 
     def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
@@ -270,23 +270,28 @@ CountsByHour = Mapping[str, "NDArray[np.int64]"]
 def list_values(
     dimensions: Sequence[Dimensions], split: Split | None
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Return each dimension's value: indexes of the names, and the names.
+    """Return which value each of the dimensions has by a split, as an index, and all the values.
 
-    `split`: None: all values are "".
+    `split`: by camera, for example: of cameras a, b, a that is 0, 1, 0 and (a, b). None: all values
+    are "".
     """
     import numpy as np
 
     names: dict[str, int] = {}
-    values = (dimension_values.value(split) if split else "" for dimension_values in dimensions)
-    value_indexes = [names.setdefault(value, len(names)) for value in values]
+    value_indexes = []
+    for values in dimensions:
+        name = values.value(split) if split else ""
+        value_indexes.append(names.setdefault(name, len(names)))
     return np.array(value_indexes, np.intp), tuple(names)
 
 
 def list_gender_or_age(
     gender: NDArray[np.uint8], decade: NDArray[np.uint8], split: Split
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Return the value of each row by one of these two splits: indexes of the names, and the
-    names."""
+    """Return which gender or age each row has, as an index, and the names of all that there are.
+
+    `split`: which of the two. An age's name is its decade's first year: "30" is 30 to 39.
+    """
     import numpy as np
 
     if split is Split.GENDER:
@@ -297,25 +302,27 @@ def list_gender_or_age(
 def count_by_hour(
     value_indexes: NDArray[np.intp],
     names: Sequence[str],
-    hours: NDArray[np.int64],
+    hours: NDArray[np.integer[Any]],
     counts: NDArray[np.uint32] | None = None,
 ) -> CountsByHour:
-    """Add up counts by value and hour of the day. All three arrays have the same length.
+    """Return how many there are of each value in each hour of the day; values without any lack.
 
-    `value_indexes`: indexes in `names`; `counts`: None: 1 each.
+    `value_indexes`: which of the `names` each row has; `hours`: when, 0 to 23; `counts`: how many
+    a row stands for, None: 1 each. The three have one length.
     """
     import numpy as np
 
-    summed = (
-        np.bincount(value_indexes * HOURS_PER_DAY + hours, counts, len(names) * HOURS_PER_DAY)
-        .astype(np.int64)
-        .reshape(-1, HOURS_PER_DAY)
-    )
-    return {name: by_hour for name, by_hour in zip(names, summed, strict=True) if by_hour.any()}
+    cells = value_indexes * HOURS_PER_DAY + hours
+    sums = np.bincount(cells, counts, len(names) * HOURS_PER_DAY).astype(np.int64)
+    by_value = zip(names, sums.reshape(-1, HOURS_PER_DAY), strict=True)
+    return {name: by_hour for name, by_hour in by_value if by_hour.any()}
 
 
 def encode_columns(columns: Columns) -> bytes:
-    """Pack a day's columns. Times are stored as ms since the first one, which fits 32 bits."""
+    """Return a day's columns as bytes, which `decode_columns` reads.
+
+    Times are stored as ms since the first one, which fits 32 bits.
+    """
     import numpy as np
 
     begin = int(columns.at_ms[0]) if len(columns) else 0
@@ -335,21 +342,21 @@ def encode_columns(columns: Columns) -> bytes:
 
 
 def decode_columns(data: bytes) -> Columns:
-    """Invert `encode_columns`. Raises DamagedData."""
+    """Return the columns of what `encode_columns` made. Raises DamagedData."""
     import numpy as np
 
     header, arrays = unpack_arrays(_MAGIC, data)
     columns = Columns(
-        header["begin_ms"] + arrays["after_ms"].astype(np.int64),
-        arrays["face"],
-        arrays["dimension"],
-        arrays["gender"],
-        arrays["decade"],
-        arrays["gap_s"],
-        parse_dimensions(header["dimensions"]),
-        arrays["faceids"].tobytes(),
-        arrays["ids"].tobytes(),
-        Marks.unpack(header, arrays, len(arrays["face"])),
+        at_ms=header["begin_ms"] + arrays["after_ms"].astype(np.int64),
+        face=arrays["face"],
+        dimension=arrays["dimension"],
+        gender=arrays["gender"],
+        decade=arrays["decade"],
+        gap_s=arrays["gap_s"],
+        dimensions=parse_dimensions(header["dimensions"]),
+        faceids_text=arrays["faceids"].tobytes(),
+        ids_text=arrays["ids"].tobytes(),
+        marks=Marks.unpack(header, arrays, len(arrays["face"])),
     )
     per_row = (
         columns.face,
@@ -388,50 +395,48 @@ class LabelCounts(Struct, frozen=True):
 
     @classmethod
     def from_columns(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
-        """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
+        """Return how many of a day's observations there are by dimensions and hour.
+
+        `hour`: the hour of the day, 0 to 23, of each row of the columns: (n,).
+        """
         import numpy as np
 
-        entry, count = np.unique(
-            columns.dimension.astype(np.int64) * HOURS_PER_DAY + hour, return_counts=True
-        )
+        # Dimensions and hour are packed into one number, so that numpy counts them together.
+        packed = columns.dimension.astype(np.int64) * HOURS_PER_DAY + hour
+        entry, count = np.unique(packed, return_counts=True)
         return cls(
-            columns.dimensions,
-            (entry // HOURS_PER_DAY).astype(np.uint32),
-            (entry % HOURS_PER_DAY).astype(np.uint8),
-            count.astype(np.uint32),
+            dimensions=columns.dimensions,
+            dimension=(entry // HOURS_PER_DAY).astype(np.uint32),
+            hour=(entry % HOURS_PER_DAY).astype(np.uint8),
+            count=count.astype(np.uint32),
         )
 
     def count_by_hour(
         self, observation_filter: ObservationFilter, split: Split | None = None
     ) -> CountsByHour:
-        """Count the observations that pass the filter, by hour and by the values of a dimension.
+        """Return how many observations a filter takes in each hour, by the values of a split.
 
-        The filter's faceid is ignored: counts have none. `split`: the dimension; None: all values
-        are "".
+        `split`: such as by camera; None: all values are "". A faceid in the filter is ignored:
+        counts have none.
         """
         import numpy as np
 
-        is_wanted_dimension = np.array(
+        takes_dimensions = np.array(
             [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
         )
-        is_chosen = (
-            is_wanted_dimension[self.dimension] if len(is_wanted_dimension) else np.zeros(0, bool)
-        )
+        is_chosen = np.zeros(0, bool)  # for each entry; a day may have none
+        if len(takes_dimensions):
+            is_chosen = takes_dimensions[self.dimension]
         value_indexes, names = list_values(self.dimensions, split)
-        return count_by_hour(
-            value_indexes[self.dimension[is_chosen]],
-            names,
-            self.hour[is_chosen],
-            self.count[is_chosen],
-        )
+        chosen_values = value_indexes[self.dimension[is_chosen]]
+        return count_by_hour(chosen_values, names, self.hour[is_chosen], self.count[is_chosen])
 
 
 def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
-    """Encode as chunks of at most `max_bytes`, one at least.
+    """Return counts as chunks of at most `max_bytes`, one at least, each for a stored item.
 
-    Each decodes to a LabelCounts, and they sum to the whole.
-
-    A chunk is larger only if it has a single dimension.
+    Each decodes to a LabelCounts, and they sum to the whole. Counts that are too large are halved,
+    by their dimensions, until each half fits. A single one is larger if it must.
     """
     data = pack_arrays(
         _COUNTS_MAGIC,
@@ -441,10 +446,8 @@ def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
     half = len(counts.dimensions) // 2
     if len(data) <= max_bytes or not half:
         return [data]
-    return [
-        *encode_counts(_cut_counts(counts, 0, half), max_bytes),
-        *encode_counts(_cut_counts(counts, half, None), max_bytes),
-    ]
+    first_half, second_half = _cut_counts(counts, 0, half), _cut_counts(counts, half, None)
+    return [*encode_counts(first_half, max_bytes), *encode_counts(second_half, max_bytes)]
 
 
 def decode_counts(data: bytes) -> LabelCounts:
@@ -456,13 +459,15 @@ def decode_counts(data: bytes) -> LabelCounts:
 
 
 def _cut_counts(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
+    """Return the counts of the dimensions from `begin` up to `end`, which are numbered anew."""
     import numpy as np
 
     dimensions = counts.dimensions[begin:end]
+    # Entries are in the order of their dimensions.
     first, last = np.searchsorted(counts.dimension, [begin, begin + len(dimensions)])
     return LabelCounts(
-        dimensions,
-        (counts.dimension[first:last] - begin).astype(np.uint32),
-        counts.hour[first:last],
-        counts.count[first:last],
+        dimensions=dimensions,
+        dimension=(counts.dimension[first:last] - begin).astype(np.uint32),
+        hour=counts.hour[first:last],
+        count=counts.count[first:last],
     )

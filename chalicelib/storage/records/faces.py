@@ -45,7 +45,6 @@ from chalicelib.storage.values import (
     moment,
     number,
     numbers,
-    omit_none,
     parse_optional,
 )
 
@@ -139,18 +138,20 @@ _GROUP = Codec(Group, apart="capacity", rare="learns staff tags users")
 
 
 def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
-    """Make a group's item.
+    """Make the item by which a group of faces is stored.
 
-    It has `free`, the room that is left, only if the group has a capacity.
+    If the group has a capacity, it has `free`, too, the room that is left: an enrolment takes of
+    it under a condition.
     """
-    free = None if group.capacity is None else group.capacity - group.count
-    fields = {**_GROUP.write(group), "created_at": milliseconds(created_at)}
-    return {
+    item = {
         "tenant": tenant,
         "item": keys.group_item(group.id),
-        **fields,
-        **omit_none({"free": free}),
+        **_GROUP.write(group),
+        "created_at": milliseconds(created_at),
     }
+    if group.capacity is not None:
+        item["free"] = group.capacity - group.count
+    return item
 
 
 def attribute_items(group: Group) -> list[Item]:
@@ -285,23 +286,18 @@ FACE_FREE = "face-free"
 
 
 def face_puts(tenant: Tenant, face: Face) -> list[Action]:
-    """Return the actions that store a new face: the face itself, and a row for each term of its
-    name or number by which it is found.
+    """Return the writes that store a new face, and the terms by which people find it.
 
-    Raises ConsentMissing.
+    A term is a word of its name, or its number. The writes fail by FACE_FREE if there is a face of
+    this id. Raises ConsentMissing if the tenant asks for consent, and the face has no record of it.
     """
     require_ground(tenant, None, face)
+    if_free = (absent(FACE_FREE),)
+    adds_face = ((Effect.ADDS, face.faceid),)  # for the audit's entry
+    terms = terms_of(tenant, face)
     return [
-        Put(
-            keys.FACES,
-            face_item(tenant.name, face),
-            (absent(FACE_FREE),),
-            ((Effect.ADDS, face.faceid),),
-        ),
-        *(
-            Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
-            for term in terms_of(tenant, face)
-        ),
+        Put(keys.FACES, face_item(tenant.name, face), if_free, adds_face),
+        *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in terms),
     ]
 
 
@@ -361,12 +357,15 @@ def hold_from(item: Item) -> Hold | None:
 
 
 def picture_fields(face: Face) -> dict[str, Any]:
-    """Make the attributes of a face's pictures: the portrait without its templates, these, the
-    rest, and how many."""
-    first, *others = (_picture_item(face, picture) for picture in face.pictures)
+    """Make the attributes of a face's pictures.
+
+    Its first picture is the portrait, which lists show. So it stands apart from its `templates`
+    (embeddings). `others`: the other pictures whole; `pictures`: how many there are.
+    """
+    portrait, *others = (_picture_item(face, picture) for picture in face.pictures)
     return {
-        "templates": first.pop("templates"),
-        "portrait": first,
+        "templates": portrait.pop("templates"),
+        "portrait": portrait,
         "others": others,
         "pictures": len(face.pictures),
     }

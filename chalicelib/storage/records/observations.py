@@ -108,35 +108,36 @@ COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s", 
 
 
 def row_from(item: Item) -> Row:
-    """Read the counted values of an observation."""
+    """Return those values of a stored observation (record of a seen face) that are counted.
+
+    Of its estimates these are gender and decade of age. It is read with the attributes COUNTED
+    alone, so all others may lack.
+    """
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
     labels: Labels = _LABELS.read(item.get("labels", ()))
     estimates = estimates_by_name(item.get("estimates", ()))
     age = estimates.get("age")
     return Row(
-        at_ms,
-        id_,
-        item["faceid"],
-        Dimensions(*labels, item["group"], item.get("camera", ""), item["kind"]),
-        Gender(estimates.get("gender") or Gender.UNKNOWN),
-        None if age is None else decade_of(float(age)),
-        int(item.get("gap_s", 0)),
-        str(item.get("mark", "")),
+        at_ms=at_ms,
+        id=id_,
+        faceid=item["faceid"],
+        dimensions=Dimensions(*labels, item["group"], item.get("camera", ""), item["kind"]),
+        gender=Gender(estimates.get("gender") or Gender.UNKNOWN),
+        decade=None if age is None else decade_of(float(age)),
+        gap_s=int(item.get("gap_s", 0)),
+        mark=str(item.get("mark", "")),
     )
 
 
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
-    """Make the item of a face's visits, or of their head if older arrivals are in pages.
+    """Make the item of a face's visits; if older arrivals are in pages, that of the newest alone.
 
-    Its field `folded` is the number of arrivals that are only counted any more. Its field `paged`
-    is [arrivals in pages, their sightings, start of each page]. Visits count those in pages as
-    folded, so they are taken off again.
+    An arrival begins a visit. `folded`: how many arrivals are only counted any more. Visits count
+    those in pages as folded, so they are taken off here, and `visits_from` adds them. `paged`:
+    [arrivals in pages, their sightings, start of each page].
     """
-    arrivals, promotion, (paged_arrivals, paged_sightings) = (
-        visits.arrivals,
-        visits.promotion,
-        visits.unread,
-    )
+    arrivals, promotion = visits.arrivals, visits.promotion
+    paged_arrivals, paged_sightings = visits.unread
     fields = {
         "tenant": tenant,
         "faceid": faceid,
@@ -153,23 +154,26 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
 
 
 def visits_from(item: Item | None) -> Visits:
-    """Read a face's visits, or the head of them; None: the face has no item, since it never
-    arrived."""
+    """Read a face's visits from the item that `visits_item` made; None: the face never arrived.
+
+    If older arrivals are in pages, these are not read yet, and count as folded (only counted).
+    """
     if item is None:
         return Visits()
     paged_arrivals, paged_sightings, *pages = map(int, item.get("paged", (0, 0)))
+    arrivals = Arrivals.unpack_arrivals(
+        bytes(item["recent"]),
+        int(item["folded"]) + paged_arrivals,
+        int(item["folded_sightings"]) + paged_sightings,
+        int(item.get("folded_until", 0)),
+    )
     return Visits(
-        Arrivals.unpack_arrivals(
-            bytes(item["recent"]),
-            int(item["folded"]) + paged_arrivals,
-            int(item["folded_sightings"]) + paged_sightings,
-            int(item.get("folded_until", 0)),
-        ),
-        parse_optional(_PROMOTION.read, item.get("promotion")),
-        bool(item.get("regrouping", False)),
-        int(item["version"]),
-        tuple(pages),
-        (paged_arrivals, paged_sightings),
+        arrivals=arrivals,
+        promotion=parse_optional(_PROMOTION.read, item.get("promotion")),
+        is_regrouped=bool(item.get("regrouping", False)),
+        version=int(item["version"]),
+        pages=tuple(pages),
+        unread=(paged_arrivals, paged_sightings),
     )
 
 
@@ -226,16 +230,18 @@ def make_observation_actions(
     months: Months,
     now: datetime,
 ) -> list[Action]:
-    """Return the actions that store and change observations.
+    """Return the writes that store observations (records of seen faces), and change stored ones.
 
-    `months`: the calendar's, as read for their days.
-
-    Conditions: OBSERVATION_NEW, OBSERVATION_SAME, and that nobody has put a day into the calendar
-    since. Raises InvalidInput if a time or an id cannot be stored.
+    They also put their days into the calendar, the list of days with observations. `months`: the
+    calendar's, as read for these days. The writes fail by OBSERVATION_NEW if one is stored already,
+    by OBSERVATION_SAME if one was changed meanwhile, and if another put a day into the calendar.
+    Raises InvalidInput if a time or an id cannot be stored.
     """
     for observation in observations:
         _require_storable(observation)
     if_new = (absent(OBSERVATION_NEW),)
+    new_items = [observation_item(tenant, observation) for observation in observations]
+    # Their days may have been counted already: each counts how many came or changed so late.
     touched_observations = [*observations, *(change.before for change in changes)]
     late_days = [
         observation.at_ms // DAY_MS
@@ -243,10 +249,7 @@ def make_observation_actions(
         if now - observation.at > LATE_AFTER
     ]
     return [
-        *(
-            Put(keys.OBSERVATIONS, observation_item(tenant, observation), if_new)
-            for observation in observations
-        ),
+        *(Put(keys.OBSERVATIONS, item, if_new) for item in new_items),
         *(_make_change_action(tenant, change) for change in changes),
         *make_calendar_actions(tenant, days_of(observations, changes), late_days, months),
     ]
@@ -265,12 +268,13 @@ def days_of(
 def make_calendar_actions(
     tenant: str, days: Iterable[int], late_days: Iterable[int], months: Months
 ) -> list[Action]:
-    """Return the actions, one a month, that put `days` into the calendar and count late
-    observations.
+    """Return the writes that put days into the calendar, and count late observations there.
 
-    `late_days`: the day of each late observation; a day that is named twice there counts twice.
+    The calendar has for each day with observations how many came late, an item for each month; so
+    there is a write for each month. `late_days`: the day of each late observation; a day that is
+    named twice counts twice. `months`: as read for those `days` that may not be in it yet.
     """
-    late_counts: dict[str, Counter[str]] = defaultdict(Counter)
+    late_counts: dict[str, Counter[str]] = defaultdict(Counter)  # by month, by day in it
     for month, field in map(keys.calendar_field, late_days):
         late_counts[month][field] += 1
     new_days: dict[str, set[str]] = defaultdict(set)
@@ -286,32 +290,29 @@ def make_calendar_actions(
 def _make_month_action(
     tenant: str, month: str, new_days: set[str], late_counts: Counter[str], stored: Item | None
 ) -> Put | Update:
-    """Return the action that changes one month of the calendar of days with observations.
+    """Return the write that changes one month of the calendar of days with observations.
 
     A month is one item, with a number for each day: the observations that came late for it.
-    `new_days`: days that it lacks; `stored`: the month as it was read, None if there was none.
-
-    Its conditions are that nobody has put the month or these days there in between.
+    `new_days`: days that it lacks; `stored`: the month as it was read, None if there was none. The
+    write fails if somebody has put the month or these days there in between.
     """
     partition = keys.calendar(tenant)
     new_counts = {field: late_counts[field] for field in sorted(new_days)}
     if new_days and stored is None:
-        return Put(
-            keys.SUMMARIES,
-            {"tenant_zone": partition, "day": month, **new_counts},
-            (absent("month-free"),),
-        )
-    conditions = tuple(equals(field, None, "day-free") for field in new_counts) or (
-        exists("calendar-exists"),
-    )
+        month_item = {"tenant_zone": partition, "day": month, **new_counts}
+        return Put(keys.SUMMARIES, month_item, (absent("month-free"),))
+    conditions = tuple(equals(field, None, "day-free") for field in new_counts)
+    if not conditions:
+        conditions = (exists("calendar-exists"),)
     added_counts = {field: count for field, count in late_counts.items() if field not in new_days}
     return Update(keys.SUMMARIES, (partition, month), conditions, set=new_counts, add=added_counts)
 
 
 def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
-    """Return the action that changes a stored observation, or deletes it if it is to be none.
+    """Return the write that changes a stored observation, or deletes it if there is none after.
 
-    It fails by OBSERVATION_SAME if the observation has another face or group by now.
+    It writes the attributes that differ, and fails by OBSERVATION_SAME if the observation has
+    another face or group by now.
     """
     before, after = change.before, change.after
     key = keys.observation(tenant, before.at_ms, before.id)
@@ -323,13 +324,8 @@ def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Del
         return Delete(keys.OBSERVATIONS, key, if_same)
     old_item, new_item = observation_item(tenant, before), observation_item(tenant, after)
     fields = {name: value for name, value in new_item.items() if value != old_item.get(name)}
-    return Update(
-        keys.OBSERVATIONS,
-        key,
-        if_same,
-        set=fields,
-        remove=tuple(name for name in old_item if name not in new_item),
-    )
+    removed_fields = tuple(name for name in old_item if name not in new_item)
+    return Update(keys.OBSERVATIONS, key, if_same, set=fields, remove=removed_fields)
 
 
 def _require_storable(observation: Observation) -> None:
