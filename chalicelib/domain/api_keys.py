@@ -69,16 +69,16 @@ def hour_to_note(now: datetime, noted_at: datetime | None) -> datetime | None:
 
 
 def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:
-    """Return the action that makes a credential valid: the tenant's, or by `key` or `camera` that
-    of one of its own."""
+    """Return the write that makes a credential valid; it fails if there is one of its id.
+
+    `pointer`: the credential's kind and id, for a bearer key its hash. It is the tenant's own, or
+    by `key` or `camera` that of one of its keys or cameras: `whose` has its id.
+    """
     kind, id_ = pointer
     item = {"kind": kind, "id": id_, "tenant": tenant, **whose}
-    return Put(
-        keys.TENANTS,
-        item,
-        (absent(f"{kind}-free"),),
-        ((Effect.GIVES_ACCESS, _name_holder(pointer, whose)),),
-    )
+    if_free = (absent(f"{kind}-free"),)
+    gives_access = ((Effect.GIVES_ACCESS, _name_holder(pointer, whose)),)  # for the audit's entry
+    return Put(keys.TENANTS, item, if_free, gives_access)
 
 
 def shut_out(pointer: tuple[str, str], **whose: str) -> Delete:

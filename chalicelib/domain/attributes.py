@@ -57,24 +57,26 @@ RESERVED = frozenset(
 def append_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group with these attributes behind its own, in their order.
 
-    Raises DefaultGroup, WrongAttributeCount (no name, or more than five in the group),
-    IllegalAttribute (empty, over 50 characters, reserved, there already).
+    An attribute is a named value that the group's faces may have. Raises DefaultGroup,
+    WrongAttributeCount (no name, or more than five in the group), IllegalAttribute (empty, over 50
+    characters, reserved, there already).
     """
     _require_own(group)
-    if not 0 < len(names) <= MAX_ATTRIBUTES - len(group.attributes):
+    free_count = MAX_ATTRIBUTES - len(group.attributes)
+    if not 0 < len(names) <= free_count:
         raise WrongAttributeCount(
             f"a group has up to {MAX_ATTRIBUTES} attributes; this one has {len(group.attributes)} "
-            "and "
-            f"{len(names)} are to be added: send 1 to {MAX_ATTRIBUTES - len(group.attributes)}"
+            f"and {len(names)} are to be added: send 1 to {free_count}"
         )
-    _require_legal(names, {*RESERVED, *(attribute.name for attribute in group.attributes)})
+    present_names = [attribute.name for attribute in group.attributes]
+    _require_legal(names, {*RESERVED, *present_names})
     return _make_attributes(group, group.attributes, names)
 
 
 def drop_attributes(group: Group, names: Sequence[str]) -> Group:
-    """Return the group without these attributes; later ones move up.
+    """Return the group without these attributes, the named values of its faces; later ones move up.
 
-    Faces' values belong to the attribute's id, which is never used again, so they disappear with
+    A face's value belongs to the attribute's id, which is never used again, so it disappears with
     it. Raises DefaultGroup, WrongAttributeCount, IllegalAttribute (empty, too long, named twice),
     AttributeNotFound.
     """
@@ -83,26 +85,20 @@ def drop_attributes(group: Group, names: Sequence[str]) -> Group:
         raise WrongAttributeCount(
             f"1 to {MAX_ATTRIBUTES} attributes are removed at once, not {len(names)}"
         )
-    _require_legal(names, ())
-    missing = [
-        name for name in names if name not in {attribute.name for attribute in group.attributes}
-    ]
-    if missing:
-        raise AttributeNotFound(f"group {group.name!r} has no attribute {missing[0]!r}")
-    return replace(
-        group,
-        attributes=tuple(
-            attribute for attribute in group.attributes if attribute.name not in names
-        ),
-    )
+    _require_legal(names, used_names=())
+    present_names = {attribute.name for attribute in group.attributes}
+    missing_names = [name for name in names if name not in present_names]
+    if missing_names:
+        raise AttributeNotFound(f"group {group.name!r} has no attribute {missing_names[0]!r}")
+    kept = tuple(attribute for attribute in group.attributes if attribute.name not in names)
+    return replace(group, attributes=kept)
 
 
 def replace_attributes(group: Group, names: Sequence[str]) -> Group:
-    """Return the group with these attributes only.
+    """Return the group with these attributes only, the named values that its faces may have.
 
-    Those that it has keep their ids and so the faces' values.
-
-    Raises DefaultGroup, WrongAttributeCount (over five), IllegalAttribute.
+    Those that it has already keep their ids, and so the faces' values. Raises DefaultGroup,
+    WrongAttributeCount (over five), IllegalAttribute.
     """
     present_attributes = {attribute.name: attribute for attribute in group.attributes}
     if list(present_attributes) == list(names):
@@ -113,14 +109,11 @@ def replace_attributes(group: Group, names: Sequence[str]) -> Group:
             f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}"
         )
     _require_legal(names, RESERVED)
-    extended = _make_attributes(
-        group, (), [name for name in names if name not in present_attributes]
-    )
+    new_names = [name for name in names if name not in present_attributes]
+    extended = _make_attributes(group, (), new_names)  # it has the new ones alone
     new_attributes = {attribute.name: attribute for attribute in extended.attributes}
-    return replace(
-        extended,
-        attributes=tuple(present_attributes.get(name) or new_attributes[name] for name in names),
-    )
+    attribute_by_name = {**new_attributes, **present_attributes}
+    return replace(extended, attributes=tuple(attribute_by_name[name] for name in names))
 
 
 def _make_attributes(group: Group, present: Sequence[Attribute], names: Sequence[str]) -> Group:
@@ -139,6 +132,7 @@ def _require_own(group: Group) -> None:
 
 
 def _require_legal(names: Sequence[str], used_names: Collection[str]) -> None:
+    """Raise IllegalAttribute if a name is empty, too long, used already, or there twice."""
     for index, name in enumerate(names):
         if not 0 < len(name) <= NAME_LENGTH:
             raise IllegalAttribute(

@@ -92,13 +92,13 @@ def current() -> AuditEvent | None:
 
 
 def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
-    """Report that the answer says something of people.
+    """Note for the audit that the answer of the call under way says something of these people.
 
-    `AuditEvent.tells` says of which kind that is.
-
-    `people`: ids of faces, or `member ID`; `unnamed`: how many there are besides who have no face.
+    Outside of a call that the audit knows nothing is noted. `people`: ids of faces, or `member ID`;
+    `unnamed`: how many there are besides who have no face.
     """
-    if (act := _current.get()) is not None:
+    act = _current.get()
+    if act is not None:
         act.read.update(dict.fromkeys(people))
         act.unnamed += unnamed
 
@@ -197,25 +197,24 @@ def kind_of(what: str) -> Kind:
 
 
 def decision_said(decision: Decision | None) -> dict[str, Any]:
-    """Describe a decision: the score, what it was held against, and the seq of the gallery.
+    """Return what an audit entry says of a decision: who a face is, or that it is nobody known.
 
-    Numbers are texts.
+    That is the score, the threshold, the number and the version (`seq`) of the faces it was
+    compared with, and so on. Scores are texts; what is not known is left out. None: {}.
     """
     if decision is None:
         return {}
     score = None if decision.score is None else f"{decision.score:.6f}"
+    fpir = (
+        None if decision.fpir is None else f"{decision.fpir:g}"
+    )  # false positives that are allowed
     fields = {
         "score": score,
         "threshold": f"{decision.threshold:.6f}",
         "gallery_size": decision.gallery_size,
+        "seq": decision.seq,
+        "visit": decision.by,
+        "fpir": fpir,
+        "condition": decision.condition,
     }
-    fpir = None if decision.fpir is None else f"{decision.fpir:g}"
-    return omit_none(
-        {
-            **fields,
-            "seq": decision.seq,
-            "visit": decision.by,
-            "fpir": fpir,
-            "condition": decision.condition,
-        }
-    )
+    return omit_none(fields)

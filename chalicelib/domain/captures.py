@@ -379,19 +379,18 @@ FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def require_time(at: datetime, now: datetime, max_ahead_s: int) -> datetime:
-    """Return a capture's time, cut to milliseconds.
+    """Return the time at which a camera's picture was taken, in UTC, cut to milliseconds.
 
     Raises InvalidInput if it is before 2000, or more than `max_ahead_s` after now: then a camera's
     clock is wrong.
     """
     at = at.astimezone(UTC)
     if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=max_ahead_s):
+        said, here = at.isoformat(timespec="milliseconds"), now.isoformat(timespec="milliseconds")
         raise InvalidInput(
-            f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock "
-            "shows "
-            f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {max_ahead_s} s "
-            "ahead of "
-            f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
+            f"captured_at is {said}, and the service's clock shows {here}: a picture may be up to "
+            f"{max_ahead_s} s ahead of it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's "
+            "clock"
         )
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
@@ -474,42 +473,48 @@ class Wave(Struct, frozen=True):
 def edge_of(
     wave: Wave, box: object, settings_before: Mapping[str, Any], wanted_settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the settings of a camera that is to have those `wanted_settings`: what a wave sets
-    stays as the wave says.
+    """Return the settings that a camera's box, the device beside it, is to have now.
 
-    A box that the wave has not reached keeps those of the wave before, which `settings_before` has.
-    Those that `wanted_settings` names are replaced.
+    `wanted_settings`: what a user wants of it. Settings of all boxes (BOX_SETTINGS, such as the
+    version) come in a wave, some boxes first. A box that the wave has reached has the wave's;
+    another one keeps what it had, which `settings_before` has, unless the user wants another value.
     """
     if wave.has(box):
-        return {
-            name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS
-        } | dict(wave.settings)
-    former = {
-        name: value for name, value in settings_before.items() if name in BOX_SETTINGS and box
-    }
+        own = {name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS}
+        return {**own, **wave.settings}
+    former = {}
+    if box:  # the camera has one
+        former = {name: value for name, value in settings_before.items() if name in BOX_SETTINGS}
     return {**former, **wanted_settings}
 
 
 def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave as it is to be now: first one box has the settings, then a tenth of `boxes`,
-    then all.
+    """Return the wave as it is to be now: settings come to one box first, to a tenth, then to all.
 
-    It stops by itself if boxes that have the settings are not well. Boxes are switched off and lose
-    their network by themselves. So of ten or more, more have to be silent than by chance, compared
-    with those without the settings.
+    `boxes`: all boxes (devices beside cameras), with their last heartbeat. The wave stops by itself
+    if boxes that have the settings are not well. Some are switched off or lose their network
+    anyway. So of ten or more, more have to be silent than by chance, compared with those without
+    the settings.
     """
     if wave.is_done or wave.stopped:
         return wave
     judged_wave = _judge_silence(wave, boxes, now)
-    if judged_wave.stopped or judged_wave.missed_at or (wave.reached and now - wave.at < SETTLES):
+    if judged_wave.stopped or judged_wave.missed_at:  # wait until the missed ones are heard
+        return judged_wave
+    if wave.reached and now - wave.at < SETTLES:
         return judged_wave
     version_wave = _judge_version(judged_wave, boxes, now)
-    return version_wave if version_wave.stopped else _reach_next_boxes(judged_wave, boxes, now)
+    if version_wave.stopped:
+        return version_wave
+    return _reach_next_boxes(judged_wave, boxes, now)
 
 
 def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave, stopped if boxes that have the settings are heard, and run another version
-    than these say."""
+    """Return the wave of settings, stopped if a box runs another version than they say.
+
+    A box that cannot run a version goes back to the one before. Only boxes that have the settings
+    and are heard count.
+    """
     version = wave.settings.get("version")
     signs = {box: boxes[box] for box in wave.reached if box in boxes}
     boxes_of_other_version = [
@@ -521,31 +526,37 @@ def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
 
 
 def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave with whether boxes that have the settings are missed, or stopped since they
-    are silent.
+    """Return the wave of settings, stopped if too many boxes that have them fell silent.
 
-    After an outage of the service no box was heard. So one is silent only if it is missed for a
-    while in which another one is heard, or for longer.
+    At first it notes only since when they are missed (`missed_at`): after an outage of the service
+    no box was heard. They count as silent if another box was heard since, and BEATS are over. If
+    none was, SETTLES have to be over.
     """
     silent_boxes = [box for box in wave.reached if not boxes.get(box, LastSign(None)).is_heard(now)]
-    are_others_heard = [
-        sign.is_heard(now) for box, sign in boxes.items() if box not in wave.reached
-    ]
+    others = [sign for box, sign in boxes.items() if box not in wave.reached]
+    silent_others = [sign for sign in others if not sign.is_heard(now)]
     if not silent_boxes or _is_by_chance(
-        len(silent_boxes), len(wave.reached), are_others_heard.count(False), len(are_others_heard)
+        silent=len(silent_boxes),
+        of=len(wave.reached),
+        silent_others=len(silent_others),
+        others=len(others),
     ):
         return replace(wave, missed_at=None)
+
     missed_since = wave.missed_at or now
     is_service_up = any(sign.at is not None and sign.at > missed_since for sign in boxes.values())
-    if now - missed_since < (BEATS if is_service_up else SETTLES):
+    waits = BEATS if is_service_up else SETTLES
+    if now - missed_since < waits:
         return replace(wave, missed_at=missed_since)
     return replace(wave, stopped=f"silent: {', '.join(silent_boxes[:5])}")
 
 
 def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave with the next boxes: first one, then a tenth of all, then all; only those
-    that are heard."""
-    a_tenth = -(-len(boxes) // 10)
+    """Return the wave of settings with the next boxes: one, then a tenth of all, then all.
+
+    One and a tenth are of boxes that are heard, as many as there are. The last step takes all.
+    """
+    a_tenth = -(-len(boxes) // 10)  # rounded up
     target = next((size for size in (1, a_tenth) if size > len(wave.reached)), len(boxes))
     if target == len(boxes):
         return replace(wave, reached=(), is_done=True, at=now)
@@ -557,16 +568,17 @@ def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) 
 
 
 def _is_by_chance(silent: int, of: int, silent_others: int, others: int) -> bool:
-    """Tell whether `silent` boxes `of` so many may be silent by chance, by a binomial test.
+    """Return whether `silent` boxes `of` so many may be silent by chance, by a binomial test.
 
-    The share that is silent by chance is that of the others, by Laplace's rule. If more than half
-    are, or fewer than _FEWEST_TESTED have the settings, it is no chance.
+    How often a box is silent by chance, the `others` say, by Laplace's rule. If more than half are
+    silent, or fewer than _FEWEST_TESTED were asked, it is no chance.
     """
     share = (silent_others + 1) / (others + 2)
-    fewer = sum(
+    chance_of_fewer = sum(
         comb(of, number) * share**number * (1 - share) ** (of - number) for number in range(silent)
     )
-    return of >= _FEWEST_TESTED and 2 * silent <= of and 1 - fewer >= _CHANCE
+    is_likely = 1 - chance_of_fewer >= _CHANCE
+    return of >= _FEWEST_TESTED and 2 * silent <= of and is_likely
 
 
 def begin_wave(before: Wave, settings: Mapping[str, Any], now: datetime) -> Wave:

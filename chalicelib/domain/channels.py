@@ -109,24 +109,26 @@ _MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
 
 
 def check_channel(channel: Channel) -> Channel:
-    """Return the channel with the URL of its way.
+    """Return a channel, a place that messages go to, with its URL if its way has one always.
 
-    Raises InvalidInput, which says what is missing or too much.
+    Raises InvalidInput, which says what is missing or too much for its way (ntfy, mail and so on).
     """
-    needed_fields, allowed_fields, default_url = _NEEDS[channel.way]
+    needs, may_have, default_url = _NEEDS[channel.way]
+    needed_names, allowed_names = needs.split(), may_have.split()
     names = [name for name in Channel.__struct_fields__ if name not in ("way", "method")]
     given_names = {name for name in names if getattr(channel, name)}
     if channel.method != "POST":  # its default, which nobody has given
         given_names.add("method")
-    if missing := [name for name in needed_fields.split() if name not in given_names]:
+
+    if missing := [name for name in needed_names if name not in given_names]:
         raise InvalidInput(
-            f"a channel of {channel.way} needs {' and '.join(needed_fields.split())}: send "
-            f"{missing[0]}, too"
+            f"a channel of {channel.way} needs {' and '.join(needed_names)}: send {missing[0]}, too"
         )
-    if surplus := sorted(given_names.difference(needed_fields.split(), allowed_fields.split())):
-        known_fields = ", ".join([*needed_fields.split(), *allowed_fields.split()])
-        raise InvalidInput(f"a channel of {channel.way} has no {surplus[0]}: it has {known_fields}")
+    if surplus := sorted(given_names.difference(needed_names, allowed_names)):
+        known_names = ", ".join([*needed_names, *allowed_names])
+        raise InvalidInput(f"a channel of {channel.way} has no {surplus[0]}: it has {known_names}")
     _check_values(channel)
+
     checked = replace(channel, url=default_url) if default_url and not channel.url else channel
     if len(json.dumps(channel_fields(checked))) > _MOST_BYTES:
         raise InvalidInput(
@@ -136,11 +138,7 @@ def check_channel(channel: Channel) -> Channel:
 
 
 def _check_values(channel: Channel) -> None:
-    """Raise InvalidInput if a value cannot be sent: the method, the token, the address, a header,
-    or a key.
-
-    The keys are those of a browser's push subscription.
-    """
+    """Raise InvalidInput if a value of a channel cannot be sent, such as a header or a token."""
     if channel.method not in METHODS:
         raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
     if channel.token and not _TOKEN.fullmatch(channel.token):
@@ -149,22 +147,21 @@ def _check_values(channel: Channel) -> None:
         )
     if channel.way is Way.MAIL and not _MAIL.fullmatch(channel.to):
         raise InvalidInput("to is one address of mail, as boss@shop.example")
+
     for name, value in channel.headers.items():
-        if (
-            not _HEADER.fullmatch(name)
-            or name.lower() in _OUR_HEADERS
-            or not _VALUE.fullmatch(value)
-        ):
+        is_ours = name.lower() in _OUR_HEADERS
+        if is_ours or not _HEADER.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidInput(
                 f"header {name[:64]!r} cannot be sent: a name has letters, digits and hyphens, a "
-                "value up to 500 "
-                "visible ASCII characters, and those of the connection itself are ours"
+                "value up to 500 visible ASCII characters, and those of the connection itself are "
+                "ours"
             )
     names = [name.lower() for name in channel.headers]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise InvalidInput(f"header {repeated!r} is there twice: send it once")
+
     if channel.way is Way.PUSH:
-        # RFC 8291: a point of the curve P-256, and a secret
+        # The keys of a browser's subscription (RFC 8291): a point of the curve P-256, and a secret.
         for name, size in (("p256dh", 65), ("auth", 16)):
             if len(from_base64url(getattr(channel, name))) != size:
                 raise InvalidInput(
@@ -226,24 +223,25 @@ def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
 
 
 def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Channel) -> None:
-    """Check the template of a channel's messages about these kinds of event; `kinds` None: about
-    all.
+    """Raise InvalidInput unless a channel can write its messages by this template.
 
-    Raises InvalidInput if it is empty or too long, if it names a field that not all of these events
-    have, or if the channel sends JSON and the template is none.
+    A template is a text with fields, such as `{who} came`. It must not be empty or too long, nor
+    name a field that one of these kinds of event lacks (None: of all kinds). If the channel sends
+    JSON, the filled template has to be some.
     """
     if not template.strip() or len(template) > MAX_TEMPLATE:
         raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters")
     fields = list_fields(kinds)
     if unknown := [name for name in _FIELD.findall(template) if name not in fields]:
+        known_fields = ", ".join(f"{{{name}}}" for name in fields)
         raise InvalidInput(
             f"the template names {{{unknown[0][:40]}}}, which not all of these events have: there "
-            "are "
-            f"{', '.join(f'{{{name}}}' for name in fields)}"
+            f"are {known_fields}"
         )
     if is_json(channel):
-        try:  # any value shows whether the text around it is JSON
-            json.loads(fill_template(template, dict.fromkeys(fields, "x"), _escape_json))
+        any_values = dict.fromkeys(fields, "x")  # they show whether the text around them is JSON
+        try:
+            json.loads(fill_template(template, any_values, _escape_json))
         except ValueError:
             raise InvalidInput(
                 "the channel's Content-Type is application/json, and the template is none: as "
@@ -275,20 +273,19 @@ def fill_template(
 def event_values(
     event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str, texts: Texts
 ) -> dict[str, str]:
-    """Return the text for each placeholder of a channel's template.
+    """Return what each field of a message's template, such as `{who}`, stands for.
 
-    `event`: the body that a webhook gets.
-
-    `zone`: the shop's time zone. `shop`, `camera`: their display names; `camera` is "" if the event
-    has none. A test event has sample values. `who` is the face's name; without one, its group and
-    number; else the camera, or the shop. `guest` is the same, but never a name of somebody.
-    `texts`: those of the shop's language, in which `who`, `group`, `date` and numbers are written.
+    `event`: the body that a webhook gets; a test event has sample values. `zone`: the shop's time
+    zone. `shop`, `camera`: their display names, "" without a camera. `texts`: of the language in
+    which groups, dates and numbers are written. `who`: the face's name; without one its group and
+    number; else the camera, or the shop. `guest`: the same, but never a name of somebody.
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
+    written_time = _write_moment(event_time, texts)
     if event["type"] == EventKind.TEST:
         own_samples = {name: texts.write(f"sample.{name}") for name in _SAMPLE_TEXTS}
-        samples = {**_SAMPLES, **list_samples(), **own_samples}
-        return {**samples, "shop": shop, **_write_moment(event_time, texts)}
+        return {**_SAMPLES, **list_samples(), **own_samples, "shop": shop, **written_time}
+
     members = members_of(event["type"])
     values = {
         member.shown_as: _write_member(member.form, data.get(name), zone)
@@ -297,22 +294,15 @@ def event_values(
     }
     group = _write_plain(event["group"])
     shown_group = texts.write(f"group.{group}") if group in (STRANGER, REGULAR) else group
-    subject = next((name for name, one in members.items() if one.is_who), "")
+    subject = next((name for name, one in members.items() if one.is_who), "")  # whom it is about
     who = _write_plain(data.get(subject))
     guest = "" if subject and members[subject].names else who
-    of_a_group = " ".join(filter(None, (shown_group, values.get("number"))))
-    unnamed = of_a_group or camera or shop
-    return {
-        **dict.fromkeys(list_samples(), ""),
-        **values,
-        "who": who or unnamed,
-        "guest": guest or unnamed,
-        "event": event["type"],
-        "group": shown_group,
-        "camera": camera,
-        "shop": shop,
-        **_write_moment(event_time, texts),
-    }
+    group_and_number = " ".join(filter(None, (shown_group, values.get("number"))))
+    unnamed = group_and_number or camera or shop
+    of_all = {"event": event["type"], "group": shown_group, "camera": camera, "shop": shop}
+    fields_of_others = dict.fromkeys(list_samples(), "")
+    whom = {"who": who or unnamed, "guest": guest or unnamed}
+    return {**fields_of_others, **values, **whom, **of_all, **written_time}
 
 
 def _write_member(form: str, value: Any, zone: tzinfo) -> str:
@@ -337,9 +327,9 @@ _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][
 
 
 def check_hours(hours: str) -> str:
-    """Return the hours, or "" for all.
+    """Return the hours in which a hook tells people, such as `09:00-18:30`; "": it always does.
 
-    Raises InvalidInput unless they are as `09:00-18:30`, or `22:00-06:00`.
+    Raises InvalidInput if they are written otherwise. `22:00-06:00` goes over midnight.
     """
     if hours and not _HOURS.fullmatch(hours):
         raise InvalidInput(
@@ -371,14 +361,17 @@ PUSHED_FOR = timedelta(hours=1)
 def write_message(
     channel: Channel, template: str, values: Mapping[str, str], picture: bytes | None = None
 ) -> Post:
-    """Make the request that a way wants. `picture`: a JPEG for those of WITH_PICTURE."""
+    """Return the HTTP request by which a channel's way (ntfy, Slack and so on) takes a message.
+
+    `template`: the message, with fields that stand for the `values`. `picture`: a JPEG, for ways of
+    WITH_PICTURE. A way REQUEST sends the filled template as its body, escaped if that is JSON.
+    """
     if channel.way is Way.REQUEST:
         body = fill_template(template, values, _escape_json if is_json(channel) else str)
         content_type = {} if _content_types(channel) else {"Content-Type": _TEXT}
         return Post(channel.url, body.encode(), {**content_type, **channel.headers}, channel.method)
-    text = message_text(
-        template, values, _escape_markdown if channel.way in _WITH_MARKDOWN else str
-    )
+    escape = _escape_markdown if channel.way in _WITH_MARKDOWN else str
+    text = message_text(template, values, escape)
     return _WRITERS[channel.way](channel, text, picture)
 
 

@@ -126,9 +126,9 @@ class EndedRecord(NamedTuple):
     counts_from: datetime
 
     def require_newer(self, consent: Consent, whose: str, now: datetime) -> None:
-        """Raise ConsentOlder if a record was not given after this one.
+        """Raise ConsentOlder if a new record of consent was given before this one ended.
 
-        `whose`: the person, in words. `now`: said, since the sender's clock may be behind.
+        `whose`: the person, in words. `now`: told, since the sender's clock may be behind.
         """
         if consent.given_at >= self.counts_from:
             return
@@ -153,9 +153,10 @@ def check_record(consent: Consent, now: datetime) -> Consent:
 
 
 def check_wish(wish: Remembered) -> Remembered:
-    """Return a wish to be remembered as it is stored.
+    """Return a person's wish to be remembered in order to be forgotten, if it can be stored.
 
-    Raises InvalidInput if the basis is no ground, or the evidence is missing or too long.
+    Who has it is recognised after consent has ended, and nothing is kept of them. Raises
+    InvalidInput if the basis is no ground for that, or the evidence is missing or too long.
     """
     _require_basis(wish.basis)
     if not wish.evidence.strip():
@@ -183,15 +184,16 @@ def _require_length(evidence: str) -> None:
 
 
 def _require_legal(consent: Consent, now: datetime) -> None:
+    """Raise InvalidInput if a record of consent cannot be: its basis, a time or its evidence."""
     _require_basis(consent.basis)
-    if consent.given_at > now + AHEAD:
+    given_at, expires_at = consent.given_at, consent.expires_at
+    if given_at > now + AHEAD:
         raise InvalidInput(
-            f"given_at is when the basis began, at most now, not {consent.given_at.isoformat()}"
+            f"given_at is when the basis began, at most now, not {given_at.isoformat()}"
         )
-    if consent.expires_at is not None and not now < consent.expires_at < CONSENTS_END:
+    if expires_at is not None and not now < expires_at < CONSENTS_END:
         raise InvalidInput(
-            f"expires_at lies ahead, before {CONSENTS_END.year}, not at "
-            f"{consent.expires_at.isoformat()}; null: it "
-            "does not end"
+            f"expires_at lies ahead, before {CONSENTS_END.year}, not at {expires_at.isoformat()}; "
+            "null: it does not end"
         )
     _require_length(consent.evidence)

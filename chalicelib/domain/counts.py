@@ -80,8 +80,11 @@ class CountedDay(Struct, frozen=True):
 
 
 def require_minutes(minutes: Sequence[CountedMinute], now: datetime) -> None:
-    """Raise InvalidInput with the `index` of the first minute that nobody can have counted, or that
-    is kept no longer."""
+    """Raise InvalidInput if a counted minute cannot be: too old, ahead, or with wrong numbers.
+
+    A minute says how many people came in and went out at a camera. The error has the `index` of the
+    first wrong one.
+    """
     if len(minutes) not in MINUTES:
         raise InvalidInput(
             f"send {MINUTES[0]} to {MINUTES[-1]:,} minutes at a time, not {len(minutes):,}"
@@ -92,6 +95,7 @@ def require_minutes(minutes: Sequence[CountedMinute], now: datetime) -> None:
 
 
 def _require_minute(minute: CountedMinute, now: datetime) -> None:
+    """Raise InvalidInput if nobody can have counted this minute, or it is kept no longer."""
     at, count = minute.at, minute.count
     if milliseconds(at) % MINUTE_MS:
         raise InvalidInput(f"a minute begins at its second 0, not at {time_text(at)}")
@@ -103,7 +107,8 @@ def _require_minute(minute: CountedMinute, now: datetime) -> None:
         )
     if not 0 <= count.seconds <= 60:
         raise InvalidInput(f"seconds is 0 to 60, not {count.seconds}")
-    if count.numbers is None:
+
+    if count.numbers is None:  # nobody knows all three: then none is told
         if {count.entries, count.exits, count.faces} != {None}:
             raise InvalidInput("in, out and faces are numbers, or all three are null")
         return
@@ -214,10 +219,10 @@ class Entries(NamedTuple):
 
 
 def part_entries(count: Count, known: int, staff: int) -> Entries | None:
-    """Part those who came in at one camera in an hour, by the arrivals that it saw then; None:
-    nobody watched.
+    """Divide those who came in at a camera in an hour into known, not known, faceless and staff.
 
-    `known`, `staff`: arrivals of people whom we know, and of staff.
+    `count`: how many crossed its line. `known`, `staff`: arrivals that it saw then of people whom
+    we know, and of staff. Never more are taken than came in. None: nobody watched.
     """
     if count.numbers is None:
         return None
@@ -225,8 +230,14 @@ def part_entries(count: Count, known: int, staff: int) -> Entries | None:
     staff = min(staff, entries)
     faces = max(faces - staff, 0)
     known = min(known, faces)
-    faceless = entries - staff - faces
-    return Entries(known, faces - known, faceless, staff, exits, count.seconds)
+    return Entries(
+        known=known,
+        not_known=faces - known,
+        faceless=entries - staff - faces,
+        staff=staff,
+        exits=exits,
+        watched_s=count.seconds,
+    )
 
 
 def add_entries(one: Entries | None, other: Entries | None) -> Entries | None:

@@ -91,7 +91,7 @@ def describe_face_change(before: Face, after: Face) -> Does:
 
 
 def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
-    """Yield a word for each thing that a change does to a face, such as `holds` or `names`.
+    """Yield a word for each thing that a change does to a face, for the audit's entry of it.
 
     `its hold was lifted`: `releases`; `the record of consent was withdrawn`: `withdraws`, once.
     `all but the template went`: `withdraws` once more. Nothing comes of other changes, such as of
@@ -99,20 +99,22 @@ def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
     """
     if after.hold != before.hold:
         yield Effect.HOLDS if after.hold else Effect.RELEASES
-    had, has = before.restriction, after.restriction
-    if after.stripped_at and not before.stripped_at:
+    had, has = before.restriction, after.restriction  # kept, and used for nothing
+    was_withdrawn = had is not None and had.ended is Ending.WITHDRAWN
+    is_withdrawn = has is not None and has.ended is Ending.WITHDRAWN
+    if after.stripped_at and not before.stripped_at:  # all but the template went
         # the entry of the withdrawal goes, and a restore of a book from before it needs one
-        if has and has.ended is Ending.WITHDRAWN:
+        if is_withdrawn:
             yield Effect.WITHDRAWS
         return
+
     reason, former_reason = has.reason if has else "", had.reason if had else ""
     if reason != former_reason:
         yield Effect.RESTRICTS if reason else Effect.FREES
-    if has and has.ended is Ending.WITHDRAWN and not (had and had.ended is Ending.WITHDRAWN):
+    if is_withdrawn and not was_withdrawn:
         yield Effect.WITHDRAWS
-    if after.consent is not None and (
-        after.consent != before.consent or _is_freed_by_record(before, after)
-    ):
+    is_other_record = after.consent != before.consent or _is_freed_by_record(before, after)
+    if after.consent is not None and is_other_record:
         yield Effect.CONSENTS
     if after.name != before.name:
         yield Effect.NAMES

@@ -312,15 +312,17 @@ def _list_face_ids() -> frozenset[str]:
 
 
 def empty_names(kind: str, data: Mapping[str, Any], faceids: Collection[str]) -> dict[str, Any]:
-    """Return the members of an event about one of these faces that name somebody, emptied; {}: none
-    does.
+    """Return those members of a stored event that name one of these faces, each emptied.
 
-    A later version may have made the kind, or a member: its texts are emptied, but not the ids.
+    {}: it is about none of them, or nothing in it names somebody. A later version may have made the
+    kind of event, or a member: since nobody knows what these hold, all texts in them are emptied,
+    but not the faces' ids.
     """
     members = members_of(kind) if kind in EVENTS else {}
     ids = _list_face_ids()
     later = {name: value for name, value in data.items() if name not in members and name not in ids}
-    if {data.get(name) for name in ids}.union(_list_texts(later)).isdisjoint(faceids):
+    mentioned = {data.get(name) for name in ids}.union(_list_texts(later))
+    if mentioned.isdisjoint(faceids):
         return {}
     named = {name: "" for name, member in members.items() if member.names and data.get(name)}
     texts = {name: _without_texts(value) for name, value in later.items() if _list_texts(value)}
