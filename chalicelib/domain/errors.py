@@ -367,11 +367,11 @@ class Unusable(RegularsError):
     def __init__(
         self, message: str, breaks: str = "", sides: tuple[int, int] | None = None, **details: Any
     ) -> None:
-        """Make the error.
+        """Make the error of a picture that cannot be used.
 
         `breaks`: the limit that it breaks: "bytes", "largest side", "least side", "format" (a known
-        one), "picture" (it is none), "no face", "several faces"; "": none of these. `sides`: width
-        and height in pixels, if they break one.
+        one), "picture" (it is none), "no face", "several faces"; "": none of these. By it a dialect
+        finds its own code for the error. `sides`: width and height in pixels, if they break one.
         """
         super().__init__(message, **details)
         self.breaks = breaks

@@ -28,11 +28,12 @@ def has_ground(consent: Consent | None) -> bool:
 
 
 def find_ended_record(face: Face) -> EndedRecord | None:
-    """Return the last record of a face that has ended; None: none has.
+    """Return the record of consent of a face that ended last, and since when a new one counts.
 
-    A record that was given before a withdrawal is undone by it. One that expired may have been
-    renewed before, and be written down later: then it was given after the expired one. A merge may
-    bring a record together with a later withdrawal, before which none counts either.
+    None: no record has ended. After a withdrawal, one counts that was given at that time or later:
+    what was given before is undone by it. One that expired may have been renewed before, and be
+    written down later: it counts if it was given after the expired one. A merge of two faces may
+    bring a withdrawal of the other one; it has to be given after that, too.
     """
     restriction, consent = face.restriction, face.consent
     if restriction is not None and restriction.ended is Ending.EXPIRED and consent is not None:
@@ -45,7 +46,7 @@ def find_ended_record(face: Face) -> EndedRecord | None:
         withdrawn_at = restriction.at  # an earlier version wrote no other time
     if withdrawn_at is None:
         return None
-    return EndedRecord(Ending.WITHDRAWN, withdrawn_at, withdrawn_at)
+    return EndedRecord(Ending.WITHDRAWN, at=withdrawn_at, counts_from=withdrawn_at)
 
 
 def is_enrolled(face: Face) -> bool:
@@ -54,45 +55,50 @@ def is_enrolled(face: Face) -> bool:
 
 
 def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:
-    """Yield in words what a face has that no stranger has.
+    """Yield in words what a face has that no stranger has, such as "a name".
 
-    `before`: the face that had some of it already.
+    A stranger was made by a camera alone. `before`: another face, and what it has, too, is left
+    out: so only what a change gives is told.
     """
     if face.name and (before is None or face.name != before.name):
         yield "a name"
     if face.group_id != STRANGER and (before is None or face.group_id != before.group_id):
         yield "a group"
-    known_pictures = () if before is None else before.pictures
-    if any(
-        _is_given(picture) and not any(picture.is_same(mine) for mine in known_pictures)
-        for picture in face.pictures
-    ):
-        yield "a picture"
+    given_pictures = [picture for picture in face.pictures if _is_given(picture)]
+    former_pictures = () if before is None else before.pictures
+    for picture in given_pictures:
+        if not any(picture.is_same(former) for former in former_pictures):
+            yield "a picture"
+            break
     if face.user and (before is None or face.user != before.user):
         yield "a user"
 
 
 def list_gains(face: Face, before: Face | None = None) -> list[str]:
-    """List in words what a change gives somebody that needs a ground: all that makes a stranger
-    somebody, and more.
+    """List in words what a change gives a face that needs a ground, such as a record of consent.
 
-    Texts that somebody writes tell who it is, as a name does. Who is more than a stranger already,
-    from before the setting, gets no picture and no visits of others. `before`: as in
-    `more_than_a_stranger`.
+    That is what makes a stranger somebody: a name, a note and so on. A face that is more than a
+    stranger already, from before a ground was asked for, gets no picture and no visits of others
+    either. `before`: the face before the change; None: it is new.
     """
     gains = [*more_than_a_stranger(face, before)]
-    for name in (name for name in BLANK if name not in _TELLS_NOBODY):
+    for name, blank in BLANK.items():  # what somebody writes tells who it is
+        if name in _TELLS_NOBODY:
+            continue
         written = getattr(face, name)
-        if written != BLANK[name] and (before is None or written != getattr(before, name)):
+        if written != blank and (before is None or written != getattr(before, name)):
             gains.append(f"its {name}")
-    if before is not None and [*more_than_a_stranger(face)]:
-        is_known = all(
-            any(picture.is_same(mine) for mine in before.pictures) for picture in face.pictures
-        )
-        if not is_known and "a picture" not in gains:
-            gains.append("a picture")
-        if face.merges > before.merges:
-            gains.append("visits of another face")
+
+    is_stranger = not [*more_than_a_stranger(face)]
+    if before is None or is_stranger:
+        return gains
+    has_new_picture = any(
+        not any(picture.is_same(former) for former in before.pictures) for picture in face.pictures
+    )
+    if has_new_picture and "a picture" not in gains:
+        gains.append("a picture")
+    if face.merges > before.merges:
+        gains.append("visits of another face")
     return gains
 
 
@@ -110,18 +116,16 @@ def is_unwritten(face: Face) -> bool:
 
 
 def rises(before: Face, after: Face) -> bool:
-    """Return whether a change makes more of somebody whom cameras alone have made: it gives what no
-    stranger has, a record of consent, or another face's visits.
+    """Return whether a change makes more of somebody whom cameras alone have made.
 
-    What ends a use, as a restriction does, is no rise.
+    It does if it gives what no stranger has, a record of consent, or another face's visits. What
+    ends a use, as a restriction does, is no rise.
     """
     if not is_made_by_cameras(before) or after.group_id == RESTRICTED:
         return False
-    said = [
-        *more_than_a_stranger(after, before),
-        *list_gains(after, replace(before, pictures=after.pictures)),  # learning says nothing
-    ]
-    return bool(said) or has_ground(after.consent) or after.merges > before.merges
+    learnt = replace(before, pictures=after.pictures)  # pictures of sightings make nobody more
+    gives_more = bool([*more_than_a_stranger(after, before)]) or bool(list_gains(after, learnt))
+    return gives_more or has_ground(after.consent) or after.merges > before.merges
 
 
 def may_learn(tenant: Tenant, face: Face) -> bool:
@@ -133,18 +137,20 @@ def may_learn(tenant: Tenant, face: Face) -> bool:
 
 
 def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
-    """Raise ConsentMissing if a change gives somebody without a ground what no stranger has, or
-    takes the ground away.
+    """Raise ConsentMissing if a change makes more of a face than a stranger, without a ground.
 
-    `before`: None: the face is new. A restricted face is used for nothing, and gets back what it
-    had when that is lifted.
+    A ground is a record of consent, or another one of Article 9(2). It needs one only if the tenant
+    asks for it (consent_required). A change that takes the ground away needs one for all that the
+    face has. `before`: None: the face is new.
     """
-    if not tenant.consent_required or has_ground(after.consent) or after.group_id == RESTRICTED:
+    if not tenant.consent_required or has_ground(after.consent):
         return
-    if before is not None and before.restriction is not None:
+    # A restricted face is used for nothing, and gets back what it had when that is lifted.
+    if after.group_id == RESTRICTED or (before is not None and before.restriction is not None):
         return
     loses_ground = before is not None and has_ground(before.consent)
-    if gained := list_gains(after, None if loses_ground else before):
+    gained = list_gains(after, None if loses_ground else before)
+    if gained:
         raise ConsentMissing(say_missing(after.faceid if before else "", gained))
 
 
@@ -184,14 +190,17 @@ def say_withdrawn() -> str:
 
 
 def say_stranger_withdrawn(*, is_erased: bool) -> str:
-    """Say why nobody makes more of a stranger who looks like somebody whose record has ended, and
-    what became of the stranger."""
-    became = "it was erased with its visits" if is_erased else "nothing of it was changed"
+    """Say why a stranger does not get a name or the like, and what became of the stranger.
+
+    It looks like somebody whose record of consent has ended. So only a newer record helps.
+    """
+    became = "nothing of it was changed"
     newer = (
         "write a record down that is newer than that end (PUT /v1/faces/ID/consent of this "
         "stranger, or the console)"
     )
     if is_erased:
+        became = "it was erased with its visits"
         newer = "enrol the person with a record that is newer than that end (POST /v1/faces)"
     return (
         "by all its pictures, this stranger looks like somebody whose record of consent was "

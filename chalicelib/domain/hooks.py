@@ -72,11 +72,11 @@ class BookHooks:
         erases: bool,
         asked_at: datetime | None = None,
     ) -> Departure:
-        """Say what follows faces that are about to be deleted. Here nothing does.
+        """Return what has to follow faces that are about to be deleted; here nothing does.
 
-        It is called before the deletion, and again if that was refused. It writes nothing. `by`:
-        the asker; `erases`: nothing may be left of them; `asked_at`: when that was asked for first,
-        if a backup brought them back.
+        It is called before the deletion, and again if that was refused. It writes nothing itself.
+        `by`: who asked for it; `erases`: nothing may be left of them; `asked_at`: when that was
+        asked for first, if a backup brought them back.
         """
         return Departure("", tuple(face.faceid for face in faces))
 

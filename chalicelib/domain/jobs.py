@@ -72,21 +72,26 @@ def find_night(at: datetime) -> datetime:
 
 
 def judge_clock(before: Called | None, now: datetime) -> Called:
-    """Tell whether the clock is believed: near the time that was believed, or SETTLED after it was
-    doubted, and near.
+    """Return this call of the schedule, which tells whether the clock of a box is believed.
 
-    So a jump is doubted from wherever it comes, and a box that is on for less than SETTLED, with
-    days in between, never believes its clock.
+    It is if it is near the time that was believed last. Else it has jumped, and is doubted, until
+    it has stayed near its new time for SETTLED. So a box that is on for less than that, with days
+    in between, never believes its clock. `before`: the call before; None: this is the first.
     """
     if before is None:
         return Called(now, now)
     if abs(now - before.believed_at) <= TRUSTED:
-        earlier = (before.at if before.doubted_since is None else None, before.settled_at)
-        settled = (at for at in earlier if at is not None and now - at >= SETTLED)
+        believed_times = [before.settled_at]
+        if before.doubted_since is None:
+            believed_times = [before.at, before.settled_at]
+        settled = (at for at in believed_times if at is not None and now - at >= SETTLED)
         return Called(now, now, settled_at=next(settled, None))
-    is_near = before.doubted_since is not None and abs(now - before.at) <= TRUSTED
-    since = before.doubted_since if is_near and before.doubted_since is not None else now
-    return Called(now, now) if now - since >= SETTLED else Called(now, before.believed_at, since)
+    doubted_since = now
+    if before.doubted_since is not None and abs(now - before.at) <= TRUSTED:
+        doubted_since = before.doubted_since  # it has stayed near since then
+    if now - doubted_since >= SETTLED:
+        return Called(now, now)
+    return Called(now, before.believed_at, doubted_since)
 
 
 class JobContext(Struct, frozen=True):

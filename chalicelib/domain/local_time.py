@@ -58,7 +58,7 @@ class Span(Struct, frozen=True):
 
     @classmethod
     def of_seconds(cls, start: int, end: int) -> Span:
-        """Make the span from the first to the last millisecond of two UNIX seconds.
+        """Return the span of two UNIX seconds, from the first to the last ms of them.
 
         Raises InvalidInput if one is out of range, or the end lies before the start.
         """
@@ -106,20 +106,22 @@ class Piece(Struct, frozen=True):
 
 
 def require_zone(name: str) -> str:
-    """Raise InvalidInput unless `name` is a time zone of the IANA database."""
-    if name not in _zones():
-        meant = name.lower().replace(" ", "_")
-        near = [
-            zone
-            for zone in sorted(_zones())
-            if zone.lower() == meant or zone.lower().endswith(f"/{meant}")
-        ]
-        hint = f": did you mean {near[0]}?" if near else ""
-        raise InvalidInput(
-            "a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not "
-            f"{name[:60]!r}{hint}"
-        )
-    return name
+    """Return the name of a time zone; raise InvalidInput if the IANA database does not have it.
+
+    The error says which one may be meant: for `new york` it is `America/New_York`.
+    """
+    if name in _zones():
+        return name
+    meant = name.lower().replace(" ", "_")
+    lower_names = {zone: zone.lower() for zone in sorted(_zones())}
+    near = [
+        zone for zone, lower in lower_names.items() if lower == meant or lower.endswith(f"/{meant}")
+    ]
+    hint = f": did you mean {near[0]}?" if near else ""
+    raise InvalidInput(
+        "a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not "
+        f"{name[:60]!r}{hint}"
+    )
 
 
 @cache
@@ -145,58 +147,64 @@ class LocalTime:
         self._zone, self.first_weekday = zone, first_weekday
 
     def divide_span(self, span: Span) -> list[Piece]:
-        """Divide the span into stretches of one offset, in order.
+        """Divide a span into the stretches between changes of the zone's clocks, in order.
 
-        The offset is how far the zone's clocks are ahead of UTC. `Berlin on 25 October 2026`: 2
-        hours until 01:00 UTC, 1 hour from then on.
+        In each, the clocks are ahead of UTC by one offset. `Berlin on 25 October 2026`: 2 hours
+        until 01:00 UTC, 1 hour from then on.
         """
-        first, last = (
+        first_year, last_year = (
             datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms)
         )
-        changes = [
-            change for year in range(first, last + 1) for change in _offsets(self._zone, year)
-        ]
+        changes: list[tuple[int, int]] = []  # since when, and the offset, in ms
+        for year in range(first_year, last_year + 1):
+            changes += _offsets(self._zone, year)
         pieces: list[Piece] = []
         for index, (since_ms, offset_ms) in enumerate(changes):
             until_ms = changes[index + 1][0] - 1 if index + 1 < len(changes) else span.last_ms
             part = span.cut(Span(since_ms, until_ms))
             if part.last_ms < part.first_ms:
                 continue
-            if pieces and pieces[-1].offset_ms == offset_ms:
+            if pieces and pieces[-1].offset_ms == offset_ms:  # a new year changes nothing
                 part = Span(pieces.pop().first_ms, part.last_ms)
             pieces.append(Piece(part.first_ms, part.last_ms, offset_ms))
         return pieces
 
     def find_hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the local hour of each instant; shape (n,) to (n,)."""
+        """Return for each instant what hour the zone's clocks show then, in hours since 1970.
+
+        Both arrays have the shape (n,).
+        """
         import numpy as np
 
         if not len(at_ms):
             return at_ms
+        # Stretches of one offset, by which the clocks are ahead of UTC: in which is each instant?
         pieces = self.divide_span(Span(int(at_ms.min()), int(at_ms.max())))
-        piece_indexes = (
-            np.searchsorted(np.array([piece.first_ms for piece in pieces]), at_ms, side="right") - 1
-        )
-        offset_ms = np.array([piece.offset_ms for piece in pieces], np.int64)[piece_indexes]
-        return np.asarray((at_ms + offset_ms) // HOUR_MS, np.int64)
+        piece_begins = np.array([piece.first_ms for piece in pieces])
+        piece_offsets = np.array([piece.offset_ms for piece in pieces], np.int64)
+        piece_indexes = np.searchsorted(piece_begins, at_ms, side="right") - 1
+        return np.asarray((at_ms + piece_offsets[piece_indexes]) // HOUR_MS, np.int64)
 
     def days(self, span: Span) -> list[int]:
         """Return the local days that the span touches, ascending."""
         return sorted({day for piece in self.divide_span(span) for day in _days(piece.hours)})
 
     def pieces_of(self, day: int) -> tuple[Piece, ...]:
-        """Return the stretches of a local day, in order; none for a day that the zone skipped."""
+        """Return the stretches of a local day between changes of the clocks, in order.
+
+        A day has one, or two if the clocks change on it; a day that the zone skipped has none.
+        """
+        # In UTC, a local day begins up to a day before or after that midnight.
         midnight = day * DAY_MS
         around = self.divide_span(Span(midnight - 2 * DAY_MS, midnight + 3 * DAY_MS))
-        parts = (
-            Piece(
-                max(piece.first_ms, midnight - piece.offset_ms),
-                min(piece.last_ms, midnight + DAY_MS - 1 - piece.offset_ms),
-                piece.offset_ms,
-            )
-            for piece in around
-        )
-        return tuple(part for part in parts if part.first_ms <= part.last_ms)
+        parts = []
+        for piece in around:
+            begin_ms = midnight - piece.offset_ms  # of the day, by this stretch's clocks
+            first_ms = max(piece.first_ms, begin_ms)
+            last_ms = min(piece.last_ms, begin_ms + DAY_MS - 1)
+            if first_ms <= last_ms:
+                parts.append(Piece(first_ms, last_ms, piece.offset_ms))
+        return tuple(parts)
 
     def begin_of_day(self, at: datetime) -> datetime:
         """Return the first instant of the local day of an instant."""
@@ -204,25 +212,33 @@ class LocalTime:
         return moment(self.pieces_of(day)[0].first_ms)
 
     def list_buckets(self, granularity: Granularity, span: Span) -> list[int]:
-        """List every bucket that has an instant in the span, ascending.
+        """List the months, weeks, days or hours that have an instant in the span, ascending.
 
-        Raises InvalidInput for over 10,000.
+        Each by its number, as of `bucket_of`. Raises InvalidInput for over 10,000.
         """
-        # No bucket lasts twice its usual length, so this refuses no span that would fit.
-        if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) <= MAX_BUCKETS:
-            buckets: set[int] = set()
-            for piece in self.divide_span(span):
-                first, last = (self.bucket_of(granularity, piece.hours[place]) for place in (0, -1))
-                buckets.update(range(first, last + 1, _STEPS.get(granularity, 1)))
-            if len(buckets) <= MAX_BUCKETS:
-                return sorted(buckets)
-        raise InvalidInput(
+        too_many = InvalidInput(
             f"from start to end there are over {MAX_BUCKETS} buckets of one {granularity}: "
             "choose a shorter time or longer buckets"
         )
+        # Before they are listed: no bucket lasts twice its usual length, so this refuses none that
+        # would fit.
+        if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) > MAX_BUCKETS:
+            raise too_many
+        buckets: set[int] = set()
+        for piece in self.divide_span(span):
+            first = self.bucket_of(granularity, piece.hours[0])
+            last = self.bucket_of(granularity, piece.hours[-1])
+            buckets.update(range(first, last + 1, _STEPS.get(granularity, 1)))
+        if len(buckets) > MAX_BUCKETS:
+            raise too_many
+        return sorted(buckets)
 
     def bucket_of(self, granularity: Granularity, hour: int) -> int:
-        """Return the number of the bucket that holds a local hour; numbers rise with time."""
+        """Return the number of the month, week, day or hour that holds a local hour.
+
+        Numbers rise with time: months since the year 0, days and hours since 1970. A week has the
+        number of its first day.
+        """
         match granularity:
             case Granularity.MONTH:
                 return month_of(hour)
@@ -290,10 +306,10 @@ def _offsets(zone: str, year: int) -> tuple[tuple[int, int], ...]:
 
 
 def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
-    """Yield (UNIX second, offset in seconds) of a UTC year: its first second, and each at which the
-    clocks change.
+    """Yield each change of a zone's clocks in a UTC year: UNIX second, and the offset from then on.
 
-    It looks every _PROBE_S, and bisects the stretches at whose ends the offsets differ.
+    The year's first second comes first, with the offset then, in seconds ahead of UTC. It looks
+    every _PROBE_S, and bisects a stretch if the offsets at its ends differ.
     """
 
     def offset_at(second: int) -> int:
@@ -307,10 +323,13 @@ def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
     while second < last_second:
         probe = min(second + _PROBE_S, last_second)
         if offset_at(probe) != offset:
-            low, high = second, probe
+            low, high = second, probe  # the clocks change behind `low`, at `high` at the latest
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (middle, high) if offset_at(middle) == offset else (low, middle)
+                if offset_at(middle) == offset:
+                    low = middle
+                else:
+                    high = middle
             offset = offset_at(high)
             yield high, offset
         second = probe

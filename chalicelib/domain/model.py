@@ -173,19 +173,24 @@ class Tenant(StoredSettings, frozen=True):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Return the questions that somebody has to answer."""
+        """Return the questions about strangers that the tenant's operator has not answered yet.
+
+        They are shown until the tenant has the settings that answer them.
+        """
         command = f"regulars tenants set {self.name}"
-        basis = (
-            f"strangers are kept, on what basis? Say it (`{command} --basis TEXT`), or keep none "
-            "(`--strangers forget`)"
-        )
-        age = (
-            "strangers are kept, from which age on? Say it "
-            f"(`{command} --min-age 18`; the estimate is 2 to 4 years too high for children), or "
-            "keep children, too (`--min-age 1`)"
-        )
-        asks_age = not self.forgets_strangers and self.min_age is None
-        return (*([basis] if self.asks_basis else []), *([age] if asks_age else []))
+        questions = []
+        if self.asks_basis:
+            questions.append(
+                f"strangers are kept, on what basis? Say it (`{command} --basis TEXT`), or keep "
+                "none (`--strangers forget`)"
+            )
+        if not self.forgets_strangers and self.min_age is None:
+            questions.append(
+                "strangers are kept, from which age on? Say it "
+                f"(`{command} --min-age 18`; the estimate is 2 to 4 years too high for children), "
+                "or keep children, too (`--min-age 1`)"
+            )
+        return tuple(questions)
 
     @property
     def unestimated(self) -> frozenset[str]:

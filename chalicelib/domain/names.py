@@ -121,14 +121,15 @@ def sorting_form(name: str) -> str:
 
 
 def fold_letters(text: str) -> str:
-    """Return a text without case, accents, vowel signs of Hebrew and Arabic, and width.
+    """Return a text in the form in which people are found: without case, accents and width.
 
-    "José Łukasz Søren Đặng" is "jose lukasz soren dang".
+    "José Łukasz Søren Đặng" is "jose lukasz soren dang". Vowel signs of Hebrew and Arabic go, too.
     """
+    # Folding case may put an accent on a letter again, so it is decomposed twice.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    letters = (
+    letters = [
         letter for letter in decomposed if unicodedata.combining(letter) in _LETTERS_OF_THEIR_OWN
-    )
+    ]
     return unicodedata.normalize("NFC", "".join(letters).translate(_PLAIN))
 
 
@@ -141,9 +142,10 @@ def fold_case(text: str) -> str:
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:
-    """Return a name as it is stored: in NFC.
+    """Return a name in the form in which it is stored (Unicode NFC), if it may be one.
 
-    Raises InvalidInput, which says `whose` it is, as in "a camera's".
+    Raises InvalidInput, which says `whose` it is, as in "a camera's": the name is empty or too
+    long, has a space at an end, or a character that is not printable.
     """
     normal = normalise_name(name, longest)
     if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
@@ -155,7 +157,10 @@ def printable_name(name: str, longest: int, whose: str) -> str:
 
 
 def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
-    """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
+    """Return a group's name in the form in which it is stored (Unicode NFC), if it may be one.
+
+    Raises IllegalGroupName if it is empty or too long, begins with a space, or has several lines.
+    """
     normal = normalise_name(name, longest)
     if not normal or normal[0].isspace() or len(normal) > longest:
         raise IllegalGroupName(
@@ -170,9 +175,9 @@ def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
 
 
 def face_name(name: str) -> str:
-    """Return a face's name as it is stored: in NFC, without spaces around it.
+    """Return a person's name in the form in which it is stored: Unicode NFC, no spaces around it.
 
-    Raises InvalidInput.
+    Raises InvalidInput if it is too long, or has several lines.
     """
     normal = normalise_name(name, FACE_NAME_LENGTH).strip()
     if len(normal) > FACE_NAME_LENGTH:
@@ -190,20 +195,24 @@ def is_one_line(text: str) -> bool:
 
 
 def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
-    """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number,
-    each once.
+    """Return the terms by which a person is found, who types the beginning of one of them.
 
-    O'Neil has "o", "neil" and, from the format `FOLDED` on, "oneil".
+    They are the words of the name, MAX_TERMS at most, and the number of a stranger, each once.
+    O'Neil has "o", "neil" and, if `fold` leaves accents out, "oneil". Of scripts without spaces
+    each ending of a word is one: 王小明 has also 小明 and 明.
     """
-    terms: dict[str, None] = {}
-    for word in split_words(fold(name)):
-        endings = range(len(word)) if _runs_together(word[0]) else range(1)
-        terms |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
+    folded = fold(name)
+    terms: list[str] = []
+    for word in split_words(folded):
+        begins = range(len(word)) if _runs_together(word[0]) else range(1)
+        terms += [word[begin : begin + _TERM_LENGTH] for begin in begins]
     if fold is fold_letters:
-        joined_words = split_words(_JOINERS.sub("", fold(name)))
-        terms |= {word[:_TERM_LENGTH]: None for word in joined_words if not _runs_together(word[0])}
-    numbered = {str(number): None} if number else {}
-    return tuple(dict.fromkeys(list(terms)[:MAX_TERMS]) | numbered)
+        joined_words = split_words(_JOINERS.sub("", folded))
+        terms += [word[:_TERM_LENGTH] for word in joined_words if not _runs_together(word[0])]
+    unique_terms = list(dict.fromkeys(terms))[:MAX_TERMS]
+    if number:
+        unique_terms.append(str(number))
+    return tuple(dict.fromkeys(unique_terms))
 
 
 def split_words(text: str) -> list[str]:
@@ -213,16 +222,22 @@ def split_words(text: str) -> list[str]:
     one that runs words together: "ann-lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
     """
     words: list[str] = []
-    # of the last character: whether it runs words together; None: it is of no word
+    # Of the last character: whether its script runs words together; None: it is of no word.
     script: bool | None = None
     for character in text:
+        script_before = script
         category = unicodedata.category(character)[0]
-        script_before, script = script, _runs_together(character) if category in "LMN" else None
         if category == "M" and script_before is not None:  # a mark belongs to the letter before it
             script = script_before
-        if script is not None and script == script_before:
+        elif category in "LMN":  # a letter, a mark or a digit
+            script = _runs_together(character)
+        else:
+            script = None
+        if script is None:
+            continue
+        if script == script_before:
             words[-1] += character
-        elif script is not None:
+        else:
             words.append(character)
     return words
 

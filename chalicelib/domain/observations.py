@@ -190,40 +190,43 @@ def is_of(face: Face, observation: Observation) -> bool:
 def is_new_id(face: Face) -> bool:
     """Return whether the service chose the face's id, so that nobody had it before.
 
-    A stranger's number says so.
-
-    Of another face it is not known if the clock was wrong.
+    A stranger's number says so; else the time in the id, if it is that of the enrolment. If the
+    clock was wrong then, it is not known, and False.
     """
+    if face.number:
+        return True
     id_ = face.faceid
-    return bool(face.number) or (
-        id_.isascii()
-        and id_.isdigit()
-        and len(id_) < 20
-        and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
-    )
+    if not (id_.isascii() and id_.isdigit() and len(id_) < 20):
+        return False
+    return abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
 
 
 def keep_own(
     face: Face, observations: Sequence[Observation]
 ) -> tuple[Sequence[Observation], datetime | None]:
-    """Keep those of all observations with the id of a face that are of this face.
+    """Leave out the observations of somebody else who had the face's id before.
 
-    Return also the time before which what names the id is another's; None: no other had it, since
-    the service chose it, as it does for strangers. A face that somebody enrolled has its enrolment
-    among the observations. Once that has expired, so have those of before.
+    Users may enrol a new person with the id of one who was deleted; observations, records that the
+    face was seen, outlive the face. Return this face's, and the time before which the id was
+    another's; None: it never was, or nothing of that time is left.
     """
-    at, kind = face.enrolled_at, ObservationKind.ENROLMENT
-    if is_new_id(face) or all(
-        (observation.at, observation.kind) != (at, kind) for observation in observations
-    ):
+    if is_new_id(face):  # the service chose it
         return observations, None
-    return [observation for observation in observations if is_of(face, observation)], at
+    enrolled_at = face.enrolled_at
+    has_enrolment = any(
+        observation.at == enrolled_at and observation.kind == ObservationKind.ENROLMENT
+        for observation in observations
+    )
+    if not has_enrolment:  # it has expired, and so has all from before it
+        return observations, None
+    return [observation for observation in observations if is_of(face, observation)], enrolled_at
 
 
 def leave_counted(observation: Observation, faceid: str, token: str, labels: Labels) -> Observation:
-    """Return only what statistics count of an observation, under another name.
+    """Return an observation of somebody who is erased or hidden: only what statistics count.
 
-    Its id has the form of a sighting's, with the token in it, and names no capture.
+    `faceid`, `labels`: in place of its own. Its id gets the form of a sighting's, with the `token`
+    in it, and names no picture.
     """
     return Observation(
         at=observation.at,
@@ -314,9 +317,12 @@ class ObservationFilter(Struct, frozen=True):
         return self.by_labels or self.kind is not None
 
     def lets_pass(self, dimensions: Dimensions) -> bool:
-        """Return whether all but the face fits."""
-        fit = (
-            wanted_label in ("", label)
+        """Return whether the filter takes observations of these labels, group, kind and camera.
+
+        Their face may still not be one that it takes: `takes_face` says that.
+        """
+        labels_fit = all(
+            wanted_label in ("", label)  # "": any
             for wanted_label, label in zip(self.labels, dimensions[:4], strict=True)
         )
         return (
@@ -324,7 +330,7 @@ class ObservationFilter(Struct, frozen=True):
             and dimensions.group not in self.without
             and self.kind in (None, dimensions.kind)
             and self.camera in (None, dimensions.camera)
-            and all(fit)
+            and labels_fit
         )
 
 

@@ -24,24 +24,25 @@ _SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
 
 @lru_cache(maxsize=1_024)
 def parse_opening(text: str) -> frozenset[int]:
-    """Return the hours of the week, Monday's first, in which the shop is open at least in part; "":
-    all of them.
+    """Return the hours of a week in which a shop of these opening hours is open, at least in part.
 
-    `Tue 08:30-10:00`: hours 32 and 33. Raises InvalidInput.
+    Hour 0 is Monday's first. `Tue 08:30-10:00`: hours 32 and 33. "": all hours. Raises
+    InvalidInput.
     """
     opened: set[int] = set()
-    for span in text.split(",") if text.strip() else ["00:00-24:00"]:
+    spans = text.split(",") if text.strip() else ["00:00-24:00"]
+    for span in spans:
         match = re.fullmatch(_SPAN, span.strip(), re.ASCII)
         if match is None:
             raise InvalidInput(
                 f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}"
             )
-        first, last, *clocks = match.groups()
+        first_day, last_day, *clocks = match.groups()
         begin_minute, end_minute = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
-        # it ends on the next day
-        end_minute += 60 * HOURS_PER_DAY if end_minute <= begin_minute else 0
+        if end_minute <= begin_minute:  # it ends on the next day
+            end_minute += 60 * HOURS_PER_DAY
         hours_of_day = range(begin_minute // 60, math.ceil(end_minute / 60))
-        for day in _list_days(first, last):
+        for day in _list_days(first_day, last_day):
             opened.update((day * HOURS_PER_DAY + hour) % WEEK for hour in hours_of_day)
     return frozenset(opened)
 
@@ -51,21 +52,19 @@ UNKNOWN_OPENING_HOUR = 8
 
 
 def find_opening_hour(text: str, day: int) -> int | None:
-    """Return the hour in which a shop of these hours opens first on a day of the week; None: it is
-    closed. `day`: 0 is Monday.
+    """Return the hour at which a shop first opens on a day of the week, 0 is Monday.
 
-    `Mon-Fri 08:30-12:00, Mon-Fri 14:00-18:00`: 8 on a Monday. `Fri 18:00-02:00`: 18 on a Friday.
+    None: it does not open then. `text`: its opening hours. `Mon-Fri 08:30-12:00, Mon-Fri
+    14:00-18:00`: 8 on a Monday. `Fri 18:00-02:00`: 18 on a Friday, None on a Saturday.
     """
-    hours = parse_opening(text)
-    if len(hours) == WEEK:
+    open_hours = parse_opening(text)
+    if len(open_hours) == WEEK:  # it never closes, or has not said when
         return UNKNOWN_OPENING_HOUR
-    begin = day * HOURS_PER_DAY
-    opening = (
-        hour - begin
-        for hour in range(begin, begin + HOURS_PER_DAY)
-        if hour in hours and (hour - 1) % WEEK not in hours
-    )
-    return next(opening, None)
+    first_hour = day * HOURS_PER_DAY
+    for hour in range(first_hour, first_hour + HOURS_PER_DAY):
+        if hour in open_hours and (hour - 1) % WEEK not in open_hours:
+            return hour - first_hour
+    return None
 
 
 def is_before_opening(text: str, hour: int) -> bool:
@@ -91,9 +90,10 @@ def _list_days(first: str | None, last: str | None) -> range:
 
 
 def write_opening(days: Sequence[tuple[int, int] | None]) -> str:
-    """Write the opening hours of each weekday, in whole hours; None: closed.
+    """Write the opening hours of the days of a week, Monday first, as `Mon-Fri 08:00-19:00`.
 
-    Days of the same hours stand together.
+    `days`: the hours from which and until which it is open; None: closed. Days that follow each
+    other and have the same hours stand together.
     """
     spans: list[str] = []
     first = 0

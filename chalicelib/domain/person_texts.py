@@ -63,16 +63,17 @@ WORDS = ", ".join(text.word for text in TEXTS.values())
 
 
 def parse_texts(of: object) -> dict[str, str]:
-    """Return the texts of what has some, as they are stored: in NFC. Those that are None are left
-    out.
+    """Return the texts about a person that an object has, such as a note, as they are stored.
 
-    Raises InvalidInput.
+    `of`: a face, or a request with attributes of these names; those that are None are left out.
+    Raises InvalidInput if one is too long, or has lines and may not.
     """
-    return {
-        name: _parse_text(name, text, value)
-        for name, text in TEXTS.items()
-        if (value := getattr(of, name)) is not None
-    }
+    parsed = {}
+    for name, text in TEXTS.items():
+        value = getattr(of, name)
+        if value is not None:
+            parsed[name] = _parse_text(name, text, value)
+    return parsed
 
 
 def _parse_text(name: str, text: Text, value: str) -> str:

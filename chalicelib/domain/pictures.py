@@ -164,17 +164,19 @@ class Found(NamedTuple):
 
     @classmethod
     def convert_face(cls, face: DetectedFace, sides: Sides) -> Found:
-        """Convert a face that was found in an upright picture of these sides."""
+        """Return where a face is in a picture of these sides: pixels become shares of the sides.
+
+        The picture stands upright. Numbers are rounded as they are stored.
+        """
         box = face.box
         across, down = sides
-        box_and_score = (
-            box.x / across,
-            box.y / down,
-            box.width / across,
-            box.height / down,
-            face.score,
+        return cls(
+            x=round(box.x / across, FOUND_DIGITS),
+            y=round(box.y / down, FOUND_DIGITS),
+            width=round(box.width / across, FOUND_DIGITS),
+            height=round(box.height / down, FOUND_DIGITS),
+            score=round(face.score, FOUND_DIGITS),
         )
-        return cls(*(round(number, FOUND_DIGITS) for number in box_and_score))
 
     def measure_overlap(self, other: Found) -> float:
         """Return the area that both boxes share by the area that they cover together, 0..1."""
@@ -256,31 +258,31 @@ MAX_VIEWS = 4
 
 
 def require_buckets(buckets: Collection[str]) -> None:
-    """Raise InvalidInput unless these are buckets, or prefixes in them."""
+    """Raise InvalidInput unless these may be the buckets of S3 from which pictures are read.
+
+    Each is a bucket, or a folder in one: `bucket/prefix`.
+    """
     if len(buckets) > MOST_BUCKETS:
         raise InvalidInput(f"picture buckets are {MOST_BUCKETS} at most, not {len(buckets)}")
     for bucket in sorted(buckets):
         if not _BUCKET.fullmatch(bucket) or len(bucket) > _LONGEST or _leads_elsewhere(bucket):
             raise InvalidInput(
                 "a picture bucket is as `bucket` or `bucket/prefix`: a bucket's name, for a prefix "
-                "whole segments of "
-                f"letters, digits and _.=+@-, not {bucket[:100]!r}"
+                f"whole segments of letters, digits and _.=+@-, not {bucket[:100]!r}"
             )
 
 
 def may_be_read(picture_buckets: Collection[str], bucket: str, key: str) -> bool:
-    """Tell whether an object may be read: it is in one of the buckets, and below the prefix,
-    segment by segment.
+    """Return whether a picture may be read from S3: it is in one of the tenant's picture buckets.
 
-    `bucket`: without a slash. A key with a segment `.` or `..`, escaped or not, is in none: S3
-    takes it as it is, a server before it may not.
+    Of `bucket/prefix`, the key `prefix/a.jpg` may be read, and `prefixed/a.jpg` not. `bucket`:
+    without a slash. A key with a segment `.` or `..`, escaped or not, is in none: S3 takes it as it
+    is, a server before it may not.
     """
     if _leads_elsewhere(key):
         return False
-    return any(
-        f"{bucket}/{key}".startswith(f"{picture_bucket.rstrip('/')}/")
-        for picture_bucket in picture_buckets
-    )
+    folders = (f"{picture_bucket.rstrip('/')}/" for picture_bucket in picture_buckets)
+    return any(f"{bucket}/{key}".startswith(folder) for folder in folders)
 
 
 def _leads_elsewhere(key: str) -> bool:

@@ -48,14 +48,16 @@ class Setting(Struct, frozen=True):
         return self.default
 
     def require(self, value: Any) -> None:
-        """Raise InvalidInput if the value is out of bounds."""
+        """Raise InvalidInput if the setting may not have this value: it is out of its bounds.
+
+        None is let pass, and the names of a set: others look at these.
+        """
         if value is None or self.kind is bool:
             return
         if self.choices:
             if value not in self.choices:
-                raise InvalidInput(
-                    f"{self.name} is {' or '.join(self.choices)}, not {str(value)[:40]!r}"
-                )
+                choices = " or ".join(self.choices)
+                raise InvalidInput(f"{self.name} is {choices}, not {str(value)[:40]!r}")
         elif self.kind is str:
             if self.most is not None and (len(value) > self.most or not value.isprintable()):
                 raise InvalidInput(f"{self.name} is one line of up to {self.most:g} characters")

@@ -57,23 +57,26 @@ class Texts:
         self._texts = {**_read_file(DEFAULT_LANGUAGE), **self._own}
 
     def write(self, name: str, **values: object) -> str:
-        """Return the text of this name.
+        """Return the text of this name in the language, with the values put in.
 
-        `{word}` in it stands for a value; `count` chooses among its plurals.
+        `{word}` in it stands for the value `word`. If it has plurals, the value `count` chooses
+        one. A text that the language lacks is in English, and so are its plurals.
         """
         found = self._texts[name]
-        if not isinstance(found, str):
+        if not isinstance(found, str):  # its plurals
             language = self._language if name in self._own else DEFAULT_LANGUAGE
             plural = _choose_plural(language, int(str(values["count"])))
             found = found[plural] if plural in found else found["other"]
-        return str(
-            found.format_map({word: self._write_value(value) for word, value in values.items()})
-        )
+        written_values = {word: self._write_value(value) for word, value in values.items()}
+        return str(found.format_map(written_values))
 
     def write_day(self, name: str, day: date) -> str:
-        """Return a day, or the hour of a datetime, in the form of this name, such as
-        `date.first`."""
-        return str(self._texts[name]).format(
+        """Return a day, or the hour of a datetime, as the language writes it in the form `name`.
+
+        Forms, such as `date.first`, are texts of the language that name year, month and so on.
+        """
+        form = str(self._texts[name])
+        return form.format(
             year=day.year,
             month=day.month,
             day=day.day,

@@ -161,26 +161,32 @@ class Hook(Struct, frozen=True):
         return (urlsplit(self.url).hostname or "") if self.url else self.passes_to
 
     def is_within_hours(self, at: datetime) -> bool:
-        """Return whether people are told of what happens at this time, in the tenant's zone.
+        """Return whether the hook tells people of what happens at this time, by its `hours`.
 
-        The end is not.
+        `09:00-18:00`: at 09:00, and not at 18:00 any more. `22:00-06:00`: in the night. "": always.
+        `at`: in the tenant's time zone.
         """
         if not self.hours:
             return True
         begin, _, end = self.hours.partition("-")
         now = f"{at:%H:%M}"
-        return begin <= now < end if begin < end else now >= begin or now < end
+        if begin < end:
+            return begin <= now < end
+        return now >= begin or now < end  # over midnight
 
     def name_pause(self, delivery: Delivery) -> str:
-        """Name what a pause runs of after this delivery; "": no pause waits.
+        """Return of what the hook pauses after this delivery, so as not to tell it again at once.
 
-        It is a face that the hook names, or a kind and the group, so that no stranger mutes a VIP.
+        It is the id of a face that the hook names, or a kind of event and the group: so no stranger
+        mutes a VIP. "": it does not pause.
         """
         if not self.pause_s or not EVENTS[delivery.kind].PAUSES:
             return ""
         event = json.loads(delivery.payload)
         faceid, group = event["data"].get("faceid"), event["group"]
-        return faceid if faceid in (self.people or ()) else f"{delivery.kind} {group or ''}".strip()
+        if faceid in (self.people or ()):
+            return str(faceid)
+        return f"{delivery.kind} {group or ''}".strip()
 
     def lets_pass(self, event: Event) -> bool:
         """Return whether the hook is enabled and every filter passes the event.
@@ -235,7 +241,7 @@ def test_event(id_: str, at: datetime, hook_id: str) -> Event:
 
 
 def write_payload(tenant: str, event: Event) -> str:
-    """Write the body that a hook gets, as JSON."""
+    """Return the body, JSON, that a hook's receiver gets of an event."""
     body = {
         "id": event.id,
         "type": event.kind,
@@ -299,31 +305,30 @@ def list_absent_fields(hook: Hook) -> tuple[str, ...]:
 
 
 def without_people(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the update that takes these faces out of what a hook tells of; None: it names none of
-    them.
+    """Return the write that takes these faces out of those of whom a hook tells; None: it has none.
 
-    A hook that is left without anybody is off: else it would tell of everybody.
+    A hook that is left without anybody is switched off: else it would tell of everybody. `item`:
+    the stored hook; the write fails if it was changed meanwhile.
     """
     people = item.get("people") or []
     people_left = [faceid for faceid in people if faceid not in faceids]
     if len(people_left) == len(people):
         return None
-    fields = {
-        "people": people_left,
-        **({} if people_left else {"enabled": False}),
-        "version": item["version"] + 1,
-    }
-    if_same = equals("version", item["version"], "not-changed-meanwhile")
-    return Update(
-        keys.HOOKS, (item["tenant"], item["id"]), (if_same,), set=fields, remove=("claims",)
-    )
+    fields = {"people": people_left, "version": item["version"] + 1}
+    if not people_left:
+        fields["enabled"] = False
+    if_same = (equals("version", item["version"], "not-changed-meanwhile"),)
+    key = (item["tenant"], item["id"])
+    return Update(keys.HOOKS, key, if_same, set=fields, remove=("claims",))
 
 
 def event_puts(
     tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime
 ) -> list[Action]:
-    """Return one Put for each event and each of the hooks that takes it, for the transaction that
-    causes the events."""
+    """Return the writes that have each event delivered to each of the hooks that takes it.
+
+    They belong into the transaction that causes the events, so that none is lost.
+    """
     return [
         event_put(tenant, hook, event, now)
         for event in events
@@ -359,16 +364,17 @@ def delivery_key(delivery: Delivery) -> tuple[str, str]:
 
 
 def delivery_item(delivery: Delivery) -> Item:
-    """Make a delivery's item.
+    """Make the item of a delivery, one event on its way to one hook.
 
-    Raises ValueError if the event's id cannot stand in a header: it is 1 to 200 visible ASCII
-    characters.
+    One that nobody is to send now expires. Raises ValueError if the event's id cannot stand in a
+    header: it is 1 to 200 visible ASCII characters.
     """
     if not _EVENT_ID.fullmatch(delivery.event_id):
         raise ValueError(
             f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}"
         )
-    item = {"id": delivery_key(delivery)[1], **_DELIVERY.write(delivery)}
+    _, id_ = delivery_key(delivery)
+    item = {"id": id_, **_DELIVERY.write(delivery)}
     if delivery.parked or delivery.in_mailbox or delivery.on_phone:
         kept_for = SHOWN_FOR if delivery.on_phone else KEPT_FOR
         item["expires_at"] = int((delivery.next_at + kept_for).timestamp())
@@ -376,6 +382,7 @@ def delivery_item(delivery: Delivery) -> Item:
 
 
 def delivery_from(item: Item) -> Delivery:
+    """Read a delivery, one event on its way to one hook. Its key's prefix says where it waits."""
     prefix, hook_id, event_id = keys.parts_of_delivery(item["id"])
     return _DELIVERY.read(
         item,
@@ -396,40 +403,50 @@ def name_push(faceid: str, private: str) -> str:
 
 
 def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
-    """Return the action that remembers a push of that name, of whom it is about the id alone."""
+    """Return the write that remembers what a phone or browser shows, so that it can be taken back.
+
+    `delivery`: of the event that was pushed there; `name`: by which the phone knows what it shows
+    (`name_push`). Of the event only its kind and the face's id are kept.
+    """
     about = json.dumps({"type": delivery.kind, "data": {"faceid": faceid}})
     at = moment(milliseconds(now))
     pushed = Delivery(
-        delivery.tenant,
-        delivery.hook_id,
-        name,
-        delivery.kind,
-        about,
-        at,
-        at,
+        tenant=delivery.tenant,
+        hook_id=delivery.hook_id,
+        event_id=name,
+        kind=delivery.kind,
+        payload=about,
+        created_at=at,
+        next_at=at,
         on_phone=True,
     )
     return Put(keys.OUTBOX, delivery_item(pushed))
 
 
 def take_back(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the update by which a push about one of these faces is taken back, and names nobody
-    any more; None: it is no push about them."""
+    """Return the write by which a phone is to show one of these faces no longer.
+
+    `item`: the stored delivery that remembers what the phone shows (`note_push`). It becomes one
+    that takes the message back, and names nobody. None: it is no such one, or about others.
+    """
     delivery = delivery_from(item)
     event = json.loads(delivery.payload)
     if not delivery.on_phone or event["data"].get("faceid") not in faceids:
         return None
+    payload = json.dumps({**event, "data": {}})
     return Update(
         keys.OUTBOX,
         (item["tenant"], item["id"]),
         (exists("still-there"),),
-        set={"kind": TAKEN_BACK, "payload": json.dumps({**event, "data": {}})},
+        set={"kind": TAKEN_BACK, "payload": payload},
     )
 
 
 def without_names(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the update that takes the names out of a delivery about one of these faces; None:
-    there is none in it."""
+    """Return the write that takes the names out of a delivery about one of these faces.
+
+    `item`: the stored delivery, one event on its way to one hook. None: it names none of them.
+    """
     payload = json.loads(item["payload"])
     data = payload["data"]
     emptied = empty_names(payload["type"], data, faceids)
