@@ -1,5 +1,7 @@
-"""Keys: making and hashing them, letting them in and shutting them out. Storage holds bearer keys
-as hashes only."""
+"""The keys by which programs and cameras sign in: made, hashed, let in and shut out.
+
+Storage holds bearer keys as hashes only.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The act under way: its actor, its name and its request. What is written meanwhile names it in the
-audit.
+"""The act under way, a call of somebody: what is written meanwhile names it in the audit log.
 
 The dialects' endpoints, the jobs and the command line begin an act; outside of one nothing is
 noted. The table at the end says what of each act becomes an entry, and privacy/reading what its

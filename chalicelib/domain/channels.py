@@ -1,5 +1,4 @@
-"""Messages to people: by which way they go, what their template may name, and the request that each
-way wants.
+"""Messages to people by ntfy, Slack, mail and so on (ways): their templates, and their requests.
 
 A channel is secret: who knows it can write to that phone, or read what it is told. See
 docs/decisions/0098.

@@ -1,5 +1,7 @@
-"""The ground on which somebody is in the book, and until when. Which changes need one:
-domain/grounds."""
+"""Records of consent: on what ground somebody is in the book, and until when.
+
+Which changes need one: domain/grounds.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,7 @@ class EndedRecords(NamedTuple):
 
 
 class EndedRecord(NamedTuple):
-    """The last record of a face that has ended.
+    """The last record of consent of a face that has ended.
 
     `at`: when it ended; `counts_from`: a record counts that was given at this time or later.
     """

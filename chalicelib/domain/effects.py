@@ -1,4 +1,4 @@
-"""Effects of writes on people and accesses, as the audit's entries and a restore know them.
+"""Words for what a write does to people and accesses, for the audit log and for a restore.
 
 Who writes says the effect with the write itself (`does` of an action in storage/ports), once, where
 it happens. So an entry has it by whatever door, command or job the write came, and no list of those

@@ -1,4 +1,4 @@
-"""Events: a Struct a kind, whose members are its `data`.
+"""The events that hooks are told: a Struct for each kind, whose members are its `data`.
 
 A kind says here, once, what others ask of it: hooks, mailboxes, messages, the broker, the console's
 list, the table of docs/webhooks.md, and the removal of people. To add one, write its class and put

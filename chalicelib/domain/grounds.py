@@ -1,5 +1,4 @@
-"""Whom may a tenant have in its book that asks for consent? Whoever is more than a stranger of a
-camera has a ground.
+"""Who may be in a book that asks for consent: a camera's stranger, or somebody with a ground.
 
 A stranger has no name, no note or other text, no user, the group of strangers, and the picture that
 a camera made it from. Each action that stores a face asks here (book/visits, book/faces,

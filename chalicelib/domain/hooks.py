@@ -61,7 +61,7 @@ class Departure(Struct, frozen=True):
 
 
 class BookHooks:
-    """The hooks of a book that stands alone: they do nothing."""
+    """Calls to others when faces change or leave; of a book that stands alone, they do nothing."""
 
     def faces_leave(
         self,

@@ -262,8 +262,10 @@ def month_of(hour: int) -> int:
 
 
 def time_key(granularity: Granularity, bucket: int) -> str:
-    """Write a bucket's TIME: YYYYMM of a month, YYYYMMDD of a day or of the first day of a week,
-    YYYYMMDDHH of an hour."""
+    """Return how an answer names a month, week, day or hour: 202601, 20260131, 2026013109.
+
+    A week is named by its first day. `bucket`: its number, as of `bucket_of`.
+    """
     match granularity:
         case Granularity.MONTH:
             return f"{bucket // 12:04d}{bucket % 12 + 1:02d}"

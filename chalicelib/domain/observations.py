@@ -266,9 +266,9 @@ def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
 
 
 class ObservationFilter(Struct, frozen=True):
-    """A filter of observations: each value that is given must be equal.
+    """A filter of observations, records of seen faces: each value that is given must be equal.
 
-    A label of "" is not given.
+    None is not given, nor a label of "".
     """
 
     labels: Labels = NO_LABELS

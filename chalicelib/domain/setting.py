@@ -1,5 +1,4 @@
-"""What is one setting? A field of a class of settings, whose default is a row: its meaning, bounds
-and default.
+"""A setting: a field of a class whose default is a row with its meaning, bounds and default.
 
 Those of a tenant (tenant_settings), of a camera (captures) and of the operator
 (chalicelib/settings) are made so.

@@ -1,4 +1,4 @@
-"""Events and their signature, the hooks that receive them, and deliveries on their way."""
+"""Webhooks: events and their signature, hooks that receive them, deliveries on their way."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ FAILING_FROM = 5
 
 
 class Hook(Struct, frozen=True):
-    """A URL that receives the events that pass all its filters; a filter of None passes any.
+    """A URL, or people, told of the events that pass all its filters; a filter of None passes any.
 
     With a `way` it tells people, by a channel that its secret holds. An earlier version, which
     knows no ways, finds no URL, and posts nothing. Without both it is a mailbox: its events wait
@@ -189,9 +189,10 @@ class Hook(Struct, frozen=True):
         return f"{delivery.kind} {group or ''}".strip()
 
     def lets_pass(self, event: Event) -> bool:
-        """Return whether the hook is enabled and every filter passes the event.
+        """Return whether the hook takes an event: it is enabled, and each filter lets it pass.
 
-        A filter of groups passes no event without a group; a filter of cameras likewise.
+        A filter of groups passes no event without a group; a filter of cameras likewise. A filter
+        of people passes events about one of them alone.
         """
         return (
             self.enabled

@@ -1,4 +1,4 @@
-"""Reads and writes of items, pages of lists, and the pauses of loops that try again.
+"""Reads and writes of stored items, pages of lists, and the pauses of loops that try again.
 
 There are four ways to write. Services use the last three:
 
@@ -364,10 +364,9 @@ class ListPage(Struct, Generic[_Row], frozen=True):
 
 
 class PageTokens:
-    """The tokens of one query.
+    """The page tokens of one query: texts by which a client asks for the next page of its list.
 
-    Each holds a position in its list, and a checksum of both. They do not expire.
-
+    Each holds a position in the list, and a checksum of that and the query. They do not expire.
     `query` holds everything that makes it different from others: tenant, filters, order.
     """
 

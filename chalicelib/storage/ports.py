@@ -1,4 +1,4 @@
-"""The narrow ports in front of all state and all machinery.
+"""The ports: narrow interfaces to storage, to face models and to all else that is outside.
 
 `ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each. Each port has one
 test suite, which runs on every adapter (tests/storage). `Vision` is the ONNX pipeline. The ports of
@@ -533,10 +533,10 @@ class Vision(Protocol):
         faces: Sequence[DetectedFace],
         wanted_attributes: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
-        """Estimate each face's attributes, pose and quality, in order.
+        """Return each face's estimates: pose, quality, and those wanted of age, gender and so on.
 
-        `wanted_attributes`: names of ATTRIBUTES; pose and quality are always estimated, and other
-        models do not run.
+        They are in the faces' order. `wanted_attributes`: names of ATTRIBUTES. No model runs for
+        the others, which are None.
         """
 
     def crop(

@@ -1,4 +1,4 @@
-"""Forms of times, numbers, texts and records, and makers of identifiers.
+"""Forms, in which times, numbers, texts and records are stored and read again, and new identifiers.
 
 Stored are whole milliseconds since 1970, UTC; Decimals with a number of digits.
 """

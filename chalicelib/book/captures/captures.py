@@ -159,8 +159,10 @@ STATES = (CaptureState.STORED, CaptureState.RESOLVED, CaptureState.PARKED)
 
 
 class CaptureFilter(Struct, frozen=True):
-    """The captures that a page lists: those taken from `since` on and before `until`, in this
-    state, that show these faces; None: all."""
+    """The captures, pictures of cameras, that a page lists; None: all.
+
+    They are taken from `since` on and before `until`, in this state, and show these faces.
+    """
 
     since: datetime | None = None
     until: datetime | None = None

@@ -140,7 +140,7 @@ LOOKED_BACK = timedelta(days=200)
 
 
 class Statistics(Service["Book"]):
-    """How many observations (records of a seen face), visits and people there were, and when.
+    """The numbers of observations (records of a seen face), visits and people by time.
 
     Beside it the writes of observations, and the days that are sealed: counted for good and stored.
     """
@@ -595,10 +595,11 @@ RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
 
 
 def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
-    """Yield the observations of each day that count for a question about people.
+    """Yield the observations of each day by which a question about people counts them.
 
-    Those of an erased person have no face in common, but marks: in which day, week and so on each
-    was the person's first. Only that one counts the person in its bucket.
+    All of somebody in the book do; the caller takes each faceid once. Those of an erased person
+    have no faceid in common, but marks: in which hour, day, week and so on each was the person's
+    first. Only that one counts.
     """
     place = find_place(question.wanted, question.split)
     of = choose_of(question.wanted, question.split)
@@ -607,7 +608,7 @@ def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iter
     for day, columns in observed_span.read_columns(observed_span.days):
         rows = columns.select_rows(question.wanted, question.span)
         counts_person_by_mark = partial(is_first_in, unit=unit_of_day[day], place=place, of=of)
-        # True: observations without a mark are of somebody who is still told by the faceid.
+        # The default is of those without a mark: of somebody in the book.
         counts_person = columns.marks.pick(rows).find(counts_person_by_mark, default=True)
         yield day, columns, rows[counts_person]
 

@@ -1,4 +1,4 @@
-"""Words for visitors: staff, known, new and returning. Every figure of visits is taken from here.
+"""Which visitor is staff, known, new or returning: every figure of visits takes it from here.
 
 - staff: people in a group that is marked as staff now, for all visits; and visits under its name
 - known: people in any other group but `stranger`; a regular is one of them, in the group `regular`
@@ -47,7 +47,7 @@ MOST_READ = 500
 
 
 class Staff(Struct, frozen=True):
-    """Those who are no visitors.
+    """The people who work in the shop, and so are no visitors.
 
     `groups`: names of the groups that are marked so; `faces`: ids of those in them.
     """
@@ -101,7 +101,7 @@ def _hide_person(face: Face, observation: Observation, begin_ms: int) -> Observa
 
 
 class Visitors(Service["Book"]):
-    """Who is a visitor, and who is staff, restricted or erased, for all lists and counts."""
+    """The answer for all lists and counts who is a visitor, or staff, restricted or erased."""
 
     def hide_restricted(
         self, tenant: Tenant, observations: Sequence[Observation], restricted: Collection[str]

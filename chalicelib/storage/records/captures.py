@@ -1,4 +1,4 @@
-"""Cameras, captures and sightings to items and back."""
+"""Cameras, their pictures (captures) and the faces in them (sightings) to stored items and back."""
 
 from __future__ import annotations
 

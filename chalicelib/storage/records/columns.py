@@ -382,8 +382,11 @@ _COUNTS_MAGIC = b"RGLABL02"
 
 
 class LabelCounts(Struct, frozen=True):
-    """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with
-    `dimensions[dimension[i]]`."""
+    """The numbers of a day's observations by hour and by labels, group, camera and kind.
+
+    There are e entries: entry i is `count[i]` observations in hour `hour[i]`, with
+    `dimensions[dimension[i]]`.
+    """
 
     dimensions: tuple[Dimensions, ...]
     dimension: NDArray[np.uint32]

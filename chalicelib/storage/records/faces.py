@@ -1,4 +1,4 @@
-"""Tenants, groups, faces and journal entries to items and back.
+"""Tenants, groups, faces and entries of the journal of their changes to stored items and back.
 
 Floats are stored as Decimal with their significant digits; times as whole milliseconds since 1970,
 UTC.

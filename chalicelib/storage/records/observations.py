@@ -1,4 +1,6 @@
-"""Observations, visits and reviews to items and back, and the row of an observation for counting.
+"""Observations (records of seen faces), visits and reviews to stored items and back.
+
+Beside it the row of an observation: the values that are counted.
 
 Beside it observations, and the days that have any, to actions of one transaction. A day enters the
 calendar with its first observation. A change counts as late like a new observation, so that no seal
@@ -132,9 +134,9 @@ def row_from(item: Item) -> Row:
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
     """Make the item of a face's visits; if older arrivals are in pages, that of the newest alone.
 
-    An arrival begins a visit. `folded`: how many arrivals are only counted any more. Visits count
-    those in pages as folded, so they are taken off here, and `visits_from` adds them. `paged`:
-    [arrivals in pages, their sightings, start of each page].
+    An arrival begins a visit. The field `folded` is the number of arrivals that are only counted
+    any more. Visits count those in pages as folded, so they are taken off here, and `visits_from`
+    adds them. The field `paged` is [arrivals in pages, their sightings, start of each page].
     """
     arrivals, promotion = visits.arrivals, visits.promotion
     paged_arrivals, paged_sightings = visits.unread
