@@ -446,10 +446,10 @@ class LastSign(Struct, frozen=True):
 
 
 class Wave(Struct, frozen=True):
-    """`reached`: the boxes that have the settings, in the order in which they got them, the last of
-    them at `at`.
+    """A staged rollout of settings to all boxes of a tenant: one box, a tenth of them, all.
 
-    It is empty once all have them: a thousand ids do not fit a stored item.
+    `reached`: the boxes that have the settings, in the order in which they got them, the last of
+    them at `at`. It is empty once all have them: a thousand ids do not fit a stored item.
     """
 
     at: datetime
@@ -475,9 +475,9 @@ def edge_of(
 ) -> dict[str, Any]:
     """Return the settings that a camera's box, the device beside it, is to have now.
 
-    `wanted_settings`: what a user wants of it. Settings of all boxes (BOX_SETTINGS, such as the
-    version) come in a wave, some boxes first. A box that the wave has reached has the wave's;
-    another one keeps what it had, which `settings_before` has, unless the user wants another value.
+    `wanted_settings`: what a user wants of it. Settings of whole boxes (BOX_SETTINGS, such as the
+    version) come in a wave, a staged rollout. A box that it has reached has the wave's. Another one
+    keeps those that it had, of `settings_before`, unless the user wants another value.
     """
     if wave.has(box):
         own = {name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS}
@@ -489,7 +489,7 @@ def edge_of(
 
 
 def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave as it is to be now: settings come to one box first, to a tenth, then to all.
+    """Return the wave (a staged rollout of settings) as it is to be now: one box, a tenth, all.
 
     `boxes`: all boxes (devices beside cameras), with their last heartbeat. The wave stops by itself
     if boxes that have the settings are not well. Some are switched off or lose their network
@@ -510,7 +510,7 @@ def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wa
 
 
 def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave of settings, stopped if a box runs another version than they say.
+    """Return the wave (a staged rollout of settings), stopped if a box runs another version.
 
     A box that cannot run a version goes back to the one before. Only boxes that have the settings
     and are heard count.
@@ -526,7 +526,7 @@ def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
 
 
 def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave of settings, stopped if too many boxes that have them fell silent.
+    """Return the wave (a staged rollout of settings), stopped if too many boxes fell silent.
 
     At first it notes only since when they are missed (`missed_at`): after an outage of the service
     no box was heard. They count as silent if another box was heard since, and BEATS are over. If
@@ -552,7 +552,7 @@ def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
 
 
 def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave of settings with the next boxes: one, then a tenth of all, then all.
+    """Return the wave (a staged rollout of settings) with the next boxes: one, a tenth, all.
 
     One and a tenth are of boxes that are heard, as many as there are. The last step takes all.
     """

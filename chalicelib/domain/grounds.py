@@ -76,9 +76,9 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
 def list_gains(face: Face, before: Face | None = None) -> list[str]:
     """List in words what a change gives a face that needs a ground, such as a record of consent.
 
-    That is what makes a stranger somebody: a name, a note and so on. A face that is more than a
-    stranger already, from before a ground was asked for, gets no picture and no visits of others
-    either. `before`: the face before the change; None: it is new.
+    That is what makes a stranger somebody: a name, a note and so on. For who is more than a
+    stranger already, from before a ground was asked for, pictures and visits of others are gains,
+    too. `before`: the face before the change; None: it is new.
     """
     gains = [*more_than_a_stranger(face, before)]
     for name, blank in BLANK.items():  # what somebody writes tells who it is

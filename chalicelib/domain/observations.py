@@ -253,8 +253,8 @@ class ChangedObservation(Struct, frozen=True):
 def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
     """Return a picture's estimates (age, gender, emotion and so on), corrected by what is known.
 
-    An age that a user entered for the face goes first, then the one estimated from this picture,
-    then the one stored with the face. So does a gender. All else is this picture's.
+    The age that a user entered for the face goes first, then this picture's, then the one stored
+    with the face. So does a gender. All else is this picture's.
     """
     age: float | None = face.age  # what a user entered
     if age is None:

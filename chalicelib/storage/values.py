@@ -320,9 +320,9 @@ HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str], divider: str = ",") -> None:
     """Write a table as CSV for spreadsheets, into a file of UTF-8.
 
-    It begins with the mark by which Excel knows UTF-8. Before a formula, which a name might hold,
-    and before an id of 16 digits or more, stands an apostrophe, so that they stay texts. `divider`:
-    `;` where a comma stands before decimals.
+    It begins with the mark by which Excel knows UTF-8. An apostrophe keeps two things as texts: a
+    formula, which a name might hold, and an id of 16 digits or more. `divider`: `;` where a comma
+    stands before decimals.
     """
     import csv  # of a download alone
 

@@ -547,7 +547,7 @@ class Captures(Service["Book"]):
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
-        """Yield stored captures of the filter's time, the newest first; its state does not count.
+        """Yield stored captures of the filter's time, newest first; the rest of it is not asked.
 
         `chosen_camera`: whose; None: of all cameras, merged by time. `below`: the capture's id
         behind which the list goes on; None: from the newest on. `at_once`: how many items a read of

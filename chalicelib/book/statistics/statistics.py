@@ -119,11 +119,11 @@ class Answer(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """A question to the statistics.
+    """A question to the statistics: what to count, in which time, by what it is divided.
 
-    An arrival is in the camera, group and labels of its first sighting. A person is counted once
-    for each value of the split with which one of their arrivals began, or, if those who were
-    present are asked for, with which they were observed.
+    An arrival, which begins a visit, is in the camera, group and labels of its first sighting. A
+    person is counted once for each value of the split with which one of their arrivals began. If
+    those who were present are asked for, it is each value with which they were observed.
     """
 
     span: Span

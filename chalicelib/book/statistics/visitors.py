@@ -185,8 +185,8 @@ class Visitors(Service["Book"]):
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
         """Return for those of these faces that have a name, the name of the group they are in now.
 
-        Strangers have no name. So if there are many ids, whole groups but that one are walked by
-        their keys alone, and only the faces found there are read.
+        Strangers have no name. So if there are many ids, the keys of all other groups are walked,
+        and only the faces found there are read.
         """
         if len(faceids) > MOST_READ:
             groups = self.services.groups.list_all(tenant)

@@ -193,8 +193,8 @@ class Columns(Struct, frozen=True, dict=True):
     def from_rows(cls, rows: Iterable[Row]) -> Columns:
         """Return the columns of observations that come in any order.
 
-        Faces, dimensions (group, camera, labels) and marks repeat, so each is kept once and has a
-        number, in the order in which it is first met.
+        Faces, dimensions (group, camera, labels) and marks repeat. So each is kept once, and a row
+        has its number: the first that is met is 0.
         """
         import numpy as np
 

@@ -236,8 +236,8 @@ def make_observation_actions(
 
     They also put their days into the calendar, the list of days with observations. `months`: the
     calendar's, as read for these days. The writes fail by OBSERVATION_NEW if one is stored already,
-    by OBSERVATION_SAME if one was changed meanwhile, and if another put a day into the calendar.
-    Raises InvalidInput if a time or an id cannot be stored.
+    by OBSERVATION_SAME if one was changed meanwhile. They fail, too, if another put a day into the
+    calendar. Raises InvalidInput if a time or an id cannot be stored.
     """
     for observation in observations:
         _require_storable(observation)
@@ -361,8 +361,8 @@ def read_visits_reaching(
 ) -> dict[str, Visits]:
     """Read the visits of faces, by faceid, each as far back as the earliest time asked for.
 
-    `begins`: pairs of a time, in ms, and a faceid. The newest visits stand in one item, the head;
-    older ones in pages, which are read only for a time before those of the head.
+    `begins`: pairs of a time, in ms, and a faceid. The newest visits stand in one item, older ones
+    in pages. These are read only for a time before the item's.
     """
     earliest: dict[str, int] = {}
     for at_ms, faceid in begins:
