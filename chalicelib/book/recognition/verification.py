@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class _Compared(NamedTuple):
-    """How alike two templates are, and whether they are one person's.
+    """The likeness of two templates, and whether they are one person's.
 
     `score`: their cosine, at most 1. `judged`: the score less the pair's demand: faces that
     resemble many others have to be more alike.
@@ -60,7 +60,7 @@ _MOST_OF_ONE = 1_000
 
 
 class _Look(NamedTuple):
-    """How a face looks that no search finds: it is restricted, or its consent has ended.
+    """The looks of a face that no search finds: it is restricted, or its consent has ended.
 
     `quality`: that of its picture. `ended_record`: None: nobody's consent ended.
     """

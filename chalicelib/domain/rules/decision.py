@@ -403,7 +403,7 @@ def is_one_person(
 
 
 class ImpostorCurve(Struct, frozen=True):
-    """How often two strangers score so high: the false match rate (FMR) by score, measured on pairs
+    """The false match rate (FMR) by score: how often two strangers score so high, measured on pairs
     of different persons.
 
     The scores are less their pair's demand. `points`: (score, FMR), scores rising and rates
