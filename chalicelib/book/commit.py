@@ -144,10 +144,9 @@ def make_face_change(
 ) -> Change:
     """Return the change of the gallery that a changed face needs; nothing is written yet.
 
-    `actions`: more writes of the same transaction; `limited_groups`: those of its groups that have
-    a capacity. If group and templates (vectors) are the same, searches need to learn nothing. A new
-    picture needs a template of the model that searches use; those that it had may have an older
-    one.
+    `actions`: more writes of the same transaction; `limited_groups`: those of the old and the new
+    group that have a capacity. If group and templates (vectors) are the same, the journal, from
+    which searches learn what changed, gets no entry.
     """
     counts = {}
     if after.group_id != before.group_id:
@@ -160,6 +159,8 @@ def make_face_change(
     # Learnt: the face got it from a sighting, without a person's word.
     is_learnt = added_picture is not None and added_picture.learnt is not None
     entries = [replace(entry, learnt=is_learnt) for entry in make_change_entries(before, after)]
+    # The commit is refused unless a new picture has a template of the model that searches use. The
+    # pictures that the face had may have older ones: without a new picture nothing is checked.
     return Change(
         tuple(actions),
         tuple(entries),
@@ -183,13 +184,14 @@ def make_rise_conditions(before: Face, after: Face) -> tuple[Condition, ...]:
 def _list_rising(actions: Sequence[Action]) -> dict[str, Consent | None]:
     """Return the strangers of whom these writes make more, by id, each with its record of consent.
 
-    None: it gets no record. Such a write says so by a condition of the name RISES.
+    More is what no stranger has: a name, for example. A write that gives it says so by a condition
+    of the name RISES. None: the face gets no record.
     """
     rising: dict[str, Consent | None] = {}
     for action in actions:
         if all(condition.name != RISES for condition in action.when):
             continue
-        faceid = action.key[1]
+        faceid = action.key[1]  # a face's key is (tenant, faceid)
         rising[faceid] = None
         if isinstance(action, Put) and action.item.get("consent"):
             rising[faceid] = CONSENT.read(action.item["consent"])
@@ -252,10 +254,11 @@ class GalleryWriter:
     def save(self, tenant: str, change: Change) -> None:
         """Write a change, as a commit only if the gallery changes by it.
 
-        Else its actions are written alone: the gallery keeps its version, and others' commits are
-        not held up.
+        Else, as for a new name of a face, its actions are written alone: the gallery keeps its
+        version, and others' commits are not held up.
         """
         is_alone = not (change.journal or change.within or change.tenant)
+        # It returns False, with nothing written, if only a commit can check the change.
         if is_alone and self._write_alone(tenant, change.actions):
             return
         self.commit(tenant, change)
@@ -272,7 +275,7 @@ class GalleryWriter:
     @contextmanager
     def hold_up_commits(self, tenant: str) -> Iterator[None]:
         """Hold up this process's other commits for the tenant while the caller prepares a change
-        based on the seq."""
+        based on the seq (the gallery's version). The caller may commit within the block."""
         with self._get_gallery(tenant).lock:
             yield
 
@@ -290,7 +293,7 @@ class GalleryWriter:
         The caller has the lock. `gallery`: as this process last saw it; a seq of None has it read
         anew. Raises as `commit`.
         """
-        for _ in count_attempts(first_s=A_COMMIT_S):
+        for _ in count_attempts(first_s=A_COMMIT_S):  # it pauses before each further one
             seq = self._require_committable(tenant, gallery, change) + 1
             groups_being_erased = (gallery.gone | change.dropped) - change.erased
             fields = _list_tenant_fields(change, groups_being_erased)
@@ -299,8 +302,8 @@ class GalleryWriter:
                 actions = _make_actions(tenant, seq, whole_change, fields, self._clock.now())
                 self._items.transact(actions)
             except ConditionFailed as error:
-                gallery.seq = None
-                if _SEQ not in error.names:
+                gallery.seq = None  # what this process knows may be old, whatever was refused
+                if _SEQ not in error.names:  # the change itself cannot be done
                     raise
                 continue
             except Busy:
@@ -310,11 +313,11 @@ class GalleryWriter:
                 gallery.seq = None
                 raise
 
-            # who it is that withdrew has changed, and is read again
+            # If the change is about who withdrew consent, read them again before the next commit.
             gallery.seq = None if ENDED_CHANGES in change.tenant else seq
             gallery.model = change.switch_to or gallery.model
             gallery.gone = groups_being_erased
-            if seq % INDEX_EVERY == 0:
+            if seq % INDEX_EVERY == 0:  # so that searches have a short journal to follow
                 self._build_index(tenant)
             return seq
         raise Busy(
@@ -325,8 +328,9 @@ class GalleryWriter:
     def _require_committable(self, tenant: str, gallery: _Gallery, change: Change) -> int:
         """Return the gallery's version (seq) on which a change can be committed, as far as known.
 
+        `gallery`: what this process knows; it is read again where the change does not fit that.
         Raises GalleryMoved, WrongModel, ConditionFailed if a group is deleted, and what `Compare`
-        raises.
+        raises: somebody who withdrew consent would become more than a stranger.
         """
         present_seq = gallery.seq
         if present_seq is None:
@@ -335,7 +339,7 @@ class GalleryWriter:
             # The caller may know of a new model before this process does.
             present_seq = self._read_gallery(tenant, gallery)
         based_on = present_seq if change.based_on is None else change.based_on
-        # The caller may know of a new seq, too.
+        # The caller may know of a new seq, too: one that is the gallery's by now is all right.
         if based_on != present_seq and based_on != self._read_gallery(tenant, gallery):
             raise GalleryMoved
         if not _has_model_everywhere(change, gallery.model):
@@ -364,12 +368,14 @@ class GalleryWriter:
     def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:
         """Write actions that leave the gallery as it is, unless a commit is needed; tell which.
 
-        It is if they make more of a stranger, and there is somebody who withdrew consent: only a
-        commit has the two compared. Then return False, with nothing written.
+        A commit is needed if they make more of a stranger (name it, for example), and somebody
+        withdrew consent: only a commit has the two compared. Then return False, with nothing
+        written; else True.
         """
         if not _list_rising(actions):
             write(self._items, actions)
             return True
+        # The directory counts who withdrew; the condition has the name of that field.
         if_nobody = equals(WITHDRAWN, 0, WITHDRAWN)
         check = Check(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (if_nobody,))
         try:
@@ -381,12 +387,14 @@ class GalleryWriter:
         return True
 
     def _add_user_changes(self, tenant: str, change: Change) -> Change:
-        """Return the change with what it means for the users, persons with several faces, of its
-        faces."""
+        """Return the change with what it means for users, the persons with several faces.
+
+        If a face changes, its user's mean template does, too, and a user may lose its last face.
+        """
         actions, entries, users = follow_face_changes(
             self._items, tenant, change.journal, keeps_users=change.keeps_users
         )
-        users.update(change.users)
+        users.update(change.users)  # a Counter: it adds the numbers
         return replace(
             change,
             actions=(*change.actions, *actions),
@@ -405,9 +413,9 @@ class GalleryWriter:
 def _has_model_everywhere(change: Change, model: str) -> bool:
     """Tell whether all new faces and pictures have a template (vector) of this model.
 
-    A search with it would not find a face without one, nor find it by that picture.
+    A search with this model would not find a face without one, nor find it by that picture.
     """
-    models_of_each: list[set[str]] = []
+    models_of_each: list[set[str]] = []  # of each face or picture the models of its templates
     if not change.skips_model_check:
         for entry in change.journal:
             if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates:
@@ -427,7 +435,8 @@ def _list_needed_groups(change: Change) -> frozenset[str]:
 def _list_tenant_fields(change: Change, deleted_groups: frozenset[str]) -> dict[str, Any]:
     """Return the fields that change in the tenant's record and in its directory alike.
 
-    These are the model of searches, and the deleted groups: each request reads them.
+    The directory's are checked by commits; the record's are read by each request. They are the
+    model of searches, and the groups whose faces are still being erased (`deleted_groups`).
     """
     fields: dict[str, Any] = {}
     if change.switch_to:
@@ -443,17 +452,17 @@ def _make_actions(
     """Return all writes of the transaction that takes a gallery to version `seq`.
 
     They are refused unless it is at the version before, and the tenant has room. `fields`: those to
-    set in both the tenant's record and its directory. The journal gets the change, for searches.
+    set in the tenant's record and its directory. The journal gets the change, for searches.
     """
     gained_faces = change.gained
     conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
     if gained_faces > 0:
         conditions.append(at_least("free", gained_faces, TENANT_ROOM))
     for name, number in change.tenant.items():
-        if number < 0:
+        if number < 0:  # {"groups_left": -1} needs one left: else "groups_left" is what fails
             conditions.append(at_least(name, -number, name))
     removed_fields: tuple[str, ...] = ()
-    if change.switch_to:
+    if change.switch_to:  # searches use the next model from now on, if it is still that one
         conditions.append(equals("next_model", change.switch_to, NEXT))
         removed_fields = ("next_model",)
     directory_update = Update(
@@ -467,7 +476,7 @@ def _make_actions(
 
     edits = []  # what the audit log is told
     for entry in change.journal:
-        # A group that is dropped has no faceid.
+        # An entry of a whole group that is dropped has no faceid; one of a user is no face.
         if entry.faceid and not is_users(entry.faceid):
             edits.append((Effect.EDITS, entry.faceid))
     item = journal_item(tenant, seq, now, change.journal)
@@ -481,7 +490,7 @@ def _make_actions(
 
 def _make_tenant_update(tenant: str, fields: Item) -> Update:
     """Return the update by which a tenant's record follows its directory: deleted groups, and the
-    model of searches."""
+    model of searches. The audit log is told which fields it sets (`does`)."""
     does = tuple((Effect.ARRANGES, name) for name in fields)
     return Update(
         keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=fields, does=does
@@ -491,7 +500,9 @@ def _make_tenant_update(tenant: str, fields: Item) -> Update:
 def _make_group_actions(tenant: str, change: Change) -> list[Action]:
     """Return the writes that make a change's new group, and count each group's faces and users.
 
-    They are refused if a group is gone, or has no room left. A user is a person with several faces.
+    They are refused if a group is gone (condition GROUP_EXISTS:id), or has no room left
+    (GROUP_ROOM:id). A group with a capacity stores how many more faces it may hold, in a field
+    `free`; another group has no such field. A user is a person with several faces.
     """
     actions: list[Action] = []
     if change.new_group:
@@ -504,10 +515,12 @@ def _make_group_actions(tenant: str, change: Change) -> list[Action]:
         added_counts = {"count": gained_faces}
         if gained_users:
             added_counts["users"] = gained_users
-        if group_id in change.limited_groups:
+        if group_id in change.limited_groups:  # it had a capacity when the change was made
             added_counts["free"] = -gained_faces
             conditions.append(at_least("free", max(gained_faces, 0), f"{GROUP_ROOM}:{group_id}"))
-        else:  # only a group with a capacity has `free`: it has got none meanwhile
+        else:
+            # It had no capacity, so `free` is not counted. If somebody gave it one meanwhile, it
+            # has the field (None: no such field), and the caller tries again.
             conditions.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
         group_key = (tenant, keys.group_item(group_id))
         actions.append(Update(keys.DIRECTORY, group_key, tuple(conditions), add=added_counts))
@@ -527,31 +540,33 @@ def replace_user_faces(
     """Return a user, a person with several faces, with these faces and the mean of their templates.
 
     Nothing is written. A subject, a user with a name, has no mean: its faces are searched one by
-    one. `changed_entries`: faces that are just changed, with their new templates; the others' are
-    read.
+    one. `changed_entries`: the journal entries of faces that are just changed, by faceid, with the
+    new templates; the others' are read.
     """
     stored_items: Sequence[Item | None] = []
     if faceids:
         stored_items = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids])
-    templates = {}
+    templates_by_face = {}
     for face in map(face_from, filter(None, stored_items)):
-        templates[face.faceid] = reduce_templates(face.templates)
+        # One template a model: the mean of its pictures.
+        templates_by_face[face.faceid] = reduce_templates(face.templates)
     for faceid, entry in changed_entries.items():
-        # EMBED: the entry only adds templates of another model.
-        old_templates = templates.get(faceid, ()) if entry.edit is Edit.EMBED else ()
+        # An entry has all templates of a face. Only EMBED adds those of another model to the old.
+        old_templates = templates_by_face.get(faceid, ()) if entry.edit is Edit.EMBED else ()
         by_model = {template.model: template for template in (*old_templates, *entry.templates)}
-        templates[faceid] = tuple(by_model.values())
-    mean = () if user.name else mean_of(templates.values())
-    return replace(user, faceids=tuple(templates), templates=mean)
+        templates_by_face[faceid] = tuple(by_model.values())
+    mean = () if user.name else mean_of(templates_by_face.values())
+    return replace(user, faceids=tuple(templates_by_face), templates=mean)
 
 
 def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
     """Return the write that replaces a user (a person with several faces), and what searches learn.
 
-    That is an entry of the journal if it has templates or had some. `learnt`: as in JournalEntry.
+    That is an entry of the journal. `learnt`: nobody asked to have the user's old templates
+    (vectors) removed from there soon.
     """
     put = Put(keys.DIRECTORY, user_item(tenant, after))
-    if not (before.templates or after.templates):
+    if not (before.templates or after.templates):  # searches do not know this user
         return [put], []
     edit = Edit.REPLACE if after.templates else Edit.DELETE
     group_id = gallery_group(after.group_id)
@@ -565,12 +580,11 @@ def follow_face_changes(
     """Return what changes of faces mean for their users: writes, journal entries, users lost.
 
     A user is a person with several faces in one group. A face that is deleted or moved leaves it,
-    and with the last face it goes, unless `keeps_users`. The users lost are counted by group:
-    {"staff": -1}, if one of `staff` goes.
+    and with the last face it goes, unless `keeps_users`. Users lost by group: {"staff": -1}.
     """
     changes_by_user: dict[str, dict[str, JournalEntry]] = {}
     for entry in journal:
-        if entry.user:
+        if entry.user:  # the id of the user that the face had before
             changes_by_user.setdefault(entry.user, {})[entry.faceid] = entry
     actions: list[Action] = []
     entries: list[JournalEntry] = []
@@ -586,12 +600,15 @@ def follow_face_changes(
             else:
                 changed_entries[faceid] = entry
         staying_faceids = [faceid for faceid in user.faceids if faceid not in leaving_faceids]
+        # `learnt` says that nobody asked to have old templates removed from the journal soon. So it
+        # is if the faces got theirs by themselves, or only of another model, beside these (EMBED).
         is_learnt = not leaving_faceids and all(
             entry.learnt or entry.edit is Edit.EMBED for entry in changed_entries.values()
         )
         user_after = replace_user_faces(items, tenant, user, staying_faceids, changed_entries)
         user_actions, user_entries = make_user_edit(tenant, user, user_after, learnt=is_learnt)
         if not (staying_faceids or changed_entries or keeps_users):
+            # The last face left. Without templates, `user_entries` tell searches so already.
             user_actions = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))]
             lost_users[user.group_id] -= 1
         actions += user_actions

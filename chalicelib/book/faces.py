@@ -139,9 +139,10 @@ class Faces(Service["Book"]):
         """Renew the words under which names are found (terms), if their stored form has changed.
 
         It is due in the night in which the tenant's data get a new format. For a day after that,
-        processes of the version before may still write old terms: they are renewed, too.
+        processes of the version before may still write old terms: they are renewed, too. Return
+        what tells the scheduler to go on later, if the time ran out.
         """
-        if context.tenant.format_due is None:
+        if context.tenant.format_due is None:  # no upgrade is under way
             return None
         tenant = self.services.tenants.get_by_name(context.tenant.name)
         # Asked first: what another process writes until then, the next run renews.
@@ -167,7 +168,8 @@ class Faces(Service["Book"]):
             term, faceid = keys.parts_of_name_term(item["term"])
             stored_terms.setdefault(faceid, set()).add(term)
 
-        # A face of a single term, and that of today's format, has no others.
+        # A face of one word has one term; if that is of today's format, nothing is missing. Of two
+        # words (O'Neil), the term of the whole may be missing.
         may_differ = [
             faceid
             for faceid, terms in stored_terms.items()
@@ -187,6 +189,7 @@ class Faces(Service["Book"]):
         face = self.find(tenant, faceid, restricted=True)
         if face is None:
             return
+        # The face itself is not written, only checked: the terms must be those of its present name.
         if_same = equals("version", face.version, "face-same")
         check = Check(keys.FACES, (tenant.name, faceid), (if_same,))
         self.services.items.transact([check, *_term_actions(tenant, face, face)])
@@ -202,7 +205,10 @@ class Faces(Service["Book"]):
         return face
 
     def require_not_merged(self, tenant: Tenant, faceid: str) -> None:
-        """Raise FaceMerged if this face is gone because it was merged into one that is there."""
+        """Raise FaceMerged if this face is gone because it was merged into one that is there.
+
+        A face that is there, or is gone for another reason, passes.
+        """
         error = self.make_missing_error(tenant, faceid, restricted=True)
         if isinstance(error, FaceMerged) and self.find(tenant, faceid, restricted=True) is None:
             raise error
@@ -212,10 +218,11 @@ class Faces(Service["Book"]):
     ) -> FaceNotFound:
         """Return the error about a face that is not there.
 
-        If it was merged into a face that is there, itself or after further merges, the error is
-        FaceMerged and names that one. With `restricted`, one that is restricted counts, too.
+        If it was merged into a face that is there, the error is FaceMerged and names that one. So
+        it is after further merges: of a into b, then b into c, it names c. With `restricted`, one
+        that is restricted counts, too.
         """
-        into, looked_up = faceid, set[str]()
+        into, looked_up = faceid, set[str]()  # ids already followed: merges and undos may circle
         while is_faceid(into) and into not in looked_up:
             looked_up.add(into)
             # What a merge left in place of the face.
@@ -234,6 +241,7 @@ class Faces(Service["Book"]):
         if not is_faceid(faceid):
             return None
         item = self.services.items.get(keys.FACES, (tenant.name, faceid))
+        # `gone`: groups that are being deleted; `hidden`: these and that of restricted faces.
         hidden_groups = tenant.gone if restricted else tenant.hidden
         if not item or item["group"] in hidden_groups:
             return None
@@ -242,16 +250,19 @@ class Faces(Service["Book"]):
     def find_person(self, tenant: Tenant, faceid: str) -> Person:
         """Return the faces of the person that this face shows, restricted ones, too.
 
-        A user is a person with several faces in a group; a subject is a user with a name. Of a
-        subject all faces count as one; of another user the rest are told apart (`Person.others`).
-        Raises FaceNotFound.
+        A user is a person with several faces in a group; a subject is a user with a name, which
+        somebody gave knowingly. So what is asked for one face of a subject (a deletion, for
+        example) is for all its faces: they are in `Person.faces`. Of another user, whom the service
+        may have put together, only this face is there; the rest are `others`. Raises FaceNotFound.
         """
         face = self.get(tenant, faceid, restricted=True)
-        entry = _user_entry(face)
+        entry = _user_entry(face)  # the user's id; "": the face has none
         user = self.read_user(tenant, entry)
         faceids = list(user.faceids) if user else []
         is_subject = bool(user and user.name)
-        if entry:  # a restricted face has left its user, but remembers it
+        if entry:
+            # A restricted face is no longer in `user.faceids`, but remembers its user. If all are
+            # restricted, the user may be gone: they remember, too, whether it was a subject.
             for other in self.list_restricted(tenant):
                 if _user_entry(other) != entry:
                     continue
@@ -275,8 +286,8 @@ class Faces(Service["Book"]):
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Return the user of this entry in the gallery; None: there is none.
 
-        A user is a person with several faces; searches see it as an entry of its own. `entry`: ""
-        for a face without user.
+        A user is a person with several faces; searches see it as an entry of its own, by an id made
+        of its group's and its own (`entry`). "" for a face without user: None is returned.
         """
         if not entry:
             return None
@@ -286,7 +297,8 @@ class Faces(Service["Book"]):
     def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face under which a person's visits are kept.
 
-        It is the first face of the person, if that has several (a user); else it is this one.
+        A person with several faces (a user) has one list of visits, under its first face. Else it
+        is this face.
         """
         user = self.read_user(tenant, user_of(face))
         return user.faceids[0] if user and user.faceids else face.faceid
@@ -294,8 +306,8 @@ class Faces(Service["Book"]):
     def read_page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of a group's faces by enrolment, oldest first.
 
-        `page_size`: 1 to 100 faces. It shows all changes that are done by now. Raises
-        GroupNotFound.
+        `page_size`: 1 to 100 faces. It shows all changes that are done by now: the index has only
+        the ids, by which the faces themselves are read. Raises GroupNotFound.
         """
         group = self.services.groups.get_by_name(tenant, group_name)
         skipped = (page_num - 1) * page_size
@@ -327,7 +339,8 @@ class Faces(Service["Book"]):
         Of a face that never arrived, the enrolment counts. `until`, `since`: bounds of that time,
         both included; None: no bound. `at_once`: how many faces one read takes.
         """
-        # A key is the group, then the time, then the face's id; "~" is behind all ids.
+        # A key is the group, then the time, then the face's id. "" comes before all ids, "~" behind
+        # them, so that faces of the very times are included.
         lowest, highest = keys.group_range(group.id)
         low = lowest if since is None else keys.arrival_key(group.id, since, "")
         high = highest if until is None else keys.arrival_key(group.id, until, "~")
@@ -339,7 +352,7 @@ class Faces(Service["Book"]):
             between=(low, high),
             page_size=at_once,
         )
-        faceids = (item["faceid"] for item in items)
+        faceids = (item["faceid"] for item in items)  # read as the caller goes on
         for batch in cut_in_parts(faceids, at_once):
             yield from self.by_id(tenant, batch).values()
 
@@ -350,6 +363,7 @@ class Faces(Service["Book"]):
 
         With `restricted`, return restricted ones, too.
         """
+        # Each once, in their order.
         legal_ids = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
         face_keys = [(tenant.name, faceid) for faceid in legal_ids]
         items = self.services.items.get_many(keys.FACES, face_keys)
@@ -422,14 +436,14 @@ class Faces(Service["Book"]):
     ) -> Face:
         """Change a stored face, and return it as it is stored then.
 
-        `change`: works out the changed face, and the Change of the gallery that it needs; None:
-        nothing has to change. It is called again if others changed the face meanwhile.
-        `restricted`: the face may be restricted. Raises FaceNotFound, Busy, and as
-        `store_changed_face`.
+        `change`: works out the changed face, and the Change of the gallery (what searches see) that
+        it needs; None: nothing has to change. It writes nothing, since it is called again if others
+        changed the face meanwhile. `restricted`: the face may be restricted. Raises FaceNotFound,
+        Busy, and as `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)
         changes = change(face)
-        if changes is None:
+        if changes is None:  # the request counts as done, too: a repeat does nothing
             self.services.requests.write_with_answer(tenant.name, [], request)
             return face
         after, gallery_change = changes
@@ -446,9 +460,9 @@ class Faces(Service["Book"]):
     ) -> Face:
         """Store a changed face with its `change` of the gallery; return it as it is stored.
 
-        Pictures that it lost are deleted then. `body`: the answer to the request, for repeats of
-        it. Raises ConditionFailed if others changed the face meanwhile, GroupFull, FaceHeld,
-        WrongModel, AnsweredAlready.
+        Pictures that it lost are deleted then; if the change is refused, those that it would have
+        gained are. `body`: the answer to the request, for repeats of it. Raises ConditionFailed if
+        others changed the face meanwhile, GroupFull, FaceHeld, WrongModel, AnsweredAlready.
         """
         answer_actions = self.services.requests.make_answer_actions(tenant.name, request, body)
         picture_cleanup = self.services.face_pictures.replace_pictures(
@@ -462,6 +476,7 @@ class Faces(Service["Book"]):
                 self.services.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
             if f"{GROUP_ROOM}:{after.group_id}" in error.names:
+                # It raises GroupFull, unless there is room again: then the caller may try again.
                 require_room(self.services.groups.find_by_id(tenant, after.group_id))
             if TENANT_ROOM in error.names:
                 raise GroupFull(
@@ -486,7 +501,8 @@ class Faces(Service["Book"]):
             raise InvalidInput(
                 f"name has at least one letter or digit to search by, and {name[:40]!r} has none"
             )
-        # A page walks the terms that the longest word finds, and checks the other words by face.
+        # The longest word leads to the fewest terms. A page walks these, read by their beginning,
+        # and checks the other words by face. Its position is the last term's key, in hex.
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
         stored_items = walk_items(
             self.services.items,
@@ -511,7 +527,8 @@ class Faces(Service["Book"]):
     ) -> list[tuple[str, Face]]:
         """Return those faces to which terms lead that all words find, each as (term's key, face).
 
-        A face comes at the first of its terms that the longest word finds, and at no other.
+        A name may have several terms that the longest word finds: `an` finds both of `Anna Anders`.
+        The face comes at the first of these, in their order, so that it is on one page only.
         """
         longest_prefix = prefix(max(words, key=len))
         parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
@@ -520,7 +537,8 @@ class Faces(Service["Book"]):
         for term_key, term, faceid in parsed_keys:
             if faceid not in faces:
                 continue
-            face_terms = terms_of(tenant, faces[faceid])  # others, if it was renamed just now
+            # Those of its present name: others than the index has, if it was renamed just now.
+            face_terms = terms_of(tenant, faces[faceid])
             found_terms = [each for each in face_terms if each.startswith(longest_prefix)]
             is_first = bool(found_terms) and term == min(found_terms)
             if is_first and is_found(face_terms, words):
@@ -535,8 +553,9 @@ class Faces(Service["Book"]):
         The index is read from its nearer end: of 1,000 faces, those at places 900 to 950 are found
         by reading the last hundred backwards.
         """
-        count_behind = max(group.count - skipped - page_size, 0)
+        count_behind = max(group.count - skipped - page_size, 0)  # faces after the page
         from_end = skipped > count_behind
+        # How many ids are read from that end, the page's being the last of them.
         count = group.count - skipped if from_end else skipped + page_size
         at_once = min(count, _KEYS_A_READ)
         items = faces_in(
@@ -613,18 +632,20 @@ def hold_delete(tenant: str, faceid: str) -> Delete:
 
 
 class Person(NamedTuple):
-    """The faces of somebody.
+    """The faces of somebody, of whom one was named in a request.
 
-    `faces`: that which was named, and all others if the person has a name (is a subject);
-    `others`: those of a person without name (a user).
+    `faces`: what a change of that face takes if nothing else is said: all faces of a person with a
+    name (a subject), else the named one alone. `others`: the rest, of a person without name.
     """
 
     faces: tuple[str, ...]
     others: tuple[str, ...]
 
     def choose_faces(self, whole: bool | None) -> tuple[str, ...]:
-        """Return which faces a change takes: all, the named one alone, or, if nobody says, all of a
-        subject."""
+        """Return which faces a change takes: all (True), or the named one alone (False).
+
+        None: nobody says. Then it takes all of a person with a name, else the named one.
+        """
         if whole is None:
             return self.faces
         return (*self.faces, *self.others) if whole else self.faces[:1]
@@ -633,7 +654,7 @@ class Person(NamedTuple):
 def _user_entry(face: Face) -> str:
     """Return the gallery entry of a face's user, the person whose faces it is one of; "" if none.
 
-    A restricted face has left its user: of it, the one that it had before.
+    A restricted face has left its group and user, and remembers both: of it, the user before.
     """
     restriction = face.restriction
     if restriction is None:
@@ -665,9 +686,9 @@ class Holds(Service["Book"]):
         return self._change_hold(tenant, faceid, reason, request)
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
-        """Raise TooMany if these faces cannot all be held."""
+        """Raise TooMany if these faces cannot all be put under legal hold."""
         held_ids = {held.faceid for held in self.list_all(tenant.name)}
-        # Those that are held stay so, even if there are more than may be.
+        # If more are held than may be (an import may bring some), those pass, but no new one.
         if len(held_ids.union(faceids)) > max(self.most, len(held_ids)):
             raise TooMany(
                 f"a tenant holds {self.most} faces at most, {len(held_ids)} now: lift the holds "

@@ -88,7 +88,8 @@ class FaceVisitsStore(Service["Book"]):
         """
         if not is_faceid(faceid):
             return None
-        # The groups, if they have to be read, are read at the same time as the rest.
+        # The groups, if they have to be read, are read at the same time as the rest: `begin_call`
+        # begins a call beside this one, and returns a function that waits for its result.
         begin_call = self.services.storage.begin_call
         read_groups = partial(self.read_default_groups, tenant)
         wait_for_groups = begin_call(read_groups) if groups is None else lambda: groups
@@ -146,15 +147,16 @@ class FaceVisitsStore(Service["Book"]):
     def store_in_one_item(self, tenant: Tenant, face_visits: FaceVisits) -> FaceVisits:
         """Store a face's visits in one item, and no further ones (pages); return the face then.
 
-        It is for a transaction that has no room for pages. The next visit makes pages again. Raises
-        ConditionFailed if the visits changed meanwhile.
+        It is for a transaction that has no room for pages. The next visit makes pages again. If
+        there are none now, nothing is written. Raises ConditionFailed if the visits changed
+        meanwhile.
         """
         before = face_visits.visits
         visits = replace(before, pages=(), must_fit_one_item=True)
         if before.pages:
             puts = visits_puts(tenant.name, face_visits.face.faceid, before, visits)
             write(self.services.items, puts)
-            visits = replace(visits, version=visits.version + 1)
+            visits = replace(visits, version=visits.version + 1)  # as visits_puts has stored it
         return replace(face_visits, visits=visits)
 
     def write_surplus_changes(
@@ -165,14 +167,17 @@ class FaceVisitsStore(Service["Book"]):
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
         """Store changes of a face's observations until the rest fit one transaction.
 
-        Return the face and that rest. Observations are what statistics count. The face's visits are
-        marked as regrouped meanwhile, so that the next writer after a crash looks at all sightings.
-        Raises ConditionFailed if the face's visits changed meanwhile.
+        Return the face and that rest, which the caller stores with the face. Observations are what
+        statistics count. The visits are marked meanwhile (`is_regrouped`: some sightings have the
+        old group's name). So the next writer after a crash looks at all sightings. Raises
+        ConditionFailed if the face's visits changed meanwhile.
         """
         faceid, rest = face_visits.face.faceid, changed_observations
         while len(rest) > _A_TRANSACTION:
             batch, rest = rest[:_A_TRANSACTION], rest[_A_TRANSACTION:]
             before = face_visits.visits
+            # `visits_puts` stores the version after that of `before`, whatever `after` says. It is
+            # said here, too, so that the next batch's `before` is as stored.
             after = replace(before, is_regrouped=True, version=before.version + 1)
             puts = visits_puts(tenant, faceid, before, after)
             observation_actions = self.services.statistics.make_actions(tenant, [], batch)
@@ -187,7 +192,8 @@ def sightings_of_arrival(
     """Yield a face's sightings of one arrival, newest first.
 
     A sighting is the face on a camera's picture; an arrival has those close in time. `below`: only
-    those before this `time_id`. All faces' observations of that time are read: few.
+    those before this `time_id`. The index has observations (sightings and other records) by time,
+    not by face. So those of all faces in that time are read, which are few.
     """
     first_day, last_day = arrival.first_ms // DAY_MS, arrival.last_ms // DAY_MS
     for day in range(last_day, first_day - 1, -1):
@@ -205,23 +211,25 @@ def sightings_of_arrival(
 def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     """Return the write of a face's arrivals, group and pictures after a visit.
 
-    It is refused (condition FACE_SAME) if others changed what it depends on. Always: nobody moved
-    the face to another group. If it moves now: nobody holds it, and it has the same user (the
-    person with several faces), which it then leaves. If its pictures change: nobody changed
-    anything of it. Raises FaceHeld, ConsentMissing.
+    It is refused (condition FACE_SAME) if others changed what it depends on since `before` was
+    read. A visit comes often, so it depends on as little as it can. Raises FaceHeld (it would lose
+    something under legal hold), ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
     item = face_item(tenant.name, after)
     names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
-    conditions = [equals("group", before.group_id, FACE_SAME)]
+    conditions = [equals("group", before.group_id, FACE_SAME)]  # nobody moved the face
     conditions += make_rise_conditions(before, after)
     removed_fields: tuple[str, ...] = ()
     if after.group_id != before.group_id:
+        # It leaves its user, a person with faces of one group. Nobody may have given it another
+        # one, nor put it under legal hold.
         removed_fields = ("user",)
         conditions.append(equals("user", before.user or None, FACE_SAME))
         conditions.append(equals("hold", None, FACE_SAME))
     if after.pictures != before.pictures:
+        # Nobody may have changed anything of the face: the version counts all such changes.
         names += picture_fields(after)
         conditions.append(equals("version", before.version, FACE_SAME))
     fields = {name: item.get(name) for name in names}
@@ -232,7 +240,8 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
     """Return the write of a whole face that a caller changed.
 
     It is refused (condition FACE_SAME) unless the face is as it was read. If another name is set,
-    the same transaction needs `rename_actions` of book/faces. Raises FaceHeld, ConsentMissing.
+    the same transaction needs `rename_actions` of book/faces, so that it is found by it. Raises
+    FaceHeld (it would lose something under legal hold), ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
@@ -247,11 +256,14 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
     """Return the writes of a face's visits: their head, and the pages that change or go.
 
-    They are refused (condition VISITS_SAME) unless the stored ones are still `before`.
+    The head is an item with the latest visits; a page has a run of older ones, by the time of the
+    first. They are refused (condition VISITS_SAME) unless the stored ones are still `before`. The
+    stored version is always that of `before` and one.
     """
-    if_same = absent(VISITS_SAME)  # nobody has stored any
+    if_same = absent(VISITS_SAME)  # version 0: none were stored when they were read
     if before.version:
         if_same = equals("version", before.version, VISITS_SAME)
+    # `stored_after` lays the visits out as head and pages, and leaves out what is stored already.
     head, pages, deleted_pages = replace(after, version=before.version + 1).stored_after(before)
     actions: list[Action] = [
         Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (if_same,)),

@@ -129,8 +129,9 @@ class Enrolment(Service["Book"]):
     def _check_new_face(self, tenant: Tenant, new_face: NewFace) -> NewFace:
         """Return what a user says of a new face, with consent, name and texts in stored form.
 
-        The hour in which its record of consent ends is noted, too, so that the face is then dealt
-        with. Raises ConsentMissing if the tenant needs a record, InvalidInput.
+        When its record of consent ends is noted with the tenant, too: then the face is restricted.
+        The note comes before the face is stored, so that no record is missed. Raises ConsentMissing
+        if the tenant needs a record, InvalidInput.
         """
         require_record(tenant, new_face.consent)
         if new_face.consent is not None:
@@ -148,16 +149,17 @@ class Enrolment(Service["Book"]):
     ) -> Picture:
         """Store a portrait, a face cut out of a picture, as a picture of this face; return it.
 
-        Call it before the transaction that names the picture. Raises ConsentMissing if the portrait
-        shows somebody who withdrew consent, and the face has no record of consent; ConsentOlder if
-        its record was given before that.
+        Call it before the transaction that stores the face with the picture, within
+        `replace_pictures`, which deletes the picture if that is refused. Raises ConsentMissing if
+        the portrait shows somebody who withdrew consent, and the face has no record of consent;
+        ConsentOlder if its record was given before that.
         """
         self.services.recognition.verification.require_nobody_withdrawn(
             tenant, face.consent, portrait.embedding, portrait.estimates.quality
         )
         picture = Picture(
             id=portrait.photo_id,
-            key="",  # in blob storage: it is chosen when the picture is written there
+            key="",  # its place in storage, which `write_picture` chooses
             added_at=now,
             templates=(portrait.template,),
             estimates=portrait.estimates,
@@ -172,11 +174,11 @@ class Enrolment(Service["Book"]):
         for example), a job does later. Somebody enrolled as a stranger is left to that job, too:
         of two strangers, the older one keeps its id.
         """
-        if not tenant.learns or enrolled.group_id == STRANGER:
+        if not tenant.learns or enrolled.group_id == STRANGER:  # `learns`: it wants such joins
             return enrolled
         with suppress(Busy, StorageUnavailable, WrongModel):
-            has_changed = self.services.joining.join_face(tenant, enrolled.faceid)
-            if has_changed:
+            merges = self.services.joining.join_face(tenant, enrolled.faceid)
+            if merges:  # a stranger has become part of it, so the stored face has changed
                 return self.services.faces.find(tenant, enrolled.faceid) or enrolled
         return enrolled
 
@@ -208,19 +210,22 @@ class Enrolment(Service["Book"]):
     ) -> Face:
         """Store a new face with its picture; return it as stored.
 
-        `new_face`: without its picture and, unless the caller chose one, without an id. If storage
-        refuses, the error says why; if another try may succeed, the decorator makes it. Raises
+        `new_face`: without its picture and, unless the caller chose one, without an id. With
+        `refuses_known`, the gallery (all stored faces) must not change between the search for the
+        person and the write. If another try may succeed, the decorator makes it. Raises
         GroupNotFound, GroupFull, TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
         """
         try:
             with self.services.requests.raise_if_answered(tenant.name, request):
                 if not refuses_known:
                     return self._try_enrolment(tenant, new_face, portrait, request)
-                # No other change of this process comes between the search and the write.
+                # This process's other changes wait. Another process may still be first: then the
+                # gallery is not at `searched_seq`, its version, any more, and all is tried again.
                 with self.services.writer.hold_up_commits(tenant.name):
                     searched_seq = self._require_unknown(tenant, portrait)
                     return self._try_enrolment(tenant, new_face, portrait, request, searched_seq)
         except ConditionFailed as error:
+            # Both raise what the user is told. If neither does, the decorator tries again.
             if FACE_FREE in error.names and new_face.faceid:
                 self._require_free_id(tenant, new_face.faceid)
             self.raise_refused(tenant, new_face.group_id, error)
@@ -237,7 +242,8 @@ class Enrolment(Service["Book"]):
         """Store a new face with its picture, in one try; return it as stored.
 
         `seq`: the gallery's version at which nobody was known as this face, and at which it must
-        still be; None: any. If the face is refused, its picture is deleted again.
+        still be; None: any. The picture is written first; if the face is refused,
+        `replace_pictures` deletes it again.
         """
         group = self.services.groups.find_by_id(tenant, new_face.group_id)
         if group is None:
@@ -263,11 +269,12 @@ class Enrolment(Service["Book"]):
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Raise FaceKnown if somebody who looks like this portrait is enrolled already.
 
-        Return the version (seq) of the gallery, all stored faces, in which nobody was found. The
-        audit log is told who was.
+        Return the version (seq) of the gallery, all stored faces, in which nobody was found. If
+        somebody was, the audit log is told who.
         """
         template, quality = portrait.template, portrait.estimates.quality
-        probes = Probes(template.model, portrait.embedding[None], [quality])  # a row a face: one
+        # A search takes several faces, a row of the array each; this is one.
+        probes = Probes(template.model, portrait.embedding[None], [quality])
         [recognised] = self.services.recognition.find_duplicates(tenant, probes)
         candidate = recognised.verdict.candidate
         if recognised.face is None or candidate is None:
@@ -295,8 +302,8 @@ class Enrolment(Service["Book"]):
         """Return the change of the gallery that enrols these faces; nothing is written yet.
 
         It stores those that are new, and an observation (what statistics count) of each, new or
-        known. `labels`: the observations'; None: each face's. `actions`: more writes of the same
-        transaction.
+        known. A known face that changes is written by the caller's `actions`, more writes of the
+        same transaction. `labels`: the observations'; None: each face's.
         """
         observations = []
         for enrolled in enrolled_faces:
@@ -312,14 +319,15 @@ class Enrolment(Service["Book"]):
     ) -> None:
         """Raise the error that users get when storage refused to enrol so many faces.
 
-        `error`: names the conditions that were not met, such as that the group has room. Return if
-        another try may succeed.
+        `error`: names the conditions that were not met: that the group exists
+        ("group-exists:" and its id), or that it or the tenant has room. Return if another try may
+        succeed.
         """
         if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if f"{GROUP_ROOM}:{group_id}" in error.names:
             group = self.services.groups.find_by_id(tenant, group_id)
-            require_room(group, number)  # it may have room again by now
+            require_room(group, number)  # raises GroupFull, unless it has room again by now
         if TENANT_ROOM in error.names:
             max_faces = tenant.limits.faces
             raise TenantFull(

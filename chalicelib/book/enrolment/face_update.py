@@ -95,7 +95,9 @@ class FaceUpdate(Service["Book"]):
                 raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
             return group, target
 
-        read_groups(self.services.faces.find(tenant, faceid))  # raises before the picture is read
+        # Only for its errors, before the picture is analysed. The change reads the groups again,
+        # since they may be others by then.
+        read_groups(self.services.faces.find(tenant, faceid))
         portrait = None
         if changes.picture is not None:
             portrait = self.services.portraits.portray_largest(tenant, changes.picture, rules)
@@ -114,8 +116,9 @@ class FaceUpdate(Service["Book"]):
         """Apply all changes but a picture, or none, to a face of any group; return the face.
 
         `revision`: the face's version that the caller read, which it must still have; None: any.
-        Raises, in this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its
-        group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
+        Raises, in this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (the
+        group that it is to be in has no such attribute), Changed (another revision), GroupFull,
+        FaceHeld, Busy.
         """
         change = self._make_change_in_any_group(tenant, changes, revision)
         return self.services.faces.change_face(tenant, faceid, change, request)
@@ -173,8 +176,9 @@ class FaceUpdate(Service["Book"]):
     ) -> ManyChanged:
         """Return the outcome of a change of many faces; store it as the request's answer.
 
-        `progress`: what is stored now, in place of which it comes. If another attempt has gone on
-        meanwhile, it is read again. Raises AnsweredAlready.
+        It takes the place of the stored `progress`, {"done": [ids of faces]}. If another attempt of
+        the request has changed that meanwhile, it is read again, and its faces count as done, too.
+        Raises AnsweredAlready.
         """
         requests = self.services.requests
         while True:
@@ -182,6 +186,7 @@ class FaceUpdate(Service["Book"]):
             answer = requests.make_answer_actions(
                 tenant.name, request, to_builtins(changed), before=progress
             )
+            # A call without request id has no answer to store.
             if not answer or write_unless_changed(self.services.items, answer):
                 return changed
             progress = requests.read_progress(tenant.name, request) or progress
@@ -189,12 +194,13 @@ class FaceUpdate(Service["Book"]):
     def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in: `group`, unless the changes name another.
 
-        Raises GroupNotFound, InvalidInput if a value of an attribute is too long.
+        Raises GroupNotFound, InvalidInput if a value of an attribute (a named field of the group's
+        faces) is too long.
         """
         target = group
         if changes.new_group_name is not None:
             target = self.services.groups.get_by_name(tenant, changes.new_group_name)
-        find_attribute_values(target, changes.values)  # raises InvalidInput
+        find_attribute_values(target, changes.values)  # only to raise InvalidInput
         return target
 
     def _make_change_in_any_group(
@@ -202,9 +208,9 @@ class FaceUpdate(Service["Book"]):
     ) -> Callable[[Face], tuple[Face, Change]]:
         """Return a function that works out these changes for one face, whatever group it is in.
 
-        It returns the changed face and the Change to write, and writes nothing itself. `revision`:
-        the face's version that it must still have; None: any. Raises InvalidInput if a text is too
-        long.
+        That function returns the changed face and the Change to write, and writes nothing itself.
+        It raises Changed if the face has another `revision` (the version that users see; None:
+        any). Raises InvalidInput at once if a text is too long.
         """
         changes = _normalise_texts(changes)
 
@@ -231,6 +237,7 @@ class FaceUpdate(Service["Book"]):
     ) -> Callable[[Face], tuple[Face, Change]]:
         """Return a function that works out these changes for a face, for `Faces.change_face`.
 
+        That calls it with the face as read, and again if others changed the face meanwhile.
         `read_groups`: reads the face's group, and that which it is to be in; `portrait`: a new
         picture in place of all that it has.
         """
@@ -249,7 +256,8 @@ class FaceUpdate(Service["Book"]):
                 now = self.services.clock.now()
                 picture = self.services.enrolment.write_portrait(tenant, after, portrait, now)
                 after = replace(after, pictures=(picture,))
-            # of who comes to staff, feelings go at night, with those of the sightings
+            # JPEGs go if the target keeps none. (The emotion of who comes to a group of staff goes
+            # at night, with that of the sightings.)
             after = drop_unwanted_pictures(tenant, after)
             if after != face:
                 after = replace(after, changed_at=self.services.clock.now())
@@ -264,8 +272,9 @@ class FaceUpdate(Service["Book"]):
     ) -> list[Action]:
         """Return the action that makes a user's move of a face final; none if it is not moved.
 
-        It ends the face's promotion, by which its visits made it a regular. Else a late sighting
-        could undo the move, or change the group that earlier sightings name.
+        A promotion says when the face's visits made a stranger a regular. A late sighting may work
+        it out anew, and so undo the move, or change the group that earlier sightings name. Without
+        a promotion it does not.
         """
         if new_face.group_id == old_face.group_id:
             return []
@@ -287,8 +296,9 @@ def _normalise_texts(changes: FaceChanges) -> FaceChanges:
 def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
     """Return the face with all changes but the picture, as one of the group `target`.
 
-    Values of attributes (named fields of a group) follow their names from `group` there. Those that
-    the target lacks are dropped. A moved face leaves its user, who has faces of one group only.
+    Values of attributes (named fields of a group) follow their names from `group` there: a face
+    stores them by the attribute's id, which another group has for another name. Those that the
+    target lacks are dropped. A moved face leaves its user, who has faces of one group only.
     """
     old_names = {attribute.id: attribute.name for attribute in group.attributes}
     new_ids = {attribute.name: attribute.id for attribute in target.attributes}
@@ -299,8 +309,9 @@ def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges
             values[new_ids[name]] = value
     values |= find_attribute_values(target, changes.values)
 
-    set_fields = {name: getattr(changes, name) for name in _CHANGED}
+    set_fields = {name: getattr(changes, name) for name in _PLAIN_FIELDS}
     set_fields = {name: value for name, value in set_fields.items() if value is not None}
+    # BLANK has the value of each field that says nothing.
     cleared_fields = {name: BLANK[name] for name in changes.cleared_names}
     return replace(
         face,
@@ -312,7 +323,10 @@ def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges
     )
 
 
-_CHANGED = [name for name in FaceChanges.__struct_fields__ if name in BLANK and name != "labels"]
+_PLAIN_FIELDS = [
+    name for name in FaceChanges.__struct_fields__ if name in BLANK and name != "labels"
+]
+"""Fields of a face that take the value of the changes as it is, such as `name` and `age`."""
 
 
 class FailedFace(Struct, frozen=True):
@@ -358,10 +372,12 @@ class PictureChanges(Service["Book"]):
         NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
         """
         make_portrait = partial(self.services.portraits.portray_only, tenant, photo, rules)
+        # A hash of the photo: a picture with this id is of this very photo, and is not added again.
+        photo_ids = {photo_id_of(photo)}
         return self._add_picture(
             tenant,
             faceid,
-            {photo_id_of(photo)},
+            photo_ids,
             make_portrait,
             is_vouched_for=is_vouched_for,
             request=request,
@@ -380,7 +396,6 @@ class PictureChanges(Service["Book"]):
         """Add the picture of one of a face's sightings to it; return the new or known picture.
 
         A sighting is the face in a camera's picture (the capture); others on it do not matter.
-
         Raises as `add_photo`, SightingNotFound (also if it is another face's), and Conflict if its
         picture is not kept any more.
         """
@@ -388,12 +403,12 @@ class PictureChanges(Service["Book"]):
         observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
-        camera_id, box = observation.camera, observation.box
+        camera_id, box = observation.camera, observation.box  # the box: the face's place in it
         capture_id, _ = parts_of_sighting(sighting_id)
         capture = self.services.captures.find(tenant, camera_id, capture_id)
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
-        # An erasure of somebody else on it gives the photo another id.
+        # If somebody else on it is erased meanwhile, the photo is another one: begin again.
         if_same = require_no_erasure(capture, _CAPTURE_SAME)
         check = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), if_same)
 
@@ -437,7 +452,8 @@ class PictureChanges(Service["Book"]):
         """Remove all pictures of a face but those that `choose` returns.
 
         If these are all, nothing changes. Which of them are compared in searches is chosen anew.
-        Raises FaceNotFound, LastPicture if none is to stay, FaceHeld, Busy, AnsweredAlready.
+        `choose` is called again if others changed the face meanwhile. Raises FaceNotFound,
+        LastPicture if none is to stay, FaceHeld, Busy, AnsweredAlready.
         """
 
         def drop_others(face: Face) -> tuple[Face, Change] | None:
@@ -449,7 +465,9 @@ class PictureChanges(Service["Book"]):
                     "this is the only picture of the face: delete the face, or add another picture "
                     "first"
                 )
-            with_given = ensure_given_picture(pictures)  # not only ones that the face learnt itself
+            # Sightings taught the face some pictures, held against those that people gave it. If
+            # only such are left, the first counts as given.
+            with_given = ensure_given_picture(pictures)
             chooser = self.services.tenant_vision.make_chooser(tenant)
             after = replace(face, pictures=chooser.choose_pictures(with_given))
             return after, make_face_change(face, after)
@@ -477,7 +495,7 @@ class PictureChanges(Service["Book"]):
         for _ in count_attempts():
             face = self.services.faces.get(tenant, faceid)
             known_picture = _find_given_picture(face, photo_ids, portrait)
-            if known_picture is not None:
+            if known_picture is not None:  # a repeat gets the same answer as the first call
                 answer = {"picture": known_picture.id}
                 self.services.requests.write_with_answer(tenant.name, [], request, answer)
                 return known_picture
@@ -489,10 +507,10 @@ class PictureChanges(Service["Book"]):
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
                 return self.add_portrait(tenant, face, portrait, request, more_actions=more_actions)
-            except GalleryMoved:
+            except GalleryMoved:  # a face was changed after the search
                 continue
             except ConditionFailed as error:
-                if _CAPTURE_SAME in error.names:
+                if _CAPTURE_SAME in error.names:  # the portrait is of a photo that is no more
                     raise Changed from error
         raise Busy(_BUSY)
 
@@ -508,8 +526,8 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add a portrait (a face cut out of a photo) to a face as it was read; return the picture.
 
-        `is_judged`: a user or the search has judged that it shows this person; else searches do not
-        compare with it if it looks unlike the others. `more_actions`: writes of the same
+        `is_judged`: a user or the search has judged that it shows this person; else it is spare:
+        searches compare with it only if it is like the others. `more_actions`: writes of the same
         transaction. Raises TooManyPictures, ConditionFailed if the face has changed, FaceHeld
         (another picture would have to go).
         """
@@ -527,11 +545,12 @@ class PictureChanges(Service["Book"]):
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
         """Raise NotThisPerson or AnotherFace unless a search of the portrait would find this face.
 
-        It is enough that it is like this face, and no other is more like it. Raises GalleryMoved if
-        the faces changed meanwhile (search again), WrongModel.
+        If the search names another or nobody, it is enough that the portrait reaches this face's
+        threshold, and no other face is more like it. Raises GalleryMoved if the faces changed
+        meanwhile (search again), WrongModel.
         """
         probe, model = portrait.embedding, portrait.template.model
-        # First, since it raises WrongModel if the tenant's model was changed.
+        # The search comes first: it raises WrongModel if the portrait is not of the tenant's model.
         [recognised] = self.services.recognition.recognise(
             tenant, Probes(model, probe[None], [portrait.estimates.quality])
         )
@@ -542,15 +561,17 @@ class PictureChanges(Service["Book"]):
                 "tells whether this is "
                 "the same person: vouch for it if you know"
             )
+        if recognised.face is not None and recognised.face.faceid == face.faceid:
+            return  # the search names this face: nothing else is asked
         stored_vector = parse_vector(template)
         score = float(stored_vector @ probe)  # the cosine of the two
-        if recognised.face is not None and recognised.face.faceid == face.faceid:
-            return
         _require_like_no_other(score, recognised)
+        # Is it nearer to a picture (a negative) that a user rejected for this face?
         turned_down = self.services.recognition.negatives.turns_down(
             tenant.name, face, probe, model, score
         )
-        # Two faces that resemble many others must be more alike (the demand).
+        # The threshold is a search's: it rises with the size of the gallery, and by what these two
+        # demand beyond that, since two faces that resemble many others must be more alike.
         vision = self.services.tenant_vision.choose_vision(model)
         demand = vision.population.compute_demand(probe, stored_vector)
         point = self.services.tenant_vision.make_operating_point(tenant, model)
@@ -568,7 +589,10 @@ def require_room_for_picture(face: Face) -> None:
 
 
 def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None) -> Picture | None:
-    """Find the picture that people gave the face and that is this photo, by its id or template."""
+    """Return the picture that people gave the face and that is this photo; None: it has none.
+
+    It is known by the photo's id or, once there is a portrait, by the same template (vector).
+    """
     for picture in list_given_pictures(face.pictures):
         if picture.id in photos:
             return picture
@@ -580,7 +604,8 @@ def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None)
 def _require_like_no_other(score: float, recognised: Recognised) -> None:
     """Raise AnotherFace if a search found a face that is more like the picture than this one.
 
-    `score`: the likeness of this face. The audit log is told who the other one is.
+    `score`: the likeness of this face, computed in another way than the search's, so that the two
+    may differ by _ROUNDING. The audit log is told who the other one is.
     """
     other, other_score = recognised.face, recognised.decision.score
     if other is None or other_score is None or other_score <= score + _ROUNDING:

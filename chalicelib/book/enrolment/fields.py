@@ -26,7 +26,7 @@ def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, 
     With {"colour": "red", "item1": "blue"} for the only attribute `colour`, it is red: the name
     goes first. Raises InvalidInput if a value has over 50 characters.
     """
-    values_by_id = {}
+    values_by_id = {}  # a face stores values by id, so that an attribute may get another name
     for number, attribute in enumerate(group.attributes, start=1):
         value = values.get(attribute.name, values.get(f"item{number}"))
         if value is None:
@@ -67,8 +67,9 @@ class EnrolledFace(Struct, frozen=True):
     def make_observation(self, now: datetime, labels: Labels) -> Observation:
         """Return the observation that statistics count: this face was enrolled now.
 
-        It keeps age, gender and so on only as far as the group lets us.
+        It keeps age, gender and so on only as far as the group lets us: of staff no emotion.
         """
+        # What a user said of the face, its age for example, goes before what was estimated.
         estimates = observed_estimates(self.face, self.estimates)
         return Observation(
             at=now,

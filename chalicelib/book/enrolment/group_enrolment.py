@@ -96,9 +96,9 @@ class GroupEnrolment(Service["Book"]):
         """Enrol every face of a picture in a group, largest first; create the group if needed.
 
         A face that is in the group already keeps its id. It gets the labels that are given, and the
-        new picture if that is better and nobody holds the face. Raises IllegalGroupName, Unusable,
-        GroupFull, TenantFull, TooManyGroups, ConsentMissing, FaceHeld (a held face would lose a
-        label), Busy; then nothing is enrolled.
+        new picture if that is better and the face is under no legal hold. If it raises, nothing is
+        enrolled: IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups, ConsentMissing,
+        FaceHeld (a face under legal hold would lose a label), Busy.
         """
         name = legal_group_name(group_name)
         portraits = self.services.portraits.portray_all(tenant, picture, rules)
@@ -149,19 +149,18 @@ class GroupEnrolment(Service["Book"]):
     ) -> Indexed:
         """Store the `max_faces` largest fit faces of a photo, each a new face of the group.
 
-        They are stored 40 at a time: each 40 as a whole or not at all. `judge_face`: says why a
-        face is not fit, "" if it is; one that is too poor or not alive never is. `call_id`: the
-        same in all attempts of one call, so one that was cut off is completed by the next. Raises
-        ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
+        40 at a time are stored, as a whole or not at all. `judge_face`: says why a face is not fit,
+        "" if it is; one that is too poor or not alive never is. A face's id follows from the photo
+        and from `external_id`, the caller's name for it, or else `call_id`, the same in all
+        attempts of a call. So an attempt completes one that was cut off, and stores no face twice.
+        Raises ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_record(tenant, None)  # raises if the tenant needs a record of consent
+        options = PictureOptions(None, max_faces=MOST_FACES, embeds=True, checks_liveness=True)
         seen_picture = self.services.recognition.face_analysis.describe_picture(
-            without_min_age(tenant),
-            picture,
-            rules,
-            PictureOptions(None, max_faces=MOST_FACES, embeds=True, checks_liveness=True),
+            without_min_age(tenant), picture, rules, options
         )
-        fit_numbers: list[int] = []  # of the faces, the largest is 0
+        fit_numbers: list[int] = []  # places in the photo's list of faces: 0 is the largest
         unindexed: dict[int, str] = {}
         for number, face in enumerate(seen_picture.described.faces):
             reason = _explain_unfit(tenant, face, judge_face)
@@ -170,7 +169,6 @@ class GroupEnrolment(Service["Book"]):
             else:
                 fit_numbers.append(number)
         unindexed |= dict.fromkeys(fit_numbers[max_faces:], "EXCEEDS_MAX_FACES")
-        # What the ids of the faces follow from, beside the photo.
         purpose = external_id or (f"call {call_id}" if call_id else "")
         photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen_picture)
         indexed: dict[int, Face] = {}
@@ -184,7 +182,8 @@ class GroupEnrolment(Service["Book"]):
         """Enrol the faces that these portraits show in the group of that name; return them.
 
         Strangers (faces that cameras saw and nobody named) who surely are one of the new faces
-        become part of it. Raises as `enrol_all_in_picture`.
+        become part of it, once those are stored. Known faces stay as they are in this. Raises as
+        `enrol_all_in_picture`.
         """
         enrolled_faces = self._commit_enrolment(tenant, name, portraits, fields)
         for enrolled in enrolled_faces:
@@ -203,18 +202,21 @@ class GroupEnrolment(Service["Book"]):
         If the gallery changes in between, the decorator does both again. Pictures that no face
         names afterwards are deleted. Raises TooManyGroups, GroupFull and so on.
         """
-        # Both are filled by `_try_enrolment`.
+        # Keys of pictures, filled by `_try_enrolment` and read by `replace_pictures` at its end:
+        # of a refused enrolment the new pictures are deleted, else those that were replaced.
         new_keys: list[str] = []
         replaced_keys: list[str] = []
         try:
             with (
                 self.services.face_pictures.replace_pictures(before=replaced_keys, after=new_keys),
-                self.services.writer.hold_up_commits(tenant.name),  # of this process
+                # This process's other changes wait, so that the gallery is as it was searched.
+                self.services.writer.hold_up_commits(tenant.name),
             ):
                 return self._try_enrolment(
                     tenant, name, portraits, fields, replaced_keys=replaced_keys, new_keys=new_keys
                 )
         except ConditionFailed as error:
+            # If the name was taken meanwhile, the group is there by now, and needs no room.
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
                 max_groups = tenant.limits.groups
                 raise TooManyGroups(
@@ -238,21 +240,21 @@ class GroupEnrolment(Service["Book"]):
         """Search for these faces and store them, in one try; return them.
 
         The two lists are filled with the keys of the pictures that faces had, and of those that
-        they get. Raises Changed if the gallery has changed since the search.
+        they get. Raises Changed if the gallery's version (seq) is another one than at the search.
         """
-        seq = self.services.writer.read_seq(tenant.name)  # the gallery's version
+        seq = self.services.writer.read_seq(tenant.name)  # the commit is refused at any other one
         group = self.services.groups.find(tenant, name)
         makes_group = group is None
         known_faces: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
             known_faces, seq = self._find_known_faces(tenant, group, portraits)
-        else:
+        else:  # a new group has nobody to be known
             capacity = self.services.groups.choose_implicit_capacity(tenant)
             group = Group(time_ordered_id(self.services.clock.now()), name, "", 0, capacity)
 
         enrolled_faces: list[EnrolledFace] = []
-        enrolled_by_id: dict[str, Face] = {}
-        faces_before: dict[str, Face] = {}
+        enrolled_by_id: dict[str, Face] = {}  # as they are to be stored
+        faces_before: dict[str, Face] = {}  # the known ones, as they are stored
         for portrait, known_face in zip(portraits, known_faces, strict=True):
             face = known_face or self._find_among_new(portrait, enrolled_faces)
             if face is None:
@@ -337,17 +339,17 @@ class GroupEnrolment(Service["Book"]):
     ) -> Face | None:
         """Return a new face of the same picture that shows the same person (a mirror, a collage).
 
-        None: there is none. They are compared as a search for a duplicate would do it.
+        None: there is none. The new faces are not stored yet, so no search finds them. They are
+        compared as a search for a duplicate would do it: with fewer false matches than others.
         """
         vision = self.services.tenant_vision.choose_vision(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for enrolled in enrolled_faces:
-            if enrolled.known:  # it was searched for
+            if enrolled.known:  # it is stored: the search has compared it already
                 continue
             new_face = enrolled.face
             template = parse_vector(new_face.templates[0])
-            # Two faces that resemble many others must be more alike than two that look like nobody
-            # else.
+            # What is added to the threshold of these two: more if they resemble many others.
             demand = vision.population.compute_demand(portrait.embedding, template)
             threshold = point.find_threshold(len(enrolled_faces), demand)
             score = float(template @ portrait.embedding)
@@ -360,7 +362,7 @@ class GroupEnrolment(Service["Book"]):
     ) -> Face:
         """Return a new face of a group from a portrait; its picture is stored, itself not yet.
 
-        Labels that the call gives go before those that the person's other face has.
+        Labels that the call gives go before those that the person's other face has (`old_labels`).
         """
         now = self.services.clock.now()
         face = Face(
@@ -377,8 +379,8 @@ class GroupEnrolment(Service["Book"]):
     def _refresh_face(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
         """Return a known face with the labels that are given, and a better first picture.
 
-        The picture stays if the portrait's quality is hardly higher, or somebody holds the face. A
-        new one is stored here; the face itself is not.
+        The picture stays if the portrait's quality is hardly higher, or the face is under legal
+        hold, since the old one would go. A new picture is stored here; the face itself is not.
         """
         face = replace(face, labels=_merge_labels(face.labels, labels))
         stored_quality, quality = face.estimates.quality or 0, portrait.estimates.quality or 0
@@ -386,7 +388,7 @@ class GroupEnrolment(Service["Book"]):
             return face
         now = self.services.clock.now()
         picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
-        # A face has no photo twice.
+        # Its first picture goes. So does another one of this very photo: none is there twice.
         others = [each for each in face.pictures[1:] if each.id != picture.id]
         return replace(face, pictures=(picture, *others))
 
@@ -396,7 +398,8 @@ class GroupEnrolment(Service["Book"]):
     def _index_some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
         """Store these faces of a photo, all or none; return them by number.
 
-        Those that an earlier attempt stored stay as they are, and are returned, too.
+        A face's id follows from the photo and its number (0 is the largest face). So an earlier
+        attempt's faces are found by it: they stay as they are, and are returned, too.
         """
         ids = self._choose_ids(tenant, photo, numbers)
         known_faces: dict[int, Face] = {}
@@ -419,8 +422,9 @@ class GroupEnrolment(Service["Book"]):
     ) -> dict[int, tuple[str, Face | None]]:
         """Return the id of each face of the photo, by its number, and the face if it is stored.
 
-        The id follows from photo and number. If a stored face at another place of the photo has it,
-        the next one is derived. So it is if a restricted face has it, which no answer names.
+        The id follows from photo, number and tries before. A stored face may have it that cannot be
+        answered: one at another place of the photo, since detectors differ, or a restricted one.
+        Then the id of the next try is taken. Each round looks up those that are still without.
         """
         chosen: dict[int, tuple[str, Face | None]] = {}
         remaining_numbers, tries = list(numbers), 0
@@ -442,13 +446,13 @@ class GroupEnrolment(Service["Book"]):
     ) -> dict[int, Face]:
         """Store faces of a photo with their pictures, in one transaction; return them by number.
 
-        `new_faceids`: their ids, by number. The pictures are stored first, and deleted again if the
-        transaction is refused.
+        `new_faceids`: their ids, by number. The pictures are stored first; `replace_pictures`
+        deletes them again if the transaction is refused.
         """
         now = self.services.clock.now()
         faces = dict[int, Face]()
         enrolled_faces = list[EnrolledFace]()
-        new_keys = list[str]()  # filled below
+        new_keys = list[str]()  # of the pictures; filled below, before `replace_pictures` reads it
         with self.services.face_pictures.replace_pictures(before=(), after=new_keys):
             for number, faceid in new_faceids.items():
                 face = Face(
@@ -497,7 +501,8 @@ class Indexed(Struct, frozen=True):
 class _Photo(Struct, frozen=True):
     """A photo that is being indexed.
 
-    `purpose`: what sets it apart from the same photo, indexed for something else.
+    `purpose`: what sets it apart from the same photo, indexed for something else. Beside the photo
+    it is what the faces' ids follow from: the caller's name of the photo, or the call's id.
     """
 
     group: Group
@@ -514,7 +519,7 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
     digits at most: the UUID's first 63 bits.
     """
     parts = [photo.group.id, photo.sha256, photo.purpose, str(number)]
-    if tries:
+    if tries:  # the first id is without, as it always was
         parts.append(str(tries))
     uuid = uuid5(NAMESPACE_OID, "\n".join(parts))
     return str(uuid.int >> 65) if tenant.numeric_faceids_only else str(uuid)
@@ -523,8 +528,8 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
 def _is_answered(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, so that an answer may name it.
 
-    It is not if its place is another one: an earlier detector found another face there. Nor is it
-    if the face is restricted.
+    It is not if its place is another one: an earlier detector had given this number to another
+    face. Nor is it if the face is restricted: kept, but shown no more.
     """
     if face.restriction is not None:
         return False
