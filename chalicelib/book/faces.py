@@ -250,8 +250,8 @@ class Faces(Service["Book"]):
     def find_person(self, tenant: Tenant, faceid: str) -> Person:
         """Return the faces of the person that this face shows, restricted ones, too.
 
-        A user is a person with several faces in a group; a subject is a user with a name, which
-        somebody gave knowingly. So what is asked for one face of a subject (a deletion, for
+        A user is a person with several faces in a group; a subject is a user with a name, which a
+        caller gave. So what is asked for one face of a subject (a deletion, for
         example) is for all its faces: they are in `Person.faces`. Of another user, whom the service
         may have put together, only this face is there; the rest are `others`. Raises FaceNotFound.
         """
@@ -688,7 +688,7 @@ class Holds(Service["Book"]):
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be put under legal hold."""
         held_ids = {held.faceid for held in self.list_all(tenant.name)}
-        # If more are held than may be (an import may bring some), those pass, but no new one.
+        # If more are held already than may be, those may be set again, but no new one.
         if len(held_ids.union(faceids)) > max(self.most, len(held_ids)):
             raise TooMany(
                 f"a tenant holds {self.most} faces at most, {len(held_ids)} now: lift the holds "
@@ -710,8 +710,9 @@ class Holds(Service["Book"]):
     ) -> Face:
         """Hold a face, so that nobody may delete it, or release it; return it as it is then.
 
-        `reason`: why it is held; None: the hold ends. A hold that goes on keeps the time since when
-        it is. Raises FaceNotFound, Busy, AnsweredAlready.
+        `reason`: why it is held; None: the hold ends. A held face that is held again gets the new
+        reason, and keeps the time since when it is held. Raises FaceNotFound, Busy,
+        AnsweredAlready.
         """
 
         def change_hold(face: Face) -> tuple[Face, Change] | None:
@@ -724,8 +725,9 @@ class Holds(Service["Book"]):
                 list_action = hold_put(tenant.name, after)
             if after == face:
                 return None
-            # As a change of the gallery (`within`): a group is deleted only while none of its faces
-            # is held, and a change of the gallery in between has that tried again.
+            # Searches need not learn of it (no journal). With `within` it is a commit all the same:
+            # a group is deleted only while none of its faces is held, and any commit between that
+            # check and the deletion has both done again.
             change = Change((list_action,), journal=(), within=frozenset({face.group_id}))
             return replace(after, changed_at=self.services.clock.now()), change
 
@@ -735,7 +737,11 @@ class Holds(Service["Book"]):
 
 
 def check_reason(reason: str, of: str, *, is_set: bool) -> str:
-    """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
+    """Return the reason as it is stored, and tell the audit log of it.
+
+    `of`: what it is for, "hold" for example; `is_set`: whether that is set or ended. Raises
+    InvalidInput.
+    """
     reason = normalise_name(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
         raise InvalidInput(
@@ -767,8 +773,9 @@ def make_enrolment_change(
 ) -> Change:
     """Return the change of the gallery that adds new faces to a group; nothing is written yet.
 
-    `actions`: more writes of the same transaction. The journal, which searches follow, gets an
-    entry a face, with its templates (vectors). Raises ConsentMissing.
+    It has `actions`, more writes of the same transaction, and of each face a journal entry, by
+    which searches learn of it, with its templates (vectors). The commit is refused if the group has
+    no room for them. Raises ConsentMissing.
     """
     puts: list[Action] = []
     for face in faces:
@@ -793,16 +800,17 @@ def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
 def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
     """Return the writes after which a face is found by the words of its new name, and no others.
 
-    A stored word is a term. Those of the old name may be of today's format or of the one before. So
-    all that may be there are deleted, and only what surely is there is not written again.
+    Each word of a name is an item, a term, as it is searched for: of José "jose". The format before
+    stored "josé". Nobody knows in which of the two formats the old name's terms are stored:
+    "josé" or "jose" is possible, and "anna", the same in both, is certain.
     """
     new_terms = terms_of(tenant, after)
     certainly_stored = certain_terms(before)
     actions: list[Action] = []
-    for term in possible_terms(before):
+    for term in possible_terms(before):  # to delete one that is not there does no harm
         if term not in new_terms:
             actions.append(Delete(keys.NAMES, _term_key(tenant.name, before.faceid, term)))
-    for term in new_terms:
+    for term in new_terms:  # what surely is there needs no write
         if term not in certainly_stored:
             actions.append(Put(keys.NAMES, name_item(tenant.name, after.faceid, term)))
     return actions
@@ -823,7 +831,8 @@ def has_ended_record(face: Face) -> bool:
 def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     """Return the writes that delete a face, its visits and the words of its name (terms).
 
-    They are refused if somebody changed the face since it was read. Raises FaceHeld.
+    They are refused if somebody changed or moved the face since it was read. Raises FaceHeld if it
+    is under legal hold.
     """
     require_no_loss(face)
     if_same = (
@@ -833,8 +842,9 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     delete_face = Delete(
         keys.FACES, (tenant, face.faceid), if_same, does=((Effect.DELETES, face.faceid),)
     )
-    # With more visits than one item holds, that item tells which others (pages) there are. The
-    # face's version is another if these are: both change with the number of arrivals.
+    # With more visits than one item holds, that item (the head) tells which others (pages) there
+    # are. With fewer there are no pages, and the head is deleted unread. New pages come with new
+    # arrivals, which change the face's version, too: then all is refused.
     stored_visits = None
     if face.arrive_count > MOST_IN_HEAD:
         stored_visits = items.get(keys.ARRIVALS, (tenant, face.faceid))
@@ -916,9 +926,9 @@ class FaceLists(Service["Book"]):
         """Return a page of the faces of a group, or of all groups (None), in an order.
 
         `token`: where the page before ended; None: the first page. Faces that come or move
-        meanwhile may be missing. Raises GroupNotFound; InvalidInput if the token is damaged or
-        stale, the order is FaceOrder.ID for one group, or it is another one for all of over 100
-        groups; TooMany if too many faces have to be sorted.
+        meanwhile may be missing. Raises GroupNotFound; TooMany if too many faces have to be sorted;
+        InvalidInput if the token is damaged or stale, or one group is asked for by id, or all
+        groups, over 100, in another order than by id.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         if order in _SORTED:  # no index has them in this order
@@ -937,7 +947,7 @@ class FaceLists(Service["Book"]):
             )
         page = pages.make_first_page(positions_and_items, limit, itemgetter(0))
         items: list[Item | None] = [item for _, item in page.rows]
-        if order is FaceOrder.ENROLLED and items:  # its index carries keys alone
+        if order is FaceOrder.ENROLLED and items:  # its index has keys alone, so the rest is read
             faceids = [_faceid_of_position(position) for position, _ in page.rows]
             items = self._read_whole(tenant, faceids)
         return ListPage(_list_shown(tenant, items), page.next_token)
@@ -947,8 +957,9 @@ class FaceLists(Service["Book"]):
     ) -> tuple[list[Face], str | None]:
         """Return a page of a group's faces, first enrolled first, and the position where it ends.
 
-        `behind`: the position where the page before ended; None: the first page. With the last page
-        comes None. Faces that come and go meanwhile make no other appear twice or never.
+        `behind`: the position where the page before ended, "time#id" of its last face; None: the
+        first page. With the last page comes None. Faces that come and go meanwhile make no other
+        appear twice or never.
         """
         merged = self._merge_group_lists(
             tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False
@@ -967,25 +978,28 @@ class FaceLists(Service["Book"]):
     ) -> tuple[list[Face], str | None]:
         """Return a page of those of the wanted faces that are in the group, first enrolled first.
 
-        Return, too, the position where it ends; `behind` and that are as in `list_by_enrolment`.
+        Return, too, the position where it ends: "time#id" of its last face, the time being that of
+        its enrolment; None if it is the last page. `behind`: that of the page before; None: the
+        first page. All wanted faces are read for each page, whose faces are then read as they are.
         """
         face_keys = [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
         positions = []
         for item in self.services.items.get_many(keys.FACES, face_keys):
-            if not item or item["group"] != group.id:
+            if not item or item["group"] != group.id:  # deleted, or moved to another group
                 continue
             position = _position_in_list(item, "by_enrolment")
             if behind is None or position > behind:
                 positions.append(position)
-        # One more than the page has, to know whether there is another page.
+        # In the order of time, then id. One more than the page has tells that there is another.
         return self._read_faces_at(tenant, group, sorted(positions)[: limit + 1], limit)
 
     def _read_faces_at(
         self, tenant: Tenant, group: Group, positions: Sequence[str], limit: int
     ) -> tuple[list[Face], str | None]:
-        """Return the group's faces at the first `limit` positions of its list.
+        """Return the group's faces at the first `limit` positions ("time#id") of its list.
 
-        Return, too, the last of these positions if there are more; else None.
+        A face that has left the group meanwhile is left out. Return, too, the last of these
+        positions if there are more; else None.
         """
         page_positions = positions[:limit]
         faceids = [_faceid_of_position(position) for position in page_positions]
@@ -1007,8 +1021,8 @@ class FaceLists(Service["Book"]):
     ) -> FaceIds:
         """Return the ids of all faces of a group, or of all groups (None), in an order.
 
-        `known`: of all groups but that of strangers, whom cameras saw and nobody named. Raises
-        GroupNotFound, TooMany if over 100,000.
+        `known`: leave out strangers, whom cameras saw and nobody named. Raises GroupNotFound,
+        TooMany if over 100,000.
         """
         if group_name is None:
             groups, group_id = self.services.groups.list_all(tenant), None
@@ -1066,9 +1080,10 @@ class FaceLists(Service["Book"]):
         """Return a page of faces in an order that no index has: by name, or by number of visits.
 
         All faces are sorted for each page, by the columns that an index carries; those of the page
-        are read. Visits since the first page do not count: who comes between two pages would be on
-        both, or on neither. A picture that arrives late may still move a face. Raises TooMany;
-        InvalidInput for a token that is damaged or over an hour old.
+        are read whole. Visits since the first page (`begun_ms`) do not count: who comes between two
+        pages would be on both, or on neither. So each token has that time, and the rank, by which
+        its last face was sorted. Raises TooMany; InvalidInput for a token that is damaged or over
+        an hour old.
         """
         groups = self._read_groups(tenant, group_name)
         number = sum(group.count for group in groups)
@@ -1102,14 +1117,15 @@ class FaceLists(Service["Book"]):
         """Return what a page's token says of a list in this order.
 
         It is the time when the first page was read, in ms, and the rank behind which the page
-        begins. A rank is what a face is sorted by. Without a token: now and None. Raises
-        InvalidInput.
+        begins. A rank is what a face is sorted by, by visits (12, "anna"). Without a token: now and
+        None. Raises InvalidInput if the token is damaged or over an hour old.
         """
         now_ms = milliseconds(self.services.clock.now())
         position = pages.parse_position(token, partial(parse_rank_position, order))
         if position is None:
             return now_ms, None
         begun_ms, rank = position
+        # A little before now, or by another machine's clock a little after.
         if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
             raise InvalidInput(
                 "this page token is stale: a list in this order goes on for an hour after its "
@@ -1130,7 +1146,8 @@ class FaceLists(Service["Book"]):
         """Return these groups' faces in an order, each as (rank, item): rank is what it is sorted
         by.
 
-        An item has a few columns of the face. Visits since `begun_ms` do not count.
+        An item has a few columns of the face. Visits since `begun_ms`, when the first page of the
+        list was read, do not count: else the order would be another one on each page.
         """
         carried = (_RANKED_BY[order],)
         ranked = []
@@ -1148,7 +1165,8 @@ class FaceLists(Service["Book"]):
     ) -> int:
         """Return how many visits a face began since a time; 0 if the order is not that of visits.
 
-        `item`: the face as an index has it. Its visits are read only if the last is that late.
+        `item`: the face as an index has it, with the time of its last visit. Its visits are read
+        only if that is so late.
         """
         if order is not FaceOrder.VISITS:
             return 0
@@ -1169,8 +1187,9 @@ class FaceLists(Service["Book"]):
     ) -> Iterator[tuple[str, Item]]:
         """Return all groups' faces in the order of their ids, each as (id, item).
 
-        `behind`: the id behind which they begin; None: with the first. `limit`: of the page, so
-        that little more is read at once. Raises InvalidInput if one group is named.
+        `behind`: the id behind which they begin; None: with the first. `limit`: faces of the page,
+        so that hardly more are read at once. Raises InvalidInput if one group is named: the table
+        is by id, whatever the group.
         """
         if group_name is not None:
             raise InvalidInput(
@@ -1216,14 +1235,15 @@ class FaceLists(Service["Book"]):
     ) -> Iterator[tuple[str, Item]]:
         """Yield the faces of several groups as one list in this order, each as (position, item).
 
-        `behind`: the position behind which they begin; None: with the first. `limit`: of the page.
-        An item is what the index has of a face: all that a list shows, or its keys alone.
+        `behind`: the position ("time#id") behind which they begin; None: with the first. `limit`:
+        faces of the page. The index has each group's list; an item is what it has of a face: all
+        that a list shows (`has_rows`), or its keys alone.
         """
         index = _INDEXES[order]
         has_rows = index in keys.FACES.projections
         groups = [group for group in groups if group.count]
         at_once = limit  # keys are small
-        if has_rows:
+        if has_rows:  # of many groups, each has few of the page's faces
             at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP)
 
         def list_group(group: Group) -> Iterator[tuple[str, Item]]:
@@ -1246,7 +1266,8 @@ class FaceLists(Service["Book"]):
 def _list_ranges(group_id: str | None, *, known: bool) -> list[Bounds]:
     """Return the ranges of an index that hold a group's faces, or those of all groups (None).
 
-    `known`: the ranges before and behind that of the strangers, since most faces are strangers.
+    `known`: without strangers. That is two ranges, before and behind theirs: most faces are
+    strangers, so they are not even read.
     """
     if group_id is not None:
         return [keys.group_range(group_id)]
@@ -1264,7 +1285,8 @@ def _position_in_list(item: Item, index: str) -> str:
 def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
     """Return what a face is sorted by in an order, its id last. `item`: as an index has it.
 
-    By name, those without one come last. By visits, `visits_since` of them do not count.
+    By name that is (False, "anna", id), and (True, "", id) of a face without one, so that those
+    come last. By visits it is (12, id); `visits_since` of them do not count.
     """
     faceid = item["faceid"]
     if order is FaceOrder.ID:

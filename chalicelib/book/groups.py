@@ -101,8 +101,8 @@ class Groups(Service["Book"]):
         """Create an empty group, and return it.
 
         Its faces are forgotten as soon as regulars are, until somebody sets another time.
-        `capacity`: how many faces it may hold; None: no limit of its own. `tells_id`: the answer
-        stored for repeats of the request has the group's `id`. Raises IllegalGroupName,
+        `capacity`: how many faces it may hold; None: no limit of its own. `tells_id`: a repeat of
+        the request is answered with the group's `id`. Raises IllegalGroupName,
         InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
         TooManyGroups; AnsweredAlready.
         """
@@ -200,6 +200,7 @@ class Groups(Service["Book"]):
         group = read_group()
         changed_group = replace(change(group), version=group.version + 1)
 
+        # A face under legal hold may lose no value.
         removed_attributes = {*group.attributes} - {*changed_group.attributes}
         self._require_values_kept(tenant, group, removed_attributes)
         if changed_group.name != group.name and self._is_name_in_use(tenant, changed_group.name):
@@ -213,7 +214,9 @@ class Groups(Service["Book"]):
         try:
             self.services.requests.write_with_answer(tenant.name, actions, request)
         except ConditionFailed as error:
-            is_same = GROUP_SAME not in error.names  # else another try may succeed
+            # The two conditions: the group is as read, and the tenant has the capacity left that it
+            # takes. If others changed the group, another try may take less: raise as it is.
+            is_same = GROUP_SAME not in error.names
             if CAPACITY_LEFT in error.names and is_same:
                 raise self._make_refusal_error(tenant, changed_group.name, error) from error
             raise
@@ -224,8 +227,8 @@ class Groups(Service["Book"]):
     ) -> Group:
         """Add tags (texts by key) to a group, or replace those of the same keys; return the group.
 
-        Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy,
-        AnsweredAlready.
+        With {"floor": "2"}, "floor" says "2", and its other tags stay. Raises GroupNotFound,
+        TooManyTags if it would have more than MAX_TAGS, Busy, AnsweredAlready.
         """
 
         def add_tags(group: Group) -> Group:
@@ -259,8 +262,8 @@ class Groups(Service["Book"]):
     ) -> None:
         """Add attributes (named values that its faces may have) to a group, all of them or none.
 
-        They come behind those that it has, in their order. Raises GroupNotFound, DefaultGroup,
-        WrongAttributeCount if it would have too many, IllegalAttribute.
+        They come behind those that it has, in their order. Raises GroupNotFound, DefaultGroup (such
+        a group has none), WrongAttributeCount if it would have too many, IllegalAttribute.
         """
         self.change_group(
             tenant,
@@ -312,7 +315,8 @@ class Groups(Service["Book"]):
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
         """Return how many faces a group may hold that nobody creates, but an enrolment names.
 
-        None: as many as the tenant. Raises TenantFull if other groups' capacities leave nothing.
+        The tenant's limits say that, but never more than other groups' capacities leave. None: as
+        many as the tenant. Raises TenantFull if they leave nothing.
         """
         max_capacity = tenant.limits.implicit_group_capacity
         if max_capacity is None:
@@ -333,6 +337,7 @@ class Groups(Service["Book"]):
         normal = normalise_name(name, LONGEST_GROUP_NAME)
         if not 0 < len(normal) <= LONGEST_GROUP_NAME:
             return None
+        # An item of the name has the group's id.
         pointer = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
         return self.find_by_id(tenant, pointer["group"]) if pointer else None
 
@@ -383,8 +388,9 @@ class Groups(Service["Book"]):
     ) -> None:
         """Delete a group that has neither faces nor users (persons with several faces).
 
-        `read`: reads the group, again if somebody changed it meanwhile. Raises what it raises,
-        DefaultGroup, GroupNotEmpty, Busy, AnsweredAlready.
+        `read`: reads the group, again if somebody changed it meanwhile. What the group took of the
+        tenant's limits is given back. Raises what `read` raises, DefaultGroup, GroupNotEmpty, Busy,
+        AnsweredAlready.
         """
         group = read()
         require_deletable(group)
@@ -399,7 +405,7 @@ class Groups(Service["Book"]):
         deletes = group_deletes(tenant.name, group)
         limits_update = _make_limits_update(tenant.name, groups=1, capacity=group.capacity or 0)
         self.services.requests.write_with_answer(tenant.name, [*deletes, limits_update], request)
-        self.forget_users(tenant, group.id)  # one that was made since the group was read
+        self.forget_users(tenant, group.id)  # there may be one that was made since `read`
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone.
@@ -420,7 +426,8 @@ class Groups(Service["Book"]):
     ) -> None:
         """Raise FaceHeld if a face of the group that is under legal hold would lose a value.
 
-        `removed_attributes`: named values that the group's faces may have no more.
+        `removed_attributes`: named values that the group's faces may have no more. Only held and
+        restricted faces, which are few, are read.
         """
         if not removed_attributes:
             return
@@ -431,7 +438,7 @@ class Groups(Service["Book"]):
             if not item:
                 continue
             face = face_from(item)
-            if face.own_group_id != group.id:
+            if face.own_group_id != group.id:  # of a restricted face, the group before that
                 continue
             kept = {id_: value for id_, value in face.attributes.items() if id_ not in removed_ids}
             require_no_loss(face, replace(face, attributes=kept))
@@ -439,7 +446,8 @@ class Groups(Service["Book"]):
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
         """Raise IllegalCapacity unless a group of `count` faces may have this capacity.
 
-        None: it has none of its own, which some tenants may not choose.
+        It is at least the count and 1, and at most what the tenant may hold. None: no capacity of
+        its own, which some tenants may not choose.
         """
         if capacity is None:
             if tenant.limits.group_capacity_required:
@@ -523,7 +531,8 @@ def require_deletable(group: Group) -> None:
 def group_deletes(tenant: str, group: Group) -> list[Action]:
     """Return the writes that delete a group; they are refused unless it is as it was read.
 
-    Giving its capacity back to the tenant is left to the caller.
+    Its fields change the version, its faces the count. The caller gives its capacity back to the
+    tenant.
     """
     if_same = (
         equals("version", group.version, GROUP_SAME),
@@ -563,10 +572,9 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
 def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action]:
     """Return the writes that store a changed group; refused if others changed it meanwhile.
 
-    Faces may come and go meanwhile, unless a group without a capacity gets one. The stored `free`
-    is the capacity less the count: it changes by as much as the capacity. So does, the other way,
-    what the tenant has left to give to groups. From a capacity of 100 to 120, it must have 20 left;
-    from 100 to 80, it gets 20 back.
+    A group with a capacity stores what is left of it, `free`. So from a capacity of 100 to 120,
+    `free` rises by 20, and the tenant must have 20 left to give to groups. From 100 to 80, the
+    group must have 20 free, and the tenant gets them back.
     """
     conditions = [equals("version", group.version, GROUP_SAME)]
     fields = _list_changed_fields(group, after)
@@ -575,7 +583,7 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
     if after.capacity is not None and group.capacity is not None:
         added_counts["free"] = after.capacity - group.capacity
         conditions.append(at_least("free", group.capacity - after.capacity, GROUP_SAME))
-    elif after.capacity is not None:
+    elif after.capacity is not None:  # `free` is new: no face may come or go meanwhile
         conditions.append(equals("count", group.count, GROUP_SAME))
         fields["free"] = after.capacity - group.count
     elif group.capacity is not None:
@@ -591,7 +599,7 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
     actions: list[Action] = [update]
 
     gained = (after.capacity or 0) - (group.capacity or 0)
-    if gained:
+    if gained:  # if it is negative, at_least holds for sure
         if_enough = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
         tenant_key = (tenant, keys.TENANT_ITEM)
         less = {CAPACITY_LEFT: -gained}
@@ -604,9 +612,9 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
 
 
 def _list_changed_fields(group: Group, after: Group) -> dict[str, Any]:
-    """Return the stored fields of a changed group but what follows from its capacity.
+    """Return the fields of a changed group that are to be stored, but what its capacity decides.
 
-    Those that are seldom changed are only there if they are.
+    Name, description and version are always there, the others only if they changed.
     """
     fields: dict[str, Any] = {
         "name": after.name,

@@ -80,8 +80,8 @@ def examine_faces(
     """Return the embeddings of faces and, of each, the estimates as its tenant wants them.
 
     One pass over the picture makes both. `wanted_attributes`: those to estimate, apart from what
-    the tenant switched off. `all_boxes`: the boxes of all of the picture's faces; with them, the
-    JPEGs are cut out, too.
+    the tenant switched off. `all_boxes`: the boxes of all of the picture's faces, if JPEGs are to
+    be cut out, too: where another face is on one, its thumbnail shows which is meant.
     """
     attributes = choose_attributes(tenant, wanted_attributes)
     examined = vision.examine(image, faces, attributes, all_boxes=all_boxes)
@@ -99,8 +99,10 @@ def embed_faces(
 ) -> tuple[NDArray[np.float32], list[str | None]]:
     """Return the embeddings of faces, a row each, and why each is refused (None: it is not).
 
-    A tenant may refuse faces that are not alive or too young; only then these are estimated.
+    A tenant may refuse faces that are not alive or too young; only then these are estimated, since
+    that takes work.
     """
+    # With nothing wanted, what the tenant requires is left.
     required_attributes = choose_attributes(tenant, ())
     if not required_attributes:
         return vision.embed(image, faces), [None] * len(faces)
@@ -112,7 +114,8 @@ def embed_faces(
 def choose_attributes(tenant: Tenant, wanted_attributes: Collection[str]) -> set[str]:
     """Return which attributes to compute so that the wanted ones can be shown.
 
-    These are they, without those that the tenant switched off, and what it requires of faces.
+    What the tenant switched off is not. What it requires of faces is all the same: with an age
+    required but not wanted, the age is computed, and shown to nobody.
     """
     attributes = {*wanted_attributes} - tenant.unestimated
     if tenant.least_liveness is not None:
@@ -216,9 +219,9 @@ class Reading:
         """Find the faces of a picture, or embed again the `faces` that were found in it before.
 
         `attempt`: makes the context in which the picture is opened, which counts the attempt.
-        `has_views`: whether the further views in its file may be looked at; `has_died`: whether an
-        attempt did not end: then that is done at once, so that the same attempt counts for them.
-        Raises Unusable.
+        `has_views`: whether the further views in its file may be looked at. `has_died`: whether an
+        earlier attempt did not end, perhaps at a view: then the views are opened at once, within
+        the attempt of the picture, which counts for them, too. Raises Unusable.
         """
         self._vision = vision
         self._tenant = tenant
@@ -240,7 +243,10 @@ class Reading:
         return None if self._image is None else Sides(*self._image.shape[1::-1])
 
     def crop_face(self, seen_face: SeenFace) -> FaceJpeg:
-        """Return the JPEG that is cut out for a face, if one is made from this sighting."""
+        """Return the JPEG that is cut out for a face, for a picture of it made from this sighting.
+
+        If another face is on it, the thumbnail shows which one is meant.
+        """
         own_place = seen_face.detected
         other_boxes = [face.detected.box for face in self.faces if face.detected != own_place]
         with self._open_picture() as image:
@@ -250,14 +256,14 @@ class Reading:
         """Return the unit mean of a face and of the file's further views that show it; None: none
         does.
 
-        A view counts only if it is like this face, and more than like the picture's other ones: a
-        track may go on with somebody else (docs/decisions/0107).
+        A view counts only if it is like this face, and more than like the picture's other ones: the
+        camera may have taken somebody else for this one (docs/decisions/0107).
         """
         import numpy as np
 
         if not self._has_views:
             return None
-        if self._views is None:
+        if self._views is None:  # they are embedded once, when first asked for
             with self._attempt():
                 self._views = list(self._embed_views())
         own = parse_vector(seen_face.template)
@@ -274,7 +280,8 @@ class Reading:
     def _embed_views(self) -> Iterator[NDArray[np.float32]]:
         """Embed the face of each further view.
 
-        One that is damaged, shows not one face, or shows one that the tenant refuses is left out.
+        A view is left out if it is damaged (Unusable), shows none or several faces, or one that the
+        tenant refuses.
         """
         for view in self._vision.split_views(self._picture):
             with suppress(Unusable):
@@ -289,7 +296,8 @@ class Reading:
     def _open_picture(self) -> Iterator[NDArray[np.uint8]]:
         """Give the picture's pixels: height x width x 3.
 
-        The first time they are decoded; then what is done with them belongs to the attempt, too.
+        The first time they are decoded, and the attempt lasts until the caller's block ends: if the
+        process dies in it, that counts. Later they are given as they are.
         """
         if self._image is not None:
             yield self._image
@@ -301,7 +309,8 @@ class Reading:
     def _embed_again(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
         """Return faces that were found in the picture before, with templates of today's model.
 
-        If all have such a template (vector), the picture is not opened.
+        If all have such a template (vector), the picture is not opened: that saves the work.
+        Otherwise all are embedded, at the places where they were found.
         """
         model = self._vision.model
         if all(face.template.model == model for face in faces):
@@ -375,9 +384,10 @@ class Embedder:
     ) -> Template:
         """Return the new model's template (vector) of a face, made from a picture of it.
 
-        `templates`: the face's own, of any models; those of the present one tell which face of the
-        picture it is. If the new model's detector finds no face, the present one's looks for it.
-        Raises Unusable if none is the face, or it is not clear which one is.
+        The picture may show other people, too. `templates`: the face's own, of any models; those of
+        the present model tell which of the picture's faces it is. If the new model's detector finds
+        no face, the present one's looks for it. Raises Unusable if none is the face, or it is not
+        clear which one is.
         """
         image = self._new.read_picture(picture, rules)
         faces = self._new.detect(image) or self._old.detect(image)
@@ -395,7 +405,8 @@ class Embedder:
     ) -> DetectedFace:
         """Return which of a picture's faces the templates (vectors) of an enrolled face are of.
 
-        Without a template of the present model, only a single face can be it. Raises Unusable if
+        They are compared with the present model, since of the new one there is no template yet.
+        Without a template of the present model, a single face is taken for it. Raises Unusable if
         none surely is it.
         """
         import numpy as np
@@ -410,7 +421,7 @@ class Embedder:
                 )
             return detected_faces[0]
 
-        # Rows are the picture's faces, columns the templates: the best template of each counts.
+        # Rows are the picture's faces, columns the templates: of each face its best score counts.
         scores = self._old.embed(image, detected_faces) @ np.stack(known_vectors).T
         best_scores = scores.max(axis=1)
         best_index = int(np.argmax(best_scores))
@@ -436,9 +447,9 @@ class TenantVision(Service["Book"]):
     def choose_vision(self, model: str) -> Vision:
         """Return the vision that makes this model's embeddings; it is loaded only once.
 
-        The one of new tenants is asked first whether it does.
+        The service's own vision, which new tenants get, is asked first whether it does.
         """
-        with self._making:
+        with self._making:  # of two threads, one loads it and the other waits
             if model not in self._made:
                 vision = self.services.ports.vision()
                 if vision.model != model:
@@ -449,7 +460,8 @@ class TenantVision(Service["Book"]):
     def make_operating_point(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
         """Return the rule by which two faces match in the tenant's galleries.
 
-        `model`: by which the scores are made; None: the tenant's.
+        It turns a share of false matches into the least score, by the scores of strangers with each
+        other (`impostor_curve`). `model`: by which the scores are made; None: the tenant's.
         """
         fpir = tenant.fpir or self.services.settings.fpir_target  # share of false matches
         vision = self.choose_vision(model or tenant.model)

@@ -76,8 +76,9 @@ class Portraits(Service["Book"]):
     def portray_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """Return the portrait of a picture's clearly largest face.
 
-        Raises Unusable if there is no picture or face, no face is clearly the largest, or that face
-        is too small, too poor or not alive.
+        It is, if it has at least twice (CLEARLY_LARGEST) the area of the next. Raises Unusable if
+        there is no picture or face, no face is clearly the largest, or that face is too small, too
+        poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.largest)
@@ -95,9 +96,10 @@ class Portraits(Service["Book"]):
     ) -> Portrait:
         """Return the portrait of the only face of a picture that could be enrolled.
 
-        Poor faces do not count, and no passer-by far behind: a face with a side shorter than FAR
-        times the picture's longer side. Nor do faces of which the detector is less sure than
-        `least_score`. Raises Unusable if there is no picture or face, several could be enrolled, or
+        Poor faces do not count, nor people far behind: a face with a side shorter than FAR times
+        the picture's longer side. Nor do faces of which the detector is less sure than
+        `least_score`. If none is left, the largest face of all is tried, for the error that says
+        what it lacks. Raises Unusable if there is no picture or face, several could be enrolled, or
         the face is too small, too poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
@@ -105,7 +107,7 @@ class Portraits(Service["Book"]):
         least_px = max(MIN_SIDE_PX, FAR * max(seen_picture.image.shape[:2]))
         large_faces = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
         good_faces = []
-        if len(large_faces) > 1:  # else nothing has to be chosen
+        if len(large_faces) > 1:  # else the largest face is the one
             qualities = vision.qualities(seen_picture.image, large_faces)
             for face, quality in zip(large_faces, qualities, strict=True):
                 if quality.total >= _least_quality(tenant):
@@ -124,14 +126,16 @@ class Portraits(Service["Book"]):
     def portray_sighted(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face on a camera's picture.
 
-        `sighted`: the face as found there before; `photo`: the id of the picture. Raises Unusable
-        if it is too small, poor or not alive.
+        `sighted`: the face as found there before, with template, estimates and flaw, so that only
+        its JPEG is made here; `photo`: the id of the picture. Raises Unusable if it is too small,
+        poor or not alive.
         """
         face = sighted.seen
         _require_size(face.detected)
         if face.spoof:
             raise Unusable(face.spoof)
         quality = face.estimates.quality or 0.0
+        # `flaw`: the worst of what makes the quality poor, for the message.
         _require_quality(Quality(quality, face.flaw, quality), _least_quality(tenant))
         return Portrait(
             box=face.detected.box,
@@ -200,8 +204,9 @@ class _Seen(Struct, frozen=True):
     def portray_good_face(self, face: DetectedFace) -> Portrait:
         """Return the portrait of one of the faces, if it is good enough to enrol.
 
-        The quality is looked at twice: without the pose, which takes little work, then with it.
-        Raises Unusable if it is too small, too poor or not alive.
+        The quality is looked at twice: without the pose, which takes little work, then with it,
+        which only the estimates of the portrait tell. Raises Unusable if the face is too small, too
+        poor or not alive.
         """
         _require_size(face)
         least_quality = _least_quality(self.tenant)
@@ -212,9 +217,10 @@ class _Seen(Struct, frozen=True):
         return portrait
 
     def portray_faces(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
-        """Return the portraits of some of the picture's faces, however poor.
+        """Return the portraits of some of the picture's faces, however poor, in their order.
 
-        Raises Unusable if one of them is not alive.
+        A person enrols them, so that none is too young (`without_min_age`). Raises Unusable if one
+        of them is not alive.
         """
         boxes = [face.box for face in self.faces]
         examined, estimated = examine_faces(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -144,9 +144,9 @@ class Tenants(Service["Book"]):
     ) -> Credentials:
         """Make a tenant (a shop) with its default groups; return its keys, which are shown once.
 
-        For a day after an update it gets the other tenants' format and model: the version before
-        may come back, and would start for nobody if it did not know one of them. Raises
-        TenantExists, InvalidInput.
+        For a day after an update it gets the other tenants' format and model. The update may be
+        taken back in that time, and the version before starts only if it knows the format and model
+        of all. Raises TenantExists, InvalidInput.
         """
         if not _NAME.fullmatch(name):
             raise InvalidInput(
@@ -157,13 +157,12 @@ class Tenants(Service["Book"]):
         for other in existing:
             require_format(other)  # no tenant beside data that this version cannot read
         credentials = _make_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
-        number = existing[0]["format"] if existing else FORMAT
-        # the version before may come back
+        number = existing[0]["format"] if existing else FORMAT  # of the stored data
         model = self.services.ports.model() if number == FORMAT else existing[0]["model"]
         tenant = Tenant(name, profile, credentials.app_id, self.services.clock.now(), model)
         tenant = self._apply_settings(tenant, asdict(settings or TenantSettings()))
         item = self._make_item(tenant, credentials, number)
-        # By each of its keys the tenant is found.
+        # A tenant is found by each of its keys: an item of the key names it (a pointer).
         let_in = [
             api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()
         ]
@@ -206,7 +205,8 @@ class Tenants(Service["Book"]):
         """Return the tenant that an item stores, ready for work on its faces.
 
         If somebody's record of consent has expired by now, that person's faces are restricted here
-        first, so that no search finds them. Raises Busy, StorageUnavailable.
+        first (kept, but found no more), so that no search finds them. Raises Busy,
+        StorageUnavailable.
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
@@ -216,8 +216,9 @@ class Tenants(Service["Book"]):
     def open_if_restricted(self, item: Item) -> Tenant:
         """Return the tenant that an item stores, for a process that may restrict nobody itself.
 
-        On AWS, that is the one that takes cameras' pictures (`ingest`). If somebody's record of
-        consent has expired, another process is asked to restrict that person. Raises Busy then.
+        On AWS, that is the one that takes cameras' pictures (`ingest`), which may not change
+        people. If somebody's record of consent has expired, another process is asked to restrict
+        that person. Raises Busy until it has.
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):
@@ -235,14 +236,16 @@ class Tenants(Service["Book"]):
     def announce_consent_end(self, tenant: Tenant, consent: Consent | None) -> None:
         """Note when a record of consent expires, before it is stored with a face.
 
-        The tenant keeps the earliest end of all records (`consents_end_at`); when that has come,
-        people are restricted. A later end needs no note. Raises Busy.
+        The tenant keeps the earliest end of all records (`consents_end_at`). When that has come,
+        whose record has expired is restricted, and the next end is noted. So a later end needs no
+        note now. Raises Busy.
         """
         ends_at = consent.expires_at if consent else None
         if ends_at is None:
             return
         for _ in count_attempts():
-            # a run that restricts those people just now has not read this record
+            # An end that has come is dealt with first: who does so then notes the next end, and
+            # could overwrite ours with a later one, since our record is not stored yet.
             if self.has_expired_consent(tenant):
                 self.services.book_hooks.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
@@ -250,7 +253,7 @@ class Tenants(Service["Book"]):
                 return
             if self.note_consent_end(tenant, ends_at):
                 return
-            tenant = self.read_stored(tenant.name)
+            tenant = self.read_stored(tenant.name)  # others noted an end meanwhile
         raise Busy(
             "many records of consent are written at once: send the request again in a moment"
         )
@@ -259,6 +262,7 @@ class Tenants(Service["Book"]):
         """Store when the next record of consent of a tenant expires (None: none does).
 
         Return False, with nothing stored, if others have changed that since the tenant was read.
+        Of a tenant without such records, the field is not there.
         """
         before_ms = parse_optional(milliseconds, tenant.consents_end_at)
         if_same = (equals("consents_end_at", before_ms, "end-same"), exists("tenant-exists"))
@@ -289,12 +293,14 @@ class Tenants(Service["Book"]):
     def rotate_keys(self, name: str) -> Credentials:
         """Replace all secrets of a tenant, and the id of its access key; return the new ones.
 
-        The old ones stop at once, and so do older ones that still held. Raises TenantNotFound,
-        Busy.
+        The old ones stop at once. So do those before them, which hold for a day after a renewal
+        (`renew_key`). Raises TenantNotFound, Busy.
         """
         item = self._read_item(name)
         tenant = tenant_from(item)
         credentials = _make_credentials(name, tenant.profile, tenant.app_id)
+        # What the item has of renewals: until when each old key holds (a field that ends in
+        # RENEWED), and these keys.
         fields_of_old_keys = [
             field
             for field in item
@@ -303,11 +309,11 @@ class Tenants(Service["Book"]):
         actions = _make_rotation_actions(
             item,
             self._seal_credentials(credentials),
-            *_SHARED,
-            "api_key_digest",
-            unused=tuple(fields_of_old_keys),
+            # Another rotation or renewal meanwhile changes one of these: then all is tried again.
+            same_fields=(*_SHARED, "api_key_digest"),
+            removed_fields=tuple(fields_of_old_keys),
         )
-        actions += _make_old_appcode_deletes(item)
+        actions += _make_old_appcode_deletes(item)  # by which the old appcode is found
         write(self.services.items, actions)
         return credentials
 
@@ -330,7 +336,7 @@ class Tenants(Service["Book"]):
         """
         item = self._read_item(tenant.name)
         secret = api_keys.new_secret()
-        pointer_actions: list[Action] = []  # a client is found by its appcode, not by its app_key
+        pointer_actions: list[Action] = []  # a tenant is found by its appcode, not by its app_key
         if key is SharedKey.APP_KEY:
             field, old_field = "app_key", _OLD_APP_KEY
             stored_key: Any = self.services.storage.vault.seal(secret, tenant.name)
@@ -376,10 +382,13 @@ class Tenants(Service["Book"]):
         return self.services.storage.vault.unseal(bytes(sealed), tenant.name)
 
     def find_by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
-        """Return the tenant whose appcode this was before the newest, while it holds."""
+        """Return the tenant whose appcode this was before the newest; None: it holds no more.
+
+        `dialect`: the API, one that we imitate, with which it is used: each has a day of its own.
+        """
         appcode_key = keys.appcode_item(api_keys.digest(appcode))
         item = self._read_item_of_credential(appcode_key)
-        if item is None or item.get(OLD_APPCODE) != appcode_key[1]:
+        if item is None or item.get(OLD_APPCODE) != appcode_key[1]:  # [1]: the appcode's hash
             return None
         tenant = self.open_tenant(item)
         return tenant if self._old_key_holds(tenant, dialect) else None
@@ -389,7 +398,10 @@ class Tenants(Service["Book"]):
         return renewal is not None and self.services.clock.now() < renewal.old_until
 
     def _forget_old_keys(self, tenant: Tenant) -> None:
-        """Delete what is stored of keys that were renewed, once none of the old ones holds."""
+        """Delete what is stored of keys that were renewed, once none of the old ones holds.
+
+        Renewals are by dialect, an API that we imitate; all dialects share the old keys.
+        """
         if not tenant.renewals:
             return
         item = self._read_item(tenant.name)
@@ -433,7 +445,8 @@ class Tenants(Service["Book"]):
             (exists("tenant-exists"),),
             set={f"{key}{USED_AT}": milliseconds(hour)},
         )
-        # a call is answered without this note, too
+        # The note is for people who look whether a key is still used. Without it, the call is
+        # answered all the same.
         with suppress(ConditionFailed, Busy, StorageUnavailable):
             self.services.items.transact([update])
 
@@ -448,11 +461,14 @@ class Tenants(Service["Book"]):
     def begin_book(self, name: str) -> None:
         """Give a tenant's stored data (its book) an id and a life of their own.
 
-        The box is a copy that goes on by itself; the other box keeps the old id, under which
-        clients and witness know it. The secrets stay; renew them next. Raises TenantNotFound, Busy.
+        It is for a copy of a box (an installation on one machine) that goes on by itself. The other
+        box keeps the old id, by which clients know it. `life`: tells clients that the data go on
+        from another state. The secrets stay; renew them next. Raises TenantNotFound, Busy.
         """
         fields = {"app_id": secrets.token_hex(_APP_ID_BYTES).upper(), "life": _make_life()}
-        write(self.services.items, _make_rotation_actions(self._read_item(name), fields, "app_id"))
+        item = self._read_item(name)
+        actions = _make_rotation_actions(item, fields, same_fields=("app_id",))
+        write(self.services.items, actions)
 
     def begin_life(self, name: str) -> None:
         """Tell a tenant's clients that its data go on from an earlier state, such as a backup.
@@ -485,7 +501,8 @@ class Tenants(Service["Book"]):
         actions: list[Action] = [self.make_settings_update(tenant, changes)]
         room_gained = _count_room_gained(tenant, changed_tenant)
         if room_gained:
-            # A limit is lowered only by what is left of it.
+            # A limit of 100 faces may become 80 only if 20 are left of it: {"free": -20}. The
+            # condition that fails has the name of the limit.
             if_enough = [
                 at_least(limit, -gained, limit)
                 for limit, gained in room_gained.items()
@@ -514,8 +531,9 @@ class Tenants(Service["Book"]):
     def make_settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
         """Return the write that sets these fields of a tenant's settings.
 
-        It is refused if the tenant's limits change meanwhile. The audit log is told which settings
-        it sets (`does`). Raises InvalidInput.
+        It is refused if the tenant's limits change meanwhile, since what is left of them was worked
+        out from the old ones. The audit log is told which settings it sets (`does`). Raises
+        InvalidInput.
         """
         settings = self._apply_settings(tenant, changes)
         stored = tenant_setting_fields(settings)
@@ -616,8 +634,9 @@ class Tenants(Service["Book"]):
     ) -> Exception:
         """Return the error that users get when storage refused new limits.
 
-        The tenant holds more faces or groups, or its groups may hold more, than the new ones allow.
-        Or others changed the limits meanwhile. `error` names the condition that was not met.
+        `error` names the condition that was not met. Others changed the limits meanwhile, or the
+        tenant has more of something than the new ones allow: faces, groups, or the capacities of
+        its groups, which sum to the limit of faces at most.
         """
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
@@ -644,7 +663,8 @@ class Tenants(Service["Book"]):
     def _read_holder(self, key: tuple[str, str], field: str) -> Item | None:
         """Return the item of the tenant whose `field` has this credential, or its hash, now.
 
-        A credential that was replaced still leads to its tenant, but is not in the field.
+        `key`: (kind, credential or its hash), the key of the item that leads to the tenant. One
+        that was replaced may still lead to it, but is not in the field any more.
         """
         item = self._read_item_of_credential(key)
         return item if item is not None and item[field] == key[1] else None
@@ -677,8 +697,11 @@ class Tenants(Service["Book"]):
         }
 
     def _apply_settings(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
-        """Return the tenant with these fields of TenantSettings. Raises InvalidInput."""
-        settings = TenantSettings(**changes)
+        """Return the tenant with these fields of TenantSettings. Raises InvalidInput.
+
+        Each field is checked by itself, then those that must fit each other, if one is changed.
+        """
+        settings = TenantSettings(**changes)  # it checks each field
         after = replace(tenant, **{name: getattr(settings, name) for name in changes})
         if not set(RETENTION).isdisjoint(changes):
             require_retention(after, self.services.settings.capture_days)
@@ -689,7 +712,8 @@ class Tenants(Service["Book"]):
     def _upgrade_format(self, tenant: Tenant) -> None:
         """Give a tenant's data this version's format if that is due, or note when it is.
 
-        It is due a while after an update, so that the update can be taken back (decision 0026).
+        It is due a day after an update, so that the update can be taken back until then: the
+        version before does not know the new format (decision 0026).
         """
         now_ms = milliseconds(self.services.clock.now())
         new_format, new_due = upgrade_format(tenant.format, tenant.format_due, now_ms)
@@ -782,7 +806,8 @@ def name_put(tenant: str, group: Group) -> Put:
 def _count_room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
     """Return how much a change of limits adds to what is left of each, by the directory's field.
 
-    Less is negative; what does not change is left out.
+    From 100 to 80 faces it is {"free": -20, "capacity_left": -20}: groups may be given capacities
+    that sum to as many. What does not change is left out.
     """
     faces = after.limits.faces - before.limits.faces
     groups = after.limits.groups - before.limits.groups
@@ -806,12 +831,12 @@ def _make_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
 
 
 def _make_rotation_actions(
-    item: Item, fields: Item, *same_fields: str, unused: tuple[str, ...] = ()
+    item: Item, fields: Item, *, same_fields: Sequence[str], removed_fields: tuple[str, ...] = ()
 ) -> list[Action]:
     """Return the writes that replace a tenant's credentials, so that the old ones lead nowhere.
 
-    `item`: the tenant's, as read; `fields`: the new ones of it. The writes are refused if one of
-    `same_fields` was changed meanwhile. `unused`: fields that go.
+    `item`: the tenant's, as read; `fields`: the fields to set in it, the new credentials or their
+    hashes among them. The writes are refused if one of `same_fields` was changed meanwhile.
     """
     if_same = [equals(field, item[field], "not-rotated-meanwhile") for field in same_fields]
     update = Update(
@@ -819,11 +844,12 @@ def _make_rotation_actions(
         keys.tenant_item(item["id"]),
         tuple(if_same),
         set=fields,
-        remove=unused,
+        remove=removed_fields,
         does=((Effect.TAKES_ACCESS, SHARED_KEYS),),
     )
     actions: list[Action] = [update]
-    # A tenant is found by a credential, or its hash, by an item of its own (a pointer).
+    # A credential, or its hash, has an item that names the tenant (a pointer): the old one's goes,
+    # the new one's comes. Of other fields, an app_key for example, there is none.
     for field in CREDENTIALS.keys() & fields:
         pointer = CREDENTIALS[field]
         actions.append(api_keys.shut_out(pointer(item[field])))
@@ -840,8 +866,8 @@ def _make_old_appcode_deletes(item: Item) -> list[Action]:
 def require_retention(tenant: Tenant, max_capture_days: int) -> None:
     """Raise InvalidInput unless the days for which a tenant keeps its data fit each other.
 
-    `max_capture_days`: for how long the service keeps cameras' pictures (captures). The records of
-    the faces on them (sightings) must stay as long.
+    `max_capture_days`: for how long the service keeps cameras' pictures (captures) at most. The
+    records of the faces on them (sightings) must stay as long: by them a picture is found.
     """
     if tenant.capture_days is not None and tenant.capture_days > max_capture_days:
         raise InvalidInput(
