@@ -254,8 +254,8 @@ class GalleryWriter:
     def save(self, tenant: str, change: Change) -> None:
         """Write a change, as a commit only if the gallery changes by it.
 
-        Else, as for a new name of a face, its actions are written alone: the gallery keeps its
-        version, and others' commits are not held up.
+        Else (a face gets a new name, for example) its actions are written alone. The gallery keeps
+        its version, and no other commit is held up.
         """
         is_alone = not (change.journal or change.within or change.tenant)
         # It returns False, with nothing written, if only a commit can check the change.
@@ -333,7 +333,7 @@ class GalleryWriter:
         raises: somebody who withdrew consent would become more than a stranger.
         """
         present_seq = gallery.seq
-        if present_seq is None:
+        if present_seq is None:  # not read yet, or a commit failed
             present_seq = self._read_gallery(tenant, gallery)
         if not _has_model_everywhere(change, gallery.model):
             # The caller may know of a new model before this process does.
@@ -368,8 +368,8 @@ class GalleryWriter:
     def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:
         """Write actions that leave the gallery as it is, unless a commit is needed; tell which.
 
-        A commit is needed if they make more of a stranger (name it, for example), and somebody
-        withdrew consent: only a commit has the two compared. Then return False, with nothing
+        A commit is needed if they make more of a stranger (name it, for example) while somebody has
+        withdrawn consent. Only a commit has the two compared. Then return False, with nothing
         written; else True.
         """
         if not _list_rising(actions):
@@ -459,7 +459,7 @@ def _make_actions(
     if gained_faces > 0:
         conditions.append(at_least("free", gained_faces, TENANT_ROOM))
     for name, number in change.tenant.items():
-        if number < 0:  # {"groups_left": -1} needs one left: else "groups_left" is what fails
+        if number < 0:  # {"groups_left": -1} needs one left; the condition is named "groups_left"
             conditions.append(at_least(name, -number, name))
     removed_fields: tuple[str, ...] = ()
     if change.switch_to:  # searches use the next model from now on, if it is still that one
@@ -506,8 +506,8 @@ def _make_group_actions(tenant: str, change: Change) -> list[Action]:
     """
     actions: list[Action] = []
     if change.new_group:
-        if_free = absent(f"{GROUP_EXISTS}:{change.new_group['id']}")
-        actions.append(Put(keys.DIRECTORY, change.new_group, (if_free,)))
+        if_id_free = absent(f"{GROUP_EXISTS}:{change.new_group['id']}")
+        actions.append(Put(keys.DIRECTORY, change.new_group, (if_id_free,)))
     for group_id in dict.fromkeys((*change.counts, *change.users)):
         gained_faces = change.counts.get(group_id, 0)
         gained_users = change.users.get(group_id, 0)
@@ -517,7 +517,8 @@ def _make_group_actions(tenant: str, change: Change) -> list[Action]:
             added_counts["users"] = gained_users
         if group_id in change.limited_groups:  # it had a capacity when the change was made
             added_counts["free"] = -gained_faces
-            conditions.append(at_least("free", max(gained_faces, 0), f"{GROUP_ROOM}:{group_id}"))
+            needed_room = max(gained_faces, 0)  # faces that leave need none
+            conditions.append(at_least("free", needed_room, f"{GROUP_ROOM}:{group_id}"))
         else:
             # It had no capacity, so `free` is not counted. If somebody gave it one meanwhile, it
             # has the field (None: no such field), and the caller tries again.

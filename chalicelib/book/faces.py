@@ -251,9 +251,9 @@ class Faces(Service["Book"]):
         """Return the faces of the person that this face shows, restricted ones, too.
 
         A user is a person with several faces in a group; a subject is a user with a name, which a
-        caller gave. So what is asked for one face of a subject (a deletion, for
-        example) is for all its faces: they are in `Person.faces`. Of another user, whom the service
-        may have put together, only this face is there; the rest are `others`. Raises FaceNotFound.
+        caller gave. So what is asked for one face of a subject (a deletion, for example) is meant
+        for all: `Person.faces` has all. Of another user, whom the service may have put together, it
+        has only this face, and `others` the rest. Raises FaceNotFound.
         """
         face = self.get(tenant, faceid, restricted=True)
         entry = _user_entry(face)  # the user's id; "": the face has none
@@ -286,8 +286,8 @@ class Faces(Service["Book"]):
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Return the user of this entry in the gallery; None: there is none.
 
-        A user is a person with several faces; searches see it as an entry of its own, by an id made
-        of its group's and its own (`entry`). "" for a face without user: None is returned.
+        A user is a person with several faces. Searches see it as an entry of its own, by its group
+        and its id. "" is the entry of a face without user: None is returned.
         """
         if not entry:
             return None
@@ -393,9 +393,9 @@ class Faces(Service["Book"]):
     ) -> dict[str, Face]:
         """Return the faces that these sightings show now, by the sightings' ids.
 
-        `sightings`: by (time in ms, id) of each the id of its face, as a caller knew it. Since then
-        that face may have been merged into another. Then the sighting's observation (its record in
-        statistics) names the other one.
+        `sightings`: by (time in ms, id) of each the id of its face, as a caller knew it. If that
+        face is gone, it may have been merged into another since. Then the sighting's observation
+        (its record in statistics) names the other one. A sighting whose face is gone is left out.
         """
         faces = self.by_id(tenant, sightings.values())
         faceids = {id_: faceid for (_, id_), faceid in sightings.items()}
@@ -617,7 +617,8 @@ class HeldFace(NamedTuple):
 
 
 def hold_put(tenant: str, face: Face) -> Put:
-    """Return the action that lists a held face."""
+    """Return the action that lists a held face: an item beside it, so that the list of holds need
+    not read all faces."""
     item = {
         "tenant": tenant,
         "item": keys.hold_item(face.faceid),
@@ -634,8 +635,8 @@ def hold_delete(tenant: str, faceid: str) -> Delete:
 class Person(NamedTuple):
     """The faces of somebody, of whom one was named in a request.
 
-    `faces`: what a change of that face takes if nothing else is said: all faces of a person with a
-    name (a subject), else the named one alone. `others`: the rest, of a person without name.
+    `faces`: what a change of that face takes if nothing else is said. That is all faces of a person
+    with a name (a subject), else the named one alone. `others`: the rest, of a person without name.
     """
 
     faces: tuple[str, ...]
@@ -725,9 +726,9 @@ class Holds(Service["Book"]):
                 list_action = hold_put(tenant.name, after)
             if after == face:
                 return None
-            # Searches need not learn of it (no journal). With `within` it is a commit all the same:
-            # a group is deleted only while none of its faces is held, and any commit between that
-            # check and the deletion has both done again.
+            # Searches need not learn of it (no journal). `within` makes it a commit all the same. A
+            # group is deleted only while none of its faces is held: a commit between that check and
+            # the deletion has both done again.
             change = Change((list_action,), journal=(), within=frozenset({face.group_id}))
             return replace(after, changed_at=self.services.clock.now()), change
 
@@ -758,7 +759,8 @@ _AT_ONCE = 100
 def drop_feelings(group: Group, face: Face) -> Face:
     """Return the face as it is kept in this group: one of staff without emotion and beauty.
 
-    A face under legal hold stays as it is. So does a restricted one, which is kept but not used.
+    A face under legal hold stays as it is: nothing of it may go. So does a restricted one, which is
+    kept but not used.
     """
     if not group.staff or face.hold is not None or face.restriction is not None:
         return face
@@ -773,9 +775,9 @@ def make_enrolment_change(
 ) -> Change:
     """Return the change of the gallery that adds new faces to a group; nothing is written yet.
 
-    It has `actions`, more writes of the same transaction, and of each face a journal entry, by
-    which searches learn of it, with its templates (vectors). The commit is refused if the group has
-    no room for them. Raises ConsentMissing.
+    `actions`: more writes of the same transaction. The journal, from which searches learn of the
+    faces, gets an entry of each, with its templates (vectors). The commit is refused if the group
+    has no room for them. Raises ConsentMissing.
     """
     puts: list[Action] = []
     for face in faces:
@@ -801,8 +803,8 @@ def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
     """Return the writes after which a face is found by the words of its new name, and no others.
 
     Each word of a name is an item, a term, as it is searched for: of José "jose". The format before
-    stored "josé". Nobody knows in which of the two formats the old name's terms are stored:
-    "josé" or "jose" is possible, and "anna", the same in both, is certain.
+    stored "josé". Nobody knows in which of the two the old name's terms are stored. So "josé" and
+    "jose" are possible, and "anna", the same in both, is certain.
     """
     new_terms = terms_of(tenant, after)
     certainly_stored = certain_terms(before)
@@ -978,9 +980,9 @@ class FaceLists(Service["Book"]):
     ) -> tuple[list[Face], str | None]:
         """Return a page of those of the wanted faces that are in the group, first enrolled first.
 
-        Return, too, the position where it ends: "time#id" of its last face, the time being that of
-        its enrolment; None if it is the last page. `behind`: that of the page before; None: the
-        first page. All wanted faces are read for each page, whose faces are then read as they are.
+        Return, too, the position where it ends, "time#id" of its last face (the time of enrolment);
+        None if it is the last page. `behind`: that of the page before; None: the first page. All
+        wanted faces are read for each page, and then those of the page once more.
         """
         face_keys = [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
         positions = []
@@ -1039,8 +1041,8 @@ class FaceLists(Service["Book"]):
 
         seq = self.services.writer.read_seq(tenant.name)
         index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
-        carried = (_RANKED_BY[order],) if order in _RANKED_BY else ()
-        ranks: list[tuple[Any, ...]] = []
+        carried = (_RANKED_BY[order],) if order in _RANKED_BY else ()  # the sort's column
+        ranks: list[tuple[Any, ...]] = []  # what each face is sorted by; its id comes last
         for between in _list_ranges(group_id, known=known):
             items = walk_items(
                 self.services.items,

@@ -465,8 +465,8 @@ class Groups(Service["Book"]):
     def _make_refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
         """Return the error that users get when storage refused a new or changed group.
 
-        `error` names the conditions that were not met: that the name is free, that the tenant has
-        capacity left, or that it may have another group. Of any other, return `error` itself.
+        `error` names the conditions that were not met: the name is free (NAME_FREE), the tenant has
+        capacity left, or may have another group. Of any other condition, return `error` itself.
         """
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")

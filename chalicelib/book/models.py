@@ -81,7 +81,7 @@ def examine_faces(
 
     One pass over the picture makes both. `wanted_attributes`: those to estimate, apart from what
     the tenant switched off. `all_boxes`: the boxes of all of the picture's faces, if JPEGs are to
-    be cut out, too: where another face is on one, its thumbnail shows which is meant.
+    be cut out, too. Where another face is on one, its thumbnail shows which is meant.
     """
     attributes = choose_attributes(tenant, wanted_attributes)
     examined = vision.examine(image, faces, attributes, all_boxes=all_boxes)
@@ -135,8 +135,8 @@ def include_pose(quality: Quality, estimates: Estimates) -> Quality:
     """Return a face's quality with its pose, which only the quality of the estimates includes.
 
     Both are products of factors, 0 to 100. So the factor of the pose is their quotient: 80 without
-    it and 40 with it is a frontality of 50. If that is the worst factor, the pose is what is told
-    as the flaw.
+    it and 40 with it is a frontality of 50. The worst factor is told as the flaw: the pose, if
+    `quality` has no worse one. Without estimates, the quality stays as it is.
     """
     if estimates.quality is None:
         return quality
@@ -220,7 +220,7 @@ class Reading:
 
         `attempt`: makes the context in which the picture is opened, which counts the attempt.
         `has_views`: whether the further views in its file may be looked at. `has_died`: whether an
-        earlier attempt did not end, perhaps at a view: then the views are opened at once, within
+        earlier attempt did not end, perhaps at a view. Then the views are opened at once, within
         the attempt of the picture, which counts for them, too. Raises Unusable.
         """
         self._vision = vision
@@ -256,7 +256,7 @@ class Reading:
         """Return the unit mean of a face and of the file's further views that show it; None: none
         does.
 
-        A view counts only if it is like this face, and more than like the picture's other ones: the
+        A view counts only if it is like this face, and more than like the picture's other ones. The
         camera may have taken somebody else for this one (docs/decisions/0107).
         """
         import numpy as np

@@ -205,8 +205,7 @@ class Tenants(Service["Book"]):
         """Return the tenant that an item stores, ready for work on its faces.
 
         If somebody's record of consent has expired by now, that person's faces are restricted here
-        first (kept, but found no more), so that no search finds them. Raises Busy,
-        StorageUnavailable.
+        first: kept, but found by no search. Raises Busy, StorageUnavailable.
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
@@ -237,15 +236,15 @@ class Tenants(Service["Book"]):
         """Note when a record of consent expires, before it is stored with a face.
 
         The tenant keeps the earliest end of all records (`consents_end_at`). When that has come,
-        whose record has expired is restricted, and the next end is noted. So a later end needs no
+        the faces of that record are restricted, and the next end is noted. So a later end needs no
         note now. Raises Busy.
         """
         ends_at = consent.expires_at if consent else None
         if ends_at is None:
             return
         for _ in count_attempts():
-            # An end that has come is dealt with first: who does so then notes the next end, and
-            # could overwrite ours with a later one, since our record is not stored yet.
+            # An end that has come is dealt with first. Who does that notes the next end after it,
+            # which may be later than ours: our record is not stored yet.
             if self.has_expired_consent(tenant):
                 self.services.book_hooks.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
@@ -330,9 +329,9 @@ class Tenants(Service["Book"]):
     ) -> str:
         """Make a new key for all clients of a dialect, an API that we imitate; return it.
 
-        The old key holds for a day more, until somebody gives the clients the new one; a key older
-        than these two stops at once. `at_once`: the old key stops at once, too, since it may have
-        leaked. `name`: the purpose of the new key. Raises Busy, AnsweredAlready.
+        The old key holds for a day more (`old_field`), in which somebody gives the clients the new
+        one; a key older than these two stops at once. `at_once`: the old key does, too, since it
+        may have leaked. `name`: the purpose of the new key. Raises Busy, AnsweredAlready.
         """
         item = self._read_item(tenant.name)
         secret = api_keys.new_secret()
@@ -462,8 +461,8 @@ class Tenants(Service["Book"]):
         """Give a tenant's stored data (its book) an id and a life of their own.
 
         It is for a copy of a box (an installation on one machine) that goes on by itself. The other
-        box keeps the old id, by which clients know it. `life`: tells clients that the data go on
-        from another state. The secrets stay; renew them next. Raises TenantNotFound, Busy.
+        box keeps the old id, by which clients know it. Another life tells clients that the data go
+        on from another state. The secrets stay; renew them next. Raises TenantNotFound, Busy.
         """
         fields = {"app_id": secrets.token_hex(_APP_ID_BYTES).upper(), "life": _make_life()}
         item = self._read_item(name)
@@ -635,8 +634,8 @@ class Tenants(Service["Book"]):
         """Return the error that users get when storage refused new limits.
 
         `error` names the condition that was not met. Others changed the limits meanwhile, or the
-        tenant has more of something than the new ones allow: faces, groups, or the capacities of
-        its groups, which sum to the limit of faces at most.
+        tenant has more faces or groups than the new ones allow. Or the capacities of its groups sum
+        to more than the new limit of faces.
         """
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
@@ -712,7 +711,7 @@ class Tenants(Service["Book"]):
     def _upgrade_format(self, tenant: Tenant) -> None:
         """Give a tenant's data this version's format if that is due, or note when it is.
 
-        It is due a day after an update, so that the update can be taken back until then: the
+        It is due a day after an update, so that the update can be taken back until then. The
         version before does not know the new format (decision 0026).
         """
         now_ms = milliseconds(self.services.clock.now())
@@ -748,8 +747,8 @@ class Tenants(Service["Book"]):
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
         """Return the writes that make a new tenant's directory: its counts and default groups.
 
-        The counts say how much is left of its limits: of the faces that it may hold, of groups, and
-        of the capacity that groups may be given, which sums to the faces.
+        The counts say how much is left of its limits. They are of faces, of groups, and of capacity
+        that it may give to groups: in all, as many faces as it may hold.
         """
         name, limits = tenant.name, tenant.limits
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))

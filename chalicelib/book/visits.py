@@ -88,7 +88,7 @@ class FaceVisitsStore(Service["Book"]):
         """
         if not is_faceid(faceid):
             return None
-        # The groups, if they have to be read, are read at the same time as the rest: `begin_call`
+        # The groups, if they have to be read, are read at the same time as the rest. `begin_call`
         # begins a call beside this one, and returns a function that waits for its result.
         begin_call = self.services.storage.begin_call
         read_groups = partial(self.read_default_groups, tenant)
@@ -109,6 +109,7 @@ class FaceVisitsStore(Service["Book"]):
             return None
 
         visits = replace(visits_from(stored_visits), must_fit_one_item=tenant.format < PAGED)
+        # The head has the latest visits: enough, unless `at_ms` is before them, for example.
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
             visits = read_missing_pages(self.services.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, default_groups, group)
@@ -140,7 +141,11 @@ class FaceVisitsStore(Service["Book"]):
     def list_touched_sightings(
         self, tenant: str, face_visits: FaceVisits, plan: VisitPlan
     ) -> Iterator[Observation]:
-        """Yield the face's sightings that may have another group's name by the plan."""
+        """Yield the face's sightings that may get another group's name by a plan.
+
+        The plan says what a new sighting changes. A stranger may become a regular from an earlier
+        arrival on: then the sightings since that get the name of the regulars' group.
+        """
         for arrival in list_touched_arrivals(face_visits.visits, plan.visits):
             yield from sightings_of_arrival(self.services.items, tenant, face_visits.face, arrival)
 
@@ -176,8 +181,8 @@ class FaceVisitsStore(Service["Book"]):
         while len(rest) > _A_TRANSACTION:
             batch, rest = rest[:_A_TRANSACTION], rest[_A_TRANSACTION:]
             before = face_visits.visits
-            # `visits_puts` stores the version after that of `before`, whatever `after` says. It is
-            # said here, too, so that the next batch's `before` is as stored.
+            # `visits_puts` stores one version more than `before` has, by itself. `after` gets the
+            # same one, so that as the next batch's `before` it is as stored.
             after = replace(before, is_regrouped=True, version=before.version + 1)
             puts = visits_puts(tenant, faceid, before, after)
             observation_actions = self.services.statistics.make_actions(tenant, [], batch)
@@ -257,8 +262,8 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
     """Return the writes of a face's visits: their head, and the pages that change or go.
 
     The head is an item with the latest visits; a page has a run of older ones, by the time of the
-    first. They are refused (condition VISITS_SAME) unless the stored ones are still `before`. The
-    stored version is always that of `before` and one.
+    first. All is refused (condition VISITS_SAME) unless the stored visits are still `before`. The
+    version that is stored is one more than that of `before`, whatever `after` has.
     """
     if_same = absent(VISITS_SAME)  # version 0: none were stored when they were read
     if before.version:
@@ -278,7 +283,11 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
 def visits_deletes(
     tenant: str, faceid: str, visits: Visits, when: Sequence[Condition] = ()
 ) -> list[Action]:
-    """Return the deletions of the head, on a condition, and of the pages of a face's visits."""
+    """Return the writes that delete a face's visits: the head, with the latest, and the pages.
+
+    `when`: the conditions of the head's, without which none is done; `visits`: as read, since the
+    head tells which pages there are.
+    """
     pages = (
         Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in visits.pages
     )

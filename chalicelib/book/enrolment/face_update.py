@@ -133,8 +133,8 @@ class FaceUpdate(Service["Book"]):
         """Change up to 100 faces of any groups; return which were changed, and why others were not.
 
         Each face's transaction records which faces are done by now. So a repeat after a crash goes
-        on from there, and changes no face twice. Raises Busy or StorageUnavailable at the first
-        face that storage refuses: then those before it are changed; AnsweredAlready.
+        on from there, and changes no face twice. Raises Busy or StorageUnavailable, with the faces
+        before the refused one changed; AnsweredAlready.
         """
         requests, failed_faces = self.services.requests, list[FailedFace]()
         # {"done": [ids of faces]}, as it is stored. Another attempt may go on with it meanwhile.
@@ -143,10 +143,11 @@ class FaceUpdate(Service["Book"]):
         def change_and_note(face: Face) -> tuple[Face, Change] | None:
             nonlocal progress
             progress = requests.read_progress(tenant.name, request) or progress
-            if face.faceid in progress["done"]:
+            if face.faceid in progress["done"]:  # by the same request, sent twice at once
                 return None
             after, change = self._make_change_in_any_group(tenant, changes)(face)
             done = {"done": [*progress["done"], face.faceid]}
+            # Refused, and all worked out again, if the stored progress is not `before` by then.
             note = requests.make_answer_actions(
                 tenant.name, request, done, before=progress, is_last=False
             )
@@ -162,7 +163,6 @@ class FaceUpdate(Service["Book"]):
                 raise
             except RegularsError as error:
                 progress = requests.read_progress(tenant.name, request) or progress
-                # else the same request, sent twice at once, has changed it
                 if faceid not in progress["done"]:
                     failed_faces.append(FailedFace(faceid, type(error).__name__, str(error)))
         return self._store_outcome(tenant, request, progress, failed_faces)
@@ -296,7 +296,7 @@ def _normalise_texts(changes: FaceChanges) -> FaceChanges:
 def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
     """Return the face with all changes but the picture, as one of the group `target`.
 
-    Values of attributes (named fields of a group) follow their names from `group` there: a face
+    Values of attributes (named fields of a group) follow their names from `group` there. A face
     stores them by the attribute's id, which another group has for another name. Those that the
     target lacks are dropped. A moved face leaves its user, who has faces of one group only.
     """
@@ -395,9 +395,8 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add the picture of one of a face's sightings to it; return the new or known picture.
 
-        A sighting is the face in a camera's picture (the capture); others on it do not matter.
-        Raises as `add_photo`, SightingNotFound (also if it is another face's), and Conflict if its
-        picture is not kept any more.
+        A sighting is a face in a camera's picture (capture); others on it do not matter. Raises as
+        `add_photo`, SightingNotFound (it may be another face's), Conflict if no capture is kept.
         """
         self.services.faces.get(tenant, faceid)  # raises FaceNotFound
         observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
@@ -526,7 +525,7 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add a portrait (a face cut out of a photo) to a face as it was read; return the picture.
 
-        `is_judged`: a user or the search has judged that it shows this person; else it is spare:
+        `is_judged`: a user or the search has judged that it shows this person. Else it is spare:
         searches compare with it only if it is like the others. `more_actions`: writes of the same
         transaction. Raises TooManyPictures, ConditionFailed if the face has changed, FaceHeld
         (another picture would have to go).
@@ -543,11 +542,11 @@ class PictureChanges(Service["Book"]):
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
-        """Raise NotThisPerson or AnotherFace unless a search of the portrait would find this face.
+        """Raise NotThisPerson or AnotherFace unless a portrait surely is of this face's person.
 
-        If the search names another or nobody, it is enough that the portrait reaches this face's
-        threshold, and no other face is more like it. Raises GalleryMoved if the faces changed
-        meanwhile (search again), WrongModel.
+        It is, if a search of it names this face. Else it must reach this face's threshold, and no
+        other face may be more like it. Raises GalleryMoved if the faces changed meanwhile (search
+        again), WrongModel.
         """
         probe, model = portrait.embedding, portrait.template.model
         # The search comes first: it raises WrongModel if the portrait is not of the tenant's model.
@@ -570,8 +569,8 @@ class PictureChanges(Service["Book"]):
         turned_down = self.services.recognition.negatives.turns_down(
             tenant.name, face, probe, model, score
         )
-        # The threshold is a search's: it rises with the size of the gallery, and by what these two
-        # demand beyond that, since two faces that resemble many others must be more alike.
+        # The threshold is a search's, which rises with the size of the gallery. To it comes what
+        # these two demand: two faces that resemble many others must be more alike.
         vision = self.services.tenant_vision.choose_vision(model)
         demand = vision.population.compute_demand(probe, stored_vector)
         point = self.services.tenant_vision.make_operating_point(tenant, model)

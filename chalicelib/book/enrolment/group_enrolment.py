@@ -118,7 +118,8 @@ class GroupEnrolment(Service["Book"]):
         template = of_model(face.templates, tenant.model)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg: FaceJpeg | None = NO_JPEG  # the tenant may keep no pictures
+        # A tenant may keep no pictures: then the new face has none, but the same template.
+        jpeg: FaceJpeg | None = NO_JPEG
         if face.picture_key:
             jpeg = self.services.face_pictures.load_picture(face.portrait)
         if jpeg is None:
@@ -151,7 +152,7 @@ class GroupEnrolment(Service["Book"]):
 
         40 at a time are stored, as a whole or not at all. `judge_face`: says why a face is not fit,
         "" if it is; one that is too poor or not alive never is. A face's id follows from the photo
-        and from `external_id`, the caller's name for it, or else `call_id`, the same in all
+        and `external_id`, the caller's name for it. Without one, `call_id` counts, the same in all
         attempts of a call. So an attempt completes one that was cut off, and stores no face twice.
         Raises ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
@@ -202,8 +203,8 @@ class GroupEnrolment(Service["Book"]):
         If the gallery changes in between, the decorator does both again. Pictures that no face
         names afterwards are deleted. Raises TooManyGroups, GroupFull and so on.
         """
-        # Keys of pictures, filled by `_try_enrolment` and read by `replace_pictures` at its end:
-        # of a refused enrolment the new pictures are deleted, else those that were replaced.
+        # Keys of pictures, filled by `_try_enrolment` and read by `replace_pictures` at its end. If
+        # the enrolment is refused, the new pictures are deleted, else those that were replaced.
         new_keys: list[str] = []
         replaced_keys: list[str] = []
         try:
@@ -289,8 +290,8 @@ class GroupEnrolment(Service["Book"]):
     ) -> Change:
         """Return the change that stores these faces, new and changed, and the group if it is new.
 
-        `faces_before`: the faces of the group that change, as they were, by id. `labels`: of the
-        observations, which statistics count. Raises GroupFull if the new group would be too small.
+        `faces_before`: the group's faces that change, as they were, by id. `labels`: of the
+        observations, which statistics count. Raises GroupFull if a new group would be too small.
         """
         now = self.services.clock.now()
         faces_after = {
@@ -306,7 +307,7 @@ class GroupEnrolment(Service["Book"]):
         )
         if not makes_group:
             return replace(change, journal=(*change.journal, *entries))
-
+        # A new group has no changed faces, so no `entries`; it takes its capacity from the tenant.
         count = change.counts[group.id]
         if group.capacity is not None and count > group.capacity:
             raise GroupFull(
@@ -562,7 +563,10 @@ def _make_portrait(photo: _Photo, number: int) -> Portrait:
 
 
 def _explain_unfit(tenant: Tenant, face: DescribedFace, judge: Judge) -> str:
-    """Return why a face is left out; "" if it is not."""
+    """Return why a face is left out of an index, as its API says it; "" if it is not.
+
+    Its quality is below the tenant's least, it is not alive, or `judge`, the caller's, says why.
+    """
     too_poor = tenant.enrol_quality is not None and face.quality.total < tenant.enrol_quality
     if too_poor or face.spoof:
         return "LOW_FACE_QUALITY"
