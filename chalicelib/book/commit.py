@@ -362,7 +362,7 @@ class GalleryWriter:
         `Compare` looks for that, if there is anybody who did as of the gallery's seq. The end of a
         record is a commit, too: one that comes in between has the change tried again.
         """
-        if rising and gallery.ended_records.ends != 0:
+        if rising and gallery.ended_records.ends != 0:  # 0: nobody did; None: not known
             self._compare(tenant, gallery.ended_records, rising)
 
     def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:

@@ -671,7 +671,8 @@ class Tenants(Service["Book"]):
     def _read_item_of_credential(self, key: tuple[str, str]) -> Item | None:
         """Return the item of the tenant to which a credential leads; None: to none.
 
-        `key`: (kind, credential or its hash). Only one of a sensible length is looked for.
+        `key`: (kind, credential or its hash), the key of the item that names the tenant (a
+        pointer). Only one of a sensible length is looked for.
         """
         if not 0 < len(key[1]) <= 200:
             return None

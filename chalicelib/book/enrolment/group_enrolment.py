@@ -325,7 +325,7 @@ class GroupEnrolment(Service["Book"]):
     ) -> tuple[list[Face | None], int]:
         """Return for each portrait the face of the group that shows the same person, or None.
 
-        Return, too, the version (seq) of the gallery that was searched.
+        Return, too, the version (seq) of the gallery that was searched, the same for all.
         """
         import numpy as np
 
