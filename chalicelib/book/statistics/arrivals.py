@@ -267,10 +267,7 @@ class Begun(Struct, frozen=True, dict=True):
     def list_kinds(self, rows: NDArray[np.intp], is_first: NDArray[np.bool_]) -> Values:
         """Return the kind of each row's visit, by VisitKind."""
         groups, names = self.list_groups(rows)
-        staff = self.services.statistics.visitors.read_staff(self.tenant)
-        of_staff = np.array([faceid in staff.faces for faceid in self.arrivals.faceids], bool)
-        marks = self.arrivals.marks.pick(rows)
-        is_staff = of_staff[self.arrivals.face[rows]] | marks.find(was_staff, default=False)
+        is_staff = self._mark_staff(rows)
         packed, place = np.unique((groups * 2 + is_first) * 2 + is_staff, return_inverse=True)
         kinds = tuple(VisitKind)
         kind_of_place = [
@@ -278,12 +275,28 @@ class Begun(Struct, frozen=True, dict=True):
                 kind_of_visit(
                     names[number // 4],
                     is_first=bool(number // 2 % 2),
-                    is_staff=bool(number % 2) or names[number // 4] in staff.groups,
+                    is_staff=bool(number % 2),
                 )
             )
             for number in packed.tolist()
         ]
         return np.array(kind_of_place, np.intp)[place], kinds
+
+    def _mark_staff(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return for each row whether its visit is of staff.
+
+        Its face is in a group of staff now, the group of its time is one, or the face was erased
+        and was staff then. A group that an erased stranger had at last counts for no visit of an
+        earlier time: whether that person would be staff now, nobody can say.
+        """
+        arrivals = self.arrivals
+        staff = self.services.statistics.visitors.read_staff(self.tenant)
+        is_face_staff = np.array([faceid in staff.faces for faceid in arrivals.faceids], bool)
+        group_of_dimension, names = list_values(arrivals.dimensions, Split.GROUP)
+        is_group_staff = np.array([name in staff.groups for name in names], bool)
+        groups = group_of_dimension[arrivals.dimension[rows]]
+        is_staff_erased = arrivals.marks.pick(rows).find(was_staff, default=False)
+        return is_staff_erased | is_face_staff[arrivals.face[rows]] | is_group_staff[groups]
 
     def count(
         self, rows: NDArray[np.intp], granularity: Granularity, split: Split | None

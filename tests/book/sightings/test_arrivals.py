@@ -45,7 +45,7 @@ from chalicelib.domain.rules.ended import (
 )
 from chalicelib.storage.values import made_at, milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
-from tests.support.book.deeds import RULE, Deed, deeds, faceid_of, right, see
+from tests.support.book.deeds import RULE, Deed, call, deeds, faceid_of, right, see
 from tests.support.book.person import worked_off
 from tests.support.book.recount_visits import every_observation
 from tests.support.examples import examples
@@ -309,6 +309,22 @@ def test_arrivals_equal_a_recount_after_whatever_was_done(
             wanted = book.services.statistics.visitors.read_staff(book.tenant).leave_out(wanted)
             check(book, limit)
         check(book, limit, wanted, span)
+
+
+@pytest.mark.parametrize("is_erased", [False, True])
+def test_an_erased_strangers_visits_become_no_staffs_with_the_last_group(
+    tmp_path: Path, *, is_erased: bool
+) -> None:
+    """The stranger became a regular, whose group is made staff later."""
+    with closing(opened(tmp_path)) as book:
+        for day in range(7):
+            book.see(shot(day * 24 * 60, 1))
+        call(0, "Ann Lee")(book)
+        assert book.services.groups.get(book.tenant, book.faces()[0].group_id).name == REGULAR
+        if is_erased:
+            erase(0)(book)
+        book.services.groups.change_fields(book.tenant, REGULAR, {"staff": True})
+        check(book)
 
 
 def test_seventh_visit_says_so_with_its_face_and_its_end(tmp_path: Path) -> None:
