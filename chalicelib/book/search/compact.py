@@ -174,27 +174,31 @@ class Compactor:
         """Store what changed in a large gallery, as a delta or whole; return whether anything was
         written.
 
-        A delta has what changed since the last whole snapshot, its base. A whole one is written if
-        something was erased and this call may `erase`. Otherwise many changes or old ones have to
-        be there; then it is a delta, or a whole one if no delta can be made. `pointer`: the item
-        that names the gallery's snapshots. `seq`: the number of the latest change.
+        A delta has what changed since the last whole snapshot, its base. Only a whole snapshot
+        rids the gallery of erased templates. So that is due if it owes an erasure and this call may
+        `erase`. Otherwise few, young changes wait; others become a delta, or a whole one if no
+        delta can be made. `pointer`: names the gallery's snapshots. Its "claimed_at" (ms) is when a
+        builder began a whole one; its "owes" says that a delta left an erasure to do. `seq`: the
+        number of the latest change.
         """
         now = milliseconds(self._clock.now())
+        claim_age_ms = now - int(pointer.get("claimed_at", 0))
+        if claim_age_ms < _CLAIMED_FOR // timedelta(milliseconds=1):
+            return False  # a delta would make stale what the other builder is writing
         covered_seq = int(pointer["seq"])
-        newest_key = pointer["snapshots"][-1]
-        # Another builder has claimed the whole snapshot: a delta would make that one stale.
-        if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
-            return False
-        entries = read_changes(self._items, tenant, covered_seq, seq)
+        entries = read_changes(self._items, tenant, covered_seq, seq)  # None: trimmed meanwhile
         owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
-        if not (erase and owes_erasure):
+        if not owes_erasure or not erase:
             if seq - covered_seq < TAIL_LENGTH and not self._is_old(tenant, covered_seq):
                 return False
-            if entries is not None and (data := self._make_delta(model, pointer, entries)):
-                key = keys.delta(keys.base_of_snapshot(newest_key), seq, nonce())
+            data = None if entries is None else self._make_delta(model, pointer, entries)
+            if data:
+                base_key = keys.base_of_snapshot(pointer["snapshots"][-1])
+                key = keys.delta(base_key, seq, nonce())
                 more = {"bytes": pointer["bytes"], "owes": owes_erasure}
                 self._write_snapshot(tenant, model, pointer, key, data, more)
                 return True
+        # Claim the whole one, so that others write no delta until it is there.
         claimed_pointer = {**pointer, "claimed_at": now}
         is_claimed = self._write_pointer(claimed_pointer, pointer)
         return is_claimed and self._build_whole(tenant, model, claimed_pointer)
@@ -292,14 +296,21 @@ class Compactor:
 
     def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
         """Store the item that names a gallery's snapshots; return False if it has changed since
-        `old` was read."""
-        if_unchanged = [absent("pointer-free")]
+        `old` was read.
+
+        `old`: None if there was none. Each new snapshot changes "built_at", and each builder that
+        begins a whole one sets "claimed_at". So the item is as it was if these two are; one that
+        `old` lacks (None) has to be lacking still. The texts name the condition that failed.
+        """
+        conditions = [absent("pointer-free")]
         if old:
-            if_unchanged = [
-                equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")
+            built_at, claimed_at = old.get("built_at"), old.get("claimed_at")
+            conditions = [
+                equals("built_at", built_at, "pointer-same"),
+                equals("claimed_at", claimed_at, "pointer-same"),
             ]
         try:
-            self._items.transact([Put(keys.DIRECTORY, pointer, tuple(if_unchanged))])
+            self._items.transact([Put(keys.DIRECTORY, pointer, tuple(conditions))])
         except ConditionFailed:
             return False
         return True

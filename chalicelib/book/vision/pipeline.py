@@ -251,28 +251,33 @@ class FacePipeline:
     ) -> Work[NDArray[np.float32]]:
         """Return the work that embeds the faces: (faces, dimensions), a unit vector of each.
 
-        Embeddings are remembered while the thread uses this picture, so no face is embedded twice.
+        A work is parts, which the caller runs side by side, and `answer`, which it gives what they
+        returned. The embeddings of the picture that this thread used last are remembered; so no
+        face is embedded twice. The answer adds the new ones.
         """
         role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings
         new_faces = [face for face in faces if face not in known_embeddings]
         aligned = [
             (network, self._align_faces(image, new_faces, network)) for network in role.networks
         ]
-        work = embed.plan_embeddings(self._sessions, role, aligned)
+        new_work = embed.plan_embeddings(self._sessions, role, aligned)
 
-        def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-            known_embeddings.update(zip(new_faces, work.answer(parts), strict=True))
+        def answer_for_all(answers_of_parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+            new_embeddings = new_work.answer(answers_of_parts)
+            known_embeddings.update(zip(new_faces, new_embeddings, strict=True))
             embeddings = np.array([known_embeddings[face] for face in faces], np.float32)
             return embeddings.reshape(len(faces), role.dimensions)  # also if there is no face
 
-        return Work(work.parts, with_known)
+        return Work(new_work.parts, answer_for_all)
 
     def _plan_qualities(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
     ) -> Work[list[Quality]]:
         """Return the work that measures the quality of each face, in order.
 
-        Qualities are remembered while the thread uses this picture, so none is measured twice.
+        A work is parts, which the caller runs side by side, and what it gives their answers to. The
+        qualities of the picture that this thread used last are remembered; so none is measured
+        twice. The new ones are added to them.
         """
         aligned = self._align_faces(image, faces, self._manifest.quality)
         known_qualities = self._last.of(image).qualities
@@ -281,16 +286,16 @@ class FacePipeline:
             for face, face_crop in zip(faces, aligned, strict=True)
             if face not in known_qualities
         }
-
-        def with_known(measured: list[Quality]) -> list[Quality]:
-            known_qualities.update(zip(new_crops, measured, strict=True))
-            return [known_qualities[face] for face in faces]
-
         parts = [
             partial(quality.measure_quality, image, face, face_crop)
             for face, face_crop in new_crops.items()
         ]
-        return Work(parts, with_known)
+
+        def answer_for_all(new_qualities: list[Quality]) -> list[Quality]:
+            known_qualities.update(zip(new_crops, new_qualities, strict=True))
+            return [known_qualities[face] for face in faces]
+
+        return Work(parts, answer_for_all)
 
     def _rate_masked(
         self,
@@ -300,26 +305,30 @@ class FacePipeline:
     ) -> list[Quality]:
         """Return the qualities, in order; of a face in a mask, that of what the mask leaves bare.
 
-        Its embedding tells whether a face wears a mask. A face is embedded for that only if it
-        would be better so.
+        That counts only if it is better. Whether a face wears a mask is told by its embedding,
+        which takes long. So faces are ruled out by what is cheap first.
         """
         mask_rule = self.population.mask_rule
         if mask_rule is None:  # this pack cannot tell masks
             return list(qualities)
         quality_of = dict(zip(faces, qualities, strict=True))
-        known = self._last.of(image).embeddings
-        doubtful = []  # faces that may wear a mask, and may be better for it
+        # Who may wear a mask? Not a face that was embedded before, and whose embedding says no.
+        known_embeddings = self._last.of(image).embeddings
+        doubtful = []
         for face, measured in quality_of.items():
-            is_surely_bare = face in known and not mask_rule.find_masked(known[face][None])[0]
-            if measured.total < PERFECT and not is_surely_bare:
+            if measured.total >= PERFECT:  # nothing could be better
+                continue
+            embedding = known_embeddings.get(face)
+            if embedding is None or mask_rule.find_masked(embedding[None])[0]:
                 doubtful.append(face)
+        # Whose quality would be better if only its upper half counted?
         aligned = self._align_faces(image, doubtful, self._manifest.quality)
         uncovered = {
             face: quality.measure_masked_quality(image, face, face_crop)
             for face, face_crop in zip(doubtful, aligned, strict=True)
         }
         better = [face for face in doubtful if uncovered[face].total > quality_of[face].total]
-        if better:
+        if better:  # only these are embedded; known ones are not embedded again
             (embeddings,) = self._do_works("embed", self._plan_embeddings(image, better))
             for face, is_masked in zip(better, mask_rule.find_masked(embeddings), strict=True):
                 if is_masked:

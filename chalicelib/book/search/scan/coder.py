@@ -44,6 +44,7 @@ from statistics import NormalDist
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 COLUMNS = 4
@@ -276,21 +277,27 @@ _MARGIN = 1.25
 
 
 def fit(templates: NDArray[np.float16]) -> Coder:
-    """Return the coder that suits these templates, (rows, dimensions), best.
+    """Return the coder, the way to hold them in few bytes, that suits these templates best.
 
-    A tier is a part of all templates' numbers, coded in int8. Few templates are held by one tier of
-    all numbers, unrotated; so are many that a first tier would not help to rule out.
+    They are (rows, dimensions). A search reads the first tier, int8 codes of some numbers of each
+    row, of all rows. It reads the second tier of those that the first did not rule out. A rotation
+    brings what tells faces apart into the first tier. That is not worth its bytes for few
+    templates, nor where a short first tier rules too little out. Then one tier has all numbers,
+    unrotated.
     """
     row_count, dimensions = templates.shape
     sample = _sample_rows(templates)
     largest_norm = float(_bound_ordinary(row_norms(sample)))
-    plain = Coder(dimensions, None, (), largest_norm)
+    plain = Coder(dimensions, rotation=None, tiers=(), largest_norm=largest_norm)
+    one_tier = [(0, dimensions)]  # (begin, end) of its numbers
     if row_count < ROTATED_FROM:
-        return _with_tiers(plain, sample, [(0, dimensions)])
-    rotating = Coder(dimensions, _compute_rotation(sample), (), largest_norm)
-    first_end, last_end = _choose_tier_ends(rotating, sample, share=_BEST / row_count)
-    if first_end == dimensions:
-        return _with_tiers(plain, sample, [(0, dimensions)])
+        return _with_tiers(plain, sample, one_tier)
+    rotating = replace(plain, rotation=_compute_rotation(sample))
+    # A search for the _BEST faces has to look at this share of the rows at least.
+    share_wanted = _BEST / row_count
+    first_end, last_end = _choose_tier_ends(rotating, sample, share_wanted)
+    if first_end == dimensions:  # no short first tier would be cheaper
+        return _with_tiers(plain, sample, one_tier)
     return _with_tiers(rotating, sample, [(0, first_end), (first_end, last_end)])
 
 
@@ -358,23 +365,25 @@ def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int
 
     A tier is that part of all rotated templates, coded in int8; its scale comes from the sample.
     """
-    rotated, off = rotate_rows(coder, sample.astype(np.float16))
-    tiers = tuple(_measure_tier(rotated, off, begin, end) for begin, end in spans if begin < end)
-    return Coder(coder.dimensions, coder.rotation, tiers, coder.largest_norm)
+    rotated, error_share = rotate_rows(coder, sample.astype(np.float16))
+    tiers = [_measure_tier(rotated, error_share, begin, end) for begin, end in spans if begin < end]
+    return replace(coder, tiers=tuple(tiers))
 
 
-def _measure_tier(rotated: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
+def _measure_tier(rotated: NDArray[np.float32], error_share: float, begin: int, end: int) -> Tier:
     """Return a tier of the numbers `begin` to `end`, its scale and bounds taken from a sample.
 
-    `rotated`: (rows, dimensions), the sample; `off`: what rotation and rounding change a row by at
-    most, as a share of its length.
+    `rotated`: (rows, dimensions), the sample; `error_share`: what rotation and rounding change a
+    row by at most, as a share of its length.
     """
     part, dimensions = rotated[:, begin:end], rotated.shape[1]
+    # The scale: a row's largest number gets the largest code, but for a few outliers.
     peaks = np.abs(part).max(axis=1, initial=0.0).astype(np.float64)
     scale = float(np.float32(max(_bound_ordinary(peaks) / _TOP, 1e-30)))
+    # The bounds: how long is what the codes stand for, how far off, and how much lies behind?
     rebuilt = np.clip(np.rint(part / np.float32(scale)), -_TOP, _TOP) * np.float32(scale)
     length, error = bound_norms(part, rebuilt.astype(np.float32))
-    errors_of_rows = row_norms(rotated) * off
+    errors_of_rows = row_norms(rotated) * error_share
     rest = _bound_ordinary(row_norms(rotated[:, end:]) + errors_of_rows)
     return Tier(
         begin=begin,

@@ -311,7 +311,7 @@ def decode(data: bytes) -> Segment:
 
 
 def empty_segment(model: str) -> Segment:
-    """Return a gallery of nobody, as it is before its first change."""
+    """Return a gallery of nobody, as it is before its first change: no face, row or code."""
     nothing = np.empty(0, dtype=np.uint32)
     return Segment(
         model=model,
@@ -319,10 +319,10 @@ def empty_segment(model: str) -> Segment:
         ids=FaceIds.of(()),
         group_ids=(),
         face_group=nothing,
-        first_row=np.zeros(1, np.uint32),
+        first_row=np.zeros(1, np.uint32),  # its last number is that of all rows
         templates=np.empty((0, 0), dtype=np.float16),
-        coder=Coder(0, None, (), 0),
-        codes=CodedRows((), nothing),
+        coder=Coder(dimensions=0, rotation=None, tiers=(), largest_norm=0),
+        codes=CodedRows(tiers=(), loose=nothing),
     )
 
 

@@ -29,28 +29,47 @@ def plan_embeddings(
     takes twice the time.
     """
 
-    def embed_look(network: Network, look: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = sessions.run(network.file, _scale_pixels(network, look))
-        return scale_to_unit(outputs[network.output])
-
-    def join_rows(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        rows_left, parts = iter(rows), []
-        for network, faces in aligned:
-            look_count = 1 + network.mirrored
-            looks = np.array([*islice(rows_left, len(faces) * look_count)], np.float32)
-            looks_of_faces = looks.reshape(len(faces), look_count, network.dimensions)
-            parts.append(scale_to_unit(looks_of_faces.sum(axis=1)))
-        centre = sessions.read_array(role.centre) if role.centre else None
-        basis = sessions.read_array(role.basis) if role.basis else None
-        return join_parts(role, parts, centre, basis)
-
     looks = []  # a look is a face or its mirror image
     for network, faces in aligned:
         for face in faces:
-            looks.append(partial(embed_look, network, np.asarray(face)))
+            looks.append(partial(_embed_look, sessions, network, np.asarray(face)))
             if network.mirrored:
-                looks.append(partial(embed_look, network, np.asarray(face[:, ::-1])))
-    return Work(looks, join_rows)
+                mirror_image = np.asarray(face[:, ::-1])
+                looks.append(partial(_embed_look, sessions, network, mirror_image))
+    face_counts = [(network, len(faces)) for network, faces in aligned]
+    return Work(looks, answer=partial(_join_looks, sessions, role, face_counts))
+
+
+def _embed_look(
+    sessions: Sessions, network: Network, look: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return one network's embedding, (1, dimensions), of a face or its mirror image."""
+    outputs = sessions.run(network.file, _scale_pixels(network, look))
+    return scale_to_unit(outputs[network.output])
+
+
+def _join_looks(
+    sessions: Sessions,
+    role: EmbeddingRole,
+    face_counts: Sequence[tuple[Network, int]],
+    looks: list[NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Return the faces' templates, made of the embeddings of all looks: a face or its mirror image.
+
+    `looks`: a (1, dimensions) row each. Those of the first network come first. Of a network that
+    sees mirror images, too, each face is followed by its own. `face_counts`: how many faces each
+    network saw.
+    """
+    looks_left, parts = iter(looks), []
+    for network, face_count in face_counts:
+        look_count = 1 + network.mirrored
+        own_looks = np.array([*islice(looks_left, face_count * look_count)], np.float32)
+        looks_of_faces = own_looks.reshape(face_count, look_count, network.dimensions)
+        parts.append(scale_to_unit(looks_of_faces.sum(axis=1)))
+    # Both files may be missing: a pack then names none ("").
+    centre = sessions.read_array(role.centre) if role.centre else None
+    basis = sessions.read_array(role.basis) if role.basis else None
+    return join_parts(role, parts, centre, basis)
 
 
 def _scale_pixels(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -40,6 +40,13 @@ from chalicelib.book.vision.pictures.crop import (
 )
 from chalicelib.domain.pictures import BoundingBox, DetectedFace
 
+X, Y, WIDTH, HEIGHT = 0, 1, 2, 3
+LEFT_EYE_X, LEFT_EYE_Y, RIGHT_EYE_X, RIGHT_EYE_Y = 4, 5, 6, 7
+"""Columns of a row: its box, and of the five landmarks the eyes, left in the image."""
+SIDES, LANDMARKS = slice(WIDTH, HEIGHT + 1), slice(4, 14)
+"""Columns of the box's width and height, and of x and y of all landmarks by turns."""
+POSITIONS_X, POSITIONS_Y = [X, *range(4, 14, 2)], [Y, *range(5, 14, 2)]
+"""Columns of where the box and the landmarks lie, across and down."""
 SCORE = 14
 """Column of a row's score, behind the box and the five landmarks."""
 LARGEST_ZOOM = 4
@@ -161,7 +168,8 @@ class DetectionPass(Struct, frozen=True):
     def proposes(self) -> NDArray[np.bool_]:
         """The mask of the rows that are worth passes of their own."""
         if self.is_fine:
-            return np.asarray(self.rows[:, 2:4].max(axis=1) * self.zoom <= FINE_FACE_PX)
+            long_sides_px = self.rows[:, SIDES].max(axis=1) * self.zoom
+            return np.asarray(long_sides_px <= FINE_FACE_PX)
         return np.asarray(self.rows[:, SCORE] >= PROPOSAL_SCORE)
 
     @property
@@ -169,7 +177,7 @@ class DetectionPass(Struct, frozen=True):
         """The mask of the proposals that surely are upright faces, and large enough to place their
         landmarks."""
         is_certain = self.rows[:, SCORE] >= SURE_SCORE
-        is_large = self.rows[:, 2:4].min(axis=1) * self.zoom >= SURE_PX
+        is_large = self.rows[:, SIDES].min(axis=1) * self.zoom >= SURE_PX
         is_upright = np.abs(_measure_slopes(self.rows)) <= UPRIGHT_RADIANS
         return np.asarray(self.proposes & is_certain & is_large & is_upright)
 
@@ -181,15 +189,16 @@ class DetectionPass(Struct, frozen=True):
         area at most. So a rival is a row of this pass, elsewhere in the picture.
         """
         sure_rows = self.rows[self.sure]
-        largest_first = np.argsort(-sure_rows[:, 2] * sure_rows[:, 3])
+        largest_first = np.argsort(-sure_rows[:, WIDTH] * sure_rows[:, HEIGHT])
         largest = sure_rows[largest_first[:1]]  # one row or none
+        no_row = largest[:0]
         if not self.hides_none_like(largest):
-            return largest[:0]
+            return no_row
         (face,) = largest
-        areas = self.rows[:, 2] * self.rows[:, 3]
+        areas = self.rows[:, WIDTH] * self.rows[:, HEIGHT]
         is_elsewhere = measure_overlap(face, self.rows) < LOOK_IOU
-        is_rival = is_elsewhere & (areas >= RIVAL * face[2] * face[3])
-        return largest[:0] if is_rival.any() else largest
+        is_rival = is_elsewhere & (areas >= RIVAL * face[WIDTH] * face[HEIGHT])
+        return no_row if is_rival.any() else largest
 
     def hides_none_like(self, largest: NDArray[np.float32]) -> bool:
         """Tell whether this pass finds all faces of at least half the area of a (1, 15) row; False
@@ -198,7 +207,7 @@ class DetectionPass(Struct, frozen=True):
         It may miss faces of less than SEEN_PX. Twice the sides of such a one are four times its
         area.
         """
-        return len(largest) > 0 and bool((largest[:, 2:4] * self.zoom >= 2 * SEEN_PX).all())
+        return len(largest) > 0 and bool((largest[:, SIDES] * self.zoom >= 2 * SEEN_PX).all())
 
 
 class Detector:
@@ -269,18 +278,22 @@ class Detector:
     def _look_in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
         """Return what the detector finds in the picture enlarged, tile by tile.
 
-        Neighbouring tiles overlap: a face in two is there twice, or in part.
+        Neighbouring tiles overlap: a face in two is there twice, or in part. A picture of more than
+        TILED_PIXELS is enlarged less, as if it had so many: the time goes by the enlarged pixels.
         """
         height, width = image.shape[:2]
-        zoom = self._role.huge_zoom * min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
+        shrink = min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
+        zoom = self._role.huge_zoom * shrink
 
         def find_in_tile(tile: _Tile) -> NDArray[np.float32]:
-            down, across = tile
-            height, width = down.stop - down.start, across.stop - across.start
-            size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
+            tile_rows, tile_columns = tile  # slices
+            tile_height = tile_rows.stop - tile_rows.start
+            tile_width = tile_columns.stop - tile_columns.start
+            size = (max(1, round(tile_width * zoom)), max(1, round(tile_height * zoom)))
             rows = self._find_rows(image[tile], size)
-            rows[:, [0, *range(4, 14, 2)]] += across.start  # x of the box and of the landmarks
-            rows[:, [1, *range(5, 14, 2)]] += down.start
+            # They are in the tile's pixels, and shall be in the picture's.
+            rows[:, POSITIONS_X] += tile_columns.start
+            rows[:, POSITIONS_Y] += tile_rows.start
             return rows
 
         tiles = _split_into_tiles(image.shape[:2], zoom, self._role.huge_tile_px)
@@ -302,7 +315,7 @@ class Detector:
         """Return the faces among what the passes propose: (n, 15) rows, largest first."""
         rows, sure = _choose_proposals(passes, max(image.shape[:2]), self._role.nms_iou)
         faces = suppress_overlaps(self.confirm_proposals(image, rows, sure), self._role.nms_iou)
-        return faces[np.argsort(-faces[:, 2] * faces[:, 3], kind="stable")]
+        return faces[np.argsort(-faces[:, WIDTH] * faces[:, HEIGHT], kind="stable")]
 
     def confirm_proposals(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], is_sure: NDArray[np.bool_]
@@ -310,32 +323,38 @@ class Detector:
         """Return the proposals (rows that may be faces) that are faces, with the mean box,
         landmarks and score of their passes.
 
-        A face is found again in a small and in a large square about it. `is_sure`: (n,), which
-        proposals are sure. Such a one counts as a third pass, if the small square is sure of it.
+        A face is found again in a square about it, shown small and large: two passes. `is_sure`:
+        (n,), which proposals surely are upright faces. The row of such a one counts as a third
+        pass, if the small pass is sure, too.
         """
         small_px, large_px = self._role.looks_px
+        # The small pass. With a lower score than this the head may be tilted, and is tried turned;
+        # one that was not sure before has to score a little higher.
         upright_rows = self.find_again(image, proposals, small_px)
         least_scores = np.where(is_sure, SURE_SCORE, SURER_SCORE)
         small_rows = self._try_turned(image, proposals, upright_rows, small_px, least_scores)
         is_kept = small_rows[:, SCORE] >= LEAST_SCORE
-        kept_rows = small_rows[is_kept]
-        large_rows = self.find_again(image, kept_rows, large_px)
-        counts_too = (is_sure & (upright_rows[:, SCORE] >= SURE_SCORE))[is_kept, None]
-        mean = (kept_rows + large_rows + proposals[is_kept] * counts_too) / (2 + counts_too)
+        small_rows = small_rows[is_kept]
+        # The large pass, about what the small one found; then the mean of two or three rows.
+        large_rows = self.find_again(image, small_rows, large_px)
+        is_third_pass = is_sure & (upright_rows[:, SCORE] >= SURE_SCORE)
+        counts_too = is_third_pass[is_kept, None]  # a column, as a factor of 0 or 1
+        mean = (small_rows + large_rows + proposals[is_kept] * counts_too) / (2 + counts_too)
         faces = np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32)
         return self._level_tilted(image, faces)
 
     def _level_tilted(
         self, image: NDArray[np.uint8], faces: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return the faces, of which tilted ones were looked at again with their eyes level.
+        """Return the faces (rows), of which tilted ones were looked at again with their eyes level.
 
         Each look finds a tilted head a little more tilted. So further ones follow until one turns
-        it by SETTLED_RADIANS at most.
+        it by SETTLED_RADIANS at most. A face that either pass does not find again (score 0) stays
+        as it is.
         """
         small_px, large_px = self._role.looks_px
         levelled = faces.copy()
-        (places,) = np.nonzero(np.abs(_measure_slopes(faces)) > UPRIGHT_RADIANS)
+        (places,) = np.nonzero(np.abs(_measure_slopes(faces)) > UPRIGHT_RADIANS)  # of tilted ones
         for _ in range(LEVEL_ROUNDS):
             if not len(places):
                 break
@@ -360,9 +379,9 @@ class Detector:
     ) -> NDArray[np.float32]:
         """Return each proposal's best row: upright, or with the square about it turned to a side.
 
-        Only those are turned whose upright row has less than its `least_scores`. A proposal below
-        PROPOSAL_SCORE is a small face or none, and not worth it. If a turned pass scores best, one
-        more follows, with the eyes level.
+        `upright_rows`: what was found without a turn. Only those are turned whose upright row
+        scores less than its `least_scores`. A proposal below PROPOSAL_SCORE is a small face or
+        none, and not worth it. If a turned pass scores best, one more follows, with the eyes level.
         """
         is_unsure = upright_rows[:, SCORE] < least_scores
         (unsure_places,) = np.nonzero(is_unsure & (proposals[:, SCORE] >= PROPOSAL_SCORE))
@@ -371,13 +390,11 @@ class Detector:
         unsure = proposals[unsure_places]
         turns = map(math.radians, self._role.turns)
         turned_tries = [self.find_again(image, unsure, size, turn) for turn in turns]
-        tries = [upright_rows[unsure_places], *turned_tries]
-        best_tries = np.argmax([rows[:, SCORE] for rows in tries], axis=0)  # 0: the upright one
+        # Each try has a row for each unsure proposal. Which try scores best? 0: the upright one.
+        tries = np.stack([upright_rows[unsure_places], *turned_tries])
+        best_tries = np.argmax(tries[:, :, SCORE], axis=0)
         best_rows = upright_rows.copy()
-        for place, number, best_try in zip(
-            unsure_places, range(len(unsure)), best_tries, strict=True
-        ):
-            best_rows[place] = tries[best_try][number]
+        best_rows[unsure_places] = tries[best_tries, np.arange(len(unsure))]
         turned_places = unsure_places[best_tries > 0]
         if len(turned_places):
             best_rows[turned_places] = self.find_again(image, best_rows[turned_places], size)
@@ -393,23 +410,27 @@ class Detector:
         """Return each row (a possible face) as the detector finds it in a square of `size` pixels
         about it.
 
-        One that is not found again keeps its place, with score 0. The square is turned by `turn`
-        radians or, with None, so that the eyes are level.
+        One that is not found again is there as it was, but with score 0. The square is turned by
+        `turn` radians or, with None, so that the eyes are level.
         """
         found_rows = rows.copy()
-        found_rows[:, SCORE] = 0
+        found_rows[:, SCORE] = 0  # until a row is found
 
-        def look_at_batch(batch: NDArray[np.float32]) -> None:
+        def look_at_batch(begin: int) -> None:
+            batch = rows[begin : begin + BATCH]
             frames = [frame_box(row, turn, size) for row in batch]
             squares = [frame.cut_planes(image, size) for frame in frames]
             rows_of_squares = self._network.detect_rows(squares, LOOK_SCORE)
-            for row, frame, square_rows in zip(batch, frames, rows_of_squares, strict=True):
-                same_face = _choose_same_face(row, frame.convert_back(square_rows, size))
+            for place, (frame, square_rows) in enumerate(
+                zip(frames, rows_of_squares, strict=True), start=begin
+            ):
+                rows_of_picture = frame.convert_back(square_rows, size)
+                same_face = _choose_same_face(rows[place], rows_of_picture)
                 if same_face is not None:
-                    row[:] = same_face  # into `found_rows`, of which the batch is a view
+                    found_rows[place] = same_face
 
-        begins = range(0, len(found_rows), BATCH)
-        self._spread(look_at_batch, [found_rows[begin : begin + BATCH] for begin in begins])
+        # Batches run side by side on free cores; each writes rows of its own.
+        self._spread(look_at_batch, range(0, len(rows), BATCH))
         return found_rows
 
 
@@ -419,14 +440,17 @@ def _is_huge(image: NDArray[np.uint8]) -> bool:
 
 def _measure_slopes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return by how many radians the eyes of each row slope, clockwise."""
-    return np.asarray(np.arctan2(rows[:, 7] - rows[:, 5], rows[:, 6] - rows[:, 4]))
+    down = rows[:, RIGHT_EYE_Y] - rows[:, LEFT_EYE_Y]
+    across = rows[:, RIGHT_EYE_X] - rows[:, LEFT_EYE_X]
+    return np.asarray(np.arctan2(down, across))
 
 
 def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
     """Return rows (possible faces) with all positions and sizes multiplied."""
     scaled = rows.copy()
-    scaled[:, 0:14:2] *= across
-    scaled[:, 1:14:2] *= down
+    # All before the score are x or width, and y or height, by turns.
+    scaled[:, X:SCORE:2] *= across
+    scaled[:, Y:SCORE:2] *= down
     return scaled
 
 
@@ -445,27 +469,28 @@ def _choose_proposals(
     """Return the rows (possible faces) that get passes of their own, and a mask of those that
     surely are faces.
 
-    Of rows that overlap by more than `limit`, one is chosen. A sure one goes first, that of a
-    coarser pass before others: so a face has the same rows whether finer passes follow or not. In
-    the place of one that is not sure stands that of the finest pass over it, which places landmarks
-    better.
+    Of rows that overlap by more than `limit` the first one is chosen, in this order: sure ones of
+    the coarsest pass, of the next, and so on; then the others; each by score. So a sure face has
+    the same row whether finer passes follow or not. `passes`: from coarse to fine. `long_side`: the
+    picture's.
     """
-    proposed = [detection_pass.rows[detection_pass.proposes] for detection_pass in passes]
+    proposed = [each.rows[each.proposes] for each in passes]
     all_rows = np.concatenate(proposed)
-    are_sure = np.concatenate(
-        [detection_pass.sure[detection_pass.proposes] for detection_pass in passes]
-    )
-    # In which order are they taken? Sure ones by pass, then the others by score.
+    are_sure = np.concatenate([each.sure[each.proposes] for each in passes])
+    # Of all rows, the places in that order: lexsort goes by its last key, then by the one before.
     pass_numbers = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
-    by_certainty = np.lexsort((-all_rows[:, SCORE], np.where(are_sure, pass_numbers, len(passes))))
-    sides_px = all_rows[:, 2:4]
+    ranks = np.where(are_sure, pass_numbers, len(passes))
+    in_order = np.lexsort((-all_rows[:, SCORE], ranks))
+    # Of these, the boxes of sensible sizes, and of those that overlap the first.
+    sides_px = all_rows[:, SIDES]
     is_large_enough = sides_px.min(axis=1) >= MIN_FACE_PX
-    is_sensible = is_large_enough & (sides_px.max(axis=1) <= MAX_FACE * long_side)
-    candidates = by_certainty[is_sensible[by_certainty]]
+    is_small_enough = sides_px.max(axis=1) <= MAX_FACE * long_side
+    candidates = in_order[(is_large_enough & is_small_enough)[in_order]]
     chosen = candidates[choose_distinct(all_rows[candidates], limit, MAX_PROPOSALS)]
     rows, sure = all_rows[chosen], are_sure[chosen]
+    # In the place of a row that is not sure comes the finest pass's of the same face: it places
+    # landmarks better. At least the pass that proposed the row has one.
     for place in np.flatnonzero(~sure):
-        # A pass proposed the row, so at least one finds the face.
         same_faces = (_choose_same_face(rows[place], part) for part in reversed(proposed))
         rows[place] = next(row for row in same_faces if row is not None)
     return rows, sure
@@ -495,16 +520,19 @@ def _split_side(side: int, longest: int, overlap: int) -> list[slice]:
     """
     count = max(1, math.ceil((side - overlap) / (longest - overlap)))
     length = math.ceil((side + (count - 1) * overlap) / count)
-    starts = [round(at * (side - length) / max(count - 1, 1)) for at in range(count)]
+    # From one that begins at 0 to one that ends at the side's end, at even distances.
+    distance_count = max(count - 1, 1)
+    starts = [round(number * (side - length) / distance_count) for number in range(count)]
     return [slice(start, start + length) for start in starts]
 
 
 def _make_face(row: NDArray[np.float32]) -> DetectedFace:
     """Return a row as a detected face."""
     values = [float(value) for value in row]
+    landmarks = values[LANDMARKS]  # x and y by turns
     return DetectedFace(
-        box=BoundingBox(*values[:4]),
-        landmarks=tuple((values[at], values[at + 1]) for at in range(4, 14, 2)),
+        box=BoundingBox(*values[: HEIGHT + 1]),
+        landmarks=tuple(zip(landmarks[::2], landmarks[1::2], strict=True)),
         score=min(values[SCORE], 1.0),
     )
 
@@ -551,19 +579,23 @@ def decode(
 def _decode_level(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return the rows of one grid, of all pictures, and before them the number of each one's
-    picture."""
-    # A score is the root of two probabilities, class and object.
+    """Return the rows of one grid that reach `score`, of all pictures, and before them the number
+    of each one's picture.
+
+    The network gives numbers for each cell of a grid, whose sides are `stride` pixels. An output is
+    (pictures, cells, numbers), with the cells row by row.
+    """
+    # A score is the root of the product of two probabilities, class ("cls") and object ("obj").
     squares = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]
     pictures, cells = np.nonzero(squares >= score**2)
     scores = np.sqrt(squares[pictures, cells])
-    columns = width_px // stride
-    at = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
-    # Positions are told from the cell in strides, sides as logarithms.
-    box = outputs[f"bbox_{stride}"][pictures, cells]
-    centre = (at + box[:, :2]) * stride
-    size = np.exp(np.minimum(box[:, 2:4], LARGEST)) * stride
-    landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][pictures, cells]) * stride
+    cells_across = width_px // stride
+    cell_x_y = np.stack([cells % cells_across, cells // cells_across], axis=1).astype(np.float32)
+    # Positions are told in strides from the cell, sides as logarithms of strides.
+    box = outputs[f"bbox_{stride}"][pictures, cells]  # x and y of its centre, width, height
+    centre = (cell_x_y + box[:, :2]) * stride
+    size = np.exp(np.minimum(box[:, SIDES], LARGEST)) * stride
+    landmarks = (np.tile(cell_x_y, 5) + outputs[f"kps_{stride}"][pictures, cells]) * stride
     return pictures, np.concatenate([centre - size / 2, size, landmarks, scores[:, None]], axis=1)
 
 
@@ -572,11 +604,12 @@ def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDA
 
     Rows begin with x, y, width, height, and are broadcast against each other.
     """
-    left_top = np.maximum(box[..., :2], boxes[..., :2])
-    right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
-    sides = np.maximum(right_bottom - left_top, 0)
+    begin, begins = box[..., :WIDTH], boxes[..., :WIDTH]  # x and y of the upper left corners
+    left_top = np.maximum(begin, begins)
+    right_bottom = np.minimum(begin + box[..., SIDES], begins + boxes[..., SIDES])
+    sides = np.maximum(right_bottom - left_top, 0)  # of what they share, if anything
     shared_area = sides[..., 0] * sides[..., 1]
-    area, other_areas = box[..., 2] * box[..., 3], boxes[..., 2] * boxes[..., 3]
+    area, other_areas = box[..., WIDTH] * box[..., HEIGHT], boxes[..., WIDTH] * boxes[..., HEIGHT]
     return np.asarray(shared_area / (area + other_areas - shared_area))
 
 
@@ -612,7 +645,7 @@ def choose_distinct(
     `max_rows`: at most so many.
     """
     places_left, chosen = np.arange(len(rows)), list[int]()
-    while len(places_left) and len(chosen) != max_rows:
+    while len(places_left) and len(chosen) != max_rows:  # with None until no place is left
         first, others = places_left[0], places_left[1:]
         chosen.append(int(first))
         places_left = others[measure_overlap(rows[first], rows[others]) <= limit]
@@ -652,16 +685,18 @@ class Frame(Struct, frozen=True):
         """
         scale, half = self.square.side / size, self.square.side / 2
         cos, sin = math.cos(self.turn), math.sin(self.turn)
-        turned = np.array([[cos, sin], [-sin, cos]], np.float32)
+        rotation = np.array([[cos, sin], [-sin, cos]], np.float32)  # of a row vector, clockwise
         centre = np.array([self.square.x + half, self.square.y + half], np.float32)
-        sides = np.sqrt((rows[:, 2:4] * scale) ** 2 @ turned.T**2)
-        # Points are turned about the square's centre.
-        middles = ((rows[:, :2] + rows[:, 2:4] / 2) * scale - half) @ turned + centre
-        landmarks = (rows[:, 4:14].reshape(-1, 5, 2) * scale - half) @ turned + centre
+        # An ellipse's upright box: the squares of its sides are mixed by the rotation's squares.
+        sides = np.sqrt((rows[:, SIDES] * scale) ** 2 @ rotation.T**2)
+        # Points are told from the square's centre, turned about it, and told from the picture's
+        # corner.
+        box_centres = rows[:, :WIDTH] + rows[:, SIDES] / 2
+        middles = (box_centres * scale - half) @ rotation + centre
+        points = rows[:, LANDMARKS].reshape(-1, 5, 2)
+        landmarks = ((points * scale - half) @ rotation + centre).reshape(-1, 10)
         return np.concatenate(
-            [middles - sides / 2, sides, landmarks.reshape(-1, 10), rows[:, 14:]],
-            axis=1,
-            dtype=np.float32,
+            [middles - sides / 2, sides, landmarks, rows[:, SCORE:]], axis=1, dtype=np.float32
         )
 
 
@@ -671,11 +706,11 @@ def frame_box(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
     None: so that the eyes are level. It begins at a whole pixel if showing it in `size` pixels
     needs that (`is_plain`).
     """
-    x, y, width, height = (float(value) for value in row[:4])
+    x, y, width, height = (float(value) for value in row[: HEIGHT + 1])
     side = LOOK_FACTOR * max(width, height)
     left, top = x + (width - side) / 2, y + (height - side) / 2
     if turn is None:
-        slope = math.atan2(row[7] - row[5], row[6] - row[4])
+        slope = math.atan2(row[RIGHT_EYE_Y] - row[LEFT_EYE_Y], row[RIGHT_EYE_X] - row[LEFT_EYE_X])
         turn = slope if abs(slope) > LEVEL_RADIANS else 0.0
     if not turn and is_plain(side, size):
         left, top = round(left), round(top)

@@ -106,10 +106,11 @@ def list_names(models: Path | None) -> list[str]:
 def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
     """Return the pack of this name, without reading its networks; without a name, DEFAULT_PACK.
 
-    `models`: the folder of the operator's packs. A curve (the share of strangers who reach each
-    score) that `regulars calibrate` wrote there for the pack replaces its own. A pack that lies in
-    `models` itself has its curve beside its manifest. Raises UnknownPack; MissingModel if its
-    manifest or a curve cannot be read.
+    `models`: the folder of the operator's packs. A pack of the program has a curve, the share of
+    strangers who reach each score. `regulars calibrate` writes another into `models`, in a folder
+    called as the pack; that one counts. Of a pack that lies in `models` itself, this folder is the
+    pack's own, so the manifest's curve is the operator's already. Raises UnknownPack; MissingModel
+    if its manifest or a curve cannot be read.
     """
     folder = _find_folder(models, name or DEFAULT_PACK)
     try:
@@ -117,11 +118,13 @@ def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
     except _UNREADABLE as error:
         problem = f"its manifest lacks {error}" if isinstance(error, KeyError) else error
         raise MissingModel(f"the model pack {folder} cannot be used: {problem}") from error
-    if models is None or models == folder.parent:
-        return Pack(manifest, folder)
+    pack = Pack(manifest, folder)
+    is_operators_own = folder.parent == models
+    if models is None or is_operators_own:
+        return pack
     curve_file = models / folder.name / CALIBRATION
-    if not curve_file.is_file():
-        return Pack(manifest, folder)
+    if not curve_file.is_file():  # it was not calibrated here
+        return pack
     return Pack(_apply_calibration(manifest, curve_file), folder, measured=curve_file)
 
 

@@ -31,9 +31,14 @@ _APP0, _APP1, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0x
 _EXIF = b"Exif\x00\x00"
 _END = bytes((0xFF, _EOI))
 
+_SEGMENT_HEAD = 4
+"""Bytes of a JPEG segment's marker and length, before its data."""
 _INDEX = b"MPF\x00"
 """Begin of the segment that lists the pictures of a file (Multi-Picture Format, CIPA DC-007)."""
-_INDEX_TAG, _UNDEFINED = 0xB002, 7
+_MP_ENTRY_TAG, _UNDEFINED = 0xB002, 7
+_MP_ENTRY, _MP_ENTRY_BYTES = "4xII", 16
+"""What the index has of a picture: Individual Image Attribute (passed over), Individual Image Size
+and Data Offset, and four bytes about dependent pictures, which are not read."""
 
 _ANY_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -174,26 +179,29 @@ def _list_views(jpeg: bytes) -> list[tuple[int, int]]:
 def _parse_index(segment: bytes) -> list[tuple[int, int]]:
     """Return (begin, bytes) of each further picture that an index lists; none if it is no index.
 
-    Begins count from the segment's begin. The index's first entry is of the file's first picture,
-    and is left out. Its form is that of a TIFF directory.
+    Begins count from the segment's begin. In the index, a TIFF directory, the value of the tag "MP
+    Entry" is a table with a record for each picture (CIPA DC-007). The first record is of
+    the file's first picture, and is left out.
     """
-    base = 4 + len(_INDEX)
-    if segment[4:base] != _INDEX:
+    tiff_begin = _SEGMENT_HEAD + len(_INDEX)
+    if segment[_SEGMENT_HEAD:tiff_begin] != _INDEX:
         return []
-    tiff = segment[base:]
-    entry = _find_entry(tiff, _INDEX_TAG, _UNDEFINED)
+    tiff = segment[tiff_begin:]
+    entry = _find_entry(tiff, _MP_ENTRY_TAG, _UNDEFINED)
     if entry is None:
         return []
+    # The tag's values are the table's bytes. At most the first record and MAX_VIEWS more are read.
+    table_bytes = min(entry.value_count, (1 + MAX_VIEWS) * _MP_ENTRY_BYTES)
     try:
         (table,) = struct.unpack_from(f"{entry.order}I", tiff, entry.place)
-        table_end = min(entry.value_count, 16 + 16 * MAX_VIEWS)  # 16 bytes a picture
-        sizes_and_begins = [
-            struct.unpack_from(f"{entry.order}4xII", tiff, table + at)
-            for at in range(16, table_end, 16)
+        sizes_and_offsets = [
+            struct.unpack_from(f"{entry.order}{_MP_ENTRY}", tiff, table + record)
+            for record in range(_MP_ENTRY_BYTES, table_bytes, _MP_ENTRY_BYTES)
         ]
     except struct.error:  # cut short
         return []
-    sizes = {base + begin: size for size, begin in sizes_and_begins}  # each begin once
+    # Data Offsets count from the TIFF's begin. One that is listed twice counts once.
+    sizes = {tiff_begin + offset: size for size, offset in sizes_and_offsets}
     return list(sizes.items())
 
 
@@ -363,10 +371,11 @@ class _Entry(NamedTuple):
 def _find_entry(tiff: bytes, wanted_tag: int, wanted_kind: int) -> _Entry | None:
     """Return the entry of this tag, with values of this kind, in a TIFF file's first directory.
 
-    A directory is a table of values by tag, in entries of twelve bytes. None: there is no such
-    entry.
+    A directory is a table of values by tag: how many entries it has (two bytes), then the entries
+    of twelve bytes. An entry has its tag, the kind of its values, how many, and in its last four
+    bytes the value or its place. None: there is no such entry, or the file is cut short.
     """
-    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
+    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])  # little-endian or big-endian
     if order is None:
         return None
     try:
@@ -374,9 +383,10 @@ def _find_entry(tiff: bytes, wanted_tag: int, wanted_kind: int) -> _Entry | None
         (entry_count,) = struct.unpack_from(f"{order}H", tiff, directory)
         for number in range(entry_count):
             begin = directory + 2 + 12 * number
-            tag, kind, count, _ = struct.unpack_from(f"{order}HHIH", tiff, begin)
+            # H at the end: two bytes of the value, without which the entry is cut short.
+            tag, kind, value_count, _ = struct.unpack_from(f"{order}HHIH", tiff, begin)
             if (tag, kind) == (wanted_tag, wanted_kind):
-                return _Entry(order, value_count=count, place=begin + 8)
-    except struct.error:  # cut short
+                return _Entry(order, value_count, place=begin + 8)
+    except struct.error:
         return None
     return None

@@ -104,25 +104,26 @@ def read_picture(
 ) -> NDArray[np.uint8]:
     """Return a picture's pixels, (height, width, 3) uint8 RGB, upright.
 
-    The sides of one with more than `rules.most_pixels` are halved, once to three times. A JPEG's
-    are while it is decoded, which takes less memory; any other's afterwards. `decoding`: is given
-    the bytes that decoding takes, after all limits are checked, and waits for so much memory.
-    Raises Unusable if the picture cannot be used; the message says what was wrong and what would be
-    right.
+    The sides of one with more than `rules.most_pixels` are divided by 2, 4 or 8. A JPEG's are while
+    it is decoded, which takes less memory; any other's afterwards. `decoding`: is given the bytes
+    that decoding takes, after all limits are checked, and waits for so much memory. Raises Unusable
+    if the picture cannot be used; the message says what was wrong and what would be right.
     """
     with _open_picture(data, rules) as (picture, pixels, orientation):
         whole_size = picture.size
         step = _choose_step(whole_size, rules)
         reduced_size = whole_size[0] // step, whole_size[1] // step
+        step_after_decoding = step
         is_jpeg = picture.format == "JPEG"
         if is_jpeg:
-            picture.draft(None, reduced_size)  # let it decode fewer pixels
-            step = 1
+            picture.draft(None, reduced_size)  # the decoder itself divides the sides by the step
+            step_after_decoding = 1
         with decoding(_estimate_bytes(picture, pixels, whole_size)):
             picture.load()
             if is_jpeg and _is_cut_short(picture, pixels, reduced_size):
-                raise ValueError("the data ends before the picture does")
-            return _turn_upright(_convert_to_rgb(picture, step), orientation)
+                raise ValueError("the data ends before the picture does")  # becomes Unusable
+            rgb = _convert_to_rgb(picture, step_after_decoding)
+            return _turn_upright(rgb, orientation)
 
 
 def read_size(data: bytes, rules: PictureRules) -> tuple[int, int]:
@@ -183,7 +184,10 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
 def _require_format(data: bytes, rules: PictureRules) -> str:
     """Return the format of a picture that may be sent, such as "JPEG".
 
-    Raises Unusable if it is too large, or of another format.
+    The rules allow some formats. Of these, the ones for which a decoder is installed can be read.
+    Others are known by name only, for the message: those of _NAMES, which some rules allow, and
+    those that `name_other_format` tells. Raises Unusable if the file is too large, or cannot be
+    read.
     """
     wanted_names = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
@@ -192,9 +196,10 @@ def _require_format(data: bytes, rules: PictureRules) -> str:
         raise Unusable(
             f"the picture has {len(data)} bytes; send at most {rules.max_bytes}", "bytes"
         )
-    file_format = find_format(data)
+    file_format = find_format(data)  # by its first bytes; None: it is in none that rules allow
     if file_format in rules.formats and file_format in _DECODERS:
         return file_format
+    # It is refused. What is it?
     name = name_other_format(data) if file_format is None else _NAMES[file_format]
     if name is None:
         text = f"this is no picture that can be read; send a {wanted_names} file"
