@@ -145,8 +145,8 @@ class CodedRows(Struct, frozen=True):
 def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
     """Return the codes of (rows, dimensions) canonical templates, and which rows are loose.
 
-    A tier is a part of all rotated templates' numbers, coded in int8. A row is loose if its bounds,
-    by which a search rules rows out, do not hold; it is then computed exactly.
+    A tier is a part of all rotated templates' numbers, coded in int8. Its bounds, by which a search
+    rules rows out, hold for nearly all rows. The others are loose: a search computes them exactly.
     """
     codes = tuple(np.zeros((len(templates), tier.width), dtype=np.int8) for tier in coder.tiers)
     is_loose = np.zeros(len(templates), dtype=bool)
@@ -154,10 +154,11 @@ def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
         block = slice(begin, begin + _BLOCK)
         rotated, error_share = rotate_rows(coder, templates[block])
         norms = row_norms(templates[block].astype(np.float32))
+        errors = norms * error_share  # what rotation and rounding change a row by at most
         is_loose[block] |= ~(norms <= coder.largest_norm)  # "not <=" is true of NaN, too
-        for tier, target in zip(coder.tiers, codes, strict=True):
-            is_loose[block] |= _write_codes(tier, rotated, norms * error_share, target[block])
-    return CodedRows(codes, np.flatnonzero(is_loose).astype(np.uint32))
+        for tier, codes_of_tier in zip(coder.tiers, codes, strict=True):
+            is_loose[block] |= _write_codes(tier, rotated, errors, target=codes_of_tier[block])
+    return CodedRows(codes, loose=np.flatnonzero(is_loose).astype(np.uint32))
 
 
 _BLOCK = 16_384
@@ -171,13 +172,13 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _write_codes(
-    tier: Tier, rotated: NDArray[np.float32], off: NDArray[np.float64], target: NDArray[np.int8]
+    tier: Tier, rotated: NDArray[np.float32], errors: NDArray[np.float64], target: NDArray[np.int8]
 ) -> NDArray[np.bool_]:
     """Write a tier's codes into `target`; return which rows exceed the tier's bounds, as a mask.
 
-    `rotated`: (rows, dimensions), rotated; `off`: (rows,), what rotation and rounding change a row
-    by at most; `target`: (rows, tier.width). Behind the codes stand the columns, which bound the
-    rest of each row in steps of `tier.unit`.
+    `rotated`: (rows, dimensions), rotated; `errors`: (rows,), what rotation and rounding change a
+    row by at most; `target`: (rows, tier.width). Behind the codes stand the columns. All have the
+    same number: the length of what is behind the tier, in steps of `tier.unit`, rounded up.
     """
     part = rotated[:, tier.begin : tier.end]
     scale = np.float32(tier.scale)
@@ -187,11 +188,12 @@ def _write_codes(
     # How far are the codes from what they stand for?
     rebuilt = target[:, : tier.numbers].astype(np.float32) * scale
     length, error = bound_norms(part, rebuilt)
-    exceeds = (length > tier.code_norm) | (error + off > tier.error_norm)
+    exceeds = (length > tier.code_norm) | (error + errors > tier.error_norm)
     if tier.columns:
+        lengths_behind = row_norms(rotated[:, tier.end :]) + errors
         # 1e-6 more, so that no rounding of this line makes a bound too low.
-        steps = np.ceil((row_norms(rotated[:, tier.end :]) + off) * (1 + 1e-6) / tier.unit)
-        exceeds |= ~(steps <= _TOP)
+        steps = np.ceil(lengths_behind * (1 + 1e-6) / tier.unit)
+        exceeds |= ~(steps <= _TOP)  # "not <=" is true of NaN, too
         target[:, tier.numbers : tier.numbers + tier.columns] = np.minimum(steps, _TOP)[:, None]
     return ~np.isfinite(part).all(axis=1) | exceeds
 
@@ -201,11 +203,13 @@ def bound_norms(
 ) -> tuple[NDArray[np.float64], ...]:
     """Return upper bounds, by row, of the length of what codes stand for, and of their error.
 
-    `rebuilt`: what they stand for. Each bound is exact except for one float32 rounding, which is
-    added.
+    `part`: the numbers that were coded; `rebuilt`: what the codes stand for. Each is computed in
+    float32 with one rounding, whose most, 2^-23 of the length, is added.
     """
-    length = row_norms(rebuilt) * (1 + 2.0**-23)
-    return length, row_norms(part - rebuilt) * (1 + 2.0**-23) + length * 2.0**-23
+    rounding = 2.0**-23
+    length = row_norms(rebuilt) * (1 + rounding)
+    error = row_norms(part - rebuilt) * (1 + rounding) + length * rounding
+    return length, error
 
 
 _POINTER, _WHOLE, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
@@ -332,22 +336,24 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
     last.
 
     The last ends where hardly any energy is left (_NOTHING). The first is as long as makes a search
-    read the fewest bytes. It reads the tier of each row, and _PICK_BYTES of each that this cannot
-    rule out. These are the pairs of the sample whose Cauchy-Schwarz bound reaches the score that
-    only `share` of the pairs reach, if scores are normally distributed. One tier of all numbers may
-    be cheaper.
+    read the fewest bytes. It reads the tier of each row, and _PICK_BYTES of each row that this
+    cannot rule out: its score's upper bound reaches what the best, `share` of all, score. How many
+    these are is tried with pairs of the sample. One tier of all numbers may be cheaper.
     """
     rotated, _ = rotate_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))
     last_end = min(int(np.searchsorted(energy, energy[-1] * (1 - _NOTHING))) + 1, coder.dimensions)
+    # The score that `share` of all pairs reach, as if scores were normally distributed.
     probes = rotated[:: max(1, len(rotated) // _PROBES)][:_PROBES]
     rows = rotated[1 :: max(1, len(rotated) // _COMPARED)]
     scores = probes @ rows.T
     least_score = float(scores.mean() + NormalDist().inv_cdf(1 - share) * scores.std())
+    # What a search reads a row, by the first tier's end.
     bytes_by_end = {coder.dimensions: float(coder.dimensions)}  # one tier of all
     for size in _FIRST_BYTES:
         end = size - COLUMNS
         if end < last_end:
+            # What is behind the tier adds at most the product of its lengths (Cauchy-Schwarz).
             most_behind = np.outer(
                 np.linalg.norm(probes[:, end:], axis=1), np.linalg.norm(rows[:, end:], axis=1)
             )

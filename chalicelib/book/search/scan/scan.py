@@ -21,6 +21,7 @@ from struct import Struct, unpack_from
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.search.scan.coder import (
@@ -76,7 +77,8 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     def kernel_call(self) -> Call:
         """The addresses and counts of these rows, as the compiled search (kernel.c) takes them.
 
-        All searches of the rows share it: the kernel copies it before it writes.
+        All searches of the rows share it: the kernel copies it before it writes. A field that is
+        not set is a null pointer, and stands for the plain case.
         """
         call = describe_coder(self.coder)
         for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
@@ -85,7 +87,9 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
         call.templates = find_address(self.templates)
         call.group = find_address(self.group)
         call.taken = find_address(self.is_group_searched)
-        call.first_row = None if self.has_one_row_each else find_address(self.first_row)
+        # Without `first_row` a row's number is its face's; without `numbers` all rows are searched.
+        if not self.has_one_row_each:
+            call.first_row = find_address(self.first_row)
         if self.numbers is not None:
             call.numbers, call.rows = find_address(self.numbers), len(self.numbers)
         return call
@@ -119,7 +123,7 @@ class BestFaces:
 
     def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
         """Add faces with their scores, (n,) each, in any order; a face keeps its best score."""
-        is_good = scores >= self.cut
+        is_good = scores >= self.cut  # it may change the answer
         if not is_good.any():
             return
         faces = np.concatenate((np.array(self.faces, np.int64), faces[is_good]))
@@ -128,6 +132,7 @@ class BestFaces:
         # Of a face that is there twice, the first place is that of its best score.
         _, first_places = np.unique(faces[best_first], return_index=True)
         kept = best_first[np.sort(first_places)]
+        # If they are enough, the last one's score is the new cut, and all that tie with it stay.
         if len(kept) >= self.limit:
             self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
             kept = kept[scores[kept] >= self.cut]
@@ -217,16 +222,19 @@ class Kernel:
         A row that the codes' bounds do not hold for (`loose`) is left to the caller.
         """
         room, probe_bytes = self._run_search(rows.kernel_call, rows.coder, probes)
-        # Each probe's part of the room is a copy of the call, whose last number is how many faces
-        # were found, and then so many (score, face).
-        begins = range(_FOUND, len(room), probe_bytes)
-        for begin, (_, best) in zip(begins, probes, strict=True):
+        # A probe's part of the room begins with a copy of the call, whose last number is how many
+        # faces were found. Behind that, from `_FOUND` on, stand so many pairs of score and face.
+        pair_begins = range(_FOUND, len(room), probe_bytes)
+        for begin, (_, best) in zip(pair_begins, probes, strict=True):
             (face_count,) = _HELD.unpack_from(room, begin - _HELD.size)
-            numbers = unpack_from("dq" * face_count, room, begin)
-            best.add_ranked(faces=numbers[1::2], scores=numbers[::2])
+            pairs = unpack_from("dq" * face_count, room, begin)  # score, face, score, face, ...
+            best.add_ranked(faces=pairs[1::2], scores=pairs[::2])
 
     def _run_search(self, call: Call, coder: Coder, probes: ProbesAndBest) -> tuple[bytearray, int]:
-        """Search; return the memory that the kernel wrote, and how many bytes of it a probe has."""
+        """Search; return the memory that the kernel wrote, and how many bytes of it a probe has.
+
+        The kernel takes all probes end to end, as they are and rotated as the rows' codes are.
+        """
         vectors = [np.asarray(probe, np.float32) for probe, _ in probes]
         plain = rotated = b"".join([vector.tobytes() for vector in vectors])
         if coder.rotation is not None:
@@ -257,21 +265,21 @@ def _is_exact(compiled: Kernel) -> bool:
         )
         templates = (codes / 1024).astype(np.float16)
         probe = templates[9].astype(np.float32)
-        is_one_tier = first_end == dimensions
-        tiers = [Tier(0, first_end, 0 if is_one_tier else COLUMNS, 1 / 1024, 0.02, 2.0, 0.0)]
-        if not is_one_tier:
-            tiers.append(Tier(first_end, dimensions, 0, 1 / 1024, 0.02, 2.0, 0.0))
+        tier = Tier(0, dimensions, 0, scale=1 / 1024, unit=0.02, code_norm=2.0, error_norm=0.0)
+        tiers = [tier]  # of all numbers
+        if first_end < dimensions:
+            first = replace(tier, end=first_end, columns=COLUMNS)
+            tiers = [first, replace(tier, begin=first_end)]
+        codes_by_tier = tuple(_code_rows(tier, codes) for tier in tiers)
         rows = Rows(
             templates=templates,
-            coder=Coder(dimensions, None, tuple(tiers), 2.0),
-            codes=CodedRows(
-                tuple(_code_rows(tier, codes) for tier in tiers), np.empty(0, np.uint32)
-            ),
+            coder=Coder(dimensions, rotation=None, tiers=tuple(tiers), largest_norm=2.0),
+            codes=CodedRows(codes_by_tier, loose=np.empty(0, np.uint32)),
             first_row=np.arange(0, 11, rows_of_face, dtype=np.uint32),
             group=np.zeros(10 // rows_of_face, np.int32),
             is_group_searched=np.ones(1, dtype=bool),
         )
-        best = BestFaces(3)
+        best = BestFaces(limit=3)
         compiled.search(rows, [(probe, best)])
         face_scores = compute_exact_scores(templates, probe).reshape(-1, rows_of_face).max(axis=1)
         three_best = np.sort(face_scores)[:-4:-1].tolist()

@@ -80,7 +80,7 @@ def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFil
         hot = np.empty(hot_bytes, dtype=np.uint8)
 
         def load_part(number: int) -> None:
-            begin = number * PART
+            begin = number * PART  # in the body, which follows the header
             length = min(PART, layout.size - layout.body_at - begin)
             part = _read_range(blobs, key, layout.body_at + begin, length)
             check_part(layout, number, part)
@@ -215,12 +215,13 @@ def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
     seq = read_seq(items, tenant)
     faces = map(face_from, every_face(items, tenant))
     users = map(user_from, every_user(items, tenant))  # entries for several faces of one person
+    # Both are id, group and templates: users are entries of a gallery as faces are.
     entries = chain(
         ((face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
     )
-    faces_with_vectors = (
+    entries_of_model = (
         (id_, group_id, [template.vector for template in templates if template.model == model])
         for id_, group_id, templates in entries
     )
-    return Gallery(model, segment_of_faces(model, seq, faces_with_vectors))
+    return Gallery(model, segment_of_faces(model, seq, entries_of_model))

@@ -175,11 +175,13 @@ def encode_segment(segment: Segment) -> bytes:
         name: np.ascontiguousarray(array, _TYPES[name])
         for name, array in _list_sections(segment).items()
     }
-    offsets_and_shapes, pieces, offset = {}, [], 0
+    offsets_and_shapes, pieces, offset = {}, list[memoryview | bytes](), 0
     for name, array in sections.items():
         offsets_and_shapes[name] = [offset, *array.shape]
-        padding = -array.nbytes % _ALIGNMENT
-        pieces += [array.reshape(-1).view(np.uint8).data if array.size else b"", b"\0" * padding]
+        padding = -array.nbytes % _ALIGNMENT  # up to the next multiple
+        if array.size:
+            pieces.append(array.reshape(-1).view(np.uint8).data)
+        pieces.append(b"\0" * padding)
         offset += array.nbytes + padding
     body = b"".join(pieces)
     header = {
@@ -268,12 +270,14 @@ def assemble_segment(
 ) -> Segment:
     """Return the segment that a snapshot's bytes hold, without copying them.
 
-    `hot`: the body up to the templates, which every search reads; `cold`: the templates. `on_disk`:
-    `cold` is a file that is mapped into memory.
+    `layout`: what its header says. The body is given in two parts. `hot`: all before the templates,
+    which every search reads. `cold`: the templates. `on_disk`: `cold` is a file that is mapped into
+    memory.
     """
     header, hot_size = layout.header, layout.cold_at - layout.body_at
 
     def parse_section(name: str) -> NDArray[Any]:
+        """Return an array of the body; the header has its offset there, and its shape."""
         offset, *shape = header["sections"][name]
         source = hot
         if offset >= hot_size:
@@ -294,7 +298,7 @@ def assemble_segment(
         first_row=parse_section("first_row"),
         templates=parse_section("templates"),
         coder=Coder(header["dimensions"], rotation, tiers, header["largest_norm"]),
-        codes=CodedRows(codes, parse_section("loose")),
+        codes=CodedRows(codes, loose=parse_section("loose")),
         on_disk=on_disk,
     )
 
@@ -361,12 +365,17 @@ def segment_of_rows(
 def segment_of_faces(
     model: str, seq: int, faces: Iterable[tuple[str, str, Sequence[bytes]]]
 ) -> Segment:
-    """Return a segment of (faceid, group id, templates) in any order; a face without is left
-    out."""
-    faces_in_order = sorted((face for face in faces if face[2]), key=lambda face: face[0])
+    """Return a segment, a gallery ready to be searched, of (faceid, group id, templates) each.
+
+    They come in any order; a face without templates is left out. A template is its float16 numbers,
+    little-endian.
+    """
+    with_templates = [(faceid, group_id, vectors) for faceid, group_id, vectors in faces if vectors]
+    faces_in_order = sorted(with_templates, key=lambda face: face[0])  # of faceids
     # Groups are numbered in the order in which they come.
     groups: dict[str, int] = {}
     face_group = [groups.setdefault(group_id, len(groups)) for _, group_id, _ in faces_in_order]
+    # All templates, those of one face behind those of the other, are the rows of one array.
     data = b"".join(vector for _, _, vectors in faces_in_order for vector in vectors)
     counts = np.array([len(vectors) for _, _, vectors in faces_in_order], dtype=np.int64)
     templates = np.empty((0, 0), np.float16)
