@@ -97,14 +97,14 @@ class CpuSlots:
             try:
                 with telemetry.begin_invocation("", ""):
                     telemetry.of_tenant(tenant)
-                    work_on_parts(lambda: self._waiting)
+                    work_on_parts(lambda: self._waiting)  # true if anybody waits for a slot
             finally:
                 self._give_back(tenant)
 
         helper_count = self._take_spare(tenant, len(parts) - 1)
         helpers = [self._helpers.submit(help_out) for _ in range(helper_count)]
         try:
-            work_on_parts(lambda: False)
+            work_on_parts(lambda: False)  # this thread goes on until no part is left
         finally:
             wait(helpers)
         for helper in helpers:
@@ -146,7 +146,10 @@ class CpuSlots:
             self._changed.notify_all()
 
     def _choose_next(self) -> _Waiting | None:
-        """Return whose turn it is; None if there is no slot for any that waits."""
+        """Return whose turn it is; None if there is no slot for any that waits.
+
+        Who has an open picture goes before who would open one; then who holds the fewest slots.
+        """
         if not self._free:
             return None
         ready = [waiter for waiter in self._waiting if self._held[waiter.tenant] < self.count]
@@ -269,8 +272,9 @@ class PictureMemory:
         """Promise so many bytes to a tenant, and return whether they were: not if there is no
         room."""
         with self._lock:
-            free_bytes, held_bytes = self._limit - self._resident(), self._promised[tenant]
-            promised_bytes = self._promised.total()
+            free_bytes = self._limit - self._resident()
+            held_bytes, promised_bytes = self._promised[tenant], self._promised.total()
+            # Without this exception nobody's picture would be decoded while galleries fill it all.
             is_small_and_alone = not promised_bytes and size <= self._limit / _SMALL
             if promised_bytes + size > free_bytes and not is_small_and_alone:
                 return False

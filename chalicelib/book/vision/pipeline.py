@@ -147,10 +147,10 @@ class FacePipeline:
                 others = [box for box in all_boxes if box != face.box]
                 crops.append(partial(crop.encode_face, image, face.box, others))
         with self._slots.take_slot():
+            # The longest parts first, so that no core waits for one in the end.
             jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",
-                # The longest parts first, so that no core waits for one in the end.
-                Work(crops, list),
+                Work(crops, answer=list),  # a list of their answers
                 self._plan_embeddings(image, faces),
                 self._attributes.run_models(image, faces, roles),
                 self._plan_qualities(image, faces),
@@ -370,7 +370,7 @@ class FacePipeline:
     ) -> list[NDArray[np.uint8]]:
         """Return each face's crop with eyes, nose and mouth at the role's places.
 
-        Crops are remembered while the thread uses this picture.
+        The crops of the picture that this thread used last are remembered, by what they depend on.
         """
         with count_stage("align"):
             crops = self._last.of(image).crops

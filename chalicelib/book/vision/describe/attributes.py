@@ -72,17 +72,18 @@ class CropModels:
     ) -> Work[list[Mapping[str, Sequence[Looks]]]]:
         """Return the work that runs these roles' models: parts, and what joins their answers.
 
-        It answers, by face and role, each model's outputs in the order of the role's labels.
+        Its answer has, for each face and by role, each model's outputs in the order of the role's
+        labels. A part is one model's run over a group of FACES faces.
         """
         models = [model for role in roles.values() for model in role.models]
-        runs = list(dict.fromkeys((model.file, model.crop) for model in models))
+        runs = list(dict.fromkeys((model.file, model.crop) for model in models))  # each once
         groups = [faces[start : start + FACES] for start in range(0, len(faces), FACES)]
 
         def run_model(file: str, crop: Crop, group: Sequence[DetectedFace]) -> _Outputs:
             return self._sessions.run(file, _cut_crops(image, group, crop))
 
         def split_by_face(outputs: list[_Outputs]) -> list[Mapping[str, Sequence[Looks]]]:
-            # They are those of the first run's groups of faces, then those of the second's.
+            # One for each part: those of the first model's groups, then those of the second's.
             outputs_left = iter(outputs)
             outputs_by_run = {
                 run: _join_outputs([next(outputs_left) for _ in groups]) for run in runs
@@ -172,8 +173,9 @@ def estimate_genders(
     to the odds of the first label, as their logarithm.
     """
     first, second, *years = looks.mean(axis=0).tolist()
+    age = sum(years)  # of one model, or 0 of none
+    # All odds are of the first label, as their logarithms, so that they add up.
     model_odds = math.log(max(first, LEAST_PROBABILITY) / max(second, LEAST_PROBABILITY))
-    age = sum(years)
     grown = min(age / role.grown, 1.0) if role.grown else 1.0  # of children all are less sure
     odds = grown * (role.trust * model_odds + role.odds_a_year * age + ruled)
     probability = 1 / (1 + math.exp(-odds))
@@ -207,6 +209,8 @@ def estimate_emotions(
     probabilities /= probabilities.sum()
     if any(model.smile_odds for model in models) and {"happy", "neutral"} <= set(labels):
         happy, neutral = labels.index("happy"), labels.index("neutral")
+        # The log-odds of happy against neutral. Models are summed up without their temperatures,
+        # so that a more certain one counts for more.
         smile = sum(
             log[happy] - log[neutral] + model.smile_odds
             for log, model in zip(logs, models, strict=True)
@@ -290,11 +294,13 @@ def estimate_pose(landmarks: Points) -> Pose | None:
     nose, show up as pitch.
     """
     points = np.array(landmarks, np.float64)
-    affine = _FROM_MEAN_FACE @ (points - points.mean(axis=0))
+    affine = _FROM_MEAN_FACE @ (
+        points - points.mean(axis=0)
+    )  # (3, 2): the face's axes in the picture
     left, scales, right = np.linalg.svd(affine.T, full_matrices=False)
-    if scales[1] < LEAST_SCALE_PX:
+    if scales[1] < LEAST_SCALE_PX:  # the smaller one: they are a line, or a point
         return None
-    # The rotation's three rows.
+    # The rotation's three rows. Without the scales two are left; the third is upright on them.
     across, down = left @ right
     forward = np.cross(across, down)
     # In the rotation yaw after pitch after roll, column three is the nose's direction; row two has

@@ -181,9 +181,10 @@ def measure_eye_distance(face: DetectedFace) -> float:
 def rate_sharpness(grey: NDArray[np.float32]) -> float:
     """Return how sharp the aligned crop's face is, for its contrast: 1 for most faces, 0 for a
     blank crop."""
+    # The face is the crop's middle from left to right, and its lower part, 5/8 of the side each.
     side = len(grey)
-    size_px = side * 5 // 8
-    part = grey[side * 5 // 16 :, side * 3 // 16 :][:size_px, :size_px]
+    top, left, size_px = side * 5 // 16, side * 3 // 16, side * 5 // 8
+    part = grey[top : top + size_px, left : left + size_px]
     return _rate_detail(part, SHARP_DETAIL)
 
 
@@ -191,8 +192,9 @@ def rate_uncovered_sharpness(grey: NDArray[np.float32]) -> float:
     """Return how sharp the aligned crop is from the forehead to the bridge of the nose, as
     `rate_sharpness` does of the whole face."""
     side = len(grey)
-    size_px = side * 5 // 8
-    part = grey[side // 4 : side * 9 // 16, side * 3 // 16 :][:, :size_px]
+    top, bottom = side // 4, side * 9 // 16  # the forehead, the bridge of the nose
+    left, width_px = side * 3 // 16, side * 5 // 8  # as wide as the face
+    part = grey[top:bottom, left : left + width_px]
     return _rate_detail(part, SHARP_UPPER_DETAIL)
 
 
@@ -202,8 +204,11 @@ def _rate_detail(part: NDArray[np.float32], sharp_detail: Sequence[float]) -> fl
     `sharp_detail`: how much of its contrast a sharp face has in fine detail there, in each of the
     DIRECTIONS. One direction does not make up for another: the harmonic mean counts.
     """
+    # The window lets the part's edges fade out: a spectrum takes them for contrast.
     window, masks = _make_spectrum_masks(*part.shape)
-    power = np.abs(np.fft.rfft2((part - np.average(part, weights=window)) * window)) ** 2
+    about_mean = part - np.average(part, weights=window)
+    power = np.abs(np.fft.rfft2(about_mean * window)) ** 2
+    # Each mask sums up a band of the power: that of all contrast, then of each direction's detail.
     contrast, *detail = (float(energy) for energy in masks @ power.ravel())
     if contrast <= 0 or min(detail) <= 0:
         return 0.0
@@ -221,21 +226,24 @@ def _make_spectrum_masks(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a Hann window, and five masks that sum up a power spectrum (numpy's rfft2).
 
-    The first sums all contrast, the others the fine detail in each of the DIRECTIONS. Cycles are
-    those over the width.
+    The window is (height, width), the masks are (5, values of the spectrum). The first sums all
+    contrast, the others the fine detail in each of the DIRECTIONS.
     """
     windows = [np.hanning(side_px + 2)[1:-1] for side_px in (height_px, width_px)]
+    # Each value of the spectrum: how many cycles over the part's width, and in which direction.
     y = np.fft.fftfreq(height_px)[:, None] * width_px
     x = np.fft.rfftfreq(width_px)[None, :] * width_px
     cycles, angle = np.hypot(y, x), np.arctan2(y, x)
-    # This counts the half of the spectrum that rfft2 leaves out.
-    twice = np.where((x == 0) | (x == width_px / 2), 1.0, 2.0)
+    # rfft2 leaves out half of the spectrum, the mirror image of all but these two columns.
+    weight = np.where((x == 0) | (x == width_px / 2), 1.0, 2.0)
 
     def make_ring(bounds: tuple[float, float]) -> NDArray[np.float64]:
-        return np.asarray(twice * ((cycles >= bounds[0]) & (cycles < bounds[1])))
+        least_cycles, most_cycles = bounds
+        return np.asarray(weight * ((cycles >= least_cycles) & (cycles < most_cycles)))
 
     masks = [make_ring(CONTRAST_CYCLES)]
     for direction in DIRECTIONS:
+        # The turn from one to the other, at most a quarter: opposite directions are the same.
         turn = np.abs((angle - direction + math.pi / 2) % math.pi - math.pi / 2)
         masks.append(make_ring(DETAIL_CYCLES) * (turn <= math.pi / 8 + 1e-6))
     return np.outer(*windows), np.stack([mask.ravel() for mask in masks])
@@ -251,7 +259,9 @@ def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
     half = min(max(box.width, box.height), SAMPLE_PX) / 2
     left = max(int(box.x + box.width / 2 - half), 0)
     top = max(int(box.y + box.height / 2 - half), 0)
-    green = image[top:, left:, 1][: int(2 * half), : int(2 * half)].astype(np.int16)
+    side = int(2 * half)
+    green = image[top : top + side, left : left + side, 1].astype(np.int16)
+    # The mean step from a pixel to the next, down and across, where a block ends and elsewhere.
     grid_step, other_step = 0.0, 0.0
     for axis, start in ((0, top), (1, left)):
         steps = np.abs(np.diff(green, axis=axis)).mean(axis=1 - axis)
@@ -261,6 +271,7 @@ def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
             other_step += float(steps[~on_grid].mean())
     if grid_step == 0:
         return 1.0
+    # One step in BLOCK_PX is on the grid. What share of all steps' sum do these have?
     share = grid_step / (grid_step + (BLOCK_PX - 1) * other_step)
     blocking = max(share - BLOCKING_NONE, 0) / (1 - BLOCKING_NONE)
     # 1: a block is a third of the distance of the eyes.
@@ -290,7 +301,7 @@ def _cut_inner_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _cut_uncovered_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what a mask leaves of the inner part."""
+    """Return what a mask leaves of the inner part: its rows down to the bridge of the nose."""
     return _cut_inner_part(grey)[: len(grey) * 9 // 16 - len(grey) * 3 // 8]
 
 
@@ -305,11 +316,15 @@ def rate_eyes(grey: NDArray[np.float32]) -> float:
     upper, lower = (grey[row : 2 * side : 2] for row in (0, 1))
     rows = upper + lower
     half = (rows[:, 0 : 2 * side : 2] + rows[:, 1 : 2 * side : 2]) / 4
-    contrast = float(half[side * 5 // 16 : side * 15 // 16, side * 7 // 32 : side * 25 // 32].std())
-    level, reach = slice(side * 3 // 8, side * 9 // 16), side * 15 // 128
+    # Contrast is the standard deviation of greys. Of the face:
+    face_rows = slice(side * 5 // 16, side * 15 // 16)
+    face_columns = slice(side * 7 // 32, side * 25 // 32)
+    contrast = float(half[face_rows, face_columns].std())
+    # And of each eye, by where its middle is from the left.
+    eye_rows, reach = slice(side * 3 // 8, side * 9 // 16), side * 15 // 128
     left_eye, right_eye = (
-        float(half[level, x - reach : x + reach + 1].std())
-        for x in (side * 5 // 16, side * 43 // 64)
+        float(half[eye_rows, middle - reach : middle + reach + 1].std())
+        for middle in (side * 5 // 16, side * 43 // 64)
     )
     if contrast <= 0:
         return 0.0

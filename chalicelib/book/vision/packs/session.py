@@ -89,8 +89,9 @@ class Sessions:
         It is (n, channels, height, width). Raises MissingModel.
         """
         is_large = batch[0].size >= LARGE
-        # A large picture gets a second thread, if a core is free for it.
-        with self._slots.one_more() if is_large else nullcontext(0) as more_threads:
+        # A large picture gets a second thread, if a core is free for it: 1 more, else 0.
+        second_thread = self._slots.one_more() if is_large else nullcontext(0)
+        with second_thread as more_threads:
             session = self.load(file, threads=1 + more_threads)
             input_name = session.get_inputs()[0].name
             outputs = session.run(None, {input_name: batch})

@@ -124,9 +124,11 @@ def insert_noise(jpeg: bytes) -> bytes:
 
     A decoder whose data ends before the picture does leaves the rest grey without an error.
     """
+    # A segment is 0xFF, its kind, its length without these two (two bytes), and its data. Behind
+    # one of kind SOS comes a scan, the pixels, up to the next marker.
     parts, copied_until, position = [], 0, jpeg.find(bytes((0xFF, _SOS)))
     for _ in _count_parts():
-        is_segment = 0 <= position <= len(jpeg) - 4 and jpeg[position] == 0xFF
+        is_segment = 0 <= position <= len(jpeg) - _SEGMENT_HEAD and jpeg[position] == 0xFF
         if not is_segment or jpeg[position + 1] == _EOI:
             break
         begin = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
@@ -220,8 +222,10 @@ def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
             kept_parts.append(data[begin:end_of_first])
         elif marker in (_APP0, _APP14) or not (is_application or marker == _COMMENT):
             kept_parts.append(data[begin:end])
-        elif marker == _APP1 and data.startswith(_EXIF, begin + 4) and orientation == UPRIGHT:
-            orientation = _parse_orientation(data[begin + 4 + len(_EXIF) : end])
+        elif marker == _APP1 and data.startswith(_EXIF, begin + _SEGMENT_HEAD):
+            if orientation == UPRIGHT:  # the first one that says something counts
+                tiff_begin = begin + _SEGMENT_HEAD + len(_EXIF)
+                orientation = _parse_orientation(data[tiff_begin:end])
         elif marker == _APP2 and end_of_first == len(data):
             # The first picture ends where another begins, if it is whole until there.
             begins = [begin + at for at, _ in _parse_index(data[begin:end])]
@@ -268,14 +272,18 @@ def _drop_from_png(data: bytes) -> tuple[bytes, int]:
     """
     kept_parts, orientation, position = [_PNG], UPRIGHT, len(_PNG)
     for _ in _count_parts():
-        if position + 8 > len(data) or kept_parts[-1][4:8] == b"IEND":
+        data_begin = position + 8
+        is_at_end = data_begin > len(data) or kept_parts[-1][4:8] == b"IEND"
+        if is_at_end:
             break
-        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
+        data_length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : data_begin]
+        data_end = data_begin + data_length
+        end = data_end + 4  # behind the checksum
         if kind in _PNG_KEPT:
             kept_parts.append(data[position:end])
         elif kind == b"eXIf":
-            orientation = _parse_orientation(data[position + 8 : end - 4])
+            orientation = _parse_orientation(data[data_begin:data_end])
         position = end
     return b"".join(kept_parts), orientation
 
@@ -306,7 +314,7 @@ def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
     # VP8X says what else there is; without transparency and animation it is needless.
     head = kept_chunks.pop(b"VP8X", b"")
     if b"ANMF" in kept_chunks:
-        flags = bytes((head[8] & (_HAS_ALPHA | _MOVES),))
+        flags = bytes((head[8] & (_HAS_ALPHA | _MOVES),))  # the first byte of its data
         first_picture = [kept_chunks[b"ANIM"], kept_chunks[b"ANMF"]]
         chunks = [head[:8], flags, head[9:], *first_picture]
     elif b"ALPH" in kept_chunks:

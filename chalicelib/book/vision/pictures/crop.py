@@ -107,6 +107,7 @@ def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int)
     """
     if not is_plain(square.side, size_px):
         return make_planes(cut(image, square, size_px))
+    # One pixel more than the square has: the last ones are interpolated with it, then cut off.
     left, top, side = int(square.x), int(square.y), math.ceil(square.side) + 1
     region = make_planes(cut_out(image, left, top, left + side, top + side))
     scale = size_px / square.side
@@ -159,12 +160,14 @@ def enclose_box(box: BoundingBox, factor: float) -> Square:
 def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
     """Return what the square shows, as (size_px, size_px, 3), antialiased; black outside the
     picture."""
-    # The whole pixels about it, and the square's exact place in them.
+    # The whole pixels about it, one at least, and the square's exact place in them.
     x0, y0 = math.floor(square.x), math.floor(square.y)
     x1 = max(math.ceil(square.x + square.side), x0 + 1)
     y1 = max(math.ceil(square.y + square.side), y0 + 1)
     region = Image.fromarray(np.ascontiguousarray(cut_out(image, x0, y0, x1, y1)))
-    exact = (square.x - x0, square.y - y0, square.x - x0 + square.side, square.y - y0 + square.side)
+    left, top = square.x - x0, square.y - y0
+    exact = (left, top, left + square.side, top + square.side)
+    # With the gap, Pillow averages whole blocks first where it shrinks much: that is faster.
     return np.asarray(
         region.resize((size_px, size_px), Image.Resampling.BILINEAR, box=exact, reducing_gap=1.0)
     )
@@ -179,12 +182,14 @@ def cut_inside(
     proportions are lost: MiniFASNet was trained like that (minivision-ai/Silent-Face-Anti-Spoofing,
     CropImage).
     """
-    height, width = image.shape[:2]
-    most_across, most_down = (width - 1) / max(box.width, 1), (height - 1) / max(box.height, 1)
+    last_row, last_column = image.shape[0] - 1, image.shape[1] - 1
+    # Shrunk: enlarged by less, if else it were larger than the picture.
+    most_across, most_down = last_column / max(box.width, 1), last_row / max(box.height, 1)
     fitting_factor = min(factor, most_across, most_down)
     wide, high = max(box.width * fitting_factor, 1.0), max(box.height * fitting_factor, 1.0)
-    left = min(max(box.x + (box.width - wide) / 2, 0.0), max(width - 1 - wide, 0.0))
-    top = min(max(box.y + (box.height - high) / 2, 0.0), max(height - 1 - high, 0.0))
+    # Shifted: about the box's centre, or as near to that as lies inside.
+    left = min(max(box.x + (box.width - wide) / 2, 0.0), max(last_column - wide, 0.0))
+    top = min(max(box.y + (box.height - high) / 2, 0.0), max(last_row - high, 0.0))
     region = image[int(top) : int(top + high) + 1, int(left) : int(left + wide) + 1]
     part = Image.fromarray(np.ascontiguousarray(region))
     return np.asarray(part.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0))
@@ -199,14 +204,16 @@ def cut_turned(
     """
     # First the upright region about it, averaged by blocks: the turn itself averages nothing.
     half, block = square.side / 2, max(round(square.side / size_px), 1)
-    x, y = square.x + half, square.y + half
+    x, y = square.x + half, square.y + half  # the centre
+    # From the centre to the sides of the upright square about the turned one, and a block more.
     reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block
     left, top = math.floor(x - reach), math.floor(y - reach)
     side = math.ceil(2 * reach / block + 1) * block
     region = Image.fromarray(
         np.ascontiguousarray(cut_out(image, left, top, left + side, top + side))
     )
-    # Then the map from the result's pixels to those of the averaged region.
+    # Then the map from the result's pixels to those of the averaged region, of which a step to the
+    # right in the result is (across, down), and which takes centre to centre.
     scale = square.side / size_px / block
     across, down = scale * math.cos(turn), scale * math.sin(turn)
     begin_x = (x - left) / block - (across - down) * size_px / 2
@@ -362,8 +369,12 @@ def _cut_square(image: NDArray[np.uint8], square: _Square) -> Image.Image:
 
 
 def _dim_others(part: Image.Image, box: BoundingBox, square: _Square) -> Image.Image:
-    """Return the part of a picture in `square` darkened, but for the face in `box`."""
+    """Return the part of a picture in `square` darkened, but for the face in `box`.
+
+    `box` is in the picture's pixels, and somewhat more than it stays bright.
+    """
     wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
+    # Where that begins in the part, and which of its pixels it has.
     x = box.x + (box.width - wide) / 2 - square.left
     y = box.y + (box.height - high) / 2 - square.top
     left, top = round(max(x, 0)), round(max(y, 0))
