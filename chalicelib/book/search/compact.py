@@ -162,6 +162,7 @@ class Compactor:
         telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)  # for the alarm on long ones
         if oldest_seq < at_least:
             return self._build_whole(tenant, model, pointer)
+        # "bytes": those of the newest whole snapshot. Of a large one, mostly deltas are written.
         if pointer and int(pointer.get("bytes", 0)) >= self._large:
             return self._write_delta_or_snapshot(tenant, model, pointer, seq, erase=erase)
         if seq == covered_seq or not self._is_worth_it(tenant, covered_seq, seq):
@@ -243,7 +244,8 @@ class Compactor:
         """Store a snapshot, then let the gallery's pointer, the item that names its snapshots, name
         it.
 
-        `old`: the pointer as it was read. `more`: what else it is to say.
+        `old`: the pointer as it was read. `more`: what else it is to say: "bytes" of the newest
+        whole snapshot, and "owes", whether something is left to be erased.
         """
         if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
@@ -281,6 +283,7 @@ class Compactor:
         """
         now = milliseconds(self._clock.now())
         build_times = parse_build_times(old_pointer) if old_pointer else {}
+        # Of snapshots that follow each other fast, the last but one need not be kept.
         too_close = _find_too_close(build_times)
         kept = {key: built_at for key, built_at in build_times.items() if key != too_close}
         pointer: Item = {
@@ -421,6 +424,7 @@ def _find_too_close(built_at: dict[str, int]) -> str | None:
     if len(built_at) < 3:
         return None
     before, candidate, last = list(built_at)[-3:]
-    is_base = any(keys.base_of_snapshot(key) == candidate != key for key in built_at)
+    others = [key for key in built_at if key != candidate]
+    is_base = any(keys.base_of_snapshot(key) == candidate for key in others)
     is_close = built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1)
     return candidate if is_close and not is_base else None

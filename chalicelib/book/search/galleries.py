@@ -174,7 +174,8 @@ class Galleries:
         """Let galleries go, those searched longest ago first, until so many bytes more fit beside
         the others.
 
-        If no more are asked for, the last gallery stays, however large it is.
+        `disk_bytes`: of the file for a large gallery's templates. If no bytes are asked for, the
+        last gallery stays, however large it is.
         """
         min_galleries = 0 if memory_bytes or disk_bytes else 1
         with self._lock:

@@ -103,6 +103,7 @@ class View(Struct, frozen=True, dict=True):
             )
         chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
+        # The score that a face has to reach to be a candidate, by probe.
         least_scores = [-math.inf] * len(probes)
         if point is not None:
             least_demands = request.least_demands or [0.0] * len(probes)
@@ -132,7 +133,7 @@ class View(Struct, frozen=True, dict=True):
         is_searched = np.zeros(len(self.groups) + 1, dtype=bool)
         is_searched[group_numbers] = True
         base, base_group = self.base, self.base_group
-        row_numbers = None  # all rows are looked at
+        row_numbers = None  # all rows are looked at: in their order that is fast
         if size * _FACES_PER_LOOKUP < len(base_group):
             row_numbers = self._list_rows_of_faces(is_searched[base_group])
         rows = Rows(
@@ -192,7 +193,8 @@ class View(Struct, frozen=True, dict=True):
 
         Faces of the same score are in the order of their ids.
         """
-        # The base's are so already, since its numbers are in the order of the ids.
+        # The base's are so already, since its numbers are in the order of the ids. More than the
+        # limit are there if several tie with the last one.
         if self.tail.rows or len(best.faces) > best.limit:
             best.rank(self._faceid)
         faces_and_scores, groups = zip(best.faces, best.scores, strict=True), self._group_ids
@@ -203,7 +205,7 @@ class View(Struct, frozen=True, dict=True):
                     for face, score in faces_and_scores
                 ]
             )
-        # All are the base's. Without calling Candidate it takes half of the time.
+        # All are the base's. A NamedTuple made by its base class takes half of the time.
         names, group, make_tuple = self.base.ids.names, self.base_group.data, tuple.__new__
         return tuple(
             [
@@ -541,7 +543,7 @@ class Gallery:
         """Make room in the tail for `rows` rows in all. Earlier views keep their arrays."""
         if rows <= len(self._tail_templates):
             return
-        row_count = len(self._tail_faceids)
+        row_count = len(self._tail_faceids)  # those that are filled
         room = max(_MIN_ROWS, 2 * len(self._tail_templates), rows)
         templates = np.empty((room, dimensions), dtype=np.float32)
         templates[:row_count] = self._tail_templates[:row_count].reshape(-1, dimensions)

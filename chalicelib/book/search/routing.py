@@ -44,8 +44,10 @@ class NearSearch:
         return (self._near() if is_near else self._far).search(tenant, request)
 
     def _is_small(self, tenant: str) -> bool:
+        """Tell whether a tenant has few faces, `most` or fewer, by a count that is remembered."""
         now = self._monotonic()
-        read_at, is_small = self._known.get(tenant, (now - COUNT_REMEMBERED_S, False))
+        never_read = (now - COUNT_REMEMBERED_S, False)
+        read_at, is_small = self._known.get(tenant, never_read)
         if now - read_at >= COUNT_REMEMBERED_S:
             groups = walk_items(self._items, keys.DIRECTORY, tenant, between=keys.GROUPS)
             is_small = sum(int(group["count"]) for group in groups) <= self._most

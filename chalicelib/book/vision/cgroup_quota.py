@@ -33,8 +33,8 @@ def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
     """
     groups = [*_list_cgroup_folders(root / f"proc/{process}/cgroup", root)]
     return Quota(
-        _read_least(groups, _read_cores, _read_cores_of_version_1),
-        _read_least(groups, _read_memory, _read_memory_of_version_1),
+        cores=_read_least(groups, _read_cores, _read_cores_of_version_1),
+        memory_bytes=_read_least(groups, _read_memory, _read_memory_of_version_1),
     )
 
 
@@ -83,6 +83,7 @@ def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
     behind " - " type and options.
     """
     try:
+        # (controllers, path) of each line, such as ("cpu,cpuacct", "/user.slice"); "" of version 2
         memberships = [line.split(":", 2)[1:] for line in cgroup_file.read_text().splitlines()]
         mounts = (root / "proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -47,7 +47,7 @@ def fit_map(source: Points, target: Points) -> Similarity:
         (w - target_mean) * (z - source_mean).conjugate()
         for z, w in zip(sources, targets, strict=True)
     )
-    turn = products / spread if spread > 0 else complex(1)
+    turn = products / spread if spread > 0 else complex(1)  # 0: all points are one
     if abs(turn) < SMALLEST_SCALE:
         turn = complex(SMALLEST_SCALE)
     return Similarity(turn, shift=target_mean - turn * source_mean)
@@ -67,6 +67,7 @@ def cut_upright(
     unit = max((abs(left_eye - mouth) + abs(right_eye - mouth)) / 2, 1.0)
     # The mean of the two axes that a face shows, across and down: one alone is off if the head is
     # turned.
+    # The one down is turned by a quarter (/ 1j), so that both point across.
     across = _find_direction(right_eye - left_eye) + _find_direction((mouth - eyes) / 1j)
     axis = _find_direction(across) or complex(1)
     centre = eyes + 1j * axis * below * unit
@@ -105,7 +106,7 @@ def warp(
     # The map back: where in the picture does each pixel of the crop come from?
     turn, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn
     corners = [turn * complex(x, y) + origin for x in (0, size_px) for y in (0, size_px)]
-    region, x0, y0 = _cut_region(image, corners, shrink)
+    region, x0, y0 = _cut_region(image, corners, shrink)  # which begins at x0, y0 of the picture
     if shrink > 1:
         region = np.asarray(Image.fromarray(np.ascontiguousarray(region)).reduce(shrink))
     columns, rows = np.arange(size_px)[None, :], np.arange(size_px)[:, None]

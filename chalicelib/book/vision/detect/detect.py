@@ -237,14 +237,16 @@ class Detector:
         """
         passes_left = self._make_passes(image)  # each is made when it is taken
         passes = [next(passes_left)]
-        unrivalled = passes[0].find_unrivalled_face()
+        unrivalled = passes[0].find_unrivalled_face()  # one row or none
         if len(unrivalled):
+            # It is the answer if the passes over it confirm that it is a face, the largest.
             rows = self._choose_faces(image, passes)
             is_confirmed = (measure_overlap(rows[:1], unrivalled) >= LOOK_IOU).any()
             if is_confirmed:
                 return [_make_face(row) for row in rows]
         passes += passes_left
         rows = self._choose_faces(image, passes)
+        # May only the pass in tiles, of which the others know nothing, show a face of that size?
         if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
             return self.find_faces(image)
         return [_make_face(row) for row in rows]

@@ -127,8 +127,8 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"points are the places of {LANDMARKS} landmarks, not of {len(self.points)}"
             )
-        counts = {len(self.mean), len(self.deviation)}
-        if not counts <= {1, len(self.channels)} or min(self.deviation) <= 0:
+        counts, allowed_counts = {len(self.mean), len(self.deviation)}, {1, len(self.channels)}
+        if not counts <= allowed_counts or min(self.deviation) <= 0:
             raise ValueError(
                 "mean and deviation have one number, or one for each colour, and a deviation is "
                 "above 0"
@@ -378,8 +378,8 @@ def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
             model,
         )
         return manifest
-    rows = measured.rows or manifest.measured.rows
-    return replace(manifest, measured=replace(measured, rows=rows))
+    population_file = measured.rows or manifest.measured.rows
+    return replace(manifest, measured=replace(measured, rows=population_file))
 
 
 def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
@@ -388,6 +388,7 @@ def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
     A role of one model has that model's entries among its own; one of several has a list "model".
     Raises ValueError.
     """
+    # What is a field of the role is a setting; what is not belongs to the only model.
     settings = {
         key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__
     }
@@ -456,11 +457,11 @@ def read_measured(file: Path, model: str) -> Measured | None:
         if model not in entries:
             return None
         entry = entries[model]
-        usual, rows = entry.get("usual"), file.parent / POPULATION
+        usual, population_file = entry.get("usual"), file.parent / POPULATION
         return Measured(
             curve=ImpostorCurve.from_calibration(entry),
             usual=None if usual is None else float(usual),
-            rows=rows if rows.is_file() else None,
+            rows=population_file if population_file.is_file() else None,
             lowers=bool(entry.get("lowers", False)),
             one_masked=convert(entry.get("one_masked", NO_ADDITION), Points),
         )
@@ -473,14 +474,15 @@ def read_measured(file: Path, model: str) -> Measured | None:
 def parse_population_rows(measured: Measured, dimensions: int) -> Population:
     """Return the population, the strangers by whom scores are judged.
 
-    A pack that names no file, or no `usual`, has one of no rows. `dimensions`: how many numbers a
-    template has. Raises DamagedCalibration, OSError.
+    It is one of nobody if there is no file of its templates, or it is not known how near faces
+    usually are to it (`usual`). `dimensions`: how many numbers a template has. Raises
+    DamagedCalibration, OSError.
     """
     import numpy as np
 
     file = measured.rows
     if file is None or measured.usual is None:
-        return Population(np.zeros((0, dimensions), np.float32), 0.0)
+        return Population(np.zeros((0, dimensions), np.float32), usual=0.0)
     try:
         rows = np.load(file, allow_pickle=False)
     except (ValueError, EOFError) as error:

@@ -87,6 +87,8 @@ _STRIP_ROWS = 64
 """Rows of two pictures that are compared at a time, since copies of whole pictures take memory."""
 
 _BYTES_A_PIXEL = {"WEBP": 28, "HEIF": 18}
+_BYTES_A_USUAL_PIXEL = 18
+_BYTES_A_CAMERAS_PIXEL = 11
 _BYTES_A_KEPT_PIXEL = 6
 """Memory of a decoded picture for each pixel, with the copy that is made of it."""
 _STEPS = (1, 2, 4, 8)
@@ -248,16 +250,18 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
 def _estimate_bytes(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:
     """Return how much memory decoding takes at most: the file's pixels, RGB, and the upright copy.
 
-    The numbers are measured (see the test of promises). `whole`: the picture's size before it was
-    reduced. The scans of a progressive JPEG are kept at that size until the last one came. A JPEG
-    of one scan, as cameras send it, keeps none, and has no transparency.
+    The bytes a pixel are measured (see the test of promises). `pixels`: the file. `whole`: the
+    picture's size before it was reduced. The scans of a progressive JPEG are kept at that size
+    until the last one came. A JPEG of one scan, as cameras send it, keeps none, and has no
+    transparency.
     """
     pixel_count = picture.width * picture.height
     if picture.format != "JPEG":
-        return pixel_count * _BYTES_A_PIXEL.get(picture.format or "", 18)
+        return pixel_count * _BYTES_A_PIXEL.get(picture.format or "", _BYTES_A_USUAL_PIXEL)
     if picture.mode != "CMYK" and count_scans(pixels) == 1:
-        return pixel_count * 11
-    return pixel_count * 18 + (whole[0] * whole[1] - pixel_count) * _BYTES_A_KEPT_PIXEL
+        return pixel_count * _BYTES_A_CAMERAS_PIXEL
+    pixels_left_out = whole[0] * whole[1] - pixel_count  # when it was reduced
+    return pixel_count * _BYTES_A_USUAL_PIXEL + pixels_left_out * _BYTES_A_KEPT_PIXEL
 
 
 def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -> bool:
@@ -268,7 +272,7 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -
     which it was decoded.
     """
     last = picture.getpixel((picture.width - 1, picture.height - 1))
-    channels = last if isinstance(last, tuple) else (last,)
+    channels = last if isinstance(last, tuple) else (last,)  # a number if there is one channel
     if any(value not in _MIDDLE_GREY for value in channels):
         return False
     with _import_decoder("JPEG")(io.BytesIO(insert_noise(jpeg))) as noisy:
@@ -284,8 +288,8 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -
 def _convert_to_rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
     """Return the pixels as RGB, of any of Pillow's modes, with the sides divided by `step`."""
     if picture.mode.startswith("I"):  # 16-bit grey: its upper byte is what 8-bit grey would have
-        grey = (np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-        picture = Image.fromarray(grey)
+        upper_bytes = np.asarray(picture).astype(np.uint32) >> 8
+        picture = Image.fromarray(upper_bytes.clip(0, 255).astype(np.uint8))
     is_transparent = picture.mode in ("RGBA", "LA", "PA", "La", "RGBa")
     if is_transparent or "transparency" in picture.info:
         layer = picture.convert("RGBA")
