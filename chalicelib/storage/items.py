@@ -66,19 +66,20 @@ def walk_items(
     reverse: bool = False,
     page_size: int | None = None,
 ) -> Iterator[Item]:
-    """Yield all items that ItemStore.query finds, reading each page when its first item is needed.
+    """Yield all items of a partition, in the order of their keys, reading page by page as needed.
 
-    `between`: the lowest and the highest key, both included; None: any. `behind`: go on behind this
-    key, the last that the caller has seen. `page_size`: the most items of one read; None: as many
-    as the store gives. The others, and errors, are those of `query`. Items that are written or
-    deleted meanwhile may be there or not.
+    `index`: whose keys; None: the table's own. `carried`: the attributes to read. `between`: the
+    lowest and the highest key, both included; None: any. `behind`: go on behind this key, the last
+    that the caller has seen. `page_size`: the most items of one read; None: as many as the store
+    gives. Items written or deleted meanwhile may be there or not. Raises what `query` does.
     """
     low, high = between
     if behind is not None and reverse:
         high = min(high or behind, behind)
     elif behind is not None:
         low = max(low or behind, behind)
-    order, token = table.sort if index is None else table.indexes[index], None
+    key_attribute = table.sort if index is None else table.indexes[index]
+    token = None  # for the next page
     while True:
         page = items.query(
             table,
@@ -91,7 +92,7 @@ def walk_items(
             limit=page_size,
             token=token,
         )
-        yield from (item for item in page.items if behind is None or item[order] != behind)
+        yield from (item for item in page.items if behind is None or item[key_attribute] != behind)
         if (token := page.token) is None:
             return
 
@@ -184,7 +185,8 @@ def faces_in(
 ) -> Iterator[Item]:
     """Yield what an index of the faces has of those in a group, in the index's order.
 
-    `how`: further arguments of `walk_items`; a `between` of theirs takes the place of the group's.
+    `index`: by which they are in order: of enrolment, as a default. `how`: further arguments of
+    `walk_items`; a `between` among them takes the place of the group's.
     """
     read_options = {"index": index, "between": keys.group_range(group_id), **how}
     return walk_items(items, keys.FACES, tenant, **read_options)
@@ -200,8 +202,9 @@ def captures_of(
 ) -> Iterator[Item]:
     """Yield the captures, cameras' pictures, that were taken in a time, oldest first.
 
-    `camera_id`: None: those of each camera that there ever was, one camera after another. `how`:
-    further arguments of `walk_items`; a `between` of theirs takes the place of the time's.
+    `camera_id`: None: those of each camera that there ever was, one camera after another. Times are
+    ms since 1970, both included. `how`: further arguments of `walk_items`; a `between` among them
+    takes the place of the time's.
     """
     read_options = {"between": keys.capture_range(max(first_ms, 0), last_ms), **how}
     cameras = camera_ids(items, tenant) if camera_id is None else [camera_id]
@@ -227,12 +230,12 @@ def observed_on(
 
 
 def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
-    """Yield once for each try, how many are left after it; sleep before each but the first.
+    """Yield before each try how many tries are left after it; sleep before each but the first.
 
-    A loop over it tries again with a backoff. The caller leaves the loop when it is done, and
-    raises Busy behind it. Each pause is random, up to a limit that doubles from `first_s` (5 ms) to
-    200 ms ("full jitter": Brooker, "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on
-    average, 7 s at most.
+    `for tries_left in count_attempts():` tries again with a backoff. The caller leaves the loop
+    when a try succeeds, and raises Busy if none did. Each pause is random, up to a limit that
+    doubles from `first_s` (5 ms) to 200 ms ("full jitter": Brooker, "Exponential Backoff And
+    Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most.
     """
     for attempt in range(tries):
         if attempt:
@@ -248,10 +251,11 @@ class Changed(Exception):
 def retry_if_changed(
     busy_message: str, tries: int = TRIES
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Return a decorator by which work begins anew if what it read has changed meanwhile.
+    """Return a decorator that calls a function again while what it read is changed by others.
 
-    The work reads, decides and writes. It tells of a change by raising ConditionFailed or Changed.
-    After `tries` of them, Busy is raised with the sentence `busy_message`.
+    Such a function reads, decides and writes under conditions. If the data have changed in between,
+    it raises ConditionFailed or Changed, and is called again after a pause. After `tries` calls,
+    Busy is raised with the sentence `busy_message`. Other errors pass.
     """
 
     def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -305,8 +309,12 @@ class CountedList(Struct, Generic[_R], frozen=True):
 
     @property
     def changed(self) -> Put:
-        """Return the action that counts a change, if nobody changed the list since it was read."""
+        """Return the action that counts a change of the list.
+
+        Its transaction fails by LIST_SAME if somebody changed the list since it was read.
+        """
         n = int(self.counter["n"]) if self.counter else 0
+        # None: the list was never changed
         same = equals("n", n, LIST_SAME) if self.counter else absent(LIST_SAME)
         return Put(self.table, {**self.counter_key, "n": n + 1}, (same,))
 
@@ -314,7 +322,7 @@ class CountedList(Struct, Generic[_R], frozen=True):
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
     """Do actions that need not be done together, 50 in a transaction, and return how many.
 
-    If it is cut off, the first of them are done.
+    If a transaction fails, those before it are done.
     """
     done_count = 0
     for part in cut_in_parts(actions, _A_TRANSACTION):
@@ -331,8 +339,8 @@ def delete_in_parts(
 ) -> int:
     """Delete items that were read, 50 in a transaction, and return how many.
 
-    `expired_by`: only those that expire by then, for storage that deletes none by itself; None:
-    all. If it is cut off, the first of them are deleted.
+    `expired_by`: delete only those whose `expires_at` (s since 1970) is not later, for storage that
+    deletes none by itself; None: all. If a write fails, those of the writes before are deleted.
     """
     if expired_by is not None:
         now_s = expired_by.timestamp()
@@ -391,7 +399,8 @@ class PageTokens:
     ) -> ListPage[_Row]:
         """Return a page of the first `limit` rows, with the token of the next page if there is one.
 
-        `position`: returns a row's position, behind which the next page begins.
+        `position`: returns a row's position, a text that the query can begin behind. The token of
+        the next page holds that of this page's last row.
         """
         first_rows = list(islice(rows, limit + 1))  # one more shows that there is a next page
         if len(first_rows) <= limit:
@@ -406,33 +415,39 @@ class PageTokens:
         make_rows: Callable[[list[_Stored]], list[_Row]],
         position_of_row: Callable[[_Row], str],
     ) -> ListPage[_Row]:
-        """Return a page of the first `limit` rows that are made of stored ones; some give none.
+        """Return a page of up to `limit` rows made of stored ones, some of which give none.
 
-        `make_rows` makes the rows of a batch of stored ones. Of these MOST_READ are read at most.
-        So a page may have fewer rows than `limit`, and not be the last. The two functions return
-        the position of a row behind which the next page may begin.
+        `make_rows` makes the rows of a batch of stored ones, in their order. 1,000 stored ones
+        (MOST_READ) are read at most. So a page may have fewer rows than `limit`, and not be the
+        last. The other two functions return the position of a row, behind which the next page may
+        begin.
         """
         rows: list[_Row] = []
-        remaining_rows, read_count, last_position = iter(stored_rows), 0, None
+        remaining_rows = iter(stored_rows)
+        read_count, last_position = 0, None
         at_once = max(limit + 1, _AT_ONCE)
         while len(rows) <= limit:  # one more than fits shows that there is a next page
             batch = list(islice(remaining_rows, min(at_once, MOST_READ - read_count)))
-            if not batch:
+            if not batch:  # all are read, or MOST_READ
                 break
-            read_count, last_position = read_count + len(batch), position_of_stored(batch[-1])
+            read_count += len(batch)
+            last_position = position_of_stored(batch[-1])
             rows += make_rows(batch)
         if len(rows) > limit:
             return self.make_page(rows[:limit], position_of_row(rows[limit - 1]))
-        return self.make_page(rows, last_position if read_count == MOST_READ else None)
+        if read_count == MOST_READ:  # there may be more, behind the last that was read
+            return self.make_page(rows, last_position)
+        return self.make_page(rows, None)
 
     def parse_position(
         self, token: str | None, parse_position: Callable[[str], Position]
     ) -> Position | None:
-        """Return the position at which a token's page begins; None: it is the first, without token.
+        """Return the position, behind which the page begins, that a page token holds.
 
-        `parse_position`: makes the position of its text; it raises ValueError or TypeError for
-        another text. Raises InvalidInput if the token is damaged or of another query. The checksum
-        has no key, so people who know the query can forge a token: it guards nothing.
+        None without a token: the first page is meant. `parse_position` makes the position of its
+        text, and raises ValueError or TypeError for a wrong one. Raises InvalidInput if the token
+        is damaged or of another query. The checksum has no key, so people who know the query can
+        forge a token: it finds mistakes, and is no protection.
         """
         if token is None:
             return None

@@ -64,7 +64,10 @@ class ObservedDays(Struct, frozen=True):
         return day_index in self.months.get(month, {})
 
     def count_late(self, days: Iterable[int]) -> tuple[int, ...]:
-        """Return how many observations of each day were late; 0 for a day without observations."""
+        """Return how many observations of each day were written late, in the days' order.
+
+        0 for a day without observations.
+        """
         return tuple(
             int(self.months.get(month, {}).get(field, 0))
             for month, field in map(keys.calendar_field, days)
@@ -72,6 +75,7 @@ class ObservedDays(Struct, frozen=True):
 
     def list_within(self, days: range) -> list[int]:
         """Return those of these days that hold observations, ascending."""
+        # An item's attributes are its days, beside its key.
         observed_days = (
             keys.calendar_day(month, field)
             for month, item in self.months.items()
@@ -81,21 +85,23 @@ class ObservedDays(Struct, frozen=True):
 
     @property
     def has_lost_a_month(self) -> bool:
-        """Return whether all observations of a month have gone: the month stays, without days."""
+        """Return whether all observations of a month have gone: its item has the key alone then."""
         return any(item.keys() <= _MONTH_KEY for item in self.months.values())
 
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
         """Return checks for a transaction: nothing came late for these days since they were read.
 
-        An observation is late if it is written half an hour after its time or more. A day's number
-        of late ones is its value in the calendar. If one has changed, the checks fail by LATE_SAME.
+        An observation is late if it is written more than half an hour after its time. The calendar
+        has an item for each month, with a field for each day: how many came late. If one of these
+        has changed, the transaction fails by the condition LATE_SAME.
         """
         conditions_of_month: dict[str, list[Condition]] = defaultdict(list)
-        for month, day in map(keys.calendar_field, days):
+        for month, field_of_day in map(keys.calendar_field, days):
             if month in self.months:
-                count = self.months[month].get(day)
-                conditions_of_month[month].append(equals(day, count, LATE_SAME))
-            else:
+                # None: the day had no observation, and must have none yet
+                late_count = self.months[month].get(field_of_day)
+                conditions_of_month[month].append(equals(field_of_day, late_count, LATE_SAME))
+            else:  # the month had none: one condition does for all of its days
                 conditions_of_month[month] = [absent(LATE_SAME)]
         partition = keys.calendar(self.tenant)
         return [
@@ -123,15 +129,16 @@ class Calendar:
     def read_months(self, tenant: str, days: Iterable[int]) -> Months:
         """Read the months of the calendar that a write of these UTC days may have to change.
 
-        A day that this process knows to be in the calendar needs none. What is read is remembered.
-        A month without observations is None.
+        Returns each month's item; None: it has no observations yet. The process remembers the days
+        that it finds there, and reads no month for these again.
         """
         months: dict[str, Item | None] = {}
         for day in days:
-            month, field = keys.calendar_field(day)
+            month, field_of_day = keys.calendar_field(day)
             if (tenant, day) not in self._known and month not in months:
                 months[month] = self._items.get(keys.SUMMARIES, (keys.calendar(tenant), month))
-            if field in (months.get(month) or {}):
+            stored_month = months.get(month) or {}
+            if field_of_day in stored_month:
                 self.note_days(tenant, [day])
         return months
 
@@ -193,8 +200,11 @@ class Seal(Struct, frozen=True):
     has_erased_staff: bool = False
 
     def may_hold(self, faceids: Iterable[str]) -> bool:
-        """Tell if the day may have observations of one of these faces; False is sure."""
-        if self.faces is None:
+        """Tell if the day may have observations of one of these faces; False is sure.
+
+        The seal has a hash of two bytes of each of the day's faces, and two faces may share one.
+        """
+        if self.faces is None:  # they were too many, or the seal was not read from totals
             return True
         hashes = {self.faces[at : at + 2] for at in range(0, len(self.faces), 2)}
         return not hashes.isdisjoint(map(_hash_faceid, faceids))
@@ -202,7 +212,7 @@ class Seal(Struct, frozen=True):
     def count_kind(self, kind: str) -> tuple[int, int] | None:
         """Return how many observations of a kind the day has, and how many of all kinds.
 
-        None: the seal was not read from totals.
+        None: the seal was read from another item than its totals, which alone has these counts.
         """
         if not self.by_kind and self.columns_key is not None:
             return None
@@ -215,9 +225,10 @@ class Seal(Struct, frozen=True):
         )
 
     def is_readable(self, local: LocalTime, now: datetime) -> bool:
-        """Return whether the seal can be used, but for what came since: that needs the calendar.
+        """Return whether the seal can be used, unless observations came late since it was made.
 
-        Its layout has to be known, and the zone's rules for the day the same as then. A seal that
+        Of these the calendar tells (`is_valid`). The seal's layout, its stored form, has to be
+        known. By the zone's present rules the day has to begin and end as it did then. A seal that
         was made while a clock was ahead cannot be used either: the day may not have been over.
         """
         if self.layout not in _READABLE_LAYOUTS or self.was_ahead(now):
@@ -278,7 +289,8 @@ class Seals(Service["Book"]):
     ) -> dict[int, Seal]:
         """Read seals (stored counts of days) with `label_chunks`, by local day.
 
-        These are counts by hour and labels, in as many items (chunks) as they need.
+        These are counts by hour and labels, in as many items (chunks) as they need. `last_day` is
+        included. Of a day whose chunks are of different seals, `label_chunks` is None.
         """
         between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         partition = keys.label_counts(tenant, zone)
@@ -290,8 +302,9 @@ class Seals(Service["Book"]):
     def read_presences(self, tenant: str, zone: str, days: Sequence[int]) -> dict[int, Seal]:
         """Read seals (stored counts of days) with `presences`, by local day.
 
-        Presences say who was seen, for arrivals. A day without them, such as today or one of
-        layout 2, is read from the totals. `days`: those that are asked for, ascending.
+        Presences say who was seen when, from which arrivals are counted. Of a day that was sealed
+        by an earlier version (layout 2), which stored none, the seal is read from the totals.
+        `days`: ascending, one at least. Other days between may be returned, too.
         """
         between = day_text(days[0]), day_text(days[-1])
         partition = keys.presences(tenant, zone)
@@ -300,7 +313,8 @@ class Seals(Service["Book"]):
         missing_days = [day for day in days if day not in seals]
         if not missing_days:
             return seals
-        return {**self.read_totals(tenant, zone, missing_days[0], missing_days[-1]), **seals}
+        totals = self.read_totals(tenant, zone, missing_days[0], missing_days[-1])
+        return {**totals, **seals}  # of a day that has both, the one with presences
 
     def put(
         self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None
@@ -308,7 +322,8 @@ class Seals(Service["Book"]):
         """Return the writes that store a day's seal in place of the one that was read, `old`.
 
         They fail by SEAL_SAME if somebody sealed the day meanwhile. `chunks`: its encoded counts by
-        labels, an item each.
+        labels. A seal is stored in three partitions: its totals; its presences (who was seen when);
+        its label counts, an item for each chunk.
         """
         day = day_text(seal.day)
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
@@ -327,20 +342,21 @@ class Seals(Service["Book"]):
             counts = {"counts": chunks[number]} if number < seal.chunks else {}
             seal_key = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
             actions.append(Put(keys.SUMMARIES, {**seal_key, **about, **counts}))
+        # The old seal's further chunks, which nothing replaces.
         for number in range(item_count, old.chunks if old else 0):
             actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
         return actions
 
     def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
-        """Return the writes that delete a day's seal: its totals, presences and label counts.
+        """Return the writes that delete a day's stored counts (its seal), from all three places.
 
-        They fail by SEAL_SAME if it is not the one that was read any more.
+        These are totals, presences (who was seen when) and label counts. The writes fail by
+        SEAL_SAME if the day was sealed anew since `seal` was read.
         """
         totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
         same = (equals("seal", seal.id, SEAL_SAME),)
-        label_keys = [
-            (labels, keys.label_chunk(seal.day, number)) for number in range(max(seal.chunks, 1))
-        ]
+        label_items = max(seal.chunks, 1)  # without counts, there is an item that tells of the seal
+        label_keys = [(labels, keys.label_chunk(seal.day, number)) for number in range(label_items)]
         return [
             Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
             Delete(keys.SUMMARIES, (keys.presences(tenant, zone), day_text(seal.day))),
@@ -382,8 +398,8 @@ def _seal_with_presences(item: Item) -> Seal:
 def _with_labels(items: Sequence[Item]) -> Seal:
     """Return a day's seal with its counts by labels, put together from their items (chunks).
 
-    Without them if some are of another seal: the day was sealed again between two pages of the
-    read.
+    `items`: all of one day, one at least. `label_chunks` is None if some are of another seal: the
+    day was sealed again between two pages of the read. It is None, too, if none are stored.
     """
     seal = _seal(items[0])
     chunks = tuple(

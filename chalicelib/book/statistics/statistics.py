@@ -211,9 +211,9 @@ class Statistics(Service["Book"]):
     ) -> dict[str, int]:
         """Return how many observations there were in each month, week, day or hour, ascending.
 
-        They are of `start` to `end`, UNIX seconds, both included. Keys are as in SplitBucket, such
-        as 20260131. `distinct`: count the people who were present instead, each once. `fill` and
-        errors: as in `list_buckets`.
+        They are of `start` to `end`, UNIX seconds, both included. Keys are texts: `20260131` is a
+        day, `202601` a month. `distinct`: count instead the people who were present, each once in
+        each bucket. `fill`: give those with 0, too. Raises InvalidInput as `list_buckets` does.
         """
         measure = Measure.PRESENT if distinct else Measure.OBSERVATIONS
         span = Span.of_seconds(start, end)
@@ -226,9 +226,10 @@ class Statistics(Service["Book"]):
     ) -> list[SplitBucket]:
         """Return the amounts asked for, a bucket for each month, week, day or hour, ascending.
 
-        They equal a recount of all observations as of this call. If the span cuts a bucket, only
-        its part inside counts. `fill`: give empty buckets, too. Raises InvalidInput if over 10,000
-        buckets are to be filled, or a split has too many values.
+        They equal a recount of all observations as of this call. If the question's span cuts a
+        bucket, only its part inside counts. `fill`: give empty buckets, too. Raises InvalidInput if
+        over 10,000 buckets are to be filled, if a split has too many values, or if the measure has
+        no such split.
         """
         amounts = self._count_amounts(tenant, question)
         return self._make_buckets(tenant, question, fill, amounts)
@@ -236,24 +237,29 @@ class Statistics(Service["Book"]):
     def answer(self, tenant: Tenant, question: Question, *, fill: bool = False) -> Answer:
         """Return the amounts asked for, and how many are left out since they are of staff.
 
-        Both come of one read. Where a change made many days be counted again, it takes their old
-        figures and says of how many. Raises InvalidInput as `list_buckets` does.
+        After a change of many days, their stored counts are made anew in the background. Until
+        then, the counts before the change are taken, and the answer says of how many days. Raises
+        InvalidInput as `list_buckets` does.
         """
+        # One read serves all: two further questions, with staff and without, tell the difference.
         questions = [question, *_list_staff_questions(question)]
-        (amounts, *of_staff), old_days = self._count_all(tenant, questions, takes_old=True)
+        (amounts, *with_and_without_staff), old_days = self._count_all(
+            tenant, questions, takes_old=True
+        )
         return Answer(
             buckets=self._make_buckets(tenant, question, fill, amounts),
-            staff=_count_left_out(of_staff),
+            staff=_count_left_out(with_and_without_staff),
             days_counted_again=self._count_again(tenant, old_days),
         )
 
     def _make_buckets(
         self, tenant: Tenant, question: Question, fill: bool, amounts: Amounts
     ) -> list[SplitBucket]:
-        """Return amounts, which are by (bucket's number, value of the split), as buckets in order.
+        """Return amounts as buckets (months, weeks, days or hours), ascending.
 
-        `fill`: also those of the span without an amount. Raises InvalidInput if a split has too
-        many values.
+        `amounts`: by bucket's number and value of the split: `{(20605, "door"): 3}` of day 20605
+        since 1970, by camera. `fill`: give also the span's buckets without an amount. Raises
+        InvalidInput if a split has too many values.
         """
         granularity = question.granularity
         bucket_numbers = tenant.local_time.list_buckets(granularity, question.span) if fill else []
@@ -271,7 +277,7 @@ class Statistics(Service["Book"]):
         ]
 
     def _count_amounts(self, tenant: Tenant, question: Question) -> Amounts:
-        """Count what a question asks for.
+        """Count what a question asks for, by number of the bucket and value of the split.
 
         Raises InvalidInput for a split that its measure does not have.
         """
@@ -283,9 +289,10 @@ class Statistics(Service["Book"]):
     ) -> tuple[list[Amounts], frozenset[int]]:
         """Return the amounts of each question, and the days whose old figures were taken.
 
-        The questions have one span, granularity and measure, so one read serves all. `takes_old`:
-        of days that a change made be counted again, take the figures before it. Raises InvalidInput
-        for a split that their measure does not have.
+        The questions differ in filter and split only, so one read of arrivals serves all; the first
+        one's split may need the most. `takes_old`: of days that are being counted again after a
+        change, take the figures before it. Raises InvalidInput for a split that their measure does
+        not have.
         """
         span, measure, split = questions[0].span, questions[0].measure, questions[0].split
         if split in OF_ARRIVALS and measure is not Measure.ARRIVALS:
@@ -304,7 +311,9 @@ class Statistics(Service["Book"]):
         begun = self.arrivals.read_begun(
             tenant,
             span,
+            # how long they stayed and whether they came again shows after the span only
             follows=split in (Split.STAY, Split.AGAIN),
+            # a split by visit divides faces' first arrivals from later ones
             finds_first=split is Split.VISIT,
             takes_old=takes_old,
         )
@@ -319,40 +328,38 @@ class Statistics(Service["Book"]):
     ) -> tuple[Amounts, frozenset[int]]:
         """Count observations, or the people who were present, by bucket and value of the split.
 
-        Return also the days whose old figures were taken; `takes_old`: as in `_count_all`.
+        Return also the days whose old figures were taken. `takes_old`: of days that are being
+        counted again after a change, take the figures before it.
         """
-        is_of_observations = question.measure is Measure.OBSERVATIONS
         wanted = self.visitors.normalise_filter(tenant, question.wanted)
         question = replace(question, wanted=wanted)
-        # Observations are counted from stored counts of days, people from the observations.
-        observed_span = self.days.open_span(
-            tenant,
-            question.span,
-            question.wanted,
-            question.split if is_of_observations else None,
-            counts=is_of_observations,
-            takes_old=takes_old,
-        )
-        if is_of_observations:
+        if question.measure is Measure.OBSERVATIONS:
+            # Each day's counts are stored, so no observation need be read.
+            observed_span = self.days.open_span(
+                tenant, question.span, wanted, question.split, counts=True, takes_old=takes_old
+            )
             return _count_observations(observed_span, question), observed_span.old_days
+
+        # Counts of days cannot be added up to people: one may come on two of them.
+        observed_span = self.days.open_span(tenant, question.span, wanted, takes_old=takes_old)
         rows = _list_observed_rows(observed_span, question)
         return _count_persons(observed_span.local, question, rows), observed_span.old_days
 
     def count_totals(
         self, tenant: Tenant, span: Span, observation_filter: ObservationFilter, uncertain: Set[str]
     ) -> Totals:
-        """Count the arrivals (visits) that began in a span, and the people, groups and kinds.
+        """Count the arrivals (visits that began in a span), and their people, groups and kinds.
 
         An arrival counts if the filter takes its first sighting. `uncertain`: ids of the sightings
-        that wait for somebody to review their match. Where many days are being counted again, it
-        takes their old figures and says so.
+        that wait for somebody to review their match. Of days that are being counted again after a
+        change, the figures before it are taken; `days_counted_again` tells how many.
         """
         wanted = self.visitors.normalise_filter(tenant, observation_filter)
         begun = self.arrivals.read_begun(tenant, span, finds_first=True, takes_old=True)
         rows = begun.select_rows(wanted)
         is_first = begun.mark_firsts(rows)  # for each row, whether it is its face's first
         staff = 0
-        if wanted.leaves_out:
+        if wanted.leaves_out:  # the filter leaves staff out: with them, there are so many more
             staff = len(begun.select_rows(wanted.with_all())) - len(rows)
         return Totals(
             arrivals=len(rows),
@@ -366,9 +373,10 @@ class Statistics(Service["Book"]):
         )
 
     def _count_again(self, tenant: Tenant, old_days: Set[int]) -> int:
-        """Have the days sealed anew whose old figures were told. Return the number of these days.
+        """Return the number of days whose old figures were told, and have them counted anew.
 
-        A small change, such as one of ten merges in the last hour, has no day sealed by itself.
+        To seal a day is to count it and store the counts. A small change, such as one of ten merges
+        in the last hour, has no day sealed by itself.
         """
         if old_days:
             with suppress(RegularsError):  # the hour's sweep seals them, too
@@ -383,44 +391,54 @@ class Statistics(Service["Book"]):
     def count_arrivals_of_cameras(self, tenant: Tenant, span: Span) -> tuple[Amounts, Amounts]:
         """Count arrivals (visits that began in the span) of people whom we know, and of staff.
 
-        Each of the two is by local hour and camera.
+        Known are those in a group other than strangers, without staff. Each of the two counts is by
+        local hour and camera.
         """
         begun = self.arrivals.read_begun(tenant, span)
+        # SIGHTINGS: who was seen, not who was only enrolled.
         rows_of_kind = begun.divide_by_kind(begun.select_rows(SIGHTINGS))
         known = begun.count(rows_of_kind[VisitKind.KNOWN], Granularity.HOUR, Split.CAMERA)
         staff = begun.count(rows_of_kind[VisitKind.STAFF], Granularity.HOUR, Split.CAMERA)
         return known, staff
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
-        """Return the usual week of the tenant's visits, without staff; None: too little is
-        known."""
-        observation_filter = self.visitors.read_staff(tenant).leave_out(EVERYTHING)
-        people = self._count_hours(
-            tenant, Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=observation_filter)
-        )
-        return learn_usual(people.get("", {}), self._find_today(tenant))
+        """Return the usual week of the tenant's visits: how many begin in which hour, without
+        staff.
+
+        None: too little is known.
+        """
+        without_staff = self.visitors.read_staff(tenant).leave_out(EVERYTHING)
+        question = Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=without_staff)
+        # There is no split, so all are of the value "".
+        count_of_hour = self._count_hours(tenant, question).get("", {})
+        return learn_usual(count_of_hour, self._find_today(tenant))
 
     def find_usual_of_cameras(self, tenant: Tenant) -> dict[str, Usual]:
         """Return the usual week of each camera, by its id: how many people it sees in which hour.
 
-        Each person counts once an hour, at every camera that saw them. A camera of which too little
-        is known lacks.
+        Each person counts once an hour, at every camera that saw them. Cameras of which too little
+        is known are left out.
         """
         question = Question(_ALWAYS, Granularity.HOUR, Measure.PRESENT, Split.CAMERA, SIGHTINGS)
-        today, people = self._find_today(tenant), self._count_hours(tenant, question)
-        usual_of_camera = {camera: learn_usual(counts, today) for camera, counts in people.items()}
-        return {camera: usual for camera, usual in usual_of_camera.items() if usual}
+        today = self._find_today(tenant)
+        usual_of_camera: dict[str, Usual] = {}
+        for camera, count_of_hour in self._count_hours(tenant, question).items():
+            if usual := learn_usual(count_of_hour, today):  # None: too little is known
+                usual_of_camera[camera] = usual
+        return usual_of_camera
 
     def _count_hours(self, tenant: Tenant, question: Question) -> Mapping[str, Mapping[int, int]]:
-        """Answer a question by hours for the last weeks, in place of its own span.
+        """Return how many there were in each local hour of the last weeks, by value of the split.
 
-        Return by value of the split ("": it has none) how many there were in each local hour.
+        By camera: `{"door": {494530: 3}}`, where 494530 is an hour counted since 1970; without a
+        split, all are of "". The question's own span is not used.
         """
         now_ms = milliseconds(self.services.clock.now())
+        # A day more: so the first local day of the weeks is whole.
         first_ms = max(now_ms - (7 * WEEKS + 1) * DAY_MS, 0)
-        asked = replace(question, span=Span(first_ms, now_ms))
+        question_of_weeks = replace(question, span=Span(first_ms, now_ms))
         counts_of_value: dict[str, dict[int, int]] = {}
-        for (hour, value), count in self._count_amounts(tenant, asked).items():
+        for (hour, value), count in self._count_amounts(tenant, question_of_weeks).items():
             counts_of_value.setdefault(value, {})[hour] = count
         return counts_of_value
 
@@ -435,22 +453,26 @@ class Statistics(Service["Book"]):
 
         None: no sighting is kept.
         """
-        # UTC days up to tomorrow. The calendar tells on which of them something was observed, but
-        # not whether somebody was seen then, or only enrolled.
-        always = range(milliseconds(self.services.clock.now()) // DAY_MS + 2)
-        for utc_day in self.calendar.read_days(tenant.name, always).list_within(always):
+        # The calendar tells on which UTC days something was observed, but not whether somebody was
+        # seen then, or only enrolled. So the days' observations are read until a sighting is found.
+        tomorrow = milliseconds(self.services.clock.now()) // DAY_MS + 1
+        days_until_tomorrow = range(tomorrow + 1)  # counted from 1970
+        calendar = self.calendar.read_days(tenant.name, days_until_tomorrow)
+        for utc_day in calendar.list_within(days_until_tomorrow):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
             observed_span = self.days.open_span(tenant, span, SIGHTINGS)
-            for day, columns in observed_span.read_columns(observed_span.days):
+            # A UTC day touches one or two local days.
+            for local_day, columns in observed_span.read_columns(observed_span.days):
                 if len(columns.select_rows(SIGHTINGS, span)):
-                    return day_text(day)
+                    return day_text(local_day)
         return None
 
     def list_days_without_anybody(self, tenant: Tenant) -> list[int]:
         """Return the tenant's local days on which nobody was seen, as on Sundays, ascending.
 
-        Days are counted since 1970. They are of the last LOOKED_BACK, from the first day on which
-        somebody was seen; today is one until somebody comes. If nobody ever was, there are none.
+        Days are counted since 1970, and are of the last 200 (LOOKED_BACK). Days before the first on
+        which somebody was seen are left out. Today counts as a day without anybody until somebody
+        comes.
         """
         now_ms = milliseconds(self.services.clock.now())
         span = Span(max(now_ms - LOOKED_BACK // timedelta(milliseconds=1), 0), now_ms)
@@ -467,22 +489,27 @@ class Statistics(Service["Book"]):
         """Return those of these arrivals (beginnings of visits) that are their faces' first.
 
         A face keeps its recent arrivals one by one, and only counts older ones (`folded`). Of an
-        arrival that is not kept with its face, the observations tell. `begins`: time in ms and
-        faceid of each arrival. `takes_old`: as in `DayReader.open_span`.
+        arrival that is not kept with its face, the kept observations tell. `begins`: time in ms and
+        faceid of each arrival. `takes_old`: of days that are being counted again, take the counts
+        before.
         """
-        first: set[Begin] = set()
-        untold: set[Begin] = set()
+        firsts: set[Begin] = set()
+        not_kept: set[Begin] = set()
         for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
             if kept_arrival is None:
-                untold.add(begin)
+                not_kept.add(begin)
+            # `recent` is in order of time; one that is only counted was before all of them.
             elif not arrivals.folded and kept_arrival == arrivals.recent[0]:
-                first.add(begin)
-        if not untold:
-            return first
-        faceids = {faceid for _, faceid in untold}
-        last_ms = max(at_ms for at_ms, _ in untold)
-        kept_firsts = self.arrivals.find_firsts_kept(tenant, faceids, last_ms, takes_old=takes_old)
-        return first | (untold & kept_firsts)
+                firsts.add(begin)
+        if not not_kept:
+            return firsts
+
+        faceids = {faceid for _, faceid in not_kept}
+        last_ms = max(at_ms for at_ms, _ in not_kept)
+        first_observed = self.arrivals.find_firsts_kept(
+            tenant, faceids, last_ms, takes_old=takes_old
+        )
+        return firsts | (not_kept & first_observed)
 
     def make_actions(
         self,
@@ -492,8 +519,8 @@ class Statistics(Service["Book"]):
     ) -> list[Action]:
         """Return the writes that store observations and change others, for one transaction.
 
-        They also put their days into the calendar, the list of days with observations. Reads those
-        of its months that they touch.
+        They also put the observations' days into the calendar, the list of days that have any. It
+        has an item for each month, so those of these days are read first.
         """
         now = self.services.clock.now()
         months = self.calendar.read_months(tenant, days_of(observations, changes))
@@ -508,10 +535,10 @@ class Statistics(Service["Book"]):
             self._store_part(tenant, part)
 
     def request_seals(self, tenant: Tenant, utc_days: Collection[int], *jobs: str) -> None:
-        """Have days sealed anew at once, behind this request, if an act changed more of them than
-        each question counts anew.
+        """Ask for a job that seals (counts and stores) changed days anew, if these are many.
 
-        `jobs`: those of the sweep that come before, whatever the days are.
+        Few days need none: each question counts them anew. `jobs`: names of others of the hourly
+        sweep that are to run before; with any, the request is made in each case.
         """
         if jobs or len(utc_days) > FEW_DAYS:
             self.services.request_jobs(tenant.name, [*jobs, SEALS])
@@ -519,7 +546,9 @@ class Statistics(Service["Book"]):
     def list_jobs(self) -> tuple[Job, ...]:
         """Return the jobs of the hourly sweep: seal past days, and delete what seals leave behind.
 
-        A seal is a day's counts, stored, so that questions need not count its observations.
+        A seal is a day's counts, stored, so that questions need not count its observations. What
+        does not fit into a run's time is left to the next one (`make_unfinished`). Where storage
+        deletes what has expired by itself, the second job is needed each night only.
         """
         return (
             Job(
@@ -538,23 +567,28 @@ class Statistics(Service["Book"]):
     def _read_arrivals(
         self, tenant: Tenant, begins: Collection[Begin]
     ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
-        """Yield each begin with its face's arrivals, and the one of them that begins so, if it is
-        kept."""
-        of_face = read_visits_reaching(self.services.items, tenant.name, begins)
-        for begin in begins:
-            arrivals = of_face[begin[1]].arrivals
-            yield begin, arrivals, arrivals.find_around(begin[0])
+        """Yield each begin (time in ms, faceid) with its face's arrivals, and the arrival of it.
+
+        The last is None if the arrival is not kept one by one any more.
+        """
+        visits_of_face = read_visits_reaching(self.services.items, tenant.name, begins)
+        for at_ms, faceid in begins:
+            arrivals = visits_of_face[faceid].arrivals
+            yield (at_ms, faceid), arrivals, arrivals.find_around(at_ms)
 
     def _store_part(self, tenant: str, observations: Sequence[Observation]) -> None:
-        """Store observations in one transaction; try again if their days' calendar has changed.
+        """Store observations in one transaction, with their days in the calendar.
 
-        Raises ConditionFailed if one of them is stored already, Busy if others win each time.
+        The calendar lists the days that have any. If others changed it since it was read, all is
+        tried again. Raises ConditionFailed if an observation is stored already, Busy if others win
+        each time.
         """
-        for _ in count_attempts():
+        for _ in count_attempts():  # sleeps between two tries
             try:
+                # make_actions reads the calendar anew
                 write(self.services.items, self.make_actions(tenant, observations))
             except ConditionFailed as error:
-                if OBSERVATION_NEW in error.names:
+                if OBSERVATION_NEW in error.names:  # a further try would fail, too
                     raise
             else:
                 self.calendar.note_days(tenant, days_of(observations))
@@ -565,14 +599,19 @@ class Statistics(Service["Book"]):
 
 
 def _list_staff_questions(question: Question) -> list[Question]:
-    """Return the questions for everybody and for visitors alone; none if nobody is left out."""
+    """Return two questions whose totals differ by those of staff: with staff, and without.
+
+    None if the question's filter leaves nobody out.
+    """
     if not question.wanted.leaves_out:
         return []
-    visitors = replace(question, split=None)
-    return [replace(visitors, wanted=visitors.wanted.with_all()), visitors]
+    without_staff = replace(question, split=None)
+    with_staff = replace(without_staff, wanted=question.wanted.with_all())
+    return [with_staff, without_staff]
 
 
 def _count_left_out(amounts: Sequence[Amounts]) -> int:
+    """Return how many are of staff, by the amounts with staff and without; 0 if there are none."""
     return amounts[0].total() - amounts[1].total() if amounts else 0
 
 
@@ -586,7 +625,7 @@ def _count_begun(begun: Begun, question: Question, wanted: ObservationFilter) ->
 def _count_observations(observed_span: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
     for day, counts in observed_span.count_hours():
-        amounts.update(_by_bucket(observed_span.local, question.granularity, day, counts))
+        amounts.update(_sum_by_bucket(observed_span.local, question.granularity, day, counts))
     return amounts
 
 
@@ -595,30 +634,38 @@ RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
 
 
 def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
-    """Yield the observations of each day by which a question about people counts them.
+    """Yield, by local day, the observations by which a question about people counts them.
 
-    All of somebody in the book do; the caller takes each faceid once. Those of an erased person
-    have no faceid in common, but marks: in which hour, day, week and so on each was the person's
-    first. Only that one counts.
+    Of somebody in the book, all are yielded; the caller counts each faceid once. An erased person's
+    observations have no faceid in common, so they cannot be counted so. Each has a mark instead, a
+    text that says in which hours, days, weeks and so on it was the person's first. Of these, only
+    the first in a bucket is yielded.
     """
+    # A mark tells this for each place (all, a camera, a group ...), and for all observations or one
+    # kind of them: the question's filter and split say which is meant.
     place = find_place(question.wanted, question.split)
     of = choose_of(question.wanted, question.split)
+    # The unit is the bucket's; a smaller one where the span's beginning cuts a week or month.
     local, largest = observed_span.local, find_unit(observed_span.local, question.granularity)
     unit_of_day = find_units(local, observed_span.days, question.span.first_ms, largest)
     for day, columns in observed_span.read_columns(observed_span.days):
         rows = columns.select_rows(question.wanted, question.span)
-        counts_person_by_mark = partial(is_first_in, unit=unit_of_day[day], place=place, of=of)
-        # The default is of those without a mark: of somebody in the book.
-        counts_person = columns.marks.pick(rows).find(counts_person_by_mark, default=True)
-        yield day, columns, rows[counts_person]
+        is_first_by_mark = partial(is_first_in, unit=unit_of_day[day], place=place, of=of)
+        # The default is for rows without a mark: of somebody in the book.
+        is_counted = columns.marks.pick(rows).find(is_first_by_mark, default=True)
+        yield day, columns, rows[is_counted]
 
 
-def _by_bucket(
+def _sum_by_bucket(
     local: LocalTime, granularity: Granularity, day: int, counts: CountsByHour
 ) -> Amounts:
+    """Return a local day's counts by bucket (month, week, day or hour) and value of the split.
+
+    `counts`: by value, an array of 24 numbers, one for each hour of the day.
+    """
     amounts: Amounts = Counter()
     for value, by_hour in counts.items():
-        for hour in by_hour.nonzero()[0].tolist():
+        for hour in by_hour.nonzero()[0].tolist():  # the hours that have any
             bucket = local.bucket_of(granularity, day * HOURS_PER_DAY + hour)
             amounts[bucket, value] += int(by_hour[hour])
     return amounts
@@ -627,24 +674,28 @@ def _by_bucket(
 def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDay]) -> Amounts:
     """Count the people of these observations, each once for a bucket and value of the split.
 
-    `rows`: by local day, ascending. Memory holds the people of one bucket at a time; if buckets are
-    hours, those of one day.
+    `rows`: by local day, ascending. Days of one bucket (week, month) follow each other, so memory
+    holds the people of one bucket at a time. If buckets are hours, it holds those of one day.
     """
     by_hour = question.granularity is Granularity.HOUR
 
-    def group_of(rows_of_day: RowsOfDay) -> int:
-        day = rows_of_day[0]
-        return day if by_hour else local.bucket_of(question.granularity, day * HOURS_PER_DAY)
+    def day_or_bucket_of(rows_of_day: RowsOfDay) -> int:
+        day, *_ = rows_of_day
+        if by_hour:
+            return day
+        return local.bucket_of(question.granularity, day * HOURS_PER_DAY)
 
     amounts: Amounts = Counter()
-    for group, days in groupby(rows, key=group_of):
+    for day_or_bucket, days in groupby(rows, key=day_or_bucket_of):
         persons: set[tuple[int, str, str]] = set()  # bucket, value of the split, faceid
         for rows_of_day in days:
-            first_hour = rows_of_day[0] * HOURS_PER_DAY
             for hour, value, faceid in _list_persons(
                 local, question.split, rows_of_day, by_hour=by_hour
             ):
-                persons.add((first_hour + hour if by_hour else group, value, faceid))
+                bucket = day_or_bucket
+                if by_hour:  # it is a day: its hours are the buckets, counted since 1970
+                    bucket = day_or_bucket * HOURS_PER_DAY + hour
+                persons.add((bucket, value, faceid))
         amounts.update((bucket, value) for bucket, value, _ in persons)
     return amounts
 
@@ -655,8 +706,8 @@ def _list_persons(
     """Yield (hour of the day, value of the split, faceid) of a day's observations, each once.
 
     Without `by_hour`, each hour is 0. `rows_of_day`: the day, its columns (arrays with one value an
-    observation), and which of their rows count. The three are packed into one number, so that numpy
-    finds each once.
+    observation), and which of their rows count. For speed, numpy drops the repeats: the three are
+    packed into one number, ((hour * values) + value) * faces + face, and unpacked again.
     """
     import numpy as np
 
@@ -727,10 +778,11 @@ class Observations(Service["Book"]):
     ) -> ObservationPage:
         """Return a page of the observations from `start` to `end`, newest first, and their total.
 
-        Both ends are UNIX seconds, and included. `page_token`: where the page before ended, between
-        two observations; new ones do not shift it. So the pages together hold each observation that
-        was there at the first page exactly once. Raises InvalidInput if the end is before the
-        start, or the token is damaged or of another query.
+        Both ends are UNIX seconds, and included. `page_token`: the `next_token` of the page before;
+        None: the first page. It stands for a place between two observations, which new ones do not
+        shift. So the pages together hold each observation that was there at the first page exactly
+        once. Raises InvalidInput if the end is before the start, or the token is damaged or of
+        another query.
         """
         span = Span.of_seconds(start, end)
         return self.read_page(tenant, wanted, span, page_size, page_token, count=True)
@@ -747,17 +799,19 @@ class Observations(Service["Book"]):
     ) -> ObservationPage:
         """Return a page of a span's observations, newest first; `count`: with the total, too.
 
-        Those of restricted faces, which are kept and used for nothing, are shown as somebody's.
+        Those of restricted faces, which are kept and used for nothing, do not say whose they are.
         """
         statistics = self.services.statistics
         wanted = statistics.visitors.normalise_filter(tenant, observation_filter)
         pages = PageTokens(json.dumps([tenant.name, wanted.text_for_tokens, asdict(span)]))
+        # The key (time and id) of the last observation of the page before: the next are below it.
         below = pages.parse_position(page_token, time_id)
         observed_span = statistics.days.open_span(tenant, span, wanted, counts=count)
 
         # Days without such observations need not be read.
-        kind, total = wanted.kind, None
-        empty_days = set[int]() if kind is None else observed_span.list_days_without(kind)
+        total, empty_days = None, set[int]()
+        if wanted.kind is not None:
+            empty_days = observed_span.list_days_without(wanted.kind)
         if count:
             count_of_day = {
                 day: sum(int(count_by_hour.sum()) for count_by_hour in counts.values())
@@ -766,6 +820,7 @@ class Observations(Service["Book"]):
             empty_days = {day for day in observed_span.days if not count_of_day.get(day)}
             total = sum(count_of_day.values())
 
+        # One more than a page has shows that there is a next page.
         items = self._newest_first(observed_span, empty_days, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
         restricted_faceids = {*list_restricted_faceids(self.services.items, tenant.name)}
@@ -774,30 +829,31 @@ class Observations(Service["Book"]):
         return ObservationPage(shown, page.next_token, total)
 
     def _newest_first(
-        self, observed_span: ObservedSpan, empty: Set[int], below: str | None, at_once: int
+        self, observed_span: ObservedSpan, empty_days: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
         """Yield the stored observations of the span that its filter takes, newest first.
 
-        `empty`: local days without any. `below`: their key `time_id` is less than this; None: any
-        is. `at_once`: how many the caller needs, and so how many a read asks for.
+        `empty_days`: local days without any. `below`: only those whose key `time_id` is less than
+        this; None: all. `at_once`: how many the caller needs, and so how many a read asks for.
         """
         wanted = observed_span.wanted
-        for item in self._read_candidates(observed_span, empty, below, at_once):
+        for item in self._read_candidates(observed_span, empty_days, below, at_once):
             row = row_from(item)
+            # by face or, of an erased person, by mark; then by group, camera, labels and kind
             if takes_row(wanted, row.faceid, row.mark) and wanted.lets_pass(row.dimensions):
                 yield item
 
     def _read_candidates(
         self, observed_span: ObservedSpan, empty_days: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
-        """Yield stored observations that a filter may take, newest first; the caller filters them.
+        """Yield stored observations that the filter may take, newest first; the caller filters.
 
-        They are of the span, and their key `time_id` is less than `below`. Of a sealed day, which
-        has its counted values in columns, those name the wanted ones, if they are few. Of other
-        days all are read.
+        They are of the span, and their key `time_id` is less than `below`. A sealed day is one
+        whose counted values are stored as columns (arrays). If the filter takes few, these tell the
+        keys of the wanted ones, and only those are read. Of other days all are read.
         """
         wanted, span, kind = observed_span.wanted, observed_span.span, observed_span.wanted.kind
-        is_enrolment = kind is ObservationKind.ENROLMENT
+        is_enrolment = kind is ObservationKind.ENROLMENT  # of which there are few
         takes_few = wanted.by_labels or wanted.by_face or is_enrolment
 
         def uses_columns_of(utc_day: int) -> bool:
@@ -806,10 +862,12 @@ class Observations(Service["Book"]):
             return takes_few or (kind is not None and observed_span.is_rare(utc_day, kind))
 
         if below is not None:
-            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
-        utc_days = reversed(observed_span.observed.list_within(span.utc_days))
-        for uses_columns, group in groupby(utc_days, key=uses_columns_of):
-            days = list(group)
+            below_ms, _ = keys.parts_of_observation(below)
+            span = span.cut(Span(0, below_ms))
+        newest_days = reversed(observed_span.observed.list_within(span.utc_days))
+        # Neighbours that are read in the same way are read together.
+        for uses_columns, group in groupby(newest_days, key=uses_columns_of):
+            days = list(group)  # descending
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
             if not uses_columns:
                 count = _MORE_FILTERED * at_once if takes_few else at_once
@@ -834,14 +892,13 @@ def _list_wanted_keys(
 ) -> Iterator[tuple[str, str]]:
     """Yield the keys of the observations that the filter wants, newest first, by columns.
 
-    Columns are a local day's observations as arrays. They are read for the span's UTC days
-    `remaining_days` (ascending) without `empty_days`. It goes UTC day by UTC day, since local days
-    may overlap. Each local day is read once, in parallel with others: first those of one UTC day,
-    then of twice as many each time.
+    Columns are a local day's observations as arrays. `remaining_days`: the UTC days to list,
+    ascending. `empty_days`: local days that need not be read. Keys come UTC day by UTC day, since
+    local days may overlap. A local day touches several UTC days, and is read once.
     """
     # by local day: time in ms and id of each wanted one
     wanted_by_day: dict[int, list[tuple[int, str]]] = {}
-    at_once = 1
+    at_once = 1  # read in parallel; then twice as many each time, since the caller may stop early
     while remaining_days:
         utc_days, remaining_days = remaining_days[-at_once:], remaining_days[:-at_once]
         at_once = min(2 * at_once, _MOST_DAYS)
@@ -849,7 +906,7 @@ def _list_wanted_keys(
             day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days
         }
         needed_days = sorted({day for days in local_days.values() for day in days})
-        # The last local day before may reach into these UTC days.
+        # Of those read before, the last may reach into these UTC days: it stays, the rest goes.
         wanted_by_day = {day: wanted for day, wanted in wanted_by_day.items() if day in needed_days}
         missing_days = [day for day in needed_days if day not in wanted_by_day]
         for day, columns in observed_span.read_columns(missing_days):
@@ -858,7 +915,7 @@ def _list_wanted_keys(
 
         for utc_day in reversed(utc_days):
             of_local_days = chain.from_iterable(wanted_by_day[day] for day in local_days[utc_day])
-            of_utc_day = [each for each in of_local_days if each[0] // DAY_MS == utc_day]
+            of_utc_day = [(at, id_) for at, id_ in of_local_days if at // DAY_MS == utc_day]
             for at_ms, id_ in sorted(of_utc_day, reverse=True):
                 yield keys.observation(observed_span.observed.tenant, at_ms, id_)
 

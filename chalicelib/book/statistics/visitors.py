@@ -59,9 +59,9 @@ class Staff(Struct, frozen=True):
         return group_name in self.groups or faceid in self.faces
 
     def leave_out(self, observation_filter: ObservationFilter) -> ObservationFilter:
-        """Return the filter of observations so that it takes none of staff.
+        """Return the filter of observations changed so that it takes none of staff.
 
-        It stays as it is if it asks for one face, or for a group of staff.
+        A filter for one face, or for a group of staff, is returned as it is: it asks for them.
         """
         if observation_filter.faceid is not None or observation_filter.group_name in self.groups:
             return observation_filter
@@ -90,9 +90,13 @@ def list_in_groups(items: ItemStore, tenant: str, group_ids: Iterable[str]) -> s
 
 
 def _hide_person(face: Face, observation: Observation, begin_ms: int) -> Observation:
-    """Return an observation without anything that tells whose it is. No two visits of it have a
-    name in common."""
-    # No answer has a template. Who knows ids and times alone cannot make the name again.
+    """Return an observation of a face without anything that tells whose it is.
+
+    In place of the face's id it has a name made for one visit, which began at `begin_ms`. So the
+    observations of a visit belong together, and two visits of the face have no name in common.
+    """
+    # The name is a hash of the face's templates (embeddings), which no answer has. So nobody can
+    # make the name again who knows ids and times.
     vectors = [template.vector for picture in face.pictures for template in picture.templates]
     secret = hashlib.sha256(b"".join(vectors)).hexdigest()
     faceid = make_name_of_visit(secret, observation.faceid, begin_ms)
@@ -106,11 +110,11 @@ class Visitors(Service["Book"]):
     def hide_restricted(
         self, tenant: Tenant, observations: Sequence[Observation], restricted: Collection[str]
     ) -> list[Observation]:
-        """Return observations as every list shows them: those of restricted faces are somebody's.
+        """Return observations as lists show them: those of restricted faces do not say whose.
 
-        Such a face is kept and used for nothing; `restricted`: their ids. An observation of it
-        keeps time, camera and group, so a list has as many as its totals count. It has the form of
-        an erased person's, so nobody can tell the two apart.
+        A restricted face is kept and used for nothing; `restricted`: the ids of such faces. Its
+        observations keep time, camera and group, so a list has as many as its totals count. They
+        have the form of an erased person's, so nobody can tell the two apart.
         """
         begins = [
             (observation.at_ms, observation.faceid)
@@ -125,9 +129,10 @@ class Visitors(Service["Book"]):
         def hide(observation: Observation) -> Observation:
             faceid, begin_ms = observation.faceid, observation.at_ms
             if faceid in faces:
-                # Observations of one visit have one name: it is made of the visit's beginning.
+                # All observations of one visit get one name, made of when the visit began. One that
+                # is counted in no visit (gap 0) gets a name of its own.
                 arrival = visits[faceid].arrivals.find_around(observation.at_ms)
-                if arrival and observation.gap_s:  # 0: it is counted in no visit
+                if arrival and observation.gap_s:
                     begin_ms = arrival.first_ms
                 return _hide_person(faces[faceid], observation, begin_ms)
             if faceid.startswith(NOBODY):  # the person was erased
@@ -139,10 +144,10 @@ class Visitors(Service["Book"]):
     def normalise_filter(
         self, tenant: Tenant, observation_filter: ObservationFilter
     ) -> ObservationFilter:
-        """Return the filter of observations as every list and count takes it.
+        """Return a client's filter of observations in the form that every list and count uses.
 
-        Its group's name gets the form in which names are stored. If it asks for a restricted face
-        or an erased person, it asks for nobody: else it would tell whose visits the lists hide.
+        Its group's name gets the form in which names are stored. A filter for a restricted face or
+        an erased person becomes one for nobody: else it would tell whose visits the lists hide.
         """
         faceid, group_name = observation_filter.faceid, observation_filter.group_name
         if faceid is not None and self._is_nobody(tenant, faceid):
@@ -158,13 +163,14 @@ class Visitors(Service["Book"]):
         return item is not None and item["group"] == RESTRICTED
 
     def read_staff(self, tenant: Tenant) -> Staff:
-        """Read who is staff now."""
+        """Read who is staff now: the people in groups that are marked as staff."""
         groups = [group for group in self.services.groups.list_all(tenant) if group.staff]
         group_ids = {group.id for group in groups}
-        faces = list_in_groups(self.services.items, tenant.name, group_ids)
-        restricted = self._read_restricted(tenant) if groups else []
-        faces |= {face.faceid for face in restricted if face.own_group_id in group_ids}
-        return Staff(tuple(group.name for group in groups), frozenset(faces))
+        faceids = list_in_groups(self.services.items, tenant.name, group_ids)
+        # A restricted face is stored in a group of such faces; its own group says if it is staff.
+        restricted_faces = self._read_restricted(tenant) if groups else []
+        faceids |= {face.faceid for face in restricted_faces if face.own_group_id in group_ids}
+        return Staff(groups=tuple(group.name for group in groups), faces=frozenset(faceids))
 
     def _read_restricted(self, tenant: Tenant) -> list[Face]:
         faceids = list_restricted_faceids(self.services.items, tenant.name)
@@ -173,7 +179,10 @@ class Visitors(Service["Book"]):
         return [face_from(item) for item in items if item]
 
     def list_existing(self, tenant: Tenant, faceids: Set[str]) -> set[str]:
-        """Return the ids of those of these faces that are in the book."""
+        """Return which of these ids are of faces that are in the book.
+
+        Of few, each face is read. Of many, the ids in all groups are listed, which reads keys only.
+        """
         if len(faceids) > MOST_READ:
             group_ids = [group.id for group in self.services.groups.list_all(tenant)]
             in_groups = list_in_groups(self.services.items, tenant.name, [*group_ids, RESTRICTED])
@@ -183,10 +192,10 @@ class Visitors(Service["Book"]):
         return {str(item["faceid"]) for item in items if item}
 
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
-        """Return for those of these faces that have a name, the name of the group they are in now.
+        """Return, by faceid, the name of the present group of each of these faces that has a name.
 
-        Strangers have no name. So if there are many ids, the keys of all other groups are walked,
-        and only the faces found there are read.
+        If there are many ids, faces in the group of strangers are not read, since strangers have no
+        name: the ids in all other groups are listed, and only those of them are read.
         """
         if len(faceids) > MOST_READ:
             groups = self.services.groups.list_all(tenant)
@@ -198,7 +207,10 @@ class Visitors(Service["Book"]):
         return self.find_present_groups(tenant, (face_from(item) for item in items if item))
 
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
-        """Return the same of faces that were read."""
+        """Return, by faceid, the name of the present group of each of these faces that has a name.
+
+        Faces whose group was deleted are left out.
+        """
         named_faces = [face for face in faces if face.name]
         name_of_id = {group.id: group.name for group in self._list_groups(tenant, named_faces)}
         return {
@@ -212,7 +224,9 @@ class Visitors(Service["Book"]):
     ) -> dict[str, tuple[str, bool]]:
         """Return by faceid the name of each face's group, and whether that is a group of staff.
 
-        If the group was deleted with its people, who are still being erased, a note tells its name.
+        A group may have been deleted with its people, who are still being erased (`tenant.gone`:
+        ids of such groups). Then a stored note tells these two. A face of whose group neither is
+        known is left out.
         """
         gone_keys = [(tenant.name, keys.gone_item(group_id)) for group_id in sorted(tenant.gone)]
         notes = self.services.items.get_many(keys.DIRECTORY, gone_keys) if gone_keys else []
