@@ -37,15 +37,15 @@ Due = tuple[int, int]
 
 
 def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due | None]:
-    """Return a tenant's format of stored data, and the note of what is due, as a sweep leaves them.
+    """Return a tenant's format of stored data, and the note of what is due, after an hourly sweep.
 
-    The first sweep of a new version notes a day from now. If the older version sweeps meanwhile, it
-    forgets the note. The sweep that raises the format then notes another day: until then processes
-    that had read the tenant before may have written as before. Who has redone what they wrote ends
-    that note (`is_over`).
+    `number`: the format now; `due`: the note now. Take an update from format 4 to 5. Its first
+    sweep notes (5, a day from now); an older version that sweeps meanwhile forgets the note. After
+    that day, a sweep raises the format to 5, and notes one more day. In this, processes that read
+    the tenant before may still write as in format 4. A later step redoes that, and ends the note.
     """
     is_noted = due is not None and due[0] == FORMAT
-    if number == FORMAT:
+    if number == FORMAT:  # it was raised; the note, if any, is that of the day after
         return number, due if is_noted else None
     in_a_day = (FORMAT, now_ms + DAY_MS)
     if not is_noted:
@@ -70,7 +70,8 @@ def require_format(tenant: Mapping[str, Any]) -> None:
 def wrong_format(data: str, number: object) -> str | None:
     """Return why this version cannot read data of a format, and what to do; None if it can.
 
-    `data`: what they are called; `number`: their format's, None: they have none.
+    `data`: what the message calls them, such as `the data of tenant 'shop'`. `number`: their
+    format's as stored; None: they have none.
     """
     if number in KNOWN:
         return None

@@ -70,8 +70,7 @@ def walk_items(
 
     `index`: whose keys; None: the table's own. `carried`: the attributes to read. `between`: the
     lowest and the highest key, both included; None: any. `behind`: go on behind this key, the last
-    that the caller has seen. `page_size`: the most items of one read; None: as many as the store
-    gives. Items written or deleted meanwhile may be there or not. Raises what `query` does.
+    that the caller has seen. `page_size`: the most items of one read. Raises what `query` does.
     """
     low, high = between
     if behind is not None and reverse:

@@ -203,14 +203,14 @@ class ItemStore(Protocol):
         limit: int | None = None,
         token: str | None = None,
     ) -> Page:
-        """Read a page of one partition's items, strongly consistent, in the order of the table's or
-        the index's keys.
+        """Read a page of one partition's items, strongly consistent, in the order of their keys.
 
-        Only items with `low` <= sort key <= `high` are read, `limit` at most. `token`: of the page
-        before; it is valid for the same arguments only. `index`: items then have their keys only,
-        and the attributes `carried`, which the index has. Without an index, `carried` are the only
-        attributes beside the keys; none: all. They cost as many read units, and less time. Raises
-        InvalidInput for a damaged token, or an attribute that the index does not carry.
+        `low` and `high` are the bounds of the sort key or, with an `index`, of its key; both are
+        included. `limit`: the most items. `token`: of the page before; it is valid for the same
+        arguments only. `carried`: attributes to read beside the keys. Without any, a read by an
+        index has the keys alone, another one all attributes. Fewer attributes take less time, and
+        cost as much. Raises InvalidInput for a damaged token, or an attribute that the index does
+        not carry.
         """
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
@@ -224,7 +224,7 @@ class ItemStore(Protocol):
     def transact(self, actions: Sequence[Action]) -> None:
         """Do all actions or none.
 
-        Of deletions alone, from one table and without conditions, some may be done if it raises.
+        If all are deletions from one table without conditions, some may be done when it raises.
 
         Raises ConditionFailed with the names of the conditions that did not hold. Raises
         InvalidInput, before anything is sent, for actions that DynamoDB would refuse: none or over
@@ -280,7 +280,7 @@ class PictureStore(BlobStore, Protocol):
     def signed_get(self, key: str) -> str:
         """Make a URL that gives the object to anybody, for one to two hours.
 
-        It is the same for an hour, and its answer may be kept by a cache for that long. Raises
+        Calls within an hour give the same URL, and caches may keep its answer for that long. Raises
         InvalidInput for a key that would lead out of the store.
         """
 
@@ -311,10 +311,11 @@ class UploadStore(PictureStore, Protocol):
         """
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
-        """Make the request that stores the object: `PUT` to the url with exactly these headers.
+        """Make the request by which a client stores an object: `PUT` to a URL with exact headers.
 
-        The store answers 200: stored; 412: the key is taken; 409: two at once, try again; 400: the
-        bytes are not the announced ones; 403: expired or changed.
+        `upload`: what the client announced, its hash, size and type. The request expires after
+        `expires_s`. The store answers 200: stored; 412: the key is taken; 409: two at once, try
+        again; 400: the bytes are not the announced ones; 403: expired or changed.
         """
 
 
@@ -516,8 +517,9 @@ class Vision(Protocol):
     ) -> Examined:
         """Return each face's embedding and its estimates (age, quality and so on), in order.
 
-        It does what `embed` and `describe` do, side by side on cores that are free. `all_boxes`:
-        the boxes of all of the picture's faces; with them it cuts out each face, too, as `crop`.
+        It does what `embed` and `describe` do, in parallel on free cores. `wanted_attributes`:
+        names of the estimates to make. `all_boxes`: the boxes of all faces in the picture; if they
+        are given, each face is cut out, too, as by `crop`.
         """
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
@@ -535,8 +537,8 @@ class Vision(Protocol):
     ) -> list[Estimates]:
         """Return each face's estimates: pose, quality, and those wanted of age, gender and so on.
 
-        They are in the faces' order. `wanted_attributes`: names of ATTRIBUTES. No model runs for
-        the others, which are None.
+        They are in the faces' order. `wanted_attributes`: names of ATTRIBUTES. The others are None,
+        and no model runs for them.
         """
 
     def crop(
@@ -544,8 +546,8 @@ class Vision(Protocol):
     ) -> FaceJpeg:
         """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail.
 
-        `others`: boxes of the picture's other faces; the thumbnail shows the one that is meant if
-        one of them is in it.
+        `others`: boxes of the picture's other faces. If one of them is in the thumbnail, that shows
+        which face is meant.
         """
 
     def show_face(

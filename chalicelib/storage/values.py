@@ -80,7 +80,8 @@ def parse_optional(read: Callable[[Any], _T], value: Any) -> _T | None:
 def make_ids_pattern(faceids: frozenset[str]) -> re.Pattern[str]:
     """Return a pattern that finds one of the ids in a text, but not as a part of another id.
 
-    It is made once for all items of an erasure: of 400 ids it takes longer than to read an item.
+    The last two patterns are kept, since an erasure asks for the same one for each item: to make
+    one of 400 ids takes longer than to read an item.
     """
     return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
 
@@ -125,19 +126,20 @@ def many(form: Form | Codec[Any]) -> Form:
 
 
 def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
-    """Return the form in which a named tuple is stored: a list of its values, without names.
+    """Return the form, how to write and read, of a named tuple stored as a list of its values.
 
-    `kind`: makes the tuple of its values; `forms`: one for each. A later version may add values at
-    the end, with defaults. So what this one does not know is passed over, and what lacks has its
-    default.
+    `kind`: makes the tuple of its values; `forms`: the form of each value, in order. A later
+    version may add values at the end, with defaults. So values behind those known here are passed
+    over, and missing ones have the defaults of `kind`.
     """
-    writes, reads = zip(*((form.write, form.read) for form in forms), strict=True)
+    forms = tuple(forms)
 
     def write_values(values: Iterable[Any]) -> list[Any]:
-        return [write(value) for write, value in zip(writes, values, strict=True)]
+        return [form.write(value) for form, value in zip(forms, values, strict=True)]
 
     def read_values(stored: Iterable[Any]) -> Any:
-        return kind(*(read(value) for read, value in zip(reads, stored, strict=False)))
+        # not strict: the list may be longer or shorter, of another version
+        return kind(*(form.read(value) for form, value in zip(forms, stored, strict=False)))
 
     return Form(write_values, read_values)
 
@@ -154,28 +156,27 @@ def numbers(kind: Any, digits: int = 1) -> Form:
 def form_of(kind: Any) -> Form | Codec[Any]:
     """Return the form, how to write and read, of the values of a field with this annotation.
 
-    `int | None` has the form of `int`. A StrEnum is its text, a Struct its fields by their names, a
-    tuple a list: of its named fields, of so many values, or of any number (`tuple[int, ...]`).
-    Other types have the form in _FORMS, or are stored as they are.
+    `int | None` has the form of `int`. A StrEnum is stored as its text, a Struct as its fields by
+    name, a tuple as a list. Other types have the form in _FORMS, or are stored as they are (_SAME).
     """
-    whole = kind.__origin__ if get_origin(kind) is Annotated else kind
-    kinds = [whole]
-    if NoneType in get_args(whole):  # it is `... | None`
-        kinds = [part for part in get_args(whole) if part is not NoneType]
-    if len(kinds) != 1:
+    annotation = kind.__origin__ if get_origin(kind) is Annotated else kind
+    types = [annotation]
+    if NoneType in get_args(annotation):  # it is `... | None`
+        types = [part for part in get_args(annotation) if part is not NoneType]
+    if len(types) != 1:  # `int | str`: which one it is cannot be told of what is stored
         return _SAME
-    (only,) = kinds
+    (only,) = types
     origin = get_origin(only) or only  # of `tuple[int, str]` it is `tuple`
-    if not isinstance(origin, type):
+    if not isinstance(origin, type):  # such as Any
         return _SAME
 
     if issubclass(origin, tuple):
-        if hints := get_type_hints(origin):
+        if hints := get_type_hints(origin):  # a NamedTuple
             return row(origin, map(form_of, hints.values()))
-        *kinds, last = get_args(only)
-        if last is Ellipsis:
-            return many(form_of(*kinds))
-        return row(_pack, map(form_of, (*kinds, last)))
+        *value_types, last = get_args(only)
+        if last is Ellipsis:  # `tuple[int, ...]`
+            return many(form_of(*value_types))
+        return row(_pack, map(form_of, (*value_types, last)))  # `tuple[int, str]`
     if issubclass(origin, Struct):
         return Codec(origin)
     if issubclass(origin, StrEnum):
@@ -227,9 +228,8 @@ class Codec(Generic[_Record]):
 
     @cached_property
     def _fields(self) -> list[_StoredField]:
-        """List the fields that are stored, each with its attribute, its form, and what a missing
-        one means."""
-        table = []
+        """List the fields that are stored: all of the class but those `apart`."""
+        stored_fields = []
         for field in fields(self._kind):
             name = field.name
             if name in self._apart:
@@ -238,21 +238,23 @@ class Codec(Generic[_Record]):
             if field.default_factory is not NODEFAULT:
                 default = field.default_factory()
             form = self._forms.get(name) or form_of(field.type)
-            table.append(
+            stored_fields.append(
                 _StoredField(
                     name=name,
                     attribute=self._names.get(name, name),
                     form=Form(form.write, form.read, form.whole),
+                    # only of a `rare` field: it is left out where it has its default
                     value_if_missing=default if name in self._rare else NODEFAULT,
                     stores_none=name in self._nulls,
                 )
             )
-        return table
+        return stored_fields
 
     def write(self, record: _Record, *only_fields: str) -> dict[str, Any]:
-        """Return the attributes by which a record is stored. `only_fields`: of these; none: of all.
+        """Return the attributes by which a record is stored, by name.
 
-        Left out are a None, but for the fields in `nulls`, and a `rare` field that has its default.
+        `only_fields`: names of fields; without any, all are meant. Left out are fields that are
+        None, unless the codec stores their None (`nulls`), and `rare` fields with their default.
         """
         attributes: dict[str, Any] = {}
         for field in self._fields:
@@ -269,17 +271,17 @@ class Codec(Generic[_Record]):
         return attributes
 
     def read(self, record: Mapping[str, Any], **given: Any) -> _Record:
-        """Return the record of these attributes, as `write` makes them.
+        """Return the record that `write` stored as these attributes.
 
-        `given`: the values of the fields that are stored apart. A field without an attribute has
-        the default of its class.
+        `record`: the attributes by name. `given`: the values of fields that are not among them
+        (`apart`). A field without an attribute has its default in the class.
         """
         for field in self._fields:
             if field.form.whole:  # it reads several attributes
                 given[field.name] = field.form.read(record)
             elif (stored := record.get(field.attribute)) is not None:
                 given[field.name] = field.form.read(stored)
-            elif field.stores_none and field.attribute in record:
+            elif field.stores_none and field.attribute in record:  # its default may be another
                 given[field.name] = None
         return self._kind(**given)
 
@@ -320,16 +322,16 @@ HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str], divider: str = ",") -> None:
     """Write a table as CSV for spreadsheets, into a file of UTF-8.
 
-    It begins with the mark by which Excel knows UTF-8. An apostrophe keeps two things as texts: a
-    formula, which a name might hold, and an id of 16 digits or more. `divider`: `;` where a comma
-    stands before decimals.
+    Spreadsheets take some texts for more: `=1+2` for a formula, which a name might hold, an id of
+    16 digits or more for a number. An apostrophe before these keeps them as texts. `divider`: `;`
+    in countries where a comma stands before decimals.
     """
-    import csv  # of a download alone
+    import csv  # not at each process's start: downloads alone need it
 
     def mark_text(value: Any) -> Any:
         return re.sub(_BEGIN + _NO_TEXT, r"\1'", value) if isinstance(value, str) else value
 
-    file.write("\ufeff")
+    file.write("\ufeff")  # the byte order mark, by which Excel knows UTF-8
     marked_rows = ([mark_text(value) for value in row] for row in rows)
     csv.writer(file, delimiter=divider, quoting=csv.QUOTE_ALL).writerows(marked_rows)
 
@@ -350,14 +352,15 @@ _last_ms = 0
 
 
 def time_ordered_id(at: datetime) -> str:
-    """Return a new id as text, a positive 63-bit number: milliseconds, then 21 random bits.
+    """Return a new id as text, a positive 63-bit number: milliseconds since 2020, 21 random bits.
 
-    Ids rise from call to call within a process, even if its clock goes back. Storing one under a
-    condition makes it unique: two processes in one millisecond collide once in two million. 63 - 21
-    bits of milliseconds last until the year 2159.
+    Ids rise from call to call within a process, even if its clock goes back. Two processes in one
+    millisecond make the same id once in two million times. So the caller stores it on condition
+    that nothing has it. The 42 bits of milliseconds last until the year 2159.
     """
-    global _last_ms
+    global _last_ms  # the process's last id's
     with _lock:
+        # at least one more than the last
         _last_ms = max(_last_ms + 1, milliseconds(at) - _EPOCH_MS)
         return str(_last_ms << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
 
@@ -384,9 +387,10 @@ def photo_id(sha256: str) -> str:
 
 
 def first_version() -> int:
-    """Choose the first version of a record whose key may be used again after a deletion.
+    """Choose the version number of a new record whose key a deleted one may have had.
 
-    It is random, so that a writer that read the deleted record fails its condition on the new one.
+    It is random: a writer that read the deleted record, and writes on condition of its version,
+    must not change the new one.
     """
     return secrets.randbits(_VERSION_BITS)
 

@@ -62,10 +62,10 @@ camera_from = _CAMERA.read
 
 
 def camera_of(capture: Capture, item: Item | None) -> Camera:
-    """Read the camera of a capture from its item.
+    """Return the camera that took a capture (a picture), from the camera's stored item.
 
-    `item`: None: the camera was deleted, and its capture is kept. Then return one with default
-    settings.
+    `item`: None: the camera was deleted, and the capture is kept. Then the camera has its id for a
+    name, and default settings.
     """
     if item:
         return camera_from(item)
@@ -120,7 +120,10 @@ CAPTURE = Codec(
 
 
 def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
-    """Make the item of an offered capture; its sightings come later."""
+    """Make the item of a capture, a camera's picture, when a client offers to send it.
+
+    It has no sightings (faces in the picture) yet. It expires SIGHTING_DAYS after the offer.
+    """
     return {
         "tenant_camera": keys.captures(tenant, capture.camera_id),
         "offered_at": milliseconds(offered_at),
@@ -130,9 +133,10 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
 
 
 def require_no_erasure(capture: Capture, name: str) -> tuple[Condition, ...]:
-    """Return the conditions that nobody on a capture was erased since it was read. `name`: theirs.
+    """Return the conditions, named `name`, that nobody on a capture was erased since it was read.
 
-    The version before does not count erasures, and may run beside this one during an update.
+    `erasures` counts that. An earlier version does not, and may run beside this one during an
+    update, so the flag that it sets, `is_of_rest`, must be the same, too.
     """
     return (
         equals("is_of_rest", capture.is_of_rest or None, name),

@@ -40,9 +40,9 @@ def pack_arrays(
 ) -> bytes:
     """Return a JSON header and arrays of one dimension as bytes, compressed and with a checksum.
 
-    Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32
-    length of the header; the header, JSON, with the arrays' names, types and lengths; the arrays
-    one after another); SHA-256 of all before it.
+    The bytes are `magic`, eight bytes that name the kind and its version; a body, compressed by
+    zlib; and the SHA-256 of both. The body, little-endian: the header's length as uint32; the
+    header, which lists the arrays' names, types and lengths, too; the arrays one after another.
     """
     little_endian = {
         name: array.astype(array.dtype.newbyteorder("<")) for name, array in arrays.items()
@@ -57,7 +57,10 @@ def pack_arrays(
 
 
 def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the header and the arrays, by name, of what `pack_arrays` made. Raises DamagedData."""
+    """Return the header and the arrays, by name, of what `pack_arrays` made.
+
+    Raises DamagedData if the bytes are of another kind, damaged or cut off.
+    """
     import numpy as np
 
     if len(data) < _MAGIC_BYTES + _CHECKSUM_BYTES or not data.startswith(magic):
@@ -70,7 +73,7 @@ def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, 
     (header_bytes,) = _LENGTH.unpack_from(body)
     offset = _LENGTH.size + header_bytes
     header: dict[str, Any] = json.loads(body[_LENGTH.size : offset])
-    arrays = {}
+    arrays = {}  # they follow the header, in the order in which it lists them
     for name, type_name, count in header.pop("arrays"):
         dtype = np.dtype(type_name)
         end = offset + count * dtype.itemsize
@@ -114,7 +117,10 @@ def decade_of(age: float) -> int:
 
 
 class Marks(Struct, frozen=True):
-    """The marks of n rows: row r has `texts[text[r]]`; "" unless its person was erased."""
+    """The marks of n rows: row r has `texts[text[r]]`; "" unless its person was erased.
+
+    A mark says in which hours, days and so on an observation was its erased person's first.
+    """
 
     texts: tuple[str, ...]
     text: NDArray[np.uint32]
@@ -126,9 +132,10 @@ class Marks(Struct, frozen=True):
         return self.find(lambda _: True, default=False)
 
     def find(self, says: Callable[[str], bool], *, default: bool) -> NDArray[np.bool_]:
-        """Return for each row what its mark says, and the default for a row without: (n,)."""
+        """Return each row's answer of `says` about its mark, or `default` without one: (n,)."""
         import numpy as np
 
+        # asked once for each text, not for each row
         answers = [says(text) if text else default for text in self.texts]
         return np.asarray(np.array(answers, bool)[self.text])
 
@@ -193,15 +200,16 @@ class Columns(Struct, frozen=True, dict=True):
     def from_rows(cls, rows: Iterable[Row]) -> Columns:
         """Return the columns of observations that come in any order.
 
-        Faces, dimensions (group, camera, labels) and marks repeat. So each is kept once, and a row
-        has its number: the first that is met is 0.
+        Faces, dimensions (group, camera, labels) and marks (texts of erased people's observations)
+        repeat. So each is kept once, and a row has its number: 0 for the first that is met.
         """
         import numpy as np
 
-        ordered_rows = sorted(rows, key=lambda row: row[:2])  # by time, then id
+        ordered_rows = sorted(rows, key=lambda row: (row.at_ms, row.id))
+        # each different value with its number, in the order of the numbers
         faces: dict[str, int] = {}
         dimensions: dict[Dimensions, int] = {}
-        marks = {"": 0}
+        marks = {"": 0}  # "": none
         face_numbers, dimension_numbers, mark_numbers = [], [], []
         for row in ordered_rows:
             face_numbers.append(faces.setdefault(row.faceid, len(faces)))
@@ -225,13 +233,13 @@ class Columns(Struct, frozen=True, dict=True):
     def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
         """Return the numbers of the rows (observations) of a span that a filter takes, ascending.
 
-        A filter is asked once for each face and each combination of group, camera and labels, not
-        for each row.
+        Rows share faces and dimensions (group, camera, labels, kind). So the filter is asked once
+        for each of these, and each row looks up its answer.
         """
         import numpy as np
 
         begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
-        rows = np.arange(begin, end)
+        rows = np.arange(begin, end)  # they are in order of time
         if observation_filter.by_dimensions:
             takes_dimensions = np.array(
                 [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
@@ -242,17 +250,18 @@ class Columns(Struct, frozen=True, dict=True):
                 [observation_filter.takes_face(faceid) for faceid in self.faceids], bool
             )
             rows = rows[takes_face[self.face[rows]]]
+        # who was staff when erased may be left out, by the row's mark
         return rows[self.marks.pick(rows).takes(observation_filter)]
 
     def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-        """Return the value of each row by a split: (n,) indexes of the names, and the names.
+        """Return the value of each row by a split, as an index, and the values that these mean.
 
-        `split`: None: all are "".
+        By camera, of rows of cameras a, b, a: [0, 1, 0] and ("a", "b"). None: all values are "".
         """
         if split in (Split.GENDER, Split.AGE):
             return list_gender_or_age(self.gender, self.decade, split)
         value_indexes, names = list_values(self.dimensions, split)
-        return value_indexes[self.dimension], names
+        return value_indexes[self.dimension], names  # a row has the value of its dimensions
 
     def count_by_hour(
         self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None
@@ -272,8 +281,8 @@ def list_values(
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """Return which value each of the dimensions has by a split, as an index, and all the values.
 
-    `split`: by camera, for example: of cameras a, b, a that is 0, 1, 0 and (a, b). None: all values
-    are "".
+    `dimensions`: each is a combination of labels, group, camera and kind. By camera, three of
+    cameras a, b, a give [0, 1, 0] and ("a", "b"). `split`: None: all values are "".
     """
     import numpy as np
 
@@ -288,9 +297,10 @@ def list_values(
 def list_gender_or_age(
     gender: NDArray[np.uint8], decade: NDArray[np.uint8], split: Split
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Return which gender or age each row has, as an index, and the names of all that there are.
+    """Return which gender or age each row has, as an index, and the names that the indexes mean.
 
-    `split`: which of the two. An age's name is its decade's first year: "30" is 30 to 39.
+    `split`: which of the two. An age's name is its decade's first year: "30" is 30 to 39. An index
+    is the stored number itself: of the gender, or of the decade, behind which UNKNOWN comes.
     """
     import numpy as np
 
@@ -305,13 +315,14 @@ def count_by_hour(
     hours: NDArray[np.integer[Any]],
     counts: NDArray[np.uint32] | None = None,
 ) -> CountsByHour:
-    """Return how many there are of each value in each hour of the day; values without any lack.
+    """Return, by value, how many there are in each hour of the day: 24 numbers each.
 
-    `value_indexes`: which of the `names` each row has; `hours`: when, 0 to 23; `counts`: how many
-    a row stands for, None: 1 each. The three have one length.
+    `value_indexes`: which of the `names` (values) each row has. `hours`: each row's hour, 0 to 23.
+    `counts`: how many a row stands for; None: 1 each. Values with no count are left out.
     """
     import numpy as np
 
+    # Value and hour make one number, the place of their sum: a line of 24 for each value.
     cells = value_indexes * HOURS_PER_DAY + hours
     sums = np.bincount(cells, counts, len(names) * HOURS_PER_DAY).astype(np.int64)
     by_value = zip(names, sums.reshape(-1, HOURS_PER_DAY), strict=True)
@@ -321,7 +332,7 @@ def count_by_hour(
 def encode_columns(columns: Columns) -> bytes:
     """Return a day's columns as bytes, which `decode_columns` reads.
 
-    Times are stored as ms since the first one, which fits 32 bits.
+    Times are stored as ms since the first one: within a day, they fit 32 bits.
     """
     import numpy as np
 
@@ -342,7 +353,10 @@ def encode_columns(columns: Columns) -> bytes:
 
 
 def decode_columns(data: bytes) -> Columns:
-    """Return the columns of what `encode_columns` made. Raises DamagedData."""
+    """Return the columns of what `encode_columns` made.
+
+    Raises DamagedData if the bytes are of another format, damaged or cut off.
+    """
     import numpy as np
 
     header, arrays = unpack_arrays(_MAGIC, data)
@@ -358,7 +372,7 @@ def decode_columns(data: bytes) -> Columns:
         ids_text=arrays["ids"].tobytes(),
         marks=Marks.unpack(header, arrays, len(arrays["face"])),
     )
-    per_row = (
+    one_a_row = (
         columns.face,
         columns.dimension,
         columns.gender,
@@ -367,7 +381,7 @@ def decode_columns(data: bytes) -> Columns:
         columns.ids,
         columns.marks.text,
     )
-    if any(len(column) != len(columns.at_ms) for column in per_row):
+    if any(len(column) != len(columns.at_ms) for column in one_a_row):
         raise DamagedData("the columns differ in length")
     return columns
 
@@ -404,7 +418,8 @@ class LabelCounts(Struct, frozen=True):
         """
         import numpy as np
 
-        # Dimensions and hour are packed into one number, so that numpy counts them together.
+        # Dimensions and hour are packed into one number, so that numpy counts them together. They
+        # come out ascending, with the dimensions first.
         packed = columns.dimension.astype(np.int64) * HOURS_PER_DAY + hour
         entry, count = np.unique(packed, return_counts=True)
         return cls(
@@ -419,17 +434,17 @@ class LabelCounts(Struct, frozen=True):
     ) -> CountsByHour:
         """Return how many observations a filter takes in each hour, by the values of a split.
 
-        `split`: such as by camera; None: all values are "". A faceid in the filter is ignored:
-        counts have none.
+        By camera: `{"door": [24 numbers]}`; without a split, all are of "". The filter's parts that
+        ask for faces are ignored, since these counts have none.
         """
         import numpy as np
 
         takes_dimensions = np.array(
             [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
         )
-        is_chosen = np.zeros(0, bool)  # for each entry; a day may have none
+        is_chosen = np.zeros(0, bool)  # a day without observations has no entry
         if len(takes_dimensions):
-            is_chosen = takes_dimensions[self.dimension]
+            is_chosen = takes_dimensions[self.dimension]  # for each entry
         value_indexes, names = list_values(self.dimensions, split)
         chosen_values = value_indexes[self.dimension[is_chosen]]
         return count_by_hour(chosen_values, names, self.hour[is_chosen], self.count[is_chosen])
@@ -438,8 +453,9 @@ class LabelCounts(Struct, frozen=True):
 def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
     """Return counts as chunks of at most `max_bytes`, one at least, each for a stored item.
 
-    Each decodes to a LabelCounts, and they sum to the whole. Counts that are too large are halved,
-    by their dimensions, until each half fits. A single one is larger if it must.
+    Counts that are too large are halved by their dimensions, until each half fits; those of a
+    single one cannot be halved, and stay larger. Each chunk decodes to a LabelCounts of its own:
+    the sums of all of them are the whole's.
     """
     data = pack_arrays(
         _COUNTS_MAGIC,
@@ -462,11 +478,14 @@ def decode_counts(data: bytes) -> LabelCounts:
 
 
 def _cut_counts(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
-    """Return the counts of the dimensions from `begin` up to `end`, which are numbered anew."""
+    """Return the counts of the dimensions from `begin` up to, without, `end`; None: to the last.
+
+    In the result they are numbered from 0.
+    """
     import numpy as np
 
     dimensions = counts.dimensions[begin:end]
-    # Entries are in the order of their dimensions.
+    # Entries are in the order of their dimensions: find the first, and the one behind the last.
     first, last = np.searchsorted(counts.dimension, [begin, begin + len(dimensions)])
     return LabelCounts(
         dimensions=dimensions,

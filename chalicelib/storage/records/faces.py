@@ -140,8 +140,8 @@ _GROUP = Codec(Group, apart="capacity", rare="learns staff tags users")
 def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
     """Make the item by which a group of faces is stored.
 
-    If the group has a capacity, it has `free`, too, the room that is left: an enrolment takes of
-    it under a condition.
+    If the group has a capacity, `free` is how many faces still fit. An enrolment counts it down, on
+    condition that there is room.
     """
     item = {
         "tenant": tenant,
@@ -245,20 +245,21 @@ _FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, 
 def face_update(
     tenant: str, faceid: str, *when: Condition, add: Mapping[str, int] = NOTHING, **change: Any
 ) -> Update:
-    """Return the update of some attributes of a face, which is another version then.
+    """Return the update of some attributes of a face, which raises its version by one.
 
-    It says that it edits the face. `add`, `change`: as of Update, which takes them.
+    `when`: its conditions. `add`: by attribute, what to add. `change`: other arguments of Update.
     """
-    added, does = {"version": 1, **add}, ((Effect.EDITS, faceid),)
-    return Update(keys.FACES, (tenant, faceid), when, add=added, does=does, **change)
+    added = {"version": 1, **add}
+    edits_face = ((Effect.EDITS, faceid),)  # for the audit's entry
+    return Update(keys.FACES, (tenant, faceid), when, add=added, does=edits_face, **change)
 
 
 def face_item(tenant: str, face: Face) -> Item:
     """Make the item by which a face is stored, with the keys by which it is listed.
 
-    A list shows some of its fields; these are apart from its templates (embeddings), so that an
-    index can carry them. Fields without a value are left out: each arrival writes the item, and
-    most stay below 1 KB, a unit of writing.
+    What lists show is apart from the templates (embeddings), so that an index can carry it. Fields
+    without a value are left out, so that most items stay below 1 KB: each arrival (visit) writes
+    one, and DynamoDB charges by the KB.
     """
     group_id, faceid = face.group_id, face.faceid
     last_at = face.last_arrival_at or face.enrolled_at
@@ -269,7 +270,7 @@ def face_item(tenant: str, face: Face) -> Item:
         **picture_fields(face),
         **_FACE.write(face),
     }
-    # Listed are records of consent that run; one that has ended restricts the face.
+    # This key lists consents by their end; one that has ended is not listed any more.
     has_ended = face.restriction and face.restriction.ended
     if face.consent and not has_ended:
         item["consent_key"] = keys.consent_key(face.consent.expires_at, faceid)
@@ -288,8 +289,9 @@ FACE_FREE = "face-free"
 def face_puts(tenant: Tenant, face: Face) -> list[Action]:
     """Return the writes that store a new face, and the terms by which people find it.
 
-    A term is a word of its name, or its number. The writes fail by FACE_FREE if there is a face of
-    this id. Raises ConsentMissing if the tenant asks for consent, and the face has no record of it.
+    A term is a word of its name, or its number. The transaction fails by the condition FACE_FREE if
+    there is a face of this id. Raises ConsentMissing, at once, if the tenant asks for consent, and
+    the face has no record of it.
     """
     require_ground(tenant, None, face)
     if_free = (absent(FACE_FREE),)
@@ -357,10 +359,10 @@ def hold_from(item: Item) -> Hold | None:
 
 
 def picture_fields(face: Face) -> dict[str, Any]:
-    """Make the attributes of a face's pictures.
+    """Make the attributes of a face's pictures, of which there is one at least.
 
-    Its first picture is the portrait, which lists show. So it stands apart from its `templates`
-    (embeddings). `others`: the other pictures whole; `pictures`: how many there are.
+    The first is the `portrait`, which lists show without its `templates` (embeddings): these are an
+    attribute of their own. `others`: the other pictures whole; `pictures`: how many in all.
     """
     portrait, *others = (_picture_item(face, picture) for picture in face.pictures)
     return {
@@ -384,9 +386,10 @@ _PICTURE = Codec(
 
 
 def _picture_item(face: Face, picture: Picture) -> dict[str, Any]:
-    """Make the item of a picture.
+    """Make the item of a picture, which is a part of its face's.
 
-    It leaves out values that the face's item has, to keep each write small.
+    To be small, it leaves out what the face's item tells: of the key all but the random part
+    (nonce), and the time if that is the enrolment's.
     """
     item = {"nonce": keys.nonce_of_picture(picture.key), **_PICTURE.write(picture)}
     if picture.added_at == face.enrolled_at:
@@ -395,6 +398,7 @@ def _picture_item(face: Face, picture: Picture) -> dict[str, Any]:
 
 
 def _picture_from(face: Item, item: Item) -> Picture:
+    """Invert `_picture_item`; `face`: the face's item."""
     key = keys.face_picture(face["tenant"], face["faceid"], item["nonce"]) if item["nonce"] else ""
     return _PICTURE.read({"added_at": face["enrolled_at"], "templates": (), **item}, key=key)
 

@@ -90,9 +90,9 @@ review_from = _REVIEW.read
 
 
 def observation_item(tenant: str, observation: Observation) -> Item:
-    """Make an observation's item.
+    """Make the item by which an observation, the record of a seen face, is stored.
 
-    Time and id are the key; values that are not known take no room.
+    Its key is the UTC day, and time and id in it. Values that are not known take no room.
     """
     day, time_id = keys.observation(tenant, observation.at_ms, observation.id)
     labels = {} if observation.labels == NO_LABELS else {"labels": list(observation.labels)}
@@ -112,8 +112,8 @@ COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s", 
 def row_from(item: Item) -> Row:
     """Return those values of a stored observation (record of a seen face) that are counted.
 
-    Of its estimates these are gender and decade of age. It is read with the attributes COUNTED
-    alone, so all others may lack.
+    `item`: its key and the attributes COUNTED; others need not be read. Of the estimates, gender
+    and decade of age are counted.
     """
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
     labels: Labels = _LABELS.read(item.get("labels", ()))
@@ -132,11 +132,11 @@ def row_from(item: Item) -> Row:
 
 
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
-    """Make the item of a face's visits; if older arrivals are in pages, that of the newest alone.
+    """Make the item of a face's visits (arrivals): the newest, and counts of the others.
 
-    An arrival begins a visit. The field `folded` is the number of arrivals that are only counted
-    any more. Visits count those in pages as folded, so they are taken off here, and `visits_from`
-    adds them. The field `paged` is [arrivals in pages, their sightings, start of each page].
+    Older arrivals may be in items of their own, pages; the oldest are only counted (folded). While
+    pages are unread, `visits.arrivals` counts theirs as folded. The item's `folded` is without
+    these; `paged` has them: [arrivals in pages, their sightings, then the start of each page].
     """
     arrivals, promotion = visits.arrivals, visits.promotion
     paged_arrivals, paged_sightings = visits.unread
@@ -156,25 +156,26 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
 
 
 def visits_from(item: Item | None) -> Visits:
-    """Read a face's visits from the item that `visits_item` made; None: the face never arrived.
+    """Read a face's visits (arrivals) from the item that `visits_item` made; None: it has none.
 
-    If older arrivals are in pages, these are not read yet, and count as folded (only counted).
+    Older arrivals may be in items of their own, pages. These are not read here: their arrivals are
+    added to the folded ones, which are only counted, and their numbers kept as `unread`.
     """
     if item is None:
         return Visits()
-    paged_arrivals, paged_sightings, *pages = map(int, item.get("paged", (0, 0)))
+    paged_arrivals, paged_sightings, *page_starts = map(int, item.get("paged", (0, 0)))
     arrivals = Arrivals.unpack_arrivals(
         bytes(item["recent"]),
-        int(item["folded"]) + paged_arrivals,
-        int(item["folded_sightings"]) + paged_sightings,
-        int(item.get("folded_until", 0)),
+        folded=int(item["folded"]) + paged_arrivals,
+        folded_sightings=int(item["folded_sightings"]) + paged_sightings,
+        folded_until_ms=int(item.get("folded_until", 0)),
     )
     return Visits(
         arrivals=arrivals,
         promotion=parse_optional(_PROMOTION.read, item.get("promotion")),
         is_regrouped=bool(item.get("regrouping", False)),
         version=int(item["version"]),
-        pages=tuple(pages),
+        pages=tuple(page_starts),
         unread=(paged_arrivals, paged_sightings),
     )
 
@@ -188,14 +189,16 @@ def page_item(tenant: str, faceid: str, start_ms: int, arrivals: tuple[Arrival, 
 
 
 def pages_from(items: Iterable[Item | None]) -> dict[int, tuple[Arrival, ...]]:
-    """Read those pages of one face that there are, by their starts."""
-    return {
-        keys.parts_of_visits(item["faceid"])[1]: Arrivals.unpack_arrivals(
-            bytes(item["recent"])
-        ).recent
-        for item in items
-        if item
-    }
+    """Return the older arrivals of one face from the items (pages) that hold them, by their starts.
+
+    A None, for an item that was not found, is passed over.
+    """
+    pages: dict[int, tuple[Arrival, ...]] = {}
+    for item in items:
+        if item:
+            _, start_ms = keys.parts_of_visits(item["faceid"])
+            pages[start_ms] = Arrivals.unpack_arrivals(bytes(item["recent"])).recent
+    return pages
 
 
 def review_item(tenant: str, review: Review) -> Item:
@@ -234,16 +237,18 @@ def make_observation_actions(
 ) -> list[Action]:
     """Return the writes that store observations (records of seen faces), and change stored ones.
 
-    They also put their days into the calendar, the list of days with observations. `months`: the
-    calendar's, as read for these days. The writes fail by OBSERVATION_NEW if one is stored already,
-    by OBSERVATION_SAME if one was changed meanwhile. They fail, too, if another put a day into the
-    calendar. Raises InvalidInput if a time or an id cannot be stored.
+    They also put the days of these into the calendar, the list of days with observations. `months`:
+    its months, as read for these days. The transaction fails by the condition OBSERVATION_NEW if an
+    observation is stored already, by OBSERVATION_SAME if one to change was changed meanwhile. It
+    fails, too, if somebody put one of the days into the calendar. Raises InvalidInput, at once, if
+    a time or an id cannot be stored.
     """
     for observation in observations:
         _require_storable(observation)
     if_new = (absent(OBSERVATION_NEW),)
     new_items = [observation_item(tenant, observation) for observation in observations]
-    # Their days may have been counted already: each counts how many came or changed so late.
+    # A past day's counts may be stored already. So the calendar counts late writes for each day,
+    # and stored counts are used only while that number is as it was.
     touched_observations = [*observations, *(change.before for change in changes)]
     late_days = [
         observation.at_ms // DAY_MS
@@ -272,9 +277,10 @@ def make_calendar_actions(
 ) -> list[Action]:
     """Return the writes that put days into the calendar, and count late observations there.
 
-    The calendar has for each day with observations how many came late, an item for each month; so
-    there is a write for each month. `late_days`: the day of each late observation; a day that is
-    named twice counts twice. `months`: as read for those `days` that may not be in it yet.
+    The calendar has an item for each month, with a field for each day with observations: how many
+    came late. So there is a write for each month. `late_days`: the day of each late observation; a
+    day named twice counts twice. `months`: as read; one is missing if all of its `days` are known
+    to be in the calendar.
     """
     late_counts: dict[str, Counter[str]] = defaultdict(Counter)  # by month, by day in it
     for month, field in map(keys.calendar_field, late_days):
@@ -294,27 +300,29 @@ def _make_month_action(
 ) -> Put | Update:
     """Return the write that changes one month of the calendar of days with observations.
 
-    A month is one item, with a number for each day: the observations that came late for it.
-    `new_days`: days that it lacks; `stored`: the month as it was read, None if there was none. The
-    write fails if somebody has put the month or these days there in between.
+    A month is one item, with a field for each day: how many observations came late for it.
+    `new_days`: fields that it lacks. `late_counts`: how many more came late, by field. `stored`:
+    the month as it was read, None if there was none. The write fails if somebody has put the month
+    or these days there in between.
     """
     partition = keys.calendar(tenant)
     new_counts = {field: late_counts[field] for field in sorted(new_days)}
     if new_days and stored is None:
         month_item = {"tenant_zone": partition, "day": month, **new_counts}
         return Put(keys.SUMMARIES, month_item, (absent("month-free"),))
+    # None: the day has no field yet
     conditions = tuple(equals(field, None, "day-free") for field in new_counts)
-    if not conditions:
+    if not conditions:  # an update needs one
         conditions = (exists("calendar-exists"),)
     added_counts = {field: count for field, count in late_counts.items() if field not in new_days}
     return Update(keys.SUMMARIES, (partition, month), conditions, set=new_counts, add=added_counts)
 
 
 def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
-    """Return the write that changes a stored observation, or deletes it if there is none after.
+    """Return the write that changes a stored observation, or deletes it if `change.after` is None.
 
-    It writes the attributes that differ, and fails by OBSERVATION_SAME if the observation has
-    another face or group by now.
+    Only attributes that differ are written. The write fails by the condition OBSERVATION_SAME if
+    the stored observation has another face or group than `change.before`.
     """
     before, after = change.before, change.after
     key = keys.observation(tenant, before.at_ms, before.id)
@@ -349,11 +357,11 @@ def read_visits(items: ItemStore, tenant: str, faceid: str) -> Visits:
 
 
 def read_missing_pages(items: ItemStore, tenant: str, faceid: str, visits: Visits) -> Visits:
-    """Read what is missing to the visits of which the head was read."""
+    """Return visits with their older arrivals, which are read from items of their own (pages)."""
     if visits.is_whole:
         return visits
-    keys_of_pages = ((tenant, keys.visits_page(faceid, start)) for start in visits.pages)
-    return visits.with_pages(pages_from(items.get(keys.ARRIVALS, key) for key in keys_of_pages))
+    page_keys = ((tenant, keys.visits_page(faceid, start)) for start in visits.pages)
+    return visits.with_pages(pages_from(items.get(keys.ARRIVALS, key) for key in page_keys))
 
 
 def read_visits_reaching(
@@ -361,32 +369,33 @@ def read_visits_reaching(
 ) -> dict[str, Visits]:
     """Read the visits of faces, by faceid, each as far back as the earliest time asked for.
 
-    `begins`: pairs of a time, in ms, and a faceid. The newest visits stand in one item, older ones
-    in pages. These are read only for a time before the item's.
+    `begins`: pairs of a time, in ms, and a faceid. A face's newest visits are in one item, older
+    ones in further items (pages). Pages are read only if the time is before the first item's.
     """
-    earliest: dict[str, int] = {}
+    earliest_ms: dict[str, int] = {}  # by faceid
     for at_ms, faceid in begins:
-        earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
-    if not earliest:
+        earliest_ms[faceid] = min(at_ms, earliest_ms.get(faceid, at_ms))
+    if not earliest_ms:
         return {}
-    stored_items = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest])
+    stored_items = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest_ms])
     visits_of: dict[str, Visits] = {}
-    for faceid, item in zip(earliest, stored_items, strict=True):
+    for faceid, item in zip(earliest_ms, stored_items, strict=True):
         visits = visits_from(item)
-        if not visits.has_read_back_to(earliest[faceid]):
+        if not visits.has_read_back_to(earliest_ms[faceid]):
             visits = read_missing_pages(items, tenant, faceid, visits)
         visits_of[faceid] = visits
     return visits_of
 
 
 def list_shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
-    """Return the ids of the faces that a capture shows.
+    """Return the ids of the faces that a capture (a picture) shows, by its observations.
 
-    Its observations say, since they move with a merge.
+    These are changed when two faces are merged into one, so their ids are those of today.
     """
-    partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
-    # "." is the byte after "-"
-    seen_items = walk_items(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))
+    partition, capture_key = keys.observation(tenant, captured_ms(capture_id), capture_id)
+    # An observation's key is its capture's, "-" and a number; "." is the byte after "-".
+    between = (capture_key, f"{capture_key}.")
+    seen_items = walk_items(items, keys.OBSERVATIONS, partition, between=between)
     return {item["faceid"] for item in seen_items}
 
 
