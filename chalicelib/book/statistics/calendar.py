@@ -64,10 +64,7 @@ class ObservedDays(Struct, frozen=True):
         return day_index in self.months.get(month, {})
 
     def count_late(self, days: Iterable[int]) -> tuple[int, ...]:
-        """Return how many observations of each day were written late, in the days' order.
-
-        0 for a day without observations.
-        """
+        """Return how many observations of each day were written late; 0 for a day without any."""
         return tuple(
             int(self.months.get(month, {}).get(field, 0))
             for month, field in map(keys.calendar_field, days)

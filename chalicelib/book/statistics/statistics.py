@@ -227,9 +227,8 @@ class Statistics(Service["Book"]):
         """Return the amounts asked for, a bucket for each month, week, day or hour, ascending.
 
         They equal a recount of all observations as of this call. If the question's span cuts a
-        bucket, only its part inside counts. `fill`: give empty buckets, too. Raises InvalidInput if
-        over 10,000 buckets are to be filled, if a split has too many values, or if the measure has
-        no such split.
+        bucket, only its part inside counts. `fill`: give empty buckets, too. Raises InvalidInput
+        for over 10,000 buckets to fill, and for a split with too many values or of another measure.
         """
         amounts = self._count_amounts(tenant, question)
         return self._make_buckets(tenant, question, fill, amounts)
@@ -243,12 +242,10 @@ class Statistics(Service["Book"]):
         """
         # One read serves all: two further questions, with staff and without, tell the difference.
         questions = [question, *_list_staff_questions(question)]
-        (amounts, *with_and_without_staff), old_days = self._count_all(
-            tenant, questions, takes_old=True
-        )
+        (amounts, *staff_amounts), old_days = self._count_all(tenant, questions, takes_old=True)
         return Answer(
             buckets=self._make_buckets(tenant, question, fill, amounts),
-            staff=_count_left_out(with_and_without_staff),
+            staff=_count_left_out(staff_amounts),
             days_counted_again=self._count_again(tenant, old_days),
         )
 
@@ -334,7 +331,7 @@ class Statistics(Service["Book"]):
         wanted = self.visitors.normalise_filter(tenant, question.wanted)
         question = replace(question, wanted=wanted)
         if question.measure is Measure.OBSERVATIONS:
-            # Each day's counts are stored, so no observation need be read.
+            # Past days' counts are stored, so their observations need not be read.
             observed_span = self.days.open_span(
                 tenant, question.span, wanted, question.split, counts=True, takes_old=takes_old
             )
@@ -471,8 +468,7 @@ class Statistics(Service["Book"]):
         """Return the tenant's local days on which nobody was seen, as on Sundays, ascending.
 
         Days are counted since 1970, and are of the last 200 (LOOKED_BACK). Days before the first on
-        which somebody was seen are left out. Today counts as a day without anybody until somebody
-        comes.
+        which somebody was seen are left out. Today counts as empty until somebody comes.
         """
         now_ms = milliseconds(self.services.clock.now())
         span = Span(max(now_ms - LOOKED_BACK // timedelta(milliseconds=1), 0), now_ms)
@@ -490,8 +486,7 @@ class Statistics(Service["Book"]):
 
         A face keeps its recent arrivals one by one, and only counts older ones (`folded`). Of an
         arrival that is not kept with its face, the kept observations tell. `begins`: time in ms and
-        faceid of each arrival. `takes_old`: of days that are being counted again, take the counts
-        before.
+        faceid of each. `takes_old`: of days that are being counted again, take the counts before.
         """
         firsts: set[Begin] = set()
         not_kept: set[Begin] = set()
@@ -506,10 +501,8 @@ class Statistics(Service["Book"]):
 
         faceids = {faceid for _, faceid in not_kept}
         last_ms = max(at_ms for at_ms, _ in not_kept)
-        first_observed = self.arrivals.find_firsts_kept(
-            tenant, faceids, last_ms, takes_old=takes_old
-        )
-        return firsts | (not_kept & first_observed)
+        observed = self.arrivals.find_firsts_kept(tenant, faceids, last_ms, takes_old=takes_old)
+        return firsts | (not_kept & observed)
 
     def make_actions(
         self,
@@ -859,6 +852,7 @@ class Observations(Service["Book"]):
         def uses_columns_of(utc_day: int) -> bool:
             if not observed_span.is_sealed(utc_day):
                 return False
+            # a kind may be frequent, but rare on that day
             return takes_few or (kind is not None and observed_span.is_rare(utc_day, kind))
 
         if below is not None:
@@ -873,6 +867,7 @@ class Observations(Service["Book"]):
                 count = _MORE_FILTERED * at_once if takes_few else at_once
                 yield from observed_span.newest_first(part, count, below)
                 continue
+
             wanted_keys = _list_wanted_keys(observed_span, empty_days, part, days[::-1])
             if below is not None:
                 wanted_keys = (key for key in wanted_keys if key[1] < below)

@@ -224,9 +224,8 @@ class Visitors(Service["Book"]):
     ) -> dict[str, tuple[str, bool]]:
         """Return by faceid the name of each face's group, and whether that is a group of staff.
 
-        A group may have been deleted with its people, who are still being erased (`tenant.gone`:
-        ids of such groups). Then a stored note tells these two. A face of whose group neither is
-        known is left out.
+        `tenant.gone`: ids of groups deleted with their people, who are still being erased. Of such
+        a group, a stored note tells both. Faces of unknown groups are left out.
         """
         gone_keys = [(tenant.name, keys.gone_item(group_id)) for group_id in sorted(tenant.gone)]
         notes = self.services.items.get_many(keys.DIRECTORY, gone_keys) if gone_keys else []
@@ -235,6 +234,7 @@ class Visitors(Service["Book"]):
         }
         for note in notes:
             if note and "name" in note:
+                # its key is a fixed prefix and the group's id
                 group_id = str(note["item"]).removeprefix(keys.gone_item(""))
                 group_of_id[group_id] = (str(note["name"]), bool(note["staff"]))
         return {

@@ -135,8 +135,8 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
 def require_no_erasure(capture: Capture, name: str) -> tuple[Condition, ...]:
     """Return the conditions, named `name`, that nobody on a capture was erased since it was read.
 
-    `erasures` counts that. An earlier version does not, and may run beside this one during an
-    update, so the flag that it sets, `is_of_rest`, must be the same, too.
+    `erasures` counts that. An earlier version, which may run beside this one during an update, does
+    not count. So its flag `is_of_rest`, which an erasure sets, must be the same, too.
     """
     return (
         equals("is_of_rest", capture.is_of_rest or None, name),

@@ -353,10 +353,7 @@ def encode_columns(columns: Columns) -> bytes:
 
 
 def decode_columns(data: bytes) -> Columns:
-    """Return the columns of what `encode_columns` made.
-
-    Raises DamagedData if the bytes are of another format, damaged or cut off.
-    """
+    """Return the columns of what `encode_columns` made. Raises DamagedData if it is damaged."""
     import numpy as np
 
     header, arrays = unpack_arrays(_MAGIC, data)

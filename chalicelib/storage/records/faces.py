@@ -314,7 +314,10 @@ def terms_of(tenant: Tenant, face: Face) -> tuple[str, ...]:
 
 
 def possible_terms(face: Face) -> tuple[str, ...]:
-    """Return all terms that may be stored of a face: also those of the format before `FOLDED`."""
+    """Return all terms (words of the name, number) that may be stored of a face, in either format.
+
+    From the format `FOLDED` on, terms are without accents; before, with them.
+    """
     return tuple(dict.fromkeys(term for terms in _terms_by_format(face) for term in terms))
 
 
