@@ -71,10 +71,10 @@ def hour_to_note(now: datetime, noted_at: datetime | None) -> datetime | None:
 
 
 def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:
-    """Return the write that makes a credential valid; it fails if there is one of its id.
+    """Return the write that makes a credential valid; it fails if one of its id exists.
 
-    `pointer`: the credential's kind and id, for a bearer key its hash. It is the tenant's own, or
-    by `key` or `camera` that of one of its keys or cameras: `whose` has its id.
+    `pointer`: the credential's kind and id; the id of a bearer key is its hash. `whose`: `key=ID`
+    or `camera=ID` if it is that of one of the tenant's keys or cameras; else it is the tenant's.
     """
     kind, id_ = pointer
     item = {"kind": kind, "id": id_, "tenant": tenant, **whose}

@@ -55,11 +55,11 @@ RESERVED = frozenset(
 
 
 def append_attributes(group: Group, names: Sequence[str]) -> Group:
-    """Return the group with these attributes behind its own, in their order.
+    """Return the group with new attributes behind its own, in the order of `names`.
 
-    An attribute is a named value that the group's faces may have. Raises DefaultGroup,
-    WrongAttributeCount (no name, or more than five in the group), IllegalAttribute (empty, over 50
-    characters, reserved, there already).
+    An attribute is a named value that the group's faces may have. Raises DefaultGroup (strangers'
+    or regulars', which have none), WrongAttributeCount (no name, or more than five in the group),
+    IllegalAttribute (a name is empty, over 50 characters, reserved, there already).
     """
     _require_own(group)
     free_count = MAX_ATTRIBUTES - len(group.attributes)
@@ -74,10 +74,11 @@ def append_attributes(group: Group, names: Sequence[str]) -> Group:
 
 
 def drop_attributes(group: Group, names: Sequence[str]) -> Group:
-    """Return the group without these attributes, the named values of its faces; later ones move up.
+    """Return the group without these attributes, the named values of its faces.
 
-    A face's value belongs to the attribute's id, which is never used again, so it disappears with
-    it. Raises DefaultGroup, WrongAttributeCount, IllegalAttribute (empty, too long, named twice),
+    Those behind a dropped one move up. Faces are not written: they keep a value by its attribute's
+    id, which is never used again, so nobody sees the value any more. Raises DefaultGroup,
+    WrongAttributeCount, IllegalAttribute (a name is empty, too long, there twice),
     AttributeNotFound.
     """
     _require_own(group)
@@ -95,10 +96,10 @@ def drop_attributes(group: Group, names: Sequence[str]) -> Group:
 
 
 def replace_attributes(group: Group, names: Sequence[str]) -> Group:
-    """Return the group with these attributes only, the named values that its faces may have.
+    """Return the group with these attributes only, in this order: named values of its faces.
 
-    Those that it has already keep their ids, and so the faces' values. Raises DefaultGroup,
-    WrongAttributeCount (over five), IllegalAttribute.
+    An attribute that the group has already keeps its id, and so the faces' values. Raises
+    DefaultGroup, WrongAttributeCount (over five), IllegalAttribute; nothing if all is as it was.
     """
     present_attributes = {attribute.name: attribute for attribute in group.attributes}
     if list(present_attributes) == list(names):
@@ -110,10 +111,11 @@ def replace_attributes(group: Group, names: Sequence[str]) -> Group:
         )
     _require_legal(names, RESERVED)
     new_names = [name for name in names if name not in present_attributes]
-    extended = _make_attributes(group, (), new_names)  # it has the new ones alone
-    new_attributes = {attribute.name: attribute for attribute in extended.attributes}
+    # A group that has the new ones alone, and has counted their ids as used.
+    with_new = _make_attributes(group, (), new_names)
+    new_attributes = {attribute.name: attribute for attribute in with_new.attributes}
     attribute_by_name = {**new_attributes, **present_attributes}
-    return replace(extended, attributes=tuple(attribute_by_name[name] for name in names))
+    return replace(with_new, attributes=tuple(attribute_by_name[name] for name in names))
 
 
 def _make_attributes(group: Group, present: Sequence[Attribute], names: Sequence[str]) -> Group:

@@ -93,11 +93,11 @@ def current() -> AuditEvent | None:
 def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
     """Note for the audit that the answer of the call under way says something of these people.
 
-    Outside of a call that the audit knows nothing is noted. `people`: ids of faces, or `member ID`;
-    `unnamed`: how many there are besides who have no face.
+    The audit is the log of who read or changed what. `people`: ids of faces, or `member ID` for who
+    signs in. `unnamed`: how many more the answer tells of, who have no face in the book.
     """
     act = _current.get()
-    if act is not None:
+    if act is not None:  # None: no call that the audit records is under way
         act.read.update(dict.fromkeys(people))
         act.unnamed += unnamed
 
@@ -198,15 +198,14 @@ def kind_of(what: str) -> Kind:
 def decision_said(decision: Decision | None) -> dict[str, Any]:
     """Return what an audit entry says of a decision: who a face is, or that it is nobody known.
 
-    That is the score, the threshold, the number and the version (`seq`) of the faces it was
-    compared with, and so on. Scores are texts; what is not known is left out. None: {}.
+    That is its score and threshold, how many faces it was compared with (the gallery), the
+    gallery's version (`seq`), and so on. Scores are texts; what is not known is left out. None: {}.
     """
     if decision is None:
         return {}
     score = None if decision.score is None else f"{decision.score:.6f}"
-    fpir = (
-        None if decision.fpir is None else f"{decision.fpir:g}"
-    )  # false positives that are allowed
+    # The share of searches for people not in the book that may find somebody.
+    fpir = None if decision.fpir is None else f"{decision.fpir:g}"
     fields = {
         "score": score,
         "threshold": f"{decision.threshold:.6f}",

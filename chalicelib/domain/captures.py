@@ -381,8 +381,8 @@ FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 def require_time(at: datetime, now: datetime, max_ahead_s: int) -> datetime:
     """Return the time at which a camera's picture was taken, in UTC, cut to milliseconds.
 
-    Raises InvalidInput if it is before 2000, or more than `max_ahead_s` after now: then a camera's
-    clock is wrong.
+    `at`: as the camera says. Raises InvalidInput if that is before FIRST_CAPTURED_AT, or more than
+    `max_ahead_s` after now: the camera's clock is wrong then.
     """
     at = at.astimezone(UTC)
     if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=max_ahead_s):
@@ -475,33 +475,37 @@ def edge_of(
 ) -> dict[str, Any]:
     """Return the settings that a camera's box, the device beside it, is to have now.
 
-    `wanted_settings`: what a user wants of it. Settings of whole boxes (BOX_SETTINGS, such as the
-    version) come in a wave, a staged rollout. A box that it has reached has the wave's. Another one
-    keeps those that it had, of `settings_before`, unless the user wants another value.
+    `wanted_settings`: what a user wants for this camera. Settings of whole boxes (BOX_SETTINGS,
+    such as the version) come in a wave, a staged rollout over all boxes. A box that the wave has
+    reached gets the wave's values. Any other box keeps its own of `settings_before`, unless the
+    user wants another value. `box`: its id; empty if the camera has none.
     """
     if wave.has(box):
-        own = {name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS}
-        return {**own, **wave.settings}
-    former = {}
-    if box:  # the camera has one
-        former = {name: value for name, value in settings_before.items() if name in BOX_SETTINGS}
-    return {**former, **wanted_settings}
+        of_camera = {
+            name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS
+        }
+        return {**of_camera, **wave.settings}
+    kept_of_box = {}
+    if box:
+        kept_of_box = {
+            name: value for name, value in settings_before.items() if name in BOX_SETTINGS
+        }
+    return {**kept_of_box, **wanted_settings}
 
 
 def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave (a staged rollout of settings) as it is to be now: one box, a tenth, all.
+    """Return the wave (a staged rollout of settings to boxes) one step on, stopped, or as it is.
 
-    `boxes`: all boxes (devices beside cameras), with their last heartbeat. The wave stops by itself
-    if boxes that have the settings are not well. Some are switched off or lose their network
-    anyway. So of ten or more, more have to be silent than by chance, compared with those without
-    the settings.
+    It reaches one box first, then a tenth of all, then all. `boxes`: all boxes (devices beside
+    cameras), with the last heartbeat of each. The wave stops by itself if boxes that have the
+    settings fall silent, more of them than by chance, or run another version.
     """
     if wave.is_done or wave.stopped:
         return wave
     judged_wave = _judge_silence(wave, boxes, now)
-    if judged_wave.stopped or judged_wave.missed_at:  # wait until the missed ones are heard
+    if judged_wave.stopped or judged_wave.missed_at:  # wait until the missed boxes are heard
         return judged_wave
-    if wave.reached and now - wave.at < SETTLES:
+    if wave.reached and now - wave.at < SETTLES:  # the last step may still fail
         return judged_wave
     version_wave = _judge_version(judged_wave, boxes, now)
     if version_wave.stopped:
@@ -512,8 +516,8 @@ def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wa
 def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
     """Return the wave (a staged rollout of settings), stopped if a box runs another version.
 
-    A box that cannot run a version goes back to the one before. Only boxes that have the settings
-    and are heard count.
+    A box that cannot run the wave's version goes back by itself to the one before: that shows here.
+    Looked at are boxes that have the settings and are heard. A wave without a version stays.
     """
     version = wave.settings.get("version")
     signs = {box: boxes[box] for box in wave.reached if box in boxes}
@@ -528,12 +532,12 @@ def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
 def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
     """Return the wave (a staged rollout of settings), stopped if too many boxes fell silent.
 
-    At first it notes only since when they are missed (`missed_at`): after an outage of the service
-    no box was heard. They count as silent if another box was heard since, and BEATS are over. If
-    none was, SETTLES have to be over.
+    Those without the settings show how many are silent by chance. If there are more, `missed_at`
+    notes since when. The wave does not stop at once: after an outage of the service no box was
+    heard. It stops BEATS later if any box was heard since, else SETTLES later.
     """
     silent_boxes = [box for box in wave.reached if not boxes.get(box, LastSign(None)).is_heard(now)]
-    others = [sign for box, sign in boxes.items() if box not in wave.reached]
+    others = [sign for box, sign in boxes.items() if box not in wave.reached]  # without them
     silent_others = [sign for sign in others if not sign.is_heard(now)]
     if not silent_boxes or _is_by_chance(
         silent=len(silent_boxes),
@@ -554,7 +558,8 @@ def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
 def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
     """Return the wave (a staged rollout of settings) with the next boxes: one, a tenth, all.
 
-    One and a tenth are of boxes that are heard, as many as there are. The last step takes all.
+    The first two steps take boxes that are heard; if too few are, as many as there are. The last
+    step takes all boxes, heard or not; the wave is done then, and lists none (`reached`).
     """
     a_tenth = -(-len(boxes) // 10)  # rounded up
     target = next((size for size in (1, a_tenth) if size > len(wave.reached)), len(boxes))
@@ -564,20 +569,22 @@ def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) 
         box for box, sign in boxes.items() if sign.is_heard(now) and box not in wave.reached
     ]
     next_boxes = tuple(ready_boxes[: target - len(wave.reached)])
-    return replace(wave, reached=wave.reached + next_boxes, at=now) if next_boxes else wave
+    if not next_boxes:  # none is heard: wait
+        return wave
+    return replace(wave, reached=wave.reached + next_boxes, at=now)
 
 
 def _is_by_chance(silent: int, of: int, silent_others: int, others: int) -> bool:
     """Return whether `silent` boxes `of` so many may be silent by chance, by a binomial test.
 
-    How often a box is silent by chance, the `others` say, by Laplace's rule. If more than half are
-    silent, or fewer than _FEWEST_TESTED were asked, it is no chance.
+    `silent_others` of the `others`, boxes without the new settings, say how often a box is silent
+    by chance. False, too, if more than half are silent, or there are fewer than _FEWEST_TESTED.
     """
-    share = (silent_others + 1) / (others + 2)
+    share = (silent_others + 1) / (others + 2)  # Laplace's rule: never 0 or 1
     chance_of_fewer = sum(
         comb(of, number) * share**number * (1 - share) ** (of - number) for number in range(silent)
     )
-    is_likely = 1 - chance_of_fewer >= _CHANCE
+    is_likely = 1 - chance_of_fewer >= _CHANCE  # that so many or more are silent
     return of >= _FEWEST_TESTED and 2 * silent <= of and is_likely
 
 

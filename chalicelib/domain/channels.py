@@ -108,15 +108,17 @@ _MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
 
 
 def check_channel(channel: Channel) -> Channel:
-    """Return a channel, a place that messages go to, with its URL if its way has one always.
+    """Return the channel (a place that messages go to) if it can be stored, its URL filled in.
 
-    Raises InvalidInput, which says what is missing or too much for its way (ntfy, mail and so on).
+    Its way (ntfy, mail and so on) says which fields it needs and may have: Telegram a `token` and
+    `to`, and its URL is always the same. Raises InvalidInput if a field is missing, too much, or
+    cannot be sent.
     """
     needs, may_have, default_url = _NEEDS[channel.way]
     needed_names, allowed_names = needs.split(), may_have.split()
     names = [name for name in Channel.__struct_fields__ if name not in ("way", "method")]
     given_names = {name for name in names if getattr(channel, name)}
-    if channel.method != "POST":  # its default, which nobody has given
+    if channel.method != "POST":  # POST is the default: nobody has given it
         given_names.add("method")
 
     if missing := [name for name in needed_names if name not in given_names]:
@@ -137,7 +139,10 @@ def check_channel(channel: Channel) -> Channel:
 
 
 def _check_values(channel: Channel) -> None:
-    """Raise InvalidInput if a value of a channel cannot be sent, such as a header or a token."""
+    """Raise InvalidInput if a value of a channel (where messages go) cannot be sent.
+
+    That is a method, a token, a mail address, a header, or a key of a browser's subscription.
+    """
     if channel.method not in METHODS:
         raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
     if channel.token and not _TOKEN.fullmatch(channel.token):
@@ -148,7 +153,7 @@ def _check_values(channel: Channel) -> None:
         raise InvalidInput("to is one address of mail, as boss@shop.example")
 
     for name, value in channel.headers.items():
-        is_ours = name.lower() in _OUR_HEADERS
+        is_ours = name.lower() in _OUR_HEADERS  # those that the HTTP client sets itself
         if is_ours or not _HEADER.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidInput(
                 f"header {name[:64]!r} cannot be sent: a name has letters, digits and hyphens, a "
@@ -225,8 +230,8 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
     """Raise InvalidInput unless a channel can write its messages by this template.
 
     A template is a text with fields, such as `{who} came`. It must not be empty or too long, nor
-    name a field that one of these kinds of event lacks (None: of all kinds). If the channel sends
-    JSON, the filled template has to be some.
+    name a field that an event of these `kinds` may lack (None: of any kind). If the channel sends
+    JSON, the template with its fields filled has to be JSON.
     """
     if not template.strip() or len(template) > MAX_TEMPLATE:
         raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters")
@@ -238,7 +243,7 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
             f"are {known_fields}"
         )
     if is_json(channel):
-        any_values = dict.fromkeys(fields, "x")  # they show whether the text around them is JSON
+        any_values = dict.fromkeys(fields, "x")  # to see whether the text around them is JSON
         try:
             json.loads(fill_template(template, any_values, _escape_json))
         except ValueError:
@@ -277,7 +282,7 @@ def event_values(
     `event`: the body that a webhook gets; a test event has sample values. `zone`: the shop's time
     zone. `shop`, `camera`: their display names, "" without a camera. `texts`: of the language in
     which groups, dates and numbers are written. `who`: the face's name; without one its group and
-    number; else the camera, or the shop. `guest`: the same, but never a name of somebody.
+    number; else the camera, or the shop. `guest`: the same, but never a person's name.
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     written_time = _write_moment(event_time, texts)
@@ -285,7 +290,7 @@ def event_values(
         own_samples = {name: texts.write(f"sample.{name}") for name in _SAMPLE_TEXTS}
         return {**_SAMPLES, **list_samples(), **own_samples, "shop": shop, **written_time}
 
-    members = members_of(event["type"])
+    members = members_of(event["type"])  # the declared fields of `data`, by name
     values = {
         member.shown_as: _write_member(member.form, data.get(name), zone)
         for name, member in members.items()
@@ -293,13 +298,15 @@ def event_values(
     }
     group = _write_plain(event["group"])
     shown_group = texts.write(f"group.{group}") if group in (STRANGER, REGULAR) else group
-    subject = next((name for name, one in members.items() if one.is_who), "")  # whom it is about
+    # The member that says whom the event is about: a person's name, or that of a thing.
+    subject = next((name for name, member in members.items() if member.is_who), "")
     who = _write_plain(data.get(subject))
-    guest = "" if subject and members[subject].names else who
+    is_person = bool(subject) and members[subject].names
+    guest = "" if is_person else who
     group_and_number = " ".join(filter(None, (shown_group, values.get("number"))))
     unnamed = group_and_number or camera or shop
     of_all = {"event": event["type"], "group": shown_group, "camera": camera, "shop": shop}
-    fields_of_others = dict.fromkeys(list_samples(), "")
+    fields_of_others = dict.fromkeys(list_samples(), "")  # of other kinds of event: empty here
     whom = {"who": who or unnamed, "guest": guest or unnamed}
     return {**fields_of_others, **values, **whom, **of_all, **written_time}
 
@@ -362,8 +369,9 @@ def write_message(
 ) -> Post:
     """Return the HTTP request by which a channel's way (ntfy, Slack and so on) takes a message.
 
-    `template`: the message, with fields that stand for the `values`. `picture`: a JPEG, for ways of
-    WITH_PICTURE. A way REQUEST sends the filled template as its body, escaped if that is JSON.
+    `template`: the message with fields, such as `{who} came`, and `values` by the fields' names.
+    `picture`: a JPEG, for ways of WITH_PICTURE. The way REQUEST is any server of the user's: the
+    body is the filled template itself, and if that is JSON, values are escaped.
     """
     if channel.way is Way.REQUEST:
         body = fill_template(template, values, _escape_json if is_json(channel) else str)
@@ -397,13 +405,14 @@ def _post_json(url: str, body: Mapping[str, Any]) -> Post:
 
 
 def _to_ntfy(channel: Channel, text: str, picture: bytes | None) -> Post:
-    """Make the request for ntfy: the text as body, or with a picture as body the text beside it."""
+    """Make the request for ntfy: the text is the body, or with a picture, which is the body then,
+    a header."""
     headers = {"Authorization": f"Bearer {channel.token}"} if channel.token else {}
     if picture is None:
         return Post(channel.url, text.encode(), {"Content-Type": _TEXT, **headers})
     header_text = " ".join(text.split())
     if not (header_text.isascii() and header_text.isprintable()):
-        # RFC 2047, on one line
+        # Encoded by RFC 2047, on one line: a header has no line breaks.
         header_text = Header(header_text, "utf-8", maxlinelen=100_000).encode()
     headers = {"Message": header_text, "Filename": "face.jpg", **headers}
     return Post(channel.url, picture, headers, "PUT")

@@ -128,9 +128,10 @@ class EndedRecord(NamedTuple):
     counts_from: datetime
 
     def require_newer(self, consent: Consent, whose: str, now: datetime) -> None:
-        """Raise ConsentOlder if a new record of consent was given before this one ended.
+        """Raise ConsentOlder if a new record of consent is too old to take this end back.
 
-        `whose`: the person, in words. `now`: told, since the sender's clock may be behind.
+        It has to be given at `counts_from` or later. `whose`: the person, in words. `now`: is told
+        in the message, since the sender's clock may be behind.
         """
         if consent.given_at >= self.counts_from:
             return
@@ -157,8 +158,9 @@ def check_record(consent: Consent, now: datetime) -> Consent:
 def check_wish(wish: Remembered) -> Remembered:
     """Return a person's wish to be remembered in order to be forgotten, if it can be stored.
 
-    Who has it is recognised after consent has ended, and nothing is kept of them. Raises
-    InvalidInput if the basis is no ground for that, or the evidence is missing or too long.
+    After consent has ended, the template of a person with this wish is still compared with new
+    pictures, so that nothing is kept of these. Raises InvalidInput if the basis is no ground for
+    that, or the evidence is missing or too long.
     """
     _require_basis(wish.basis)
     if not wish.evidence.strip():
@@ -189,7 +191,7 @@ def _require_legal(consent: Consent, now: datetime) -> None:
     """Raise InvalidInput if a record of consent cannot be: its basis, a time or its evidence."""
     _require_basis(consent.basis)
     given_at, expires_at = consent.given_at, consent.expires_at
-    if given_at > now + AHEAD:
+    if given_at > now + AHEAD:  # the sender's clock may be ahead
         raise InvalidInput(
             f"given_at is when the basis began, at most now, not {given_at.isoformat()}"
         )

@@ -95,7 +95,11 @@ def require_minutes(minutes: Sequence[CountedMinute], now: datetime) -> None:
 
 
 def _require_minute(minute: CountedMinute, now: datetime) -> None:
-    """Raise InvalidInput if nobody can have counted this minute, or it is kept no longer."""
+    """Raise InvalidInput if no box can have counted this minute so, or it is kept no longer.
+
+    A box is the device beside a camera. Its minute says for how many `seconds` it watched, how many
+    people came in (`entries`) and went out, and how many of those who came in showed their face.
+    """
     at, count = minute.at, minute.count
     if milliseconds(at) % MINUTE_MS:
         raise InvalidInput(f"a minute begins at its second 0, not at {time_text(at)}")
@@ -108,7 +112,7 @@ def _require_minute(minute: CountedMinute, now: datetime) -> None:
     if not 0 <= count.seconds <= 60:
         raise InvalidInput(f"seconds is 0 to 60, not {count.seconds}")
 
-    if count.numbers is None:  # nobody knows all three: then none is told
+    if count.numbers is None:  # one of the three is not known: then none may be told
         if {count.entries, count.exits, count.faces} != {None}:
             raise InvalidInput("in, out and faces are numbers, or all three are null")
         return
@@ -221,14 +225,15 @@ class Entries(NamedTuple):
 def part_entries(count: Count, known: int, staff: int) -> Entries | None:
     """Divide those who came in at a camera in an hour into known, not known, faceless and staff.
 
-    `count`: how many crossed its line. `known`, `staff`: arrivals that it saw then of people whom
-    we know, and of staff. Never more are taken than came in. None: nobody watched.
+    `count`: how many crossed the camera's line. `known`, `staff`: of how many known people, and of
+    staff, it saw an arrival in that hour. Line and faces are counted apart and may disagree, so the
+    parts are cut to add up to those who came in. None: nobody watched.
     """
     if count.numbers is None:
         return None
     entries, exits, faces = count.numbers
     staff = min(staff, entries)
-    faces = max(faces - staff, 0)
+    faces = max(faces - staff, 0)  # staff were recognised by theirs
     known = min(known, faces)
     return Entries(
         known=known,

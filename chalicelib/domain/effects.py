@@ -91,19 +91,20 @@ def describe_face_change(before: Face, after: Face) -> Does:
 
 
 def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
-    """Yield a word for each thing that a change does to a face, for the audit's entry of it.
+    """Yield a word (Effect) for each thing that a change does to a face, for the audit's entry.
 
-    `its hold was lifted`: `releases`; `the record of consent was withdrawn`: `withdraws`, once.
-    `all but the template went`: `withdraws` once more. Nothing comes of other changes, such as of
-    a note.
+    The audit logs who changed what. A legal hold lifted: `releases`. The record of consent
+    withdrawn: `withdraws`; later, when all but the template is deleted: `withdraws` once more. Of
+    other changes, such as of a note, nothing comes.
     """
     if after.hold != before.hold:
         yield Effect.HOLDS if after.hold else Effect.RELEASES
-    had, has = before.restriction, after.restriction  # kept, and used for nothing
+    had, has = before.restriction, after.restriction  # a restricted face is used for nothing
     was_withdrawn = had is not None and had.ended is Ending.WITHDRAWN
     is_withdrawn = has is not None and has.ended is Ending.WITHDRAWN
-    if after.stripped_at and not before.stripped_at:  # all but the template went
-        # the entry of the withdrawal goes, and a restore of a book from before it needs one
+    if after.stripped_at and not before.stripped_at:  # all but the template was deleted
+        # A restore of a backup reads from the audit who withdrew. The first entry of that expires,
+        # so this one stands for it.
         if is_withdrawn:
             yield Effect.WITHDRAWS
         return

@@ -312,21 +312,27 @@ def _list_face_ids() -> frozenset[str]:
 
 
 def empty_names(kind: str, data: Mapping[str, Any], faceids: Collection[str]) -> dict[str, Any]:
-    """Return those members of a stored event that name one of these faces, each emptied.
+    """Return new values for those members of a stored event's `data` that name these faces: empty.
 
-    {}: it is about none of them, or nothing in it names somebody. A later version may have made the
-    kind of event, or a member: since nobody knows what these hold, all texts in them are emptied,
-    but not the faces' ids.
+    {}: the event is about none of the faces, or nothing in it names somebody. A newer version of
+    the software may have written the event, and members that this one does not know. What these
+    hold is unknown, so all texts in them are emptied. Ids of faces stay.
     """
     members = members_of(kind) if kind in EVENTS else {}
-    ids = _list_face_ids()
-    later = {name: value for name, value in data.items() if name not in members and name not in ids}
-    mentioned = {data.get(name) for name in ids}.union(_list_texts(later))
+    id_members = _list_face_ids()  # the names of those members that are faces' ids
+    unknown = {
+        name: value
+        for name, value in data.items()
+        if name not in members and name not in id_members
+    }
+    mentioned = {data.get(name) for name in id_members}.union(_list_texts(unknown))
     if mentioned.isdisjoint(faceids):
         return {}
-    named = {name: "" for name, member in members.items() if member.names and data.get(name)}
-    texts = {name: _without_texts(value) for name, value in later.items() if _list_texts(value)}
-    return named | texts
+    emptied = {name: "" for name, member in members.items() if member.names and data.get(name)}
+    for name, value in unknown.items():
+        if _list_texts(value):
+            emptied[name] = _without_texts(value)
+    return emptied
 
 
 def _list_texts(value: Any) -> set[str]:

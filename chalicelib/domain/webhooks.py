@@ -175,10 +175,10 @@ class Hook(Struct, frozen=True):
         return now >= begin or now < end  # over midnight
 
     def name_pause(self, delivery: Delivery) -> str:
-        """Return of what the hook pauses after this delivery, so as not to tell it again at once.
+        """Return what the hook says nothing more of for a while after this delivery; "": nothing.
 
-        It is the id of a face that the hook names, or a kind of event and the group: so no stranger
-        mutes a VIP. "": it does not pause.
+        It is the face's id if the hook tells of chosen people, and this is one of them. Else it is
+        the kind of event and the group, as `KIND VIP`: so no stranger mutes a VIP.
         """
         if not self.pause_s or not EVENTS[delivery.kind].PAUSES:
             return ""
@@ -191,8 +191,8 @@ class Hook(Struct, frozen=True):
     def lets_pass(self, event: Event) -> bool:
         """Return whether the hook takes an event: it is enabled, and each filter lets it pass.
 
-        A filter of groups passes no event without a group; a filter of cameras likewise. A filter
-        of people passes events about one of them alone.
+        A filter that is None passes all. A filter of groups passes no event without a group; one of
+        cameras none without a camera. A filter of people passes only events about one of them.
         """
         return (
             self.enabled
@@ -306,10 +306,11 @@ def list_absent_fields(hook: Hook) -> tuple[str, ...]:
 
 
 def without_people(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the write that takes these faces out of those of whom a hook tells; None: it has none.
+    """Return the write that takes faces out of a hook's list of people; None: none is in it.
 
-    A hook that is left without anybody is switched off: else it would tell of everybody. `item`:
-    the stored hook; the write fails if it was changed meanwhile.
+    The list says of whom the hook tells; hooks without a list tell of everybody. So one that is
+    left without people is switched off. `item`: the stored hook. The write fails if the hook was
+    changed meanwhile.
     """
     people = item.get("people") or []
     people_left = [faceid for faceid in people if faceid not in faceids]
@@ -320,15 +321,17 @@ def without_people(item: Item, faceids: Collection[str]) -> Update | None:
         fields["enabled"] = False
     if_same = (equals("version", item["version"], "not-changed-meanwhile"),)
     key = (item["tenant"], item["id"])
+    # `claims`: the faces and groups of which the hook pauses. They may name those who leave.
     return Update(keys.HOOKS, key, if_same, set=fields, remove=("claims",))
 
 
 def event_puts(
     tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime
 ) -> list[Action]:
-    """Return the writes that have each event delivered to each of the hooks that takes it.
+    """Return the writes that put each event into the outbox for each of the hooks that takes it.
 
-    They belong into the transaction that causes the events, so that none is lost.
+    From there a job sends them. Write them in the transaction that causes the events, so that no
+    event is lost.
     """
     return [
         event_put(tenant, hook, event, now)
@@ -351,8 +354,9 @@ def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
 def delivery_key(delivery: Delivery) -> tuple[str, str]:
     """Return the key of a delivery, one event on its way to one hook, in the outbox.
 
-    Those that nobody is to send now have a prefix of their own: parked ones, those in a mailbox and
-    those on a phone. So the sender does not read them.
+    Three kinds wait for no sender, and have a prefix of their own, so that it does not read them:
+    parked ones, that failed too often; those in a mailbox, that their receiver fetches; those on a
+    phone, that are shown there.
     """
     prefix = ""
     if delivery.parked:
@@ -367,8 +371,8 @@ def delivery_key(delivery: Delivery) -> tuple[str, str]:
 def delivery_item(delivery: Delivery) -> Item:
     """Make the item of a delivery, one event on its way to one hook.
 
-    One that nobody is to send now expires. Raises ValueError if the event's id cannot stand in a
-    header: it is 1 to 200 visible ASCII characters.
+    It expires, KEPT_FOR or SHOWN_FOR after `next_at`, if no sender is to send it: it is parked, in
+    a mailbox, or on a phone. Raises ValueError if the event's id cannot stand in an HTTP header.
     """
     if not _EVENT_ID.fullmatch(delivery.event_id):
         raise ValueError(
@@ -406,8 +410,9 @@ def name_push(faceid: str, private: str) -> str:
 def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
     """Return the write that remembers what a phone or browser shows, so that it can be taken back.
 
-    `delivery`: of the event that was pushed there; `name`: by which the phone knows what it shows
-    (`name_push`). Of the event only its kind and the face's id are kept.
+    It is stored as a delivery that is `on_phone`. `delivery`: of the event that was pushed there.
+    `name`: by which the phone knows the message (`name_push`); it stands in place of the event's
+    id. Of the event only its kind and the face's id are kept.
     """
     about = json.dumps({"type": delivery.kind, "data": {"faceid": faceid}})
     at = moment(milliseconds(now))
@@ -425,10 +430,10 @@ def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
 
 
 def take_back(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the write by which a phone is to show one of these faces no longer.
+    """Return the write by which a phone is to show a message about one of these faces no longer.
 
-    `item`: the stored delivery that remembers what the phone shows (`note_push`). It becomes one
-    that takes the message back, and names nobody. None: it is no such one, or about others.
+    `item`: a stored delivery. If it remembers what a phone shows (`note_push`), it becomes an event
+    of kind TAKEN_BACK, without data. None: it is another delivery, or about nobody of them.
     """
     delivery = delivery_from(item)
     event = json.loads(delivery.payload)
@@ -444,9 +449,10 @@ def take_back(item: Item, faceids: Collection[str]) -> Update | None:
 
 
 def without_names(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the write that takes the names out of a delivery about one of these faces.
+    """Return the write that empties names and texts in a delivery about one of these faces.
 
-    `item`: the stored delivery, one event on its way to one hook. None: it names none of them.
+    `item`: the stored delivery, one event on its way to one hook. None: it is about nobody of them,
+    or has no names. The write fails if the delivery is gone meanwhile.
     """
     payload = json.loads(item["payload"])
     data = payload["data"]

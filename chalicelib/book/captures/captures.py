@@ -184,12 +184,18 @@ class CaptureFilter(Struct, frozen=True):
         return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
 
     def lets_pass(self, capture: Capture) -> bool:
-        """Return whether a page lists the capture: its picture came, and the filter wants it."""
-        if capture.state not in STATES or self.state not in (None, capture.state):
+        """Return whether a page lists the capture: its picture came, and the filter wants it.
+
+        The filter may want one state (None: any), and captures by their faces: NONE, those that
+        show no face; SKIPPED, those with a face that was too poor to be recognised.
+        """
+        if capture.state not in STATES:  # its picture has not come
+            return False
+        if self.state not in (None, capture.state):
             return False
         if self.faces is None:
             return True
-        if capture.state is not CaptureState.RESOLVED:  # nobody has looked at its faces yet
+        if capture.state is not CaptureState.RESOLVED:  # its faces are not known yet
             return False
         if self.faces is FacesShown.NONE:
             return not capture.sightings
@@ -233,10 +239,10 @@ class Captures(Service["Book"]):
         """Return for each offered picture where to upload it, or that it is there already.
 
         Each is recorded as a capture: a picture of a camera, before its bytes come. All are
-        recorded or none. The same picture offered again has the same id, and is recorded once.
-        `offering_camera`: the camera that sent the offers, if the caller has just read it. Raises
-        InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
-        DailyLimitReached, Busy.
+        recorded or none. The same picture offered again has the same id, and is recorded once. The
+        answers are in the order of the offers. `offering_camera`: the camera that sent them, if the
+        caller has just read it: it is not read again then. Raises InvalidInput, CameraNotFound and
+        CameraDisabled with the bad offer's `index`; DailyLimitReached, Busy.
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(
@@ -249,11 +255,12 @@ class Captures(Service["Book"]):
 
         captures = []
         for index, offer in enumerate(offers):
-            with mark_errors(index):
+            with mark_errors(index):  # its error names the offer
                 captures.append(self._read_offer(tenant, offer, cameras, now))
         captures_by_key = {_key(tenant, capture): capture for capture in captures}
         recorded_captures = self._write_captures(tenant, captures_by_key, now)
 
+        # A camera may stand there by its id and by its name: it is noted once.
         for camera in {camera.id: camera for camera in cameras.values()}.values():
             self.services.cameras.note_last_seen(tenant, camera, now)
         answers = {key: self._answer(tenant, capture) for key, capture in recorded_captures.items()}
@@ -285,11 +292,11 @@ class Captures(Service["Book"]):
         *,
         capture_filter: CaptureFilter = ALL,
     ) -> ListPage[Capture]:
-        """Return a page of one camera's captures, or all cameras', newest first, as all see them.
+        """Return a page of one camera's captures, or all cameras', newest first.
 
-        Listed are those whose picture came. `token`: where the page before ended, between two
-        captures; new ones do not shift it. The page ends early if a thousand records were read, or
-        if its captures show more faces than an answer holds. Raises CameraNotFound, InvalidInput.
+        Listed are those whose picture came; restricted people look erased. `token`: tells where the
+        page before ended. The page ends early if _MOST_READ records were read, or if it shows more
+        faces than an answer holds. Raises CameraNotFound, InvalidInput (token of another list).
         """
         chosen_camera = None if camera is None else self._find_camera(tenant, camera)
         camera_id = chosen_camera and chosen_camera.id
@@ -301,32 +308,35 @@ class Captures(Service["Book"]):
         items = islice(stored, _MOST_READ)
 
         captures: list[Capture] = []
-        read_count, last_id = 0, ""
+        read_count, last_read_id = 0, ""
         while len(captures) <= limit:  # one more than fits shows that there is another page
             batch = [capture_from(item) for item in islice(items, at_once)]
             if not batch:
                 break
-            read_count, last_id = read_count + len(batch), batch[-1].id
+            read_count, last_read_id = read_count + len(batch), batch[-1].id
             batch = mark_stored(self.services.storage.uploads, tenant, batch)
             shown = self.shown.hide_restricted(tenant, batch)
             captures += [capture for capture in shown if capture_filter.lets_pass(capture)]
 
-        shown_captures = cut_to_answer(captures[:limit])
-        if len(shown_captures) < len(captures):
-            return tokens.make_page(shown_captures, shown_captures[-1].id)
-        return tokens.make_page(shown_captures, last_id if read_count == _MOST_READ else None)
+        page = cut_to_answer(captures[:limit])
+        if len(page) < len(captures):  # the next page begins with what did not fit
+            return tokens.make_page(page, page[-1].id)
+        # All that was read is shown. More may follow only if the reading stopped at its limit.
+        return tokens.make_page(page, last_read_id if read_count == _MOST_READ else None)
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
-        """Return the camera with the share of its last pictures that show no face.
+        """Return the camera with the share of its last pictures that show no face, 0 to 1.
 
-        Of its newest hundred captures those count that are resolved, whose faces are known. Of
-        fewer than 20 the share is None. It is counted and stored once an hour at most.
+        Of its newest hundred captures those count that are resolved: their faces are known. Of
+        fewer than 20 such captures the share is None. The share is counted and stored once an hour
+        at most; until then the camera comes back as it is.
         """
         now, counted_at = self.services.clock.now(), camera.faceless_at
         if counted_at is not None and now - counted_at < COUNTED_EVERY:
             return camera
         most = COUNTED[-1]
-        newest_items = islice(self._of_camera(tenant, camera, ALL, None, most), most)
+        stored = self._of_camera(tenant, camera, capture_filter=ALL, below=None, at_once=most)
+        newest_items = islice(stored, most)
         captures = map(capture_from, newest_items)
         resolved = [capture for capture in captures if capture.state is CaptureState.RESOLVED]
         share = None
@@ -339,12 +349,13 @@ class Captures(Service["Book"]):
         """Store a picture of a camera in one step; return its capture, resolved a moment later.
 
         The same picture of the same camera and time is one capture, however often and in however
-        many steps it comes. `request`: its client's id of the call, by which a repeat is known. If
-        the shot names no time, a repeat keeps the time of the first attempt. Raises InvalidInput,
-        CameraNotFound, CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
+        many steps it comes. `request`: an id that the client gave the call, and sends again if it
+        tries the call again. If the shot names no time, such a repeat gets the time that the first
+        attempt noted: else it would be another capture. Raises InvalidInput, CameraNotFound,
+        CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
         """
         captured_at = now = self.services.clock.now()
-        progress = None  # what the first attempt noted: its time
+        progress = None  # what the first attempt noted: its time; None: nothing has to be noted
         if shot.captured_at is not None:
             captured_at = shot.captured_at
         elif request is not None:
@@ -362,7 +373,7 @@ class Captures(Service["Book"]):
             self.services.storage.uploads.put_upload(key, shot.picture, capture.content_type)
             capture = replace(capture, state=CaptureState.STORED)
 
-        if request is not None and progress is not None:
+        if request is not None and progress is not None:  # note that the call is done
             put = self.services.requests.make_answer_put(
                 tenant.name, request, Answer(OK, progress), partial_body=progress
             )
@@ -372,11 +383,12 @@ class Captures(Service["Book"]):
     def find_observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
         """Return what was recorded of a face's sighting, its being seen in one camera picture.
 
-        None: the face has no such sighting. Raises SightingNotFound if the id is none of a
-        sighting's: `CAPTURE-NUMBER`, where the capture's id begins with its time.
+        None: the face has no such sighting. A sighting's id is `CAPTURE-NUMBER`, and the capture's
+        id begins with its time. Raises SightingNotFound if `sighting_id` has another form.
         """
         try:
-            at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
+            capture_id_, _ = parts_of_sighting(sighting_id)
+            at_ms = captured_ms(capture_id_)
         except ValueError:
             raise not_found(faceid, sighting_id) from None
         key = keys.observation(tenant.name, at_ms, sighting_id)
@@ -435,10 +447,10 @@ class Captures(Service["Book"]):
     def _read_offer(
         self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime
     ) -> Capture:
-        """Return the capture that an offer describes, whose picture is still WANTED.
+        """Return the capture that an offer describes; it is WANTED: its picture is to come.
 
-        `cameras`: those read for this call, by the id or name in an offer. The offer's is added if
-        it lacks. Raises CameraNotFound, CameraDisabled, InvalidInput.
+        `cameras`: a cache of this call, by the id or name that offers use. The offer's camera is
+        read and added if it is not in there. Raises CameraNotFound, CameraDisabled, InvalidInput.
         """
         if offer.camera not in cameras:
             cameras[offer.camera] = self.services.cameras.get_by_any_name(tenant, offer.camera)
@@ -471,15 +483,17 @@ class Captures(Service["Book"]):
     def _write_captures(
         self, tenant: Tenant, offered_captures: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
-        """Record offered captures; return them as they are recorded then, by their keys.
+        """Record offered captures; return them by their keys, as they are recorded afterwards.
 
         A capture is recorded by its first offer. Until its picture comes, a later offer may change
-        it. New and changed ones count against the camera's limit of the day. Begins anew if others
-        offer the same meanwhile. Raises DailyLimitReached, Busy.
+        its size, type and track. New and changed captures count against the camera's limit of the
+        day. If somebody else offers the same captures meanwhile, the decorator calls this again.
+        Raises DailyLimitReached, Busy.
         """
         items = self.services.items.get_many(keys.CAPTURES, list(offered_captures))
-        stored_captures = [parse_optional(capture_from, item) for item in items]
+        stored_captures = [parse_optional(capture_from, item) for item in items]  # None: new
         known_captures = [capture for capture in stored_captures if capture is not None]
+        # A picture that came changes no record: its capture is known as STORED from here on.
         marked_captures = mark_stored(self.services.storage.uploads, tenant, known_captures)
         known_by_id = {capture.id: capture for capture in marked_captures}
 
@@ -500,11 +514,11 @@ class Captures(Service["Book"]):
     def _charge_bytes(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
         """Count the captures' bytes against what their cameras may offer today.
 
-        They are counted before they are written, in another transaction: together both could have
-        too many actions. If the writing fails, they stay counted, so a camera never offers more
-        than its limit. Raises DailyLimitReached, Busy.
+        Call it before the captures are recorded, which is another transaction: one for both could
+        have too many actions. If the recording fails, the bytes stay counted: better than that a
+        camera offers more than its limit. Raises DailyLimitReached, Busy.
         """
-        sizes: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()  # by camera
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
@@ -527,7 +541,7 @@ class Captures(Service["Book"]):
     def _find_camera(self, tenant: Tenant, camera: str) -> Camera:
         """Return a camera by its id or name, or a deleted one by its id if it has captures.
 
-        Of a deleted camera only the id is known, so it stands for the rest. Raises CameraNotFound.
+        Of a deleted camera only the id is known, so the id is its name, too. Raises CameraNotFound.
         """
         try:
             return self.services.cameras.get_by_any_name(tenant, camera)
@@ -535,7 +549,10 @@ class Captures(Service["Book"]):
             if not is_camera_id(camera):
                 raise
             deleted_camera = Camera(id=camera, name=camera, created_at=self.services.clock.now())
-            if next(self._of_camera(tenant, deleted_camera, ALL, None, 1), None) is None:
+            captures = self._of_camera(
+                tenant, deleted_camera, capture_filter=ALL, below=None, at_once=1
+            )
+            if next(captures, None) is None:  # it never sent anything, or nothing is left
                 raise
             return deleted_camera
 
@@ -547,11 +564,11 @@ class Captures(Service["Book"]):
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
-        """Yield stored captures of the filter's time, newest first; the rest of it is not asked.
+        """Yield stored captures, newest first, of the time that the filter wants.
 
-        `chosen_camera`: whose; None: of all cameras, merged by time. `below`: the capture's id
-        behind which the list goes on; None: from the newest on. `at_once`: how many items a read of
-        one camera asks for.
+        The filter's other wishes (state, faces) are left to the caller. `chosen_camera`: None: of
+        all cameras, merged by time. `below`: yield only what is older than the capture of this id;
+        None: all. `at_once`: how many items a read of one camera asks for.
         """
         if chosen_camera is not None:
             return self._of_camera(tenant, chosen_camera, capture_filter, below, at_once)
@@ -572,11 +589,12 @@ class Captures(Service["Book"]):
     ) -> Iterator[Item]:
         """Yield one camera's stored captures of the filter's time, the newest first.
 
-        Those of a deleted camera that had its id before are left out. `below`: the id behind which
-        the list goes on; None: from the newest on. `at_once`: how many items a read asks for.
+        A deleted camera may have had the same id before; its captures are left out. `below`: yield
+        only what is older than the capture of this id; None: all. `at_once`: how many items a read
+        asks for.
         """
-        first_id, last_id = capture_filter.ids
-        if camera.former_until is not None:  # when the former one was deleted
+        first_id, last_id = capture_filter.ids  # ids begin with the time, so they bound it
+        if camera.former_until is not None:  # when the camera that had the id before was deleted
             first_id = max(first_id, CaptureFilter(since=camera.former_until).ids[0])
         if first_id > last_id:
             return iter(())
@@ -604,12 +622,13 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
 def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
     """Return what is to be recorded of an offered capture that may be known already.
 
-    `capture`: as it is known; None: not at all. Until its picture comes, the last offer decides its
-    size, type and track. An offer without a track leaves the one that an earlier offer named.
+    `offer`: the capture as it is offered now. `capture`: as it is known from an earlier offer;
+    None: it is new. Until its picture comes, the last offer decides its size, type and track (name
+    of a face's way through pictures); one without a track leaves that of an earlier offer.
     """
     if capture is None:
         return offer
-    if capture.state is not CaptureState.WANTED:  # its picture came
+    if capture.state is not CaptureState.WANTED:  # its picture came: nothing is changed any more
         return capture
     return replace(
         capture,
@@ -624,13 +643,14 @@ def _make_record_action(
 ) -> Put | Update | None:
     """Return the write that records an offered capture; None: nothing is to be written.
 
-    `before`: as it is stored; None: this is its first offer. `after`: as it is to be. The write
-    fails if it was offered first, or got its outcome, in between.
+    `before`: as it is stored; None: this is its first offer. `after`: as it is to be. The first
+    write fails if somebody else recorded the capture meanwhile. A later one fails if it is no
+    longer WANTED: it got its outcome.
     """
     if before is None:
         if_new = (absent("not-offered-yet"),)
         return Put(keys.CAPTURES, capture_item(tenant.name, after, now), if_new)
-    if after.state is not CaptureState.WANTED or after == before:
+    if after.state is not CaptureState.WANTED or after == before:  # it came, or is as it was
         return None
     if_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
     fields = {
@@ -650,7 +670,7 @@ def cut_to_answer(rows: list[Capture]) -> list[Capture]:
 def _parse_sha256(text: str) -> str:
     """Return a SHA-256, in hexadecimal or base64, as 64 hexadecimal digits in small letters.
 
-    Raises InvalidInput.
+    Raises InvalidInput if `text` is neither.
     """
     if _HEX.fullmatch(text):
         return text.lower()
@@ -673,9 +693,10 @@ a time."""
 def mark_stored(
     uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]
 ) -> list[Capture]:
-    """Return the captures, each WANTED one as STORED if its picture has come.
+    """Return the captures in their order, each WANTED one as STORED if its picture has come.
 
-    An upload writes no record, so the store of uploads is asked.
+    A camera uploads to the store directly, which changes no record. So the store is asked. Records
+    stay as they are.
     """
     wanted_ids: dict[str, list[str]] = defaultdict(list)  # by camera
     for capture in captures:
@@ -712,16 +733,16 @@ def _find_stored(
 
 
 def _list_picture_keys(
-    uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str
+    uploads: UploadStore, tenant: Tenant, camera_id: str, first_key: str, last_key: str
 ) -> Iterator[str]:
-    """Yield the keys of one camera's stored pictures from `first` to `last`, both included."""
+    """Yield the keys of one camera's stored pictures from `first_key` to `last_key`, inclusive."""
     prefix = keys.capture_picture(tenant.name, camera_id, "")
-    if uploads.size(first) is not None:  # the walk begins behind it
-        yield first
-    for blob in uploads.walk(prefix, after=first):
-        if blob.key <= last:
+    if uploads.size(first_key) is not None:  # the walk begins behind it
+        yield first_key
+    for blob in uploads.walk(prefix, after=first_key):  # in the keys' order
+        if blob.key <= last_key:
             yield blob.key
-        if blob.key >= last:
+        if blob.key >= last_key:
             return
 
 
@@ -748,9 +769,9 @@ def _find_nearest(faces: Sequence[SeenFace], box: BoundingBox) -> SeenFace:
     """Return the face with the centre of its box nearest to that of `box`."""
 
     def measure_squared_distance(face: SeenFace) -> float:
-        other = face.detected.box
-        across = (other.x + other.width / 2) - (box.x + box.width / 2)
-        down = (other.y + other.height / 2) - (box.y + box.height / 2)
+        face_box = face.detected.box
+        across = (face_box.x + face_box.width / 2) - (box.x + box.width / 2)
+        down = (face_box.y + face_box.height / 2) - (box.y + box.height / 2)
         return across * across + down * down
 
     return min(faces, key=measure_squared_distance)

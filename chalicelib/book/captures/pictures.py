@@ -56,17 +56,17 @@ class CapturePictures(Service["Book"]):
     def count(self, tenant: str) -> None:
         """Count the kept pictures of a tenant's cameras, and their bytes, about once a day.
 
-        The sweep calls it every hour. A count that lies ahead, of a clock that was wrong, is made
-        anew.
+        The hourly sweep calls it. A count of less than COUNTED_EVERY ago stays, but not one from
+        the future: the clock was wrong then.
         """
-        now, before = self.services.clock.now(), self.get(tenant)
-        if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
+        now, last_count = self.services.clock.now(), self.get(tenant)
+        if last_count is not None and now - COUNTED_EVERY < last_count.counted_at <= now:
             return
         captures = size = 0
         for blob in self.services.storage.uploads.walk(keys.capture_pictures(tenant)):
             is_crop = blob.key.startswith(keys.crops(tenant))  # cut out of another picture
             captures += not is_crop
-            size += blob.size
+            size += blob.size  # crops take room, too
         count = _PICTURE_COUNT.write(PictureCount(captures, size, now))
         item = {"tenant": tenant, "item": keys.KEPT_ITEM, **count}
         write(self.services.items, [Put(keys.DIRECTORY, item)])
@@ -74,10 +74,10 @@ class CapturePictures(Service["Book"]):
     def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
         """Return the captures whose picture is to be deleted: it is done with, and may not be kept.
 
-        A tenant may keep no pictures, none of some groups, or nothing of strangers. Nobody keeps
-        one of somebody whose record of consent has ended. A parked capture, one that failed, keeps
-        its picture to be tried again; but not if strangers are forgotten, since it may show one. A
-        picture stays if it shows a face under legal hold, or a restricted one.
+        Not kept are pictures, as the tenant chose, at all, of some groups or of strangers; nor of
+        somebody whose consent ended. One that shows a face under legal hold, or a restricted one,
+        stays. A PARKED capture failed, and may be tried again with its picture. But where strangers
+        are forgotten, that is deleted: it may show one.
         """
         final_states = {CaptureState.RESOLVED}
         if tenant.forgets_strangers:
@@ -94,7 +94,7 @@ class CapturePictures(Service["Book"]):
         if not final_captures:
             return []
 
-        # Held and restricted faces keep theirs: who is on these pictures?
+        # Who is on these pictures? Held and restricted faces spare them.
         spared_faceids = spared_faces(self.services.items, tenant.name)
         if not (tenant.keeps_pictures or spared_faceids):
             return final_captures
@@ -131,11 +131,11 @@ class CapturePictures(Service["Book"]):
             self.services.storage.uploads.delete(key)
 
     def get_crop_url(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
-        """Return the URL of one face, cut out of a capture, a camera's picture.
+        """Return the URL of a picture of one face, cut out of a capture (a camera's picture).
 
-        It is cut out when somebody first asks. `number`: which face, the largest is 0. Raises
-        CaptureNotFound if there is no such capture or face. Raises Conflict if the picture is not
-        kept any more or not resolved yet, or if the person was erased or is restricted.
+        The face is cut out when somebody first asks for it. `number`: which face, the largest is 0.
+        Raises CaptureNotFound if there is no such capture or face. Raises Conflict if the picture
+        is not kept any more or not resolved yet, or if the person was erased or is restricted.
         """
         capture, hidden = self._read_shown(tenant, camera_id, capture_id)
         chosen = _find_sighting(capture, number)
@@ -143,6 +143,7 @@ class CapturePictures(Service["Book"]):
             raise Conflict(f"this face is shown to nobody: {SOMEBODY}")
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
+            # If the cut shows one of the others, all but the chosen face is darker.
             others = [each.box for each in capture.sightings if each.number != number]
             return vision.show_face(vision.read_picture(picture, RULES), chosen.box, others)
 
@@ -152,12 +153,16 @@ class CapturePictures(Service["Book"]):
         """Return the URL of a capture's whole picture, in which restricted people are hidden.
 
         If there are such people, a picture without their faces is made first. Raises
-        CaptureNotFound if there is no such capture, Conflict if they are all that it shows. With
-        somebody to hide, also raises Conflict if the picture is not kept any more.
+        CaptureNotFound if there is no such capture, Conflict if it shows nobody else. Only with
+        somebody to hide the picture is read; then it raises Conflict if it is not kept any more.
         """
         capture, hidden = self._read_shown(tenant, camera_id, capture_id)
         if hidden:
-            return self._make_url(tenant, capture, keys.PICTURE, lambda _, picture: picture, hidden)
+
+            def take_whole(_: Vision, picture_without_hidden: bytes) -> bytes:
+                return picture_without_hidden
+
+            return self._make_url(tenant, capture, keys.PICTURE, take_whole, hidden)
         picture_key = keys.capture_picture(tenant.name, camera_id, capture_id)
         return self.services.storage.uploads.signed_get(picture_key)
 
@@ -166,13 +171,14 @@ class CapturePictures(Service["Book"]):
     ) -> tuple[Capture, list[Sighting]]:
         """Return a capture as everybody sees it, and those of its faces that are to be hidden.
 
-        These are of restricted people, whose data are kept and used for nothing. They look as if
-        they were erased. Raises CaptureNotFound; Conflict if the capture shows nobody else, as an
-        erasure deletes such a picture.
+        These are of restricted people, whose data are kept and used for nothing: they look as if
+        they were erased. Raises CaptureNotFound. Raises Conflict if the capture shows nobody else:
+        were they erased, its picture would be gone.
         """
         capture = self.services.captures.get(tenant, camera_id, capture_id)
         [shown] = self.services.captures.shown.hide_restricted(tenant, [capture])
         pairs = zip(capture.sightings, shown.sightings, strict=True)
+        # What hide_restricted has replaced by another object is what it hides.
         hidden = [sighting for sighting, as_shown in pairs if sighting is not as_shown]
         if hidden and all(sighting.reason == ERASED for sighting in shown.sightings):
             raise Conflict(_PICTURE_GONE)
@@ -188,10 +194,11 @@ class CapturePictures(Service["Book"]):
         return crops
 
     def get_thumbnail_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
-        """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if it lacks.
+        """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if need be.
 
-        Before a capture is resolved, each face looked for in the book, there is none: its picture
-        may turn out to be one that is not kept. Raises as `get_crop_url`.
+        None is made before the capture is resolved, its faces looked for in the book: its picture
+        may turn out to be one that is not kept. Raises CaptureNotFound, and Conflict if it is not
+        resolved, or its picture is not kept any more.
         """
         capture, hidden = self._read_shown(tenant, camera_id, capture_id)
         if capture.state is not CaptureState.RESOLVED:
@@ -221,11 +228,11 @@ class CapturePictures(Service["Book"]):
         draw_part: Callable[[Vision, bytes], bytes],
         hidden: Sequence[Sighting],
     ) -> str:
-        """Return the URL of a part of a capture's picture; make and store the part if it lacks.
+        """Return the URL of a JPEG made of a capture's picture; make and store it the first time.
 
-        `part`: a face's number, WHOLE (the thumbnail) or PICTURE. `draw_part` makes it from the
-        whole picture, in which the `hidden` faces are averaged first. Raises Conflict if that is
-        not kept, cannot be read, or is changed meanwhile by an erasure.
+        `part`: a face's number, WHOLE (the thumbnail) or PICTURE: names the JPEG in the store.
+        `draw_part` makes it of the picture, in which `hidden` faces are averaged first. Raises
+        Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an erasure.
         """
         if not tenant.keeps_pictures:
             raise Conflict(NO_PICTURES_KEPT)
