@@ -97,15 +97,16 @@ def tenant() -> str:
 
 
 def of_tenant(name: str, caller: str | None = None, book: str | None = None) -> None:
-    """Report whose the work is.
+    """Note in the report of the work under way whose it is: the tenant's `name`.
 
-    `caller`: whose request it is, as the audit says it; of a member the id alone.
-
-    `book`: the book and its life, for the answer to a request.
+    `caller`: who sent the request, in the audit's words; of a member, a person who signs in, only
+    `member ID` is noted. `book`: the book and its life, for the answer to a request.
     """
     if (invocation := _current.get()) is not None:
         invocation.tenant, invocation.book = name, book
-        invocation.caller = caller and caller[max(caller.rfind("member "), 0) :]
+        if caller:
+            caller = caller[max(caller.rfind("member "), 0) :]
+        invocation.caller = caller
 
 
 def of_address(address: str) -> None:
@@ -146,11 +147,11 @@ _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None
 
 @contextmanager
 def collect_stages() -> Iterator[dict[str, float]]:
-    """Collect, while the `with` block runs, how many milliseconds each `count_stage` inside takes,
-    by stage name.
+    """Collect, while the `with` block runs, how many milliseconds each stage in it takes, by name.
 
-    It sees this thread or task alone. A stage that is entered twice adds up. An outer
-    `collect_stages` gets the same stages when this one ends.
+    A stage is a block under `count_stage`. Those of this thread or task alone are seen. A stage
+    that is entered twice adds up. If the block is inside of another `collect_stages`, that one gets
+    the same milliseconds when this one ends.
     """
     stages: dict[str, float] = {}
     outer = _stages.get()
@@ -166,9 +167,12 @@ def collect_stages() -> Iterator[dict[str, float]]:
 
 @contextmanager
 def count_stage(name: str) -> Iterator[None]:
-    """Count the block's time under `name` (letters, digits and `_`)."""
+    """Add the time of the `with` block to a stage, for the `collect_stages` around it, if any.
+
+    `name`: the stage's: letters, digits and `_`.
+    """
     stages = _stages.get()
-    if stages is None:
+    if stages is None:  # nobody collects
         yield
         return
     began = time.perf_counter()

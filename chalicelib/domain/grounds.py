@@ -27,22 +27,22 @@ def has_ground(consent: Consent | None) -> bool:
 
 
 def find_ended_record(face: Face) -> EndedRecord | None:
-    """Return the record of consent of a face that ended last, and since when a new one counts.
+    """Return how a face's last record of consent ended; None: none has ended.
 
-    None: no record has ended. After a withdrawal, one counts that was given at that time or later:
-    what was given before is undone by it. One that expired may have been renewed before, and be
-    written down later: it counts if it was given after the expired one. A merge of two faces may
-    bring a withdrawal of the other one; it has to be given after that, too.
+    `counts_from` says when a new record must have been given to count. After a withdrawal: then or
+    later, for the withdrawal undoes what was given before. After an expiry: later than the expired
+    record was given, since people renew before the end and write it down afterwards. A face merged
+    into this one may bring its own withdrawal: the new record must not be older than that, either.
     """
     restriction, consent = face.restriction, face.consent
     if restriction is not None and restriction.ended is Ending.EXPIRED and consent is not None:
         expired_at = consent.expires_at or restriction.at
-        renewed_from = consent.given_at + timedelta(milliseconds=1)
+        renewed_from = consent.given_at + timedelta(milliseconds=1)  # later than the expired one
         counts_from = max(renewed_from, face.withdrawn_at or renewed_from)
         return EndedRecord(Ending.EXPIRED, expired_at, counts_from)
     withdrawn_at = face.withdrawn_at
     if withdrawn_at is None and restriction is not None and restriction.ended:
-        withdrawn_at = restriction.at  # an earlier version wrote no other time
+        withdrawn_at = restriction.at  # an earlier version of the software wrote no withdrawn_at
     if withdrawn_at is None:
         return None
     return EndedRecord(Ending.WITHDRAWN, at=withdrawn_at, counts_from=withdrawn_at)
@@ -56,14 +56,14 @@ def is_enrolled(face: Face) -> bool:
 def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:
     """Yield in words what a face has that no stranger has, such as "a name".
 
-    A stranger was made by a camera alone. `before`: another face, and what it has, too, is left
-    out: so only what a change gives is told.
+    A stranger is a face that a camera alone put into the book. `before`: the face before a change:
+    what it had already is left out, so that only what the change gives is told.
     """
     if face.name and (before is None or face.name != before.name):
         yield "a name"
     if face.group_id != STRANGER and (before is None or face.group_id != before.group_id):
         yield "a group"
-    given_pictures = [picture for picture in face.pictures if _is_given(picture)]
+    given_pictures = [picture for picture in face.pictures if _is_given(picture)]  # by a person
     former_pictures = () if before is None else before.pictures
     for picture in given_pictures:
         if not any(picture.is_same(former) for former in former_pictures):
@@ -74,14 +74,15 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
 
 
 def list_gains(face: Face, before: Face | None = None) -> list[str]:
-    """List in words what a change gives a face that needs a ground, such as a record of consent.
+    """List in words what a change gives a face that only somebody with a ground may have.
 
-    That is what makes a stranger somebody: a name, a note and so on. For who is more than a
-    stranger already, from before a ground was asked for, pictures and visits of others are gains,
-    too. `before`: the face before the change; None: it is new.
+    A ground is a record of consent, say. It is needed for what makes a stranger somebody: "a name",
+    "its note" and so on. A face may be more than a stranger without a ground, from before it was
+    asked for; then new pictures and visits of a merged face are gains, too. `before`: the face
+    before the change; None: it is new.
     """
     gains = [*more_than_a_stranger(face, before)]
-    for name, blank in BLANK.items():  # what somebody writes tells who it is
+    for name, blank in BLANK.items():  # fields that a user writes, each with its empty value
         if name in _TELLS_NOBODY:
             continue
         written = getattr(face, name)
@@ -115,15 +116,19 @@ def is_unwritten(face: Face) -> bool:
 
 
 def rises(before: Face, after: Face) -> bool:
-    """Return whether a change makes more of somebody whom cameras alone have made.
+    """Return whether a change makes more than a stranger of a face that cameras alone have made.
 
-    It does if it gives what no stranger has, a record of consent, or another face's visits. What
-    ends a use, as a restriction does, is no rise.
+    It does if it gives what no stranger has, a record of consent, or another face's visits. A
+    change that restricts the face, so that it is used for nothing, does not.
     """
     if not is_made_by_cameras(before) or after.group_id == RESTRICTED:
         return False
-    learnt = replace(before, pictures=after.pictures)  # pictures of sightings make nobody more
-    gives_more = bool([*more_than_a_stranger(after, before)]) or bool(list_gains(after, learnt))
+    # With the new pictures already: those that were learnt of sightings are no gain. Pictures that
+    # a person gave are found by the comparison with `before`.
+    with_pictures = replace(before, pictures=after.pictures)
+    gives_more = bool([*more_than_a_stranger(after, before)]) or bool(
+        list_gains(after, with_pictures)
+    )
     return gives_more or has_ground(after.consent) or after.merges > before.merges
 
 
@@ -138,9 +143,9 @@ def may_learn(tenant: Tenant, face: Face) -> bool:
 def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
     """Raise ConsentMissing if a change makes more of a face than a stranger, without a ground.
 
-    A ground is a record of consent, or another one of Article 9(2). It needs one only if the tenant
-    asks for it (consent_required). A change that takes the ground away needs one for all that the
-    face has. `before`: None: the face is new.
+    A ground is a record of consent, or another one of Article 9(2) of the GDPR. It is needed only
+    if the tenant asks for it (consent_required). A change that takes the ground away is refused if
+    the face has anything that needs it. `before`: the face before the change; None: it is new.
     """
     if not tenant.consent_required or has_ground(after.consent):
         return
@@ -148,6 +153,7 @@ def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
     if after.group_id == RESTRICTED or (before is not None and before.restriction is not None):
         return
     loses_ground = before is not None and has_ground(before.consent)
+    # Who loses the ground is judged as a new face: by all that it has.
     gained = list_gains(after, None if loses_ground else before)
     if gained:
         raise ConsentMissing(say_missing(after.faceid if before else "", gained))
@@ -160,9 +166,10 @@ def require_record(tenant: Tenant, consent: Consent | None) -> None:
 
 
 def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
-    """Say that a record of consent is missing, and where to write it down.
+    """Return the message that a record of consent is missing, and where to write it down.
 
-    `faceid`: whose; "": of a face that is to be enrolled. `gained`: what the change would give it.
+    `faceid`: of the face that lacks it; "": of one that is to be enrolled. `gained`: what the
+    refused change would give the face, in words.
     """
     who = "nobody is enrolled without a record of consent"
     if faceid:
@@ -189,9 +196,10 @@ def say_withdrawn() -> str:
 
 
 def say_stranger_withdrawn(*, is_erased: bool) -> str:
-    """Say why a stranger does not get a name or the like, and what became of the stranger.
+    """Return the message why a stranger gets no name or the like, and what became of the stranger.
 
-    It looks like somebody whose record of consent has ended. So only a newer record helps.
+    The stranger, a face that cameras made, looks like somebody whose record of consent has ended.
+    So only a newer record helps. `is_erased`: the stranger was deleted with its visits.
     """
     became = "nothing of it was changed"
     newer = (

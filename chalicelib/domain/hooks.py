@@ -72,11 +72,11 @@ class BookHooks:
         erases: bool,
         asked_at: datetime | None = None,
     ) -> Departure:
-        """Return what has to follow faces that are about to be deleted; here nothing does.
+        """Return what has to be done when these faces are deleted; a book alone has nothing to do.
 
-        It is called before the deletion, and again if that was refused. It writes nothing itself.
-        `by`: who asked for it; `erases`: nothing may be left of them; `asked_at`: when that was
-        asked for first, if a backup brought them back.
+        Other parts override this. It is called before the deletion, again if that has to be tried
+        again, and writes nothing itself. `by`: who asked for it. `erases`: nothing may be left of
+        the faces. `asked_at`: when that was asked for first, if a backup brought them back.
         """
         return Departure("", tuple(face.faceid for face in faces))
 

@@ -72,25 +72,28 @@ def find_night(at: datetime) -> datetime:
 
 
 def judge_clock(before: Called | None, now: datetime) -> Called:
-    """Return this call of the schedule, which tells whether the clock of a box is believed.
+    """Return the record of this call of the schedule: whether the machine's clock is believed.
 
-    It is if it is near the time that was believed last. Else it has jumped, and is doubted, until
-    it has stayed near its new time for SETTLED. So a box that is on for less than that, with days
-    in between, never believes its clock. `before`: the call before; None: this is the first.
+    A clock within TRUSTED (a day) of the time that was believed last is believed. Else it has
+    jumped. It is doubted then, until it has run on from its new time for SETTLED (half an hour). So
+    a machine that is on for less than that, with days in between, never believes its clock.
+    `before`: the record of the call before; None: this is the first.
     """
     if before is None:
-        return Called(now, now)
+        return Called(now, believed_at=now)
     if abs(now - before.believed_at) <= TRUSTED:
+        # Keep the time of a call that was believed at least SETTLED ago, the newest first.
         believed_times = [before.settled_at]
         if before.doubted_since is None:
             believed_times = [before.at, before.settled_at]
         settled = (at for at in believed_times if at is not None and now - at >= SETTLED)
-        return Called(now, now, settled_at=next(settled, None))
+        return Called(now, believed_at=now, settled_at=next(settled, None))
+
     doubted_since = now
     if before.doubted_since is not None and abs(now - before.at) <= TRUSTED:
-        doubted_since = before.doubted_since  # it has stayed near since then
+        doubted_since = before.doubted_since  # it has jumped no further since then
     if now - doubted_since >= SETTLED:
-        return Called(now, now)
+        return Called(now, believed_at=now)
     return Called(now, before.believed_at, doubted_since)
 
 

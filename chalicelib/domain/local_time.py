@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -58,9 +59,10 @@ class Span(Struct, frozen=True):
 
     @classmethod
     def of_seconds(cls, start: int, end: int) -> Span:
-        """Return the span of two UNIX seconds, from the first to the last ms of them.
+        """Return the span from the first ms of one UNIX second to the last ms of another.
 
-        Raises InvalidInput if one is out of range, or the end lies before the start.
+        `start=1, end=2`: from 1000 to 2999 ms. Raises InvalidInput if one is out of range, or the
+        end lies before the start.
         """
         for name, second in (("start", start), ("end", end)):
             if not 0 <= second <= LAST_SECOND:
@@ -113,10 +115,8 @@ def require_zone(name: str) -> str:
     if name in _zones():
         return name
     meant = name.lower().replace(" ", "_")
-    lower_names = {zone: zone.lower() for zone in sorted(_zones())}
-    near = [
-        zone for zone, lower in lower_names.items() if lower == meant or lower.endswith(f"/{meant}")
-    ]
+    # A zone of that name in other letters, or a city of that name in one.
+    near = [zone for zone in sorted(_zones()) if f"/{zone.lower()}".endswith(f"/{meant}")]
     hint = f": did you mean {near[0]}?" if near else ""
     raise InvalidInput(
         "a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not "
@@ -149,20 +149,20 @@ class LocalTime:
     def divide_span(self, span: Span) -> list[Piece]:
         """Divide a span into the stretches between changes of the zone's clocks, in order.
 
-        In each, the clocks are ahead of UTC by one offset. `Berlin on 25 October 2026`: 2 hours
-        until 01:00 UTC, 1 hour from then on.
+        In each, the clocks are ahead of UTC by one offset. The span `25 October 2026` in Berlin has
+        two: 2 hours ahead until 01:00 UTC, 1 hour from then on.
         """
         first_year, last_year = (
             datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms)
         )
-        changes: list[tuple[int, int]] = []  # since when, and the offset, in ms
+        offsets: list[tuple[int, int]] = []  # since when, and the offset, in ms
         for year in range(first_year, last_year + 1):
-            changes += _offsets(self._zone, year)
+            offsets += _offsets(self._zone, year)  # the first one is that of New Year
         pieces: list[Piece] = []
-        for index, (since_ms, offset_ms) in enumerate(changes):
-            until_ms = changes[index + 1][0] - 1 if index + 1 < len(changes) else span.last_ms
-            part = span.cut(Span(since_ms, until_ms))
-            if part.last_ms < part.first_ms:
+        end = (span.last_ms + 1, 0)  # closes the last stretch
+        for (since_ms, offset_ms), (next_begin_ms, _) in pairwise([*offsets, end]):
+            part = span.cut(Span(since_ms, next_begin_ms - 1))
+            if part.last_ms < part.first_ms:  # the span has nothing of this stretch
                 continue
             if pieces and pieces[-1].offset_ms == offset_ms:  # a new year changes nothing
                 part = Span(pieces.pop().first_ms, part.last_ms)
@@ -172,13 +172,13 @@ class LocalTime:
     def find_hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return for each instant what hour the zone's clocks show then, in hours since 1970.
 
-        Both arrays have the shape (n,).
+        `at_ms`: in ms since 1970, in any order. Both arrays have the shape (n,).
         """
         import numpy as np
 
         if not len(at_ms):
             return at_ms
-        # Stretches of one offset, by which the clocks are ahead of UTC: in which is each instant?
+        # Stretches of one offset, by which the clocks are ahead of UTC. Which holds each instant?
         pieces = self.divide_span(Span(int(at_ms.min()), int(at_ms.max())))
         piece_begins = np.array([piece.first_ms for piece in pieces])
         piece_offsets = np.array([piece.offset_ms for piece in pieces], np.int64)
@@ -192,10 +192,10 @@ class LocalTime:
     def pieces_of(self, day: int) -> tuple[Piece, ...]:
         """Return the stretches of a local day between changes of the clocks, in order.
 
-        A day has one, or two if the clocks change on it; a day that the zone skipped has none.
+        `day`: in days since 1970. A day has one stretch, or two if the clocks change on it; a day
+        that the zone skipped has none.
         """
-        # In UTC, a local day begins up to a day before or after that midnight.
-        midnight = day * DAY_MS
+        midnight = day * DAY_MS  # of that date in UTC: the local one is within a day of it
         around = self.divide_span(Span(midnight - 2 * DAY_MS, midnight + 3 * DAY_MS))
         parts = []
         for piece in around:
@@ -214,14 +214,15 @@ class LocalTime:
     def list_buckets(self, granularity: Granularity, span: Span) -> list[int]:
         """List the months, weeks, days or hours that have an instant in the span, ascending.
 
-        Each by its number, as of `bucket_of`. Raises InvalidInput for over 10,000.
+        Each is a bucket, given by the number that `bucket_of` returns. Raises InvalidInput for more
+        than MAX_BUCKETS.
         """
         too_many = InvalidInput(
             f"from start to end there are over {MAX_BUCKETS} buckets of one {granularity}: "
             "choose a shorter time or longer buckets"
         )
-        # Before they are listed: no bucket lasts twice its usual length, so this refuses none that
-        # would fit.
+        # A first guess, so that no million of them is listed. No bucket lasts twice its usual
+        # length, so this refuses no span that would fit.
         if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) > MAX_BUCKETS:
             raise too_many
         buckets: set[int] = set()
@@ -234,15 +235,16 @@ class LocalTime:
         return sorted(buckets)
 
     def bucket_of(self, granularity: Granularity, hour: int) -> int:
-        """Return the number of the month, week, day or hour that holds a local hour.
+        """Return the number of the month, week, day or hour (the bucket) that holds a local hour.
 
-        Numbers rise with time: months since the year 0, days and hours since 1970. A week has the
-        number of its first day.
+        `hour`: in hours since 1970. Months are counted from the year 0, days and hours from 1970. A
+        week has the number of its first day, so numbers of weeks are 7 apart.
         """
         match granularity:
             case Granularity.MONTH:
                 return month_of(hour)
             case Granularity.WEEK:
+                # Python counts days from the year 1: _EPOCH is the ordinal of 1970-01-01.
                 day = date.fromordinal(_EPOCH + hour // HOURS_PER_DAY)
                 return begin_of_week(day, self.first_weekday).toordinal() - _EPOCH
             case Granularity.DAY:
@@ -262,9 +264,9 @@ def month_of(hour: int) -> int:
 
 
 def time_key(granularity: Granularity, bucket: int) -> str:
-    """Return how an answer names a month, week, day or hour: 202601, 20260131, 2026013109.
+    """Return how an answer names a month, day or hour: 202601, 20260131, 2026013109.
 
-    A week is named by its first day. `bucket`: its number, as of `bucket_of`.
+    A week is named as its first day. `bucket`: the number that `LocalTime.bucket_of` returns.
     """
     match granularity:
         case Granularity.MONTH:
@@ -310,8 +312,9 @@ def _offsets(zone: str, year: int) -> tuple[tuple[int, int], ...]:
 def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
     """Yield each change of a zone's clocks in a UTC year: UNIX second, and the offset from then on.
 
-    The year's first second comes first, with the offset then, in seconds ahead of UTC. It looks
-    every _PROBE_S, and bisects a stretch if the offsets at its ends differ.
+    An offset is how many seconds the clocks are ahead of UTC. The year's first second comes first,
+    though nothing need change then. The zone can only be asked for the offset at an instant. So it
+    is asked every _PROBE_S; if two offsets differ, bisection finds the second of the change.
     """
 
     def offset_at(second: int) -> int:

@@ -175,7 +175,8 @@ class Tenant(StoredSettings, frozen=True):
     def asked(self) -> tuple[str, ...]:
         """Return the questions about strangers that the tenant's operator has not answered yet.
 
-        They are shown until the tenant has the settings that answer them.
+        Strangers are people whom cameras put into the book. Each question says which command sets
+        the setting that answers it; it is asked until then.
         """
         command = f"regulars tenants set {self.name}"
         questions = []

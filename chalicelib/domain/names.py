@@ -125,11 +125,11 @@ def fold_letters(text: str) -> str:
 
     "José Łukasz Søren Đặng" is "jose lukasz soren dang". Vowel signs of Hebrew and Arabic go, too.
     """
-    # Folding case may put an accent on a letter again, so it is decomposed twice.
+    # NFKD takes letters and accents apart. Folding case may join some, so it is done twice.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     letters = [
         letter for letter in decomposed if unicodedata.combining(letter) in _LETTERS_OF_THEIR_OWN
-    ]
+    ]  # without accents
     return unicodedata.normalize("NFC", "".join(letters).translate(_PLAIN))
 
 
@@ -144,8 +144,8 @@ def fold_case(text: str) -> str:
 def printable_name(name: str, longest: int, whose: str) -> str:
     """Return a name in the form in which it is stored (Unicode NFC), if it may be one.
 
-    Raises InvalidInput, which says `whose` it is, as in "a camera's": the name is empty or too
-    long, has a space at an end, or a character that is not printable.
+    Raises InvalidInput if the name is empty or too long, has a space at an end, or a character that
+    is not printable. The message says `whose` it is, such as "a camera's".
     """
     normal = normalise_name(name, longest)
     if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
@@ -195,18 +195,19 @@ def is_one_line(text: str) -> bool:
 
 
 def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
-    """Return the terms by which a person is found, who types the beginning of one of them.
+    """Return the terms of a person's name: who types the beginning of one finds the person.
 
-    They are the words of the name, MAX_TERMS at most, and the number of a stranger, each once.
-    O'Neil has "o", "neil" and, if `fold` leaves accents out, "oneil". Of scripts without spaces
-    each ending of a word is one: 王小明 has also 小明 and 明.
+    They are the words of the name, MAX_TERMS at most, and the number of a stranger (0: none), each
+    once. O'Neil has "o" and "neil"; if `fold` is `fold_letters`, which leaves accents out, "oneil",
+    too. In a script without spaces, each ending of a word is a term: of 王小明 also 小明 and 明.
     """
     folded = fold(name)
     terms: list[str] = []
     for word in split_words(folded):
+        # Where terms begin in the word: in a script without spaces, at each character.
         begins = range(len(word)) if _runs_together(word[0]) else range(1)
         terms += [word[begin : begin + _TERM_LENGTH] for begin in begins]
-    if fold is fold_letters:
+    if fold is fold_letters:  # without apostrophes and hyphens, as people type
         joined_words = split_words(_JOINERS.sub("", folded))
         terms += [word[:_TERM_LENGTH] for word in joined_words if not _runs_together(word[0])]
     unique_terms = list(dict.fromkeys(terms))[:MAX_TERMS]
@@ -218,24 +219,25 @@ def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
 def split_words(text: str) -> list[str]:
     """Return the words of a folded name, or of what is searched for in names.
 
-    A word is a run of letters, digits and marks. It ends where the script begins or ceases to be
-    one that runs words together: "ann-lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
+    A word is a run of letters, digits and marks (accents that stand apart). It also ends between a
+    script that writes words without spaces, such as Chinese, and one that does not: "ann-lee2
+    王小明a" has the words "ann", "lee2", "王小明" and "a".
     """
     words: list[str] = []
-    # Of the last character: whether its script runs words together; None: it is of no word.
-    script: bool | None = None
+    # Whether the last character's script writes words without spaces; None: it is of no word.
+    is_spaceless: bool | None = None
     for character in text:
-        script_before = script
-        category = unicodedata.category(character)[0]
-        if category == "M" and script_before is not None:  # a mark belongs to the letter before it
-            script = script_before
-        elif category in "LMN":  # a letter, a mark or a digit
-            script = _runs_together(character)
+        was_spaceless = is_spaceless
+        category = unicodedata.category(character)[0]  # L: letter, M: mark, N: digit
+        if category == "M" and was_spaceless is not None:  # it belongs to the letter before it
+            is_spaceless = was_spaceless
+        elif category in "LMN":
+            is_spaceless = _runs_together(character)
         else:
-            script = None
-        if script is None:
+            is_spaceless = None
+        if is_spaceless is None:
             continue
-        if script == script_before:
+        if is_spaceless == was_spaceless:
             words[-1] += character
         else:
             words.append(character)

@@ -190,13 +190,14 @@ def is_of(face: Face, observation: Observation) -> bool:
 def is_new_id(face: Face) -> bool:
     """Return whether the service chose the face's id, so that nobody had it before.
 
-    A stranger's number says so; else the time in the id, if it is that of the enrolment. If the
-    clock was wrong then, it is not known, and False.
+    Only strangers have a number, and their ids the service chooses. Ids that it chooses are digits
+    with the time in them. So an id is new if its time is that of the enrolment. False, too, if the
+    clock was wrong then: it is not known.
     """
     if face.number:
         return True
     id_ = face.faceid
-    if not (id_.isascii() and id_.isdigit() and len(id_) < 20):
+    if not (id_.isascii() and id_.isdigit() and len(id_) < 20):  # a user chose it
         return False
     return abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
 
@@ -204,11 +205,11 @@ def is_new_id(face: Face) -> bool:
 def keep_own(
     face: Face, observations: Sequence[Observation]
 ) -> tuple[Sequence[Observation], datetime | None]:
-    """Leave out the observations of somebody else who had the face's id before.
+    """Return the face's own observations, and the time before which its id was another's.
 
-    Users may enrol a new person with the id of one who was deleted; observations, records that the
-    face was seen, outlive the face. Return this face's, and the time before which the id was
-    another's; None: it never was, or nothing of that time is left.
+    Observations are records that a face was seen. They outlive it, and users may enrol a new person
+    by the id of one who was deleted: then some of the `observations` are of the former person.
+    None: the id was nobody's before, or nothing of that time is left.
     """
     if is_new_id(face):  # the service chose it
         return observations, None
@@ -217,16 +218,16 @@ def keep_own(
         observation.at == enrolled_at and observation.kind == ObservationKind.ENROLMENT
         for observation in observations
     )
-    if not has_enrolment:  # it has expired, and so has all from before it
+    if not has_enrolment:  # its record has expired, so all older ones have, too
         return observations, None
     return [observation for observation in observations if is_of(face, observation)], enrolled_at
 
 
 def leave_counted(observation: Observation, faceid: str, token: str, labels: Labels) -> Observation:
-    """Return an observation of somebody who is erased or hidden: only what statistics count.
+    """Return what statistics count of an observation, when its person is erased or hidden.
 
-    `faceid`, `labels`: in place of its own. Its id gets the form of a sighting's, with the `token`
-    in it, and names no picture.
+    `faceid`, `labels`: stand in place of its own. Its own id names a capture, so it gets a new one,
+    of the same form (`TIME-TOKEN-NUMBER`) with the `token` in it, that names no picture.
     """
     return Observation(
         at=observation.at,
@@ -253,8 +254,8 @@ class ChangedObservation(Struct, frozen=True):
 def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
     """Return a picture's estimates (age, gender, emotion and so on), corrected by what is known.
 
-    The age that a user entered for the face goes first, then this picture's, then the one stored
-    with the face. So does a gender. All else is this picture's.
+    The age that a user entered for the face is taken first; without one this picture's; without
+    that the one stored with the face. A gender likewise. All else is this picture's.
     """
     age: float | None = face.age  # what a user entered
     if age is None:
@@ -317,13 +318,15 @@ class ObservationFilter(Struct, frozen=True):
         return self.by_labels or self.kind is not None
 
     def lets_pass(self, dimensions: Dimensions) -> bool:
-        """Return whether the filter takes observations of these labels, group, kind and camera.
+        """Return whether the filter takes observations with these labels, group, kind and camera.
 
-        Their face may still not be one that it takes: `takes_face` says that.
+        A value that the filter does not give (None, of a label "") takes any. Faces are not looked
+        at here: ask `takes_face`, too.
         """
+        labels = (dimensions.a, dimensions.b, dimensions.c, dimensions.d)
         labels_fit = all(
-            wanted_label in ("", label)  # "": any
-            for wanted_label, label in zip(self.labels, dimensions[:4], strict=True)
+            wanted_label in ("", label)
+            for wanted_label, label in zip(self.labels, labels, strict=True)
         )
         return (
             self.group_name in (None, dimensions.group)

@@ -24,10 +24,10 @@ _SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
 
 @lru_cache(maxsize=1_024)
 def parse_opening(text: str) -> frozenset[int]:
-    """Return the hours of a week in which a shop of these opening hours is open, at least in part.
+    """Return the hours of a week, 0 to 167, in which a shop is open, at least in part.
 
-    Hour 0 is Monday's first. `Tue 08:30-10:00`: hours 32 and 33. "": all hours. Raises
-    InvalidInput.
+    `text`: its opening hours. `Tue 08:30-10:00`: hours 32 and 33, as hour 0 is Monday's first. "":
+    all hours. Raises InvalidInput if the text is written otherwise.
     """
     opened: set[int] = set()
     spans = text.split(",") if text.strip() else ["00:00-24:00"]
@@ -38,11 +38,13 @@ def parse_opening(text: str) -> frozenset[int]:
                 f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}"
             )
         first_day, last_day, *clocks = match.groups()
+        # Clocks are HH:MM.
         begin_minute, end_minute = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
         if end_minute <= begin_minute:  # it ends on the next day
             end_minute += 60 * HOURS_PER_DAY
         hours_of_day = range(begin_minute // 60, math.ceil(end_minute / 60))
         for day in _list_days(first_day, last_day):
+            # A night from Sunday to Monday goes on at hour 0.
             opened.update((day * HOURS_PER_DAY + hour) % WEEK for hour in hours_of_day)
     return frozenset(opened)
 
@@ -52,17 +54,18 @@ UNKNOWN_OPENING_HOUR = 8
 
 
 def find_opening_hour(text: str, day: int) -> int | None:
-    """Return the hour at which a shop first opens on a day of the week, 0 is Monday.
+    """Return the hour, 0 to 23, at which a shop first opens on a day of the week; None: never.
 
-    None: it does not open then. `text`: its opening hours. `Mon-Fri 08:30-12:00, Mon-Fri
-    14:00-18:00`: 8 on a Monday. `Fri 18:00-02:00`: 18 on a Friday, None on a Saturday.
+    `text`: its opening hours; `day`: 0 is Monday. `Mon-Fri 08:30-12:00, Mon-Fri 14:00-18:00`: 8 on
+    a Monday. `Fri 18:00-02:00`: 18 on a Friday; None on a Saturday, for it is only still open then.
     """
     open_hours = parse_opening(text)
     if len(open_hours) == WEEK:  # it never closes, or has not said when
         return UNKNOWN_OPENING_HOUR
     first_hour = day * HOURS_PER_DAY
     for hour in range(first_hour, first_hour + HOURS_PER_DAY):
-        if hour in open_hours and (hour - 1) % WEEK not in open_hours:
+        was_closed = (hour - 1) % WEEK not in open_hours  # before Monday's first hour is Sunday
+        if hour in open_hours and was_closed:
             return hour - first_hour
     return None
 
@@ -92,13 +95,13 @@ def _list_days(first: str | None, last: str | None) -> range:
 def write_opening(days: Sequence[tuple[int, int] | None]) -> str:
     """Write the opening hours of the days of a week, Monday first, as `Mon-Fri 08:00-19:00`.
 
-    `days`: the hours from which and until which it is open; None: closed. Days that follow each
-    other and have the same hours stand together.
+    `days`: for each the hours from which and until which the shop is open, such as (8, 19); None:
+    closed. Days that follow each other and have the same hours stand together.
     """
     spans: list[str] = []
     first = 0
     while first < len(days):
-        last = first
+        last = first  # the last of the days from `first` on that have the same hours
         while last + 1 < len(days) and days[last + 1] == days[first]:
             last += 1
         if (hours := days[first]) is not None:

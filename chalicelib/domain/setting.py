@@ -49,7 +49,8 @@ class Setting(Struct, frozen=True):
     def require(self, value: Any) -> None:
         """Raise InvalidInput if the setting may not have this value: it is out of its bounds.
 
-        None is let pass, and the names of a set: others look at these.
+        `kind`, the type that the setting's values have, says which bounds there are: choices, a
+        text's length, or a number's range. None passes, and so does a set: others look at these.
         """
         if value is None or self.kind is bool:
             return
@@ -100,12 +101,12 @@ def setting(
 def settings_of(kind: type[Struct]) -> Mapping[str, Setting]:
     """Return the settings among the fields of a class, by the fields' names.
 
-    A setting is a field whose default is made by a Setting (`setting`). It takes its name and its
-    type from the field; `int | None` counts as `int`, and `tuple[str, ...]` as `tuple`.
+    A setting is a field whose default is made by a Setting. It takes its type from the field, and
+    its name, if it has none: `int | None` counts as `int`, and `tuple[str, ...]` as `tuple`.
     """
     settings: dict[str, Setting] = {}
     for struct_field in fields(kind):
-        declared = struct_field.default_factory
+        declared = struct_field.default_factory  # a Setting can be called: it makes the default
         if not isinstance(declared, Setting):
             continue
         types = [struct_field.type]

@@ -59,11 +59,12 @@ class Texts:
     def write(self, name: str, **values: object) -> str:
         """Return the text of this name in the language, with the values put in.
 
-        `{word}` in it stands for the value `word`. If it has plurals, the value `count` chooses
-        one. A text that the language lacks is in English, and so are its plurals.
+        `{word}` in the text stands for the value `word`. A text may be a dictionary of plurals
+        ("one", "other"); then the value `count` chooses one. What the language lacks is in English,
+        with the rule of English plurals.
         """
         found = self._texts[name]
-        if not isinstance(found, str):  # its plurals
+        if not isinstance(found, str):  # plurals
             language = self._language if name in self._own else DEFAULT_LANGUAGE
             plural = _choose_plural(language, int(str(values["count"])))
             found = found[plural] if plural in found else found["other"]
@@ -73,7 +74,8 @@ class Texts:
     def write_day(self, name: str, day: date) -> str:
         """Return a day, or the hour of a datetime, as the language writes it in the form `name`.
 
-        Forms, such as `date.first`, are texts of the language that name year, month and so on.
+        Forms, such as `date.first`, are texts of the language with fields for parts of a date, such
+        as `{day} {month_name} {year}`.
         """
         form = str(self._texts[name])
         return form.format(
@@ -117,8 +119,11 @@ def _choose_plural(language: str, count: int) -> str:
 
 @cache
 def _read_own(language: str) -> Mapping[str, Any]:
-    """Return the texts of a language without those of which the English has changed since. Days
-    have other values in each language."""
+    """Return the texts of a language that fit the English ones: they have the same `{values}`.
+
+    Others were translated before the English changed, and are left out. Forms of dates (`date...`)
+    may name other values in each language.
+    """
     english = _read_file(DEFAULT_LANGUAGE)
     return {
         name: text

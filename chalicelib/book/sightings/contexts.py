@@ -99,12 +99,12 @@ class SightingSearch:
         return recognised.decision if self.open_sighting.instead is None else None
 
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
-        """Return the face that the sighting is, or nobody.
+        """Return the face that the sighting is, or nobody (`face` is None).
 
-        It takes up to three steps, until one finds somebody. Search for the face itself; then for
-        the mean of its further views; then compare it with the faces that the camera saw just
-        before and after. The last two are not repeated at the same `seq`, the version of the
-        gallery (the faces that are searched). `sighting_time`: with it, the visits come, too.
+        Three steps, until one finds somebody: search for the face itself; then for the mean of its
+        further views; then compare it with the faces that the camera saw just before and after. The
+        last two are not repeated at the same `seq`, the version of the gallery (the faces that are
+        searched): `unmatched` has their result. `sighting_time`: with it, the visits come, too.
         """
         open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
         template, quality = seen_face.template, seen_face.estimates.quality
@@ -118,13 +118,14 @@ class SightingSearch:
         )
         (found,) = search(probes)
         if open_sighting.instead is not None:  # a person said that it is nobody of the book
-            return self.unmatched.setdefault(found.seq, replace(found, face=None))
+            nobody = replace(found, face=None)
+            return self.unmatched.setdefault(found.seq, nobody)  # a seq's first result is kept
         if found.face is None and found.seq in self.unmatched:
             return self.unmatched[found.seq]  # the other two steps were done before
         found = self._search_by_views(found, probes, search)
         if found.face is not None:
             return found
-        if found.seq not in self.unmatched:  # nobody yet: the faces of the same visit are left
+        if found.seq not in self.unmatched:  # the views may have been searched in a later version
             self.unmatched[found.seq] = self.services.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,

@@ -278,56 +278,76 @@ def mark_observations(
     *,
     first_ms: int | None,
 ) -> list[Mark]:
-    """Return the marks of all of a person's observations, which are given by time.
+    """Return a mark for each of a person's observations, which are given by time.
 
-    A mark is what stays of the person in an observation: in which hour, day, month and so on it was
-    the person's first. So each still counts the person once when nobody can tell who it was.
+    A mark is what stays of the person in an observation when nobody can tell any more who it was:
+    in which hour, day, month and so on it was the person's first, so that each of these still
+    counts the person once. `Mark.text` is put together here: letters for that (`_write_firsts`),
+    three more letters, and a group's name.
 
-    `find_again`: given a visit and when the next one began, whether the person came again.
-    `first_ms`: when the person came for the first time of all; None: in the first of these visits.
+    `find_again`: given a visit and when the next one began (None: there is none), whether the
+    person came again. `first_ms`: when the person came for the first time of all; None: in the
+    first of these visits.
     """
     visits = list_visits(observations)
     next_begins = (visit.begin_ms for visit in visits[1:])
-    again_of_begin = {
+    again_by_begin = {
         visit.begin_ms: _LETTER_OF_AGAIN[find_again(visit, next_begin)]
         for visit, next_begin in zip_longest(visits, next_begins)
     }
     noted: set[tuple[object, ...]] = set()  # the values and times that have counted the person
-    unbegun, begin_ms = {*again_of_begin}, None
+    unbegun, begin_ms = {*again_by_begin}, None  # visits that are to come; begin of the present one
     marks: list[Mark] = []
     for observation in observations:
-        at_ms = observation.at_ms
-        begins_visit = bool(observation.gap_s) and at_ms in unbegun
+        begins_visit = bool(observation.gap_s) and observation.at_ms in unbegun
         if begins_visit:
-            begin_ms = at_ms
-            unbegun.remove(at_ms)
-        times = _list_times(local, observation.hour)
-        times_of = {Of.VISITS: times if begins_visit else [], Of.ALL: times, Of.KIND: times}
-        letters = [
-            _note_units(noted, times_of[of], (place, of, *values))
-            for place, splits in enumerate(PLACES)
-            for of, values in _list_values(observation, splits)
-        ]
-        visit_ms = begin_ms if observation.gap_s else None
-        again = _LETTER_OF_AGAIN[CameAgain.NO] if visit_ms is None else again_of_begin[visit_ms]
+            begin_ms = observation.at_ms
+            unbegun.remove(begin_ms)  # another one of the same ms begins nothing
+        firsts = _write_firsts(noted, local, observation, begins_visit=begins_visit)
+        visit_ms = begin_ms if observation.gap_s else None  # without a gap it is of no visit
+        again = _LETTER_OF_AGAIN[CameAgain.NO] if visit_ms is None else again_by_begin[visit_ms]
         staff = _YES if observation.is_staff else _NO
-        is_first = begins_visit and _is_earliest(visits[0], at_ms, first_ms)
+        is_first = begins_visit and _is_earliest(visits[0], observation.at_ms, first_ms)
         first = _YES if is_first else _NO
-        text = "".join([*letters, again, staff, first, observation.last_group])
-        marks.append(Mark(visit_ms, text))
+        marks.append(Mark(visit_ms, firsts + again + staff + first + observation.last_group))
     return marks
 
 
+def _write_firsts(
+    noted: set[tuple[object, ...]], local: LocalTime, observation: Counted, *, begins_visit: bool
+) -> str:
+    """Return the letters of a mark that say where and when an observation is its person's first.
+
+    There are three letters for each set of values in PLACES, such as camera and gender. They say it
+    of the person's visits, all observations, and those of the same kind. Each letter stands for the
+    units of time (hour, day and so on) in which it is the first with these values. `noted`: those
+    of the observations before; this one's are added. If it begins no visit, it is none's first.
+    """
+    times = _list_times(local, observation.hour)
+    times_of = {Of.VISITS: times if begins_visit else [], Of.ALL: times, Of.KIND: times}
+    letters = [
+        _note_units(noted, times_of[of], (place, of, *values))
+        for place, splits in enumerate(PLACES)
+        for of, values in _list_values(observation, splits)
+    ]
+    return "".join(letters)
+
+
 def _is_earliest(visit: Visit, begin_ms: int, first_ms: int | None) -> bool:
-    """Return whether a visit that begins then is the first of all. `visit`: the first that is
-    kept."""
+    """Return whether the person's visit that begins at `begin_ms` is the first of all.
+
+    `visit`: the first that is kept. `first_ms`: when the person came first of all; None: in it.
+    """
     if begin_ms != visit.begin_ms:
         return False
     return first_ms is None or visit.begin_ms <= first_ms <= visit.last_ms
 
 
 def _list_times(local: LocalTime, hour: int) -> list[tuple[int, int]]:
-    """Return each unit of time with the number of the one that holds a local hour."""
+    """Return each unit of time (its bit) with the number of the one that holds a local hour.
+
+    `hour`: in hours since 1970. `(2, 20000)`: day 20,000 since 1970.
+    """
     day = hour // HOURS_PER_DAY
     longer_units = (*_WEEKS.values(), Unit.MONTH, Unit.YEAR)
     longer = [(unit.value, _find_bucket(local, day, unit)) for unit in longer_units]
@@ -337,10 +357,11 @@ def _list_times(local: LocalTime, hour: int) -> list[tuple[int, int]]:
 def _list_values(
     observation: Counted, splits: frozenset[Split]
 ) -> Iterator[tuple[Of, tuple[object, ...]]]:
-    """Yield what an observation counts for in one of PLACES (`splits`): among visits, all, a kind.
+    """Yield an observation's values of these `splits` three times: among visits, all, its kind.
 
-    With each come its values, by which it counts: of camera and gender, say. Staff are counted
-    apart. A stranger's visit counts for the group that counts it instead (`last_group`).
+    Of camera and gender: `(False, "door", "female")`, say. The first value tells staff, who are
+    counted apart. Among visits, a stranger's group is the one that counts the visit instead
+    (`last_group`). Among those of a kind, the kind comes last.
     """
     values = {split: value for split, value in observation.values.items() if split in splits}
     values_of_visit = dict(values)
@@ -359,10 +380,10 @@ def _note_units(
 ) -> str:
     """Return a letter for the units of time in which these values come for the first time.
 
-    `times`: each unit (hour, day and so on) with the number of the one that it was. They are added
-    to `noted`, what came before.
+    `of_what`: the values; `times`: each unit (its bit) with the number of the hour, day and so on.
+    `noted`: what came before; this is added. `"A"`: in no unit the first; `"B"`: in its hour only.
     """
-    first_units = 0  # the sum of their bits
+    first_units = 0  # the sum of their bits, which _LETTER_OF_SUM writes as one letter
     for unit, bucket in times:
         entry = (*of_what, unit, bucket)
         if entry not in noted:
