@@ -58,8 +58,8 @@ def append_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group with new attributes behind its own, in the order of `names`.
 
     An attribute is a named value that the group's faces may have. Raises DefaultGroup (strangers'
-    or regulars', which have none), WrongAttributeCount (no name, or more than five in the group),
-    IllegalAttribute (a name is empty, over 50 characters, reserved, there already).
+    or regulars', which have none) and WrongAttributeCount (no name, or more than five in the
+    group). Raises IllegalAttribute if a name is empty, over 50 characters, reserved, or there.
     """
     _require_own(group)
     free_count = MAX_ATTRIBUTES - len(group.attributes)

@@ -57,7 +57,7 @@ GROUNDS = (
 
 
 class Consent(Struct, frozen=True):
-    """The record of one face.
+    """The record of one face: on what ground it is in the book, and until when.
 
     `evidence`: such as the signed form's place. `expires_at`: None if it does not end.
     """

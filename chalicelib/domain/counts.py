@@ -97,8 +97,8 @@ def require_minutes(minutes: Sequence[CountedMinute], now: datetime) -> None:
 def _require_minute(minute: CountedMinute, now: datetime) -> None:
     """Raise InvalidInput if no box can have counted this minute so, or it is kept no longer.
 
-    A box is the device beside a camera. Its minute says for how many `seconds` it watched, how many
-    people came in (`entries`) and went out, and how many of those who came in showed their face.
+    A box is the device beside a camera. Its minute says for how many `seconds` it watched, and how
+    many people came in (`entries`) and went out. `faces`: who came in and showed a usable face.
     """
     at, count = minute.at, minute.count
     if milliseconds(at) % MINUTE_MS:

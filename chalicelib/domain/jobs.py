@@ -52,7 +52,7 @@ SETTLED = timedelta(minutes=30)
 
 
 class Called(Struct, frozen=True):
-    """A call of the schedule.
+    """A call of the schedule, and whether the machine's clock was believed then.
 
     `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is.
     `settled_at`: the time of an earlier call that was believed, SETTLED before this one or more;

@@ -106,8 +106,8 @@ class Only(StrEnum):
 
 
 class Dimensions(NamedTuple):
-    """The values by which a sealed day has its counts: by all others, its observations are counted
-    one by one."""
+    """The values of an observation by which a day that is over keeps sums: by all others, its
+    observations are counted one by one."""
 
     a: str
     b: str
@@ -133,7 +133,7 @@ class Passage(NamedTuple):
 
 
 class Observation(Struct, frozen=True, dict=True):
-    """A unit that statistics count: one face, enrolled, found by a search, or sighted.
+    """A record that one face was in one picture at one time: the unit that statistics count.
 
     It outlives the face.
     """
@@ -226,8 +226,8 @@ def keep_own(
 def leave_counted(observation: Observation, faceid: str, token: str, labels: Labels) -> Observation:
     """Return what statistics count of an observation, when its person is erased or hidden.
 
-    `faceid`, `labels`: stand in place of its own. Its own id names a capture, so it gets a new one,
-    of the same form (`TIME-TOKEN-NUMBER`) with the `token` in it, that names no picture.
+    `faceid`, `labels`: stand in place of its own. Its own id names a picture, so it gets a new one:
+    `TIME-TOKEN-0`, in the form of a sighting's id.
     """
     return Observation(
         at=observation.at,

@@ -354,9 +354,9 @@ def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
 def delivery_key(delivery: Delivery) -> tuple[str, str]:
     """Return the key of a delivery, one event on its way to one hook, in the outbox.
 
-    Three kinds wait for no sender, and have a prefix of their own, so that it does not read them:
-    parked ones, that failed too often; those in a mailbox, that their receiver fetches; those on a
-    phone, that are shown there.
+    Three kinds are not to be sent, and have prefixes of their own, so that the sender does not read
+    them. Parked ones failed too often. Those in a mailbox their receiver fetches. Those on a phone
+    remember what is shown there.
     """
     prefix = ""
     if delivery.parked:

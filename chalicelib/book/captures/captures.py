@@ -186,8 +186,8 @@ class CaptureFilter(Struct, frozen=True):
     def lets_pass(self, capture: Capture) -> bool:
         """Return whether a page lists the capture: its picture came, and the filter wants it.
 
-        The filter may want one state (None: any), and captures by their faces: NONE, those that
-        show no face; SKIPPED, those with a face that was too poor to be recognised.
+        The filter may want one state, and captures by their faces; None: any. NONE wants captures
+        that show no face. SKIPPED wants those with a face that was too poor to be recognised.
         """
         if capture.state not in STATES:  # its picture has not come
             return False

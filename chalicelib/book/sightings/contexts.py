@@ -101,10 +101,10 @@ class SightingSearch:
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
         """Return the face that the sighting is, or nobody (`face` is None).
 
-        Three steps, until one finds somebody: search for the face itself; then for the mean of its
-        further views; then compare it with the faces that the camera saw just before and after. The
-        last two are not repeated at the same `seq`, the version of the gallery (the faces that are
-        searched): `unmatched` has their result. `sighting_time`: with it, the visits come, too.
+        It takes up to three steps, until one finds somebody. Search for the face itself; then for
+        the mean of its further views. Then compare it with the faces that the camera saw just
+        before and after. The last two are not repeated at the same `seq`, the gallery's version:
+        `unmatched` has their result. `sighting_time`: with it, the visits come, too.
         """
         open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
         template, quality = seen_face.template, seen_face.estimates.quality

@@ -280,10 +280,10 @@ def mark_observations(
 ) -> list[Mark]:
     """Return a mark for each of a person's observations, which are given by time.
 
-    A mark is what stays of the person in an observation when nobody can tell any more who it was:
-    in which hour, day, month and so on it was the person's first, so that each of these still
-    counts the person once. `Mark.text` is put together here: letters for that (`_write_firsts`),
-    three more letters, and a group's name.
+    A mark is what stays of the person in an observation when nobody can tell any more who it was.
+    It says in which hour, day, month and so on the observation was the person's first: so each of
+    these still counts the person once. `Mark.text` is put together here: letters for that
+    (`_write_firsts`), three more letters, and a group's name.
 
     `find_again`: given a visit and when the next one began (None: there is none), whether the
     person came again. `first_ms`: when the person came for the first time of all; None: in the
