@@ -211,7 +211,7 @@ class Resolution(StrEnum):
 
 
 class Instead(StrEnum):
-    """A word of somebody about a sighting (a face in a picture): it is nobody in the book."""
+    """A word of somebody about a sighting: it is nobody in the book."""
 
     STRANGER = "stranger"
     NEW = "new"
