@@ -296,7 +296,8 @@ class Begun(Struct, frozen=True, dict=True):
         is_group_staff = np.array([name in staff.groups for name in names], bool)
         groups = group_of_dimension[arrivals.dimension[rows]]
         is_staff_erased = arrivals.marks.pick(rows).find(was_staff, default=False)
-        return is_staff_erased | is_face_staff[arrivals.face[rows]] | is_group_staff[groups]
+        is_staff: NDArray[np.bool_] = is_face_staff[arrivals.face[rows]] | is_group_staff[groups]
+        return is_staff | is_staff_erased
 
     def count(
         self, rows: NDArray[np.intp], granularity: Granularity, split: Split | None
