@@ -116,17 +116,20 @@ class Ranking(Service["Book"]):
     def _rank_entries(
         self, tenant: Tenant, group_id: str, ranking_request: RankingRequest
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
-        """Return the most similar entries of a group, (id, similarity), and the faces by id.
+        """Return the most similar entries of a group, (id, similarity) each, and the faces by id.
 
-        An entry is a face, or the mean of a user's faces if it is a group of users
-        (`gallery_group`); of users there are no faces to return. The audit log is told the best
-        face. Reading the faces raises GalleryMoved if one was deleted or moved since the search:
-        then all is done again.
+        An entry is a face or, in a group of users (`gallery_group`), a person with several faces,
+        found by their mean. For users no faces are returned. First a search rates more entries than
+        are wanted, by their scores. Then the best faces are read, since what is stored of a face
+        may make it less similar. The audit log is told the best face.
+
+        Reading the faces raises GalleryMoved if one was deleted or moved since the search. Then all
+        is done again, and Busy is raised after five times. The search raises Busy and WrongModel.
         """
         wanted = ranking_request
+        # The operating point is the rule from which score on two faces match: similarity 80
+        # (MATCH). If only matches are wanted, a search that is told it has less work.
         point = self.services.tenant_vision.make_operating_point(tenant)
-        # A similarity of MATCH (80) or more is a match. If only matches are wanted, a search with a
-        # point leaves out what cannot match, which is less work.
         search_point = point if wanted.least_similarity >= MATCH else None
         # The search orders by score, the ranking by similarity: more are found than are wanted.
         limit = count_judged(wanted.max_entries)
@@ -136,7 +139,7 @@ class Ranking(Service["Book"]):
         answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
 
         likely = []
-        for verdict in verdicts:
+        for verdict in verdicts:  # on each found entry: whether it matches
             candidate = verdict.candidate
             if candidate is None or candidate.faceid == wanted.excluded_id:
                 continue

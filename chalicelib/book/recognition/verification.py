@@ -194,14 +194,16 @@ class Verification(Service["Book"]):
     def find_faces_of_person(self, tenant: Tenant, probe: Probe) -> list[str]:
         """Return the ids of all faces that are this person, who asks what is stored of them.
 
-        A person may be in the book twice without anybody's knowing. No search finds restricted
-        faces (whose data may only be stored), so they are compared one by one, and come first. The
-        search for the others raises WrongModel.
+        `probe` is the person's face, of a picture. Several faces of the book may be the same person
+        without anybody's knowing. Restricted faces, whose data may only be stored, are in no
+        search. So they are compared one by one, and come first. The search for the others finds the
+        1,000 nearest at most, and raises Busy and WrongModel.
         """
         looks = _list_looks(self.services.faces.list_restricted(tenant), tenant.model)
         pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
         restricted_faceids = [faceid for faceid, pair in pairs if pair.match]
 
+        # The operating point is the rule from which score on two faces match.
         point = self.services.tenant_vision.make_operating_point(tenant)
         request = SearchRequest(
             tenant.model, probe.vector[None], limit=_MOST_OF_ONE, operating_point=point
@@ -223,11 +225,13 @@ class Verification(Service["Book"]):
     ) -> float | None:
         """Return how alike a probe is to the person that it is, if that person withdrew consent.
 
-        None: the probe is nobody who withdrew. Else it is the highest of their scores, less the
-        pair's demand (by how much more alike two must be whom many people resemble). Only the few
-        who withdrew are in question, so the threshold is that of a gallery of so many.
-        `ended_records`: the state of their records, as just read; `quality`: that of the probe's
-        picture; `excluded_faceid`: a face that the probe cannot be.
+        None: the probe is nobody who withdrew. Else the result is the highest score with one of
+        them that matches, less the pair's demand. The demand is by how much more alike two must be
+        whom many people resemble. Only those who withdrew are in question, so the threshold is that
+        of a gallery of so many faces.
+
+        `ended_records` is the state of their records, as just read. `quality` is that of the
+        probe's picture. `excluded_faceid` is a face that the probe cannot be.
         """
         looks = [
             look
@@ -295,9 +299,9 @@ class Verification(Service["Book"]):
     ) -> list[tuple[_Look, bool]]:
         """Return those of `looks`, people who withdrew consent, whom a stranger (`face`) is like.
 
-        (look, is_likely) each: whether it is likely enough to erase the stranger. For each look the
-        mean of its scores with all of the stranger's pictures counts. One product of matrices makes
-        them all, since other commits wait for it.
+        Each comes as (look, is_likely): whether the two are so surely one that the stranger is
+        erased. What counts is the mean of a look's scores with all pictures of the stranger. One
+        product of matrices makes them all, since other commits wait for it.
         """
         import numpy as np
 
@@ -317,6 +321,7 @@ class Verification(Service["Book"]):
         demands = population.compute_demands(rows, others)
         means = np.vectorize(subtract_demand)(scores, demands).mean(axis=0)  # one for each look
 
+        # From `kept_back` on the stranger may become no more; from `forgotten` on it is erased.
         point = self.services.tenant_vision.make_operating_point(tenant)
         thresholds = point.find_stranger_thresholds(pictures=len(rows), gallery_size=len(looks))
         alike_indexes = np.flatnonzero(means >= thresholds.kept_back).tolist()
@@ -352,14 +357,14 @@ class Verification(Service["Book"]):
                 )
 
     def _read_withdrawn(self, tenant: Tenant, ended_records: EndedRecords) -> Sequence[_Look]:
-        """Return how the people look whose record of consent has ended; remember it (a cache).
+        """Return how the people look (templates) whose record of consent has ended; remember it.
 
-        `ended_records`: the state of these records, which changes with each one that ends. The
-        faces are read once for each state and model. The state was read before the faces, so the
-        remembered faces are as new as the state they stand under, or newer.
+        `ended_records` is the state of these records, and changes with each that ends. So the faces
+        are read once for each state and model. The state was read first, so the faces are as new as
+        it, or newer.
 
-        `ends` None: an earlier version of the service, which did not count, wrote the state. Then
-        it tells nothing, and the faces are read each time.
+        If its `ends` is None, an earlier version of the service wrote the state, and did not count.
+        Then it tells nothing, and the faces are read each time.
         """
         key = tenant.model, ended_records
         with self._lock:

@@ -75,9 +75,9 @@ class SightingSearch:
     def find(self, groups: DefaultGroups) -> Recognised:
         """Return the face that the sighting is, with its visits; or nobody.
 
-        `groups`: the tenant's strangers and regulars, as read just before, with the model that is
-        searched. Raises WrongModel if the picture was embedded with another. The search raises
-        GalleryMoved if a found face was deleted meanwhile, and Busy.
+        `groups` are the tenant's strangers and regulars, as read just before, with the face model
+        that is searched. Raises WrongModel if the picture was embedded with another one. The search
+        raises Busy, and GalleryMoved if a found face was deleted meanwhile.
         """
         if groups.model != self.open_sighting.seen_face.template.model:
             raise WrongModel(
@@ -101,10 +101,10 @@ class SightingSearch:
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
         """Return the face that the sighting is, or nobody (`face` is None).
 
-        It takes up to three steps, until one finds somebody. Search for the face itself; then for
-        the mean of its further views. Then compare it with the faces that the camera saw just
-        before and after. The last two are not repeated at the same `seq`, the gallery's version:
-        `unmatched` has their result. `sighting_time`: with it, the visits come, too.
+        There are three steps, until one finds somebody. The face itself is searched for; then the
+        mean of further views of it in the picture's file. Then it is compared with the few faces
+        that the camera saw just before and after. `unmatched` has the result of the last two steps
+        by `seq`, the gallery's version. `sighting_time`: with it, the visits come, too.
         """
         open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
         template, quality = seen_face.template, seen_face.estimates.quality
@@ -147,9 +147,10 @@ class SightingSearch:
     ) -> Recognised:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
-        Views are further pictures of the same face in the capture's file. `found`: what the picture
-        alone found by `search`. It stays if the picture shows somebody who withdrew consent. It
-        stays, too, if the picture is more like one that people rejected for the face of the views.
+        Views are further pictures of the same face in the capture's file. `found` is what `search`
+        found by the picture alone. It stays if the picture shows somebody who withdrew consent. It
+        stays, too, if the picture is more like one that people rejected for the person of the
+        views.
         """
         open_sighting = self.open_sighting
         if not needs_views(found, open_sighting):  # the picture alone is sure, or hopeless
@@ -166,7 +167,8 @@ class SightingSearch:
     def _is_rejected(self, found: Recognised) -> bool:
         """Return whether the picture is more like one that people rejected for the found face.
 
-        Such a picture is a negative of the face. False if nobody was found.
+        A rejected picture (a negative) was taken for the face by mistake. So whoever looks more
+        like it than like the face is not the face. False if nobody was found.
         """
         face, template = found.face, self.open_sighting.seen_face.template
         if face is None:
@@ -195,9 +197,9 @@ class Contexts(Service["Book"]):
     ) -> Context | UnrememberedSighting:
         """Find out whose face a sighting shows, and return all that is needed to store it.
 
-        If it is not to be stored, return an UnrememberedSighting, which says why. `search`: of the
-        book's faces. `new_face`: what becomes of the sighting if nobody is found; it has no number
-        and no pictures yet.
+        A Context tells of a face of the book, which a person named or `search` found. If nobody is
+        found, it tells of `new_face`, a stranger that has neither number nor pictures yet. If the
+        sighting is not to be stored, the result is an UnrememberedSighting, which says why.
 
         `search.find` raises WrongModel if the tenant changed its face model meanwhile. It raises
         GalleryMoved if the found face was deleted meanwhile; so do the reads of visits. Each read
@@ -209,12 +211,13 @@ class Contexts(Service["Book"]):
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
-        # People who withdrew consent are in no search: they are compared apart.
+        # Nobody who withdrew consent is in a search. They are compared here (`ended_records` tells
+        # how new their list is), before a found face counts: they may be more alike than it.
         if self.is_withdrawn(open_sighting, recognised, groups.ended_records):
             return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
         if recognised.face is not None:
             return self._read_found(open_sighting, recognised.face.faceid, recognised)
-        why_nobody = search.decision_of(recognised)
+        why_nobody = search.decision_of(recognised)  # scores, for the audit; None: a person said so
         if open_sighting.why_not_kept:  # the tenant keeps no strangers, or the face is too poor
             return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, why_nobody)
         return self._read_new(open_sighting, new_face, groups, why_nobody)
@@ -222,8 +225,8 @@ class Contexts(Service["Book"]):
     def _find_why_unsearched(self, open_sighting: OpenSighting) -> str:
         """Return why nobody is searched for, as the capture is to say it.
 
-        A picture that does not seem alive may still show somebody who withdrew consent: then the
-        reason is theirs, which keeps nothing of the face.
+        A picture that does not seem alive may still show somebody who withdrew consent. Then the
+        reason is theirs, and nothing of the face is kept.
         """
         if open_sighting.instead is None:  # else a person said what it is
             groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
@@ -234,9 +237,10 @@ class Contexts(Service["Book"]):
     def _is_newcomer_withdrawn(
         self, open_sighting: OpenSighting, ended_records: EndedRecords
     ) -> bool:
-        """Return whether a face is a person's who withdrew consent, if no search found anybody.
+        """Return whether a face that no search found is a person's who withdrew consent.
 
-        Less likeness than a match needs is enough: better to lose a stranger than to keep them.
+        Less likeness than a match needs is enough. It is better to lose a stranger than to keep
+        somebody who said no.
         """
         seen_face = open_sighting.seen_face
         return self.services.recognition.verification.is_newcomer_withdrawn(
@@ -250,12 +254,12 @@ class Contexts(Service["Book"]):
     def is_withdrawn(
         self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords
     ) -> bool:
-        """Return whether a sighting is of somebody who withdrew consent: nothing is kept of them.
+        """Return whether a sighting is of somebody who withdrew consent, so that nothing is kept.
 
-        `recognised`: the face that a search found (the rival of those people), or nobody. `rival
-        has a record of consent`: no. `people named or enrolled the rival`: only if somebody who
-        withdrew matches, and is more alike. `the rival is a mere stranger, or there is none`: even
-        less likeness than a match needs is enough (docs/decisions/0102).
+        `recognised` has the face that a search found, the rival, or nobody. A rival with a record
+        of consent is believed: False. A rival whom people named or enrolled loses only to somebody
+        who withdrew, matches, and is more alike. A mere stranger, or nobody, loses to anybody who
+        withdrew and has some likeness, even less than a match needs (docs/decisions/0102).
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
@@ -281,10 +285,11 @@ class Contexts(Service["Book"]):
         return score > rival_score
 
     def read_again(self, before: Context) -> Context:
-        """Read anew what is needed to make a new face of a sighting: others have written meanwhile.
+        """Return once more what is needed to make a new face of a sighting, as it stands by now.
 
-        `before`: what was read the last time. Reading the groups raises TenantNotFound. Raises
-        GalleryMoved, so that all begins anew, if strangers are full by now and none can be deleted.
+        It is called since others have written meanwhile. `before` is what was read the last time.
+        Reading the groups raises TenantNotFound. Raises GalleryMoved, so that all begins anew, if
+        strangers are full by now and none can be deleted.
         """
         groups = self.services.face_visits.read_default_groups(before.open_sighting.tenant)
         context = self._read_new(
@@ -297,8 +302,8 @@ class Contexts(Service["Book"]):
     def _read_said(self, open_sighting: OpenSighting, faceid: str) -> Context:
         """Return what is needed to store a sighting of the face (`faceid`) that a person named.
 
-        If the sighting was this face's before, and taken from it, it comes back with the decision
-        that it had. `_read_visits` raises GalleryMoved if the face is gone.
+        The sighting may have been this face's before, and been taken from it. Then it comes back
+        with the decision that it had. `_read_visits` raises GalleryMoved if the face is gone.
         """
         restored_sighting = self._restore_earlier(open_sighting, faceid)
         earlier = restored_sighting.earlier_observation
@@ -311,9 +316,9 @@ class Contexts(Service["Book"]):
     ) -> Context:
         """Return what is needed to store a sighting of the face (`faceid`) that a search found.
 
-        Another face in the same picture may be more like this person. Then the person is shown
-        twice, and this sighting, the lesser of the two, is uncertain (`shown_twice`).
-        `_read_visits` raises GalleryMoved if the face is gone.
+        If another face in the same picture is more like this person, the person is shown twice.
+        Then this sighting is marked as the lesser of the two (`shown_twice`), and a person will be
+        asked. `_read_visits` raises GalleryMoved if the face is gone.
         """
         # The search reads the visits with most faces; with a face of the same visit it does not.
         face_visits = recognised.face_visits or self._read_visits(open_sighting, faceid)
@@ -335,9 +340,9 @@ class Contexts(Service["Book"]):
     ) -> Context:
         """Return what is needed to store a sighting of a known face, one of the book.
 
-        `face_visits`: the face with its visits. `decision`: by which the search found the face;
-        None: a person named it. If the match is uncertain, a review will ask a person, who may
-        choose another face: so the most similar ones are read, too.
+        `face_visits` has the face with its visits. `decision` says by which score the search found
+        it; None: a person named it. If the match is uncertain, a review will ask a person, who may
+        choose another face. So the most similar faces are read, too.
         """
         sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
@@ -366,8 +371,8 @@ class Contexts(Service["Book"]):
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with its earlier observation, if it was taken from this face before.
 
-        The observation stands in a negative: the face's note that a person rejected the sighting
-        for it. A negative of an early version has none.
+        When a person rejects a sighting for a face, the face notes it in a negative, and there
+        stands the observation, too. A negative of an early version has none.
         """
         negative = self.services.recognition.negatives.find_by_sighting(
             open_sighting.tenant.name, faceid, open_sighting.id
@@ -389,9 +394,10 @@ class Contexts(Service["Book"]):
     ) -> Context | UnrememberedSighting:
         """Return what is needed to make a new face, a stranger, of a sighting.
 
-        If there is no room for it, another stranger is to be deleted; if none can be, the sighting
-        is not remembered. `groups`: the tenant's strangers and regulars, with their room.
-        `decision`: the search's, which found nobody; None: a person said that it is nobody's.
+        If the group or the tenant is full, another stranger is chosen, who will be deleted for it.
+        If none can be, an UnrememberedSighting is returned. `groups` are the tenant's strangers and
+        regulars, with their room. `decision` is that of the search that found nobody; None: a
+        person said that it is nobody's.
         """
         numbered_face = replace(new_face, number=groups.numbered + 1)  # `stranger 17`, for people
         face_visits = FaceVisits(numbered_face, Visits(), groups, group=groups.stranger)
@@ -414,15 +420,16 @@ class Contexts(Service["Book"]):
         return self._complete_context(context)
 
     def _complete_context(self, context: Context) -> Context:
-        """Return the context with what only the planned visits (`plan`) tell to read.
+        """Return the context with what can be read only once the face's visits are planned.
 
-        These are: earlier sightings to rename; when hooks were last told that a group is full; the
-        calendar's month; and the hooks, if there is an event for them.
+        The plan (`plan`) has the visits with this sighting. By it are read: earlier sightings to
+        rename; when hooks were last told that a group is full; and the calendar's month. The hooks
+        are read only if there is an event for them.
         """
         open_sighting, full_group = context.open_sighting, context.full_group
         tenant = open_sighting.tenant.name
-        # A sighting has its group's name. If the plan moves the promotion to a regular, earlier
-        # sightings get the other group's.
+        # A sighting keeps the group's name of its time. If the plan moves the promotion, at which a
+        # stranger became a regular, earlier sightings get the other group's.
         touched_sightings: Iterable[Observation] = ()
         if open_sighting.is_of_arrival:
             touched_sightings = self.services.face_visits.list_touched_sightings(
@@ -451,9 +458,9 @@ class Contexts(Service["Book"]):
     ) -> EvictedStranger | None:
         """Choose the stranger to delete to make room for a new one; None: no one can be deleted.
 
-        It is the one last seen longest ago, but not: `excluded_faceid`; a face with a name, or
-        under legal hold; one whose observations are just being moved to another face; one with so
-        much to delete that it does not fit one transaction.
+        It is the one last seen longest ago. Passed over are `excluded_faceid`, faces with a name or
+        under legal hold, and faces whose observations are just being moved to another face. So is a
+        face with so much to delete that it does not fit one transaction.
         """
         for face in self.services.faces.list_by_arrival(tenant, strangers):
             if face.faceid == excluded_faceid or face.name or face.moving or face.hold is not None:

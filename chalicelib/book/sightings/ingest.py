@@ -99,18 +99,19 @@ class Ingest(Service["Book"]):
     def take_message(
         self, body: str, receive_count: int = 1, sent_at: datetime | None = None
     ) -> None:
-        """Resolve the captures (camera pictures) of an S3 event, which the queue (SQS) delivers.
+        """Resolve the captures (camera pictures) that a message of the queue (SQS) names.
 
-        `body`: the event. `receive_count`: how often the queue has delivered it. `sent_at`: when it
-        was sent.
+        `body` is an event of S3. `receive_count` says how often the queue has delivered it, and
+        `sent_at` when it was sent. Captures that are not ours or were erased (S3's test event, say)
+        are passed over.
 
         S3 does not tell the queue the tenant, so one tenant's many captures would keep others
-        waiting. So an event that waited for longer than TAKES_TURNS_AFTER is not resolved. It is
-        sent again in its tenant's name: the queue then lets the tenants take turns.
+        waiting. So an event that waited for longer than TAKES_TURNS_AFTER is not resolved, but sent
+        again in its tenant's name. The queue then lets the tenants take turns.
 
-        A message that names no capture of ours (S3's test event) counts as done. Whatever is raised
-        has the queue deliver the message again, and after some tries put it aside (dead letters).
-        `resolve_capture` raises Busy and StorageUnavailable; InvalidInput: it is no event of S3.
+        If anything is raised, the queue delivers the message again, and after some tries puts it
+        aside. `resolve_capture` raises Busy and StorageUnavailable. `_list_picture_keys` raises
+        InvalidInput if it is no event of S3.
         """
         for key, is_sent_again in _list_picture_keys(body):
             try:
@@ -134,13 +135,13 @@ class Ingest(Service["Book"]):
     ) -> Capture:
         """Say of each face of a capture whose it is, unless that is done; return the capture then.
 
-        A capture is a camera's picture. Called again, it changes nothing: it goes on after the last
-        face that is stored. `is_repeat`: another worker may have died of this picture, so the
-        attempt is counted, and after some the capture is parked (book/captures/redrive). It is also
-        parked, with the reason, if its picture cannot be used.
+        A capture is a camera's picture. A second call changes nothing that is stored: it goes on
+        after the last resolved face. `is_repeat` is True if another worker may have died of this
+        picture. Then the attempt is counted, and after some the capture is parked: nobody tries it
+        again. So is one whose picture cannot be used.
 
         Raises CaptureNotFound; Busy if other workers change the capture at each try;
-        StorageUnavailable, and InvalidInput if storage or search refused what we asked.
+        StorageUnavailable. Raises InvalidInput if storage or search refused what we asked.
         """
         act = AuditEvent(
             "sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id}
@@ -315,9 +316,9 @@ class Ingest(Service["Book"]):
     def _write_nobody(self, unremembered: UnrememberedSighting) -> Capture:
         """Store in the capture that one of its faces is nobody's; return the capture afterwards.
 
-        If nothing of the face may be kept, it is at least counted: the tenant forgets strangers, or
-        the person's consent has ended (UNKEPT). The write raises ConditionFailed (STEP) if another
-        worker has stored this face.
+        Of some faces nothing may be kept: the tenant forgets strangers, or the person's consent has
+        ended (UNKEPT). Those are at least counted by the hour. The write raises ConditionFailed
+        (STEP) if another worker has stored this face.
         """
         open_sighting, sighting = unremembered.open_sighting, unremembered.sighting
         tenant = open_sighting.tenant
@@ -351,10 +352,10 @@ class Ingest(Service["Book"]):
     def _write_known(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]) -> Capture:
         """Store a sighting of a known face, one of the book; return the capture afterwards.
 
-        `outcome`: what the sighting changes. `crop`: cuts the face out of the capture; called only
-        if the face learns this picture. `writer.save` raises ConditionFailed if the face was
-        changed since it was read, and GalleryMoved if it is gone. It raises WrongModel if the face
-        learns and the tenant changed its face model.
+        `outcome` has what the sighting changes. `crop` cuts the face out of the capture, and is
+        called only if the face learns this picture. `writer.save` raises ConditionFailed if the
+        face was changed since it was read, and GalleryMoved if it is gone. It raises WrongModel if
+        the face learns and the tenant changed its face model.
         """
         tenant = outcome.context.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
@@ -376,9 +377,9 @@ class Ingest(Service["Book"]):
         """Make a new face of a sighting, unless a last `search` finds somebody; return the capture.
 
         Two captures of one new person must make one face. So the commit is refused (GalleryMoved)
-        if the gallery, the faces that are searched, changed after the search. Its version is the
-        seq. The less happens between the two, the fewer processes collide: so the picture is
-        stored, and all else is read, before the search. `crop`: cuts out the picture.
+        if the gallery, all faces that are searched, changed after the search. Its version is the
+        `seq`. The less happens between search and commit, the fewer workers collide, so all else is
+        done before. `crop` cuts out the picture.
 
         Raises GalleryMoved if the search finds somebody, and Busy after the last try. The commit
         raises ConditionFailed (STEP, OBSERVATION_NEW) if another worker has stored this sighting.
@@ -396,7 +397,7 @@ class Ingest(Service["Book"]):
                     if recognised.face is not None:
                         raise GalleryMoved  # `_resolve_face` begins anew, and finds this face
                     if context.face_visits.groups.seq != recognised.seq:
-                        context = contexts.read_again(context)  # room and numbers may be others now
+                        context = contexts.read_again(context)  # the room may be gone by now
                     if context is not outcome.context:  # something has changed: decide anew
                         why_nobody = search.decision_of(recognised)
                         outcome = resolve_sighting(replace(context, decision=why_nobody))
@@ -443,8 +444,8 @@ class Ingest(Service["Book"]):
     ) -> Iterator[tuple[Picture, ...]]:
         """Yield the face's pictures with their keys in blob storage; the block commits the face.
 
-        A new picture's JPEG is stored before the block, and deleted if the commit is refused.
-        Pictures for which it leaves no room are deleted after the block. `crop`: cuts out the JPEG.
+        The JPEG of a new picture is stored before the block, and deleted if the commit is refused.
+        Pictures that had to go for it are deleted after the block. `crop` cuts out the JPEG.
         """
         context, new_picture = outcome.context, outcome.new_picture
         if new_picture is None:  # the face learns nothing: no blob is touched

@@ -99,25 +99,26 @@ class MaskRule(Struct, frozen=True, eq=False):
         others: NDArray[np.float32],
         demands: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return what masks add to the threshold of each pair, (n, m): mostly less than 0.
+        """Return what masks add to the threshold, the score that a pair needs: mostly less than 0.
 
-        `faces`, `others`: unit templates, (n, dimensions) and (m, dimensions). `demands`, (n, m):
-        what each pair needs beyond the usual, since many people resemble the two.
+        Strangers in masks score lower than bare ones, so a lower score says as much. `faces` and
+        `others` have a unit template in each row, n and m of them; all else is of pairs, (n, m).
+        `demands` has what each pair's threshold gets already, since many people resemble the two.
 
-        `both bare`: 0. `one masked`: by the curve `one` at the pair's score. `both masked`: by the
-        curve `both`. `one masked, the other half so`: in the middle of the two.
+        Two bare faces get 0. A masked and a bare one get what the curve `one` says, -0.038 at 0.479
+        for example. Two masked ones get what `both` says. If the less masked template is the mean
+        of pictures with and without a mask, the addition lies between the two curves.
         """
         import numpy as np
 
-        # The curves are read at each pair's score less its demand.
+        # The curves are of scores less the demand, as those of usual pairs are.
         scores = faces @ others.T - demands
         if_one = np.interp(scores, *np.transpose(self.one))
         if_both = np.interp(scores, *np.transpose(self.both))
         values = self._compute_mask_values(faces)[:, None]
         other_values = self._compute_mask_values(others)[None]
         has_mask = np.maximum(values, other_values) >= self.least
-        # How far the less masked of the two is masked, too, 0 to 1. It is in between if a template
-        # is the mean of pictures with and without a mask.
+        # How far the less masked of the two is masked, too: 0 (bare) to 1.
         share = np.interp(np.minimum(values, other_values), (self.bare, self.masked), (0.0, 1.0))
         return np.where(has_mask, if_one + share * (if_both - if_one), 0.0)
 

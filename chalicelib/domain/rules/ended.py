@@ -211,20 +211,23 @@ def is_first_visit(text: str) -> bool:
 def find_units(
     local: LocalTime, days: Iterable[int], first_ms: int, largest: Unit
 ) -> dict[int, Unit]:
-    """Return for each local day the largest year, month, week, day or hour by which it is counted.
+    """Return for each local day the unit (month, week, hour) by which its people can be counted.
 
-    A mark says in which of these an observation was the person's first. So one that the span's
-    beginning, `first_ms`, cuts cannot be used: the first may be before it. What a span cuts off at
-    its end changes nothing: who came there came first before. `largest`: none larger is returned.
+    A person counts once in a unit of time. Of an erased person only marks are left: one for each
+    observation, which says in which units it was the first. So a unit that began before the span,
+    which begins at `first_ms`, cannot be used: its first observation may lie before. Then a smaller
+    unit is taken. A unit that only ends behind the span does no harm. `largest`: no larger unit is
+    returned.
 
-    `from 15 March, by month`: the 15th counts by the hour if the span begins at noon, the rest of
-    its week by day, the rest of March by week, and April by month.
+    Example: the span begins on 15 March at noon, and `largest` is a month. The 15th counts by the
+    hour, the rest of its week by day, the rest of March by week, and April by month.
     """
     [first_day] = local.days(Span(first_ms, first_ms))
     is_day_cut = local.pieces_of(first_day)[0].first_ms < first_ms
     week = find_unit(local, Granularity.WEEK)
     units = [unit for unit in (Unit.YEAR, Unit.MONTH, week) if unit <= largest]
-    cut_buckets = {}  # by unit, the one (that month, say) that began before the span
+    # Which month, say, began before the span? By unit: its number, as `_find_bucket` counts it.
+    cut_buckets = {}
     for unit in units:
         bucket = _find_bucket(local, first_day, unit)
         if is_day_cut or bucket == _find_bucket(local, first_day - 1, unit):
@@ -233,7 +236,7 @@ def find_units(
     def choose_unit(day: int) -> Unit:
         if largest is Unit.HOUR or (is_day_cut and day == first_day):
             return Unit.HOUR
-        for unit in units:
+        for unit in units:  # the largest first
             if _find_bucket(local, day, unit) != cut_buckets.get(unit):
                 return unit
         return Unit.DAY
