@@ -72,9 +72,9 @@ if TYPE_CHECKING:
 
 
 def make_search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
-    """Return the observation of a search's match: what statistics count.
+    """Return the observation of a search's match: the record that statistics count.
 
-    `labels`: those of the call that searched; if it has none, the face's own are taken.
+    `labels` are those of the call that searched. If it has none, the face's own are taken.
     """
     face, group = match.face, match.group
     estimates = observed_estimates(face, match.estimates)
@@ -102,10 +102,10 @@ def find_probes(
 ) -> ProbePicture:
     """Return a picture's `max_faces` largest faces, embedded to be searched for (probes).
 
-    A face that fails the tenant's check of liveness or age is among them: `spoof` says why it is
-    refused. Decoding raises Unusable if the picture cannot be read.
+    A face that fails the tenant's check of liveness or age is among them, and its `spoof` says why
+    it is refused. Decoding raises Unusable if the picture cannot be read.
     """
-    decoded = _decode_picture(vision, picture, rules)
+    decoded = _decode_picture(vision, picture, rules)  # maybe smaller than the picture as sent
     width, height = decoded.sides
     faces = _find_faces(vision, decoded.image, max_faces)
     if not faces:
@@ -153,9 +153,9 @@ def _examine_faces(
 ) -> tuple[Sequence[Estimates], NDArray[np.float32]]:
     """Return the estimates (age, emotion and so on) and the embeddings of faces, as far as wanted.
 
-    `options`: what is wanted; without estimates they are empty, without embeddings there is no row.
-    `tenant`: its settings may forbid some estimates, or need others. If both are wanted, one pass
-    over the picture makes both.
+    `options` say what is wanted. Without estimates they are empty, and without embeddings the array
+    has no row. The settings of the `tenant` may forbid some estimates, or need others. If both are
+    wanted, one pass over the picture makes both.
     """
     wanted = ATTRIBUTES if options.attributes is None else options.attributes  # None: all
     names = choose_attributes(tenant, wanted)
@@ -177,8 +177,8 @@ def _make_description(
 ) -> DescribedPicture:
     """Return a picture's faces with quality and estimates, in pixels of the picture as sent.
 
-    `detected_faces`: in pixels of the `decoded` picture, which may be smaller. `estimates`: of each
-    of them.
+    `detected_faces` are in pixels of the `decoded` picture, which may be smaller, so their boxes
+    are scaled. `estimates` has one for each of them.
     """
     qualities = vision.qualities(decoded.image, detected_faces) if detected_faces else []
     faces = []
@@ -230,9 +230,9 @@ class FaceAnalysis(Service["Book"]):
     ) -> SeenPicture:
         """Return the largest faces of a picture as they are estimated: nothing is rounded.
 
-        `options`: how many faces, and what is wanted of each. If its `is_cropped` is set, the
-        picture is one face's: if none is found, the whole picture counts as one. Decoding raises
-        Unusable if the picture cannot be read.
+        `options` say how many faces, and what is wanted of each. If `is_cropped` is set, the
+        picture is one face's. If none is found on it, the whole picture counts as one. Decoding
+        raises Unusable if the picture cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         decoded = _decode_picture(vision, picture, rules)
@@ -263,10 +263,12 @@ class FaceAnalysis(Service["Book"]):
     ) -> IdentifiedPicture:
         """Return who each face of a picture may be: its `max_candidates` nearest enrolled faces.
 
-        1 to 20 may be asked for, of these groups (None: of all); else it raises InvalidInput. Faces
-        that are not alike are left out. If one matches, it comes first, also if others are nearer:
-        people may have rejected this picture for those. Raises GroupNotFound, Unusable if the
-        picture cannot be read; the search raises Busy.
+        Faces of these groups count (None: of all). Those that are not alike are left out. If one
+        matches, it comes first, even if others are nearer, since people may have rejected this
+        picture for those.
+
+        Raises InvalidInput unless 1 to 20 are asked for, GroupNotFound, and Unusable if the picture
+        cannot be read. The search raises Busy.
         """
         if max_candidates not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
@@ -291,12 +293,12 @@ class FaceAnalysis(Service["Book"]):
     ) -> SimilarFaces:
         """Return the `max_faces` faces (1..50) of all groups that are most like a face.
 
-        The face itself is left out, and so are those that are not alike. `sighting`: a sighting of
-        the face; if it is given, they are most like its picture. `since`: if it is given, only
-        strangers who came then or later, of the STRANGERS (200) that are most like the face.
+        The face itself is left out, and so are those that are not alike. If a `sighting` of the
+        face is given, its picture is compared instead. If `since` is given, only strangers who came
+        then or later count, of the STRANGERS (200) that are most like the face.
 
-        Raises InvalidInput; FaceNotFound if there is no such face, or it has no template of the
-        tenant's model. The search raises Busy.
+        Raises InvalidInput. Raises FaceNotFound if there is no such face, or it has no template of
+        the tenant's model. The search raises Busy.
         """
         if max_faces not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {max_faces}")
@@ -334,7 +336,7 @@ class FaceAnalysis(Service["Book"]):
     ) -> Search:
         """Return who the picture's largest face is; record a match as an observation (statistics).
 
-        `labels`: those of the observation. Raises Unusable if the picture cannot be read, shows no
+        The observation has these `labels`. Raises Unusable if the picture cannot be read, shows no
         face, or fails the tenant's check of liveness or age.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
@@ -365,8 +367,8 @@ class FaceAnalysis(Service["Book"]):
         """Return who the faces of a picture are, of one group; record matches as observations.
 
         An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are
-        not searched for. Age, gender and emotion are estimated only of faces that match: nobody
-        learns them of strangers. Decoding raises Unusable if the picture cannot be read.
+        not searched for. Age, gender and emotion are estimated only of faces that match, so that
+        nobody learns them of strangers. Decoding raises Unusable if the picture cannot be read.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
@@ -433,9 +435,9 @@ class FaceAnalysis(Service["Book"]):
     ) -> list[IdentifiedFace]:
         """Return for each probe (embedded face) of a picture who it is, and who it may be.
 
-        `group_ids`: None for all groups. If a found face was deleted or moved after the search, all
-        is done again (GalleryMoved), and Busy is raised after five times. The search raises
-        WrongModel.
+        `group_ids` None stands for all groups. If a found face was deleted or moved after the
+        search (GalleryMoved), the decorator does all again. After five times it raises Busy. The
+        search raises WrongModel.
         """
         import numpy as np
 
@@ -463,8 +465,8 @@ class FaceAnalysis(Service["Book"]):
     ) -> list[list[RatedFace]]:
         """Return for each probe its nearest faces with their scores, the one that matches first.
 
-        They are `max_candidates` at most, without those that are not alike.
-        `read_candidate_faces` raises GalleryMoved if one was deleted or moved after the search.
+        They are `max_candidates` at most, without those that are not alike. `read_candidate_faces`
+        raises GalleryMoved if one was deleted or moved after the search.
         """
         candidates = [near for recognised in recognised_probes for near in recognised.near]
         faces = self.services.faces.read_candidate_faces(tenant, candidates)
@@ -490,8 +492,8 @@ class FaceAnalysis(Service["Book"]):
     ) -> None:
         """Record an observation, which statistics count, of each face that matched somebody.
 
-        `request`: the id that the client gave its request: if that was recorded before, as by a
-        client that tries again, nothing is recorded. Raises Busy if others change the same
+        `request` is the id that the client gave its request. If one of that id was recorded before,
+        as when a client tries again, nothing is recorded. Raises Busy if others change the same
         statistics at each try.
         """
         if request is not None and self.services.requests.find(tenant.name, request):
@@ -535,10 +537,10 @@ class FaceAnalysis(Service["Book"]):
     ) -> list[Search]:
         """Return for each face of a picture who it is, of those enrolled in a group, or nobody.
 
-        `vectors`: the faces' embeddings, a row each; `boxes`, `estimates`: their places in the
-        picture, their quality and so on. `group`: None for all groups. If a found face was deleted
-        or moved after the search, all is done again (GalleryMoved), and Busy is raised after five
-        times. The search raises WrongModel.
+        `vectors` are the faces' embeddings, a row each. `boxes` are their places in the picture,
+        and `estimates` their quality and so on. `group` None stands for all groups. If a found face
+        was deleted or moved after the search (GalleryMoved), the decorator does all again. After
+        five times it raises Busy. The search raises WrongModel.
         """
         qualities = [each.quality for each in estimates]
         recognised_probes = self.services.recognition.recognise(
@@ -558,8 +560,8 @@ class FaceAnalysis(Service["Book"]):
     ) -> Search:
         """Return the answer of a search for one face: the match, if any, and the decision.
 
-        The decision loses its score if that is below the threshold. It loses the score, too, if
-        nobody matched a picture so poor that scores show only its blur. Raises GalleryMoved, so
+        The decision loses its score if that is below the threshold. It loses it, too, if nobody
+        matched and the picture is so poor that scores show only its blur. Raises GalleryMoved, so
         that it is searched again, if the found face's group is gone.
         """
         decision, match = recognised.verdict.decision, None
@@ -580,9 +582,9 @@ def _make_identified_face(
 ) -> IdentifiedFace:
     """Return who a face of a picture is, with its nearest faces (`rated_faces`).
 
-    A face that is refused, as a photo of a photo, has no nearest faces. Nor has one that is too
-    poor to be compared: the scores would show its blur. But if the very same picture is enrolled,
-    it matches, however poor, and has them.
+    Two kinds of faces get none of these. One is refused, as a photo of a photo. The other is too
+    poor to be compared, since the scores would show its blur. But if the very same picture is
+    enrolled, it matches, however poor, and has them.
     """
     decision = recognised.verdict.decision
     is_refused = bool(probe.spoof)

@@ -73,9 +73,9 @@ class Ranking(Service["Book"]):
     ) -> list[SimilarUser]:
         """Return the wanted users of a group by the means of their faces, the most similar first.
 
-        A user is a person with several faces in the group. `ranking_request`: the face that they
+        A user is a person with several faces in the group. `ranking_request` has the face that they
         are compared with, how many are wanted, and from which similarity on. The audit log is told
-        who they are. Raises Busy, WrongModel.
+        who they are. The search raises Busy and WrongModel.
         """
         # In the gallery a user is an entry like a face, in a group of its own.
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
@@ -165,12 +165,13 @@ class Ranking(Service["Book"]):
     ) -> tuple[list[_Entry], Mapping[str, Face]]:
         """Return the wanted entries, the most similar first, and the faces that were read for them.
 
-        `likely`: the entries as the search alone rates them, the most similar first. A face may be
-        rated lower once it is read, never higher: its picture is poor, or a person rejected the
-        probe for it. So faces are read `max_entries` at a time, until the best ones read come
-        before the next unread one.
+        `likely` are the entries as the search alone rates them, the most similar first. A face may
+        be rated lower once it is read, never higher: its picture is poor, or a person rejected the
+        probe for it. So faces are read, `max_entries` at a time, until no unread one can be among
+        the best.
 
-        `two are wanted, likely are 90, 85 and 82`: if 85 turns out below 80, 82 is read, too.
+        Example: two are wanted, and likely are 90, 85 and 82. If 85 turns out to be below 80, 82 is
+        read, too.
         """
         wanted = ranking_request.max_entries
         faces: dict[str, Face] = {}
@@ -206,7 +207,7 @@ class Ranking(Service["Book"]):
     ) -> bool:
         """Return whether nothing but a low score can keep a face from matching the probe.
 
-        Two things can: both pictures are too poor, so that the `score` shows their blur; or the
+        Two things can. Both pictures may be too poor, so that the `score` shows their blur. Or the
         probe is more like a picture that a person rejected for the face (a negative).
         """
         no_threshold = -1.0  # any score reaches it

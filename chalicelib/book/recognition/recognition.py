@@ -136,15 +136,16 @@ class Recognition(Service["Book"]):
     ) -> list[Recognised]:
         """Return for each probe (a face that is searched for) whose face it is; tell the audit log.
 
-        The answer is the best match, or nobody. A negative is a picture that a person rejected for
-        a face. If the probe is more like the negative than like the face, it turns the match down.
+        The answer is the best match, or nobody. It is nobody, too, if the probe is more like a
+        picture that a person rejected for the face (a negative).
 
-        `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be;
+        `group_ids`: None for all groups. `excluded_faceid`: a face that no probe can be.
         `max_nearest`: how many of the nearest faces to return, too, matching or not.
-        `sighting_time`: that of a camera's sighting; then the face comes with its visits, and of a
-        person's several faces (a user) it is the one that has the visits. The search raises
-        WrongModel (embed again) and Busy. Raises GalleryMoved (search again) if a candidate was
-        deleted or moved after it.
+        `sighting_time`: that of a camera's sighting. With it the face comes with its visits; of a
+        person's several faces (a user) it is the one that has the visits.
+
+        The search raises Busy, and WrongModel: embed the picture again. Raises GalleryMoved (search
+        again) if a candidate was deleted or moved after it.
         """
         recognised = self._match_probes(
             tenant,
@@ -165,11 +166,13 @@ class Recognition(Service["Book"]):
     ) -> list[Recognised]:
         """Return for each probe the enrolled face that is surely the same person's, or nobody.
 
-        A match needs a higher score than in a search: one in a thousand strangers' searches may
-        find somebody (DUPLICATE_FPIR). The audit log is not told. `group_ids`: None for all groups.
-        Raises GalleryMoved, WrongModel and Busy, as `recognise`.
+        A match needs a higher score than in a search, since a face that is enrolled twice is worse
+        than a miss. Of a thousand strangers one may find somebody (DUPLICATE_FPIR). The audit log
+        is not told. `group_ids`: None for all groups. Raises GalleryMoved, WrongModel and Busy, as
+        `recognise`.
         """
         tenant_point = self.services.tenant_vision.make_operating_point(tenant, probes.model)
+        # An operating point is the rule from which score on two faces match.
         strict_point = OperatingPoint(tenant_point.curve, DUPLICATE_FPIR)
         return self._match_probes(tenant, probes, strict_point, group_ids=group_ids)
 
@@ -186,9 +189,9 @@ class Recognition(Service["Book"]):
     ) -> list[Recognised]:
         """Return for each probe the face that it is, or nobody, as `recognise`, but tell no audit.
 
-        `point`: the rule by which a score is a match. `max_nearest`: with each answer come so many
-        of the nearest faces, matching or not. The search raises WrongModel; `_choose_match` raises
-        GalleryMoved if a candidate was deleted or moved after the search.
+        `point` is the rule by which a score is a match. With each answer come `max_nearest` of the
+        nearest faces, matching or not. The search raises WrongModel and Busy. `_choose_match`
+        raises GalleryMoved if a candidate was deleted or moved after the search.
         """
         # With a point, the search returns only what may match, which is less work.
         search_point = None if max_nearest else point
@@ -233,15 +236,16 @@ class Recognition(Service["Book"]):
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
         """Return the answer of a search, and for each probe a verdict on each of its candidates.
 
-        A verdict says whether the two are one person, by `operating_point`. If the `request` has a
-        point of its own, the search leaves out faces that cannot match, which is less work; without
-        it, the nearest faces come, matching or not. The search raises WrongModel and Busy.
+        A verdict says whether the two are one person, by the rule `operating_point`. If the
+        `request` has a point of its own, the search leaves out faces that cannot match, which is
+        less work. Without one, the nearest faces come, matching or not. The search raises
+        WrongModel and Busy.
         """
         population = self.services.tenant_vision.choose_vision(request.model).population
-        # Each pair has a demand, by how many people resemble the two, which is added to its
-        # threshold: with 0.45 and a demand of -0.03, a score of 0.42 matches. To leave out nobody
-        # who matches, the search is told the least demand that a probe can have with any face. It
-        # is lowered to -MOST_LIFT: so near ones are kept, whom further views may lift to a match.
+        # A pair's demand is added to its threshold, by how many people resemble the two. With 0.45
+        # and -0.03, a score of 0.42 matches. To leave out nobody who matches, the search is told
+        # the least demand that a probe can have with any face. It is -MOST_LIFT at most: so faces
+        # are kept that just miss, since further views may lift them to a match.
         bounds = population.bound_demands(request.probes) if request.operating_point else ()
         least_demands = [min(bound, -MOST_LIFT) for bound in bounds]
         # The demands are computed of the candidates' templates.
@@ -279,13 +283,14 @@ class Recognition(Service["Book"]):
     ) -> Recognised:
         """Return the face of the visit that a seen face is, if a search found nobody.
 
-        A face of the visit is one that the same camera surely saw just before or after. There are
-        few, so less likeness is enough than in a search among all. `searched`: what the search
-        found; it is returned if it is somebody, or if no face of the visit matches.
-        `other_faces`: the picture's other faces. `excluded_faceid`: a face that it cannot be.
+        Faces of the visit are those that the same camera surely saw just before or after. They are
+        few, so less likeness is enough than in a search among all. `searched` is what the search
+        found. It is returned if it is somebody, or if no face of the visit matches. `other_faces`
+        are the picture's other faces. `excluded_faceid` is a face that it cannot be.
         """
         if searched.face is not None or not is_comparable(seen_face.estimates.quality):
             return searched
+        # Is the face alone in the picture? Only then it is known to be the one of the track.
         is_alone = not other_faces and len(capture.sightings) <= 1
         faces_of_visit = self.find_faces_of_visit(tenant, capture, is_alone=is_alone)
         # Nobody is twice in a picture: a face that one of its sightings is already cannot be it.
@@ -316,10 +321,10 @@ class Recognition(Service["Book"]):
     ) -> dict[str, tuple[Face, RecentSighting]]:
         """Return the faces that the camera surely saw just before or after a capture, its picture.
 
-        They come by id, NEAREST at most, each with the sighting that best shows that it was there.
-        Best is one on the same track (a face's way through the pictures), else the nearest in time.
-        A sighting surely shows a face if its score was enough by itself, or if the face was made
-        from it. `is_alone`: the capture shows one face only; else nobody knows whose its track is.
+        There are NEAREST at most. Each comes by id, with the sighting that best shows that it was
+        there. Best is one on the same track (a face's way through the pictures), else the nearest
+        in time. A sighting is sure if its own score was enough, or if the face was made from it.
+        `is_alone`: the capture shows one face only; else nobody knows whose its track is.
         """
         sightings = sorted(  # the best first
             self._list_recent_sightings(tenant.name, capture, is_alone),
@@ -351,16 +356,16 @@ class Recognition(Service["Book"]):
         excluded_faceid: str | None,
         sighting_time: SightingTime | None,
     ) -> Recognised | None:
-        """Return the first of a probe's candidates that no negative turns down, or nobody.
+        """Return the first of a probe's candidates that is not turned down, or nobody.
 
-        A negative is a picture that a person rejected for a face. A probe that is more like the
-        negative than like the face is not that face. None: all candidates are turned down, or are
-        `excluded_faceid`.
+        A negative, a picture that a person rejected for a face, turns down a probe that is more
+        like it than like the face. `excluded_faceid` is turned down always. None: all candidates
+        are.
 
-        `number`: which probe. `verdicts`: on its candidates, the best first. `seq`: the gallery's
-        version as it was searched; the answer notes it. `sighting_time`: given for a camera's
-        sighting, else None. Raises GalleryMoved if a candidate is gone, or in another group, since
-        the search.
+        `number` says which probe it is, and `verdicts` are those on its candidates, the best first.
+        `seq`, the gallery's version that was searched, is noted in the answer. `sighting_time` is
+        given for a camera's sighting only. Raises GalleryMoved if a candidate is gone, or in
+        another group, since the search.
         """
         probe, quality = probes.vectors[number], probes.qualities[number]
         for verdict in verdicts:
@@ -397,11 +402,11 @@ class Recognition(Service["Book"]):
         face_visits: FaceVisits | None,
         sighting_time: SightingTime | None,
     ) -> tuple[Face, FaceVisits | None]:
-        """Return the face that has a person's visits, the visitor, and this face with its visits.
+        """Return the face that has the visits of a face's person, and that face with its visits.
 
-        A person with several faces in one group (a user) has the visits at one of them. A face
-        without a user has its own: then `face` and `face_visits` are returned. Raises GalleryMoved
-        if the visitor was deleted meanwhile.
+        A person with several faces in one group (a user) has all visits at one of them, the
+        visitor. A face without a user has its own; then `face` and `face_visits` are returned as
+        they are. Raises GalleryMoved if the visitor was deleted meanwhile.
         """
         if not face.user:
             return face, face_visits
@@ -475,9 +480,10 @@ class Recognition(Service["Book"]):
     ) -> Verdict:
         """Return whether a seen face is this face, which the camera saw just before or after.
 
-        `score`: how alike the two are. `recent_sighting`: the one that surely shows the face. On
-        the same track even fewer faces are in question than in the same minute, so a lower score is
-        enough. `searched`: what the search before found: nobody. Its gallery's size is noted.
+        `score` says how alike the two are. `recent_sighting` is the one that surely shows the face.
+        If it is on the same track, fewer faces are in question than in the same minute, so a lower
+        score is enough. `searched` is the search before, which found nobody: its gallery's size is
+        noted.
         """
         model = seen_face.template.model
         vision = self.services.tenant_vision.choose_vision(model)
@@ -508,12 +514,12 @@ def _choose_of_visit(
     nearest: Candidate | None,
     excluded_faceids: Set[str | None],
 ) -> tuple[float, Face] | None:
-    """Return the one of a visit's faces that a template is most like, and their score; or None.
+    """Return the one of a visit's faces that a template is most like, with the score; or None.
 
-    `faces`: those that the camera saw just before and after. Only faces of these groups (None: any)
-    that are not excluded count. Two things speak against the best one, and give None. `nearest`, to
-    whom the search came nearest of all, is another face; or one of the picture's `other_faces` is
-    more like the best one.
+    `faces` are those that the camera saw just before and after. Only those in these groups (None:
+    any) that are not excluded count. Two things speak against the best one, and give None. The
+    search came nearest to another face (`nearest`); or another face in the picture is more like the
+    best one (`other_faces`).
     """
     scored_faces: list[tuple[float, Face]] = []
     for face in faces:
@@ -536,11 +542,12 @@ def _choose_of_visit(
 def _choose_matches(
     verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int
 ) -> list[Verdict]:
-    """Return those of a probe's verdicts that say match, or would without their pair's demand.
+    """Return the verdicts on a probe's candidates that may be whom it shows, the best first.
 
-    A pair's demand is added to its threshold, so the order is that of the score less the demand.
-    So 0.50 with a demand of 0.02 (0.48) comes before 0.52 with one of 0.06 (0.46). Only the
-    CANDIDATES nearest faces count. If no verdict is left, the only one returned is on nobody.
+    A verdict stays if it says match, or would without the pair's demand, which is added to the
+    threshold. The order is that of the score less the demand. So 0.50 with a demand of 0.02 (0.48)
+    comes before 0.52 with one of 0.06 (0.46). Only the CANDIDATES nearest faces count. If none is
+    left, the only verdict returned is on nobody.
     """
     threshold = operating_point.find_threshold(gallery_size)
     scored_verdicts = []
@@ -582,8 +589,9 @@ class Negatives(Service["Book"]):
     ) -> bool:
         """Return whether a probe is more like a picture that was rejected for the face.
 
-        `probe`: a unit vector of `model`; `score`: how alike probe and face are. `face at 0.50, a
-        rejected picture at 0.61`: true, so the probe is not this face.
+        `probe` is a unit vector of `model`, and `score` says how alike it is to the face. For
+        example, the face scores 0.50 and a rejected picture 0.61. Then the probe is not this face:
+        True.
         """
         return any(
             float(parse_vector(template) @ probe) > score

@@ -34,9 +34,9 @@ class StoredPictures(Struct):
     ) -> bytes | None:
         """Return an object's bytes; None if it is not allowed, not there or cannot be read.
 
-        Nobody can tell which, not even by the time: each failure takes a multiple of FAILS_AFTER_S.
-        A tenant without buckets is answered at once: there is nothing to hide from it. The reader
-        raises Unusable over MOST_BYTES.
+        Nobody can tell which, not even by the time, since each failure takes a multiple of
+        FAILS_AFTER_S. A tenant without buckets is answered at once, for there is nothing to hide
+        from it. The reader raises Unusable over MOST_BYTES.
         """
         if not tenant.picture_buckets:
             return None

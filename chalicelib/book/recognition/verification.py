@@ -95,8 +95,9 @@ class Verification(Service["Book"]):
     ) -> Comparison:
         """Return whether the largest face of a picture is an enrolled face; tell the audit log.
 
-        `faceid`: the enrolled face. Raises FaceNotFound if it is not there, or has no template of
-        the tenant's model; Unusable if the picture cannot be read or shows no face.
+        `faceid` is that of the enrolled face. Raises FaceNotFound if it is not there, or has no
+        template of the tenant's model. Raises Unusable if the picture cannot be read or shows no
+        face.
         """
         template = template_of(self.services.faces.get(tenant, faceid), tenant.model)
         probe = self._find_largest_face(tenant, picture, rules, which="the picture")
@@ -108,9 +109,9 @@ class Verification(Service["Book"]):
         """Return how alike a face is to each of some others, before they are taken for one person.
 
         All others are in the answer, in the order of `other_faceids`, however little they are
-        alike. Only those that are not there, or have no template of the tenant's model, are left
-        out. The face itself must have one: `faces.get` and `template_of` raise FaceNotFound. The
-        search raises Busy.
+        alike. Left out are those that are not there, or have no template of the tenant's model. If
+        this is so of the face itself, `faces.get` or `template_of` raises FaceNotFound. The search
+        raises Busy.
         """
         face = self.services.faces.get(tenant, faceid)
         probe = parse_vector(template_of(face, tenant.model))
@@ -152,8 +153,8 @@ class Verification(Service["Book"]):
         """Return how similar the source's first face is to each of the target's, 0..100.
 
         80 or more is a match (domain/rules/decision). The audit log is told each judgement. Raises
-        WrongModel if the tenant's model was changed since a picture was embedded: scores of two
-        models cannot be compared.
+        WrongModel if the tenant's model was changed since a picture was embedded, since scores of
+        two models cannot be compared.
         """
         if not (source.model == target.model == tenant.model):
             raise WrongModel(
@@ -179,8 +180,8 @@ class Verification(Service["Book"]):
     ) -> float:
         """Return how similar two templates of the tenant's model are, 0..100: from 80 on a match.
 
-        `probe`: the first of them, as a unit vector; `template`: the second; `qualities`: of the
-        pictures of both.
+        `probe` is the first of them, as a unit vector, and `template` the second. `qualities` are
+        those of their two pictures.
         """
         pair = self._judge_templates(tenant, probe, template, qualities)
         return self._scale_similarity(tenant, pair)
@@ -252,8 +253,8 @@ class Verification(Service["Book"]):
     ) -> bool:
         """Return whether a newcomer, whom no search found, is somebody who withdrew consent.
 
-        A mistake leaves one stranger out of the book. A miss keeps somebody who said no. So less
-        likeness than a match needs is enough. The parameters are those of `find_withdrawn`.
+        Less likeness than a match needs is enough. For a mistake leaves one stranger out of the
+        book, while a miss keeps somebody who said no. The parameters are those of `find_withdrawn`.
         """
         looks = self._read_withdrawn(tenant, ended_records)
         point = self.services.tenant_vision.make_operating_point(tenant)
@@ -276,10 +277,10 @@ class Verification(Service["Book"]):
     ) -> dict[str, bool]:
         """Return which of these strangers are people who withdrew consent, by all their pictures.
 
-        By id: whether that is so likely that the stranger is to be erased. If not, it is only kept
-        from becoming a regular or getting a name. `strangers`: by id, the record of consent that
-        each is to get, if any: a new yes counts. `_require_newer` raises ConsentOlder if it was
-        given before the person withdrew.
+        The result says by id whether the stranger is to be erased, since the likeness is so high.
+        If not, the stranger only becomes no regular and gets no name. `strangers` has by id the
+        record of consent that each is to get, if any: one with a new yes may stay. `_require_newer`
+        raises ConsentOlder if that was given before the person withdrew.
         """
         looks = self._read_withdrawn(tenant, ended_records)
         if not looks:
@@ -336,8 +337,8 @@ class Verification(Service["Book"]):
     ) -> None:
         """Raise ConsentMissing if one who withdrew consent is to be enrolled without a new yes.
 
-        `probe`: the face that is to be enrolled, as a unit vector; `quality`: its picture's.
-        `consent`: its record of consent, if any. `_require_newer` raises ConsentOlder if that was
+        `probe` is the face that is to be enrolled, as a unit vector, and `quality` its picture's.
+        `consent` is its record of consent, if any. `_require_newer` raises ConsentOlder if that was
         given before the person withdrew.
         """
         ended_records = read_ended_records(directory_of(self.services.items, tenant.name))
@@ -389,8 +390,8 @@ class Verification(Service["Book"]):
     ) -> list[tuple[str, _Compared]]:
         """Return (faceid, pair) for each of these looks: its face, and how alike the probe is.
 
-        The threshold is that of a search in a gallery of these faces alone. `quality`: of the
-        probe's picture.
+        A look is a face's template. The threshold is that of a search in a gallery of these faces
+        alone. `quality` is that of the probe's picture.
         """
         compared = []
         for look in looks:
@@ -411,13 +412,13 @@ class Verification(Service["Book"]):
     ) -> _Compared:
         """Return how alike a probe and a template are, and whether they are one person's.
 
-        The answer is that of a search in a gallery of `gallery_size` faces, which computes in
-        float64, too. `qualities`: of the pictures of both; if both are too poor, only the same
-        picture matches.
+        The answer is the same as of a search in a gallery of `gallery_size` faces. `qualities` are
+        those of the two pictures. If both are too poor, only the very same picture matches.
         """
         import numpy as np
 
         template_vector = parse_vector(template)
+        # In float64, as a search computes it.
         score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
         # The demand is what the pair needs beyond the usual threshold if many people resemble the
         # two: with a demand of 0.03 and a threshold of 0.45 it needs 0.48.
@@ -452,8 +453,8 @@ class Verification(Service["Book"]):
     ) -> Comparison:
         """Return whether the first probe's face is the template's; tell the audit log.
 
-        `probes`: the faces of the pictures that were sent: one, or two if the template is of the
-        second. `faceid`: the enrolled face that the template is of, if there is only one picture.
+        `probes` are the faces of the pictures that were sent: one, or two if the template is of the
+        second. If there is one only, `faceid` is the enrolled face that the template is of.
         """
         qualities = [probe.quality.total for probe in probes]
         pair = self._judge_templates(tenant, probes[0].vector, template, qualities)

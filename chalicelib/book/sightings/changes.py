@@ -60,9 +60,9 @@ def known_face_change(
 ) -> Change:
     """Return the change, one transaction, that stores a sighting of a known face.
 
-    `outcome`: what was decided. `face`: the face afterwards, with the keys of its pictures.
-    `face_visits`: the face before, with its visits. `renamed_observations`: earlier sightings that
-    get another group's name, but for those that transactions before this one have stored.
+    `outcome` is what was decided. `face` is the face afterwards, with the keys of its pictures.
+    `face_visits` has the face before, with its visits. `renamed_observations` are earlier sightings
+    that get another group's name, without those that transactions before this one have stored.
     """
     open_sighting = outcome.context.open_sighting
     tenant = open_sighting.tenant.name
@@ -83,10 +83,10 @@ def known_face_change(
 def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
     """Return the change, one transaction, that makes a new face of a sighting.
 
-    If the group was full, the same transaction deletes the stranger that was chosen to make room
-    (`evicted`). `face`: with the keys of its pictures. `seq`: the version of the gallery (the faces
-    that are searched) in which a search found nobody. The commit is refused if the gallery has
-    another version by then.
+    `face` has the keys of its pictures. `seq` is the version of the gallery (all faces that are
+    searched) in which a search found nobody. The commit is refused if the gallery has another
+    version by then. If the group was full, the same transaction deletes the stranger that was
+    chosen to make room (`evicted`).
     """
     context = outcome.context
     tenant, evicted_stranger = context.open_sighting.tenant, context.evicted
@@ -120,9 +120,9 @@ def _sighting_actions(
 ) -> list[Action]:
     """Return the actions that store a sighting beside its face and visits.
 
-    They store: in the capture whose face it is, the observation that statistics count, reviews (a
-    person is asked to look), and events for hooks. `renamed_observations`: earlier sightings that
-    get another group's name.
+    The capture gets whose face it is. Statistics get an observation to count, people get reviews
+    (to look at a doubtful match), and hooks get events. `renamed_observations` are earlier
+    sightings that get another group's name.
     """
     context, open_sighting = outcome.context, outcome.context.open_sighting
     tenant_name, now = open_sighting.tenant.name, open_sighting.now
@@ -146,11 +146,10 @@ def _sighting_actions(
 def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Update:
     """Return the update that stores in a capture whose face one of its faces is.
 
-    Storage refuses it if another worker has stored this face meanwhile: condition STEP.
-
-    If nothing may be kept of somebody on the picture, the same update deletes the detected faces
-    (field "detection"). If all faces of the capture are nobody's at the end, it deletes the
-    picture's hash, too.
+    Storage refuses it if another worker has stored this face meanwhile (condition STEP). If nothing
+    may be kept of somebody on the picture, the same update deletes the detected faces (field
+    "detection"). If all faces of the capture are nobody's at the end, it deletes the picture's
+    hash, too.
     """
     tenant = open_sighting.tenant
     if open_sighting.correction:  # a person rejected this sighting, and it is resolved again
@@ -182,8 +181,8 @@ def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Up
 def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
     """Return the update that stores how far a capture is: its state, and its sightings so far.
 
-    Storage refuses it unless just `done_before` of the capture's faces were resolved before:
-    condition STEP. So if two workers are at the same face, only the first gets through.
+    Storage refuses it (condition STEP) unless exactly `done_before` of the capture's faces were
+    resolved before. So if two workers are at the same face, only the first gets through.
     """
     fields = CAPTURE.write(capture, "sides")  # width and height of the picture
     if capture.sightings:
@@ -205,9 +204,9 @@ def sightings_update(
 ) -> Update:
     """Return the update that stores a capture's state and sightings; it does no harm done twice.
 
-    `when`: the caller's conditions. To them comes that nobody on the capture was erased since it
-    was read (condition STEP): else the update would bring them back. `fields`, `remove`: what else
-    is stored, and the fields that are deleted.
+    Storage refuses it unless the conditions `when` hold. It is refused, too (condition STEP), if
+    somebody on the capture was erased since it was read: it would bring them back. `fields` are
+    stored besides, and the fields in `remove` are deleted.
     """
     sightings = [sighting_item(sighting) for sighting in capture.sightings]
     return Update(
@@ -223,8 +222,8 @@ def sightings_update(
 def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -> Update:
     """Return the update that stores a capture's detected faces, before the first is resolved.
 
-    So a worker that continues after a crash resolves the same faces. Storage refuses it if another
-    worker has begun (condition STEP).
+    So a worker that goes on after a crash resolves the same faces in the same order. Storage
+    refuses it if another worker has begun (condition STEP).
     """
     if_first = (equals("detection", None, STEP), equals("done", None, STEP))
     fields = {"detection": [seen_item(face) for face in faces], **CAPTURE.write(capture, "sides")}
@@ -263,9 +262,9 @@ def open_correction(
 ) -> OpenSighting:
     """Return a capture's sighting that a person rejected, open to be resolved again.
 
-    `item`: the stored capture; its field AGAIN holds what was rejected. The camera may have other
-    settings by now. So its labels and gap (how long a visit lasts after a sighting) are those by
-    which the sighting was resolved at first.
+    `item` is the stored capture, and its field AGAIN holds what was rejected. The camera's settings
+    may have changed. So its labels and its gap (how long a visit lasts after a sighting) are those
+    of the first time.
     """
     rejected = item[AGAIN]
     gap_s = camera.gap_s if rejected["gap_s"] is None else int(rejected["gap_s"])
