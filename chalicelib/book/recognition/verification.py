@@ -277,10 +277,10 @@ class Verification(Service["Book"]):
     ) -> dict[str, bool]:
         """Return which of these strangers are people who withdrew consent, by all their pictures.
 
-        The result says by id whether the stranger is to be erased, since the likeness is so high.
-        If not, the stranger only becomes no regular and gets no name. `strangers` has by id the
-        record of consent that each is to get, if any: one with a new yes may stay. `_require_newer`
-        raises ConsentOlder if that was given before the person withdrew.
+        Those who are have an entry: whether the likeness is so high that the stranger is to be
+        erased. If not, it is only kept from becoming a regular or getting a name. `strangers` has
+        by id the record of consent that each is to get, if any: one with a new yes may stay.
+        `_require_newer` raises ConsentOlder if that was given before the person withdrew.
         """
         looks = self._read_withdrawn(tenant, ended_records)
         if not looks:

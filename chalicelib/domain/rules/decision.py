@@ -149,9 +149,9 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     ) -> NDArray[np.float64]:
         """Return the demand of each face with each of the others, (n, m).
 
-        A demand is added to the pair's threshold: with 0.45 and a demand of 0.03, the two need a
-        score of 0.48. It is higher if many people resemble the two, and mostly lower if one wears
-        a mask. `faces`, `others`: unit templates, (n, dimensions) and (m, dimensions).
+        A demand is added to a pair's threshold. With 0.45 and a demand of 0.03, the two need a
+        score of 0.48. It is higher if many people resemble the two, and mostly lower if one wears a
+        mask. `faces` and `others` have a unit template in each row, n and m of them.
         """
         demands = self._compute_demands_of_likeness(faces, others)
         if self.mask_rule is None:
@@ -161,11 +161,11 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def _compute_demands_of_likeness(
         self, faces: NDArray[np.float32], others: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Return what each pair needs beyond the usual score, since many, or few, resemble the two.
+        """Return the demand of each pair, (n, m), by how many people resemble the two; without masks.
 
-        (n, m), of rows of unit templates. It has two parts: by how much the pair's score falls if
-        both are taken relative to the middle of the population (centred); and by how much each of
-        the two is nearer than usual to the population's nearest rows.
+        Both arrays have a unit template in each row. A demand has two parts. One is by how much the
+        pair's score falls if both are taken relative to the middle of the population (centred). The
+        other is by how much each of the two is nearer than usual to the population's nearest rows.
         """
         import numpy as np
 
@@ -173,7 +173,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
             return np.zeros((len(faces), len(others)))
         centred, centred_others = self._centre_rows(faces), self._centre_rows(others)
         scores = faces.astype(np.float64) @ others.astype(np.float64).T
-        by_centring = scores - centred @ centred_others.T
+        by_centring = scores - centred @ centred_others.T  # (n, m)
         excess, others_excess = self._measure_excess(centred), self._measure_excess(centred_others)
         return self._limit_demands(by_centring + excess[:, None] + others_excess)
 
@@ -182,10 +182,11 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         return float(self.compute_demands(one[None], other[None])[0, 0])
 
     def bound_demands(self, faces: NDArray[np.float32]) -> list[float]:
-        """Return for each face a lower bound of its demands, whatever the other face is.
+        """Return for each face the least that its demand can be, whatever the other face is.
 
-        A demand is added to a pair's threshold, so a search may leave out all below threshold plus
-        bound. `faces`: unit templates, (n, dimensions). The module's docstring derives the bound.
+        A demand is added to a pair's threshold. So a search may leave out all faces that score
+        below threshold plus bound. `faces` are unit templates, (n, dimensions). The module's
+        docstring derives the bound.
         """
         import numpy as np
 
@@ -339,10 +340,10 @@ _STEPS = ((1.0, MATCH), (1 / 3, 90.0), (1 / 10, 95.0), (1 / 100, 99.0))
 def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     """Return whether a score means one person: it reaches the threshold, and not by blur alone.
 
-    `qualities`: of the pictures, 0..100; None: not measured. Two poor faces may be alike by their
-    blur: if all are below MIN_QUALITY, only the same picture (SAME_PICTURE) matches. One poor
-    picture beside a good one scores lower with everybody, so the threshold is enough for it
-    (docs/accuracy.md).
+    `qualities` are those of the pictures, 0..100; None: not measured. Two poor faces may be alike
+    by their blur. So if all are below MIN_QUALITY, only the same picture (SAME_PICTURE) matches.
+    One poor picture beside a good one scores lower with everybody, so the threshold is enough for
+    it (docs/accuracy.md).
     """
     is_reached = score >= threshold
     if score >= SAME_PICTURE or not qualities:
@@ -389,12 +390,13 @@ def is_one_person(
 ) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`: on the score of their means, by the strict threshold of JOIN_FPIR. `fewer`, `more`:
-    how many pictures the two have. `is_enrolled`: somebody enrolled one of the two by a good photo.
-    `has_lead`: nobody else is nearly as like either (`OperatingPoint.threshold_of_leader`).
+    `decision` is on the score of their means, by the strict threshold of JOIN_FPIR. `fewer` and
+    `more` are the numbers of their pictures. `is_enrolled`: somebody enrolled one of them by a good
+    photo. `has_lead`: nobody else is nearly as like either (`OperatingPoint.has_lead`).
 
-    `the threshold is reached`: yes, if one is enrolled or has two pictures. `one picture, and two
-    or more`: yes with a lead, even below the threshold. `one and one of strangers`: never.
+    If the threshold is reached, they are if one is enrolled or has two pictures. If one has a
+    single picture and the other more, a lead is enough. Two strangers of one picture each are never
+    joined.
     """
     is_reached = decision.score is not None and decision.score >= decision.threshold
     if is_reached and (is_enrolled or more >= JOIN_PICTURES):
@@ -436,9 +438,9 @@ class ImpostorCurve(Struct, frozen=True):
     def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
         """Return the curve of one model. `curve`: its entry in a model pack's calibration.json.
 
-        The entry has measured points and a fitted tail. The tail is taken from the last point that
-        rests on RELIABLE_PAIRS (30) pairs. If the entry does not say how many pairs were measured,
-        the tail begins at the score that it names.
+        The entry has measured points and a fitted tail, for rates too rare to measure. The tail
+        begins at the last point that rests on RELIABLE_PAIRS (30) pairs. If the entry does not say
+        how many pairs were measured, it begins at the score that the entry names.
         """
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
         tail = curve["tail"]
@@ -452,12 +454,12 @@ class ImpostorCurve(Struct, frozen=True):
     def threshold_at(self, fmr: float) -> float:
         """Return the lowest score that at most a share of `fmr` of all pairs of strangers reaches.
 
-        Raises ValueError unless 0 < fmr < 1.
-
         Between two measured points the score is linear in log FMR. The points of the rarest scores
-        rest on few pairs: there the fitted tail counts if it asks for a higher score. For a rate
-        above all measured ones (0.1), the score of the highest is returned. So what one pair of
+        rest on few pairs, so there the fitted tail counts if it asks for a higher score. A rate
+        above all measured ones (0.1) gives the score of the highest one. So what one pair of
         strangers in ten reaches is never called a match.
+
+        Raises ValueError unless 0 < fmr < 1.
         """
         if not 0 < fmr < 1:
             raise ValueError(f"a false match rate lies between 0 and 1, not {fmr}")
@@ -488,10 +490,10 @@ class ImpostorCurve(Struct, frozen=True):
     def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
         """Return the score that a match needs among so many searched faces.
 
-        With this threshold, a stranger's search finds somebody with a chance of `fpir_target` at
-        most. So each of N faces may match with a chance of 1 - (1 - fpir_target)^(1/N). With 0.003
-        and 1,000 faces that is 0.000003: the more faces, the higher the score. An empty gallery
-        counts as one face. Raises ValueError for a negative size, or a target outside of 0 to 1.
+        A stranger's search then finds somebody with a chance of `fpir_target` at most. So each of N
+        faces may match with a chance of 1 - (1 - fpir_target)^(1/N). With 0.003 and 1,000 faces
+        that is 0.000003. The more faces, the higher is the score. An empty gallery counts as one
+        face. Raises ValueError for a negative size, or a target outside of 0 to 1.
         """
         if not 0 < fpir_target < 1:
             raise ValueError(f"an FPIR target lies between 0 and 1, not {fpir_target}")
@@ -563,11 +565,10 @@ class OperatingPoint(Struct, frozen=True):
     def find_stranger_thresholds(self, pictures: int, gallery_size: int) -> StrangerThresholds:
         """Return the scores from which on a stranger is taken for somebody who withdrew consent.
 
-        `pictures`: how many the stranger has; `gallery_size`: how many people withdrew.
-
-        A mistake costs little or much. A stranger who is kept back stays in the book, but becomes
-        no more. One who is forgotten loses its visits for ever: that needs at least the likeness
-        for which a newcomer is turned away. With a single picture both need that of a match.
+        `pictures` is how many the stranger has, and `gallery_size` how many people withdrew. A
+        stranger who is kept back stays in the book, but becomes no more. One who is forgotten loses
+        its visits for ever, so that needs at least the likeness for which a newcomer is turned
+        away. With a single picture both need at least that of a match.
         """
         if pictures > 1:
             kept_back = self.curve.identify_threshold(gallery_size, JOIN_FPIR)
@@ -579,9 +580,9 @@ class OperatingPoint(Struct, frozen=True):
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
         """Return the score that makes two faces one person, by how like other people are to them.
 
-        `next_best`: the best score of either with any third face, less the demand of its pair. If
-        it is higher than usual by 0.10, the score must be higher by 0.05, and the other way round.
-        So the score and its lead over the next best weigh the same.
+        `next_best` is the best score of either with any third face, less the demand of its pair. If
+        it is higher than usual by 0.10, the two need 0.05 more, and the other way round. So the
+        score and its lead over the next best weigh the same.
         """
         # Each of the two was compared with the gallery. The usual next best is the median of the
         # best score that strangers reach in so many comparisons, twice the gallery.
@@ -591,8 +592,8 @@ class OperatingPoint(Struct, frozen=True):
     def has_lead(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
         """Return whether two faces are one person, since no third face is nearly as like either.
 
-        `score`: that of the two; `third`: the scores of either with other faces. Each is less the
-        demand of its pair. Without third faces there is nothing to be ahead of: False.
+        `score` is that of the two, and `third` are those of either with other faces. Each is less
+        the demand of its pair. Without third faces there is nothing to be ahead of: False.
         """
         if not third:
             return False
@@ -608,12 +609,12 @@ class OperatingPoint(Struct, frozen=True):
     ) -> Verdict:
         """Return whether a probe (a searched face) is this candidate, with score and threshold.
 
-        `best`: the candidate; None: the search found nobody near enough. `gallery_size`: how many
-        faces were searched. `demand`: by how much more alike these two must be than usual, since
-        many people resemble them. `condition`: MASK if the probe wears one; it is only noted.
+        `best` is the candidate; None: the search found nobody near enough. `gallery_size` is how
+        many faces were searched. `demand` is by how much more alike these two must be than usual,
+        since many people resemble them. `condition` (MASK if the probe wears one) is only noted.
 
-        `score 0.47, usual threshold 0.45, demand 0.03`: no match, since 0.48 is needed; the score
-        is as rare as one of 0.44 between usual strangers.
+        Example: the score is 0.47, the usual threshold 0.45, and the demand 0.03. No match, since
+        0.48 is needed. The score is as rare as 0.44 between usual strangers.
         """
         threshold = self.find_threshold(gallery_size, demand)
         fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target  # noted if unusual
@@ -665,11 +666,12 @@ def judge_in_visit(
     """Return whether a probe is a candidate whom the same camera surely saw just before or after.
 
     Only the few faces seen then are in question, so the threshold is that of so small a gallery.
-    `demand`: added to it, since many people resemble the two. `same_track`: whether both are of one
-    track, a face's way through the camera's pictures; else they are of one minute.
+    `demand` is added to it, since many people resemble the two. `same_track` tells whether both are
+    of one track, a face's way through the camera's pictures. Else they are of one minute, in which
+    more faces may be seen.
 
-    Only noted in the decision are: `beside_sighting`, the id of the sighting that was surely the
-    candidate; `gallery_size`, that of the search before; and `condition`, MASK if the probe wears
+    The rest is only noted in the decision. `beside_sighting` is the sighting that was surely the
+    candidate. `gallery_size` is that of the search before. `condition` is MASK if the probe wears
     one.
     """
     face_count = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
@@ -692,9 +694,10 @@ def rate_similarity(
 ) -> float:
     """Return how alike two faces are, 0..100 with four decimals: 80 or more is a match.
 
-    `score`: less its pair's demand. `faces`: how many the probe was compared with; fewer than
-    SMALLEST_GALLERY (1,000) count as 1,000, as in decisions. `fpir_target`: the share of strangers'
-    searches that may match somebody. Between the points of its scale the similarity is linear.
+    `score` is less its pair's demand. `faces` is how many the probe was compared with. Fewer than
+    SMALLEST_GALLERY (1,000) count as 1,000, as in decisions. `fpir_target` is the share of
+    strangers' searches that may match somebody. Between the points of its scale the similarity is
+    linear.
     """
     points = _list_scale_points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
     right = bisect_right(points, (score, math.inf))
@@ -738,13 +741,13 @@ def rate_closeness(
     It falls as the chance rises that a stranger's search in `gallery_size` faces finds one with
     such a score. At a chance of `fpir_target` it is 0.5.
 
-    `match`: the decision on the two, which overrules the score; None: the score decides. `is_fit`:
-    False if a picture is too poor to be compared, or a person rejected the pair. The closeness is
-    then below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
+    `match` is the decision on the two, which overrules the score; None: the score decides. `is_fit`
+    is False if a picture is too poor to be compared, or a person rejected the pair. The closeness
+    is then below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
     """
     # One less the chance that none of the gallery's faces matches: (1 - FMR)^gallery_size.
     chance = -math.expm1(gallery_size * math.log1p(-curve.fmr_at(score)))
-    ratio = chance / fpir_target
+    ratio = chance / fpir_target  # up to 1 it is a match
     closeness = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
     rounded = math.floor(closeness * 1e5 + 0.5) / 1e5
     if match is None:
@@ -761,9 +764,9 @@ def _list_scale_points(
     """Return the points of the scale of similarity: (score, similarity), both rising.
 
     80 stands at the score that a share `fpir_target` of strangers' searches in so many faces
-    reaches; 90 stands at that of a third of this share (_STEPS). 50 stands at the score that one
-    face on average reaches in such a search. Scores of 1 or more, or that do not rise, are left
-    out.
+    reaches. 90 stands at that of a third of this share (_STEPS). 50 stands at the score that one
+    face on average reaches in such a search. A point is left out if its score is 1 or more, or no
+    higher than the one before.
     """
     points = [(curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0)]
     for part, level in _STEPS:
@@ -835,10 +838,9 @@ def judge_candidates(
     """Return for each probe (a searched face) a verdict on each candidate, in the search's order.
 
     A verdict says whether the two are one person. A probe without candidates gets one on nobody.
-
-    `answer`: that of the search, with the candidates' templates. `population`: gives each pair a
-    demand, an addition to its threshold. It is higher if many people look like the two, and may be
-    negative.
+    `answer` is that of the search, with the candidates' templates. By these `population` gives each
+    pair a demand, which is added to its threshold. It is higher if many people look like the two,
+    and may be negative.
     """
     from chalicelib.domain.rules.templates import vectors_of
 

@@ -143,11 +143,12 @@ class Mark(NamedTuple):
 def find_place(wanted: ObservationFilter, split: Split | None) -> int:
     """Return which of PLACES answers a question for people: the index of the values it asks for.
 
-    `wanted`: by what it filters; `split`: by what it divides. `of one camera, by gender`: the place
-    of camera and gender. Kinds have no place.
+    A place is a set of values, such as camera and gender, by which a person is counted once.
+    `wanted` says by what the question filters, and `split` by what it divides. For one camera,
+    divided by gender, it is the place of camera and gender. Kinds have no place.
 
-    A question for a label by gender asks for two values that have no place: the last one answers
-    it, and who came with two groups may be counted twice then.
+    A set without a place, as a label by gender, is answered by the last one. Then somebody who came
+    with two groups may be counted twice.
     """
     labels = zip(LABELS, wanted.labels, strict=True)
     asked = {label for label, value in labels if value}
@@ -257,8 +258,8 @@ def _find_bucket(local: LocalTime, day: int, unit: Unit) -> int:
 def list_visits(observations: Sequence[Counted]) -> list[Visit]:
     """Return the visits that a person's observations, given by time, make up.
 
-    An observation lasts for its gap. One that is within the gap of another before it belongs to the
-    same visit; else a new one begins. Without a gap it belongs to none.
+    An observation lasts for its gap (`gap_s`). One that falls into the gap of an earlier one
+    belongs to the same visit; else a new one begins. Without a gap it belongs to none.
     """
     visits: list[Visit] = []
     until_ms = -1
@@ -283,14 +284,13 @@ def mark_observations(
 ) -> list[Mark]:
     """Return a mark for each of a person's observations, which are given by time.
 
-    A mark is what stays of the person in an observation when nobody can tell any more who it was.
-    It says in which hour, day, month and so on the observation was the person's first: so each of
-    these still counts the person once. `Mark.text` is put together here: letters for that
-    (`_write_firsts`), three more letters, and a group's name.
+    A mark is what stays of an erased person in an observation. It says in which hour, day, month
+    and so on the observation was the person's first, so that each of these still counts the person
+    once. Its text has letters for that (`_write_firsts`), three more letters, and a group's name.
 
-    `find_again`: given a visit and when the next one began (None: there is none), whether the
-    person came again. `first_ms`: when the person came for the first time of all; None: in the
-    first of these visits.
+    `find_again` is given a visit and when the next one began (None: there is none). It says whether
+    the person came again. `first_ms` is when the person came for the first time of all; None: in
+    the first of these visits.
     """
     visits = list_visits(observations)
     next_begins = (visit.begin_ms for visit in visits[1:])
@@ -321,10 +321,10 @@ def _write_firsts(
 ) -> str:
     """Return the letters of a mark that say where and when an observation is its person's first.
 
-    There are three letters for each set of values in PLACES, such as camera and gender. They say it
-    of the person's visits, all observations, and those of the same kind. Each letter stands for the
-    units of time (hour, day and so on) in which it is the first with these values. `noted`: those
-    of the observations before; this one's are added. If it begins no visit, it is none's first.
+    Each set of values in PLACES, such as camera and gender, has three letters: among visits, among
+    all observations, and among those of its kind. A letter stands for the units of time (hour, day
+    and so on) in which the observation is the first with these values. One that begins no visit is
+    none's first. `noted` has the values and times of earlier observations, and gets these.
     """
     times = _list_times(local, observation.hour)
     times_of = {Of.VISITS: times if begins_visit else [], Of.ALL: times, Of.KIND: times}
@@ -362,9 +362,9 @@ def _list_values(
 ) -> Iterator[tuple[Of, tuple[object, ...]]]:
     """Yield an observation's values of these `splits` three times: among visits, all, its kind.
 
-    Of camera and gender: `(False, "door", "female")`, say. The first value tells staff, who are
-    counted apart. Among visits, a stranger's group is the one that counts the visit instead
-    (`last_group`). Among those of a kind, the kind comes last.
+    Of camera and gender the values are `(False, "door", "female")`, for example. The first value
+    tells staff, who are counted apart. Among visits, a stranger's group is the one that counts the
+    visit instead (`last_group`). Among those of a kind, the kind comes last.
     """
     values = {split: value for split, value in observation.values.items() if split in splits}
     values_of_visit = dict(values)
@@ -383,8 +383,9 @@ def _note_units(
 ) -> str:
     """Return a letter for the units of time in which these values come for the first time.
 
-    `of_what`: the values; `times`: each unit (its bit) with the number of the hour, day and so on.
-    `noted`: what came before; this is added. `"A"`: in no unit the first; `"B"`: in its hour only.
+    `of_what` are the values. `times` has each unit (its bit) with the number of the hour, day and
+    so on. `noted` has what came before, and gets this. "A" is the first in no unit, and "B" the
+    first in its hour only.
     """
     first_units = 0  # the sum of their bits, which _LETTER_OF_SUM writes as one letter
     for unit, bucket in times:

@@ -165,8 +165,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
     def why_not_kept(self) -> str:
         """Say why a face that no search found is not remembered as a stranger; "" if it is.
 
-        The reasons: the tenant's or the camera's choice, a mask, a face that is too small, a
-        picture that is too poor.
+        The tenant or the camera may keep no strangers. Or the face wears a mask or is too small, or
+        its picture is too poor.
         """
         if self.instead is Instead.NEW:  # a person said that it is somebody new: that is enough
             return ""
@@ -202,8 +202,9 @@ class OpenSighting(Struct, frozen=True, dict=True):
     def is_uncertain(self, decision: Decision | None) -> bool:
         """Return whether a person should look at this match, since it may be somebody else.
 
-        `threshold 0.45, the tenant's review margin 0.05`: scores from 0.45 to below 0.50 are
-        uncertain. `decision`: that of the match; None, or without a score: a person said who it is.
+        `decision` is that of the match. If it is None or has no score, a person said who it is:
+        False. With a threshold of 0.45 and a review margin of 0.05, scores from 0.45 to below 0.50
+        are uncertain.
         """
         if decision is None or decision.score is None:
             return False
@@ -229,8 +230,9 @@ class OpenSighting(Struct, frozen=True, dict=True):
     ) -> Sighting:
         """Return what the capture stores of this face: whose it is, or why it is nobody's.
 
-        `resolution`: SKIPPED: it is nobody's. `faceid`, `decision`: whose, and by which score.
-        `reason`: why it is nobody's; "": what people said of it is stored in its place.
+        `resolution` SKIPPED says that it is nobody's. Else `faceid` and `decision` say whose, and
+        by which score. `reason` is why it is nobody's; without one, what people said of it is
+        stored in its place.
 
         Of nobody only the reason is stored if the tenant forgets strangers, or if nothing may be
         kept of the person (UNKEPT: consent has ended).
@@ -287,8 +289,8 @@ class Judge(Struct, frozen=True):
     def score_likeness(self, seen_face: SeenFace, face: Face) -> float | None:
         """Return how alike a face that was seen and one of the book are; None: not comparable.
 
-        The result is the cosine of their templates, less the pair's demand, which is higher if many
-        people resemble the two. So 0.50 with a demand of 0.03 counts as 0.47.
+        It is the cosine of their templates, less the pair's demand: what the pair needs beyond the
+        usual if many people resemble the two. So 0.50 with a demand of 0.03 counts as 0.47.
         """
         template = of_model(face.templates, seen_face.template.model)
         # A photo of a photo, or a poor picture, tells nothing.
@@ -302,9 +304,9 @@ class Judge(Struct, frozen=True):
 def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     """Return whether another face in the same picture is the better sighting of this person.
 
-    `face`: the person's face, which the sighting matched. Nobody stands twice before a camera. So
+    `face` is the person's face, which the sighting matched. Nobody stands twice before a camera. So
     if two faces are like the person, one is somebody else, a mirror or a poster. The better one has
-    the higher score with `face`; of equal scores, the first in the picture.
+    the higher score with `face`; of equal scores, it is the first in the picture.
     """
     own_number = open_sighting.number
     # A correction (rejected, and resolved again) has no templates of the picture's other faces, so
@@ -337,9 +339,10 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
 def needs_views(found: Recognised, open_sighting: OpenSighting) -> bool:
     """Return whether further views of the same face, in the picture's file, are worth a search.
 
-    They are if the picture alone found nobody, or somebody of whom a person would be asked. A
-    correction is not searched by views: a person has looked at its picture. `found.shortfall`: by
-    how much the nearest face missed its threshold; views hardly lift a score by more than 0.10.
+    They are if the picture alone found nobody, or somebody of whom a person would be asked. Views
+    hardly lift a score by more than 0.10, so `found.shortfall` must not be more. It is by how much
+    the nearest face missed its threshold. A correction needs none, since a person has looked at its
+    picture.
     """
     if open_sighting.correction or found.shortfall > MOST_LIFT:
         return False
@@ -352,10 +355,10 @@ def choose_by_views(
     """Return the surer of two answers: `found` by the picture alone, or what all its views find.
 
     Views are further pictures of the same face in the capture's file; their mean was searched for.
-    Its answer counts under three conditions. The face was enrolled by a person: means of two
-    strangers in one blur are alike (docs/decisions/0108). The picture alone scores at least 0.40
-    (SAME_PASSAGE) with the face. If `found` is somebody, it is the same face, and by the mean the
-    match is not uncertain.
+    Its answer counts under three conditions. A person enrolled the face, since means of two
+    strangers in one blur are alike (docs/decisions/0108). The picture alone scores 0.40
+    (SAME_PASSAGE) or more with it. If `found` is somebody, it is the same face, and the mean makes
+    the match certain.
     """
     face, seen_template = found_by_views.face, open_sighting.seen_face.template
     if face is None or not is_enrolled(face):
@@ -391,7 +394,8 @@ def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPl
     """Return a face's visits with one more sighting, and the group that the face is in then.
 
     An arrival is one visit: sightings with less than the camera's gap between them. Enough arrivals
-    make a stranger a regular.
+    make a stranger a regular. A sighting that was resolved too late, and a face under legal hold,
+    change no group.
     """
     face, visits = face_visits.face, face_visits.visits
     if not open_sighting.is_of_arrival:  # resolved over 100 days late: it changes nothing
@@ -502,12 +506,11 @@ class SightingOutcome(Struct, frozen=True):
 
 
 def resolve_sighting(context: Context) -> SightingOutcome:
-    """Return all that a sighting changes: the face, its visits, capture and observation, events and
-    reviews.
+    """Return all that a sighting changes: face, visits, capture, observation, events and reviews.
 
     An observation is what statistics count. An event tells hooks of it, and a review asks a person
-    to look. Nothing is written here. `context.plan`: the face's visits with this sighting, and the
-    group that they put the face in. If it came too late to count, the visits are as before.
+    to look. Nothing is written here. `context.plan` has the face's visits with this sighting, and
+    the group that they put the face in. If it came too late to count, the visits are as before.
     """
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
     face = face_visits.face
@@ -554,9 +557,9 @@ def make_founding_picture(open_sighting: OpenSighting) -> Picture:
 def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
     """Return the pictures that a known face has after a sighting; the face may learn this one.
 
-    A face learns by itself from sightings that are surely its own, so that later searches find it
-    better. It does not learn a photo that it has, nor one that shows no more than its others. The
-    picture must be like those that were given, not learnt. Under legal hold it may push none out.
+    A face learns from sightings that are surely its own, so that later searches find it better. The
+    picture must show more than those that it has, and look like those that people gave. Under legal
+    hold it may push none out. If it is not learnt, the pictures are returned as they are.
     """
     face, capture = context.face_visits.face, context.open_sighting.capture
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
@@ -578,8 +581,8 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
 def _may_learn(context: Context) -> bool:
     """Return whether a known face may take this sighting's picture among its own.
 
-    Tenant, camera and group must let faces learn. The sighting must be surely of this face, of a
-    good picture, and not over 100 days late (`is_of_arrival`).
+    Tenant, camera and group must let faces learn. The sighting must be surely of this face, not
+    over 100 days late (`is_of_arrival`), and its picture good.
     """
     open_sighting = context.open_sighting
     tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
@@ -600,8 +603,8 @@ def _may_learn(context: Context) -> bool:
 def _make_learnt_picture(context: Context) -> Picture:
     """Return the sighting's picture as one that the face learns; its key comes when it is stored.
 
-    `learnt` notes from which sighting. Estimates that the face's group lets nobody keep are left
-    out.
+    `learnt` notes from which sighting it comes. Estimates (age and so on) that the face's group
+    lets nobody keep are left out.
     """
     open_sighting = context.open_sighting
     capture, seen_face = open_sighting.capture, open_sighting.seen_face
@@ -634,10 +637,10 @@ def _is_like_given(
 
 
 def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
-    """Return the sighting's observation: what statistics count.
+    """Return the sighting's observation: the record that statistics count.
 
-    A sighting may come back to a face that it was taken from. Then the observation keeps the
-    passages (moves between faces) and the time of writing of the earlier one.
+    A sighting may come back to a face that it was taken from. Then the observation has from the
+    earlier one when it was written, and its passages (moves between faces).
     """
     open_sighting, plan, face_visits = context.open_sighting, context.plan, context.face_visits
     captured_at = open_sighting.capture.captured_at
@@ -672,8 +675,8 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
 def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
     """Return what hooks (webhooks) are told: a new face, an arrival, a promotion, a full group.
 
-    An arrival begins with the first sighting of a visit; by a promotion a stranger becomes a
-    regular. A sighting that comes back to a face tells nothing: it did so the first time.
+    An arrival begins with the first sighting of a visit. By a promotion a stranger becomes a
+    regular. A sighting that comes back to a face tells nothing, since it did so the first time.
     """
     open_sighting = context.open_sighting
     if open_sighting.earlier_observation is not None:
@@ -701,8 +704,8 @@ def _make_event(
 ) -> Event:
     """Return an event of this kind about a sighting, as hooks (webhooks) get it.
 
-    If a search found the face, the event has the score, the threshold, and the chance that a
-    stranger scores as high (`false_match_probability`).
+    If a search found the face, the event has the score, the threshold, and how likely a stranger
+    scores as high (`false_match_probability`).
     """
     open_sighting, decision = context.open_sighting, sighting.decision
     capture, camera = open_sighting.capture, open_sighting.camera.id
@@ -737,10 +740,10 @@ def _make_event(
 
 
 def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
-    """Return the reviews of a sighting: each asks a person to look at the sighting.
+    """Return the reviews of a sighting: each asks a person to look at it.
 
-    UNCERTAIN: it matched, but perhaps by mistake. PROMOTED: it made a stranger a regular. A
-    sighting that comes back to a face is not reviewed as PROMOTED twice.
+    UNCERTAIN asks whether it matched by mistake. PROMOTED shows that it made a stranger a regular,
+    and does not come twice if a sighting comes back to a face.
     """
     open_sighting = context.open_sighting
     decision = None

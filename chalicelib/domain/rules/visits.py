@@ -98,8 +98,8 @@ class Arrivals(Struct, frozen=True):
     def with_arrival(self, new_arrival: Arrival) -> Arrivals:
         """Return the arrivals with one more, which is joined with those that it overlaps.
 
-        An arrival lasts from `first_ms` until just before `until_ms`: 10:00 to 10:30 and 10:30 to
-        11:00 stay two.
+        An arrival (a visit) lasts from `first_ms` until just before `until_ms`. So 10:00 to 10:30
+        and 10:30 to 11:00 stay two, and one from 10:20 to 10:40 makes them one.
         """
         before = [a for a in self.recent if a.until_ms <= new_arrival.first_ms]
         behind = [a for a in self.recent if a.first_ms >= new_arrival.until_ms]
@@ -130,8 +130,8 @@ class Arrivals(Struct, frozen=True):
     def recount_arrival(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
         """Return the arrivals after one of them lost sightings: it is built anew of the others.
 
-        `sightings`: those that `arrival` still has, (at_ms, gap_ms) each. If one from its middle is
-        gone, it may become two arrivals; without sightings it goes.
+        `sightings` are those that `arrival` still has, (at_ms, gap_ms) each. If one from its middle
+        is gone, it may become two arrivals. Without sightings it goes.
         """
         result = replace(self, recent=tuple(a for a in self.recent if a != arrival))
         for at_ms, gap_ms in sightings:
@@ -142,8 +142,8 @@ class Arrivals(Struct, frozen=True):
         """Return the arrivals, of which those too old to matter are folded: only counted.
 
         A late sighting is 100 days late at most (KEPT_MS), and a rule of promotion looks back from
-        it by `period_ms`. So older arrivals change nothing any more. They are kept for a day more
-        than that, for clocks that differ.
+        it by `period_ms`. So arrivals before that change nothing any more. A day more is kept, for
+        clocks that differ.
         """
         limit_ms = now_ms - KEPT_MS - period_ms - DAY_MS
         kept_arrivals = tuple(a for a in self.recent if a.until_ms > limit_ms)
@@ -179,8 +179,8 @@ class Arrivals(Struct, frozen=True):
     def pack_arrivals(self) -> bytes:
         """Return the arrivals as bytes, 20 each: start, length, gap, and the number of sightings.
 
-        The gap is the time after the last sighting in which a next one still belongs to the
-        arrival. Raises ValueError if a length or a gap is 2^32 ms (49 days) or more.
+        The gap is how long after the last sighting a next one still belongs to the arrival. Raises
+        ValueError if a length or a gap is 2^32 ms (49 days) or more.
         """
         packed = []
         try:
@@ -242,7 +242,8 @@ class Visits(Struct, frozen=True):
     def with_pages(self, pages: Pages) -> Visits:
         """Return the whole visits: the head, which these are, and the pages with older arrivals.
 
-        `pages`: the arrivals of each, by its start. So far they counted as folded (`unread`).
+        `pages` has the arrivals of each page by its start. So far they were only counted
+        (`unread`).
         """
         head, (unread, sightings) = self.arrivals, self.unread
         starts = tuple(sorted(pages))
@@ -254,8 +255,8 @@ class Visits(Struct, frozen=True):
     def split_as_stored(self) -> tuple[Pages, Visits]:
         """Return the pieces in which these visits were read: pages by their start, and the head.
 
-        The head has the latest arrivals, each page a run of older ones. Arrivals that were added
-        since come to the piece of their time. Pages that have become empty are left out.
+        The head has the latest arrivals, and each page a run of older ones. An arrival that was
+        added since comes to the piece of its time. Pages that have become empty are left out.
         """
         recent = self.arrivals.recent
         # Each piece ends where the next begins: the second page, the third, and at last the head.
@@ -271,12 +272,12 @@ class Visits(Struct, frozen=True):
         """Return the pages and the head to store, so that most arrivals change no page.
 
         The head has the latest arrivals, and each page, by the time of its first, a run of older
-        ones. Of a head of more than MOST_IN_HEAD the last _LEFT_IN_HEAD stay there. The others go
-        to the end of the last page, or into a new one if that has no room. A late arrival lies in
-        its page already, which is halved if it is too long.
+        ones. Of a head of more than MOST_IN_HEAD (32) the last 16 stay there. The others go to the
+        end of the last page, or into a new one if that has no room. A late arrival lies in its page
+        already, which is halved if it is too long.
 
-        `a head of 33, a last page of 390`: the 17 oldest of the head begin a new page, since 407
-        are too many for one.
+        Example: the head has 33 arrivals, and the last page 390. The 17 oldest of the head begin a
+        new page, since 407 are too many for one.
         """
         recent = self.arrivals.recent
         if len(recent) <= MOST_IN_HEAD or self.must_fit_one_item:
@@ -306,8 +307,8 @@ class Visits(Struct, frozen=True):
     def stored_after(self, before: Visits) -> VisitWrites:
         """Return what to write to store these visits: the head, and pages that change or go.
 
-        The head has the latest arrivals, a page a run of older ones. `before`: the visits as they
-        are stored. If they were read without their pages, only the head can have changed.
+        The head has the latest arrivals, a page a run of older ones. `before` are the visits as
+        they are stored. If they were read without their pages, only the head can have changed.
         """
         if not before.is_whole:
             return VisitWrites(head=self, changed_pages={}, deleted_pages=())
@@ -332,13 +333,14 @@ class Visits(Struct, frozen=True):
     def needs_pages(self, group_id: str, at_ms: int, rule: PromotionRule) -> bool:
         """Return whether the older arrivals must be read, too, to plan a sighting at `at_ms`.
 
-        The older ones stand in pages, the latest in the head, which is always read. `group_id`: the
-        face's group; `rule`: how many arrivals in which period make a stranger a regular.
+        The latest arrivals stand in the head, which is always read, and the older ones in pages.
+        `group_id` is the face's group. `rule` says how many arrivals in which period make a
+        stranger a regular.
 
         A sighting of the last arrival, or after it, cannot move a promotion, which is at the start
         of an earlier one. So the head is enough for it, with three exceptions. The head gets full
-        by it; a stranger's rule counts arrivals from before the head; or an earlier change of
-        groups was cut off (`is_regrouped`).
+        by it. A stranger's rule counts arrivals from before the head. An earlier change of groups
+        was cut off (`is_regrouped`).
         """
         if self.is_whole:
             return False
@@ -364,9 +366,9 @@ class Visits(Struct, frozen=True):
     def promotion_of_promoted(self, now_ms: int) -> Promotion | None:
         """Return the promotion of a regular by its present arrivals; None: they are too few by now.
 
-        A late sighting can join two arrivals into one, or make an earlier one: then the promotion
-        goes, or moves. It is found by the rule by which the face was promoted. One that is too old
-        for late sightings stays: the arrivals that led to it may be folded, that is only counted.
+        A late sighting can join two arrivals into one, or make an earlier one. Then the promotion
+        goes, or moves, by the rule by which the face was promoted. A promotion that is too old for
+        late sightings stays, since the arrivals that led to it may be folded (only counted).
         """
         promotion = self.promotion
         if promotion is None or not self.is_whole:
@@ -476,9 +478,9 @@ def plan_with_sighting(
 ) -> VisitPlan:
     """Return a face's visits after one more sighting at `at_ms`, and the group that it is in then.
 
-    `gap_ms`: how long after a sighting a next one still belongs to the same visit (arrival). A
+    `gap_ms` is how long after a sighting a next one still belongs to the same visit (arrival). A
     stranger with enough arrivals becomes a regular. A regular that was promoted becomes a stranger
-    again if its arrivals are not enough any more: a late sighting may join two of them.
+    again if its arrivals are too few by now, since a late sighting joined two.
     """
     arrivals = visits.arrivals.add_sighting(at_ms, gap_ms)
     visits_after = replace(visits, arrivals=arrivals, is_regrouped=False)
@@ -511,10 +513,10 @@ def plan_group(
 ) -> VisitPlan:
     """Return the group that a face's visits put it in: strangers, or regulars since a promotion.
 
-    `group_id`: where it is now; in any group but these two a person put it, and there it stays.
-    `changed_arrival`: the visit (arrival) that is new or changed; only with one is a stranger
-    promoted. If the group where the face should go is full, it stays (`refused`). A stranger is
-    tried again at its next arrival.
+    `group_id` is where it is now. In any group but these two a person put it, and there it stays.
+    `changed_arrival` is the visit (arrival) that is new or changed; only with one is a stranger
+    promoted. If the group where the face should go is full, it stays, and `refused` names that
+    group. A stranger is tried again at its next arrival.
     """
     if group_id == STRANGER:
         promotion = None
@@ -538,12 +540,12 @@ def plan_without_sighting(
 ) -> VisitPlan:
     """Return a face's visits after one sighting was taken from it, and the group it is in then.
 
-    `arrival`: the visit that the sighting was part of; `remaining`: its other sightings, (at_ms,
-    gap_ms) each.
+    `arrival` is the visit that the sighting was part of. `remaining` are its other sightings,
+    (at_ms, gap_ms) each.
 
-    `a promoted regular has too few arrivals by now`: it is a stranger again. `a stranger came at
-    10:00, 10:20 and 10:40, the gap is 30 minutes, and 10:20 goes`: one arrival becomes two, which
-    may promote it.
+    A promoted regular with too few arrivals is a stranger again. A stranger may even be promoted by
+    it. It came at 10:00, 10:20 and 10:40, the gap is 30 minutes, and 10:20 goes: then one arrival
+    becomes two.
     """
     group_id, groups = face_visits.face.group_id, face_visits.groups
     arrivals_before = face_visits.visits.arrivals
@@ -570,9 +572,9 @@ def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """Return the visits (arrivals) whose sightings may need another group's name.
 
     A sighting has the name of the group that the face was in then: strangers before the promotion,
-    regulars from then on. So `promotion moved from 9 to 5 May`: the arrivals from 5 to 9 May.
-    `promoted on 5 May by this change, or not any more`: those from 5 May on. `same promotion`:
-    none.
+    regulars from then on. If the promotion moves from 9 to 5 May, the arrivals from 5 to 9 May are
+    touched. If the face is promoted on 5 May, or is not any more, those from 5 May on are. If the
+    promotion stays, none is.
     """
     if before.is_regrouped:  # an earlier change of names was cut off: any may be left
         return before.arrivals.recent
@@ -596,8 +598,8 @@ def rename_sightings(
 ) -> list[ChangedObservation]:
     """Return the sightings of a face whose group's name is wrong, each with the right one.
 
-    Right is the group that the face was in when it was seen: regulars since its promotion, which
-    stands in `visits`, else strangers.
+    The right group is that of the face when it was seen: regulars since its promotion, which stands
+    in `visits`, else strangers.
     """
     promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
     changes = []
@@ -613,7 +615,7 @@ def name_by_promotion(
 ) -> Observation:
     """Return a sighting with the name of the group that its face was in then.
 
-    `promotion_ms`: from then on the face is a regular, before that a stranger; None: it was never
+    The face is a stranger before `promotion_ms`, and a regular from then on; None: it was never
     promoted. Other observations, as of enrolments, stay as they are. So do sightings with the name
     of a group that a person made.
     """
