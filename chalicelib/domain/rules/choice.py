@@ -47,15 +47,16 @@ class Chooser(Struct, frozen=True):
     ) -> tuple[Picture, ...]:
         """Return a face's pictures, each marked as compared by searches or as spare.
 
-        At most `max_compared` of the given pictures are compared, and at least one: those whose
-        mean is nearest to that of all. Pictures that the face learnt by itself stay if there is
-        room for them.
+        At most `max_compared` of the given pictures are compared, and at least one. They are those
+        whose mean is nearest to that of all. Pictures that the face learnt by itself stay if there
+        is room for them.
         """
         vectors = self._read_vectors(pictures)
         if not vectors:
             return choose_pictures_to_keep(pictures)
         compared_ids = self._list_compared_and_alike(pictures, vectors)
         mean = _mean_of(vectors, compared_ids)
+        # One goes at a time: the one whose loss moves the mean least.
         while len(compared_ids) > max(max_compared, 1):
             compared_ids.remove(_find_least_missed(vectors, compared_ids, mean))
         marked_pictures = []
@@ -69,8 +70,8 @@ class Chooser(Struct, frozen=True):
     def is_unlike_others(self, new_picture: Picture, pictures: tuple[Picture, ...]) -> bool:
         """Return whether a new given picture looks unlike all that the face is compared by.
 
-        Then it may show somebody else. `pictures`: those that the face had before; if none of them
-        can be compared with it, it is not unlike.
+        Then it may show somebody else. `pictures` are those that the face had before. If none of
+        them can be compared with it, the answer is False.
         """
         pictures_now = (*pictures, replace(new_picture, spare=True))
         vectors = self._read_vectors(pictures_now)
@@ -93,8 +94,8 @@ class Chooser(Struct, frozen=True):
     ) -> list[str]:
         """Return the ids of the pictures that are compared, and of those that look like these.
 
-        If none is compared, it begins with the first. Each that is added changes the mean that the
-        others have to be like, so they are looked at until none is added.
+        If none is compared, it begins with the first. A picture that is added changes the mean that
+        the others have to be like. So all are looked at again until none is added.
         """
         ids = [picture.id for picture in pictures if picture.id in vectors and not picture.spare]
         if not ids:
@@ -129,7 +130,7 @@ def _find_least_missed(
 ) -> str:
     """Return the id of the picture without which the mean of the others is nearest to `mean`.
 
-    `compared`: the ids among which it is sought; `vectors`: the embedding of each.
+    It is one of the ids in `compared`. `vectors` has the embedding of each.
     """
     import numpy as np
 

@@ -161,11 +161,12 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def _compute_demands_of_likeness(
         self, faces: NDArray[np.float32], others: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Return the demand of each pair, (n, m), by how many people resemble the two; without masks.
+        """Return the demand of each pair, (n, m), by how many people resemble the two.
 
-        Both arrays have a unit template in each row. A demand has two parts. One is by how much the
-        pair's score falls if both are taken relative to the middle of the population (centred). The
-        other is by how much each of the two is nearer than usual to the population's nearest rows.
+        Masks do not count yet. Both arrays have a unit template in each row. A demand has two
+        parts. One is by how much the pair's score falls if both are taken relative to the middle of
+        the population (centred). The other is by how much each of the two is nearer than usual to
+        the population's nearest rows.
         """
         import numpy as np
 

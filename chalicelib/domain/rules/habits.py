@@ -74,10 +74,13 @@ class Habit(Struct, frozen=True):
 
 
 def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit:
-    """Return the habit that visits have which began at these times, in ms since 1970, oldest first.
+    """Return the habit that visits have: on which days and when somebody usually comes.
 
-    `Wednesdays and Saturdays at 10 since 12 weeks`: these weekdays, the morning, every 3 days; on a
-    Wednesday the next day is Saturday.
+    `begins_ms` are the times at which the visits began, in ms since 1970, oldest first. Only the
+    last twelve weeks count, and of each day the first visit. What is not certain is left out.
+
+    Example: visits on Wednesdays and Saturdays at 10 give these weekdays, the morning, and every 3
+    days. On a Wednesday the next day is Saturday.
     """
     now_hour = int(local_hour(now, zone))
     hours = [hour for ms in begins_ms if (hour := int(local_hour(moment(ms), zone))) <= now_hour]
@@ -89,6 +92,7 @@ def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit
     first_hours = {hour // HOURS_PER_DAY: hour for hour in reversed(recent)}
     days = sorted(first_hours)
     pauses = [after - before for before, after in pairwise(days)]
+    # Too few visits, or the person has stayed away for unusually long: nothing is said.
     if len(days) < LEAST_DAYS or today - days[-1] > max(TIMES_USUAL * _usual_of(pauses), *pauses):
         return Habit(visits_this_month=this_month)
     weekdays = _find_prevailing([weekday_of(day) for day in days], _WEEK)
@@ -118,10 +122,10 @@ def _part_of(hour: int) -> int:
 
 
 def _find_prevailing(values: Sequence[int], of: int) -> tuple[int, ...]:
-    """Return the values that prevail, if that is certain.
+    """Return the values that prevail, if that is certain; else ().
 
-    They are half as frequent as the most frequent one, or more. `values`: of `of` kinds, in the
-    order of time. `9 Thursdays, 2 Mondays`: Thursday.
+    They are at least half as frequent as the most frequent one. `values` are of `of` kinds, in the
+    order of time. Of 9 Thursdays and 2 Mondays, Thursday prevails.
     """
     counts = Counter(values)
     most = max(counts.values())
@@ -133,10 +137,11 @@ def _find_prevailing(values: Sequence[int], of: int) -> tuple[int, ...]:
 
 
 def _find_rhythm(pauses: Sequence[int]) -> int | None:
-    """Return the usual days from visit to visit, if that is certain. `7, 7, 8, 7, 6, 7`: 7.
+    """Return the usual days from visit to visit; None: that is not certain.
 
-    A pause is usual if it differs by a third at most. By chance somebody comes on each day with the
-    same probability.
+    A pause is usual if it differs by a third at most: of 7, 7, 8, 7, 6 and 7 days it is 7. It is
+    certain if somebody who comes by chance, on each day with the same probability, would hardly
+    have it.
     """
     usual = _usual_of(pauses)
     slack = _slack_of(usual)

@@ -17,7 +17,7 @@ _PROTECTED_FIELDS = ("own_group_id", "own_user", *(name for name in BLANK if nam
 def loses_anything(before: Face, after: Face) -> bool:
     """Return whether a change of a face removes or replaces a picture or a value; adding is fine.
 
-    Visits are not looked at: they only grow, but by a rejection, and that is refused beforehand.
+    Visits are not looked at. They only grow, except by a rejection, which is refused beforehand.
     """
     pairs = [(getattr(before, name), getattr(after, name)) for name in _PROTECTED_FIELDS]
     pairs += zip(before.labels, after.labels, strict=True)

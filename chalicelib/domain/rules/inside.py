@@ -64,7 +64,8 @@ class Occupancy(Struct, frozen=True):
 def list_openings(open_hours: Set[int], local: LocalTime, span: Span) -> list[Opening]:
     """List the openings that begin in a span of time, in order; the last one may go on.
 
-    `open_hours`: the hours of the week in which the shop is open.
+    An opening is a time in which the shop is open without a break. `open_hours` are the hours of
+    the week in which it is open. If it never closes, an opening begins at each midnight.
     """
     openings: list[Opening] = []
     first_ms = day = hour_before = None
@@ -74,6 +75,7 @@ def list_openings(open_hours: Set[int], local: LocalTime, span: Span) -> list[Op
         if first_ms is not None and day is not None and (begins or not is_open):
             openings.append(Opening(first_ms, begin_ms, day))
             first_ms = None
+        # `first_ms` None: no opening is going on.
         if begins:
             first_ms, day = begin_ms, hour // HOURS_PER_DAY
         hour_before = hour
@@ -107,10 +109,11 @@ def _list_hours(local: LocalTime, span: Span) -> Iterator[tuple[int, int]]:
 def replay(
     opening: Opening, minutes: Iterable[tuple[int, Count]], corrections: Iterable[Correction]
 ) -> Occupancy:
-    """Count the people inside, minute by minute.
+    """Count the people inside during an opening, minute by minute.
 
-    `minutes`: those of all doors, with their first instants in ms, in any order. A correction
-    holds from the end of its minute on: `12 inside at 10:15:30`: the minute 10:16 adds to 12.
+    `minutes` are those of all doors, with their first instants in ms, in any order. A correction
+    says how many people are inside, and holds from the end of its minute on. If 12 are inside at
+    10:15:30, the minute 10:16 adds to 12.
     """
     end_ms = opening.end_ms if opening.end_ms is not None else float("inf")
     of_minute: dict[int, list[Count]] = {}

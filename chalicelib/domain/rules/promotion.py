@@ -31,11 +31,12 @@ class PromotionRule(Struct, frozen=True):
     ) -> int | None:
         """Return when a stranger with these arrivals (visits) becomes a regular; None: not yet.
 
-        It is the start of the first arrival with enough arrivals in the period up to it, of which
-        both ends count. `containing`: only periods that hold this arrival count.
+        It is the start of the first arrival that makes enough of them within the period before it.
+        Both ends of the period count. If `containing` is given, only periods that hold this arrival
+        count.
 
-        `three in a week, and visits on 1, 6, 9 and 12 May`: on 12 May, since 6, 9 and 12 May are in
-        one week.
+        If three in a week are needed, visits on 1, 6, 9 and 12 May promote on 12 May, since 6, 9
+        and 12 May are in one week.
         """
         starts = [arrival.first_ms for arrival in arrivals]
         for index in range(self.arrive_times - 1, len(starts)):

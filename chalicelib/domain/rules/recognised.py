@@ -85,7 +85,7 @@ class SeenPicture(Struct, frozen=True, eq=False):
     def leave_out(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
         """Return the picture without the faces for which `unfit` gives a true value.
 
-        Faces are numbered anew, so `crop` is wrapped to take the new numbers.
+        The faces left are numbered anew, and so is what `crop`, which cuts out a face, takes.
         """
         kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
         kept_faces = tuple(self.described.faces[number] for number in kept)

@@ -81,7 +81,7 @@ def vectors_of(vectors: Sequence[bytes]) -> NDArray[np.float32]:
 def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
     """Return what a search compares of a face's templates: for each model the mean over its photos.
 
-    A single template of a model stays as it is.
+    A template is the embedding of one photo by one model. A single one of a model stays as it is.
     """
     import numpy as np
 
@@ -110,7 +110,7 @@ def of_model(templates: Sequence[Template], model: str) -> Template | None:
 def fuse_embeddings(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of one person's unit embeddings, (n, dimensions), as a unit vector.
 
-    The pictures share the person, and their differences cancel out: a search finds the mean of
+    The pictures share the person, and their differences cancel out. So a search finds the mean of
     three photos more often than the best of the three.
     """
     import numpy as np
@@ -142,8 +142,8 @@ _Choice = tuple[float, datetime, str]
 def is_sure(decision: Decision | None, quality: float | None) -> bool:
     """Return whether a face may learn from a sighting: it is surely the face's, and good enough.
 
-    `decision`: by which a search found the face; None: a person said so. `quality`: the picture's,
-    0..100; None: not measured.
+    `decision` is that by which a search found the face; None: a person said so. `quality` is the
+    picture's, 0..100; None: not measured.
     """
     # `by`: another sighting of the same visit told whose this is, since its score was too low.
     is_vouched_for = decision is not None and decision.by is not None
@@ -162,8 +162,8 @@ def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """Return the pictures that a face keeps: all given ones, and the best of those that it learnt.
 
     Given are those of people, and the one that made a stranger; they keep their order. The face
-    learnt the others from sightings: MAX_LEARNT are kept at most, fewer if the given ones leave
-    less room. One of them shows the person in a mask, if there is one and room for two.
+    learnt the others from sightings. MAX_LEARNT (3) of these are kept, or fewer if the given ones
+    leave less room. One of them shows the person in a mask, if there is one and room for two.
     """
     pictures = tuple(pictures)
     given_pictures = list_given_pictures(pictures)
@@ -195,8 +195,8 @@ def shows_more_than(
     """Return whether a picture is more than a copy of one that the face was made from.
 
     A copy is of the same hour, of no better quality (in steps of 20), and shows the same view.
-    `pictures`: the face's; those with `founded_at` made it, several if it is of merged faces.
-    `captured_at`: the new picture's time.
+    `pictures` are the face's. Those with `founded_at` made it, several if faces were merged.
+    `captured_at` is the new picture's time.
     """
     hour = _cut_to_hour(captured_at)
     for picture in pictures:
@@ -222,7 +222,8 @@ def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
 def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
     """Return the mean of a face's given pictures (not learnt ones), as a unit vector.
 
-    Spare ones, which no search compares, are left out. None: no picture has a template of `model`.
+    Spare pictures, which no search compares, are left out. None: no picture has a template of
+    `model`.
     """
     templates = [
         template
@@ -240,12 +241,11 @@ def remove_rejected_pictures(
     photo_ids: Set[str],
     model: str,
 ) -> tuple[Picture, ...]:
-    """Return the pictures that a face keeps when one of its sightings turns out to be somebody
-    else's.
+    """Return the pictures that a face keeps when a sighting of it turns out to be somebody else's.
 
-    The sighting's photo goes. So does each picture that the face learnt and that is more like the
-    sighting than like the mean of the pictures that people gave. `rejected_vector`: the sighting's
-    embedding by `model`; `photo_ids`: the ids that the sighting's photo may have in a face.
+    The sighting's photo goes; `photo_ids` are the ids that it may have in a face. So does each
+    picture that the face learnt and that is more like the sighting than like the mean of the given
+    pictures. `rejected_vector` is the sighting's embedding by `model`.
     """
     other_pictures = [picture for picture in pictures if picture.id not in photo_ids]
     mean = mean_of_given(other_pictures, model)
@@ -268,12 +268,12 @@ def remove_rejected_pictures(
 
 
 def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
-    """Return the best learnt picture of each hour: first the best of each day, then the second best
-    of each day, and so on.
+    """Return the best learnt picture of each hour: that of each day first, then each day's second.
 
-    `learnt`: each picture with the sighting that it was learnt from. Pictures of one visit are
+    `learnt` has each picture with the sighting that it was learnt from. Pictures of one visit are
     nearly copies, so one an hour is enough. Better is a higher step of quality, then the earlier
-    one. `Monday 9 and 10 o'clock, Tuesday 9`: the best of each day, then Monday's other hour.
+    one. Of Monday 9 and 10 o'clock and Tuesday 9, the best of each day come first, then Monday's
+    other hour.
     """
     best_of_hour: dict[datetime, tuple[_Choice, Picture]] = {}
     for sighting, picture in learnt:
@@ -292,7 +292,7 @@ def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
     for choice, picture in sorted(best_of_hour.values(), key=itemgetter(0)):
         _, captured_at, _ = choice
         day = captured_at.date()
-        place_in_day = count_of_day[day]
+        place_in_day = count_of_day[day]  # 0: the best of its day
         ranked.append((place_in_day, choice, picture))
         count_of_day[day] += 1
     return [picture for _, _, picture in sorted(ranked, key=itemgetter(0, 1))]
@@ -397,9 +397,10 @@ def mean_of(faces: Iterable[Sequence[Template]]) -> tuple[Template, ...]:
 def make_change_entries(before: Face, after: Face) -> tuple[JournalEntry, ...]:
     """Return what the journal notes of a changed face; nothing if no search sees the change.
 
-    The journal lists the changes of the gallery, the faces that are searched. REPLACE: the face's
-    templates changed. MOVE: only its group did. The entry names the user (a person with several
-    faces) that the face had before: the user's mean is then computed anew.
+    The journal lists the changes of the gallery, the faces that are searched. REPLACE notes that
+    the face's templates changed, and MOVE that only its group did. The entry names the user (a
+    person with several faces) that the face had before, since the user's mean is then computed
+    anew.
     """
     user_before = user_of(before)
     if after.templates != before.templates:

@@ -69,12 +69,12 @@ def hour_of_week(hour: int) -> int:
 def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
     """Return the usual week of a shop before a day: how many people each of its hours brings.
 
-    None: fewer than LEAST_PEOPLE people, or less than two weeks, are known.
+    None: fewer than LEAST_PEOPLE people, or less than two weeks, are known. `people_by_hour` says
+    how many people came, by local hour since 1970; hours without any are missing. `today` is the
+    day, in days since 1970; its own hours do not count.
 
-    `people_by_hour`: how many people came, by local hour since 1970; hours without any are missing.
-    `today`: the day, in days since 1970; its own hours do not count. An hour of the usual week is
-    the mean over all days of its weekday since the first known day. If the last two weeks had fewer
-    people than these means add up to, all means are reduced by the same share.
+    An hour is the mean over all days of its weekday since the first known day. If the last two
+    weeks had fewer people than these means add up to, all means are reduced by the same share.
     """
     end_hour = today * HOURS_PER_DAY
     begin_hour = end_hour - _DAYS * HOURS_PER_DAY
@@ -111,11 +111,12 @@ ALWAYS = frozenset(range(HOURS_PER_WEEK))
 
 
 def count_expected(usual: Usual, since: float, until: float, opening: Set[int] = ALWAYS) -> float:
-    """Return how many people usually come between two times, in local hours; a part of an hour
-    brings that part of its people.
+    """Return how many people usually come between two times, in local hours.
 
-    `opening`: hours of the week in which the shop is open; others bring nobody.
+    A part of an hour brings that part of its people. `opening` are the hours of the week in which
+    the shop is open; others bring nobody.
     """
+    # Whole weeks at once, so that a long time takes no longer.
     whole_weeks = max(int((until - since) // HOURS_PER_WEEK), 0)
     people_a_week = sum(usual.hours[hour] for hour in opening) if whole_weeks else 0.0
     rest_since = since + whole_weeks * HOURS_PER_WEEK
@@ -137,9 +138,8 @@ def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
 
     None: it seems to be closed. It seems to be open from the first to the last hour in which
     somebody came in at least LEAST_WEEKS of the last weeks. Hours with less than a hundredth of the
-    day's people do not count.
-
-    `Tuesdays at 6 in two weeks, from 8 to 19 in five`: 8 to 19.
+    day's people do not count. If people came at 6 in two weeks, and from 8 to 19 in five, it is 8
+    to 19.
     """
     proposed: list[tuple[int, int] | None] = []
     for weekday in range(7):
