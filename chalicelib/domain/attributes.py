@@ -57,9 +57,9 @@ RESERVED = frozenset(
 def append_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group with new attributes behind its own, in the order of `names`.
 
-    An attribute is a named value that the group's faces may have. Raises DefaultGroup (strangers'
-    or regulars', which have none) and WrongAttributeCount (no name, or more than five in the
-    group). Raises IllegalAttribute if a name is empty, over 50 characters, reserved, or there.
+    An attribute is a named value that the group's faces may have. Raises DefaultGroup for strangers
+    and regulars, which have none. Raises WrongAttributeCount for no name, or for more than five in
+    the group. Raises IllegalAttribute if a name is empty, over 50 characters, reserved, or there.
     """
     _require_own(group)
     free_count = MAX_ATTRIBUTES - len(group.attributes)
@@ -76,10 +76,11 @@ def append_attributes(group: Group, names: Sequence[str]) -> Group:
 def drop_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group without these attributes, the named values of its faces.
 
-    Those behind a dropped one move up. Faces are not written: they keep a value by its attribute's
-    id, which is never used again, so nobody sees the value any more. Raises DefaultGroup,
-    WrongAttributeCount, IllegalAttribute (a name is empty, too long, there twice),
-    AttributeNotFound.
+    Those behind a dropped one move up. Faces are not written. They keep the value by its
+    attribute's id, which is never used again, so nobody sees it any more.
+
+    Raises DefaultGroup for strangers and regulars, WrongAttributeCount, and AttributeNotFound.
+    Raises IllegalAttribute if a name is empty, too long, or there twice.
     """
     _require_own(group)
     if not 0 < len(names) <= MAX_ATTRIBUTES:
@@ -98,8 +99,9 @@ def drop_attributes(group: Group, names: Sequence[str]) -> Group:
 def replace_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group with these attributes only, in this order: named values of its faces.
 
-    An attribute that the group has already keeps its id, and so the faces' values. Raises
-    DefaultGroup, WrongAttributeCount (over five), IllegalAttribute; nothing if all is as it was.
+    One that the group has already keeps its id, and so the faces' values. If all is as it was, the
+    group is returned as it is. Else it raises DefaultGroup, WrongAttributeCount (over five),
+    IllegalAttribute.
     """
     present_attributes = {attribute.name: attribute for attribute in group.attributes}
     if list(present_attributes) == list(names):

@@ -198,8 +198,8 @@ def kind_of(what: str) -> Kind:
 def decision_said(decision: Decision | None) -> dict[str, Any]:
     """Return what an audit entry says of a decision: who a face is, or that it is nobody known.
 
-    That is its score and threshold, how many faces it was compared with (the gallery), the
-    gallery's version (`seq`), and so on. Scores are texts; what is not known is left out. None: {}.
+    It has the score and the threshold, how many faces were compared (the gallery), the gallery's
+    version (`seq`), and so on. Scores are texts. What is not known is left out; of None, all is.
     """
     if decision is None:
         return {}

@@ -381,8 +381,8 @@ FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 def require_time(at: datetime, now: datetime, max_ahead_s: int) -> datetime:
     """Return the time at which a camera's picture was taken, in UTC, cut to milliseconds.
 
-    `at`: as the camera says. Raises InvalidInput if that is before FIRST_CAPTURED_AT, or more than
-    `max_ahead_s` after now: the camera's clock is wrong then.
+    `at` is what the camera says. Raises InvalidInput if it is before FIRST_CAPTURED_AT, or more
+    than `max_ahead_s` after now, since the camera's clock is wrong then.
     """
     at = at.astimezone(UTC)
     if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=max_ahead_s):
@@ -475,10 +475,10 @@ def edge_of(
 ) -> dict[str, Any]:
     """Return the settings that a camera's box, the device beside it, is to have now.
 
-    `wanted_settings`: what a user wants for this camera. Settings of whole boxes (BOX_SETTINGS,
+    `wanted_settings` are what a user wants for this camera. Settings of a whole box (BOX_SETTINGS,
     such as the version) come in a wave, a staged rollout over all boxes. A box that the wave has
-    reached gets the wave's values. Any other box keeps its own of `settings_before`, unless the
-    user wants another value. `box`: its id; empty if the camera has none.
+    reached gets the wave's values. Any other keeps its own of `settings_before`, unless the user
+    wants another value. `box` is its id; empty if the camera has none.
     """
     if wave.has(box):
         of_camera = {
@@ -496,9 +496,9 @@ def edge_of(
 def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
     """Return the wave (a staged rollout of settings to boxes) one step on, stopped, or as it is.
 
-    It reaches one box first, then a tenth of all, then all. `boxes`: all boxes (devices beside
-    cameras), with the last heartbeat of each. The wave stops by itself if boxes that have the
-    settings fall silent, more of them than by chance, or run another version.
+    It reaches one box first, then a tenth of all, then all. `boxes` has all boxes (devices beside
+    cameras), with the last heartbeat of each. Boxes that have the settings may fall silent, more of
+    them than by chance, or run another version. Then the wave stops.
     """
     if wave.is_done or wave.stopped:
         return wave
@@ -516,8 +516,9 @@ def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wa
 def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
     """Return the wave (a staged rollout of settings), stopped if a box runs another version.
 
-    A box that cannot run the wave's version goes back by itself to the one before: that shows here.
-    Looked at are boxes that have the settings and are heard. A wave without a version stays.
+    A box that cannot run the wave's version goes back by itself to the one before, which shows
+    here. Only boxes that have the settings and are heard are looked at. A wave without a version is
+    returned as it is.
     """
     version = wave.settings.get("version")
     signs = {box: boxes[box] for box in wave.reached if box in boxes}
@@ -532,8 +533,8 @@ def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
 def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
     """Return the wave (a staged rollout of settings), stopped if too many boxes fell silent.
 
-    Those without the settings show how many are silent by chance. If there are more, `missed_at`
-    notes since when. The wave does not stop at once: after an outage of the service no box was
+    Boxes without the settings show how many are silent by chance. If there are more, `missed_at`
+    notes since when. The wave does not stop at once, since after an outage of the service no box is
     heard. It stops BEATS later if any box was heard since, else SETTLES later.
     """
     silent_boxes = [box for box in wave.reached if not boxes.get(box, LastSign(None)).is_heard(now)]
@@ -559,7 +560,7 @@ def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) 
     """Return the wave (a staged rollout of settings) with the next boxes: one, a tenth, all.
 
     The first two steps take boxes that are heard; if too few are, as many as there are. The last
-    step takes all boxes, heard or not; the wave is done then, and lists none (`reached`).
+    step takes all, heard or not. Then the wave is done, and lists none (`reached`).
     """
     a_tenth = -(-len(boxes) // 10)  # rounded up
     target = next((size for size in (1, a_tenth) if size > len(wave.reached)), len(boxes))
@@ -578,7 +579,8 @@ def _is_by_chance(silent: int, of: int, silent_others: int, others: int) -> bool
     """Return whether `silent` boxes `of` so many may be silent by chance, by a binomial test.
 
     `silent_others` of the `others`, boxes without the new settings, say how often a box is silent
-    by chance. False, too, if more than half are silent, or there are fewer than _FEWEST_TESTED.
+    by chance. The answer is False if more than half are silent, or there are fewer than
+    _FEWEST_TESTED.
     """
     share = (silent_others + 1) / (others + 2)  # Laplace's rule: never 0 or 1
     chance_of_fewer = sum(

@@ -110,9 +110,9 @@ _MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
 def check_channel(channel: Channel) -> Channel:
     """Return the channel (a place that messages go to) if it can be stored, its URL filled in.
 
-    Its way (ntfy, mail and so on) says which fields it needs and may have: Telegram a `token` and
-    `to`, and its URL is always the same. Raises InvalidInput if a field is missing, too much, or
-    cannot be sent.
+    Its way (ntfy, mail and so on) says which fields it needs and may have. Telegram, for example,
+    needs a `token` and `to`, and its URL is always the same. Raises InvalidInput if a field is
+    missing, too much, or cannot be sent.
     """
     needs, may_have, default_url = _NEEDS[channel.way]
     needed_names, allowed_names = needs.split(), may_have.split()
@@ -141,7 +141,8 @@ def check_channel(channel: Channel) -> Channel:
 def _check_values(channel: Channel) -> None:
     """Raise InvalidInput if a value of a channel (where messages go) cannot be sent.
 
-    That is a method, a token, a mail address, a header, or a key of a browser's subscription.
+    Checked are the method, the token, the mail address, headers, and the keys of a browser's
+    subscription.
     """
     if channel.method not in METHODS:
         raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
@@ -229,9 +230,9 @@ def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
 def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Channel) -> None:
     """Raise InvalidInput unless a channel can write its messages by this template.
 
-    A template is a text with fields, such as `{who} came`. It must not be empty or too long, nor
-    name a field that an event of these `kinds` may lack (None: of any kind). If the channel sends
-    JSON, the template with its fields filled has to be JSON.
+    A template is a text with fields, such as `{who} came`. It must not be empty or too long. Each
+    field must be one that all events of these `kinds` have (None: of all kinds). If the channel
+    sends JSON, the template with its fields filled has to be JSON.
     """
     if not template.strip() or len(template) > MAX_TEMPLATE:
         raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters")
@@ -279,10 +280,11 @@ def event_values(
 ) -> dict[str, str]:
     """Return what each field of a message's template, such as `{who}`, stands for.
 
-    `event`: the body that a webhook gets; a test event has sample values. `zone`: the shop's time
-    zone. `shop`, `camera`: their display names, "" without a camera. `texts`: of the language in
-    which groups, dates and numbers are written. `who`: the face's name; without one its group and
-    number; else the camera, or the shop. `guest`: the same, but never a person's name.
+    `event` is the body that a webhook gets; a test event has sample values. `zone` is the shop's
+    time zone. `shop` and `camera` are their display names, "" without a camera. `texts` are of the
+    language in which groups, dates and numbers are written. `who` is the face's name; without one
+    its group and number; else the camera, or the shop. `guest` is the same, but never a person's
+    name.
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     written_time = _write_moment(event_time, texts)

@@ -130,8 +130,8 @@ class EndedRecord(NamedTuple):
     def require_newer(self, consent: Consent, whose: str, now: datetime) -> None:
         """Raise ConsentOlder if a new record of consent is too old to take this end back.
 
-        It has to be given at `counts_from` or later. `whose`: the person, in words. `now`: is told
-        in the message, since the sender's clock may be behind.
+        It has to be given at `counts_from` or later. `whose` is the person, in words. The message
+        tells `now`, since the sender's clock may be behind.
         """
         if consent.given_at >= self.counts_from:
             return

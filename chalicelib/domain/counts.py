@@ -98,7 +98,7 @@ def _require_minute(minute: CountedMinute, now: datetime) -> None:
     """Raise InvalidInput if no box can have counted this minute so, or it is kept no longer.
 
     A box is the device beside a camera. Its minute says for how many `seconds` it watched, and how
-    many people came in (`entries`) and went out. `faces`: who came in and showed a usable face.
+    many people came in (`entries`) and went out. `faces` of those who came in showed a usable face.
     """
     at, count = minute.at, minute.count
     if milliseconds(at) % MINUTE_MS:
@@ -225,9 +225,9 @@ class Entries(NamedTuple):
 def part_entries(count: Count, known: int, staff: int) -> Entries | None:
     """Divide those who came in at a camera in an hour into known, not known, faceless and staff.
 
-    `count`: how many crossed the camera's line. `known`, `staff`: of how many known people, and of
-    staff, it saw an arrival in that hour. Line and faces are counted apart and may disagree, so the
-    parts are cut to add up to those who came in. None: nobody watched.
+    `count` says how many crossed the camera's line. `known` and `staff` say of how many known
+    people, and of staff, it saw an arrival in that hour. Line and faces are counted apart and may
+    disagree, so the parts are cut to add up to those who came in. None: nobody watched.
     """
     if count.numbers is None:
         return None

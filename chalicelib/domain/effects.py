@@ -93,9 +93,9 @@ def describe_face_change(before: Face, after: Face) -> Does:
 def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
     """Yield a word (Effect) for each thing that a change does to a face, for the audit's entry.
 
-    The audit logs who changed what. A legal hold lifted: `releases`. The record of consent
-    withdrawn: `withdraws`; later, when all but the template is deleted: `withdraws` once more. Of
-    other changes, such as of a note, nothing comes.
+    The audit logs who changed what. A legal hold that is lifted is `releases`. A record of consent
+    that is withdrawn is `withdraws`, and once more when all but the template is deleted. Other
+    changes, such as of a note, have no word.
     """
     if after.hold != before.hold:
         yield Effect.HOLDS if after.hold else Effect.RELEASES

@@ -369,10 +369,10 @@ class Unusable(RegularsError):
     ) -> None:
         """Make the error of a picture that cannot be used.
 
-        `breaks`: the limit that it breaks; "": another reason. It is "bytes", "largest side",
-        "least side", "format" (one that is known, and not taken), "picture" (it is none), "no face"
-        or "several faces". By it each of the APIs (dialects) finds its own code for the error.
-        `sides`: width and height in pixels, if they break a limit.
+        `breaks` is the limit that it breaks, by which each of the APIs (dialects) finds its own
+        code. It is "bytes", "largest side", "least side", "format" (one that is known, and not
+        taken), "picture" (it is none), "no face" or "several faces". "" is another reason. `sides`
+        are width and height in pixels, if they break a limit.
         """
         super().__init__(message, **details)
         self.breaks = breaks

@@ -312,11 +312,11 @@ def _list_face_ids() -> frozenset[str]:
 
 
 def empty_names(kind: str, data: Mapping[str, Any], faceids: Collection[str]) -> dict[str, Any]:
-    """Return new values for those members of a stored event's `data` that name these faces: empty.
+    """Return empty values for those members of a stored event's `data` that name these faces.
 
-    {}: the event is about none of the faces, or nothing in it names somebody. A newer version of
-    the software may have written the event, and members that this one does not know. What these
-    hold is unknown, so all texts in them are emptied. Ids of faces stay.
+    {}: the event is about none of the faces, or names nobody. A newer version of the software may
+    have written the event, with members that this one does not know. As nobody knows what they
+    hold, all texts in them are emptied. Ids of faces stay.
     """
     members = members_of(kind) if kind in EVENTS else {}
     id_members = _list_face_ids()  # the names of those members that are faces' ids

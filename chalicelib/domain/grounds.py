@@ -29,10 +29,10 @@ def has_ground(consent: Consent | None) -> bool:
 def find_ended_record(face: Face) -> EndedRecord | None:
     """Return how a face's last record of consent ended; None: none has ended.
 
-    `counts_from` says when a new record must have been given to count. After a withdrawal: then or
-    later, for the withdrawal undoes what was given before. After an expiry: later than the expired
-    record was given, since people renew before the end and write it down afterwards. A face merged
-    into this one may bring its own withdrawal: the new record must not be older than that, either.
+    `counts_from` says when a new record must have been given to count. A withdrawal undoes what was
+    given before, so it is the time of that. People renew before a record expires, and write it down
+    afterwards, so after an expiry it is just after the expired one was given. But it is no earlier
+    than a withdrawal that a merged face brought.
     """
     restriction, consent = face.restriction, face.consent
     if restriction is not None and restriction.ended is Ending.EXPIRED and consent is not None:
@@ -56,8 +56,8 @@ def is_enrolled(face: Face) -> bool:
 def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:
     """Yield in words what a face has that no stranger has, such as "a name".
 
-    A stranger is a face that a camera alone put into the book. `before`: the face before a change:
-    what it had already is left out, so that only what the change gives is told.
+    A stranger is a face that a camera alone put into the book. If `before`, the face before a
+    change, is given, only what the change adds is told.
     """
     if face.name and (before is None or face.name != before.name):
         yield "a name"
@@ -77,8 +77,8 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
     """List in words what a change gives a face that only somebody with a ground may have.
 
     A ground is a record of consent, say. It is needed for what makes a stranger somebody: "a name",
-    "its note" and so on. A face may be more than a stranger without a ground, from before it was
-    asked for; then new pictures and visits of a merged face are gains, too. `before`: the face
+    "its note" and so on. Faces from before it was asked for may be more than a stranger without
+    one. For these, new pictures and visits of a merged face are gains, too. `before` is the face
     before the change; None: it is new.
     """
     gains = [*more_than_a_stranger(face, before)]
@@ -118,8 +118,8 @@ def is_unwritten(face: Face) -> bool:
 def rises(before: Face, after: Face) -> bool:
     """Return whether a change makes more than a stranger of a face that cameras alone have made.
 
-    It does if it gives what no stranger has, a record of consent, or another face's visits. A
-    change that restricts the face, so that it is used for nothing, does not.
+    It does if it gives what no stranger has, a record of consent, or another face's visits. It does
+    not if it restricts the face, which is then used for nothing.
     """
     if not is_made_by_cameras(before) or after.group_id == RESTRICTED:
         return False
@@ -145,7 +145,7 @@ def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
 
     A ground is a record of consent, or another one of Article 9(2) of the GDPR. It is needed only
     if the tenant asks for it (consent_required). A change that takes the ground away is refused if
-    the face has anything that needs it. `before`: the face before the change; None: it is new.
+    the face has anything that needs it. `before` is the face before the change; None: it is new.
     """
     if not tenant.consent_required or has_ground(after.consent):
         return
@@ -168,8 +168,8 @@ def require_record(tenant: Tenant, consent: Consent | None) -> None:
 def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
     """Return the message that a record of consent is missing, and where to write it down.
 
-    `faceid`: of the face that lacks it; "": of one that is to be enrolled. `gained`: what the
-    refused change would give the face, in words.
+    `faceid` is of the face that lacks it; "": of one that is to be enrolled. `gained` says in words
+    what the refused change would give the face.
     """
     who = "nobody is enrolled without a record of consent"
     if faceid:

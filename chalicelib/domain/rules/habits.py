@@ -76,11 +76,11 @@ class Habit(Struct, frozen=True):
 def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit:
     """Return the habit that visits have: on which days and when somebody usually comes.
 
-    `begins_ms` are the times at which the visits began, in ms since 1970, oldest first. Only the
-    last twelve weeks count, and of each day the first visit. What is not certain is left out.
+    `begins_ms` are the times when they began, in ms since 1970, oldest first. The last twelve weeks
+    count, of each day the first visit.
 
-    Example: visits on Wednesdays and Saturdays at 10 give these weekdays, the morning, and every 3
-    days. On a Wednesday the next day is Saturday.
+    Visits on Wednesdays and Saturdays at 10 give these weekdays, the morning, and every 3 days. On
+    a Wednesday the next day is Saturday.
     """
     now_hour = int(local_hour(now, zone))
     hours = [hour for ms in begins_ms if (hour := int(local_hour(moment(ms), zone))) <= now_hour]
@@ -92,7 +92,7 @@ def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit
     first_hours = {hour // HOURS_PER_DAY: hour for hour in reversed(recent)}
     days = sorted(first_hours)
     pauses = [after - before for before, after in pairwise(days)]
-    # Too few visits, or the person has stayed away for unusually long: nothing is said.
+    # Nothing is said of few visits, nor of somebody who stays away for unusually long.
     if len(days) < LEAST_DAYS or today - days[-1] > max(TIMES_USUAL * _usual_of(pauses), *pauses):
         return Habit(visits_this_month=this_month)
     weekdays = _find_prevailing([weekday_of(day) for day in days], _WEEK)
@@ -137,11 +137,10 @@ def _find_prevailing(values: Sequence[int], of: int) -> tuple[int, ...]:
 
 
 def _find_rhythm(pauses: Sequence[int]) -> int | None:
-    """Return the usual days from visit to visit; None: that is not certain.
+    """Return the usual days from visit to visit, if that is certain. Of `7, 7, 8, 7, 6, 7`: 7.
 
-    A pause is usual if it differs by a third at most: of 7, 7, 8, 7, 6 and 7 days it is 7. It is
-    certain if somebody who comes by chance, on each day with the same probability, would hardly
-    have it.
+    A pause is usual if it differs by a third at most. By chance somebody comes on each day with the
+    same probability.
     """
     usual = _usual_of(pauses)
     slack = _slack_of(usual)

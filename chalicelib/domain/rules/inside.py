@@ -64,8 +64,8 @@ class Occupancy(Struct, frozen=True):
 def list_openings(open_hours: Set[int], local: LocalTime, span: Span) -> list[Opening]:
     """List the openings that begin in a span of time, in order; the last one may go on.
 
-    An opening is a time in which the shop is open without a break. `open_hours` are the hours of
-    the week in which it is open. If it never closes, an opening begins at each midnight.
+    `open_hours` are the hours of the week in which the shop is open. If it never closes, an opening
+    begins at each midnight.
     """
     openings: list[Opening] = []
     first_ms = day = hour_before = None
@@ -75,7 +75,6 @@ def list_openings(open_hours: Set[int], local: LocalTime, span: Span) -> list[Op
         if first_ms is not None and day is not None and (begins or not is_open):
             openings.append(Opening(first_ms, begin_ms, day))
             first_ms = None
-        # `first_ms` None: no opening is going on.
         if begins:
             first_ms, day = begin_ms, hour // HOURS_PER_DAY
         hour_before = hour

@@ -35,8 +35,8 @@ class PromotionRule(Struct, frozen=True):
         Both ends of the period count. If `containing` is given, only periods that hold this arrival
         count.
 
-        If three in a week are needed, visits on 1, 6, 9 and 12 May promote on 12 May, since 6, 9
-        and 12 May are in one week.
+        Example: three in a week are needed, and there are visits on 1, 6, 9 and 12 May. It is 12
+        May, since 6, 9 and 12 May are in one week.
         """
         starts = [arrival.first_ms for arrival in arrivals]
         for index in range(self.arrive_times - 1, len(starts)):
