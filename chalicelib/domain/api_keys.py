@@ -73,8 +73,9 @@ def hour_to_note(now: datetime, noted_at: datetime | None) -> datetime | None:
 def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:
     """Return the write that makes a credential valid; it fails if one of its id exists.
 
-    `pointer`: the credential's kind and id; the id of a bearer key is its hash. `whose`: `key=ID`
-    or `camera=ID` if it is that of one of the tenant's keys or cameras; else it is the tenant's.
+    `pointer` is the credential's kind and id; the id of a bearer key is its hash. `whose` is
+    `key=ID` or `camera=ID` for one of the tenant's keys or cameras. Without it the credential is
+    the tenant's.
     """
     kind, id_ = pointer
     item = {"kind": kind, "id": id_, "tenant": tenant, **whose}

@@ -199,7 +199,7 @@ def decision_said(decision: Decision | None) -> dict[str, Any]:
     """Return what an audit entry says of a decision: who a face is, or that it is nobody known.
 
     It has the score and the threshold, how many faces were compared (the gallery), the gallery's
-    version (`seq`), and so on. Scores are texts. What is not known is left out; of None, all is.
+    version (`seq`), and so on. Scores are texts. What is not known is left out. None gives {}.
     """
     if decision is None:
         return {}

@@ -94,7 +94,7 @@ def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
     """Yield a word (Effect) for each thing that a change does to a face, for the audit's entry.
 
     The audit logs who changed what. A legal hold that is lifted is `releases`. A record of consent
-    that is withdrawn is `withdraws`, and once more when all but the template is deleted. Other
+    that is withdrawn is `withdraws`, and once more when all but the template is deleted. Some
     changes, such as of a note, have no word.
     """
     if after.hold != before.hold:

@@ -74,9 +74,9 @@ class BookHooks:
     ) -> Departure:
         """Return what has to be done when these faces are deleted; a book alone has nothing to do.
 
-        Other parts override this. It is called before the deletion, again if that has to be tried
-        again, and writes nothing itself. `by`: who asked for it. `erases`: nothing may be left of
-        the faces. `asked_at`: when that was asked for first, if a backup brought them back.
+        Other parts override this. It is called before the deletion, again at each try of that, and
+        writes nothing itself. `by` is who asked for it. `erases`: nothing may be left of the faces.
+        `asked_at` is when that was asked for first, if a backup brought them back.
         """
         return Departure("", tuple(face.faceid for face in faces))
 

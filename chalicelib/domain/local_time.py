@@ -61,8 +61,8 @@ class Span(Struct, frozen=True):
     def of_seconds(cls, start: int, end: int) -> Span:
         """Return the span from the first ms of one UNIX second to the last ms of another.
 
-        `start=1, end=2`: from 1000 to 2999 ms. Raises InvalidInput if one is out of range, or the
-        end lies before the start.
+        From second 1 to second 2 it is 1000 to 2999 ms. Raises InvalidInput if one is out of range,
+        or the end lies before the start.
         """
         for name, second in (("start", start), ("end", end)):
             if not 0 <= second <= LAST_SECOND:
@@ -149,8 +149,8 @@ class LocalTime:
     def divide_span(self, span: Span) -> list[Piece]:
         """Divide a span into the stretches between changes of the zone's clocks, in order.
 
-        In each, the clocks are ahead of UTC by one offset. The span `25 October 2026` in Berlin has
-        two: 2 hours ahead until 01:00 UTC, 1 hour from then on.
+        In each stretch the clocks are ahead of UTC by one offset. The 25 October 2026 in Berlin has
+        two: 2 hours ahead until 01:00 UTC, and 1 hour from then on.
         """
         first_year, last_year = (
             datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms)
@@ -172,7 +172,7 @@ class LocalTime:
     def find_hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return for each instant what hour the zone's clocks show then, in hours since 1970.
 
-        `at_ms`: in ms since 1970, in any order. Both arrays have the shape (n,).
+        `at_ms` has the instants in ms since 1970, in any order. Both arrays have the shape (n,).
         """
         import numpy as np
 
@@ -192,7 +192,7 @@ class LocalTime:
     def pieces_of(self, day: int) -> tuple[Piece, ...]:
         """Return the stretches of a local day between changes of the clocks, in order.
 
-        `day`: in days since 1970. A day has one stretch, or two if the clocks change on it; a day
+        `day` is in days since 1970. A day has one stretch, or two if the clocks change on it. A day
         that the zone skipped has none.
         """
         midnight = day * DAY_MS  # of that date in UTC: the local one is within a day of it
@@ -214,8 +214,8 @@ class LocalTime:
     def list_buckets(self, granularity: Granularity, span: Span) -> list[int]:
         """List the months, weeks, days or hours that have an instant in the span, ascending.
 
-        Each is a bucket, given by the number that `bucket_of` returns. Raises InvalidInput for more
-        than MAX_BUCKETS.
+        Each is a bucket, and is given by the number that `bucket_of` returns. Raises InvalidInput
+        for more than MAX_BUCKETS.
         """
         too_many = InvalidInput(
             f"from start to end there are over {MAX_BUCKETS} buckets of one {granularity}: "
@@ -226,7 +226,7 @@ class LocalTime:
         if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) > MAX_BUCKETS:
             raise too_many
         buckets: set[int] = set()
-        for piece in self.divide_span(span):
+        for piece in self.divide_span(span):  # between changes of the clocks
             first = self.bucket_of(granularity, piece.hours[0])
             last = self.bucket_of(granularity, piece.hours[-1])
             buckets.update(range(first, last + 1, _STEPS.get(granularity, 1)))
@@ -237,8 +237,8 @@ class LocalTime:
     def bucket_of(self, granularity: Granularity, hour: int) -> int:
         """Return the number of the month, week, day or hour (the bucket) that holds a local hour.
 
-        `hour`: in hours since 1970. Months are counted from the year 0, days and hours from 1970. A
-        week has the number of its first day, so numbers of weeks are 7 apart.
+        `hour` is in hours since 1970. Months are counted from the year 0, days and hours from 1970.
+        A week has the number of its first day, so numbers of weeks are 7 apart.
         """
         match granularity:
             case Granularity.MONTH:
@@ -266,7 +266,7 @@ def month_of(hour: int) -> int:
 def time_key(granularity: Granularity, bucket: int) -> str:
     """Return how an answer names a month, day or hour: 202601, 20260131, 2026013109.
 
-    A week is named as its first day. `bucket`: the number that `LocalTime.bucket_of` returns.
+    A week is named as its first day. `bucket` is the number that `LocalTime.bucket_of` returns.
     """
     match granularity:
         case Granularity.MONTH:
@@ -313,8 +313,8 @@ def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
     """Yield each change of a zone's clocks in a UTC year: UNIX second, and the offset from then on.
 
     An offset is how many seconds the clocks are ahead of UTC. The year's first second comes first,
-    though nothing need change then. The zone can only be asked for the offset at an instant. So it
-    is asked every _PROBE_S; if two offsets differ, bisection finds the second of the change.
+    whether or not they change then. The zone can only tell the offset at an instant. So it is asked
+    every _PROBE_S; if two offsets differ, bisection finds the second of the change.
     """
 
     def offset_at(second: int) -> int:

@@ -175,8 +175,8 @@ class Tenant(StoredSettings, frozen=True):
     def asked(self) -> tuple[str, ...]:
         """Return the questions about strangers that the tenant's operator has not answered yet.
 
-        Strangers are people whom cameras put into the book. Each question says which command sets
-        the setting that answers it; it is asked until then.
+        Strangers are people whom cameras put into the book. Each question names the command by
+        which it is answered, and is asked until then.
         """
         command = f"regulars tenants set {self.name}"
         questions = []

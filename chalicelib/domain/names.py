@@ -145,7 +145,7 @@ def printable_name(name: str, longest: int, whose: str) -> str:
     """Return a name in the form in which it is stored (Unicode NFC), if it may be one.
 
     Raises InvalidInput if the name is empty or too long, has a space at an end, or a character that
-    is not printable. The message says `whose` it is, such as "a camera's".
+    is not printable. `whose` stands in the message, such as "a camera's".
     """
     normal = normalise_name(name, longest)
     if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
@@ -198,8 +198,9 @@ def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
     """Return the terms of a person's name: who types the beginning of one finds the person.
 
     They are the words of the name, MAX_TERMS at most, and the number of a stranger (0: none), each
-    once. O'Neil has "o" and "neil"; if `fold` is `fold_letters`, which leaves accents out, "oneil",
-    too. In a script without spaces, each ending of a word is a term: of 王小明 also 小明 and 明.
+    once. O'Neil has "o" and "neil". If `fold` is `fold_letters`, which leaves accents out, "oneil"
+    is one, too. In a script without spaces, each ending of a word is a term. So 王小明 has also 小明 and
+    明.
     """
     folded = fold(name)
     terms: list[str] = []
@@ -219,8 +220,8 @@ def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
 def split_words(text: str) -> list[str]:
     """Return the words of a folded name, or of what is searched for in names.
 
-    A word is a run of letters, digits and marks (accents that stand apart). It also ends between a
-    script that writes words without spaces, such as Chinese, and one that does not: "ann-lee2
+    A word is a run of letters, digits and marks (accents that stand apart). It ends, too, where the
+    script changes to or from one that writes words without spaces, such as Chinese. So "ann-lee2
     王小明a" has the words "ann", "lee2", "王小明" and "a".
     """
     words: list[str] = []

@@ -190,9 +190,9 @@ def is_of(face: Face, observation: Observation) -> bool:
 def is_new_id(face: Face) -> bool:
     """Return whether the service chose the face's id, so that nobody had it before.
 
-    Only strangers have a number, and their ids the service chooses. Ids that it chooses are digits
-    with the time in them. So an id is new if its time is that of the enrolment. False, too, if the
-    clock was wrong then: it is not known.
+    Only strangers have a number, and the service chooses their ids. Such ids are digits with the
+    time in them. So an id is new if its time is that of the enrolment. If the clock was wrong then,
+    it is not known, and the answer is False.
     """
     if face.number:
         return True
@@ -208,8 +208,8 @@ def keep_own(
     """Return the face's own observations, and the time before which its id was another's.
 
     Observations are records that a face was seen. They outlive it, and users may enrol a new person
-    by the id of one who was deleted: then some of the `observations` are of the former person.
-    None: the id was nobody's before, or nothing of that time is left.
+    by the id of one who was deleted. Then some of the `observations` are of the former person. The
+    time is None if the id was nobody's before, or nothing of that time is left.
     """
     if is_new_id(face):  # the service chose it
         return observations, None
@@ -226,8 +226,8 @@ def keep_own(
 def leave_counted(observation: Observation, faceid: str, token: str, labels: Labels) -> Observation:
     """Return what statistics count of an observation, when its person is erased or hidden.
 
-    `faceid`, `labels`: stand in place of its own. Its own id names a picture, so it gets a new one:
-    `TIME-TOKEN-0`, in the form of a sighting's id.
+    `faceid` and `labels` stand in place of its own. Its own id names a picture, so it gets a new
+    one in the form of a sighting's id, `TIME-TOKEN-0`.
     """
     return Observation(
         at=observation.at,
@@ -254,8 +254,8 @@ class ChangedObservation(Struct, frozen=True):
 def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
     """Return a picture's estimates (age, gender, emotion and so on), corrected by what is known.
 
-    The age that a user entered for the face is taken first; without one this picture's; without
-    that the one stored with the face. A gender likewise. All else is this picture's.
+    The age is the one that a user entered for the face; else this picture's; else the one stored
+    with the face. So is the gender. All else is this picture's.
     """
     age: float | None = face.age  # what a user entered
     if age is None:
@@ -321,7 +321,7 @@ class ObservationFilter(Struct, frozen=True):
         """Return whether the filter takes observations with these labels, group, kind and camera.
 
         A value that the filter does not give (None, of a label "") takes any. Faces are not looked
-        at here: ask `takes_face`, too.
+        at here, so ask `takes_face`, too.
         """
         labels = (dimensions.a, dimensions.b, dimensions.c, dimensions.d)
         labels_fit = all(

@@ -26,8 +26,8 @@ _SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
 def parse_opening(text: str) -> frozenset[int]:
     """Return the hours of a week, 0 to 167, in which a shop is open, at least in part.
 
-    `text`: its opening hours. `Tue 08:30-10:00`: hours 32 and 33, as hour 0 is Monday's first. "":
-    all hours. Raises InvalidInput if the text is written otherwise.
+    `text` has its opening hours. Hour 0 is Monday's first, so "Tue 08:30-10:00" gives 32 and 33. ""
+    gives all hours. Raises InvalidInput if the text is written otherwise.
     """
     opened: set[int] = set()
     spans = text.split(",") if text.strip() else ["00:00-24:00"]
@@ -56,8 +56,9 @@ UNKNOWN_OPENING_HOUR = 8
 def find_opening_hour(text: str, day: int) -> int | None:
     """Return the hour, 0 to 23, at which a shop first opens on a day of the week; None: never.
 
-    `text`: its opening hours; `day`: 0 is Monday. `Mon-Fri 08:30-12:00, Mon-Fri 14:00-18:00`: 8 on
-    a Monday. `Fri 18:00-02:00`: 18 on a Friday; None on a Saturday, for it is only still open then.
+    `text` has its opening hours, and `day` 0 is Monday. With "Mon-Fri 08:30-12:00, Mon-Fri
+    14:00-18:00" it is 8 on a Monday. With "Fri 18:00-02:00" it is 18 on a Friday, and None on a
+    Saturday, for the shop is only still open then.
     """
     open_hours = parse_opening(text)
     if len(open_hours) == WEEK:  # it never closes, or has not said when
@@ -95,8 +96,8 @@ def _list_days(first: str | None, last: str | None) -> range:
 def write_opening(days: Sequence[tuple[int, int] | None]) -> str:
     """Write the opening hours of the days of a week, Monday first, as `Mon-Fri 08:00-19:00`.
 
-    `days`: for each the hours from which and until which the shop is open, such as (8, 19); None:
-    closed. Days that follow each other and have the same hours stand together.
+    `days` has for each the hours from which and until which the shop is open, such as (8, 19);
+    None: closed. Days in a row with the same hours stand together.
     """
     spans: list[str] = []
     first = 0

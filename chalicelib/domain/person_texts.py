@@ -65,8 +65,8 @@ WORDS = ", ".join(text.word for text in TEXTS.values())
 def parse_texts(of: object) -> dict[str, str]:
     """Return the texts about a person, such as a note, in the form in which they are stored.
 
-    They come by their names in TEXTS. `of`: a face, or a request with attributes of these names;
-    attributes that are None are left out. Raises InvalidInput if a text is too long, or has several
+    They come by their names in TEXTS. `of` is a face, or a request with attributes of these names;
+    those that are None are left out. Raises InvalidInput if a text is too long, or has several
     lines and may not.
     """
     parsed = {}

@@ -166,8 +166,8 @@ class Found(NamedTuple):
     def convert_face(cls, face: DetectedFace, sides: Sides) -> Found:
         """Return where a face is in a picture: pixels become shares of its width and height.
 
-        `sides`: both, in pixels, of the picture turned upright. Numbers are rounded to the digits
-        that are stored.
+        `sides` are both, in pixels, of the picture turned upright. Numbers are rounded to the
+        digits that are stored.
         """
         box = face.box
         across, down = sides
@@ -261,7 +261,7 @@ MAX_VIEWS = 4
 def require_buckets(buckets: Collection[str]) -> None:
     """Raise InvalidInput unless a tenant may name these as buckets to read pictures from.
 
-    Each is a bucket of S3, or a folder in one: `bucket/prefix`. There are MOST_BUCKETS at most.
+    Each is a bucket of S3, or a folder in one, as `bucket/prefix`. There are MOST_BUCKETS at most.
     """
     if len(buckets) > MOST_BUCKETS:
         raise InvalidInput(f"picture buckets are {MOST_BUCKETS} at most, not {len(buckets)}")
@@ -276,9 +276,9 @@ def require_buckets(buckets: Collection[str]) -> None:
 def may_be_read(picture_buckets: Collection[str], bucket: str, key: str) -> bool:
     """Return whether a picture may be read from S3: it is in one of the tenant's picture buckets.
 
-    Of `bucket/prefix`, the key `prefix/a.jpg` may be read, and `prefixed/a.jpg` not. `bucket` is
-    without a slash. A key with a segment `.` or `..`, escaped or not, may not be read: S3 takes it
-    literally, but a proxy before it may go to another folder.
+    If `bucket/prefix` is one, the key `prefix/a.jpg` may be read, and `prefixed/a.jpg` not.
+    `bucket` is without a slash. A key with a segment `.` or `..`, escaped or not, may not be read.
+    S3 takes it literally, but a proxy before it may go to another folder.
     """
     if _leads_elsewhere(key):
         return False

@@ -49,8 +49,8 @@ class Setting(Struct, frozen=True):
     def require(self, value: Any) -> None:
         """Raise InvalidInput if the setting may not have this value: it is out of its bounds.
 
-        `kind`, the type that the setting's values have, says which bounds there are: choices, a
-        text's length, or a number's range. None passes, and so does a set: others look at these.
+        `kind` is the type that the setting's values have. By it the bounds are choices, a text's
+        length, or a number's range. None passes, and so does a set, since others look at these.
         """
         if value is None or self.kind is bool:
             return
@@ -101,8 +101,8 @@ def setting(
 def settings_of(kind: type[Struct]) -> Mapping[str, Setting]:
     """Return the settings among the fields of a class, by the fields' names.
 
-    A setting is a field whose default is made by a Setting. It takes its type from the field, and
-    its name, if it has none: `int | None` counts as `int`, and `tuple[str, ...]` as `tuple`.
+    A setting is a field whose default is made by a Setting. It takes its name, if it has none, and
+    its type from the field. `int | None` counts as `int`, and `tuple[str, ...]` as `tuple`.
     """
     settings: dict[str, Setting] = {}
     for struct_field in fields(kind):

@@ -59,8 +59,8 @@ class Texts:
     def write(self, name: str, **values: object) -> str:
         """Return the text of this name in the language, with the values put in.
 
-        `{word}` in the text stands for the value `word`. A text may be a dictionary of plurals
-        ("one", "other"); then the value `count` chooses one. What the language lacks is in English,
+        `{word}` in the text stands for the value `word`. A text may have several forms ("one",
+        "other"), of which the value `count` chooses one. What the language lacks is in English,
         with the rule of English plurals.
         """
         found = self._texts[name]
@@ -74,8 +74,8 @@ class Texts:
     def write_day(self, name: str, day: date) -> str:
         """Return a day, or the hour of a datetime, as the language writes it in the form `name`.
 
-        Forms, such as `date.first`, are texts of the language with fields for parts of a date, such
-        as `{day} {month_name} {year}`.
+        Forms, such as `date.first`, are texts of the language. Their fields stand for parts of a
+        date, such as `{day} {month_name} {year}`.
         """
         form = str(self._texts[name])
         return form.format(
@@ -122,7 +122,7 @@ def _read_own(language: str) -> Mapping[str, Any]:
     """Return the texts of a language that fit the English ones: they have the same `{values}`.
 
     Others were translated before the English changed, and are left out. Forms of dates (`date...`)
-    may name other values in each language.
+    are kept always, since each language may name other values in them.
     """
     english = _read_file(DEFAULT_LANGUAGE)
     return {

@@ -163,8 +163,8 @@ class Hook(Struct, frozen=True):
     def is_within_hours(self, at: datetime) -> bool:
         """Return whether the hook tells people of what happens at this time, by its `hours`.
 
-        `09:00-18:00`: at 09:00, and not at 18:00 any more. `22:00-06:00`: in the night. "": always.
-        `at`: in the tenant's time zone.
+        `at` is in the tenant's time zone. `09:00-18:00` holds 09:00, and not 18:00 any more.
+        `22:00-06:00` is the night, and "" is always.
         """
         if not self.hours:
             return True
@@ -177,8 +177,8 @@ class Hook(Struct, frozen=True):
     def name_pause(self, delivery: Delivery) -> str:
         """Return what the hook says nothing more of for a while after this delivery; "": nothing.
 
-        It is the face's id if the hook tells of chosen people, and this is one of them. Else it is
-        the kind of event and the group, as `KIND VIP`: so no stranger mutes a VIP.
+        If the hook tells of chosen people, and this is one of them, it is the face's id. Else it is
+        the kind of event and the group, as `KIND VIP`, so that no stranger mutes a VIP.
         """
         if not self.pause_s or not EVENTS[delivery.kind].PAUSES:
             return ""
@@ -308,8 +308,8 @@ def list_absent_fields(hook: Hook) -> tuple[str, ...]:
 def without_people(item: Item, faceids: Collection[str]) -> Update | None:
     """Return the write that takes faces out of a hook's list of people; None: none is in it.
 
-    The list says of whom the hook tells; hooks without a list tell of everybody. So one that is
-    left without people is switched off. `item`: the stored hook. The write fails if the hook was
+    The list says of whom the hook tells. A hook without a list tells of everybody, so one whose
+    list gets empty is switched off. `item` is the stored hook. The write fails if the hook was
     changed meanwhile.
     """
     people = item.get("people") or []
@@ -354,9 +354,9 @@ def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
 def delivery_key(delivery: Delivery) -> tuple[str, str]:
     """Return the key of a delivery, one event on its way to one hook, in the outbox.
 
-    Three kinds are not to be sent, and have prefixes of their own, so that the sender does not read
-    them. Parked ones failed too often. Those in a mailbox their receiver fetches. Those on a phone
-    remember what is shown there.
+    Three kinds are not to be sent. Parked ones failed too often. Those in a mailbox are fetched by
+    their receiver. Those on a phone remember what is shown there. These have prefixes of their own,
+    so that the sender does not read them.
     """
     prefix = ""
     if delivery.parked:
@@ -371,8 +371,9 @@ def delivery_key(delivery: Delivery) -> tuple[str, str]:
 def delivery_item(delivery: Delivery) -> Item:
     """Make the item of a delivery, one event on its way to one hook.
 
-    It expires, KEPT_FOR or SHOWN_FOR after `next_at`, if no sender is to send it: it is parked, in
-    a mailbox, or on a phone. Raises ValueError if the event's id cannot stand in an HTTP header.
+    If no sender is to send it (it is parked, in a mailbox, or on a phone), it expires. That is
+    KEPT_FOR after `next_at`, on a phone SHOWN_FOR. Raises ValueError if the event's id cannot stand
+    in an HTTP header.
     """
     if not _EVENT_ID.fullmatch(delivery.event_id):
         raise ValueError(
@@ -410,9 +411,9 @@ def name_push(faceid: str, private: str) -> str:
 def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
     """Return the write that remembers what a phone or browser shows, so that it can be taken back.
 
-    It is stored as a delivery that is `on_phone`. `delivery`: of the event that was pushed there.
-    `name`: by which the phone knows the message (`name_push`); it stands in place of the event's
-    id. Of the event only its kind and the face's id are kept.
+    It is stored as a delivery that is `on_phone`. `delivery` is of the event that was pushed there.
+    `name`, by which the phone knows the message (`name_push`), stands in place of the event's id.
+    Of the event only its kind and the face's id are kept.
     """
     about = json.dumps({"type": delivery.kind, "data": {"faceid": faceid}})
     at = moment(milliseconds(now))
@@ -432,8 +433,8 @@ def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
 def take_back(item: Item, faceids: Collection[str]) -> Update | None:
     """Return the write by which a phone is to show a message about one of these faces no longer.
 
-    `item`: a stored delivery. If it remembers what a phone shows (`note_push`), it becomes an event
-    of kind TAKEN_BACK, without data. None: it is another delivery, or about nobody of them.
+    `item` is a stored delivery. If it remembers what a phone shows (`note_push`), it becomes an
+    event of kind TAKEN_BACK, without data. None: it does not, or is about none of the faces.
     """
     delivery = delivery_from(item)
     event = json.loads(delivery.payload)
@@ -451,8 +452,8 @@ def take_back(item: Item, faceids: Collection[str]) -> Update | None:
 def without_names(item: Item, faceids: Collection[str]) -> Update | None:
     """Return the write that empties names and texts in a delivery about one of these faces.
 
-    `item`: the stored delivery, one event on its way to one hook. None: it is about nobody of them,
-    or has no names. The write fails if the delivery is gone meanwhile.
+    `item` is the stored delivery, one event on its way to one hook. None: it is about none of the
+    faces, or has no names. The write fails if the delivery is gone meanwhile.
     """
     payload = json.loads(item["payload"])
     data = payload["data"]
