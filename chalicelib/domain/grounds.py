@@ -29,10 +29,10 @@ def has_ground(consent: Consent | None) -> bool:
 def find_ended_record(face: Face) -> EndedRecord | None:
     """Return how a face's last record of consent ended; None: none has ended.
 
-    `counts_from` says when a new record must have been given to count. A withdrawal undoes what was
-    given before, so it is the time of that. People renew before a record expires, and write it down
-    afterwards, so after an expiry it is just after the expired one was given. But it is no earlier
-    than a withdrawal that a merged face brought.
+    `counts_from` says when a new record must have been given to count. After a withdrawal it is the
+    time of that, which undoes all that was given before. After an expiry it is just after the
+    expired record was given, since people renew before the end and write it down afterwards. A
+    withdrawal that a merged face brought may make it later.
     """
     restriction, consent = face.restriction, face.consent
     if restriction is not None and restriction.ended is Ending.EXPIRED and consent is not None:

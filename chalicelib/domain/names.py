@@ -199,8 +199,8 @@ def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
 
     They are the words of the name, MAX_TERMS at most, and the number of a stranger (0: none), each
     once. O'Neil has "o" and "neil". If `fold` is `fold_letters`, which leaves accents out, "oneil"
-    is one, too. In a script without spaces, each ending of a word is a term. So 王小明 has also 小明 and
-    明.
+    is one, too. In a script without spaces, each ending of a word is a term. So 王小明 has
+    also 小明 and 明.
     """
     folded = fold(name)
     terms: list[str] = []

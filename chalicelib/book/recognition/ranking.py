@@ -127,8 +127,8 @@ class Ranking(Service["Book"]):
         is done again, and Busy is raised after five times. The search raises Busy and WrongModel.
         """
         wanted = ranking_request
-        # The operating point is the rule from which score on two faces match: similarity 80
-        # (MATCH). If only matches are wanted, a search that is told it has less work.
+        # The operating point is the rule from which score on two faces match (similarity 80). If
+        # only matches are wanted, a search that is told it leaves out the others, with less work.
         point = self.services.tenant_vision.make_operating_point(tenant)
         search_point = point if wanted.least_similarity >= MATCH else None
         # The search orders by score, the ranking by similarity: more are found than are wanted.
@@ -156,7 +156,8 @@ class Ranking(Service["Book"]):
             best_faceid = ranked[0].candidate.faceid if ranked else None
 
         report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
-        decision = replace(verdicts[0].decision, seq=answer.seq)  # seq: the gallery's version
+        # That on the nearest entry; `seq` is the gallery's version.
+        decision = replace(verdicts[0].decision, seq=answer.seq)
         audit_events.report_decisions([omit_none({**report, **decision_said(decision)})])
         return [(entry.candidate.faceid, entry.similarity) for entry in ranked], faces
 

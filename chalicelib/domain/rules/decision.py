@@ -117,7 +117,7 @@ class MaskRule(Struct, frozen=True, eq=False):
         if_both = np.interp(scores, *np.transpose(self.both))
         values = self._compute_mask_values(faces)[:, None]
         other_values = self._compute_mask_values(others)[None]
-        has_mask = np.maximum(values, other_values) >= self.least
+        has_mask = np.maximum(values, other_values) >= self.least  # one of the two, or both
         # How far the less masked of the two is masked, too: 0 (bare) to 1.
         share = np.interp(np.minimum(values, other_values), (self.bare, self.masked), (0.0, 1.0))
         return np.where(has_mask, if_one + share * (if_both - if_one), 0.0)

@@ -224,10 +224,11 @@ def find_units(
     hour, the rest of its week by day, the rest of March by week, and April by month.
     """
     [first_day] = local.days(Span(first_ms, first_ms))
-    is_day_cut = local.pieces_of(first_day)[0].first_ms < first_ms
+    is_day_cut = local.pieces_of(first_day)[0].first_ms < first_ms  # the span begins within it
     week = find_unit(local, Granularity.WEEK)
     units = [unit for unit in (Unit.YEAR, Unit.MONTH, week) if unit <= largest]
-    # Which month, say, began before the span? By unit: its number, as `_find_bucket` counts it.
+    # The span may begin in the middle of a year, month or week, which then cannot be used. By unit:
+    # the number of that one. If it holds the day before the span, it began before.
     cut_buckets = {}
     for unit in units:
         bucket = _find_bucket(local, first_day, unit)

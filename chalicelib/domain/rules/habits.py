@@ -131,6 +131,7 @@ def _find_prevailing(values: Sequence[int], of: int) -> tuple[int, ...]:
     most = max(counts.values())
     prevailing = tuple(sorted(value for value, count in counts.items() if 2 * count >= most))
     hits = sum(counts[value] for value in prevailing)
+    # Is it rare by chance, in any choice of so many values? And has the newer half them, too?
     ways = comb(of, len(prevailing))
     is_certain = _is_certain(hits, len(values), len(prevailing) / of, ways)
     return prevailing if is_certain and {*prevailing} <= {*values[len(values) // 2 :]} else ()
