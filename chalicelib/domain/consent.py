@@ -158,9 +158,9 @@ def check_record(consent: Consent, now: datetime) -> Consent:
 def check_wish(wish: Remembered) -> Remembered:
     """Return a person's wish to be remembered in order to be forgotten, if it can be stored.
 
-    After consent has ended, the template of a person with this wish is still compared with new
-    pictures, so that nothing is kept of these. Raises InvalidInput if the basis is no ground for
-    that, or the evidence is missing or too long.
+    After consent has ended, new pictures are still compared with the template of a person with this
+    wish, so that nothing is kept of them. Raises InvalidInput if the basis is no ground for that,
+    or the evidence is missing or too long.
     """
     _require_basis(wish.basis)
     if not wish.evidence.strip():

@@ -199,7 +199,7 @@ def say_stranger_withdrawn(*, is_erased: bool) -> str:
     """Return the message why a stranger gets no name or the like, and what became of the stranger.
 
     The stranger, a face that cameras made, looks like somebody whose record of consent has ended.
-    So only a newer record helps. `is_erased`: the stranger was deleted with its visits.
+    So only a newer record helps. `is_erased` tells that the stranger was deleted with its visits.
     """
     became = "nothing of it was changed"
     newer = (

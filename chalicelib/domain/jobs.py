@@ -75,9 +75,9 @@ def judge_clock(before: Called | None, now: datetime) -> Called:
     """Return the record of this call of the schedule: whether the machine's clock is believed.
 
     A clock within TRUSTED (a day) of the time that was believed last is believed. Else it has
-    jumped, and is doubted until it has run on for SETTLED (half an hour). So a machine that is on
-    for less than that, with days in between, never believes its clock. `before` is the record of
-    the call before; None: this is the first.
+    jumped, and is doubted until it has run on from its new time for SETTLED (half an hour). So a
+    machine that is on for less than that, with days in between, never believes its clock. `before`
+    is the record of the call before; None: this is the first.
     """
     if before is None:
         return Called(now, believed_at=now)

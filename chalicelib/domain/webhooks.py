@@ -371,7 +371,7 @@ def delivery_key(delivery: Delivery) -> tuple[str, str]:
 def delivery_item(delivery: Delivery) -> Item:
     """Make the item of a delivery, one event on its way to one hook.
 
-    If no sender is to send it (it is parked, in a mailbox, or on a phone), it expires. That is
+    One that no sender is to send expires: it is parked, in a mailbox, or on a phone. It does so
     KEPT_FOR after `next_at`, on a phone SHOWN_FOR. Raises ValueError if the event's id cannot stand
     in an HTTP header.
     """

@@ -139,7 +139,7 @@ class Ranking(Service["Book"]):
         answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
 
         likely = []
-        for verdict in verdicts:  # on each found entry: whether it matches
+        for verdict in verdicts:
             candidate = verdict.candidate
             if candidate is None or candidate.faceid == wanted.excluded_id:
                 continue
@@ -156,7 +156,7 @@ class Ranking(Service["Book"]):
             best_faceid = ranked[0].candidate.faceid if ranked else None
 
         report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
-        # That on the nearest entry; `seq` is the gallery's version.
+        # The nearest entry's; `seq`: the gallery's version.
         decision = replace(verdicts[0].decision, seq=answer.seq)
         audit_events.report_decisions([omit_none({**report, **decision_said(decision)})])
         return [(entry.candidate.faceid, entry.similarity) for entry in ranked], faces

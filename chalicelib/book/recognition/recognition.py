@@ -307,6 +307,7 @@ class Recognition(Service["Book"]):
             return searched
         score, face = chosen
         _, recent_sighting = faces_of_visit[face.faceid]  # which shows that it was there
+        # The verdict says whether so much likeness is enough among so few.
         verdict = self._judge_by_visit(seen_face, face, score, recent_sighting, searched)
         if not verdict.match:
             return searched
@@ -432,9 +433,9 @@ class Recognition(Service["Book"]):
     ) -> Iterator[RecentSighting]:
         """Yield the sightings that surely show a face in the camera's captures around this one.
 
-        Around it is: within a minute, or on the same track within five (TRACK_MS). A track is a
-        face's way through pictures; it is known to be the same face's only if both captures show
-        one face. `is_alone`: this capture does.
+        Around it is within a minute, or on the same track within five (TRACK_MS). A track is a
+        face's way through pictures. It is known to be one face's only if both captures show one
+        face. `is_alone`: this capture does.
         """
         at_ms = captured_ms(capture.id)
         reach_ms = TRACK_MS if capture.track and is_alone else MINUTE_MS
@@ -456,7 +457,7 @@ class Recognition(Service["Book"]):
             is_resolved = other.state is CaptureState.RESOLVED
             shows_one = is_resolved and len(other.sightings) == 1
             has_track = capture.track == other.track != ""
-            same_track = is_alone and has_track and shows_one
+            same_track = is_alone and has_track and shows_one  # the track is this face's
             if not same_track and apart_ms > MINUTE_MS:
                 continue
             for sighting in other.sightings:

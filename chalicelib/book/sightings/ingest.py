@@ -338,8 +338,8 @@ class Ingest(Service["Book"]):
     def _count_nobody(self, tenant: str, hour_ms: int) -> Update:
         """Return the update that adds 1 to the faces that were nobody's in an hour.
 
-        An update needs an item to change. So if the hour has no counter yet, one of 0 is written
-        here, at once. The caller's transaction then adds to it, whichever worker made it.
+        An update needs an item to change. So if the hour has no counter yet, one of 0 is written at
+        once. The caller's transaction then adds to it, whichever worker made it.
         """
         counter_id = keys.nobodies_item(hour_ms)
         if self.services.items.get(keys.DIRECTORY, (tenant, counter_id)) is None:
@@ -417,9 +417,9 @@ class Ingest(Service["Book"]):
     ) -> Capture:
         """Commit a new face with its pictures if the gallery still has the version `seq`.
 
-        Then deliver the events to hooks, and delete the pictures of the stranger, if any, that was
-        deleted to make room for the face. `writer.commit` raises GalleryMoved, if the gallery has
-        another version, and ConditionFailed.
+        Then the events are delivered to hooks. If a stranger was deleted to make room for the face,
+        its pictures are deleted. `writer.commit` raises ConditionFailed, and GalleryMoved if the
+        gallery has another version.
         """
         context = outcome.context
         face = replace(outcome.face, pictures=pictures)

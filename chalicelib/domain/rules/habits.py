@@ -77,10 +77,10 @@ def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit
     """Return the habit that visits have: on which days and when somebody usually comes.
 
     `begins_ms` are the times when they began, in ms since 1970, oldest first. The last twelve weeks
-    count, of each day the first visit.
+    count, of each day the first visit. Too few visits, or too old ones, say nothing.
 
-    Visits on Wednesdays and Saturdays at 10 give these weekdays, the morning, and every 3 days. On
-    a Wednesday the next day is Saturday.
+    Wednesdays and Saturdays at 10 give these weekdays, the morning, and every 3 days. On a
+    Wednesday the next day is Saturday.
     """
     now_hour = int(local_hour(now, zone))
     hours = [hour for ms in begins_ms if (hour := int(local_hour(moment(ms), zone))) <= now_hour]
@@ -92,7 +92,6 @@ def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit
     first_hours = {hour // HOURS_PER_DAY: hour for hour in reversed(recent)}
     days = sorted(first_hours)
     pauses = [after - before for before, after in pairwise(days)]
-    # Nothing is said of few visits, nor of somebody who stays away for unusually long.
     if len(days) < LEAST_DAYS or today - days[-1] > max(TIMES_USUAL * _usual_of(pauses), *pauses):
         return Habit(visits_this_month=this_month)
     weekdays = _find_prevailing([weekday_of(day) for day in days], _WEEK)
@@ -131,7 +130,7 @@ def _find_prevailing(values: Sequence[int], of: int) -> tuple[int, ...]:
     most = max(counts.values())
     prevailing = tuple(sorted(value for value, count in counts.items() if 2 * count >= most))
     hits = sum(counts[value] for value in prevailing)
-    # Is it rare by chance, in any choice of so many values? And has the newer half them, too?
+    # The newer half must have them, too.
     ways = comb(of, len(prevailing))
     is_certain = _is_certain(hits, len(values), len(prevailing) / of, ways)
     return prevailing if is_certain and {*prevailing} <= {*values[len(values) // 2 :]} else ()
@@ -175,7 +174,7 @@ def _find_next(
     """Return the day of the next visit, today at the earliest; None if it is not certain.
 
     Somebody who comes on most of the usual weekdays comes on the next of them. Somebody else who
-    has a rhythm comes after the usual pause.
+    has a rhythm comes after the usual pause (`every_days`).
     """
     first, last = days[0], days[-1]
     soonest = max(today, last + 1)

@@ -120,7 +120,7 @@ def replay(
         if opening.first_ms <= at_ms < end_ms and count.numbers is not None:
             of_minute.setdefault(at_ms, []).append(count)
     of_opening = [one for one in corrections if opening.first_ms <= milliseconds(one.at) < end_ms]
-    # Of one minute, the counts (0) come before the corrections (1).
+    # Of a minute, counts (0) come before corrections (1).
     steps: list[tuple[int, int, list[Count] | Correction]] = [
         *((at_ms, 0, counts) for at_ms, counts in of_minute.items()),
         *((milliseconds(one.at) // MINUTE_MS * MINUTE_MS, 1, one) for one in of_opening),
@@ -134,7 +134,7 @@ def replay(
         else:
             came, went = (sum(count[side] or 0 for count in step) for side in (1, 2))
             entries, exits = entries + came, exits + went
-            surplus = max(went - came - inside, 0)  # went out though nobody was inside
+            surplus = max(went - came - inside, 0)  # nobody was left
             dropped += surplus
             inside += came - went + surplus
         most = max(most, inside)

@@ -32,11 +32,10 @@ class PromotionRule(Struct, frozen=True):
         """Return when a stranger with these arrivals (visits) becomes a regular; None: not yet.
 
         It is the start of the first arrival that makes enough of them within the period before it.
-        Both ends of the period count. If `containing` is given, only periods that hold this arrival
-        count.
+        Both ends of the period count. If `containing` is given, only periods that hold it count.
 
         Example: three in a week are needed, and there are visits on 1, 6, 9 and 12 May. It is 12
-        May, since 6, 9 and 12 May are in one week.
+        May, since the last three are in one week.
         """
         starts = [arrival.first_ms for arrival in arrivals]
         for index in range(self.arrive_times - 1, len(starts)):

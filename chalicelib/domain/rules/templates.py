@@ -268,12 +268,12 @@ def remove_rejected_pictures(
 
 
 def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
-    """Return the best learnt picture of each hour: that of each day first, then each day's second.
+    """Return the best learnt picture of each hour, the best ones of each day first.
 
     `learnt` has each picture with the sighting that it was learnt from. Pictures of one visit are
     nearly copies, so one an hour is enough. Better is a higher step of quality, then the earlier
-    one. Of Monday 9 and 10 o'clock and Tuesday 9, the best of each day come first, then Monday's
-    other hour.
+    one. Then come the second best of each day, and so on. Of Monday 9 and 10 o'clock and Tuesday 9,
+    Monday's worse hour comes last.
     """
     best_of_hour: dict[datetime, tuple[_Choice, Picture]] = {}
     for sighting, picture in learnt:
