@@ -102,7 +102,7 @@ class Ingest(Service["Book"]):
         """Resolve the captures (camera pictures) that a message of the queue (SQS) names.
 
         `body` is an event of S3. `receive_count` says how often the queue has delivered it, and
-        `sent_at` when it was sent. Captures that are not ours or were erased (S3's test event, say)
+        `sent_at` when it was sent. S3's test event, and captures that are not ours or were erased,
         are passed over.
 
         S3 does not tell the queue the tenant, so one tenant's many captures would keep others
@@ -149,7 +149,7 @@ class Ingest(Service["Book"]):
         capture_ids = tenant_name, camera_id, capture_id
         get_picture = partial(self.services.storage.uploads.get, keys.capture_picture(*capture_ids))
         for _ in count_attempts():
-            # The picture comes while tenant, camera and capture are read.
+            # The picture begins to come while tenant, camera and capture are read.
             wait_for_picture = self.services.storage.begin_call(get_picture)
             try:
                 with audit_events.begin_audit_event(act):
@@ -160,7 +160,7 @@ class Ingest(Service["Book"]):
                 if STEP not in error.names:  # STEP: nobody else has stored a face of the capture
                     raise
                 continue  # another worker has: read the capture again, and go on after that face
-            self.services.captures.pictures.forget(tenant, capture)
+            self.services.captures.pictures.forget(tenant, capture)  # unless it may be kept
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
@@ -172,9 +172,9 @@ class Ingest(Service["Book"]):
     ) -> tuple[Tenant, Capture]:
         """Read a capture and resolve its faces, from the one at which the last worker stopped.
 
-        `capture_ids`: names of tenant, camera and capture. `wait_for_picture`: returns the picture,
-        or None if there is none. `is_repeat`: count the attempt. The tenant is returned, too: it is
-        read at each try, since its face model may be another by then.
+        `capture_ids` are the names of tenant, camera and capture. `wait_for_picture` returns the
+        picture, or None if there is none. `is_repeat`: the attempt is counted. The tenant is
+        returned, too, since it is read at each try: its face model may be another by then.
 
         Raises CaptureNotFound. `_resolve_faces` raises WrongModel if the model was changed, and
         ConditionFailed (STEP) if another worker has gone on with the capture meanwhile.
@@ -226,9 +226,9 @@ class Ingest(Service["Book"]):
     ) -> Capture:
         """Resolve one by one the faces of a capture that are not resolved; return the capture then.
 
-        `item`: the stored capture. If it has the field AGAIN, a person rejected one of its
+        `item` is the stored capture. If it has the field AGAIN, a person rejected one of its
         sightings (said that it is not this face). Then only that sighting is resolved again.
-        `make_reading(faces)`: reads the picture; with None it detects the faces, too.
+        `make_reading(faces)` reads the picture; with None it detects the faces, too.
         """
         now = self.services.clock.now
         if AGAIN in item:  # the rejected sighting
@@ -389,7 +389,7 @@ class Ingest(Service["Book"]):
         with self._store_pictures(outcome, crop) as pictures:
             for attempt, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if attempt else outcome.context
-                with writer.hold_up_commits(tenant):
+                with writer.hold_up_commits(tenant):  # those of other threads of this process
                     # The first try need not search if the gallery still has the seq that was
                     # searched for the decision.
                     known_seq = None if attempt else writer.read_seq(tenant)
