@@ -87,18 +87,22 @@ class ArrivalReader(Service["Book"]):
         finds_first: bool = False,
         takes_old: bool = False,
     ) -> Begun:
-        """Read the arrivals that begin in a span.
+        """Return the arrivals that begin in a span.
 
-        `follows`: until they end, and until their faces came again; `finds_first`: as `mark_firsts`
-        needs it. `takes_old`: as in `open_span`.
+        An arrival begins a visit. It is made of sightings of a face that follow each other closely.
+        With `follows`, later days are read, too, until the arrivals end and their faces came again.
+        With `finds_first`, all earlier days are, if `mark_firsts` needs them. With `takes_old`,
+        days that are being counted again give the figures before the change.
         """
+        # Arrivals of the day before may reach into the span.
         begin_ms = max(span.first_ms - LONGEST_GAP_MS, 0)
         end_ms = span.last_ms + (_READ_ON_MS if follows else 0)
         days = self.services.statistics.days
         observed = days.open_presences(tenant, Span(begin_ms, end_ms), takes_old=takes_old)
         presences, old_days = observed.read_presences(), observed.old_days
         has_lost = observed.observed.has_lost_a_month
-        # visits would say what is true now, not what the old figures of these days follow from
+        # `mark_firsts` asks the visits stored with each face, unless that is much work, or days are
+        # old: visits say what is true now. Then all days before are read instead.
         is_much = sum(map(len, presences)) > self.most_asked or bool(old_days)
         is_whole = finds_first and is_much
         if is_whole and begin_ms:
@@ -119,7 +123,11 @@ class ArrivalReader(Service["Book"]):
     def find_firsts_kept(
         self, tenant: Tenant, faceids: Set[str], last_ms: int, *, takes_old: bool
     ) -> set[Begin]:
-        """Return the first arrivals of these faces, as far back as observations are kept."""
+        """Return the first arrival of each of these faces, as far back as observations are kept.
+
+        Each is given as (begin in ms, faceid). Nothing after `last_ms` is read. With `takes_old`,
+        days that are being counted again give the figures before the change.
+        """
         observed = self.services.statistics.days.open_presences(
             tenant, Span(0, last_ms), takes_old=takes_old
         )
@@ -134,11 +142,15 @@ class ArrivalReader(Service["Book"]):
 
 
 class Begun(Struct, frozen=True, dict=True):
-    """The arrivals that were read of a time, of which those count that begin in the span.
+    """The arrivals that were read for a span, of which those count that begin in it.
 
-    Rows are numbers of arrivals. `is_whole`: the arrivals before the span were read, too;
-    `has_lost`: the observations of a whole month have gone. `present_groups`: what was read of the
-    strangers, by face: the present group of a stranger who has a name by now, else None.
+    An arrival is a row of the arrays in `arrivals`; methods take and return the rows' numbers. An
+    erased person has no id. Each of its rows has a mark instead, a text that says what still counts
+    of the person.
+
+    `old_days`: days whose figures are those before a change. `is_whole`: the arrivals before the
+    span were read, too. `has_lost`: the observations of a whole month have gone. `present_groups`:
+    a cache by faceid of strangers, with the present group of one who has a name by now, else None.
     """
 
     services: Book
@@ -152,12 +164,17 @@ class Begun(Struct, frozen=True, dict=True):
     present_groups: dict[str, str | None] = field(default_factory=dict)
 
     def select_rows(self, wanted: ObservationFilter) -> NDArray[np.intp]:
-        """Return the rows in the span whose first sighting the filter takes."""
+        """Return the rows that begin in the span and whose first sighting the filter takes.
+
+        The filter asks for camera, labels, face and group. The group is asked last and of few rows,
+        since that of a stranger who got a name since has to be read (`list_groups`).
+        """
         arrivals = self.arrivals
         is_wanted = (arrivals.first_ms >= self.span.first_ms) & (
             arrivals.first_ms <= self.span.last_ms
         )
         of_any_group = replace(wanted, group_name=None)
+        # Camera, group and labels of a row are an entry of `dimensions`: each is asked once.
         if of_any_group.by_dimensions:
             lets_pass = [of_any_group.lets_pass(values) for values in arrivals.dimensions]
             is_wanted &= np.array(lets_pass, bool)[arrivals.dimension]
@@ -176,20 +193,26 @@ class Begun(Struct, frozen=True, dict=True):
         return self._list_begins(self.select_rows(EVERYTHING))
 
     def list_groups(self, rows: NDArray[np.intp]) -> Values:
-        """Return the group of each row: that of its time; of a stranger who has a name since, that
-        of now."""
+        """Return the group of each row, as indexes, and the names that these stand for.
+
+        It is the group that the face had then. A stranger who got a name since counts in the group
+        of now. Of an erased stranger, the mark says the last group. For example, [0, 1, 0] and
+        ("stranger", "staff") are three arrivals, of which one is of staff.
+        """
         arrivals = self.arrivals
         group_of_dimension, names = list_values(arrivals.dimensions, Split.GROUP)
         groups = group_of_dimension[arrivals.dimension[rows]]
         if STRANGER not in names:
             return groups, names
         stranger = names.index(STRANGER)
+        # By face, the index of the group of now; a stranger without a name stays one.
         strangers = np.unique(arrivals.face[rows[groups == stranger]])
         present_groups = self._read_present_groups(strangers)
         numbers = {name: number for number, name in enumerate(names)}
         present = np.full(len(arrivals.faceids), stranger)
         for face, name in present_groups.items():
             present[face] = numbers.setdefault(name, len(numbers))
+        # By row: erased people by their marks, others by their faces.
         marks = arrivals.marks.pick(rows)
         last_groups = [read_last_group(text) or STRANGER for text in marks.texts]
         last = np.array([numbers.setdefault(name, len(numbers)) for name in last_groups])
@@ -197,9 +220,10 @@ class Begun(Struct, frozen=True, dict=True):
         return np.where(groups == stranger, now, groups), tuple(numbers)
 
     def mark_firsts(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return for each row whether it is its face's first arrival.
+        """Return for each row whether it is the first arrival of its face ever.
 
-        Visits that are kept with a face say so. Else it is the first in the history that is kept.
+        Of an erased person the row's mark says so. Of others, the visits stored with the face say
+        it, or else the earliest observation that is kept.
         """
         marks = self.arrivals.marks.pick(rows)
         is_first_erased = marks.find(is_first_visit, default=False)
@@ -208,10 +232,16 @@ class Begun(Struct, frozen=True, dict=True):
     def _mark_firsts_of_present(
         self, rows: NDArray[np.intp], is_present: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        """Return the same for those that are not erased, and False for others."""
+        """Return for each row whether it is the first arrival of a face that was not erased.
+
+        `is_present` tells which rows are of such faces; the others get False. If all arrivals
+        before the span were read (`is_whole`), only the earliest of a face can be its first. It is
+        looked up only if older observations may be gone. Else each row is looked up.
+        """
         is_first = is_present.copy()
         if self.is_whole:
             is_first &= mark_earliest(self.arrivals)[rows]
+        # What remains may be first; `find_firsts` returns those of the asked that are.
         begins = [*self._list_begins(rows[is_first])]
         asked_begins = [*filter(self._may_be_later, begins)] if self.is_whole else begins
         if asked_begins:
@@ -225,8 +255,8 @@ class Begun(Struct, frozen=True, dict=True):
     def _may_be_later(self, begin: Begin) -> bool:
         """Return whether a face may have come before its earliest arrival that is kept.
 
-        The face may, if some observations have gone and the face's id is old. An id is old if it
-        was made before the time since which all observations are kept.
+        That can be if older observations have gone, and the face is older than those that are kept.
+        An id of digits holds the time when it was made; any other id may be old.
         """
         faceid, kept_since_ms = begin[1], self._kept_since_ms
         return kept_since_ms is not None and not (
@@ -235,20 +265,26 @@ class Begun(Struct, frozen=True, dict=True):
 
     @cached_property
     def _kept_since_ms(self) -> int | None:
-        """Return since when all observations are kept; None: none have gone.
+        """Return the time since which all observations are kept, in ms; None if none have gone.
 
-        Those of a face under legal hold stay, and say nothing of others.
+        They expire after the tenant's `observation_days`. Those of a face under legal hold stay
+        longer, so the oldest one that is there does not tell the time alone.
         """
         kept_days, now = self.tenant.observation_days, self.services.clock.now()
         first_ms = int(self.arrivals.first_ms.min())
         if kept_days is None:
             return first_ms if self.has_lost else None
+        # The tenant is too young for any to have expired.
         if not self.has_lost and now - self.tenant.created_at <= timedelta(kept_days):
             return None
         return max(first_ms, milliseconds(now) - kept_days * DAY_MS)
 
     def list_values(self, rows: NDArray[np.intp], split: Split | None) -> Values:
-        """Return the value of each row by a split."""
+        """Return the value of each row by a split, as indexes, and the names that these stand for.
+
+        A split is what arrivals are divided by. By camera, [0, 1, 0] and ("door", "till") are three
+        arrivals, of which two began at the door. Without a split, all have the value "".
+        """
         arrivals = self.arrivals
         match split:
             case Split.GROUP:
@@ -265,9 +301,15 @@ class Begun(Struct, frozen=True, dict=True):
         return value_of_dimension[arrivals.dimension[rows]], names
 
     def list_kinds(self, rows: NDArray[np.intp], is_first: NDArray[np.bool_]) -> Values:
-        """Return the kind of each row's visit, by VisitKind."""
+        """Return the kind of each row's visit, as indexes, and the names that these stand for.
+
+        It is staff, new, returning or known (VisitKind). `is_first` tells of each row whether it is
+        its face's first.
+        """
         groups, names = self.list_groups(rows)
         is_staff = self._mark_staff(rows)
+        # Group, first and staff decide. They are packed into one number, so that each combination
+        # is asked once.
         packed, place = np.unique((groups * 2 + is_first) * 2 + is_staff, return_inverse=True)
         kinds = tuple(VisitKind)
         kind_of_place = [
@@ -285,9 +327,9 @@ class Begun(Struct, frozen=True, dict=True):
     def _mark_staff(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for each row whether its visit is of staff.
 
-        Its face is in a group of staff now, the group of its time is one, or the face was erased
-        and was staff then. A group that an erased stranger had at last counts for no visit of an
-        earlier time: whether that person would be staff now, nobody can say.
+        It is in three cases. Its face is in a group of staff now, its group then is one now, or the
+        person was erased and was staff. A group that an erased stranger had at last does not make
+        its earlier visits those of staff.
         """
         arrivals = self.arrivals
         staff = self.services.statistics.visitors.read_staff(self.tenant)
@@ -302,7 +344,7 @@ class Begun(Struct, frozen=True, dict=True):
     def count(
         self, rows: NDArray[np.intp], granularity: Granularity, split: Split | None
     ) -> Amounts:
-        """Count arrivals by bucket and value."""
+        """Count arrivals by bucket (the hour, day, week or month) and value of the split."""
         return _count_packed(*self._pack_buckets(rows, granularity, split))
 
     def count_people(
@@ -312,45 +354,61 @@ class Begun(Struct, frozen=True, dict=True):
         granularity: Granularity,
         split: Split | None,
     ) -> Amounts:
-        """Count the faces of arrivals, each once for a bucket and value.
+        """Count the faces of arrivals, each once for a bucket and value of the split.
 
-        `wanted`: the filter that chose the rows.
+        A bucket is an hour, day, week or month. An erased person has another name for each visit,
+        so its marks say which of its rows counts it (`_count_once`). `wanted` is the filter that
+        chose the rows.
         """
         largest = find_unit(self.tenant.local_time, granularity)
         counted_rows = rows[self._count_once(rows, find_place(wanted, split), largest)]
         packed, names = self._pack_buckets(counted_rows, granularity, split)
         face_count = len(self.arrivals.faceids)
+        # Bucket, value and face in one number, of which each is taken once.
         faces = np.unique(packed * face_count + self.arrivals.face[counted_rows])
         return _count_packed(faces // face_count, names)
 
     def _pack_buckets(
         self, rows: NDArray[np.intp], granularity: Granularity, split: Split | None
     ) -> Values:
-        """Return bucket and value of each row in one number, and the values' names."""
+        """Return for each row its bucket and value in one number, and the values' names.
+
+        A bucket is an hour, day, week or month, counted since 1970. The number is bucket * count of
+        values + value. Of day 20605 and value 1 of 3, it is 61816.
+        """
         values, names = self.list_values(rows, split)
+        # Each hour that occurs is asked once for its bucket.
         hours, hour_of_row = np.unique(self._find_hours(rows), return_inverse=True)
         numbers = [self.tenant.local_time.bucket_of(granularity, hour) for hour in hours.tolist()]
         buckets = np.array(numbers, np.int64)[hour_of_row]
         return buckets * len(names) + values, names
 
     def count_faces(self, rows: NDArray[np.intp], wanted: ObservationFilter) -> int:
-        """Count the faces of arrivals. `wanted`: the filter that chose the rows.
+        """Count the faces of arrivals, each once. `wanted` is the filter that chose the rows.
 
-        Of erased people each counts once in the span if that is a year, a month, a week or a day.
-        Else they count once in the largest of these that lies whole in it: so they may be too many.
+        An erased person counts once in the span if that is a year, a month, a week or a day. Else
+        the person counts once in each of the largest of these that lie whole in it, so the count
+        may be too high.
         """
         counted_rows = rows[self._count_once(rows, find_place(wanted, None), Unit.YEAR)]
         return len(np.unique(self.arrivals.face[counted_rows]))
 
     def _count_once(self, rows: NDArray[np.intp], place: int, largest: Unit) -> NDArray[np.bool_]:
-        """Return for each row whether it counts its person: of erased people, who have a name for
-        each visit, the first in the largest unit of time that the span does not cut before."""
+        """Return for each row whether it counts its person, where each counts once.
+
+        Rows of faces in the book all say yes, and the caller drops repeats by faceid. An erased
+        person has another name for each visit, so repeats cannot be told. Its marks say instead in
+        which hours, days, weeks and so on a visit was its first. The largest of these, up to
+        `largest`, that the span's beginning does not cut is asked. `place` says which letters of a
+        mark answer, those by camera for example.
+        """
         counts = np.ones(len(rows), bool)
         marked = self.arrivals.marks.pick(rows).is_marked.nonzero()[0]
         if not len(marked):
             return counts
         days = self._find_hours(rows[marked]) // HOURS_PER_DAY
         local, first_ms = self.tenant.local_time, self.span.first_ms
+        # By local day, the unit of time that is asked: a day, say, where the span cuts its week.
         unit_of_day = find_units(local, {*days.tolist()}, first_ms, largest)
         marks = self.arrivals.marks.pick(rows[marked])
         pairs = zip(days.tolist(), marks.text.tolist(), strict=True)
@@ -370,14 +428,21 @@ class Begun(Struct, frozen=True, dict=True):
         return Counter({VisitKind(kind): count for kind, count in kinds.items()})
 
     def count_uncertain(self, rows: NDArray[np.intp], sighting_ids: Set[str]) -> int:
-        """Count the rows whose first sighting is one of these."""
+        """Count the rows whose first sighting is one of these.
+
+        Rows have no id of a sighting, only its time and a hash of its id.
+        """
         wanted = {(captured_ms(id_), hash_id(id_)) for id_ in sighting_ids}
         times = self.arrivals.first_ms[rows].tolist()
         hashes = self.arrivals.sighting[rows].tolist()
         return sum(pair in wanted for pair in zip(times, hashes, strict=True))
 
     def divide_by_kind(self, rows: NDArray[np.intp]) -> dict[VisitKind, NDArray[np.intp]]:
-        """Return the rows of each kind, without asking whether a visit is the first."""
+        """Return the rows of each kind of visit: staff, known or returning.
+
+        No visit is taken for a first one here, so none is of the kind NEW. To ask for that would
+        take more reads.
+        """
         kinds, names = self.list_kinds(rows, np.zeros(len(rows), bool))
         return {
             kind: rows[np.array([name == kind for name in names], bool)[kinds]]
@@ -393,13 +458,20 @@ class Begun(Struct, frozen=True, dict=True):
             yield first_ms, self.arrivals.faceids[face]
 
     def _list_stays(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return for each row the index of the largest of STAYS that it reaches."""
+        """Return for each row how long the face stayed, as the index of one of STAYS.
+
+        STAYS are lengths in minutes, and the largest that the stay reaches is taken.
+        """
         lengths_ms = self.arrivals.last_ms[rows] - self.arrivals.first_ms[rows]
         return np.searchsorted(np.array(STAYS) * 60_000, lengths_ms, side="right") - 1
 
     def _list_again(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return for each row the index of a CameAgain: whether another arrival of its face began
-        within 30 days after it."""
+        """Return for each row whether its face came again, as an index of CameAgain's members.
+
+        It did (YES) if another arrival of it began within 30 days after this one ended. It may
+        still (OPEN) while these days are not over. Of an erased person, the mark says it.
+        """
+        # Rows are by face, then time: the row after one may be the next arrival of its face.
         face, first_ms = self.arrivals.face, self.arrivals.first_ms
         ends_ms = self.arrivals.last_ms + AGAIN_MS
         is_again = np.r_[(face[1:] == face[:-1]) & (first_ms[1:] <= ends_ms[:-1]), False]
@@ -411,14 +483,19 @@ class Begun(Struct, frozen=True, dict=True):
             np.where(is_open, names.index(CameAgain.OPEN), names.index(CameAgain.NO)),
         )
         marks = self.arrivals.marks.pick(rows)
+        # The 0 is for rows without a mark, and is not used.
         says_again = [names.index(read_again(text)) if text else 0 for text in marks.texts]
         return np.where(marks.is_marked, np.array(says_again)[marks.text], answers[rows])
 
     def _with_unknown(
         self, rows: NDArray[np.intp], values: NDArray[np.intp], names: tuple[str, ...]
     ) -> Values:
-        """Return the values, and UNKNOWN for faces that are not there any more: they may have come
-        again as others. Of those who were erased the marks say it, if they could."""
+        """Return the rows' values, as indexes into the returned names, with UNKNOWN as a last one.
+
+        It is of those whose face is there no more, merged or deleted: the person may have come
+        again as another. Of an erased person the value stands, since the mark says it. Only that it
+        may still come again (OPEN) nobody will know any more.
+        """
         faces, marks = self.arrivals.face[rows], self.arrivals.marks.pick(rows)
         faceids = {
             self.arrivals.faceids[face] for face in np.unique(faces[~marks.is_marked]).tolist()
@@ -432,6 +509,11 @@ class Begun(Struct, frozen=True, dict=True):
         return np.where(exists[faces] | is_told, values, len(names)), (*names, UNKNOWN)
 
     def _read_present_groups(self, faces: NDArray[np.uint32]) -> dict[int, str]:
+        """Return the name of the present group of those of these faces that have a name.
+
+        `faces` are indexes into the arrivals' faceids, and so are the keys. What is read is
+        remembered in `present_groups`.
+        """
         faceids = {face: self.arrivals.faceids[face] for face in faces.tolist()}
         unread = {faceid for faceid in faceids.values() if faceid not in self.present_groups}
         if unread:
@@ -442,7 +524,7 @@ class Begun(Struct, frozen=True, dict=True):
 
 
 def _count_packed(packed: NDArray[np.intp], names: Sequence[str]) -> Amounts:
-    """Count the rows of each bucket and value."""
+    """Count the rows of each bucket and value. `packed`: as `_pack_buckets` returns them."""
     found, counts = np.unique(packed, return_counts=True)
     return Counter(
         {
@@ -459,6 +541,9 @@ def _count_values(numbers: NDArray[np.intp], names: Sequence[str]) -> Counter[st
 
 
 def mark_earliest(arrivals: Presences) -> NDArray[np.bool_]:
-    """Return for each arrival whether it is the earliest of its face among these: (n,)."""
+    """Return for each arrival whether it is the earliest of its face among these: (n,).
+
+    Rows are by face, then time, so it is where the face is another than in the row before.
+    """
     face = arrivals.face
     return np.r_[True, face[1:] != face[:-1]] if len(face) else np.zeros(0, bool)
