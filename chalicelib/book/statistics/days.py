@@ -134,14 +134,15 @@ class DayReader(Service["Book"]):
         counts: bool = False,
         takes_old: bool = False,
     ) -> ObservedSpan:
-        """Read the calendar and then the seals of a span.
+        """Return a span's days for the filter and split, each with its seal where that can be used.
 
-        So a seal that was made in between does not look valid.
-
-        `counts`: read what `count_hours` needs, too, for the values of `split`. `takes_old`: take
-        the old seals of days that are being counted again, if there are many
-        (`ObservedSpan.old_days`).
+        A seal is a day's counts, stored after the day. The calendar, which has the counts of what
+        came late, is read before the seals. So a seal made in between does not look valid. With
+        `counts`, the seals have all that `count_hours` needs. With `takes_old`, many days that are
+        being counted again give their old figures (`ObservedSpan.old_days`).
         """
+        # Totals are small, and counted by kind alone. Other counts need the label counts, unless
+        # these cannot answer: none are by face, gender or age.
         by_labels = observation_filter.by_labels or split not in (None, Split.KIND)
         counts_are_sealed = not observation_filter.by_face and split not in _OF_COLUMNS
         needs_label_counts = counts and by_labels and counts_are_sealed
@@ -156,7 +157,7 @@ class DayReader(Service["Book"]):
     def open_presences(
         self, tenant: Tenant, span: Span, *, takes_old: bool = False
     ) -> ObservedSpan:
-        """Read as `open_span` does, for `read_presences`."""
+        """Return a span's days as `open_span` does, but for `read_presences`."""
         read_seals = self.services.statistics.seals.read_presences
         return self._open(tenant, span, EVERYTHING, None, read_seals, takes_old)
 
@@ -169,10 +170,18 @@ class DayReader(Service["Book"]):
         read_seals: Callable[[str, str, Sequence[int]], dict[int, Seal]],
         takes_old: bool,
     ) -> ObservedSpan:
+        """Return a span's days, each with its seal where that can be used.
+
+        `read_seals` reads seals of a tenant, time zone and local days. A seal is old if
+        observations came late since. Then its day is counted anew, unless `takes_old` is set and
+        that were much work.
+        """
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
         observed_days = self.services.statistics.calendar.read_days(tenant.name, around)
         local = tenant.local_time
+        # A UTC day in the calendar touches one or two local days, of which those in the span
+        # matter.
         parts_of_span = (
             span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
             for day in observed_days.list_within(days)
@@ -208,7 +217,10 @@ class DayReader(Service["Book"]):
         )
 
     def _are_few(self, seals: Collection[Seal]) -> bool:
-        """Return whether the days of these seals are counted anew by each question."""
+        """Return whether the days of these old seals are few enough that each question counts them.
+
+        That is a week of days, or more with few observations in all.
+        """
         observations = sum(
             _USUAL_OBSERVATIONS if seal.observations is None else seal.observations
             for seal in seals
@@ -217,11 +229,12 @@ class DayReader(Service["Book"]):
 
 
 class ObservedSpan(Struct):
-    """A tenant's span with its calendar and seals as they were read, and the wanted observations,
-    with their split.
+    """The local days of a tenant's span, with calendar and seals as they were read.
 
-    `days`: the local days that may hold observations of the span, ascending. `old_days`: those of
-    them whose seals say what was true before something changed.
+    Its methods return the observations of the span that `wanted` (a filter) takes, divided by
+    `split`. A day with a seal, which holds its counts, needs no observation to be read. `days`: the
+    local days that may hold observations of the span, ascending, counted since 1970. `old_days`:
+    those of them whose seals say what was true before something changed.
     """
 
     span: Span
@@ -247,15 +260,21 @@ class ObservedSpan(Struct):
         return {day for day, count in counts.items() if count is not None and not count[0]}
 
     def is_rare(self, utc_day: int, kind: ObservationKind) -> bool:
-        """Return whether so few observations of a sealed UTC day are of a kind that its columns are
-        read rather than all its items."""
+        """Return whether few observations of a sealed UTC day are of a kind: one in four, or fewer.
+
+        Then the caller finds them in the day's columns (all observations in one object), rather
+        than by reading each.
+        """
         part = self.span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
         counts = [self.seals[day].count_kind(kind) for day in self.local.days(part)]
         return all(count is not None and _RARE * count[0] <= count[1] for count in counts)
 
     def count_hours(self) -> Iterator[tuple[int, CountsByHour]]:
-        """Yield each local day, in any order, with the numbers of its wanted observations in the
-        span."""
+        """Yield each local day with the counts of its wanted observations, by value and hour.
+
+        The counts come from the day's seal where it has them. Else the day's observations are
+        counted. Days come in any order; what is outside the span is left out.
+        """
         remaining_days = []
         for day in self.days:
             by_hour = self._read_sealed_counts(day)
@@ -279,8 +298,11 @@ class ObservedSpan(Struct):
         ]
 
     def read_columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
-        """Yield these local days, in their order, each with its observations: all those in the
-        span, perhaps more."""
+        """Yield these local days, in their order, each with its observations as columns.
+
+        Columns are arrays with a row for each observation. They have all those in the span, and
+        perhaps others of the day.
+        """
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
             for batch in cut_in_parts(days, _AT_ONCE):
                 for day, data in zip(batch, fetchers.map(self._fetch_object, batch), strict=True):
@@ -289,11 +311,13 @@ class ObservedSpan(Struct):
     def list_ids(
         self, spans: Mapping[str, Span], kind: ObservationKind | None
     ) -> Iterator[list[tuple[int, str]]]:
-        """Yield the time, in ms, and the id of each observation of some faces, by local day.
+        """Yield, by local day, the (time in ms, id) of each observation of some faces.
 
-        `spans`: the time that is asked of each face; `kind`: None: all kinds. Of a day without a
-        valid seal, each observation is read, but of its item only what tells whose it is.
+        `spans` has for each faceid the time that is asked. `kind` of None takes all kinds. Of a day
+        with a valid seal, the stored columns are read. Of another, each observation is, but only
+        what tells whose it is.
         """
+        # Neighbours that are read in the same way are read together.
         for is_sealed, days in groupby(self.days_with(spans), self.seals.__contains__):
             if is_sealed:
                 for _, columns in self.read_columns([*days]):
@@ -305,6 +329,8 @@ class ObservedSpan(Struct):
     def _list_raw_ids(
         self, day: int, spans: Mapping[str, Span], kind: ObservationKind | None
     ) -> list[tuple[int, str]]:
+        """Return the (time in ms, id) of these faces' observations on a local day without a
+        seal."""
         found: list[tuple[int, str]] = []
         for item in _read_raw(
             self.items, self.observed, self.local, day, self._cut_to_day(day), _WHOSE
@@ -316,7 +342,11 @@ class ObservedSpan(Struct):
         return found
 
     def read_presences(self) -> list[Presences]:
-        """Return the presences of all days, in no order. The span is one of `open_presences`."""
+        """Return the presences (from when to when each face was there) of all days, in no order.
+
+        The span must be one of `open_presences`. Where a seal has none, or damaged ones, they are
+        found in the day's observations.
+        """
         presences, remaining_days = [], []
         for day in self.days:
             try:
@@ -329,19 +359,21 @@ class ObservedSpan(Struct):
         ]
 
     def _read_sealed_counts(self, day: int) -> CountsByHour | None:
-        """Return the day's counts from its seal.
+        """Return a day's counts from its seal, by value of the split, as arrays of 24 hours.
 
-        None if the day has no valid seal, the span cuts the day, or the seal has no counts for such
-        a filter or split.
+        None means that the caller has to count the observations. The day has no seal, the span cuts
+        it, or the seal has no counts for such a filter or split.
         """
         seal = self.seals.get(day)
         if seal is None or self.wanted.by_face or self.split in _OF_COLUMNS:
             return None
+        # Its counts include people who were erased, and cannot tell those of staff.
         if self.wanted.without_staff and seal.has_erased_staff:
             return None
         if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
             return None
         if not self.wanted.by_labels and self.split in (None, Split.KIND):
+            # Totals answer: they are by kind and hour.
             kinds = {
                 kind: by_hour
                 for kind, by_hour in seal.by_kind.items()
@@ -368,12 +400,14 @@ class ObservedSpan(Struct):
         )
 
     def _decode_day(self, day: int, data: bytes | None) -> Columns:
-        """Decode the day's object.
+        """Return a day's observations as columns, from the bytes of its stored object.
 
-        If it is missing (the day was just sealed again) or damaged, read the raw ones.
+        If that is missing, since the day was just sealed again, or damaged, the observations are
+        read one by one.
         """
         seal = self.seals.get(day)
         if seal is not None and seal.columns_key is None:
+            # An empty day has a seal, but no object.
             return Columns.from_rows([])
         try:
             return self._raw_columns(day) if data is None else codec.decode_columns(data)
@@ -388,9 +422,13 @@ class ObservedSpan(Struct):
         return self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
 
     def newest_first(self, span: Span, at_once: int, below: str | None = None) -> Iterator[Item]:
-        """Yield the items of a part of the span whose `time_id` is below `below`; about `at_once`
-        are read at once."""
+        """Yield the stored observations of a part of the span, newest first.
+
+        Only those whose key, `time_id`, is below `below` are yielded; None takes all. About
+        `at_once` are read at once.
+        """
         if below is not None:
+            # A key begins with the time: nothing later has to be read.
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         for day in reversed(self.observed.list_within(span.utc_days)):
             # One more, since `below` itself may be among them.
@@ -406,6 +444,10 @@ _WHOSE = ("faceid", "kind")
 def _list_ids_in_columns(
     columns: Columns, spans: Mapping[str, Span], kind: ObservationKind | None
 ) -> list[tuple[int, str]]:
+    """Return the (time in ms, id) of these faces' observations in a day's columns, by time.
+
+    `spans` has for each faceid the time that is asked.
+    """
     rows = {
         row
         for faceid, span in spans.items()
@@ -415,6 +457,7 @@ def _list_ids_in_columns(
 
 
 def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
+    """Return the sums, by value, of counts by hour that may have a value several times."""
     import numpy as np
 
     summed: dict[str, NDArray[np.int64]] = {}
@@ -439,7 +482,11 @@ def _read_raw(
     span: Span,
     carried: tuple[str, ...],
 ) -> list[Item]:
-    """Read the items of a local day that lie in the span. `carried`: as in `walk_items`."""
+    """Return the stored observations of a local day that lie in the span, by time.
+
+    They are stored by UTC days, of which a local day touches one or two. So those of the others'
+    hours are left out. `carried` names the attributes to read, as in `walk_items`.
+    """
     import numpy as np
 
     found_items = [
@@ -465,9 +512,10 @@ def _read_day(
     below: str | None = None,
     carried: tuple[str, ...] = (),
 ) -> Iterator[Item]:
-    """Return the day's items in the span, oldest first.
+    """Yield a UTC day's stored observations in the span, oldest first.
 
-    With `at_once`: newest first, so many in one read; with `below`: those behind that `time_id`.
+    With `at_once`, they come newest first, and one read takes so many. With `below`, only those
+    behind that `time_id` come.
     """
     part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
     how: dict[str, Any] = {
