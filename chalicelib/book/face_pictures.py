@@ -46,7 +46,7 @@ class FacePictures(Service["Book"]):
     """The JPEGs and thumbnails of faces, in blob storage."""
 
     def copy_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        """Store a copy of another face's picture for this face; return the copy.
+        """Store a copy of another face's picture for this face; return the copy, with its own key.
 
         Call it before the transaction that names the copy.
         """
@@ -55,10 +55,10 @@ class FacePictures(Service["Book"]):
         return self.write_picture(tenant, face, without_jpeg, jpeg)
 
     def move_pictures(self, tenant: Tenant, face: Face) -> Face:
-        """Return the face with its pictures under new keys: links that were given out end then.
+        """Return the face with copies of its pictures under new keys, so that links given out end.
 
-        Call it before the transaction that names them. A held face loses no picture, and one of
-        which no pictures are kept gets none: it stays as it is.
+        The caller's transaction then names the copies. The face stays as it is if it is under legal
+        hold, or if no pictures of its group are kept.
         """
         if face.hold is not None or not tenant.keeps_pictures_of(face.group_id):
             return face
@@ -73,15 +73,18 @@ class FacePictures(Service["Book"]):
     ) -> Picture:
         """Store a picture's JPEG and its thumbnail for a face; return the picture with their key.
 
-        If pictures of the face's group are not kept, nothing is stored. Call it before the
-        transaction that names the picture.
+        With it come the picture's `sides` in pixels, and the box of the face that is `meant` if
+        others are on it. Nothing is stored if pictures of the face's group are not kept. Call it
+        before the transaction that names the picture.
         """
         if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
             return picture
         with count_stage("store"):  # for the time of each stage in telemetry
             while True:  # until a random key is free: nearly always the first
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
-                # Both are stored at once.
+                # Both are stored at once: `begin_call` returns a function that waits for the other
+                # call. The thumbnail's answer does not count, since nobody else has the picture's
+                # key.
                 put_thumbnail = partial(self._put_if_free, keys.thumbnail(key), jpeg.thumbnail)
                 wait_for_thumbnail = self.services.storage.begin_call(put_thumbnail)
                 if self._put_if_free(key, jpeg.data):
@@ -96,7 +99,7 @@ class FacePictures(Service["Book"]):
     def load_picture(self, picture: Picture) -> FaceJpeg | None:
         """Return a picture's JPEG with its thumbnail, if it has one.
 
-        None: the JPEG is not kept, or its face was deleted meanwhile.
+        None means that the JPEG is not kept, or its face was deleted meanwhile.
         """
         data = self.load_jpeg(picture)
         if data is None:
@@ -132,7 +135,7 @@ class FacePictures(Service["Book"]):
     def discard_pictures(self, picture_keys: Sequence[str]) -> None:
         """Delete pictures that, as the caller knows, no face names.
 
-        The sweep deletes those that fail now.
+        If that fails, a nightly job (the sweep) deletes them.
         """
         for key in filter(None, picture_keys):
             for stored in (keys.thumbnail(key), key):

@@ -483,17 +483,17 @@ class Captures(Service["Book"]):
     def _write_captures(
         self, tenant: Tenant, offered_captures: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
-        """Record offered captures; return them by their keys, as they are recorded afterwards.
+        """Record offered captures; return each as it is recorded then, by its key in storage.
 
-        A capture is recorded by its first offer. Until its picture comes, a later offer may change
-        its size, type and track. New and changed captures count against the camera's limit of the
-        day. If somebody else offers the same captures meanwhile, the decorator calls this again.
-        Raises DailyLimitReached, Busy.
+        The first offer makes the record. Until the picture comes, a later one may change its size,
+        type and track. What is written counts against the camera's limit of the day. If others
+        record the same captures meanwhile, the decorator calls this again, and the bytes are
+        counted once more. Raises DailyLimitReached, Busy.
         """
         items = self.services.items.get_many(keys.CAPTURES, list(offered_captures))
         stored_captures = [parse_optional(capture_from, item) for item in items]  # None: new
+        # An upload changes no record. Whether the picture came, the store of pictures says.
         known_captures = [capture for capture in stored_captures if capture is not None]
-        # A picture that came changes no record: its capture is known as STORED from here on.
         marked_captures = mark_stored(self.services.storage.uploads, tenant, known_captures)
         known_by_id = {capture.id: capture for capture in marked_captures}
 
@@ -501,6 +501,7 @@ class Captures(Service["Book"]):
             key: _choose_record(offer, known_by_id.get(offer.id))
             for key, offer in offered_captures.items()
         }
+        # Only what is new or changed is written, and counted.
         actions: dict[tuple[str, str], Action] = {}
         for key, stored in zip(offered_captures, stored_captures, strict=True):
             action = _make_record_action(tenant, key, stored, recorded_captures[key], now)
@@ -622,9 +623,9 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
 def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
     """Return what is to be recorded of an offered capture that may be known already.
 
-    `offer`: the capture as it is offered now. `capture`: as it is known from an earlier offer;
-    None: it is new. Until its picture comes, the last offer decides its size, type and track (name
-    of a face's way through pictures); one without a track leaves that of an earlier offer.
+    `capture` is what an earlier offer recorded; None if there was none. Once its picture came,
+    nothing changes. Until then the last offer decides its size, type and track (the name of a
+    face's way through pictures). One without a track leaves the earlier one's.
     """
     if capture is None:
         return offer
@@ -641,11 +642,11 @@ def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
 def _make_record_action(
     tenant: Tenant, key: tuple[str, str], before: Capture | None, after: Capture, now: datetime
 ) -> Put | Update | None:
-    """Return the write that records an offered capture; None: nothing is to be written.
+    """Return the write that records an offered capture; None if nothing is to be written.
 
-    `before`: as it is stored; None: this is its first offer. `after`: as it is to be. The first
-    write fails if somebody else recorded the capture meanwhile. A later one fails if it is no
-    longer WANTED: it got its outcome.
+    `before` is the stored record (None at the first offer), `after` the wanted one. A first write
+    fails if somebody recorded the capture meanwhile. A later one fails if the capture got its
+    outcome, and so is WANTED (waiting for its picture) no more.
     """
     if before is None:
         if_new = (absent("not-offered-yet"),)
@@ -693,10 +694,10 @@ a time."""
 def mark_stored(
     uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]
 ) -> list[Capture]:
-    """Return the captures in their order, each WANTED one as STORED if its picture has come.
+    """Return the captures in their order, with those whose picture has come as STORED.
 
-    A camera uploads to the store directly, which changes no record. So the store is asked. Records
-    stay as they are.
+    A camera uploads to the store directly, which changes no record: it stays WANTED. So the store
+    is asked for the pictures of these. Records stay as they are.
     """
     wanted_ids: dict[str, list[str]] = defaultdict(list)  # by camera
     for capture in captures:

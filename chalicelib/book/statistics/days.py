@@ -543,9 +543,9 @@ _TRIES = 3
 
 
 class Sealing(Service["Book"]):
-    """The maker of seals.
+    """The maker of seals, the stored counts of days that are over.
 
-    `chunk_bytes`, `max_chunks`: limits of a day's label counts; beyond, none are stored.
+    `chunk_bytes` and `max_chunks` limit a day's counts by labels. Beyond them, none are stored.
     """
 
     chunk_bytes = CHUNK_BYTES
@@ -560,7 +560,7 @@ class Sealing(Service["Book"]):
         return [day for day in self._list_due_days(tenant) if self.seal_day(tenant, day)]
 
     def seal_within(self, tenant: Tenant, remaining_s: Callable[[], float]) -> bool:
-        """Seal as `seal_tenant` does. Return False if the time ran out before the end."""
+        """Seal as `seal_tenant` does; return False if the time ran out before the end."""
         due_days = self._list_due_days(tenant)
         for day in due_days:
             if remaining_s() < STOPS_AT_S:
@@ -571,9 +571,11 @@ class Sealing(Service["Book"]):
         return True
 
     def request_once(self, tenant: Tenant) -> None:
-        """Have days sealed behind this request, unless that was asked for and is not done yet.
+        """Have a job seal the days that are due, unless it was asked for and is not done yet.
 
-        Many screens ask about the same days. Raises Busy, StorageUnavailable.
+        Many screens ask about the same days at once, so a stored note says when it was asked for
+        last. After 15 minutes it is asked again, since a message may be lost. Raises Busy,
+        StorageUnavailable.
         """
         before = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.SEALS_ITEM))
         now_ms = milliseconds(self.services.clock.now())
@@ -581,6 +583,7 @@ class Sealing(Service["Book"]):
             return
         same = absent(REQUEST_SAME) if before is None else equals("at", before["at"], REQUEST_SAME)
         item = {"tenant": tenant.name, "item": keys.SEALS_ITEM, "at": now_ms}
+        # If another process was first, that one asks.
         if write_unless_changed(self.services.items, [Put(keys.DIRECTORY, item, (same,))]):
             self.services.request_jobs(tenant.name, [SEALS])
 
@@ -591,6 +594,10 @@ class Sealing(Service["Book"]):
             write(self.services.items, [Delete(keys.DIRECTORY, request_key)])
 
     def _list_due_days(self, tenant: Tenant) -> list[int]:
+        """Return the local days with observations that have no valid seal, ascending.
+
+        A seal that was made while a clock was ahead is deleted here.
+        """
         local = tenant.local_time
         observed_days = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         whole_days = (
@@ -614,9 +621,9 @@ class Sealing(Service["Book"]):
         ]
 
     def seal_day(self, tenant: Tenant, day: int) -> bool:
-        """Seal one local day.
+        """Seal one local day, which stores its counts; return whether that was done.
 
-        Return False if it ended less than an hour ago, or observations keep coming late.
+        It was not if the day ended less than an hour ago, or observations keep coming late.
         """
         local = tenant.local_time
         pieces = local.pieces_of(day)
@@ -637,9 +644,10 @@ class Sealing(Service["Book"]):
                 self.services.storage.blobs.delete(blob.key)
 
     def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *more_actions: Update) -> None:
-        """Delete the seals of local days, and their objects.
+        """Delete the seals of local days, and the stored objects that they name.
 
-        `more_actions`: actions of the same transaction.
+        `more_actions` are done in the same transaction. If a day was sealed anew or got an
+        observation meanwhile, nothing is done; a later call does it.
         """
         seals = self.services.statistics.seals
         found_seals = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
@@ -647,7 +655,6 @@ class Sealing(Service["Book"]):
             *more_actions,
             *(action for seal in found_seals for action in seals.delete(tenant.name, zone, seal)),
         ]
-        # If it was sealed anew, or another observation came: the next time.
         if not actions or write_unless_changed(self.services.items, actions):
             for seal in found_seals:
                 if seal.columns_key is not None:
@@ -656,12 +663,11 @@ class Sealing(Service["Book"]):
     def _try_to_seal(
         self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]
     ) -> bool:
-        """Count a day's observations, and store the counts as its seal.
+        """Count a day's observations and store the counts as its seal; return whether that was
+        done.
 
-        Return False if others changed them meanwhile.
-
-        The late counts are read first: the seal is stored only if they, and the old seal, are still
-        the same.
+        It was not if others changed something meanwhile. The counts of late observations are read
+        first. The seal is stored only if they, and the old seal, are still the same.
         """
         utc_days, zone = utc_days_of(pieces), tenant.time_zone
         old_seal = self.services.statistics.seals.get(tenant.name, zone, day)
@@ -673,6 +679,7 @@ class Sealing(Service["Book"]):
         chunks = codec.encode_counts(counts, self.chunk_bytes)
         if len(chunks) > self.max_chunks:  # then such counts are made from the columns
             chunks = []
+        # The object with all observations is stored before the seal that names it.
         columns_key = self._write_columns(tenant, day, columns)
         by_kind = {
             kind: by_hour.tolist()
@@ -701,6 +708,7 @@ class Sealing(Service["Book"]):
             *observed_days.make_late_checks(utc_days),
         ]
         is_sealed = write_unless_changed(self.services.items, actions)
+        # If the seal was refused, its object is of no use, else that of the old one.
         unused_key = (old_seal.columns_key if old_seal else None) if is_sealed else columns_key
         if unused_key is not None:
             self.services.storage.blobs.delete(unused_key)
@@ -716,7 +724,10 @@ class Sealing(Service["Book"]):
                 return key
 
     def tidy(self, tenant: Tenant) -> None:
-        """Delete old objects of seals that were never committed, or that a crash left behind."""
+        """Delete the stored objects of days that no seal names, once they are a day old.
+
+        A crash, or a seal that was refused, may have left them. A younger one may get its seal yet.
+        """
         zone, limit = tenant.time_zone, self.services.clock.now() - OBJECT_GRACE
         blobs = self.services.storage.blobs.walk(keys.days_columns(tenant.name, zone))
         old = {
@@ -737,13 +748,16 @@ EXPIRY_SAME = "expiry-same"
 
 
 class ObservationExpiry(Service["Book"]):
-    """Observations go by whole UTC days: the days in whose partitions they lie."""
+    """The end of observations: they go by whole UTC days, the days by which they are stored."""
 
     def list_due(
         self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]
     ) -> Iterator[Due[Observation]]:
-        """Yield the observations of the days that are over by then, oldest first, but not those of
-        held faces."""
+        """Yield the observations that have expired by a time, oldest first, each with when it is
+        due.
+
+        Those of faces under legal hold (`faceids_on_hold`) are left out.
+        """
         retention_period = timedelta(days=tenant.observation_days or 0)
         for day in self._list_days(tenant, at):
             goes_at = moment((day + 1) * DAY_MS) + retention_period
@@ -763,11 +777,10 @@ class ObservationExpiry(Service["Book"]):
         )
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
-        """Take the days that hold nothing any more out of the calendar, with the seals that counted
-        them.
+        """Take days whose observations have all gone out of the calendar, and delete their seals.
 
-        Seals of a time zone that was the tenant's before are deleted too. May be cut off anywhere
-        and repeated.
+        Seals of a time zone that was the tenant's before are deleted, too. It may be cut off
+        anywhere and repeated.
         """
         days = self._list_days(tenant, at)
         for day in days:
@@ -776,10 +789,10 @@ class ObservationExpiry(Service["Book"]):
         self.services.statistics.sealing.forget_other_zones(tenant, last - 1)
 
     def find_kept_since(self, tenant: Tenant) -> int:
-        """Return the first UTC day from which on all is kept that a camera counted or saw, in days
-        since 1970. Before it, observations have expired, or are due to.
+        """Return the first UTC day, counted since 1970, from which on all observations are kept.
 
-        What has expired stays so if `observation_days` is raised.
+        Those before have expired or are due to. What has expired stays so if the tenant raises its
+        `observation_days`: then the noted day is the later one.
         """
         return max(
             _find_expiring(tenant, self.services.clock.now()),
@@ -787,7 +800,7 @@ class ObservationExpiry(Service["Book"]):
         )
 
     def note_expiry(self, tenant: Tenant, at: datetime) -> None:
-        """Note up to which UTC day observations expire now. What was noted never falls."""
+        """Note up to which UTC day observations expire now; a noted day never becomes earlier."""
         item, until = self._read_expired(tenant.name), _find_expiring(tenant, at)
         if until <= _count_expired(item):
             return
@@ -806,11 +819,14 @@ class ObservationExpiry(Service["Book"]):
         return self.services.statistics.calendar.read_days(tenant.name, days).list_within(days)
 
     def _forget(self, tenant: Tenant, day: int) -> None:
-        """Forget a day in one transaction with its seals, if its observations are gone, and none
-        came meanwhile."""
+        """Forget a day and its seals in one transaction, if it has no observations.
+
+        It is refused if an observation came meanwhile.
+        """
         observed_days = self.services.statistics.calendar.read_days(
             tenant.name, range(day, day + 1)
         )
+        # Some are left: those under legal hold, for example.
         if self.services.items.query(
             keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1
         ).items:
