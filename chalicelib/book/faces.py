@@ -138,9 +138,9 @@ class Faces(Service["Book"]):
     def _fold_terms_if_due(self, context: JobContext) -> Unfinished | None:
         """Renew the words under which names are found (terms), if their stored form has changed.
 
-        It is due in the night in which the tenant's data get a new format. For a day after that,
-        processes of the version before may still write old terms: they are renewed, too. Return
-        what tells the scheduler to go on later, if the time ran out.
+        It has, from the night in which the tenant's data get a new format. For a day after that,
+        processes of the version before may still write old terms, so these are renewed, too. Return
+        what tells the scheduler to go on later, if the time ran out; else None.
         """
         if context.tenant.format_due is None:  # no upgrade is under way
             return None
@@ -216,11 +216,11 @@ class Faces(Service["Book"]):
     def make_missing_error(
         self, tenant: Tenant, faceid: str, *, restricted: bool = False
     ) -> FaceNotFound:
-        """Return the error about a face that is not there.
+        """Return the error to raise for a face that is not there.
 
-        If it was merged into a face that is there, the error is FaceMerged and names that one. So
-        it is after further merges: of a into b, then b into c, it names c. With `restricted`, one
-        that is restricted counts, too.
+        If it was merged into a face that is there, it is FaceMerged and names that one. After
+        merges of a into b, then of b into c, it names c. `restricted` lets a restricted face count
+        as there, too.
         """
         into, looked_up = faceid, set[str]()  # ids already followed: merges and undos may circle
         while is_faceid(into) and into not in looked_up:
@@ -336,8 +336,8 @@ class Faces(Service["Book"]):
     ) -> Iterator[Face]:
         """Yield a group's faces by their last arrival, the longest ago first.
 
-        Of a face that never arrived, the enrolment counts. `until`, `since`: bounds of that time,
-        both included; None: no bound. `at_once`: how many faces one read takes.
+        A face that never arrived counts from its enrolment. `since` and `until` bound that time,
+        both included; None is no bound. One read takes `at_once` faces.
         """
         # A key is the group, then the time, then the face's id. "" comes before all ids, "~" behind
         # them, so that faces of the very times are included.
@@ -436,14 +436,17 @@ class Faces(Service["Book"]):
     ) -> Face:
         """Change a stored face, and return it as it is stored then.
 
-        `change`: works out the changed face, and the Change of the gallery (what searches see) that
-        it needs; None: nothing has to change. It writes nothing, since it is called again if others
-        changed the face meanwhile. `restricted`: the face may be restricted. Raises FaceNotFound,
-        Busy, and as `store_changed_face`.
+        `change` returns the changed face and the Change of the gallery (what searches see) that
+        goes with it. It returns None if nothing has to change. It writes nothing, since all is done
+        again if others changed the face before it was stored, which raises ConditionFailed or
+        Changed inside. `request` is the client's call: a repeat of it changes nothing twice.
+        `restricted` takes a restricted face, too. Raises FaceNotFound, Busy after many tries, and
+        as `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)
         changes = change(face)
-        if changes is None:  # the request counts as done, too: a repeat does nothing
+        if changes is None:
+            # The call counts as done, too: a repeat does nothing.
             self.services.requests.write_with_answer(tenant.name, [], request)
             return face
         after, gallery_change = changes
@@ -460,9 +463,10 @@ class Faces(Service["Book"]):
     ) -> Face:
         """Store a changed face with its `change` of the gallery; return it as it is stored.
 
-        Pictures that it lost are deleted then; if the change is refused, those that it would have
-        gained are. `body`: the answer to the request, for repeats of it. Raises ConditionFailed if
-        others changed the face meanwhile, GroupFull, FaceHeld, WrongModel, AnsweredAlready.
+        All is one transaction. Pictures that the face lost are deleted behind it. If it is refused,
+        the new ones are. `body` is the stored answer to `request`, which a repeat of it gets.
+        Raises ConditionFailed if others changed the face since it was read as `before`. Raises
+        GroupFull, FaceHeld (it would lose something under legal hold), WrongModel, AnsweredAlready.
         """
         answer_actions = self.services.requests.make_answer_actions(tenant.name, request, body)
         picture_cleanup = self.services.face_pictures.replace_pictures(
@@ -490,11 +494,10 @@ class Faces(Service["Book"]):
     ) -> ListPage[Face]:
         """Return a page of the faces whose names have words that begin with each word of `name`.
 
-        `an smi` finds `Anna Smith`. A word of Chinese, Japanese or Korean is found within a run of
-        these, too, and a face's number as a word of its name. Accents count neither here nor there:
-        "jose" and "josé" find both. The order is that of the stored words (terms) which the longest
-        word finds. Raises InvalidInput if `name` has no letter and no digit, or the token is
-        damaged.
+        `an smi` finds `Anna Smith`, and "jose" finds "josé". A word of Chinese, Japanese or Korean
+        is found within a run of these, too, and a face's number as a word of its name. The order is
+        that of the stored words (terms) which the longest word finds. Raises InvalidInput if `name`
+        has no letter and no digit, or the token is damaged.
         """
         words = wanted_words(choose_fold(tenant), name)
         if not words:
@@ -833,8 +836,8 @@ def has_ended_record(face: Face) -> bool:
 def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     """Return the writes that delete a face, its visits and the words of its name (terms).
 
-    They are refused if somebody changed or moved the face since it was read. Raises FaceHeld if it
-    is under legal hold.
+    They are refused if somebody changed or moved the face since it was read. Raises FaceHeld if the
+    face is under legal hold.
     """
     require_no_loss(face)
     if_same = (
@@ -927,10 +930,10 @@ class FaceLists(Service["Book"]):
     ) -> ListPage[ListedFace]:
         """Return a page of the faces of a group, or of all groups (None), in an order.
 
-        `token`: where the page before ended; None: the first page. Faces that come or move
-        meanwhile may be missing. Raises GroupNotFound; TooMany if too many faces have to be sorted;
-        InvalidInput if the token is damaged or stale, or one group is asked for by id, or all
-        groups, over 100, in another order than by id.
+        `token` says where the page before ended; None is the first page. Faces that come or move
+        meanwhile may be missing. Raises GroupNotFound, or TooMany if too many faces have to be
+        sorted. Raises InvalidInput if the token is damaged or stale. So it does for one group by
+        id, and for all groups, over 100, in another order.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         if order in _SORTED:  # no index has them in this order
@@ -1023,8 +1026,9 @@ class FaceLists(Service["Book"]):
     ) -> FaceIds:
         """Return the ids of all faces of a group, or of all groups (None), in an order.
 
-        `known`: leave out strangers, whom cameras saw and nobody named. Raises GroupNotFound,
-        TooMany if over 100,000.
+        With them comes the gallery's version (seq), read before them: who reads its changes from
+        there on misses none. `known` leaves out strangers, whom cameras saw and nobody named.
+        Raises GroupNotFound, TooMany if over 100,000.
         """
         if group_name is None:
             groups, group_id = self.services.groups.list_all(tenant), None
@@ -1079,13 +1083,12 @@ class FaceLists(Service["Book"]):
         *,
         descending: bool,
     ) -> ListPage[ListedFace]:
-        """Return a page of faces in an order that no index has: by name, or by number of visits.
+        """Return a page of faces in an order that no index has, by name or by number of visits.
 
-        All faces are sorted for each page, by the columns that an index carries; those of the page
-        are read whole. Visits since the first page (`begun_ms`) do not count: who comes between two
-        pages would be on both, or on neither. So each token has that time, and the rank, by which
-        its last face was sorted. Raises TooMany; InvalidInput for a token that is damaged or over
-        an hour old.
+        So all faces are sorted for each page. A face's rank is what it is sorted by, such as (12,
+        "anna") for 12 visits. The page begins behind the rank in the token. Visits since the first
+        page, at `begun_ms`, do not count. Else who comes between two pages would be on both, or on
+        neither. Raises TooMany; InvalidInput for a token that is damaged or over an hour old.
         """
         groups = self._read_groups(tenant, group_name)
         number = sum(group.count for group in groups)
@@ -1095,6 +1098,7 @@ class FaceLists(Service["Book"]):
                 "group, or read face-ids, "
                 "which has all in this order"
             )
+        # Without a token: now, and no rank.
         begun_ms, behind = self._read_sorted_position(pages, token, order)
 
         ranked = self._rank_faces(tenant, groups, order, begun_ms, descending=descending)
@@ -1102,9 +1106,11 @@ class FaceLists(Service["Book"]):
             ranked = [(rank, item) for rank, item in ranked if rank < behind]
         elif behind is not None:
             ranked = [(rank, item) for rank, item in ranked if rank > behind]
+        # The first rows behind the last page. The next token holds the time and the last rank.
         page = pages.make_first_page(
             ranked, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
         )
+        # The ranked rows have a few columns of each face; the whole is read of these few.
         items = self._read_whole(tenant, [item["faceid"] for _, item in page.rows])
         return ListPage(_list_shown(tenant, items), page.next_token)
 
@@ -1116,11 +1122,11 @@ class FaceLists(Service["Book"]):
     def _read_sorted_position(
         self, pages: PageTokens, token: str | None, order: FaceOrder
     ) -> tuple[int, tuple[Any, ...] | None]:
-        """Return what a page's token says of a list in this order.
+        """Return when a list's first page was read, in ms, and the rank behind which this page
+        begins.
 
-        It is the time when the first page was read, in ms, and the rank behind which the page
-        begins. A rank is what a face is sorted by, by visits (12, "anna"). Without a token: now and
-        None. Raises InvalidInput if the token is damaged or over an hour old.
+        A rank is what a face is sorted by; by visits, it is (12, "anna"). Without a token it is now
+        and None. Raises InvalidInput if the token is damaged or over an hour old.
         """
         now_ms = milliseconds(self.services.clock.now())
         position = pages.parse_position(token, partial(parse_rank_position, order))
@@ -1145,11 +1151,11 @@ class FaceLists(Service["Book"]):
         *,
         descending: bool,
     ) -> list[tuple[tuple[Any, ...], Item]]:
-        """Return these groups' faces in an order, each as (rank, item): rank is what it is sorted
-        by.
+        """Return these groups' faces in an order, each as (rank, item).
 
-        An item has a few columns of the face. Visits since `begun_ms`, when the first page of the
-        list was read, do not count: else the order would be another one on each page.
+        The rank is what the face is sorted by, and the item has a few columns of it. Visits since
+        `begun_ms`, when the first page was read, do not count. Else the order would be another one
+        on each page.
         """
         carried = (_RANKED_BY[order],)
         ranked = []
@@ -1237,9 +1243,10 @@ class FaceLists(Service["Book"]):
     ) -> Iterator[tuple[str, Item]]:
         """Yield the faces of several groups as one list in this order, each as (position, item).
 
-        `behind`: the position ("time#id") behind which they begin; None: with the first. `limit`:
-        faces of the page. The index has each group's list; an item is what it has of a face: all
-        that a list shows (`has_rows`), or its keys alone.
+        A position is "time#id", by which each group's list in the index is sorted. The list begins
+        behind `behind`; None: with the first. `limit` is the number of faces of the page, so that
+        hardly more are read. An item is what the index has of a face: all that a list shows
+        (`has_rows`), or its keys alone.
         """
         index = _INDEXES[order]
         has_rows = index in keys.FACES.projections
