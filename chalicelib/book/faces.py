@@ -437,11 +437,11 @@ class Faces(Service["Book"]):
         """Change a stored face, and return it as it is stored then.
 
         `change` returns the changed face and the Change of the gallery (what searches see) that
-        goes with it. It returns None if nothing has to change. It writes nothing, since all is done
-        again if others changed the face before it was stored, which raises ConditionFailed or
-        Changed inside. `request` is the client's call: a repeat of it changes nothing twice.
-        `restricted` takes a restricted face, too. Raises FaceNotFound, Busy after many tries, and
-        as `store_changed_face`.
+        goes with it. It returns None if nothing has to change. It writes nothing, since the
+        decorator calls all again on ConditionFailed or Changed. These come if others changed the
+        face, or the gallery that the Change is based on. `request` is the client's call, a repeat
+        of which changes nothing twice. `restricted` takes a restricted face, too. Raises
+        FaceNotFound, Busy, and as `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)
         changes = change(face)
@@ -932,8 +932,8 @@ class FaceLists(Service["Book"]):
 
         `token` says where the page before ended; None is the first page. Faces that come or move
         meanwhile may be missing. Raises GroupNotFound, or TooMany if too many faces have to be
-        sorted. Raises InvalidInput if the token is damaged or stale. So it does for one group by
-        id, and for all groups, over 100, in another order.
+        sorted. Raises InvalidInput for a damaged or stale token, for one group by id, and for over
+        100 groups in another order.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         if order in _SORTED:  # no index has them in this order
@@ -1085,9 +1085,9 @@ class FaceLists(Service["Book"]):
     ) -> ListPage[ListedFace]:
         """Return a page of faces in an order that no index has, by name or by number of visits.
 
-        So all faces are sorted for each page. A face's rank is what it is sorted by, such as (12,
-        "anna") for 12 visits. The page begins behind the rank in the token. Visits since the first
-        page, at `begun_ms`, do not count. Else who comes between two pages would be on both, or on
+        So all faces are sorted for each page, by their ranks: (12, "anna") is 12 visits. The token
+        has the rank at which the page before ended, and `begun_ms`, the time of the first page.
+        Visits since then do not count. Else who comes between two pages would be on both, or on
         neither. Raises TooMany; InvalidInput for a token that is damaged or over an hour old.
         """
         groups = self._read_groups(tenant, group_name)
@@ -1098,7 +1098,6 @@ class FaceLists(Service["Book"]):
                 "group, or read face-ids, "
                 "which has all in this order"
             )
-        # Without a token: now, and no rank.
         begun_ms, behind = self._read_sorted_position(pages, token, order)
 
         ranked = self._rank_faces(tenant, groups, order, begun_ms, descending=descending)
@@ -1106,11 +1105,10 @@ class FaceLists(Service["Book"]):
             ranked = [(rank, item) for rank, item in ranked if rank < behind]
         elif behind is not None:
             ranked = [(rank, item) for rank, item in ranked if rank > behind]
-        # The first rows behind the last page. The next token holds the time and the last rank.
+        # `ranked` begins behind the page before by now.
         page = pages.make_first_page(
             ranked, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
         )
-        # The ranked rows have a few columns of each face; the whole is read of these few.
         items = self._read_whole(tenant, [item["faceid"] for _, item in page.rows])
         return ListPage(_list_shown(tenant, items), page.next_token)
 
@@ -1122,7 +1120,7 @@ class FaceLists(Service["Book"]):
     def _read_sorted_position(
         self, pages: PageTokens, token: str | None, order: FaceOrder
     ) -> tuple[int, tuple[Any, ...] | None]:
-        """Return when a list's first page was read, in ms, and the rank behind which this page
+        """Return when a list's first page was read, in ms, and the rank behind which this one
         begins.
 
         A rank is what a face is sorted by; by visits, it is (12, "anna"). Without a token it is now

@@ -115,9 +115,9 @@ class Requests:
     ) -> tuple[_Done | None, Answer | None]:
         """Do what a request asks for, unless an earlier attempt of it did.
 
-        Return (result, None), or (None, the stored answer) of the attempt that was first. That may
-        also run at the same time, so that this one fails because of it. `request` None: it is done
-        each time.
+        Return (result, None) if it was done here, or (None, answer) with the stored answer of the
+        attempt that was first. That may run at the same time and make this one fail. So an error
+        counts only if no answer is stored by then. Without a request, it is done each time.
         """
         if request is None:
             return do(), None
@@ -143,8 +143,8 @@ class Requests:
         """Tell whether a signature of a whole change came with another `call` before; remember it.
 
         Clients sign by the second, so two attempts of one call in that second have one signature.
-        It is stored, one write a change, since it holds for minutes, in which a process may end and
-        another begin. If no signatures are remembered, it is False.
+        It is stored, one write a change, since the process may end while the signature holds. If no
+        signatures are remembered, the answer is False.
         """
         if self._signatures is None:
             return False
@@ -155,8 +155,8 @@ class Requests:
     def read_progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
         """Return what is done of a request that was cut off between its transactions.
 
-        None: it was not, or there is no request. Raises RequestReused if the request had other
-        content, AnsweredAlready if it was answered meanwhile.
+        None means that nothing is noted, or that there is no request. Raises RequestReused if the
+        request had other content, AnsweredAlready if it was done to its end meanwhile.
         """
         if request is None:
             return None
@@ -170,9 +170,9 @@ class Requests:
     def begin_progress(
         self, tenant: str, request: RequestId, progress: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Store the progress of a request that takes several transactions; return what stands.
+        """Store what is done of a request that takes several transactions; return what stands.
 
-        That is the stored one, if another attempt of the request was first.
+        If another attempt of the request was first, that is what it stored.
         """
         put = self.make_answer_put(tenant, request, Answer(PARTIAL, progress))
         is_first = write_unless_changed(self._items, [put])
@@ -189,8 +189,9 @@ class Requests:
     ) -> Put:
         """Return the write that stores an answer, for the transaction that it answers.
 
-        It is refused (condition RECORDED) if the request has a record already. With `partial_body`,
-        it must have one instead: the progress (PARTIAL) with that body.
+        It is refused (condition RECORDED) if the request has a record already, so nothing is done
+        twice. With `partial_body`, it needs a record instead: the progress (PARTIAL) with just that
+        body, of which the answer takes the place.
         """
         now = self._clock.now()
         expires_at = now + max(self._kept_for, request.kept_for or self._kept_for)
@@ -210,9 +211,9 @@ class Requests:
         return Put(keys.REQUESTS, item, (is_partial, has_body))
 
     def store_answer(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
-        """Store the answer of a request that changed nothing else; return the one that stands.
+        """Store the answer of a request that changed nothing else; return the answer that stands.
 
-        That is the first one.
+        If another attempt stored one before, that stands.
         """
         put = self.make_answer_put(tenant, request, answer)
         is_first = write_unless_changed(self._items, [put])
@@ -237,10 +238,11 @@ class Requests:
 
     @contextmanager
     def raise_if_answered(self, tenant: str, request: RequestId | None) -> Iterator[None]:
-        """Raise AnsweredAlready in place of a failure of the block, if an attempt was answered.
+        """Raise AnsweredAlready in place of a block's failure, if an attempt of the request was
+        done.
 
-        Only a transaction that failed, or may have, counts: it may be that of the same request,
-        sent twice.
+        The block's transaction may have failed because the same request, sent twice, was done
+        first. It may also be done without our knowing (StorageUnavailable).
         """
         try:
             yield
@@ -261,9 +263,9 @@ class Requests:
     ) -> list[Action]:
         """Return the write that stores the answer OK, for the transaction of the change.
 
-        Without a request there is none. `is_last` False: the request takes more transactions, and
-        `body` lists what is done so far, such as {"done": [ids]}. `before`: the progress that was
-        read; with an empty list of what is done, none is stored yet.
+        Without a request the list is empty. If the request takes more transactions, `is_last` is
+        False, and `body` lists what is done so far, as {"done": [ids]}. `before` is the progress as
+        it was read; an empty one is not stored yet.
         """
         if request is None:
             return []
@@ -307,10 +309,9 @@ of 300 s."""
 class Signatures:
     """The keys of signed requests that only read, in this process's memory.
 
-    `kept_for`: for how long after its arrival one may hold.
-
     A camera's signature covers neither the path nor a file. So somebody who overhears a read over
-    plain http could send it as a change, with a picture of their own.
+    plain http could send it as a change, with a picture of their own. `kept_for` is how long a
+    signature holds after its arrival at most.
     """
 
     def __init__(self, clock: Clock, kept_for: timedelta, most: int = MOST) -> None:
@@ -321,7 +322,7 @@ class Signatures:
         self._lock = threading.Lock()
 
     def remember(self, key: str) -> None:
-        """Remember when the key came first."""
+        """Remember when the key came first, and forget old ones."""
         now = self._clock.now()
         with self._lock:
             self._first.setdefault(key, now)

@@ -325,11 +325,11 @@ class Captures(Service["Book"]):
         return tokens.make_page(page, last_read_id if read_count == _MOST_READ else None)
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
-        """Return the camera with the share of its last pictures that show no face, 0 to 1.
+        """Return the camera with the share of its last pictures that show no face, from 0 to 1.
 
-        Of its newest hundred captures those count that are resolved: their faces are known. Of
-        fewer than 20 such captures the share is None. The share is counted and stored once an hour
-        at most; until then the camera comes back as it is.
+        Of its newest hundred captures those count whose faces are known (RESOLVED). With fewer than
+        20 of them the share is None. It is counted and stored once an hour at most; until then the
+        camera comes back as it is.
         """
         now, counted_at = self.services.clock.now(), camera.faceless_at
         if counted_at is not None and now - counted_at < COUNTED_EVERY:
@@ -542,7 +542,8 @@ class Captures(Service["Book"]):
     def _find_camera(self, tenant: Tenant, camera: str) -> Camera:
         """Return a camera by its id or name, or a deleted one by its id if it has captures.
 
-        Of a deleted camera only the id is known, so the id is its name, too. Raises CameraNotFound.
+        Of a deleted camera only the id is known, so that stands for its name. Raises
+        CameraNotFound.
         """
         try:
             return self.services.cameras.get_by_any_name(tenant, camera)
@@ -567,9 +568,9 @@ class Captures(Service["Book"]):
     ) -> Iterator[Item]:
         """Yield stored captures, newest first, of the time that the filter wants.
 
-        The filter's other wishes (state, faces) are left to the caller. `chosen_camera`: None: of
-        all cameras, merged by time. `below`: yield only what is older than the capture of this id;
-        None: all. `at_once`: how many items a read of one camera asks for.
+        The caller has to apply the filter's other wishes (state, faces). `chosen_camera` of None
+        takes all cameras, merged by time. Only what is older than the capture of the id `below` is
+        yielded; None takes all. A read of one camera asks for `at_once` items.
         """
         if chosen_camera is not None:
             return self._of_camera(tenant, chosen_camera, capture_filter, below, at_once)
@@ -590,9 +591,9 @@ class Captures(Service["Book"]):
     ) -> Iterator[Item]:
         """Yield one camera's stored captures of the filter's time, the newest first.
 
-        A deleted camera may have had the same id before; its captures are left out. `below`: yield
-        only what is older than the capture of this id; None: all. `at_once`: how many items a read
-        asks for.
+        A deleted camera may have had the same id before; its captures are left out. Only what is
+        older than the capture of the id `below` is yielded; None takes all. A read asks for
+        `at_once` items.
         """
         first_id, last_id = capture_filter.ids  # ids begin with the time, so they bound it
         if camera.former_until is not None:  # when the camera that had the id before was deleted

@@ -663,10 +663,9 @@ class Sealing(Service["Book"]):
     def _try_to_seal(
         self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]
     ) -> bool:
-        """Count a day's observations and store the counts as its seal; return whether that was
-        done.
+        """Count a day's observations and store the counts as its seal; return whether it is stored.
 
-        It was not if others changed something meanwhile. The counts of late observations are read
+        It is not if others changed something meanwhile. The counts of late observations are read
         first. The seal is stored only if they, and the old seal, are still the same.
         """
         utc_days, zone = utc_days_of(pieces), tenant.time_zone
@@ -753,8 +752,7 @@ class ObservationExpiry(Service["Book"]):
     def list_due(
         self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]
     ) -> Iterator[Due[Observation]]:
-        """Yield the observations that have expired by a time, oldest first, each with when it is
-        due.
+        """Yield the observations that have expired by a time, oldest first, with when each is due.
 
         Those of faces under legal hold (`faceids_on_hold`) are left out.
         """
