@@ -144,9 +144,9 @@ def make_face_change(
 ) -> Change:
     """Return the change of the gallery that a changed face needs; nothing is written yet.
 
-    `actions`: more writes of the same transaction; `limited_groups`: those of the old and the new
-    group that have a capacity. If group and templates (vectors) are the same, the journal, from
-    which searches learn what changed, gets no entry.
+    The gallery is what searches see, and they learn from its journal. A face whose group and
+    templates (vectors) are the same gets no entry there. `actions` are more writes of the same
+    transaction. `limited_groups` are those of the old and the new group that have a capacity.
     """
     counts = {}
     if after.group_id != before.group_id:
@@ -184,8 +184,8 @@ def make_rise_conditions(before: Face, after: Face) -> tuple[Condition, ...]:
 def _list_rising(actions: Sequence[Action]) -> dict[str, Consent | None]:
     """Return the strangers of whom these writes make more, by id, each with its record of consent.
 
-    More is what no stranger has: a name, for example. A write that gives it says so by a condition
-    of the name RISES. None: the face gets no record.
+    More is what no stranger has, such as a name. A write that gives it has a condition of the name
+    RISES. None stands for a face that gets no record.
     """
     rising: dict[str, Consent | None] = {}
     for action in actions:
@@ -290,8 +290,8 @@ class GalleryWriter:
     def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:
         """Commit a change, and again if another process was first; return the new version (seq).
 
-        The caller has the lock. `gallery`: as this process last saw it; a seq of None has it read
-        anew. Raises as `commit`.
+        The caller holds the gallery's lock. `gallery` is what this process knows of it; a seq of
+        None has it read anew. Raises as `commit`.
         """
         for _ in count_attempts(first_s=A_COMMIT_S):  # it pauses before each further one
             seq = self._require_committable(tenant, gallery, change) + 1
@@ -328,9 +328,10 @@ class GalleryWriter:
     def _require_committable(self, tenant: str, gallery: _Gallery, change: Change) -> int:
         """Return the gallery's version (seq) on which a change can be committed, as far as known.
 
-        `gallery`: what this process knows; it is read again where the change does not fit that.
-        Raises GalleryMoved, WrongModel, ConditionFailed if a group is deleted, and what `Compare`
-        raises: somebody who withdrew consent would become more than a stranger.
+        `gallery` is what this process knows. It is read again where the change does not fit that.
+        Raises GalleryMoved if the version is not the one that the change is based on. Raises
+        WrongModel, ConditionFailed if a group is deleted, and what `Compare` raises of somebody who
+        withdrew consent.
         """
         present_seq = gallery.seq
         if present_seq is None:  # not read yet, or a commit failed
@@ -359,18 +360,17 @@ class GalleryWriter:
     ) -> None:
         """Raise if one of the strangers who are to become more withdrew consent under another id.
 
-        `Compare` looks for that, if there is anybody who did as of the gallery's seq. The end of a
-        record is a commit, too: one that comes in between has the change tried again.
+        `Compare` looks for that, unless nobody withdrew as of the gallery's seq. A withdrawal is a
+        commit, too, so one that comes in between has the change tried again.
         """
         if rising and gallery.ended_records.ends != 0:  # 0: nobody did; None: not known
             self._compare(tenant, gallery.ended_records, rising)
 
     def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:
-        """Write actions that leave the gallery as it is, unless a commit is needed; tell which.
+        """Write actions that leave the gallery as it is; return False if only a commit may do so.
 
-        A commit is needed if they make more of a stranger (name it, for example) while somebody has
-        withdrawn consent. Only a commit has the two compared. Then return False, with nothing
-        written; else True.
+        That is if they make more of a stranger (name it, say) while somebody has withdrawn consent.
+        Only a commit compares the two. Then nothing is written.
         """
         if not _list_rising(actions):
             write(self._items, actions)
@@ -451,8 +451,9 @@ def _make_actions(
 ) -> list[Action]:
     """Return all writes of the transaction that takes a gallery to version `seq`.
 
-    They are refused unless it is at the version before, and the tenant has room. `fields`: those to
-    set in the tenant's record and its directory. The journal gets the change, for searches.
+    They are refused unless it is at the version before, and the tenant has room. `fields` are set
+    in the tenant's record and in its directory. The change's journal entries become an item, from
+    which searches learn.
     """
     gained_faces = change.gained
     conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
@@ -540,9 +541,9 @@ def replace_user_faces(
 ) -> User:
     """Return a user, a person with several faces, with these faces and the mean of their templates.
 
-    Nothing is written. A subject, a user with a name, has no mean: its faces are searched one by
-    one. `changed_entries`: the journal entries of faces that are just changed, by faceid, with the
-    new templates; the others' are read.
+    Nothing is written. A user with a name (a subject) has no mean, since its faces are searched one
+    by one. `changed_entries` has, by faceid, the journal entries of faces that are just changed,
+    with their new templates. The other faces are read.
     """
     stored_items: Sequence[Item | None] = []
     if faceids:
@@ -561,10 +562,10 @@ def replace_user_faces(
 
 
 def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
-    """Return the write that replaces a user (a person with several faces), and what searches learn.
+    """Return the write that replaces a user, and the journal entry from which searches learn it.
 
-    That is an entry of the journal. `learnt`: nobody asked to have the user's old templates
-    (vectors) removed from there soon.
+    A user is a person with several faces. With `learnt`, nobody asked to have the old templates
+    (vectors) removed from the journal soon.
     """
     put = Put(keys.DIRECTORY, user_item(tenant, after))
     if not (before.templates or after.templates):  # searches do not know this user

@@ -238,8 +238,7 @@ class Requests:
 
     @contextmanager
     def raise_if_answered(self, tenant: str, request: RequestId | None) -> Iterator[None]:
-        """Raise AnsweredAlready in place of a block's failure, if an attempt of the request was
-        done.
+        """Raise AnsweredAlready in place of a block's failure, if the request was done meanwhile.
 
         The block's transaction may have failed because the same request, sent twice, was done
         first. It may also be done without our knowing (StorageUnavailable).

@@ -82,12 +82,10 @@ class ClosedPeriods(Service["Book"]):
     def list_figures(
         self, tenant: Tenant, by: Granularity, span: Span
     ) -> dict[Period, ClosedFigures]:
-        """Return the stored figures of the closed periods (days, weeks, months) that lie whole in a
-        span.
+        """Return the stored figures of the closed periods that lie whole in a span, not verified.
 
-        Their signatures are not verified here. Periods that were closed in another time zone are
-        others, so they are left out. So are those that cannot be read; the consistency check names
-        these.
+        A period is a day, week or month. Those closed in another time zone are left out. So are
+        those that cannot be read; the consistency check names these.
         """
         if by not in CLOSED:
             return {}
@@ -96,7 +94,6 @@ class ClosedPeriods(Service["Book"]):
             Period.holding(by, moment(ms).astimezone(zone).date(), local.first_weekday)
             for ms in (span.first_ms, span.last_ms)
         )
-        # They are stored by their beginning, as 20260131 of a day.
         items = walk_items(
             self.services.items,
             keys.SUMMARIES,
@@ -111,7 +108,7 @@ class ClosedPeriods(Service["Book"]):
             and statement.time_zone == tenant.time_zone
             and span.holds(period.find_span(zone))
         }
-        # The first day from which on all observations are kept, so that it can be counted again.
+        # From this day on all observations are kept.
         kept_since = self.services.statistics.expiry.find_kept_since(tenant) if whole else 0
         return {
             period: ClosedFigures(
