@@ -235,9 +235,9 @@ class Tenants(Service["Book"]):
     def announce_consent_end(self, tenant: Tenant, consent: Consent | None) -> None:
         """Note when a record of consent expires, before it is stored with a face.
 
-        The tenant keeps the earliest end of all records (`consents_end_at`). When that has come,
-        the faces of that record are restricted, and the next end is noted. So a later end needs no
-        note now. Raises Busy.
+        The tenant keeps the earliest end of all records (`consents_end_at`). When that comes, the
+        faces of that record are restricted, and the next end is noted. So an end after the noted
+        one needs no note now. Raises Busy if others note ends all the time.
         """
         ends_at = consent.expires_at if consent else None
         if ends_at is None:
@@ -292,8 +292,8 @@ class Tenants(Service["Book"]):
     def rotate_keys(self, name: str) -> Credentials:
         """Replace all secrets of a tenant, and the id of its access key; return the new ones.
 
-        The old ones stop at once. So do those before them, which hold for a day after a renewal
-        (`renew_key`). Raises TenantNotFound, Busy.
+        The old ones stop at once. So do those before them, which hold for a day after `renew_key`.
+        Raises TenantNotFound, Busy.
         """
         item = self._read_item(name)
         tenant = tenant_from(item)
@@ -329,9 +329,9 @@ class Tenants(Service["Book"]):
     ) -> str:
         """Make a new key for all clients of a dialect, an API that we imitate; return it.
 
-        The old key holds for a day more (`old_field`), in which somebody gives the clients the new
-        one; a key older than these two stops at once. `at_once`: the old key does, too, since it
-        may have leaked. `name`: the purpose of the new key. Raises Busy, AnsweredAlready.
+        The old key holds for a day more (`old_field`), so that clients can be given the new one. A
+        key older than these two stops at once. With `at_once`, the old one does, too, since it may
+        have leaked. `name` says the purpose of the new key. Raises Busy, AnsweredAlready.
         """
         item = self._read_item(tenant.name)
         secret = api_keys.new_secret()
@@ -491,9 +491,9 @@ class Tenants(Service["Book"]):
     def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set these fields of a tenant's settings, from its next request on.
 
-        `changes`: by the fields of TenantSettings; the others stay. Raises TenantNotFound,
-        InvalidInput (also for a limit below what the tenant holds), Busy if another change of its
-        limits came between.
+        `changes` has any fields of TenantSettings; the others stay. Raises TenantNotFound,
+        InvalidInput (also for a limit below what the tenant holds). Raises Busy if others changed
+        its limits meanwhile.
         """
         tenant = self.get_by_name(name)
         changed_tenant = self._apply_settings(tenant, changes)
@@ -660,10 +660,10 @@ class Tenants(Service["Book"]):
         )
 
     def _read_holder(self, key: tuple[str, str], field: str) -> Item | None:
-        """Return the item of the tenant whose `field` has this credential, or its hash, now.
+        """Return the item of the tenant that has this credential, or its hash, in `field` now.
 
-        `key`: (kind, credential or its hash), the key of the item that leads to the tenant. One
-        that was replaced may still lead to it, but is not in the field any more.
+        `key` is (kind, credential or its hash), and leads to the tenant. A credential that was
+        replaced may still lead to it, but is not in the field any more.
         """
         item = self._read_item_of_credential(key)
         return item if item is not None and item[field] == key[1] else None
@@ -835,8 +835,8 @@ def _make_rotation_actions(
 ) -> list[Action]:
     """Return the writes that replace a tenant's credentials, so that the old ones lead nowhere.
 
-    `item`: the tenant's, as read; `fields`: the fields to set in it, the new credentials or their
-    hashes among them. The writes are refused if one of `same_fields` was changed meanwhile.
+    `item` is the tenant's, as read, and `fields` are those to set, new credentials or their hashes
+    among them. The writes are refused if one of `same_fields` was changed meanwhile.
     """
     if_same = [equals(field, item[field], "not-rotated-meanwhile") for field in same_fields]
     update = Update(

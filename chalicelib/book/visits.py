@@ -80,11 +80,12 @@ class FaceVisitsStore(Service["Book"]):
         at_ms: int | None = None,
         groups: DefaultGroups | None = None,
     ) -> FaceVisits | None:
-        """Return a face with its visits; None: there is none, or its group is just being deleted.
+        """Return a face with its visits; None if it is not there, or its group is just being
+        deleted.
 
-        Many visits are in several items (pages), behind a head. `at_ms`: a time about which the
-        caller asks; only pages that it needs are read; None: all. `groups`: the default groups, if
-        the caller has just read them. Raises TenantNotFound.
+        Many visits are stored in several items, a head with the latest and pages. `at_ms` is the
+        time that the caller asks about, so that only pages for it are read; None reads all.
+        `groups` are the default groups, if the caller has just read them. Raises TenantNotFound.
         """
         if not is_faceid(faceid):
             return None
@@ -141,20 +142,19 @@ class FaceVisitsStore(Service["Book"]):
     def list_touched_sightings(
         self, tenant: str, face_visits: FaceVisits, plan: VisitPlan
     ) -> Iterator[Observation]:
-        """Yield the face's sightings that may get another group's name by a plan.
+        """Yield the face's sightings that a plan may put under another group's name.
 
-        The plan says what a new sighting changes. A stranger may become a regular from an earlier
-        arrival on: then the sightings since that get the name of the regulars' group.
+        The plan says what a new sighting changes. It may make a stranger a regular from an earlier
+        arrival on. Then the sightings since that get the name of the regulars' group.
         """
         for arrival in list_touched_arrivals(face_visits.visits, plan.visits):
             yield from sightings_of_arrival(self.services.items, tenant, face_visits.face, arrival)
 
     def store_in_one_item(self, tenant: Tenant, face_visits: FaceVisits) -> FaceVisits:
-        """Store a face's visits in one item, and no further ones (pages); return the face then.
+        """Store a face's visits in one item, without further ones (pages); return the face then.
 
-        It is for a transaction that has no room for pages. The next visit makes pages again. If
-        there are none now, nothing is written. Raises ConditionFailed if the visits changed
-        meanwhile.
+        It is for a transaction that has no room for pages; the next visit makes pages again.
+        Without pages nothing is written. Raises ConditionFailed if the visits changed meanwhile.
         """
         before = face_visits.visits
         visits = replace(before, pages=(), must_fit_one_item=True)
@@ -170,12 +170,13 @@ class FaceVisitsStore(Service["Book"]):
         face_visits: FaceVisits,
         changed_observations: Sequence[ChangedObservation],
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
-        """Store changes of a face's observations until the rest fit one transaction.
+        """Store changes of a face's observations until the rest fit one transaction; return that
+        rest.
 
-        Return the face and that rest, which the caller stores with the face. Observations are what
-        statistics count. The visits are marked meanwhile (`is_regrouped`: some sightings have the
-        old group's name). So the next writer after a crash looks at all sightings. Raises
-        ConditionFailed if the face's visits changed meanwhile.
+        With it comes the face as it is then; the caller stores both together. Until that is done,
+        the visits are marked (`is_regrouped`), since some sightings have the old group's name. So
+        the next writer after a crash looks at all sightings. Raises ConditionFailed if the face's
+        visits changed meanwhile.
         """
         faceid, rest = face_visits.face.faceid, changed_observations
         while len(rest) > _A_TRANSACTION:
@@ -217,8 +218,8 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     """Return the write of a face's arrivals, group and pictures after a visit.
 
     It is refused (condition FACE_SAME) if others changed what it depends on since `before` was
-    read. A visit comes often, so it depends on as little as it can. Raises FaceHeld (it would lose
-    something under legal hold), ConsentMissing.
+    read. That is as little as can be, since visits come often. Raises FaceHeld (something under
+    legal hold would be lost), ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
@@ -259,11 +260,11 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
 
 
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
-    """Return the writes of a face's visits: their head, and the pages that change or go.
+    """Return the writes of a face's visits: of the head, and of the pages that change or go.
 
-    The head is an item with the latest visits; a page has a run of older ones, by the time of the
-    first. All is refused (condition VISITS_SAME) unless the stored visits are still `before`. The
-    version that is stored is one more than that of `before`, whatever `after` has.
+    The head is an item with the latest visits, and a page one with a run of older ones. All is
+    refused (condition VISITS_SAME) unless the stored visits are still `before`. The version that is
+    stored is one more than that of `before`, whatever `after` has.
     """
     if_same = absent(VISITS_SAME)  # version 0: none were stored when they were read
     if before.version:
