@@ -1120,8 +1120,7 @@ class FaceLists(Service["Book"]):
     def _read_sorted_position(
         self, pages: PageTokens, token: str | None, order: FaceOrder
     ) -> tuple[int, tuple[Any, ...] | None]:
-        """Return when a list's first page was read, in ms, and the rank behind which this one
-        begins.
+        """Return when a list's first page was read, in ms, and the rank behind which to go on.
 
         A rank is what a face is sorted by; by visits, it is (12, "anna"). Without a token it is now
         and None. Raises InvalidInput if the token is damaged or over an hour old.

@@ -253,10 +253,10 @@ class Reading:
             return self._vision.crop(image, own_place, other_boxes)
 
     def fuse_views(self, seen_face: SeenFace) -> NDArray[np.float32] | None:
-        """Return the unit mean of a face and of the file's further views that show it; None: none
-        does.
+        """Return the unit mean of a face and of the file's further views of it; None without such
+        views.
 
-        A view counts only if it is like this face, and more than like the picture's other ones. The
+        A view counts if it is like this face, and more like it than like the picture's others. The
         camera may have taken somebody else for this one (docs/decisions/0107).
         """
         import numpy as np
@@ -403,7 +403,7 @@ class Embedder:
         image: NDArray[np.uint8],
         detected_faces: Sequence[DetectedFace],
     ) -> DetectedFace:
-        """Return which of a picture's faces the templates (vectors) of an enrolled face are of.
+        """Return which of a picture's faces is the enrolled one that has these templates (vectors).
 
         They are compared with the present model, since of the new one there is no template yet.
         Without a template of the present model, a single face is taken for it. Raises Unusable if

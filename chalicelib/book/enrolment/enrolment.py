@@ -129,9 +129,9 @@ class Enrolment(Service["Book"]):
     def _check_new_face(self, tenant: Tenant, new_face: NewFace) -> NewFace:
         """Return what a user says of a new face, with consent, name and texts in stored form.
 
-        When its record of consent ends is noted with the tenant, too: then the face is restricted.
-        The note comes before the face is stored, so that no record is missed. Raises ConsentMissing
-        if the tenant needs a record, InvalidInput.
+        The tenant notes when the record of consent ends, since the face is then restricted. That is
+        before the face is stored, so that no end is missed. Raises ConsentMissing if the tenant
+        needs a record, InvalidInput.
         """
         require_record(tenant, new_face.consent)
         if new_face.consent is not None:
@@ -210,10 +210,10 @@ class Enrolment(Service["Book"]):
     ) -> Face:
         """Store a new face with its picture; return it as stored.
 
-        `new_face`: without its picture and, unless the caller chose one, without an id. With
-        `refuses_known`, the gallery (all stored faces) must not change between the search for the
-        person and the write. If another try may succeed, the decorator makes it. Raises
-        GroupNotFound, GroupFull, TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
+        `new_face` has no picture yet and, unless the caller chose one, no id. With `refuses_known`,
+        the gallery (all stored faces) must not change between the search for the person and the
+        write. If another try may succeed, the decorator makes it. Raises GroupNotFound, GroupFull,
+        TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
         """
         try:
             with self.services.requests.raise_if_answered(tenant.name, request):
@@ -241,9 +241,9 @@ class Enrolment(Service["Book"]):
     ) -> Face:
         """Store a new face with its picture, in one try; return it as stored.
 
-        `seq`: the gallery's version at which nobody was known as this face, and at which it must
-        still be; None: any. The picture is written first; if the face is refused,
-        `replace_pictures` deletes it again.
+        `seq` is the gallery's version at which a search found nobody like it. If the gallery has
+        another one at the write, GalleryMoved is raised; None takes any. The picture is written
+        first; if the face is refused, `replace_pictures` deletes it again.
         """
         group = self.services.groups.find_by_id(tenant, new_face.group_id)
         if group is None:
@@ -301,9 +301,9 @@ class Enrolment(Service["Book"]):
     ) -> Change:
         """Return the change of the gallery that enrols these faces; nothing is written yet.
 
-        It stores those that are new, and an observation (what statistics count) of each, new or
-        known. A known face that changes is written by the caller's `actions`, more writes of the
-        same transaction. `labels`: the observations'; None: each face's.
+        It stores the new ones, and an observation (what statistics count) of each, new or known.
+        `actions` are more writes of the same transaction, such as those of known faces that change.
+        `labels` are those of the observations; None takes each face's.
         """
         observations = []
         for enrolled in enrolled_faces:
@@ -319,9 +319,8 @@ class Enrolment(Service["Book"]):
     ) -> None:
         """Raise the error that users get when storage refused to enrol so many faces.
 
-        `error`: names the conditions that were not met: that the group exists
-        ("group-exists:" and its id), or that it or the tenant has room. Return if another try may
-        succeed.
+        `error` names the conditions that failed. The group is gone ("group-exists:" and its id), or
+        the group or the tenant has no room. Return if another try may succeed.
         """
         if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
