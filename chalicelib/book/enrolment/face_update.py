@@ -80,11 +80,10 @@ class FaceUpdate(Service["Book"]):
     ) -> None:
         """Apply all changes, a picture too, to a face of a group, or none.
 
-        A new picture replaces all that the face has, with their templates (the vectors by which
-        faces are compared) and estimates. If the face moves to another group, its attribute values
-        follow their names; those that the group lacks are dropped. Raises, in this order,
-        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group),
-        Unusable, GroupFull, FaceHeld, Busy.
+        A new picture replaces all that the face has, with their templates (vectors) and estimates.
+        If the face moves to another group, its attribute values follow their names. Those that the
+        group lacks are dropped. Raises, in this order, InvalidInput, GroupNotFound (either),
+        FaceNotFound (also if it is in another group), Unusable, GroupFull, FaceHeld, Busy.
         """
         changes = _normalise_texts(changes)
 
@@ -115,10 +114,9 @@ class FaceUpdate(Service["Book"]):
     ) -> Face:
         """Apply all changes but a picture, or none, to a face of any group; return the face.
 
-        `revision`: the face's version that the caller read, which it must still have; None: any.
-        Raises, in this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (the
-        group that it is to be in has no such attribute), Changed (another revision), GroupFull,
-        FaceHeld, Busy.
+        With a `revision`, the face must still have that version, which the caller read. Raises, in
+        this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its group to be
+        has no such attribute), Changed (another revision), GroupFull, FaceHeld, Busy.
         """
         change = self._make_change_in_any_group(tenant, changes, revision)
         return self.services.faces.change_face(tenant, faceid, change, request)
@@ -238,8 +236,8 @@ class FaceUpdate(Service["Book"]):
         """Return a function that works out these changes for a face, for `Faces.change_face`.
 
         That calls it with the face as read, and again if others changed the face meanwhile.
-        `read_groups`: reads the face's group, and that which it is to be in; `portrait`: a new
-        picture in place of all that it has.
+        `read_groups` returns the group that the face is in, and the one that it is to be in.
+        `portrait` is a new picture in place of all that the face has.
         """
 
         def change_read_face(face: Face) -> tuple[Face, Change]:
@@ -272,9 +270,8 @@ class FaceUpdate(Service["Book"]):
     ) -> list[Action]:
         """Return the action that makes a user's move of a face final; none if it is not moved.
 
-        A promotion says when the face's visits made a stranger a regular. A late sighting may work
-        it out anew, and so undo the move, or change the group that earlier sightings name. Without
-        a promotion it does not.
+        A promotion says when its visits made a stranger a regular. While it is stored, a late
+        sighting may work it out anew and undo the user's move. So it is removed.
         """
         if new_face.group_id == old_face.group_id:
             return []
@@ -486,9 +483,10 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add a photo to a face, unless the face has it by one of these ids; return its picture.
 
-        `make_portrait`: cuts the face out of the photo and embeds it, which takes a while, so it is
-        called once; `more_actions`: writes of the same transaction. Tries again if the face or the
-        gallery changed meanwhile. Raises Changed if the photo's capture (a camera's picture) did.
+        `make_portrait` cuts the face out of the photo and embeds it, which takes a while, so it is
+        called once. `more_actions` are writes of the same transaction. It tries again if the face
+        or the gallery changed meanwhile. Raises Changed if the photo's capture (a camera's picture)
+        did.
         """
         portrait: Portrait | None = None
         for _ in count_attempts():
@@ -525,9 +523,9 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add a portrait (a face cut out of a photo) to a face as it was read; return the picture.
 
-        `is_judged`: a user or the search has judged that it shows this person. Else it is spare:
-        searches compare with it only if it is like the others. `more_actions`: writes of the same
-        transaction. Raises TooManyPictures, ConditionFailed if the face has changed, FaceHeld
+        `is_judged` says that a user or the search has found it to be this person. Else it is spare,
+        and searches compare with it only if it is like the others. `more_actions` are writes of the
+        same transaction. Raises TooManyPictures, ConditionFailed if the face has changed, FaceHeld
         (another picture would have to go).
         """
         require_room_for_picture(face)
@@ -544,7 +542,7 @@ class PictureChanges(Service["Book"]):
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
         """Raise NotThisPerson or AnotherFace unless a portrait surely is of this face's person.
 
-        It is, if a search of it names this face. Else it must reach this face's threshold, and no
+        It is if a search for it names this face. Else it must reach this face's threshold, and no
         other face may be more like it. Raises GalleryMoved if the faces changed meanwhile (search
         again), WrongModel.
         """
@@ -569,8 +567,8 @@ class PictureChanges(Service["Book"]):
         turned_down = self.services.recognition.negatives.turns_down(
             tenant.name, face, probe, model, score
         )
-        # The threshold is a search's, which rises with the size of the gallery. To it comes what
-        # these two demand: two faces that resemble many others must be more alike.
+        # The operating point gives a search's threshold, which rises with the size of the gallery.
+        # A demand is added to it, since two faces that resemble many others must be more alike.
         vision = self.services.tenant_vision.choose_vision(model)
         demand = vision.population.compute_demand(probe, stored_vector)
         point = self.services.tenant_vision.make_operating_point(tenant, model)

@@ -150,11 +150,11 @@ class GroupEnrolment(Service["Book"]):
     ) -> Indexed:
         """Store the `max_faces` largest fit faces of a photo, each a new face of the group.
 
-        40 at a time are stored, as a whole or not at all. `judge_face`: says why a face is not fit,
-        "" if it is; one that is too poor or not alive never is. A face's id follows from the photo
-        and `external_id`, the caller's name for it. Without one, `call_id` counts, the same in all
-        attempts of a call. So an attempt completes one that was cut off, and stores no face twice.
-        Raises ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
+        `judge_face` says why a face is not fit, or "". One that is too poor or not alive never is.
+        They are stored 40 at a time, all or none of these. An id follows from the photo and
+        `external_id`, the caller's name for it; without a name, from `call_id`, the same in all
+        attempts. So an attempt completes one that was cut off, and stores no face twice. Raises
+        ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_record(tenant, None)  # raises if the tenant needs a record of consent
         options = PictureOptions(None, max_faces=MOST_FACES, embeds=True, checks_liveness=True)
@@ -240,8 +240,9 @@ class GroupEnrolment(Service["Book"]):
     ) -> list[EnrolledFace]:
         """Search for these faces and store them, in one try; return them.
 
-        The two lists are filled with the keys of the pictures that faces had, and of those that
-        they get. Raises Changed if the gallery's version (seq) is another one than at the search.
+        The two lists are filled here, with the keys of the pictures that faces had, and of those
+        that they get. Raises Changed if the gallery's version (seq) is not that of the search any
+        more.
         """
         seq = self.services.writer.read_seq(tenant.name)  # the commit is refused at any other one
         group = self.services.groups.find(tenant, name)
@@ -290,8 +291,9 @@ class GroupEnrolment(Service["Book"]):
     ) -> Change:
         """Return the change that stores these faces, new and changed, and the group if it is new.
 
-        `faces_before`: the group's faces that change, as they were, by id. `labels`: of the
-        observations, which statistics count. Raises GroupFull if a new group would be too small.
+        `faces_before` has, by id, the group's faces that change, as they were. `labels` are those
+        of the observations, which statistics count. Raises GroupFull if a new group would be too
+        small.
         """
         now = self.services.clock.now()
         faces_after = {
@@ -338,19 +340,21 @@ class GroupEnrolment(Service["Book"]):
     def _find_among_new(
         self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]
     ) -> Face | None:
-        """Return a new face of the same picture that shows the same person (a mirror, a collage).
+        """Return a new face of the same picture that shows the same person (a mirror, a collage),
+        or None.
 
-        None: there is none. The new faces are not stored yet, so no search finds them. They are
-        compared as a search for a duplicate would do it: with fewer false matches than others.
+        New faces are not stored yet, so no search finds them. They are compared as a search for a
+        duplicate does it, with fewer false matches than others.
         """
         vision = self.services.tenant_vision.choose_vision(portrait.template.model)
+        # The operating point turns a share of false matches into the least score of a match.
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for enrolled in enrolled_faces:
             if enrolled.known:  # it is stored: the search has compared it already
                 continue
             new_face = enrolled.face
             template = parse_vector(new_face.templates[0])
-            # What is added to the threshold of these two: more if they resemble many others.
+            # A demand is added to the threshold of these two, more if they resemble many others.
             demand = vision.population.compute_demand(portrait.embedding, template)
             threshold = point.find_threshold(len(enrolled_faces), demand)
             score = float(template @ portrait.embedding)
@@ -421,11 +425,12 @@ class GroupEnrolment(Service["Book"]):
     def _choose_ids(
         self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]
     ) -> dict[int, tuple[str, Face | None]]:
-        """Return the id of each face of the photo, by its number, and the face if it is stored.
+        """Return the id of each of these faces of a photo, by number, with the face if it is
+        stored.
 
-        The id follows from photo, number and tries before. A stored face may have it that cannot be
-        answered: one at another place of the photo, since detectors differ, or a restricted one.
-        Then the id of the next try is taken. Each round looks up those that are still without.
+        The id follows from the photo, the number and the tries before. It may belong to a stored
+        face that cannot be answered, at another place of the photo or restricted. Then the next
+        try's id is taken. Each round looks up the faces that are still without.
         """
         chosen: dict[int, tuple[str, Face | None]] = {}
         remaining_numbers, tries = list(numbers), 0
