@@ -452,8 +452,7 @@ def _make_actions(
     """Return all writes of the transaction that takes a gallery to version `seq`.
 
     They are refused unless it is at the version before, and the tenant has room. `fields` are set
-    in the tenant's record and in its directory. The change's journal entries become an item, from
-    which searches learn.
+    in the tenant's record and directory. Searches learn the change from its journal entries.
     """
     gained_faces = change.gained
     conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]

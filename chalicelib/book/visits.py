@@ -80,12 +80,11 @@ class FaceVisitsStore(Service["Book"]):
         at_ms: int | None = None,
         groups: DefaultGroups | None = None,
     ) -> FaceVisits | None:
-        """Return a face with its visits; None if it is not there, or its group is just being
-        deleted.
+        """Return a face with its visits; None if it is not there, or its group is being deleted.
 
-        Many visits are stored in several items, a head with the latest and pages. `at_ms` is the
-        time that the caller asks about, so that only pages for it are read; None reads all.
-        `groups` are the default groups, if the caller has just read them. Raises TenantNotFound.
+        Many visits are in several items, a head with the latest and pages. `at_ms` is the time that
+        the caller asks about, so that only pages for it are read; None reads all. `groups` are the
+        default groups, if the caller has just read them. Raises TenantNotFound.
         """
         if not is_faceid(faceid):
             return None
@@ -170,10 +169,9 @@ class FaceVisitsStore(Service["Book"]):
         face_visits: FaceVisits,
         changed_observations: Sequence[ChangedObservation],
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
-        """Store changes of a face's observations until the rest fit one transaction; return that
-        rest.
+        """Store changes of a face's observations until the rest fit one transaction.
 
-        With it comes the face as it is then; the caller stores both together. Until that is done,
+        Return the face as it is then, and that rest; the caller stores both together. Until then
         the visits are marked (`is_regrouped`), since some sightings have the old group's name. So
         the next writer after a crash looks at all sightings. Raises ConditionFailed if the face's
         visits changed meanwhile.

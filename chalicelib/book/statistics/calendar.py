@@ -124,10 +124,10 @@ class Calendar:
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
     def read_months(self, tenant: str, days: Iterable[int]) -> Months:
-        """Read the months of the calendar that a write of these UTC days may have to change.
+        """Return the months of the calendar that a write of these UTC days may have to change.
 
-        Returns each month's item; None: it has no observations yet. The process remembers the days
-        that it finds there, and reads no month for these again.
+        A month is None if it has no observations yet. The process remembers the days that it finds
+        in the calendar, and reads no month for these again.
         """
         months: dict[str, Item | None] = {}
         for day in days:
@@ -224,9 +224,9 @@ class Seal(Struct, frozen=True):
     def is_readable(self, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal can be used, unless observations came late since it was made.
 
-        Of these the calendar tells (`is_valid`). The seal's layout, its stored form, has to be
-        known. By the zone's present rules the day has to begin and end as it did then. A seal that
-        was made while a clock was ahead cannot be used either: the day may not have been over.
+        Of these the calendar tells (`is_valid`). The seal's stored form (layout) has to be known,
+        and the day has to begin and end as it did then, by the time zone's rules. A seal made while
+        a clock was ahead cannot be used, since the day may not have been over.
         """
         if self.layout not in _READABLE_LAYOUTS or self.was_ahead(now):
             return False
@@ -284,10 +284,10 @@ class Seals(Service["Book"]):
     def label_counts(
         self, tenant: str, zone: str, first_day: int, last_day: int
     ) -> dict[int, Seal]:
-        """Read seals (stored counts of days) with `label_chunks`, by local day.
+        """Return seals (stored counts of days) with their counts by labels and hour, by local day.
 
-        These are counts by hour and labels, in as many items (chunks) as they need. `last_day` is
-        included. Of a day whose chunks are of different seals, `label_chunks` is None.
+        `last_day` is included. The counts of a day may need several items (chunks). If these are of
+        different seals, the seal's `label_chunks` is None.
         """
         between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         partition = keys.label_counts(tenant, zone)
@@ -297,11 +297,11 @@ class Seals(Service["Book"]):
         return {day: _with_labels(items) for day, items in by_day.items()}
 
     def read_presences(self, tenant: str, zone: str, days: Sequence[int]) -> dict[int, Seal]:
-        """Read seals (stored counts of days) with `presences`, by local day.
+        """Return seals (stored counts of days) with their presences, by local day.
 
-        Presences say who was seen when, from which arrivals are counted. Of a day that was sealed
-        by an earlier version (layout 2), which stored none, the seal is read from the totals.
-        `days`: ascending, one at least. Other days between may be returned, too.
+        Presences say who was seen when, from which arrivals are counted. An earlier version (layout
+        2) stored none, so of its days the totals are read. `days` are ascending, one at least. Days
+        between them may be returned, too.
         """
         between = day_text(days[0]), day_text(days[-1])
         partition = keys.presences(tenant, zone)
@@ -316,11 +316,11 @@ class Seals(Service["Book"]):
     def put(
         self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None
     ) -> list[Action]:
-        """Return the writes that store a day's seal in place of the one that was read, `old`.
+        """Return the writes that store a day's seal in place of `old`, the one that was read.
 
-        They fail by SEAL_SAME if somebody sealed the day meanwhile. `chunks`: its encoded counts by
-        labels. A seal is stored in three partitions: its totals; its presences (who was seen when);
-        its label counts, an item for each chunk.
+        They fail by SEAL_SAME if somebody sealed the day meanwhile. A seal is stored three times,
+        for three kinds of reads. These are its totals, its presences (who was seen when), and its
+        counts by labels, an item for each of `chunks`.
         """
         day = day_text(seal.day)
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
@@ -395,8 +395,8 @@ def _seal_with_presences(item: Item) -> Seal:
 def _with_labels(items: Sequence[Item]) -> Seal:
     """Return a day's seal with its counts by labels, put together from their items (chunks).
 
-    `items`: all of one day, one at least. `label_chunks` is None if some are of another seal: the
-    day was sealed again between two pages of the read. It is None, too, if none are stored.
+    `items` are all of one day, one at least. `label_chunks` is None if none are stored, or some are
+    of another seal. That is if the day was sealed again between two pages of the read.
     """
     seal = _seal(items[0])
     chunks = tuple(

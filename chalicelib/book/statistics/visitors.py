@@ -74,7 +74,10 @@ class Staff(Struct, frozen=True):
 
 
 def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKind:
-    """Return what a visit is, by its group."""
+    """Return what kind a visit is: of staff, a face's first, or of whom we know or not.
+
+    A later visit is RETURNING if the face is still a stranger's, and KNOWN in any other group.
+    """
     if is_staff:
         return VisitKind.STAFF
     if is_first:
@@ -110,11 +113,12 @@ class Visitors(Service["Book"]):
     def hide_restricted(
         self, tenant: Tenant, observations: Sequence[Observation], restricted: Collection[str]
     ) -> list[Observation]:
-        """Return observations as lists show them: those of restricted faces do not say whose.
+        """Return observations as lists show them, with nothing that tells whose those of restricted
+        are.
 
-        A restricted face is kept and used for nothing; `restricted`: the ids of such faces. Its
+        `restricted` has the ids of such faces, which are kept and used for nothing. Their
         observations keep time, camera and group, so a list has as many as its totals count. They
-        have the form of an erased person's, so nobody can tell the two apart.
+        look like an erased person's, so nobody can tell the two apart.
         """
         begins = [
             (observation.at_ms, observation.faceid)
@@ -222,10 +226,10 @@ class Visitors(Service["Book"]):
     def find_last_groups(
         self, tenant: Tenant, faces: Sequence[Face]
     ) -> dict[str, tuple[str, bool]]:
-        """Return by faceid the name of each face's group, and whether that is a group of staff.
+        """Return, by faceid, the name of each face's group, and whether that is a group of staff.
 
-        `tenant.gone`: ids of groups deleted with their people, who are still being erased. Of such
-        a group, a stored note tells both. Faces of unknown groups are left out.
+        A group may be deleted while its faces are still being erased (`tenant.gone`). Of such a
+        group, a stored note tells both. Faces of unknown groups are left out.
         """
         gone_keys = [(tenant.name, keys.gone_item(group_id)) for group_id in sorted(tenant.gone)]
         notes = self.services.items.get_many(keys.DIRECTORY, gone_keys) if gone_keys else []
