@@ -251,9 +251,9 @@ class Faces(Service["Book"]):
         """Return the faces of the person that this face shows, restricted ones, too.
 
         A user is a person with several faces in a group; a subject is a user with a name, which a
-        caller gave. So what is asked for one face of a subject (a deletion, for example) is meant
-        for all: `Person.faces` has all. Of another user, whom the service may have put together, it
-        has only this face, and `others` the rest. Raises FaceNotFound.
+        caller gave. What is asked for one face of a subject, such as a deletion, is meant for all,
+        and `Person.faces` has all. Another user may be a guess of the service. So `faces` has this
+        face alone then, and `others` the rest. Raises FaceNotFound.
         """
         face = self.get(tenant, faceid, restricted=True)
         entry = _user_entry(face)  # the user's id; "": the face has none
@@ -393,8 +393,8 @@ class Faces(Service["Book"]):
     ) -> dict[str, Face]:
         """Return the faces that these sightings show now, by the sightings' ids.
 
-        `sightings`: by (time in ms, id) of each the id of its face, as a caller knew it. If that
-        face is gone, it may have been merged into another since. Then the sighting's observation
+        `sightings` has, by (time in ms, id) of each, the id of its face as a caller knew it. If
+        that face is gone, it may have been merged into another. Then the sighting's observation
         (its record in statistics) names the other one. A sighting whose face is gone is left out.
         """
         faces = self.by_id(tenant, sightings.values())
@@ -528,10 +528,12 @@ class Faces(Service["Book"]):
     def _find_faces_at_terms(
         self, tenant: Tenant, words: Sequence[str], term_keys: list[str]
     ) -> list[tuple[str, Face]]:
-        """Return those faces to which terms lead that all words find, each as (term's key, face).
+        """Return the faces to which these terms lead and that all words find, each as (term's key,
+        face).
 
-        A name may have several terms that the longest word finds: `an` finds both of `Anna Anders`.
-        The face comes at the first of these, in their order, so that it is on one page only.
+        A term is a word of a stored name. Several terms of a name may begin with the longest word,
+        as `an` finds both of `Anna Anders`. The face comes at the first of these, in their order,
+        so that it is on one page only.
         """
         longest_prefix = prefix(max(words, key=len))
         parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
@@ -714,9 +716,8 @@ class Holds(Service["Book"]):
     ) -> Face:
         """Hold a face, so that nobody may delete it, or release it; return it as it is then.
 
-        `reason`: why it is held; None: the hold ends. A held face that is held again gets the new
-        reason, and keeps the time since when it is held. Raises FaceNotFound, Busy,
-        AnsweredAlready.
+        `reason` says why it is held; None ends the hold. A held face that is held again gets the
+        new reason, and keeps its time. Raises FaceNotFound, Busy, AnsweredAlready.
         """
 
         def change_hold(face: Face) -> tuple[Face, Change] | None:
@@ -981,11 +982,12 @@ class FaceLists(Service["Book"]):
         behind: str | None,
         wanted_faceids: Sequence[str],
     ) -> tuple[list[Face], str | None]:
-        """Return a page of those of the wanted faces that are in the group, first enrolled first.
+        """Return a page of those wanted faces that are in the group, first enrolled first, and its
+        end.
 
-        Return, too, the position where it ends, "time#id" of its last face (the time of enrolment);
-        None if it is the last page. `behind`: that of the page before; None: the first page. All
-        wanted faces are read for each page, and then those of the page once more.
+        The end is the position ("time#id", by enrolment) of its last face; None if no page follows.
+        `behind` is the end of the page before; None is the first page. All wanted faces are read
+        for each page, and then those of the page once more.
         """
         face_keys = [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
         positions = []
@@ -1168,9 +1170,9 @@ class FaceLists(Service["Book"]):
     def _count_visits_since(
         self, tenant: Tenant, item: Item, order: FaceOrder, since_ms: int
     ) -> int:
-        """Return how many visits a face began since a time; 0 if the order is not that of visits.
+        """Return how many visits a face began since a time; 0 unless the order is by visits.
 
-        `item`: the face as an index has it, with the time of its last visit. Its visits are read
+        `item` is the face as an index has it, with the time of its last visit. Its visits are read
         only if that is so late.
         """
         if order is not FaceOrder.VISITS:
@@ -1192,9 +1194,9 @@ class FaceLists(Service["Book"]):
     ) -> Iterator[tuple[str, Item]]:
         """Return all groups' faces in the order of their ids, each as (id, item).
 
-        `behind`: the id behind which they begin; None: with the first. `limit`: faces of the page,
-        so that hardly more are read at once. Raises InvalidInput if one group is named: the table
-        is by id, whatever the group.
+        They begin behind the id `behind`; None is the first. `limit` is the number of faces of the
+        page, so that hardly more are read at once. Raises InvalidInput if one group is named, since
+        the table is by id, whatever the group.
         """
         if group_name is not None:
             raise InvalidInput(

@@ -253,8 +253,7 @@ class Reading:
             return self._vision.crop(image, own_place, other_boxes)
 
     def fuse_views(self, seen_face: SeenFace) -> NDArray[np.float32] | None:
-        """Return the unit mean of a face and the file's further views of it; None without such
-        views.
+        """Return the unit mean of a face and the file's further views of it, or None without such.
 
         A view counts if it is like this face, and more like it than like the picture's others. The
         camera may have taken somebody else for this one (docs/decisions/0107).

@@ -340,8 +340,8 @@ class GroupEnrolment(Service["Book"]):
     def _find_among_new(
         self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]
     ) -> Face | None:
-        """Return a new face of the same picture that shows the same person (a mirror, a collage),
-        or None.
+        """Return a new face of the same picture that shows the same person, as in a mirror, or
+        None.
 
         New faces are not stored yet, so no search finds them. They are compared as a search for a
         duplicate does it, with fewer false matches than others.
@@ -425,8 +425,7 @@ class GroupEnrolment(Service["Book"]):
     def _choose_ids(
         self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]
     ) -> dict[int, tuple[str, Face | None]]:
-        """Return the id of each of these faces of a photo, by number, with the face if it is
-        stored.
+        """Return the id of each of these faces of a photo, by number, and the face if it is stored.
 
         The id follows from the photo, the number and the tries before. It may belong to a stored
         face that cannot be answered, at another place of the photo or restricted. Then the next
