@@ -236,9 +236,9 @@ class Statistics(Service["Book"]):
     def answer(self, tenant: Tenant, question: Question, *, fill: bool = False) -> Answer:
         """Return the amounts asked for, and how many are left out since they are of staff.
 
-        After a change of many days, their stored counts are made anew in the background. Until
-        then, the counts before the change are taken, and the answer says of how many days. Raises
-        InvalidInput as `list_buckets` does.
+        After a change of many days, their stored counts are made anew in the background. Until then
+        the old counts are taken, and the answer says of how many days. Raises InvalidInput as
+        `list_buckets` does.
         """
         # One read serves all: two further questions, with staff and without, tell the difference.
         questions = [question, *_list_staff_questions(question)]
@@ -254,9 +254,9 @@ class Statistics(Service["Book"]):
     ) -> list[SplitBucket]:
         """Return amounts as buckets (months, weeks, days or hours), ascending.
 
-        `amounts`: by bucket's number and value of the split: `{(20605, "door"): 3}` of day 20605
-        since 1970, by camera. `fill`: give also the span's buckets without an amount. Raises
-        InvalidInput if a split has too many values.
+        Amounts are by number of the bucket and value of the split. {(20605, "door"): 3} is of day
+        20605 since 1970, by camera. With `fill`, the span's buckets without an amount come, too.
+        Raises InvalidInput if a split has too many values.
         """
         granularity = question.granularity
         bucket_numbers = tenant.local_time.list_buckets(granularity, question.span) if fill else []
@@ -286,9 +286,9 @@ class Statistics(Service["Book"]):
     ) -> tuple[list[Amounts], frozenset[int]]:
         """Return the amounts of each question, and the days whose old figures were taken.
 
-        The questions differ in filter and split only, so one read of arrivals serves all; the first
-        one's split may need the most. `takes_old`: of days that are being counted again after a
-        change, take the figures before it. Raises InvalidInput for a split that their measure does
+        The questions differ in filter and split only, so one read of arrivals serves all. The first
+        one's split decides what is read. With `takes_old`, days that are being counted again after
+        a change give the figures before it. Raises InvalidInput for a split that their measure does
         not have.
         """
         span, measure, split = questions[0].span, questions[0].measure, questions[0].split
@@ -325,8 +325,8 @@ class Statistics(Service["Book"]):
     ) -> tuple[Amounts, frozenset[int]]:
         """Count observations, or the people who were present, by bucket and value of the split.
 
-        Return also the days whose old figures were taken. `takes_old`: of days that are being
-        counted again after a change, take the figures before it.
+        Return also the days whose old figures were taken. With `takes_old`, days that are being
+        counted again after a change give the figures before it.
         """
         wanted = self.visitors.normalise_filter(tenant, question.wanted)
         question = replace(question, wanted=wanted)
@@ -347,9 +347,9 @@ class Statistics(Service["Book"]):
     ) -> Totals:
         """Count the arrivals (visits that began in a span), and their people, groups and kinds.
 
-        An arrival counts if the filter takes its first sighting. `uncertain`: ids of the sightings
-        that wait for somebody to review their match. Of days that are being counted again after a
-        change, the figures before it are taken; `days_counted_again` tells how many.
+        An arrival counts if the filter takes its first sighting. `uncertain` has the ids of
+        sightings whose match waits for somebody's review. Days that are being counted again after a
+        change give the figures before it; `days_counted_again` tells how many.
         """
         wanted = self.visitors.normalise_filter(tenant, observation_filter)
         begun = self.arrivals.read_begun(tenant, span, finds_first=True, takes_old=True)
@@ -484,9 +484,10 @@ class Statistics(Service["Book"]):
     ) -> set[Begin]:
         """Return those of these arrivals (beginnings of visits) that are their faces' first.
 
-        A face keeps its recent arrivals one by one, and only counts older ones (`folded`). Of an
-        arrival that is not kept with its face, the kept observations tell. `begins`: time in ms and
-        faceid of each. `takes_old`: of days that are being counted again, take the counts before.
+        Each is given as (time in ms, faceid). A face keeps its recent arrivals one by one, and only
+        counts older ones (`folded`). Of an arrival that is not kept with its face, the kept
+        observations tell. With `takes_old`, days that are being counted again give the counts
+        before.
         """
         firsts: set[Begin] = set()
         not_kept: set[Begin] = set()
@@ -560,9 +561,10 @@ class Statistics(Service["Book"]):
     def _read_arrivals(
         self, tenant: Tenant, begins: Collection[Begin]
     ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
-        """Yield each begin (time in ms, faceid) with its face's arrivals, and the arrival of it.
+        """Yield each begin (time in ms, faceid) with all arrivals of its face, and the one around
+        it.
 
-        The last is None if the arrival is not kept one by one any more.
+        That one is None if it is not kept one by one any more.
         """
         visits_of_face = read_visits_reaching(self.services.items, tenant.name, begins)
         for at_ms, faceid in begins:
@@ -592,9 +594,9 @@ class Statistics(Service["Book"]):
 
 
 def _list_staff_questions(question: Question) -> list[Question]:
-    """Return two questions whose totals differ by those of staff: with staff, and without.
+    """Return two questions whose totals differ by those of staff, with staff and without.
 
-    None if the question's filter leaves nobody out.
+    The list is empty if the question's filter leaves nobody out.
     """
     if not question.wanted.leaves_out:
         return []
@@ -629,10 +631,10 @@ RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
 def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
     """Yield, by local day, the observations by which a question about people counts them.
 
-    Of somebody in the book, all are yielded; the caller counts each faceid once. An erased person's
-    observations have no faceid in common, so they cannot be counted so. Each has a mark instead, a
-    text that says in which hours, days, weeks and so on it was the person's first. Of these, only
-    the first in a bucket is yielded.
+    Of somebody in the book all are yielded, since the caller counts each faceid once. An erased
+    person's observations have no faceid in common. Each has a mark instead, a text that says in
+    which hours, days, weeks and so on it was the person's first. Of these, only the first in a
+    bucket is yielded.
     """
     # A mark tells this for each place (all, a camera, a group ...), and for all observations or one
     # kind of them: the question's filter and split say which is meant.
@@ -667,8 +669,8 @@ def _sum_by_bucket(
 def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDay]) -> Amounts:
     """Count the people of these observations, each once for a bucket and value of the split.
 
-    `rows`: by local day, ascending. Days of one bucket (week, month) follow each other, so memory
-    holds the people of one bucket at a time. If buckets are hours, it holds those of one day.
+    `rows` come by local day, ascending, so the days of one bucket (week, month) follow each other.
+    Memory holds the people of one bucket at a time, and those of one day if buckets are hours.
     """
     by_hour = question.granularity is Granularity.HOUR
 
@@ -841,9 +843,9 @@ class Observations(Service["Book"]):
     ) -> Iterator[Item]:
         """Yield stored observations that the filter may take, newest first; the caller filters.
 
-        They are of the span, and their key `time_id` is less than `below`. A sealed day is one
-        whose counted values are stored as columns (arrays). If the filter takes few, these tell the
-        keys of the wanted ones, and only those are read. Of other days all are read.
+        They are of the span, and their key `time_id` is less than `below`. A sealed day has its
+        counted values in columns (arrays). If the filter takes few, these tell the keys of the
+        wanted ones, and only those are read. Of other days all are read.
         """
         wanted, span, kind = observed_span.wanted, observed_span.span, observed_span.wanted.kind
         is_enrolment = kind is ObservationKind.ENROLMENT  # of which there are few
@@ -887,9 +889,9 @@ def _list_wanted_keys(
 ) -> Iterator[tuple[str, str]]:
     """Yield the keys of the observations that the filter wants, newest first, by columns.
 
-    Columns are a local day's observations as arrays. `remaining_days`: the UTC days to list,
-    ascending. `empty_days`: local days that need not be read. Keys come UTC day by UTC day, since
-    local days may overlap. A local day touches several UTC days, and is read once.
+    Columns are a local day's observations as arrays. `remaining_days` are the UTC days to list,
+    ascending, and `empty_days` local days that need not be read. Keys come UTC day by UTC day,
+    since local days may overlap. A local day touches one or two UTC days, and is read once.
     """
     # by local day: time in ms and id of each wanted one
     wanted_by_day: dict[int, list[tuple[int, str]]] = {}

@@ -74,9 +74,10 @@ class Staff(Struct, frozen=True):
 
 
 def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKind:
-    """Return what kind a visit is: of staff, a face's first, or of whom we know or not.
+    """Return the kind of a visit: STAFF, NEW, RETURNING or KNOWN.
 
-    A later visit is RETURNING if the face is still a stranger's, and KNOWN in any other group.
+    NEW is a face's first visit. A later one is RETURNING in the group of strangers, and KNOWN in
+    any other.
     """
     if is_staff:
         return VisitKind.STAFF
@@ -113,8 +114,7 @@ class Visitors(Service["Book"]):
     def hide_restricted(
         self, tenant: Tenant, observations: Sequence[Observation], restricted: Collection[str]
     ) -> list[Observation]:
-        """Return observations as lists show them, with nothing that tells whose those of restricted
-        are.
+        """Return observations as lists show them, where nothing tells whose restricted faces' are.
 
         `restricted` has the ids of such faces, which are kept and used for nothing. Their
         observations keep time, camera and group, so a list has as many as its totals count. They
