@@ -76,8 +76,8 @@ class Portraits(Service["Book"]):
     def portray_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """Return the portrait of a picture's clearly largest face.
 
-        It is, if it has at least twice (CLEARLY_LARGEST) the area of the next. Raises Unusable if
-        there is no picture or face, no face is clearly the largest, or that face is too small, too
+        Such a face has at least twice (CLEARLY_LARGEST) the area of the next. Raises Unusable if
+        there is no picture or face, none is clearly the largest, or that face is too small, too
         poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
@@ -96,11 +96,11 @@ class Portraits(Service["Book"]):
     ) -> Portrait:
         """Return the portrait of the only face of a picture that could be enrolled.
 
-        Poor faces do not count, nor people far behind: a face with a side shorter than FAR times
+        Poor faces do not count, nor people far behind, whose face has a side shorter than FAR times
         the picture's longer side. Nor do faces of which the detector is less sure than
-        `least_score`. If none is left, the largest face of all is tried, for the error that says
-        what it lacks. Raises Unusable if there is no picture or face, several could be enrolled, or
-        the face is too small, too poor or not alive.
+        `least_score`. If none is left, the largest face is tried, for the error that says what it
+        lacks. Raises Unusable if there is no picture or face, several could be enrolled, or the
+        face is too small, too poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
@@ -126,9 +126,9 @@ class Portraits(Service["Book"]):
     def portray_sighted(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face on a camera's picture.
 
-        `sighted`: the face as found there before, with template, estimates and flaw, so that only
-        its JPEG is made here; `photo`: the id of the picture. Raises Unusable if it is too small,
-        poor or not alive.
+        `sighted` is the face as found there before, with template, estimates and flaw, so that only
+        its JPEG is made here. `photo` is the picture's id. Raises Unusable if the face is too
+        small, poor or not alive.
         """
         face = sighted.seen
         _require_size(face.detected)

@@ -184,10 +184,11 @@ class CaptureFilter(Struct, frozen=True):
         return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
 
     def lets_pass(self, capture: Capture) -> bool:
-        """Return whether a page lists the capture: its picture came, and the filter wants it.
+        """Return whether a page lists the capture, since its picture came and the filter wants it.
 
-        The filter may want one state, and captures by their faces; None: any. NONE wants captures
-        that show no face. SKIPPED wants those with a face that was too poor to be recognised.
+        A filter may want one state, and captures by their faces; None takes any. NONE wants
+        captures that show no face. SKIPPED wants those with a face that was too poor to be
+        recognised.
         """
         if capture.state not in STATES:  # its picture has not come
             return False
@@ -238,11 +239,11 @@ class Captures(Service["Book"]):
     ) -> list[OfferedUpload]:
         """Return for each offered picture where to upload it, or that it is there already.
 
-        Each is recorded as a capture: a picture of a camera, before its bytes come. All are
-        recorded or none. The same picture offered again has the same id, and is recorded once. The
-        answers are in the order of the offers. `offering_camera`: the camera that sent them, if the
-        caller has just read it: it is not read again then. Raises InvalidInput, CameraNotFound and
-        CameraDisabled with the bad offer's `index`; DailyLimitReached, Busy.
+        Each is recorded as a capture, which is a picture of a camera, before its bytes come. All
+        are recorded or none. The same picture offered again has the same id, and is recorded once.
+        `offering_camera` is the sender, if the caller has just read it, so that it is not read
+        again. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
+        DailyLimitReached, Busy.
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(
@@ -348,11 +349,11 @@ class Captures(Service["Book"]):
     def store_shot(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
         """Store a picture of a camera in one step; return its capture, resolved a moment later.
 
-        The same picture of the same camera and time is one capture, however often and in however
-        many steps it comes. `request`: an id that the client gave the call, and sends again if it
-        tries the call again. If the shot names no time, such a repeat gets the time that the first
-        attempt noted: else it would be another capture. Raises InvalidInput, CameraNotFound,
-        CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
+        The same picture of the same camera and time is one capture, however often it comes.
+        `request` is an id that the client gave the call, and sends again if it tries the call
+        again. If the shot names no time, such a repeat gets the time that the first attempt noted.
+        Else it would be another capture. Raises InvalidInput, CameraNotFound, CameraDisabled,
+        DailyLimitReached, RequestReused, Busy, StorageUnavailable.
         """
         captured_at = now = self.services.clock.now()
         progress = None  # what the first attempt noted: its time; None: nothing has to be noted
@@ -447,10 +448,10 @@ class Captures(Service["Book"]):
     def _read_offer(
         self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime
     ) -> Capture:
-        """Return the capture that an offer describes; it is WANTED: its picture is to come.
+        """Return the capture that an offer describes, as WANTED: its picture is to come.
 
-        `cameras`: a cache of this call, by the id or name that offers use. The offer's camera is
-        read and added if it is not in there. Raises CameraNotFound, CameraDisabled, InvalidInput.
+        `cameras` is a cache of this call, by the id or name that offers use. The offer's camera is
+        read and added if it is not there. Raises CameraNotFound, CameraDisabled, InvalidInput.
         """
         if offer.camera not in cameras:
             cameras[offer.camera] = self.services.cameras.get_by_any_name(tenant, offer.camera)
@@ -515,9 +516,9 @@ class Captures(Service["Book"]):
     def _charge_bytes(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
         """Count the captures' bytes against what their cameras may offer today.
 
-        Call it before the captures are recorded, which is another transaction: one for both could
-        have too many actions. If the recording fails, the bytes stay counted: better than that a
-        camera offers more than its limit. Raises DailyLimitReached, Busy.
+        Call it before the captures are recorded, in a transaction of its own, since one for both
+        could have too many actions. If the recording fails, the bytes stay counted. That is better
+        than that a camera offers more than its limit. Raises DailyLimitReached, Busy.
         """
         sizes: Counter[str] = Counter()  # by camera
         for capture in captures:
