@@ -528,8 +528,7 @@ class Faces(Service["Book"]):
     def _find_faces_at_terms(
         self, tenant: Tenant, words: Sequence[str], term_keys: list[str]
     ) -> list[tuple[str, Face]]:
-        """Return the faces to which these terms lead and that all words find, each as (term's key,
-        face).
+        """Return the faces behind these terms that all words find, each as (term's key, face).
 
         A term is a word of a stored name. Several terms of a name may begin with the longest word,
         as `an` finds both of `Anna Anders`. The face comes at the first of these, in their order,
@@ -982,8 +981,7 @@ class FaceLists(Service["Book"]):
         behind: str | None,
         wanted_faceids: Sequence[str],
     ) -> tuple[list[Face], str | None]:
-        """Return a page of those wanted faces that are in the group, first enrolled first, and its
-        end.
+        """Return a page of the wanted faces that are in the group, first enrolled first, with its end.
 
         The end is the position ("time#id", by enrolment) of its last face; None if no page follows.
         `behind` is the end of the page before; None is the first page. All wanted faces are read

@@ -100,11 +100,11 @@ class Groups(Service["Book"]):
     ) -> Group:
         """Create an empty group, and return it.
 
-        Its faces are forgotten as soon as regulars are, until somebody sets another time.
-        `capacity`: how many faces it may hold; None: no limit of its own. `tells_id`: a repeat of
-        the request is answered with the group's `id`. Raises IllegalGroupName,
+        `capacity` is how many faces it may hold; None sets no limit of its own. Its faces are
+        forgotten as soon as regulars are, until somebody sets another time. With `tells_id`, a
+        repeat of the request is answered with the group's `id`. Raises IllegalGroupName,
         InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
-        TooManyGroups; AnsweredAlready.
+        TooManyGroups, AnsweredAlready.
         """
         name = legal_group_name(name, max_name_length)
         _require_description(description)
@@ -164,14 +164,15 @@ class Groups(Service["Book"]):
     ) -> Group:
         """Set the fields in `changes` of the group of that id; return it as it is then.
 
-        `changes`: any of `name`, `capacity`, `description`, `attributes` (names), `learns`,
-        `staff`, `unseen_days`; its faces and observations are not rewritten. `revision`: the
-        group's version that the caller read, which it must still have; None: any. Raises
-        GroupNotFound, Changed, IllegalGroupName, InvalidInput, GroupExists, WrongAttributeCount,
-        IllegalAttribute, Busy, AnsweredAlready; DefaultGroup: its name may not change, it has no
-        attributes, and settings say how long its faces are kept; IllegalCapacity: not positive,
-        below the group's count, or the sum of all groups would exceed the tenant's; FaceHeld: a
-        face under legal hold has a value of an attribute that is removed.
+        They are any of `name`, `capacity`, `description`, `attributes` (names), `learns`, `staff`,
+        `unseen_days`. Its faces and observations are not rewritten. With a `revision`, the group
+        must still have that version, which the caller read.
+
+        Raises GroupNotFound, Changed, IllegalGroupName, InvalidInput, GroupExists,
+        WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready. Raises DefaultGroup for a new
+        name, attributes or `unseen_days` of a group that each tenant has. Raises IllegalCapacity
+        below 1 or the group's count, or if the sum of all groups would exceed the tenant's. Raises
+        FaceHeld if a face under legal hold has a value of an attribute that is removed.
         """
         _require_description(changes.get("description", ""))
 
@@ -194,7 +195,7 @@ class Groups(Service["Book"]):
     ) -> Group:
         """Change a stored group, and return it as it is then.
 
-        `read_group`: reads the group; `change`: returns the changed one, and writes nothing. Both
+        `read_group` reads the group, and `change` returns the changed one and writes nothing. Both
         are called again if somebody else changed the group meanwhile. Raises as `change_fields`.
         """
         group = read_group()
@@ -313,10 +314,10 @@ class Groups(Service["Book"]):
         return promotion_settings_from(directory)
 
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
-        """Return how many faces a group may hold that nobody creates, but an enrolment names.
+        """Return how many faces a group may hold that an enrolment creates by naming it.
 
-        The tenant's limits say that, but never more than other groups' capacities leave. None: as
-        many as the tenant. Raises TenantFull if they leave nothing.
+        It is the tenant's limit for such groups, but never more than other groups' capacities
+        leave. None sets no limit but the tenant's own. Raises TenantFull if nothing is left.
         """
         max_capacity = tenant.limits.implicit_group_capacity
         if max_capacity is None:
@@ -388,7 +389,7 @@ class Groups(Service["Book"]):
     ) -> None:
         """Delete a group that has neither faces nor users (persons with several faces).
 
-        `read`: reads the group, again if somebody changed it meanwhile. What the group took of the
+        `read` reads the group, again if somebody changed it meanwhile. What the group took of the
         tenant's limits is given back. Raises what `read` raises, DefaultGroup, GroupNotEmpty, Busy,
         AnsweredAlready.
         """
@@ -426,7 +427,7 @@ class Groups(Service["Book"]):
     ) -> None:
         """Raise FaceHeld if a face of the group that is under legal hold would lose a value.
 
-        `removed_attributes`: named values that the group's faces may have no more. Only held and
+        `removed_attributes` are named values that the group's faces may have no more. Only held and
         restricted faces, which are few, are read.
         """
         if not removed_attributes:
@@ -465,8 +466,9 @@ class Groups(Service["Book"]):
     def _make_refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
         """Return the error that users get when storage refused a new or changed group.
 
-        `error` names the conditions that were not met: the name is free (NAME_FREE), the tenant has
-        capacity left, or may have another group. Of any other condition, return `error` itself.
+        `error` names the conditions that failed. The name is taken (NAME_FREE), the tenant has no
+        capacity left, or it may have no further group. For any other condition, `error` itself is
+        returned.
         """
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")

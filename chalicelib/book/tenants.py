@@ -144,9 +144,9 @@ class Tenants(Service["Book"]):
     ) -> Credentials:
         """Make a tenant (a shop) with its default groups; return its keys, which are shown once.
 
-        For a day after an update it gets the other tenants' format and model. The update may be
-        taken back in that time, and the version before starts only if it knows the format and model
-        of all. Raises TenantExists, InvalidInput.
+        For a day after an update it gets the other tenants' format and model. Until then the update
+        may be taken back, and the version before knows only these. Raises TenantExists,
+        InvalidInput.
         """
         if not _NAME.fullmatch(name):
             raise InvalidInput(
@@ -381,9 +381,9 @@ class Tenants(Service["Book"]):
         return self.services.storage.vault.unseal(bytes(sealed), tenant.name)
 
     def find_by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
-        """Return the tenant whose appcode this was before the newest; None: it holds no more.
+        """Return the tenant whose appcode this was before the newest; None once it holds no more.
 
-        `dialect`: the API, one that we imitate, with which it is used: each has a day of its own.
+        `dialect` is the API, one that we imitate, with which it is used; each has a day of its own.
         """
         appcode_key = keys.appcode_item(api_keys.digest(appcode))
         item = self._read_item_of_credential(appcode_key)
@@ -531,7 +531,7 @@ class Tenants(Service["Book"]):
         """Return the write that sets these fields of a tenant's settings.
 
         It is refused if the tenant's limits change meanwhile, since what is left of them was worked
-        out from the old ones. The audit log is told which settings it sets (`does`). Raises
+        out from the old ones. It tells the audit log which settings it sets (`does`). Raises
         InvalidInput.
         """
         settings = self._apply_settings(tenant, changes)
@@ -633,9 +633,9 @@ class Tenants(Service["Book"]):
     ) -> Exception:
         """Return the error that users get when storage refused new limits.
 
-        `error` names the condition that was not met. Others changed the limits meanwhile, or the
-        tenant has more faces or groups than the new ones allow. Or the capacities of its groups sum
-        to more than the new limit of faces.
+        `error` names the condition that failed. Others changed the limits meanwhile, or the tenant
+        has more faces or groups than the new ones allow. Or the capacities of its groups sum to
+        more than the new limit of faces.
         """
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")

@@ -340,11 +340,11 @@ class GroupEnrolment(Service["Book"]):
     def _find_among_new(
         self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]
     ) -> Face | None:
-        """Return a new face of the same picture that shows the same person, as in a mirror, or
-        None.
+        """Return a new face of the same picture that shows the same person, or None.
 
-        New faces are not stored yet, so no search finds them. They are compared as a search for a
-        duplicate does it, with fewer false matches than others.
+        A mirror or a collage may show somebody twice. New faces are not stored yet, so no search
+        finds them. They are compared as a search for a duplicate does it, with fewer false matches
+        than others.
         """
         vision = self.services.tenant_vision.choose_vision(portrait.template.model)
         # The operating point turns a share of false matches into the least score of a match.

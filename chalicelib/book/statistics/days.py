@@ -484,8 +484,8 @@ def _read_raw(
 ) -> list[Item]:
     """Return the stored observations of a local day that lie in the span, by time.
 
-    They are stored by UTC days, of which a local day touches one or two. So those of the others'
-    hours are left out. `carried` names the attributes to read, as in `walk_items`.
+    They are stored by UTC days, of which a local day touches several. What is there of other local
+    days is left out. `carried` names the attributes to read, as in `walk_items`.
     """
     import numpy as np
 

@@ -561,8 +561,7 @@ class Statistics(Service["Book"]):
     def _read_arrivals(
         self, tenant: Tenant, begins: Collection[Begin]
     ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
-        """Yield each begin (time in ms, faceid) with all arrivals of its face, and the one around
-        it.
+        """Yield each begin (time in ms, faceid) with its face's arrivals and the one around it.
 
         That one is None if it is not kept one by one any more.
         """
@@ -891,7 +890,7 @@ def _list_wanted_keys(
 
     Columns are a local day's observations as arrays. `remaining_days` are the UTC days to list,
     ascending, and `empty_days` local days that need not be read. Keys come UTC day by UTC day,
-    since local days may overlap. A local day touches one or two UTC days, and is read once.
+    since local days may overlap. A local day touches several UTC days, and is read once.
     """
     # by local day: time in ms and id of each wanted one
     wanted_by_day: dict[int, list[tuple[int, str]]] = {}
