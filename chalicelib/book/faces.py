@@ -981,11 +981,11 @@ class FaceLists(Service["Book"]):
         behind: str | None,
         wanted_faceids: Sequence[str],
     ) -> tuple[list[Face], str | None]:
-        """Return a page of the wanted faces that are in the group, first enrolled first, with its end.
+        """Return a page of the wanted faces that are in the group, and the position where it ends.
 
-        The end is the position ("time#id", by enrolment) of its last face; None if no page follows.
-        `behind` is the end of the page before; None is the first page. All wanted faces are read
-        for each page, and then those of the page once more.
+        First enrolled come first. The position is "time#id" of its last face, by enrolment; None if
+        no page follows. `behind` is that of the page before; None is the first page. All wanted
+        faces are read for each page, and then those of the page once more.
         """
         face_keys = [(tenant.name, faceid) for faceid in dict.fromkeys(wanted_faceids)]
         positions = []
@@ -1156,6 +1156,7 @@ class FaceLists(Service["Book"]):
         """
         carried = (_RANKED_BY[order],)
         ranked = []
+        # The index has a group's faces with the column that this order sorts by.
         for group in groups:
             items = faces_in(
                 self.services.items, tenant.name, group.id, "by_arrival", carried=carried
@@ -1208,6 +1209,7 @@ class FaceLists(Service["Book"]):
             reverse=descending,
             page_size=limit + 2,
         )
+        # Faces of groups that are being deleted, and restricted ones, are hidden.
         return (
             (item["faceid"], item) for item in stored_items if item["group"] not in tenant.hidden
         )
@@ -1253,6 +1255,7 @@ class FaceLists(Service["Book"]):
             at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP)
 
         def list_group(group: Group) -> Iterator[tuple[str, Item]]:
+            # A key of the index is the group, then the position.
             first_key, _ = keys.group_range(group.id)
             group_items = faces_in(
                 self.services.items,

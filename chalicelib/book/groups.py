@@ -124,6 +124,7 @@ class Groups(Service["Book"]):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
 
+        # The group, its name's item and what it takes of the tenant's limits are one transaction.
         puts = group_puts(tenant.name, group, group_item(tenant.name, group, now))
         limits_update = _make_limits_update(tenant.name, groups=-1, capacity=-(capacity or 0))
         answer = {"id": group.id} if tells_id else NO_BODY

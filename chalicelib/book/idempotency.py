@@ -206,6 +206,7 @@ class Requests:
         }
         if partial_body is None:
             return Put(keys.REQUESTS, item, (absent(RECORDED),))
+        # Another attempt that went on since has changed the body: then this is refused.
         is_partial = equals("code", PARTIAL, RECORDED)
         has_body = equals("body", _format_body(partial_body), RECORDED)
         return Put(keys.REQUESTS, item, (is_partial, has_body))

@@ -179,6 +179,7 @@ def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
             f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are "
             "left out (min_age)"
         )
+    # Liveness, from 0 to 1, says how surely it is a person and no photo.
     least_liveness, liveness = tenant.least_liveness, estimates.liveness
     if least_liveness is None:
         return None
@@ -229,6 +230,7 @@ class Reading:
         self._attempt = attempt
         self._has_views = has_views
         self._has_died = has_died
+        # Both are made when they are first needed, and kept.
         self._views: list[NDArray[np.float32]] | None = None
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace]

@@ -222,6 +222,7 @@ class _Seen(Struct, frozen=True):
         A person enrols them, so that none is too young (`without_min_age`). Raises Unusable if one
         of them is not alive.
         """
+        # All faces' boxes, so that a thumbnail shows which one is meant.
         boxes = [face.box for face in self.faces]
         examined, estimated = examine_faces(
             self.vision, without_min_age(self.tenant), self.image, faces, all_boxes=boxes

@@ -349,6 +349,7 @@ class Tenants(Service["Book"]):
 
         old_key_ends_at = self.services.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
         fields = {f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name], field: stored_key}
+        # The times of last use go, to be noted anew of the new key.
         removed_fields = [f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}"]
         if at_once:
             removed_fields.append(old_field)

@@ -469,6 +469,7 @@ class Captures(Service["Book"]):
             raise InvalidInput(
                 f"size is {PICTURE_BYTES[0]} to {PICTURE_BYTES[-1]} bytes, not {offer.size}"
             )
+        # The id follows from the picture, so that the same one has the same id each time.
         return Capture(
             id=capture_id(tenant.name, camera.id, captured_at, sha256),
             camera_id=camera.id,

@@ -114,6 +114,7 @@ class Enrolment(Service["Book"]):
         if new_face.faceid is not None:
             self._require_free_id(tenant, new_face.faceid)
 
+        # To find and embed the face takes a while, so what is cheap was checked first.
         portrait = self.services.portraits.portray_largest(tenant, picture, rules)
         if refuses_erased:
             vector = portrait.template.vector
@@ -245,6 +246,7 @@ class Enrolment(Service["Book"]):
         another one at the write, GalleryMoved is raised; None takes any. The picture is written
         first; if the face is refused, `replace_pictures` deletes it again.
         """
+        # It may have been deleted since the caller read it.
         group = self.services.groups.find_by_id(tenant, new_face.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
@@ -254,6 +256,7 @@ class Enrolment(Service["Book"]):
         face = replace(face, pictures=(picture,))
 
         with self.services.face_pictures.replace_pictures(before=(), after=[face.picture_key]):
+            # The face, its observation and the answer to the request are one transaction.
             enrolled = EnrolledFace(
                 face, group, portrait.box, known=False, estimates=portrait.estimates
             )

@@ -532,6 +532,7 @@ class PictureChanges(Service["Book"]):
         now = self.services.clock.now()
         picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
+        # It chooses anew which of the face's pictures searches compare with.
         chooser = self.services.tenant_vision.make_chooser(tenant)
         after = replace(face, pictures=chooser.choose_pictures(pictures))
         change = make_face_change(face, after, more_actions)

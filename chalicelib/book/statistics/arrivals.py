@@ -90,9 +90,9 @@ class ArrivalReader(Service["Book"]):
         """Return the arrivals that begin in a span.
 
         An arrival begins a visit. It is made of sightings of a face that follow each other closely.
-        With `follows`, later days are read, too, until the arrivals end and their faces came again.
-        With `finds_first`, all earlier days are, if `mark_firsts` needs them. With `takes_old`,
-        days that are being counted again give the figures before the change.
+        `follows` has later days read, too, until they end and their faces came again. `finds_first`
+        has all earlier days read, if `mark_firsts` needs them. With `takes_old`, days that are
+        being counted again give the figures before the change.
         """
         # Arrivals of the day before may reach into the span.
         begin_ms = max(span.first_ms - LONGEST_GAP_MS, 0)
@@ -101,8 +101,8 @@ class ArrivalReader(Service["Book"]):
         observed = days.open_presences(tenant, Span(begin_ms, end_ms), takes_old=takes_old)
         presences, old_days = observed.read_presences(), observed.old_days
         has_lost = observed.observed.has_lost_a_month
-        # `mark_firsts` asks the visits stored with each face, unless that is much work, or days are
-        # old: visits say what is true now. Then all days before are read instead.
+        # `mark_firsts` asks each face's stored visits, unless that is much work, or days are old,
+        # for visits say what is true now. Then all days before are read instead.
         is_much = sum(map(len, presences)) > self.most_asked or bool(old_days)
         is_whole = finds_first and is_much
         if is_whole and begin_ms:
@@ -332,6 +332,7 @@ class Begun(Struct, frozen=True, dict=True):
         its earlier visits those of staff.
         """
         arrivals = self.arrivals
+        # Each face, and each combination of values with a group, is asked once.
         staff = self.services.statistics.visitors.read_staff(self.tenant)
         is_face_staff = np.array([faceid in staff.faces for faceid in arrivals.faceids], bool)
         group_of_dimension, names = list_values(arrivals.dimensions, Split.GROUP)
@@ -360,6 +361,7 @@ class Begun(Struct, frozen=True, dict=True):
         so its marks say which of its rows counts it (`_count_once`). `wanted` is the filter that
         chose the rows.
         """
+        # The largest unit that may count somebody erased is the bucket itself.
         largest = find_unit(self.tenant.local_time, granularity)
         counted_rows = rows[self._count_once(rows, find_place(wanted, split), largest)]
         packed, names = self._pack_buckets(counted_rows, granularity, split)
@@ -500,6 +502,7 @@ class Begun(Struct, frozen=True, dict=True):
         faceids = {
             self.arrivals.faceids[face] for face in np.unique(faces[~marks.is_marked]).tolist()
         }
+        # Marked rows are of erased people, of whom no face is there.
         existing = self.services.statistics.visitors.list_existing(self.tenant, faceids)
         exists = np.array([faceid in existing for faceid in self.arrivals.faceids], bool)
         is_told = marks.find(

@@ -108,7 +108,6 @@ class ClosedPeriods(Service["Book"]):
             and statement.time_zone == tenant.time_zone
             and span.holds(period.find_span(zone))
         }
-        # From this day on all observations are kept.
         kept_since = self.services.statistics.expiry.find_kept_since(tenant) if whole else 0
         return {
             period: ClosedFigures(

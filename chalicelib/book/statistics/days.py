@@ -257,6 +257,7 @@ class ObservedSpan(Struct):
     def list_days_without(self, kind: ObservationKind) -> set[int]:
         """Return the local days whose seals say that they have no observation of a kind."""
         counts = {day: seal.count_kind(kind) for day, seal in self.seals.items()}
+        # None: the seal does not say. Else it is (of this kind, of all kinds).
         return {day for day, count in counts.items() if count is not None and not count[0]}
 
     def is_rare(self, utc_day: int, kind: ObservationKind) -> bool:
@@ -494,6 +495,7 @@ def _read_raw(
         for utc_day in observed_days.list_within(span.utc_days)
         for item in _read_day(items, observed_days.tenant, utc_day, span, carried=carried)
     ]
+    # A key has the time, and the time tells the local day.
     times = [keys.parts_of_observation(item["time_id"])[0] for item in found_items]
     local_days = local.find_hours(np.array(times, np.int64)) // 24
     return [
@@ -638,6 +640,7 @@ class Sealing(Service["Book"]):
         `before`: only those of earlier local days.
         """
         for blob in self.services.storage.blobs.walk(keys.zones_columns(tenant.name)):
+            # Zone and day are in the key of the stored object.
             zone, day = keys.parts_of_columns(tenant.name, blob.key)
             if zone != tenant.time_zone and (before is None or day < before):
                 self.forget(tenant, zone, [day])
@@ -758,6 +761,7 @@ class ObservationExpiry(Service["Book"]):
         """
         retention_period = timedelta(days=tenant.observation_days or 0)
         for day in self._list_days(tenant, at):
+            # Each day goes as a whole, so long after its end.
             goes_at = moment((day + 1) * DAY_MS) + retention_period
             for item in observed_on(self.services.items, tenant.name, day):
                 if item["faceid"] not in faceids_on_hold:
