@@ -581,7 +581,7 @@ def follow_face_changes(
     """Return what changes of faces mean for their users: writes, journal entries, users lost.
 
     A user is a person with several faces in one group. A face that is deleted or moved leaves it,
-    and with the last face it goes, unless `keeps_users`. Users lost by group: {"staff": -1}.
+    and with the last face it goes, unless `keeps_users`. Users lost are by group, as {"staff": -1}.
     """
     changes_by_user: dict[str, dict[str, JournalEntry]] = {}
     for entry in journal:

@@ -284,10 +284,10 @@ class Faces(Service["Book"]):
         return [face for face in self.list_restricted(tenant) if has_ended_record(face)]
 
     def read_user(self, tenant: Tenant, entry: str) -> User | None:
-        """Return the user of this entry in the gallery; None: there is none.
+        """Return the user of this entry in the gallery, or None if there is none.
 
         A user is a person with several faces. Searches see it as an entry of its own, by its group
-        and its id. "" is the entry of a face without user: None is returned.
+        and its id. A face without user has the entry "", for which None is returned.
         """
         if not entry:
             return None
@@ -306,8 +306,8 @@ class Faces(Service["Book"]):
     def read_page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of a group's faces by enrolment, oldest first.
 
-        `page_size`: 1 to 100 faces. It shows all changes that are done by now: the index has only
-        the ids, by which the faces themselves are read. Raises GroupNotFound.
+        A page has `page_size` faces, 1 to 100. It shows all changes that are done by now, since the
+        index has only the ids, by which the faces are read. Raises GroupNotFound.
         """
         group = self.services.groups.get_by_name(tenant, group_name)
         skipped = (page_num - 1) * page_size
@@ -743,7 +743,7 @@ class Holds(Service["Book"]):
 def check_reason(reason: str, of: str, *, is_set: bool) -> str:
     """Return the reason as it is stored, and tell the audit log of it.
 
-    `of`: what it is for, "hold" for example; `is_set`: whether that is set or ended. Raises
+    `of` is what it is for, such as "hold", and `is_set` whether that is set or ended. Raises
     InvalidInput.
     """
     reason = normalise_name(reason, REASON_LENGTH).strip()
@@ -760,10 +760,10 @@ _AT_ONCE = 100
 
 
 def drop_feelings(group: Group, face: Face) -> Face:
-    """Return the face as it is kept in this group: one of staff without emotion and beauty.
+    """Return the face as it is kept in this group, one of staff without emotion and beauty.
 
-    A face under legal hold stays as it is: nothing of it may go. So does a restricted one, which is
-    kept but not used.
+    A face under legal hold stays as it is, since nothing of it may go. So does a restricted one,
+    which is kept but not used.
     """
     if not group.staff or face.hold is not None or face.restriction is not None:
         return face
@@ -962,8 +962,8 @@ class FaceLists(Service["Book"]):
     ) -> tuple[list[Face], str | None]:
         """Return a page of a group's faces, first enrolled first, and the position where it ends.
 
-        `behind`: the position where the page before ended, "time#id" of its last face; None: the
-        first page. With the last page comes None. Faces that come and go meanwhile make no other
+        That is "time#id" of its last face; None comes with the last page. `behind` is the position
+        of the page before; None is the first page. Faces that come and go meanwhile make no other
         appear twice or never.
         """
         merged = self._merge_group_lists(
@@ -1275,7 +1275,7 @@ class FaceLists(Service["Book"]):
 def _list_ranges(group_id: str | None, *, known: bool) -> list[Bounds]:
     """Return the ranges of an index that hold a group's faces, or those of all groups (None).
 
-    `known`: without strangers. That is two ranges, before and behind theirs: most faces are
+    `known` leaves out strangers. That is two ranges, before and behind theirs. Most faces are
     strangers, so they are not even read.
     """
     if group_id is not None:

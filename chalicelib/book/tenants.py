@@ -431,9 +431,10 @@ class Tenants(Service["Book"]):
         write_unless_changed(self.services.items, [update, *_make_old_appcode_deletes(item)])
 
     def note_use(self, tenant: Tenant, dialect: str, *, is_old: bool = False) -> None:
-        """Note the hour in which a dialect's key is used: one write an hour and key.
+        """Note the hour in which a dialect's key is used, with one write an hour and key.
 
-        A dialect is an API that we imitate. `is_old`: the key was renewed, and still holds.
+        A dialect is an API that we imitate. `is_old` says that the key was renewed, and still
+        holds.
         """
         key = name_old_key(dialect) if is_old else dialect
         hour = api_keys.hour_to_note(self.services.clock.now(), tenant.dialects_used_at.get(key))
@@ -670,9 +671,9 @@ class Tenants(Service["Book"]):
         return item if item is not None and item[field] == key[1] else None
 
     def _read_item_of_credential(self, key: tuple[str, str]) -> Item | None:
-        """Return the item of the tenant to which a credential leads; None: to none.
+        """Return the item of the tenant to which a credential leads, or None if it leads to none.
 
-        `key`: (kind, credential or its hash), the key of the item that names the tenant (a
+        `key` is (kind, credential or its hash), the key of the item that names the tenant (a
         pointer). Only one of a sensible length is looked for.
         """
         if not 0 < len(key[1]) <= 200:
@@ -747,10 +748,10 @@ class Tenants(Service["Book"]):
         write(self.services.items, [update])
 
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
-        """Return the writes that make a new tenant's directory: its counts and default groups.
+        """Return the writes that make a new tenant's directory, with its counts and default groups.
 
-        The counts say how much is left of its limits. They are of faces, of groups, and of capacity
-        that it may give to groups: in all, as many faces as it may hold.
+        The counts say how much is left of its limits, of faces, of groups and of capacity. Capacity
+        is what it may give to groups, in all as many faces as it may hold.
         """
         name, limits = tenant.name, tenant.limits
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
@@ -807,8 +808,8 @@ def name_put(tenant: str, group: Group) -> Put:
 def _count_room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
     """Return how much a change of limits adds to what is left of each, by the directory's field.
 
-    From 100 to 80 faces it is {"free": -20, "capacity_left": -20}: groups may be given capacities
-    that sum to as many. What does not change is left out.
+    From 100 to 80 faces it is {"free": -20, "capacity_left": -20}, since groups may be given
+    capacities that sum to as many. What does not change is left out.
     """
     faces = after.limits.faces - before.limits.faces
     groups = after.limits.groups - before.limits.groups
@@ -867,8 +868,8 @@ def _make_old_appcode_deletes(item: Item) -> list[Action]:
 def require_retention(tenant: Tenant, max_capture_days: int) -> None:
     """Raise InvalidInput unless the days for which a tenant keeps its data fit each other.
 
-    `max_capture_days`: for how long the service keeps cameras' pictures (captures) at most. The
-    records of the faces on them (sightings) must stay as long: by them a picture is found.
+    The service keeps cameras' pictures (captures) for `max_capture_days` at most. The records of
+    the faces on them (sightings) must stay as long, since a picture is found by them.
     """
     if tenant.capture_days is not None and tenant.capture_days > max_capture_days:
         raise InvalidInput(

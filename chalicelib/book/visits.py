@@ -282,10 +282,10 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
 def visits_deletes(
     tenant: str, faceid: str, visits: Visits, when: Sequence[Condition] = ()
 ) -> list[Action]:
-    """Return the writes that delete a face's visits: the head, with the latest, and the pages.
+    """Return the writes that delete a face's visits, the head with the latest and the pages.
 
-    `when`: the conditions of the head's, without which none is done; `visits`: as read, since the
-    head tells which pages there are.
+    `when` are conditions of the head's write, without which none is done. `visits` are as read,
+    since the head tells which pages there are.
     """
     pages = (
         Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in visits.pages
