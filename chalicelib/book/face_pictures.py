@@ -119,9 +119,9 @@ class FacePictures(Service["Book"]):
     def replace_pictures(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
         """Delete the pictures that no face names any more, once the block has committed a change.
 
-        `before`, `after`: keys of the pictures that faces name before and after it. If the commit
-        is refused, the new ones are deleted. If its outcome is unknown (StorageUnavailable), all
-        stay: a nightly job (the sweep) removes those that no face names.
+        `before` and `after` are the keys of pictures that faces name before and after it. If the
+        commit is refused, the new ones are deleted. If its outcome is unknown (StorageUnavailable),
+        all stay, and a nightly job (the sweep) removes those that no face names.
         """
         try:
             yield

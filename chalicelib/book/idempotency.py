@@ -229,8 +229,9 @@ class Requests:
     ) -> None:
         """Do all writes in one transaction, and store the request's answer (`body`) with them.
 
-        No `actions`: all is as the request asks for already. No `request`: no answer is stored.
-        Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable; then nothing is done.
+        Without `actions`, all is as the request asks for already. Without `request`, no answer is
+        stored. Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable; then nothing is
+        done.
         """
         with self.raise_if_answered(tenant, request):
             all_actions = [*actions, *self.make_answer_actions(tenant, request, body)]

@@ -79,9 +79,9 @@ def examine_faces(
 ) -> tuple[Examined, list[Estimated]]:
     """Return the embeddings of faces and, of each, the estimates as its tenant wants them.
 
-    One pass over the picture makes both. `wanted_attributes`: those to estimate, apart from what
-    the tenant switched off. `all_boxes`: the boxes of all of the picture's faces, if JPEGs are to
-    be cut out, too. Where another face is on one, its thumbnail shows which is meant.
+    One pass over the picture makes both. `wanted_attributes` are to be estimated, apart from what
+    the tenant switched off. With `all_boxes`, those of all of the picture's faces, JPEGs are cut
+    out, too. Where another face is on one, its thumbnail shows which is meant.
     """
     attributes = choose_attributes(tenant, wanted_attributes)
     examined = vision.examine(image, faces, attributes, all_boxes=all_boxes)
@@ -134,9 +134,9 @@ def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
 def include_pose(quality: Quality, estimates: Estimates) -> Quality:
     """Return a face's quality with its pose, which only the quality of the estimates includes.
 
-    Both are products of factors, 0 to 100. So the factor of the pose is their quotient: 80 without
-    it and 40 with it is a frontality of 50. The worst factor is told as the flaw: the pose, if
-    `quality` has no worse one. Without estimates, the quality stays as it is.
+    Both are products of factors, 0 to 100, so the factor of the pose is their quotient. Of 80
+    without it and 40 with it, that is 50. The flaw that is told is the worst factor, so it is the
+    pose if `quality` has no worse one. Without estimates, the quality stays as it is.
     """
     if estimates.quality is None:
         return quality
@@ -219,10 +219,10 @@ class Reading:
     ) -> None:
         """Find the faces of a picture, or embed again the `faces` that were found in it before.
 
-        `attempt`: makes the context in which the picture is opened, which counts the attempt.
-        `has_views`: whether the further views in its file may be looked at. `has_died`: whether an
-        earlier attempt did not end, perhaps at a view. Then the views are opened at once, within
-        the attempt of the picture, which counts for them, too. Raises Unusable.
+        `attempt` makes the context in which the picture is opened, which counts the attempt.
+        `has_views` lets the further views in its file be looked at. `has_died` says that an earlier
+        attempt did not end, perhaps at a view. Then the views are opened at once, within the
+        attempt of the picture, which counts for them, too. Raises Unusable.
         """
         self._vision = vision
         self._tenant = tenant
@@ -295,9 +295,9 @@ class Reading:
 
     @contextmanager
     def _open_picture(self) -> Iterator[NDArray[np.uint8]]:
-        """Give the picture's pixels: height x width x 3.
+        """Give the picture's pixels, height x width x 3.
 
-        The first time they are decoded, and the attempt lasts until the caller's block ends: if the
+        The first time they are decoded, and the attempt lasts until the caller's block ends. If the
         process dies in it, that counts. Later they are given as they are.
         """
         if self._image is not None:
@@ -333,8 +333,7 @@ class Reading:
     def _describe_faces(self, image: NDArray[np.uint8]) -> list[SeenFace]:
         """Return the faces of the picture's pixels, with template, estimates and flaw of each.
 
-        The flaw is the worst of what makes its quality poor. `spoof`: why it is refused; "": it is
-        not.
+        The flaw is the worst of what makes its quality poor. `spoof` is why it is refused, or "".
         """
         vision = self._vision
         faces = vision.detect(image)[:MAX_FACES]

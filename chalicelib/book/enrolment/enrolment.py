@@ -101,12 +101,11 @@ class Enrolment(Service["Book"]):
         """Enrol the largest face of a picture in a group; return the new face.
 
         Strangers (faces that cameras saw and nobody named) who surely are that person become part
-        of it. One person may have a face in several groups.
-
-        `refuses_known`: enrol nobody who is enrolled already, in any group; `refuses_erased`: nor
-        anybody who was erased. Raises, in this order, ConsentMissing, InvalidInput, GroupNotFound,
-        FaceExists, Unusable, FaceErased, GroupFull or TenantFull, FaceKnown; AnsweredAlready if the
-        same request was done first.
+        of it. One person may have a face in several groups. `refuses_known` enrols nobody who is
+        enrolled already, in any group, and `refuses_erased` nobody who was erased. Raises, in this
+        order, ConsentMissing, InvalidInput, GroupNotFound, FaceExists, Unusable, FaceErased,
+        GroupFull or TenantFull, FaceKnown. Raises AnsweredAlready if the same request was done
+        first.
         """
         checked_face = self._check_new_face(tenant, new_face)
         group = self.services.groups.get_by_name(tenant, group_name)
@@ -171,9 +170,9 @@ class Enrolment(Service["Book"]):
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
         """Join the strangers who surely are a person just enrolled with its face; return the face.
 
-        The enrolment stands, whatever becomes of this: what cannot be done now (storage is busy,
-        for example), a job does later. Somebody enrolled as a stranger is left to that job, too:
-        of two strangers, the older one keeps its id.
+        The enrolment stands, whatever becomes of this. What cannot be done now, since storage is
+        busy for example, a job does later. Somebody enrolled as a stranger is left to that job,
+        too, since of two strangers the older one keeps its id.
         """
         if not tenant.learns or enrolled.group_id == STRANGER:  # `learns`: it wants such joins
             return enrolled
@@ -343,8 +342,8 @@ def _make_face(
 ) -> Face:
     """Return a new face as it is to be stored, but without its picture.
 
-    `new_face`: what a user says of the person; without a chosen id, the face's is "" for now.
-    `attributes`: values by the ids of the group's attributes; empty ones are not kept.
+    `new_face` is what a user says of the person. Without a chosen id, the face's is "" for now.
+    `attributes` has values by the ids of the group's attributes; empty ones are not kept.
     """
     return Face(
         faceid=new_face.faceid or "",

@@ -22,9 +22,9 @@ say."""
 def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
     """Return a face's values of its group's attributes (named fields), by the attributes' ids.
 
-    `values`: as a user gave them, by the attribute's name or by `itemN`, N being its place from 1.
-    With {"colour": "red", "item1": "blue"} for the only attribute `colour`, it is red: the name
-    goes first. Raises InvalidInput if a value has over 50 characters.
+    `values` are as a user gave them, by the attribute's name or by `itemN`, N being its place from
+    1. The name goes first. So {"colour": "red", "item1": "blue"} for the only attribute `colour` is
+    red. Raises InvalidInput if a value has over 50 characters.
     """
     values_by_id = {}  # a face stores values by id, so that an attribute may get another name
     for number, attribute in enumerate(group.attributes, start=1):
@@ -65,9 +65,9 @@ class EnrolledFace(Struct, frozen=True):
     estimates: Estimates
 
     def make_observation(self, now: datetime, labels: Labels) -> Observation:
-        """Return the observation that statistics count: this face was enrolled now.
+        """Return the observation, which statistics count, that this face was enrolled now.
 
-        It keeps age, gender and so on only as far as the group lets us: of staff no emotion.
+        It keeps age, gender and so on only as far as the group lets us, of staff no emotion.
         """
         # What a user said of the face, its age for example, goes before what was estimated.
         estimates = observed_estimates(self.face, self.estimates)

@@ -518,10 +518,10 @@ class _Photo(Struct, frozen=True):
 
 
 def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
-    """Return the id of a photo's face: a UUID (RFC 9562, version 5) that follows from both.
+    """Return the id of a photo's face, a UUID (RFC 9562, version 5) that follows from both.
 
-    `tries`: how many ids before it belong to other faces. Some tenants take only numbers, of 19
-    digits at most: the UUID's first 63 bits.
+    `tries` is how many ids before it belong to other faces. Some tenants take only numbers, of 19
+    digits at most; theirs is the UUID's first 63 bits.
     """
     parts = [photo.group.id, photo.sha256, photo.purpose, str(number)]
     if tries:  # the first id is without, as it always was
@@ -533,8 +533,8 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
 def _is_answered(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, so that an answer may name it.
 
-    It is not if its place is another one: an earlier detector had given this number to another
-    face. Nor is it if the face is restricted: kept, but shown no more.
+    It is not if its place is another one, since an earlier detector gave this number to another
+    face. Nor is it if the face is restricted, which is kept but shown no more.
     """
     if face.restriction is not None:
         return False
