@@ -399,10 +399,10 @@ class Captures(Service["Book"]):
         return observation_from(item)
 
     def read_face_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
-        """Return a face as a camera's picture shows it: box, template (embedding), estimates.
+        """Return a face as a camera's picture shows it, with box, template (embedding), estimates.
 
-        `sighting_id`: which picture, and which face in it. It is found again in the picture. Raises
-        SightingNotFound, Conflict as `read_face_in_box`.
+        `sighting_id` says which picture, and which face in it. It is found again in the picture.
+        Raises SightingNotFound, Conflict as `read_face_in_box`.
         """
         observation = self.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:

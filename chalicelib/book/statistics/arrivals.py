@@ -89,10 +89,10 @@ class ArrivalReader(Service["Book"]):
     ) -> Begun:
         """Return the arrivals that begin in a span.
 
-        An arrival begins a visit. It is made of sightings of a face that follow each other closely.
-        `follows` has later days read, too, until they end and their faces came again. `finds_first`
-        has all earlier days read, if `mark_firsts` needs them. With `takes_old`, days that are
-        being counted again give the figures before the change.
+        An arrival begins a visit, and is made of sightings of a face that follow each other
+        closely. `follows` has later days read, too, until they end and their faces came again.
+        `finds_first` has all earlier days read, if `mark_firsts` needs them. `takes_old` takes the
+        figures before a change of days that are being counted again.
         """
         # Arrivals of the day before may reach into the span.
         begin_ms = max(span.first_ms - LONGEST_GAP_MS, 0)

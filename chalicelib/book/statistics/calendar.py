@@ -86,11 +86,12 @@ class ObservedDays(Struct, frozen=True):
         return any(item.keys() <= _MONTH_KEY for item in self.months.values())
 
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
-        """Return checks for a transaction: nothing came late for these days since they were read.
+        """Return checks for a transaction that nothing came late for these days since they were
+        read.
 
         An observation is late if it is written more than half an hour after its time. The calendar
-        has an item for each month, with a field for each day: how many came late. If one of these
-        has changed, the transaction fails by the condition LATE_SAME.
+        has an item for each month, in which a field of each day counts them. If one of these has
+        changed, the transaction fails by the condition LATE_SAME.
         """
         conditions_of_month: dict[str, list[Condition]] = defaultdict(list)
         for month, field_of_day in map(keys.calendar_field, days):

@@ -634,10 +634,9 @@ class Sealing(Service["Book"]):
         return any(self._try_to_seal(tenant, local, day, pieces) for _ in count_attempts(_TRIES))
 
     def forget_other_zones(self, tenant: Tenant, before: int | None = None) -> None:
-        """Delete the seals of time zones that were the tenant's before, with their objects: nothing
-        renews them.
+        """Delete the seals of time zones that were the tenant's before, which nothing renews.
 
-        `before`: only those of earlier local days.
+        Their stored objects go, too. `before` takes only those of earlier local days.
         """
         for blob in self.services.storage.blobs.walk(keys.zones_columns(tenant.name)):
             # Zone and day are in the key of the stored object.

@@ -211,9 +211,10 @@ class Statistics(Service["Book"]):
     ) -> dict[str, int]:
         """Return how many observations there were in each month, week, day or hour, ascending.
 
-        They are of `start` to `end`, UNIX seconds, both included. Keys are texts: `20260131` is a
-        day, `202601` a month. `distinct`: count instead the people who were present, each once in
-        each bucket. `fill`: give those with 0, too. Raises InvalidInput as `list_buckets` does.
+        They are of `start` to `end`, UNIX seconds, both included. Keys are texts, `20260131` of a
+        day and `202601` of a month. `distinct` counts instead the people who were present, each
+        once in each bucket. `fill` gives those with 0, too. Raises InvalidInput as `list_buckets`
+        does.
         """
         measure = Measure.PRESENT if distinct else Measure.OBSERVATIONS
         span = Span.of_seconds(start, end)
@@ -399,10 +400,9 @@ class Statistics(Service["Book"]):
         return known, staff
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
-        """Return the usual week of the tenant's visits: how many begin in which hour, without
-        staff.
+        """Return the usual week of the tenant's visits, or None if too little is known.
 
-        None: too little is known.
+        It says how many begin in which hour, without staff.
         """
         without_staff = self.visitors.read_staff(tenant).leave_out(EVERYTHING)
         question = Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=without_staff)
@@ -427,7 +427,7 @@ class Statistics(Service["Book"]):
     def _count_hours(self, tenant: Tenant, question: Question) -> Mapping[str, Mapping[int, int]]:
         """Return how many there were in each local hour of the last weeks, by value of the split.
 
-        By camera: `{"door": {494530: 3}}`, where 494530 is an hour counted since 1970; without a
+        By camera it is {"door": {494530: 3}}, where 494530 is an hour counted since 1970. Without a
         split, all are of "". The question's own span is not used.
         """
         now_ms = milliseconds(self.services.clock.now())
@@ -699,9 +699,9 @@ def _list_persons(
 ) -> Iterator[tuple[int, str, str]]:
     """Yield (hour of the day, value of the split, faceid) of a day's observations, each once.
 
-    Without `by_hour`, each hour is 0. `rows_of_day`: the day, its columns (arrays with one value an
-    observation), and which of their rows count. For speed, numpy drops the repeats: the three are
-    packed into one number, ((hour * values) + value) * faces + face, and unpacked again.
+    Without `by_hour`, each hour is 0. `rows_of_day` is the day, its columns (arrays with one value
+    an observation), and which of their rows count. For speed, numpy drops the repeats. The three
+    are packed into one number, ((hour * values) + value) * faces + face, and unpacked again.
     """
     import numpy as np
 
@@ -772,11 +772,11 @@ class Observations(Service["Book"]):
     ) -> ObservationPage:
         """Return a page of the observations from `start` to `end`, newest first, and their total.
 
-        Both ends are UNIX seconds, and included. `page_token`: the `next_token` of the page before;
-        None: the first page. It stands for a place between two observations, which new ones do not
-        shift. So the pages together hold each observation that was there at the first page exactly
-        once. Raises InvalidInput if the end is before the start, or the token is damaged or of
-        another query.
+        Both ends are UNIX seconds, and included. `page_token` is the `next_token` of the page
+        before; None is the first page. It stands for a place between two observations, which new
+        ones do not shift. So the pages together hold each observation that was there at the first
+        page exactly once. Raises InvalidInput if the end is before the start, or the token is
+        damaged or of another query.
         """
         span = Span.of_seconds(start, end)
         return self.read_page(tenant, wanted, span, page_size, page_token, count=True)
@@ -827,8 +827,9 @@ class Observations(Service["Book"]):
     ) -> Iterator[Item]:
         """Yield the stored observations of the span that its filter takes, newest first.
 
-        `empty_days`: local days without any. `below`: only those whose key `time_id` is less than
-        this; None: all. `at_once`: how many the caller needs, and so how many a read asks for.
+        `empty_days` are local days without any. Only those whose key `time_id` is less than `below`
+        come; None takes all. `at_once` is how many the caller needs, and so how many a read asks
+        for.
         """
         wanted = observed_span.wanted
         for item in self._read_candidates(observed_span, empty_days, below, at_once):
