@@ -379,7 +379,8 @@ class Faces(Service["Book"]):
     ) -> dict[str, Face]:
         """Return the faces that a search found (candidates), by id.
 
-        Raises GalleryMoved if one is gone, or in another group by now: search again.
+        Raises GalleryMoved if one is gone, or in another group by now, so that the caller searches
+        again.
         """
         group_ids = {candidate.faceid: candidate.group_id for candidate in candidates}
         faces = self.by_id(tenant, group_ids)
@@ -554,7 +555,7 @@ class Faces(Service["Book"]):
     ) -> list[str]:
         """Return the ids of a group's faces on one page, by enrolment, the oldest first.
 
-        The index is read from its nearer end: of 1,000 faces, those at places 900 to 950 are found
+        The index is read from its nearer end. Of 1,000 faces, those at places 900 to 950 are found
         by reading the last hundred backwards.
         """
         count_behind = max(group.count - skipped - page_size, 0)  # faces after the page
@@ -659,7 +660,7 @@ class Person(NamedTuple):
 def _user_entry(face: Face) -> str:
     """Return the gallery entry of a face's user, the person whose faces it is one of; "" if none.
 
-    A restricted face has left its group and user, and remembers both: of it, the user before.
+    A restricted face has left its group and user. It remembers both, so its user before counts.
     """
     restriction = face.restriction
     if restriction is None:
@@ -778,7 +779,7 @@ def make_enrolment_change(
 ) -> Change:
     """Return the change of the gallery that adds new faces to a group; nothing is written yet.
 
-    `actions`: more writes of the same transaction. The journal, from which searches learn of the
+    `actions` are more writes of the same transaction. The journal, from which searches learn of the
     faces, gets an entry of each, with its templates (vectors). The commit is refused if the group
     has no room for them. Raises ConsentMissing.
     """
@@ -805,9 +806,9 @@ def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
 def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
     """Return the writes after which a face is found by the words of its new name, and no others.
 
-    Each word of a name is an item, a term, as it is searched for: of José "jose". The format before
-    stored "josé". Nobody knows in which of the two the old name's terms are stored. So "josé" and
-    "jose" are possible, and "anna", the same in both, is certain.
+    Each word of a name is an item, a term, as it is searched for. Of José it is "jose"; the format
+    before stored "josé". Nobody knows in which of the two the old name's terms are stored. So
+    "josé" and "jose" are possible, and "anna", the same in both, is certain.
     """
     new_terms = terms_of(tenant, after)
     certainly_stored = certain_terms(before)
@@ -1292,7 +1293,7 @@ def _position_in_list(item: Item, index: str) -> str:
 
 
 def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
-    """Return what a face is sorted by in an order, its id last. `item`: as an index has it.
+    """Return what a face is sorted by in an order, its id last. `item` is as an index has it.
 
     By name that is (False, "anna", id), and (True, "", id) of a face without one, so that those
     come last. By visits it is (12, id); `visits_since` of them do not count.

@@ -448,7 +448,7 @@ class Groups(Service["Book"]):
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
         """Raise IllegalCapacity unless a group of `count` faces may have this capacity.
 
-        It is at least the count and 1, and at most what the tenant may hold. None: no capacity of
+        It is at least the count and 1, and at most what the tenant may hold. None is no capacity of
         its own, which some tenants may not choose.
         """
         if capacity is None:
@@ -514,7 +514,8 @@ def _order_by_creation(item: Item) -> tuple[int, int, str]:
 def require_room(group: Group | None, number: int = 1) -> None:
     """Raise GroupFull if the group has no room for so many more faces.
 
-    None, a group that is gone, passes: another check tells that. So does one without a capacity.
+    A group without a capacity passes. So does None, a group that is gone, which another check
+    tells.
     """
     if group is None or group.room is None or group.room >= number:
         return
@@ -639,7 +640,7 @@ def _list_changed_fields(group: Group, after: Group) -> dict[str, Any]:
 def _make_limits_update(tenant: str, groups: int, capacity: int) -> Update:
     """Return the write that gives a tenant back so many groups, and so much of their capacity.
 
-    Negative: it takes them, and is refused unless the tenant has as much left of its limits.
+    Negative numbers take them, and are refused unless the tenant has as much left of its limits.
     """
     conditions = [exists("tenant-exists")]
     if groups < 0:

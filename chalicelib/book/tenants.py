@@ -205,7 +205,7 @@ class Tenants(Service["Book"]):
         """Return the tenant that an item stores, ready for work on its faces.
 
         If somebody's record of consent has expired by now, that person's faces are restricted here
-        first: kept, but found by no search. Raises Busy, StorageUnavailable.
+        first. They are kept, but found by no search. Raises Busy, StorageUnavailable.
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
@@ -258,10 +258,10 @@ class Tenants(Service["Book"]):
         )
 
     def note_consent_end(self, tenant: Tenant, end: datetime | None) -> bool:
-        """Store when the next record of consent of a tenant expires (None: none does).
+        """Store when the tenant's next record of consent expires; return whether that was done.
 
-        Return False, with nothing stored, if others have changed that since the tenant was read.
-        Of a tenant without such records, the field is not there.
+        With None, none expires, and the field is removed. Nothing is stored if others have changed
+        it since the tenant was read.
         """
         before_ms = parse_optional(milliseconds, tenant.consents_end_at)
         if_same = (equals("consents_end_at", before_ms, "end-same"), exists("tenant-exists"))
@@ -521,8 +521,8 @@ class Tenants(Service["Book"]):
     def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
         """Begin what a change of settings asks for, once it is stored.
 
-        By another time zone, days begin at other hours: their statistics are stored (sealed) anew.
-        Strangers that are to be forgotten go now.
+        By another time zone, days begin at other hours, so their statistics are stored (sealed)
+        anew. Strangers that are to be forgotten go now.
         """
         if "time_zone" in changes:
             self.services.request_jobs(name, [SEALS])

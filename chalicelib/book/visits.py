@@ -195,9 +195,9 @@ def sightings_of_arrival(
 ) -> Iterator[Observation]:
     """Yield a face's sightings of one arrival, newest first.
 
-    A sighting is the face on a camera's picture; an arrival has those close in time. `below`: only
-    those before this `time_id`. The index has observations (sightings and other records) by time,
-    not by face. So those of all faces in that time are read, which are few.
+    A sighting is the face on a camera's picture; an arrival has those close in time. With `below`,
+    only those before this `time_id` come. The index has observations (sightings and other records)
+    by time, not by face. So those of all faces in that time are read, which are few.
     """
     first_day, last_day = arrival.first_ms // DAY_MS, arrival.last_ms // DAY_MS
     for day in range(last_day, first_day - 1, -1):
@@ -258,7 +258,7 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
 
 
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
-    """Return the writes of a face's visits: of the head, and of the pages that change or go.
+    """Return the writes of a face's visits, of the head and of the pages that change or go.
 
     The head is an item with the latest visits, and a page one with a run of older ones. All is
     refused (condition VISITS_SAME) unless the stored visits are still `before`. The version that is
