@@ -101,7 +101,7 @@ class Requests:
         self._signatures = signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
-        """Return the stored answer to a request; None: it was not done, or not to its end.
+        """Return the stored answer to a request, or None if it was not done to its end.
 
         Raises RequestReused if the request had other content, or came as a read.
         """

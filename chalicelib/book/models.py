@@ -97,9 +97,9 @@ def _make_estimated(tenant: Tenant, estimates: Estimates) -> Estimated:
 def embed_faces(
     vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> tuple[NDArray[np.float32], list[str | None]]:
-    """Return the embeddings of faces, a row each, and why each is refused (None: it is not).
+    """Return the embeddings of faces, a row each, and why each is refused, None if it is not.
 
-    A tenant may refuse faces that are not alive or too young; only then these are estimated, since
+    A tenant may refuse faces that are not alive or too young. Only then these are estimated, since
     that takes work.
     """
     # With nothing wanted, what the tenant requires is left.
@@ -114,7 +114,7 @@ def embed_faces(
 def choose_attributes(tenant: Tenant, wanted_attributes: Collection[str]) -> set[str]:
     """Return which attributes to compute so that the wanted ones can be shown.
 
-    What the tenant switched off is not. What it requires of faces is all the same: with an age
+    What the tenant switched off is not. What it requires of faces is all the same. With an age
     required but not wanted, the age is computed, and shown to nobody.
     """
     attributes = {*wanted_attributes} - tenant.unestimated
@@ -168,7 +168,7 @@ def _is_too_young(tenant: Tenant, estimates: Estimates) -> bool:
 
 
 def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
-    """Return why a face is refused, in a sentence for users; None: it is not.
+    """Return why a face is refused, in a sentence for users, or None if it is not.
 
     It is if it is too young for the tenant, or not surely alive (it may be a photo). If liveness is
     required and not known, every face is refused; one of unknown age is not. The estimated age is
@@ -384,10 +384,10 @@ class Embedder:
     ) -> Template:
         """Return the new model's template (vector) of a face, made from a picture of it.
 
-        The picture may show other people, too. `templates`: the face's own, of any models; those of
-        the present model tell which of the picture's faces it is. If the new model's detector finds
-        no face, the present one's looks for it. Raises Unusable if none is the face, or it is not
-        clear which one is.
+        The picture may show other people, too. The face's own `templates`, of any models, tell
+        which one it is, by those of the present model. If the new model's detector finds no face,
+        the present one's looks for it. Raises Unusable if none is the face, or it is not clear
+        which one is.
         """
         image = self._new.read_picture(picture, rules)
         faces = self._new.detect(image) or self._old.detect(image)

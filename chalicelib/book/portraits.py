@@ -204,9 +204,9 @@ class _Seen(Struct, frozen=True):
     def portray_good_face(self, face: DetectedFace) -> Portrait:
         """Return the portrait of one of the faces, if it is good enough to enrol.
 
-        The quality is looked at twice: without the pose, which takes little work, then with it,
-        which only the estimates of the portrait tell. Raises Unusable if the face is too small, too
-        poor or not alive.
+        The quality is looked at twice. Without the pose that takes little work; the pose only the
+        estimates of the portrait tell. Raises Unusable if the face is too small, too poor or not
+        alive.
         """
         _require_size(face)
         least_quality = _least_quality(self.tenant)
@@ -271,7 +271,7 @@ def _require_all_good(
 ) -> None:
     """Raise Unusable if a portrait is too poor, and say which one.
 
-    `qualities`: one for each portrait, without the pose.
+    `qualities` has one for each portrait, without the pose.
     """
     for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
         face_name = "the face"

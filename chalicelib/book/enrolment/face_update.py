@@ -190,10 +190,10 @@ class FaceUpdate(Service["Book"]):
             progress = requests.read_progress(tenant.name, request) or progress
 
     def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
-        """Return the group that the face is to be in: `group`, unless the changes name another.
+        """Return the group that the face is to be in, `group` unless the changes name another.
 
-        Raises GroupNotFound, InvalidInput if a value of an attribute (a named field of the group's
-        faces) is too long.
+        Raises GroupNotFound. Raises InvalidInput if a value of an attribute (a named field of the
+        group's faces) is too long.
         """
         target = group
         if changes.new_group_name is not None:
@@ -207,8 +207,8 @@ class FaceUpdate(Service["Book"]):
         """Return a function that works out these changes for one face, whatever group it is in.
 
         That function returns the changed face and the Change to write, and writes nothing itself.
-        It raises Changed if the face has another `revision` (the version that users see; None:
-        any). Raises InvalidInput at once if a text is too long.
+        With a `revision` (the version that users see), it raises Changed if the face has another
+        one. Raises InvalidInput at once if a text is too long.
         """
         changes = _normalise_texts(changes)
 
@@ -363,7 +363,7 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add a photo to a face; return the new picture, or the one it has of this very photo.
 
-        `is_vouched_for`: a user says that it is this person, so its likeness is not checked.
+        With `is_vouched_for`, a user says that it is this person, so its likeness is not checked.
         Raises, in this order, FaceNotFound, TooManyPictures, FaceHeld (another picture would have
         to go), Unusable (not exactly one face that could be enrolled, too poor, not alive),
         NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
@@ -587,7 +587,7 @@ def require_room_for_picture(face: Face) -> None:
 
 
 def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None) -> Picture | None:
-    """Return the picture that people gave the face and that is this photo; None: it has none.
+    """Return the picture of this photo that people gave the face, or None if it has none.
 
     It is known by the photo's id or, once there is a portrait, by the same template (vector).
     """
@@ -602,8 +602,8 @@ def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None)
 def _require_like_no_other(score: float, recognised: Recognised) -> None:
     """Raise AnotherFace if a search found a face that is more like the picture than this one.
 
-    `score`: the likeness of this face, computed in another way than the search's, so that the two
-    may differ by _ROUNDING. The audit log is told who the other one is.
+    `score` is the likeness of this face. It is computed in another way than the search's, so the
+    two may differ by _ROUNDING. The audit log is told who the other one is.
     """
     other, other_score = recognised.face, recognised.decision.score
     if other is None or other_score is None or other_score <= score + _ROUNDING:
@@ -625,7 +625,7 @@ def _make_not_this_person_error(
 ) -> NotThisPerson:
     """Return the error that a picture is not this person's, with the reason.
 
-    `turned_down`: somebody rejected a photo for this face that the picture is nearer to.
+    `turned_down` says that somebody rejected a photo for this face that the picture is nearer to.
     """
     why = f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
     if turned_down:

@@ -96,9 +96,9 @@ class GroupEnrolment(Service["Book"]):
         """Enrol every face of a picture in a group, largest first; create the group if needed.
 
         A face that is in the group already keeps its id. It gets the labels that are given, and the
-        new picture if that is better and the face is under no legal hold. If it raises, nothing is
-        enrolled: IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups, ConsentMissing,
-        FaceHeld (a face under legal hold would lose a label), Busy.
+        new picture if that is better and the face is under no legal hold. On an error nothing is
+        enrolled. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups,
+        ConsentMissing, FaceHeld (a face under legal hold would lose a label), Busy.
         """
         name = legal_group_name(group_name)
         portraits = self.services.portraits.portray_all(tenant, picture, rules)
@@ -404,7 +404,7 @@ class GroupEnrolment(Service["Book"]):
         """Store these faces of a photo, all or none; return them by number.
 
         A face's id follows from the photo and its number (0 is the largest face). So an earlier
-        attempt's faces are found by it: they stay as they are, and are returned, too.
+        attempt's faces are found by it. They stay as they are, and are returned, too.
         """
         ids = self._choose_ids(tenant, photo, numbers)
         known_faces: dict[int, Face] = {}
@@ -451,7 +451,7 @@ class GroupEnrolment(Service["Book"]):
     ) -> dict[int, Face]:
         """Store faces of a photo with their pictures, in one transaction; return them by number.
 
-        `new_faceids`: their ids, by number. The pictures are stored first; `replace_pictures`
+        `new_faceids` has their ids, by number. The pictures are stored first; `replace_pictures`
         deletes them again if the transaction is refused.
         """
         now = self.services.clock.now()
