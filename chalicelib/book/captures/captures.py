@@ -295,7 +295,7 @@ class Captures(Service["Book"]):
     ) -> ListPage[Capture]:
         """Return a page of one camera's captures, or all cameras', newest first.
 
-        Listed are those whose picture came; restricted people look erased. `token`: tells where the
+        Listed are those whose picture came; restricted people look erased. `token` tells where the
         page before ended. The page ends early if _MOST_READ records were read, or if it shows more
         faces than an answer holds. Raises CameraNotFound, InvalidInput (token of another list).
         """
@@ -382,10 +382,11 @@ class Captures(Service["Book"]):
         return capture
 
     def find_observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
-        """Return what was recorded of a face's sighting, its being seen in one camera picture.
+        """Return what was recorded of a face's sighting, or None if the face has no such sighting.
 
-        None: the face has no such sighting. A sighting's id is `CAPTURE-NUMBER`, and the capture's
-        id begins with its time. Raises SightingNotFound if `sighting_id` has another form.
+        A sighting is being seen in one camera picture. Its id is `CAPTURE-NUMBER`, and the
+        capture's id begins with its time. Raises SightingNotFound if `sighting_id` has another
+        form.
         """
         try:
             capture_id_, _ = parts_of_sighting(sighting_id)

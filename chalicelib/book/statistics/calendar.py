@@ -86,8 +86,7 @@ class ObservedDays(Struct, frozen=True):
         return any(item.keys() <= _MONTH_KEY for item in self.months.values())
 
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
-        """Return checks for a transaction that nothing came late for these days since they were
-        read.
+        """Return checks for a transaction that nothing came late for these days since this read.
 
         An observation is late if it is written more than half an hour after its time. The calendar
         has an item for each month, in which a field of each day counts them. If one of these has
@@ -210,7 +209,7 @@ class Seal(Struct, frozen=True):
     def count_kind(self, kind: str) -> tuple[int, int] | None:
         """Return how many observations of a kind the day has, and how many of all kinds.
 
-        None: the seal was read from another item than its totals, which alone has these counts.
+        None means that the seal was not read from its totals, which alone have these counts.
         """
         if not self.by_kind and self.columns_key is not None:
             return None

@@ -228,7 +228,7 @@ class Statistics(Service["Book"]):
         """Return the amounts asked for, a bucket for each month, week, day or hour, ascending.
 
         They equal a recount of all observations as of this call. If the question's span cuts a
-        bucket, only its part inside counts. `fill`: give empty buckets, too. Raises InvalidInput
+        bucket, only its part inside counts. `fill` gives empty buckets, too. Raises InvalidInput
         for over 10,000 buckets to fill, and for a split with too many values or of another measure.
         """
         amounts = self._count_amounts(tenant, question)
@@ -446,10 +446,8 @@ class Statistics(Service["Book"]):
         )
 
     def find_first_day(self, tenant: Tenant) -> str | None:
-        """Return the local day of the first sighting that is kept, as YYYYMMDD.
-
-        None: no sighting is kept.
-        """
+        """Return the local day of the first sighting that is kept, as YYYYMMDD, or None without
+        any."""
         # The calendar tells on which UTC days something was observed, but not whether somebody was
         # seen then, or only enrolled. So the days' observations are read until a sighting is found.
         tomorrow = milliseconds(self.services.clock.now()) // DAY_MS + 1
@@ -655,7 +653,7 @@ def _sum_by_bucket(
 ) -> Amounts:
     """Return a local day's counts by bucket (month, week, day or hour) and value of the split.
 
-    `counts`: by value, an array of 24 numbers, one for each hour of the day.
+    `counts` has, by value, an array of 24 numbers, one for each hour of the day.
     """
     amounts: Amounts = Counter()
     for value, by_hour in counts.items():
@@ -791,7 +789,7 @@ class Observations(Service["Book"]):
         *,
         count: bool = False,
     ) -> ObservationPage:
-        """Return a page of a span's observations, newest first; `count`: with the total, too.
+        """Return a page of a span's observations, newest first, and with `count` their total.
 
         Those of restricted faces, which are kept and used for nothing, do not say whose they are.
         """

@@ -61,7 +61,7 @@ class Staff(Struct, frozen=True):
     def leave_out(self, observation_filter: ObservationFilter) -> ObservationFilter:
         """Return the filter of observations changed so that it takes none of staff.
 
-        A filter for one face, or for a group of staff, is returned as it is: it asks for them.
+        A filter for one face, or for a group of staff, asks for them, and is returned as it is.
         """
         if observation_filter.faceid is not None or observation_filter.group_name in self.groups:
             return observation_filter
@@ -151,7 +151,7 @@ class Visitors(Service["Book"]):
         """Return a client's filter of observations in the form that every list and count uses.
 
         Its group's name gets the form in which names are stored. A filter for a restricted face or
-        an erased person becomes one for nobody: else it would tell whose visits the lists hide.
+        an erased person becomes one for nobody. Else it would tell whose visits the lists hide.
         """
         faceid, group_name = observation_filter.faceid, observation_filter.group_name
         if faceid is not None and self._is_nobody(tenant, faceid):
@@ -198,8 +198,8 @@ class Visitors(Service["Book"]):
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
         """Return, by faceid, the name of the present group of each of these faces that has a name.
 
-        If there are many ids, faces in the group of strangers are not read, since strangers have no
-        name: the ids in all other groups are listed, and only those of them are read.
+        Of many ids, faces in the group of strangers are not read, since strangers have no name. The
+        ids in all other groups are listed instead, and only those of them are read.
         """
         if len(faceids) > MOST_READ:
             groups = self.services.groups.list_all(tenant)
