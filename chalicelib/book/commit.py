@@ -264,8 +264,11 @@ class GalleryWriter:
         self.commit(tenant, change)
 
     def require_strangers(self, tenant: str, faceids: Sequence[str]) -> None:
-        """Raise ConsentMissing if one of the strangers is somebody whose record has ended, before
-        it is suggested."""
+        """Raise ConsentMissing if one of these strangers is somebody whose record of consent has
+        ended.
+
+        It is asked before such a stranger is suggested to anybody.
+        """
         gallery = self._get_gallery(tenant)
         with gallery.lock:
             if gallery.seq is None:

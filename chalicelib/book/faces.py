@@ -622,8 +622,10 @@ class HeldFace(NamedTuple):
 
 
 def hold_put(tenant: str, face: Face) -> Put:
-    """Return the action that lists a held face: an item beside it, so that the list of holds need
-    not read all faces."""
+    """Return the action that lists a held face.
+
+    The list is an item beside each such face, so that not all faces need to be read for it.
+    """
     item = {
         "tenant": tenant,
         "item": keys.hold_item(face.faceid),

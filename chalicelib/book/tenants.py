@@ -739,8 +739,10 @@ class Tenants(Service["Book"]):
         write(self.services.items, [Update(keys.TENANTS, item_key, (if_same,), set=forgotten)])
 
     def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:
-        """Set fields of a tenant's item; `effect` is what the audit log is told. Raises
-        TenantNotFound."""
+        """Set fields of a tenant's item, and tell the audit log of this `effect`.
+
+        Raises TenantNotFound.
+        """
         self.get_by_name(name)  # raises TenantNotFound
         item_key, if_there = keys.tenant_item(name), exists("tenant-exists")
         does = ((effect, SHOP),)

@@ -498,6 +498,7 @@ class Captures(Service["Book"]):
         # An upload changes no record. Whether the picture came, the store of pictures says.
         known_captures = [capture for capture in stored_captures if capture is not None]
         marked_captures = mark_stored(self.services.storage.uploads, tenant, known_captures)
+        # An id is of one camera's picture alone, so here it does in place of the key.
         known_by_id = {capture.id: capture for capture in marked_captures}
 
         recorded_captures = {
@@ -506,6 +507,7 @@ class Captures(Service["Book"]):
         }
         # Only what is new or changed is written, and counted.
         actions: dict[tuple[str, str], Action] = {}
+        # Both are in the order of the offers.
         for key, stored in zip(offered_captures, stored_captures, strict=True):
             action = _make_record_action(tenant, key, stored, recorded_captures[key], now)
             if action is not None:

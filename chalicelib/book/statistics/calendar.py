@@ -224,9 +224,9 @@ class Seal(Struct, frozen=True):
     def is_readable(self, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal can be used, unless observations came late since it was made.
 
-        Of these the calendar tells (`is_valid`). The seal's stored form (layout) has to be known,
-        and the day has to begin and end as it did then, by the time zone's rules. A seal made while
-        a clock was ahead cannot be used, since the day may not have been over.
+        Of these the calendar tells (`is_valid`). The seal's stored form (layout) has to be known.
+        By the time zone's rules, the day has to begin and end as it did then. A seal made while a
+        clock was ahead cannot be used, since the day may not have been over.
         """
         if self.layout not in _READABLE_LAYOUTS or self.was_ahead(now):
             return False

@@ -121,8 +121,10 @@ class ClosedPeriods(Service["Book"]):
         }
 
     def list_unreadable(self, tenant: str) -> list[str]:
-        """Name the closed periods whose figures no door can read: they are damaged, or a newer
-        version stored them."""
+        """Name the closed periods whose figures nobody can read.
+
+        They are damaged, or a newer version stored them.
+        """
         return [
             f"{by} {Period.of_time(by, item['day']).name}"
             for by in CLOSED

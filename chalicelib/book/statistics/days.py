@@ -330,8 +330,7 @@ class ObservedSpan(Struct):
     def _list_raw_ids(
         self, day: int, spans: Mapping[str, Span], kind: ObservationKind | None
     ) -> list[tuple[int, str]]:
-        """Return the (time in ms, id) of these faces' observations on a local day without a
-        seal."""
+        """Return the (time in ms, id) of these faces' observations on a day without a seal."""
         found: list[tuple[int, str]] = []
         for item in _read_raw(
             self.items, self.observed, self.local, day, self._cut_to_day(day), _WHOSE

@@ -446,8 +446,10 @@ class Statistics(Service["Book"]):
         )
 
     def find_first_day(self, tenant: Tenant) -> str | None:
-        """Return the local day of the first sighting that is kept, as YYYYMMDD, or None without
-        any."""
+        """Return the local day of the first sighting that is kept, as YYYYMMDD.
+
+        It is None if no sighting is kept.
+        """
         # The calendar tells on which UTC days something was observed, but not whether somebody was
         # seen then, or only enrolled. So the days' observations are read until a sighting is found.
         tomorrow = milliseconds(self.services.clock.now()) // DAY_MS + 1
