@@ -264,10 +264,9 @@ class GalleryWriter:
         self.commit(tenant, change)
 
     def require_strangers(self, tenant: str, faceids: Sequence[str]) -> None:
-        """Raise ConsentMissing if one of these strangers is somebody whose record of consent has
-        ended.
+        """Raise ConsentMissing if one of these strangers is somebody whose record has ended.
 
-        It is asked before such a stranger is suggested to anybody.
+        It is asked before such a stranger is suggested to anybody as a person.
         """
         gallery = self._get_gallery(tenant)
         with gallery.lock:

@@ -208,6 +208,7 @@ class Begun(Struct, frozen=True, dict=True):
         # By face, the index of the group of now; a stranger without a name stays one.
         strangers = np.unique(arrivals.face[rows[groups == stranger]])
         present_groups = self._read_present_groups(strangers)
+        # A name that no row had then gets the next index.
         numbers = {name: number for number, name in enumerate(names)}
         present = np.full(len(arrivals.faceids), stranger)
         for face, name in present_groups.items():
@@ -243,6 +244,7 @@ class Begun(Struct, frozen=True, dict=True):
             is_first &= mark_earliest(self.arrivals)[rows]
         # What remains may be first; `find_firsts` returns those of the asked that are.
         begins = [*self._list_begins(rows[is_first])]
+        # (begin in ms, faceid) of those to look up.
         asked_begins = [*filter(self._may_be_later, begins)] if self.is_whole else begins
         if asked_begins:
             firsts = self.services.statistics.find_firsts(
@@ -327,7 +329,7 @@ class Begun(Struct, frozen=True, dict=True):
     def _mark_staff(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for each row whether its visit is of staff.
 
-        It is in three cases. Its face is in a group of staff now, its group then is one now, or the
+        It is if its face is in a group of staff now, if its group at the time is one now, or if the
         person was erased and was staff. A group that an erased stranger had at last does not make
         its earlier visits those of staff.
         """
@@ -494,9 +496,9 @@ class Begun(Struct, frozen=True, dict=True):
     ) -> Values:
         """Return the rows' values, as indexes into the returned names, with UNKNOWN as a last one.
 
-        It is of those whose face is there no more, merged or deleted: the person may have come
-        again as another. Of an erased person the value stands, since the mark says it. Only that it
-        may still come again (OPEN) nobody will know any more.
+        UNKNOWN is for rows whose face is there no more, merged or deleted, since the person may
+        have come again as another. Of an erased person the mark says the value. Only that it may
+        still come again (OPEN) becomes UNKNOWN, since nobody can tell any more.
         """
         faces, marks = self.arrivals.face[rows], self.arrivals.marks.pick(rows)
         faceids = {

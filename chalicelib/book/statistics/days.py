@@ -194,6 +194,7 @@ class DayReader(Service["Book"]):
             for day in local_days
             if day in seals and seals[day].is_readable(local, now)
         }
+        # The seal is readable, but something came late since it was made.
         old_seals = {
             day: seal
             for day, seal in readable_seals.items()
@@ -777,7 +778,7 @@ class ObservationExpiry(Service["Book"]):
         )
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
-        """Take days whose observations have all gone out of the calendar, and delete their seals.
+        """Remove the days that have no observations left from the calendar, with their seals.
 
         Seals of a time zone that was the tenant's before are deleted, too. It may be cut off
         anywhere and repeated.
