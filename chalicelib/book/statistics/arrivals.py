@@ -89,20 +89,19 @@ class ArrivalReader(Service["Book"]):
     ) -> Begun:
         """Return the arrivals that begin in a span.
 
-        An arrival begins a visit, and is made of sightings of a face that follow each other
-        closely. `follows` has later days read, too, until they end and their faces came again.
-        `finds_first` has all earlier days read, if `mark_firsts` needs them. `takes_old` takes the
-        figures before a change of days that are being counted again.
+        An arrival is made of sightings of a face that follow each other closely. `follows` has
+        later days read, too, until they end and their faces came again. `finds_first` has earlier
+        days read, if `mark_firsts` needs them. `takes_old` takes old figures of days that are being
+        counted again.
         """
-        # Arrivals of the day before may reach into the span.
-        begin_ms = max(span.first_ms - LONGEST_GAP_MS, 0)
+        begin_ms = max(span.first_ms - LONGEST_GAP_MS, 0)  # earlier ones may reach into the span
         end_ms = span.last_ms + (_READ_ON_MS if follows else 0)
         days = self.services.statistics.days
         observed = days.open_presences(tenant, Span(begin_ms, end_ms), takes_old=takes_old)
         presences, old_days = observed.read_presences(), observed.old_days
         has_lost = observed.observed.has_lost_a_month
-        # `mark_firsts` asks each face's stored visits, unless that is much work, or days are old,
-        # for visits say what is true now. Then all days before are read instead.
+        # `mark_firsts` asks each face's stored visits, unless that is much work. Of old days it
+        # cannot, for visits say what is true now. In both cases all days before are read instead.
         is_much = sum(map(len, presences)) > self.most_asked or bool(old_days)
         is_whole = finds_first and is_much
         if is_whole and begin_ms:
@@ -329,9 +328,9 @@ class Begun(Struct, frozen=True, dict=True):
     def _mark_staff(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for each row whether its visit is of staff.
 
-        It is if its face is in a group of staff now, if its group at the time is one now, or if the
-        person was erased and was staff. A group that an erased stranger had at last does not make
-        its earlier visits those of staff.
+        It is if its face is in a group of staff now, or if its group at the time is one now. So is
+        that of an erased person who was staff. A group that an erased stranger had at last does not
+        make its earlier visits those of staff.
         """
         arrivals = self.arrivals
         # Each face, and each combination of values with a group, is asked once.
