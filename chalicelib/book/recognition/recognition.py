@@ -207,7 +207,9 @@ class Recognition(Service["Book"]):
                 operating_point=search_point,
                 seq=seq,
             )
-            answer, judgements = self.search_and_judge(tenant, request, point)
+            # Further views of a sighting may lift a face to a match that just misses it.
+            margin = MOST_LIFT if sighting_time else 0.0
+            answer, judgements = self.search_and_judge(tenant, request, point, margin=margin)
             matches_of_probes = [
                 _choose_matches(verdicts, point, answer.gallery_size) for verdicts in judgements
             ]
@@ -232,22 +234,26 @@ class Recognition(Service["Book"]):
         return recognised_probes
 
     def search_and_judge(
-        self, tenant: Tenant, request: SearchRequest, operating_point: OperatingPoint
+        self,
+        tenant: Tenant,
+        request: SearchRequest,
+        operating_point: OperatingPoint,
+        *,
+        margin: float = 0.0,
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
         """Return the answer of a search, and for each probe a verdict on each of its candidates.
 
         A verdict says whether the two are one person, by the rule `operating_point`. If the
         `request` has a point of its own, the search leaves out faces that cannot match, which is
-        less work. Without one, the nearest faces come, matching or not. The search raises
-        WrongModel and Busy.
+        less work. It keeps those that miss their threshold by `margin` at most. Without a point,
+        the nearest faces come, matching or not. The search raises WrongModel and Busy.
         """
         population = self.services.tenant_vision.choose_vision(request.model).population
         # A pair's demand is added to its threshold, by how many people resemble the two. With 0.45
         # and -0.03, a score of 0.42 matches. To leave out nobody who matches, the search is told
-        # the least demand that a probe can have with any face. It is -MOST_LIFT at most: so faces
-        # are kept that just miss, since further views may lift them to a match.
+        # the least demand that a probe can have with any face.
         bounds = population.bound_demands(request.probes) if request.operating_point else ()
-        least_demands = [min(bound, -MOST_LIFT) for bound in bounds]
+        least_demands = [bound - margin for bound in bounds]
         # The demands are computed of the candidates' templates.
         full_request = request._replace(templates=True, least_demands=least_demands)
         answer = self.services.ports.search.search(tenant.name, full_request)

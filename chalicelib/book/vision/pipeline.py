@@ -123,8 +123,8 @@ class FacePipeline:
         """Return a face that fills the picture, which is taken to be an aligned crop already."""
         height, width = image.shape[:2]
         network = self._manifest.embedding.networks[0]
-        across, down = width / network.size_px, height / network.size_px
-        landmarks = tuple((x * across, y * down) for x, y in network.points)
+        side_px = network.size_px
+        landmarks = tuple((x * width / side_px, y * height / side_px) for x, y in network.points)
         return DetectedFace(BoundingBox(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
 
     def examine(
