@@ -148,12 +148,12 @@ class Compactor:
         self._galleries.let_go(tenant)
 
     def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
-        """Write a snapshot (a gallery as it is stored) if enough has changed; return whether one
-        was written.
+        """Write a snapshot of one gallery if enough has changed; return whether one was written.
 
-        The pointer is the item that names a gallery's snapshots; a seq is the number of a change. A
-        whole snapshot is written in any case if the newest, or its base, is older than the change
-        `at_least`.
+        A snapshot is a gallery as it is stored; the pointer is the item that names those of a
+        gallery. A seq is the number of a change. A snapshot may build upon an older whole one. If
+        the oldest of the two lacks the change `at_least`, a whole one is written in any case.
+        `erase` is as in `build`.
         """
         pointer = read_pointer(self._items, tenant, model)
         covered_seq = int(pointer["seq"]) if pointer else 0
@@ -205,12 +205,11 @@ class Compactor:
         return is_claimed and self._build_whole(tenant, model, claimed_pointer)
 
     def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
-        """Return a delta's bytes: what changed since the last whole snapshot, its base, up to these
-        entries.
+        """Return a delta's bytes: all changes from its base, the last whole snapshot, to `entries`.
 
-        None: a whole snapshot is due. The base is too old or gone, a group was dropped, or the
-        delta would be large. `pointer`: the item that names the gallery's snapshots, the newest
-        last.
+        `pointer` names the gallery's snapshots, the newest last. That one may be a delta itself,
+        whose changes since the same base are read and come first. None means that a whole snapshot
+        is due. Then the base is too old or gone, a group was dropped, or the delta would be large.
         """
         newest = pointer["snapshots"][-1]
         base_built_at = parse_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
@@ -298,12 +297,13 @@ class Compactor:
             self._blobs.delete(too_close)
 
     def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
-        """Store the item that names a gallery's snapshots; return False if it has changed since
-        `old` was read.
+        """Store the item that names a gallery's snapshots; return False if others changed it
+        before.
 
-        `old`: None if there was none. Each new snapshot changes "built_at", and each builder that
-        begins a whole one sets "claimed_at". So the item is as it was if these two are; one that
-        `old` lacks (None) has to be lacking still. The texts name the condition that failed.
+        `old` is the item as it was read, None if there was none. Every builder sets "built_at" with
+        a new snapshot, and "claimed_at" when it begins a whole one. So the item is unchanged if
+        both are as in `old`. One that `old` lacks must be lacking still, which a condition on None
+        says.
         """
         conditions = [absent("pointer-free")]
         if old:

@@ -76,26 +76,29 @@ def _read_memory_of_version_1(group: Path) -> int:
 
 
 def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
-    """Yield the folders of a process's cgroups, and of those above, as far as they are mounted.
+    """Yield the folders whose files hold a process's limits, those of the cgroups that it is in.
 
-    `cgroup_file`: its /proc/self/cgroup, with lines as `0::/user.slice` (cgroups(7)). A line of
-    mountinfo (proc(5)) has the mounted folder and where it is mounted in its fields 4 and 5, and
-    behind " - " type and options.
+    A cgroup is a group of processes with limits. It is a folder, and lies in the folder of the one
+    above, whose limits count, too. `cgroup_file` has a line such as `4:cpu,cpuacct:/user.slice` for
+    each (cgroups(7)). Version 1 mounts folders for each of these controllers. Version 2 mounts all
+    in one place, and its line names none. Nothing is yielded if the files cannot be read.
     """
     try:
-        # (controllers, path) of each line, such as ("cpu,cpuacct", "/user.slice"); "" of version 2
+        # (controllers, path) of each line, such as ("cpu,cpuacct", "/user.slice")
         memberships = [line.split(":", 2)[1:] for line in cgroup_file.read_text().splitlines()]
         mounts = (root / "proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return
     for line in mounts:
+        # In `36 25 0:32 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu` fields 4 and 5 say which
+        # cgroup is mounted and where. Behind the dash stand version, name and controllers.
         mount_text, _, type_text = line.partition(" - ")
         mount_root, mount_point = mount_text.split()[3:5]
         kind, _, mount_options = type_text.split(maxsplit=2)
         options = {*mount_options.split(",")}
         for controllers, path in memberships:
             is_mounted_here = kind == "cgroup2"
-            if controllers:  # of version 1, which mounts a folder for each controller
+            if controllers:  # version 1
                 is_mounted_here = kind == "cgroup" and {*controllers.split(",")} <= options
             if is_mounted_here:
                 mounted = root / mount_point.lstrip("/")

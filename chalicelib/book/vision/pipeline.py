@@ -251,11 +251,12 @@ class FacePipeline:
     ) -> Work[NDArray[np.float32]]:
         """Return the work that embeds the faces: (faces, dimensions), a unit vector of each.
 
-        A work is parts, which the caller runs side by side, and `answer`, which it gives what they
-        returned. The embeddings of the picture that this thread used last are remembered; so no
-        face is embedded twice. The answer adds the new ones.
+        Nothing is embedded yet. The caller runs the work's parts side by side, and then gives
+        `answer` what they returned, in order. A cache holds the embeddings of the picture that this
+        thread used last, by face. So there are parts only for faces that it lacks, and `answer`
+        adds theirs.
         """
-        role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings
+        role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings  # cache
         new_faces = [face for face in faces if face not in known_embeddings]
         aligned = [
             (network, self._align_faces(image, new_faces, network)) for network in role.networks
@@ -273,14 +274,15 @@ class FacePipeline:
     def _plan_qualities(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
     ) -> Work[list[Quality]]:
-        """Return the work that measures the quality of each face, in order.
+        """Return the work that measures how well each face can be recognised, one Quality a face.
 
-        A work is parts, which the caller runs side by side, and what it gives their answers to. The
-        qualities of the picture that this thread used last are remembered; so none is measured
-        twice. The new ones are added to them.
+        Nothing is measured yet. The caller runs the work's parts side by side, and then gives
+        `answer` what they returned, in order. That returns the qualities of all `faces`. A cache
+        holds those of the picture that this thread used last, by face. So there are parts only for
+        faces that it lacks, and `answer` puts their qualities into it.
         """
         aligned = self._align_faces(image, faces, self._manifest.quality)
-        known_qualities = self._last.of(image).qualities
+        known_qualities = self._last.of(image).qualities  # the cache, which `answer` fills
         new_crops = {
             face: face_crop
             for face, face_crop in zip(faces, aligned, strict=True)
@@ -303,10 +305,11 @@ class FacePipeline:
         faces: Sequence[DetectedFace],
         qualities: Sequence[Quality],
     ) -> list[Quality]:
-        """Return the qualities, in order; of a face in a mask, that of what the mask leaves bare.
+        """Return the qualities, but for a face in a mask that of its upper half, if it is better.
 
-        That counts only if it is better. Whether a face wears a mask is told by its embedding,
-        which takes long. So faces are ruled out by what is cheap first.
+        `qualities` has those of the whole faces, in their order. The embedding tells whether a face
+        wears a mask, and takes long. So faces are ruled out first by what is known or quickly
+        measured.
         """
         mask_rule = self.population.mask_rule
         if mask_rule is None:  # this pack cannot tell masks

@@ -298,21 +298,22 @@ def make_calendar_actions(
 def _make_month_action(
     tenant: str, month: str, new_days: set[str], late_counts: Counter[str], stored: Item | None
 ) -> Put | Update:
-    """Return the write that changes one month of the calendar of days with observations.
+    """Return the write that enters days into a month of the calendar, and counts late observations.
 
-    A month is one item, with a field for each day: how many observations came late for it.
-    `new_days`: fields that it lacks. `late_counts`: how many more came late, by field. `stored`:
-    the month as it was read, None if there was none. The write fails if somebody has put the month
-    or these days there in between.
+    A month is one item, with a field for each day that has observations. The field's number is how
+    many of these were stored late. `stored` is the month as it was read, None if there was none.
+    `new_days` are the fields to create, each with its late ones. `late_counts` has how many more
+    came late, by field. The write fails if others made the month, or one of the new fields, since
+    then.
     """
     partition = keys.calendar(tenant)
     new_counts = {field: late_counts[field] for field in sorted(new_days)}
-    if new_days and stored is None:
+    if new_days and stored is None:  # a new month has no other days, whose late ones to count
         month_item = {"tenant_zone": partition, "day": month, **new_counts}
         return Put(keys.SUMMARIES, month_item, (absent("month-free"),))
-    # None: the day has no field yet
+    # equal to None: the month has no such field yet
     conditions = tuple(equals(field, None, "day-free") for field in new_counts)
-    if not conditions:  # an update needs one
+    if not conditions:  # only counts of known days rise; an update needs a condition
         conditions = (exists("calendar-exists"),)
     added_counts = {field: count for field, count in late_counts.items() if field not in new_days}
     return Update(keys.SUMMARIES, (partition, month), conditions, set=new_counts, add=added_counts)

@@ -49,10 +49,12 @@ SIDE_BY_SIDE = 8
 
 
 def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
-    """Return the gallery that a whole snapshot holds; None if there is no such object.
+    """Return the gallery that a whole snapshot (one that is no delta) holds; None if there is none.
 
-    `open_file`: makes the file for a large one's templates. Raises DamagedSnapshot,
-    StorageUnavailable, Busy.
+    A small one is read at once, and stays in memory. Of a large one the header is read first, and
+    the templates go into a file that `open_file` makes. Raises DamagedSnapshot, also if it is
+    deleted meanwhile. Storage raises StorageUnavailable; `open_file` raises that or Busy without
+    room.
     """
     size = blobs.size(key)
     if size is None:
@@ -146,9 +148,10 @@ def read_pointer(items: ItemStore, tenant: str, model: str) -> Item | None:
 def load_from_snapshot(
     items: ItemStore, blobs: BlobStore, tenant: str, model: str, open_file: OpenFile
 ) -> Gallery:
-    """Return the gallery as its newest snapshot has it; without any, a gallery of nobody.
+    """Return the gallery as the newest snapshot that can be read holds it.
 
-    If that is damaged or missing, the log says so, and the one before it is taken.
+    If one is damaged or missing, the log says so, and the one before it is tried. Without any, it
+    is a gallery of nobody. The caller applies the changes since then.
     """
     pointer = read_pointer(items, tenant, model)
     for key in reversed(pointer["snapshots"] if pointer else []):
@@ -164,12 +167,14 @@ def load_from_snapshot(
 
 
 def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) -> Gallery | None:
-    """Return the gallery of one snapshot; None if an object is missing.
+    """Return the gallery as one snapshot holds it; None if an object that it needs is missing.
 
-    A snapshot is whole, or a delta: what has changed since another, its base, which is then loaded
-    first. Raises as `fetch`.
+    A delta has what changed since a whole snapshot, its base, onto which its changes are applied. A
+    whole one is its own base, and has no changes. Raises what `fetch` does, and DamagedSnapshot for
+    a damaged delta, too.
     """
     base_key = keys.base_of_snapshot(key)
+    # First what is small: a missing delta spares the download of its base.
     changes = read_snapshot_changes(blobs, key)
     if changes is None:
         return None
