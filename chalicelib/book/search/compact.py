@@ -172,15 +172,15 @@ class Compactor:
     def _write_delta_or_snapshot(
         self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool
     ) -> bool:
-        """Store what changed in a large gallery, as a delta or whole; return whether anything was
-        written.
+        """Store what changed in a large gallery, as a delta or whole; return whether it stored
+        anything.
 
-        A delta has what changed since the last whole snapshot, its base. Only a whole snapshot
-        rids the gallery of erased templates. So that is due if it owes an erasure and this call may
-        `erase`. Otherwise few, young changes wait; others become a delta, or a whole one if no
-        delta can be made. `pointer`: names the gallery's snapshots. Its "claimed_at" (ms) is when a
-        builder began a whole one; its "owes" says that a delta left an erasure to do. `seq`: the
-        number of the latest change.
+        A delta has what changed since the last whole snapshot, its base. Only a whole one rids the
+        gallery of erased templates. So that is written if it owes an erasure, and `erase` allows
+        it. Otherwise few, young changes wait, and more become a delta. If none can be made, a whole
+        one is written. `pointer` is the item that names the gallery's snapshots. Its "claimed_at"
+        is when a builder began a whole one, its "owes" says that a delta left an erasure. `seq`
+        numbers the latest change.
         """
         now = milliseconds(self._clock.now())
         claim_age_ms = now - int(pointer.get("claimed_at", 0))
@@ -188,6 +188,7 @@ class Compactor:
             return False  # a delta would make stale what the other builder is writing
         covered_seq = int(pointer["seq"])
         entries = read_changes(self._items, tenant, covered_seq, seq)  # None: trimmed meanwhile
+        # What is to be erased is owed since an earlier delta, or by these changes.
         owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
         if not owes_erasure or not erase:
             if seq - covered_seq < TAIL_LENGTH and not self._is_old(tenant, covered_seq):
@@ -275,10 +276,11 @@ class Compactor:
         return bool(oldest) and oldest[0]["at"] < limit_ms
 
     def _switch_pointer(self, key_and_fields: Item, old_pointer: Item | None, new_key: str) -> None:
-        """Let the gallery's pointer, the item that names its snapshots, name the new one, too.
+        """Let the gallery's pointer, the item that names its snapshots, name a new one, too.
 
-        If another builder has changed the pointer since it was read, the new snapshot is deleted.
-        `key_and_fields`: the pointer's key, and what it says of the new snapshot.
+        If another builder has changed the pointer since `old_pointer` was read, nothing is stored,
+        and the new snapshot is deleted. `key_and_fields` are the pointer's key and what it says of
+        the new one.
         """
         now = milliseconds(self._clock.now())
         build_times = parse_build_times(old_pointer) if old_pointer else {}
@@ -297,8 +299,7 @@ class Compactor:
             self._blobs.delete(too_close)
 
     def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
-        """Store the item that names a gallery's snapshots; return False if others changed it
-        before.
+        """Store the item that names a gallery's snapshots; return False if others changed it.
 
         `old` is the item as it was read, None if there was none. Every builder sets "built_at" with
         a new snapshot, and "claimed_at" when it begins a whole one. So the item is unchanged if
@@ -319,11 +320,13 @@ class Compactor:
         return True
 
     def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
-        """Delete a gallery's old snapshots; return up to which change the journal may go, too.
+        """Delete a gallery's old snapshots; return up to which change the journal may be deleted,
+        too.
 
-        That is the number of the last change (seq) that a snapshot built before `limit_ms` has; 0:
-        there is none. Older snapshots go. So do objects that its pointer, the item that names them,
-        does not; these are looked for only soon after a snapshot (_ORPHANS_SOUGHT_FOR).
+        That is the last change in a snapshot built before `limit_ms`, which is known to last; 0 if
+        there is none. Older snapshots are deleted. Objects that the pointer, the item with their
+        names, does not name were left by a builder that was killed. They are looked for only soon
+        after a snapshot.
         """
         now, pointer = self._clock.now(), read_pointer(self._items, tenant, model)
         if pointer is None:
@@ -348,10 +351,11 @@ class Compactor:
         return self._keep_snapshots(pointer, [key for key in build_times if key not in superseded])
 
     def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
-        """Delete the snapshots that a pointer names, but these and those that deltas among them
-        build upon.
+        """Delete all snapshots of a gallery but some; return the pointer, the item that names the
+        rest.
 
-        Return the pointer then, which is the item that names a gallery's snapshots.
+        Kept are `kept_keys`, and whole ones upon which deltas among these build. If another builder
+        has changed the pointer meanwhile, it is returned as it was.
         """
         build_times = parse_build_times(pointer)
         needed_keys = {*kept_keys, *map(keys.base_of_snapshot, kept_keys)}
@@ -373,10 +377,12 @@ class Compactor:
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _trim_journal(self, tenant: str, covered_seq: int, limit_ms: int) -> None:
-        """Delete the journal's entries (a gallery's changes) up to number `covered_seq`.
+        """Delete the journal's entries (a gallery's changes) up to number `covered_seq`, oldest
+        first.
 
-        Those of `limit_ms` or later stay. Before each chunk goes, what its changes left behind is
-        erased. So a job that is cut off finds it again.
+        It ends at the first one made at `limit_ms` or later. Before each chunk, `_forget` erases
+        what the deleted or replaced faces in it left behind. If it is cut off between the two, the
+        next call does that chunk again.
         """
         journal = walk_items(
             self._items,

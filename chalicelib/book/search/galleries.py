@@ -103,10 +103,11 @@ class Galleries:
                 del self._galleries[key]
 
     def _find_gallery(self, key: _Key, wanted_seq: int) -> Gallery | None:
-        """Return the gallery, brought up to the change of number `wanted_seq`; None: load it anew.
+        """Return the gallery in memory, brought up to change number `wanted_seq`; None: load it
+        anew.
 
-        A gallery that cannot be brought there, or is slow by now, is let go. So a new copy finds
-        room, even on a small disk.
+        It is let go, and None returned, if the journal lacks changes on the way, or if so many were
+        applied that a fresh copy is faster. So the copy finds room, even on a small disk.
         """
         tenant, _ = key
         with self._lock:
@@ -123,11 +124,12 @@ class Galleries:
         return None
 
     def _load_gallery(self, key: _Key, wanted_seq: int) -> Gallery:
-        """Load and keep the gallery, brought up to the change of number `wanted_seq`.
+        """Load and keep the gallery, brought up to change number `wanted_seq`.
 
-        It is loaded from a snapshot, the gallery as it is stored, and the changes after that come
-        from the journal. That may be trimmed meanwhile: then a newer snapshot is there, so this is
-        tried twice. At last it is rebuilt from the faces themselves. Raises Busy.
+        A snapshot is the gallery as it is stored; the journal has the changes after it. If the
+        journal is trimmed between the two reads, a newer snapshot is there, so both are tried
+        twice. At last it is rebuilt from the faces themselves, and Busy is raised if the journal
+        lacks changes even then.
         """
         tenant, model = key
         for load in (
@@ -171,11 +173,10 @@ class Galleries:
         return True
 
     def _make_room(self, memory_bytes: int = 0, disk_bytes: int = 0) -> None:
-        """Let galleries go, those searched longest ago first, until so many bytes more fit beside
-        the others.
+        """Let galleries go, those searched longest ago first, until so many more bytes fit.
 
-        `disk_bytes`: of the file for a large gallery's templates. If no bytes are asked for, the
-        last gallery stays, however large it is.
+        `disk_bytes` are those of a file for a large gallery's templates. If no bytes are asked for,
+        the last gallery stays, however large it is.
         """
         min_galleries = 0 if memory_bytes or disk_bytes else 1
         with self._lock:

@@ -86,14 +86,15 @@ class View(Struct, frozen=True, dict=True):
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Return, for each probe (a template that is searched for), the faces most like it: its
-        candidates.
+        """Return, for each probe (a template that is searched for), the faces most like it, by
+        score.
 
-        A candidate's score reaches a threshold, the higher the more faces are searched. A probe and
-        a face may demand more, if many people look like the two. Here the least demand counts that
-        the probe has with any face; the caller judges each candidate by its own. Without an
-        operating point, which gives the thresholds, each face is a candidate. Raises InvalidInput
-        if the probes have another length than the templates.
+        The faces whose score reaches a threshold are its candidates. The request's operating point,
+        how seldom a stranger may match, gives the threshold: it rises with the number of faces
+        searched. A demand adds to it if many people look like the two. Here the probe's least
+        demand with any face counts, so that nobody is missed. The caller judges each candidate by
+        its own. Without an operating point, there is no threshold. Raises InvalidInput for probes
+        of a wrong length.
         """
         probes, point = request.probes, request.operating_point
         if probes.shape[1] != self._dimensions and self.rows:
@@ -118,9 +119,10 @@ class View(Struct, frozen=True, dict=True):
         return SearchAnswer(self.seq, gallery_size, candidates, templates)
 
     def _choose_faces(self, asked_groups: Sequence[str] | None) -> Chosen:
-        """Return the faces in the groups of these ids; None: in all but those of users.
+        """Return the faces to search, those in the groups of these ids, and how many there are.
 
-        A user is an entry for several faces of one person. The last few choices are remembered.
+        None stands for all groups but those of users. A user is an entry for several faces of one
+        person. The last few choices are remembered, since most searches ask for the same groups.
         """
         key = None if asked_groups is None else tuple(asked_groups)
         if chosen := self._chosen.get(key):
@@ -133,7 +135,7 @@ class View(Struct, frozen=True, dict=True):
         is_searched = np.zeros(len(self.groups) + 1, dtype=bool)
         is_searched[group_numbers] = True
         base, base_group = self.base, self.base_group
-        row_numbers = None  # all rows are looked at: in their order that is fast
+        row_numbers = None  # look at all rows, one after another, which is fast
         if size * _FACES_PER_LOOKUP < len(base_group):
             row_numbers = self._list_rows_of_faces(is_searched[base_group])
         rows = Rows(
@@ -169,10 +171,10 @@ class View(Struct, frozen=True, dict=True):
         return [best for _, best in bests]
 
     def _search_tail(self, bests: ProbesAndBest, is_group_searched: NDArray[np.bool_]) -> None:
-        """Add to each probe's best faces those of the tail, the rows that were added since the base
-        was loaded.
+        """Add to each probe's best faces those of the tail, the rows added since the base was
+        loaded.
 
-        `is_group_searched`: by group number.
+        A probe is a template that is searched for. `is_group_searched` is by group number.
         """
         tail = self.tail
         face_of_row = tail.first_row[: tail.rows] + len(self.base_group)
@@ -189,7 +191,8 @@ class View(Struct, frozen=True, dict=True):
         return np.flatnonzero(is_row_searched).astype(np.int32)
 
     def _name_candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
-        """Return the best faces by id, with group and score, in the order of an answer.
+        """Return the best faces as an answer has them, with id, group and score; the best comes
+        first.
 
         Faces of the same score are in the order of their ids.
         """
@@ -253,9 +256,11 @@ class View(Struct, frozen=True, dict=True):
         return int(templates.shape[1])
 
     def make_segment(self, model: str) -> Segment:
-        """Return a new segment, to be stored or searched, of all faces of this view.
+        """Return a segment, the gallery in a form to be stored or searched, of all faces of this
+        view.
 
-        It has those of the base and of the tail in the order of their ids, and nobody who is gone.
+        A view is the base, which was loaded, and the tail, rows that were added since. The segment
+        has the faces of both in the order of their ids, and nobody who is gone.
         """
         base, tail = self.base, self.tail
         if not tail.rows and np.array_equal(self.base_group, base.face_group):
@@ -365,10 +370,12 @@ class Gallery:
         return view.base.hot_bytes + view.base_group.nbytes + tail
 
     def apply_entries(self, entries: Iterable[JournalEntry], seq: int) -> View:
-        """Apply edits of the journal and let searches see them; return the gallery as it then is.
+        """Apply edits of the journal, let searches see them, and return the gallery as it then is.
 
-        `seq`: the number of the last one. The caller holds the lock `changing`. A small gallery
-        that has grown long begins from a new segment.
+        A search takes a view, which never changes. So edits change copies of what views share, and
+        a new view follows at the end. `seq` is the number of the last edit. The caller holds the
+        lock `changing`. A small gallery with many new rows behind its base begins again from a new
+        base.
         """
         # Views that searches hold share the groups of both. Those of the tail are copied now, those
         # of the base, which may have a million faces, when one of it changes.
@@ -482,8 +489,8 @@ class Gallery:
     def _remove_group(self, group_id: str) -> None:
         """Let all faces of a group leave the gallery.
 
-        Their rows stay, both those of the base (the segment that was loaded) and those of the tail,
-        which were added since. They then belong to NOBODY.
+        Their rows stay, in the base (what was loaded) and in the tail, which was added since,
+        because views that searches hold have the same rows. They then belong to NOBODY.
         """
         group_number = self._number_by_group_id.get(group_id)
         if group_number is None:
@@ -508,10 +515,11 @@ class Gallery:
             self._regroup(faceid, self._find_group_number(group_id))
 
     def _regroup(self, faceid: str, group_number: int) -> None:
-        """Put a face into the group of this number, or NOBODY; one that is not here stays away.
+        """Put a face into the group of this number, or NOBODY; one that is not in the gallery stays
+        away.
 
-        It is in the base (the segment that was loaded) or in the tail, the rows that were added
-        since.
+        It is in the base (what was loaded) or in the tail, the rows that were added since. Its old
+        group's count falls, and the new one's rises.
         """
         tail_rows, base_face = self._tail_rows_by_faceid.get(faceid), self._find_in_base(faceid)
         if tail_rows is not None:

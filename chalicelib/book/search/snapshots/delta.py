@@ -21,10 +21,11 @@ _BODY = len(_MAGIC) + 4
 
 
 def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
-    """Return the last change of each face, which says all of it in a gallery of this model.
+    """Return one change for each changed face, which says how it is after all of them.
 
-    A PUT of a face into one group and a MOVE to another are a PUT into the other. None: a whole
-    group is dropped, and only a gallery knows its faces.
+    A PUT of a face into one group and a MOVE to another become a PUT into the other. A face that
+    has no template of this model any more becomes a DELETE. None means that the changes drop a
+    whole group, whose faces only a gallery knows.
     """
     last_entries: dict[str, JournalEntry] = {}
     for entry in entries:
@@ -37,7 +38,7 @@ def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEnt
         templates = tuple(template for template in entry.templates if template.model == model)
         if not templates and entry.edit is Edit.EMBED:  # it adds those of another model
             continue
-        edit = Edit.PUT if templates else Edit.DELETE
+        edit = Edit.PUT if templates else Edit.DELETE  # without templates nobody can find it
         last_entries[entry.faceid] = JournalEntry(edit, entry.faceid, entry.group_id, templates)
     return list(last_entries.values())
 
