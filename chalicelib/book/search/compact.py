@@ -172,8 +172,7 @@ class Compactor:
     def _write_delta_or_snapshot(
         self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool
     ) -> bool:
-        """Store what changed in a large gallery, as a delta or whole; return whether it stored
-        anything.
+        """Store what changed in a large gallery, as a delta or whole; return whether it did.
 
         A delta has what changed since the last whole snapshot, its base. Only a whole one rids the
         gallery of erased templates. So that is written if it owes an erasure, and `erase` allows
@@ -320,8 +319,7 @@ class Compactor:
         return True
 
     def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
-        """Delete a gallery's old snapshots; return up to which change the journal may be deleted,
-        too.
+        """Delete a gallery's old snapshots; return up to which change the journal may go, too.
 
         That is the last change in a snapshot built before `limit_ms`, which is known to last; 0 if
         there is none. Older snapshots are deleted. Objects that the pointer, the item with their
@@ -351,8 +349,7 @@ class Compactor:
         return self._keep_snapshots(pointer, [key for key in build_times if key not in superseded])
 
     def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
-        """Delete all snapshots of a gallery but some; return the pointer, the item that names the
-        rest.
+        """Delete a gallery's snapshots but some; return the pointer, the item that names the rest.
 
         Kept are `kept_keys`, and whole ones upon which deltas among these build. If another builder
         has changed the pointer meanwhile, it is returned as it was.
@@ -377,8 +374,7 @@ class Compactor:
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _trim_journal(self, tenant: str, covered_seq: int, limit_ms: int) -> None:
-        """Delete the journal's entries (a gallery's changes) up to number `covered_seq`, oldest
-        first.
+        """Delete the journal's entries (a gallery's changes) up to `covered_seq`, oldest first.
 
         It ends at the first one made at `limit_ms` or later. Before each chunk, `_forget` erases
         what the deleted or replaced faces in it left behind. If it is cut off between the two, the

@@ -78,12 +78,11 @@ class Galleries:
     def read_current(
         self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None
     ) -> Gallery:
-        """Return a tenant's gallery for a face model, with everything that was stored before this
-        call.
+        """Return a tenant's gallery for a face model, with all that was stored before this call.
 
-        `searched`: refuse a model by which the tenant is not searched (WrongModel). `seq`: the
-        number of the gallery's latest change, of a caller that has read it and seen to that. Raises
-        TenantNotFound, Busy.
+        `seq` numbers its latest change, if the caller has read that; None: it is read here. If
+        `searched`, this read raises WrongModel for a model by which the tenant is not searched. It
+        raises TenantNotFound, and loading raises Busy.
         """
         key = (tenant, model)
         wanted_seq = seq
@@ -103,11 +102,10 @@ class Galleries:
                 del self._galleries[key]
 
     def _find_gallery(self, key: _Key, wanted_seq: int) -> Gallery | None:
-        """Return the gallery in memory, brought up to change number `wanted_seq`; None: load it
-        anew.
+        """Return the gallery in memory, brought up to change `wanted_seq`; None: load it anew.
 
-        It is let go, and None returned, if the journal lacks changes on the way, or if so many were
-        applied that a fresh copy is faster. So the copy finds room, even on a small disk.
+        It is let go, so that a fresh copy finds room even on a small disk, in two cases. The
+        journal lacks changes on the way, or so many were applied that a fresh copy is faster.
         """
         tenant, _ = key
         with self._lock:

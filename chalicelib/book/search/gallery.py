@@ -86,15 +86,14 @@ class View(Struct, frozen=True, dict=True):
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Return, for each probe (a template that is searched for), the faces most like it, by
-        score.
+        """Return, for each probe (a template that is searched for), the faces most like it.
 
-        The faces whose score reaches a threshold are its candidates. The request's operating point,
-        how seldom a stranger may match, gives the threshold: it rises with the number of faces
-        searched. A demand adds to it if many people look like the two. Here the probe's least
-        demand with any face counts, so that nobody is missed. The caller judges each candidate by
-        its own. Without an operating point, there is no threshold. Raises InvalidInput for probes
-        of a wrong length.
+        They are its candidates if their score reaches a threshold. The request's operating point
+        makes it: 0.45, say, and more if more faces are searched. Each pair has a demand, which is
+        added: 0.03 if many people look like the two. Here the least demand counts that the probe
+        may have with any face, so that nobody is missed. The caller judges each candidate by its
+        own. Without an operating point, there is no threshold. Raises InvalidInput for probes of a
+        wrong length.
         """
         probes, point = request.probes, request.operating_point
         if probes.shape[1] != self._dimensions and self.rows:
@@ -104,7 +103,7 @@ class View(Struct, frozen=True, dict=True):
             )
         chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
-        # The score that a face has to reach to be a candidate, by probe.
+        # The score that a face has to reach to be a candidate, by probe. No demands: they are 0.
         least_scores = [-math.inf] * len(probes)
         if point is not None:
             least_demands = request.least_demands or [0.0] * len(probes)
@@ -171,8 +170,7 @@ class View(Struct, frozen=True, dict=True):
         return [best for _, best in bests]
 
     def _search_tail(self, bests: ProbesAndBest, is_group_searched: NDArray[np.bool_]) -> None:
-        """Add to each probe's best faces those of the tail, the rows added since the base was
-        loaded.
+        """Add to each probe's best faces those of the tail, rows added since the base was loaded.
 
         A probe is a template that is searched for. `is_group_searched` is by group number.
         """
@@ -191,8 +189,7 @@ class View(Struct, frozen=True, dict=True):
         return np.flatnonzero(is_row_searched).astype(np.int32)
 
     def _name_candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
-        """Return the best faces as an answer has them, with id, group and score; the best comes
-        first.
+        """Return the best faces as an answer has them, with id, group and score, the best first.
 
         Faces of the same score are in the order of their ids.
         """
@@ -256,8 +253,7 @@ class View(Struct, frozen=True, dict=True):
         return int(templates.shape[1])
 
     def make_segment(self, model: str) -> Segment:
-        """Return a segment, the gallery in a form to be stored or searched, of all faces of this
-        view.
+        """Return a segment, the form of a gallery that is stored or searched, of all faces here.
 
         A view is the base, which was loaded, and the tail, rows that were added since. The segment
         has the faces of both in the order of their ids, and nobody who is gone.
@@ -457,10 +453,10 @@ class Gallery:
         )
 
     def _add_face(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
-        """Add a face that is not here, with a row for each of its templates, to the end of the
-        tail.
+        """Add a face that is not here, with a row for each of its templates (`vectors`).
 
-        The tail has what came since the segment was loaded. Do nothing if the face has no template.
+        The rows go to the end of the tail, which has what came since the base was loaded. Nothing
+        is done if there is no template.
         """
         if not vectors:
             return
@@ -489,8 +485,8 @@ class Gallery:
     def _remove_group(self, group_id: str) -> None:
         """Let all faces of a group leave the gallery.
 
-        Their rows stay, in the base (what was loaded) and in the tail, which was added since,
-        because views that searches hold have the same rows. They then belong to NOBODY.
+        Their rows stay, since views that searches hold share them, and then belong to NOBODY. Some
+        are in the base (what was loaded), others in the tail, which was added since.
         """
         group_number = self._number_by_group_id.get(group_id)
         if group_number is None:
@@ -515,8 +511,7 @@ class Gallery:
             self._regroup(faceid, self._find_group_number(group_id))
 
     def _regroup(self, faceid: str, group_number: int) -> None:
-        """Put a face into the group of this number, or NOBODY; one that is not in the gallery stays
-        away.
+        """Put a face into the group of this number, or NOBODY; do nothing for one that is not here.
 
         It is in the base (what was loaded) or in the tail, the rows that were added since. Its old
         group's count falls, and the new one's rises.
@@ -548,7 +543,11 @@ class Gallery:
         return face
 
     def _reserve_rows(self, rows: int, dimensions: int) -> None:
-        """Make room in the tail for `rows` rows in all. Earlier views keep their arrays."""
+        """Make room in the tail for `rows` rows in all, by new arrays if the present ones are too
+        short.
+
+        The rows filled so far are copied. Earlier views keep their arrays.
+        """
         if rows <= len(self._tail_templates):
             return
         row_count = len(self._tail_faceids)  # those that are filled

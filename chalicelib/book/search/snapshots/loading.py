@@ -72,10 +72,10 @@ def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
 
 
 def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:
-    """Download a large snapshot, part by part side by side; return the gallery that it holds.
+    """Return the gallery of a large snapshot, whose parts are downloaded side by side.
 
-    What stands before the templates, which every search reads, goes into memory. The templates go
-    into a file of `open_file`, mapped into memory.
+    What stands before the templates, which every search reads, is `hot` and goes into memory. The
+    templates go into a file of `open_file`, mapped into memory. A part may have some of both.
     """
     hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
     with open_file(hot_bytes, cold_bytes) as (descriptor, mapped):

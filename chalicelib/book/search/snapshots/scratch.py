@@ -59,10 +59,10 @@ class Scratch:
     ) -> Iterator[tuple[int, mmap.mmap]]:
         """Open a file for a gallery's templates; give its descriptor and its mapping in memory.
 
-        It has `disk_bytes`, no name, and vanishes with the mapping. The gallery takes
-        `memory_bytes`, too: `make_room` is called with both before, so that other galleries go.
-        Raises StorageUnavailable if the folder is too small, Busy if searches under way need the
-        room for PATIENCE_S.
+        It has `disk_bytes` and no name, and vanishes with the mapping. First `make_room` is called
+        with what the gallery takes of memory and disk, so that other galleries go. Raises
+        StorageUnavailable if it never fits. Raises Busy if, for PATIENCE_S, searches under way need
+        the room.
         """
         try:
             with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:

@@ -170,7 +170,12 @@ class Layout(Struct, frozen=True):
 
 
 def encode_segment(segment: Segment) -> bytes:
-    """Return a segment as a snapshot's bytes: header, then sections (an array each), as above."""
+    """Return a segment as a snapshot's bytes: magic, lengths, header, then its arrays.
+
+    The header is JSON that says where each array begins in the body, and its shape. Each array
+    begins at a multiple of 64 bytes. Each PART of the body has a checksum in the header, and the
+    header has one before it.
+    """
     sections = {
         name: np.ascontiguousarray(array, _TYPES[name])
         for name, array in _list_sections(segment).items()
