@@ -543,8 +543,7 @@ class Gallery:
         return face
 
     def _reserve_rows(self, rows: int, dimensions: int) -> None:
-        """Make room in the tail for `rows` rows in all, by new arrays if the present ones are too
-        short.
+        """Make room in the tail for `rows` rows in all, by larger arrays if they do not fit.
 
         The rows filled so far are copied. Earlier views keep their arrays.
         """

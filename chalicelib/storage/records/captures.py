@@ -64,8 +64,8 @@ camera_from = _CAMERA.read
 def camera_of(capture: Capture, item: Item | None) -> Camera:
     """Return the camera that took a capture (a picture), from the camera's stored item.
 
-    `item`: None: the camera was deleted, and the capture is kept. Then the camera has its id for a
-    name, and default settings.
+    If `item` is None, the camera was deleted, though its captures are kept. Then it has its id for
+    a name, and default settings.
     """
     if item:
         return camera_from(item)
@@ -133,10 +133,12 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
 
 
 def require_no_erasure(capture: Capture, name: str) -> tuple[Condition, ...]:
-    """Return the conditions, named `name`, that nobody on a capture was erased since it was read.
+    """Return the conditions, named `name`, that no person on a capture was erased since it was
+    read.
 
-    `erasures` counts that. An earlier version, which may run beside this one during an update, does
-    not count. So its flag `is_of_rest`, which an erasure sets, must be the same, too.
+    A capture is a camera's picture, whose `erasures` counts that. An older version, which may run
+    beside this one during an update, sets only the flag `is_of_rest`. So that must be as it was,
+    too.
     """
     return (
         equals("is_of_rest", capture.is_of_rest or None, name),

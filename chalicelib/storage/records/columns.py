@@ -198,10 +198,11 @@ class Columns(Struct, frozen=True, dict=True):
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> Columns:
-        """Return the columns of observations that come in any order.
+        """Return the columns, an array a value, of a day's observations, which come in any order.
 
-        Faces, dimensions (group, camera, labels) and marks (texts of erased people's observations)
-        repeat. So each is kept once, and a row has its number: 0 for the first that is met.
+        They are sorted by time. Faces, dimensions (labels, group, camera, kind) and marks (texts of
+        what erased people were) repeat. So each different one is kept once, and a row has its
+        number. Numbers begin at 0, in the order in which they are met.
         """
         import numpy as np
 
@@ -233,8 +234,8 @@ class Columns(Struct, frozen=True, dict=True):
     def select_rows(self, observation_filter: ObservationFilter, span: Span) -> NDArray[np.intp]:
         """Return the numbers of the rows (observations) of a span that a filter takes, ascending.
 
-        Rows share faces and dimensions (group, camera, labels, kind). So the filter is asked once
-        for each of these, and each row looks up its answer.
+        Many rows share a face, or dimensions (labels, group, camera, kind). So the filter is asked
+        once for each of these, not for each row, and a row looks up the answer by its number.
         """
         import numpy as np
 
@@ -299,8 +300,9 @@ def list_gender_or_age(
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """Return which gender or age each row has, as an index, and the names that the indexes mean.
 
-    `split`: which of the two. An age's name is its decade's first year: "30" is 30 to 39. An index
-    is the stored number itself: of the gender, or of the decade, behind which UNKNOWN comes.
+    `split` says which of the two. An index is the number as it is stored, of the gender or of the
+    decade of age. A decade's name is its first year: "30" for 30 to 39. Behind the decades comes
+    UNKNOWN.
     """
     import numpy as np
 
@@ -448,11 +450,11 @@ class LabelCounts(Struct, frozen=True):
 
 
 def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
-    """Return counts as chunks of at most `max_bytes`, one at least, each for a stored item.
+    """Return counts as chunks of at most `max_bytes`, at least one, each for a stored item.
 
-    Counts that are too large are halved by their dimensions, until each half fits; those of a
-    single one cannot be halved, and stay larger. Each chunk decodes to a LabelCounts of its own:
-    the sums of all of them are the whole's.
+    Counts that are too large are cut in two by their dimensions (labels, group, camera, kind),
+    until each part fits. Those of a single one cannot be cut, and stay larger. Each chunk decodes
+    to counts of its own. Added up, they are the whole's.
     """
     data = pack_arrays(
         _COUNTS_MAGIC,
@@ -475,9 +477,10 @@ def decode_counts(data: bytes) -> LabelCounts:
 
 
 def _cut_counts(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
-    """Return the counts of the dimensions from `begin` up to, without, `end`; None: to the last.
+    """Return the counts of the dimensions from `begin` up to, but without, `end`; None: all others.
 
-    In the result they are numbered from 0.
+    Dimensions are combinations of labels, group, camera and kind. In the result they are numbered
+    from 0 again.
     """
     import numpy as np
 

@@ -83,9 +83,10 @@ is as it was. These are all that somebody wrote."""
 
 
 def find_taken_values(survivor: Face, other: Face) -> dict[str, Any]:
-    """Return what the survivor takes over: what somebody wrote of the other and not of it.
+    """Return what the survivor of a merge takes over: what people wrote of the other alone.
 
-    Each label and attribute counts by itself. Attributes are a group's: those of another group go.
+    That is each field which is blank at the survivor. Labels and attributes count one by one. An
+    attribute is defined by a group, so those of another group are not taken over.
     """
     values = {
         name: getattr(other, name) if getattr(survivor, name) == BLANK[name] else BLANK[name]
@@ -187,8 +188,9 @@ class Duplicate(Struct, frozen=True):
 def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, has_lead: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`, `has_lead`: as in `is_one_person` (domain/rules/decision). If the decision is by the
-    same visit (`by`), one photo of each is enough.
+    `decision` is on their score, `has_lead` as in `is_one_person` (domain/rules/decision), which
+    asks for more pictures if in doubt. If both were seen in the same visit (`decision.by`), that is
+    sure enough.
     """
     if decision.by is not None:
         return True
@@ -198,14 +200,11 @@ def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, has_l
 
 
 def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
-    """Return the two faces in the order (survivor, other); None: a person has to decide which one
-    survives.
+    """Return two faces as (survivor, other), or None if a person has to decide which survives.
 
-    The face that a person put into its group survives; else the one that has a name, else the older
-    one. A person decides if both were put into groups, if they have different names, or if the
-    other is under legal hold.
-
-    `a stranger named Ann, and an older one without a name`: Ann survives.
+    The face that a person put into its group survives; else the one with a name, else the older
+    one. For example, a stranger named Ann survives an older one without a name. A person decides if
+    both were put into groups, if their names differ, or if the other is under legal hold.
     """
     if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
         return None
@@ -213,7 +212,7 @@ def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, 
         return None
     first, second = sorted(
         (one, other),
-        key=lambda face_visits: (
+        key=lambda face_visits: (  # False comes before True
             face_visits.is_grouped_by_visits,
             not face_visits.face.name,
             face_visits.face.enrolled_at,
@@ -266,10 +265,10 @@ def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
 
 
 def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:
-    """Return the actions that delete a merge.
+    """Return the actions that delete a merge, and the note that leads from its other face to it.
 
-    The last one is the merge's, so that what was cut off can be repeated: of two tables, both are
-    done in a transaction, or the last one in a later.
+    The merge's own action is the last. If they are cut off between two transactions, the merge is
+    still there, so that all can be repeated.
     """
     move_deletes = (
         (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),)

@@ -132,11 +132,12 @@ def row_from(item: Item) -> Row:
 
 
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
-    """Make the item of a face's visits (arrivals): the newest, and counts of the others.
+    """Make the item of a face's visits (arrivals): the newest, and counts of all older ones.
 
-    Older arrivals may be in items of their own, pages; the oldest are only counted (folded). While
-    pages are unread, `visits.arrivals` counts theirs as folded. The item's `folded` is without
-    these; `paged` has them: [arrivals in pages, their sightings, then the start of each page].
+    The oldest arrivals are folded: they are only counted. Those between may be in items of their
+    own, pages. While these are unread, `visits.arrivals` counts theirs as folded, too. So they are
+    taken off `folded` here. The item's `paged` has them: arrivals, sightings, then each page's
+    start.
     """
     arrivals, promotion = visits.arrivals, visits.promotion
     paged_arrivals, paged_sightings = visits.unread
@@ -158,8 +159,9 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
 def visits_from(item: Item | None) -> Visits:
     """Read a face's visits (arrivals) from the item that `visits_item` made; None: it has none.
 
-    Older arrivals may be in items of their own, pages. These are not read here: their arrivals are
-    added to the folded ones, which are only counted, and their numbers kept as `unread`.
+    The oldest arrivals are folded: they are only counted. Those between may be in items of their
+    own, pages, which are not read here. Until they are, they count as folded, too, and `unread`
+    keeps how many of these they are.
     """
     if item is None:
         return Visits()
@@ -235,13 +237,13 @@ def make_observation_actions(
     months: Months,
     now: datetime,
 ) -> list[Action]:
-    """Return the writes that store observations (records of seen faces), and change stored ones.
+    """Return the writes that store observations (records of seen faces) and change stored ones.
 
-    They also put the days of these into the calendar, the list of days with observations. `months`:
-    its months, as read for these days. The transaction fails by the condition OBSERVATION_NEW if an
-    observation is stored already, by OBSERVATION_SAME if one to change was changed meanwhile. It
-    fails, too, if somebody put one of the days into the calendar. Raises InvalidInput, at once, if
-    a time or an id cannot be stored.
+    They also enter the days of these into the calendar, the list of days with observations.
+    `months` are its months as they were read for these days. The transaction fails by
+    OBSERVATION_NEW if an observation is stored already, by OBSERVATION_SAME if others changed one
+    of `changes`. It fails, too, if others entered one of the days. Raises InvalidInput, before any
+    write, for a time or an id that cannot be stored.
     """
     for observation in observations:
         _require_storable(observation)
@@ -275,12 +277,12 @@ def days_of(
 def make_calendar_actions(
     tenant: str, days: Iterable[int], late_days: Iterable[int], months: Months
 ) -> list[Action]:
-    """Return the writes that put days into the calendar, and count late observations there.
+    """Return the writes that enter days into the calendar, and count late observations there.
 
-    The calendar has an item for each month, with a field for each day with observations: how many
-    came late. So there is a write for each month. `late_days`: the day of each late observation; a
-    day named twice counts twice. `months`: as read; one is missing if all of its `days` are known
-    to be in the calendar.
+    The calendar has one item a month, so there is one write a month. An item has a field for each
+    day with observations, whose number is how many came late. `late_days` has a day for each late
+    observation. `months` are items as they were read. A month not among them has all of its `days`
+    already.
     """
     late_counts: dict[str, Counter[str]] = defaultdict(Counter)  # by month, by day in it
     for month, field in map(keys.calendar_field, late_days):
@@ -322,8 +324,9 @@ def _make_month_action(
 def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
     """Return the write that changes a stored observation, or deletes it if `change.after` is None.
 
-    Only attributes that differ are written. The write fails by the condition OBSERVATION_SAME if
-    the stored observation has another face or group than `change.before`.
+    Only attributes that differ are written or removed. The write fails by the condition
+    OBSERVATION_SAME if the stored observation has another face or group than `change.before`, since
+    others changed it.
     """
     before, after = change.before, change.after
     key = keys.observation(tenant, before.at_ms, before.id)
@@ -370,8 +373,9 @@ def read_visits_reaching(
 ) -> dict[str, Visits]:
     """Read the visits of faces, by faceid, each as far back as the earliest time asked for.
 
-    `begins`: pairs of a time, in ms, and a faceid. A face's newest visits are in one item, older
-    ones in further items (pages). Pages are read only if the time is before the first item's.
+    `begins` has pairs of a time, in ms, and a faceid. A face's newest visits are in one item, which
+    is read for all faces at once. Its older ones are in further items (pages), which are read only
+    if the time is before them.
     """
     earliest_ms: dict[str, int] = {}  # by faceid
     for at_ms, faceid in begins:

@@ -71,11 +71,15 @@ def hash_id(id_: str) -> int:
 
 
 def find_presences(columns: Columns) -> Presences:
-    """Find the presences of a day by its observations."""
+    """Return the presences of a day: for each face, from when to when it was there at a stretch.
+
+    A sighting keeps its face present for `gap_s` seconds more, or not at all with 0. Sightings of a
+    face belong to one presence if each comes before that time of an earlier one is over.
+    """
     import numpy as np
 
     rows = columns.gap_s.nonzero()[0]
-    # stable: of two sightings at one instant the first one stays first
+    # By face, then time; stable: of two sightings at one instant the first one stays first.
     rows = rows[np.argsort(columns.face[rows], kind="stable")]
     face, at_ms = columns.face[rows], columns.at_ms[rows]
     until_ms = at_ms + 1000 * columns.gap_s[rows].astype(np.int64)
@@ -101,17 +105,18 @@ def find_presences(columns: Columns) -> Presences:
 def mark_begins(
     face: NDArray[Any], at_ms: NDArray[np.int64], until_ms: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return for each stretch of time whether none before it of the same face reaches it: (n,).
+    """Return for each stretch of time whether a new presence begins with it: (n,).
 
-    The stretches are by face, and of each by time.
+    It does if no earlier stretch of the same face reaches it. The stretches go from `at_ms` to
+    `until_ms`, and are ordered by face, then by begin.
     """
     import numpy as np
 
     if not len(face):
         return np.zeros(0, bool)
     is_first = np.r_[True, face[1:] != face[:-1]]
-    # The latest end so far, within each face: they are lifted one above the other, so that one
-    # pass finds it.
+    # The latest end so far, of each face alone. Each face's times are lifted above those of the
+    # face before, so that one running maximum finds it for all.
     ends = until_ms - at_ms.min()
     lift = np.cumsum(is_first) * (ends.max() + 1)
     latest_ms = np.maximum.accumulate(ends + lift) - lift + at_ms.min()
@@ -173,7 +178,11 @@ def decode_presences(data: bytes) -> Presences:
 
 
 def join_presences(days: Sequence[Presences]) -> Presences:
-    """Join the presences of several days: each of the result is an arrival."""
+    """Return the presences of several days as one; each of the result is an arrival.
+
+    A face that stayed over midnight has a presence on both days, and they become one. Each day
+    numbers its faces, dimensions and marks for itself, so they are numbered anew.
+    """
     import numpy as np
 
     faceids, face = _number_anew([(day.faceids, day.face) for day in days])
@@ -207,9 +216,10 @@ def join_presences(days: Sequence[Presences]) -> Presences:
 def _number_anew(
     days: Sequence[tuple[Sequence[_Value], NDArray[np.uint32]]],
 ) -> tuple[list[_Value], NDArray[np.uint32]]:
-    """Return the values of all days, and the number of each row's value among them.
+    """Return all different values of several days, and for each row the number of its value.
 
-    `days`: the values of each day, and the number of each row's value among these.
+    Each of `days` has its own values, and for each row the number of its value among these. Days
+    with a, b and b, c together have a, b, c; so the second day's number 0 becomes 1.
     """
     import numpy as np
 
