@@ -133,8 +133,7 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
 
 
 def require_no_erasure(capture: Capture, name: str) -> tuple[Condition, ...]:
-    """Return the conditions, named `name`, that no person on a capture was erased since it was
-    read.
+    """Return conditions, named `name`: no person on a capture was erased since it was read.
 
     A capture is a camera's picture, whose `erasures` counts that. An older version, which may run
     beside this one during an update, sets only the flag `is_of_rest`. So that must be as it was,

@@ -200,9 +200,9 @@ class Columns(Struct, frozen=True, dict=True):
     def from_rows(cls, rows: Iterable[Row]) -> Columns:
         """Return the columns, an array a value, of a day's observations, which come in any order.
 
-        They are sorted by time. Faces, dimensions (labels, group, camera, kind) and marks (texts of
-        what erased people were) repeat. So each different one is kept once, and a row has its
-        number. Numbers begin at 0, in the order in which they are met.
+        They are sorted by time. Faces, dimensions (labels, group, camera, kind) and marks (what an
+        erased person's observation still says) repeat. So each different one is kept once, and a
+        row has its number. Numbers begin at 0, in the order in which they are met.
         """
         import numpy as np
 

@@ -70,10 +70,12 @@ class CropModels:
     def run_models(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], roles: Mapping[str, CropRole]
     ) -> Work[list[Mapping[str, Sequence[Looks]]]]:
-        """Return the work that runs these roles' models: parts, and what joins their answers.
+        """Return the work that runs the models of these roles, such as age, on all faces.
 
-        Its answer has, for each face and by role, each model's outputs in the order of the role's
-        labels. A part is one model's run over a group of FACES faces.
+        Nothing is run yet. The caller runs the work's parts side by side, and then gives `answer`
+        what they returned, in order. A part is one model's run over a group of FACES faces.
+        `answer` returns for each face, by role, each model's outputs, with values in the order of
+        the role's labels.
         """
         models = [model for role in roles.values() for model in role.models]
         runs = list(dict.fromkeys((model.file, model.crop) for model in models))  # each once
@@ -166,11 +168,11 @@ def estimate_age(looks: Looks, scale: float = 1.0) -> float:
 def estimate_genders(
     looks: Looks, role: CropRole, ruled: float = 0.0
 ) -> tuple[tuple[Gender, float], ...]:
-    """Return both genders and their probabilities, likelier first.
+    """Return both genders with their probabilities, the likelier first.
 
-    A look is a face or its mirror image. It has the probabilities of the role's two labels and, if
-    the age changes them, the years behind them. `ruled`: what the pack's rule on the embedding adds
-    to the odds of the first label, as their logarithm.
+    `looks` has a row for the face and each mirror image. A row is the probabilities of the role's
+    two labels and, if the age counts, the years behind them. `ruled` is what a rule on the
+    embedding adds to the logarithm of the first label's odds. Of children all of these count less.
     """
     first, second, *years = looks.mean(axis=0).tolist()
     age = sum(years)  # of one model, or 0 of none
@@ -187,11 +189,11 @@ def estimate_genders(
 def estimate_emotions(
     looks: Sequence[Looks], models: Sequence[CropModel]
 ) -> tuple[tuple[str, float], ...]:
-    """Return the labels and their probabilities, likeliest first, from each model's looks.
+    """Return the emotions' labels with their probabilities, likeliest first.
 
-    A look is a face or its mirror image, with values in the order of the first model's labels.
-    Smiles are corrected: what happy and neutral have together is divided between them anew. There
-    each model counts by its own certainty, since the more certain one recognises smiles better.
+    `looks` has each model's outputs, a row for the face and one for its mirror image. First the
+    models' log-odds are averaged. Then what happy and neutral have together is divided between them
+    anew. In this a more certain model counts more, since it recognises smiles better.
     """
     labels = models[0].labels
     # Of each model, its looks' geometric mean, which is the mean of logarithms.
@@ -249,8 +251,8 @@ def score_symmetry(face: DetectedFace, pose: Pose | None) -> float | None:
     """Return how symmetric the face is, 0..100; None if its head is turned too far to tell.
 
     It is 100 exp(-(a^2 + b^2) / 2). `a` is how far the mouth's middle lies beside the face's axis,
-    `b` how much the mouth slants, both over their usual spread. None, too, if the eyes are one
-    point.
+    and `b` how much the mouth slants, both over their usual spread. It is None, too, if the eyes
+    are one point.
     """
     if pose is not None:
         is_turned = abs(pose.yaw) > LARGEST_YAW_DEG or abs(pose.pitch) > LARGEST_PITCH_DEG

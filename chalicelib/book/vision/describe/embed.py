@@ -21,12 +21,12 @@ def plan_embeddings(
     role: EmbeddingRole,
     aligned: Sequence[tuple[Network, Sequence[NDArray[np.uint8]]]],
 ) -> Work[NDArray[np.float32]]:
-    """Return the work that embeds faces: (n, role.dimensions) rows of length 1, in order.
+    """Return the work that embeds faces: (n, role.dimensions) rows of length 1, in their order.
 
-    `aligned`: each of the role's networks, and the faces as the (size, size, 3) pictures that it
-    takes. Of a face and its mirror image (`mirrored`) the embeddings are added. Identity is in
-    both; light and turn of the head differ and weigh less. InsightFace evaluates LFW this way. It
-    takes twice the time.
+    Nothing is embedded yet. The caller runs the work's parts, and gives their results to `answer`.
+    `aligned` has each of the role's networks, with the faces as pictures of the size that it takes.
+    If it is `mirrored`, the embeddings of a face and of its mirror image are added. Both have the
+    identity; light and turn of the head differ, and so weigh less.
     """
 
     looks = []  # a look is a face or its mirror image
@@ -56,9 +56,9 @@ def _join_looks(
 ) -> NDArray[np.float32]:
     """Return the faces' templates, made of the embeddings of all looks: a face or its mirror image.
 
-    `looks`: a (1, dimensions) row each. Those of the first network come first. Of a network that
-    sees mirror images, too, each face is followed by its own. `face_counts`: how many faces each
-    network saw.
+    `looks` has a (1, dimensions) row for each, those of the first network first. If a network sees
+    mirror images, too, each face is followed by its own. `face_counts` says how many faces each
+    network saw. Looks of a face are added up; then the networks' parts are joined.
     """
     looks_left, parts = iter(looks), []
     for network, face_count in face_counts:
@@ -88,11 +88,12 @@ def join_parts(
     centre: NDArray[np.float32] | None,
     basis: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
-    """Return the templates that the networks' embeddings, (n, dimensions) each, make side by side.
+    """Return the templates made of each network's embeddings, which come to stand side by side.
 
-    First `centre` is taken from each, which is made unit again. Each is times the root of its
-    network's weight, so a template's score is the weighted mean of theirs. `basis` keeps the
-    directions in which they differ.
+    `parts` has (n, dimensions) of each network. First `centre`, the mean embedding, is taken from
+    them. Then each is times the root of its network's weight, so that the score of two templates is
+    the weighted mean of the networks' scores. `basis` keeps only the directions in which they
+    differ.
     """
     if centre is not None:
         begins = np.cumsum([network.dimensions for network in role.networks[:-1]])

@@ -185,14 +185,15 @@ class DetectionPass(Struct, frozen=True):
         """Return the largest sure face, as one row, if no other can have half its area; else no
         row.
 
-        A finer pass finds only faces that are too small for this one; these have a quarter of its
-        area at most. So a rival is a row of this pass, elsewhere in the picture.
+        A row is a possible face. A finer pass could add only faces that are too small to be a
+        rival, if this pass cannot miss a larger one. Rows here that overlap the face are taken for
+        the same. Any other of RIVAL times its area, however unsure, is a rival.
         """
         sure_rows = self.rows[self.sure]
         largest_first = np.argsort(-sure_rows[:, WIDTH] * sure_rows[:, HEIGHT])
         largest = sure_rows[largest_first[:1]]  # one row or none
         no_row = largest[:0]
-        if not self.hides_none_like(largest):
+        if not self.hides_none_like(largest):  # a finer pass may show a rival
             return no_row
         (face,) = largest
         areas = self.rows[:, WIDTH] * self.rows[:, HEIGHT]
@@ -230,10 +231,11 @@ class Detector:
         return [_make_face(row) for row in self._choose_faces(image, passes)]
 
     def find_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """Return the largest face as `find_faces` does, and all of at least half its area, largest
-        first.
+        """Return the largest face, and all of at least half its area, as `find_faces` does.
 
-        It ends at the coarse pass if that shows the face surely and cannot have missed a rival.
+        To save work, it ends at the coarse pass if that surely shows the largest face and cannot
+        have missed a rival, one of half its area. Otherwise the finer passes follow, and in a huge
+        picture the one in tiles, if only that could show such a face.
         """
         passes_left = self._make_passes(image)  # each is made when it is taken
         passes = [next(passes_left)]
@@ -254,7 +256,9 @@ class Detector:
     def _make_passes(self, image: NDArray[np.uint8]) -> Iterator[DetectionPass]:
         """Yield passes over the whole picture, from coarse to fine; each is made when it is taken.
 
-        A small picture gets the usual pass; a large one, or one without proposals, the fine one.
+        A pass shows the picture to the network at one size, and proposes faces. A large picture
+        gets the fine pass in place of the usual one. A small one gets it too if nothing was
+        proposed.
         """
         role, long_side = self._role, max(image.shape[:2])
         canvas_px = min(role.canvas_px, round(role.first_zoom * long_side))
@@ -322,12 +326,12 @@ class Detector:
     def confirm_proposals(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], is_sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Return the proposals (rows that may be faces) that are faces, with the mean box,
-        landmarks and score of their passes.
+        """Return which proposals (rows that may be faces) are faces, each the mean of its passes.
 
-        A face is found again in a square about it, shown small and large: two passes. `is_sure`:
-        (n,), which proposals surely are upright faces. The row of such a one counts as a third
-        pass, if the small pass is sure, too.
+        Each is looked for again in a square about it, shown small and then large: two passes. Box,
+        landmarks and score are their means, and the score decides. `is_sure` tells which proposals
+        surely are upright faces. The proposal's own row counts as a third pass there, if the small
+        pass is as sure.
         """
         small_px, large_px = self._role.looks_px
         # The small pass. With a lower score than this the head may be tilted, and is tried turned;
@@ -348,11 +352,12 @@ class Detector:
     def _level_tilted(
         self, image: NDArray[np.uint8], faces: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return the faces (rows), of which tilted ones were looked at again with their eyes level.
+        """Return the faces (rows), of which the tilted ones were looked at again with their eyes
+        level.
 
-        Each look finds a tilted head a little more tilted. So further ones follow until one turns
-        it by SETTLED_RADIANS at most. A face that either pass does not find again (score 0) stays
-        as it is.
+        The detector finds a tilted head less tilted than it is, so that each look finds it a little
+        more tilted. Looks follow until one turns it by SETTLED_RADIANS at most, LEVEL_ROUNDS at
+        most. A face that a look does not find again (score 0) stays as it is.
         """
         small_px, large_px = self._role.looks_px
         levelled = faces.copy()
@@ -379,11 +384,13 @@ class Detector:
         size: int,
         least_scores: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """Return each proposal's best row: upright, or with the square about it turned to a side.
+        """Return each proposal's best row: found upright, or with the square about it turned to a
+        side.
 
-        `upright_rows`: what was found without a turn. Only those are turned whose upright row
-        scores less than its `least_scores`. A proposal below PROPOSAL_SCORE is a small face or
-        none, and not worth it. If a turned pass scores best, one more follows, with the eyes level.
+        The detector misplaces the landmarks of a head that lies on its shoulder, unless it is
+        turned. `upright_rows` were found without a turn. Turned are those of them that score below
+        `least_scores`, if they were proposed with PROPOSAL_SCORE: others are small faces or none.
+        If a turned pass scores best, one more follows with the eyes level.
         """
         is_unsure = upright_rows[:, SCORE] < least_scores
         (unsure_places,) = np.nonzero(is_unsure & (proposals[:, SCORE] >= PROPOSAL_SCORE))
@@ -409,11 +416,11 @@ class Detector:
         size: int,
         turn: float | None = None,
     ) -> NDArray[np.float32]:
-        """Return each row (a possible face) as the detector finds it in a square of `size` pixels
-        about it.
+        """Return each row (a possible face) as the detector finds it in a square about it.
 
-        One that is not found again is there as it was, but with score 0. The square is turned by
-        `turn` radians or, with None, so that the eyes are level.
+        The square is shown in `size` pixels a side. It is turned by `turn` radians or, with None,
+        so that the eyes are level. A face that is not found again is there as it was, but with
+        score 0.
         """
         found_rows = rows.copy()
         found_rows[:, SCORE] = 0  # until a row is found
@@ -468,13 +475,12 @@ def _choose_same_face(
 def _choose_proposals(
     passes: Sequence[DetectionPass], long_side: int, limit: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the rows (possible faces) that get passes of their own, and a mask of those that
-    surely are faces.
+    """Return the rows (possible faces) that get passes of their own, and which surely are faces.
 
-    Of rows that overlap by more than `limit` the first one is chosen, in this order: sure ones of
-    the coarsest pass, of the next, and so on; then the others; each by score. So a sure face has
-    the same row whether finer passes follow or not. `passes`: from coarse to fine. `long_side`: the
-    picture's.
+    Of rows that overlap by more than `limit` the first is chosen. In front are sure ones of the
+    coarsest pass, then of the next, and so on; then all others; each by score. So a sure face has
+    the same row whether finer passes follow or not. `passes` go from coarse to fine. `long_side` is
+    the picture's.
     """
     proposed = [each.rows[each.proposes] for each in passes]
     all_rows = np.concatenate(proposed)
@@ -581,11 +587,11 @@ def decode(
 def _decode_level(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return the rows of one grid that reach `score`, of all pictures, and before them the number
-    of each one's picture.
+    """Return the rows (possible faces) of one grid that reach `score`, and each one's picture
+    before.
 
-    The network gives numbers for each cell of a grid, whose sides are `stride` pixels. An output is
-    (pictures, cells, numbers), with the cells row by row.
+    The network gives numbers for each cell of a grid over each picture, with sides of `stride`
+    pixels. Its outputs are (pictures, cells, numbers), with the cells row by row.
     """
     # A score is the root of the product of two probabilities, class ("cls") and object ("obj").
     squares = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]
@@ -682,8 +688,8 @@ class Frame(Struct, frozen=True):
         """Return rows that were found in the square, shown in `size` pixels, in the picture's
         pixels.
 
-        A turned box becomes the upright box about the ellipse that it holds, because heads are
-        round.
+        They are scaled, turned back, and shifted. A turned box becomes the upright box about the
+        ellipse that it holds, because heads are round.
         """
         scale, half = self.square.side / size, self.square.side / 2
         cos, sin = math.cos(self.turn), math.sin(self.turn)
@@ -703,10 +709,10 @@ class Frame(Struct, frozen=True):
 
 
 def frame_box(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
-    """Return the square about a row's box, turned by `turn` radians.
+    """Return the square about a row's box, turned by `turn` radians; None: so that the eyes are
+    level.
 
-    None: so that the eyes are level. It begins at a whole pixel if showing it in `size` pixels
-    needs that (`is_plain`).
+    It begins at a whole pixel if showing it in `size` pixels needs that (`is_plain`).
     """
     x, y, width, height = (float(value) for value in row[: HEIGHT + 1])
     side = LOOK_FACTOR * max(width, height)
