@@ -145,8 +145,9 @@ class CodedRows(Struct, frozen=True):
 def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
     """Return the codes of (rows, dimensions) canonical templates, and which rows are loose.
 
-    A tier is a part of all rotated templates' numbers, coded in int8. Its bounds, by which a search
-    rules rows out, hold for nearly all rows. The others are loose: a search computes them exactly.
+    A tier is a part of each rotated template's numbers, coded in int8. It has bounds by which a
+    search rules rows out, and they hold for nearly all rows. The others are loose, and a search
+    computes their scores.
     """
     codes = tuple(np.zeros((len(templates), tier.width), dtype=np.int8) for tier in coder.tiers)
     is_loose = np.zeros(len(templates), dtype=bool)
@@ -174,11 +175,12 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 def _write_codes(
     tier: Tier, rotated: NDArray[np.float32], errors: NDArray[np.float64], target: NDArray[np.int8]
 ) -> NDArray[np.bool_]:
-    """Write a tier's codes into `target`; return which rows exceed the tier's bounds, as a mask.
+    """Write a tier's codes into `target`; return the mask of the rows that exceed the tier's
+    bounds.
 
-    `rotated`: (rows, dimensions), rotated; `errors`: (rows,), what rotation and rounding change a
-    row by at most; `target`: (rows, tier.width). Behind the codes stand the columns. All have the
-    same number: the length of what is behind the tier, in steps of `tier.unit`, rounded up.
+    `rotated` is (rows, dimensions), `errors` what rotation and rounding change a row by at most.
+    `target` is (rows, tier.width). Behind a row's codes stand its columns, all with one number.
+    That is the length of what is behind the tier, in steps of `tier.unit`, rounded up.
     """
     part = rotated[:, tier.begin : tier.end]
     scale = np.float32(tier.scale)
@@ -332,13 +334,12 @@ def _compute_rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
-    """Return how many numbers of a rotated template reach to the end of the first tier, and of the
-    last.
+    """Return how many of a rotated template's numbers the first tier has, and all tiers together.
 
-    The last ends where hardly any energy is left (_NOTHING). The first is as long as makes a search
-    read the fewest bytes. It reads the tier of each row, and _PICK_BYTES of each row that this
-    cannot rule out: its score's upper bound reaches what the best, `share` of all, score. How many
-    these are is tried with pairs of the sample. One tier of all numbers may be cheaper.
+    The last tier ends where hardly any energy is left (_NOTHING). The first is so long that a
+    search reads the fewest bytes. It reads that tier of each row, and _PICK_BYTES of each row that
+    it cannot rule out. Those are rows whose bound reaches the score of the best `share` of all, by
+    trial with pairs of the sample. One tier of all numbers may be cheaper.
     """
     rotated, _ = rotate_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))
@@ -377,10 +378,11 @@ def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int
 
 
 def _measure_tier(rotated: NDArray[np.float32], error_share: float, begin: int, end: int) -> Tier:
-    """Return a tier of the numbers `begin` to `end`, its scale and bounds taken from a sample.
+    """Return a tier of the numbers `begin` to `end`, with scale and bounds measured on a sample.
 
-    `rotated`: (rows, dimensions), the sample; `error_share`: what rotation and rounding change a
-    row by at most, as a share of its length.
+    `rotated` is the sample, (rows, dimensions). `error_share` is what rotation and rounding change
+    a row by at most, as a share of its length. Bounds let a few outliers exceed them, which are
+    loose.
     """
     part, dimensions = rotated[:, begin:end], rotated.shape[1]
     # The scale: a row's largest number gets the largest code, but for a few outliers.

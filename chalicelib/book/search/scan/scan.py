@@ -122,7 +122,11 @@ class BestFaces:
             self.cut = max(self.cut, scores[-1])
 
     def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
-        """Add faces with their scores, (n,) each, in any order; a face keeps its best score."""
+        """Add faces with their scores, (n,) each, in any order; a face keeps its best score.
+
+        Scores below `cut` change nothing. When `limit` faces are there, `cut` is the last one's
+        score.
+        """
         is_good = scores >= self.cut  # it may change the answer
         if not is_good.any():
             return
@@ -217,9 +221,10 @@ class Kernel:
         self._search.argtypes = [_POINTER, ctypes.c_int64, *[ctypes.c_char_p] * 3, _POINTER]
 
     def search(self, rows: Rows, probes: ProbesAndBest) -> None:
-        """Add to each probe's best faces those among the rows.
+        """Add to each probe's best faces those that the compiled search finds among the rows.
 
-        A row that the codes' bounds do not hold for (`loose`) is left to the caller.
+        A probe is a template that is searched for, a row one that is stored. Rows are ruled out by
+        bounds on their codes. A row for which these do not hold (`loose`) is left to the caller.
         """
         room, probe_bytes = self._run_search(rows.kernel_call, rows.coder, probes)
         # A probe's part of the room begins with a copy of the call, whose last number is how many
@@ -231,9 +236,11 @@ class Kernel:
             best.add_ranked(faces=pairs[1::2], scores=pairs[::2])
 
     def _run_search(self, call: Call, coder: Coder, probes: ProbesAndBest) -> tuple[bytearray, int]:
-        """Search; return the memory that the kernel wrote, and how many bytes of it a probe has.
+        """Search; return the memory that the kernel filled, and how many bytes of it each probe
+        has.
 
         The kernel takes all probes end to end, as they are and rotated as the rows' codes are.
+        `room` is for each a copy of the call, what it computes with, and pairs of score and face.
         """
         vectors = [np.asarray(probe, np.float32) for probe, _ in probes]
         plain = rotated = b"".join([vector.tobytes() for vector in vectors])
@@ -250,10 +257,10 @@ class Kernel:
 
 
 def _is_exact(compiled: Kernel) -> bool:
-    """Tell whether a compiled kernel finds the three best faces of ten made-up rows, as exact
-    scores do.
+    """Tell whether a compiled kernel finds the three best of ten made-up rows, with exact scores.
 
-    It is tried with one tier (part of a row's codes) and a row a face, and with two of each.
+    It is tried with one tier (part of a row's codes) and a row a face, and with two of each. Rows
+    must be such that codes stand for them exactly.
     """
     for dimensions, first_end, rows_of_face in ((256, 256, 1), (137, 60, 2)):
         # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as
@@ -318,7 +325,11 @@ def require_probes(probes: NDArray[np.float32], limit: int) -> None:
 
 
 def scan(rows: Rows, probes: ProbesAndBest) -> None:
-    """Add to each probe's best faces those among the rows."""
+    """Add to each probe's best faces those among the rows, by the compiled search if there is one.
+
+    That leaves out loose rows, for which the bounds of its codes do not hold. Their scores are
+    computed here.
+    """
     compiled = load_kernel()
     if compiled is None:
         scan_without_kernel(rows, probes)
@@ -358,13 +369,13 @@ def scan_plain(
     probe: NDArray[np.float32],
     best: BestFaces,
 ) -> None:
-    """Add to a probe's best faces those of these rows, without codes: for the few rows added
-    lately.
+    """Add to a probe's best faces those of these rows, without codes, as for rows added lately.
 
-    Scores are computed in float32, and again in float64 where that cannot rule the row out. It goes
-    from the highest bound down, some rows at a time, until no bound reaches the last of the best. A
-    float32 dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section
-    3.1). `faces`: (rows,), -1 if not searched. No row is longer than `largest_norm`.
+    Scores are computed in float32, which rounds. So each gets a bound, the most that the exact
+    score may be. Exact scores (float64) follow from the highest bound down, some rows at a time. It
+    ends when no bound reaches the last of the best. A float32 dot product of n terms is off by at
+    most n u / (1 - n u) * |x| |y| (Higham, section 3.1). `faces` is (rows,), -1 if not searched. No
+    row is longer than `largest_norm`.
     """
     if not len(faces):
         return

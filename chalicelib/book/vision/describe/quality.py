@@ -164,7 +164,8 @@ def combine_factors(factors: Mapping[str, float]) -> Quality:
 def rate_size(face: DetectedFace) -> float:
     """Return how good the face's size is: 1 if its eyes are as far apart as in the aligned crop.
 
-    A turn to the side shortens that distance, and is rated by itself; so it is undone here.
+    A head turned to the side shows its eyes nearer together. It loses for that elsewhere, so the
+    distance is reckoned as from the front.
     """
     pose = estimate_pose(face.landmarks)
     shortening = 1.0
@@ -225,10 +226,10 @@ def _rate_detail(part: NDArray[np.float32], sharp_detail: Sequence[float]) -> fl
 def _make_spectrum_masks(
     height_px: int, width_px: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a Hann window, and five masks that sum up a power spectrum (numpy's rfft2).
+    """Return a window that fades out a part's edges, and five masks that sum up its spectrum.
 
-    The window is (height, width), the masks are (5, values of the spectrum). The first sums all
-    contrast, the others the fine detail in each of the DIRECTIONS.
+    The window (Hann's) is (height, width), the masks are (5, values of numpy's rfft2). The first
+    mask sums all contrast, the others the fine detail in each of the DIRECTIONS.
     """
     windows = [np.hanning(side_px + 2)[1:-1] for side_px in (height_px, width_px)]
     # Each value of the spectrum: how many cycles over the part's width, and in which direction.
@@ -308,10 +309,11 @@ def _cut_uncovered_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def rate_eyes(grey: NDArray[np.float32]) -> float:
-    """Return how far the eyes are uncovered: 1 if each shows detail, 0 if one is under a hand, say.
+    """Return how far both eyes are uncovered: 1 if each shows detail, 0 if one is under a hand,
+    say.
 
-    It is the lower contrast of the two, beside the face's. The eyes' places are those of every
-    aligned crop.
+    Detail is contrast, beside that of the whole face; the eye with less counts. `grey` is an
+    aligned crop, in which the eyes always have the same places.
     """
     # First the crop is averaged to half its side.
     side = len(grey) // 2

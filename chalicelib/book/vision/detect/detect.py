@@ -182,8 +182,7 @@ class DetectionPass(Struct, frozen=True):
         return np.asarray(self.proposes & is_certain & is_large & is_upright)
 
     def find_unrivalled_face(self) -> NDArray[np.float32]:
-        """Return the largest sure face, as one row, if no other can have half its area; else no
-        row.
+        """Return the largest sure face, as one row; no row if another may have half its area.
 
         A row is a possible face. A finer pass could add only faces that are too small to be a
         rival, if this pass cannot miss a larger one. Rows here that overlap the face are taken for
@@ -234,8 +233,8 @@ class Detector:
         """Return the largest face, and all of at least half its area, as `find_faces` does.
 
         To save work, it ends at the coarse pass if that surely shows the largest face and cannot
-        have missed a rival, one of half its area. Otherwise the finer passes follow, and in a huge
-        picture the one in tiles, if only that could show such a face.
+        have missed a rival. Otherwise the finer passes follow. A huge picture gets the one in
+        tiles, too, if only that could show such a face.
         """
         passes_left = self._make_passes(image)  # each is made when it is taken
         passes = [next(passes_left)]
@@ -352,12 +351,11 @@ class Detector:
     def _level_tilted(
         self, image: NDArray[np.uint8], faces: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return the faces (rows), of which the tilted ones were looked at again with their eyes
-        level.
+        """Return the faces (rows), after a second look at the tilted ones with their eyes level.
 
         The detector finds a tilted head less tilted than it is, so that each look finds it a little
-        more tilted. Looks follow until one turns it by SETTLED_RADIANS at most, LEVEL_ROUNDS at
-        most. A face that a look does not find again (score 0) stays as it is.
+        more tilted. Up to LEVEL_ROUNDS looks follow, until one turns it by no more than
+        SETTLED_RADIANS. A face that a look does not find again (score 0) stays as it is.
         """
         small_px, large_px = self._role.looks_px
         levelled = faces.copy()
@@ -384,13 +382,12 @@ class Detector:
         size: int,
         least_scores: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """Return each proposal's best row: found upright, or with the square about it turned to a
-        side.
+        """Return each proposal's best row, found upright or in the square about it turned aside.
 
         The detector misplaces the landmarks of a head that lies on its shoulder, unless it is
-        turned. `upright_rows` were found without a turn. Turned are those of them that score below
-        `least_scores`, if they were proposed with PROPOSAL_SCORE: others are small faces or none.
-        If a turned pass scores best, one more follows with the eyes level.
+        turned. `upright_rows` were found without a turn. Those that score below their
+        `least_scores` are turned. Proposals below PROPOSAL_SCORE are not, being small faces or
+        none. If a turned pass scores best, one more follows with the eyes level.
         """
         is_unsure = upright_rows[:, SCORE] < least_scores
         (unsure_places,) = np.nonzero(is_unsure & (proposals[:, SCORE] >= PROPOSAL_SCORE))
@@ -587,8 +584,7 @@ def decode(
 def _decode_level(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return the rows (possible faces) of one grid that reach `score`, and each one's picture
-    before.
+    """Return the rows (possible faces) of a grid that reach `score`, and before, their pictures.
 
     The network gives numbers for each cell of a grid over each picture, with sides of `stride`
     pixels. Its outputs are (pictures, cells, numbers), with the cells row by row.
@@ -685,8 +681,7 @@ class Frame(Struct, frozen=True):
         return cut_planes_of_square(image, self.square, size)
 
     def convert_back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-        """Return rows that were found in the square, shown in `size` pixels, in the picture's
-        pixels.
+        """Return rows found in the square, shown in `size` pixels a side, in the picture's pixels.
 
         They are scaled, turned back, and shifted. A turned box becomes the upright box about the
         ellipse that it holds, because heads are round.
@@ -709,10 +704,10 @@ class Frame(Struct, frozen=True):
 
 
 def frame_box(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
-    """Return the square about a row's box, turned by `turn` radians; None: so that the eyes are
-    level.
+    """Return the square about a row's box, turned by `turn` radians.
 
-    It begins at a whole pixel if showing it in `size` pixels needs that (`is_plain`).
+    With None, it is turned so that the eyes are level. It begins at a whole pixel if showing it in
+    `size` pixels needs that (`is_plain`).
     """
     x, y, width, height = (float(value) for value in row[: HEIGHT + 1])
     side = LOOK_FACTOR * max(width, height)

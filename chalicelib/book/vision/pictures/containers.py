@@ -120,9 +120,10 @@ def count_scans(jpeg: bytes) -> int:
 
 
 def insert_noise(jpeg: bytes) -> bytes:
-    """Return the JPEG with noise at the end of each scan; it shows only if pixels are missing.
+    """Return the JPEG with noise at the end of each scan, which shows only if pixels are missing.
 
-    A decoder whose data ends before the picture does leaves the rest grey without an error.
+    A scan is a part of a file that has pixels. A decoder whose data ends too soon leaves the rest
+    grey without an error, or makes it of the noise.
     """
     # A segment is 0xFF, its kind, its length without these two (two bytes), and its data. Behind
     # one of kind SOS comes a scan, the pixels, up to the next marker.
@@ -181,9 +182,9 @@ def _list_views(jpeg: bytes) -> list[tuple[int, int]]:
 def _parse_index(segment: bytes) -> list[tuple[int, int]]:
     """Return (begin, bytes) of each further picture that an index lists; none if it is no index.
 
-    Begins count from the segment's begin. In the index, a TIFF directory, the value of the tag "MP
-    Entry" is a table with a record for each picture (CIPA DC-007). The first record is of
-    the file's first picture, and is left out.
+    The index is a TIFF directory, a table of values by tag. Its value "MP Entry" is a table with a
+    record for each picture (CIPA DC-007). The first record, of the file's first picture, is left
+    out. Begins count from that of the segment.
     """
     tiff_begin = _SEGMENT_HEAD + len(_INDEX)
     if segment[_SEGMENT_HEAD:tiff_begin] != _INDEX:

@@ -248,12 +248,11 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
 
 
 def _estimate_bytes(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:
-    """Return how much memory decoding takes at most: the file's pixels, RGB, and the upright copy.
+    """Return how much memory decoding takes at most, in bytes, with RGB and the upright copy.
 
-    The bytes a pixel are measured (see the test of promises). `pixels`: the file. `whole`: the
-    picture's size before it was reduced. The scans of a progressive JPEG are kept at that size
-    until the last one came. A JPEG of one scan, as cameras send it, keeps none, and has no
-    transparency.
+    The bytes a pixel are measured (see the test of promises). `pixels` is the file, `whole` the
+    size before it was reduced. A progressive JPEG keeps its scans at that size until the last one
+    came. A JPEG of one scan, as cameras send it, keeps none, and has no transparency.
     """
     pixel_count = picture.width * picture.height
     if picture.format != "JPEG":
@@ -265,11 +264,11 @@ def _estimate_bytes(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -
 
 
 def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -> bool:
-    """Tell whether a JPEG that decoded without an error lacks pixels at its end.
+    """Tell whether a JPEG that was decoded without an error lacks pixels at its end.
 
-    These are middle grey then. So a picture that ends in that grey is decoded once more, with noise
-    behind its data. If it looks different, pixels were made of the noise. `reduced`: the size to
-    which it was decoded.
+    Lacking ones are middle grey. So a picture that ends in that grey is decoded again, with noise
+    behind its data. If it looks different, noise has filled what was lacking. `reduced` is the size
+    to which it was decoded.
     """
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     channels = last if isinstance(last, tuple) else (last,)  # a number if there is one channel
