@@ -68,9 +68,10 @@ def walk_items(
 ) -> Iterator[Item]:
     """Yield all items of a partition, in the order of their keys, reading page by page as needed.
 
-    `index`: whose keys; None: the table's own. `carried`: the attributes to read. `between`: the
-    lowest and the highest key, both included; None: any. `behind`: go on behind this key, the last
-    that the caller has seen. `page_size`: the most items of one read. Raises what `query` does.
+    `index` names whose keys; with None, they are the table's own. `carried` are the attributes to
+    read. `between` is the lowest and the highest key, both included, None for any. `behind` is a
+    key that the caller has seen last, behind which to go on. `page_size` is the most items of one
+    read. Each read is a `query`, whose errors pass.
     """
     low, high = between
     if behind is not None and reverse:
@@ -199,11 +200,11 @@ def captures_of(
     last_ms: int = keys.LAST_MS,
     **how: Any,
 ) -> Iterator[Item]:
-    """Yield the captures, cameras' pictures, that were taken in a time, oldest first.
+    """Yield the stored captures, cameras' pictures, that were taken in a time, oldest first.
 
-    `camera_id`: None: those of each camera that there ever was, one camera after another. Times are
-    ms since 1970, both included. `how`: further arguments of `walk_items`; a `between` among them
-    takes the place of the time's.
+    With a `camera_id` of None they are those of each camera that there ever was, one camera after
+    another. Times are ms since 1970, both included. `how` are further arguments of `walk_items`. A
+    `between` among them takes the place of the time's.
     """
     read_options = {"between": keys.capture_range(max(first_ms, 0), last_ms), **how}
     cameras = camera_ids(items, tenant) if camera_id is None else [camera_id]
@@ -250,11 +251,12 @@ class Changed(Exception):
 def retry_if_changed(
     busy_message: str, tries: int = TRIES
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Return a decorator that calls a function again while what it read is changed by others.
+    """Return a decorator that calls a function again while others change what it has read.
 
-    Such a function reads, decides and writes under conditions. If the data have changed in between,
-    it raises ConditionFailed or Changed, and is called again after a pause. After `tries` calls,
-    Busy is raised with the sentence `busy_message`. Other errors pass.
+    Such a function reads, decides, and writes under conditions. If the data were changed in
+    between, storage raises ConditionFailed, or the function itself Changed. Then it is called again
+    after a pause. After `tries` calls Busy is raised, with the sentence `busy_message`. Other
+    errors pass.
     """
 
     def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -308,12 +310,14 @@ class CountedList(Struct, Generic[_R], frozen=True):
 
     @property
     def changed(self) -> Put:
-        """Return the action that counts a change of the list.
+        """Return the action that counts a change of the list, to be written in the same
+        transaction.
 
-        Its transaction fails by LIST_SAME if somebody changed the list since it was read.
+        The transaction fails by LIST_SAME if somebody changed the list, and so its count, since it
+        was read.
         """
         n = int(self.counter["n"]) if self.counter else 0
-        # None: the list was never changed
+        # Without a counter the list was never changed, and must not be yet.
         same = equals("n", n, LIST_SAME) if self.counter else absent(LIST_SAME)
         return Put(self.table, {**self.counter_key, "n": n + 1}, (same,))
 
@@ -396,10 +400,11 @@ class PageTokens:
     def make_first_page(
         self, rows: Iterable[_Row], limit: int, position: Callable[[_Row], str]
     ) -> ListPage[_Row]:
-        """Return a page of the first `limit` rows, with the token of the next page if there is one.
+        """Return the first `limit` of these rows as a page, with a token if there are more.
 
-        `position`: returns a row's position, a text that the query can begin behind. The token of
-        the next page holds that of this page's last row.
+        `rows` begin where the page does, so it may be any page of a list. `position` returns a
+        row's place in the list, as text. The token holds that of the page's last row, behind which
+        the next page begins.
         """
         first_rows = list(islice(rows, limit + 1))  # one more shows that there is a next page
         if len(first_rows) <= limit:
@@ -416,10 +421,10 @@ class PageTokens:
     ) -> ListPage[_Row]:
         """Return a page of up to `limit` rows made of stored ones, some of which give none.
 
-        `make_rows` makes the rows of a batch of stored ones, in their order. 1,000 stored ones
-        (MOST_READ) are read at most. So a page may have fewer rows than `limit`, and not be the
-        last. The other two functions return the position of a row, behind which the next page may
-        begin.
+        `make_rows` makes the rows of a batch of stored ones, in order. At most MOST_READ (1,000)
+        stored ones are read for a page. So it may have fewer rows than `limit`, and not be the
+        last. The other two functions return a row's position in the list, behind which the next
+        page may begin.
         """
         rows: list[_Row] = []
         remaining_rows = iter(stored_rows)
@@ -441,12 +446,12 @@ class PageTokens:
     def parse_position(
         self, token: str | None, parse_position: Callable[[str], Position]
     ) -> Position | None:
-        """Return the position, behind which the page begins, that a page token holds.
+        """Return the position that a page token holds, behind which the page begins.
 
-        None without a token: the first page is meant. `parse_position` makes the position of its
-        text, and raises ValueError or TypeError for a wrong one. Raises InvalidInput if the token
-        is damaged or of another query. The checksum has no key, so people who know the query can
-        forge a token: it finds mistakes, and is no protection.
+        None without a token stands for the first page. `parse_position` makes the position of its
+        text. A ValueError or TypeError of it becomes InvalidInput, as does a damaged token, or one
+        of another query. The checksum finds mistakes. It has no key, so people who know the query
+        can forge a token.
         """
         if token is None:
             return None

@@ -59,8 +59,11 @@ class CpuSlots:
 
     @contextmanager
     def take_slot(self, *, to_open: bool = False) -> Iterator[None]:
-        """Wait for a slot, and hold it for the block. `to_open`: the thread opens a picture, and
-        waits while threads with open pictures wait."""
+        """Wait for a slot, a thread's right to compute, and hold it for the block.
+
+        Slots go first to tenants who hold few. If `to_open`, the thread opens a picture, and lets
+        all others go first, which have one open.
+        """
         waiter = _Waiting(telemetry.tenant(), to_open)
         with self._changed:
             self._waiting.append(waiter)
@@ -77,11 +80,11 @@ class CpuSlots:
             self._give_back(waiter.tenant)
 
     def spread_work(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
-        """Do `work` for each of the parts, in several threads; return the answers in their order.
+        """Return the answers of `work` for each of the parts, in their order, by several threads.
 
-        The caller holds a slot. Other threads help on slots that are free now, and stop as soon as
-        anybody waits for one. So one picture uses all cores of an idle machine, and a rush finds
-        them as if nobody were helped.
+        The caller's thread works, too, and holds a slot, a thread's right to compute. Others help
+        on slots that are free now, and stop after a part as soon as anybody waits for a slot. So
+        one picture uses all cores of an idle machine, and in a rush nobody waits for helpers.
         """
         tenant = telemetry.tenant()
         numbers_left = iter(range(len(parts)))  # of which all threads take
@@ -248,9 +251,10 @@ class PictureMemory:
 
     @contextmanager
     def hold_room(self, size: int) -> Iterator[None]:
-        """Wait for room for decoding that takes so many bytes, and hold it for the block.
+        """Wait for room for decoding that takes `size` bytes, and hold it for the block.
 
-        Raises Busy if there is none for WAIT_S, MemoryError at once if there never is.
+        Raises Busy if there is none for WAIT_S. Raises MemoryError at once if it is more than the
+        limit leaves beside the process's own memory.
         """
         if size > self._limit - self._own:
             raise MemoryError
@@ -269,8 +273,11 @@ class PictureMemory:
                 self._promised[tenant] -= size
 
     def _promise(self, tenant: str, size: int) -> bool:
-        """Promise so many bytes to a tenant, and return whether they were: not if there is no
-        room."""
+        """Promise so many bytes to a tenant if there is room; return whether they were promised.
+
+        Promised bytes count as taken, though a picture takes them only by and by. A tenant with one
+        picture may have more only in half of the room.
+        """
         with self._lock:
             free_bytes = self._limit - self._resident()
             held_bytes, promised_bytes = self._promised[tenant], self._promised.total()
@@ -278,7 +285,7 @@ class PictureMemory:
             is_small_and_alone = not promised_bytes and size <= self._limit / _SMALL
             if promised_bytes + size > free_bytes and not is_small_and_alone:
                 return False
-            # A tenant's first picture always may, a further one only within its half.
+            # A tenant's first picture always may, a further one only in half of the room.
             if held_bytes and held_bytes + size > free_bytes / 2:
                 return False
             self._promised[tenant] += size

@@ -135,10 +135,11 @@ class FacePipeline:
         *,
         all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
-        """Return the faces' embeddings, estimates and JPEGs, all computed side by side.
+        """Return the faces' embeddings, estimates (age, quality and so on) and JPEGs.
 
-        `all_boxes`: the boxes of all faces in the picture, since a JPEG shows which of them is
-        meant; None: no JPEGs are made.
+        All are computed side by side, as works: parts that may run in several threads, and what
+        joins their answers. `all_boxes` are those of all faces in the picture, since a JPEG shows
+        which of them is meant. With None, no JPEGs are made.
         """
         roles = self._choose_roles(faces, wanted_attributes)
         crops = []
@@ -179,7 +180,8 @@ class FacePipeline:
     ) -> list[Estimates]:
         """Return each face's estimates: the wanted attributes, such as age and gender, and quality.
 
-        `image`: (height, width, 3), RGB.
+        `image` is (height, width, 3), RGB. The models run side by side, as works: parts that may
+        run in several threads, and what joins their answers.
         """
         roles = self._choose_roles(faces, wanted_attributes)
         # A pack may tell the gender by the embedding, too, which is not needed otherwise.
@@ -348,8 +350,8 @@ class FacePipeline:
     ) -> list[Estimates]:
         """Return each face's estimates, made of its quality and its models' outputs, in order.
 
-        `roles`: the models that ran, by what they estimate. `embeddings`: of the faces, or of none
-        if they were not needed; then it stays unknown who wears a mask.
+        `roles` are the models that ran, by what they estimate. `embeddings` has a row for each
+        face, or none if they were not needed. Then it stays unknown (None) who wears a mask.
         """
         gender_values = np.zeros(len(faces))
         if "gender" in roles and roles["gender"].rule:
@@ -391,10 +393,11 @@ def _make_estimates(
     outputs: Mapping[str, Sequence[attributes.Looks]],
     gender_value: float,
 ) -> Estimates:
-    """Return a face's estimates: what its models say, and what its landmarks do.
+    """Return one face's estimates: what its models say, and what its landmarks do.
 
-    `roles`: the models that ran, by what they estimate; nothing is said of the rest. `outputs`:
-    theirs. `gender_value`: that of the pack's rule on the embedding, 0 for none.
+    `roles` are the models that ran, by what they estimate; of other attributes nothing is said.
+    `outputs` has, by role, each model's values for the face and its mirror image. `gender_value` is
+    that of a rule on the embedding, 0 for none. Quality falls as the head turns away.
     """
     looks = {name: attributes.join_looks(model_looks) for name, model_looks in outputs.items()}
     values: dict[str, Any] = {}

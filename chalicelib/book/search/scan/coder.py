@@ -175,8 +175,7 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 def _write_codes(
     tier: Tier, rotated: NDArray[np.float32], errors: NDArray[np.float64], target: NDArray[np.int8]
 ) -> NDArray[np.bool_]:
-    """Write a tier's codes into `target`; return the mask of the rows that exceed the tier's
-    bounds.
+    """Write a tier's codes into `target`; return a mask of the rows that exceed its bounds.
 
     `rotated` is (rows, dimensions), `errors` what rotation and rounding change a row by at most.
     `target` is (rows, tier.width). Behind a row's codes stand its columns, all with one number.

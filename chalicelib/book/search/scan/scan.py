@@ -236,11 +236,12 @@ class Kernel:
             best.add_ranked(faces=pairs[1::2], scores=pairs[::2])
 
     def _run_search(self, call: Call, coder: Coder, probes: ProbesAndBest) -> tuple[bytearray, int]:
-        """Search; return the memory that the kernel filled, and how many bytes of it each probe
-        has.
+        """Search; return the memory that the kernel filled, and how many bytes each probe has of
+        it.
 
-        The kernel takes all probes end to end, as they are and rotated as the rows' codes are.
-        `room` is for each a copy of the call, what it computes with, and pairs of score and face.
+        The kernel takes all probes end to end, as they are and rotated as the rows' codes are. A
+        probe's part of the memory is a copy of the call, what it computes with, and pairs of score
+        and face.
         """
         vectors = [np.asarray(probe, np.float32) for probe, _ in probes]
         plain = rotated = b"".join([vector.tobytes() for vector in vectors])
@@ -259,8 +260,8 @@ class Kernel:
 def _is_exact(compiled: Kernel) -> bool:
     """Tell whether a compiled kernel finds the three best of ten made-up rows, with exact scores.
 
-    It is tried with one tier (part of a row's codes) and a row a face, and with two of each. Rows
-    must be such that codes stand for them exactly.
+    It is tried with one tier (part of a row's codes) and a row a face, and with two of each. The
+    rows' numbers are such that int8 codes stand for them exactly.
     """
     for dimensions, first_end, rows_of_face in ((256, 256, 1), (137, 60, 2)):
         # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as

@@ -309,8 +309,7 @@ def _cut_uncovered_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def rate_eyes(grey: NDArray[np.float32]) -> float:
-    """Return how far both eyes are uncovered: 1 if each shows detail, 0 if one is under a hand,
-    say.
+    """Return how far both eyes are uncovered: 1 if each shows detail, 0 if a hand hides one.
 
     Detail is contrast, beside that of the whole face; the eye with less counts. `grey` is an
     aligned crop, in which the eyes always have the same places.
