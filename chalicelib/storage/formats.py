@@ -39,7 +39,7 @@ Due = tuple[int, int]
 def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due | None]:
     """Return a tenant's format of stored data, and the note of what is due, after an hourly sweep.
 
-    `number`: the format now; `due`: the note now. Take an update from format 4 to 5. Its first
+    `number` is the format now, `due` the note now. Take an update from format 4 to 5. Its first
     sweep notes (5, a day from now); an older version that sweeps meanwhile forgets the note. After
     that day, a sweep raises the format to 5, and notes one more day. In this, processes that read
     the tenant before may still write as in format 4. A later step redoes that, and ends the note.

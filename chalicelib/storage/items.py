@@ -68,10 +68,10 @@ def walk_items(
 ) -> Iterator[Item]:
     """Yield all items of a partition, in the order of their keys, reading page by page as needed.
 
-    `index` names whose keys; with None, they are the table's own. `carried` are the attributes to
-    read. `between` is the lowest and the highest key, both included, None for any. `behind` is a
-    key that the caller has seen last, behind which to go on. `page_size` is the most items of one
-    read. Each read is a `query`, whose errors pass.
+    `index` names whose keys; None: the table's own. `carried` are the attributes to read. `between`
+    is the lowest and the highest key, both included. `behind` is the last key that the caller has
+    seen, behind which to go on. `page_size` is the most items of one read. Raises what `query`
+    does.
     """
     low, high = between
     if behind is not None and reverse:
@@ -310,8 +310,7 @@ class CountedList(Struct, Generic[_R], frozen=True):
 
     @property
     def changed(self) -> Put:
-        """Return the action that counts a change of the list, to be written in the same
-        transaction.
+        """Return the action that counts a change of the list, for the same transaction.
 
         The transaction fails by LIST_SAME if somebody changed the list, and so its count, since it
         was read.

@@ -126,11 +126,11 @@ def many(form: Form | Codec[Any]) -> Form:
 
 
 def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
-    """Return the form, how to write and read, of a named tuple stored as a list of its values.
+    """Return the form, how to write and read, of a named tuple that is stored as a list.
 
-    `kind`: makes the tuple of its values; `forms`: the form of each value, in order. A later
-    version may add values at the end, with defaults. So values behind those known here are passed
-    over, and missing ones have the defaults of `kind`.
+    `kind` makes the tuple of its values, and `forms` has the form of each, in order. A later
+    version may add values at the end, with defaults. So further values in the list are passed over,
+    and missing ones have the defaults of `kind`.
     """
     forms = tuple(forms)
 
@@ -253,8 +253,8 @@ class Codec(Generic[_Record]):
     def write(self, record: _Record, *only_fields: str) -> dict[str, Any]:
         """Return the attributes by which a record is stored, by name.
 
-        `only_fields`: names of fields; without any, all are meant. Left out are fields that are
-        None, unless the codec stores their None (`nulls`), and `rare` fields with their default.
+        `only_fields` are names of fields; without any, all are meant. A field that is None is left
+        out, unless the codec stores its None (`nulls`). So is a `rare` field with its default.
         """
         attributes: dict[str, Any] = {}
         for field in self._fields:
@@ -273,8 +273,8 @@ class Codec(Generic[_Record]):
     def read(self, record: Mapping[str, Any], **given: Any) -> _Record:
         """Return the record that `write` stored as these attributes.
 
-        `record`: the attributes by name. `given`: the values of fields that are not among them
-        (`apart`). A field without an attribute has its default in the class.
+        `record` has the attributes by name, `given` the values of fields that are not stored among
+        them (`apart`). A field without an attribute has its default in the class.
         """
         for field in self._fields:
             if field.form.whole:  # it reads several attributes
@@ -322,9 +322,9 @@ HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str], divider: str = ",") -> None:
     """Write a table as CSV for spreadsheets, into a file of UTF-8.
 
-    Spreadsheets take some texts for more: `=1+2` for a formula, which a name might hold, an id of
-    16 digits or more for a number. An apostrophe before these keeps them as texts. `divider`: `;`
-    in countries where a comma stands before decimals.
+    Spreadsheets take some texts for more. A name such as `=1+2` becomes a formula, an id of 16
+    digits or more a number. An apostrophe before these keeps them as texts. `divider` is `;` for
+    countries where a comma stands before decimals.
     """
     import csv  # not at each process's start: downloads alone need it
 
@@ -352,11 +352,12 @@ _last_ms = 0
 
 
 def time_ordered_id(at: datetime) -> str:
-    """Return a new id as text, a positive 63-bit number: milliseconds since 2020, 21 random bits.
+    """Return a new id as text, a positive number of 63 bits.
 
-    Ids rise from call to call within a process, even if its clock goes back. Two processes in one
-    millisecond make the same id once in two million times. So the caller stores it on condition
-    that nothing has it. The 42 bits of milliseconds last until the year 2159.
+    It is the milliseconds since 2020, then 21 random bits. Ids rise from call to call in a process,
+    even if its clock goes back. Two processes make the same id in one millisecond once in two
+    million times. So the caller stores it on condition that nothing has it. The 42 bits of
+    milliseconds last until the year 2159.
     """
     global _last_ms  # the process's last id's
     with _lock:

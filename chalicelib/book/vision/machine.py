@@ -61,8 +61,8 @@ class CpuSlots:
     def take_slot(self, *, to_open: bool = False) -> Iterator[None]:
         """Wait for a slot, a thread's right to compute, and hold it for the block.
 
-        Slots go first to tenants who hold few. If `to_open`, the thread opens a picture, and lets
-        all others go first, which have one open.
+        Slots go first to tenants who hold few. A thread that is to open a picture (`to_open`) lets
+        those with an open one go first.
         """
         waiter = _Waiting(telemetry.tenant(), to_open)
         with self._changed:

@@ -395,9 +395,8 @@ def _make_estimates(
 ) -> Estimates:
     """Return one face's estimates: what its models say, and what its landmarks do.
 
-    `roles` are the models that ran, by what they estimate; of other attributes nothing is said.
-    `outputs` has, by role, each model's values for the face and its mirror image. `gender_value` is
-    that of a rule on the embedding, 0 for none. Quality falls as the head turns away.
+    `roles` are the models that ran, by what they estimate. `outputs` are theirs, for the face and
+    its mirror image. `gender_value` is that of a rule on the embedding, 0 for none.
     """
     looks = {name: attributes.join_looks(model_looks) for name, model_looks in outputs.items()}
     values: dict[str, Any] = {}

@@ -20,8 +20,11 @@ PLACE = Codec(Place, rare="is_full corrections")
 
 
 def pack_counts(counts: DayCounts) -> bytes:
-    """Return a day's counts as bytes, at most 23 KB of minutes; the same counts are the same
-    bytes."""
+    """Return a day's counts as bytes, of minutes at most 23 KB; the same counts are the same bytes.
+
+    Without numbers, nobody knows how many came. This is stored as 0 entries, so that known entries
+    are stored as one more.
+    """
     rows = (
         (minute, count.seconds, *((0, 0, 0) if count.numbers is None else _shift(count.numbers)))
         for minute, count in sorted(counts.items())
@@ -51,9 +54,10 @@ def counts_item(partition: str, day: int, camera_id: str, counts: DayCounts, ver
 def hours_item(
     partition: str, day: int, camera_id: str, hours: DayCounts, minutes: Iterable[int] | None
 ) -> Item:
-    """Make the item of the hours of a camera's UTC day.
+    """Make the item of a camera's UTC day, counted by hours.
 
-    `minutes`: those that are in them; None: nobody knows, since an earlier version wrote them.
+    `minutes` are those that were added up to these hours, a bit each in the item. With None, nobody
+    knows them, since an earlier version wrote the hours.
     """
     item = counts_item(partition, day, camera_id, hours, 1)
     if minutes is None:

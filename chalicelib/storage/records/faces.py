@@ -257,9 +257,9 @@ def face_update(
 def face_item(tenant: str, face: Face) -> Item:
     """Make the item by which a face is stored, with the keys by which it is listed.
 
-    What lists show is apart from the templates (embeddings), so that an index can carry it. Fields
-    without a value are left out, so that most items stay below 1 KB: each arrival (visit) writes
-    one, and DynamoDB charges by the KB.
+    What lists show stands apart from the templates (embeddings), so that an index can carry it
+    alone. Fields without a value are left out, so that most items stay below 1 KB. Each arrival
+    (visit) writes one, and DynamoDB charges by the KB.
     """
     group_id, faceid = face.group_id, face.faceid
     last_at = face.last_arrival_at or face.enrolled_at
@@ -290,8 +290,8 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
     """Return the writes that store a new face, and the terms by which people find it.
 
     A term is a word of its name, or its number. The transaction fails by the condition FACE_FREE if
-    there is a face of this id. Raises ConsentMissing, at once, if the tenant asks for consent, and
-    the face has no record of it.
+    there is a face of this id. Raises ConsentMissing, before any write, if the tenant asks for
+    consent, and the face has no record of it.
     """
     require_ground(tenant, None, face)
     if_free = (absent(FACE_FREE),)
@@ -364,8 +364,9 @@ def hold_from(item: Item) -> Hold | None:
 def picture_fields(face: Face) -> dict[str, Any]:
     """Make the attributes of a face's pictures, of which there is one at least.
 
-    The first is the `portrait`, which lists show without its `templates` (embeddings): these are an
-    attribute of their own. `others`: the other pictures whole; `pictures`: how many in all.
+    The first is the `portrait`, which lists show. Its `templates` (embeddings) are an attribute of
+    their own, so that lists do not read them. `others` has the other pictures whole, `pictures` how
+    many there are in all.
     """
     portrait, *others = (_picture_item(face, picture) for picture in face.pictures)
     return {
@@ -391,8 +392,8 @@ _PICTURE = Codec(
 def _picture_item(face: Face, picture: Picture) -> dict[str, Any]:
     """Make the item of a picture, which is a part of its face's.
 
-    To be small, it leaves out what the face's item tells: of the key all but the random part
-    (nonce), and the time if that is the enrolment's.
+    To be small, it leaves out what the face's item tells. That is all of the key but its random
+    part (nonce), and the time if it is the enrolment's.
     """
     item = {"nonce": keys.nonce_of_picture(picture.key), **_PICTURE.write(picture)}
     if picture.added_at == face.enrolled_at:

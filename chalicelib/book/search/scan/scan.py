@@ -236,8 +236,7 @@ class Kernel:
             best.add_ranked(faces=pairs[1::2], scores=pairs[::2])
 
     def _run_search(self, call: Call, coder: Coder, probes: ProbesAndBest) -> tuple[bytearray, int]:
-        """Search; return the memory that the kernel filled, and how many bytes each probe has of
-        it.
+        """Search; return the memory that the kernel filled, and how many bytes a probe has of it.
 
         The kernel takes all probes end to end, as they are and rotated as the rows' codes are. A
         probe's part of the memory is a copy of the call, what it computes with, and pairs of score

@@ -366,8 +366,9 @@ def _require_files(manifest: Manifest, folder: Path) -> None:
 def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
     """Return the manifest with what `file` has of its model: a curve, and perhaps a population.
 
-    Without a population beside it, the curve was measured with the pack's own. If the file has no
-    curve of the model, warn and return the manifest as it is. Raises DamagedCalibration, OSError.
+    A curve says how many strangers reach a score. If no population lies beside it, it was measured
+    with the pack's own. If the file has no curve of the model, a warning is logged, and the
+    manifest stays as it is. Raises DamagedCalibration, OSError.
     """
     model = manifest.embedding.model
     measured = read_measured(file, model)
@@ -385,8 +386,8 @@ def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
 def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
     """Return a role, such as age, that is read from crops: its settings, and one model or more.
 
-    A role of one model has that model's entries among its own; one of several has a list "model".
-    Raises ValueError.
+    `table` is the role's part of the manifest. A role of several models has a list "model" there;
+    one of a single model has that model's entries among its own. Raises ValueError.
     """
     # What is a field of the role is a setting; what is not belongs to the only model.
     settings = {
@@ -472,11 +473,11 @@ def read_measured(file: Path, model: str) -> Measured | None:
 
 
 def parse_population_rows(measured: Measured, dimensions: int) -> Population:
-    """Return the population, the strangers by whom scores are judged.
+    """Return the population, the templates of strangers by whom scores are judged.
 
-    It is one of nobody if there is no file of its templates, or it is not known how near faces
-    usually are to it (`usual`). `dimensions`: how many numbers a template has. Raises
-    DamagedCalibration, OSError.
+    Without a file of them it is empty. So it is if nobody knows how near faces usually are to it
+    (`usual`). `dimensions` is how many numbers a template has. Raises DamagedCalibration for a file
+    that cannot be one, and OSError.
     """
     import numpy as np
 

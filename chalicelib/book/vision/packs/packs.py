@@ -104,13 +104,13 @@ def list_names(models: Path | None) -> list[str]:
 
 
 def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
-    """Return the pack of this name, without reading its networks; without a name, DEFAULT_PACK.
+    """Return the pack of models of this name, without reading its networks.
 
-    `models`: the folder of the operator's packs. A pack of the program has a curve, the share of
-    strangers who reach each score. `regulars calibrate` writes another into `models`, in a folder
-    called as the pack; that one counts. Of a pack that lies in `models` itself, this folder is the
-    pack's own, so the manifest's curve is the operator's already. Raises UnknownPack; MissingModel
-    if its manifest or a curve cannot be read.
+    Without a name it is DEFAULT_PACK. `models` is the folder of the operator's packs. A pack of the
+    program has a curve, the share of strangers who reach each score. `regulars calibrate` may have
+    written another into `models`, in a folder called as the pack; that one counts. A pack that lies
+    in `models` itself has the operator's curve already. Raises UnknownPack, or MissingModel if the
+    manifest or a curve cannot be read.
     """
     folder = _find_folder(models, name or DEFAULT_PACK)
     try:
@@ -129,11 +129,11 @@ def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
 
 
 def find(models: Path | None, name: str | None = None) -> Pack:
-    """Return the pack of this name, all of its files present; without a name, DEFAULT_PACK.
+    """Return the pack of models of this name, all of its files present.
 
-    `models`: the folder of the operator's packs. Only sizes are compared; a file's sha256 is
-    checked at its first use. Raises UnknownPack; MissingModel if there is no folder `models`, or
-    naming each file that is not there.
+    Without a name it is DEFAULT_PACK. `models` is the folder of the operator's packs. Only sizes
+    are compared here; a file's sha256 is checked at its first use. Raises UnknownPack. Raises
+    MissingModel if there is no folder `models`, or for files that are not there.
     """
     require_folder(models)
     pack = read_pack(models, name)

@@ -28,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def _log_stderr() -> Iterator[None]:
-    """Log what C code writes to stderr inside the block, if this is a function in Lambda, whose log
-    is JSON only.
+    """Log what C code writes to stderr inside the block, if this is a function in Lambda.
 
-    Stderr goes into a file in memory meanwhile, for all threads.
+    Lambda's log is JSON only, and C code writes around it. So stderr goes into a file in memory
+    meanwhile, for all threads, and its lines are logged at the end.
     """
     if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         yield
@@ -86,7 +86,8 @@ class Sessions:
     def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
         """Return the outputs, by name, of the model in a file for one input, `batch`.
 
-        It is (n, channels, height, width). Raises MissingModel.
+        It is (n, channels, height, width). A large picture gets a second thread, if a core is free.
+        Raises MissingModel if the file is not there or damaged.
         """
         is_large = batch[0].size >= LARGE
         # A large picture gets a second thread, if a core is free for it: 1 more, else 0.
