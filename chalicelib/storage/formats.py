@@ -39,10 +39,11 @@ Due = tuple[int, int]
 def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due | None]:
     """Return a tenant's format of stored data, and the note of what is due, after an hourly sweep.
 
-    `number` is the format now, `due` the note now. Take an update from format 4 to 5. Its first
-    sweep notes (5, a day from now); an older version that sweeps meanwhile forgets the note. After
-    that day, a sweep raises the format to 5, and notes one more day. In this, processes that read
-    the tenant before may still write as in format 4. A later step redoes that, and ends the note.
+    `number` is the format now, `due` the note now: a format, and when it is due. Take an update
+    from 4 to 5. The first sweep notes (5, a day from now). An older version that still sweeps
+    forgets the note, so that the day begins again. After it, a sweep raises the format to 5, and
+    notes one more day. Until then, a process that read the tenant before may write as in format 4.
+    A later step redoes that, and ends the note.
     """
     is_noted = due is not None and due[0] == FORMAT
     if number == FORMAT:  # it was raised; the note, if any, is that of the day after

@@ -69,9 +69,8 @@ def walk_items(
     """Yield all items of a partition, in the order of their keys, reading page by page as needed.
 
     `index` names whose keys; None: the table's own. `carried` are the attributes to read. `between`
-    is the lowest and the highest key, both included. `behind` is the last key that the caller has
-    seen, behind which to go on. `page_size` is the most items of one read. Raises what `query`
-    does.
+    is the lowest and the highest key, both included. `behind` is a key behind which to go on.
+    `page_size` is the most items of one read. Raises what `query` does.
     """
     low, high = between
     if behind is not None and reverse:
@@ -232,10 +231,10 @@ def observed_on(
 def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
     """Yield before each try how many tries are left after it; sleep before each but the first.
 
-    `for tries_left in count_attempts():` tries again with a backoff. The caller leaves the loop
-    when a try succeeds, and raises Busy if none did. Each pause is random, up to a limit that
-    doubles from `first_s` (5 ms) to 200 ms ("full jitter": Brooker, "Exponential Backoff And
-    Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most.
+    `for tries_left in count_attempts():` tries again until the caller leaves the loop, which raises
+    Busy itself if no try succeeds. Each pause is random, up to a limit that doubles from `first_s`
+    (5 ms) to 200 ms. That is "full jitter" (Brooker, "Exponential Backoff And Jitter", 2015), which
+    keeps callers from trying again together. 40 tries pause 3.5 s on average, 7 s at most.
     """
     for attempt in range(tries):
         if attempt:
@@ -341,8 +340,9 @@ def delete_in_parts(
 ) -> int:
     """Delete items that were read, 50 in a transaction, and return how many.
 
-    `expired_by`: delete only those whose `expires_at` (s since 1970) is not later, for storage that
-    deletes none by itself; None: all. If a write fails, those of the writes before are deleted.
+    With `expired_by`, only those are deleted whose `expires_at` (s since 1970) is not later. That
+    is for storage that deletes none by itself. If a write fails, those of the writes before are
+    deleted.
     """
     if expired_by is not None:
         now_s = expired_by.timestamp()

@@ -156,8 +156,9 @@ def numbers(kind: Any, digits: int = 1) -> Form:
 def form_of(kind: Any) -> Form | Codec[Any]:
     """Return the form, how to write and read, of the values of a field with this annotation.
 
-    `int | None` has the form of `int`. A StrEnum is stored as its text, a Struct as its fields by
-    name, a tuple as a list. Other types have the form in _FORMS, or are stored as they are (_SAME).
+    `int | None` has the form of `int`, since None is not stored by it. A StrEnum is stored as its
+    text, a Struct as its fields by name, a tuple as a list. Other types have the form in _FORMS, or
+    are stored as they are (_SAME).
     """
     annotation = kind.__origin__ if get_origin(kind) is Annotated else kind
     types = [annotation]

@@ -110,11 +110,12 @@ class Compactor:
         self._large = large_bytes
 
     def build(self, tenant: str, *, erase: bool = True) -> bool:
-        """Write snapshots (galleries as they are stored) if worth it, trim what they replace;
-        return whether any was written.
+        """Write new snapshots if worth it, trim what they replace; return whether any was written.
 
-        A crash at any point loses nothing. `erase`: False leaves to the next call what is to be
-        erased from a large gallery, since that takes a whole snapshot, of 0.8 GB.
+        A snapshot is a gallery as it is stored. A tenant has a gallery for its face model and,
+        while it changes that, for the next. A crash at any point loses nothing. If `erase` is
+        False, what is to be erased from a large gallery is left to the next call. It takes a whole
+        snapshot, of 0.8 GB.
         """
         models = read_models(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]
@@ -127,11 +128,11 @@ class Compactor:
         return any(written)
 
     def purge_before(self, tenant: str, seq: int) -> None:
-        """Delete all that is stored of a tenant's galleries from before the change of number `seq`.
+        """Delete all that is stored of a tenant's galleries from before the change `seq`.
 
-        That is snapshots and the journal up to it. Galleries in this process's memory are let go;
-        loads under way begin again with the new snapshot. Raises Busy if snapshots are written by
-        others meanwhile.
+        New snapshots (stored galleries) are written first. Then older ones go, and the journal up
+        to `seq`. Galleries in this process's memory are let go, and loads under way begin again.
+        Raises Busy if others write snapshots meanwhile; then the caller tries again later.
         """
         for model in read_models(self._items, tenant):
             self._build(tenant, model, at_least=seq)
@@ -240,11 +241,11 @@ class Compactor:
     def _write_snapshot(
         self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item
     ) -> None:
-        """Store a snapshot, then let the gallery's pointer, the item that names its snapshots, name
-        it.
+        """Store a snapshot, then let the gallery's pointer, the item with their names, name it.
 
-        `old`: the pointer as it was read. `more`: what else it is to say: "bytes" of the newest
-        whole snapshot, and "owes", whether something is left to be erased.
+        `old` is the pointer as it was read. `more` is what else it is to say: "bytes" of the newest
+        whole snapshot, and "owes", whether something is left to be erased. In this order, a crash
+        leaves an object that nobody reads, but no name without an object.
         """
         if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
@@ -256,10 +257,9 @@ class Compactor:
         self._switch_pointer({**key_and_seq, **more}, old, key)
 
     def _is_worth_it(self, tenant: str, covered_seq: int, seq: int) -> bool:
-        """Tell whether a new snapshot is due.
+        """Tell whether a new snapshot is due, by the changes after number `covered_seq`.
 
-        It is if many changes came since the last one, or an old one, or one that erases, or if they
-        are not in the journal any more.
+        It is if they are many, if one is old or erases, or if they are not in the journal any more.
         """
         if seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq):
             return True

@@ -426,10 +426,9 @@ class Gallery:
         self.view = self._publish_view(segment.seq)
 
     def _publish_view(self, seq: int) -> View:
-        """Return a view, the gallery as it is now, which searches may use while later edits are
-        applied.
+        """Return a view, the gallery as it is now, which later edits do not change.
 
-        `seq`: the number of the last edit that is applied. The base is what was loaded, the tail
+        `seq` is the number of the last edit that is applied. The base is what was loaded, the tail
         what was added since.
         """
         # Base and tail may have a million rows, so they are not copied. The tail's lists only grow,

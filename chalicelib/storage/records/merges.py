@@ -244,8 +244,12 @@ def merge_item(tenant: str, merge: Merge) -> Item:
 
 
 def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
-    """Return the actions that write a merge, and the word that leads from its other face to the
-    survivor."""
+    """Return the actions that write a merge, and a note that leads from its other face to the
+    survivor.
+
+    While the merge holds, the note is written; once it is undone, it is deleted. The transaction
+    fails if `when` does not hold for the merge's item.
+    """
     item_key = (tenant, keys.merged_item(merge.other))
     into = {"tenant": tenant, "item": item_key[1], "into": merge.survivor}
     move_action: Action = (
@@ -257,7 +261,8 @@ def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]
 def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
     """Return the action that notes that a face is gone whose visit was given back to the survivor.
 
-    So an erasure of the survivor finds what the other face left.
+    The note has the form of a merge that was undone. By it, an erasure of the survivor finds what
+    the other face left.
     """
     id_ = keys.merge(survivor, time_ordered_id(at))
     merge = Merge(id_, survivor, other, at, MergeState.UNDONE, is_return=True)

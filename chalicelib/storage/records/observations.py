@@ -112,8 +112,8 @@ COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s", 
 def row_from(item: Item) -> Row:
     """Return those values of a stored observation (record of a seen face) that are counted.
 
-    `item`: its key and the attributes COUNTED; others need not be read. Of the estimates, gender
-    and decade of age are counted.
+    `item` has its key and the attributes COUNTED; others need not be read. Of the estimates, gender
+    and the decade of age are counted.
     """
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
     labels: Labels = _LABELS.read(item.get("labels", ()))
@@ -395,7 +395,7 @@ def read_visits_reaching(
 def list_shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
     """Return the ids of the faces that a capture (a picture) shows, by its observations.
 
-    These are changed when two faces are merged into one, so their ids are those of today.
+    If two faces are merged into one, their observations change, so these ids are today's.
     """
     partition, capture_key = keys.observation(tenant, captured_ms(capture_id), capture_id)
     # An observation's key is its capture's, "-" and a number; "." is the byte after "-".

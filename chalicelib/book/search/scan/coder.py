@@ -284,11 +284,10 @@ _MARGIN = 1.25
 def fit(templates: NDArray[np.float16]) -> Coder:
     """Return the coder, the way to hold them in few bytes, that suits these templates best.
 
-    They are (rows, dimensions). A search reads the first tier, int8 codes of some numbers of each
-    row, of all rows. It reads the second tier of those that the first did not rule out. A rotation
-    brings what tells faces apart into the first tier. That is not worth its bytes for few
-    templates, nor where a short first tier rules too little out. Then one tier has all numbers,
-    unrotated.
+    They are (rows, dimensions), coded in tiers: int8 codes of some numbers of each row. A search
+    reads the first tier of all rows, and the second of those that this did not rule out. A rotation
+    brings what tells faces apart into the first tier. It is not worth its bytes for few templates,
+    nor where a short first tier rules too little out. Then one tier has all numbers, unrotated.
     """
     row_count, dimensions = templates.shape
     sample = _sample_rows(templates)
@@ -369,7 +368,8 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
 def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int, int]]) -> Coder:
     """Return the coder with a tier for each (begin, end) of numbers that is not empty.
 
-    A tier is that part of all rotated templates, coded in int8; its scale comes from the sample.
+    A tier is that part of all rotated templates, coded in int8. Its scale and bounds are measured
+    on the sample.
     """
     rotated, error_share = rotate_rows(coder, sample.astype(np.float16))
     tiers = [_measure_tier(rotated, error_share, begin, end) for begin, end in spans if begin < end]

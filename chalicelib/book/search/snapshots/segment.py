@@ -238,7 +238,7 @@ def header_length(prefix: bytes) -> int:
 def parse_layout(head: bytes, size: int) -> Layout:
     """Return where a snapshot of `size` bytes has what, after a check of its header.
 
-    `head`: its first `header_length` bytes. Raises DamagedSnapshot.
+    `head` is its first bytes, `header_length` at least. Raises DamagedSnapshot.
     """
     body_at = header_length(head)
     _, checksum = _LENGTHS.unpack_from(head, len(MAGIC))
@@ -273,11 +273,11 @@ def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
 def assemble_segment(
     layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False
 ) -> Segment:
-    """Return the segment that a snapshot's bytes hold, without copying them.
+    """Return the segment, a gallery to be searched, that a snapshot's bytes hold, without a copy.
 
-    `layout`: what its header says. The body is given in two parts. `hot`: all before the templates,
-    which every search reads. `cold`: the templates. `on_disk`: `cold` is a file that is mapped into
-    memory.
+    `layout` is what its header says. The body comes in two parts. `hot` is all before the
+    templates, which every search reads; `cold` is the templates. If `on_disk`, `cold` is a file
+    that is mapped into memory.
     """
     header, hot_size = layout.header, layout.cold_at - layout.body_at
 

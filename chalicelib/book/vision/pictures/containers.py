@@ -151,8 +151,8 @@ def insert_noise(jpeg: bytes) -> bytes:
 def split_views(data: bytes) -> list[bytes]:
     """Return the views of a JPEG file: the further pictures behind its first one, without metadata.
 
-    They are the first MAX_VIEWS of its index; one that is listed several times counts once. One
-    that has too many bytes, or is no JPEG, is empty (b""). A file of another format has none.
+    They are the first MAX_VIEWS of its index. One that has too many bytes, or is no JPEG, is empty
+    (b""). A file of another format has none.
     """
     if find_format(data) != "JPEG":
         return []
@@ -209,12 +209,11 @@ def _parse_index(segment: bytes) -> list[tuple[int, int]]:
 
 
 def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
-    """Return a JPEG without metadata and without the further pictures of an index, and its
-    orientation.
+    """Return a JPEG without metadata and further pictures, and its orientation.
 
-    Of application segments only JFIF's and Adobe's are kept, which say how colours are stored.
-    Padding, junk between segments and markers without a length are dropped: decoders skip them, and
-    would read the metadata behind them.
+    A JPEG is segments, then the pixels. Of application segments only JFIF's and Adobe's are kept,
+    which say how colours are stored. Padding, junk between segments and markers without a length
+    are dropped. Decoders skip them, and would read the metadata behind them.
     """
     kept_parts, orientation, end_of_first = [data[:2]], UPRIGHT, len(data)
     for marker, begin, end in _walk_segments(data):
@@ -297,8 +296,8 @@ _HAS_ALPHA, _MOVES = 0x10, 0x02
 def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
     """Return a WebP file of its picture and transparency alone, and its orientation.
 
-    Of an animation it keeps the first picture. A chunk is its kind, the length of its data (four
-    bytes each), and the data, filled up to an even length.
+    Of an animation the first picture is kept. A file is chunks. A chunk is its kind, the length of
+    its data (four bytes each), and the data, filled up to an even length.
     """
     kept_chunks: dict[bytes, bytes] = {}
     orientation, position = UPRIGHT, _WEBP_HEAD

@@ -200,7 +200,7 @@ def cut_turned(
 ) -> NDArray[np.uint8]:
     """Return what a square shows that is turned clockwise about its centre by `turn` radians.
 
-    It is (size_px, size_px, 3); black outside the picture.
+    It is (size_px, size_px, 3), and black outside the picture.
     """
     # First the upright region about it, averaged by blocks: the turn itself averages nothing.
     half, block = square.side / 2, max(round(square.side / size_px), 1)
@@ -308,9 +308,9 @@ def encode_face(
 ) -> FaceJpeg:
     """Return the pictures that are kept of a face, as JPEG: one for models, and a thumbnail.
 
-    They show the part of the square about the box that lies inside the picture, at most
-    KEPT_SIDE_PX a side. `others`: the boxes of the picture's other faces. If one is in the part,
-    too, the thumbnail darkens all but the face, and the result says where that is.
+    They show the square about the box as far as it is inside the picture, at most KEPT_SIDE_PX a
+    side. `others` are the boxes of the picture's other faces. If one is in the square, too, the
+    thumbnail darkens all but the face, and the result says where that is.
     """
     square = _find_kept_square(image, box)
     picture = _shrink(_cut_square(image, square))
@@ -369,9 +369,9 @@ def _cut_square(image: NDArray[np.uint8], square: _Square) -> Image.Image:
 
 
 def _dim_others(part: Image.Image, box: BoundingBox, square: _Square) -> Image.Image:
-    """Return the part of a picture in `square` darkened, but for the face in `box`.
+    """Return `part`, what `square` shows of a picture, darkened but for the face in `box`.
 
-    `box` is in the picture's pixels, and somewhat more than it stays bright.
+    `box` is in the picture's pixels; somewhat more than it stays bright.
     """
     wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
     # Where that begins in the part, and which of its pixels it has.

@@ -106,10 +106,10 @@ def read_picture(
 ) -> NDArray[np.uint8]:
     """Return a picture's pixels, (height, width, 3) uint8 RGB, upright.
 
-    The sides of one with more than `rules.most_pixels` are divided by 2, 4 or 8. A JPEG's are while
-    it is decoded, which takes less memory; any other's afterwards. `decoding`: is given the bytes
-    that decoding takes, after all limits are checked, and waits for so much memory. Raises Unusable
-    if the picture cannot be used; the message says what was wrong and what would be right.
+    If it has more than `rules.most_pixels`, its sides are divided by 2, 4 or 8. A JPEG is reduced
+    while it is decoded, which takes less memory; any other afterwards. When all limits are checked,
+    `decoding` is given the bytes that decoding takes, and waits for so much memory. Raises
+    Unusable, with what was wrong and what would be right, if the picture cannot be used.
     """
     with _open_picture(data, rules) as (picture, pixels, orientation):
         whole_size = picture.size
@@ -151,7 +151,8 @@ class _Opened(NamedTuple):
 def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
     """Open a picture within the limits, and close it after the block.
 
-    Raises Unusable, also in place of any error of a decoder in the block.
+    Raises Unusable if it is not within them. An error of a decoder becomes Unusable, too, also one
+    in the block.
     """
     file_format = _require_format(data, rules)
     try:
@@ -186,10 +187,9 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
 def _require_format(data: bytes, rules: PictureRules) -> str:
     """Return the format of a picture that may be sent, such as "JPEG".
 
-    The rules allow some formats. Of these, the ones for which a decoder is installed can be read.
-    Others are known by name only, for the message: those of _NAMES, which some rules allow, and
-    those that `name_other_format` tells. Raises Unusable if the file is too large, or cannot be
-    read.
+    Raises Unusable if the file is empty or too large, or of a format that the rules do not allow,
+    or for which no decoder is installed. The message names the format, if it is one of _NAMES or
+    `name_other_format` knows it.
     """
     wanted_names = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
