@@ -231,10 +231,10 @@ def observed_on(
 def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
     """Yield before each try how many tries are left after it; sleep before each but the first.
 
-    `for tries_left in count_attempts():` tries again until the caller leaves the loop, which raises
-    Busy itself if no try succeeds. Each pause is random, up to a limit that doubles from `first_s`
-    (5 ms) to 200 ms. That is "full jitter" (Brooker, "Exponential Backoff And Jitter", 2015), which
-    keeps callers from trying again together. 40 tries pause 3.5 s on average, 7 s at most.
+    `for tries_left in count_attempts():` tries again with a backoff. The caller leaves the loop
+    when a try succeeds, and raises Busy if none did. Each pause is random, up to a limit that
+    doubles from `first_s` (5 ms) to 200 ms. So callers do not try again all at once ("full jitter":
+    Brooker, "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most.
     """
     for attempt in range(tries):
         if attempt:
@@ -317,7 +317,7 @@ class CountedList(Struct, Generic[_R], frozen=True):
         n = int(self.counter["n"]) if self.counter else 0
         # Without a counter the list was never changed, and must not be yet.
         same = equals("n", n, LIST_SAME) if self.counter else absent(LIST_SAME)
-        return Put(self.table, {**self.counter_key, "n": n + 1}, (same,))
+        return Put(self.table, {**self.counter_key, "n": n + 1}, when=(same,))
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:

@@ -132,7 +132,7 @@ class Compactor:
 
         New snapshots (stored galleries) are written first. Then older ones go, and the journal up
         to `seq`. Galleries in this process's memory are let go, and loads under way begin again.
-        Raises Busy if others write snapshots meanwhile; then the caller tries again later.
+        Raises Busy if others write snapshots meanwhile.
         """
         for model in read_models(self._items, tenant):
             self._build(tenant, model, at_least=seq)
@@ -313,7 +313,7 @@ class Compactor:
                 equals("claimed_at", claimed_at, "pointer-same"),
             ]
         try:
-            self._items.transact([Put(keys.DIRECTORY, pointer, tuple(conditions))])
+            self._items.transact([Put(keys.DIRECTORY, pointer, when=tuple(conditions))])
         except ConditionFailed:
             return False
         return True

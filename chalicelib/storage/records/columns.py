@@ -433,8 +433,8 @@ class LabelCounts(Struct, frozen=True):
     ) -> CountsByHour:
         """Return how many observations a filter takes in each hour, by the values of a split.
 
-        By camera: `{"door": [24 numbers]}`; without a split, all are of "". The filter's parts that
-        ask for faces are ignored, since these counts have none.
+        Split by camera, the result is `{"door": [24 numbers]}`; without a split, all are of "".
+        What the filter asks of faces is ignored, since these counts have none.
         """
         import numpy as np
 
@@ -472,7 +472,10 @@ def decode_counts(data: bytes) -> LabelCounts:
     """Decode one chunk of `encode_counts`. Raises DamagedData."""
     header, arrays = unpack_arrays(_COUNTS_MAGIC, data)
     return LabelCounts(
-        parse_dimensions(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"]
+        dimensions=parse_dimensions(header["dimensions"]),
+        dimension=arrays["dimension"],
+        hour=arrays["hour"],
+        count=arrays["count"],
     )
 
 

@@ -59,7 +59,7 @@ def hours_item(
     `minutes` are those that were added up to these hours, a bit each in the item. With None, nobody
     knows them, since an earlier version wrote the hours.
     """
-    item = counts_item(partition, day, camera_id, hours, 1)
+    item = counts_item(partition, day, camera_id, hours, version=1)
     if minutes is None:
         return item
     bits = sum(1 << minute for minute in set(minutes))

@@ -298,7 +298,7 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
     adds_face = ((Effect.ADDS, face.faceid),)  # for the audit's entry
     terms = terms_of(tenant, face)
     return [
-        Put(keys.FACES, face_item(tenant.name, face), if_free, adds_face),
+        Put(keys.FACES, face_item(tenant.name, face), when=if_free, does=adds_face),
         *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in terms),
     ]
 

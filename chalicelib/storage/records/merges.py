@@ -244,11 +244,10 @@ def merge_item(tenant: str, merge: Merge) -> Item:
 
 
 def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
-    """Return the actions that write a merge, and a note that leads from its other face to the
-    survivor.
+    """Return the actions that write a merge, and a note that leads from its other face on.
 
-    While the merge holds, the note is written; once it is undone, it is deleted. The transaction
-    fails if `when` does not hold for the merge's item.
+    The note names the survivor. It is written while the merge holds, and deleted once it is undone.
+    The transaction fails if `when` does not hold for the merge's item.
     """
     item_key = (tenant, keys.merged_item(merge.other))
     into = {"tenant": tenant, "item": item_key[1], "into": merge.survivor}
@@ -265,7 +264,9 @@ def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
     the other face left.
     """
     id_ = keys.merge(survivor, time_ordered_id(at))
-    merge = Merge(id_, survivor, other, at, MergeState.UNDONE, is_return=True)
+    merge = Merge(
+        id=id_, survivor=survivor, other=other, at=at, state=MergeState.UNDONE, is_return=True
+    )
     return Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),))
 
 
@@ -284,7 +285,10 @@ def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, 
 
 
 def make_backup_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:
-    """Return the update that writes a merge's backup, if the merge's state is as it was read."""
+    """Return the update that writes a merge's backup, by which it can be undone.
+
+    Its transaction fails if the merge's state has changed since it was read.
+    """
     if_same = (equals("state", merge.state, "merge-state"),)
     return Update(
         keys.MERGES,

@@ -312,7 +312,7 @@ def _make_month_action(
     new_counts = {field: late_counts[field] for field in sorted(new_days)}
     if new_days and stored is None:  # a new month has no other days, whose late ones to count
         month_item = {"tenant_zone": partition, "day": month, **new_counts}
-        return Put(keys.SUMMARIES, month_item, (absent("month-free"),))
+        return Put(keys.SUMMARIES, month_item, when=(absent("month-free"),))
     # equal to None: the month has no such field yet
     conditions = tuple(equals(field, None, "day-free") for field in new_counts)
     if not conditions:  # only counts of known days rise; an update needs a condition

@@ -71,10 +71,10 @@ def hash_id(id_: str) -> int:
 
 
 def find_presences(columns: Columns) -> Presences:
-    """Return the presences of a day: for each face, from when to when it was there at a stretch.
+    """Return the presences of a day: for each face, from when to when it was there.
 
-    A sighting keeps its face present for `gap_s` seconds more, or not at all with 0. Sightings of a
-    face belong to one presence if each comes before that time of an earlier one is over.
+    A sighting keeps its face present for `gap_s` seconds more; with 0, it does not count. A
+    sighting that comes before an earlier one's time is over belongs to the same presence.
     """
     import numpy as np
 
@@ -88,17 +88,19 @@ def find_presences(columns: Columns) -> Presences:
     faces, face_numbers = np.unique(face[begins], return_inverse=True)
     ids = columns.ids
     return Presences(
-        at_ms[begins],
-        find_largest(at_ms, begins),
-        find_largest(until_ms, begins),
-        face_numbers.astype(np.uint32),
-        columns.dimension[begin_rows],
-        columns.gender[begin_rows],
-        columns.decade[begin_rows],
-        np.array([hash_id(ids[row]) for row in begin_rows.tolist()], np.uint32),
-        columns.dimensions,
-        "\n".join(columns.faceids[number] for number in faces.tolist()).encode("ascii"),
-        columns.marks.pick(begin_rows),
+        first_ms=at_ms[begins],
+        last_ms=find_largest(at_ms, begins),
+        until_ms=find_largest(until_ms, begins),
+        face=face_numbers.astype(np.uint32),
+        dimension=columns.dimension[begin_rows],
+        gender=columns.gender[begin_rows],
+        decade=columns.decade[begin_rows],
+        sighting=np.array([hash_id(ids[row]) for row in begin_rows.tolist()], np.uint32),
+        dimensions=columns.dimensions,
+        faceids_text="\n".join(columns.faceids[number] for number in faces.tolist()).encode(
+            "ascii"
+        ),
+        marks=columns.marks.pick(begin_rows),
     )
 
 
@@ -160,17 +162,17 @@ def decode_presences(data: bytes) -> Presences:
     last_ms = first_ms + arrays["length_ms"]
     per_presence = ("face", "dimension", "gender", "decade", "sighting")
     presences = Presences(
-        first_ms,
-        last_ms,
-        last_ms + arrays["gap_ms"],
-        arrays["face"],
-        arrays["dimension"],
-        arrays["gender"],
-        arrays["decade"],
-        arrays["sighting"],
-        parse_dimensions(header["dimensions"]),
-        arrays["faceids"].tobytes(),
-        Marks.unpack(header, arrays, len(first_ms)),
+        first_ms=first_ms,
+        last_ms=last_ms,
+        until_ms=last_ms + arrays["gap_ms"],
+        face=arrays["face"],
+        dimension=arrays["dimension"],
+        gender=arrays["gender"],
+        decade=arrays["decade"],
+        sighting=arrays["sighting"],
+        dimensions=parse_dimensions(header["dimensions"]),
+        faceids_text=arrays["faceids"].tobytes(),
+        marks=Marks.unpack(header, arrays, len(first_ms)),
     )
     if any(len(arrays[name]) != len(first_ms) for name in per_presence):
         raise DamagedData("the columns of presences differ in length")
@@ -193,23 +195,23 @@ def join_presences(days: Sequence[Presences]) -> Presences:
         return np.concatenate([np.zeros(0, type_), *(getattr(day, name) for day in days)])
 
     first_ms = concatenate("first_ms", np.int64)
-    order = np.lexsort((first_ms, face))
+    order = np.lexsort((first_ms, face))  # by face, then by time
     first_ms, face = first_ms[order], face[order]
     until_ms, last_ms = (concatenate(name, np.int64)[order] for name in ("until_ms", "last_ms"))
     begins = mark_begins(face, first_ms, until_ms).nonzero()[0]
-    picked = order[begins]
+    picked = order[begins]  # the rows, as they came, that begin an arrival
     return Presences(
-        first_ms[begins],
-        find_largest(last_ms, begins),
-        find_largest(until_ms, begins),
-        face[begins],
-        dimension[picked],
-        concatenate("gender", np.uint8)[picked],
-        concatenate("decade", np.uint8)[picked],
-        concatenate("sighting", np.uint32)[picked],
-        tuple(dimensions),
-        "\n".join(faceids).encode("ascii"),
-        Marks(tuple(mark_texts), mark[picked]),
+        first_ms=first_ms[begins],
+        last_ms=find_largest(last_ms, begins),
+        until_ms=find_largest(until_ms, begins),
+        face=face[begins],
+        dimension=dimension[picked],
+        gender=concatenate("gender", np.uint8)[picked],
+        decade=concatenate("decade", np.uint8)[picked],
+        sighting=concatenate("sighting", np.uint32)[picked],
+        dimensions=tuple(dimensions),
+        faceids_text="\n".join(faceids).encode("ascii"),
+        marks=Marks(tuple(mark_texts), mark[picked]),
     )
 
 

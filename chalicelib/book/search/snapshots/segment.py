@@ -302,7 +302,7 @@ def assemble_segment(
         face_group=parse_section("face_group"),
         first_row=parse_section("first_row"),
         templates=parse_section("templates"),
-        coder=Coder(header["dimensions"], rotation, tiers, header["largest_norm"]),
+        coder=Coder(header["dimensions"], rotation, tiers, largest_norm=header["largest_norm"]),
         codes=CodedRows(codes, loose=parse_section("loose")),
         on_disk=on_disk,
     )

@@ -109,10 +109,10 @@ class CropModels:
 def _choose_outputs(
     role: CropRole, outputs_by_run: Mapping[_Run, _Outputs], face_count: int
 ) -> list[Looks]:
-    """Return the outputs of each of the role's models: (faces, looks, values).
+    """Return the outputs of each of the role's models, an array each: (faces, looks, values).
 
-    A look is a face or its mirror image. Values are in the order of the role's labels, which a
-    model may have in another one.
+    A look is a face or its mirror image. Models may have the labels in different orders. Here all
+    values are in the order of the role's.
     """
     looks_of_models = []
     for model in role.models:

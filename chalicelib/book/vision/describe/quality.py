@@ -158,7 +158,12 @@ def combine_factors(factors: Mapping[str, float]) -> Quality:
     """Return the quality that these factors of 0..1 give together, and which is the worst, in words
     too."""
     worst = min(factors, key=lambda name: factors[name])
-    return Quality(100 * math.prod(factors.values()), FLAWS[worst], 100 * factors[worst], worst)
+    return Quality(
+        total=100 * math.prod(factors.values()),
+        flaw=FLAWS[worst],
+        flaw_score=100 * factors[worst],
+        aspect=worst,
+    )
 
 
 def rate_size(face: DetectedFace) -> float:

@@ -494,4 +494,4 @@ def parse_population_rows(measured: Measured, dimensions: int) -> Population:
             f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, "
             f"not {rows.shape}"
         )
-    return Population(rows.astype(np.float32), measured.usual, measured.lowers)
+    return Population(rows.astype(np.float32), usual=measured.usual, lowers=measured.lowers)

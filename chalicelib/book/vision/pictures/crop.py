@@ -320,7 +320,7 @@ def encode_face(
         shown = _shrink(_dim_others(_cut_square(image, square), box, square))
     thumbnail = make_thumbnail(shown)
     data = _encode_jpeg(picture, quality=KEPT_JPEG_QUALITY, subsampling="4:4:4")
-    return FaceJpeg(data, thumbnail, Sides(*picture.size), place)
+    return FaceJpeg(data, thumbnail, sides=Sides(*picture.size), meant=place)
 
 
 def show_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:

@@ -187,9 +187,9 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
 def _require_format(data: bytes, rules: PictureRules) -> str:
     """Return the format of a picture that may be sent, such as "JPEG".
 
-    Raises Unusable if the file is empty or too large, or of a format that the rules do not allow,
-    or for which no decoder is installed. The message names the format, if it is one of _NAMES or
-    `name_other_format` knows it.
+    Raises Unusable if the file is empty or too large. Raises it, too, if the rules do not allow its
+    format, or no decoder of it is installed. The message then names the format, if it is one of
+    _NAMES or `name_other_format` knows it.
     """
     wanted_names = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
