@@ -219,9 +219,10 @@ def observed_on(
     last_ms: int = keys.LAST_MS,
     **how: Any,
 ) -> Iterator[Item]:
-    """Yield the observations, records of seen faces, of a UTC day between two times, included.
+    """Yield the stored observations, records of seen faces, of a UTC day between two times.
 
-    `day`: counted from 1970. `how`: further arguments of `walk_items`.
+    `day` is counted from 1970. The times are ms since 1970, both included. `how` are further
+    arguments of `walk_items`.
     """
     partition = keys.observations(tenant, day)
     between = keys.observation_range(first_ms, last_ms)
@@ -233,8 +234,8 @@ def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Itera
 
     `for tries_left in count_attempts():` tries again with a backoff. The caller leaves the loop
     when a try succeeds, and raises Busy if none did. Each pause is random, up to a limit that
-    doubles from `first_s` (5 ms) to 200 ms. So callers do not try again all at once ("full jitter":
-    Brooker, "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most.
+    doubles from `first_s` (5 ms) to 200 ms. That is "full jitter" (Brooker, 2015), so that callers
+    do not try again all at once. 40 tries pause 3.5 s on average, 7 s at most.
     """
     for attempt in range(tries):
         if attempt:
@@ -272,9 +273,10 @@ def retry_if_changed(
 
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:
-    """Do all actions or none in one transaction; try again, for about 2.5 s, while storage is busy.
+    """Do all actions or none in one transaction, and try again while storage is busy.
 
-    Raises what ItemStore.transact does: Busy only after 18 tries, all else at once.
+    That is for about 2.5 s. Raises what ItemStore.transact does; Busy only after 18 tries, all else
+    at once.
     """
     for tries_left in count_attempts(_TRIES_WHILE_BUSY):
         try:

@@ -418,10 +418,10 @@ def _oldest_seq_of(key: str) -> int:
 
 
 def _find_too_close(built_at: dict[str, int]) -> str | None:
-    """Return the last snapshot but one if it may go: its neighbours are less than _APART apart.
+    """Return the last snapshot but one if it may go; None: it stays.
 
-    One that a delta builds upon stays. None: it may not go, or there are fewer than three.
-    `built_at`: ms by snapshot, the newest last.
+    It may if the snapshots before and after it were built less than _APART apart. One that a delta
+    builds upon stays. `built_at` has the times in ms by snapshot, the newest last.
     """
     if len(built_at) < 3:
         return None

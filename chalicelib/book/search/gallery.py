@@ -154,9 +154,10 @@ class View(Struct, frozen=True, dict=True):
     def _find_best(
         self, probes: NDArray[np.float32], chosen: Chosen, limit: int, least_scores: Sequence[float]
     ) -> list[BestFaces]:
-        """Return each probe's `limit` best faces among the chosen ones.
+        """Return each probe's `limit` best faces among the chosen ones, searching base and tail.
 
-        `least_scores`: the lowest score that counts, by probe.
+        A probe is a template that is searched for. `least_scores` has for each the lowest score
+        that counts.
         """
         bests = [
             (probe, BestFaces(limit, least_score))
@@ -385,7 +386,10 @@ class Gallery:
         return self.view
 
     def _apply_entry(self, entry: JournalEntry) -> None:
-        """Add, move or remove the face or group that an edit of the journal names."""
+        """Do what one edit of the journal says: add, move or remove a face, or drop a group.
+
+        A face that is added again replaces itself. Templates of other face models are left out.
+        """
         if entry.edit is Edit.DROP:
             self._remove_group(entry.group_id)
         elif entry.edit is Edit.MOVE:
@@ -404,8 +408,11 @@ class Gallery:
                 self._add_face(entry.faceid, entry.group_id, vectors)
 
     def _begin_from(self, segment: Segment) -> None:
-        """Take a segment's faces as the base, and an empty tail: the rows of faces that come
-        later."""
+        """Begin again from a segment, a gallery as it was loaded: it is the base, and the tail is
+        empty.
+
+        The tail has rows of faces that come later. Views that searches hold stay as they are.
+        """
         self._base = segment
         self._number_by_group_id = {
             group_id: number for number, group_id in enumerate(segment.group_ids)

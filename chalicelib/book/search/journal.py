@@ -23,9 +23,9 @@ next. A template is gone three hours after its deletion at the latest, even if o
 def read_changes(
     items: ItemStore, tenant: str, known_seq: int, wanted_seq: int
 ) -> list[JournalEntry] | None:
-    """Return the changes after number `known_seq`, up to `wanted_seq`, in order.
+    """Return a gallery's changes after number `known_seq`, up to `wanted_seq`, in order.
 
-    None: one of them is gone, since a newer snapshot (the stored gallery) covers it.
+    None means that one of them was trimmed, since a newer snapshot (the stored gallery) covers it.
     """
     entries: list[JournalEntry] = []
     expected_seq = known_seq + 1

@@ -106,9 +106,9 @@ def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
 
 
 def _list_upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:
-    """Yield the folder of the cgroup `path`, and those above it up to that of `top`.
+    """Yield the folder of the cgroup `path`, and of each cgroup above it, up to that of `top`.
 
-    `mounted`: where `top` is mounted. A cgroup that does not lie below `top` has that folder alone.
+    `top` is mounted at `mounted`. If `path` is not below it, as seen from a container, that is all.
     """
     cgroup = PurePosixPath(path)
     inside = PurePosixPath()

@@ -54,7 +54,7 @@ class CpuSlots:
         self._held: Counter[str] = Counter()
         self._waiting: list[_Waiting] = []
         self._changed = threading.Condition()
-        # which starts none before it is needed
+        # It starts no thread before one is needed.
         self._helpers = ThreadPoolExecutor(max(count - 1, 1), "cpu-slot")
 
     @contextmanager

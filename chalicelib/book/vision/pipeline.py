@@ -375,7 +375,8 @@ class FacePipeline:
     ) -> list[NDArray[np.uint8]]:
         """Return each face's crop with eyes, nose and mouth at the role's places.
 
-        The crops of the picture that this thread used last are remembered, by what they depend on.
+        A cache holds the crops of the picture that this thread used last, by landmarks, places and
+        size.
         """
         with count_stage("align"):
             crops = self._last.of(image).crops
@@ -431,9 +432,9 @@ def _make_estimates(
 def _find_pose(
     face: DetectedFace, looks: Mapping[str, attributes.Looks]
 ) -> tuple[Pose | None, frozenset[str]]:
-    """Return how the head is turned, and {"pose"} if a formula says so: there is no model for it.
+    """Return how the head is turned, and {"pose"} if a formula says so, since no model does.
 
-    The formula goes by the landmarks; None: they lie on a line.
+    The formula goes by the landmarks. The pose is None if these lie on a line.
     """
     if _POSE in looks:
         return attributes.parse_pose(looks[_POSE]), frozenset()

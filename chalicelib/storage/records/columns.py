@@ -282,8 +282,8 @@ def list_values(
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """Return which value each of the dimensions has by a split, as an index, and all the values.
 
-    `dimensions`: each is a combination of labels, group, camera and kind. By camera, three of
-    cameras a, b, a give [0, 1, 0] and ("a", "b"). `split`: None: all values are "".
+    Each of `dimensions` is a combination of labels, group, camera and kind. By camera, three of
+    cameras a, b, a give [0, 1, 0] and ("a", "b"). With a `split` of None, all values are "".
     """
     import numpy as np
 
@@ -317,10 +317,10 @@ def count_by_hour(
     hours: NDArray[np.integer[Any]],
     counts: NDArray[np.uint32] | None = None,
 ) -> CountsByHour:
-    """Return, by value, how many there are in each hour of the day: 24 numbers each.
+    """Return, by value, how many there are in each hour of the day, 24 numbers each.
 
-    `value_indexes`: which of the `names` (values) each row has. `hours`: each row's hour, 0 to 23.
-    `counts`: how many a row stands for; None: 1 each. Values with no count are left out.
+    `value_indexes` says which of the `names` (values) each row has, `hours` its hour, 0 to 23.
+    `counts` has how many a row stands for; None: 1 each. Values with no count are left out.
     """
     import numpy as np
 
@@ -413,7 +413,8 @@ class LabelCounts(Struct, frozen=True):
     def from_columns(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
         """Return how many of a day's observations there are by dimensions and hour.
 
-        `hour`: the hour of the day, 0 to 23, of each row of the columns: (n,).
+        Dimensions are labels, group, camera and kind together. `hour`, (n,), is the hour of the
+        day, 0 to 23, of each row of the columns.
         """
         import numpy as np
 

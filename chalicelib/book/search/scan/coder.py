@@ -204,8 +204,8 @@ def bound_norms(
 ) -> tuple[NDArray[np.float64], ...]:
     """Return upper bounds, by row, of the length of what codes stand for, and of their error.
 
-    `part`: the numbers that were coded; `rebuilt`: what the codes stand for. Each is computed in
-    float32 with one rounding, whose most, 2^-23 of the length, is added.
+    `part` has the numbers that were coded, `rebuilt` what the codes stand for. Each is computed in
+    float32 with one rounding, of at most 2^-23 of the length, which is added.
     """
     rounding = 2.0**-23
     length = row_norms(rebuilt) * (1 + rounding)

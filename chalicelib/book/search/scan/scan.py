@@ -187,10 +187,11 @@ def library_path(machine: str | None = None) -> Path:
 
 @cache
 def load_kernel() -> Kernel | None:
-    """Return this machine's compiled search; None (with a line in the log) if there is none that
-    gives exact answers.
+    """Return this machine's compiled search, or None, with a line in the log, if it has none to
+    use.
 
-    None was compiled, say, or it was for another version of this program.
+    That is so if none was compiled, if it is of another version of this program, or if it gives
+    wrong answers.
     """
     path = library_path()
     if not path.is_file():

@@ -113,10 +113,10 @@ def _read_range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
 
 
 def read_seq(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
-    """Return the number of the latest change of a tenant's gallery.
+    """Return the number of the latest change of a tenant's gallery. Raises TenantNotFound.
 
-    `searched_with`: a face model; raises WrongModel if the tenant is searched with another. Raises
-    TenantNotFound.
+    `searched_with` is a face model; None: any will do. Raises WrongModel if the tenant is searched
+    with another.
     """
     item = directory_of(items, tenant)
     if searched_with is not None and item["model"] != searched_with:

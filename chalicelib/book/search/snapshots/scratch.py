@@ -80,11 +80,11 @@ class Scratch:
             ) from error
 
     def _wait_for(self, disk_bytes: int, make_room: Callable[[], None]) -> None:
-        """Wait until the disk has room for a gallery's file.
+        """Wait until the disk's share for galleries has room for one more file.
 
-        `make_room`: lets the galleries go that were searched longest ago; it is called until there
-        is room. Raises StorageUnavailable if the file is larger than the disk's share, Busy after
-        PATIENCE_S.
+        `make_room` lets galleries go, those searched longest ago first, and is called until there
+        is room. A search under way may keep a file a little longer. Raises StorageUnavailable if
+        the file is larger than the share, Busy after PATIENCE_S.
         """
         if disk_bytes > self.limit_bytes:
             raise StorageUnavailable(

@@ -344,10 +344,11 @@ def segment_of_rows(
     counts: NDArray[np.integer],
     templates: NDArray[np.float16],
 ) -> Segment:
-    """Return a segment of faces that are in the order of their ids, and codes of their templates.
+    """Return a segment, a gallery to be searched, of faces in the order of their ids.
 
-    `templates`: those of the first face, then those of the second, and so on. `counts`: how many
-    each face has. `face_group`: the place of each face's group in `group_ids`.
+    `templates` has those of the first face, then those of the second, and so on; `counts`, how many
+    each has. `face_group` is each face's place in `group_ids`. Codes of the templates are made
+    here.
     """
     if not len(faceids):
         return replace(empty_segment(model), seq=seq)

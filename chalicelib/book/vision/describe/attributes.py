@@ -132,8 +132,10 @@ def _join_outputs(parts: Sequence[_Outputs]) -> _Outputs:
 def _cut_crops(
     image: NDArray[np.uint8], faces: Sequence[DetectedFace], crop: Crop
 ) -> NDArray[np.float32]:
-    """Return the faces as a model takes them, one batch: each, and behind it its mirror image, if
-    the crop is `mirrored`."""
+    """Return the faces as a model takes them, as one batch, each with its mirror image if wanted.
+
+    A mirror image stands behind its face. It is wanted if the crop is `mirrored`.
+    """
     pictures = []
     for face in faces:
         picture = brighten_crop(_cut_crop(image, face, crop), crop.least_brightness)
@@ -291,9 +293,8 @@ def estimate_pose(landmarks: Points) -> Pose | None:
 
     It is the pose in which the average face fits them best, in weak perspective. First comes the
     affine map from MEAN_FACE to the landmarks, by least squares (POSIT's first step, DeMenthon &
-    Davis 1995, doi 10.1007/BF01450852). Then comes the rotation nearest to it, by its singular
-    vectors. It is exact for the average face at any pose. A person's own proportions, such as a low
-    nose, show up as pitch.
+    Davis 1995, doi 10.1007/BF01450852). Then comes the rotation nearest to that, by its singular
+    vectors. A person's own proportions, such as a low nose, show up as pitch.
     """
     points = np.array(landmarks, np.float64)
     affine = _FROM_MEAN_FACE @ (

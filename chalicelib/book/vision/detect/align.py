@@ -58,9 +58,9 @@ def cut_upright(
 ) -> NDArray[np.uint8]:
     """Return the face with its axis upright, as (size_px, size_px, 3); black outside `image`.
 
-    The unit is the mean distance from an eye to the middle of the mouth. Unlike the detector's box
-    and the mouth's width, it does not change with a smile. The crop's side is `factor` units; its
-    centre lies `below` units under the middle of the eyes.
+    The unit is the mean distance from an eye to the middle of the mouth, since no smile changes it,
+    as it does the detector's box. The crop's side is `factor` units. Its centre lies `below` units
+    under the middle of the eyes.
     """
     left_eye, right_eye, _, *mouth_corners = (complex(x, y) for x, y in landmarks)
     eyes, mouth = (left_eye + right_eye) / 2, sum(mouth_corners) / 2
@@ -89,8 +89,8 @@ def align_face(
     """Return the face as (size_px, size_px, 3) with its landmarks at `points`; black outside
     `image`.
 
-    A face much larger than the crop is first averaged down by a whole factor. Bilinear sampling
-    reads only four pixels, so without the averaging the others would be lost and show as noise.
+    A face much larger than the crop is first averaged down by a whole factor. Otherwise bilinear
+    sampling, which reads only four pixels, would lose the others, and show noise.
     """
     to_crop = fit_map(landmarks, points)
     return warp(image, to_crop, size_px, to_crop.shrink)
@@ -101,7 +101,8 @@ def warp(
 ) -> NDArray[np.uint8]:
     """Return the crop, (size_px, size_px, 3), that a map makes of a picture, sampled bilinearly.
 
-    Before that, blocks of `shrink` x `shrink` pixels are averaged.
+    `to_crop` maps the picture's points to the crop's. Before that, blocks of `shrink` x `shrink`
+    pixels are averaged.
     """
     # The map back: where in the picture does each pixel of the crop come from?
     turn, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn

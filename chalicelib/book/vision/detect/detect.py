@@ -281,10 +281,11 @@ class Detector:
         return DetectionPass(self._find_rows(image, size, self._spread), zoom, is_fine)
 
     def _look_in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
-        """Return what the detector finds in the picture enlarged, tile by tile.
+        """Return what the detector finds in the picture enlarged, tile by tile, which bounds
+        memory.
 
-        Neighbouring tiles overlap: a face in two is there twice, or in part. A picture of more than
-        TILED_PIXELS is enlarged less, as if it had so many: the time goes by the enlarged pixels.
+        Tiles overlap, so a face may be there twice, or in part. A picture of more than TILED_PIXELS
+        is enlarged less, as if it had so many, since the time goes by pixels.
         """
         height, width = image.shape[:2]
         shrink = min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
@@ -643,10 +644,9 @@ def suppress_overlaps(
 def choose_distinct(
     rows: NDArray[np.float32], limit: float, max_rows: int | None = None
 ) -> list[int]:
-    """Return the places of the rows (possible faces) that overlap no earlier one kept by over
-    `limit`.
+    """Return the places of the rows (possible faces) that overlap no earlier one by over `limit`.
 
-    `max_rows`: at most so many.
+    Only rows that are kept themselves count as earlier. It ends with `max_rows` kept; None: never.
     """
     places_left, chosen = np.arange(len(rows)), list[int]()
     while len(places_left) and len(chosen) != max_rows:  # with None until no place is left

@@ -379,9 +379,10 @@ class _Entry(NamedTuple):
 def _find_entry(tiff: bytes, wanted_tag: int, wanted_kind: int) -> _Entry | None:
     """Return the entry of this tag, with values of this kind, in a TIFF file's first directory.
 
-    A directory is a table of values by tag: how many entries it has (two bytes), then the entries
-    of twelve bytes. An entry has its tag, the kind of its values, how many, and in its last four
-    bytes the value or its place. None: there is no such entry, or the file is cut short.
+    None means that there is none, or that the file is cut short. A directory is a table of values
+    by tag. It has the number of its entries (two bytes), then the entries of twelve bytes. An entry
+    has its tag, the kind of its values, how many, and in its last four bytes the value or its
+    place.
     """
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])  # little-endian or big-endian
     if order is None:

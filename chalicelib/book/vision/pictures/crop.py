@@ -63,7 +63,8 @@ def resize_picture(
 ) -> Planes:
     """Return a picture, resized to (width, height), as planes.
 
-    One that shrinks to less than half is averaged first. `spread`: may do the colours side by side.
+    One that shrinks to less than half is averaged by blocks first. `spread` may do the three
+    colours side by side.
     """
     if max(size) > max(image.shape[:2]):
         # Whether a face in a small picture is found depends on how Pillow rounds.
@@ -179,8 +180,8 @@ def cut_inside(
     """Return the box and what is about it, as (size_px, size_px, 3), all from inside the picture.
 
     The box is enlarged `factor` times, then shrunk and shifted until it lies inside. Its
-    proportions are lost: MiniFASNet was trained like that (minivision-ai/Silent-Face-Anti-Spoofing,
-    CropImage).
+    proportions change, as they did when MiniFASNet was trained
+    (minivision-ai/Silent-Face-Anti-Spoofing, CropImage).
     """
     last_row, last_column = image.shape[0] - 1, image.shape[1] - 1
     # Shrunk: enlarged by less, if else it were larger than the picture.
