@@ -151,17 +151,17 @@ class Compactor:
     def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
         """Write a snapshot of one gallery if enough has changed; return whether one was written.
 
-        A snapshot is a gallery as it is stored; the pointer is the item that names those of a
-        gallery. A seq is the number of a change. A snapshot may build upon an older whole one. If
-        the oldest of the two lacks the change `at_least`, a whole one is written in any case.
-        `erase` is as in `build`.
+        A snapshot is a gallery as it is stored; the pointer is the item that names a gallery's. A
+        seq is the number of a change. A snapshot may be a delta upon an older whole one. If the
+        older of the two lacks the change `at_least`, a whole one is written in any case. `erase` is
+        as in `build`.
         """
         pointer = read_pointer(self._items, tenant, model)
         covered_seq = int(pointer["seq"]) if pointer else 0
         oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
         seq = read_seq(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)  # for the alarm on long ones
-        if oldest_seq < at_least:
+        if oldest_seq < at_least:  # what is to be purged is still stored
             return self._build_whole(tenant, model, pointer)
         # "bytes": those of the newest whole snapshot. Of a large one, mostly deltas are written.
         if pointer and int(pointer.get("bytes", 0)) >= self._large:
@@ -175,24 +175,23 @@ class Compactor:
     ) -> bool:
         """Store what changed in a large gallery, as a delta or whole; return whether it did.
 
-        A delta has what changed since the last whole snapshot, its base. Only a whole one rids the
-        gallery of erased templates. So that is written if it owes an erasure, and `erase` allows
-        it. Otherwise few, young changes wait, and more become a delta. If none can be made, a whole
-        one is written. `pointer` is the item that names the gallery's snapshots. Its "claimed_at"
-        is when a builder began a whole one, its "owes" says that a delta left an erasure. `seq`
+        A delta has what changed since the last whole snapshot, its base. Erased templates stay in
+        the base, so only a whole snapshot gets rid of them. That waits for a later call if `erase`
+        is False. `pointer` is the item that names the gallery's snapshots. Its "claimed_at" is when
+        a builder began a whole one, its "owes" says that a delta left an erasure to do. `seq`
         numbers the latest change.
         """
         now = milliseconds(self._clock.now())
         claim_age_ms = now - int(pointer.get("claimed_at", 0))
         if claim_age_ms < _CLAIMED_FOR // timedelta(milliseconds=1):
-            return False  # a delta would make stale what the other builder is writing
+            return False  # another builder writes a whole one, which a delta would make stale
         covered_seq = int(pointer["seq"])
         entries = read_changes(self._items, tenant, covered_seq, seq)  # None: trimmed meanwhile
         # What is to be erased is owed since an earlier delta, or by these changes.
         owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
         if not owes_erasure or not erase:
             if seq - covered_seq < TAIL_LENGTH and not self._is_old(tenant, covered_seq):
-                return False
+                return False  # few changes wait
             data = None if entries is None else self._make_delta(model, pointer, entries)
             if data:
                 base_key = keys.base_of_snapshot(pointer["snapshots"][-1])
@@ -200,7 +199,7 @@ class Compactor:
                 more = {"bytes": pointer["bytes"], "owes": owes_erasure}
                 self._write_snapshot(tenant, model, pointer, key, data, more)
                 return True
-        # Claim the whole one, so that others write no delta until it is there.
+        # An erasure is due, or no delta can be made. The claim keeps others from deltas meanwhile.
         claimed_pointer = {**pointer, "claimed_at": now}
         is_claimed = self._write_pointer(claimed_pointer, pointer)
         return is_claimed and self._build_whole(tenant, model, claimed_pointer)

@@ -156,10 +156,9 @@ class Galleries:
             return load_from_snapshot(self._items, self._blobs, tenant, model, open_file)
 
     def _follow_journal(self, gallery: Gallery, tenant: str, wanted_seq: int) -> bool:
-        """Apply the journal's changes to a gallery up to number `wanted_seq`; return whether that
-        could be.
+        """Apply the journal's changes up to number `wanted_seq`; return whether that was possible.
 
-        It cannot if the journal, the list of changes, was trimmed and lacks one of them.
+        It is not if the journal, the list of changes, was trimmed and lacks one of them.
         """
         if gallery.view.seq >= wanted_seq:
             return True

@@ -88,12 +88,12 @@ class View(Struct, frozen=True, dict=True):
     def search(self, request: SearchRequest) -> SearchAnswer:
         """Return, for each probe (a template that is searched for), the faces most like it.
 
-        They are its candidates if their score reaches a threshold. The request's operating point
-        makes it: 0.45, say, and more if more faces are searched. Each pair has a demand, which is
-        added: 0.03 if many people look like the two. Here the least demand counts that the probe
-        may have with any face, so that nobody is missed. The caller judges each candidate by its
-        own. Without an operating point, there is no threshold. Raises InvalidInput for probes of a
-        wrong length.
+        A face is a candidate if its score reaches a threshold, 0.45 say, and more in a larger
+        gallery. The request's operating point is the rule for that. A pair of faces also has a
+        demand, which is added: 0.03, say, if many people look like the two. Here only the least
+        that the probe has with anybody is added (`least_demands`), so that nobody is missed. The
+        caller judges each candidate by its own. Without an operating point, all are candidates.
+        Raises InvalidInput for probes of a wrong length.
         """
         probes, point = request.probes, request.operating_point
         if probes.shape[1] != self._dimensions and self.rows:
@@ -103,7 +103,7 @@ class View(Struct, frozen=True, dict=True):
             )
         chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
-        # The score that a face has to reach to be a candidate, by probe. No demands: they are 0.
+        # The score that a face has to reach to be a candidate, by probe.
         least_scores = [-math.inf] * len(probes)
         if point is not None:
             least_demands = request.least_demands or [0.0] * len(probes)
@@ -408,8 +408,7 @@ class Gallery:
                 self._add_face(entry.faceid, entry.group_id, vectors)
 
     def _begin_from(self, segment: Segment) -> None:
-        """Begin again from a segment, a gallery as it was loaded: it is the base, and the tail is
-        empty.
+        """Take a segment, a gallery as it was loaded, for the base, and begin an empty tail.
 
         The tail has rows of faces that come later. Views that searches hold stay as they are.
         """

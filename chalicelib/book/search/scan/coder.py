@@ -334,10 +334,10 @@ def _compute_rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
     """Return how many of a rotated template's numbers the first tier has, and all tiers together.
 
-    The last tier ends where hardly any energy is left (_NOTHING). The first is so long that a
+    The last tier ends where hardly any energy (sum of squares) is left. The first is so long that a
     search reads the fewest bytes. It reads that tier of each row, and _PICK_BYTES of each row that
-    it cannot rule out. Those are rows whose bound reaches the score of the best `share` of all, by
-    trial with pairs of the sample. One tier of all numbers may be cheaper.
+    it cannot rule out. These are tried with pairs of the sample: their bound reaches the score that
+    the best `share` of all reach. One tier of all numbers may be cheaper.
     """
     rotated, _ = rotate_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))

@@ -187,11 +187,10 @@ def library_path(machine: str | None = None) -> Path:
 
 @cache
 def load_kernel() -> Kernel | None:
-    """Return this machine's compiled search, or None, with a line in the log, if it has none to
-    use.
+    """Return this machine's compiled search; None, with a line in the log, if there is none.
 
-    That is so if none was compiled, if it is of another version of this program, or if it gives
-    wrong answers.
+    There is none to use, either, if it is of another version of this program or gives wrong
+    answers.
     """
     path = library_path()
     if not path.is_file():

@@ -65,7 +65,7 @@ def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
     length = header_length(head[:PREFIX])
     if length > size:
         raise DamagedSnapshot(f"its header is longer than its {size} bytes")
-    if length > len(head):
+    if length > len(head):  # the first part did not have all of it
         head = _read_range(blobs, key, 0, length)
     layout = parse_layout(head[:length], size)
     return _load_segment(blobs, key, layout, open_file)

@@ -58,9 +58,9 @@ def cut_upright(
 ) -> NDArray[np.uint8]:
     """Return the face with its axis upright, as (size_px, size_px, 3); black outside `image`.
 
-    The unit is the mean distance from an eye to the middle of the mouth, since no smile changes it,
-    as it does the detector's box. The crop's side is `factor` units. Its centre lies `below` units
-    under the middle of the eyes.
+    The unit is the mean distance from an eye to the middle of the mouth. A smile does not change
+    that, unlike the detector's box. The crop's side is `factor` units. Its centre lies `below`
+    units under the middle of the eyes.
     """
     left_eye, right_eye, _, *mouth_corners = (complex(x, y) for x, y in landmarks)
     eyes, mouth = (left_eye + right_eye) / 2, sum(mouth_corners) / 2
@@ -86,7 +86,7 @@ def _find_direction(z: complex) -> complex:
 def align_face(
     image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int
 ) -> NDArray[np.uint8]:
-    """Return the face as (size_px, size_px, 3) with its landmarks at `points`; black outside
+    """Return the face, (size_px, size_px, 3), with its landmarks at `points`; black outside
     `image`.
 
     A face much larger than the crop is first averaged down by a whole factor. Otherwise bilinear

@@ -281,11 +281,11 @@ class Detector:
         return DetectionPass(self._find_rows(image, size, self._spread), zoom, is_fine)
 
     def _look_in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
-        """Return what the detector finds in the picture enlarged, tile by tile, which bounds
-        memory.
+        """Return what the detector finds in the picture enlarged, one tile of it after another.
 
-        Tiles overlap, so a face may be there twice, or in part. A picture of more than TILED_PIXELS
-        is enlarged less, as if it had so many, since the time goes by pixels.
+        Tiles bound the memory. They overlap, so a face may be there twice, or in part. A picture of
+        more than TILED_PIXELS is enlarged less, as if it had so many, since the time goes by
+        pixels.
         """
         height, width = image.shape[:2]
         shrink = min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
