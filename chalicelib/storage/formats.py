@@ -71,8 +71,8 @@ def require_format(tenant: Mapping[str, Any]) -> None:
 def wrong_format(data: str, number: object) -> str | None:
     """Return why this version cannot read data of a format, and what to do; None if it can.
 
-    `data`: what the message calls them, such as `the data of tenant 'shop'`. `number`: their
-    format's as stored; None: they have none.
+    `data` is what the message calls them, such as `the data of tenant 'shop'`. `number` is their
+    format's as stored, None if they have none.
     """
     if number in KNOWN:
         return None

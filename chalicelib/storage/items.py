@@ -73,7 +73,7 @@ def walk_items(
     `page_size` is the most items of one read. Raises what `query` does.
     """
     low, high = between
-    if behind is not None and reverse:
+    if behind is not None and reverse:  # bounds are included, so it is left out below
         high = min(high or behind, behind)
     elif behind is not None:
         low = max(low or behind, behind)

@@ -206,8 +206,8 @@ class ItemStore(Protocol):
         """Read a page of one partition's items, strongly consistent, in the order of their keys.
 
         `low` and `high` are the bounds of the sort key or, with an `index`, of its key; both are
-        included. `limit`: the most items. `token`: of the page before; it is valid for the same
-        arguments only. `carried`: attributes to read beside the keys. Without any, a read by an
+        included. `limit` is the most items. `token` is that of the page before, for the same
+        arguments only. `carried` are attributes to read beside the keys. Without any, a read by an
         index has the keys alone, another one all attributes. Fewer attributes take less time, and
         cost as much. Raises InvalidInput for a damaged token, or an attribute that the index does
         not carry.
@@ -517,8 +517,8 @@ class Vision(Protocol):
     ) -> Examined:
         """Return each face's embedding and its estimates (age, quality and so on), in order.
 
-        It does what `embed` and `describe` do, in parallel on free cores. `wanted_attributes`:
-        names of the estimates to make. `all_boxes`: the boxes of all faces in the picture; if they
+        It does what `embed` and `describe` do, in parallel on free cores. `wanted_attributes` are
+        the names of the estimates to make. If `all_boxes`, the boxes of all faces in the picture,
         are given, each face is cut out, too, as by `crop`.
         """
 
@@ -537,8 +537,8 @@ class Vision(Protocol):
     ) -> list[Estimates]:
         """Return each face's estimates: pose, quality, and those wanted of age, gender and so on.
 
-        They are in the faces' order. `wanted_attributes`: names of ATTRIBUTES. The others are None,
-        and no model runs for them.
+        They are in the faces' order. `wanted_attributes` are names of ATTRIBUTES. The others are
+        None, and no model runs for them.
         """
 
     def crop(

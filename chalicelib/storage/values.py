@@ -220,7 +220,10 @@ class Codec(Generic[_Record]):
     ) -> None:
         """Take the class of the records, and what of it its annotations do not say.
 
-        All are of fields; `rare`, `nulls` and `apart` are names with spaces between them.
+        `names` has the attributes of fields that are stored under another name. `rare`, `nulls` and
+        `apart` are fields' names with spaces between them. A rare field is left out with its
+        default. Of `nulls` None is stored. Those `apart` are not stored here. `forms` are forms by
+        field.
         """
         self._kind, self._names, self._forms = kind, names, forms
         self._rare, self._nulls, self._apart = rare.split(), nulls.split(), apart.split()
@@ -229,7 +232,7 @@ class Codec(Generic[_Record]):
 
     @cached_property
     def _fields(self) -> list[_StoredField]:
-        """List the fields that are stored: all of the class but those `apart`."""
+        """List how each field is stored, of all fields of the class but those `apart`."""
         stored_fields = []
         for field in fields(self._kind):
             name = field.name

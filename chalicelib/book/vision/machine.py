@@ -149,9 +149,10 @@ class CpuSlots:
             self._changed.notify_all()
 
     def _choose_next(self) -> _Waiting | None:
-        """Return whose turn it is; None if there is no slot for any that waits.
+        """Return which waiting thread gets a slot now; None if there is no slot for any.
 
-        Who has an open picture goes before who would open one; then who holds the fewest slots.
+        A thread with an open picture goes before one that would open another. Among these, the one
+        whose tenant holds the fewest slots goes first.
         """
         if not self._free:
             return None

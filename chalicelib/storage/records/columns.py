@@ -40,9 +40,10 @@ def pack_arrays(
 ) -> bytes:
     """Return a JSON header and arrays of one dimension as bytes, compressed and with a checksum.
 
-    The bytes are `magic`, eight bytes that name the kind and its version; a body, compressed by
-    zlib; and the SHA-256 of both. The body, little-endian: the header's length as uint32; the
-    header, which lists the arrays' names, types and lengths, too; the arrays one after another.
+    The bytes are `magic`, eight bytes that name the kind and its version, then a body, compressed
+    by zlib, and the SHA-256 of both. The body is the header's length as uint32, the header, and the
+    arrays one after another, all little-endian. The header lists the arrays' names, types and
+    lengths, too.
     """
     little_endian = {
         name: array.astype(array.dtype.newbyteorder("<")) for name, array in arrays.items()
@@ -334,7 +335,8 @@ def count_by_hour(
 def encode_columns(columns: Columns) -> bytes:
     """Return a day's columns as bytes, which `decode_columns` reads.
 
-    Times are stored as ms since the first one: within a day, they fit 32 bits.
+    Times are stored as ms since the first one, which fit 32 bits within a day. Texts are stored as
+    arrays of bytes.
     """
     import numpy as np
 

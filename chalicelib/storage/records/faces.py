@@ -247,7 +247,8 @@ def face_update(
 ) -> Update:
     """Return the update of some attributes of a face, which raises its version by one.
 
-    `when`: its conditions. `add`: by attribute, what to add. `change`: other arguments of Update.
+    `when` are its conditions, `add` what to add by attribute, `change` other arguments of Update.
+    The audit's entry gets from it that the face was edited.
     """
     added = {"version": 1, **add}
     edits_face = ((Effect.EDITS, faceid),)  # for the audit's entry

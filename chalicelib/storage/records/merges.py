@@ -113,7 +113,10 @@ def add_taken_values(face: Face, taken: Mapping[str, Any]) -> Face:
 
 
 def remove_taken_values(face: Face, backup: MergeBackup) -> Face:
-    """Return the survivor without what came from the other face, if it still is as it was."""
+    """Return the survivor without what it took over from the other face by a merge.
+
+    `backup` has that, from before. What somebody has changed since then stays.
+    """
     values = {name: BLANK[name] for name in TAKEN if getattr(face, name) == getattr(backup, name)}
     labels = Labels(
         *("" if own == came else own for own, came in zip(face.labels, backup.labels, strict=True))
@@ -271,10 +274,10 @@ def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
 
 
 def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:
-    """Return the actions that delete a merge, and the note that leads from its other face to it.
+    """Return the actions that delete a merge, the merge's own last.
 
-    The merge's own action is the last. If they are cut off between two transactions, the merge is
-    still there, so that all can be repeated.
+    Before it goes the note that leads from its other face to the survivor. If they are cut off
+    between two transactions, the merge is still there, so that all can be repeated.
     """
     move_deletes = (
         (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),)

@@ -191,9 +191,10 @@ def page_item(tenant: str, faceid: str, start_ms: int, arrivals: tuple[Arrival, 
 
 
 def pages_from(items: Iterable[Item | None]) -> dict[int, tuple[Arrival, ...]]:
-    """Return the older arrivals of one face from the items (pages) that hold them, by their starts.
+    """Return the older arrivals of one face from the items (pages) that hold them.
 
-    A None, for an item that was not found, is passed over.
+    They are by page, under the time at which it starts. An item that was not found (None) is passed
+    over.
     """
     pages: dict[int, tuple[Arrival, ...]] = {}
     for item in items:

@@ -225,11 +225,13 @@ def _number_anew(
     """
     import numpy as np
 
+    # The same value of two days gets one number.
     values_of_days = [*chain.from_iterable(values for values, _ in days)]
     numbers = {value: number for number, value in enumerate(dict.fromkeys(values_of_days))}
     number_of_value = np.fromiter(
         map(numbers.__getitem__, values_of_days), np.uint32, len(values_of_days)
     )
+    # A row's value stands among all days' values where its day's begin, and its own number on.
     begins = accumulate((len(values) for values, _ in days), initial=0)
     rows = [row_values + begin for (_, row_values), begin in zip(days, begins, strict=False)]
     return [*numbers], number_of_value[np.concatenate([np.zeros(0, np.intp), *rows])]

@@ -128,7 +128,7 @@ def read_seq(items: ItemStore, tenant: str, searched_with: str | None = None) ->
 
 
 def read_models(items: ItemStore, tenant: str) -> list[str]:
-    """Return the face models by which a tenant has a gallery: the one that searches use first.
+    """Return the face models by which a tenant has a gallery, the one that searches use first.
 
     While a tenant changes to another model, that has a gallery, too. Raises TenantNotFound.
     """

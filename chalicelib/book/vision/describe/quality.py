@@ -106,9 +106,9 @@ def measure_quality(
 ) -> Quality:
     """Return how well a face of a (height, width, 3) RGB picture can be recognised.
 
-    `aligned`: its crop, (size, size, 3), in which eyes, nose and mouth lie where they should. It
-    takes half a millisecond. The head's turn is a factor more, `rate_frontality`, which takes a
-    model.
+    `aligned` is its crop, (size, size, 3), in which eyes, nose and mouth lie where they should. It
+    takes half a millisecond. How far the head turns away, a factor more, takes a model, and is not
+    in it (`rate_frontality`).
     """
     grey = _make_grey(aligned)
     return _join_factors(image, face, grey, rate_sharpness(grey), _cut_inner_part(grey))
@@ -136,7 +136,8 @@ def _join_factors(
 ) -> Quality:
     """Return the quality of a face, the product of all its factors.
 
-    `grey`: its aligned crop; `part`: what of that shows skin.
+    `grey` is its aligned crop, `part` what of that shows skin. `sharpness` is measured before,
+    since it differs for a mask.
     """
     factors = {
         "size": rate_size(face),

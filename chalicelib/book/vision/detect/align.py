@@ -86,7 +86,7 @@ def _find_direction(z: complex) -> complex:
 def align_face(
     image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int
 ) -> NDArray[np.uint8]:
-    """Return the face, (size_px, size_px, 3), with its landmarks at `points`; black outside
+    """Return the face, (size_px, size_px, 3), with its landmarks at `points`, black outside
     `image`.
 
     A face much larger than the crop is first averaged down by a whole factor. Otherwise bilinear
@@ -121,10 +121,10 @@ def warp(
 def _cut_region(
     image: NDArray[np.uint8], corners: Sequence[complex], shrink: int
 ) -> tuple[NDArray[np.uint8], int, int]:
-    """Return the part of `image` under the crop, with a margin for sampling, and the part's top
-    left x, y.
+    """Return the part of `image` under a crop, and the x and y where the part begins.
 
-    `corners`: the crop's, in the picture. Pixels outside `image` are zero.
+    `corners` are the crop's, as complex numbers in the picture. The part has a margin for sampling.
+    Its pixels outside `image` are zero.
     """
     margin = 2 * shrink
     across, down = [z.real for z in corners], [z.imag for z in corners]
@@ -136,10 +136,10 @@ def _cut_region(
 def _sample_bilinearly(
     region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Return the colours of `region` at the positions (x, y): (n, 3), each of the four pixels
-    about it.
+    """Return the colours of `region` at the positions (x, y), as (n, 3).
 
-    Positions lie inside the region, not on its last row or column.
+    Each is the mean of the four pixels about it, weighted by how near they are. Positions lie
+    inside the region, not on its last row or column.
     """
     width = region.shape[1]
     column, row = x.astype(np.intp), y.astype(np.intp)

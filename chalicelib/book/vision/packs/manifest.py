@@ -317,7 +317,7 @@ def read_table(folder: Path) -> dict[str, Any]:
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest in a pack's folder, with the curve and population that it names.
 
-    Raises ValueError that says what is wrong with it, KeyError for what it lacks.
+    Raises ValueError, with what is wrong with it, or KeyError for an entry that it lacks.
     """
     data = read_table(folder)
     if data["schema"] != SCHEMA:
@@ -449,7 +449,7 @@ class Measured(Struct, frozen=True):
 def read_measured(file: Path, model: str) -> Measured | None:
     """Return what `file` says was measured of the model; None if it has nothing of it.
 
-    Raises DamagedCalibration, OSError.
+    It holds a curve by model, how many strangers reach a score. Raises DamagedCalibration, OSError.
     """
     try:
         entries = json.loads(file.read_bytes())

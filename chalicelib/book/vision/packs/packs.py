@@ -92,9 +92,9 @@ class Pack(Struct, frozen=True):
 
 
 def list_names(models: Path | None) -> list[str]:
-    """Return the names of the packs: face-pack-4, the former ones, and the operator's own.
+    """Return the names of all packs of models, DEFAULT_PACK first.
 
-    `models`: the folder of the operator's; None: there is none.
+    The program's own follow, then those in `models`, the operator's folder; None: there is none.
     """
     folders = [PACKS, *([models] if models else [])]
     names = [

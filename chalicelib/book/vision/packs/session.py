@@ -120,8 +120,10 @@ class Sessions:
 
 
 def session_of(model: bytes, threads: int = 1) -> Any:
-    """Return a session of an ONNX file, which runs it in so many threads; these sleep between
-    runs."""
+    """Return a session, which runs a model, of an ONNX file; it uses `threads` threads.
+
+    These sleep between runs, so that they take no core from others.
+    """
     with _sharing:
         _share_memory()
     options = onnxruntime.SessionOptions()

@@ -100,8 +100,8 @@ def _find_brand(data: bytes) -> str | None:
 def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
     """Return the file without metadata, and how it is to be turned: its EXIF orientation, 1..8.
 
-    That is 1, upright, if it has none or an invalid one. Raises ValueError if the file has more
-    than MAX_PARTS parts.
+    That is 1, upright, if it has none or an invalid one. Raises ValueError for a file of more than
+    MAX_PARTS parts, or for a damaged one.
     """
     if file_format == "JPEG":
         return _drop_from_jpeg(data)
@@ -238,7 +238,7 @@ def _walk_segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield the marker (which says what it is), begin and end of each segment of a JPEG.
 
     The last one is SOS, the pixels, which ends with the file. Raises ValueError if the file ends
-    before, or is no JPEG.
+    before that, or is no JPEG.
     """
     position = 2
     for _ in _count_parts():
@@ -329,8 +329,8 @@ def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
 def parse_webp_size(data: bytes) -> tuple[int, int]:
     """Return the width and height of a WebP file without metadata (RFC 9649).
 
-    Its first chunk says so: VP8X if it has transparency or moves, else the picture, which is coded
-    without loss (VP8L) or with. Raises ValueError, struct.error.
+    Its first chunk says so. That is VP8X if it has transparency or moves, else the picture, coded
+    without loss (VP8L) or with (VP8). Raises ValueError or struct.error if the file is damaged.
     """
     kind, begin = data[_WEBP_HEAD : _WEBP_HEAD + 4], _WEBP_HEAD + 8
     if kind == b"VP8X":

@@ -81,7 +81,7 @@ def resize_picture(
 def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
     """Return the three colours of a picture resized to (width, height), bilinearly, by onnxruntime.
 
-    `planes`: (3, rows, columns), 0 to 255. `spread`: does the colours in turn or side by side.
+    `planes` is (3, rows, columns), 0 to 255. `spread` does the colours in turn or side by side.
     """
     session = _load_interpolation("sides")
     width, height = size
@@ -104,7 +104,8 @@ def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread
 def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
     """Return what a square shows as planes, `size_px` a side; black outside the picture.
 
-    If plain interpolation will do (`is_plain`), the square has to begin at a whole pixel.
+    Where plain interpolation will do (`is_plain`), which is faster, the square has to begin at a
+    whole pixel.
     """
     if not is_plain(square.side, size_px):
         return make_planes(cut(image, square, size_px))
@@ -122,8 +123,8 @@ def stack_planes(
 ) -> NDArray[np.float32]:
     """Return planes of one size as one batch, (n, 3, height, width).
 
-    `channels`: the order of the colours, "RGB" or "BGR". Sides are filled up with zeros, right and
-    bottom, to a multiple of `multiple_of`.
+    `channels` is the order of the colours, "RGB" or "BGR". Sides are filled up with zeros, right
+    and bottom, to a multiple of `multiple_of`.
     """
     height, width = pictures[0].shape[1:]
     whole_height = math.ceil(height / multiple_of) * multiple_of
@@ -263,7 +264,7 @@ def brighten_crop(crop: NDArray[np.uint8], least_mean: float) -> NDArray[np.uint
 def stack_pictures(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
     """Return RGB pictures of one size as one batch, (n, channels, height, width), 0..255.
 
-    `channels`: the order of the colours, such as "BGR"; L is the luminance of ITU-R 601.
+    `channels` is the order of the colours, such as "BGR". L is the luminance of ITU-R 601.
     """
     filled = np.empty((len(pictures), len(channels), *pictures[0].shape[:2]), np.float32)
     for target, picture in zip(filled, pictures, strict=True):
