@@ -184,8 +184,8 @@ def faces_in(
 ) -> Iterator[Item]:
     """Yield what an index of the faces has of those in a group, in the index's order.
 
-    `index`: by which they are in order: of enrolment, as a default. `how`: further arguments of
-    `walk_items`; a `between` among them takes the place of the group's.
+    As a default that is the order of enrolment. `how` are further arguments of `walk_items`. A
+    `between` among them takes the place of the group's range of keys.
     """
     read_options = {"index": index, "between": keys.group_range(group_id), **how}
     return walk_items(items, keys.FACES, tenant, **read_options)

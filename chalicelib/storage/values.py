@@ -87,7 +87,7 @@ def make_ids_pattern(faceids: frozenset[str]) -> re.Pattern[str]:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value, or an item's: not a field's name, but all that is in it."""
+    """Yield the texts in a JSON value, or an item's, at any depth, but no field's name."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

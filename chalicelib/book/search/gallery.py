@@ -235,8 +235,8 @@ class View(Struct, frozen=True, dict=True):
     def _read_template(self, face: int) -> bytes:
         """Return the template of the face of this number; of several, their mean.
 
-        Faces of the base, which was loaded, come first. A face of the tail, which was added since,
-        has the number of its first row there, behind them.
+        Faces are numbered through the base, which was loaded, and then the tail, which was added
+        since. A face of the tail has the number of its first row there.
         """
         in_tail = face - len(self.base_group)
         if in_tail < 0:
@@ -291,8 +291,8 @@ class View(Struct, frozen=True, dict=True):
     def _copy_templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return a copy of these rows (a template each), (rows, dimensions).
 
-        Those of the tail, which were added since the base was loaded, are numbered after the
-        base's.
+        Rows are numbered through the base, which was loaded, and then the tail, which was added
+        since.
         """
         base = self.base.templates
         templates = np.empty((len(rows), self._dimensions), dtype=np.float16)

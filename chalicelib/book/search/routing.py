@@ -44,7 +44,10 @@ class NearSearch:
         return (self._near() if is_near else self._far).search(tenant, request)
 
     def _is_small(self, tenant: str) -> bool:
-        """Tell whether a tenant has few faces, `most` or fewer, by a count that is remembered."""
+        """Tell whether a tenant has at most as many faces as are searched in this process.
+
+        The groups' counts are read, and the answer is remembered for COUNT_REMEMBERED_S.
+        """
         now = self._monotonic()
         never_read = (now - COUNT_REMEMBERED_S, False)
         read_at, is_small = self._known.get(tenant, never_read)

@@ -39,9 +39,10 @@ def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
 
 
 def _read_least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Number | None:
-    """Return the least limit that a reader finds in any of the folders; None: there is none.
+    """Return the least limit that any reader finds in any of these folders; None: there is none.
 
-    A limit of 0 or less stands for none.
+    A reader reads the file of one version of cgroups, and raises an error if there is none. A limit
+    of 0 or less stands for none.
     """
     limits = list[_Number]()
     for group in groups:

@@ -84,9 +84,9 @@ class FacePipeline:
         return self._manifest.parse_population()
 
     def load(self, *, describes: bool = True) -> None:
-        """Load all models now instead of at the first picture.
+        """Load all models now instead of at the first picture. Raises MissingModel.
 
-        `describes`: False for those alone that find faces and embed them. Raises MissingModel.
+        If `describes` is False, those alone are loaded that find faces and embed them.
         """
         files = [self._manifest.detector.file, *self._manifest.embedding.files]
         if describes:

@@ -120,7 +120,7 @@ CAPTURE = Codec(
 
 
 def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
-    """Make the item of a capture, a camera's picture, when a client offers to send it.
+    """Make the item of a capture, a camera's picture, as a client offers to send it.
 
     It has no sightings (faces in the picture) yet. It expires SIGHTING_DAYS after the offer.
     """

@@ -58,7 +58,7 @@ def pack_arrays(
 
 
 def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the header and the arrays, by name, of what `pack_arrays` made.
+    """Return the header, and the arrays by name, of the bytes that `pack_arrays` made.
 
     Raises DamagedData if the bytes are of another kind, damaged or cut off.
     """

@@ -37,7 +37,8 @@ def compilers(machine: str) -> list[list[str]]:
 def build(machine: str) -> Path | None:
     """Compile the library and return its path; None if no compiler could make it.
 
-    It gets its name only when it is complete.
+    It is written beside its place, and gets its name only when it is complete. So a process that
+    loads it never finds a part of it.
     """
     target = library_path(machine)
     partial = target.with_suffix(f".{os.getpid()}.part")

@@ -77,8 +77,8 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     def kernel_call(self) -> Call:
         """The addresses and counts of these rows, as the compiled search (kernel.c) takes them.
 
-        All searches of the rows share it: the kernel copies it before it writes. A field that is
-        not set is a null pointer, and stands for the plain case.
+        It is computed once, and all searches of the rows share it; the kernel copies it before it
+        writes. A field that is not set is a null pointer, and stands for the plain case.
         """
         call = describe_coder(self.coder)
         for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
@@ -348,8 +348,7 @@ def scan(rows: Rows, probes: ProbesAndBest) -> None:
 
 
 def scan_without_kernel(rows: Rows, probes: ProbesAndBest) -> None:
-    """Add to each probe's best faces those among the rows, as `scan` does, but from the templates
-    themselves.
+    """Add to each probe's best faces those among the rows, as `scan` does, but without codes.
 
     That is slow. It is for a machine for which kernel.c was not compiled.
     """

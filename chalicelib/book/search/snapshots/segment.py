@@ -140,8 +140,10 @@ class Segment(Struct, frozen=True):
 
     @property
     def hot_bytes(self) -> int:
-        """Bytes of memory that it takes while it can be searched; templates on disk do not
-        count."""
+        """Bytes of memory that it takes while it can be searched.
+
+        Templates that are in a file on disk do not count.
+        """
         arrays_in_memory: list[FaceIds | NDArray[Any]] = [
             self.ids,
             self.face_group,
@@ -373,8 +375,8 @@ def segment_of_faces(
 ) -> Segment:
     """Return a segment, a gallery ready to be searched, of (faceid, group id, templates) each.
 
-    They come in any order; a face without templates is left out. A template is its float16 numbers,
-    little-endian.
+    They come in any order, and a face without templates is left out. A template is its numbers as
+    float16, little-endian.
     """
     with_templates = [(faceid, group_id, vectors) for faceid, group_id, vectors in faces if vectors]
     faces_in_order = sorted(with_templates, key=lambda face: face[0])  # of faceids

@@ -36,9 +36,9 @@ class Similarity(Struct, frozen=True):
 def fit_map(source: Points, target: Points) -> Similarity:
     """Return the map that brings the points `source` nearest to `target`, by least squared error.
 
-    Umeyama 1991 (doi 10.1109/34.88573) without reflection. In the plane it needs no SVD: with
-    points about their means, z -> a z is best with a = sum(target * conj(source)) /
-    sum(|source|^2).
+    It turns, scales and shifts the plane, without reflection (Umeyama 1991, doi 10.1109/34.88573).
+    With points about their means as complex numbers, z -> a z is best with a = sum(target *
+    conj(source)) / sum(|source|^2). So the plane needs no SVD.
     """
     sources, targets = ([complex(x, y) for x, y in points] for points in (source, target))
     source_mean, target_mean = sum(sources) / len(sources), sum(targets) / len(targets)
@@ -86,8 +86,7 @@ def _find_direction(z: complex) -> complex:
 def align_face(
     image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int
 ) -> NDArray[np.uint8]:
-    """Return the face, (size_px, size_px, 3), with its landmarks at `points`, black outside
-    `image`.
+    """Return the face, (size_px, size_px, 3), with its landmarks at `points`; black elsewhere.
 
     A face much larger than the crop is first averaged down by a whole factor. Otherwise bilinear
     sampling, which reads only four pixels, would lose the others, and show noise.

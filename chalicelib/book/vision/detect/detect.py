@@ -522,7 +522,8 @@ def _split_into_tiles(sides: Sequence[int], zoom: float, longest_px: int) -> lis
 def _split_side(side: int, longest: int, overlap: int) -> list[slice]:
     """Return the fewest stretches of equal length that cover a side and overlap by so much.
 
-    A side of 100 gives, with 60 at most and an overlap of 10, 0..55 and 45..100.
+    None is longer than `longest`. A side of 100 gives, with 60 at most and an overlap of 10, 0..55
+    and 45..100.
     """
     count = max(1, math.ceil((side - overlap) / (longest - overlap)))
     length = math.ceil((side + (count - 1) * overlap) / count)
@@ -573,8 +574,9 @@ def decode(
 ) -> list[NDArray[np.float32]]:
     """Return for each picture of a batch the rows (possible faces) that reach `score`, (n, 15).
 
-    A row is x, y, width, height, five landmarks, score. The network looks at a picture in grids of
-    several strides, the sides of a cell in pixels. Rows that overlap are all there.
+    A row is x, y, width, height, five landmarks, score. The network looks at a picture in several
+    grids, whose cells have sides of `strides` pixels. Rows of all grids are there, also if they
+    overlap.
     """
     levels = [_decode_level(outputs, width_px, stride, score) for stride in strides]
     pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
@@ -605,7 +607,7 @@ def _decode_level(
 
 
 def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return by how much boxes overlap, 0..1: intersection over union.
+    """Return by how much boxes overlap, 0..1: what two share, over what they cover together.
 
     Rows begin with x, y, width, height, and are broadcast against each other.
     """
@@ -632,10 +634,10 @@ def choose_surest(rows: NDArray[np.float32], max_rows: int) -> NDArray[np.float3
 def suppress_overlaps(
     rows: NDArray[np.float32], limit: float, max_rows: int | None = None
 ) -> NDArray[np.float32]:
-    """Return rows (possible faces), highest score first, but none that overlaps a better one by
-    more than `limit`.
+    """Return the rows (possible faces) without those that overlap a better one by over `limit`.
 
-    This is greedy non-maximum suppression. It ends when it has kept `max_rows` rows.
+    They are sorted by score, the highest first (greedy non-maximum suppression). It ends when
+    `max_rows` are kept.
     """
     best_first = rows[np.argsort(-rows[:, SCORE], kind="stable")]
     return best_first[choose_distinct(best_first, limit, max_rows)]

@@ -153,9 +153,10 @@ def require_folder(models: Path | None) -> None:
 
 
 def find_by_model(model: str, models: Path | None) -> Pack:
-    """Return the pack that makes embeddings of this model, by its id, all of its files present.
+    """Return the pack that makes embeddings of this model, all of its files present.
 
-    `models`: the folder of the operator's packs. Raises MissingModel, UnknownPack.
+    `model` is the model's id, `models` the folder of the operator's packs. Raises UnknownPack if
+    none does, MissingModel if files are not there.
     """
     for pack in _read_packs(models):
         if model == pack.manifest.embedding.model:
@@ -188,7 +189,11 @@ def _read_packs(models: Path | None) -> Iterator[Pack]:
 
 @cache
 def _read_manifest(folder: Path) -> Manifest:
-    """Return a pack's manifest. Raises ValueError if its name or its model's id is not its own."""
+    """Return a pack's manifest, read once.
+
+    Raises ValueError if it has another name than its folder. Raises it, too, if an operator's own
+    pack has the model id of one of the program's.
+    """
     manifest = manifests.read_manifest(folder)
     if manifest.name != folder.name:
         raise ValueError(f"its manifest calls it {manifest.name}, and the folder {folder.name}")

@@ -141,10 +141,10 @@ def session_of(model: bytes, threads: int = 1) -> Any:
 
 @cache
 def _share_memory() -> None:
-    """Let all sessions of the process take their memory from one arena, which grows by what is
-    asked for.
+    """Let all sessions of the process take their memory from one arena. It is done once.
 
-    Else each keeps what its largest runs took, rounded up to a power of two. It is done once.
+    It grows by what is asked for. Otherwise each session keeps what its largest runs took, rounded
+    up to a power of two.
     """
     kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     as_requested = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
