@@ -141,6 +141,7 @@ class Compactor:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
                 kept = [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq]
                 self._keep_snapshots(pointer, kept)
+            # Then those that no pointer names, since a builder was killed.
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)

@@ -85,7 +85,7 @@ class Galleries:
         raises TenantNotFound, and loading raises Busy.
         """
         key = (tenant, model)
-        wanted_seq = seq
+        wanted_seq = seq  # the change up to which it has to be
         if wanted_seq is None:
             wanted_seq = read_seq(self._items, tenant, model if searched else None)
         gallery = self._find_gallery(key, wanted_seq)

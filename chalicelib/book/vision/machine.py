@@ -87,7 +87,7 @@ class CpuSlots:
         one picture uses all cores of an idle machine, and in a rush nobody waits for helpers.
         """
         tenant = telemetry.tenant()
-        numbers_left = iter(range(len(parts)))  # of which all threads take
+        numbers_left = iter(range(len(parts)))  # each thread takes the next one when it is free
         answers = dict[int, Answer]()
 
         def work_on_parts(has_to_stop: Callable[[], object]) -> None:
@@ -98,7 +98,7 @@ class CpuSlots:
 
         def help_out() -> None:
             try:
-                with telemetry.begin_invocation("", ""):
+                with telemetry.begin_invocation("", ""):  # what it logs is of the tenant, too
                     telemetry.of_tenant(tenant)
                     work_on_parts(lambda: self._waiting)  # true if anybody waits for a slot
             finally:
@@ -133,8 +133,10 @@ class CpuSlots:
             self._give_back(tenant, taken)
 
     def _take_spare(self, tenant: str, max_slots: int) -> int:
-        """Take up to `max_slots` slots on cores that nobody uses, none if somebody waits; return
-        how many."""
+        """Take up to `max_slots` more slots for a caller that holds one; return how many.
+
+        They are on cores that nobody uses, and none if somebody waits for a slot.
+        """
         with self._changed:
             spare = 0 if self._waiting else self.count - max(self._held.total(), 1)
             taken = max(min(spare, max_slots), 0)

@@ -134,9 +134,9 @@ def row_from(item: Item) -> Row:
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
     """Make the item of a face's visits (arrivals): the newest, and counts of all older ones.
 
-    The oldest arrivals are folded: they are only counted. Those between may be in items of their
-    own, pages. While these are unread, `visits.arrivals` counts theirs as folded, too. So they are
-    taken off `folded` here. The item's `paged` has them: arrivals, sightings, then each page's
+    The oldest arrivals are folded, which means that they are only counted. Those between may be in
+    items of their own, pages. While these are unread, `visits.arrivals` counts theirs as folded,
+    too. So they are taken off `folded` here. `paged` has them: arrivals, sightings, each page's
     start.
     """
     arrivals, promotion = visits.arrivals, visits.promotion
@@ -288,7 +288,7 @@ def make_calendar_actions(
     late_counts: dict[str, Counter[str]] = defaultdict(Counter)  # by month, by day in it
     for month, field in map(keys.calendar_field, late_days):
         late_counts[month][field] += 1
-    new_days: dict[str, set[str]] = defaultdict(set)
+    new_days: dict[str, set[str]] = defaultdict(set)  # those that the months as read lack
     for month, field in map(keys.calendar_field, days):
         if month in months and field not in (months[month] or {}):
             new_days[month].add(field)

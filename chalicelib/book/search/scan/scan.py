@@ -384,8 +384,8 @@ def scan_plain(
     n_u = (len(probe) + 2) * _UNIT_ROUNDOFF
     probe_norm = float(np.linalg.norm(probe.astype(np.float64)))
     bounds += n_u / (1 - n_u) * probe_norm * largest_norm * 1.01
-    bounds[~np.isfinite(bounds)] = math.inf
-    bounds[faces < 0] = -math.inf
+    bounds[~np.isfinite(bounds)] = math.inf  # the exact score decides
+    bounds[faces < 0] = -math.inf  # not searched
     while True:
         candidates = np.flatnonzero((bounds >= best.cut) & (bounds > -math.inf))
         if not len(candidates):

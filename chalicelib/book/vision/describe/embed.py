@@ -64,6 +64,7 @@ def _join_looks(
     for network, face_count in face_counts:
         look_count = 1 + network.mirrored
         own_looks = np.array([*islice(looks_left, face_count * look_count)], np.float32)
+        # (faces, looks of each, numbers), of which a face's looks are added up
         looks_of_faces = own_looks.reshape(face_count, look_count, network.dimensions)
         parts.append(scale_to_unit(looks_of_faces.sum(axis=1)))
     # Both files may be missing: a pack then names none ("").

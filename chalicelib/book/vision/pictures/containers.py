@@ -122,8 +122,8 @@ def count_scans(jpeg: bytes) -> int:
 def insert_noise(jpeg: bytes) -> bytes:
     """Return the JPEG with noise at the end of each scan, which shows only if pixels are missing.
 
-    A scan is a part of the file that codes pixels. A decoder that finds too few leaves the rest
-    grey without an error. With noise behind them it makes the rest of that.
+    A scan is a part of the file that codes pixels. A decoder that finds too few of them leaves the
+    rest grey without an error, but makes it of the noise if there is some.
     """
     # A segment is 0xFF, its kind, its length without these two (two bytes), and its data. Behind
     # one of kind SOS comes a scan, the pixels, up to the next marker.

@@ -434,7 +434,7 @@ HIDDEN_CELLS = 4
 def hide_faces(image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
     """Return the whole picture as JPEG, in which these faces are averaged to a few cells each.
 
-    Nothing can undo that, unlike a blur.
+    Nothing can undo that.
     """
     picture = Image.fromarray(np.ascontiguousarray(image))
     for box in boxes:
