@@ -7,7 +7,7 @@ A service that calls another as `self.services.faces` is above it. The order is 
 import-linter's contracts of layers in pyproject.toml, which see imports between packages alone.
 Circles are of modules; imports in functions count, those for types do not. The core is what makes
 a visit of a picture: its modules stand in pyproject.toml's [tool.core], and it imports no others.
-No conditional expression there goes over a line: readers who met one had to read it twice.
+No conditional expression there goes over a line: such a one has to be read twice.
 """
 
 from __future__ import annotations
@@ -157,10 +157,9 @@ def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
 
 
 def find_reach(imports: Mapping[str, Iterable[str]], begins: Iterable[str]) -> dict[str, str]:
-    """Return the modules that `begins` import, and those import in turn, `begins` among them: for
-    each the one that imports it, "" for `begins`.
+    """Return all modules that `begins` reach by imports, each with one that imports it.
 
-    `imports`: what each module imports.
+    `imports`: what each module imports. `begins`: are among those returned, with "".
     """
     importers = dict.fromkeys(begins, "")
     waiting = list(importers)
@@ -173,7 +172,7 @@ def find_reach(imports: Mapping[str, Iterable[str]], begins: Iterable[str]) -> d
 
 
 def list_long_choices(content: ast.Module) -> list[int]:
-    """Return the lines on which a conditional expression begins that goes over more than one."""
+    """Return the lines on which a conditional expression begins and does not end."""
     choices = (node for node in ast.walk(content) if isinstance(node, ast.IfExp))
     return [node.lineno for node in choices if node.end_lineno != node.lineno]
 

@@ -107,8 +107,10 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Draw proofs, which have targets of their own, and begin with what takes longest; what is
-    collected last is short."""
+    """Draw proofs, which have targets of their own, and begin with what takes longest.
+
+    What is collected last is short.
+    """
     draw_part(config, items, lambda item: item.get_closest_marker("proof") is not None)
     place = {ROOT / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))

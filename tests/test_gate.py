@@ -56,6 +56,13 @@ def test_all_is_changed_if_git_cannot_tell(history: Path) -> None:
     assert is_changed("0.txt", root=history, recent=1)
 
 
+def test_what_the_gate_watches_is_there() -> None:
+    """A path that is gone never changes."""
+    watched = [path for line in re.findall(r"\bif changed (.*);", GATE) for path in line.split()]
+    assert len(watched) > 9
+    assert [path for path in watched if not (ROOT / path).exists()] == []
+
+
 CONFTEST = """
 import pytest
 from tests.support.examples import draw_part, takes

@@ -22,9 +22,14 @@ pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Draw tests with the service itself; those with the stand-in are tried in each gate, and all
-    by `make edge`."""
-    draw_part(config, items, takes("started_regulars"))
+    """Draw tests with the service itself, but for proofs, which tests/conftest.py draws.
+
+    `make edge` tries all.
+    """
+    has_service = takes("started_regulars")
+    draw_part(
+        config, items, lambda item: has_service(item) and not item.get_closest_marker("proof")
+    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

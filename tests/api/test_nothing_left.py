@@ -150,7 +150,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def list_ways() -> list[tuple[str, str]]:
-    """Return each way in with a way out, another one by each commit: each way out is among them.
+    """Return each way in with a way out. Each commit draws other pairs, with every way out in them.
 
     `make slow` tries several ways out with each way in.
     """

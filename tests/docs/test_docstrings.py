@@ -19,7 +19,6 @@ OTHERS_NAMES = {
         "DateTimeDigitized",
         "DateTimeOriginal",
         "DeMenthon",
-        "InsightFace",
         "JavaScript",
     ),
     *("LambdaContext", "PublicKeyCredential", "UserGuide", "to_image"),

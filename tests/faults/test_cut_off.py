@@ -27,9 +27,10 @@ from tests.support.faults.finish import Finish
 from tests.support.faults.shop import Shop
 
 CUTS, SEED, GATE = 2, "the gate", 20
-"""So many cuts of a command are tried, and by which they are drawn: not all cuts of all rows have
-been tried so far, and the gate is no place to meet the first that is wrong. The gate tries so many
-commands, others by each commit."""
+"""How many cuts of a command are tried, what draws them, and how many commands the gate tries.
+
+Each commit draws other commands, but the cuts of one stay the same: not all have been tried so far,
+and the gate is no place to meet the first that is wrong."""
 
 
 MOST_SAID = 500

@@ -52,8 +52,8 @@ def test_every_job_has_a_row_in_which_it_writes(shops: dict[str, Shop], tmp_path
 
 
 KILLS, FAILURES, GATE = 1, 1, 75
-"""So many kills and failures of a use case that writes, and so many use cases, are tried in the
-gate, others by each commit."""
+"""How many kills and failures of a use case that writes the gate tries, and how many use cases.
+Each commit draws other ones."""
 
 ROWS = [
     pytest.param(

@@ -37,7 +37,15 @@ from tests.support.fakes import FakeClock, FakeVision, Person, picture
 from tests.support.storage.emulated import storage_stack
 
 pytestmark = lately(
-    ".chalice", "infra", "app.py", "chalicelib/search_function.py", "chalicelib/storage/aws"
+    ".chalice",
+    "infra",
+    "app.py",
+    "chalicelib/search_function.py",
+    "chalicelib/storage/aws",
+    "chalicelib/api/observability.py",
+    "chalicelib/telemetry.py",
+    "chalicelib/sweep.py",
+    "tests/infra",
 )
 
 NOT_CALLED_BY_US = {

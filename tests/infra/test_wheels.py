@@ -29,7 +29,15 @@ from infra.releases import wheels
 from tests.support.changed import lately
 
 pytestmark = lately(
-    "infra", "pyproject.toml", "edge/pyproject.toml", "client/pyproject.toml", "requirements.txt"
+    "infra",
+    "pyproject.toml",
+    "edge/pyproject.toml",
+    "client/pyproject.toml",
+    "lab/pyproject.toml",
+    "requirements.txt",
+    "regulars/libraries.toml",
+    "chalicelib/model_packs",
+    "tests/infra",
 )
 
 COMMANDS = ("regulars", "regulars-edge")

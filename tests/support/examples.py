@@ -35,7 +35,7 @@ def commit() -> str:
 
 
 def is_long() -> bool:
-    """Whether this run tries all that there is, as `make slow` does."""
+    """Tell whether this run tries all that there is, as `make slow` does."""
     return settings.get_current_profile_name() == LONG
 
 
@@ -55,9 +55,9 @@ def takes(fixture: str) -> Callable[[pytest.Item], bool]:
 def draw_part(
     config: pytest.Config, items: list[pytest.Item], is_dear: Callable[[pytest.Item], bool]
 ) -> None:
-    """Leave one in PART of the dear tests, others by each commit, in a run of the whole suite; who
-    names a file or a folder gets all of it.
+    """Leave one in PART of the dear tests, other ones for each commit.
 
+    Only a run of the whole suite leaves any out: who names a file or a folder gets all its tests.
     For the hook `pytest_collection_modifyitems` of the conftest that knows which are dear.
     """
     if [*config.args] != [*config.getini("testpaths")]:

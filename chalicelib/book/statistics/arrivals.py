@@ -328,9 +328,9 @@ class Begun(Struct, frozen=True, dict=True):
     def _mark_staff(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for each row whether its visit is of staff.
 
-        It is if its face is in a group of staff now, or if its group at the time is one now. So is
-        that of an erased person who was staff. A group that an erased stranger had at last does not
-        make its earlier visits those of staff.
+        The face is in a group of staff now, or the group at the time is one now, or somebody was
+        staff when they were erased. The last group of an erased stranger does not count: no earlier
+        visit becomes one of staff by it.
         """
         arrivals = self.arrivals
         # Each face, and each combination of values with a group, is asked once.

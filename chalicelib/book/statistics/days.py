@@ -792,8 +792,8 @@ class ObservationExpiry(Service["Book"]):
     def find_kept_since(self, tenant: Tenant) -> int:
         """Return the first UTC day, counted since 1970, from which on all observations are kept.
 
-        Those before have expired or are due to. What has expired stays so if the tenant raises its
-        `observation_days`: then the noted day is the later one.
+        Those before have expired or are due to. What has expired stays so if the tenant keeps
+        observations for longer from now on: then the noted day is the later one.
         """
         return max(
             _find_expiring(tenant, self.services.clock.now()),

@@ -473,7 +473,8 @@ class ImpostorCurve(Struct, frozen=True):
     def fmr_at(self, score: float) -> float:
         """Return the false match rate at a score: the share of pairs of strangers that reach it.
 
-        It inverts `threshold_at`: it is the lowest rate whose threshold is at most the score.
+        This inverts the search for a rate's threshold: the lowest rate whose threshold is at most
+        the score is returned.
         """
         of_tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
         (first, first_fmr), (last, _) = self.points[0], self.points[-1]

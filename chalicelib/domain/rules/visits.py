@@ -571,10 +571,10 @@ def plan_without_sighting(
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """Return the visits (arrivals) whose sightings may need another group's name.
 
-    A sighting has the name of the group that the face was in then: strangers before the promotion,
-    regulars from then on. If the promotion moves from 9 to 5 May, the arrivals from 5 to 9 May are
-    touched. If the face is promoted on 5 May, or is not any more, those from 5 May on are. If the
-    promotion stays, none is.
+    A sighting has the name of the group that the face was in then. Before the promotion that is the
+    group of strangers, then that of regulars. If the promotion moves from 9 to 5 May, the arrivals
+    from 5 to 9 May are touched. If the face is promoted on 5 May, or is not any more, those from
+    5 May on are. If the promotion stays, none is.
     """
     if before.is_regrouped:  # an earlier change of names was cut off: any may be left
         return before.arrivals.recent

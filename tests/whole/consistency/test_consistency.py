@@ -37,8 +37,8 @@ from tests.support.meanwhile import Interrupted
 DAY = 24 * 60
 ZERO_DAY = "20260302"
 GATE = 14
-"""So many of the ways to break a book that can be mended are tried in the gate, others by each
-commit; `make slow` tries all."""
+"""How many ways to break a book, of those that can be mended, the gate tries. Each commit draws
+other ones; `make slow` tries all."""
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def label_people(people: LabelledFolder, faces: Faces) -> Kinds:
 
 
 def find_second_names(faces: Faces, persons: Sequence[str]) -> set[str]:
-    """Find the names whose picture shows somebody who is there by another name, as it seems."""
+    """Find names of people who seem to be there by another name, too."""
     mated = score_all_pairs(faces).mated
     return {other for _, other, _ in find_suspects(*choose_one_each(faces, persons), mated).pairs}
 
