@@ -87,7 +87,7 @@ def list_console_files() -> dict[str, Path]:
 
 MAX_UNZIPPED_BYTES = 167_000_000
 """Size of the unzipped package: Lambda takes 250 MB, and boto3 with a model need their part."""
-MAX_ZIPPED_BYTES = 70_000_000
+MAX_ZIPPED_BYTES = 71_000_000
 """Ours; Lambda takes 250 MiB unzipped, and every cold start fetches what is zipped."""
 
 ANOTHER_PACK_BYTES = 30_000_000
