@@ -1,5 +1,6 @@
-"""Whose face is a probe, a face that is searched for? Searches and cameras' sightings both ask
-here.
+"""Recognition: find whose face a probe is, the face that is searched for.
+
+Searches and cameras' sightings both ask here.
 
 When a score is a match: domain/rules/decision. Beside the search itself:
 

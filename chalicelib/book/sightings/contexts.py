@@ -1,5 +1,6 @@
-"""Whose face a sighting shows, and all that must be read to store it: a sighting is one face in a
-camera's picture.
+"""Search for the face that a sighting shows, and read all that is needed to store it.
+
+A sighting is one face in a camera's picture.
 
 What is read is a `Context`, and domain/rules/sighting decides by it.
 """
@@ -167,8 +168,8 @@ class SightingSearch:
     def _is_rejected(self, found: Recognised) -> bool:
         """Return whether the picture is more like one that people rejected for the found face.
 
-        A rejected picture (a negative) was taken for the face by mistake. So whoever looks more
-        like it than like the face is not the face. False if nobody was found.
+        A rejected picture (a negative) was taken for the face by mistake. So a picture that is
+        more like it than like the face does not show the face. False if nobody was found.
         """
         face, template = found.face, self.open_sighting.seen_face.template
         if face is None:

@@ -159,7 +159,7 @@ class Segment(Struct, frozen=True):
 
 
 class Layout(Struct, frozen=True):
-    """Where a snapshot's bytes have what, as its header says. All offsets count from the first
+    """The places of a snapshot's parts, as its header says. All offsets count from the first
     byte."""
 
     header: Mapping[str, Any]

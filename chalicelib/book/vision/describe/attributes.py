@@ -1,4 +1,4 @@
-"""What a face looks like, by models (age, gender, emotion, liveness, pose) and by its landmarks
+"""Looks of a face, by models (age, gender, emotion, liveness, pose) and by its landmarks
 (pose, beauty): eyes, nose tip and mouth corners.
 
 Liveness is presentation attack detection, passive, from one picture: does a face look like one
@@ -51,7 +51,7 @@ Looks = NDArray[np.float32]
 image."""
 
 _Outputs = Mapping[str, NDArray[np.float32]]
-"""What a model gives, an array by name, of which each face has a row or, mirrored, two."""
+"""Outputs of a model, an array by name. Each face has one row of it, or two if it is mirrored."""
 
 _Run = tuple[str, Crop]
 """A model's file and the crop that it takes."""

@@ -152,7 +152,7 @@ _Tile = tuple[slice, slice]
 
 
 class DetectionPass(Struct, frozen=True):
-    """What one pass of the detector over the whole picture found: rows (possible faces) in the
+    """Findings of one pass of the detector over the whole picture: rows (possible faces) in the
     picture's pixels, and its scale.
 
     A row is x, y, width, height, five landmarks, score; those that reach FINE_SCORE are here. A
@@ -283,9 +283,8 @@ class Detector:
     def _look_in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
         """Return what the detector finds in the picture enlarged, one tile of it after another.
 
-        Tiles bound the memory. They overlap, so a face may be there twice, or in part. A picture of
-        more than TILED_PIXELS is enlarged less, as if it had so many, since the time goes by
-        pixels.
+        Tiles bound the memory. They overlap, so a face may be there twice, or in part. The time
+        goes by pixels. So a picture of more than TILED_PIXELS is enlarged less.
         """
         height, width = image.shape[:2]
         shrink = min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
@@ -483,7 +482,7 @@ def _choose_proposals(
     proposed = [each.rows[each.proposes] for each in passes]
     all_rows = np.concatenate(proposed)
     are_sure = np.concatenate([each.sure[each.proposes] for each in passes])
-    # Of all rows, the places in that order: lexsort goes by its last key, then by the one before.
+    # The places of all rows in that order: lexsort goes by its last key, then by the one before.
     pass_numbers = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
     ranks = np.where(are_sure, pass_numbers, len(passes))
     in_order = np.lexsort((-all_rows[:, SCORE], ranks))

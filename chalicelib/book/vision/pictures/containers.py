@@ -37,7 +37,7 @@ _INDEX = b"MPF\x00"
 """Begin of the segment that lists the pictures of a file (Multi-Picture Format, CIPA DC-007)."""
 _MP_ENTRY_TAG, _UNDEFINED = 0xB002, 7
 _MP_ENTRY, _MP_ENTRY_BYTES = "4xII", 16
-"""What the index has of a picture: Individual Image Attribute (passed over), Individual Image Size
+"""Fields of a picture in the index: Individual Image Attribute (passed over), Individual Image Size
 and Data Offset, and four bytes about dependent pictures, which are not read."""
 
 _ANY_MARKER = re.compile(rb"\xff[^\x00\xff]")
