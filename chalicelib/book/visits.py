@@ -38,6 +38,7 @@ from chalicelib.storage.ports import (
     Action,
     Condition,
     Delete,
+    Item,
     ItemStore,
     Put,
     Update,
@@ -99,16 +100,14 @@ class FaceVisitsStore(Service["Book"]):
         if item is None:
             return None
         face = face_from(item)
-        default_groups = wait_for_groups()
-        if has_ground(face.consent):  # it may become a regular, even if the tenant needs consent
-            default_groups = replace(default_groups, promotes=True)
+        default_groups = _grant_promotion(face, wait_for_groups())
         group = default_groups.of_id(face.group_id)
         if group is None:
             group = self.services.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
 
-        visits = replace(visits_from(stored_visits), must_fit_one_item=tenant.format < PAGED)
+        visits = _parse_visits(tenant, stored_visits)
         # The head has the latest visits: enough, unless `at_ms` is before them, for example.
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
             visits = read_missing_pages(self.services.items, tenant.name, faceid, visits)
@@ -160,7 +159,7 @@ class FaceVisitsStore(Service["Book"]):
         if before.pages:
             puts = visits_puts(tenant.name, face_visits.face.faceid, before, visits)
             write(self.services.items, puts)
-            visits = replace(visits, version=visits.version + 1)  # as visits_puts has stored it
+            visits = _number_as_stored(before, visits)
         return replace(face_visits, visits=visits)
 
     def write_surplus_changes(
@@ -180,14 +179,35 @@ class FaceVisitsStore(Service["Book"]):
         while len(rest) > _A_TRANSACTION:
             batch, rest = rest[:_A_TRANSACTION], rest[_A_TRANSACTION:]
             before = face_visits.visits
-            # `visits_puts` stores one version more than `before` has, by itself. `after` gets the
-            # same one, so that as the next batch's `before` it is as stored.
-            after = replace(before, is_regrouped=True, version=before.version + 1)
-            puts = visits_puts(tenant, faceid, before, after)
+            marked_visits = replace(before, is_regrouped=True)
+            puts = visits_puts(tenant, faceid, before, marked_visits)  # if still `before`
             observation_actions = self.services.statistics.make_actions(tenant, [], batch)
             write(self.services.items, [*puts, *observation_actions])
-            face_visits = replace(face_visits, visits=after)
+            # the next batch, or the caller, changes the visits that are stored now
+            face_visits = replace(face_visits, visits=_number_as_stored(before, marked_visits))
         return face_visits, rest
+
+
+def _grant_promotion(face: Face, groups: DefaultGroups) -> DefaultGroups:
+    """Return the default groups, by which a face with a record of consent may become a regular.
+
+    For other faces `promotes` stays: it is False if the tenant asks for consent.
+    """
+    return replace(groups, promotes=True) if has_ground(face.consent) else groups
+
+
+def _parse_visits(tenant: Tenant, item: Item | None) -> Visits:
+    """Return a face's visits as their stored head has them; None: it has none yet.
+
+    Data of a format before PAGED have no pages, since an older version that reads them knows none.
+    So such visits must be written in one item.
+    """
+    return replace(visits_from(item), must_fit_one_item=tenant.format < PAGED)
+
+
+def _number_as_stored(before: Visits, after: Visits) -> Visits:
+    """Return the visits `after` with the version that they are stored with in place of `before`."""
+    return replace(after, version=before.version + 1)
 
 
 def sightings_of_arrival(
@@ -215,17 +235,19 @@ def sightings_of_arrival(
 def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     """Return the write of a face's arrivals, group and pictures after a visit.
 
-    It is refused (condition FACE_SAME) if others changed what it depends on since `before` was
-    read. That is as little as can be, since visits come often. Raises FaceHeld (something under
-    legal hold would be lost), ConsentMissing.
+    It is refused (condition FACE_SAME, and the caller reads and tries again) if others changed what
+    it depends on since `before` was read. That is as little as can be, since visits come often.
+    Raises FaceHeld (something under legal hold would be lost), ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
-    item = face_item(tenant.name, after)
     names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
-    conditions = [equals("group", before.group_id, FACE_SAME)]  # nobody moved the face
-    conditions += make_rise_conditions(before, after)
     removed_fields: tuple[str, ...] = ()
+    # Whatever is written, nobody may have moved the face to another group.
+    conditions = [equals("group", before.group_id, FACE_SAME)]
+    # If this makes more of a stranger (a regular, say), a condition says so to the writer, which
+    # then compares the stranger with people who withdrew consent.
+    conditions += make_rise_conditions(before, after)
     if after.group_id != before.group_id:
         # It leaves its user, a person with faces of one group. Nobody may have given it another
         # one, nor put it under legal hold.
@@ -236,6 +258,7 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
         # Nobody may have changed anything of the face: the version counts all such changes.
         names += picture_fields(after)
         conditions.append(equals("version", before.version, FACE_SAME))
+    item = face_item(tenant.name, after)
     fields = {name: item.get(name) for name in names}
     return face_update(tenant.name, after.faceid, *conditions, set=fields, remove=removed_fields)
 
@@ -253,8 +276,10 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
     revision = before.revision + (after != before)
     item = face_item(tenant.name, replace(after, revision=revision, version=before.version + 1))
     if_same = equals("version", before.version, FACE_SAME)
-    when = (if_same, *make_rise_conditions(before, after))
-    return Put(keys.FACES, item, when, describe_face_change(before, after))
+    # If this makes more of a stranger (a name, say), a condition says so to the writer, which then
+    # compares the stranger with people who withdrew consent.
+    conditions = (if_same, *make_rise_conditions(before, after))
+    return Put(keys.FACES, item, conditions, describe_face_change(before, after))
 
 
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
@@ -268,7 +293,7 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
     if before.version:
         if_same = equals("version", before.version, VISITS_SAME)
     # `stored_after` lays the visits out as head and pages, and leaves out what is stored already.
-    head, pages, deleted_pages = replace(after, version=before.version + 1).stored_after(before)
+    head, pages, deleted_pages = _number_as_stored(before, after).stored_after(before)
     actions: list[Action] = [
         Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (if_same,)),
     ]

@@ -31,9 +31,9 @@ from chalicelib.domain.pictures import BoundingBox, DetectedFace, Estimates, Gen
 from chalicelib.domain.rules.promotion import Promotion, PromotionRule
 from chalicelib.domain.rules.sighting import (
     FULL_AGAIN_AFTER,
-    Context,
-    Judge,
+    LikenessScorer,
     OpenSighting,
+    SightingFacts,
     SightingOutcome,
     make_founding_picture,
     plan_visits,
@@ -61,7 +61,7 @@ DAY = 24 * 60
 TENANT = Tenant("shop", Profile.CLOUD, "7", MONDAY, "fake")
 DOOR = Camera("door", "door", MONDAY)
 MATCH = Decision(0.9, 0.5, 7, 0.0001)
-JUDGE = Judge(CURVE, NO_POPULATION)
+JUDGE = LikenessScorer(CURVE, NO_POPULATION)
 VIP = Group("9", "vip", "", 1, None)
 A_WEEK = 7 * DAY_MS
 
@@ -140,12 +140,12 @@ class Story:
     def take(self, one: OpenSighting, **read: Any) -> SightingOutcome:
         stored = tuple(self.observations.values())
         outcome = resolve_sighting(
-            Context(
+            SightingFacts(
                 one,
                 self.held,
                 plan_visits(one, self.held),
                 MATCH,
-                judge=JUDGE,
+                scorer=JUDGE,
                 sightings=stored,
                 **read,
             )
@@ -359,10 +359,10 @@ def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: Any) -> Context:
+def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: Any) -> SightingFacts:
     face = Face("8", STRANGER, NOW, ())
     one, held = one or sighted(0), FaceVisits(face, Visits(), default, default.stranger)
-    return Context(one, held, plan_visits(one, held), is_new=True, **read)
+    return SightingFacts(one, held, plan_visits(one, held), is_new=True, **read)
 
 
 def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> None:
@@ -378,7 +378,7 @@ def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> N
         [EventKind.STRANGER_CREATED, EventKind.FACE_ARRIVED],
         (),
     )
-    assert outcome.face.pictures == (make_founding_picture(outcome.context.open_sighting),)
+    assert outcome.face.pictures == (make_founding_picture(outcome.facts.open_sighting),)
     assert outcome.new_picture is outcome.face.portrait, "it is stored when all is decided"
     regular = resolve_sighting(newcomer(groups(1)))
     assert (regular.face.group_id, regular.observation.group_name) == (REGULAR, "the regulars")
@@ -412,11 +412,9 @@ GONE = Face("3", STRANGER, MONDAY, ())
 def test_a_new_face_needs_a_place_and_it_is_told_when_the_last_one_is_taken(
     default: DefaultGroups, evicted: Face | None, has_room: bool, full: str | None
 ) -> None:
-    context = newcomer(default, evicted=evicted)
-    assert context.has_room == has_room
-    told = [
-        event for event in resolve_sighting(context).events if event.kind is EventKind.GROUP_FULL
-    ]
+    facts = newcomer(default, evicted=evicted)
+    assert facts.has_room == has_room
+    told = [event for event in resolve_sighting(facts).events if event.kind is EventKind.GROUP_FULL]
     assert [event.group for event in told] == ([f"the {full}s"] if full else [])
 
 
@@ -467,7 +465,7 @@ def test_who_is_worth_remembering(
     one = sighted(
         0, face, camera=replace(DOOR, **camera), tenant=replace(TENANT, enrol_quality=enrol_quality)
     )
-    assert one.why_not_kept == reason
+    assert one.why_no_stranger == reason
 
 
 # --- what is said of it
@@ -573,7 +571,9 @@ def learns(
     """Whether the face, by default one of a good given picture, learns the sighting."""
     face, default = face or Face("7", STRANGER, MONDAY, (given_picture(),)), groups()
     held = FaceVisits(face, Visits(), default, group or default.stranger)
-    outcome = resolve_sighting(Context(one, held, plan_visits(one, held), decision, judge=JUDGE))
+    outcome = resolve_sighting(
+        SightingFacts(one, held, plan_visits(one, held), decision, scorer=JUDGE)
+    )
     assert (outcome.new_picture is None) == (outcome.face.pictures == face.pictures)
     return outcome.new_picture is not None
 
@@ -594,9 +594,9 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face() -> None:
     given_one, new = story.face.pictures
     assert (given_one.learnt, outcome.new_picture) == (None, new)
     assert new.learnt == Learnt(outcome.observation.id, "door", MONDAY + DAY * MINUTE)
-    assert (new.id, new.key) == (outcome.context.open_sighting.capture.sha256[:32], "")
-    assert new.templates == (outcome.context.open_sighting.seen_face.template,)
-    assert story.take(outcome.context.open_sighting).new_picture is None, "the same photo"
+    assert (new.id, new.key) == (outcome.facts.open_sighting.capture.sha256[:32], "")
+    assert new.templates == (outcome.facts.open_sighting.seen_face.template,)
+    assert story.take(outcome.facts.open_sighting).new_picture is None, "the same photo"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -210,6 +210,17 @@ class CaptureFilter(Struct, frozen=True):
 ALL = CaptureFilter()
 
 
+class _FoundCaptures(NamedTuple):
+    """The captures that were found for a page of a list.
+
+    `unread_below`: the id of the last record that was read, if reading stopped at _MOST_READ: the
+    list may go on below it. None: all of the list was read.
+    """
+
+    captures: list[Capture]
+    unread_below: str | None
+
+
 class Captures(Service["Book"]):
     """The pictures that a tenant's cameras send (captures): their offers, uploads and lists.
 
@@ -306,24 +317,40 @@ class Captures(Service["Book"]):
         below_id = tokens.parse_position(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         stored = self._newest_first(tenant, chosen_camera, capture_filter, below_id, at_once)
-        items = islice(stored, _MOST_READ)
+        # One more than fits the page shows that there is another page.
+        found = self._find_listed(tenant, stored, capture_filter, limit + 1, at_once)
 
+        page = cut_to_most_faces(found.captures[:limit])
+        if len(page) < len(found.captures):  # the next page begins with what did not fit
+            return tokens.make_page(page, page[-1].id)
+        return tokens.make_page(page, found.unread_below)
+
+    def _find_listed(
+        self,
+        tenant: Tenant,
+        stored: Iterator[Item],
+        capture_filter: CaptureFilter,
+        count: int,
+        at_once: int,
+    ) -> _FoundCaptures:
+        """Return the first captures of a list, `count` or more if there are so many.
+
+        `stored` are the list's records, the newest first, of which some are not shown: their
+        picture did not come, or the filter does not want them. They are read `at_once` at a time,
+        up to _MOST_READ.
+        """
+        items = islice(stored, _MOST_READ)
         captures: list[Capture] = []
-        read_count, last_read_id = 0, ""
-        while len(captures) <= limit:  # one more than fits shows that there is another page
+        read_count, last_id = 0, ""
+        while len(captures) < count:
             batch = [capture_from(item) for item in islice(items, at_once)]
             if not batch:
                 break
-            read_count, last_read_id = read_count + len(batch), batch[-1].id
+            read_count, last_id = read_count + len(batch), batch[-1].id
             batch = mark_stored(self.services.storage.uploads, tenant, batch)
             shown = self.shown.hide_restricted(tenant, batch)
             captures += [capture for capture in shown if capture_filter.lets_pass(capture)]
-
-        page = cut_to_answer(captures[:limit])
-        if len(page) < len(captures):  # the next page begins with what did not fit
-            return tokens.make_page(page, page[-1].id)
-        # All that was read is shown. More may follow only if the reading stopped at its limit.
-        return tokens.make_page(page, last_read_id if read_count == _MOST_READ else None)
+        return _FoundCaptures(captures, last_id if read_count == _MOST_READ else None)
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
         """Return the camera with the share of its last pictures that show no face, from 0 to 1.
@@ -346,40 +373,48 @@ class Captures(Service["Book"]):
             share = round(faceless / len(resolved), 2)
         return self.services.cameras.note_faceless(tenant, camera, share)
 
-    def store_shot(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
+    def store_shot(
+        self, tenant: Tenant, shot: Shot, request_id: RequestId | None = None
+    ) -> Capture:
         """Store a picture of a camera in one step; return its capture, resolved a moment later.
 
         The same picture of the same camera and time is one capture, however often it comes.
-        `request` is an id that the client gave the call, and sends again if it tries the call
-        again. If the shot names no time, such a repeat gets the time that the first attempt noted.
-        Else it would be another capture. Raises InvalidInput, CameraNotFound, CameraDisabled,
-        DailyLimitReached, RequestReused, Busy, StorageUnavailable.
+        `request_id` is an id that the client gave the call, and sends again if it tries the call
+        again. Raises InvalidInput, CameraNotFound, CameraDisabled, DailyLimitReached,
+        RequestReused, Busy, StorageUnavailable.
         """
-        captured_at = now = self.services.clock.now()
-        progress = None  # what the first attempt noted: its time; None: nothing has to be noted
-        if shot.captured_at is not None:
-            captured_at = shot.captured_at
-        elif request is not None:
-            progress = self.services.requests.begin_progress(
-                tenant.name, request, {_CAPTURED_AT: milliseconds(now)}
-            )
-            captured_at = moment(progress[_CAPTURED_AT])
+        if shot.captured_at is None and request_id is not None:
+            return self._store_repeatable(tenant, shot, request_id)
+        return self._store_taken(tenant, shot, shot.captured_at or self.services.clock.now())
 
+    def _store_repeatable(self, tenant: Tenant, shot: Shot, request_id: RequestId) -> Capture:
+        """Store a picture that names no time; return the same capture if the call is repeated.
+
+        The first attempt takes its own time, and notes that under the request's id. A repeat is
+        given this time, since another one would make another capture.
+        """
+        own_time = {_CAPTURED_AT: milliseconds(self.services.clock.now())}
+        noted = self.services.requests.begin_progress(tenant.name, request_id, own_time)
+        capture = self._store_taken(tenant, shot, moment(noted[_CAPTURED_AT]))
+        # The note that the call is done (OK) takes the place of that of its beginning, unless
+        # another attempt was faster.
+        put = self.services.requests.make_answer_put(
+            tenant.name, request_id, Answer(OK, noted), partial_body=noted
+        )
+        write_unless_changed(self.services.items, [put])
+        return capture
+
+    def _store_taken(self, tenant: Tenant, shot: Shot, captured_at: datetime) -> Capture:
+        """Offer a picture as taken at this time, and upload it unless it is there already."""
         sha256, size = hashlib.sha256(shot.picture).hexdigest(), len(shot.picture)
         offer = Offer(shot.camera, sha256, size, shot.content_type, captured_at, shot.track)
         (offered,) = self.offer_uploads(tenant, [offer])
         capture = offered.capture
-        if offered.request is not None:  # the picture is not there yet
-            key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-            self.services.storage.uploads.put_upload(key, shot.picture, capture.content_type)
-            capture = replace(capture, state=CaptureState.STORED)
-
-        if request is not None and progress is not None:  # note that the call is done
-            put = self.services.requests.make_answer_put(
-                tenant.name, request, Answer(OK, progress), partial_body=progress
-            )
-            write_unless_changed(self.services.items, [put])
-        return capture
+        if offered.request is None:  # the picture is there already
+            return capture
+        key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        self.services.storage.uploads.put_upload(key, shot.picture, capture.content_type)
+        return replace(capture, state=CaptureState.STORED)
 
     def find_observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
         """Return what was recorded of a face's sighting, or None if the face has no such sighting.
@@ -494,22 +529,24 @@ class Captures(Service["Book"]):
         counted once more. Raises DailyLimitReached, Busy.
         """
         items = self.services.items.get_many(keys.CAPTURES, list(offered_captures))
-        stored_captures = [parse_optional(capture_from, item) for item in items]  # None: new
-        # An upload changes no record. Whether the picture came, the store of pictures says.
-        known_captures = [capture for capture in stored_captures if capture is not None]
-        marked_captures = mark_stored(self.services.storage.uploads, tenant, known_captures)
-        # An id is of one camera's picture alone, so here it does in place of the key.
-        known_by_id = {capture.id: capture for capture in marked_captures}
+        stored_of_key = {
+            key: capture_from(item)
+            for key, item in zip(offered_captures, items, strict=True)
+            if item is not None
+        }
+        # Whether a stored capture's picture came, its record does not say: the uploads do.
+        uploads = self.services.storage.uploads
+        marked_captures = mark_stored(uploads, tenant, stored_of_key.values())
+        marked_of_key = dict(zip(stored_of_key, marked_captures, strict=True))
 
         recorded_captures = {
-            key: _choose_record(offer, known_by_id.get(offer.id))
+            key: _choose_record(offer, marked_of_key.get(key))
             for key, offer in offered_captures.items()
         }
         # Only what is new or changed is written, and counted.
         actions: dict[tuple[str, str], Action] = {}
-        # Both are in the order of the offers.
-        for key, stored in zip(offered_captures, stored_captures, strict=True):
-            action = _make_record_action(tenant, key, stored, recorded_captures[key], now)
+        for key, capture in recorded_captures.items():
+            action = _make_record_action(tenant, key, stored_of_key.get(key), capture, now)
             if action is not None:
                 actions[key] = action
         if actions:
@@ -668,7 +705,7 @@ def _make_record_action(
     return Update(keys.CAPTURES, key, if_wanted, set=fields)
 
 
-def cut_to_answer(rows: list[Capture]) -> list[Capture]:
+def cut_to_most_faces(rows: list[Capture]) -> list[Capture]:
     """Return the first of the captures, as many as show MOST_FACES together; at least one."""
     face_counts = accumulate(len(capture.sightings) for capture in rows)
     return rows[: max(1, sum(face_count <= MOST_FACES for face_count in face_counts))]
@@ -723,20 +760,20 @@ def mark_stored(
     return marked_captures
 
 
-def _find_stored(
-    uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]
-) -> Iterable[str]:
-    """Return the ids of those of one camera's captures whose picture is there."""
-    by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
-    # Few are asked for one by one, side by side. Of many the store's list is cheaper.
-    if len(by_key) <= _ASKED_ONE_BY_ONE:
-        with ThreadPoolExecutor(len(by_key)) as askers:
-            sizes = askers.map(uploads.size, by_key)
-            sizes_by_id = zip(by_key.values(), sizes, strict=True)
-            return [id_ for id_, size in sizes_by_id if size is not None]
-    first_key, last_key = min(by_key), max(by_key)
-    listed_keys = _list_picture_keys(uploads, tenant, camera_id, first_key, last_key)
-    return [by_key[key] for key in listed_keys if key in by_key]
+def _find_stored(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> list[str]:
+    """Return the ids of those of one camera's captures whose picture is there.
+
+    `ids` are those of the captures in question, one at least.
+    """
+    id_of_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
+    if len(id_of_key) > _ASKED_ONE_BY_ONE:  # then the store's list is cheaper
+        first_key, last_key = min(id_of_key), max(id_of_key)
+        listed_keys = _list_picture_keys(uploads, tenant, camera_id, first_key, last_key)
+        return [id_of_key[key] for key in listed_keys if key in id_of_key]
+    with ThreadPoolExecutor(len(id_of_key)) as askers:  # few: side by side
+        sizes = list(askers.map(uploads.size, id_of_key))  # None: there is no such picture
+    sizes_by_id = zip(id_of_key.values(), sizes, strict=True)
+    return [id_ for id_, size in sizes_by_id if size is not None]
 
 
 def _list_picture_keys(

@@ -2,5 +2,5 @@
 
 deletion (faces and groups). Inside: orphans (pictures). What follows a deletion, others say
 (domain/hooks). One picture of a face is removed by enrolment/face_update; a full group's oldest
-stranger by sightings/contexts.
+stranger by sightings/facts.
 """

@@ -199,20 +199,23 @@ class Ranking(Service["Book"]):
         """Return a face's entry, with a similarity just below 80 if the read face may not match."""
         if entry.similarity < MATCH:
             return entry
-        if self._is_fit(tenant, face, ranking_request, entry.candidate.score):
+        if self._may_match(tenant, face, ranking_request, entry.candidate.score):
             return entry
         return entry._replace(similarity=fit_similarity(entry.similarity, match=False))
 
-    def _is_fit(
+    def _may_match(
         self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float
     ) -> bool:
-        """Return whether nothing but a low score can keep a face from matching the probe.
+        """Return whether a face may match the probe, as far as the search could not see.
 
-        Two things can. Both pictures may be too poor, so that the `score` shows their blur. Or the
-        probe is more like a picture that a person rejected for the face (a negative).
+        A search knows the score alone, and two things that it does not know speak against a match.
+        Both pictures may be too poor, so that the `score` shows only that they are blurred alike.
+        Or the probe is more like a picture that a person rejected for the face (a negative).
         """
-        no_threshold = -1.0  # any score reaches it
-        if not is_match(score, no_threshold, ranking_request.quality, face.estimates.quality):
+        qualities = (ranking_request.quality, face.estimates.quality)
+        # The search held the score against its threshold. So here every score reaches it (-1 is the
+        # least cosine), and `is_match` looks at the qualities alone.
+        if not is_match(score, -1.0, *qualities):
             return False
         negatives = self.services.recognition.negatives
         return not negatives.turns_down(

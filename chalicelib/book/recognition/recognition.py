@@ -315,7 +315,13 @@ class Recognition(Service["Book"]):
         score, face = chosen
         _, recent_sighting = faces_of_visit[face.faceid]  # which shows that it was there
         # The verdict says whether so much likeness is enough among so few.
-        verdict = self._judge_by_visit(seen_face, face, score, recent_sighting, searched)
+        verdict = self._judge_by_visit(
+            seen_face,
+            face,
+            score,
+            recent_sighting,
+            gallery_size=searched.verdict.decision.gallery_size,
+        )
         if not verdict.match:
             return searched
         # It is none, either, if it is more like a picture that a person rejected for the face.
@@ -484,21 +490,24 @@ class Recognition(Service["Book"]):
         face: Face,
         score: float,
         recent_sighting: RecentSighting,
-        searched: Recognised,
+        *,
+        gallery_size: int,
     ) -> Verdict:
         """Return whether a seen face is this face, which the camera saw just before or after.
 
-        `score` says how alike the two are. `recent_sighting` is the one that surely shows the face.
-        If it is on the same track, fewer faces are in question than in the same minute, so a lower
-        score is enough. `searched` is the search before, which found nobody: its gallery's size is
-        noted.
+        `score` says how alike the two are. A search asks for much, since it compares with all
+        faces, and any of them may be as like by chance. Here only the few who were before the
+        camera then are in question, and of one track still fewer, so a lower score is enough.
+
+        `recent_sighting` is the one that surely shows the face. `gallery_size` is that of the
+        search before, which found nobody; it is only noted.
         """
         model = seen_face.template.model
         vision = self.services.tenant_vision.choose_vision(model)
         probe = parse_vector(seen_face.template)
         template = of_model(face.templates, model)
-        # The demand is added to the pair's threshold: more if many people resemble the two. It
-        # takes both templates; without them it is 0, as for the usual pair.
+        # How much more alike than usual these two must be, since many people resemble them. Without
+        # a template of the face it is 0, as for the usual pair.
         demand = 0.0
         if template is not None:
             demand = vision.population.compute_demand(probe, parse_vector(template))
@@ -508,7 +517,7 @@ class Recognition(Service["Book"]):
             demand,
             same_track=recent_sighting.same_track,
             beside_sighting=recent_sighting.sighting_id,
-            gallery_size=searched.verdict.decision.gallery_size,
+            gallery_size=gallery_size,
             condition=vision.population.find_condition(probe),
         )
 

@@ -41,14 +41,16 @@ if TYPE_CHECKING:
 class _Compared(NamedTuple):
     """The likeness of two templates, and whether they are one person's.
 
-    `score`: their cosine, at most 1. `judged`: the score less the pair's demand: faces that
-    resemble many others have to be more alike.
+    `score`: their cosine, at most 1. `threshold`: what it must reach for these two. People who
+    resemble many others have to be more alike: that addition is the pair's demand. The
+    `comparable_score` is the score less it, and so means the same for all pairs. With a score of
+    0.50 and a demand of 0.03 it is 0.47.
     """
 
     score: float
     threshold: float
     match: bool
-    judged: float
+    comparable_score: float
 
 
 _REMEMBERED = 64
@@ -115,25 +117,33 @@ class Verification(Service["Book"]):
         """
         face = self.services.faces.get(tenant, faceid)
         probe = parse_vector(template_of(face, tenant.model))
-        point = self.services.tenant_vision.make_operating_point(tenant)
         # A pair counts as one person if a search in the whole gallery would say so, and that needs
-        # a higher score the more faces there are. This search is made for their number alone.
-        request = SearchRequest(tenant.model, probe[None], group_ids=None, limit=1)
-        answer, _ = self.services.recognition.search_and_judge(tenant, request, point)
-        gallery_size = answer.gallery_size
+        # a higher score the more faces there are.
+        gallery_size = self._count_searched(tenant, probe)
+        # the rule from which score on two faces match
+        point = self.services.tenant_vision.make_operating_point(tenant)
         threshold = point.find_threshold(gallery_size)
         rated_faces = []
         for other in self.services.faces.by_id(tenant, other_faceids).values():
             template = of_model(other.templates, tenant.model)
             if not template:
                 continue
-            # A search would find the nearest faces only, so each pair is judged here.
             qualities = (face.estimates.quality, other.estimates.quality)
             pair = self._judge_templates(
                 tenant, probe, template, qualities, gallery_size=gallery_size
             )
             rated_faces.append(rate_face(other, pair.score, threshold, match=pair.match))
         return SimilarFaces(threshold, gallery_size, tuple(rated_faces))
+
+    def _count_searched(self, tenant: Tenant, probe: NDArray[np.float32]) -> int:
+        """Return how many faces a search of the tenant compares with a probe, by searching once.
+
+        Only a search knows the number. The face that it finds does not matter.
+        """
+        request = SearchRequest(tenant.model, probe[None], group_ids=None, limit=1)
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        answer, _ = self.services.recognition.search_and_judge(tenant, request, point)
+        return answer.gallery_size
 
     def compare_pictures(
         self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules
@@ -189,7 +199,7 @@ class Verification(Service["Book"]):
     def _scale_similarity(self, tenant: Tenant, pair: _Compared) -> float:
         """Return the similarity of a pair, 0..100: 80 or more just if it was decided a match."""
         point = self.services.tenant_vision.make_operating_point(tenant)
-        similarity = rate_similarity(pair.judged, point.curve, 1, point.fpir_target)
+        similarity = rate_similarity(pair.comparable_score, point.curve, 1, point.fpir_target)
         return fit_similarity(similarity, match=pair.match)
 
     def find_faces_of_person(self, tenant: Tenant, probe: Probe) -> list[str]:
@@ -240,7 +250,7 @@ class Verification(Service["Book"]):
             if look.faceid != excluded_faceid
         ]
         pairs = self._compare_each(tenant, looks, probe, quality)
-        return max((pair.judged for _, pair in pairs if pair.match), default=None)
+        return max((pair.comparable_score for _, pair in pairs if pair.match), default=None)
 
     def is_newcomer_withdrawn(
         self,
@@ -258,14 +268,14 @@ class Verification(Service["Book"]):
         """
         looks = self._read_withdrawn(tenant, ended_records)
         point = self.services.tenant_vision.make_operating_point(tenant)
-        threshold = point.find_newcomer_threshold(len(looks))
+        low_threshold = point.find_newcomer_threshold(len(looks))
         pairs = self._compare_each(tenant, looks, probe, quality)
         for look, (faceid, pair) in zip(looks, pairs, strict=True):
             if faceid == excluded_faceid:
                 continue
-            # `judged` is the score less the pair's demand, so the threshold is without a demand.
-            # Two poor pictures match only if they are the same one: their blur is alike.
-            if is_match(pair.judged, threshold, quality, look.quality):
+            # The threshold is one for all pairs, so the score that counts is the comparable one. Of
+            # two poor pictures it may be high by their blur alone, which `is_match` does not take.
+            if is_match(pair.comparable_score, low_threshold, quality, look.quality):
                 return True
         return False
 
@@ -430,7 +440,7 @@ class Verification(Service["Book"]):
             score=min(score, 1.0),
             threshold=threshold,
             match=is_match(score, threshold, *qualities),
-            judged=subtract_demand(score, demand),
+            comparable_score=subtract_demand(score, demand),
         )
 
     def _find_largest_face(
@@ -463,7 +473,9 @@ class Verification(Service["Book"]):
         report = {**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}
         audit_events.report_decisions([report])
         curve = self.services.tenant_vision.choose_vision(tenant.model).impostor_curve
-        fmr = curve.fmr_at(pair.judged)  # the share of pairs of strangers that are as alike
+        fmr = curve.fmr_at(
+            pair.comparable_score
+        )  # the share of pairs of strangers that are as alike
         return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 

@@ -1,6 +1,6 @@
 """How does a capture get into the book? Each face in it is matched, remembered as a stranger, or
 skipped, once.
 
-sightings: timelines, arrivals and reviews. Inside: ingest (the way of a capture), contexts (what
+sightings: timelines, arrivals and reviews. Inside: ingest (the way of a capture), facts (what
 its decision needs), changes (what is stored of it), rejection (and of whole visits).
 """

@@ -60,24 +60,34 @@ def known_face_change(
 ) -> Change:
     """Return the change, one transaction, that stores a sighting of a known face.
 
-    `outcome` is what was decided. `face` is the face afterwards, with the keys of its pictures.
-    `face_visits` has the face before, with its visits. `renamed_observations` are earlier sightings
-    that get another group's name, without those that transactions before this one have stored.
+    `outcome` is what was decided. `face_visits` has the face before, with its visits, and `face` is
+    the face afterwards, with the keys of its pictures. By a sighting, a face may have become a
+    regular some visits ago. Then its sightings since then get the name of that group.
+    `renamed_observations` are those of them that no transaction before this one has stored.
     """
-    open_sighting = outcome.context.open_sighting
-    tenant = open_sighting.tenant.name
-    actions: list[Action]
-    if open_sighting.is_of_arrival:
-        actions = visits_puts(tenant, face.faceid, face_visits.visits, outcome.visits)
-        if face != face_visits.face:
-            actions.append(make_visit_update(open_sighting.tenant, face_visits.face, face))
-    else:
-        # It came too late to change the visits, so nothing of the face is written. But the
-        # transaction is refused if the face has gone or changed its group: condition FACE_SAME.
-        if_same_group = equals("group", face.group_id, FACE_SAME)
-        actions = [Check(keys.FACES, (tenant, face.faceid), (if_same_group,))]
-    actions += _sighting_actions(outcome, renamed_observations)
+    actions = [
+        *_make_face_actions(outcome, face, face_visits),
+        *_sighting_actions(outcome, renamed_observations),
+    ]
     return make_face_change(face_visits.face, face, actions, face_visits.limited_groups)
+
+
+def _make_face_actions(
+    outcome: SightingOutcome, face: Face, face_visits: FaceVisits
+) -> list[Action]:
+    """Return the writes of a known face and its visits after a sighting.
+
+    A sighting that came too late (`is_of_arrival` is False) changes neither. Then nothing of the
+    face is written, but the transaction is refused if the face has gone or changed its group.
+    """
+    tenant, face_before = outcome.facts.open_sighting.tenant, face_visits.face
+    if not outcome.facts.open_sighting.is_of_arrival:
+        if_same_group = equals("group", face.group_id, FACE_SAME)
+        return [Check(keys.FACES, (tenant.name, face.faceid), (if_same_group,))]
+    actions = visits_puts(tenant.name, face.faceid, face_visits.visits, outcome.visits)
+    if face != face_before:
+        actions.append(make_visit_update(tenant, face_before, face))
+    return actions
 
 
 def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
@@ -88,9 +98,9 @@ def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
     version by then. If the group was full, the same transaction deletes the stranger that was
     chosen to make room (`evicted`).
     """
-    context = outcome.context
-    tenant, evicted_stranger = context.open_sighting.tenant, context.evicted
-    visits_before = context.face_visits.visits
+    facts = outcome.facts
+    tenant, evicted_stranger = facts.open_sighting.tenant, facts.evicted
+    visits_before = facts.face_visits.visits
     actions: list[Action] = [
         *face_puts(tenant, face),
         *visits_puts(tenant.name, face.faceid, visits_before, outcome.visits),
@@ -98,18 +108,19 @@ def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
     ]
     # The journal tells searches what changes in the gallery.
     journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
-    counts = {face.group_id: 1}  # by group, how many faces it gains
+    gained_faces = {face.group_id: 1}  # by group; with an evicted stranger, its group loses one
     if evicted_stranger:
         actions += evicted_stranger.deletes
-        journal.insert(0, make_delete_entry(evicted_stranger.face))  # first make room
-        counts[STRANGER] = counts.get(STRANGER, 0) - 1
+        journal = [make_delete_entry(evicted_stranger.face), *journal]  # first make room
+        gained_faces[STRANGER] = gained_faces.get(STRANGER, 0) - 1
     return Change(
         actions=tuple(actions),
         journal=tuple(journal),
-        counts=counts,
-        limited_groups=context.face_visits.limited_groups,
-        # The face has the next number, so the count of numbers grows by 1. It was read at this seq,
-        # so no two strangers get the same.
+        counts=gained_faces,
+        limited_groups=facts.face_visits.limited_groups,
+        # New faces are numbered for people, as `stranger 17`. The tenant counts them, and 1 is
+        # added. The count was read at this seq, and each new face makes another seq. So no two
+        # faces get the same number.
         tenant={NUMBERED: 1},
         based_on=seq,
     )
@@ -124,17 +135,17 @@ def _sighting_actions(
     (to look at a doubtful match), and hooks get events. `renamed_observations` are earlier
     sightings that get another group's name.
     """
-    context, open_sighting = outcome.context, outcome.context.open_sighting
+    facts, open_sighting = outcome.facts, outcome.facts.open_sighting
     tenant_name, now = open_sighting.tenant.name, open_sighting.now
     actions: list[Action] = [resolution_update(open_sighting, outcome.capture)]
     actions += make_observation_actions(
-        tenant_name, [outcome.observation], renamed_observations, context.months, now
+        tenant_name, [outcome.observation], renamed_observations, facts.months, now
     )
     actions += [Put(keys.REVIEWS, review_item(tenant_name, review)) for review in outcome.reviews]
-    actions += event_puts(tenant_name, context.hooks, outcome.events, now)
+    actions += event_puts(tenant_name, facts.hooks, outcome.events, now)
 
-    full_group = context.full_group
-    if full_group is not None and context.tells_full:
+    full_group = facts.full_group
+    if full_group is not None and facts.tells_full:
         # One of the events says that the group is full. The tenant's directory notes when, since
         # the next one may come an hour later at the earliest.
         note_id = keys.full_item(full_group.id)
@@ -153,29 +164,42 @@ def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Up
     """
     tenant = open_sighting.tenant
     if open_sighting.correction:  # a person rejected this sighting, and it is resolved again
-        if_waiting = (
-            equals("state", CaptureState.STORED, STEP),
-            equals("corrections", open_sighting.correction, STEP),
-        )
-        update = sightings_update(
-            tenant.name, capture_after, if_waiting, fields={}, remove=(AGAIN, ATTEMPTS, SENT_AT)
-        )
+        update = _correction_update(tenant.name, capture_after, open_sighting.correction)
     else:
         update = progress_update(tenant.name, capture_after, open_sighting.number)
+    if shows_unkept(capture_after):  # somebody on it withdrew consent
+        removed_fields = dict.fromkeys([*update.remove, "detection"])  # each once
+        update = replace(update, remove=tuple(removed_fields))
+    if _keeps_no_hash(tenant, capture_after):
+        no_hash = CAPTURE.write(replace(capture_after, sha256=""), "sha256")
+        update = replace(update, set={**update.set, **no_hash})
+    return update
 
-    removed_fields, set_fields = update.remove, update.set
-    is_unkept = shows_unkept(capture_after)  # somebody on it withdrew consent
-    if is_unkept and "detection" not in removed_fields:
-        removed_fields = (*removed_fields, "detection")
-    is_resolved = capture_after.state is CaptureState.RESOLVED
-    if is_resolved and (tenant.forgets_strangers or is_unkept):
-        are_nobody = all(
-            sighting.resolution is Resolution.SKIPPED for sighting in capture_after.sightings
-        )
-        if are_nobody:
-            no_hash = CAPTURE.write(replace(capture_after, sha256=""), "sha256")
-            set_fields = {**set_fields, **no_hash}
-    return replace(update, remove=removed_fields, set=set_fields)
+
+def _keeps_no_hash(tenant: Tenant, capture: Capture) -> bool:
+    """Return whether a capture is not to keep the hash of its picture.
+
+    So it is if all its faces are resolved, and each is nobody's. Besides, the tenant has to forget
+    strangers, or one of the faces is of somebody who withdrew consent.
+    """
+    is_resolved = capture.state is CaptureState.RESOLVED
+    if not (is_resolved and (tenant.forgets_strangers or shows_unkept(capture))):
+        return False
+    return all(sighting.resolution is Resolution.SKIPPED for sighting in capture.sightings)
+
+
+def _correction_update(tenant: str, capture: Capture, correction: int) -> Update:
+    """Return the update that stores a capture after a rejected sighting was resolved again.
+
+    `correction` is how many of its sightings were rejected so far. Storage refuses it (condition
+    STEP) unless the capture waits for just this correction.
+    """
+    if_waiting = (
+        equals("state", CaptureState.STORED, STEP),
+        equals("corrections", correction, STEP),
+    )
+    done_with = (AGAIN, ATTEMPTS, SENT_AT)
+    return sightings_update(tenant, capture, if_waiting, fields={}, remove=done_with)
 
 
 def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
@@ -184,9 +208,11 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
     Storage refuses it (condition STEP) unless exactly `done_before` of the capture's faces were
     resolved before. So if two workers are at the same face, only the first gets through.
     """
-    fields = CAPTURE.write(capture, "sides")  # width and height of the picture
+    # Stored besides state and sightings: how many faces are done, and the picture's sides.
+    fields = CAPTURE.write(capture, "sides")
     if capture.sightings:
         fields = {"done": len(capture.sightings), **fields}
+    # The reason says why a capture was given up (PARKED). It goes on, so the reason goes.
     removed_fields: tuple[str, ...] = ("reason",)
     if capture.state is CaptureState.RESOLVED:  # nobody goes on with it or tries again
         removed_fields = ("detection", "reason", ATTEMPTS, SENT_AT)

@@ -1,7 +1,7 @@
 """The way of a camera's picture (a capture) into the book: each face in it is matched, remembered
 as a stranger, or skipped, exactly once.
 
-For each face all that the decision needs is read first (contexts), domain/rules/sighting decides,
+For each face all that the decision needs is read first (facts), domain/rules/sighting decides,
 its Outcome becomes actions (changes), and one transaction commits them. It changes arrivals,
 counts, group, observation and events. A face's visits have a version, so that no writer misses
 another's sighting.
@@ -39,7 +39,7 @@ from chalicelib.book.sightings.changes import (
     progress_update,
     resolution_update,
 )
-from chalicelib.book.sightings.contexts import SightingSearch
+from chalicelib.book.sightings.facts import SightingSearch
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import (
@@ -143,43 +143,43 @@ class Ingest(Service["Book"]):
         Raises CaptureNotFound; Busy if other workers change the capture at each try;
         StorageUnavailable. Raises InvalidInput if storage or search refused what we asked.
         """
-        act = AuditEvent(
+        # One call for the audit, however many tries it takes.
+        call = AuditEvent(
             "sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id}
         )
         capture_ids = tenant_name, camera_id, capture_id
-        get_picture = partial(self.services.storage.uploads.get, keys.capture_picture(*capture_ids))
         for _ in count_attempts():
-            # The picture begins to come while tenant, camera and capture are read.
-            wait_for_picture = self.services.storage.begin_call(get_picture)
             try:
-                with audit_events.begin_audit_event(act):
-                    tenant, capture = self._resolve_stored(capture_ids, wait_for_picture, is_repeat)
+                with audit_events.begin_audit_event(call):
+                    tenant, capture = self._resolve_stored(capture_ids, is_repeat)
             except WrongModel:
                 continue  # the tenant got another face model just now: embed the faces with that
             except ConditionFailed as error:
-                if STEP not in error.names:  # STEP: nobody else has stored a face of the capture
+                is_overtaken = STEP in error.names  # another worker has stored a face of it
+                if not is_overtaken:
                     raise
-                continue  # another worker has: read the capture again, and go on after that face
+                continue  # read the capture again, and go on after that face
             self.services.captures.pictures.forget(tenant, capture)  # unless it may be kept
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
     def _resolve_stored(
-        self,
-        capture_ids: tuple[str, str, str],
-        wait_for_picture: Callable[[], bytes | None],
-        is_repeat: bool,
+        self, capture_ids: tuple[str, str, str], is_repeat: bool
     ) -> tuple[Tenant, Capture]:
         """Read a capture and resolve its faces, from the one at which the last worker stopped.
 
-        `capture_ids` are the names of tenant, camera and capture. `wait_for_picture` returns the
-        picture, or None if there is none. `is_repeat`: the attempt is counted. The tenant is
-        returned, too, since it is read at each try: its face model may be another by then.
+        A capture whose picture cannot be used is parked instead. `capture_ids` are the names of
+        tenant, camera and capture. `is_repeat`: the attempt is counted. The tenant is returned,
+        too, since it is read at each try: its face model may be another by then.
 
         Raises CaptureNotFound. `_resolve_faces` raises WrongModel if the model was changed, and
         ConditionFailed (STEP) if another worker has gone on with the capture meanwhile.
         """
         tenant_name, camera_id, capture_id = capture_ids
+        # The picture begins to come while tenant, camera and capture are read. `begin_call` returns
+        # a function that waits for it.
+        get_picture = partial(self.services.storage.uploads.get, keys.capture_picture(*capture_ids))
+        wait_for_picture = self.services.storage.begin_call(get_picture)
         tenant_item, camera_item, item = self.services.items.get_each(
             [
                 (keys.TENANTS, keys.tenant_item(tenant_name)),
@@ -273,7 +273,7 @@ class Ingest(Service["Book"]):
         remembered, only the capture says that a face was there.
 
         Each try reads, decides and writes. A write is refused if anything that was read has changed
-        since; then the next try reads it anew. `read_context` raises WrongModel: embed the face
+        since; then the next try reads it anew. `read_facts` raises WrongModel: embed the face
         again. A write raises ConditionFailed (STEP) if another worker has stored this face. Busy is
         raised after the last try.
         """
@@ -283,18 +283,18 @@ class Ingest(Service["Book"]):
         new_face = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in count_attempts():
             try:
-                context = self.services.sightings.contexts.read_context(
+                found = self.services.sightings.fact_reader.read_facts(
                     open_sighting, search, new_face
                 )
-                if isinstance(context, UnrememberedSighting):
-                    return self._write_nobody(context)
-                outcome = resolve_sighting(context)  # the decision; it reads and writes nothing
-                if context.is_new:
+                if isinstance(found, UnrememberedSighting):
+                    return self._write_nobody(found)
+                outcome = resolve_sighting(found)  # the decision; it reads and writes nothing
+                if found.is_new:
                     return self._write_new(outcome, crop, search)
                 return self._write_known(outcome, crop)
             except ConsentMissing:
                 # A write looked at all pictures of the stranger: it is somebody who withdrew.
-                reason = open_sighting.why_nothing_kept
+                reason = open_sighting.why_withdrawn
                 return self._write_nobody(UnrememberedSighting(open_sighting, reason))
             except GalleryMoved:
                 # The found face is gone, or others changed the gallery: search again. If a person
@@ -352,20 +352,22 @@ class Ingest(Service["Book"]):
     def _write_known(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]) -> Capture:
         """Store a sighting of a known face, one of the book; return the capture afterwards.
 
-        `outcome` has what the sighting changes. `crop` cuts the face out of the capture, and is
-        called only if the face learns this picture. `writer.save` raises ConditionFailed if the
+        `outcome` has what the sighting changes. It may make the face a regular some visits ago.
+        Then the sightings since then get the name of that group, which may be too many for one
+        transaction. So some are stored before it, and the rest with it.
+
+        `crop` cuts the face out of the capture, and is called only if the face learns this picture.
+        `writer.save` raises ConditionFailed if the
         face was changed since it was read, and GalleryMoved if it is gone. It raises WrongModel if
         the face learns and the tenant changed its face model.
         """
-        tenant = outcome.context.open_sighting.tenant.name
+        tenant = outcome.facts.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
-            # If the promotion moved, many earlier sightings may get another group's name. Those
-            # that do not fit the transaction are written before it; the rest come back.
-            face_visits, renamed_observations = self.services.face_visits.write_surplus_changes(
-                tenant, outcome.context.face_visits, outcome.renamed
+            face_visits, remaining_renamed = self.services.face_visits.write_surplus_changes(
+                tenant, outcome.facts.face_visits, outcome.renamed
             )
             face = replace(outcome.face, pictures=pictures)
-            change = known_face_change(outcome, face, face_visits, renamed_observations)
+            change = known_face_change(outcome, face, face_visits, remaining_renamed)
             change = self._add_hook_actions(outcome, change)
             self.services.writer.save(tenant, change)
         self._deliver_events(outcome, change.actions)
@@ -384,11 +386,11 @@ class Ingest(Service["Book"]):
         Raises GalleryMoved if the search finds somebody, and Busy after the last try. The commit
         raises ConditionFailed (STEP, OBSERVATION_NEW) if another worker has stored this sighting.
         """
-        contexts, writer = self.services.sightings.contexts, self.services.writer
-        tenant = outcome.context.open_sighting.tenant.name
+        fact_reader, writer = self.services.sightings.fact_reader, self.services.writer
+        tenant = outcome.facts.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:
             for attempt, _ in enumerate(count_attempts(first_s=A_COMMIT_S)):
-                context = contexts.read_again(outcome.context) if attempt else outcome.context
+                facts = fact_reader.read_again(outcome.facts) if attempt else outcome.facts
                 with writer.hold_up_commits(tenant):  # those of other threads of this process
                     # The first try need not search if the gallery still has the seq that was
                     # searched for the decision.
@@ -396,11 +398,11 @@ class Ingest(Service["Book"]):
                     recognised = search.find_again(known_seq)
                     if recognised.face is not None:
                         raise GalleryMoved  # `_resolve_face` begins anew, and finds this face
-                    if context.face_visits.groups.seq != recognised.seq:
-                        context = contexts.read_again(context)  # the room may be gone by now
-                    if context is not outcome.context:  # something has changed: decide anew
+                    if facts.face_visits.groups.seq != recognised.seq:
+                        facts = fact_reader.read_again(facts)  # the room may be gone by now
+                    if facts is not outcome.facts:  # something has changed: decide anew
                         why_nobody = search.decision_of(recognised)
-                        outcome = resolve_sighting(replace(context, decision=why_nobody))
+                        outcome = resolve_sighting(replace(facts, decision=why_nobody))
                     try:
                         return self._commit_new(outcome, pictures, recognised.seq)
                     except GalleryMoved:
@@ -421,18 +423,18 @@ class Ingest(Service["Book"]):
         its pictures are deleted. `writer.commit` raises ConditionFailed, and GalleryMoved if the
         gallery has another version.
         """
-        context = outcome.context
+        facts = outcome.facts
         face = replace(outcome.face, pictures=pictures)
         change = self._add_hook_actions(outcome, new_face_change(outcome, face, seq))
-        self.services.writer.commit(context.open_sighting.tenant.name, change)
+        self.services.writer.commit(facts.open_sighting.tenant.name, change)
         self._deliver_events(outcome, change.actions)
-        if context.evicted:
-            self.services.face_pictures.discard_pictures(context.evicted.picture_keys)
+        if facts.evicted:
+            self.services.face_pictures.discard_pictures(facts.evicted.picture_keys)
         return outcome.capture
 
     def _add_hook_actions(self, outcome: SightingOutcome, change: Change) -> Change:
         """Return the change with the actions by which others (book_hooks) note the sighting."""
-        tenant = outcome.context.open_sighting.tenant.name
+        tenant = outcome.facts.open_sighting.tenant.name
         entry = self.services.book_hooks.sighting_resolved(
             tenant, outcome.capture, outcome.sighting
         )
@@ -447,18 +449,18 @@ class Ingest(Service["Book"]):
         The JPEG of a new picture is stored before the block, and deleted if the commit is refused.
         Pictures that had to go for it are deleted after the block. `crop` cuts out the JPEG.
         """
-        context, new_picture = outcome.context, outcome.new_picture
+        facts, new_picture = outcome.facts, outcome.new_picture
         if new_picture is None:  # the face learns nothing: no blob is touched
             yield outcome.face.pictures
             return
         jpeg = crop()
-        if not context.is_new:
+        if not facts.is_new:
             # Only a face's first picture is its portrait. One that it learnt needs no thumbnail,
             # which would be a second blob to pay for.
             jpeg = FaceJpeg(jpeg.data)
-        face_before = context.face_visits.face
+        face_before = facts.face_visits.face
         stored_picture = self.services.face_pictures.write_picture(
-            context.open_sighting.tenant, face_before, new_picture, jpeg
+            facts.open_sighting.tenant, face_before, new_picture, jpeg
         )
         pictures = tuple(
             stored_picture if picture is new_picture else picture
@@ -473,7 +475,7 @@ class Ingest(Service["Book"]):
 
         `actions`: those of the transaction; the events are among them.
         """
-        open_sighting = outcome.context.open_sighting
+        open_sighting = outcome.facts.open_sighting
         tenant = open_sighting.tenant.name
         self.services.statistics.calendar.note_days(tenant, [open_sighting.at_ms // DAY_MS])
         self.services.webhooks.outbox.send_messages(tenant, actions)

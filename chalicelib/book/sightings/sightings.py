@@ -74,7 +74,7 @@ from chalicelib.storage.values import milliseconds, moment
 if TYPE_CHECKING:
     from chalicelib.book.absences import Absences
     from chalicelib.book.book import Book
-    from chalicelib.book.sightings.contexts import Contexts
+    from chalicelib.book.sightings.facts import FactReader
     from chalicelib.book.sightings.ingest import Ingest
     from chalicelib.book.sightings.rejection import Rejection
     from chalicelib.book.statistics.arrivals import Begin
@@ -109,10 +109,10 @@ class Sightings(Service["Book"]):
         return Ingest(self.services)
 
     @lazy
-    def contexts(self) -> Contexts:
-        from chalicelib.book.sightings.contexts import Contexts
+    def fact_reader(self) -> FactReader:
+        from chalicelib.book.sightings.facts import FactReader
 
-        return Contexts(self.services)
+        return FactReader(self.services)
 
     @lazy
     def rejection(self) -> Rejection:

@@ -31,7 +31,7 @@ from chalicelib.domain.observations import (
     VisitKind,
 )
 from chalicelib.domain.rules.ended import (
-    Of,
+    Among,
     Unit,
     find_place,
     find_unit,
@@ -416,7 +416,7 @@ class Begun(Struct, frozen=True, dict=True):
         marks = self.arrivals.marks.pick(rows[marked])
         pairs = zip(days.tolist(), marks.text.tolist(), strict=True)
         counts[marked] = [
-            is_first_in(marks.texts[text], unit_of_day[day], place, Of.VISITS)
+            is_first_in(marks.texts[text], unit_of_day[day], place, Among.VISITS)
             for day, text in pairs
         ]
         return counts

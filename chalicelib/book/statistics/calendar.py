@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -297,11 +297,12 @@ class Seals(Service["Book"]):
         return {day: _with_labels(items) for day, items in by_day.items()}
 
     def read_presences(self, tenant: str, zone: str, days: Sequence[int]) -> dict[int, Seal]:
-        """Return seals (stored counts of days) with their presences, by local day.
+        """Return the seals (stored counts) of local days, by day, from which arrivals are counted.
 
-        Presences say who was seen when, from which arrivals are counted. An earlier version (layout
-        2) stored none, so of its days the totals are read. `days` are ascending, one at least. Days
-        between them may be returned, too.
+        They are read where each has its presences, which say who was seen when. An early version
+        stored a day's seal without them, among the totals alone. So of days that are missing here,
+        the seals of the totals are returned. `days` are ascending, one at least. Days between them
+        may be returned, too.
         """
         between = day_text(days[0]), day_text(days[-1])
         partition = keys.presences(tenant, zone)
@@ -310,8 +311,8 @@ class Seals(Service["Book"]):
         missing_days = [day for day in days if day not in seals]
         if not missing_days:
             return seals
-        totals = self.read_totals(tenant, zone, missing_days[0], missing_days[-1])
-        return {**totals, **seals}  # of a day that has both, the one with presences
+        seals_without = self.read_totals(tenant, zone, missing_days[0], missing_days[-1])
+        return {**seals_without, **seals}  # of a day that has both, the one with presences
 
     def put(
         self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None
@@ -320,29 +321,14 @@ class Seals(Service["Book"]):
 
         They fail by SEAL_SAME if somebody sealed the day meanwhile. A seal is stored three times,
         for three kinds of reads. These are its totals, its presences (who was seen when), and its
-        counts by labels, an item for each of `chunks`.
+        counts by labels, an item for each of `chunks` (the seal has their number).
         """
-        day = day_text(seal.day)
-        same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
-        seal_key = {"tenant_zone": keys.totals(tenant, zone), "day": day}
-        actions: list[Action] = [Put(keys.SUMMARIES, {**seal_key, **_SEAL.write(seal)}, same)]
-
-        about_seal = _SEAL.write(seal, *_IN_EACH)
-        presences = {} if seal.presences is None else {"presences": seal.presences}
-        seal_key = {"tenant_zone": keys.presences(tenant, zone), "day": day}
-        actions.append(Put(keys.SUMMARIES, {**seal_key, **about_seal, **presences}))
-
-        # Label counts: one item at least, which tells of the seal; the others name it alone.
-        partition, item_count = keys.label_counts(tenant, zone), max(seal.chunks, 1)
-        for number in range(item_count):
-            about = about_seal if number == 0 else {"seal": seal.id}
-            counts = {"counts": chunks[number]} if number < seal.chunks else {}
-            seal_key = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
-            actions.append(Put(keys.SUMMARIES, {**seal_key, **about, **counts}))
-        # The old seal's further chunks, which nothing replaces.
-        for number in range(item_count, old.chunks if old else 0):
-            actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
-        return actions
+        return [
+            _put_totals(tenant, zone, seal, old),
+            _put_presences(tenant, zone, seal),
+            *_put_label_counts(tenant, zone, seal, chunks),
+            *_delete_surplus_chunks(tenant, zone, seal, old),
+        ]
 
     def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
         """Return the writes that delete a day's stored counts (its seal), from all three places.
@@ -352,13 +338,59 @@ class Seals(Service["Book"]):
         """
         totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
         same = (equals("seal", seal.id, SEAL_SAME),)
-        label_items = max(seal.chunks, 1)  # without counts, there is an item that tells of the seal
-        label_keys = [(labels, keys.label_chunk(seal.day, number)) for number in range(label_items)]
+        numbers = range(_count_chunk_items(seal))
+        label_keys = [(labels, keys.label_chunk(seal.day, number)) for number in numbers]
         return [
             Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
             Delete(keys.SUMMARIES, (keys.presences(tenant, zone), day_text(seal.day))),
             *(Delete(keys.SUMMARIES, label_key) for label_key in label_keys),
         ]
+
+
+def _put_totals(tenant: str, zone: str, seal: Seal, old: Seal | None) -> Put:
+    """Return the write of a seal's totals, unless somebody sealed the day since `old` was read."""
+    if_same = absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME)
+    key = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
+    return Put(keys.SUMMARIES, {**key, **_SEAL.write(seal)}, (if_same,))
+
+
+def _put_presences(tenant: str, zone: str, seal: Seal) -> Put:
+    """Return the write of a seal with its presences, if they are not too many to be stored."""
+    key = {"tenant_zone": keys.presences(tenant, zone), "day": day_text(seal.day)}
+    presences = {} if seal.presences is None else {"presences": seal.presences}
+    return Put(keys.SUMMARIES, {**key, **_SEAL.write(seal, *_IN_EACH), **presences})
+
+
+def _put_label_counts(tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes]) -> Iterator[Put]:
+    """Yield the writes of a seal's counts by labels: an item for each chunk, one item at least.
+
+    The first item tells of the seal, with or without counts. The others name the seal alone.
+    """
+    for number in range(_count_chunk_items(seal)):
+        key = {
+            "tenant_zone": keys.label_counts(tenant, zone),
+            "day": keys.label_chunk(seal.day, number),
+        }
+        about_seal = _SEAL.write(seal, *_IN_EACH) if number == 0 else {"seal": seal.id}
+        counts = {"counts": chunks[number]} if number < seal.chunks else {}
+        yield Put(keys.SUMMARIES, {**key, **about_seal, **counts})
+
+
+def _delete_surplus_chunks(
+    tenant: str, zone: str, seal: Seal, old: Seal | None
+) -> Iterator[Delete]:
+    """Yield the deletes of the old seal's last chunks, whose place no chunk of the new one takes.
+
+    If the old seal has five and the new one three, they are chunks 3 and 4.
+    """
+    partition, old_chunks = keys.label_counts(tenant, zone), old.chunks if old else 0
+    for number in range(_count_chunk_items(seal), old_chunks):
+        yield Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number)))
+
+
+def _count_chunk_items(seal: Seal) -> int:
+    """Return how many items a seal's label counts take: without any, one tells of the seal."""
+    return max(seal.chunks, 1)
 
 
 def _day(item: Item) -> int:

@@ -54,7 +54,7 @@ from chalicelib.domain.observations import (
     VisitKind,
 )
 from chalicelib.domain.rules.ended import (
-    choose_of,
+    choose_among,
     find_place,
     find_unit,
     find_units,
@@ -638,13 +638,13 @@ def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iter
     # A mark tells this for each place (all, a camera, a group ...), and for all observations or one
     # kind of them: the question's filter and split say which is meant.
     place = find_place(question.wanted, question.split)
-    of = choose_of(question.wanted, question.split)
+    among = choose_among(question.wanted, question.split)
     # The unit is the bucket's; a smaller one where the span's beginning cuts a week or month.
     local, largest = observed_span.local, find_unit(observed_span.local, question.granularity)
     unit_of_day = find_units(local, observed_span.days, question.span.first_ms, largest)
     for day, columns in observed_span.read_columns(observed_span.days):
         rows = columns.select_rows(question.wanted, question.span)
-        is_first_by_mark = partial(is_first_in, unit=unit_of_day[day], place=place, of=of)
+        is_first_by_mark = partial(is_first_in, unit=unit_of_day[day], place=place, among=among)
         # The default is for rows without a mark: of somebody in the book.
         is_counted = columns.marks.pick(rows).find(is_first_by_mark, default=True)
         yield day, columns, rows[is_counted]
@@ -796,23 +796,20 @@ class Observations(Service["Book"]):
         Those of restricted faces, which are kept and used for nothing, do not say whose they are.
         """
         statistics = self.services.statistics
+        # the group's name as it is stored; a face that may not be shown becomes nobody
         wanted = statistics.visitors.normalise_filter(tenant, observation_filter)
         pages = PageTokens(json.dumps([tenant.name, wanted.text_for_tokens, asdict(span)]))
         # The key (time and id) of the last observation of the page before: the next are below it.
         below = pages.parse_position(page_token, time_id)
         observed_span = statistics.days.open_span(tenant, span, wanted, counts=count)
 
-        # Days without such observations need not be read.
-        total, empty_days = None, set[int]()
-        if wanted.kind is not None:
-            empty_days = observed_span.list_days_without(wanted.kind)
+        total, empty_days = None, set[int]()  # local days that need not be read
         if count:
-            count_of_day = {
-                day: sum(int(count_by_hour.sum()) for count_by_hour in counts.values())
-                for day, counts in observed_span.count_hours()
-            }
-            empty_days = {day for day in observed_span.days if not count_of_day.get(day)}
+            count_of_day = _count_days(observed_span)
             total = sum(count_of_day.values())
+            empty_days = {day for day in observed_span.days if not count_of_day.get(day)}
+        elif wanted.kind is not None:
+            empty_days = observed_span.list_days_without(wanted.kind)
 
         # One more than a page has shows that there is a next page.
         items = self._newest_first(observed_span, empty_days, below, page_size + 1)
@@ -827,15 +824,16 @@ class Observations(Service["Book"]):
     ) -> Iterator[Item]:
         """Yield the stored observations of the span that its filter takes, newest first.
 
-        `empty_days` are local days without any. Only those whose key `time_id` is less than `below`
-        come; None takes all. `at_once` is how many the caller needs, and so how many a read asks
-        for.
+        `below` is the key (`time_id`) of the last one of the page before, and the next are below
+        it; None is the first page. `empty_days` are local days that need not be read. `at_once` is
+        how many the caller needs, and so how many a read asks for.
         """
         wanted = observed_span.wanted
         for item in self._read_candidates(observed_span, empty_days, below, at_once):
             row = row_from(item)
-            # by face or, of an erased person, by mark; then by group, camera, labels and kind
-            if takes_row(wanted, row.faceid, row.mark) and wanted.lets_pass(row.dimensions):
+            # An erased person has no faceid any more, but a mark that says who was staff.
+            takes_person = takes_row(wanted, row.faceid, row.mark)
+            if takes_person and wanted.lets_pass(row.dimensions):  # group, camera, labels, kind
                 yield item
 
     def _read_candidates(
@@ -843,39 +841,67 @@ class Observations(Service["Book"]):
     ) -> Iterator[Item]:
         """Yield stored observations that the filter may take, newest first; the caller filters.
 
-        They are of the span, and their key `time_id` is less than `below`. A sealed day has its
-        counted values in columns (arrays). If the filter takes few, these tell the keys of the
-        wanted ones, and only those are read. Of other days all are read.
+        They are of the span, and their key `time_id` is less than `below`. There are two ways to
+        read a day. If the filter takes few of its observations, their keys are found first, and
+        those alone are read. Else all are read. Neighbouring days of one way are read together.
         """
-        wanted, span, kind = observed_span.wanted, observed_span.span, observed_span.wanted.kind
-        is_enrolment = kind is ObservationKind.ENROLMENT  # of which there are few
-        takes_few = wanted.by_labels or wanted.by_face or is_enrolment
-
-        def uses_columns_of(utc_day: int) -> bool:
-            if not observed_span.is_sealed(utc_day):
-                return False
-            # a kind may be frequent, but rare on that day
-            return takes_few or (kind is not None and observed_span.is_rare(utc_day, kind))
-
+        span = observed_span.span
         if below is not None:
             below_ms, _ = keys.parts_of_observation(below)
             span = span.cut(Span(0, below_ms))
         newest_days = reversed(observed_span.observed.list_within(span.utc_days))
-        # Neighbours that are read in the same way are read together.
-        for uses_columns, group in groupby(newest_days, key=uses_columns_of):
+        knows_keys = partial(_knows_wanted_keys, observed_span)
+        for finds_keys, group in groupby(newest_days, key=knows_keys):
             days = list(group)  # descending
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
-            if not uses_columns:
-                count = _MORE_FILTERED * at_once if takes_few else at_once
-                yield from observed_span.newest_first(part, count, below)
-                continue
+            if finds_keys:
+                wanted_keys = _list_wanted_keys(observed_span, empty_days, part, days)
+                yield from self._read_below(wanted_keys, below, at_once)
+            else:
+                # Most may not be wanted: then more are read at once.
+                more = _MORE_FILTERED if _takes_few(observed_span.wanted) else 1
+                yield from observed_span.newest_first(part, more * at_once, below)
 
-            wanted_keys = _list_wanted_keys(observed_span, empty_days, part, days[::-1])
-            if below is not None:
-                wanted_keys = (key for key in wanted_keys if key[1] < below)
-            for batch in cut_in_parts(wanted_keys, at_once):
-                items = self.services.items.get_many(keys.OBSERVATIONS, batch)
-                yield from (item for item in items if item is not None)
+    def _read_below(
+        self, wanted_keys: Iterator[tuple[str, str]], below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        """Yield the stored observations of these keys that are below the key `below`.
+
+        `at_once` are read at a time. One that was deleted meanwhile is left out.
+        """
+        keys_below = (key for key in wanted_keys if below is None or key[1] < below)
+        for batch in cut_in_parts(keys_below, at_once):
+            items = self.services.items.get_many(keys.OBSERVATIONS, batch)
+            yield from (item for item in items if item is not None)
+
+
+def _takes_few(wanted: ObservationFilter) -> bool:
+    """Return whether a filter takes few of the observations of any day."""
+    is_of_enrolments = wanted.kind is ObservationKind.ENROLMENT
+    return wanted.by_labels or wanted.by_face or is_of_enrolments
+
+
+def _knows_wanted_keys(observed_span: ObservedSpan, utc_day: int) -> bool:
+    """Return whether a day's few wanted observations are to be found by its columns.
+
+    A sealed day, one that was counted for good, has the counted values of all its observations in
+    columns (arrays), with their keys. Two things make the wanted ones few. The filter takes few on
+    any day, or it takes a kind that is rare on this one.
+    """
+    if not observed_span.is_sealed(utc_day):
+        return False
+    kind = observed_span.wanted.kind
+    return _takes_few(observed_span.wanted) or (
+        kind is not None and observed_span.is_rare(utc_day, kind)
+    )
+
+
+def _count_days(observed_span: ObservedSpan) -> dict[int, int]:
+    """Return by local day how many observations of the span its filter takes."""
+    return {
+        day: sum(int(count_by_hour.sum()) for count_by_hour in counts.values())
+        for day, counts in observed_span.count_hours()
+    }
 
 
 def time_id(text: str) -> str:
@@ -884,45 +910,70 @@ def time_id(text: str) -> str:
     return text
 
 
-def _list_wanted_keys(
-    observed_span: ObservedSpan, empty_days: Set[int], span: Span, remaining_days: list[int]
-) -> Iterator[tuple[str, str]]:
-    """Yield the keys of the observations that the filter wants, newest first, by columns.
+_TimeAndId = tuple[int, str]
+"""When an observation was made, in ms, and its id: its key is made of these."""
 
-    Columns are a local day's observations as arrays. `remaining_days` are the UTC days to list,
-    ascending, and `empty_days` local days that need not be read. Keys come UTC day by UTC day,
-    since local days may overlap. A local day touches several UTC days, and is read once.
+
+def _list_wanted_keys(
+    observed_span: ObservedSpan, empty_days: Set[int], span: Span, newest_days: Sequence[int]
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys of the observations that the filter wants, newest first.
+
+    Columns tell the keys: a local day's observations as arrays. `newest_days` are the UTC days to
+    list, descending, and `empty_days` local days that need not be read. Keys begin with the time in
+    UTC, so they are listed UTC day by UTC day. In Berlin, the UTC day of 5 May has hours of the
+    local days 5 and 6 May, and each of these reaches into two UTC days.
     """
-    # by local day: time in ms and id of each wanted one
-    wanted_by_day: dict[int, list[tuple[int, str]]] = {}
-    at_once = 1  # read in parallel; then twice as many each time, since the caller may stop early
-    while remaining_days:
-        utc_days, remaining_days = remaining_days[-at_once:], remaining_days[:-at_once]
-        at_once = min(2 * at_once, _MOST_DAYS)
+    found: dict[int, list[_TimeAndId]] = {}  # by local day
+    for utc_days in _double_batches(newest_days):
         local_days = {
             day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days
         }
-        needed_days = sorted({day for days in local_days.values() for day in days})
-        # Of those read before, the last may reach into these UTC days: it stays, the rest goes.
-        wanted_by_day = {day: wanted for day, wanted in wanted_by_day.items() if day in needed_days}
-        missing_days = [day for day in needed_days if day not in wanted_by_day]
-        for day, columns in observed_span.read_columns(missing_days):
-            rows = columns.select_rows(observed_span.wanted, span).tolist()
-            wanted_by_day[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
-
-        for utc_day in reversed(utc_days):
-            of_local_days = chain.from_iterable(wanted_by_day[day] for day in local_days[utc_day])
+        needed_days = {day for days in local_days.values() for day in days}
+        found = _find_in_columns(observed_span, span, needed_days, found)
+        for utc_day in utc_days:
+            of_local_days = chain.from_iterable(found[day] for day in local_days[utc_day])
             of_utc_day = [(at, id_) for at, id_ in of_local_days if at // DAY_MS == utc_day]
             for at_ms, id_ in sorted(of_utc_day, reverse=True):
                 yield keys.observation(observed_span.observed.tenant, at_ms, id_)
 
 
+def _double_batches(days: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield days in batches of 1, 2, 4 and so on, _MOST_DAYS at most.
+
+    A batch is read in parallel. The caller may stop early, so the first ones are small.
+    """
+    begin, size = 0, 1
+    while begin < len(days):
+        yield days[begin : begin + size]
+        begin, size = begin + size, min(2 * size, _MOST_DAYS)
+
+
+def _find_in_columns(
+    observed_span: ObservedSpan,
+    span: Span,
+    needed_days: Set[int],
+    found_before: Mapping[int, list[_TimeAndId]],
+) -> dict[int, list[_TimeAndId]]:
+    """Return by local day the observations that the filter wants, as its columns list them.
+
+    A day that was found before is not read again. Days that are not needed any more are left out,
+    so that memory holds few.
+    """
+    found = {day: found_before[day] for day in needed_days & found_before.keys()}
+    missing_days = sorted(needed_days - found_before.keys())
+    for day, columns in observed_span.read_columns(missing_days):
+        rows = columns.select_rows(observed_span.wanted, span).tolist()
+        found[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+    return found
+
+
 def _list_local_days(
-    observed_span: ObservedSpan, span: Span, utc_day: int, empty: Set[int]
+    observed_span: ObservedSpan, span: Span, utc_day: int, empty_days: Set[int]
 ) -> list[int]:
     """Return the local days that a UTC day touches within the span, without the empty ones."""
     part = span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
-    return [day for day in observed_span.local.days(part) if day not in empty]
+    return [day for day in observed_span.local.days(part) if day not in empty_days]
 
 
 class Totals(Struct, frozen=True):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.domain.model import Face, Group
     from chalicelib.domain.observations import Observation
+    from chalicelib.domain.rules.visits import Visits
     from chalicelib.storage.ports import ItemStore
 
 
@@ -108,6 +109,16 @@ def _hide_person(face: Face, observation: Observation, begin_ms: int) -> Observa
     return leave_counted(observation, faceid, token, NO_LABELS)
 
 
+def _find_visit_begin(visits: Visits, observation: Observation) -> int:
+    """Return when the visit began, in ms, that a face's observation is of.
+
+    `visits` are the face's. An observation with a gap of 0 is of no visit, and one may have been
+    written before visits were kept. Then its own time is returned.
+    """
+    visit = visits.arrivals.find_around(observation.at_ms)
+    return visit.first_ms if visit and observation.gap_s else observation.at_ms
+
+
 class Visitors(Service["Book"]):
     """The answer for all lists and counts who is a visitor, or staff, restricted or erased."""
 
@@ -120,30 +131,24 @@ class Visitors(Service["Book"]):
         observations keep time, camera and group, so a list has as many as its totals count. They
         look like an erased person's, so nobody can tell the two apart.
         """
-        begins = [
-            (observation.at_ms, observation.faceid)
-            for observation in observations
-            if observation.faceid in restricted
-        ]
-        visits = read_visits_reaching(self.services.items, tenant.name, begins)
-        face_keys = [(tenant.name, faceid) for faceid in {faceid for _, faceid in begins}]
+        times = [(one.at_ms, one.faceid) for one in observations if one.faceid in restricted]
+        visits = read_visits_reaching(self.services.items, tenant.name, times)
+        face_keys = [(tenant.name, faceid) for faceid in {faceid for _, faceid in times}]
         items = self.services.items.get_many(keys.FACES, face_keys)
-        faces = {face.faceid: face for face in (face_from(item) for item in items if item)}
+        restricted_faces = [face_from(item) for item in items if item]
+        face_of_id = {face.faceid: face for face in restricted_faces}
 
-        def hide(observation: Observation) -> Observation:
-            faceid, begin_ms = observation.faceid, observation.at_ms
-            if faceid in faces:
-                # All observations of one visit get one name, made of when the visit began. One that
-                # is counted in no visit (gap 0) gets a name of its own.
-                arrival = visits[faceid].arrivals.find_around(observation.at_ms)
-                if arrival and observation.gap_s:
-                    begin_ms = arrival.first_ms
-                return _hide_person(faces[faceid], observation, begin_ms)
-            if faceid.startswith(NOBODY):  # the person was erased
-                return replace(observation, estimates=NO_ESTIMATES, labels=NO_LABELS)
-            return observation
-
-        return [hide(observation) for observation in observations]
+        shown = []
+        for observation in observations:
+            face = face_of_id.get(observation.faceid)
+            if face is not None:
+                begin_ms = _find_visit_begin(visits[face.faceid], observation)
+                shown.append(_hide_person(face, observation, begin_ms))
+            elif observation.faceid.startswith(NOBODY):  # the person was erased
+                shown.append(replace(observation, estimates=NO_ESTIMATES, labels=NO_LABELS))
+            else:
+                shown.append(observation)
+        return shown
 
     def normalise_filter(
         self, tenant: Tenant, observation_filter: ObservationFilter

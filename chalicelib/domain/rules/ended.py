@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from itertools import combinations, zip_longest
+from itertools import combinations
 from string import ascii_uppercase
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ EVERYBODY = 0
 """The place in a mark for people whatever their values are."""
 
 
-class Of(IntEnum):
+class Among(IntEnum):
     """The observations among which one counts its person: each place has a letter for each."""
 
     VISITS = 0
@@ -91,7 +91,7 @@ _SUMS = (
 of its month, day and hour, too."""
 _LETTER_OF_SUM = dict(zip(_SUMS, ascii_uppercase, strict=True))
 _SUM_OF_LETTER = dict(zip(ascii_uppercase, _SUMS, strict=True))
-_COUNT = len(Of) * len(PLACES)
+_COUNT = len(Among) * len(PLACES)
 """Letters before the one of coming again."""
 _LETTER_OF_AGAIN = {CameAgain.YES: "y", CameAgain.NO: "n", CameAgain.OPEN: "o"}
 _AGAIN_OF_LETTER = {letter: again for again, letter in _LETTER_OF_AGAIN.items()}
@@ -125,8 +125,8 @@ class Mark(NamedTuple):
     """The rest of an erased person in one observation.
 
     `begin_ms`: when the visit began that it is of; None: it is of none. `text`: three letters for
-    each of PLACES, by `Of`, three that say whether the person came again, was staff, and came for
-    the first time of all, and the last group.
+    each of PLACES, by `Among`; three that say whether the person came again, was staff, and came
+    for the first time of all; and the last group.
     """
 
     begin_ms: int | None
@@ -163,20 +163,20 @@ def find_place(wanted: ObservationFilter, split: Split | None) -> int:
     return len(PLACES) - 1
 
 
-def choose_of(wanted: ObservationFilter, split: Split | None) -> Of:
-    """Return which observations count a person by a question: all, or those of one kind."""
+def choose_among(wanted: ObservationFilter, split: Split | None) -> Among:
+    """Return among which observations a question counts a person: all, or those of one kind."""
     asks_for_kind = wanted.kind is not None or split is Split.KIND
-    return Of.KIND if asks_for_kind else Of.ALL
+    return Among.KIND if asks_for_kind else Among.ALL
 
 
-def is_first_in(text: str, unit: Unit, place: int, of: Of) -> bool:
+def is_first_in(text: str, unit: Unit, place: int, among: Among) -> bool:
     """Return whether a mark counts its person in a unit of time. `place`: of `find_place`."""
-    return bool(_SUM_OF_LETTER[text[len(Of) * place + of]] & unit)
+    return bool(_SUM_OF_LETTER[text[len(Among) * place + among]] & unit)
 
 
 def counts_hour(text: str) -> bool:
     """Return whether an observation counts its person in its hour: without a mark it does."""
-    return not text or is_first_in(text, Unit.HOUR, EVERYBODY, Of.ALL)
+    return not text or is_first_in(text, Unit.HOUR, EVERYBODY, Among.ALL)
 
 
 def read_again(text: str) -> CameAgain:
@@ -212,38 +212,45 @@ def is_first_visit(text: str) -> bool:
 def find_units(
     local: LocalTime, days: Iterable[int], first_ms: int, largest: Unit
 ) -> dict[int, Unit]:
-    """Return for each local day the unit (month, week, hour) by which its people can be counted.
+    """Return for each local day the unit of time in which an erased person is counted once.
 
-    A person counts once in a unit of time. Of an erased person only marks are left: one for each
-    observation, which says in which units it was the first. So a unit that began before the span,
-    which begins at `first_ms`, cannot be used: its first observation may lie before. Then a smaller
-    unit is taken. A unit that only ends behind the span does no harm. `largest`: no larger unit is
-    returned.
+    Of an erased person only marks are left: one for each observation, which says in which units
+    (hour, day, week, month, year) it was the first. A unit that began before the span, which begins
+    at `first_ms`, cannot be used: its first observation may lie before. Then a smaller one is
+    taken. A unit that ends behind the span does no harm. None is larger than `largest`.
 
     Example: the span begins on 15 March at noon, and `largest` is a month. The 15th counts by the
     hour, the rest of its week by day, the rest of March by week, and April by month.
     """
     [first_day] = local.days(Span(first_ms, first_ms))
-    is_day_cut = local.pieces_of(first_day)[0].first_ms < first_ms  # the span begins within it
-    week = find_unit(local, Granularity.WEEK)
-    units = [unit for unit in (Unit.YEAR, Unit.MONTH, week) if unit <= largest]
-    # The span may begin in the middle of a year, month or week, which then cannot be used. By unit:
-    # the number of that one. If it holds the day before the span, it began before.
-    cut_buckets = {}
-    for unit in units:
-        bucket = _find_bucket(local, first_day, unit)
-        if is_day_cut or bucket == _find_bucket(local, first_day - 1, unit):
-            cut_buckets[unit] = bucket
+    is_first_day_cut = local.pieces_of(first_day)[0].first_ms < first_ms
+    first_whole_day = first_day + 1 if is_first_day_cut else first_day
+    longer_units = (Unit.YEAR, Unit.MONTH, find_unit(local, Granularity.WEEK))
+    # The year, month and week of the day before: each of these began before the span.
+    begun_before = {
+        unit: _find_bucket(local, first_whole_day - 1, unit)
+        for unit in longer_units
+        if unit <= largest
+    }
+    unit_of_day = {}
+    for day in days:
+        if largest is Unit.HOUR or day < first_whole_day:
+            unit_of_day[day] = Unit.HOUR
+        else:
+            unit_of_day[day] = _find_unit_begun_within(local, day, begun_before)
+    return unit_of_day
 
-    def choose_unit(day: int) -> Unit:
-        if largest is Unit.HOUR or (is_day_cut and day == first_day):
-            return Unit.HOUR
-        for unit in units:  # the largest first
-            if _find_bucket(local, day, unit) != cut_buckets.get(unit):
-                return unit
-        return Unit.DAY
 
-    return {day: choose_unit(day) for day in days}
+def _find_unit_begun_within(local: LocalTime, day: int, begun_before: Mapping[Unit, int]) -> Unit:
+    """Return the largest unit of time around a local day that began within a span.
+
+    `begun_before` has units, the largest first. Each has the number of the month, say, that began
+    before the span. A day by itself always began within it.
+    """
+    for unit, number in begun_before.items():
+        if _find_bucket(local, day, unit) != number:
+            return unit
+    return Unit.DAY
 
 
 def _find_bucket(local: LocalTime, day: int, unit: Unit) -> int:
@@ -256,23 +263,47 @@ def _find_bucket(local: LocalTime, day: int, unit: Unit) -> int:
     return month // 12 if unit is Unit.YEAR else month
 
 
-def list_visits(observations: Sequence[Counted]) -> list[Visit]:
-    """Return the visits that a person's observations, given by time, make up.
+class _InVisit(NamedTuple):
+    """The visit that an observation is of, by its number among the person's; None: it is of none.
 
-    An observation lasts for its gap (`gap_s`). One that falls into the gap of an earlier one
-    belongs to the same visit; else a new one begins. Without a gap it belongs to none.
+    `is_begin`: the observation begins that visit.
     """
-    visits: list[Visit] = []
-    until_ms = -1
+
+    number: int | None
+    is_begin: bool
+
+
+def _divide_in_visits(observations: Sequence[Counted]) -> list[_InVisit]:
+    """Return for each of a person's observations, given by time, which visit it is of.
+
+    An observation lasts for its gap (`gap_s`). One that falls into the gap of an earlier one is of
+    the same visit; else it begins the next. Without a gap it is of none. With gaps of 30 minutes,
+    10:00, 10:20 and 11:00 are visits 0, 0 and 1.
+    """
+    in_visits: list[_InVisit] = []
+    number, until_ms = -1, -1  # of the latest visit: none yet
     for observation in observations:
         if not observation.gap_s:
+            in_visits.append(_InVisit(None, is_begin=False))
             continue
-        at_ms = observation.at_ms
-        if at_ms >= until_ms:
-            visits.append(Visit(begin_ms=at_ms, last_ms=at_ms))
-        else:
-            visits[-1] = visits[-1]._replace(last_ms=at_ms)
-        until_ms = max(until_ms, at_ms + 1000 * observation.gap_s)
+        is_begin = observation.at_ms >= until_ms
+        number += is_begin
+        in_visits.append(_InVisit(number, is_begin))
+        until_ms = max(until_ms, observation.at_ms + 1000 * observation.gap_s)
+    return in_visits
+
+
+def _list_visits(observations: Sequence[Counted], in_visits: Sequence[_InVisit]) -> list[Visit]:
+    """Return a person's visits, each from its first observation to its last.
+
+    `in_visits` says of each observation which visit it is of.
+    """
+    visits: list[Visit] = []
+    for observation, in_visit in zip(observations, in_visits, strict=True):
+        if in_visit.is_begin:
+            visits.append(Visit(begin_ms=observation.at_ms, last_ms=observation.at_ms))
+        elif in_visit.number is not None:
+            visits[-1] = visits[-1]._replace(last_ms=observation.at_ms)
     return visits
 
 
@@ -285,66 +316,81 @@ def mark_observations(
 ) -> list[Mark]:
     """Return a mark for each of a person's observations, which are given by time.
 
-    A mark is what stays of an erased person in an observation. It says in which hour, day, month
-    and so on the observation was the person's first, so that each of these still counts the person
-    once. Its text has letters for that (`_write_firsts`), three more letters, and a group's name.
+    A mark is what stays of an erased person in an observation. Its text begins with letters that
+    say in which hour, day, month and so on the observation was the person's first
+    (`_FirstsWriter`). Then come three letters and the name of a group: whether the person came
+    again after this visit, was staff, and came here for the first time of all.
 
     `find_again` is given a visit and when the next one began (None: there is none). It says whether
     the person came again. `first_ms` is when the person came for the first time of all; None: in
     the first of these visits.
     """
-    visits = list_visits(observations)
-    next_begins = (visit.begin_ms for visit in visits[1:])
-    again_by_begin = {
-        visit.begin_ms: _LETTER_OF_AGAIN[find_again(visit, next_begin)]
-        for visit, next_begin in zip_longest(visits, next_begins)
-    }
-    noted: set[tuple[object, ...]] = set()  # the values and times that have counted the person
-    unbegun, begin_ms = {*again_by_begin}, None  # visits that are to come; begin of the present one
+    in_visits = _divide_in_visits(observations)
+    visits = _list_visits(observations, in_visits)
+    next_begins = [*(visit.begin_ms for visit in visits[1:]), None]
+    again_of_visit = [
+        find_again(visit, next_begin)
+        for visit, next_begin in zip(visits, next_begins, strict=False)
+    ]
+    writer = _FirstsWriter(local)
     marks: list[Mark] = []
-    for observation in observations:
-        begins_visit = bool(observation.gap_s) and observation.at_ms in unbegun
-        if begins_visit:
-            begin_ms = observation.at_ms
-            unbegun.remove(begin_ms)  # another one of the same ms begins nothing
-        firsts = _write_firsts(noted, local, observation, begins_visit=begins_visit)
-        visit_ms = begin_ms if observation.gap_s else None  # without a gap it is of no visit
-        again = _LETTER_OF_AGAIN[CameAgain.NO] if visit_ms is None else again_by_begin[visit_ms]
+    for observation, (number, is_begin) in zip(observations, in_visits, strict=True):
+        begin_ms, again, is_first_of_all = None, CameAgain.NO, False
+        if number is not None:
+            begin_ms, again = visits[number].begin_ms, again_of_visit[number]
+            is_first_of_all = is_begin and number == 0 and _holds(visits[0], first_ms)
+        firsts = writer.write_next(observation, begins_visit=is_begin)
         staff = _YES if observation.is_staff else _NO
-        is_first = begins_visit and _is_earliest(visits[0], observation.at_ms, first_ms)
-        first = _YES if is_first else _NO
-        marks.append(Mark(visit_ms, firsts + again + staff + first + observation.last_group))
+        first = _YES if is_first_of_all else _NO
+        rest = _LETTER_OF_AGAIN[again] + staff + first + observation.last_group
+        marks.append(Mark(begin_ms, firsts + rest))
     return marks
 
 
-def _write_firsts(
-    noted: set[tuple[object, ...]], local: LocalTime, observation: Counted, *, begins_visit: bool
-) -> str:
-    """Return the letters of a mark that say where and when an observation is its person's first.
-
-    Each set of values in PLACES, such as camera and gender, has three letters: among visits, among
-    all observations, and among those of its kind. A letter stands for the units of time (hour, day
-    and so on) in which the observation is the first with these values. One that begins no visit is
-    none's first. `noted` has the values and times of earlier observations, and gets these.
-    """
-    times = _list_times(local, observation.hour)
-    times_of = {Of.VISITS: times if begins_visit else [], Of.ALL: times, Of.KIND: times}
-    letters = [
-        _note_units(noted, times_of[of], (place, of, *values))
-        for place, splits in enumerate(PLACES)
-        for of, values in _list_values(observation, splits)
-    ]
-    return "".join(letters)
-
-
-def _is_earliest(visit: Visit, begin_ms: int, first_ms: int | None) -> bool:
-    """Return whether the person's visit that begins at `begin_ms` is the first of all.
-
-    `visit`: the first that is kept. `first_ms`: when the person came first of all; None: in it.
-    """
-    if begin_ms != visit.begin_ms:
-        return False
+def _holds(visit: Visit, first_ms: int | None) -> bool:
+    """Return whether somebody's first time of all lies in a visit; None: it does."""
     return first_ms is None or visit.begin_ms <= first_ms <= visit.last_ms
+
+
+class _FirstsWriter:
+    """The writer of the letters that say where and when an observation is its person's first.
+
+    It is given one person's observations by time, and remembers what came before.
+    """
+
+    def __init__(self, local: LocalTime) -> None:
+        self._local = local
+        self._seen: set[tuple[object, ...]] = set()  # values, each with a unit of time and number
+
+    def write_next(self, observation: Counted, *, begins_visit: bool) -> str:
+        """Return the letters of the next observation, three for each set of values in PLACES.
+
+        Such a set is camera and gender, for example. The three are among visits, among all
+        observations, and among those of its kind. A letter stands for the units of time (hour, day
+        and so on) in which the observation is the first with these values. One that begins no visit
+        is no visits' first.
+        """
+        times = _list_times(self._local, observation.hour)
+        letters = []
+        for place, splits in enumerate(PLACES):
+            for among, values in _list_values(observation, splits):
+                counts = among is not Among.VISITS or begins_visit
+                letters.append(self._write_letter((place, among, *values), times if counts else ()))
+        return "".join(letters)
+
+    def _write_letter(self, values: tuple[object, ...], times: Sequence[tuple[int, int]]) -> str:
+        """Return a letter for the units of time in which these values come for the first time.
+
+        `times` has each unit (its bit) with the number of the hour, day and so on. "A" is the first
+        in no unit, and "B" the first in its hour only.
+        """
+        first_units = 0  # the sum of their bits, which _LETTER_OF_SUM writes as one letter
+        for unit, number in times:
+            entry = (*values, unit, number)
+            if entry not in self._seen:
+                self._seen.add(entry)
+                first_units |= unit
+        return _LETTER_OF_SUM[first_units]
 
 
 def _list_times(local: LocalTime, hour: int) -> list[tuple[int, int]]:
@@ -360,7 +406,7 @@ def _list_times(local: LocalTime, hour: int) -> list[tuple[int, int]]:
 
 def _list_values(
     observation: Counted, splits: frozenset[Split]
-) -> Iterator[tuple[Of, tuple[object, ...]]]:
+) -> Iterator[tuple[Among, tuple[object, ...]]]:
     """Yield an observation's values of these `splits` three times: among visits, all, its kind.
 
     Of camera and gender the values are `(False, "door", "female")`, for example. The first value
@@ -372,26 +418,6 @@ def _list_values(
     if Split.GROUP in values and observation.last_group:
         values_of_visit[Split.GROUP] = observation.last_group
     of_all = (observation.is_staff, *values.values())
-    yield Of.VISITS, (observation.is_staff, *values_of_visit.values())
-    yield Of.ALL, of_all
-    yield Of.KIND, (*of_all, observation.kind)
-
-
-def _note_units(
-    noted: set[tuple[object, ...]],
-    times: Sequence[tuple[int, int]],
-    of_what: tuple[object, ...],
-) -> str:
-    """Return a letter for the units of time in which these values come for the first time.
-
-    `of_what` are the values. `times` has each unit (its bit) with the number of the hour, day and
-    so on. `noted` has what came before, and gets this. "A" is the first in no unit, and "B" the
-    first in its hour only.
-    """
-    first_units = 0  # the sum of their bits, which _LETTER_OF_SUM writes as one letter
-    for unit, bucket in times:
-        entry = (*of_what, unit, bucket)
-        if entry not in noted:
-            noted.add(entry)
-            first_units |= unit
-    return _LETTER_OF_SUM[first_units]
+    yield Among.VISITS, (observation.is_staff, *values_of_visit.values())
+    yield Among.ALL, of_all
+    yield Among.KIND, (*of_all, observation.kind)

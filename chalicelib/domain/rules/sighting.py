@@ -1,7 +1,7 @@
 """What one sighting changes in the book: a sighting is one face in one picture (a capture) of a
 camera.
 
-book/sightings/contexts reads a `Context`, `resolve_sighting` decides, book/sightings/changes makes
+book/sightings/facts reads `SightingFacts`, `resolve_sighting` decides, book/sightings/changes makes
 actions of the `SightingOutcome`, and book/sightings/ingest writes them, whole or not at all. Whose
 face it is: domain/rules/decision. When a face is a regular: domain/rules/visits. Which pictures a
 face keeps: domain/rules/templates.
@@ -162,7 +162,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return "" if is_said else self.seen_face.spoof or ""
 
     @property
-    def why_not_kept(self) -> str:
+    def why_no_stranger(self) -> str:
         """Say why a face that no search found is not remembered as a stranger; "" if it is.
 
         The tenant or the camera may keep no strangers. Or the face wears a mask or is too small, or
@@ -191,7 +191,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return f"nobody, and too poor to be remembered, {shortfall}"
 
     @property
-    def why_nothing_kept(self) -> str:
+    def why_withdrawn(self) -> str:
         """Say why nothing is kept of somebody whose record of consent has ended.
 
         Where strangers are forgotten, the words are those for any stranger: nobody can tell them
@@ -280,7 +280,7 @@ class UnrememberedSighting(Struct, frozen=True):
         )
 
 
-class Judge(Struct, frozen=True):
+class LikenessScorer(Struct, frozen=True):
     """The means to tell by a model how much a sighting looks like a face of the book."""
 
     curve: ImpostorCurve
@@ -301,7 +301,7 @@ class Judge(Struct, frozen=True):
         return subtract_demand(float(probe @ mean), demand)
 
 
-def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
+def is_lesser(open_sighting: OpenSighting, face: Face, scorer: LikenessScorer) -> bool:
     """Return whether another face in the same picture is the better sighting of this person.
 
     `face` is the person's face, which the sighting matched. Nobody stands twice before a camera. So
@@ -324,11 +324,11 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     ]
     if not other_faces:
         return False
-    own_score = judge.score_likeness(open_sighting.seen_face, face)
+    own_score = scorer.score_likeness(open_sighting.seen_face, face)
     if own_score is None:  # not comparable, so nothing is known
         return False
     for number, seen_face in other_faces:
-        score = judge.score_likeness(seen_face, face)
+        score = scorer.score_likeness(seen_face, face)
         if score is None:
             continue
         if score > own_score or (score == own_score and number < own_number):
@@ -417,7 +417,7 @@ def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPl
     )
 
 
-class Context(Struct, frozen=True, dict=True):
+class SightingFacts(Struct, frozen=True, dict=True):
     """The facts that the decision about a sighting needs, as they were read.
 
     `face_visits`: the sighting's face with its visits; a new face has neither these nor pictures.
@@ -432,7 +432,7 @@ class Context(Struct, frozen=True, dict=True):
     plan: VisitPlan
     decision: Decision | None = None
     is_new: bool = False
-    judge: Judge | None = None
+    scorer: LikenessScorer | None = None
     evicted: EvictedStranger | None = None
     sightings: Sequence[Observation] = ()
     full_reported_at: datetime | None = None
@@ -493,7 +493,7 @@ class SightingOutcome(Struct, frozen=True):
     the promotion moved.
     """
 
-    context: Context
+    facts: SightingFacts
     face: Face
     visits: Visits
     sighting: Sighting
@@ -505,38 +505,38 @@ class SightingOutcome(Struct, frozen=True):
     new_picture: Picture | None = None
 
 
-def resolve_sighting(context: Context) -> SightingOutcome:
+def resolve_sighting(facts: SightingFacts) -> SightingOutcome:
     """Return all that a sighting changes: face, visits, capture, observation, events and reviews.
 
     An observation is what statistics count. An event tells hooks of it, and a review asks a person
-    to look. Nothing is written here. `context.plan` has the face's visits with this sighting, and
+    to look. Nothing is written here. `facts.plan` has the face's visits with this sighting, and
     the group that they put the face in. If it came too late to count, the visits are as before.
     """
-    open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
+    open_sighting, face_visits, plan = facts.open_sighting, facts.face_visits, facts.plan
     face = face_visits.face
     if open_sighting.is_of_arrival:  # else the visits, and so the face, stay as they are
         face = apply_plan(face, plan)
 
-    if context.is_new:
+    if facts.is_new:
         pictures: tuple[Picture, ...] = (make_founding_picture(open_sighting),)
         resolution = Resolution.STRANGER
     else:
-        pictures = choose_pictures_after(context)
+        pictures = choose_pictures_after(facts)
         resolution = Resolution.MATCHED
     face = replace(face, pictures=pictures)
     new_pictures = [picture for picture in pictures if picture not in face_visits.face.pictures]
 
-    sighting = open_sighting.make_sighting(resolution, face.faceid, context.decision)
+    sighting = open_sighting.make_sighting(resolution, face.faceid, facts.decision)
     return SightingOutcome(
-        context=context,
+        facts=facts,
         face=face,
         visits=plan.visits,
         sighting=sighting,
         capture=open_sighting.resolved_capture(sighting),
-        observation=_make_observation(context, face, sighting),
-        renamed=rename_sightings(face_visits.groups, plan.visits, context.sightings),
-        events=_make_events(context, face, sighting),
-        reviews=_make_reviews(context, face, sighting),
+        observation=_make_observation(facts, face, sighting),
+        renamed=rename_sightings(face_visits.groups, plan.visits, facts.sightings),
+        events=_make_events(facts, face, sighting),
+        reviews=_make_reviews(facts, face, sighting),
         new_picture=new_pictures[0] if new_pictures else None,
     )
 
@@ -554,18 +554,18 @@ def make_founding_picture(open_sighting: OpenSighting) -> Picture:
     )
 
 
-def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
+def choose_pictures_after(facts: SightingFacts) -> tuple[Picture, ...]:
     """Return the pictures that a known face has after a sighting; the face may learn this one.
 
     A face learns from sightings that are surely its own, so that later searches find it better. The
     picture must show more than those that it has, and look like those that people gave. Under legal
     hold it may push none out. If it is not learnt, the pictures are returned as they are.
     """
-    face, capture = context.face_visits.face, context.open_sighting.capture
+    face, capture = facts.face_visits.face, facts.open_sighting.capture
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
-    if has_photo or not _may_learn(context):
+    if has_photo or not _may_learn(facts):
         return face.pictures
-    new_picture = _make_learnt_picture(context)
+    new_picture = _make_learnt_picture(facts)
     pictures_after = choose_pictures_to_keep((*face.pictures, new_picture))
     is_kept = new_picture in pictures_after
     if not is_kept or not shows_more_than(face.pictures, new_picture, capture.captured_at):
@@ -573,23 +573,23 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
     is_held = face.hold is not None
     if is_held and loses_anything(face, replace(face, pictures=pictures_after)):
         return face.pictures
-    if not _is_like_given(context.judge, new_picture, face.pictures):
+    if not _is_like_given(facts.scorer, new_picture, face.pictures):
         return face.pictures
     return pictures_after
 
 
-def _may_learn(context: Context) -> bool:
+def _may_learn(facts: SightingFacts) -> bool:
     """Return whether a known face may take this sighting's picture among its own.
 
     Tenant, camera and group must let faces learn. The sighting must be surely of this face, not
     over 100 days late (`is_of_arrival`), and its picture good.
     """
-    open_sighting = context.open_sighting
-    tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
+    open_sighting = facts.open_sighting
+    tenant, camera, group = open_sighting.tenant, open_sighting.camera, facts.face_visits.group
     if not (tenant.learns and camera.learns and group.learns and open_sighting.is_of_arrival):
         return False
     # If the tenant asks for consent, somebody who was named before that has to have given it.
-    if not may_learn(tenant, context.face_visits.face):
+    if not may_learn(tenant, facts.face_visits.face):
         return False
     # Not if the picture shows the person better elsewhere, or if the sighting was taken from the
     # face before and comes back.
@@ -597,29 +597,29 @@ def _may_learn(context: Context) -> bool:
         return False
     quality = open_sighting.seen_face.estimates.quality
     least_quality = tenant.enrol_quality or 0
-    return is_sure(context.decision, quality) and (quality or 0) >= least_quality
+    return is_sure(facts.decision, quality) and (quality or 0) >= least_quality
 
 
-def _make_learnt_picture(context: Context) -> Picture:
+def _make_learnt_picture(facts: SightingFacts) -> Picture:
     """Return the sighting's picture as one that the face learns; its key comes when it is stored.
 
     `learnt` notes from which sighting it comes. Estimates (age and so on) that the face's group
     lets nobody keep are left out.
     """
-    open_sighting = context.open_sighting
+    open_sighting = facts.open_sighting
     capture, seen_face = open_sighting.capture, open_sighting.seen_face
     return Picture(
         id=capture.photo,
         key="",
         added_at=open_sighting.now,
         templates=(seen_face.template,),
-        estimates=context.face_visits.group.leave_kept(seen_face.estimates),
+        estimates=facts.face_visits.group.leave_kept(seen_face.estimates),
         learnt=Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at),
     )
 
 
 def _is_like_given(
-    judge: Judge | None, new_picture: Picture, pictures: tuple[Picture, ...]
+    scorer: LikenessScorer | None, new_picture: Picture, pictures: tuple[Picture, ...]
 ) -> bool:
     """Return whether a picture looks like the mean of the face's given (not learnt) pictures.
 
@@ -628,25 +628,25 @@ def _is_like_given(
     """
     (template,) = new_picture.templates
     mean = mean_of_given(pictures, template.model)
-    if mean is None or judge is None:
+    if mean is None or scorer is None:
         return False
     probe = parse_vector(template)
     # With 0.40 and a demand of 0.03, since many people resemble the two, the pair needs 0.43.
-    demand = judge.population.compute_demand(probe, mean)
-    return float(probe @ mean) >= anchor_threshold(judge.curve) + demand
+    demand = scorer.population.compute_demand(probe, mean)
+    return float(probe @ mean) >= anchor_threshold(scorer.curve) + demand
 
 
-def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
+def _make_observation(facts: SightingFacts, face: Face, sighting: Sighting) -> Observation:
     """Return the sighting's observation: the record that statistics count.
 
     A sighting may come back to a face that it was taken from. Then the observation has from the
     earlier one when it was written, and its passages (moves between faces).
     """
-    open_sighting, plan, face_visits = context.open_sighting, context.plan, context.face_visits
+    open_sighting, plan, face_visits = facts.open_sighting, facts.plan, facts.face_visits
     captured_at = open_sighting.capture.captured_at
     is_matched = sighting.resolution is Resolution.MATCHED
     # An observation from before the face's enrolment notes when it was written.
-    is_before_enrolment = captured_at < face.enrolled_at and not context.is_new
+    is_before_enrolment = captured_at < face.enrolled_at and not facts.is_new
     estimates = observed_estimates(face, open_sighting.seen_face.estimates)
     observation = Observation(
         at=captured_at,
@@ -672,26 +672,26 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
     return replace(observation, passages=earlier.passages, written_at=earlier.written_at)
 
 
-def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
+def _make_events(facts: SightingFacts, face: Face, sighting: Sighting) -> tuple[Event, ...]:
     """Return what hooks (webhooks) are told: a new face, an arrival, a promotion, a full group.
 
     An arrival begins with the first sighting of a visit. By a promotion a stranger becomes a
     regular. A sighting that comes back to a face tells nothing, since it did so the first time.
     """
-    open_sighting = context.open_sighting
+    open_sighting = facts.open_sighting
     if open_sighting.earlier_observation is not None:
         return ()
     kinds: list[type[SightingEvent]] = []
-    if context.is_new:
+    if facts.is_new:
         kinds.append(StrangerCreated)
-    if context.begins_arrival:
+    if facts.begins_arrival:
         kinds.append(FaceArrived)
-    if context.is_promoted:
+    if facts.is_promoted:
         kinds.append(StrangerPromoted)
-    events = [_make_event(kind, context, face, sighting) for kind in kinds]
+    events = [_make_event(kind, facts, face, sighting) for kind in kinds]
 
-    full_group = context.full_group
-    if full_group is not None and context.tells_full:
+    full_group = facts.full_group
+    if full_group is not None and facts.tells_full:
         data = GroupFull(capacity=full_group.capacity)
         now, camera = open_sighting.now, open_sighting.camera.id
         event_id = f"{data.KIND}-{full_group.id}-{milliseconds(now)}"
@@ -700,14 +700,14 @@ def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Even
 
 
 def _make_event(
-    kind: type[SightingEvent], context: Context, face: Face, sighting: Sighting
+    kind: type[SightingEvent], facts: SightingFacts, face: Face, sighting: Sighting
 ) -> Event:
     """Return an event of this kind about a sighting, as hooks (webhooks) get it.
 
     If a search found the face, the event has the score, the threshold, and how likely a stranger
     scores as high (`false_match_probability`).
     """
-    open_sighting, decision = context.open_sighting, sighting.decision
+    open_sighting, decision = facts.open_sighting, sighting.decision
     capture, camera = open_sighting.capture, open_sighting.camera.id
     scores: dict[str, Any] = {}
     if decision is not None and decision.score is not None:
@@ -734,25 +734,25 @@ def _make_event(
         id=f"{data.KIND}-{open_sighting.event_id}",
         data=data,
         at=capture.captured_at,
-        group=context.face_visits.name_of(face.group_id),
+        group=facts.face_visits.name_of(face.group_id),
         camera=camera,
     )
 
 
-def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
+def _make_reviews(facts: SightingFacts, face: Face, sighting: Sighting) -> tuple[Review, ...]:
     """Return the reviews of a sighting: each asks a person to look at it.
 
     UNCERTAIN asks whether it matched by mistake. PROMOTED shows that it made a stranger a regular,
     and does not come twice if a sighting comes back to a face.
     """
-    open_sighting = context.open_sighting
+    open_sighting = facts.open_sighting
     decision = None
     kinds = []
     if sighting.resolution is Resolution.MATCHED:
         decision = sighting.decision
         if open_sighting.is_uncertain(decision):
             kinds.append(ReviewKind.UNCERTAIN)
-    if context.is_promoted and open_sighting.earlier_observation is None:
+    if facts.is_promoted and open_sighting.earlier_observation is None:
         kinds.append(ReviewKind.PROMOTED)
 
     reviews = []

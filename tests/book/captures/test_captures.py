@@ -16,7 +16,7 @@ from chalicelib.book.captures.captures import (
     CaptureFilter,
     Captures,
     Offer,
-    cut_to_answer,
+    cut_to_most_faces,
 )
 from chalicelib.bootstrap import build
 from chalicelib.domain.captures import Capture, CaptureState, Resolution, Sighting
@@ -345,7 +345,9 @@ def test_a_page_ends_before_its_faces_are_more_than_lambda_answers(
     assert [one.id for rows in pages for one in rows] == [one.id for one in reversed(made)]
     assert [sum(len(one.sightings) for one in rows) <= MOST_FACES for rows in pages] == [True, True]
     crowd = replace(made[0], sightings=faces * 300)
-    assert cut_to_answer([crowd, made[0]]) == [crowd], "a page goes on, whatever a capture shows"
+    assert cut_to_most_faces([crowd, made[0]]) == [crowd], (
+        "a page goes on, whatever a capture shows"
+    )
 
 
 tenants = count()

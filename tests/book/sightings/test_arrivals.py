@@ -32,7 +32,7 @@ from chalicelib.domain.observations import (
 )
 from chalicelib.domain.pictures import NO_ESTIMATES
 from chalicelib.domain.rules.ended import (
-    Of,
+    Among,
     Unit,
     find_place,
     find_units,
@@ -215,7 +215,7 @@ def check(
         """Whether an erased person counts by this visit: test_closed.py shows that it is right."""
         [day] = local.days(Span(milliseconds(one.first.at), milliseconds(one.first.at)))
         unit = find_units(local, [day], span.first_ms, Unit.YEAR)[day]
-        return not one.first.mark or is_first_in(one.first.mark, unit, place, Of.VISITS)
+        return not one.first.mark or is_first_in(one.first.mark, unit, place, Among.VISITS)
 
     totals = book.services.sightings.arrivals.count_arrivals(book.tenant, wanted, span)
     uncertain = listed(book, wanted, span, limit, Only.UNCERTAIN)

@@ -15,7 +15,7 @@ from chalicelib.domain.observations import (
     ObservationKind,
     Split,
 )
-from chalicelib.domain.rules.ended import choose_of, find_place, find_unit, is_first_in
+from chalicelib.domain.rules.ended import choose_among, find_place, find_unit, is_first_in
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -106,7 +106,7 @@ def counts_person(mark: str, granularity: Granularity, split: Split | None) -> b
     """Whether an erased person counts by this observation: erased people have one name a visit."""
     place = find_place(EVERYTHING, split)
     return is_first_in(
-        mark, find_unit(LocalTime("UTC"), granularity), place, choose_of(EVERYTHING, split)
+        mark, find_unit(LocalTime("UTC"), granularity), place, choose_among(EVERYTHING, split)
     )
 
 

@@ -2,14 +2,13 @@
 
 A sighting is one face in a camera's picture.
 
-What is read is a `Context`, and domain/rules/sighting decides by it.
+What is read is a `SightingFacts`, and domain/rules/sighting decides by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -28,10 +27,10 @@ from chalicelib.domain.observations import NearFace, Observation
 from chalicelib.domain.rules.decision import subtract_demand
 from chalicelib.domain.rules.recognised import Probes, Recognised, SightingTime
 from chalicelib.domain.rules.sighting import (
-    Context,
     EvictedStranger,
-    Judge,
+    LikenessScorer,
     OpenSighting,
+    SightingFacts,
     UnrememberedSighting,
     choose_by_views,
     is_lesser,
@@ -70,8 +69,8 @@ class SightingSearch:
     services: Book
     open_sighting: OpenSighting
     fuse_views: Callable[[SeenFace], NDArray[np.float32] | None]
-    unmatched: dict[int, Recognised] = field(default_factory=dict)
-    """By the gallery's seq, what was found if that was nobody, or the face of the same visit."""
+    results: dict[int, Recognised] = field(default_factory=dict)
+    """By the gallery's seq, the result of all steps, if the searches themselves found nobody."""
 
     def find(self, groups: DefaultGroups) -> Recognised:
         """Return the face that the sighting is, with its visits; or nobody.
@@ -92,7 +91,7 @@ class SightingSearch:
         `seq`: the gallery's version, if it was just read: a result of the same version is returned
         without a search. Raises GalleryMoved, as `find`.
         """
-        known_result = None if seq is None else self.unmatched.get(seq)
+        known_result = None if seq is None else self.results.get(seq)
         return known_result or self._search()
 
     def decision_of(self, recognised: Recognised) -> Decision | None:
@@ -104,51 +103,40 @@ class SightingSearch:
 
         There are three steps, until one finds somebody. The face itself is searched for; then the
         mean of further views of it in the picture's file. Then it is compared with the few faces
-        that the camera saw just before and after. `unmatched` has the result of the last two steps
-        by `seq`, the gallery's version. `sighting_time`: with it, the visits come, too.
+        that the camera saw just before and after. `sighting_time`: with it, the visits come, too.
+        """
+        found = self._recognise(parse_vector(self.open_sighting.seen_face.template), sighting_time)
+        if self.open_sighting.instead is not None:  # a person said that it is nobody of the book
+            nobody = replace(found, face=None)
+            return self.results.setdefault(found.seq, nobody)  # a seq's first result is kept
+        if found.face is None and found.seq in self.results:  # all steps were done at this version
+            return self.results[found.seq]
+        found = self._search_by_views(found, sighting_time)
+        return self._search_by_visit(found) if found.face is None else found
+
+    def _recognise(
+        self, vector: NDArray[np.float32], sighting_time: SightingTime | None
+    ) -> Recognised:
+        """Return the face that a search finds for a unit vector of the sighting, or nobody.
+
+        The groups are those that the camera searches. The face that a person rejected for the
+        sighting is left out.
         """
         open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
-        template, quality = seen_face.template, seen_face.estimates.quality
-        probes = Probes(template.model, parse_vector(template)[None, :], qualities=[quality])
-        search = partial(
-            self.services.recognition.recognise,
+        qualities = [seen_face.estimates.quality]
+        (found,) = self.services.recognition.recognise(
             open_sighting.tenant,
+            Probes(seen_face.template.model, vector[None, :], qualities=qualities),
             group_ids=list_searched_groups(open_sighting.camera),
             excluded_faceid=open_sighting.rejected_faceid,
             sighting_time=sighting_time,
         )
-        (found,) = search(probes)
-        if open_sighting.instead is not None:  # a person said that it is nobody of the book
-            nobody = replace(found, face=None)
-            return self.unmatched.setdefault(found.seq, nobody)  # a seq's first result is kept
-        if found.face is None and found.seq in self.unmatched:
-            return self.unmatched[found.seq]  # the other two steps were done before
-        found = self._search_by_views(found, probes, search)
-        if found.face is not None:
-            return found
-        if found.seq not in self.unmatched:  # the views may have been searched in a later version
-            self.unmatched[found.seq] = self.services.recognition.recognise_by_visit(
-                open_sighting.tenant,
-                open_sighting.camera,
-                open_sighting.capture,
-                seen_face,
-                other_faces=[
-                    other for other in open_sighting.faces_of_capture if other is not seen_face
-                ],
-                searched=found,
-                excluded_faceid=open_sighting.rejected_faceid,
-            )
-        return self.unmatched[found.seq]
+        return found
 
-    def _search_by_views(
-        self,
-        found: Recognised,
-        probes: Probes,
-        search: Callable[[Probes], list[Recognised]],
-    ) -> Recognised:
+    def _search_by_views(self, found: Recognised, sighting_time: SightingTime | None) -> Recognised:
         """Return `found`, or the enrolled person whom the mean of all views finds more surely.
 
-        Views are further pictures of the same face in the capture's file. `found` is what `search`
+        Views are further pictures of the same face in the capture's file. `found` is what a search
         found by the picture alone. It stays if the picture shows somebody who withdrew consent. It
         stays, too, if the picture is more like one that people rejected for the person of the
         views.
@@ -159,11 +147,32 @@ class SightingSearch:
         mean = self.fuse_views(open_sighting.seen_face)
         if mean is None:  # no view shows this face
             return found
-        (found_by_views,) = search(replace(probes, vectors=mean[None, :]))
+        found_by_views = self._recognise(mean, sighting_time)
         surer = choose_by_views(found, found_by_views, open_sighting)
         if surer is found or self._is_withdrawn(found) or self._is_rejected(surer):
             return found
         return surer
+
+    def _search_by_visit(self, searched: Recognised) -> Recognised:
+        """Return the face that the camera saw just before or after, if the sighting is that; or
+        nobody.
+
+        `searched` is what the searches found: nobody. At one version (seq) of the gallery this is
+        asked once, and the result kept.
+        """
+        if searched.seq not in self.results:
+            open_sighting, seen_face = self.open_sighting, self.open_sighting.seen_face
+            other_faces = [face for face in open_sighting.faces_of_capture if face is not seen_face]
+            self.results[searched.seq] = self.services.recognition.recognise_by_visit(
+                open_sighting.tenant,
+                open_sighting.camera,
+                open_sighting.capture,
+                seen_face,
+                other_faces=other_faces,
+                searched=searched,
+                excluded_faceid=open_sighting.rejected_faceid,
+            )
+        return self.results[searched.seq]
 
     def _is_rejected(self, found: Recognised) -> bool:
         """Return whether the picture is more like one that people rejected for the found face.
@@ -186,20 +195,20 @@ class SightingSearch:
     def _is_withdrawn(self, found: Recognised) -> bool:
         """Return whether the picture shows somebody whose record of consent has ended."""
         groups = self.services.face_visits.read_default_groups(self.open_sighting.tenant)
-        contexts = self.services.sightings.contexts
-        return contexts.is_withdrawn(self.open_sighting, found, groups.ended_records)
+        fact_reader = self.services.sightings.fact_reader
+        return fact_reader.is_withdrawn(self.open_sighting, found, groups.ended_records)
 
 
-class Contexts(Service["Book"]):
+class FactReader(Service["Book"]):
     """The reader of contexts: of all that the decision about a sighting needs."""
 
-    def read_context(
+    def read_facts(
         self, open_sighting: OpenSighting, search: SightingSearch, new_face: Face
-    ) -> Context | UnrememberedSighting:
+    ) -> SightingFacts | UnrememberedSighting:
         """Find out whose face a sighting shows, and return all that is needed to store it.
 
-        A Context tells of a face of the book, which a person named or `search` found. If nobody is
-        found, it tells of `new_face`, a stranger that has neither number nor pictures yet. If the
+        The facts tell of a face of the book, which a person named or `search` found. If nobody is
+        found, they tell of `new_face`, a stranger that has neither number nor pictures yet. If the
         sighting is not to be stored, the result is an UnrememberedSighting, which says why.
 
         `search.find` raises WrongModel if the tenant changed its face model meanwhile. It raises
@@ -212,15 +221,17 @@ class Contexts(Service["Book"]):
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
         recognised = search.find(groups)
-        # Nobody who withdrew consent is in a search. They are compared here (`ended_records` tells
-        # how new their list is), before a found face counts: they may be more alike than it.
+        # No search finds people who withdrew consent. The sighting is compared with them here,
+        # before a found face counts, since it may be more like one of them.
         if self.is_withdrawn(open_sighting, recognised, groups.ended_records):
-            return UnrememberedSighting(open_sighting, open_sighting.why_nothing_kept)
+            return UnrememberedSighting(open_sighting, open_sighting.why_withdrawn)
         if recognised.face is not None:
             return self._read_found(open_sighting, recognised.face.faceid, recognised)
-        why_nobody = search.decision_of(recognised)  # scores, for the audit; None: a person said so
-        if open_sighting.why_not_kept:  # the tenant keeps no strangers, or the face is too poor
-            return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, why_nobody)
+
+        # Nobody was found. `why_nobody` has the scores, for the audit; None: a person said so.
+        why_nobody = search.decision_of(recognised)
+        if open_sighting.why_no_stranger:  # the tenant keeps none, say, or the face is too poor
+            return UnrememberedSighting(open_sighting, open_sighting.why_no_stranger, why_nobody)
         return self._read_new(open_sighting, new_face, groups, why_nobody)
 
     def _find_why_unsearched(self, open_sighting: OpenSighting) -> str:
@@ -232,7 +243,7 @@ class Contexts(Service["Book"]):
         if open_sighting.instead is None:  # else a person said what it is
             groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
             if self._is_newcomer_withdrawn(open_sighting, groups.ended_records):
-                return open_sighting.why_nothing_kept
+                return open_sighting.why_withdrawn
         return open_sighting.why_unsearched
 
     def _is_newcomer_withdrawn(
@@ -257,7 +268,8 @@ class Contexts(Service["Book"]):
     ) -> bool:
         """Return whether a sighting is of somebody who withdrew consent, so that nothing is kept.
 
-        `recognised` has the face that a search found, the rival, or nobody. A rival with a record
+        `recognised` has the face that a search found, the rival, or nobody. `ended_records` says as
+        of when those who withdrew are known. A rival with a record
         of consent is believed: False. A rival whom people named or enrolled loses only to somebody
         who withdrew, matches, and is more alike. A mere stranger, or nobody, loses to anybody who
         withdrew and has some likeness, even less than a match needs (docs/decisions/0102).
@@ -285,7 +297,7 @@ class Contexts(Service["Book"]):
         rival_score = subtract_demand(candidate.score, recognised.verdict.demand)
         return score > rival_score
 
-    def read_again(self, before: Context) -> Context:
+    def read_again(self, before: SightingFacts) -> SightingFacts:
         """Return once more what is needed to make a new face of a sighting, as it stands by now.
 
         It is called since others have written meanwhile. `before` is what was read the last time.
@@ -293,14 +305,14 @@ class Contexts(Service["Book"]):
         strangers are full by now and none can be deleted.
         """
         groups = self.services.face_visits.read_default_groups(before.open_sighting.tenant)
-        context = self._read_new(
+        facts = self._read_new(
             before.open_sighting, before.face_visits.face, groups, before.decision
         )
-        if isinstance(context, UnrememberedSighting):  # no room any more
+        if isinstance(facts, UnrememberedSighting):  # no room any more
             raise GalleryMoved
-        return context
+        return facts
 
-    def _read_said(self, open_sighting: OpenSighting, faceid: str) -> Context:
+    def _read_said(self, open_sighting: OpenSighting, faceid: str) -> SightingFacts:
         """Return what is needed to store a sighting of the face (`faceid`) that a person named.
 
         The sighting may have been this face's before, and been taken from it. Then it comes back
@@ -314,17 +326,18 @@ class Contexts(Service["Book"]):
 
     def _read_found(
         self, open_sighting: OpenSighting, faceid: str, recognised: Recognised
-    ) -> Context:
+    ) -> SightingFacts:
         """Return what is needed to store a sighting of the face (`faceid`) that a search found.
 
         If another face in the same picture is more like this person, the person is shown twice.
         Then this sighting is marked as the lesser of the two (`shown_twice`), and a person will be
         asked. `_read_visits` raises GalleryMoved if the face is gone.
         """
-        # The search reads the visits with most faces; with a face of the same visit it does not.
-        face_visits = recognised.face_visits or self._read_visits(open_sighting, faceid)
-        judge = self._make_judge(open_sighting)
-        shown_twice = is_lesser(open_sighting, face_visits.face, judge)
+        face_visits = recognised.face_visits
+        if face_visits is None:  # it was found among those just before and after, without visits
+            face_visits = self._read_visits(open_sighting, faceid)
+        scorer = self._make_scorer(open_sighting)  # says how alike two faces are
+        shown_twice = is_lesser(open_sighting, face_visits.face, scorer)
         sighting = replace(open_sighting, shown_twice=shown_twice)
         return self._read_known(sighting, face_visits, recognised.decision)
 
@@ -338,7 +351,7 @@ class Contexts(Service["Book"]):
 
     def _read_known(
         self, open_sighting: OpenSighting, face_visits: FaceVisits, decision: Decision | None
-    ) -> Context:
+    ) -> SightingFacts:
         """Return what is needed to store a sighting of a known face, one of the book.
 
         `face_visits` has the face with its visits. `decision` says by which score the search found
@@ -356,18 +369,18 @@ class Contexts(Service["Book"]):
             # A rounded template may be a little longer than 1, and the score with it.
             near_faces = [NearFace(face.faceid, min(face.score, 1.0)) for face in nearest]
             sighting = replace(open_sighting, nearest_faces=tuple(near_faces))
-        context = Context(
+        facts = SightingFacts(
             open_sighting=sighting,
             face_visits=face_visits,
             plan=plan_visits(sighting, face_visits),  # the visits with this sighting
             decision=decision,
-            judge=self._make_judge(sighting),
+            scorer=self._make_scorer(sighting),
         )
-        return self._complete_context(context)
+        return self._complete_facts(facts)
 
-    def _make_judge(self, open_sighting: OpenSighting) -> Judge:
+    def _make_scorer(self, open_sighting: OpenSighting) -> LikenessScorer:
         vision = self.services.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
-        return Judge(vision.impostor_curve, vision.population)
+        return LikenessScorer(vision.impostor_curve, vision.population)
 
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with its earlier observation, if it was taken from this face before.
@@ -392,24 +405,27 @@ class Contexts(Service["Book"]):
         new_face: Face,
         groups: DefaultGroups,
         decision: Decision | None,
-    ) -> Context | UnrememberedSighting:
+    ) -> SightingFacts | UnrememberedSighting:
         """Return what is needed to make a new face, a stranger, of a sighting.
 
-        If the group or the tenant is full, another stranger is chosen, who will be deleted for it.
-        If none can be, an UnrememberedSighting is returned. `groups` are the tenant's strangers and
-        regulars, with their room. `decision` is that of the search that found nobody; None: a
-        person said that it is nobody's.
+        The plan is the new face's visits, with this sighting alone, and the group that they put it
+        in: strangers, or regulars if one visit is enough. If that group or the tenant is full,
+        another stranger is chosen, who will be deleted for it. If none can be, an
+        UnrememberedSighting is returned.
+
+        `groups` are the tenant's strangers and regulars, with their room. `decision` is that of the
+        search that found nobody; None: a person said that it is nobody's.
         """
         numbered_face = replace(new_face, number=groups.numbered + 1)  # `stranger 17`, for people
         face_visits = FaceVisits(numbered_face, Visits(), groups, group=groups.stranger)
-        context = Context(
+        facts = SightingFacts(
             open_sighting=open_sighting,
             face_visits=face_visits,
             plan=plan_visits(open_sighting, face_visits),
             decision=decision,
             is_new=True,
         )
-        if not context.has_room:
+        if not facts.has_room:  # in the plan's group, and in the tenant
             evicted = self._choose_evicted(
                 open_sighting.tenant, groups.stranger, open_sighting.rejected_faceid
             )
@@ -417,24 +433,24 @@ class Contexts(Service["Book"]):
                 return UnrememberedSighting(
                     open_sighting, "the group of strangers is full, and nobody could go for it"
                 )
-            context = replace(context, evicted=evicted)
-        return self._complete_context(context)
+            facts = replace(facts, evicted=evicted)
+        return self._complete_facts(facts)
 
-    def _complete_context(self, context: Context) -> Context:
-        """Return the context with what can be read only once the face's visits are planned.
+    def _complete_facts(self, facts: SightingFacts) -> SightingFacts:
+        """Return the facts with what can be read only once the face's visits are planned.
 
         The plan (`plan`) has the visits with this sighting. By it are read: earlier sightings to
         rename; when hooks were last told that a group is full; and the calendar's month. The hooks
         are read only if there is an event for them.
         """
-        open_sighting, full_group = context.open_sighting, context.full_group
+        open_sighting, full_group = facts.open_sighting, facts.full_group
         tenant = open_sighting.tenant.name
         # A sighting keeps the group's name of its time. If the plan moves the promotion, at which a
         # stranger became a regular, earlier sightings get the other group's.
         touched_sightings: Iterable[Observation] = ()
         if open_sighting.is_of_arrival:
             touched_sightings = self.services.face_visits.list_touched_sightings(
-                tenant, context.face_visits, context.plan
+                tenant, facts.face_visits, facts.plan
             )
         # Hooks are told once an hour that a group is full: when were they last?
         full_reported_at = None
@@ -445,7 +461,7 @@ class Contexts(Service["Book"]):
         # The calendar has a mark for each day with sightings; this day may lack it.
         day = open_sighting.at_ms // DAY_MS
         completed = replace(
-            context,
+            facts,
             sightings=tuple(touched_sightings),
             full_reported_at=full_reported_at,
             months=self.services.statistics.calendar.read_months(tenant, [day]),
@@ -459,22 +475,40 @@ class Contexts(Service["Book"]):
     ) -> EvictedStranger | None:
         """Choose the stranger to delete to make room for a new one; None: no one can be deleted.
 
-        It is the one last seen longest ago. Passed over are `excluded_faceid`, faces with a name or
-        under legal hold, and faces whose observations are just being moved to another face. So is a
-        face with so much to delete that it does not fit one transaction.
+        It is the one last seen longest ago, but not `excluded_faceid`, nor a face that must stay
+        (`_may_be_evicted`), nor one with too much to delete.
         """
         for face in self.services.faces.list_by_arrival(tenant, strangers):
-            if face.faceid == excluded_faceid or face.name or face.moving or face.hold is not None:
+            if face.faceid == excluded_faceid or not _may_be_evicted(face):
                 continue
-            # With the face go its merges, and the pictures that people rejected for it (negatives).
-            merges, pictures = self.services.merges.records.make_delete_actions(tenant.name, face)
-            negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
-            deletes = [*face_deletes(self.services.items, tenant.name, face), *negatives, *merges]
-            if len(deletes) > _MOST_DELETES:
-                continue
-            departure = self.services.book_hooks.faces_leave(
-                tenant, [face], FULL, erases=tenant.deletes_erase
-            )
-            all_deletes = [*deletes, *departure.actions]
-            return EvictedStranger(face, all_deletes, picture_keys=(*face.picture_keys, *pictures))
+            evicted = self._plan_eviction(tenant, face)
+            if evicted is not None:
+                return evicted
         return None
+
+    def _plan_eviction(self, tenant: Tenant, face: Face) -> EvictedStranger | None:
+        """Return a stranger with the deletes by which it goes; None: one transaction has no room.
+
+        With the face go its merges, and the pictures that people rejected for it (negatives).
+        """
+        merges, pictures = self.services.merges.records.make_delete_actions(tenant.name, face)
+        negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
+        deletes = [*face_deletes(self.services.items, tenant.name, face), *negatives, *merges]
+        if len(deletes) > _MOST_DELETES:
+            return None
+        # Those who keep other data of a face, as the audit does, are told that it leaves, since its
+        # group is FULL. What they write goes into the same transaction.
+        departure = self.services.book_hooks.faces_leave(
+            tenant, [face], FULL, erases=tenant.deletes_erase
+        )
+        all_deletes = [*deletes, *departure.actions]
+        return EvictedStranger(face, all_deletes, picture_keys=(*face.picture_keys, *pictures))
+
+
+def _may_be_evicted(face: Face) -> bool:
+    """Return whether a stranger may be deleted to make room for another one.
+
+    It may not if it has a name, is under legal hold, or its observations are just being moved to
+    another face (`moving`).
+    """
+    return not face.name and not face.moving and face.hold is None
