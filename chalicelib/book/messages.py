@@ -207,20 +207,20 @@ class Messages(Service["Book"]):
         message has the claim, too. Raises Busy if another message of the hook is sent at this
         moment.
         """
-        if not (name := hook.name_pause(delivery)):
+        if not (topic := hook.find_paused_topic(delivery)):
             return True
         claims = _parse_claims(hook)
         event_hash = _hash_event_id(delivery)
         at_ms = milliseconds(delivery.created_at)
         running_claims = {
-            claimed_name: begin_and_hash
-            for claimed_name, begin_and_hash in claims.items()
+            claimed_topic: begin_and_hash
+            for claimed_topic, begin_and_hash in claims.items()
             if abs(at_ms - begin_and_hash[0]) < hook.pause_s * 1000
         }
-        if name in running_claims:
-            _, claimed_event_hash = running_claims[name]
+        if topic in running_claims:
+            _, claimed_event_hash = running_claims[topic]
             return bool(claimed_event_hash == event_hash)
-        if not self._write_claims(hook, delivery, {**running_claims, name: [at_ms, event_hash]}):
+        if not self._write_claims(hook, delivery, {**running_claims, topic: [at_ms, event_hash]}):
             raise Busy("another message of this hook is sent just now")
         return True
 
@@ -229,19 +229,19 @@ class Messages(Service["Book"]):
 
         If somebody changes the hook at this moment, the claim stays.
         """
-        if not (name := hook.name_pause(delivery)):
+        if not (topic := hook.find_paused_topic(delivery)):
             return
         if item := self.services.items.get(keys.HOOKS, (delivery.tenant, hook.id)):
             now = hook_from(item)
             claims = _parse_claims(now)
-            if claims.get(name, [0, ""])[1] == _hash_event_id(delivery):
+            if claims.get(topic, [0, ""])[1] == _hash_event_id(delivery):
                 self._write_claims(
                     now,
                     delivery,
                     {
-                        claimed_name: begin_and_hash
-                        for claimed_name, begin_and_hash in claims.items()
-                        if claimed_name != name
+                        claimed_topic: begin_and_hash
+                        for claimed_topic, begin_and_hash in claims.items()
+                        if claimed_topic != topic
                     },
                 )
 
@@ -332,8 +332,8 @@ class Messages(Service["Book"]):
 
 
 def _parse_claims(hook: Hook) -> dict[str, Any]:
-    """Return the pauses of a hook by name (`Hook.name_pause`), each as [begin in ms, hash of its
-    event's id]."""
+    """Return the pauses of a hook by topic (`Hook.find_paused_topic`), each as [begin in ms, hash
+    of its event's id]."""
     return dict(json.loads(hook.claims or "{}"))
 
 

@@ -18,7 +18,7 @@ from chalicelib.domain.effects import describe_face_change
 from chalicelib.domain.errors import TenantNotFound
 from chalicelib.domain.grounds import has_ground, require_ground
 from chalicelib.domain.local_time import DAY_MS
-from chalicelib.domain.model import REGULAR, STRANGER, Face, Tenant, is_faceid
+from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, Tenant, is_faceid
 from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.domain.rules.hold import require_no_loss
 from chalicelib.domain.rules.promotion import make_rule
@@ -93,7 +93,7 @@ class FaceVisitsStore(Service["Book"]):
         # begins a call beside this one, and returns a function that waits for its result.
         begin_call = self.services.storage.begin_call
         read_groups = partial(self.read_default_groups, tenant)
-        wait_for_groups = begin_call(read_groups) if groups is None else lambda: groups
+        wait_for_groups = begin_call(read_groups) if groups is None else (lambda: groups)
         # The visits come first, so that the face is never older than the version of its visits.
         stored_visits = self.services.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.services.items.get(keys.FACES, (tenant.name, faceid))
@@ -101,9 +101,7 @@ class FaceVisitsStore(Service["Book"]):
             return None
         face = face_from(item)
         default_groups = _grant_promotion(face, wait_for_groups())
-        group = default_groups.of_id(face.group_id)
-        if group is None:
-            group = self.services.groups.find_by_id(tenant, face.group_id)
+        group = self._find_group(tenant, face, default_groups)
         if group is None:
             return None
 
@@ -112,6 +110,10 @@ class FaceVisitsStore(Service["Book"]):
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
             visits = read_missing_pages(self.services.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, default_groups, group)
+
+    def _find_group(self, tenant: Tenant, face: Face, groups: DefaultGroups) -> Group | None:
+        """Return the group that a face is in; None: it is being deleted, with its faces."""
+        return groups.of_id(face.group_id) or self.services.groups.find_by_id(tenant, face.group_id)
 
     def read_default_groups(self, tenant: Tenant) -> DefaultGroups:
         """Return the groups that each tenant has, strangers and regulars, and what goes with them.

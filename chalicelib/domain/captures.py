@@ -502,23 +502,25 @@ def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wa
     """
     if wave.is_done or wave.stopped:
         return wave
-    judged_wave = _judge_silence(wave, boxes, now)
-    if judged_wave.stopped or judged_wave.missed_at:  # wait until the missed boxes are heard
-        return judged_wave
-    if wave.reached and now - wave.at < SETTLES:  # the last step may still fail
-        return judged_wave
-    version_wave = _judge_version(judged_wave, boxes, now)
-    if version_wave.stopped:
-        return version_wave
-    return _reach_next_boxes(judged_wave, boxes, now)
+    wave = _judge_silence(wave, boxes, now)
+    # `missed_at`: boxes with the settings are silent now. Wait until they are heard.
+    if wave.stopped or wave.missed_at is not None:
+        return wave
+    is_settled = not wave.reached or now - wave.at >= SETTLES
+    if not is_settled:  # the last step may still fail
+        return wave
+    failure = _find_failed_version(wave, boxes, now)
+    if failure:
+        return replace(wave, stopped=failure)
+    return _reach_next_boxes(wave, boxes, now)
 
 
-def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave (a staged rollout of settings), stopped if a box runs another version.
+def _find_failed_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> str:
+    """Return which boxes do not run the version of a wave (staged settings), in words; "": all do.
 
     A box that cannot run the wave's version goes back by itself to the one before, which shows
-    here. Only boxes that have the settings and are heard are looked at. A wave without a version is
-    returned as it is.
+    here. Only boxes that have the settings and are heard are looked at. Of a wave without a version
+    the answer is "".
     """
     version = wave.settings.get("version")
     signs = {box: boxes[box] for box in wave.reached if box in boxes}
@@ -526,8 +528,8 @@ def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
         box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version
     ]
     if version is None or not boxes_of_other_version:
-        return wave
-    return replace(wave, stopped=f"{version} does not run: {', '.join(boxes_of_other_version[:5])}")
+        return ""
+    return f"{version} does not run: {', '.join(boxes_of_other_version[:5])}"
 
 
 def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:

@@ -197,24 +197,38 @@ def is_one_line(text: str) -> bool:
 def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
     """Return the terms of a person's name: who types the beginning of one finds the person.
 
-    They are the words of the name, MAX_TERMS at most, and the number of a stranger (0: none), each
-    once. O'Neil has "o" and "neil". If `fold` is `fold_letters`, which leaves accents out, "oneil"
-    is one, too. In a script without spaces, each ending of a word is a term. So 王小明 has
-    also 小明 and 明.
+    They are the words of the name as `fold` writes them, MAX_TERMS at most, each once. Behind them
+    comes the number of a stranger (0: none). In a script without spaces each ending of a word is a
+    term: 王小明 has also 小明 and 明.
+
+    O'Neil has "o" and "neil". If `fold` leaves accents out (`fold_letters`), "oneil" is one, too.
     """
     folded = fold(name)
-    terms: list[str] = []
-    for word in split_words(folded):
-        # Where terms begin in the word: in a script without spaces, at each character.
-        begins = range(len(word)) if _runs_together(word[0]) else range(1)
-        terms += [word[begin : begin + _TERM_LENGTH] for begin in begins]
-    if fold is fold_letters:  # without apostrophes and hyphens, as people type
-        joined_words = split_words(_JOINERS.sub("", folded))
-        terms += [word[:_TERM_LENGTH] for word in joined_words if not _runs_together(word[0])]
-    unique_terms = list(dict.fromkeys(terms))[:MAX_TERMS]
-    if number:
-        unique_terms.append(str(number))
-    return tuple(dict.fromkeys(unique_terms))
+    terms = [term for word in split_words(folded) for term in _list_word_terms(word)]
+    if fold is fold_letters:
+        terms += _list_joined_words(folded)
+    first_terms = list(dict.fromkeys(terms))[:MAX_TERMS]  # each once, the name's own words first
+    if number and str(number) not in first_terms:
+        first_terms.append(str(number))
+    return tuple(first_terms)
+
+
+def _list_word_terms(word: str) -> list[str]:
+    """Return the word, or if its script has no spaces, each ending of it; cut to a term's length.
+
+    In such a script nobody knows where a name's parts begin, so each character begins a term.
+    """
+    begins = range(len(word)) if _runs_together(word[0]) else range(1)
+    return [word[begin : begin + _TERM_LENGTH] for begin in begins]
+
+
+def _list_joined_words(folded: str) -> list[str]:
+    """Return a folded name's words without the signs inside, as people type them: "oneil".
+
+    Scripts without spaces have no such words.
+    """
+    words = split_words(_JOINERS.sub("", folded))
+    return [word[:_TERM_LENGTH] for word in words if not _runs_together(word[0])]
 
 
 def split_words(text: str) -> list[str]:

@@ -174,11 +174,12 @@ class Hook(Struct, frozen=True):
             return begin <= now < end
         return now >= begin or now < end  # over midnight
 
-    def name_pause(self, delivery: Delivery) -> str:
-        """Return what the hook says nothing more of for a while after this delivery; "": nothing.
+    def find_paused_topic(self, delivery: Delivery) -> str:
+        """Return the topic of which the hook tells nobody again for a while (`pause_s`).
 
-        If the hook tells of chosen people, and this is one of them, it is the face's id. Else it is
-        the kind of event and the group, as `KIND VIP`, so that no stranger mutes a VIP.
+        If the hook tells of chosen people, and the delivery is about one of them, the topic is that
+        face's id. Else it is the kind of event and the group, as `KIND VIP`, so that no stranger
+        mutes a VIP. "": the next message may follow at once.
         """
         if not self.pause_s or not EVENTS[delivery.kind].PAUSES:
             return ""

@@ -315,10 +315,10 @@ class Captures(Service["Book"]):
         wanted = (*capture_filter.ids, capture_filter.state, capture_filter.faces)
         tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *wanted]))
         below_id = tokens.parse_position(token, str)
-        at_once = max(limit + 1, _READ_AT_ONCE)
+        count = limit + 1  # one more than fits shows that there is another page
+        at_once = max(count, _READ_AT_ONCE)
         stored = self._newest_first(tenant, chosen_camera, capture_filter, below_id, at_once)
-        # One more than fits the page shows that there is another page.
-        found = self._find_listed(tenant, stored, capture_filter, limit + 1, at_once)
+        found = self._find_listed(tenant, stored, capture_filter, count, at_once)
 
         page = cut_to_most_faces(found.captures[:limit])
         if len(page) < len(found.captures):  # the next page begins with what did not fit

@@ -59,7 +59,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import Changed, count_attempts, retry_if_changed, write_unless_changed
 from chalicelib.storage.ports import Action, Check
-from chalicelib.storage.records.captures import require_no_erasure
+from chalicelib.storage.records.captures import if_nobody_erased
 from chalicelib.storage.records.observations import visits_from
 
 if TYPE_CHECKING:
@@ -405,7 +405,7 @@ class PictureChanges(Service["Book"]):
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
         # If somebody else on it is erased meanwhile, the photo is another one: begin again.
-        if_same = require_no_erasure(capture, _CAPTURE_SAME)
+        if_same = if_nobody_erased(capture, _CAPTURE_SAME)
         check = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), if_same)
 
         def make_portrait() -> Portrait:

@@ -42,7 +42,7 @@ from chalicelib.storage.records.captures import (
     CAPTURE,
     SENT_AT,
     STEP,
-    require_no_erasure,
+    if_nobody_erased,
     seen_from,
     seen_item,
     sighting_item,
@@ -61,9 +61,9 @@ def known_face_change(
     """Return the change, one transaction, that stores a sighting of a known face.
 
     `outcome` is what was decided. `face_visits` has the face before, with its visits, and `face` is
-    the face afterwards, with the keys of its pictures. By a sighting, a face may have become a
-    regular some visits ago. Then its sightings since then get the name of that group.
-    `renamed_observations` are those of them that no transaction before this one has stored.
+    the face afterwards, with the keys of its pictures. A sighting that comes late can make the face
+    a regular from an earlier visit on. Then its sightings since that visit get the name of that
+    group. `renamed_observations` are those of them that no transaction before this one has stored.
     """
     actions = [
         *_make_face_actions(outcome, face, face_visits),
@@ -155,7 +155,7 @@ def _sighting_actions(
 
 
 def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Update:
-    """Return the update that stores in a capture whose face one of its faces is.
+    """Return the update that stores in a capture (a camera's picture) whose one of its faces is.
 
     Storage refuses it if another worker has stored this face meanwhile (condition STEP). If nothing
     may be kept of somebody on the picture, the same update deletes the detected faces (field
@@ -238,7 +238,7 @@ def sightings_update(
     return Update(
         keys.CAPTURES,
         _capture_key(tenant, capture),
-        (*when, *require_no_erasure(capture, STEP)),
+        (*when, *if_nobody_erased(capture, STEP)),
         set={"state": capture.state, "sightings": sightings, **fields},
         remove=remove,
         repeatable=True,

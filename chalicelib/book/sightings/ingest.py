@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from msgspec.structs import replace
@@ -93,6 +93,20 @@ TAKES_TURNS_AFTER = timedelta(seconds=3)
 name. It then waits about twice as long."""
 
 _log = logging.getLogger(__name__)
+
+
+class _StoredCapture(NamedTuple):
+    """A capture (a camera's picture) as it was read, with the item in which it is stored.
+
+    `picture`: None: there is nothing to do. The capture is done, or its picture is not uploaded yet
+    or was deleted.
+    """
+
+    tenant: Tenant
+    camera: Camera
+    capture: Capture
+    item: Item
+    picture: bytes | None
 
 
 class Ingest(Service["Book"]):
@@ -172,12 +186,36 @@ class Ingest(Service["Book"]):
         tenant, camera and capture. `is_repeat`: the attempt is counted. The tenant is returned,
         too, since it is read at each try: its face model may be another by then.
 
-        Raises CaptureNotFound. `_resolve_faces` raises WrongModel if the model was changed, and
-        ConditionFailed (STEP) if another worker has gone on with the capture meanwhile.
+        `_read_stored` raises CaptureNotFound. `_resolve_faces` raises WrongModel if the model was
+        changed, and ConditionFailed (STEP) if another worker has gone on with the capture.
         """
+        tenant, camera, capture, item, picture = self._read_stored(capture_ids)
+        if picture is None:
+            return tenant, capture
+        redrive = self.services.captures.redrive
+        # `make_reading(faces)` decodes the picture; with None it detects the faces, too.
+        make_reading = partial(
+            Reading,
+            self.services.tenant_vision.choose_vision(tenant.model),
+            tenant,
+            picture,
+            attempt=partial(redrive.count_attempt, item) if is_repeat else nullcontext,
+            # The file's further views may be what kills workers: the last try leaves them out.
+            has_views=not redrive.is_last_attempt(item),
+            has_died=ATTEMPTS in item,  # an attempt that ends deletes its count
+        )
+        try:
+            resolved = self._resolve_faces(tenant, camera, capture, item, make_reading)
+        except Unusable as error:  # it cannot be decoded, or too many attempts did not end
+            return tenant, self._park(tenant, capture, str(error))
+        _count_outcomes(resolved)
+        return tenant, resolved
+
+    def _read_stored(self, capture_ids: tuple[str, str, str]) -> _StoredCapture:
+        """Read a capture with its tenant, camera and picture. Raises CaptureNotFound."""
         tenant_name, camera_id, capture_id = capture_ids
-        # The picture begins to come while tenant, camera and capture are read. `begin_call` returns
-        # a function that waits for it.
+        # The picture begins to come while the rest is read. `begin_call` returns a function that
+        # waits for it.
         get_picture = partial(self.services.storage.uploads.get, keys.capture_picture(*capture_ids))
         wait_for_picture = self.services.storage.begin_call(get_picture)
         tenant_item, camera_item, item = self.services.items.get_each(
@@ -189,32 +227,15 @@ class Ingest(Service["Book"]):
         )
         if tenant_item is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        tenant, capture = self.services.tenants.open_if_restricted(tenant_item), capture_from(item)
-        if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
-            return tenant, capture
-        picture = wait_for_picture()
-        if picture is None:  # not uploaded yet, or deleted: there is nothing to do now
-            return tenant, capture
-
-        redrive = self.services.captures.redrive
-        try:
-            camera = camera_of(capture, camera_item)
-            # `make_reading(faces)` decodes the picture; with None it detects the faces, too.
-            make_reading = partial(
-                Reading,
-                self.services.tenant_vision.choose_vision(tenant.model),
-                tenant,
-                picture,
-                attempt=partial(redrive.count_attempt, item) if is_repeat else nullcontext,
-                # The file's further views may be what kills workers: the last try leaves them out.
-                has_views=not redrive.is_last_attempt(item),
-                has_died=ATTEMPTS in item,  # an attempt that ends deletes its count
-            )
-            resolved = self._resolve_faces(tenant, camera, capture, item, make_reading)
-            _count_outcomes(resolved)
-            return tenant, resolved
-        except Unusable as error:  # it cannot be decoded, or too many attempts did not end
-            return tenant, self._park(tenant, capture, str(error))
+        capture = capture_from(item)
+        is_done = capture.state in (CaptureState.RESOLVED, CaptureState.PARKED)
+        return _StoredCapture(
+            tenant=self.services.tenants.open_if_restricted(tenant_item),
+            camera=camera_of(capture, camera_item),
+            capture=capture,
+            item=item,
+            picture=None if is_done else wait_for_picture(),
+        )
 
     def _resolve_faces(
         self,
@@ -352,14 +373,14 @@ class Ingest(Service["Book"]):
     def _write_known(self, outcome: SightingOutcome, crop: Callable[[], FaceJpeg]) -> Capture:
         """Store a sighting of a known face, one of the book; return the capture afterwards.
 
-        `outcome` has what the sighting changes. It may make the face a regular some visits ago.
-        Then the sightings since then get the name of that group, which may be too many for one
-        transaction. So some are stored before it, and the rest with it.
+        `outcome` has what the sighting changes. One that comes late can make the face a regular
+        from an earlier visit on. Then its sightings since that visit get the name of that group.
+        They may be too many for one transaction: the surplus is stored before it.
 
         `crop` cuts the face out of the capture, and is called only if the face learns this picture.
-        `writer.save` raises ConditionFailed if the
-        face was changed since it was read, and GalleryMoved if it is gone. It raises WrongModel if
-        the face learns and the tenant changed its face model.
+        `writer.save` raises ConditionFailed if the face was changed since it was read, and
+        GalleryMoved if it is gone. It raises WrongModel if the face learns and the tenant changed
+        its face model.
         """
         tenant = outcome.facts.open_sighting.tenant.name
         with self._store_pictures(outcome, crop) as pictures:

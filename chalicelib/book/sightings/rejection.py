@@ -83,7 +83,7 @@ from chalicelib.storage.records.captures import (
     AGAIN,
     STEP,
     capture_from,
-    require_no_erasure,
+    if_nobody_erased,
     seen_item,
 )
 from chalicelib.storage.records.faces import face_update
@@ -413,7 +413,7 @@ class Rejection(Service["Book"]):
 
         # An erasure of somebody else on it gives the photo another id: then it is read again at the
         # next request.
-        if_same = require_no_erasure(capture, "capture-same")
+        if_same = if_nobody_erased(capture, "capture-same")
         check = Check(
             keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), if_same
         )

@@ -850,11 +850,11 @@ class Observations(Service["Book"]):
             below_ms, _ = keys.parts_of_observation(below)
             span = span.cut(Span(0, below_ms))
         newest_days = reversed(observed_span.observed.list_within(span.utc_days))
-        knows_keys = partial(_knows_wanted_keys, observed_span)
-        for finds_keys, group in groupby(newest_days, key=knows_keys):
+        is_by_columns = partial(_finds_few_by_columns, observed_span)
+        for finds_few, group in groupby(newest_days, key=is_by_columns):
             days = list(group)  # descending
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
-            if finds_keys:
+            if finds_few:
                 wanted_keys = _list_wanted_keys(observed_span, empty_days, part, days)
                 yield from self._read_below(wanted_keys, below, at_once)
             else:
@@ -881,8 +881,8 @@ def _takes_few(wanted: ObservationFilter) -> bool:
     return wanted.by_labels or wanted.by_face or is_of_enrolments
 
 
-def _knows_wanted_keys(observed_span: ObservedSpan, utc_day: int) -> bool:
-    """Return whether a day's few wanted observations are to be found by its columns.
+def _finds_few_by_columns(observed_span: ObservedSpan, utc_day: int) -> bool:
+    """Return whether a day's wanted observations are few, and its columns tell which they are.
 
     A sealed day, one that was counted for good, has the counted values of all its observations in
     columns (arrays), with their keys. Two things make the wanted ones few. The filter takes few on
@@ -926,13 +926,13 @@ def _list_wanted_keys(
     """
     found: dict[int, list[_TimeAndId]] = {}  # by local day
     for utc_days in _double_batches(newest_days):
-        local_days = {
+        local_days_of = {
             day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days
         }
-        needed_days = {day for days in local_days.values() for day in days}
+        needed_days = {day for days in local_days_of.values() for day in days}
         found = _find_in_columns(observed_span, span, needed_days, found)
         for utc_day in utc_days:
-            of_local_days = chain.from_iterable(found[day] for day in local_days[utc_day])
+            of_local_days = chain.from_iterable(found[day] for day in local_days_of[utc_day])
             of_utc_day = [(at, id_) for at, id_ in of_local_days if at // DAY_MS == utc_day]
             for at_ms, id_ in sorted(of_utc_day, reverse=True):
                 yield keys.observation(observed_span.observed.tenant, at_ms, id_)

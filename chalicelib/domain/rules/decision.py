@@ -107,20 +107,25 @@ class MaskRule(Struct, frozen=True, eq=False):
 
         Two bare faces get 0. A masked and a bare one get what the curve `one` says, -0.038 at 0.479
         for example. Two masked ones get what `both` says. If the less masked template is the mean
-        of pictures with and without a mask, the addition lies between the two curves.
+        of pictures with and without a mask, the addition lies between the two curves. Say they are
+        at -0.04 and -0.06, and half of the pictures have a mask: then it is -0.05.
         """
         import numpy as np
 
-        # The curves are of scores less the demand, as those of usual pairs are.
-        scores = faces @ others.T - demands
-        if_one = np.interp(scores, *np.transpose(self.one))
-        if_both = np.interp(scores, *np.transpose(self.both))
+        # The curves are of usual pairs, which have no demand. A pair that scores 0.50 and has a
+        # demand of 0.02 is as alike as a usual one that scores 0.48.
+        usual_scores = faces @ others.T - demands
+        if_one_masked = np.interp(usual_scores, *np.transpose(self.one))
+        if_both_masked = np.interp(usual_scores, *np.transpose(self.both))
+
         values = self._compute_mask_values(faces)[:, None]
         other_values = self._compute_mask_values(others)[None]
-        has_mask = np.maximum(values, other_values) >= self.least  # one of the two, or both
-        # How far the less masked of the two is masked, too: 0 (bare) to 1.
-        share = np.interp(np.minimum(values, other_values), (self.bare, self.masked), (0.0, 1.0))
-        return np.where(has_mask, if_one + share * (if_both - if_one), 0.0)
+        more_masked = np.maximum(values, other_values)
+        less_masked = np.minimum(values, other_values)
+        # How far the less masked of the two is masked: from 0 (bare) to 1.
+        share = np.interp(less_masked, (self.bare, self.masked), (0.0, 1.0))
+        additions = if_one_masked + share * (if_both_masked - if_one_masked)
+        return np.where(more_masked >= self.least, additions, 0.0)
 
     def _compute_mask_values(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np

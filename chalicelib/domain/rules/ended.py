@@ -338,7 +338,8 @@ def mark_observations(
         begin_ms, again, is_first_of_all = None, CameAgain.NO, False
         if number is not None:
             begin_ms, again = visits[number].begin_ms, again_of_visit[number]
-            is_first_of_all = is_begin and number == 0 and _holds(visits[0], first_ms)
+            begins_first_visit = is_begin and number == 0
+            is_first_of_all = begins_first_visit and _holds(visits[0], first_ms)
         firsts = writer.write_next(observation, begins_visit=is_begin)
         staff = _YES if observation.is_staff else _NO
         first = _YES if is_first_of_all else _NO
@@ -374,8 +375,9 @@ class _FirstsWriter:
         letters = []
         for place, splits in enumerate(PLACES):
             for among, values in _list_values(observation, splits):
-                counts = among is not Among.VISITS or begins_visit
-                letters.append(self._write_letter((place, among, *values), times if counts else ()))
+                is_left_out = among is Among.VISITS and not begins_visit
+                counted_times = [] if is_left_out else times
+                letters.append(self._write_letter((place, among, *values), counted_times))
         return "".join(letters)
 
     def _write_letter(self, values: tuple[object, ...], times: Sequence[tuple[int, int]]) -> str:

@@ -472,6 +472,11 @@ class VisitPlan(Struct, frozen=True):
     group_id: str
     refused: Group | None = None
 
+    @property
+    def promoted_ms(self) -> int:
+        """Return from when on the face is a regular by its visits; _NEVER_MS: it is not."""
+        return _NEVER_MS if self.visits.promotion is None else self.visits.promotion.at_ms
+
 
 def plan_with_sighting(
     group_id: str, visits: Visits, at_ms: int, gap_ms: int, now_ms: int, groups: DefaultGroups
@@ -551,21 +556,18 @@ def plan_without_sighting(
     arrivals_before = face_visits.visits.arrivals
     arrivals = arrivals_before.recount_arrival(arrival, remaining)
     visits = replace(face_visits.visits, arrivals=arrivals, is_regrouped=False)
-    plan = plan_group(group_id, visits, now_ms, groups)  # of a stranger: it stays one
+    unpromoting_plan = plan_group(group_id, visits, now_ms, groups)  # no arrival is new
     if group_id != STRANGER:
-        return plan
+        return unpromoting_plan
 
-    # A stranger is promoted only by an arrival that is new or changed. `arrival` may have fallen
-    # into several: try each, and take the earliest promotion.
-    earliest_ms = _NEVER_MS
-    for changed_arrival in arrivals.recent:
-        if changed_arrival in arrivals_before.recent:
-            continue
-        promoting_plan = plan_group(STRANGER, visits, now_ms, groups, changed_arrival)
-        promotion = promoting_plan.visits.promotion
-        if promotion is not None and promotion.at_ms < earliest_ms:
-            plan, earliest_ms = promoting_plan, promotion.at_ms
-    return plan
+    # A stranger is promoted only by an arrival that is new or changed: one that `arrival` fell
+    # into. Each is tried, and the earliest promotion counts.
+    plans = [
+        plan_group(STRANGER, visits, now_ms, groups, changed_arrival=new_arrival)
+        for new_arrival in arrivals.recent
+        if new_arrival not in arrivals_before.recent
+    ]
+    return min([unpromoting_plan, *plans], key=lambda plan: plan.promoted_ms)
 
 
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:

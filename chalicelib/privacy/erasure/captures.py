@@ -22,7 +22,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import retry_if_changed, write
 from chalicelib.storage.ports import Item, Update, equals
-from chalicelib.storage.records.captures import capture_from, require_no_erasure, sighting_item
+from chalicelib.storage.records.captures import capture_from, if_nobody_erased, sighting_item
 from chalicelib.storage.records.merges import PHOTOS, MergeBackup, make_backup_update
 from chalicelib.storage.values import milliseconds, photo_id
 
@@ -274,5 +274,5 @@ def _make_update(
     if_same = tuple(
         equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections")
     )
-    if_same += require_no_erasure(capture, "as-it-was-read")
+    if_same += if_nobody_erased(capture, "as-it-was-read")
     return Update(keys.CAPTURES, capture_key, if_same, set=new_fields)

@@ -132,13 +132,14 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
     }
 
 
-def require_no_erasure(capture: Capture, name: str) -> tuple[Condition, ...]:
+def if_nobody_erased(capture: Capture, name: str) -> tuple[Condition, ...]:
     """Return conditions, named `name`: no person on a capture was erased since it was read.
 
-    A capture is a camera's picture, whose `erasures` counts that. An older version, which may run
-    beside this one during an update, sets only the flag `is_of_rest`. So that must be as it was,
-    too.
+    A capture is a camera's picture, and `erasures` counts who was erased on it. A version of the
+    service that does not count yet may run beside this one during an update. It sets the flag
+    `is_of_rest` instead: only the rest of the picture is left. So the flag must be as it was, too.
     """
+    # Neither False nor 0 is stored. Such a field must still be absent: equal to None.
     return (
         equals("is_of_rest", capture.is_of_rest or None, name),
         equals("erasures", capture.erasures or None, name),

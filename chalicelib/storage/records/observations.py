@@ -227,8 +227,8 @@ OBSERVATION_SAME = "observation-same"
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 Months = Mapping[str, Item | None]
-"""Months of the calendar as they were read, for days that are not known to be in it; None: the
-month has none yet."""
+"""Items of the calendar by month, as they were read for days that are to be entered; None: the
+month has no item yet. A month that is not among them has all of these days already."""
 
 
 def make_observation_actions(
@@ -240,18 +240,20 @@ def make_observation_actions(
 ) -> list[Action]:
     """Return the writes that store observations (records of seen faces) and change stored ones.
 
-    They also enter the days of these into the calendar, the list of days with observations.
-    `months` are its months as they were read for these days. The transaction fails by
-    OBSERVATION_NEW if an observation is stored already, by OBSERVATION_SAME if others changed one
-    of `changes`. It fails, too, if others entered one of the days. Raises InvalidInput, before any
-    write, for a time or an id that cannot be stored.
+    They also enter the days of these into the calendar, the list of days with observations. It has
+    an item for each month, and `months` are those items as they were read for these days.
+
+    The transaction fails by OBSERVATION_NEW if an observation is stored already, by
+    OBSERVATION_SAME if others changed one of `changes`. It fails, too, if others entered one of the
+    days. Raises InvalidInput, before any write, for a time or an id that cannot be stored.
     """
     for observation in observations:
         _require_storable(observation)
     if_new = (absent(OBSERVATION_NEW),)
     new_items = [observation_item(tenant, observation) for observation in observations]
-    # A past day's counts may be stored already. So the calendar counts late writes for each day,
-    # and stored counts are used only while that number is as it was.
+    # The counts of a day that is over may be stored, without what is written now. So the calendar
+    # counts such late writes for each day. Stored counts remember that number. Once it is another,
+    # they are not used any more.
     touched_observations = [*observations, *(change.before for change in changes)]
     late_days = [
         observation.at_ms // DAY_MS
@@ -305,21 +307,24 @@ def _make_month_action(
 
     A month is one item, with a field for each day that has observations. The field's number is how
     many of these were stored late. `stored` is the month as it was read, None if there was none.
-    `new_days` are the fields to create, each with its late ones. `late_counts` has how many more
-    came late, by field. The write fails if others made the month, or one of the new fields, since
-    then.
+    `new_days` are the fields to create. `late_counts` has by field how many more came late.
+
+    Example: the month has `03` and `04`, `05` is new, and two observations of `05` and one of `03`
+    came late. Then `05` is set to 2, and 1 is added to `03`. The write fails if others made the
+    month, or `05`, since it was read. The caller reads the month again and tries again.
     """
     partition = keys.calendar(tenant)
-    new_counts = {field: late_counts[field] for field in sorted(new_days)}
-    if new_days and stored is None:  # a new month has no other days, whose late ones to count
-        month_item = {"tenant_zone": partition, "day": month, **new_counts}
+    numbers_of_new = {field: late_counts[field] for field in sorted(new_days)}
+    if new_days and stored is None:  # a month that is new has new days only
+        month_item = {"tenant_zone": partition, "day": month, **numbers_of_new}
         return Put(keys.SUMMARIES, month_item, when=(absent("month-free"),))
-    # equal to None: the month has no such field yet
-    conditions = tuple(equals(field, None, "day-free") for field in new_counts)
-    if not conditions:  # only counts of known days rise; an update needs a condition
+
+    additions = {field: count for field, count in late_counts.items() if field not in new_days}
+    # equal to None: there is no such field yet
+    conditions = tuple(equals(field, None, "day-free") for field in numbers_of_new)
+    if not conditions:  # nothing is created, and an update needs a condition: the month is there
         conditions = (exists("calendar-exists"),)
-    added_counts = {field: count for field, count in late_counts.items() if field not in new_days}
-    return Update(keys.SUMMARIES, (partition, month), conditions, set=new_counts, add=added_counts)
+    return Update(keys.SUMMARIES, (partition, month), conditions, set=numbers_of_new, add=additions)
 
 
 def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
