@@ -243,6 +243,7 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
+    # Any visit may change these fields. Keys are those by which lists are sorted.
     names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
     removed_fields: tuple[str, ...] = ()
     # Whatever is written, nobody may have moved the face to another group.

@@ -61,7 +61,7 @@ DAY = 24 * 60
 TENANT = Tenant("shop", Profile.CLOUD, "7", MONDAY, "fake")
 DOOR = Camera("door", "door", MONDAY)
 MATCH = Decision(0.9, 0.5, 7, 0.0001)
-JUDGE = LikenessScorer(CURVE, NO_POPULATION)
+SCORER = LikenessScorer(CURVE, NO_POPULATION)
 VIP = Group("9", "vip", "", 1, None)
 A_WEEK = 7 * DAY_MS
 
@@ -145,7 +145,7 @@ class Story:
                 self.held,
                 plan_visits(one, self.held),
                 MATCH,
-                scorer=JUDGE,
+                scorer=SCORER,
                 sightings=stored,
                 **read,
             )
@@ -572,7 +572,7 @@ def learns(
     face, default = face or Face("7", STRANGER, MONDAY, (given_picture(),)), groups()
     held = FaceVisits(face, Visits(), default, group or default.stranger)
     outcome = resolve_sighting(
-        SightingFacts(one, held, plan_visits(one, held), decision, scorer=JUDGE)
+        SightingFacts(one, held, plan_visits(one, held), decision, scorer=SCORER)
     )
     assert (outcome.new_picture is None) == (outcome.face.pictures == face.pictures)
     return outcome.new_picture is not None

@@ -2,13 +2,14 @@
 
 A sighting is one face in a camera's picture.
 
-What is read is a `SightingFacts`, and domain/rules/sighting decides by it.
+What is read are `SightingFacts`, and domain/rules/sighting decides by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -268,11 +269,12 @@ class FactReader(Service["Book"]):
     ) -> bool:
         """Return whether a sighting is of somebody who withdrew consent, so that nothing is kept.
 
-        `recognised` has the face that a search found, the rival, or nobody. `ended_records` says as
-        of when those who withdrew are known. A rival with a record
+        `recognised` has the face that a search found, the rival, or nobody. A rival with a record
         of consent is believed: False. A rival whom people named or enrolled loses only to somebody
         who withdrew, matches, and is more alike. A mere stranger, or nobody, loses to anybody who
         withdrew and has some likeness, even less than a match needs (docs/decisions/0102).
+
+        `ended_records` says as of when those who withdrew are known.
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
@@ -360,15 +362,7 @@ class FactReader(Service["Book"]):
         """
         sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
-            nearest = self.services.recognition.find_nearest(
-                open_sighting.tenant,
-                open_sighting.camera,
-                open_sighting.seen_face,
-                max_faces=CANDIDATES,
-            )
-            # A rounded template may be a little longer than 1, and the score with it.
-            near_faces = [NearFace(face.faceid, min(face.score, 1.0)) for face in nearest]
-            sighting = replace(open_sighting, nearest_faces=tuple(near_faces))
+            sighting = replace(open_sighting, nearest_faces=self._find_nearest(open_sighting))
         facts = SightingFacts(
             open_sighting=sighting,
             face_visits=face_visits,
@@ -377,6 +371,17 @@ class FactReader(Service["Book"]):
             scorer=self._make_scorer(sighting),
         )
         return self._complete_facts(facts)
+
+    def _find_nearest(self, open_sighting: OpenSighting) -> tuple[NearFace, ...]:
+        """Return the faces that a sighting is most like, whether they match or not."""
+        candidates = self.services.recognition.find_nearest(
+            open_sighting.tenant,
+            open_sighting.camera,
+            open_sighting.seen_face,
+            max_faces=CANDIDATES,
+        )
+        # A rounded template may be a little longer than 1, and the score with it.
+        return tuple(NearFace(face.faceid, min(face.score, 1.0)) for face in candidates)
 
     def _make_scorer(self, open_sighting: OpenSighting) -> LikenessScorer:
         vision = self.services.tenant_vision.choose_vision(open_sighting.seen_face.template.model)
@@ -452,12 +457,10 @@ class FactReader(Service["Book"]):
             touched_sightings = self.services.face_visits.list_touched_sightings(
                 tenant, facts.face_visits, facts.plan
             )
-        # Hooks are told once an hour that a group is full: when were they last?
+        # Hooks are told once an hour that a group is full.
         full_reported_at = None
         if full_group is not None:
-            note_key = (tenant, keys.full_item(full_group.id))
-            note = self.services.items.get(keys.DIRECTORY, note_key)
-            full_reported_at = moment(note["at"]) if note else None
+            full_reported_at = self._find_last_report(tenant, full_group)
         # The calendar has a mark for each day with sightings; this day may lack it.
         day = open_sighting.at_ms // DAY_MS
         completed = replace(
@@ -469,6 +472,12 @@ class FactReader(Service["Book"]):
         if not completed.has_events:  # there is nothing to tell hooks (webhooks)
             return completed
         return replace(completed, hooks=self.services.webhooks.hooks.list_all(tenant))
+
+    def _find_last_report(self, tenant: str, full_group: Group) -> datetime | None:
+        """Return when hooks were last told that a group is full; None: they never were."""
+        note_key = (tenant, keys.full_item(full_group.id))
+        note = self.services.items.get(keys.DIRECTORY, note_key)
+        return moment(note["at"]) if note else None
 
     def _choose_evicted(
         self, tenant: Tenant, strangers: Group, excluded_faceid: str | None

@@ -251,9 +251,9 @@ class Ingest(Service["Book"]):
         sightings (said that it is not this face). Then only that sighting is resolved again.
         `make_reading(faces)` reads the picture; with None it detects the faces, too.
         """
-        now = self.services.clock.now
         if AGAIN in item:  # the rejected sighting
-            correction = open_correction(tenant, camera, capture, item, now())
+            now = self.services.clock.now()
+            correction = open_correction(tenant, camera, capture, item, now)
             reading = make_reading([correction.seen_face])
             return self._resolve_face(replace(correction, seen_face=reading.faces[0]), reading)
 
@@ -264,12 +264,7 @@ class Ingest(Service["Book"]):
             faceless_capture = replace(capture, state=CaptureState.RESOLVED)
             write(self.services.items, [progress_update(tenant.name, faceless_capture, 0)])
             return faceless_capture
-
-        # Store the detected faces before the first is resolved: if this worker dies, the next one
-        # must number them alike. With one face nothing can be left over. With sightings but no
-        # "detection" the faces were deleted: somebody on the picture withdrew consent.
-        notes_faces = len(faces) > 1 and not capture.sightings and not tenant.forgets_strangers
-        if notes_faces and "detection" not in item:
+        if _must_note_faces(tenant, capture, item, len(faces)):
             write(self.services.items, [detection_update(tenant.name, capture, faces)])
 
         # A resolved face is a sighting of the capture, so their number is the next face's.
@@ -281,7 +276,7 @@ class Ingest(Service["Book"]):
                 faces[number],
                 number=number,
                 total=len(faces),
-                now=now(),
+                now=self.services.clock.now(),
                 faces_of_capture=faces,
             )
             capture = self._resolve_face(open_sighting, reading)
@@ -506,6 +501,19 @@ class Ingest(Service["Book"]):
         telemetry.count(CAPTURES_PARKED)
         _log.warning("capture %s of camera %s is parked: %s", capture.id, capture.camera_id, reason)
         return replace(capture, state=CaptureState.PARKED, reason=reason)
+
+
+def _must_note_faces(tenant: Tenant, capture: Capture, item: Item, face_count: int) -> bool:
+    """Return whether a capture's detected faces must be stored before the first is resolved.
+
+    If this worker dies, the next one must number them alike. With one face nothing can be left
+    over. A tenant that forgets strangers stores none. `item` is the stored capture. Its field
+    "detection" has them if a worker before has stored them.
+    """
+    if face_count == 1 or tenant.forgets_strangers or "detection" in item:
+        return False
+    # With sightings, they were stored, and deleted since somebody on the picture withdrew consent.
+    return not capture.sightings
 
 
 _OUTCOMES = {

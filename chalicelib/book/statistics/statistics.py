@@ -672,15 +672,9 @@ def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDa
     Memory holds the people of one bucket at a time, and those of one day if buckets are hours.
     """
     by_hour = question.granularity is Granularity.HOUR
-
-    def day_or_bucket_of(rows_of_day: RowsOfDay) -> int:
-        day, *_ = rows_of_day
-        if by_hour:
-            return day
-        return local.bucket_of(question.granularity, day * HOURS_PER_DAY)
-
+    find_bucket = partial(_find_day_or_bucket, local, question.granularity)
     amounts: Amounts = Counter()
-    for day_or_bucket, days in groupby(rows, key=day_or_bucket_of):
+    for day_or_bucket, days in groupby(rows, key=find_bucket):
         persons: set[tuple[int, str, str]] = set()  # bucket, value of the split, faceid
         for rows_of_day in days:
             for hour, value, faceid in _list_persons(
@@ -692,6 +686,14 @@ def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDa
                 persons.add((bucket, value, faceid))
         amounts.update((bucket, value) for bucket, value, _ in persons)
     return amounts
+
+
+def _find_day_or_bucket(local: LocalTime, granularity: Granularity, rows_of_day: RowsOfDay) -> int:
+    """Return the bucket that a day lies in; if buckets are hours, the day itself."""
+    day, *_ = rows_of_day
+    if granularity is Granularity.HOUR:
+        return day
+    return local.bucket_of(granularity, day * HOURS_PER_DAY)
 
 
 def _list_persons(
@@ -859,8 +861,8 @@ class Observations(Service["Book"]):
                 yield from self._read_below(wanted_keys, below, at_once)
             else:
                 # Most may not be wanted: then more are read at once.
-                more = _MORE_FILTERED if _takes_few(observed_span.wanted) else 1
-                yield from observed_span.newest_first(part, more * at_once, below)
+                factor = _MORE_FILTERED if _takes_few(observed_span.wanted) else 1
+                yield from observed_span.newest_first(part, factor * at_once, below)
 
     def _read_below(
         self, wanted_keys: Iterator[tuple[str, str]], below: str | None, at_once: int

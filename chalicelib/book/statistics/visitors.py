@@ -131,7 +131,11 @@ class Visitors(Service["Book"]):
         observations keep time, camera and group, so a list has as many as its totals count. They
         look like an erased person's, so nobody can tell the two apart.
         """
-        times = [(one.at_ms, one.faceid) for one in observations if one.faceid in restricted]
+        times = [
+            (observation.at_ms, observation.faceid)
+            for observation in observations
+            if observation.faceid in restricted
+        ]
         visits = read_visits_reaching(self.services.items, tenant.name, times)
         face_keys = [(tenant.name, faceid) for faceid in {faceid for _, faceid in times}]
         items = self.services.items.get_many(keys.FACES, face_keys)
