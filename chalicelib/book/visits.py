@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -71,6 +71,13 @@ _A_TRANSACTION = 20
 """Observations that are renamed in one transaction; more take several."""
 
 
+class RemainingChanges(NamedTuple):
+    """A face with its visits as stored, and its observations that are still to be changed."""
+
+    face_visits: FaceVisits
+    observations: Sequence[ChangedObservation]
+
+
 class FaceVisitsStore(Service["Book"]):
     """The stored faces with their visits: times before a camera, some minutes apart or more."""
 
@@ -89,18 +96,18 @@ class FaceVisitsStore(Service["Book"]):
         """
         if not is_faceid(faceid):
             return None
-        # The groups, if they have to be read, are read at the same time as the rest. `begin_call`
-        # begins a call beside this one, and returns a function that waits for its result.
-        begin_call = self.services.storage.begin_call
-        read_groups = partial(self.read_default_groups, tenant)
-        wait_for_groups = begin_call(read_groups) if groups is None else (lambda: groups)
+        if groups is None:  # `begin_call` reads them beside what follows, until they are waited for
+            read_groups = partial(self.read_default_groups, tenant)
+            wait_for_groups = self.services.storage.begin_call(read_groups)
         # The visits come first, so that the face is never older than the version of its visits.
         stored_visits = self.services.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.services.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
+        if groups is None:
+            groups = wait_for_groups()
         face = face_from(item)
-        default_groups = _grant_promotion(face, wait_for_groups())
+        default_groups = _grant_promotion(face, groups)
         group = self._find_group(tenant, face, default_groups)
         if group is None:
             return None
@@ -169,7 +176,7 @@ class FaceVisitsStore(Service["Book"]):
         tenant: str,
         face_visits: FaceVisits,
         changed_observations: Sequence[ChangedObservation],
-    ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
+    ) -> RemainingChanges:
         """Store changes of a face's observations until the rest fit one transaction.
 
         Return the face as it is then, and that rest; the caller stores both together. Until then
@@ -187,7 +194,7 @@ class FaceVisitsStore(Service["Book"]):
             write(self.services.items, [*puts, *observation_actions])
             # the next batch, or the caller, changes the visits that are stored now
             face_visits = replace(face_visits, visits=_number_as_stored(before, marked_visits))
-        return face_visits, rest
+        return RemainingChanges(face_visits, rest)
 
 
 def _grant_promotion(face: Face, groups: DefaultGroups) -> DefaultGroups:

@@ -212,7 +212,7 @@ class Verification(Service["Book"]):
         """
         looks = _list_looks(self.services.faces.list_restricted(tenant), tenant.model)
         pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
-        restricted_faceids = [faceid for faceid, pair in pairs if pair.match]
+        restricted_faceids = [look.faceid for look, pair in pairs if pair.match]
 
         # The operating point is the rule from which score on two faces match.
         point = self.services.tenant_vision.make_operating_point(tenant)
@@ -269,9 +269,8 @@ class Verification(Service["Book"]):
         looks = self._read_withdrawn(tenant, ended_records)
         point = self.services.tenant_vision.make_operating_point(tenant)
         low_threshold = point.find_newcomer_threshold(len(looks))
-        pairs = self._compare_each(tenant, looks, probe, quality)
-        for look, (faceid, pair) in zip(looks, pairs, strict=True):
-            if faceid == excluded_faceid:
+        for look, pair in self._compare_each(tenant, looks, probe, quality):
+            if look.faceid == excluded_faceid:
                 continue
             # The threshold is one for all pairs, so the score that counts is the comparable one. Of
             # two poor pictures it may be high by their blur alone, which `is_match` does not take.
@@ -354,7 +353,7 @@ class Verification(Service["Book"]):
         ended_records = read_ended_records(directory_of(self.services.items, tenant.name))
         looks = self._read_withdrawn(tenant, ended_records)
         pairs = self._compare_each(tenant, looks, probe, quality)
-        alike = [look for look, (_, pair) in zip(looks, pairs, strict=True) if pair.match]
+        alike = [look for look, pair in pairs if pair.match]
         if consent is not None and has_ground(consent):
             self._require_newer(alike, consent)
         elif alike:
@@ -397,8 +396,8 @@ class Verification(Service["Book"]):
         looks: Sequence[_Look],
         probe: NDArray[np.float32],
         quality: float | None,
-    ) -> list[tuple[str, _Compared]]:
-        """Return (faceid, pair) for each of these looks: its face, and how alike the probe is.
+    ) -> list[tuple[_Look, _Compared]]:
+        """Return each of these looks with how alike the probe and the look are.
 
         A look is a face's template. The threshold is that of a search in a gallery of these faces
         alone. `quality` is that of the probe's picture.
@@ -408,7 +407,7 @@ class Verification(Service["Book"]):
             pair = self._judge_templates(
                 tenant, probe, look.template, (quality, look.quality), gallery_size=len(looks)
             )
-            compared.append((look.faceid, pair))
+            compared.append((look, pair))
         return compared
 
     def _judge_templates(
