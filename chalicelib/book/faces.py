@@ -28,7 +28,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
-from chalicelib.book.groups import require_room
+from chalicelib.book.groups import raise_if_full
 from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.book.visits import face_put, visits_deletes
 from chalicelib.domain import audit_events
@@ -116,6 +116,20 @@ class FacePage(Struct, frozen=True):
 
     group: Group
     faces: list[Face]
+
+
+class ChangedFace(NamedTuple):
+    """A face as it is to be, with the change of the gallery (what searches see) for it."""
+
+    face: Face
+    change: Change
+
+
+class _FoundFace(NamedTuple):
+    """A face that a search in names finds, at the key of the first term that leads to it."""
+
+    term_key: str
+    face: Face
 
 
 class Faces(Service["Book"]):
@@ -435,22 +449,22 @@ class Faces(Service["Book"]):
         *,
         restricted: bool = False,
     ) -> Face:
-        """Change a stored face, and return it as it is stored then.
+        """Change a stored face, and return the face as it is stored then.
 
-        `change` returns the changed face and the Change of the gallery (what searches see) that
-        goes with it. It returns None if nothing has to change. It writes nothing, since the
-        decorator calls all again on ConditionFailed or Changed. These come if others changed the
-        face, or the gallery that the Change is based on. `request` is the client's call, a repeat
-        of which changes nothing twice. `restricted` takes a restricted face, too. Raises
-        FaceNotFound, Busy, and as `store_changed_face`.
+        `change` gets the face as read. It returns the face as it is to be with the Change of the
+        gallery (what searches see), or None if nothing has to change. It writes nothing. If others
+        changed the face or the gallery meanwhile, nothing is stored, and the decorator begins anew:
+        face and `change`. `request` is the client's call, a repeat of which changes nothing twice.
+        `restricted` takes a restricted face, too (kept, but used for nothing). Raises FaceNotFound,
+        Busy, and as `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)
-        changes = change(face)
-        if changes is None:
+        changed = change(face)
+        if changed is None:
             # The call counts as done, too: a repeat does nothing.
             self.services.requests.write_with_answer(tenant.name, [], request)
             return face
-        after, gallery_change = changes
+        after, gallery_change = changed
         return self.store_changed_face(tenant, face, after, gallery_change, request)
 
     def store_changed_face(
@@ -462,33 +476,43 @@ class Faces(Service["Book"]):
         request: RequestId | None = None,
         body: Mapping[str, Any] = NO_BODY,
     ) -> Face:
-        """Store a changed face with its `change` of the gallery; return it as it is stored.
+        """Store a changed face with its `change` of the gallery; return the face as it is stored.
 
-        All is one transaction. Pictures that the face lost are deleted behind it. If it is refused,
-        the new ones are. `body` is the stored answer to `request`, which a repeat of it gets.
-        Raises ConditionFailed if others changed the face since it was read as `before`. Raises
-        GroupFull, FaceHeld (it would lose something under legal hold), WrongModel, AnsweredAlready.
+        All is one transaction, with the answer to `request` (`body`), which a repeat gets. Pictures
+        that the face lost are deleted behind it; if it is refused, the new ones are. Raises
+        ConditionFailed if others changed the face since it was read as `before`: the caller reads
+        it and tries again. Raises GroupFull, FaceHeld (it would lose something under legal hold),
+        WrongModel. Raises AnsweredAlready if the same request, sent twice, was done first.
         """
         answer_actions = self.services.requests.make_answer_actions(tenant.name, request, body)
-        picture_cleanup = self.services.face_pictures.replace_pictures(
-            before=before.picture_keys, after=after.picture_keys
-        )
         try:
-            with self.services.requests.raise_if_answered(tenant.name, request), picture_cleanup:
+            with (
+                self.services.requests.raise_if_answered(tenant.name, request),
+                self.services.face_pictures.replace_pictures(
+                    before=before.picture_keys, after=after.picture_keys
+                ),
+            ):
                 put = face_put(tenant, before, after)
                 renames = rename_actions(tenant, before, after)
                 actions = (put, *renames, *change.actions, *answer_actions)
                 self.services.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
-            if f"{GROUP_ROOM}:{after.group_id}" in error.names:
-                # It raises GroupFull, unless there is room again: then the caller may try again.
-                require_room(self.services.groups.find_by_id(tenant, after.group_id))
-            if TENANT_ROOM in error.names:
-                raise GroupFull(
-                    "there is no room for this face, since the tenant is full: delete some first"
-                ) from None
+            self._raise_if_no_room(tenant, after.group_id, error)
             raise
         return face_from(put.item)
+
+    def _raise_if_no_room(self, tenant: Tenant, group_id: str, error: ConditionFailed) -> None:
+        """Raise GroupFull if storage refused a face since its group or the tenant is full.
+
+        `error` names the conditions that failed. Return if it was another one, or if the group has
+        room again by now: then another try may succeed.
+        """
+        if f"{GROUP_ROOM}:{group_id}" in error.names:
+            raise_if_full(self.services.groups.find_by_id(tenant, group_id))
+        if TENANT_ROOM in error.names:
+            raise GroupFull(
+                "there is no room for this face, since the tenant is full: delete some first"
+            ) from None
 
     def search_by_name(
         self, tenant: Tenant, name: str, limit: int, token: str | None = None
@@ -496,58 +520,61 @@ class Faces(Service["Book"]):
         """Return a page of the faces whose names have words that begin with each word of `name`.
 
         `an smi` finds `Anna Smith`, and "jose" finds "josé". A word of Chinese, Japanese or Korean
-        is found within a run of these, too, and a face's number as a word of its name. The order is
-        that of the stored words (terms) which the longest word finds. Raises InvalidInput if `name`
-        has no letter and no digit, or the token is damaged.
+        is found within a run of these, too, and a face's number as a word of its name. Each word of
+        a stored name is an item (term): "smith#ID" leads to a face. A page walks the terms that
+        begin with the longest word of `name`, since these are the fewest. Of their faces it keeps
+        those that the other words find, too. `token` holds the term where the page before ended.
+        Raises InvalidInput if `name` has no letter and no digit, or the token is damaged.
         """
         words = wanted_words(choose_fold(tenant), name)
         if not words:
             raise InvalidInput(
                 f"name has at least one letter or digit to search by, and {name[:40]!r} has none"
             )
-        # The longest word leads to the fewest terms. A page walks these, read by their beginning,
-        # and checks the other words by face. Its position is the last term's key, in hex.
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
+        term_of_page_before = pages.parse_position(token, _from_hex)
         stored_items = walk_items(
             self.services.items,
             keys.NAMES,
             tenant.name,
-            between=keys.name_terms_range(prefix(max(words, key=len))),
-            behind=pages.parse_position(token, lambda text: bytes.fromhex(text).decode()),
+            between=keys.name_terms_range(_longest_prefix(words)),
+            behind=term_of_page_before,
             page_size=_AT_ONCE,
         )
-        # It reads a thousand terms at most, even if few of them lead to a face.
+        # It reads a thousand terms at most, even if few of them lead to a face. Behind the last
+        # one, found or only read, the next page begins.
         page = pages.make_filtered_page(
-            (str(item["term"]) for item in stored_items),
-            _to_hex,
-            limit,
-            partial(self._find_faces_at_terms, tenant, words),
-            lambda row: _to_hex(row[0]),
+            stored_rows=(str(item["term"]) for item in stored_items),
+            position_of_stored=_to_hex,
+            limit=limit,
+            make_rows=partial(self._find_faces_at_terms, tenant, words),
+            position_of_row=lambda found: _to_hex(found.term_key),
         )
-        return ListPage([face for _, face in page.rows], page.next_token)
+        return ListPage([found.face for found in page.rows], page.next_token)
 
     def _find_faces_at_terms(
         self, tenant: Tenant, words: Sequence[str], term_keys: list[str]
-    ) -> list[tuple[str, Face]]:
-        """Return the faces behind these terms that all words find, each as (term's key, face).
+    ) -> list[_FoundFace]:
+        """Return the faces that all words find, of those to which these terms lead, in their order.
 
-        A term is a word of a stored name. Several terms of a name may begin with the longest word,
-        as `an` finds both of `Anna Anders`. The face comes at the first of these, in their order,
-        so that it is on one page only.
+        A term is a word of a stored name, with its key "word#face's id". Two terms of one name may
+        begin with the longest word: `an` leads to Anna Anders by "anders" and by "anna". The face
+        is returned at the first only ("anders"). Else it would be listed twice, maybe on two pages.
         """
-        longest_prefix = prefix(max(words, key=len))
+        longest_prefix = _longest_prefix(words)
         parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
         faces = self.by_id(tenant, [faceid for _, _, faceid in parsed_keys])
-        found_faces: list[tuple[str, Face]] = []
+        found_faces = []
         for term_key, term, faceid in parsed_keys:
             if faceid not in faces:
                 continue
             # Those of its present name: others than the index has, if it was renamed just now.
             face_terms = terms_of(tenant, faces[faceid])
-            found_terms = [each for each in face_terms if each.startswith(longest_prefix)]
-            is_first = bool(found_terms) and term == min(found_terms)
-            if is_first and is_found(face_terms, words):
-                found_faces.append((term_key, faces[faceid]))
+            if not is_found(face_terms, words):
+                continue
+            first_term = min(each for each in face_terms if each.startswith(longest_prefix))
+            if term == first_term:
+                found_faces.append(_FoundFace(term_key, faces[faceid]))
         return found_faces
 
     def _list_ids_of_page(
@@ -864,8 +891,17 @@ def _term_key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
     return tenant, keys.name_term(term, faceid)
 
 
+def _longest_prefix(words: Sequence[str]) -> str:
+    """Return what the terms begin with that the longest of these words finds."""
+    return prefix(max(words, key=len))
+
+
 def _to_hex(term_key: str) -> str:
     return term_key.encode().hex()
+
+
+def _from_hex(text: str) -> str:
+    return bytes.fromhex(text).decode()
 
 
 MAX_MERGED = 100
@@ -889,6 +925,32 @@ _MS = timedelta(milliseconds=1)
 """The smallest step of a time that is stored."""
 _CLOCKS_DIFFER_MS = 60_000
 """How much later than now a first page may have been read, by the clock of another machine."""
+
+
+Rank = tuple[Any, ...]
+"""What a face is sorted by in an order that no index has: (12, "anna"), 12 visits of the face
+anna."""
+
+
+class _SortedPosition(NamedTuple):
+    """When a sorted list's first page was read, and the rank at which the page before ended."""
+
+    begun_ms: int
+    last_rank: Rank | None
+
+
+class _Ranked(NamedTuple):
+    """A face of a list that is sorted by ranks, and a few of the face's columns."""
+
+    rank: Rank
+    item: Item
+
+
+class _Placed(NamedTuple):
+    """A face in an index: the position there, such as "time#id", and what the index has of it."""
+
+    position: str
+    item: Item
 
 
 class FaceIds(NamedTuple):
@@ -933,31 +995,32 @@ class FaceLists(Service["Book"]):
     ) -> ListPage[ListedFace]:
         """Return a page of the faces of a group, or of all groups (None), in an order.
 
+        By name and by visits, all faces are sorted for each page. By id they are read from the
+        table; by enrolment and arrival, an index has each group's list, and these are merged.
         `token` says where the page before ended; None is the first page. Faces that come or move
         meanwhile may be missing. Raises GroupNotFound, or TooMany if too many faces have to be
         sorted. Raises InvalidInput for a damaged or stale token, for one group by id, and for over
         100 groups in another order.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
-        if order in _SORTED:  # no index has them in this order
+        if order in _SORTED:
             return self._make_sorted_page(
                 tenant, group_name, order, limit, pages, token, descending=descending
             )
-        behind = pages.parse_position(token, str)
+        last_position = pages.parse_position(token, str)  # of the page before's last face
         if order is FaceOrder.ID:
-            positions_and_items = self._list_by_id(
-                tenant, group_name, behind, limit, descending=descending
+            placed_items = self._list_by_id(
+                tenant, group_name, last_position, limit, descending=descending
             )
         else:
             groups = self._read_groups(tenant, group_name)
-            positions_and_items = self._merge_group_lists(
-                tenant, groups, order, behind, limit, descending=descending
+            placed_items = self._merge_group_lists(
+                tenant, groups, order, last_position, limit, descending=descending
             )
-        page = pages.make_first_page(positions_and_items, limit, itemgetter(0))
-        items: list[Item | None] = [item for _, item in page.rows]
+        page = pages.make_first_page(placed_items, limit, itemgetter(0))  # [0]: the position
+        items: list[Item | None] = [placed.item for placed in page.rows]
         if order is FaceOrder.ENROLLED and items:  # its index has keys alone, so the rest is read
-            faceids = [_faceid_of_position(position) for position, _ in page.rows]
-            items = self._read_whole(tenant, faceids)
+            items = self._read_whole(tenant, [placed.item["faceid"] for placed in page.rows])
         return ListPage(_list_shown(tenant, items), page.next_token)
 
     def list_by_enrolment(
@@ -1049,7 +1112,7 @@ class FaceLists(Service["Book"]):
         seq = self.services.writer.read_seq(tenant.name)
         index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
         carried = (_RANKED_BY[order],) if order in _RANKED_BY else ()  # the sort's column
-        ranks: list[tuple[Any, ...]] = []  # what each face is sorted by; its id comes last
+        ranks: list[Rank] = []  # what each face is sorted by; its id comes last
         for between in _list_ranges(group_id, known=known):
             items = walk_items(
                 self.services.items,
@@ -1088,10 +1151,10 @@ class FaceLists(Service["Book"]):
     ) -> ListPage[ListedFace]:
         """Return a page of faces in an order that no index has, by name or by number of visits.
 
-        So all faces are sorted for each page, by their ranks: (12, "anna") is 12 visits. The token
-        has the rank at which the page before ended, and `begun_ms`, the time of the first page.
-        Visits since then do not count. Else who comes between two pages would be on both, or on
-        neither. Raises TooMany; InvalidInput for a token that is damaged or over an hour old.
+        So all faces are sorted for each page, by their ranks: (12, "anna") are 12 visits of anna.
+        The token has the last rank of the page before, and when the first page was read. Visits
+        since then do not count. Else who comes between two pages would be on both, or on neither.
+        Raises TooMany; InvalidInput for a token that is damaged or over an hour old.
         """
         groups = self._read_groups(tenant, group_name)
         number = sum(group.count for group in groups)
@@ -1101,18 +1164,17 @@ class FaceLists(Service["Book"]):
                 "group, or read face-ids, "
                 "which has all in this order"
             )
-        begun_ms, behind = self._read_sorted_position(pages, token, order)
-
+        begun_ms, last_rank = self._read_sorted_position(pages, token, order)
         ranked = self._rank_faces(tenant, groups, order, begun_ms, descending=descending)
-        if behind is not None and descending:
-            ranked = [(rank, item) for rank, item in ranked if rank < behind]
-        elif behind is not None:
-            ranked = [(rank, item) for rank, item in ranked if rank > behind]
-        # `ranked` begins behind the page before by now.
+        # Leave out the pages before: what comes behind their last rank goes on.
+        if last_rank is not None and descending:
+            ranked = [each for each in ranked if each.rank < last_rank]
+        elif last_rank is not None:
+            ranked = [each for each in ranked if each.rank > last_rank]
         page = pages.make_first_page(
-            ranked, limit, lambda rank_and_item: json.dumps([begun_ms, rank_and_item[0]])
+            ranked, limit, lambda each: _format_rank_position(begun_ms, each.rank)
         )
-        items = self._read_whole(tenant, [item["faceid"] for _, item in page.rows])
+        items = self._read_whole(tenant, [each.item["faceid"] for each in page.rows])
         return ListPage(_list_shown(tenant, items), page.next_token)
 
     def _read_whole(self, tenant: Tenant, faceids: Sequence[str]) -> list[Item | None]:
@@ -1122,8 +1184,8 @@ class FaceLists(Service["Book"]):
 
     def _read_sorted_position(
         self, pages: PageTokens, token: str | None, order: FaceOrder
-    ) -> tuple[int, tuple[Any, ...] | None]:
-        """Return when a list's first page was read, in ms, and the rank behind which to go on.
+    ) -> _SortedPosition:
+        """Return when a list's first page was read, and the rank behind which to go on.
 
         A rank is what a face is sorted by; by visits, it is (12, "anna"). Without a token it is now
         and None. Raises InvalidInput if the token is damaged or over an hour old.
@@ -1131,7 +1193,7 @@ class FaceLists(Service["Book"]):
         now_ms = milliseconds(self.services.clock.now())
         position = pages.parse_position(token, partial(parse_rank_position, order))
         if position is None:
-            return now_ms, None
+            return _SortedPosition(now_ms, None)
         begun_ms, rank = position
         # A little before now, or by another machine's clock a little after.
         if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
@@ -1140,7 +1202,7 @@ class FaceLists(Service["Book"]):
                 "first page; start again "
                 "without it"
             )
-        return begun_ms, rank
+        return _SortedPosition(begun_ms, rank)
 
     def _rank_faces(
         self,
@@ -1150,12 +1212,11 @@ class FaceLists(Service["Book"]):
         begun_ms: int,
         *,
         descending: bool,
-    ) -> list[tuple[tuple[Any, ...], Item]]:
-        """Return these groups' faces in an order, each as (rank, item).
+    ) -> list[_Ranked]:
+        """Return these groups' faces, sorted by their ranks: name, or number of visits.
 
-        The rank is what the face is sorted by, and the item has a few columns of it. Visits since
-        `begun_ms`, when the first page was read, do not count. Else the order would be another one
-        on each page.
+        Visits since `begun_ms`, when the first page was read, do not count. Else the order would be
+        another one on each page.
         """
         carried = (_RANKED_BY[order],)
         ranked = []
@@ -1166,8 +1227,8 @@ class FaceLists(Service["Book"]):
             )
             for item in items:
                 visits_since = self._count_visits_since(tenant, item, order, begun_ms)
-                ranked.append((_make_rank(item, order, visits_since), item))
-        return sorted(ranked, key=itemgetter(0), reverse=descending)
+                ranked.append(_Ranked(_make_rank(item, order, visits_since), item))
+        return sorted(ranked, key=itemgetter(0), reverse=descending)  # [0]: the rank
 
     def _count_visits_since(
         self, tenant: Tenant, item: Item, order: FaceOrder, since_ms: int
@@ -1193,8 +1254,8 @@ class FaceLists(Service["Book"]):
         limit: int,
         *,
         descending: bool,
-    ) -> Iterator[tuple[str, Item]]:
-        """Return all groups' faces in the order of their ids, each as (id, item).
+    ) -> Iterator[_Placed]:
+        """Yield all groups' faces in the order of their ids; an id is the face's position, too.
 
         They begin behind the id `behind`; None is the first. `limit` is the number of faces of the
         page, so that hardly more are read at once. Raises InvalidInput if one group is named, since
@@ -1214,7 +1275,9 @@ class FaceLists(Service["Book"]):
         )
         # Faces of groups that are being deleted, and restricted ones, are hidden.
         return (
-            (item["faceid"], item) for item in stored_items if item["group"] not in tenant.hidden
+            _Placed(item["faceid"], item)
+            for item in stored_items
+            if item["group"] not in tenant.hidden
         )
 
     def _read_groups(self, tenant: Tenant, group_name: str | None) -> list[Group]:
@@ -1242,8 +1305,8 @@ class FaceLists(Service["Book"]):
         limit: int,
         *,
         descending: bool,
-    ) -> Iterator[tuple[str, Item]]:
-        """Yield the faces of several groups as one list in this order, each as (position, item).
+    ) -> Iterator[_Placed]:
+        """Yield the faces of several groups as one list in this order.
 
         A position is "time#id", by which each group's list in the index is sorted. The list begins
         behind `behind`; None: with the first. `limit` is the number of faces of the page, so that
@@ -1257,7 +1320,7 @@ class FaceLists(Service["Book"]):
         if has_rows:  # of many groups, each has few of the page's faces
             at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP)
 
-        def list_group(group: Group) -> Iterator[tuple[str, Item]]:
+        def list_group(group: Group) -> Iterator[_Placed]:
             # A key of the index is the group, then the position.
             first_key, _ = keys.group_range(group.id)
             group_items = faces_in(
@@ -1270,7 +1333,7 @@ class FaceLists(Service["Book"]):
                 reverse=descending,
                 page_size=at_once + 2,
             )
-            return ((_position_in_list(item, index), item) for item in group_items)
+            return (_Placed(_position_in_list(item, index), item) for item in group_items)
 
         return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=descending)
 
@@ -1294,7 +1357,7 @@ def _position_in_list(item: Item, index: str) -> str:
     return str(item[keys.FACES.indexes[index]]).partition("#")[2]
 
 
-def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
+def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> Rank:
     """Return what a face is sorted by in an order, its id last. `item` is as an index has it.
 
     By name that is (False, "anna", id), and (True, "", id) of a face without one, so that those
@@ -1311,7 +1374,11 @@ def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any
     return _position_in_list(item, _INDEXES[order]), faceid
 
 
-def parse_rank_position(order: FaceOrder, text: str) -> tuple[int, tuple[Any, ...]]:
+def _format_rank_position(begun_ms: int, rank: Rank) -> str:
+    return json.dumps([begun_ms, rank])
+
+
+def parse_rank_position(order: FaceOrder, text: str) -> tuple[int, Rank]:
     """Read a page's position: when the first page was read, and what the last face was sorted by.
 
     Raises ValueError, TypeError, RecursionError.

@@ -511,7 +511,7 @@ def _order_by_creation(item: Item) -> tuple[int, int, str]:
     return place, item["created_at"], item["id"]
 
 
-def require_room(group: Group | None, number: int = 1) -> None:
+def raise_if_full(group: Group | None, number: int = 1) -> None:
     """Raise GroupFull if the group has no room for so many more faces.
 
     A group without a capacity passes. So does None, a group that is gone, which another check

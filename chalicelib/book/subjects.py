@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, GalleryMoved, retry_if_gallery_moved
 from chalicelib.book.faces import make_enrolment_change, rename_actions
-from chalicelib.book.groups import require_room
+from chalicelib.book.groups import raise_if_full
 from chalicelib.book.portraits import Portrait, photo_id_of
 from chalicelib.book.users import user_count_update
 from chalicelib.book.visits import face_put
@@ -362,7 +362,7 @@ class Subjects(Service["Book"]):
             require_record(tenant, faces[0].consent if faces else None)
             if portrait is None:
                 portrait = self.services.portraits.portray_only(tenant, photo, rules, least_score)
-                require_room(group)
+                raise_if_full(group)
                 like_name = "" if subject else self._name_like_person(tenant, group, portrait)
                 continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.book.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
 from chalicelib.book.enrolment.fields import EnrolledFace, find_attribute_values
 from chalicelib.book.faces import make_enrolment_change, require_faceid
-from chalicelib.book.groups import require_room
+from chalicelib.book.groups import raise_if_full
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait
 from chalicelib.domain import audit_events
@@ -119,7 +119,7 @@ class Enrolment(Service["Book"]):
             vector = portrait.template.vector
             self.services.book_hooks.refuse_erased(tenant, new_face.faceid, vector)
 
-        require_room(group)
+        raise_if_full(group)
         face = _make_face(checked_face, group, attributes, self.services.clock.now())
         enrolled = self._enrol_portrait(
             tenant, face, portrait, request, refuses_known=refuses_known
@@ -328,7 +328,7 @@ class Enrolment(Service["Book"]):
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if f"{GROUP_ROOM}:{group_id}" in error.names:
             group = self.services.groups.find_by_id(tenant, group_id)
-            require_room(group, number)  # raises GroupFull, unless it has room again by now
+            raise_if_full(group, number)  # raises GroupFull, unless it has room again by now
         if TENANT_ROOM in error.names:
             max_faces = tenant.limits.faces
             raise TenantFull(

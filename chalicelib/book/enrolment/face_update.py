@@ -14,8 +14,7 @@ good a picture must be is in portraits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, field, to_builtins
 from msgspec.structs import replace
@@ -24,7 +23,8 @@ from chalicelib.book.captures.captures import not_found
 from chalicelib.book.commit import Change, GalleryMoved, limited_groups, make_face_change
 from chalicelib.book.enrolment.fields import FaceChanges, find_attribute_values, require_attributes
 from chalicelib.book.face_pictures import drop_unwanted_pictures
-from chalicelib.book.groups import require_room
+from chalicelib.book.faces import ChangedFace
+from chalicelib.book.groups import raise_if_full
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait, photo_id_of
 from chalicelib.book.visits import visits_puts
@@ -63,7 +63,23 @@ from chalicelib.storage.records.captures import if_nobody_erased
 from chalicelib.storage.records.observations import visits_from
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from chalicelib.book.book import Book
+
+
+_BUSY = "this face is changed by others all the time: send the request again in a moment"
+
+Progress = Mapping[str, Any]
+"""What is done of a request to change many faces, as it is stored: {"done": [ids of faces]}."""
+
+
+class _Move(NamedTuple):
+    """The group that a face is in, and the one that it is to be in, often the same."""
+
+    group: Group
+    target: Group
 
 
 class FaceUpdate(Service["Book"]):
@@ -86,23 +102,35 @@ class FaceUpdate(Service["Book"]):
         FaceNotFound (also if it is in another group), Unusable, GroupFull, FaceHeld, Busy.
         """
         changes = _normalise_texts(changes)
-
-        def read_groups(face: Face | None) -> tuple[Group, Group]:
-            group = self.services.groups.get_by_name(tenant, group_name)
-            target = self._find_target_group(tenant, group, changes)
-            if face is None or face.group_id != group.id:
-                raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
-            return group, target
-
-        # Only for its errors, before the picture is analysed. The change reads the groups again,
-        # since they may be others by then.
-        read_groups(self.services.faces.find(tenant, faceid))
+        # Only for its errors, before the picture is analysed. The groups are read again for the
+        # change, since they may be others by then.
+        face = self.services.faces.find(tenant, faceid)
+        self._read_move_from(tenant, group_name, faceid, face, changes)
         portrait = None
         if changes.picture is not None:
             portrait = self.services.portraits.portray_largest(tenant, changes.picture, rules)
-        change = self._make_change_function(tenant, changes, read_groups, portrait)
-        self.services.faces.change_face(tenant, faceid, change, request)
+        self._change_face_of_group(tenant, group_name, faceid, changes, portrait, request)
 
+    @retry_if_changed(_BUSY)
+    def _change_face_of_group(
+        self,
+        tenant: Tenant,
+        group_name: str,
+        faceid: str,
+        changes: FaceChanges,
+        portrait: Portrait | None,
+        request: RequestId | None,
+    ) -> None:
+        """Read a face of the named group, and store it with these changes and the new portrait.
+
+        If somebody else changes the face meanwhile, the decorator does all of this again.
+        """
+        face = self.services.faces.get(tenant, faceid)
+        move = self._read_move_from(tenant, group_name, faceid, face, changes)
+        after, change = self._make_change(tenant, face, move, changes, portrait)
+        self.services.faces.store_changed_face(tenant, face, after, change, request)
+
+    @retry_if_changed(_BUSY)
     def change_face(
         self,
         tenant: Tenant,
@@ -114,12 +142,16 @@ class FaceUpdate(Service["Book"]):
     ) -> Face:
         """Apply all changes but a picture, or none, to a face of any group; return the face.
 
-        With a `revision`, the face must still have that version, which the caller read. Raises, in
-        this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its group to be
-        has no such attribute), Changed (another revision), GroupFull, FaceHeld, Busy.
+        With a `revision`, the face must still have that version, which the caller read. If somebody
+        else changes the face meanwhile, the decorator begins anew. Raises, in this order,
+        InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its group to be has no such
+        attribute), Changed (another revision), GroupFull, FaceHeld, Busy.
         """
-        change = self._make_change_in_any_group(tenant, changes, revision)
-        return self.services.faces.change_face(tenant, faceid, change, request)
+        changes = _normalise_texts(changes)
+        face = self.services.faces.get(tenant, faceid)
+        move = self._read_move(tenant, face, changes, revision)
+        after, change = self._make_change(tenant, face, move, changes)
+        return self.services.faces.store_changed_face(tenant, face, after, change, request)
 
     def change_many(
         self,
@@ -130,46 +162,62 @@ class FaceUpdate(Service["Book"]):
     ) -> ManyChanged:
         """Change up to 100 faces of any groups; return which were changed, and why others were not.
 
-        Each face's transaction records which faces are done by now. So a repeat after a crash goes
-        on from there, and changes no face twice. Raises Busy or StorageUnavailable, with the faces
-        before the refused one changed; AnsweredAlready.
+        Each face's transaction stores, too, which faces are done by now. So a repeat after a crash
+        goes on from there, and changes no face twice. Raises Busy or StorageUnavailable, with the
+        faces before the refused one changed; AnsweredAlready.
         """
         requests, failed_faces = self.services.requests, list[FailedFace]()
-        # {"done": [ids of faces]}, as it is stored. Another attempt may go on with it meanwhile.
-        progress: Mapping[str, Any] = requests.read_progress(tenant.name, request) or {"done": []}
-
-        def change_and_note(face: Face) -> tuple[Face, Change] | None:
-            nonlocal progress
-            progress = requests.read_progress(tenant.name, request) or progress
-            if face.faceid in progress["done"]:  # by the same request, sent twice at once
-                return None
-            after, change = self._make_change_in_any_group(tenant, changes)(face)
-            done = {"done": [*progress["done"], face.faceid]}
-            # Refused, and all worked out again, if the stored progress is not `before` by then.
-            note = requests.make_answer_actions(
-                tenant.name, request, done, before=progress, is_last=False
-            )
-            return after, replace(change, actions=(*change.actions, *note))
-
+        progress: Progress = requests.read_progress(tenant.name, request) or {"done": []}
         for faceid in dict.fromkeys(faceids):  # a repeated id counts once
             if faceid in progress["done"]:
                 continue
             try:
-                self.services.faces.change_face(tenant, faceid, change_and_note, None)
-                progress = {"done": [*progress["done"], faceid]}
+                progress = self._change_one_of_many(tenant, faceid, changes, request, progress)
             except (Busy, StorageUnavailable):
                 raise
             except RegularsError as error:
+                # It counts as done if the same request, sent twice at once, has changed it by now.
                 progress = requests.read_progress(tenant.name, request) or progress
                 if faceid not in progress["done"]:
                     failed_faces.append(FailedFace(faceid, type(error).__name__, str(error)))
         return self._store_outcome(tenant, request, progress, failed_faces)
 
+    @retry_if_changed(_BUSY)
+    def _change_one_of_many(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        changes: FaceChanges,
+        request: RequestId | None,
+        progress: Progress,
+    ) -> Progress:
+        """Change one face of a request for many, in one transaction with the note that it is done.
+
+        Return the progress with this face. `progress` is as the caller knows it; the same request,
+        sent twice at once, may have stored more. The write is refused if that stores more meanwhile
+        still, or the face is changed. Then the decorator does all of this again.
+        """
+        requests = self.services.requests
+        face = self.services.faces.get(tenant, faceid)
+        progress = requests.read_progress(tenant.name, request) or progress
+        if faceid in progress["done"]:  # by the same request, sent twice
+            return progress
+        changes = _normalise_texts(changes)
+        move = self._read_move(tenant, face, changes)
+        after, change = self._make_change(tenant, face, move, changes)
+        new_progress = {"done": [*progress["done"], faceid]}
+        note = requests.make_answer_actions(
+            tenant.name, request, new_progress, before=progress, is_last=False
+        )
+        noted_change = replace(change, actions=(*change.actions, *note))
+        self.services.faces.store_changed_face(tenant, face, after, noted_change)
+        return new_progress
+
     def _store_outcome(
         self,
         tenant: Tenant,
         request: RequestId | None,
-        progress: Mapping[str, Any],
+        progress: Progress,
         failed_faces: Sequence[FailedFace],
     ) -> ManyChanged:
         """Return the outcome of a change of many faces; store it as the request's answer.
@@ -189,6 +237,44 @@ class FaceUpdate(Service["Book"]):
                 return changed
             progress = requests.read_progress(tenant.name, request) or progress
 
+    def _read_move_from(
+        self,
+        tenant: Tenant,
+        group_name: str,
+        faceid: str,
+        face: Face | None,
+        changes: FaceChanges,
+    ) -> _Move:
+        """Return the named group, which the face must be in, and the one that it is to be in.
+
+        `face` is the stored face of the id `faceid`; None if there is none. Raises, in this order,
+        GroupNotFound (either), InvalidInput, FaceNotFound.
+        """
+        group = self.services.groups.get_by_name(tenant, group_name)
+        target = self._find_target_group(tenant, group, changes)
+        if face is None or face.group_id != group.id:
+            raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
+        return _Move(group, target)
+
+    def _read_move(
+        self, tenant: Tenant, face: Face, changes: FaceChanges, revision: int | None = None
+    ) -> _Move:
+        """Return the group that a face is in, whichever that is, and the one that it is to be in.
+
+        With a `revision` (the version that users see), it raises Changed if the face has another
+        one. Raises FaceNotFound if the face's group is being deleted, GroupNotFound, InvalidInput,
+        AttributeNotFound.
+        """
+        group = self.services.groups.find_by_id(tenant, face.group_id)
+        if group is None:
+            raise FaceNotFound(
+                f"there is no face {face.faceid!r} any more: its group is just being deleted"
+            )
+        target = self._find_target_group(tenant, group, changes)
+        require_attributes(target, changes.values)
+        require_revision("the face", face.revision, revision)
+        return _Move(group, target)
+
     def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in, `group` unless the changes name another.
 
@@ -201,69 +287,36 @@ class FaceUpdate(Service["Book"]):
         find_attribute_values(target, changes.values)  # only to raise InvalidInput
         return target
 
-    def _make_change_in_any_group(
-        self, tenant: Tenant, changes: FaceChanges, revision: int | None = None
-    ) -> Callable[[Face], tuple[Face, Change]]:
-        """Return a function that works out these changes for one face, whatever group it is in.
-
-        That function returns the changed face and the Change to write, and writes nothing itself.
-        With a `revision` (the version that users see), it raises Changed if the face has another
-        one. Raises InvalidInput at once if a text is too long.
-        """
-        changes = _normalise_texts(changes)
-
-        def read_groups(face: Face) -> tuple[Group, Group]:
-            """Return the group that the face is in, and the one that it is to be in."""
-            group = self.services.groups.find_by_id(tenant, face.group_id)
-            if group is None:
-                raise FaceNotFound(
-                    f"there is no face {face.faceid!r} any more: its group is just being deleted"
-                )
-            target = self._find_target_group(tenant, group, changes)
-            require_attributes(target, changes.values)
-            require_revision("the face", face.revision, revision)
-            return group, target
-
-        return self._make_change_function(tenant, changes, read_groups)
-
-    def _make_change_function(
+    def _make_change(
         self,
         tenant: Tenant,
+        face: Face,
+        move: _Move,
         changes: FaceChanges,
-        read_groups: Callable[[Face], tuple[Group, Group]],
         portrait: Portrait | None = None,
-    ) -> Callable[[Face], tuple[Face, Change]]:
-        """Return a function that works out these changes for a face, for `Faces.change_face`.
+    ) -> ChangedFace:
+        """Return the face as it is to be, with the change of the gallery (what searches see).
 
-        That calls it with the face as read, and again if others changed the face meanwhile.
-        `read_groups` returns the group that the face is in, and the one that it is to be in.
-        `portrait` is a new picture in place of all that the face has.
+        Of all that, only the `portrait`, a new picture in place of all that the face has, is stored
+        here. The change time stays if the face stays the same. Raises GroupFull, InvalidInput.
         """
-
-        def change_read_face(face: Face) -> tuple[Face, Change]:
-            """Return the face as it is to be, and the change of the gallery that this needs.
-
-            The change time stays if the face stays the same. Raises FaceNotFound, GroupFull,
-            InvalidInput, and what `read_groups` raises.
-            """
-            group, target = read_groups(face)
-            if target.id != group.id:
-                require_room(target)
-            after = _apply_changes(face, group, target, changes)
-            if portrait is not None:
-                now = self.services.clock.now()
-                picture = self.services.enrolment.write_portrait(tenant, after, portrait, now)
-                after = replace(after, pictures=(picture,))
-            # JPEGs go if the target keeps none. (The emotion of who comes to a group of staff goes
-            # at night, with that of the sightings.)
-            after = drop_unwanted_pictures(tenant, after)
-            if after != face:
-                after = replace(after, changed_at=self.services.clock.now())
-            promotion_end = self._end_promotion_actions(tenant, face, after)
-            limited = limited_groups(group) | limited_groups(target)
-            return after, make_face_change(face, after, promotion_end, limited)
-
-        return change_read_face
+        group, target = move
+        if target.id != group.id:
+            raise_if_full(target)
+        after = _apply_changes(face, move, changes)
+        if portrait is not None:
+            now = self.services.clock.now()
+            picture = self.services.enrolment.write_portrait(tenant, after, portrait, now)
+            after = replace(after, pictures=(picture,))
+        # JPEGs go if the target keeps none. (The emotion of who comes to a group of staff goes at
+        # night, with that of the sightings.)
+        after = drop_unwanted_pictures(tenant, after)
+        if after != face:
+            after = replace(after, changed_at=self.services.clock.now())
+        more_actions = self._end_promotion_actions(tenant, face, after)
+        # Of groups with a capacity the commit checks that there is room.
+        groups_with_capacity = limited_groups(group) | limited_groups(target)
+        return ChangedFace(after, make_face_change(face, after, more_actions, groups_with_capacity))
 
     def _end_promotion_actions(
         self, tenant: Tenant, old_face: Face, new_face: Face
@@ -290,13 +343,14 @@ def _normalise_texts(changes: FaceChanges) -> FaceChanges:
     )
 
 
-def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
-    """Return the face with all changes but the picture, as one of the group `target`.
+def _apply_changes(face: Face, move: _Move, changes: FaceChanges) -> Face:
+    """Return the face with all changes but the picture, as one of the group that it moves to.
 
-    Values of attributes (named fields of a group) follow their names from `group` there. A face
+    Values of attributes (named fields of a group) follow their names to the target group. A face
     stores them by the attribute's id, which another group has for another name. Those that the
     target lacks are dropped. A moved face leaves its user, who has faces of one group only.
     """
+    group, target = move
     old_names = {attribute.id: attribute.name for attribute in group.attributes}
     new_ids = {attribute.name: attribute.id for attribute in target.attributes}
     values = {}
@@ -344,7 +398,6 @@ class ManyChanged(Struct, frozen=True):
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""
 
-_BUSY = "this face is changed by others all the time: send the request again in a moment"
 _CAPTURE_SAME = "capture-same"
 
 
@@ -368,16 +421,14 @@ class PictureChanges(Service["Book"]):
         to go), Unusable (not exactly one face that could be enrolled, too poor, not alive),
         NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
         """
-        make_portrait = partial(self.services.portraits.portray_only, tenant, photo, rules)
         # A hash of the photo: a picture with this id is of this very photo, and is not added again.
         photo_ids = {photo_id_of(photo)}
+        known_picture = self._answer_if_known(tenant, faceid, photo_ids, request)
+        if known_picture is not None:
+            return known_picture
+        portrait = self.services.portraits.portray_only(tenant, photo, rules)
         return self._add_picture(
-            tenant,
-            faceid,
-            photo_ids,
-            make_portrait,
-            is_vouched_for=is_vouched_for,
-            request=request,
+            tenant, faceid, photo_ids, portrait, is_vouched_for=is_vouched_for, request=request
         )
 
     @retry_if_changed(_BUSY)
@@ -392,7 +443,8 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add the picture of one of a face's sightings to it; return the new or known picture.
 
-        A sighting is a face in a camera's picture (capture); others on it do not matter. Raises as
+        A sighting is a face in a camera's picture (capture). If somebody else on that is erased
+        meanwhile, the capture becomes another photo, and the decorator begins anew. Raises as
         `add_photo`, SightingNotFound (it may be another face's), Conflict if no capture is kept.
         """
         self.services.faces.get(tenant, faceid)  # raises FaceNotFound
@@ -404,19 +456,22 @@ class PictureChanges(Service["Book"]):
         capture = self.services.captures.find(tenant, camera_id, capture_id)
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
+        # The ids of the capture's photo: as it came, and once somebody on it was erased.
+        photo_ids = capture.photos
+        known_picture = self._answer_if_known(tenant, faceid, photo_ids, request)
+        if known_picture is not None:
+            return known_picture
+        sighted = self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box)
+        portrait = self.services.portraits.portray_sighted(tenant, sighted, capture.photo)
         # If somebody else on it is erased meanwhile, the photo is another one: begin again.
         if_same = if_nobody_erased(capture, _CAPTURE_SAME)
-        check = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), if_same)
-
-        def make_portrait() -> Portrait:
-            sighted = self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box)
-            return self.services.portraits.portray_sighted(tenant, sighted, capture.photo)
-
+        capture_key = keys.capture(tenant.name, camera_id, capture_id)
+        check = Check(keys.CAPTURES, capture_key, if_same)
         return self._add_picture(
             tenant,
             faceid,
-            capture.photos,
-            make_portrait,
+            photo_ids,
+            portrait,
             is_vouched_for=is_vouched_for,
             request=request,
             more_actions=(check,),
@@ -470,44 +525,58 @@ class PictureChanges(Service["Book"]):
 
         self.services.faces.change_face(tenant, faceid, drop_others, request)
 
+    def _answer_if_known(
+        self, tenant: Tenant, faceid: str, photo_ids: Set[str], request: RequestId | None
+    ) -> Picture | None:
+        """Return the picture that the face has of this photo, as the request's stored answer.
+
+        None: it has none, and room for one. Ask before the photo is analysed, which takes a while.
+        Raises FaceNotFound, TooManyPictures, AnsweredAlready.
+        """
+        face = self.services.faces.get(tenant, faceid)
+        known_picture = _find_given_picture(face, photo_ids)
+        if known_picture is None:
+            require_room_for_picture(face)
+            return None
+        answer = {"picture": known_picture.id}
+        self.services.requests.write_with_answer(tenant.name, [], request, answer)
+        return known_picture
+
     def _add_picture(
         self,
         tenant: Tenant,
         faceid: str,
         photo_ids: Set[str],
-        make_portrait: Callable[[], Portrait],
+        portrait: Portrait,
         *,
         is_vouched_for: bool,
         request: RequestId | None,
         more_actions: Sequence[Action] = (),
     ) -> Picture:
-        """Add a photo to a face, unless the face has it by one of these ids; return its picture.
+        """Add a portrait (a face cut out of a photo) to a face; return the face's picture of it.
 
-        `make_portrait` cuts the face out of the photo and embeds it, which takes a while, so it is
-        called once. `more_actions` are writes of the same transaction. It tries again if the face
-        or the gallery changed meanwhile. Raises Changed if the photo's capture (a camera's picture)
-        did.
+        If the face got this photo meanwhile (by `photo_ids`, or by its template), nothing is added.
+        With `is_vouched_for`, a user says that it is this person; else that is checked.
+        `more_actions` are writes of the same transaction. It tries again if the face or the gallery
+        (all stored faces) changed meanwhile. Raises Changed if the capture, a camera's picture that
+        the portrait is of, did.
         """
-        portrait: Portrait | None = None
         for _ in count_attempts():
             face = self.services.faces.get(tenant, faceid)
             known_picture = _find_given_picture(face, photo_ids, portrait)
-            if known_picture is not None:  # a repeat gets the same answer as the first call
+            if known_picture is not None:
                 answer = {"picture": known_picture.id}
                 self.services.requests.write_with_answer(tenant.name, [], request, answer)
                 return known_picture
             require_room_for_picture(face)
-            if portrait is None:
-                portrait = make_portrait()
-                continue  # it took a while: read the face again
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
                 return self.add_portrait(tenant, face, portrait, request, more_actions=more_actions)
-            except GalleryMoved:  # a face was changed after the search
+            except GalleryMoved:  # another face was changed after the search
                 continue
-            except ConditionFailed as error:
-                if _CAPTURE_SAME in error.names:  # the portrait is of a photo that is no more
+            except ConditionFailed as error:  # this face was changed, or the capture
+                if _CAPTURE_SAME in error.names:
                     raise Changed from error
         raise Busy(_BUSY)
 
@@ -543,15 +612,15 @@ class PictureChanges(Service["Book"]):
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
         """Raise NotThisPerson or AnotherFace unless a portrait surely is of this face's person.
 
-        It is if a search for it names this face. Else it must reach this face's threshold, and no
-        other face may be more like it. Raises GalleryMoved if the faces changed meanwhile (search
-        again), WrongModel.
+        It is if a search for it names this face: then nothing else is asked. Else the face may only
+        be one of several that it is like. Then no other face may be more like it, it must reach the
+        threshold, and be less like the pictures that a user rejected for this face. Raises
+        GalleryMoved if the faces changed meanwhile (search again), WrongModel.
         """
         probe, model = portrait.embedding, portrait.template.model
         # The search comes first: it raises WrongModel if the portrait is not of the tenant's model.
-        [recognised] = self.services.recognition.recognise(
-            tenant, Probes(model, probe[None], [portrait.estimates.quality])
-        )
+        probes = Probes(model, probe[None], [portrait.estimates.quality])
+        [recognised] = self.services.recognition.recognise(tenant, probes)
         template = of_model(face.templates, model)
         if template is None:
             raise NotThisPerson(
@@ -560,22 +629,37 @@ class PictureChanges(Service["Book"]):
                 "the same person: vouch for it if you know"
             )
         if recognised.face is not None and recognised.face.faceid == face.faceid:
-            return  # the search names this face: nothing else is asked
+            return
+
         stored_vector = parse_vector(template)
         score = float(stored_vector @ probe)  # the cosine of the two
-        _require_like_no_other(score, recognised)
-        # Is it nearer to a picture (a negative) that a user rejected for this face?
-        turned_down = self.services.recognition.negatives.turns_down(
+        _require_like_no_other(score, recognised)  # it raises AnotherFace
+        is_like_rejected = self.services.recognition.negatives.turns_down(
             tenant.name, face, probe, model, score
         )
-        # The operating point gives a search's threshold, which rises with the size of the gallery.
-        # A demand is added to it, since two faces that resemble many others must be more alike.
+        threshold = self._find_threshold(
+            tenant, portrait, stored_vector, recognised.decision.gallery_size
+        )
+        if is_like_rejected or score < threshold:
+            raise _make_not_this_person_error(score, threshold, is_like_rejected=is_like_rejected)
+
+    def _find_threshold(
+        self,
+        tenant: Tenant,
+        portrait: Portrait,
+        stored_vector: NDArray[np.float32],
+        gallery_size: int,
+    ) -> float:
+        """Return the least score at which a search takes a portrait for the person of a template.
+
+        It rises with the number of faces searched. It is higher, too, if these two resemble many
+        others (`demand`): such people get high scores with strangers.
+        """
+        model = portrait.template.model
         vision = self.services.tenant_vision.choose_vision(model)
-        demand = vision.population.compute_demand(probe, stored_vector)
+        demand = vision.population.compute_demand(portrait.embedding, stored_vector)
         point = self.services.tenant_vision.make_operating_point(tenant, model)
-        threshold = point.find_threshold(recognised.decision.gallery_size, demand)
-        if turned_down or score < threshold:
-            raise _make_not_this_person_error(score, threshold, turned_down=turned_down)
+        return point.find_threshold(gallery_size, demand)
 
 
 def require_room_for_picture(face: Face) -> None:
@@ -586,13 +670,15 @@ def require_room_for_picture(face: Face) -> None:
         )
 
 
-def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None) -> Picture | None:
+def _find_given_picture(
+    face: Face, photo_ids: Set[str], portrait: Portrait | None = None
+) -> Picture | None:
     """Return the picture of this photo that people gave the face, or None if it has none.
 
     It is known by the photo's id or, once there is a portrait, by the same template (vector).
     """
     for picture in list_given_pictures(face.pictures):
-        if picture.id in photos:
+        if picture.id in photo_ids:
             return picture
         if portrait is not None and portrait.template in picture.templates:
             return picture
@@ -621,14 +707,15 @@ def _require_like_no_other(score: float, recognised: Recognised) -> None:
 
 
 def _make_not_this_person_error(
-    score: float, threshold: float, *, turned_down: bool
+    score: float, threshold: float, *, is_like_rejected: bool
 ) -> NotThisPerson:
     """Return the error that a picture is not this person's, with the reason.
 
-    `turned_down` says that somebody rejected a photo for this face that the picture is nearer to.
+    `is_like_rejected` says that the picture is nearer to a photo that somebody rejected for this
+    face.
     """
     why = f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
-    if turned_down:
+    if is_like_rejected:
         why = "is nearer to a photo that was rejected for this face than to the face"
     return NotThisPerson(
         f"the picture {why}; send another one, or vouch for it if you know that it is the same "
