@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -40,6 +40,13 @@ def drop_unwanted_pictures(tenant: Tenant, face: Face) -> Face:
         return face
     pictures = [replace(picture, key="", sides=None, meant=None) for picture in face.pictures]
     return replace(face, pictures=tuple(pictures))
+
+
+class PictureReplacement(NamedTuple):
+    """The pictures that a change of faces replaces: keys of those before it, and after it."""
+
+    before: list[str]
+    after: list[str]
 
 
 class FacePictures(Service["Book"]):
@@ -116,21 +123,28 @@ class FacePictures(Service["Book"]):
         return self.services.storage.blobs.get(picture.key) if picture.key else None
 
     @contextmanager
-    def replace_pictures(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
+    def replace_pictures(
+        self, before: Iterable[str] = (), after: Iterable[str] = ()
+    ) -> Iterator[PictureReplacement]:
         """Delete the pictures that no face names any more, once the block has committed a change.
 
-        `before` and `after` are the keys of pictures that faces name before and after it. If the
-        commit is refused, the new ones are deleted. If its outcome is unknown (StorageUnavailable),
-        all stay, and a nightly job (the sweep) removes those that no face names.
+        `before` and `after` are the keys of pictures that faces name before and after it. The block
+        may add more to what it gets. If the commit is refused, the new ones are deleted. If its
+        outcome is unknown (StorageUnavailable), all stay, and a nightly job (the sweep) removes
+        those that no face names.
         """
+        added = PictureReplacement([], [])
         try:
-            yield
+            yield added
         except StorageUnavailable:
             raise
         except (RegularsError, Changed):
-            self.discard_pictures([key for key in after if key not in before])
+            self._discard_others([*after, *added.after], [*before, *added.before])
             raise
-        self.discard_pictures([key for key in before if key not in after])
+        self._discard_others([*before, *added.before], [*after, *added.after])
+
+    def _discard_others(self, picture_keys: Sequence[str], kept_keys: Sequence[str]) -> None:
+        self.discard_pictures([key for key in picture_keys if key not in kept_keys])
 
     def discard_pictures(self, picture_keys: Sequence[str]) -> None:
         """Delete pictures that, as the caller knows, no face names.

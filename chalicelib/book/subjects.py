@@ -649,7 +649,7 @@ class Subjects(Service["Book"]):
             try:
                 self.services.writer.commit(tenant.name, change)
             except ConditionFailed as error:
-                self.services.enrolment.raise_refused(tenant, group.id, error)
+                self.services.enrolment.raise_lasting_refusal(tenant, group.id, error)
                 raise
         return face, picture
 

@@ -147,14 +147,17 @@ class Enrolment(Service["Book"]):
     def write_portrait(
         self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime
     ) -> Picture:
-        """Store a portrait, a face cut out of a picture, as a picture of this face; return it.
+        """Store a portrait as one more picture of a face; return that Picture.
 
-        Call it before the transaction that stores the face with the picture, within
-        `replace_pictures`, which deletes the picture if that is refused. Raises ConsentMissing if
-        the portrait shows somebody who withdrew consent, and the face has no record of consent;
-        ConsentOlder if its record was given before that.
+        A portrait is a face just cut out of a photo: image, template (vector) and estimates. The
+        Picture has these, too, but of the image only the key under which it is stored here. Call it
+        before the transaction that stores the face with the Picture, which may still be refused:
+        `replace_pictures` then deletes it. Raises ConsentMissing if the portrait shows somebody who
+        withdrew consent, and the face has no record of consent; ConsentOlder if that record is from
+        before the withdrawal.
         """
-        self.services.recognition.verification.require_nobody_withdrawn(
+        verification = self.services.recognition.verification
+        verification.require_nobody_withdrawn(
             tenant, face.consent, portrait.embedding, portrait.estimates.quality
         )
         picture = Picture(
@@ -210,26 +213,33 @@ class Enrolment(Service["Book"]):
     ) -> Face:
         """Store a new face with its picture; return it as stored.
 
-        `new_face` has no picture yet and, unless the caller chose one, no id. With `refuses_known`,
-        the gallery (all stored faces) must not change between the search for the person and the
-        write. If another try may succeed, the decorator makes it. Raises GroupNotFound, GroupFull,
-        TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
+        `new_face` has no picture yet and, unless the caller chose one, no id. `refuses_known`
+        stores nobody who is enrolled already. If the write is refused, but another try may succeed,
+        the decorator does all of this again. Raises GroupNotFound, GroupFull, TenantFull,
+        FaceExists, FaceKnown, Busy. Raises AnsweredAlready if the same request was done first.
         """
         try:
             with self.services.requests.raise_if_answered(tenant.name, request):
-                if not refuses_known:
-                    return self._try_enrolment(tenant, new_face, portrait, request)
-                # This process's other changes wait. Another process may still be first: then the
-                # gallery is not at `searched_seq`, its version, any more, and all is tried again.
-                with self.services.writer.hold_up_commits(tenant.name):
-                    searched_seq = self._require_unknown(tenant, portrait)
-                    return self._try_enrolment(tenant, new_face, portrait, request, searched_seq)
+                if refuses_known:
+                    return self._enrol_if_unknown(tenant, new_face, portrait, request)
+                return self._try_enrolment(tenant, new_face, portrait, request)
         except ConditionFailed as error:
-            # Both raise what the user is told. If neither does, the decorator tries again.
-            if FACE_FREE in error.names and new_face.faceid:
+            if FACE_FREE in error.names and new_face.faceid:  # the id that the caller chose
                 self._require_free_id(tenant, new_face.faceid)
-            self.raise_refused(tenant, new_face.group_id, error)
-            raise
+            self.raise_lasting_refusal(tenant, new_face.group_id, error)
+            raise  # the decorator tries again
+
+    def _enrol_if_unknown(
+        self, tenant: Tenant, new_face: Face, portrait: Portrait, request: RequestId | None
+    ) -> Face:
+        """Store a new face if a search finds nobody like it among all stored faces (the gallery).
+
+        Nobody may be stored between the search and the write. So this process's other changes wait.
+        If another process is first, the write is refused (GalleryMoved). Raises FaceKnown.
+        """
+        with self.services.writer.hold_up_commits(tenant.name):
+            searched_seq = self._require_unknown(tenant, portrait)
+            return self._try_enrolment(tenant, new_face, portrait, request, searched_seq)
 
     def _try_enrolment(
         self,
@@ -237,13 +247,12 @@ class Enrolment(Service["Book"]):
         new_face: Face,
         portrait: Portrait,
         request: RequestId | None,
-        seq: int | None = None,
+        searched_seq: int | None = None,
     ) -> Face:
         """Store a new face with its picture, in one try; return it as stored.
 
-        `seq` is the gallery's version at which a search found nobody like it. If the gallery has
-        another one at the write, GalleryMoved is raised; None takes any. The picture is written
-        first; if the face is refused, `replace_pictures` deletes it again.
+        The gallery (all stored faces) has a version, `seq`. With a `searched_seq`, at which a
+        search found nobody like it, GalleryMoved is raised if another one is reached by the write.
         """
         # It may have been deleted since the caller read it.
         group = self.services.groups.find_by_id(tenant, new_face.group_id)
@@ -254,6 +263,7 @@ class Enrolment(Service["Book"]):
         picture = self.write_portrait(tenant, face, portrait, face.enrolled_at)
         face = replace(face, pictures=(picture,))
 
+        # The picture is stored by now. Whatever refuses the face here has it deleted again.
         with self.services.face_pictures.replace_pictures(before=(), after=[face.picture_key]):
             # The face, its observation and the answer to the request are one transaction.
             enrolled = EnrolledFace(
@@ -265,7 +275,7 @@ class Enrolment(Service["Book"]):
             change = self.make_change(
                 tenant, group, [enrolled], face.enrolled_at, actions=answer_actions
             )
-            self.services.writer.commit(tenant.name, replace(change, based_on=seq))
+            self.services.writer.commit(tenant.name, replace(change, based_on=searched_seq))
         return face
 
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
@@ -316,13 +326,13 @@ class Enrolment(Service["Book"]):
         new_faces = [enrolled.face for enrolled in enrolled_faces if not enrolled.known]
         return make_enrolment_change(tenant, group, new_faces, [*actions, *observation_actions])
 
-    def raise_refused(
+    def raise_lasting_refusal(
         self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1
     ) -> None:
-        """Raise the error that users get when storage refused to enrol so many faces.
+        """Raise what users get when storage refused to enrol so many faces; return to try again.
 
-        `error` names the conditions that failed. The group is gone ("group-exists:" and its id), or
-        the group or the tenant has no room. Return if another try may succeed.
+        `error` names the conditions that failed. No try helps if the group is gone ("group-exists:"
+        and its id), or if the group or the tenant has no room.
         """
         if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error

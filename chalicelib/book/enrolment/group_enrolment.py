@@ -10,8 +10,9 @@ nothing. Without an external id, so does the same call, sent again; another call
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import Change
 from chalicelib.book.enrolment.fields import EnrolledFace
-from chalicelib.book.face_pictures import NO_JPEG
+from chalicelib.book.face_pictures import NO_JPEG, PictureReplacement
 from chalicelib.book.faces import drop_feelings
 from chalicelib.book.models import without_min_age
 from chalicelib.book.portraits import Portrait
@@ -87,6 +88,26 @@ class _FaceFields(Struct, frozen=True):
     consent: Consent | None = None
 
 
+class _SearchedGroup(NamedTuple):
+    """A group in which portraits were searched for.
+
+    `is_new`: it is still to be made; `known_faces`: for each portrait the group's face of the same
+    person, or None; `seq`: the version of the gallery (all stored faces) that was searched.
+    """
+
+    group: Group
+    is_new: bool
+    known_faces: Sequence[Face | None]
+    seq: int
+
+
+class _ChosenId(NamedTuple):
+    """The id of a photo's face, and the face if it is stored under that by an earlier attempt."""
+
+    faceid: str
+    stored_face: Face | None
+
+
 class GroupEnrolment(Service["Book"]):
     """Enrolment of several faces at once: of a picture, or of a stored face in one more group."""
 
@@ -151,10 +172,11 @@ class GroupEnrolment(Service["Book"]):
         """Store the `max_faces` largest fit faces of a photo, each a new face of the group.
 
         `judge_face` says why a face is not fit, or "". One that is too poor or not alive never is.
-        They are stored 40 at a time, all or none of these. An id follows from the photo and
-        `external_id`, the caller's name for it; without a name, from `call_id`, the same in all
-        attempts. So an attempt completes one that was cut off, and stores no face twice. Raises
-        ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
+        They are stored 40 at a time: of each 40, all or none. A face's id follows from the photo
+        and `external_id`, the caller's name for the photo. Without a name, it follows from
+        `call_id`, the same in all attempts of a call. So an attempt completes one that was cut off,
+        and stores no face twice. Raises ConsentMissing, Unusable, GroupNotFound, GroupFull,
+        TenantFull, Busy.
         """
         require_record(tenant, None)  # raises if the tenant needs a record of consent
         options = PictureOptions(None, max_faces=MOST_FACES, embeds=True, checks_liveness=True)
@@ -170,8 +192,9 @@ class GroupEnrolment(Service["Book"]):
             else:
                 fit_numbers.append(number)
         unindexed |= dict.fromkeys(fit_numbers[max_faces:], "EXCEEDS_MAX_FACES")
-        purpose = external_id or (f"call {call_id}" if call_id else "")
-        photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen_picture)
+
+        id_source = external_id or (f"call {call_id}" if call_id else "")
+        photo = _Photo(group, sha256(picture).hexdigest(), external_id, id_source, seen_picture)
         indexed: dict[int, Face] = {}
         for batch in cut_in_parts(fit_numbers[:max_faces], A_TRANSACTION):
             indexed |= self._index_some(tenant, photo, batch)
@@ -200,33 +223,40 @@ class GroupEnrolment(Service["Book"]):
     ) -> list[EnrolledFace]:
         """Search for these faces in the group, then store them; return them.
 
-        If the gallery changes in between, the decorator does both again. Pictures that no face
-        names afterwards are deleted. Raises TooManyGroups, GroupFull and so on.
+        If the gallery (all stored faces) changes in between, the decorator does both again. Raises
+        as `enrol_all_in_picture`.
         """
-        # Keys of pictures, filled by `_try_enrolment` and read by `replace_pictures` at its end. If
-        # the enrolment is refused, the new pictures are deleted, else those that were replaced.
-        new_keys: list[str] = []
-        replaced_keys: list[str] = []
         try:
             with (
-                self.services.face_pictures.replace_pictures(before=replaced_keys, after=new_keys),
+                # At its end it deletes the pictures that were replaced. If the enrolment is
+                # refused, it deletes the new ones.
+                self.services.face_pictures.replace_pictures() as replaced,
                 # This process's other changes wait, so that the gallery is as it was searched.
                 self.services.writer.hold_up_commits(tenant.name),
             ):
-                return self._try_enrolment(
-                    tenant, name, portraits, fields, replaced_keys=replaced_keys, new_keys=new_keys
-                )
+                return self._try_enrolment(tenant, name, portraits, fields, replaced)
         except ConditionFailed as error:
-            # If the name was taken meanwhile, the group is there by now, and needs no room.
-            if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
-                max_groups = tenant.limits.groups
-                raise TooManyGroups(
-                    f"there are {max_groups} groups already, the most that this tenant may have"
-                ) from error
-            group = self.services.groups.find(tenant, name)
-            group_id = group.id if group else ""
-            self.services.enrolment.raise_refused(tenant, group_id, error, len(portraits))
-            raise
+            self._raise_lasting_refusal(tenant, name, error, len(portraits))
+            raise  # the decorator tries again
+
+    def _raise_lasting_refusal(
+        self, tenant: Tenant, name: str, error: ConditionFailed, number: int
+    ) -> None:
+        """Raise what users get when storage refused so many faces; return to try again.
+
+        `error` names the conditions that failed: the tenant may have no further group
+        (GROUPS_LEFT), or somebody else has made the group of this name (NAME_FREE). Then the next
+        try finds that group, and makes none.
+        """
+        is_group_made_by_others = NAME_FREE in error.names
+        if GROUPS_LEFT in error.names and not is_group_made_by_others:
+            max_groups = tenant.limits.groups
+            raise TooManyGroups(
+                f"there are {max_groups} groups already, the most that this tenant may have"
+            ) from error
+        group = self.services.groups.find(tenant, name)
+        group_id = group.id if group else ""
+        self.services.enrolment.raise_lasting_refusal(tenant, group_id, error, number)
 
     def _try_enrolment(
         self,
@@ -234,50 +264,68 @@ class GroupEnrolment(Service["Book"]):
         name: str,
         portraits: Sequence[Portrait],
         fields: _FaceFields,
-        *,
-        replaced_keys: list[str],
-        new_keys: list[str],
+        replaced: PictureReplacement,
     ) -> list[EnrolledFace]:
         """Search for these faces and store them, in one try; return them.
 
-        The two lists are filled here, with the keys of the pictures that faces had, and of those
-        that they get. Raises Changed if the gallery's version (seq) is not that of the search any
-        more.
+        `replaced` is told the keys of the pictures that the faces had, and of those that they get.
+        Raises Changed if the gallery's version (seq) is not that of the search any more.
         """
-        seq = self.services.writer.read_seq(tenant.name)  # the commit is refused at any other one
-        group = self.services.groups.find(tenant, name)
-        makes_group = group is None
-        known_faces: Sequence[Face | None] = [None] * len(portraits)
-        if group is not None:
-            known_faces, seq = self._find_known_faces(tenant, group, portraits)
-        else:  # a new group has nobody to be known
-            capacity = self.services.groups.choose_implicit_capacity(tenant)
-            group = Group(time_ordered_id(self.services.clock.now()), name, "", 0, capacity)
-
+        searched = self._search_group(tenant, name, portraits)
         enrolled_faces: list[EnrolledFace] = []
         enrolled_by_id: dict[str, Face] = {}  # as they are to be stored
         faces_before: dict[str, Face] = {}  # the known ones, as they are stored
-        for portrait, known_face in zip(portraits, known_faces, strict=True):
+        for portrait, known_face in zip(portraits, searched.known_faces, strict=True):
             face = known_face or self._find_among_new(portrait, enrolled_faces)
             if face is None:
-                face_after = self._make_face(tenant, group, portrait, fields)
+                face_after = self._make_face(tenant, searched.group, portrait, fields)
             elif face.faceid in enrolled_by_id:  # the picture shows the person twice
                 face_after = enrolled_by_id[face.faceid]
             else:
                 face_after = self._refresh_face(tenant, face, portrait, fields.labels)
                 faces_before[face.faceid] = face
-                replaced_keys.extend(face.picture_keys)
+                replaced.before.extend(face.picture_keys)
             enrolled_by_id[face_after.faceid] = face_after
-            new_keys.extend(face_after.picture_keys)
+            replaced.after.extend(face_after.picture_keys)
             is_known = face is not None
-            enrolled = EnrolledFace(face_after, group, portrait.box, is_known, portrait.estimates)
+            enrolled = EnrolledFace(
+                face_after, searched.group, portrait.box, is_known, portrait.estimates
+            )
             enrolled_faces.append(enrolled)
 
+        now = self.services.clock.now()
         change = self._make_change(
-            tenant, group, enrolled_faces, faces_before, fields.labels, makes_group=makes_group
+            tenant, searched.group, enrolled_faces, faces_before, fields.labels, now
         )
-        self.services.writer.commit(tenant.name, replace(change, based_on=seq))
+        if searched.is_new:
+            change = _add_new_group(tenant, searched.group, change, now)
+        self.services.writer.commit(tenant.name, replace(change, based_on=searched.seq))
         return enrolled_faces
+
+    def _search_group(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait]
+    ) -> _SearchedGroup:
+        """Return the group of that name, with its faces that show the portraits' persons.
+
+        A group that is not there is returned as it is to be made: it has nobody yet. Raises
+        TenantFull if there is no capacity left for it.
+        """
+        seq = self.services.writer.read_seq(tenant.name)
+        group = self.services.groups.find(tenant, name)
+        if group is None:
+            capacity = self.services.groups.choose_implicit_capacity(tenant)
+            group = Group(time_ordered_id(self.services.clock.now()), name, "", 0, capacity)
+            nobody = [None] * len(portraits)
+            return _SearchedGroup(group, is_new=True, known_faces=nobody, seq=seq)
+
+        import numpy as np
+
+        vectors = np.stack([portrait.embedding for portrait in portraits])
+        qualities = [portrait.estimates.quality for portrait in portraits]
+        probes = Probes(portraits[0].template.model, vectors, qualities)
+        recognised = self.services.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
+        known_faces = [of_probe.face for of_probe in recognised]
+        return _SearchedGroup(group, is_new=False, known_faces=known_faces, seq=recognised[0].seq)
 
     def _make_change(
         self,
@@ -286,16 +334,13 @@ class GroupEnrolment(Service["Book"]):
         enrolled_faces: Sequence[EnrolledFace],
         faces_before: Mapping[str, Face],
         labels: Labels,
-        *,
-        makes_group: bool,
+        now: datetime,
     ) -> Change:
-        """Return the change that stores these faces, new and changed, and the group if it is new.
+        """Return the change of the gallery that stores these faces, new and changed.
 
         `faces_before` has, by id, the group's faces that change, as they were. `labels` are those
-        of the observations, which statistics count. Raises GroupFull if a new group would be too
-        small.
+        of the observations, which statistics count.
         """
-        now = self.services.clock.now()
         faces_after = {
             enrolled.face.faceid: drop_feelings(group, enrolled.face) for enrolled in enrolled_faces
         }
@@ -307,35 +352,7 @@ class GroupEnrolment(Service["Book"]):
         change = self.services.enrolment.make_change(
             tenant, group, enrolled_faces, now, labels, puts
         )
-        if not makes_group:
-            return replace(change, journal=(*change.journal, *entries))
-        # A new group has no changed faces, so no `entries`; it takes its capacity from the tenant.
-        count = change.counts[group.id]
-        if group.capacity is not None and count > group.capacity:
-            raise GroupFull(
-                f"{count} faces do not fit: a new group would have room for {group.capacity}"
-            )
-        return Change(
-            (*change.actions, name_put(tenant.name, group)),
-            change.journal,
-            new_group=group_item(tenant.name, replace(group, count=count), now),
-            tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(group.capacity or 0)},
-        )
-
-    def _find_known_faces(
-        self, tenant: Tenant, group: Group, portraits: Sequence[Portrait]
-    ) -> tuple[list[Face | None], int]:
-        """Return for each portrait the face of the group that shows the same person, or None.
-
-        Return, too, the version (seq) of the gallery that was searched, the same for all.
-        """
-        import numpy as np
-
-        vectors = np.stack([portrait.embedding for portrait in portraits])
-        qualities = [portrait.estimates.quality for portrait in portraits]
-        probes = Probes(portraits[0].template.model, vectors, qualities)
-        recognised = self.services.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
-        return [of_probe.face for of_probe in recognised], recognised[0].seq
+        return replace(change, journal=(*change.journal, *entries))
 
     def _find_among_new(
         self, portrait: Portrait, enrolled_faces: Sequence[EnrolledFace]
@@ -406,32 +423,34 @@ class GroupEnrolment(Service["Book"]):
         A face's id follows from the photo and its number (0 is the largest face). So an earlier
         attempt's faces are found by it. They stay as they are, and are returned, too.
         """
-        ids = self._choose_ids(tenant, photo, numbers)
         known_faces: dict[int, Face] = {}
         new_faceids: dict[int, str] = {}
-        for number, (faceid, face) in ids.items():
-            if face is None:
+        for number, (faceid, stored_face) in self._choose_ids(tenant, photo, numbers).items():
+            if stored_face is None:
                 new_faceids[number] = faceid
             else:
-                known_faces[number] = face
+                known_faces[number] = stored_face
         if not new_faceids:
             return known_faces
         try:
             return known_faces | self._write_faces(tenant, photo, new_faceids)
         except ConditionFailed as error:
-            self.services.enrolment.raise_refused(tenant, photo.group.id, error, len(new_faceids))
-            raise
+            self.services.enrolment.raise_lasting_refusal(
+                tenant, photo.group.id, error, len(new_faceids)
+            )
+            raise  # the decorator tries again
 
     def _choose_ids(
         self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]
-    ) -> dict[int, tuple[str, Face | None]]:
+    ) -> dict[int, _ChosenId]:
         """Return the id of each of these faces of a photo, by number, and the face if it is stored.
 
-        The id follows from the photo, the number and the tries before. It may belong to a stored
-        face that cannot be answered, at another place of the photo or restricted. Then the next
-        try's id is taken. Each round looks up the faces that are still without.
+        The first id to try is a hash of the photo and the face's number. Under that, a face may be
+        stored that is not to be answered for this one. It is at another place of the photo, or it
+        is restricted (kept, but shown to nobody). Then the next id is tried, a hash of these and 1,
+        and so on. Each round looks up the faces that are still without.
         """
-        chosen: dict[int, tuple[str, Face | None]] = {}
+        chosen: dict[int, _ChosenId] = {}
         remaining_numbers, tries = list(numbers), 0
         while remaining_numbers:
             ids = {
@@ -439,9 +458,9 @@ class GroupEnrolment(Service["Book"]):
             }
             stored_faces = self.services.faces.by_id(tenant, ids.values(), restricted=True)
             for number, faceid in ids.items():
-                face = stored_faces.get(faceid)
-                if face is None or _is_answered(face, photo, number):
-                    chosen[number] = faceid, face
+                stored_face = stored_faces.get(faceid)
+                if stored_face is None or _is_answered(stored_face, photo, number):
+                    chosen[number] = _ChosenId(faceid, stored_face)
             remaining_numbers = [number for number in ids if number not in chosen]
             tries += 1
         return chosen
@@ -455,32 +474,59 @@ class GroupEnrolment(Service["Book"]):
         deletes them again if the transaction is refused.
         """
         now = self.services.clock.now()
-        faces = dict[int, Face]()
-        enrolled_faces = list[EnrolledFace]()
-        new_keys = list[str]()  # of the pictures; filled below, before `replace_pictures` reads it
-        with self.services.face_pictures.replace_pictures(before=(), after=new_keys):
+        enrolled_faces: dict[int, EnrolledFace] = {}
+        with self.services.face_pictures.replace_pictures() as replaced:
             for number, faceid in new_faceids.items():
-                face = Face(
-                    faceid=faceid,
-                    group_id=photo.group.id,
-                    enrolled_at=now,
-                    pictures=(),
-                    external_id=photo.external_id,
-                    version=first_version(),
-                )
-                portrait = _make_portrait(photo, number)
-                picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
-                face = replace(face, pictures=(picture,))
-                new_keys += face.picture_keys
-                faces[number] = face
-                enrolled_faces.append(
-                    EnrolledFace(
-                        face, photo.group, portrait.box, known=False, estimates=face.estimates
-                    )
-                )
-            change = self.services.enrolment.make_change(tenant, photo.group, enrolled_faces, now)
+                enrolled = self._write_picture_of(tenant, photo, number, faceid, now)
+                replaced.after.extend(enrolled.face.picture_keys)
+                enrolled_faces[number] = enrolled
+            change = self.services.enrolment.make_change(
+                tenant, photo.group, [*enrolled_faces.values()], now
+            )
             self.services.writer.commit(tenant.name, change)
-        return faces
+        return {number: enrolled.face for number, enrolled in enrolled_faces.items()}
+
+    def _write_picture_of(
+        self, tenant: Tenant, photo: _Photo, number: int, faceid: str, now: datetime
+    ) -> EnrolledFace:
+        """Return a face of a photo as it is to be stored under this id; its picture is stored."""
+        portrait = _make_portrait(photo, number)
+        face = Face(
+            faceid=faceid,
+            group_id=photo.group.id,
+            enrolled_at=now,
+            pictures=(),
+            external_id=photo.external_id,
+            version=first_version(),
+        )
+        picture = self.services.enrolment.write_portrait(tenant, face, portrait, now)
+        face = replace(face, pictures=(picture,))
+        return EnrolledFace(
+            face, photo.group, portrait.box, known=False, estimates=portrait.estimates
+        )
+
+
+def _add_new_group(tenant: Tenant, group: Group, change: Change, now: datetime) -> Change:
+    """Return a change that enrols faces in a group, so that it makes the group, too.
+
+    The group is stored with the number of its faces, so nothing is left to count. What it takes
+    of the tenant's limits is a group and its capacity. Raises GroupFull if more faces are
+    enrolled than that.
+    """
+    count = change.counts[group.id]
+    if group.capacity is not None and count > group.capacity:
+        raise GroupFull(
+            f"{count} faces do not fit: a new group would have room for {group.capacity}"
+        )
+    item = group_item(tenant.name, replace(group, count=count), now)
+    return replace(
+        change,
+        actions=(*change.actions, name_put(tenant.name, group)),
+        counts={},
+        limited_groups=frozenset(),
+        new_group=item,
+        tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(group.capacity or 0)},
+    )
 
 
 def _merge_labels(old_labels: Labels, new_labels: Labels) -> Labels:
@@ -506,14 +552,14 @@ class Indexed(Struct, frozen=True):
 class _Photo(Struct, frozen=True):
     """A photo that is being indexed.
 
-    `purpose`: what sets it apart from the same photo, indexed for something else. Beside the photo
-    it is what the faces' ids follow from: the caller's name of the photo, or the call's id.
+    `id_source`: what the faces' ids follow from, beside the photo. It is the caller's name of the
+    photo, or the call's id, so that the same photo, indexed for something else, gives other faces.
     """
 
     group: Group
     sha256: str
     external_id: str
-    purpose: str
+    id_source: str
     seen: SeenPicture
 
 
@@ -523,7 +569,7 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
     `tries` is how many ids before it belong to other faces. Some tenants take only numbers, of 19
     digits at most; theirs is the UUID's first 63 bits.
     """
-    parts = [photo.group.id, photo.sha256, photo.purpose, str(number)]
+    parts = [photo.group.id, photo.sha256, photo.id_source, str(number)]
     if tries:  # the first id is without, as it always was
         parts.append(str(tries))
     uuid = uuid5(NAMESPACE_OID, "\n".join(parts))
