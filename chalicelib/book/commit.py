@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent, EndedRecords
 from chalicelib.domain.effects import Effect
-from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, WrongModel
+from chalicelib.domain.errors import Busy, ConditionFailed, WrongModel
 from chalicelib.domain.grounds import rises
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry
 from chalicelib.domain.rules.templates import (
@@ -102,17 +102,17 @@ class Change(Struct, frozen=True):
     for. It is done as a whole or not at all.
 
     `actions`: its writes; `journal`: its entries, from which searches learn what changed.
-    `counts`: faces gained by group id, negative if lost; the groups exist. `limited_groups`: those
-    of them that have a capacity. `new_group`: the directory item of a group to create, with its
-    `count`. `tenant`: numbers to add to other fields of the tenant's directory item; a field must
-    not fall below zero. `based_on`: the seq that the gallery must be at, else GalleryMoved is
-    raised. `model`: the model of the new templates, if they are added to a face that has others.
-    `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of
-    an older model. `switch_to`: the model to search the gallery with from now on. It must be the
-    tenant's `next_model`. `within`: groups that must be there, beside those of the faces that the
-    journal changes. `keeps_users`: a user stays even without faces. `users`: users gained by group
-    id, negative if lost. `dropped`: deleted groups whose faces are erased later. `erased`: deleted
-    groups whose faces are all erased.
+    `counts`: faces gained by group id, negative if lost; the groups exist. `users`: users gained by
+    group id. `limited_groups`: those of the groups that have a capacity. `new_group`: the directory
+    item of a group to create, with its `count`. `directory_counts`: numbers to add to other fields
+    of the tenant's directory item; a field must not fall below zero. `based_on`: the seq that the
+    gallery must be at, else GalleryMoved is raised. `model`: the model of the new templates, if
+    they are added to a face that has others. `skips_model_check`: restores, merges or cuts down
+    existing faces, so their templates may be of an older model. `switch_to`: the model to search
+    the gallery with from now on. It must be the tenant's `next_model`. `required_groups`: groups
+    that must be there, beside those of the faces that the journal changes. `keeps_users`: a user
+    stays even without faces. `deleted_groups`: their faces are erased later, by commits of which
+    the last has the group in `erased_groups`.
     """
 
     actions: tuple[Action, ...]
@@ -120,16 +120,16 @@ class Change(Struct, frozen=True):
     counts: Mapping[str, int] = field(default_factory=dict)
     limited_groups: frozenset[str] = frozenset()
     new_group: Item | None = None
-    tenant: Mapping[str, int] = field(default_factory=dict)
+    directory_counts: Mapping[str, int] = field(default_factory=dict)
     based_on: int | None = None
     model: str | None = None
     skips_model_check: bool = False
     switch_to: str | None = None
-    within: frozenset[str] = frozenset()
+    required_groups: frozenset[str] = frozenset()
     keeps_users: bool = False
     users: Mapping[str, int] = field(default_factory=dict)
-    dropped: frozenset[str] = frozenset()
-    erased: frozenset[str] = frozenset()
+    deleted_groups: frozenset[str] = frozenset()
+    erased_groups: frozenset[str] = frozenset()
 
     @property
     def gained(self) -> int:
@@ -212,7 +212,7 @@ class _Gallery:
         self.seq: int | None = None
         self.model = ""
         """The model that the gallery is searched with, as of `seq`."""
-        self.gone: frozenset[str] = frozenset()
+        self.groups_being_erased: frozenset[str] = frozenset()
         """The deleted groups whose faces are still being erased, as of `seq`."""
         self.ended_records = EndedRecords(0, 0)
         """The state of the records that have ended, as of `seq`."""
@@ -257,7 +257,7 @@ class GalleryWriter:
         Else (a face gets a new name, for example) its actions are written alone. The gallery keeps
         its version, and no other commit is held up.
         """
-        is_alone = not (change.journal or change.within or change.tenant)
+        is_alone = not (change.journal or change.required_groups or change.directory_counts)
         # It returns False, with nothing written, if only a commit can check the change.
         if is_alone and self._write_alone(tenant, change.actions):
             return
@@ -292,33 +292,32 @@ class GalleryWriter:
     def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:
         """Commit a change, and again if another process was first; return the new version (seq).
 
-        The caller holds the gallery's lock. `gallery` is what this process knows of it; a seq of
-        None has it read anew. Raises as `commit`.
+        The caller holds the gallery's lock. `gallery` is what this process remembers of the
+        gallery, so that most commits read nothing. Raises as `commit`.
         """
         for _ in count_attempts(first_s=A_COMMIT_S):  # it pauses before each further one
             seq = self._require_committable(tenant, gallery, change) + 1
-            groups_being_erased = (gallery.gone | change.dropped) - change.erased
-            fields = _list_tenant_fields(change, groups_being_erased)
+            groups_being_erased = (
+                gallery.groups_being_erased | change.deleted_groups
+            ) - change.erased_groups
+            gallery.seq = None  # unless the write succeeds, all is read anew before the next one
             try:
                 whole_change = self._add_user_changes(tenant, change)
-                actions = _make_actions(tenant, seq, whole_change, fields, self._clock.now())
-                self._items.transact(actions)
-            except ConditionFailed as error:
-                gallery.seq = None  # what this process knows may be old, whatever was refused
-                if _SEQ not in error.names:  # the change itself cannot be done
-                    raise
-                continue
+                self._items.transact(
+                    _make_actions(tenant, seq, whole_change, groups_being_erased, self._clock.now())
+                )
             except Busy:
-                gallery.seq = None
                 continue
-            except RegularsError:
-                gallery.seq = None
-                raise
+            except ConditionFailed as error:
+                if _SEQ in error.names:  # another process was first
+                    continue
+                raise  # the change itself cannot be done
 
-            # If the change is about who withdrew consent, read them again before the next commit.
-            gallery.seq = None if ENDED_CHANGES in change.tenant else seq
             gallery.model = change.switch_to or gallery.model
-            gallery.gone = groups_being_erased
+            gallery.groups_being_erased = groups_being_erased
+            # If the change is about who withdrew consent, these are read before the next commit.
+            if ENDED_CHANGES not in change.directory_counts:
+                gallery.seq = seq
             if seq % INDEX_EVERY == 0:  # so that searches have a short journal to follow
                 self._build_index(tenant)
             return seq
@@ -350,7 +349,7 @@ class GalleryWriter:
                 f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed "
                 "the picture with it"
             )
-        deleted_groups = _list_needed_groups(change) & gallery.gone
+        deleted_groups = _list_needed_groups(change) & gallery.groups_being_erased
         if deleted_groups:
             conditions = [f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups]
             raise ConditionFailed(frozenset(conditions))
@@ -371,21 +370,22 @@ class GalleryWriter:
     def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:
         """Write actions that leave the gallery as it is; return False if only a commit may do so.
 
-        That is if they make more of a stranger (name it, say) while somebody has withdrawn consent.
-        Only a commit compares the two. Then nothing is written.
+        Most are simply written. Some make more of a stranger, by a name for example. Nobody who
+        withdrew consent may come back so, and only a commit compares the two. So these are written
+        if nobody has withdrawn. Else nothing is written, and the caller commits them (False).
         """
         if not _list_rising(actions):
             write(self._items, actions)
             return True
-        # The directory counts who withdrew; the condition has the name of that field.
-        if_nobody = equals(WITHDRAWN, 0, WITHDRAWN)
-        check = Check(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (if_nobody,))
+        # The directory's field of this name counts who withdrew; the condition is named like it.
+        if_nobody_withdrew = equals(WITHDRAWN, 0, WITHDRAWN)
+        check = Check(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (if_nobody_withdrew,))
         try:
             write(self._items, [*actions, check])
         except ConditionFailed as error:
-            if WITHDRAWN not in error.names:
-                raise
-            return False
+            if WITHDRAWN in error.names:
+                return False
+            raise
         return True
 
     def _add_user_changes(self, tenant: str, change: Change) -> Change:
@@ -393,21 +393,23 @@ class GalleryWriter:
 
         If a face changes, its user's mean template does, too, and a user may lose its last face.
         """
-        actions, entries, users = follow_face_changes(
+        user_changes = follow_face_changes(
             self._items, tenant, change.journal, keeps_users=change.keeps_users
         )
-        users.update(change.users)  # a Counter: it adds the numbers
+        gained_users = Counter(user_changes.lost_users)
+        gained_users.update(change.users)  # it adds the numbers
         return replace(
             change,
-            actions=(*change.actions, *actions),
-            journal=(*change.journal, *entries),
-            users=users,
+            actions=(*change.actions, *user_changes.actions),
+            journal=(*change.journal, *user_changes.entries),
+            users=gained_users,
         )
 
     def _read_gallery(self, tenant: str, gallery: _Gallery) -> int:
         """Read the gallery's seq, model and deleted groups; return the seq."""
         item = directory_of(self._items, tenant)
-        gallery.seq, gallery.model, gallery.gone = int(item["seq"]), item["model"], gone_of(item)
+        gallery.seq, gallery.model = int(item["seq"]), item["model"]
+        gallery.groups_being_erased = gone_of(item)
         gallery.ended_records = read_ended_records(item)
         return gallery.seq
 
@@ -429,52 +431,29 @@ def _has_model_everywhere(change: Change, model: str) -> bool:
 
 def _list_needed_groups(change: Change) -> frozenset[str]:
     """Return the groups that must still exist: else a search would find a face of a deleted one."""
-    return change.within.union(
+    return change.required_groups.union(
         entry.group_id for entry in change.journal if entry.edit not in (Edit.DELETE, Edit.DROP)
     )
 
 
-def _list_tenant_fields(change: Change, deleted_groups: frozenset[str]) -> dict[str, Any]:
-    """Return the fields that change in the tenant's record and in its directory alike.
-
-    The directory's are checked by commits; the record's are read by each request. They are the
-    model of searches, and the groups whose faces are still being erased (`deleted_groups`).
-    """
-    fields: dict[str, Any] = {}
-    if change.switch_to:
-        fields["model"] = change.switch_to
-    if change.dropped or change.erased:
-        fields["gone"] = sorted(deleted_groups)
-    return fields
-
-
 def _make_actions(
-    tenant: str, seq: int, change: Change, fields: Item, now: datetime
+    tenant: str, seq: int, change: Change, groups_being_erased: frozenset[str], now: datetime
 ) -> list[Action]:
     """Return all writes of the transaction that takes a gallery to version `seq`.
 
-    They are refused unless it is at the version before, and the tenant has room. `fields` are set
-    in the tenant's record and directory. Searches learn the change from its journal entries.
+    They are the change's own, and those that count: of each group, of the tenant. Searches learn
+    the change from its journal entries, which are stored under `seq`.
     """
-    gained_faces = change.gained
-    conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
-    if gained_faces > 0:
-        conditions.append(at_least("free", gained_faces, TENANT_ROOM))
-    for name, number in change.tenant.items():
-        if number < 0:  # {"groups_left": -1} needs one left; the condition is named "groups_left"
-            conditions.append(at_least(name, -number, name))
-    removed_fields: tuple[str, ...] = ()
-    if change.switch_to:  # searches use the next model from now on, if it is still that one
-        conditions.append(equals("next_model", change.switch_to, NEXT))
-        removed_fields = ("next_model",)
-    directory_update = Update(
-        keys.DIRECTORY,
-        (tenant, keys.TENANT_ITEM),
-        when=tuple(conditions),
-        set={"seq": seq, **fields},
-        add={"free": -gained_faces, **change.tenant},
-        remove=removed_fields,
-    )
+    # These fields are in the tenant's record, for requests, and in its directory, for commits.
+    shared_fields: dict[str, Any] = {}
+    if change.switch_to:
+        shared_fields["model"] = change.switch_to
+    if change.deleted_groups or change.erased_groups:
+        shared_fields["gone"] = sorted(groups_being_erased)
+    actions = [*change.actions, *_make_group_actions(tenant, change)]
+    if shared_fields:
+        actions.append(_make_tenant_update(tenant, shared_fields))
+    actions.append(_make_directory_update(tenant, seq, change, shared_fields))
 
     edits = []  # what the audit log is told
     for entry in change.journal:
@@ -482,12 +461,36 @@ def _make_actions(
         if entry.faceid and not is_users(entry.faceid):
             edits.append((Effect.EDITS, entry.faceid))
     item = journal_item(tenant, seq, now, change.journal)
-    journal_put = Put(keys.JOURNAL, item, (absent("journal-free"),), tuple(edits))
+    actions.append(Put(keys.JOURNAL, item, (absent("journal-free"),), tuple(edits)))
+    return actions
 
-    actions = [*change.actions, *_make_group_actions(tenant, change)]
-    if fields:
-        actions.append(_make_tenant_update(tenant, fields))
-    return [*actions, directory_update, journal_put]
+
+def _make_directory_update(tenant: str, seq: int, change: Change, shared_fields: Item) -> Update:
+    """Return the update of the tenant's directory item, with the counts of all its groups.
+
+    It is refused if the gallery is not at the version before `seq` (condition _SEQ: try again).
+    It is refused for good if the tenant has no room (TENANT_ROOM), or if a count would fall below
+    zero. {"groups_left": -1} needs one group left; that condition has the name of the field.
+    """
+    gained_faces = change.gained
+    conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
+    if gained_faces > 0:
+        conditions.append(at_least("free", gained_faces, TENANT_ROOM))
+    for name, number in change.directory_counts.items():
+        if number < 0:
+            conditions.append(at_least(name, -number, name))
+    removed_fields: tuple[str, ...] = ()
+    if change.switch_to:  # searches use the next model from now on, if it is still that one
+        conditions.append(equals("next_model", change.switch_to, NEXT))
+        removed_fields = ("next_model",)
+    return Update(
+        keys.DIRECTORY,
+        (tenant, keys.TENANT_ITEM),
+        when=tuple(conditions),
+        set={"seq": seq, **shared_fields},
+        add={"free": -gained_faces, **change.directory_counts},  # free: faces it may still get
+        remove=removed_fields,
+    )
 
 
 def _make_tenant_update(tenant: str, fields: Item) -> Update:
@@ -502,9 +505,8 @@ def _make_tenant_update(tenant: str, fields: Item) -> Update:
 def _make_group_actions(tenant: str, change: Change) -> list[Action]:
     """Return the writes that make a change's new group, and count each group's faces and users.
 
-    They are refused if a group is gone (condition GROUP_EXISTS:id), or has no room left
-    (GROUP_ROOM:id). A group with a capacity stores how many more faces it may hold, in a field
-    `free`; another group has no such field. A user is a person with several faces.
+    A user is a person with several faces. They are refused if the new group's id is taken, a group
+    is gone (condition GROUP_EXISTS:id), or has no room left (GROUP_ROOM:id).
     """
     actions: list[Action] = []
     if change.new_group:
@@ -512,25 +514,47 @@ def _make_group_actions(tenant: str, change: Change) -> list[Action]:
         actions.append(Put(keys.DIRECTORY, change.new_group, (if_id_free,)))
     for group_id in dict.fromkeys((*change.counts, *change.users)):
         gained_faces = change.counts.get(group_id, 0)
-        gained_users = change.users.get(group_id, 0)
-        conditions: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
         added_counts = {"count": gained_faces}
-        if gained_users:
+        if gained_users := change.users.get(group_id, 0):
             added_counts["users"] = gained_users
-        if group_id in change.limited_groups:  # it had a capacity when the change was made
+        has_capacity = group_id in change.limited_groups
+        if has_capacity:
             added_counts["free"] = -gained_faces
-            needed_room = max(gained_faces, 0)  # faces that leave need none
-            conditions.append(at_least("free", needed_room, f"{GROUP_ROOM}:{group_id}"))
-        else:
-            # It had no capacity, so `free` is not counted. If somebody gave it one meanwhile, it
-            # has the field (None: no such field), and the caller tries again.
-            conditions.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
+        conditions = (
+            exists(f"{GROUP_EXISTS}:{group_id}"),
+            _make_room_condition(group_id, gained_faces, has_capacity=has_capacity),
+        )
         group_key = (tenant, keys.group_item(group_id))
-        actions.append(Update(keys.DIRECTORY, group_key, tuple(conditions), add=added_counts))
+        actions.append(Update(keys.DIRECTORY, group_key, conditions, add=added_counts))
     return actions
 
 
-Edited = tuple[list[Action], list[JournalEntry]]
+def _make_room_condition(group_id: str, gained_faces: int, *, has_capacity: bool) -> Condition:
+    """Return the condition that a group has room for the faces it gains, named GROUP_ROOM:id.
+
+    A group with a capacity stores how many faces it may still get, in the field `free`. Another
+    group has no such field (None). `has_capacity` is what the caller read. If somebody gave the
+    group a capacity since, or took it away, the condition fails, too, and the caller tries again.
+    """
+    name = f"{GROUP_ROOM}:{group_id}"
+    if not has_capacity:
+        return equals("free", None, name)
+    return at_least("free", max(gained_faces, 0), name)  # faces that leave need none
+
+
+class Edited(NamedTuple):
+    """What changes a user (a person with several faces): writes, and entries of the journal."""
+
+    actions: list[Action]
+    entries: list[JournalEntry]
+
+
+class UserChanges(NamedTuple):
+    """What changes of faces mean for their users. `lost_users` is by group, as {"staff": -1}."""
+
+    actions: list[Action]
+    entries: list[JournalEntry]
+    lost_users: Counter[str]
 
 
 def replace_user_faces(
@@ -570,50 +594,54 @@ def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = Fal
     """
     put = Put(keys.DIRECTORY, user_item(tenant, after))
     if not (before.templates or after.templates):  # searches do not know this user
-        return [put], []
+        return Edited([put], [])
     edit = Edit.REPLACE if after.templates else Edit.DELETE
     group_id = gallery_group(after.group_id)
     entry = JournalEntry(edit, after.entry, group_id, after.templates, learnt=learnt)
-    return [put], [entry]
+    return Edited([put], [entry])
 
 
 def follow_face_changes(
     items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
-) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
-    """Return what changes of faces mean for their users: writes, journal entries, users lost.
+) -> UserChanges:
+    """Return what changes of faces mean for their users, the persons with several faces in a group.
 
-    A user is a person with several faces in one group. A face that is deleted or moved leaves it,
-    and with the last face it goes, unless `keeps_users`. Users lost are by group, as {"staff": -1}.
+    Nothing is written. A user's mean template follows the templates of its faces. A face that is
+    deleted or moved leaves its user. With the last face the user goes, too, unless `keeps_users`.
     """
-    changes_by_user: dict[str, dict[str, JournalEntry]] = {}
+    entries_by_user: dict[str, dict[str, JournalEntry]] = {}  # then by the id of the face
     for entry in journal:
         if entry.user:  # the id of the user that the face had before
-            changes_by_user.setdefault(entry.user, {})[entry.faceid] = entry
-    actions: list[Action] = []
-    entries: list[JournalEntry] = []
-    lost_users: Counter[str] = Counter()
-    user_keys = [(tenant, keys.user_item(user_entry)) for user_entry in changes_by_user]
+            entries_by_user.setdefault(entry.user, {})[entry.faceid] = entry
+    changes = UserChanges([], [], Counter())
+    user_keys = [(tenant, keys.user_item(user_id)) for user_id in entries_by_user]
     stored_items = items.get_many(keys.DIRECTORY, user_keys) if user_keys else []
     for user in map(user_from, filter(None, stored_items)):
         leaving_faceids = set()
         changed_entries = {}
-        for faceid, entry in changes_by_user[user.entry].items():
+        for faceid, entry in entries_by_user[user.entry].items():
             if entry.edit is Edit.DELETE or entry.group_id != user.group_id:
                 leaving_faceids.add(faceid)
             else:
                 changed_entries[faceid] = entry
         staying_faceids = [faceid for faceid in user.faceids if faceid not in leaving_faceids]
-        # `learnt` says that nobody asked to have old templates removed from the journal soon. So it
-        # is if the faces got theirs by themselves, or only of another model, beside these (EMBED).
-        is_learnt = not leaving_faceids and all(
-            entry.learnt or entry.edit is Edit.EMBED for entry in changed_entries.values()
-        )
-        user_after = replace_user_faces(items, tenant, user, staying_faceids, changed_entries)
-        user_actions, user_entries = make_user_edit(tenant, user, user_after, learnt=is_learnt)
-        if not (staying_faceids or changed_entries or keeps_users):
-            # The last face left. Without templates, `user_entries` tell searches so already.
-            user_actions = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))]
-            lost_users[user.group_id] -= 1
-        actions += user_actions
-        entries += user_entries
-    return actions, entries, lost_users
+        after = replace_user_faces(items, tenant, user, staying_faceids, changed_entries)
+        is_learnt = not leaving_faceids and _is_learnt(changed_entries.values())
+        edited = make_user_edit(tenant, user, after, learnt=is_learnt)
+        changes.entries.extend(edited.entries)
+        if staying_faceids or changed_entries or keeps_users:
+            changes.actions.extend(edited.actions)
+        else:  # the last face left
+            user_key = (tenant, keys.user_item(user.entry))
+            changes.actions.append(Delete(keys.DIRECTORY, user_key))
+            changes.lost_users[user.group_id] -= 1
+    return changes
+
+
+def _is_learnt(entries: Iterable[JournalEntry]) -> bool:
+    """Return whether nobody asked for the old templates (vectors) of these faces to be removed.
+
+    If somebody did, those of their user are removed from the journal soon, too. Nobody did if each
+    face learnt a picture by itself, or got templates of a further model beside the old (EMBED).
+    """
+    return all(entry.learnt or entry.edit is Edit.EMBED for entry in entries)

@@ -759,10 +759,10 @@ class Holds(Service["Book"]):
                 list_action = hold_put(tenant.name, after)
             if after == face:
                 return None
-            # Searches need not learn of it (no journal). `within` makes it a commit all the same. A
-            # group is deleted only while none of its faces is held: a commit between that check and
-            # the deletion has both done again.
-            change = Change((list_action,), journal=(), within=frozenset({face.group_id}))
+            # Searches need not learn of it (no journal). `required_groups` makes it a commit all
+            # the same. A group is deleted only while none of its faces is held: a commit between
+            # that check and the deletion has both done again.
+            change = Change((list_action,), journal=(), required_groups=frozenset({face.group_id}))
             return replace(after, changed_at=self.services.clock.now()), change
 
         return self.services.faces.change_face(

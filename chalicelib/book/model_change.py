@@ -462,5 +462,5 @@ def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTempla
             journal.append(entry)
     changes_ended = any(face.group_id == RESTRICTED for face, _ in embedded_faces)
     return Change(
-        tuple(actions), tuple(journal), tenant={ENDED_CHANGES: 1} if changes_ended else {}
+        tuple(actions), tuple(journal), directory_counts={ENDED_CHANGES: 1} if changes_ended else {}
     )

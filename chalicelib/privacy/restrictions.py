@@ -139,7 +139,7 @@ class Restrictions(Service["Services"]):
         if face.restriction is None:
             return self._restrict(tenant, face, "", ending)
         after = replace(face, restriction=face.restriction._replace(ended=ending))
-        return after, Change((), (), tenant=_ONE_MORE)
+        return after, Change((), (), directory_counts=_ONE_MORE)
 
     def lift_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
         """Return a face that has a record again without that restriction, and the change that this
@@ -155,9 +155,9 @@ class Restrictions(Service["Services"]):
         face = replace(face, remembered=None, stripped_at=None, ended_at=None, absorbed=())
         if restriction.reason:
             after = replace(face, restriction=restriction._replace(ended=Ending.NONE))
-            return after, Change((), (), tenant=_CHANGED)
+            return after, Change((), (), directory_counts=_CHANGED)
         after, change = self._return_to_group(tenant, face, restriction)
-        return after, replace(change, tenant=_CHANGED)
+        return after, replace(change, directory_counts=_CHANGED)
 
     def restrict_expired(
         self, tenant: Tenant, *, looks: bool = False, remaining_s: Callable[[], float] | None = None
@@ -221,7 +221,7 @@ class Restrictions(Service["Services"]):
         is_there = bool(self.services.faces.list_withdrawn(tenant))
         if noted is None or bool(noted) != is_there:
             gains = {WITHDRAWN: int(is_there) - int(noted or 0), **_CHANGED}
-            note = Change((), (), tenant=gains, based_on=int(directory["seq"]))
+            note = Change((), (), directory_counts=gains, based_on=int(directory["seq"]))
             with suppress(Changed):
                 self.services.writer.commit(tenant.name, note)
 
@@ -276,7 +276,7 @@ class Restrictions(Service["Services"]):
             (make_delete_entry(face),),
             lost_faces,
             self.services.groups.list_limited(tenant, lost_faces),
-            tenant=_ONE_MORE if ended else {},
+            directory_counts=_ONE_MORE if ended else {},
         )
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:

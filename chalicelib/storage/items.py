@@ -121,8 +121,8 @@ version before this one wrote it."""
 
 ENDED_CHANGES = "ended_changes"
 """Field of the directory: how often it changed who those are whose record has ended. It never
-falls. Both change by a commit alone (`Change.tenant`), since a process remembers them by the
-gallery's seq."""
+falls. Both change by a commit alone (`Change.directory_counts`), since a process remembers them by
+the gallery's seq."""
 
 
 def read_ended_records(directory: Item) -> EndedRecords:

@@ -357,7 +357,7 @@ class Deletion(Service["Book"]):
             journal=tuple(map(make_delete_entry, faces)),
             counts={id_: -number for id_, number in counts.items()},
             limited_groups=self.services.groups.list_limited(tenant, counts),
-            tenant={ENDED_CHANGES: 1} if any(map(has_ended_record, faces)) else {},
+            directory_counts={ENDED_CHANGES: 1} if any(map(has_ended_record, faces)) else {},
             keeps_users=options.keeps_users and not options.erases,
         )
 
@@ -492,7 +492,7 @@ class GroupDeletion(Service["Book"]):
         self.services.index.purge_before(tenant.name, self.services.writer.read_seq(tenant.name))
         forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
         self.services.writer.commit(
-            tenant.name, Change((forgotten,), (), erased=frozenset({group_id}))
+            tenant.name, Change((forgotten,), (), erased_groups=frozenset({group_id}))
         )
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
@@ -528,9 +528,13 @@ class GroupDeletion(Service["Book"]):
                 JournalEntry(Edit.DROP, "", entry_group_id)
                 for entry_group_id in (group.id, gallery_group(group.id))
             ),
-            tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
+            directory_counts={
+                FACES_LEFT: group.count,
+                GROUPS_LEFT: 1,
+                CAPACITY_LEFT: group.capacity or 0,
+            },
             based_on=seq,
-            dropped=frozenset({group.id}),
+            deleted_groups=frozenset({group.id}),
         )
 
     def _read_some(self, tenant: Tenant, group_id: str, options: DeletionOptions) -> list[Face]:

@@ -525,7 +525,7 @@ def _add_new_group(tenant: Tenant, group: Group, change: Change, now: datetime) 
         counts={},
         limited_groups=frozenset(),
         new_group=item,
-        tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(group.capacity or 0)},
+        directory_counts={GROUPS_LEFT: -1, CAPACITY_LEFT: -(group.capacity or 0)},
     )
 
 

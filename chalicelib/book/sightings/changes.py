@@ -121,7 +121,7 @@ def new_face_change(outcome: SightingOutcome, face: Face, seq: int) -> Change:
         # New faces are numbered for people, as `stranger 17`. The tenant counts them, and 1 is
         # added. The count was read at this seq, and each new face makes another seq. So no two
         # faces get the same number.
-        tenant={NUMBERED: 1},
+        directory_counts={NUMBERED: 1},
         based_on=seq,
     )
 

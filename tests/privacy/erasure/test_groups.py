@@ -179,7 +179,7 @@ def test_a_hold_that_comes_just_behind_the_deletion_finds_no_face(book: Book) ->
     book.services.deletion.groups.delete(book.tenant, "staff")
     with pytest.raises(ConditionFailed):
         book.services.writer.commit(
-            "shop", Change((), (), within=frozenset({group_of(book, face)}))
+            "shop", Change((), (), required_groups=frozenset({group_of(book, face)}))
         )
     with pytest.raises(FaceNotFound):
         book.services.faces.holds.set(book.tenant, face, "case 7")

@@ -334,7 +334,7 @@ def _store_faces(services: Services, tenant: Tenant, year: Year, faces: Iterable
                 ),
                 counts=counts,
                 limited_groups=frozenset(counts),
-                tenant={NUMBERED: counts[STRANGER]},
+                directory_counts={NUMBERED: counts[STRANGER]},
             ),
         )
 
