@@ -41,13 +41,7 @@ from chalicelib.domain.errors import (
     InvalidInput,
     TooMany,
 )
-from chalicelib.domain.jobs import (
-    STOPS_AT_S,
-    Job,
-    JobContext,
-    Unfinished,
-    make_unfinished,
-)
+from chalicelib.domain.jobs import STOPS_AT_S, Job, JobContext, Unfinished, make_unfinished
 from chalicelib.domain.model import (
     STRANGER,
     Candidate,
@@ -60,13 +54,7 @@ from chalicelib.domain.model import (
     Tenant,
     is_faceid,
 )
-from chalicelib.domain.names import (
-    is_found,
-    normalise_name,
-    prefix,
-    sorting_form,
-    wanted_words,
-)
+from chalicelib.domain.names import is_found, normalise_name, prefix, sorting_form, wanted_words
 from chalicelib.domain.rules.hold import require_no_loss
 from chalicelib.domain.rules.templates import User, entry_of, reduce_templates, user_of
 from chalicelib.domain.rules.visits import MOST_IN_HEAD
@@ -532,13 +520,13 @@ class Faces(Service["Book"]):
                 f"name has at least one letter or digit to search by, and {name[:40]!r} has none"
             )
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
-        term_of_page_before = pages.parse_position(token, _from_hex)
+        last_term = pages.parse_position(token, lambda text: bytes.fromhex(text).decode())
         stored_items = walk_items(
             self.services.items,
             keys.NAMES,
             tenant.name,
             between=keys.name_terms_range(_longest_prefix(words)),
-            behind=term_of_page_before,
+            behind=last_term,
             page_size=_AT_ONCE,
         )
         # It reads a thousand terms at most, even if few of them lead to a face. Behind the last
@@ -900,10 +888,6 @@ def _to_hex(term_key: str) -> str:
     return term_key.encode().hex()
 
 
-def _from_hex(text: str) -> str:
-    return bytes.fromhex(text).decode()
-
-
 MAX_MERGED = 100
 """Most groups whose lists are merged: each page reads each of them."""
 
@@ -930,6 +914,16 @@ _CLOCKS_DIFFER_MS = 60_000
 Rank = tuple[Any, ...]
 """What a face is sorted by in an order that no index has: (12, "anna"), 12 visits of the face
 anna."""
+
+
+class _ListQuery(NamedTuple):
+    """Which faces a list shows, of a group or of all (None), and how many on a page (`limit`)."""
+
+    tenant: Tenant
+    group_name: str | None
+    order: FaceOrder
+    limit: int
+    descending: bool
 
 
 class _SortedPosition(NamedTuple):
@@ -1003,20 +997,15 @@ class FaceLists(Service["Book"]):
         100 groups in another order.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
+        query = _ListQuery(tenant, group_name, order, limit, descending)
         if order in _SORTED:
-            return self._make_sorted_page(
-                tenant, group_name, order, limit, pages, token, descending=descending
-            )
+            return self._make_sorted_page(query, pages, token)
         last_position = pages.parse_position(token, str)  # of the page before's last face
         if order is FaceOrder.ID:
-            placed_items = self._list_by_id(
-                tenant, group_name, last_position, limit, descending=descending
-            )
+            placed_items = self._list_by_id(query, last_position)
         else:
             groups = self._read_groups(tenant, group_name)
-            placed_items = self._merge_group_lists(
-                tenant, groups, order, last_position, limit, descending=descending
-            )
+            placed_items = self._merge_group_lists(query, groups, last_position)
         page = pages.make_first_page(placed_items, limit, itemgetter(0))  # [0]: the position
         items: list[Item | None] = [placed.item for placed in page.rows]
         if order is FaceOrder.ENROLLED and items:  # its index has keys alone, so the rest is read
@@ -1032,9 +1021,8 @@ class FaceLists(Service["Book"]):
         of the page before; None is the first page. Faces that come and go meanwhile make no other
         appear twice or never.
         """
-        merged = self._merge_group_lists(
-            tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False
-        )
+        query = _ListQuery(tenant, group.name, FaceOrder.ENROLLED, limit, descending=False)
+        merged = self._merge_group_lists(query, [group], behind)
         # One more than the page has, to know whether there is another page.
         positions = [position for position, _ in islice(merged, limit + 1)]
         return self._read_faces_at(tenant, group, positions, limit)
@@ -1139,15 +1127,7 @@ class FaceLists(Service["Book"]):
         )
 
     def _make_sorted_page(
-        self,
-        tenant: Tenant,
-        group_name: str | None,
-        order: FaceOrder,
-        limit: int,
-        pages: PageTokens,
-        token: str | None,
-        *,
-        descending: bool,
+        self, query: _ListQuery, pages: PageTokens, token: str | None
     ) -> ListPage[ListedFace]:
         """Return a page of faces in an order that no index has, by name or by number of visits.
 
@@ -1156,26 +1136,25 @@ class FaceLists(Service["Book"]):
         since then do not count. Else who comes between two pages would be on both, or on neither.
         Raises TooMany; InvalidInput for a token that is damaged or over an hour old.
         """
-        groups = self._read_groups(tenant, group_name)
+        groups = self._read_groups(query.tenant, query.group_name)
         number = sum(group.count for group in groups)
         if number > self.max_sorted:
             raise TooMany(
                 f"these are {number} faces, and {self.max_sorted} are sorted at most: name a "
-                "group, or read face-ids, "
-                "which has all in this order"
+                "group, or read face-ids, which has all in this order"
             )
-        begun_ms, last_rank = self._read_sorted_position(pages, token, order)
-        ranked = self._rank_faces(tenant, groups, order, begun_ms, descending=descending)
+        begun_ms, last_rank = self._read_sorted_position(pages, token, query.order)
+        ranked = self._rank_faces(query, groups, begun_ms)
         # Leave out the pages before: what comes behind their last rank goes on.
-        if last_rank is not None and descending:
+        if last_rank is not None and query.descending:
             ranked = [each for each in ranked if each.rank < last_rank]
         elif last_rank is not None:
             ranked = [each for each in ranked if each.rank > last_rank]
         page = pages.make_first_page(
-            ranked, limit, lambda each: _format_rank_position(begun_ms, each.rank)
+            ranked, query.limit, lambda each: json.dumps([begun_ms, each.rank])
         )
-        items = self._read_whole(tenant, [each.item["faceid"] for each in page.rows])
-        return ListPage(_list_shown(tenant, items), page.next_token)
+        items = self._read_whole(query.tenant, [each.item["faceid"] for each in page.rows])
+        return ListPage(_list_shown(query.tenant, items), page.next_token)
 
     def _read_whole(self, tenant: Tenant, faceids: Sequence[str]) -> list[Item | None]:
         """Read the faces of a page that were listed by a few columns."""
@@ -1199,25 +1178,19 @@ class FaceLists(Service["Book"]):
         if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
             raise InvalidInput(
                 "this page token is stale: a list in this order goes on for an hour after its "
-                "first page; start again "
-                "without it"
+                "first page; start again without it"
             )
         return _SortedPosition(begun_ms, rank)
 
     def _rank_faces(
-        self,
-        tenant: Tenant,
-        groups: Iterable[Group],
-        order: FaceOrder,
-        begun_ms: int,
-        *,
-        descending: bool,
+        self, query: _ListQuery, groups: Iterable[Group], begun_ms: int
     ) -> list[_Ranked]:
         """Return these groups' faces, sorted by their ranks: name, or number of visits.
 
         Visits since `begun_ms`, when the first page was read, do not count. Else the order would be
         another one on each page.
         """
+        tenant, order = query.tenant, query.order
         carried = (_RANKED_BY[order],)
         ranked = []
         # The index has a group's faces with the column that this order sorts by.
@@ -1228,7 +1201,7 @@ class FaceLists(Service["Book"]):
             for item in items:
                 visits_since = self._count_visits_since(tenant, item, order, begun_ms)
                 ranked.append(_Ranked(_make_rank(item, order, visits_since), item))
-        return sorted(ranked, key=itemgetter(0), reverse=descending)  # [0]: the rank
+        return sorted(ranked, key=itemgetter(0), reverse=query.descending)  # [0]: the rank
 
     def _count_visits_since(
         self, tenant: Tenant, item: Item, order: FaceOrder, since_ms: int
@@ -1246,38 +1219,30 @@ class FaceLists(Service["Book"]):
         visits = visits_from(self.services.items.get(keys.ARRIVALS, (tenant.name, item["faceid"])))
         return sum(arrival.first_ms >= since_ms for arrival in visits.arrivals.recent)
 
-    def _list_by_id(
-        self,
-        tenant: Tenant,
-        group_name: str | None,
-        behind: str | None,
-        limit: int,
-        *,
-        descending: bool,
-    ) -> Iterator[_Placed]:
+    def _list_by_id(self, query: _ListQuery, behind: str | None) -> Iterator[_Placed]:
         """Yield all groups' faces in the order of their ids; an id is the face's position, too.
 
-        They begin behind the id `behind`; None is the first. `limit` is the number of faces of the
-        page, so that hardly more are read at once. Raises InvalidInput if one group is named, since
+        They begin behind the id `behind`; None is the first. Hardly more are read at once than one
+        page shows (`limit`). Raises InvalidInput if one group is named, since
         the table is by id, whatever the group.
         """
-        if group_name is not None:
+        if query.group_name is not None:
             raise InvalidInput(
                 "order id lists the faces of all groups: leave out group, or take another order"
             )
         stored_items = walk_items(
             self.services.items,
             keys.FACES,
-            tenant.name,
+            query.tenant.name,
             behind=behind,
-            reverse=descending,
-            page_size=limit + 2,
+            reverse=query.descending,
+            page_size=query.limit + 2,
         )
         # Faces of groups that are being deleted, and restricted ones, are hidden.
         return (
             _Placed(item["faceid"], item)
             for item in stored_items
-            if item["group"] not in tenant.hidden
+            if item["group"] not in query.tenant.hidden
         )
 
     def _read_groups(self, tenant: Tenant, group_name: str | None) -> list[Group]:
@@ -1291,51 +1256,43 @@ class FaceLists(Service["Book"]):
         if len(groups) > MAX_MERGED:
             raise InvalidInput(
                 f"there are {len(groups)} groups, and the lists of {MAX_MERGED} are merged at "
-                "most: name a group, or "
-                "take order id"
+                "most: name a group, or take order id"
             )
         return groups
 
     def _merge_group_lists(
-        self,
-        tenant: Tenant,
-        groups: Sequence[Group],
-        order: FaceOrder,
-        behind: str | None,
-        limit: int,
-        *,
-        descending: bool,
+        self, query: _ListQuery, groups: Sequence[Group], behind: str | None
     ) -> Iterator[_Placed]:
         """Yield the faces of several groups as one list in this order.
 
         A position is "time#id", by which each group's list in the index is sorted. The list begins
-        behind `behind`; None: with the first. `limit` is the number of faces of the page, so that
-        hardly more are read. An item is what the index has of a face: all that a list shows
+        behind `behind`; None: with the first. Hardly more are read than one page shows (`limit`).
+        An item is what the index has of a face: all that a list shows
         (`has_rows`), or its keys alone.
         """
-        index = _INDEXES[order]
+        index = _INDEXES[query.order]
         has_rows = index in keys.FACES.projections
         groups = [group for group in groups if group.count]
-        at_once = limit  # keys are small
+        at_once = query.limit  # keys are small
         if has_rows:  # of many groups, each has few of the page's faces
-            at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP)
+            at_once = max(query.limit // max(len(groups), 1), _LEAST_OF_A_GROUP)
 
         def list_group(group: Group) -> Iterator[_Placed]:
             # A key of the index is the group, then the position.
             first_key, _ = keys.group_range(group.id)
             group_items = faces_in(
                 self.services.items,
-                tenant.name,
+                query.tenant.name,
                 group.id,
                 index,
                 carried=_LISTED if has_rows else (),
                 behind=None if behind is None else f"{first_key}{behind}",
-                reverse=descending,
+                reverse=query.descending,
                 page_size=at_once + 2,
             )
             return (_Placed(_position_in_list(item, index), item) for item in group_items)
 
-        return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=descending)
+        return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=query.descending)
 
 
 def _list_ranges(group_id: str | None, *, known: bool) -> list[Bounds]:
@@ -1372,10 +1329,6 @@ def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> Rank:
         name = str(item.get("name") or "")
         return not name, sorting_form(name), faceid
     return _position_in_list(item, _INDEXES[order]), faceid
-
-
-def _format_rank_position(begun_ms: int, rank: Rank) -> str:
-    return json.dumps([begun_ms, rank])
 
 
 def parse_rank_position(order: FaceOrder, text: str) -> tuple[int, Rank]:

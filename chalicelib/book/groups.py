@@ -194,10 +194,11 @@ class Groups(Service["Book"]):
         change: Callable[[Group], Group],
         request: RequestId | None,
     ) -> Group:
-        """Change a stored group, and return it as it is then.
+        """Change a stored group, and return the group as it is then.
 
-        `read_group` reads the group, and `change` returns the changed one and writes nothing. Both
-        are called again if somebody else changed the group meanwhile. Raises as `change_fields`.
+        `read_group` reads the group, and `change` returns the changed one and writes nothing. If
+        somebody else changes the group or takes its new name meanwhile, the decorator calls both
+        again. Raises as `change_fields`.
         """
         group = read_group()
         changed_group = replace(change(group), version=group.version + 1)
@@ -216,12 +217,12 @@ class Groups(Service["Book"]):
         try:
             self.services.requests.write_with_answer(tenant.name, actions, request)
         except ConditionFailed as error:
-            # The two conditions: the group is as read, and the tenant has the capacity left that it
-            # takes. If others changed the group, another try may take less: raise as it is.
-            is_same = GROUP_SAME not in error.names
-            if CAPACITY_LEFT in error.names and is_same:
+            # `names` are the conditions that failed. If others changed the group, too, the next try
+            # may need less capacity of the tenant.
+            is_group_changed = GROUP_SAME in error.names
+            if CAPACITY_LEFT in error.names and not is_group_changed:
                 raise self._make_refusal_error(tenant, changed_group.name, error) from error
-            raise
+            raise  # the decorator tries again
         return changed_group
 
     def add_tags(
@@ -476,8 +477,7 @@ class Groups(Service["Book"]):
         if CAPACITY_LEFT in error.names:
             return IllegalCapacity(
                 f"the capacities of all groups may sum to {tenant.limits.faces}, and this one "
-                "would pass that: "
-                "choose a smaller capacity"
+                "would pass that: choose a smaller capacity"
             )
         if GROUPS_LEFT in error.names:
             return TooManyGroups(
@@ -574,34 +574,13 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
 
 
 def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action]:
-    """Return the writes that store a changed group; refused if others changed it meanwhile.
+    """Return the writes that store a changed group, its name, and what it takes of the tenant.
 
-    A group with a capacity stores what is left of it, `free`. So from a capacity of 100 to 120,
-    `free` rises by 20, and the tenant must have 20 left to give to groups. From 100 to 80, the
-    group must have 20 free, and the tenant gets them back.
+    From a capacity of 100 to 120, the tenant must have 20 left to give to groups. If not, condition
+    CAPACITY_LEFT fails, for good. From 120 to 100, the tenant gets 20 back. If GROUP_SAME fails,
+    others changed the group: the caller reads it and tries again.
     """
-    conditions = [equals("version", group.version, GROUP_SAME)]
-    fields = _list_changed_fields(group, after)
-    added_counts: dict[str, int] = {}
-    removed_fields: tuple[str, ...] = ()
-    if after.capacity is not None and group.capacity is not None:
-        added_counts["free"] = after.capacity - group.capacity
-        conditions.append(at_least("free", group.capacity - after.capacity, GROUP_SAME))
-    elif after.capacity is not None:  # `free` is new: no face may come or go meanwhile
-        conditions.append(equals("count", group.count, GROUP_SAME))
-        fields["free"] = after.capacity - group.count
-    elif group.capacity is not None:
-        removed_fields = ("free",)
-    update = Update(
-        keys.DIRECTORY,
-        (tenant, keys.group_item(group.id)),
-        tuple(conditions),
-        set=fields,
-        add=added_counts,
-        remove=removed_fields,
-    )
-    actions: list[Action] = [update]
-
+    actions: list[Action] = [_make_group_update(tenant, group, after)]
     gained = (after.capacity or 0) - (group.capacity or 0)
     if gained:  # if it is negative, at_least holds for sure
         if_enough = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
@@ -613,6 +592,30 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
         actions.append(Delete(keys.DIRECTORY, old_name_key, (exists("name-exists"),)))
         actions.append(name_put(tenant, after))
     return actions
+
+
+def _make_group_update(tenant: str, group: Group, after: Group) -> Update:
+    """Return the write that stores a changed group; refused (GROUP_SAME) if others changed it.
+
+    A group with a capacity stores how many more faces it may hold, `free`; another has no such
+    field. So with a capacity of 80 in place of 100, at least 20 must be free. With 80 in place of
+    none, and 30 faces, 50 are free, unless a face comes or goes meanwhile.
+    """
+    group_key = (tenant, keys.group_item(group.id))
+    fields = _list_changed_fields(group, after)
+    if_same = equals("version", group.version, GROUP_SAME)
+    if after.capacity is None:
+        removed_fields = () if group.capacity is None else ("free",)
+        return Update(keys.DIRECTORY, group_key, (if_same,), set=fields, remove=removed_fields)
+    if group.capacity is None:
+        if_as_many = equals("count", group.count, GROUP_SAME)
+        fields["free"] = after.capacity - group.count
+        return Update(keys.DIRECTORY, group_key, (if_same, if_as_many), set=fields)
+    gained = after.capacity - group.capacity
+    if_enough_free = at_least("free", -gained, GROUP_SAME)
+    return Update(
+        keys.DIRECTORY, group_key, (if_same, if_enough_free), set=fields, add={"free": gained}
+    )
 
 
 def _list_changed_fields(group: Group, after: Group) -> dict[str, Any]:

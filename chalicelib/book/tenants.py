@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import asdict, replace
 
@@ -58,8 +58,10 @@ from chalicelib.storage.items import (
     write_unless_changed,
 )
 from chalicelib.storage.ports import (
+    NOTHING,
     Action,
     Check,
+    Condition,
     Item,
     Put,
     Update,
@@ -128,6 +130,13 @@ CREDENTIALS: Mapping[str, Callable[[str], tuple[str, str]]] = {
 its hash."""
 
 
+class _DataFormat(NamedTuple):
+    """How a tenant's data are stored: the number of their format, and the model of templates."""
+
+    number: int
+    model: str
+
+
 class Tenants(Service["Book"]):
     """The tenants, each a shop with its own faces, keys and settings.
 
@@ -144,32 +153,28 @@ class Tenants(Service["Book"]):
     ) -> Credentials:
         """Make a tenant (a shop) with its default groups; return its keys, which are shown once.
 
-        For a day after an update it gets the other tenants' format and model. Until then the update
-        may be taken back, and the version before knows only these. Raises TenantExists,
-        InvalidInput.
+        The name may be neither another tenant's nor that of an erased one. Raises TenantExists,
+        InvalidInput. Raises StorageUnavailable if this version cannot read other tenants' data.
         """
         if not _NAME.fullmatch(name):
             raise InvalidInput(
                 "a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as "
                 f"`shop-12`, not {name!r}"
             )
-        existing = self.services.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
-        for other in existing:
-            require_format(other)  # no tenant beside data that this version cannot read
+        data_format = self._choose_format()
         credentials = _make_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
-        number = existing[0]["format"] if existing else FORMAT  # of the stored data
-        model = self.services.ports.model() if number == FORMAT else existing[0]["model"]
-        tenant = Tenant(name, profile, credentials.app_id, self.services.clock.now(), model)
+        now = self.services.clock.now()
+        tenant = Tenant(name, profile, credentials.app_id, now, data_format.model)
         tenant = self._apply_settings(tenant, asdict(settings or TenantSettings()))
-        item = self._make_item(tenant, credentials, number)
-        # A tenant is found by each of its keys: an item of the key names it (a pointer).
-        let_in = [
+        item = self._make_item(tenant, credentials, data_format.number)
+        # A tenant is found by each of its keys: the key has an item that names the tenant.
+        key_puts = [
             api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()
         ]
         actions = [
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
             Check(keys.TENANTS, keys.erased_item(name), (absent(_NEVER_ERASED),)),
-            *let_in,
+            *key_puts,
             *self._make_directory_actions(tenant),
         ]
         try:
@@ -177,6 +182,19 @@ class Tenants(Service["Book"]):
         except ConditionFailed as error:
             raise _make_name_taken_error(name, error) from error
         return credentials
+
+    def _choose_format(self) -> _DataFormat:
+        """Return the format and the model of a new tenant's data: this version's, as a rule.
+
+        For a day after an update, the other tenants' data keep an older format, since the update
+        may be taken back. The version before knows only their format and model, so they are taken.
+        """
+        others = self.services.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        for other in others:
+            require_format(other)  # no tenant beside data that this version cannot read
+            if other["format"] != FORMAT:
+                return _DataFormat(other["format"], other["model"])
+        return _DataFormat(FORMAT, self.services.ports.model())
 
     def _make_item(self, tenant: Tenant, credentials: Credentials, format_number: int) -> Item:
         """Return a new tenant's item, with its keys as they are stored."""
@@ -265,14 +283,12 @@ class Tenants(Service["Book"]):
         """
         before_ms = parse_optional(milliseconds, tenant.consents_end_at)
         if_same = (equals("consents_end_at", before_ms, "end-same"), exists("tenant-exists"))
-        item_key = keys.tenant_item(tenant.name)
         if end is None:
-            update = Update(
-                keys.TENANTS, item_key, if_same, remove=("consents_end_at",), does=_ARRANGES
-            )
+            removed_fields = ("consents_end_at",)
+            update = _make_update(tenant.name, if_same, remove=removed_fields, does=_ARRANGES)
         else:
             fields = {"consents_end_at": milliseconds(end)}
-            update = Update(keys.TENANTS, item_key, if_same, set=fields, does=_ARRANGES)
+            update = _make_update(tenant.name, if_same, fields, does=_ARRANGES)
         return write_unless_changed(self.services.items, [update])
 
     def is_unused(self) -> bool:
@@ -356,14 +372,8 @@ class Tenants(Service["Book"]):
         else:
             fields[old_field] = item[field]
         if_not_rotated = [equals(each, item[each], "not-rotated-meanwhile") for each in _SHARED]
-        update = Update(
-            keys.TENANTS,
-            keys.tenant_item(tenant.name),
-            tuple(if_not_rotated),
-            set=fields,
-            remove=tuple(removed_fields),
-            does=((Effect.TAKES_ACCESS, SHARED_KEYS), (Effect.GIVES_ACCESS, SHARED_KEYS)),
-        )
+        does = ((Effect.TAKES_ACCESS, SHARED_KEYS), (Effect.GIVES_ACCESS, SHARED_KEYS))
+        update = _make_update(tenant.name, if_not_rotated, fields, remove=removed_fields, does=does)
         self.services.requests.write_with_answer(
             tenant.name, [update, *pointer_actions], request, {"id": dialect}
         )
@@ -400,34 +410,27 @@ class Tenants(Service["Book"]):
     def _forget_old_keys(self, tenant: Tenant) -> None:
         """Delete what is stored of keys that were renewed, once none of the old ones holds.
 
-        Renewals are by dialect, an API that we imitate; all dialects share the old keys.
+        A key is renewed for a dialect (an API that we imitate). The old app_key and the old appcode
+        hold for a day after that. All dialects share these two, so they go when the last day ends.
         """
         if not tenant.renewals:
             return
         item = self._read_item(tenant.name)
         has_old_key = _OLD_APP_KEY in item or OLD_APPCODE in item
-        if not has_old_key:
+        is_in_use = any(self._old_key_holds(tenant, dialect) for dialect in tenant.renewals)
+        if is_in_use or not has_old_key:
             return
-        if any(self._old_key_holds(tenant, dialect) for dialect in tenant.renewals):
-            return
-        if_not_renewed = [
-            equals(field, item.get(field), "not-renewed-meanwhile")
-            for field in (_OLD_APP_KEY, OLD_APPCODE)
-        ]
         removed_fields = [_OLD_APP_KEY, OLD_APPCODE]
-        # Once clients use the new key, nobody needs to see any more that it was renewed.
-        removed_fields += [
-            f"{dialect}{RENEWED}"
-            for dialect in tenant.renewals
-            if dialect in tenant.dialects_used_at
+        # If somebody renews a key meanwhile, nothing is deleted; the next run of this job does it.
+        if_not_renewed = [
+            equals(field, item.get(field), "not-renewed-meanwhile") for field in removed_fields
         ]
-        removed_fields += [f"{name_old_key(dialect)}{USED_AT}" for dialect in tenant.renewals]
-        update = Update(
-            keys.TENANTS,
-            keys.tenant_item(tenant.name),
-            tuple(if_not_renewed),
-            remove=tuple(removed_fields),
-        )
+        for dialect in tenant.renewals:
+            removed_fields.append(f"{name_old_key(dialect)}{USED_AT}")  # its last use
+            # Once clients use the new key, nobody needs to see any more that it was renewed.
+            if dialect in tenant.dialects_used_at:
+                removed_fields.append(f"{dialect}{RENEWED}")
+        update = _make_update(tenant.name, if_not_renewed, remove=removed_fields)
         write_unless_changed(self.services.items, [update, *_make_old_appcode_deletes(item)])
 
     def note_use(self, tenant: Tenant, dialect: str, *, is_old: bool = False) -> None:
@@ -440,12 +443,8 @@ class Tenants(Service["Book"]):
         hour = api_keys.hour_to_note(self.services.clock.now(), tenant.dialects_used_at.get(key))
         if hour is None:
             return
-        update = Update(
-            keys.TENANTS,
-            keys.tenant_item(tenant.name),
-            (exists("tenant-exists"),),
-            set={f"{key}{USED_AT}": milliseconds(hour)},
-        )
+        fields = {f"{key}{USED_AT}": milliseconds(hour)}
+        update = _make_update(tenant.name, [exists("tenant-exists")], fields)
         # The note is for people who look whether a key is still used. Without it, the call is
         # answered all the same.
         with suppress(ConditionFailed, Busy, StorageUnavailable):
@@ -478,13 +477,9 @@ class Tenants(Service["Book"]):
         Raises TenantNotFound, Busy.
         """
         self.read_stored(name)  # raises TenantNotFound
-        update = Update(
-            keys.TENANTS,
-            keys.tenant_item(name),
-            (exists("tenant-exists"),),
-            set={"life": _make_life()},
-            does=((Effect.SETS, "life"),),
-        )
+        does = ((Effect.SETS, "life"),)
+        fields = {"life": _make_life()}
+        update = _make_update(name, [exists("tenant-exists")], fields, does=does)
         write(self.services.items, [update])
 
     def enable(self, name: str) -> None:
@@ -493,25 +488,16 @@ class Tenants(Service["Book"]):
     def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set these fields of a tenant's settings, from its next request on.
 
-        `changes` has any fields of TenantSettings; the others stay. Raises TenantNotFound,
-        InvalidInput (also for a limit below what the tenant holds). Raises Busy if others changed
-        its limits meanwhile.
+        `changes` has any fields of TenantSettings; the others stay. What they ask for once, such as
+        statistics of another time zone, begins then. Raises TenantNotFound, InvalidInput (also for
+        a limit below what the tenant holds). Raises Busy if others changed its limits meanwhile.
         """
         tenant = self.get_by_name(name)
         changed_tenant = self._apply_settings(tenant, changes)
         actions: list[Action] = [self.make_settings_update(tenant, changes)]
         room_gained = _count_room_gained(tenant, changed_tenant)
         if room_gained:
-            # A limit of 100 faces may become 80 only if 20 are left of it: {"free": -20}. The
-            # condition that fails has the name of the limit.
-            if_enough = [
-                at_least(limit, -gained, limit)
-                for limit, gained in room_gained.items()
-                if gained < 0
-            ]
-            conditions = (exists("tenant-exists"), *if_enough)
-            directory_key = (name, keys.TENANT_ITEM)
-            actions.append(Update(keys.DIRECTORY, directory_key, conditions, add=room_gained))
+            actions.append(_make_room_update(name, room_gained))
         try:
             write(self.services.items, actions)
         except ConditionFailed as error:
@@ -543,8 +529,7 @@ class Tenants(Service["Book"]):
             equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups")
         ]
         does = [(Effect.SETS, name_setting(name, getattr(settings, name))) for name in changes]
-        item_key = keys.tenant_item(tenant.name)
-        return Update(keys.TENANTS, item_key, tuple(if_same), set=fields, does=tuple(does))
+        return _make_update(tenant.name, if_same, fields, does=does)
 
     def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
@@ -653,8 +638,7 @@ class Tenants(Service["Book"]):
             capacities = old_limits.faces - int(directory[CAPACITY_LEFT])
             return InvalidInput(
                 f"the capacities of {tenant.name}'s groups sum to {capacities}, more than "
-                f"{new_limits.faces}: lower "
-                "some first"
+                f"{new_limits.faces}: lower some first"
             )
         groups = old_limits.groups - int(directory[GROUPS_LEFT])
         return InvalidInput(
@@ -715,16 +699,16 @@ class Tenants(Service["Book"]):
         """Give a tenant's data this version's format if that is due, or note when it is.
 
         It is due a day after an update, so that the update can be taken back until then. The
-        version before does not know the new format (decision 0026).
+        version before does not know the new format (decision 0026). What is due is noted as
+        (format, time in ms). If another process was first, the next sweep tries again.
         """
         now_ms = milliseconds(self.services.clock.now())
         new_format, new_due = upgrade_format(tenant.format, tenant.format_due, now_ms)
         if (new_format, new_due) == (tenant.format, tenant.format_due):
             return
-        fields = {"format": new_format, "format_due": new_due and [*new_due]}
-        if_same = equals("format", tenant.format, "format-same")
-        item_key = keys.tenant_item(tenant.name)
-        write(self.services.items, [Update(keys.TENANTS, item_key, (if_same,), set=fields)])
+        fields = {"format": new_format, "format_due": parse_optional(list, new_due)}
+        if_same = [equals("format", tenant.format, "format-same")]
+        write(self.services.items, [_make_update(tenant.name, if_same, fields)])
 
     def is_upgrade_over(self, tenant: Tenant) -> bool:
         """Tell whether the last day of an upgrade is over, so that no process writes as before."""
@@ -734,9 +718,8 @@ class Tenants(Service["Book"]):
     def end_upgrade(self, tenant: Tenant) -> None:
         """Forget the note of an upgrade, when all was redone that other processes wrote until it
         was over."""
-        if_same = equals("format", FORMAT, "format-same")
-        item_key, forgotten = keys.tenant_item(tenant.name), {"format_due": None}
-        write(self.services.items, [Update(keys.TENANTS, item_key, (if_same,), set=forgotten)])
+        if_same = [equals("format", FORMAT, "format-same")]
+        write(self.services.items, [_make_update(tenant.name, if_same, {"format_due": None})])
 
     def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:
         """Set fields of a tenant's item, and tell the audit log of this `effect`.
@@ -744,19 +727,18 @@ class Tenants(Service["Book"]):
         Raises TenantNotFound.
         """
         self.get_by_name(name)  # raises TenantNotFound
-        item_key, if_there = keys.tenant_item(name), exists("tenant-exists")
         does = ((effect, SHOP),)
-        update = Update(keys.TENANTS, item_key, (if_there,), set=fields, does=does)
+        update = _make_update(name, [exists("tenant-exists")], fields, does=does)
         write(self.services.items, [update])
 
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
         """Return the writes that make a new tenant's directory, with its counts and default groups.
 
-        The counts say how much is left of its limits, of faces, of groups and of capacity. Capacity
-        is what it may give to groups, in all as many faces as it may hold.
+        The counts say how much is left of its limits. The groups' capacities may sum to its limit
+        of faces: of 12,000, the two default groups take 5,000 each, and 2,000 are left for others.
         """
         name, limits = tenant.name, tenant.limits
-        capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
+        capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))  # of each
         directory: Item = {
             "tenant": name,
             "item": keys.TENANT_ITEM,
@@ -765,14 +747,31 @@ class Tenants(Service["Book"]):
             FACES_LEFT: limits.faces,
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
             CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
-            WITHDRAWN: 0,
+            WITHDRAWN: 0,  # nobody has withdrawn consent yet
             **asdict(PromotionSettings()),
         }
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:
-            group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
+            description = f"this is {group_name} group"
+            group = Group(group_name, group_name, description, count=0, capacity=capacity)
             actions += group_puts(name, group, group_item(name, group, self.services.clock.now()))
         return actions
+
+
+def _make_update(
+    tenant: str,
+    conditions: Iterable[Condition],
+    fields: Item = NOTHING,
+    *,
+    remove: Iterable[str] = (),
+    does: Iterable[tuple[str, str]] = (),
+) -> Update:
+    """Return the write that sets and removes these fields of a tenant's item.
+
+    `does` are its effects, of which the audit log is told.
+    """
+    key, when = keys.tenant_item(tenant), tuple(conditions)
+    return Update(keys.TENANTS, key, when, fields, remove=tuple(remove), does=tuple(does))
 
 
 def _make_name_taken_error(name: str, error: ConditionFailed) -> TenantExists:
@@ -819,6 +818,17 @@ def _count_room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
     return {limit: more for limit, more in gained.items() if more}
 
 
+def _make_room_update(tenant: str, room_gained: Mapping[str, int]) -> Update:
+    """Return the write that adds so much to what is left of a tenant's limits.
+
+    With {"free": -20}, 20 faces fewer are left. It is refused if there are not so many left; then
+    the condition that fails has the name of the field.
+    """
+    if_enough = [at_least(limit, -room, limit) for limit, room in room_gained.items() if room < 0]
+    conditions = (exists("tenant-exists"), *if_enough)
+    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), conditions, add=room_gained)
+
+
 def _make_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
     """Return new secrets for a tenant: a key for each API that it may use."""
     access_key_id, secret_access_key = api_keys.new_access_key()
@@ -839,25 +849,21 @@ def _make_rotation_actions(
 ) -> list[Action]:
     """Return the writes that replace a tenant's credentials, so that the old ones lead nowhere.
 
-    `item` is the tenant's, as read, and `fields` are those to set, new credentials or their hashes
-    among them. The writes are refused if one of `same_fields` was changed meanwhile.
+    `item` is the tenant's, as read. `fields` are those to set: new credentials as they are stored,
+    some as hashes, and others. The writes are refused if one of `same_fields` was changed
+    meanwhile. The audit log is told that who had the old credentials has no access (`does`).
     """
     if_same = [equals(field, item[field], "not-rotated-meanwhile") for field in same_fields]
-    update = Update(
-        keys.TENANTS,
-        keys.tenant_item(item["id"]),
-        tuple(if_same),
-        set=fields,
-        remove=removed_fields,
-        does=((Effect.TAKES_ACCESS, SHARED_KEYS),),
-    )
-    actions: list[Action] = [update]
-    # A credential, or its hash, has an item that names the tenant (a pointer): the old one's goes,
-    # the new one's comes. Of other fields, an app_key for example, there is none.
+    does = ((Effect.TAKES_ACCESS, SHARED_KEYS),)
+    actions: list[Action] = [
+        _make_update(item["id"], if_same, fields, remove=removed_fields, does=does)
+    ]
+    # A client comes in if there is an item of its credential, or of the hash, which names the
+    # tenant. Other fields, an app_key for example, have no such item.
     for field in CREDENTIALS.keys() & fields:
-        pointer = CREDENTIALS[field]
-        actions.append(api_keys.shut_out(pointer(item[field])))
-        actions.append(api_keys.let_in(pointer(fields[field]), item["id"]))
+        make_key = CREDENTIALS[field]
+        actions.append(api_keys.shut_out(make_key(item[field])))
+        actions.append(api_keys.let_in(make_key(fields[field]), item["id"]))
     return actions
 
 
@@ -876,15 +882,14 @@ def require_retention(tenant: Tenant, max_capture_days: int) -> None:
     if tenant.capture_days is not None and tenant.capture_days > max_capture_days:
         raise InvalidInput(
             f"capture_days is {max_capture_days} at most, for which this service keeps the "
-            "pictures of captures, "
-            f"not {tenant.capture_days}: its operator may raise that (docs/operations.md)"
+            f"pictures of captures, not {tenant.capture_days}: its operator may raise that "
+            "(docs/operations.md)"
         )
     least_days = min(count_capture_days(tenant, max_capture_days), SIGHTING_DAYS)
     if count_sighting_days(tenant) < least_days:
         raise InvalidInput(
             f"sighting_days is {least_days} at least, not {tenant.sighting_days}: pictures of "
-            "captures are kept so "
-            "long, and nobody could see or delete one without its record"
+            "captures are kept so long, and nobody could see or delete one without its record"
         )
 
 

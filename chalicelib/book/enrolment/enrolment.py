@@ -295,8 +295,7 @@ class Enrolment(Service["Book"]):
         audit_events.report_people([candidate.faceid])
         raise FaceKnown(
             f"this looks like face {candidate.faceid!r}, which is enrolled already "
-            f"({candidate.score:.4f}): add "
-            "the picture to it, or enrol it without if_known",
+            f"({candidate.score:.4f}): add the picture to it, or enrol it without if_known",
             face=candidate.faceid,
             score=candidate.score,
             threshold=recognised.verdict.decision.threshold,

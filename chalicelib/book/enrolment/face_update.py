@@ -20,7 +20,7 @@ from msgspec import Struct, field, to_builtins
 from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
-from chalicelib.book.commit import Change, GalleryMoved, limited_groups, make_face_change
+from chalicelib.book.commit import GalleryMoved, limited_groups, make_face_change
 from chalicelib.book.enrolment.fields import FaceChanges, find_attribute_values, require_attributes
 from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.faces import ChangedFace
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.book.book import Book
-
 
 _BUSY = "this face is changed by others all the time: send the request again in a moment"
 
@@ -238,12 +237,7 @@ class FaceUpdate(Service["Book"]):
             progress = requests.read_progress(tenant.name, request) or progress
 
     def _read_move_from(
-        self,
-        tenant: Tenant,
-        group_name: str,
-        faceid: str,
-        face: Face | None,
-        changes: FaceChanges,
+        self, tenant: Tenant, group_name: str, faceid: str, face: Face | None, changes: FaceChanges
     ) -> _Move:
         """Return the named group, which the face must be in, and the one that it is to be in.
 
@@ -423,7 +417,8 @@ class PictureChanges(Service["Book"]):
         """
         # A hash of the photo: a picture with this id is of this very photo, and is not added again.
         photo_ids = {photo_id_of(photo)}
-        known_picture = self._answer_if_known(tenant, faceid, photo_ids, request)
+        face = self.services.faces.get(tenant, faceid)
+        known_picture = self._answer_if_known(tenant, face, request, photo_ids)
         if known_picture is not None:
             return known_picture
         portrait = self.services.portraits.portray_only(tenant, photo, rules)
@@ -447,7 +442,7 @@ class PictureChanges(Service["Book"]):
         meanwhile, the capture becomes another photo, and the decorator begins anew. Raises as
         `add_photo`, SightingNotFound (it may be another face's), Conflict if no capture is kept.
         """
-        self.services.faces.get(tenant, faceid)  # raises FaceNotFound
+        face = self.services.faces.get(tenant, faceid)
         observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
@@ -458,7 +453,7 @@ class PictureChanges(Service["Book"]):
             raise Conflict("the capture of this sighting is not kept any more")
         # The ids of the capture's photo: as it came, and once somebody on it was erased.
         photo_ids = capture.photos
-        known_picture = self._answer_if_known(tenant, faceid, photo_ids, request)
+        known_picture = self._answer_if_known(tenant, face, request, photo_ids)
         if known_picture is not None:
             return known_picture
         sighted = self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box)
@@ -477,6 +472,7 @@ class PictureChanges(Service["Book"]):
             more_actions=(check,),
         )
 
+    @retry_if_changed(_BUSY)
     def remove_picture(
         self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None
     ) -> None:
@@ -484,15 +480,13 @@ class PictureChanges(Service["Book"]):
 
         Raises FaceNotFound, PictureNotFound, LastPicture, FaceHeld, Busy, AnsweredAlready.
         """
+        face = self.services.faces.get(tenant, faceid)
+        others = tuple(picture for picture in face.pictures if picture.id != picture_id)
+        if others == face.pictures:
+            raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
+        self._store_kept_pictures(tenant, face, others, request)
 
-        def keep_others(face: Face) -> tuple[Picture, ...]:
-            others = tuple(picture for picture in face.pictures if picture.id != picture_id)
-            if others == face.pictures:
-                raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
-            return others
-
-        self.keep_pictures(tenant, faceid, keep_others, request)
-
+    @retry_if_changed(_BUSY)
     def keep_pictures(
         self,
         tenant: Tenant,
@@ -502,45 +496,57 @@ class PictureChanges(Service["Book"]):
     ) -> None:
         """Remove all pictures of a face but those that `choose` returns.
 
-        If these are all, nothing changes. Which of them are compared in searches is chosen anew.
         `choose` is called again if others changed the face meanwhile. Raises FaceNotFound,
         LastPicture if none is to stay, FaceHeld, Busy, AnsweredAlready.
         """
+        face = self.services.faces.get(tenant, faceid)
+        self._store_kept_pictures(tenant, face, choose(face), request)
 
-        def drop_others(face: Face) -> tuple[Face, Change] | None:
-            pictures = choose(face)
-            if pictures == face.pictures:
-                return None
-            if not pictures:
-                raise LastPicture(
-                    "this is the only picture of the face: delete the face, or add another picture "
-                    "first"
-                )
-            # Sightings taught the face some pictures, held against those that people gave it. If
-            # only such are left, the first counts as given.
-            with_given = ensure_given_picture(pictures)
-            chooser = self.services.tenant_vision.make_chooser(tenant)
-            after = replace(face, pictures=chooser.choose_pictures(with_given))
-            return after, make_face_change(face, after)
+    def _store_kept_pictures(
+        self, tenant: Tenant, face: Face, pictures: tuple[Picture, ...], request: RequestId | None
+    ) -> None:
+        """Store a face with these of its pictures; if they are all, only the request's answer.
 
-        self.services.faces.change_face(tenant, faceid, drop_others, request)
+        Which of them are compared in searches is chosen anew. Raises LastPicture if there are none,
+        FaceHeld, AnsweredAlready. Raises ConditionFailed if others changed the face.
+        """
+        if pictures == face.pictures:
+            self.services.requests.write_with_answer(tenant.name, [], request)
+            return
+        if not pictures:
+            raise LastPicture(
+                "this is the only picture of the face: delete the face, or add another picture "
+                "first"
+            )
+        # Sightings taught the face some pictures, held against those that people gave it. If only
+        # such are left, the first counts as given.
+        with_given = ensure_given_picture(pictures)
+        chooser = self.services.tenant_vision.make_chooser(tenant)
+        after = replace(face, pictures=chooser.choose_pictures(with_given))
+        change = make_face_change(face, after)
+        self.services.faces.store_changed_face(tenant, face, after, change, request)
 
     def _answer_if_known(
-        self, tenant: Tenant, faceid: str, photo_ids: Set[str], request: RequestId | None
+        self,
+        tenant: Tenant,
+        face: Face,
+        request: RequestId | None,
+        photo_ids: Set[str],
+        portrait: Portrait | None = None,
     ) -> Picture | None:
-        """Return the picture that the face has of this photo, as the request's stored answer.
+        """Return the picture that a face has of a photo, stored as the request's answer, or None.
 
-        None: it has none, and room for one. Ask before the photo is analysed, which takes a while.
-        Raises FaceNotFound, TooManyPictures, AnsweredAlready.
+        It is known by the photo's id or, once there is a portrait, by the same template (vector).
+        Raises TooManyPictures if it has none, and no room for one; AnsweredAlready.
         """
-        face = self.services.faces.get(tenant, faceid)
-        known_picture = _find_given_picture(face, photo_ids)
-        if known_picture is None:
-            require_room_for_picture(face)
-            return None
-        answer = {"picture": known_picture.id}
-        self.services.requests.write_with_answer(tenant.name, [], request, answer)
-        return known_picture
+        for picture in list_given_pictures(face.pictures):  # by people, not learnt by itself
+            is_same_template = portrait is not None and portrait.template in picture.templates
+            if picture.id in photo_ids or is_same_template:
+                answer = {"picture": picture.id}
+                self.services.requests.write_with_answer(tenant.name, [], request, answer)
+                return picture
+        require_room_for_picture(face)
+        return None
 
     def _add_picture(
         self,
@@ -563,12 +569,9 @@ class PictureChanges(Service["Book"]):
         """
         for _ in count_attempts():
             face = self.services.faces.get(tenant, faceid)
-            known_picture = _find_given_picture(face, photo_ids, portrait)
+            known_picture = self._answer_if_known(tenant, face, request, photo_ids, portrait)
             if known_picture is not None:
-                answer = {"picture": known_picture.id}
-                self.services.requests.write_with_answer(tenant.name, [], request, answer)
                 return known_picture
-            require_room_for_picture(face)
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
@@ -625,8 +628,7 @@ class PictureChanges(Service["Book"]):
         if template is None:
             raise NotThisPerson(
                 f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing "
-                "tells whether this is "
-                "the same person: vouch for it if you know"
+                "tells whether this is the same person: vouch for it if you know"
             )
         if recognised.face is not None and recognised.face.faceid == face.faceid:
             return
@@ -670,21 +672,6 @@ def require_room_for_picture(face: Face) -> None:
         )
 
 
-def _find_given_picture(
-    face: Face, photo_ids: Set[str], portrait: Portrait | None = None
-) -> Picture | None:
-    """Return the picture of this photo that people gave the face, or None if it has none.
-
-    It is known by the photo's id or, once there is a portrait, by the same template (vector).
-    """
-    for picture in list_given_pictures(face.pictures):
-        if picture.id in photo_ids:
-            return picture
-        if portrait is not None and portrait.template in picture.templates:
-            return picture
-    return None
-
-
 def _require_like_no_other(score: float, recognised: Recognised) -> None:
     """Raise AnotherFace if a search found a face that is more like the picture than this one.
 
@@ -697,8 +684,8 @@ def _require_like_no_other(score: float, recognised: Recognised) -> None:
     audit_events.report_people([other.faceid])
     raise AnotherFace(
         f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this "
-        f"one ({score:.4f}): "
-        "merge the two if they are one person, or vouch for the picture if you know",
+        f"one ({score:.4f}): merge the two if they are one person, or vouch for the picture if you "
+        "know",
         score=min(score, 1.0),
         threshold=recognised.decision.threshold,
         face=other.faceid,

@@ -530,12 +530,7 @@ def _add_new_group(tenant: Tenant, group: Group, change: Change, now: datetime) 
 
 
 def _merge_labels(old_labels: Labels, new_labels: Labels) -> Labels:
-    return Labels(
-        new_labels.a or old_labels.a,
-        new_labels.b or old_labels.b,
-        new_labels.c or old_labels.c,
-        new_labels.d or old_labels.d,
-    )
+    return Labels(*(new or old for new, old in zip(new_labels, old_labels, strict=True)))
 
 
 class Indexed(Struct, frozen=True):
