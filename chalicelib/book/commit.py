@@ -6,8 +6,7 @@ One transaction changes faces, counts, seq and journal, and stores the answer.
 process commits first, the commit is tried again with the new seq.
 
 A user's record changes only in a commit, with its faces. So everything that was read at a seq still
-held if a commit that is based on it succeeds. storage/items has all other writes, and the pauses
-between tries.
+held if a commit based on it succeeds. storage/items has all other writes, and pauses of tries.
 """
 
 from __future__ import annotations
@@ -204,8 +203,7 @@ def limited_groups(group: Group) -> frozenset[str]:
 
 
 class _Gallery:
-    """The lock of one tenant's commits, and the state of the gallery when this process last read or
-    changed it."""
+    """The lock of one tenant's commits, and the gallery as this process last read or changed it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -297,15 +295,14 @@ class GalleryWriter:
         """
         for _ in count_attempts(first_s=A_COMMIT_S):  # it pauses before each further one
             seq = self._require_committable(tenant, gallery, change) + 1
-            groups_being_erased = (
-                gallery.groups_being_erased | change.deleted_groups
-            ) - change.erased_groups
+            groups_being_erased = gallery.groups_being_erased | change.deleted_groups
+            groups_being_erased -= change.erased_groups
             gallery.seq = None  # unless the write succeeds, all is read anew before the next one
             try:
                 whole_change = self._add_user_changes(tenant, change)
-                self._items.transact(
-                    _make_actions(tenant, seq, whole_change, groups_being_erased, self._clock.now())
-                )
+                now = self._clock.now()
+                actions = _make_actions(tenant, seq, whole_change, groups_being_erased, now)
+                self._items.transact(actions)
             except Busy:
                 continue
             except ConditionFailed as error:
@@ -331,8 +328,7 @@ class GalleryWriter:
 
         `gallery` is what this process knows. It is read again where the change does not fit that.
         Raises GalleryMoved if the version is not the one that the change is based on. Raises
-        WrongModel, ConditionFailed if a group is deleted, and what `Compare` raises of somebody who
-        withdrew consent.
+        WrongModel, ConditionFailed if a group is deleted, and as `Compare`.
         """
         present_seq = gallery.seq
         if present_seq is None:  # not read yet, or a commit failed

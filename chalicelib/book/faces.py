@@ -1,8 +1,7 @@
 """Which faces does a tenant have? One, some or a group's, found by their names, and held.
 
 Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter carries all that
-a list shows of a face, so that a page is one run of it, whatever its number: storage itself keeps
-an index as the faces are.
+a list shows of a face, so that a page is one run of it. Storage itself keeps an index up to date.
 
 Names: the transaction that changes a face writes and deletes the terms of its name (domain/names).
 So a name that was given is found at once, and one that was erased is gone with its face.
@@ -197,10 +196,7 @@ class Faces(Service["Book"]):
         self.services.items.transact([check, *_term_actions(tenant, face, face)])
 
     def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
-        """Return the face of that id; with `restricted`, one that is restricted, too.
-
-        Raises FaceNotFound.
-        """
+        """Return the face of that id, or raise FaceNotFound; find a `restricted` one, too."""
         face = self.find(tenant, faceid, restricted=restricted)
         if face is None:
             raise self.make_missing_error(tenant, faceid, restricted=restricted)
@@ -296,11 +292,10 @@ class Faces(Service["Book"]):
         item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry)))
         return parse_optional(user_from, item)
 
-    def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
+    def find_faceid_with_visits(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face under which a person's visits are kept.
 
-        A person with several faces (a user) has one list of visits, under its first face. Else it
-        is this face.
+        A person with several faces (a user) has all visits under the first. Else it is this face.
         """
         user = self.read_user(tenant, user_of(face))
         return user.faceids[0] if user and user.faceids else face.faceid
@@ -381,8 +376,7 @@ class Faces(Service["Book"]):
     ) -> dict[str, Face]:
         """Return the faces that a search found (candidates), by id.
 
-        Raises GalleryMoved if one is gone, or in another group by now, so that the caller searches
-        again.
+        Raises GalleryMoved if one is gone or in another group by now: the caller searches again.
         """
         group_ids = {candidate.faceid: candidate.group_id for candidate in candidates}
         faces = self.by_id(tenant, group_ids)
@@ -520,12 +514,13 @@ class Faces(Service["Book"]):
                 f"name has at least one letter or digit to search by, and {name[:40]!r} has none"
             )
         pages = PageTokens(json.dumps(["faces by name", tenant.name, words]))
+        longest_prefix = prefix(max(words, key=len))
         last_term = pages.parse_position(token, lambda text: bytes.fromhex(text).decode())
         stored_items = walk_items(
             self.services.items,
             keys.NAMES,
             tenant.name,
-            between=keys.name_terms_range(_longest_prefix(words)),
+            between=keys.name_terms_range(longest_prefix),
             behind=last_term,
             page_size=_AT_ONCE,
         )
@@ -535,13 +530,13 @@ class Faces(Service["Book"]):
             stored_rows=(str(item["term"]) for item in stored_items),
             position_of_stored=_to_hex,
             limit=limit,
-            make_rows=partial(self._find_faces_at_terms, tenant, words),
+            make_rows=partial(self._find_faces_at_terms, tenant, words, longest_prefix),
             position_of_row=lambda found: _to_hex(found.term_key),
         )
         return ListPage([found.face for found in page.rows], page.next_token)
 
     def _find_faces_at_terms(
-        self, tenant: Tenant, words: Sequence[str], term_keys: list[str]
+        self, tenant: Tenant, words: Sequence[str], longest_prefix: str, term_keys: list[str]
     ) -> list[_FoundFace]:
         """Return the faces that all words find, of those to which these terms lead, in their order.
 
@@ -549,7 +544,6 @@ class Faces(Service["Book"]):
         begin with the longest word: `an` leads to Anna Anders by "anders" and by "anna". The face
         is returned at the first only ("anders"). Else it would be listed twice, maybe on two pages.
         """
-        longest_prefix = _longest_prefix(words)
         parsed_keys = [(term_key, *keys.parts_of_name_term(term_key)) for term_key in term_keys]
         faces = self.by_id(tenant, [faceid for _, _, faceid in parsed_keys])
         found_faces = []
@@ -641,13 +635,8 @@ def hold_put(tenant: str, face: Face) -> Put:
 
     The list is an item beside each such face, so that not all faces need to be read for it.
     """
-    item = {
-        "tenant": tenant,
-        "item": keys.hold_item(face.faceid),
-        "faceid": face.faceid,
-        **hold_fields(face),
-    }
-    return Put(keys.DIRECTORY, item)
+    item = {"tenant": tenant, "item": keys.hold_item(face.faceid), "faceid": face.faceid}
+    return Put(keys.DIRECTORY, {**item, **hold_fields(face)})
 
 
 def hold_delete(tenant: str, faceid: str) -> Delete:
@@ -761,8 +750,7 @@ class Holds(Service["Book"]):
 def check_reason(reason: str, of: str, *, is_set: bool) -> str:
     """Return the reason as it is stored, and tell the audit log of it.
 
-    `of` is what it is for, such as "hold", and `is_set` whether that is set or ended. Raises
-    InvalidInput.
+    `of` is what it is for ("hold"), `is_set` whether that is set or ended. Raises InvalidInput.
     """
     reason = normalise_name(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
@@ -780,8 +768,7 @@ _AT_ONCE = 100
 def drop_feelings(group: Group, face: Face) -> Face:
     """Return the face as it is kept in this group, one of staff without emotion and beauty.
 
-    A face under legal hold stays as it is, since nothing of it may go. So does a restricted one,
-    which is kept but not used.
+    A face under legal hold stays as it is. So does a restricted one, which is kept but not used.
     """
     if not group.staff or face.hold is not None or face.restriction is not None:
         return face
@@ -854,8 +841,7 @@ def has_ended_record(face: Face) -> bool:
 def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     """Return the writes that delete a face, its visits and the words of its name (terms).
 
-    They are refused if somebody changed or moved the face since it was read. Raises FaceHeld if the
-    face is under legal hold.
+    They are refused if somebody changed or moved the face since it was read. Raises FaceHeld.
     """
     require_no_loss(face)
     if_same = (
@@ -879,11 +865,6 @@ def _term_key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
     return tenant, keys.name_term(term, faceid)
 
 
-def _longest_prefix(words: Sequence[str]) -> str:
-    """Return what the terms begin with that the longest of these words finds."""
-    return prefix(max(words, key=len))
-
-
 def _to_hex(term_key: str) -> str:
     return term_key.encode().hex()
 
@@ -892,8 +873,7 @@ MAX_MERGED = 100
 """Most groups whose lists are merged: each page reads each of them."""
 
 _LEAST_OF_A_GROUP = 10
-"""Least faces of each group that are read at once. With many groups, most of them stand behind the
-page's last."""
+"""Least faces of each group that are read at once. Of many groups, most come behind the page."""
 
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
 _SORTED: Mapping[FaceOrder, tuple[type, ...]] = {
@@ -912,8 +892,7 @@ _CLOCKS_DIFFER_MS = 60_000
 
 
 Rank = tuple[Any, ...]
-"""What a face is sorted by in an order that no index has: (12, "anna"), 12 visits of the face
-anna."""
+"""What a face is sorted by in an order that no index has, by visits (12, "anna")."""
 
 
 class _ListQuery(NamedTuple):
@@ -992,9 +971,8 @@ class FaceLists(Service["Book"]):
         By name and by visits, all faces are sorted for each page. By id they are read from the
         table; by enrolment and arrival, an index has each group's list, and these are merged.
         `token` says where the page before ended; None is the first page. Faces that come or move
-        meanwhile may be missing. Raises GroupNotFound, or TooMany if too many faces have to be
-        sorted. Raises InvalidInput for a damaged or stale token, for one group by id, and for over
-        100 groups in another order.
+        meanwhile may be missing. Raises GroupNotFound, TooMany (faces to be sorted). Raises
+        InvalidInput for a bad token, one group by id, or over 100 groups in another order.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         query = _ListQuery(tenant, group_name, order, limit, descending)
@@ -1187,8 +1165,7 @@ class FaceLists(Service["Book"]):
     ) -> list[_Ranked]:
         """Return these groups' faces, sorted by their ranks: name, or number of visits.
 
-        Visits since `begun_ms`, when the first page was read, do not count. Else the order would be
-        another one on each page.
+        Visits since `begun_ms`, when the first page was read, do not count: the order stays so.
         """
         tenant, order = query.tenant, query.order
         carried = (_RANKED_BY[order],)
@@ -1208,8 +1185,7 @@ class FaceLists(Service["Book"]):
     ) -> int:
         """Return how many visits a face began since a time; 0 unless the order is by visits.
 
-        `item` is the face as an index has it, with the time of its last visit. Its visits are read
-        only if that is so late.
+        `item` is the face as an index has it. Its visits are read only if the last is so late.
         """
         if order is not FaceOrder.VISITS:
             return 0

@@ -9,6 +9,7 @@ of the one last seen longest ago. An event says so, at most once an hour
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
@@ -148,12 +149,7 @@ class Groups(Service["Book"]):
         Raises GroupNotFound, and as that.
         """
         _require_description(changes.get("description", ""))
-        self.change_group(
-            tenant,
-            read_group=lambda: self.get_by_name(tenant, name),
-            change=lambda group: _apply_changes(group, changes),
-            request=request,
-        )
+        self._change_named(tenant, name, lambda group: _apply_changes(group, changes), request)
 
     def change_fields(
         self,
@@ -225,6 +221,12 @@ class Groups(Service["Book"]):
             raise  # the decorator tries again
         return changed_group
 
+    def _change_named(
+        self, tenant: Tenant, name: str, change: Callable[[Group], Group], request: RequestId | None
+    ) -> Group:
+        """Change the group of that name, as `change_group` does."""
+        return self.change_group(tenant, partial(self.get_by_name, tenant, name), change, request)
+
     def add_tags(
         self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None
     ) -> Group:
@@ -233,16 +235,7 @@ class Groups(Service["Book"]):
         With {"floor": "2"}, "floor" says "2", and its other tags stay. Raises GroupNotFound,
         TooManyTags if it would have more than MAX_TAGS, Busy, AnsweredAlready.
         """
-
-        def add_tags(group: Group) -> Group:
-            merged = {**group.tags, **tags}
-            if len(merged) > MAX_TAGS:
-                raise TooManyTags(
-                    f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most"
-                )
-            return replace(group, tags=merged)
-
-        return self.change_group(tenant, lambda: self.get_by_name(tenant, name), add_tags, request)
+        return self._change_named(tenant, name, partial(_add_tags, tags=tags, name=name), request)
 
     def remove_tags(
         self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None
@@ -251,14 +244,7 @@ class Groups(Service["Book"]):
 
         Raises GroupNotFound, Busy, AnsweredAlready.
         """
-
-        def remove_tags(group: Group) -> Group:
-            kept = {key: text for key, text in group.tags.items() if key not in tags}
-            return replace(group, tags=kept)
-
-        return self.change_group(
-            tenant, lambda: self.get_by_name(tenant, name), remove_tags, request
-        )
+        return self._change_named(tenant, name, partial(_remove_tags, removed=tags), request)
 
     def add_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
@@ -268,12 +254,7 @@ class Groups(Service["Book"]):
         They come behind those that it has, in their order. Raises GroupNotFound, DefaultGroup (such
         a group has none), WrongAttributeCount if it would have too many, IllegalAttribute.
         """
-        self.change_group(
-            tenant,
-            read_group=lambda: self.get_by_name(tenant, name),
-            change=lambda group: append_attributes(group, attributes),
-            request=request,
-        )
+        self._change_named(tenant, name, partial(append_attributes, names=attributes), request)
 
     def remove_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
@@ -282,12 +263,7 @@ class Groups(Service["Book"]):
 
         Raises GroupNotFound, and as `drop_attributes`.
         """
-        self.change_group(
-            tenant,
-            read_group=lambda: self.get_by_name(tenant, name),
-            change=lambda group: drop_attributes(group, attributes),
-            request=request,
-        )
+        self._change_named(tenant, name, partial(drop_attributes, names=attributes), request)
 
     def set_promotion_settings(
         self, tenant: Tenant, rule: PromotionSettings, request: RequestId | None = None
@@ -379,10 +355,7 @@ class Groups(Service["Book"]):
         self._delete_group(tenant, lambda: self.get_by_name(tenant, name), request)
 
     def delete_id(self, tenant: Tenant, group_id: str, request: RequestId | None = None) -> None:
-        """Remove an empty group.
-
-        Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready.
-        """
+        """Remove an empty group. Raises as `delete`, and AnsweredAlready."""
         self._delete_group(tenant, lambda: self.get(tenant, group_id), request)
 
     @retry_if_changed(CHANGED_ALL_THE_TIME)
@@ -469,8 +442,7 @@ class Groups(Service["Book"]):
         """Return the error that users get when storage refused a new or changed group.
 
         `error` names the conditions that failed. The name is taken (NAME_FREE), the tenant has no
-        capacity left, or it may have no further group. For any other condition, `error` itself is
-        returned.
+        capacity left, or it may have no further group. For any other, return `error` itself.
         """
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")
@@ -514,8 +486,7 @@ def _order_by_creation(item: Item) -> tuple[int, int, str]:
 def raise_if_full(group: Group | None, number: int = 1) -> None:
     """Raise GroupFull if the group has no room for so many more faces.
 
-    A group without a capacity passes. So does None, a group that is gone, which another check
-    tells.
+    A group without a capacity passes. So does one that is gone (None): another check tells that.
     """
     if group is None or group.room is None or group.room >= number:
         return
@@ -535,8 +506,7 @@ def require_deletable(group: Group) -> None:
 def group_deletes(tenant: str, group: Group) -> list[Action]:
     """Return the writes that delete a group; they are refused unless it is as it was read.
 
-    Its fields change the version, its faces the count. The caller gives its capacity back to the
-    tenant.
+    Its fields change the version, its faces the count. The caller gives the capacity back.
     """
     if_same = (
         equals("version", group.version, GROUP_SAME),
@@ -571,6 +541,20 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
     plain_fields = ("capacity", "description", "learns", "staff", "unseen_days")
     set_fields = {field: changes[field] for field in plain_fields if field in changes}
     return replace(group, name=name, **set_fields)
+
+
+def _add_tags(group: Group, tags: Mapping[str, str], name: str) -> Group:
+    merged = {**group.tags, **tags}
+    if len(merged) > MAX_TAGS:
+        raise TooManyTags(
+            f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most"
+        )
+    return replace(group, tags=merged)
+
+
+def _remove_tags(group: Group, removed: Sequence[str]) -> Group:
+    kept = {key: text for key, text in group.tags.items() if key not in removed}
+    return replace(group, tags=kept)
 
 
 def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action]:

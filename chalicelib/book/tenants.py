@@ -1,7 +1,6 @@
 """Who are the customers, with which settings and credentials?
 
-Storage holds app_keys and secret access keys encrypted, and appcodes and bearer keys as hashes
-only.
+Storage holds app_keys and secret access keys encrypted; of appcodes and bearer keys, only hashes.
 """
 
 from __future__ import annotations
@@ -100,8 +99,7 @@ FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 that it is enough."""
 
 NUMBERED = "numbered"
-"""Field of the directory: the number of the newest stranger. It changes with the gallery's seq
-only."""
+"""Field of the directory: the number of the newest stranger. It changes with the gallery's seq."""
 
 OLD_KEY_HOLDS = timedelta(days=1)
 """Time for which a key that clients share holds beside the one that takes its place."""
@@ -126,8 +124,7 @@ CREDENTIALS: Mapping[str, Callable[[str], tuple[str, str]]] = {
     "api_key_digest": keys.api_key_item,
     "access_key_id": keys.access_key_item,
 }
-"""The pointer of each credential, by the field of the tenant's item that holds the credential or
-its hash."""
+"""The pointer of each credential, by the tenant's field that holds the credential or its hash."""
 
 
 class _DataFormat(NamedTuple):
@@ -140,8 +137,7 @@ class _DataFormat(NamedTuple):
 class Tenants(Service["Book"]):
     """The tenants, each a shop with its own faces, keys and settings.
 
-    A tenant's credentials each have an item that names the tenant (a pointer), so that it is found
-    by them.
+    Each credential has an item that names its tenant (a pointer), by which the tenant is found.
     """
 
     def __init__(self, services: Book) -> None:
@@ -227,7 +223,7 @@ class Tenants(Service["Book"]):
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
-            self.services.book_hooks.consents_expire(tenant)
+            self.services.book_hooks.restrict_expired(tenant)
         return tenant
 
     def open_if_restricted(self, item: Item) -> Tenant:
@@ -239,12 +235,11 @@ class Tenants(Service["Book"]):
         """
         tenant = tenant_from(item)
         if self.has_expired_consent(tenant):
-            self.services.book_hooks.consents_await(tenant)
+            self.services.book_hooks.raise_busy_until_restricted(tenant)
         return tenant
 
     def has_expired_consent(self, tenant: Tenant) -> bool:
-        """Tell whether somebody's record of consent has expired whom nobody has restricted
-        since."""
+        """Tell whether a record of consent has expired of somebody who is not restricted yet."""
         return (
             tenant.consents_end_at is not None
             and tenant.consents_end_at <= self.services.clock.now()
@@ -264,7 +259,7 @@ class Tenants(Service["Book"]):
             # An end that has come is dealt with first. Who does that notes the next end after it,
             # which may be later than ours: our record is not stored yet.
             if self.has_expired_consent(tenant):
-                self.services.book_hooks.consents_expire(tenant)
+                self.services.book_hooks.restrict_expired(tenant)
                 tenant = self.read_stored(tenant.name)
             if tenant.consents_end_at is not None and tenant.consents_end_at <= ends_at:
                 return
@@ -314,8 +309,7 @@ class Tenants(Service["Book"]):
         item = self._read_item(name)
         tenant = tenant_from(item)
         credentials = _make_credentials(name, tenant.profile, tenant.app_id)
-        # What the item has of renewals: until when each old key holds (a field that ends in
-        # RENEWED), and these keys.
+        # Until when each old key holds (fields that end in RENEWED), and these keys.
         fields_of_old_keys = [
             field
             for field in item
@@ -436,8 +430,7 @@ class Tenants(Service["Book"]):
     def note_use(self, tenant: Tenant, dialect: str, *, is_old: bool = False) -> None:
         """Note the hour in which a dialect's key is used, with one write an hour and key.
 
-        A dialect is an API that we imitate. `is_old` says that the key was renewed, and still
-        holds.
+        A dialect is an API that we imitate. `is_old`: the key was renewed, and still holds.
         """
         key = name_old_key(dialect) if is_old else dialect
         hour = api_keys.hour_to_note(self.services.clock.now(), tenant.dialects_used_at.get(key))
@@ -445,16 +438,12 @@ class Tenants(Service["Book"]):
             return
         fields = {f"{key}{USED_AT}": milliseconds(hour)}
         update = _make_update(tenant.name, [exists("tenant-exists")], fields)
-        # The note is for people who look whether a key is still used. Without it, the call is
-        # answered all the same.
+        # It tells people whether a key is still used. Without it, the call is answered, too.
         with suppress(ConditionFailed, Busy, StorageUnavailable):
             self.services.items.transact([update])
 
     def disable(self, name: str) -> None:
-        """Refuse the tenant's credentials from now on; nothing is deleted.
-
-        Raises TenantNotFound.
-        """
+        """Refuse the tenant's credentials from now on; delete nothing. Raises TenantNotFound."""
         self._set_fields(name, Effect.TAKES_ACCESS, disabled=True)
 
     @retry_if_changed(_KEYS_CHANGE)
@@ -519,8 +508,7 @@ class Tenants(Service["Book"]):
         """Return the write that sets these fields of a tenant's settings.
 
         It is refused if the tenant's limits change meanwhile, since what is left of them was worked
-        out from the old ones. It tells the audit log which settings it sets (`does`). Raises
-        InvalidInput.
+        out from the old ones. The audit log is told the settings (`does`). Raises InvalidInput.
         """
         settings = self._apply_settings(tenant, changes)
         stored = tenant_setting_fields(settings)
@@ -591,8 +579,7 @@ class Tenants(Service["Book"]):
         return self._unseal(self._read_item(name), "secret_access_key")
 
     def read_owner(self, credential: tuple[str, str]) -> Item | None:
-        """Return the item that says the owner of a credential, a camera's, too: read once, since
-        that never changes."""
+        """Return the item that says whose a credential is, a camera's, too; it never changes."""
         owner = self._owners.get(credential) or self.services.items.get(keys.TENANTS, credential)
         if owner is not None:
             self._owners[credential] = owner
@@ -716,8 +703,7 @@ class Tenants(Service["Book"]):
         return tenant.format == FORMAT and is_over(tenant.format_due, now_ms)
 
     def end_upgrade(self, tenant: Tenant) -> None:
-        """Forget the note of an upgrade, when all was redone that other processes wrote until it
-        was over."""
+        """Forget the note of an upgrade, after all that other processes wrote in it was redone."""
         if_same = [equals("format", FORMAT, "format-same")]
         write(self.services.items, [_make_update(tenant.name, if_same, {"format_due": None})])
 
@@ -855,9 +841,8 @@ def _make_rotation_actions(
     """
     if_same = [equals(field, item[field], "not-rotated-meanwhile") for field in same_fields]
     does = ((Effect.TAKES_ACCESS, SHARED_KEYS),)
-    actions: list[Action] = [
-        _make_update(item["id"], if_same, fields, remove=removed_fields, does=does)
-    ]
+    update = _make_update(item["id"], if_same, fields, remove=removed_fields, does=does)
+    actions: list[Action] = [update]
     # A client comes in if there is an item of its credential, or of the hash, which names the
     # tenant. Other fields, an app_key for example, have no such item.
     for field in CREDENTIALS.keys() & fields:

@@ -84,13 +84,13 @@ class BookHooks:
         """Raise FaceErased if somebody was erased who had this id, or whose face had this very
         template."""
 
-    def consents_expire(self, tenant: Tenant) -> None:
-        """Hear that somebody's record of consent has expired, before anybody reads the tenant's
-        faces. Raises Busy."""
+    def restrict_expired(self, tenant: Tenant) -> None:
+        """Restrict the faces whose record of consent has expired, before anybody reads the
+        tenant's. Raises Busy."""
 
-    def consents_await(self, tenant: Tenant) -> None:
-        """Hear the same from a reader that may not write what follows: raise Busy until another has
-        written it."""
+    def raise_busy_until_restricted(self, tenant: Tenant) -> None:
+        """Raise Busy for a reader that may not restrict these faces itself, until another process
+        has, which is asked to."""
 
     def strangers_go(self, tenant: str) -> None:
         """Hear that a tenant forgets strangers from now on, after that was stored."""

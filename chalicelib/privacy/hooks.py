@@ -51,10 +51,10 @@ class PrivacyHooks(Service["Services"], BookHooks):
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
         self.services.erasure.refusals.refuse_erased(tenant, faceid, template)
 
-    def consents_expire(self, tenant: Tenant) -> None:
+    def restrict_expired(self, tenant: Tenant) -> None:
         self.services.restrictions.restrict_expired(tenant)
 
-    def consents_await(self, tenant: Tenant) -> None:
+    def raise_busy_until_restricted(self, tenant: Tenant) -> None:
         self.services.restrictions.request_expiry(tenant)
         raise Busy(
             "the consent of somebody has just expired, and the sweep puts them away: try again in "

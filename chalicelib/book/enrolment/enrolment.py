@@ -104,8 +104,7 @@ class Enrolment(Service["Book"]):
         of it. One person may have a face in several groups. `refuses_known` enrols nobody who is
         enrolled already, in any group, and `refuses_erased` nobody who was erased. Raises, in this
         order, ConsentMissing, InvalidInput, GroupNotFound, FaceExists, Unusable, FaceErased,
-        GroupFull or TenantFull, FaceKnown. Raises AnsweredAlready if the same request was done
-        first.
+        GroupFull or TenantFull, FaceKnown; AnsweredAlready if the same request was done first.
         """
         checked_face = self._check_new_face(tenant, new_face)
         group = self.services.groups.get_by_name(tenant, group_name)
@@ -129,9 +128,8 @@ class Enrolment(Service["Book"]):
     def _check_new_face(self, tenant: Tenant, new_face: NewFace) -> NewFace:
         """Return what a user says of a new face, with consent, name and texts in stored form.
 
-        The tenant notes when the record of consent ends, since the face is then restricted. That is
-        before the face is stored, so that no end is missed. Raises ConsentMissing if the tenant
-        needs a record, InvalidInput.
+        The tenant notes first when the record of consent ends, since the face is then restricted:
+        so no end is missed. Raises ConsentMissing if the tenant needs a record, InvalidInput.
         """
         require_record(tenant, new_face.consent)
         if new_face.consent is not None:
@@ -149,12 +147,11 @@ class Enrolment(Service["Book"]):
     ) -> Picture:
         """Store a portrait as one more picture of a face; return that Picture.
 
-        A portrait is a face just cut out of a photo: image, template (vector) and estimates. The
-        Picture has these, too, but of the image only the key under which it is stored here. Call it
-        before the transaction that stores the face with the Picture, which may still be refused:
-        `replace_pictures` then deletes it. Raises ConsentMissing if the portrait shows somebody who
-        withdrew consent, and the face has no record of consent; ConsentOlder if that record is from
-        before the withdrawal.
+        A portrait is a face just cut out of a photo, with template (vector) and estimates. The
+        Picture has these, too; its JPEG is stored here, under a key. Call it before the transaction
+        that stores the face with the Picture. If that is refused, `replace_pictures` deletes the
+        JPEG. Raises ConsentMissing if the portrait shows somebody who withdrew consent, and the
+        face has no record of consent; ConsentOlder if that record is older than the withdrawal.
         """
         verification = self.services.recognition.verification
         verification.require_nobody_withdrawn(
@@ -186,8 +183,7 @@ class Enrolment(Service["Book"]):
         return enrolled
 
     def list_absorbed(self, tenant: Tenant, face: Face) -> list[str]:
-        """Return the ids of the faces that the service has joined with this one by itself, oldest
-        first."""
+        """Return the ids of the faces that the service joined with this one, oldest first."""
         if not face.merges:
             return []
         merges = self.services.merges.records.list_all(tenant.name, face.faceid)

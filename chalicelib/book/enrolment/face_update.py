@@ -221,9 +221,8 @@ class FaceUpdate(Service["Book"]):
     ) -> ManyChanged:
         """Return the outcome of a change of many faces; store it as the request's answer.
 
-        It takes the place of the stored `progress`, {"done": [ids of faces]}. If another attempt of
-        the request has changed that meanwhile, it is read again, and its faces count as done, too.
-        Raises AnsweredAlready.
+        The answer takes the place of the stored `progress`. If another attempt of the request has
+        changed that meanwhile, its faces count as done, too. Raises AnsweredAlready.
         """
         requests = self.services.requests
         while True:
@@ -255,9 +254,8 @@ class FaceUpdate(Service["Book"]):
     ) -> _Move:
         """Return the group that a face is in, whichever that is, and the one that it is to be in.
 
-        With a `revision` (the version that users see), it raises Changed if the face has another
-        one. Raises FaceNotFound if the face's group is being deleted, GroupNotFound, InvalidInput,
-        AttributeNotFound.
+        Raises Changed if the face has another version than `revision`, FaceNotFound if its group is
+        being deleted, GroupNotFound, InvalidInput, AttributeNotFound.
         """
         group = self.services.groups.find_by_id(tenant, face.group_id)
         if group is None:
@@ -272,8 +270,7 @@ class FaceUpdate(Service["Book"]):
     def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in, `group` unless the changes name another.
 
-        Raises GroupNotFound. Raises InvalidInput if a value of an attribute (a named field of the
-        group's faces) is too long.
+        Raises GroupNotFound, InvalidInput if a value of an attribute (a named field) is too long.
         """
         target = group
         if changes.new_group_name is not None:
@@ -564,8 +561,7 @@ class PictureChanges(Service["Book"]):
         If the face got this photo meanwhile (by `photo_ids`, or by its template), nothing is added.
         With `is_vouched_for`, a user says that it is this person; else that is checked.
         `more_actions` are writes of the same transaction. It tries again if the face or the gallery
-        (all stored faces) changed meanwhile. Raises Changed if the capture, a camera's picture that
-        the portrait is of, did.
+        (all stored faces) changed meanwhile. Raises Changed if the portrait's capture did.
         """
         for _ in count_attempts():
             face = self.services.faces.get(tenant, faceid)
@@ -698,8 +694,7 @@ def _make_not_this_person_error(
 ) -> NotThisPerson:
     """Return the error that a picture is not this person's, with the reason.
 
-    `is_like_rejected` says that the picture is nearer to a photo that somebody rejected for this
-    face.
+    `is_like_rejected`: the picture is nearer to a photo that somebody rejected for this face.
     """
     why = f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
     if is_like_rejected:

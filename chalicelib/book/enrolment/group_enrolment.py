@@ -61,17 +61,13 @@ if TYPE_CHECKING:
     from chalicelib.book.book import Book
 
 BETTER_PICTURE = 5.0
-"""A new picture replaces that of a known face if its quality is higher by more than this, the noise
-of the score."""
-
+"""A new picture replaces a known face's if its quality is higher by more than this, the noise."""
 
 A_TRANSACTION = 40
 """Faces that are indexed all or none; more take several transactions."""
 
 SAME_FACE_OVERLAP = 0.5
-"""A stored face is another one than the photo's of the same id if their boxes overlap by less than
-this share."""
-
+"""A stored face is not the photo's of that id if their boxes overlap by less than this share."""
 
 Judge = Callable[[DescribedFace], str]
 """Says why a face is not fit to be indexed; "" if it is."""
@@ -172,11 +168,10 @@ class GroupEnrolment(Service["Book"]):
         """Store the `max_faces` largest fit faces of a photo, each a new face of the group.
 
         `judge_face` says why a face is not fit, or "". One that is too poor or not alive never is.
-        They are stored 40 at a time: of each 40, all or none. A face's id follows from the photo
-        and `external_id`, the caller's name for the photo. Without a name, it follows from
-        `call_id`, the same in all attempts of a call. So an attempt completes one that was cut off,
-        and stores no face twice. Raises ConsentMissing, Unusable, GroupNotFound, GroupFull,
-        TenantFull, Busy.
+        Of each 40, all are stored or none. A face's id follows from the photo and `external_id`,
+        the caller's name for the photo. Without that it follows from `call_id`, the same in all
+        attempts of a call. So an attempt completes one that was cut off, and stores no face twice.
+        Raises ConsentMissing, Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_record(tenant, None)  # raises if the tenant needs a record of consent
         options = PictureOptions(None, max_faces=MOST_FACES, embeds=True, checks_liveness=True)
@@ -206,8 +201,7 @@ class GroupEnrolment(Service["Book"]):
         """Enrol the faces that these portraits show in the group of that name; return them.
 
         Strangers (faces that cameras saw and nobody named) who surely are one of the new faces
-        become part of it, once those are stored. Known faces stay as they are in this. Raises as
-        `enrol_all_in_picture`.
+        become part of it, once those are stored. Raises as `enrol_all_in_picture`.
         """
         enrolled_faces = self._commit_enrolment(tenant, name, portraits, fields)
         for enrolled in enrolled_faces:
@@ -223,13 +217,11 @@ class GroupEnrolment(Service["Book"]):
     ) -> list[EnrolledFace]:
         """Search for these faces in the group, then store them; return them.
 
-        If the gallery (all stored faces) changes in between, the decorator does both again. Raises
-        as `enrol_all_in_picture`.
+        If the gallery (all stored faces) changes in between, the decorator does both again.
         """
         try:
             with (
-                # At its end it deletes the pictures that were replaced. If the enrolment is
-                # refused, it deletes the new ones.
+                # It deletes the pictures that were replaced, or the new ones after an error.
                 self.services.face_pictures.replace_pictures() as replaced,
                 # This process's other changes wait, so that the gallery is as it was searched.
                 self.services.writer.hold_up_commits(tenant.name),
@@ -360,8 +352,7 @@ class GroupEnrolment(Service["Book"]):
         """Return a new face of the same picture that shows the same person, or None.
 
         A mirror or a collage may show somebody twice. New faces are not stored yet, so no search
-        finds them. They are compared as a search for a duplicate does it, with fewer false matches
-        than others.
+        finds them. They are compared as by a search for duplicates: few false matches are allowed.
         """
         vision = self.services.tenant_vision.choose_vision(portrait.template.model)
         # The operating point turns a share of false matches into the least score of a match.
@@ -509,9 +500,8 @@ class GroupEnrolment(Service["Book"]):
 def _add_new_group(tenant: Tenant, group: Group, change: Change, now: datetime) -> Change:
     """Return a change that enrols faces in a group, so that it makes the group, too.
 
-    The group is stored with the number of its faces, so nothing is left to count. What it takes
-    of the tenant's limits is a group and its capacity. Raises GroupFull if more faces are
-    enrolled than that.
+    The group is stored with the number of its faces, so nothing is left to count. It takes a
+    group and its capacity of the tenant's limits. Raises GroupFull if the faces are too many.
     """
     count = change.counts[group.id]
     if group.capacity is not None and count > group.capacity:

@@ -424,7 +424,7 @@ class Recognition(Service["Book"]):
         """
         if not face.user:
             return face, face_visits
-        visitor_id = self.services.faces.find_visitor_id(tenant, face)
+        visitor_id = self.services.faces.find_faceid_with_visits(tenant, face)
         if visitor_id == face.faceid:
             return face, face_visits
         visitor, visits_of_visitor = self._read_face(tenant, visitor_id, sighting_time)
