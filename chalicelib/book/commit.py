@@ -464,8 +464,8 @@ def _make_actions(
 def _make_directory_update(tenant: str, seq: int, change: Change, shared_fields: Item) -> Update:
     """Return the update of the tenant's directory item, with the counts of all its groups.
 
-    It is refused if the gallery is not at the version before `seq` (condition _SEQ: try again).
-    It is refused for good if the tenant has no room (TENANT_ROOM), or if a count would fall below
+    If the gallery is not at the version before `seq`, condition _SEQ fails, and the caller tries
+    again. No try helps if the tenant has no room (TENANT_ROOM), or if a count would fall below
     zero. {"groups_left": -1} needs one group left; that condition has the name of the field.
     """
     gained_faces = change.gained
@@ -501,8 +501,8 @@ def _make_tenant_update(tenant: str, fields: Item) -> Update:
 def _make_group_actions(tenant: str, change: Change) -> list[Action]:
     """Return the writes that make a change's new group, and count each group's faces and users.
 
-    A user is a person with several faces. They are refused if the new group's id is taken, a group
-    is gone (condition GROUP_EXISTS:id), or has no room left (GROUP_ROOM:id).
+    A user is a person with several faces. The writes are refused if the new group's id is taken,
+    or if a group is gone (condition GROUP_EXISTS:id) or has no room left (GROUP_ROOM:id).
     """
     actions: list[Action] = []
     if change.new_group:
@@ -627,7 +627,7 @@ def follow_face_changes(
         changes.entries.extend(edited.entries)
         if staying_faceids or changed_entries or keeps_users:
             changes.actions.extend(edited.actions)
-        else:  # the last face left
+        else:  # the last face left; `edited.entries` tell searches
             user_key = (tenant, keys.user_item(user.entry))
             changes.actions.append(Delete(keys.DIRECTORY, user_key))
             changes.lost_users[user.group_id] -= 1

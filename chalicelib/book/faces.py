@@ -433,12 +433,12 @@ class Faces(Service["Book"]):
     ) -> Face:
         """Change a stored face, and return the face as it is stored then.
 
-        `change` gets the face as read. It returns the face as it is to be with the Change of the
-        gallery (what searches see), or None if nothing has to change. It writes nothing. If others
-        changed the face or the gallery meanwhile, nothing is stored, and the decorator begins anew:
-        face and `change`. `request` is the client's call, a repeat of which changes nothing twice.
-        `restricted` takes a restricted face, too (kept, but used for nothing). Raises FaceNotFound,
-        Busy, and as `store_changed_face`.
+        `change` gets the face as read, and writes nothing. It returns the face as it is to be, with
+        the Change of the gallery (what searches see), or None if nothing has to change. If others
+        changed the face or the gallery meanwhile, the decorator reads the face and calls `change`
+        again. `request` is the client's call, a repeat of which changes nothing twice. `restricted`
+        takes a restricted face, too (kept, but used for nothing). Raises FaceNotFound, Busy, and as
+        `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)
         changed = change(face)
@@ -460,11 +460,11 @@ class Faces(Service["Book"]):
     ) -> Face:
         """Store a changed face with its `change` of the gallery; return the face as it is stored.
 
-        All is one transaction, with the answer to `request` (`body`), which a repeat gets. Pictures
-        that the face lost are deleted behind it; if it is refused, the new ones are. Raises
+        All is one transaction, with the answer to `request` (`body`), which a repeat gets. After
+        that, pictures that the face lost are deleted. If it is refused, the new ones are. Raises
         ConditionFailed if others changed the face since it was read as `before`: the caller reads
-        it and tries again. Raises GroupFull, FaceHeld (it would lose something under legal hold),
-        WrongModel. Raises AnsweredAlready if the same request, sent twice, was done first.
+        the face and tries again. Raises GroupFull, FaceHeld (the face would lose something under
+        legal hold), WrongModel; AnsweredAlready if the same request, sent twice, was done first.
         """
         answer_actions = self.services.requests.make_answer_actions(tenant.name, request, body)
         try:
@@ -480,7 +480,7 @@ class Faces(Service["Book"]):
                 self.services.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
             self._raise_if_no_room(tenant, after.group_id, error)
-            raise
+            raise  # the caller may try again
         return face_from(put.item)
 
     def _raise_if_no_room(self, tenant: Tenant, group_id: str, error: ConditionFailed) -> None:

@@ -236,9 +236,9 @@ class GroupEnrolment(Service["Book"]):
     ) -> None:
         """Raise what users get when storage refused so many faces; return to try again.
 
-        `error` names the conditions that failed: the tenant may have no further group
-        (GROUPS_LEFT), or somebody else has made the group of this name (NAME_FREE). Then the next
-        try finds that group, and makes none.
+        `error` names the conditions that failed. The tenant may have no further group
+        (GROUPS_LEFT). If somebody else has made a group of this name meanwhile (NAME_FREE), that
+        does not matter: the next try finds that group, and makes none.
         """
         is_group_made_by_others = NAME_FREE in error.names
         if GROUPS_LEFT in error.names and not is_group_made_by_others:
@@ -261,7 +261,7 @@ class GroupEnrolment(Service["Book"]):
         """Search for these faces and store them, in one try; return them.
 
         `replaced` is told the keys of the pictures that the faces had, and of those that they get.
-        Raises Changed if the gallery's version (seq) is not that of the search any more.
+        Raises GalleryMoved if the gallery's version (seq) is not that of the search any more.
         """
         searched = self._search_group(tenant, name, portraits)
         enrolled_faces: list[EnrolledFace] = []
@@ -436,10 +436,10 @@ class GroupEnrolment(Service["Book"]):
     ) -> dict[int, _ChosenId]:
         """Return the id of each of these faces of a photo, by number, and the face if it is stored.
 
-        The first id to try is a hash of the photo and the face's number. Under that, a face may be
-        stored that is not to be answered for this one. It is at another place of the photo, or it
-        is restricted (kept, but shown to nobody). Then the next id is tried, a hash of these and 1,
-        and so on. Each round looks up the faces that are still without.
+        The first id to try is a hash of the photo and the face's number. An earlier attempt may
+        have stored this face under it. If another face is there, the next id is tried, a hash of
+        these and 1, and so on. Another one is at another place of the photo, or is restricted
+        (kept, but shown to nobody). Each round looks up the faces that are still without id.
         """
         chosen: dict[int, _ChosenId] = {}
         remaining_numbers, tries = list(numbers), 0
@@ -450,7 +450,7 @@ class GroupEnrolment(Service["Book"]):
             stored_faces = self.services.faces.by_id(tenant, ids.values(), restricted=True)
             for number, faceid in ids.items():
                 stored_face = stored_faces.get(faceid)
-                if stored_face is None or _is_answered(stored_face, photo, number):
+                if stored_face is None or _is_face_of_photo(stored_face, photo, number):
                     chosen[number] = _ChosenId(faceid, stored_face)
             remaining_numbers = [number for number in ids if number not in chosen]
             tries += 1
@@ -561,7 +561,7 @@ def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> st
     return str(uuid.int >> 65) if tenant.numeric_faceids_only else str(uuid)
 
 
-def _is_answered(face: Face, photo: _Photo, number: int) -> bool:
+def _is_face_of_photo(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, so that an answer may name it.
 
     It is not if its place is another one, since an earlier detector gave this number to another
