@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -181,33 +183,31 @@ class DetectionPass(Struct, frozen=True):
         is_upright = np.abs(_measure_slopes(self.rows)) <= UPRIGHT_RADIANS
         return np.asarray(self.proposes & is_certain & is_large & is_upright)
 
-    def find_unrivalled_face(self) -> NDArray[np.float32]:
-        """Return the largest sure face, as one row; no row if another may have half its area.
+    def find_unrivalled_face(self) -> NDArray[np.float32] | None:
+        """Return the row of the largest sure face; None if another may have half its area.
 
-        A row is a possible face. A finer pass could add only faces that are too small to be a
-        rival, if this pass cannot miss a larger one. Rows here that overlap the face are taken for
-        the same. Any other of RIVAL times its area, however unsure, is a rival.
+        A row is a possible face. Rows that overlap the face are taken for the same. Any other of
+        RIVAL times its area, however unsure, is a rival. A finer pass could show one, too, if this
+        pass may miss faces of that size.
         """
         sure_rows = self.rows[self.sure]
-        largest_first = np.argsort(-sure_rows[:, WIDTH] * sure_rows[:, HEIGHT])
-        largest = sure_rows[largest_first[:1]]  # one row or none
-        no_row = largest[:0]
-        if not self.hides_none_like(largest):  # a finer pass may show a rival
-            return no_row
-        (face,) = largest
-        areas = self.rows[:, WIDTH] * self.rows[:, HEIGHT]
+        if not len(sure_rows):
+            return None
+        face = sure_rows[np.argmax(_measure_areas(sure_rows))]
+        if not self.cannot_miss_half_of(face):
+            return None
         is_elsewhere = measure_overlap(face, self.rows) < LOOK_IOU
-        is_rival = is_elsewhere & (areas >= RIVAL * face[WIDTH] * face[HEIGHT])
-        return no_row if is_rival.any() else largest
+        is_large = _measure_areas(self.rows) >= RIVAL * face[WIDTH] * face[HEIGHT]
+        has_rival = (is_elsewhere & is_large).any()
+        return None if has_rival else np.asarray(face)
 
-    def hides_none_like(self, largest: NDArray[np.float32]) -> bool:
-        """Tell whether this pass finds all faces of at least half the area of a (1, 15) row; False
-        of no row.
+    def cannot_miss_half_of(self, face: NDArray[np.float32]) -> bool:
+        """Tell whether this pass surely finds all faces of at least half the area of a face (row).
 
-        It may miss faces of less than SEEN_PX. Twice the sides of such a one are four times its
-        area.
+        On its canvas it may miss faces of less than SEEN_PX, 20. A face with sides of 40 has four
+        times the area of such a one. So none of half its area is missed.
         """
-        return len(largest) > 0 and bool((largest[:, SIDES] * self.zoom >= 2 * SEEN_PX).all())
+        return bool((face[SIDES] * self.zoom >= 2 * SEEN_PX).all())
 
 
 class Detector:
@@ -232,25 +232,37 @@ class Detector:
     def find_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Return the largest face, and all of at least half its area, as `find_faces` does.
 
-        To save work, it ends at the coarse pass if that surely shows the largest face and cannot
-        have missed a rival. Otherwise the finer passes follow. A huge picture gets the one in
-        tiles, too, if only that could show such a face.
+        To save work, it ends as soon as no such face can be missing: after the coarse pass over the
+        picture, or else after the finer ones. In a picture of more than HUGE_PX a pass in tiles may
+        show faces that all of these miss.
         """
         passes_left = self._make_passes(image)  # each is made when it is taken
-        passes = [next(passes_left)]
-        unrivalled = passes[0].find_unrivalled_face()  # one row or none
-        if len(unrivalled):
-            # It is the answer if the passes over it confirm that it is a face, the largest.
-            rows = self._choose_faces(image, passes)
-            is_confirmed = (measure_overlap(rows[:1], unrivalled) >= LOOK_IOU).any()
-            if is_confirmed:
-                return [_make_face(row) for row in rows]
-        passes += passes_left
+        coarse = next(passes_left)
+        coarse_rows = self._choose_if_unrivalled(image, coarse)
+        if coarse_rows is not None:
+            return [_make_face(row) for row in coarse_rows]
+        passes = [coarse, *passes_left]
         rows = self._choose_faces(image, passes)
-        # May only the pass in tiles, of which the others know nothing, show a face of that size?
-        if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
-            return self.find_faces(image)
+        is_complete = len(rows) > 0 and passes[-1].cannot_miss_half_of(rows[0])
+        if _is_huge(image) and not is_complete:
+            return self.find_faces(image)  # with the pass in tiles
         return [_make_face(row) for row in rows]
+
+    def _choose_if_unrivalled(
+        self, image: NDArray[np.uint8], coarse: DetectionPass
+    ) -> NDArray[np.float32] | None:
+        """Return the faces that the coarse pass shows, if finer ones are not needed; None: they
+        are.
+
+        They are not if the pass shows a largest face without a rival of half its area, and a second
+        look at it confirms that it is a face, and the largest. Faces are rows, largest first.
+        """
+        unrivalled = coarse.find_unrivalled_face()
+        if unrivalled is None:
+            return None
+        rows = self._choose_faces(image, [coarse])
+        is_confirmed = len(rows) > 0 and measure_overlap(rows[0], unrivalled) >= LOOK_IOU
+        return rows if is_confirmed else None
 
     def _make_passes(self, image: NDArray[np.uint8]) -> Iterator[DetectionPass]:
         """Yield passes over the whole picture, from coarse to fine; each is made when it is taken.
@@ -318,9 +330,10 @@ class Detector:
         self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]
     ) -> NDArray[np.float32]:
         """Return the faces among what the passes propose: (n, 15) rows, largest first."""
-        rows, sure = _choose_proposals(passes, max(image.shape[:2]), self._role.nms_iou)
-        faces = suppress_overlaps(self.confirm_proposals(image, rows, sure), self._role.nms_iou)
-        return faces[np.argsort(-faces[:, WIDTH] * faces[:, HEIGHT], kind="stable")]
+        proposals = _choose_proposals(passes, max(image.shape[:2]), self._role.nms_iou)
+        confirmed = self.confirm_proposals(image, proposals.rows, proposals.is_sure)
+        faces = suppress_overlaps(confirmed, self._role.nms_iou)
+        return faces[np.argsort(-_measure_areas(faces), kind="stable")]
 
     def confirm_proposals(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], is_sure: NDArray[np.bool_]
@@ -328,120 +341,149 @@ class Detector:
         """Return which proposals (rows that may be faces) are faces, each the mean of its passes.
 
         Each is looked for again in a square about it, shown small and then large: two passes. Box,
-        landmarks and score are their means, and the score decides. `is_sure` tells which proposals
-        surely are upright faces. The proposal's own row counts as a third pass there, if the small
-        pass is as sure.
+        landmarks and score are their means. The mean score has to reach FACE_SCORE. `is_sure` tells
+        which proposals a pass over the whole picture surely saw as upright faces. Such a row counts
+        as a third pass if the small pass is as sure.
         """
         small_px, large_px = self._role.looks_px
-        # The small pass. With a lower score than this the head may be tilted, and is tried turned;
-        # one that was not sure before has to score a little higher.
-        upright_rows = self.find_again(image, proposals, small_px)
-        least_scores = np.where(is_sure, SURE_SCORE, SURER_SCORE)
-        small_rows = self._try_turned(image, proposals, upright_rows, small_px, least_scores)
-        is_kept = small_rows[:, SCORE] >= LEAST_SCORE
-        small_rows = small_rows[is_kept]
-        # The large pass, about what the small one found; then the mean of two or three rows.
-        large_rows = self.find_again(image, small_rows, large_px)
+        upright_rows = self.find_level(image, proposals, small_px)
+        may_be_tilted = _find_maybe_tilted(proposals, upright_rows, is_sure)
+        small_rows = upright_rows.copy()
+        small_rows[may_be_tilted] = self._try_turned(
+            image, proposals[may_be_tilted], upright_rows[may_be_tilted]
+        )
+        can_be_face = small_rows[:, SCORE] >= LEAST_SCORE
+        small_rows = small_rows[can_be_face]
+        large_rows = self.find_level(image, small_rows, large_px)
         is_third_pass = is_sure & (upright_rows[:, SCORE] >= SURE_SCORE)
-        counts_too = is_third_pass[is_kept, None]  # a column, as a factor of 0 or 1
-        mean = (small_rows + large_rows + proposals[is_kept] * counts_too) / (2 + counts_too)
-        faces = np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32)
+        counts_too = is_third_pass[can_be_face, None]  # a column, as a factor of 0 or 1
+        sums = small_rows + large_rows + proposals[can_be_face] * counts_too
+        means = sums / (2 + counts_too)
+        faces = np.asarray(means[means[:, SCORE] >= FACE_SCORE], np.float32)
         return self._level_tilted(image, faces)
 
     def _level_tilted(
         self, image: NDArray[np.uint8], faces: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Return the faces (rows), after a second look at the tilted ones with their eyes level.
+        """Return the faces (rows), the tilted ones found anew with their eyes level.
 
-        The detector finds a tilted head less tilted than it is, so that each look finds it a little
-        more tilted. Up to LEVEL_ROUNDS looks follow, until one turns it by no more than
-        SETTLED_RADIANS. A face that a look does not find again (score 0) stays as it is.
+        The detector finds a tilted head less tilted than it is: one of 20 degrees as 10, say. Shown
+        turned by these 10, it is found as 15, and so on. It ends after LEVEL_ROUNDS, or for a face
+        when a round turns its eyes by no more than SETTLED_RADIANS.
         """
-        small_px, large_px = self._role.looks_px
         levelled = faces.copy()
         (places,) = np.nonzero(np.abs(_measure_slopes(faces)) > UPRIGHT_RADIANS)  # of tilted ones
         for _ in range(LEVEL_ROUNDS):
             if not len(places):
                 break
             before = levelled[places]
-            small_rows = self.find_again(image, before, small_px)
-            large_rows = self.find_again(image, small_rows, large_px)
-            is_found = (small_rows[:, SCORE] > 0) & (large_rows[:, SCORE] > 0)
-            mean = np.mean([small_rows, large_rows], axis=0)
-            after = np.where(is_found[:, None], mean, before)
+            after = self._find_level_twice(image, before)
             levelled[places] = after
-            turned = np.abs(_measure_slopes(after) - _measure_slopes(before))
-            places = places[turned > SETTLED_RADIANS]
+            turned_by = np.abs(_measure_slopes(after) - _measure_slopes(before))
+            places = places[turned_by > SETTLED_RADIANS]
         return levelled
+
+    def _find_level_twice(
+        self, image: NDArray[np.uint8], rows: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return each face (row) as the mean of a small pass and a large one, with the eyes level.
+
+        The large pass looks where the small one found the face. A face that either of them does not
+        find stays as it was.
+        """
+        small_px, large_px = self._role.looks_px
+        small_rows = self.find_level(image, rows, small_px)
+        large_rows = self.find_level(image, small_rows, large_px)
+        is_found = (small_rows[:, SCORE] > 0) & (large_rows[:, SCORE] > 0)
+        means = np.mean([small_rows, large_rows], axis=0)
+        return np.where(is_found[:, None], means, rows)
 
     def _try_turned(
         self,
         image: NDArray[np.uint8],
         proposals: NDArray[np.float32],
         upright_rows: NDArray[np.float32],
-        size: int,
-        least_scores: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """Return each proposal's best row, found upright or in the square about it turned aside.
+        """Return each proposal's best row, found upright or in a square that is turned aside.
 
-        The detector misplaces the landmarks of a head that lies on its shoulder, unless it is
-        turned. `upright_rows` were found without a turn. Those that score below their
-        `least_scores` are turned. Proposals below PROPOSAL_SCORE are not, being small faces or
-        none. If a turned pass scores best, one more follows with the eyes level.
+        The detector misplaces the landmarks of a head that lies on its shoulder, unless the square
+        about it is turned. `upright_rows` were found without that. If a turned pass scores best,
+        one more follows, turned so that the eyes it found are level. That one decides: a face that
+        it does not find has score 0.
         """
-        is_unsure = upright_rows[:, SCORE] < least_scores
-        (unsure_places,) = np.nonzero(is_unsure & (proposals[:, SCORE] >= PROPOSAL_SCORE))
-        if len(unsure_places) == 0:
+        if not len(proposals):
             return upright_rows
-        unsure = proposals[unsure_places]
+        small_px, _ = self._role.looks_px
         turns = map(math.radians, self._role.turns)
-        turned_tries = [self.find_again(image, unsure, size, turn) for turn in turns]
-        # Each try has a row for each unsure proposal. Which try scores best? 0: the upright one.
-        tries = np.stack([upright_rows[unsure_places], *turned_tries])
-        best_tries = np.argmax(tries[:, :, SCORE], axis=0)
-        best_rows = upright_rows.copy()
-        best_rows[unsure_places] = tries[best_tries, np.arange(len(unsure))]
-        turned_places = unsure_places[best_tries > 0]
-        if len(turned_places):
-            best_rows[turned_places] = self.find_again(image, best_rows[turned_places], size)
+        turned_tries = [self._find_turned(image, proposals, small_px, turn) for turn in turns]
+        # (tries, proposals, 15), of which try 0 is the upright one
+        tries = np.stack([upright_rows, *turned_tries])
+        best_tries = np.argmax(tries[:, :, SCORE], axis=0)  # the number of each proposal's best
+        best_rows: NDArray[np.float32] = tries[best_tries, np.arange(len(proposals))]
+        is_turned = best_tries > 0
+        if is_turned.any():
+            best_rows[is_turned] = self.find_level(image, best_rows[is_turned], small_px)
         return best_rows
 
-    def find_again(
-        self,
-        image: NDArray[np.uint8],
-        rows: NDArray[np.float32],
-        size: int,
-        turn: float | None = None,
+    def find_level(
+        self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int
     ) -> NDArray[np.float32]:
         """Return each row (a possible face) as the detector finds it in a square about it.
 
-        The square is shown in `size` pixels a side. It is turned by `turn` radians or, with None,
-        so that the eyes are level. A face that is not found again is there as it was, but with
-        score 0.
+        The square is turned so that the row's eyes are level, and shown in `size` pixels a side. A
+        face that is not found again is there as it was, but with score 0.
         """
+        frames = [frame_box(row, find_level_turn(row), size) for row in rows]
+        return self._find_in_frames(image, rows, frames, size)
+
+    def _find_turned(
+        self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int, turn: float
+    ) -> NDArray[np.float32]:
+        """Return the rows as `find_level` does, but with all squares turned by `turn` radians."""
+        frames = [frame_box(row, turn, size) for row in rows]
+        return self._find_in_frames(image, rows, frames, size)
+
+    def _find_in_frames(
+        self,
+        image: NDArray[np.uint8],
+        rows: NDArray[np.float32],
+        frames: Sequence[Frame],
+        size: int,
+    ) -> NDArray[np.float32]:
+        """Return each row as the detector finds it in its frame, as `find_level` says.
+
+        Batches of BATCH rows run side by side on free cores.
+        """
+        batches = [slice(begin, begin + BATCH) for begin in range(0, len(rows), BATCH)]
+        rows_and_frames = [(rows[batch], frames[batch]) for batch in batches]
+        found = self._spread(partial(self._find_batch, image, size), rows_and_frames)
+        return np.concatenate([rows[:0], *found], dtype=np.float32)  # also if there is no row
+
+    def _find_batch(
+        self,
+        image: NDArray[np.uint8],
+        size: int,
+        rows_and_frames: tuple[NDArray[np.float32], Sequence[Frame]],
+    ) -> NDArray[np.float32]:
+        """Return each row as one run of the detector finds it in its frame, else with score 0."""
+        rows, frames = rows_and_frames
+        squares = [frame.cut_planes(image, size) for frame in frames]
+        rows_of_squares = self._network.detect_rows(squares, LOOK_SCORE)
         found_rows = rows.copy()
         found_rows[:, SCORE] = 0  # until a row is found
-
-        def look_at_batch(begin: int) -> None:
-            batch = rows[begin : begin + BATCH]
-            frames = [frame_box(row, turn, size) for row in batch]
-            squares = [frame.cut_planes(image, size) for frame in frames]
-            rows_of_squares = self._network.detect_rows(squares, LOOK_SCORE)
-            for place, (frame, square_rows) in enumerate(
-                zip(frames, rows_of_squares, strict=True), start=begin
-            ):
-                rows_of_picture = frame.convert_back(square_rows, size)
-                same_face = _choose_same_face(rows[place], rows_of_picture)
-                if same_face is not None:
-                    found_rows[place] = same_face
-
-        # Batches run side by side on free cores; each writes rows of its own.
-        self._spread(look_at_batch, range(0, len(rows), BATCH))
+        for place, (frame, square_rows) in enumerate(zip(frames, rows_of_squares, strict=True)):
+            same_face = _choose_same_face(rows[place], frame.convert_back(square_rows, size))
+            if same_face is not None:
+                found_rows[place] = same_face
         return found_rows
 
 
 def _is_huge(image: NDArray[np.uint8]) -> bool:
     return int(max(image.shape[:2])) > HUGE_PX
+
+
+def _measure_areas(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return rows[:, WIDTH] * rows[:, HEIGHT]
 
 
 def _measure_slopes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -469,36 +511,72 @@ def _choose_same_face(
     return np.asarray(near[np.argmax(near[:, SCORE])]) if len(near) else None
 
 
-def _choose_proposals(
-    passes: Sequence[DetectionPass], long_side: int, limit: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the rows (possible faces) that get passes of their own, and which surely are faces.
+def _find_maybe_tilted(
+    proposals: NDArray[np.float32],
+    upright_rows: NDArray[np.float32],
+    is_sure: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Return the mask of the proposals whose heads may be tilted, by how the small pass scores.
 
-    Of rows that overlap by more than `limit` the first is chosen. In front are sure ones of the
-    coarsest pass, then of the next, and so on; then all others; each by score. So a sure face has
-    the same row whether finer passes follow or not. `passes` go from coarse to fine. `long_side` is
-    the picture's.
+    `upright_rows` are what that pass found. An upright head scores SURE_SCORE there, or SURER_SCORE
+    if no pass over the whole picture was sure of it (`is_sure`). Proposals below PROPOSAL_SCORE are
+    left out, since they are small faces or none.
+    """
+    least_scores = np.where(is_sure, SURE_SCORE, SURER_SCORE)
+    is_low = upright_rows[:, SCORE] < least_scores
+    return np.asarray(is_low & (proposals[:, SCORE] >= PROPOSAL_SCORE))
+
+
+class _Proposals(NamedTuple):
+    """Rows (possible faces) that get passes of their own, and the mask of the surely upright
+    faces."""
+
+    rows: NDArray[np.float32]
+    is_sure: NDArray[np.bool_]
+
+
+def _choose_proposals(passes: Sequence[DetectionPass], long_side: int, limit: float) -> _Proposals:
+    """Return the rows (possible faces) that get passes of their own, MAX_PROPOSALS at most.
+
+    Of rows that overlap by more than `limit` the first is chosen. Sure ones come first, those of
+    the coarsest pass in front. So a sure face has the same row whether finer passes follow or not.
+    Any other gets the row that the finest pass has of it. `passes` go from coarse to fine.
+    `long_side` is the picture's.
     """
     proposed = [each.rows[each.proposes] for each in passes]
-    all_rows = np.concatenate(proposed)
-    are_sure = np.concatenate([each.sure[each.proposes] for each in passes])
-    # The places of all rows in that order: lexsort goes by its last key, then by the one before.
-    pass_numbers = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
-    ranks = np.where(are_sure, pass_numbers, len(passes))
-    in_order = np.lexsort((-all_rows[:, SCORE], ranks))
-    # Of these, the boxes of sensible sizes, and of those that overlap the first.
-    sides_px = all_rows[:, SIDES]
+    are_sure = [each.sure[each.proposes] for each in passes]
+    # 0 for sure rows of the coarsest pass, 1 for those of the next, the last for unsure ones.
+    ranks = [np.where(sure, number, len(passes)) for number, sure in enumerate(are_sure)]
+    all_rows, all_sure = np.concatenate(proposed), np.concatenate(are_sure)
+    in_order = np.lexsort((-all_rows[:, SCORE], np.concatenate(ranks)))  # by rank, then by score
+    candidates = in_order[_has_size_of_face(all_rows[in_order], long_side)]
+    chosen = candidates[choose_distinct(all_rows[candidates], limit, MAX_PROPOSALS)]
+    rows, is_sure = all_rows[chosen], all_sure[chosen]
+    for place in np.flatnonzero(~is_sure):
+        rows[place] = _choose_finest(rows[place], proposed)
+    return _Proposals(rows, is_sure)
+
+
+def _has_size_of_face(rows: NDArray[np.float32], long_side: int) -> NDArray[np.bool_]:
+    """Return the mask of the rows whose boxes are neither tiny nor far larger than the picture."""
+    sides_px = rows[:, SIDES]
     is_large_enough = sides_px.min(axis=1) >= MIN_FACE_PX
     is_small_enough = sides_px.max(axis=1) <= MAX_FACE * long_side
-    candidates = in_order[(is_large_enough & is_small_enough)[in_order]]
-    chosen = candidates[choose_distinct(all_rows[candidates], limit, MAX_PROPOSALS)]
-    rows, sure = all_rows[chosen], are_sure[chosen]
-    # In the place of a row that is not sure comes the finest pass's of the same face: it places
-    # landmarks better. At least the pass that proposed the row has one.
-    for place in np.flatnonzero(~sure):
-        same_faces = (_choose_same_face(rows[place], part) for part in reversed(proposed))
-        rows[place] = next(row for row in same_faces if row is not None)
-    return rows, sure
+    return np.asarray(is_large_enough & is_small_enough)
+
+
+def _choose_finest(
+    row: NDArray[np.float32], proposed: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return the finest pass's row of the same face as `row`: it places landmarks better.
+
+    `proposed` has the rows of each pass, from coarse to fine. `row` itself is one of them.
+    """
+    for rows_of_pass in reversed(proposed):
+        same_face = _choose_same_face(row, rows_of_pass)
+        if same_face is not None:
+            return same_face
+    return row
 
 
 def _fit_size(sides: Sequence[int], long_side: int) -> tuple[int, int]:
@@ -577,19 +655,31 @@ def decode(
     grids, whose cells have sides of `strides` pixels. Rows of all grids are there, also if they
     overlap.
     """
-    levels = [_decode_level(outputs, width_px, stride, score) for stride in strides]
-    pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
-    picture_count = len(outputs[f"cls_{strides[0]}"])
-    return [rows[pictures == picture] for picture in range(picture_count)]
+    grids = [_decode_grid(outputs, width_px, stride, score) for stride in strides]
+    rows = np.concatenate([grid.rows for grid in grids])
+    picture_of_row = np.concatenate([grid.picture_of_row for grid in grids])
+    picture_count = len(outputs[f"cls_{strides[0]}"])  # every output has an entry for each
+    return [rows[picture_of_row == picture] for picture in range(picture_count)]
 
 
-def _decode_level(
+class _GridRows(NamedTuple):
+    """Rows (possible faces) of one grid, of all pictures of a batch, and the number of each one's
+    picture."""
+
+    rows: NDArray[np.float32]
+    picture_of_row: NDArray[np.intp]
+
+
+def _decode_grid(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return the rows (possible faces) of a grid that reach `score`, and before, their pictures.
+) -> _GridRows:
+    """Return the rows (possible faces) that reach `score` in the grid with cells of `stride`
+    pixels.
 
-    The network gives numbers for each cell of a grid over each picture, with sides of `stride`
-    pixels. Its outputs are (pictures, cells, numbers), with the cells row by row.
+    `outputs` are (pictures, cells, numbers), with the cells row by row: "cls_8" for the class with
+    stride 8, and so on. In a picture 320 pixels wide that grid has 40 cells a row, so cell 41 is
+    the second of the second row. A box whose centre is told there as 0.5, 0.25 has it at pixel
+    (1 + 0.5) * 8 = 12 across, (1 + 0.25) * 8 = 10 down.
     """
     # A score is the root of the product of two probabilities, class ("cls") and object ("obj").
     squares = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]
@@ -602,7 +692,8 @@ def _decode_level(
     centre = (cell_x_y + box[:, :2]) * stride
     size = np.exp(np.minimum(box[:, SIDES], LARGEST)) * stride
     landmarks = (np.tile(cell_x_y, 5) + outputs[f"kps_{stride}"][pictures, cells]) * stride
-    return pictures, np.concatenate([centre - size / 2, size, landmarks, scores[:, None]], axis=1)
+    rows = np.concatenate([centre - size / 2, size, landmarks, scores[:, None]], axis=1)
+    return _GridRows(rows, pictures)
 
 
 def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -704,18 +795,21 @@ class Frame(Struct, frozen=True):
         )
 
 
-def frame_box(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
+def find_level_turn(row: NDArray[np.float32]) -> float:
+    """Return by how many radians a square is turned to show a row's eyes level; 0 for nearly
+    level."""
+    slope = math.atan2(row[RIGHT_EYE_Y] - row[LEFT_EYE_Y], row[RIGHT_EYE_X] - row[LEFT_EYE_X])
+    return slope if abs(slope) > LEVEL_RADIANS else 0.0
+
+
+def frame_box(row: NDArray[np.float32], turn: float, size: int) -> Frame:
     """Return the square about a row's box, turned by `turn` radians.
 
-    With None, it is turned so that the eyes are level. It begins at a whole pixel if showing it in
-    `size` pixels needs that (`is_plain`).
+    It begins at a whole pixel if showing it in `size` pixels needs that (`is_plain`).
     """
     x, y, width, height = (float(value) for value in row[: HEIGHT + 1])
     side = LOOK_FACTOR * max(width, height)
     left, top = x + (width - side) / 2, y + (height - side) / 2
-    if turn is None:
-        slope = math.atan2(row[RIGHT_EYE_Y] - row[LEFT_EYE_Y], row[RIGHT_EYE_X] - row[LEFT_EYE_X])
-        turn = slope if abs(slope) > LEVEL_RADIANS else 0.0
     if not turn and is_plain(side, size):
         left, top = round(left), round(top)
     return Frame(Square(left, top, side), turn)
