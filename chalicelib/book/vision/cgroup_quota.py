@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -80,30 +80,51 @@ def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
     """Yield the folders whose files hold a process's limits, those of the cgroups that it is in.
 
     A cgroup is a group of processes with limits. It is a folder, and lies in the folder of the one
-    above, whose limits count, too. `cgroup_file` has a line such as `4:cpu,cpuacct:/user.slice` for
-    each (cgroups(7)). Version 1 mounts folders for each of these controllers. Version 2 mounts all
-    in one place, and its line names none. Nothing is yielded if the files cannot be read.
+    above, whose limits count, too. `cgroup_file` has a line for each cgroup of the process. The
+    file of mounts says where these folders are. Nothing is yielded if they cannot be read.
     """
     try:
         # (controllers, path) of each line, such as ("cpu,cpuacct", "/user.slice")
         memberships = [line.split(":", 2)[1:] for line in cgroup_file.read_text().splitlines()]
-        mounts = (root / "proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+        mount_lines = (root / "proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return
-    for line in mounts:
-        # In `36 25 0:32 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu` fields 4 and 5 say which
-        # cgroup is mounted and where. Behind the dash stand version, name and controllers.
-        mount_text, _, type_text = line.partition(" - ")
-        mount_root, mount_point = mount_text.split()[3:5]
-        kind, _, mount_options = type_text.split(maxsplit=2)
-        options = {*mount_options.split(",")}
+    for mount in map(_parse_mount, mount_lines):
         for controllers, path in memberships:
-            is_mounted_here = kind == "cgroup2"
-            if controllers:  # version 1
-                is_mounted_here = kind == "cgroup" and {*controllers.split(",")} <= options
-            if is_mounted_here:
-                mounted = root / mount_point.lstrip("/")
-                yield from _list_upwards(mounted, path, mount_root)
+            if mount.has_cgroups_of(controllers):
+                folder = root / mount.point.lstrip("/")
+                yield from _list_upwards(folder, path, top=mount.root)
+
+
+class _Mount(NamedTuple):
+    """A line of the file of mounts: which folder (`root`) of a file system of this kind lies at
+    which `point`."""
+
+    root: str
+    point: str
+    kind: str
+    options: set[str]
+
+    def has_cgroups_of(self, controllers: str) -> bool:
+        """Tell whether the cgroups of these controllers, "cpu,cpuacct" say, are mounted here.
+
+        Version 1 has a mount for each of them, named in its options. Version 2 has one for all, and
+        a process's cgroup names none ("").
+        """
+        if controllers:
+            return self.kind == "cgroup" and {*controllers.split(",")} <= self.options
+        return self.kind == "cgroup2"
+
+
+def _parse_mount(line: str) -> _Mount:
+    """Read a line such as `36 25 0:32 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu`.
+
+    Fields 4 and 5 are root and point. Behind the dash stand kind, device and options.
+    """
+    places_text, _, kind_text = line.partition(" - ")
+    root, point = places_text.split()[3:5]
+    kind, _, options = kind_text.split(maxsplit=2)
+    return _Mount(root, point, kind, {*options.split(",")})
 
 
 def _list_upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -100,36 +101,46 @@ def warp(
 ) -> NDArray[np.uint8]:
     """Return the crop, (size_px, size_px, 3), that a map makes of a picture, sampled bilinearly.
 
-    `to_crop` maps the picture's points to the crop's. Before that, blocks of `shrink` x `shrink`
-    pixels are averaged.
+    `to_crop` maps the picture's points, as complex numbers x + iy, to the crop's. If `shrink` is
+    more than 1, blocks of `shrink` x `shrink` pixels are averaged before. With 2, a region from
+    x = 10 on has pixel 3 of the picture's pixels 16 and 17, whose middle is 10 + 3 * 2 + 0.5. So
+    16.5 in the picture is (16.5 - 10 - 0.5) / 2 = 3 there.
     """
-    # The map back: where in the picture does each pixel of the crop come from?
-    turn, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn
-    corners = [turn * complex(x, y) + origin for x in (0, size_px) for y in (0, size_px)]
-    region, x0, y0 = _cut_region(image, corners, shrink)  # which begins at x0, y0 of the picture
+    # The map back: the crop's pixel 0, 0 comes from `origin`, the one to its right from a `step`
+    # on, and the one below it from 1j * step on: a quarter turned.
+    step, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn
+    corners = [step * complex(x, y) + origin for x in (0, size_px) for y in (0, size_px)]
+    region = _cut_region(image, corners, margin=2 * shrink)
+    pixels = region.pixels
     if shrink > 1:
-        region = np.asarray(Image.fromarray(np.ascontiguousarray(region)).reduce(shrink))
+        pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).reduce(shrink))
+    # Where in the region does each pixel of the crop come from?
+    to_middle = (shrink - 1) / 2  # from a block's first pixel
+    origin_x = origin.real - region.left - to_middle
+    origin_y = origin.imag - region.top - to_middle
     columns, rows = np.arange(size_px)[None, :], np.arange(size_px)[:, None]
-    # The middle of a block of n pixels lies (n - 1) / 2 after its first pixel.
-    half = (shrink - 1) / 2
-    x = (turn.real * columns - turn.imag * rows + (origin.real - x0 - half)) / shrink
-    y = (turn.imag * columns + turn.real * rows + (origin.imag - y0 - half)) / shrink
-    return _sample_bilinearly(region, x.ravel(), y.ravel()).reshape(size_px, size_px, 3)
+    x = (step.real * columns - step.imag * rows + origin_x) / shrink
+    y = (step.imag * columns + step.real * rows + origin_y) / shrink
+    return _sample_bilinearly(pixels, x.ravel(), y.ravel()).reshape(size_px, size_px, 3)
 
 
-def _cut_region(
-    image: NDArray[np.uint8], corners: Sequence[complex], shrink: int
-) -> tuple[NDArray[np.uint8], int, int]:
-    """Return the part of `image` under a crop, and the x and y where the part begins.
+class _Region(NamedTuple):
+    """A part of a picture, and where in the picture its left upper pixel lies."""
 
-    `corners` are the crop's, as complex numbers in the picture. The part has a margin for sampling.
+    pixels: NDArray[np.uint8]
+    left: int
+    top: int
+
+
+def _cut_region(image: NDArray[np.uint8], corners: Sequence[complex], margin: int) -> _Region:
+    """Return the upright part of `image` about these corners, complex numbers, and a margin.
+
     Its pixels outside `image` are zero.
     """
-    margin = 2 * shrink
     across, down = [z.real for z in corners], [z.imag for z in corners]
     x0, x1 = math.floor(min(across)) - margin, math.ceil(max(across)) + margin
     y0, y1 = math.floor(min(down)) - margin, math.ceil(max(down)) + margin
-    return cut_out(image, x0, y0, x1, y1), x0, y0
+    return _Region(cut_out(image, x0, y0, x1, y1), left=x0, top=y0)
 
 
 def _sample_bilinearly(

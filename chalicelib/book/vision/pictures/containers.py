@@ -169,31 +169,39 @@ def _cut_view(data: bytes, begin: int, size: int) -> bytes:
     return b""
 
 
-def _list_views(jpeg: bytes) -> list[tuple[int, int]]:
-    """Return where the further pictures of a file begin, and their bytes, as its first index
-    says."""
+class _Place(NamedTuple):
+    """Where a picture begins in a file, and how many bytes it has."""
+
+    begin: int
+    size: int
+
+
+def _list_views(jpeg: bytes) -> list[_Place]:
+    """Return the places of the further pictures of a file, as its first index says."""
     with suppress(ValueError):  # the file ends before its pixels
         for marker, begin, end in _walk_segments(jpeg):
-            if marker == _APP2 and (places := _parse_index(jpeg[begin:end])):
-                return [(begin + at, size) for at, size in places]
+            if marker == _APP2 and (places := _parse_index(jpeg, begin, end)):
+                return places
     return []
 
 
-def _parse_index(segment: bytes) -> list[tuple[int, int]]:
-    """Return (begin, bytes) of each further picture that an index lists; none if it is no index.
+def _parse_index(jpeg: bytes, begin: int, end: int) -> list[_Place]:
+    """Return the place in the file of each further picture that an index lists, the segment from
+    `begin` to `end`; none if it is no index.
 
-    The index is a TIFF directory, a table of values by tag. Its value "MP Entry" is a table with a
-    record for each picture (CIPA DC-007). The first record, of the file's first picture, is left
-    out. Begins count from that of the segment.
+    Such a segment (CIPA DC-007) is a head, `MPF` and a small TIFF file. The TIFF file's value "MP
+    Entry" is a table, with a record of 16 bytes for each picture. The first one, of the file's
+    first picture, is left out. A record has offsets from the TIFF file's begin. If that lies at
+    byte 30 of the file, offset 5000 is byte 5030.
     """
-    tiff_begin = _SEGMENT_HEAD + len(_INDEX)
-    if segment[_SEGMENT_HEAD:tiff_begin] != _INDEX:
+    segment, tiff_in_segment = jpeg[begin:end], _SEGMENT_HEAD + len(_INDEX)
+    if segment[_SEGMENT_HEAD:tiff_in_segment] != _INDEX:
         return []
-    tiff = segment[tiff_begin:]
+    tiff = segment[tiff_in_segment:]
     entry = _find_entry(tiff, _MP_ENTRY_TAG, _UNDEFINED)
     if entry is None:
         return []
-    # The tag's values are the table's bytes. At most the first record and MAX_VIEWS more are read.
+    # The entry counts the table's bytes. At most the first record and MAX_VIEWS more are read.
     table_bytes = min(entry.value_count, (1 + MAX_VIEWS) * _MP_ENTRY_BYTES)
     try:
         (table,) = struct.unpack_from(f"{entry.order}I", tiff, entry.place)
@@ -203,9 +211,10 @@ def _parse_index(segment: bytes) -> list[tuple[int, int]]:
         ]
     except struct.error:  # cut short
         return []
-    # Data Offsets count from the TIFF's begin. One that is listed twice counts once.
-    sizes = {tiff_begin + offset: size for size, offset in sizes_and_offsets}
-    return list(sizes.items())
+    # One that is listed twice counts once.
+    size_by_offset = {offset: size for size, offset in sizes_and_offsets}
+    tiff_begin = begin + tiff_in_segment
+    return [_Place(tiff_begin + offset, size) for offset, size in size_by_offset.items()]
 
 
 def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
@@ -228,7 +237,7 @@ def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
                 orientation = _parse_orientation(data[tiff_begin:end])
         elif marker == _APP2 and end_of_first == len(data):
             # The first picture ends where another begins, if it is whole until there.
-            begins = [begin + at for at, _ in _parse_index(data[begin:end])]
+            begins = [place.begin for place in _parse_index(data, begin, end)]
             whole_until = [at for at in begins if data.endswith(_END, end, at)]
             end_of_first = min(whole_until, default=end_of_first)
     return b"".join(kept_parts), orientation

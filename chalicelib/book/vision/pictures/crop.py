@@ -63,16 +63,20 @@ def resize_picture(
 ) -> Planes:
     """Return a picture, resized to (width, height), as planes.
 
-    One that shrinks to less than half is averaged by blocks first. `spread` may do the three
-    colours side by side.
+    Interpolation reads two pixels a side, so it may at most halve the sides. A picture that shrinks
+    more is averaged by blocks before. From 1000 pixels to 300, blocks of 3 leave 334. `spread` may
+    do the three colours side by side.
     """
-    if max(size) > max(image.shape[:2]):
-        # Whether a face in a small picture is found depends on how Pillow rounds.
+    long_side, wanted_long_side = max(image.shape[:2]), max(size)
+    if wanted_long_side > long_side:
+        # Pillow rounds to whole levels, else than onnxruntime. Small pictures are enlarged, and
+        # whether a face in them is found depends on that.
         whole = Image.fromarray(np.ascontiguousarray(image))
         return make_planes(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
-    block = max(1, math.ceil(max(image.shape[:2]) / max(size)) - 1)
-    if block > 1:
-        image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(block))
+    # The largest block that leaves more pixels than wanted: 3 if it shrinks 3.3 times, or 4 times.
+    block_px = max(1, math.ceil(long_side / wanted_long_side) - 1)
+    if block_px > 1:
+        image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(block_px))
     if size == image.shape[1::-1]:
         return make_planes(image)
     return _interpolate_planes(image.transpose(2, 0, 1), size, spread)
@@ -104,18 +108,21 @@ def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread
 def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
     """Return what a square shows as planes, `size_px` a side; black outside the picture.
 
-    Where plain interpolation will do (`is_plain`), which is faster, the square has to begin at a
-    whole pixel.
+    A square that is little larger than its planes (`is_plain`) is interpolated by onnxruntime,
+    which is faster. Then it has to begin at a whole pixel, as `frame_box` lets it. One of 300
+    pixels is cut with a pixel more, 301 a side, since the last ones are interpolated with that.
+    Scaled by 224 / 300, these are 224.7, of which the first 224 are returned.
     """
     if not is_plain(square.side, size_px):
         return make_planes(cut(image, square, size_px))
-    # One pixel more than the square has: the last ones are interpolated with it, then cut off.
     left, top, side = int(square.x), int(square.y), math.ceil(square.side) + 1
     region = make_planes(cut_out(image, left, top, left + side, top + side))
     scale = size_px / square.side
+    # Of each axis: one picture, its three colours, height and width.
     scales = np.array([1, 1, scale, scale], np.float32)
-    (answer,) = _load_interpolation("scales").run(None, {"planes": region[None], "scales": scales})
-    return np.asarray(answer[0, :, :size_px, :size_px], np.float32)
+    inputs = {"planes": region[None], "scales": scales}
+    (resized,) = _load_interpolation("scales").run(None, inputs)
+    return np.asarray(resized[0, :, :size_px, :size_px], np.float32)
 
 
 def stack_planes(
@@ -202,26 +209,27 @@ def cut_turned(
 ) -> NDArray[np.uint8]:
     """Return what a square shows that is turned clockwise about its centre by `turn` radians.
 
-    It is (size_px, size_px, 3), and black outside the picture.
+    It is (size_px, size_px, 3), and black outside the picture. Turning averages nothing. So the
+    upright region about the square is averaged by blocks before. Of a square of 440 pixels shown in
+    200, blocks of 2 leave 220. A pixel of the result then is 1.1 of the region's.
     """
-    # First the upright region about it, averaged by blocks: the turn itself averages nothing.
-    half, block = square.side / 2, max(round(square.side / size_px), 1)
-    x, y = square.x + half, square.y + half  # the centre
-    # From the centre to the sides of the upright square about the turned one, and a block more.
-    reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block
-    left, top = math.floor(x - reach), math.floor(y - reach)
-    side = math.ceil(2 * reach / block + 1) * block
-    region = Image.fromarray(
-        np.ascontiguousarray(cut_out(image, left, top, left + side, top + side))
-    )
-    # Then the map from the result's pixels to those of the averaged region, of which a step to the
-    # right in the result is (across, down), and which takes centre to centre.
-    scale = square.side / size_px / block
+    block_px = max(round(square.side / size_px), 1)
+    half = square.side / 2
+    centre_x, centre_y = square.x + half, square.y + half
+    # The upright square about the turned one, and a block more on each side.
+    reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block_px
+    left, top = math.floor(centre_x - reach), math.floor(centre_y - reach)
+    side = math.ceil(2 * reach / block_px + 1) * block_px  # whole blocks
+    upright = cut_out(image, left, top, left + side, top + side)
+    region = Image.fromarray(np.ascontiguousarray(upright)).reduce(block_px)
+    # A step to the right in the result is (across, down) in the region, one down (-down, across).
+    scale = square.side / size_px / block_px
     across, down = scale * math.cos(turn), scale * math.sin(turn)
-    begin_x = (x - left) / block - (across - down) * size_px / 2
-    begin_y = (y - top) / block - (across + down) * size_px / 2
-    matrix = (across, -down, begin_x, down, across, begin_y)
-    turned = region.reduce(block).transform(
+    # The result's corner in the region: from the centre half of all steps back.
+    corner_x = (centre_x - left) / block_px - (across - down) * size_px / 2
+    corner_y = (centre_y - top) / block_px - (across + down) * size_px / 2
+    matrix = (across, -down, corner_x, down, across, corner_y)
+    turned = region.transform(
         (size_px, size_px), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )
     return np.asarray(turned)

@@ -111,7 +111,7 @@ def read_picture(
     `decoding` is given the bytes that decoding takes, and waits for so much memory. Raises
     Unusable, with what was wrong and what would be right, if the picture cannot be used.
     """
-    with _open_picture(data, rules) as (picture, pixels, orientation):
+    with _open_picture(data, rules) as (picture, file, orientation):
         whole_size = picture.size
         step = _choose_step(whole_size, rules)
         reduced_size = whole_size[0] // step, whole_size[1] // step
@@ -120,10 +120,10 @@ def read_picture(
         if is_jpeg:
             picture.draft(None, reduced_size)  # the decoder itself divides the sides by the step
             step_after_decoding = 1
-        with decoding(_estimate_bytes(picture, pixels, whole_size)):
+        with decoding(_estimate_bytes(picture, file, whole_size)):
             picture.load()
-            if is_jpeg and _is_cut_short(picture, pixels, reduced_size):
-                raise ValueError("the data ends before the picture does")  # becomes Unusable
+            if is_jpeg and _is_cut_short(picture, file, reduced_size):
+                raise _make_damaged_error("JPEG")
             rgb = _convert_to_rgb(picture, step_after_decoding)
             return _turn_upright(rgb, orientation)
 
@@ -143,7 +143,7 @@ class _Opened(NamedTuple):
     turned (EXIF's orientation, 1..8)."""
 
     picture: ImageFile
-    pixels: bytes
+    file: bytes
     orientation: int
 
 
@@ -156,22 +156,22 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
     """
     file_format = _require_format(data, rules)
     try:
-        pixels, orientation = drop_metadata(data, file_format)
-        if file_format == "JPEG" and (count := count_scans(pixels)) > MAX_SCANS:
+        file, orientation = drop_metadata(data, file_format)
+        if file_format == "JPEG" and (count := count_scans(file)) > MAX_SCANS:
             raise Unusable(
                 f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all "
                 "programs do"
             )
         # This decoder takes memory for its canvas before it tells the size.
         if file_format == "WEBP":
-            _check_sides(parse_webp_size(pixels), rules)
-        with _import_decoder(file_format)(io.BytesIO(pixels)) as picture:
+            _check_sides(parse_webp_size(file), rules)
+        with _import_decoder(file_format)(io.BytesIO(file)) as picture:
             _check_sides(picture.size, rules)
             if picture.info.get("compression") in _RLE:
                 raise Unusable(
                     "the BMP file is compressed (RLE); save it without compression, or as PNG"
                 )
-            yield _Opened(picture, pixels, orientation)
+            yield _Opened(picture, file, orientation)
     except Unusable:
         raise
     except MemoryError as error:
@@ -179,9 +179,11 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
             "the picture does not fit into memory; send a smaller one, or a JPG file", "bytes"
         ) from error
     except _DECODING_ERRORS as error:
-        raise Unusable(
-            f"the {_NAMES[file_format]} file is damaged or cut short; send it whole"
-        ) from error
+        raise _make_damaged_error(file_format) from error
+
+
+def _make_damaged_error(file_format: str) -> Unusable:
+    return Unusable(f"the {_NAMES[file_format]} file is damaged or cut short; send it whole")
 
 
 def _require_format(data: bytes, rules: PictureRules) -> str:
@@ -247,17 +249,17 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
         raise Unusable(text, "least side", size)
 
 
-def _estimate_bytes(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:
+def _estimate_bytes(picture: ImageFile, file: bytes, whole: tuple[int, int]) -> int:
     """Return how much memory decoding takes at most, in bytes, with RGB and the upright copy.
 
-    The bytes a pixel are measured (see the test of promises). `pixels` is the file, `whole` the
+    The bytes a pixel are measured (see the test of promises). `file` is the picture's, `whole` the
     size before it was reduced. A progressive JPEG keeps its scans at that size until the last one
     came. A JPEG of one scan, as cameras send it, keeps none, and has no transparency.
     """
     pixel_count = picture.width * picture.height
     if picture.format != "JPEG":
         return pixel_count * _BYTES_A_PIXEL.get(picture.format or "", _BYTES_A_USUAL_PIXEL)
-    if picture.mode != "CMYK" and count_scans(pixels) == 1:
+    if picture.mode != "CMYK" and count_scans(file) == 1:
         return pixel_count * _BYTES_A_CAMERAS_PIXEL
     pixels_left_out = whole[0] * whole[1] - pixel_count  # when it was reduced
     return pixel_count * _BYTES_A_USUAL_PIXEL + pixels_left_out * _BYTES_A_KEPT_PIXEL
