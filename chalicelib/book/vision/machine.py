@@ -22,14 +22,22 @@ from chalicelib.domain.errors import Busy
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
+Changed = TypeVar("Changed")
 
 
 class Work(Struct, Generic[Answer], frozen=True):
-    """Parts that do not depend on each other and may run side by side, and what makes one answer of
-    theirs."""
+    """Parts that do not depend on each other, and what joins their answers into the work's own.
+
+    Nothing is done when a work is made. `CpuSlots.do_works` calls the parts side by side, and then
+    `join` with what they returned, in their order.
+    """
 
     parts: Sequence[Callable[[], Any]]
-    answer: Callable[[list[Any]], Answer]
+    join: Callable[[list[Any]], Answer]
+
+    def then(self, change: Callable[[Answer], Changed]) -> Work[Changed]:
+        """Return a work of the same parts, whose answer is what `change` makes of this one's."""
+        return Work(self.parts, join=lambda answers: change(self.join(answers)))
 
 
 class _Waiting(Struct, eq=False):
@@ -119,7 +127,7 @@ class CpuSlots:
         answer of each work."""
         parts = [part for work in works for part in work.parts]
         answers = iter(self.spread_work(lambda part: part(), parts))
-        return [work.answer([next(answers) for _ in work.parts]) for work in works]
+        return [work.join([next(answers) for _ in work.parts]) for work in works]
 
     @contextmanager
     def one_more(self) -> Iterator[int]:

@@ -33,7 +33,7 @@ from chalicelib.domain.pictures import (
     Pose,
     Quality,
 )
-from chalicelib.domain.rules.decision import ImpostorCurve, Population
+from chalicelib.domain.rules.decision import ImpostorCurve, MaskRule, Population
 from chalicelib.lazy import lazy
 from chalicelib.storage.ports import Examined
 from chalicelib.telemetry import count_stage
@@ -50,8 +50,8 @@ class FacePipeline:
 
     The models are loaded at their first use, and raise MissingModel there. What is computed waits
     for one of the CPU slots, of which there are as many as cores. A `Work` is parts that may run
-    side by side, and what joins their answers. A face's crop is aligned if its eyes, nose and mouth
-    lie where a network expects them.
+    side by side, and what joins their answers; `_do_works` does it. A face's crop is aligned if its
+    eyes, nose and mouth lie where a network expects them.
     """
 
     def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
@@ -137,27 +137,27 @@ class FacePipeline:
     ) -> Examined:
         """Return the faces' embeddings, estimates (age, quality and so on) and JPEGs.
 
-        All are computed side by side, as works: parts that may run in several threads, and what
-        joins their answers. `all_boxes` are those of all faces in the picture, since a JPEG shows
-        which of them is meant. With None, no JPEGs are made.
+        The works of all three are planned first, and then done side by side. `all_boxes` are those
+        of all faces in the picture, since a JPEG shows which of them is meant. With None, no JPEGs
+        are made.
         """
-        roles = self._choose_roles(faces, wanted_attributes)
         crops = []
         if all_boxes is not None:
             for face in faces:
                 others = [box for box in all_boxes if box != face.box]
                 crops.append(partial(crop.encode_face, image, face.box, others))
+        models = self._choose_models(faces, wanted_attributes)
         with self._slots.take_slot():
             # The longest parts first, so that no core waits for one in the end.
             jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",
-                Work(crops, answer=list),  # a list of their answers
+                Work(crops, join=list),  # a list of their answers
                 self._plan_embeddings(image, faces),
-                self._attributes.run_models(image, faces, roles),
+                self._attributes.run_models(image, faces, models),
                 self._plan_qualities(image, faces),
             )
             qualities = self._rate_masked(image, faces, qualities)
-        estimates = self._join_estimates(roles, faces, qualities, outputs, embeddings)
+        estimates = self._join_estimates(models, faces, qualities, outputs, embeddings)
         return Examined(embeddings, estimates, jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
@@ -180,22 +180,22 @@ class FacePipeline:
     ) -> list[Estimates]:
         """Return each face's estimates: the wanted attributes, such as age and gender, and quality.
 
-        `image` is (height, width, 3), RGB. The models run side by side, as works: parts that may
-        run in several threads, and what joins their answers.
+        `image` is (height, width, 3), RGB. The works of the models are planned first, and then done
+        side by side. The quality of a face in a mask is that of what the mask leaves bare.
         """
-        roles = self._choose_roles(faces, wanted_attributes)
+        models = self._choose_models(faces, wanted_attributes)
         # A pack may tell the gender by the embedding, too, which is not needed otherwise.
-        needs_embeddings = any(role.rule for role in roles.values())
+        needs_embeddings = any(role.rule for role in models.values())
         embedded_faces = faces if needs_embeddings else []
         with self._slots.take_slot():
             outputs, qualities, embeddings = self._do_works(
                 "attributes",
-                self._attributes.run_models(image, faces, roles),
+                self._attributes.run_models(image, faces, models),
                 self._plan_qualities(image, faces),
                 self._plan_embeddings(image, embedded_faces),
             )
             qualities = self._rate_masked(image, faces, qualities)
-        return self._join_estimates(roles, faces, qualities, outputs, embeddings)
+        return self._join_estimates(models, faces, qualities, outputs, embeddings)
 
     def crop(
         self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
@@ -231,12 +231,14 @@ class FacePipeline:
             yield
 
     def _do_works(self, name: str, *works: Work[Any]) -> list[Any]:
-        """Do all works side by side; return the answer of each. `name`: under which their time is
-        counted."""
+        """Do the parts of all works side by side, and return the answer of each work.
+
+        `name`: under which their time is counted.
+        """
         with count_stage(name):
             return self._slots.do_works(works)
 
-    def _choose_roles(
+    def _choose_models(
         self, faces: Sequence[DetectedFace], wanted_attributes: Collection[str]
     ) -> Mapping[str, CropRole]:
         """Return the models to run on the faces, by what they estimate; none if there is no face.
@@ -253,53 +255,39 @@ class FacePipeline:
     ) -> Work[NDArray[np.float32]]:
         """Return the work that embeds the faces: (faces, dimensions), a unit vector of each.
 
-        Nothing is embedded yet. The caller runs the work's parts side by side, and then gives
-        `answer` what they returned, in order. A cache holds the embeddings of the picture that this
-        thread used last, by face. So there are parts only for faces that it lacks, and `answer`
-        adds theirs.
+        Nothing is embedded until `_do_works` does it. Embeddings of the picture that this thread
+        used last are remembered. So there are parts only for the other faces, and their embeddings
+        are remembered when they are there.
         """
-        role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings  # cache
-        new_faces = [face for face in faces if face not in known_embeddings]
+        role, known = self._manifest.embedding, self._last.recall(image)
+        new_faces = [face for face in faces if face not in known.embeddings]
         aligned = [
             (network, self._align_faces(image, new_faces, network)) for network in role.networks
         ]
         new_work = embed.plan_embeddings(self._sessions, role, aligned)
-
-        def answer_for_all(answers_of_parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-            new_embeddings = new_work.answer(answers_of_parts)
-            known_embeddings.update(zip(new_faces, new_embeddings, strict=True))
-            embeddings = np.array([known_embeddings[face] for face in faces], np.float32)
-            return embeddings.reshape(len(faces), role.dimensions)  # also if there is no face
-
-        return Work(new_work.parts, answer_for_all)
+        return new_work.then(partial(known.add_embeddings, new_faces, faces))
 
     def _plan_qualities(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
     ) -> Work[list[Quality]]:
         """Return the work that measures how well each face can be recognised, one Quality a face.
 
-        Nothing is measured yet. The caller runs the work's parts side by side, and then gives
-        `answer` what they returned, in order. That returns the qualities of all `faces`. A cache
-        holds those of the picture that this thread used last, by face. So there are parts only for
-        faces that it lacks, and `answer` puts their qualities into it.
+        Nothing is measured until `_do_works` does it. Qualities of the picture that this thread
+        used last are remembered. So there are parts only for the other faces, and their qualities
+        are remembered when they are there.
         """
+        known = self._last.recall(image)
         aligned = self._align_faces(image, faces, self._manifest.quality)
-        known_qualities = self._last.of(image).qualities  # the cache, which `answer` fills
         new_crops = {
             face: face_crop
             for face, face_crop in zip(faces, aligned, strict=True)
-            if face not in known_qualities
+            if face not in known.qualities
         }
         parts = [
             partial(quality.measure_quality, image, face, face_crop)
             for face, face_crop in new_crops.items()
         ]
-
-        def answer_for_all(new_qualities: list[Quality]) -> list[Quality]:
-            known_qualities.update(zip(new_crops, new_qualities, strict=True))
-            return [known_qualities[face] for face in faces]
-
-        return Work(parts, answer_for_all)
+        return Work(parts, join=partial(known.add_qualities, list(new_crops), faces))
 
     def _rate_masked(
         self,
@@ -310,35 +298,35 @@ class FacePipeline:
         """Return the qualities, but for a face in a mask that of its upper half, if it is better.
 
         `qualities` has those of the whole faces, in their order. The embedding tells whether a face
-        wears a mask, and takes long. So faces are ruled out first by what is known or quickly
-        measured.
+        wears a mask, and takes long. So it is computed only for a face that would gain by a mask.
         """
         mask_rule = self.population.mask_rule
         if mask_rule is None:  # this pack cannot tell masks
             return list(qualities)
         quality_of = dict(zip(faces, qualities, strict=True))
-        # Who may wear a mask? Not a face that was embedded before, and whose embedding says no.
-        known_embeddings = self._last.of(image).embeddings
-        doubtful = []
-        for face, measured in quality_of.items():
-            if measured.total >= PERFECT:  # nothing could be better
-                continue
-            embedding = known_embeddings.get(face)
-            if embedding is None or mask_rule.find_masked(embedding[None])[0]:
-                doubtful.append(face)
-        # Whose quality would be better if only its upper half counted?
-        aligned = self._align_faces(image, doubtful, self._manifest.quality)
-        uncovered = {
-            face: quality.measure_masked_quality(image, face, face_crop)
-            for face, face_crop in zip(doubtful, aligned, strict=True)
-        }
-        better = [face for face in doubtful if uncovered[face].total > quality_of[face].total]
-        if better:  # only these are embedded; known ones are not embedded again
-            (embeddings,) = self._do_works("embed", self._plan_embeddings(image, better))
-            for face, is_masked in zip(better, mask_rule.find_masked(embeddings), strict=True):
+        imperfect = [face for face, measured in quality_of.items() if measured.total < PERFECT]
+        known = self._last.recall(image)
+        candidates = [face for face in imperfect if not known.is_unmasked(face, mask_rule)]
+        upper_half_of = self._measure_upper_halves(image, candidates)
+        gaining = [
+            face for face in candidates if upper_half_of[face].total > quality_of[face].total
+        ]
+        if gaining:
+            (embeddings,) = self._do_works("embed", self._plan_embeddings(image, gaining))
+            for face, is_masked in zip(gaining, mask_rule.find_masked(embeddings), strict=True):
                 if is_masked:
-                    quality_of[face] = uncovered[face]
+                    quality_of[face] = upper_half_of[face]
         return [quality_of[face] for face in faces]
+
+    def _measure_upper_halves(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+    ) -> dict[DetectedFace, Quality]:
+        """Return how well each face can be recognised by what a mask would leave bare."""
+        aligned = self._align_faces(image, faces, self._manifest.quality)
+        return {
+            face: quality.measure_masked_quality(image, face, face_crop)
+            for face, face_crop in zip(faces, aligned, strict=True)
+        }
 
     def _join_estimates(
         self,
@@ -353,22 +341,32 @@ class FacePipeline:
         `roles` are the models that ran, by what they estimate. `embeddings` has a row for each
         face, or none if they were not needed. Then it stays unknown (None) who wears a mask.
         """
-        gender_values = np.zeros(len(faces))
-        if "gender" in roles and roles["gender"].rule:
-            # A linear rule on the embedding that has a say in the gender, its constant the last.
-            weights = self._sessions.read_array(roles["gender"].rule)
-            gender_values = embeddings @ weights[:-1] + weights[-1]
+        gender_values = self._apply_gender_rule(roles, embeddings, len(faces))
         mask_rule = self.population.mask_rule
         masked: Sequence[bool | None] = [None] * len(faces)
         if mask_rule is not None and len(embeddings) == len(faces):
             masked = mask_rule.find_masked(embeddings).tolist()
         estimates = []
         for face, measured, face_outputs, gender_value, is_masked in zip(
-            faces, qualities, outputs, gender_values.tolist(), masked, strict=True
+            faces, qualities, outputs, gender_values, masked, strict=True
         ):
             of_face = _make_estimates(roles, face, measured, face_outputs, gender_value)
             estimates.append(replace(of_face, masked=is_masked))
         return estimates
+
+    def _apply_gender_rule(
+        self, roles: Mapping[str, CropRole], embeddings: NDArray[np.float32], face_count: int
+    ) -> list[float]:
+        """Return what each face's embedding adds to the log-odds of the first gender.
+
+        That is a linear rule of the pack, with its constant behind the weights. It is 0 if the pack
+        has none, or the gender is not estimated.
+        """
+        if "gender" not in roles or not roles["gender"].rule:
+            return [0.0] * face_count
+        weights = self._sessions.read_array(roles["gender"].rule)
+        values: list[float] = (embeddings @ weights[:-1] + weights[-1]).tolist()
+        return values
 
     def _align_faces(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
@@ -379,7 +377,7 @@ class FacePipeline:
         size.
         """
         with count_stage("align"):
-            crops = self._last.of(image).crops
+            crops = self._last.recall(image).crops
             keys = [(face.landmarks, role.points, role.size_px) for face in faces]
             for key in keys:
                 if key not in crops:
@@ -451,6 +449,33 @@ class _Known:
         self.qualities: dict[DetectedFace, Quality] = {}
         self.embeddings: dict[DetectedFace, NDArray[np.float32]] = {}
 
+    def add_qualities(
+        self,
+        new_faces: Sequence[DetectedFace],
+        faces: Sequence[DetectedFace],
+        new_qualities: list[Quality],
+    ) -> list[Quality]:
+        """Remember the new faces' qualities; return those of `faces`, known before or new."""
+        self.qualities.update(zip(new_faces, new_qualities, strict=True))
+        return [self.qualities[face] for face in faces]
+
+    def add_embeddings(
+        self,
+        new_faces: Sequence[DetectedFace],
+        faces: Sequence[DetectedFace],
+        new_embeddings: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Remember the new faces' embeddings, a row each; return those of `faces`, known or new."""
+        self.embeddings.update(zip(new_faces, new_embeddings, strict=True))
+        rows = [self.embeddings[face] for face in faces]
+        # Also if there is no face.
+        return np.array(rows, np.float32).reshape(len(faces), new_embeddings.shape[1])
+
+    def is_unmasked(self, face: DetectedFace, mask_rule: MaskRule) -> bool:
+        """Tell whether a face is known to wear no mask, by an embedding computed before."""
+        embedding = self.embeddings.get(face)
+        return embedding is not None and not mask_rule.find_masked(embedding[None])[0]
+
     def forget(self, _image: object) -> None:
         """Forget all; a weak reference to the picture calls it when that is gone."""
         self.crops.clear()
@@ -468,7 +493,7 @@ class _LastPicture(threading.local):
         self._image: weakref.ref[NDArray[np.uint8]] | None = None
         self._known = _Known()
 
-    def of(self, image: NDArray[np.uint8]) -> _Known:
+    def recall(self, image: NDArray[np.uint8]) -> _Known:
         """Return what is known of this picture; what was known of another is forgotten."""
         if self._image is None or self._image() is not image:
             self._known = _Known()

@@ -72,38 +72,48 @@ class CropModels:
     ) -> Work[list[Mapping[str, Sequence[Looks]]]]:
         """Return the work that runs the models of these roles, such as age, on all faces.
 
-        Nothing is run yet. The caller runs the work's parts side by side, and then gives `answer`
-        what they returned, in order. A part is one model's run over a group of FACES faces.
-        `answer` returns for each face, by role, each model's outputs, with values in the order of
-        the role's labels.
+        Nothing is run until the work is done (`CpuSlots.do_works`). A part is one model's run over
+        a group of FACES faces. The work's answer has for each face, by role, each model's outputs,
+        with values in the order of the role's labels.
         """
         models = [model for role in roles.values() for model in role.models]
         runs = list(dict.fromkeys((model.file, model.crop) for model in models))  # each once
         groups = [faces[start : start + FACES] for start in range(0, len(faces), FACES)]
+        parts = [
+            partial(self._run_model, image, group, file, crop)
+            for file, crop in runs
+            for group in groups
+        ]
+        return Work(parts, join=partial(_split_by_face, roles, runs, len(faces)))
 
-        def run_model(file: str, crop: Crop, group: Sequence[DetectedFace]) -> _Outputs:
-            return self._sessions.run(file, _cut_crops(image, group, crop))
+    def _run_model(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], file: str, crop: Crop
+    ) -> _Outputs:
+        return self._sessions.run(file, _cut_crops(image, faces, crop))
 
-        def split_by_face(outputs: list[_Outputs]) -> list[Mapping[str, Sequence[Looks]]]:
-            # One for each part: those of the first model's groups, then those of the second's.
-            outputs_left = iter(outputs)
-            outputs_by_run = {
-                run: _join_outputs([next(outputs_left) for _ in groups]) for run in runs
-            }
-            looks_by_role = {
-                name: _choose_outputs(role, outputs_by_run, len(faces))
-                for name, role in roles.items()
-            }
-            return [
-                {
-                    name: [looks[number] for looks in looks_of_models]
-                    for name, looks_of_models in looks_by_role.items()
-                }
-                for number in range(len(faces))
-            ]
 
-        parts = [partial(run_model, *run, group) for run in runs for group in groups]
-        return Work(parts, split_by_face)
+def _split_by_face(
+    roles: Mapping[str, CropRole], runs: Sequence[_Run], face_count: int, outputs: list[_Outputs]
+) -> list[Mapping[str, Sequence[Looks]]]:
+    """Return for each face, by role (what is estimated), the outputs of each of the role's models.
+
+    `outputs` come by run, and in a run by group of faces. Of runs A and B over groups 1 and 2 they
+    are A1, A2, B1, B2.
+    """
+    group_count = len(outputs) // max(len(runs), 1)
+    outputs_by_run = {}
+    for number, run in enumerate(runs):
+        outputs_of_groups = outputs[number * group_count : (number + 1) * group_count]
+        outputs_by_run[run] = _join_outputs(outputs_of_groups)
+    looks_by_role = {
+        name: _choose_outputs(role, outputs_by_run, face_count) for name, role in roles.items()
+    }
+    faces = []
+    for face in range(face_count):
+        faces.append(
+            {name: [looks[face] for looks in each] for name, each in looks_by_role.items()}
+        )
+    return faces
 
 
 def _choose_outputs(

@@ -23,10 +23,10 @@ def plan_embeddings(
 ) -> Work[NDArray[np.float32]]:
     """Return the work that embeds faces: (n, role.dimensions) rows of length 1, in their order.
 
-    Nothing is embedded yet. The caller runs the work's parts, and gives their results to `answer`.
-    `aligned` has each of the role's networks, with the faces as pictures of the size that it takes.
-    If it is `mirrored`, the embeddings of a face and of its mirror image are added. Both have the
-    identity; light and turn of the head differ, and so weigh less.
+    Nothing is embedded until the work is done (`CpuSlots.do_works`). `aligned` has each of the
+    role's networks, with the faces as pictures of the size that it takes. If it is `mirrored`, the
+    embeddings of a face and of its mirror image are added. Both have the identity; light and turn
+    of the head differ, and so weigh less.
     """
 
     looks = []  # a look is a face or its mirror image
@@ -37,7 +37,7 @@ def plan_embeddings(
                 mirror_image = np.asarray(face[:, ::-1])
                 looks.append(partial(_embed_look, sessions, network, mirror_image))
     face_counts = [(network, len(faces)) for network, faces in aligned]
-    return Work(looks, answer=partial(_join_looks, sessions, role, face_counts))
+    return Work(looks, join=partial(_join_looks, sessions, role, face_counts))
 
 
 def _embed_look(

@@ -111,20 +111,22 @@ def measure_quality(
     in it (`rate_frontality`).
     """
     grey = _make_grey(aligned)
-    return _join_factors(image, face, grey, rate_sharpness(grey), _cut_inner_part(grey))
+    sharpness = rate_sharpness(grey)
+    return _join_factors(image, face, grey, sharpness, skin=_cut_inner_part(grey))
 
 
 def measure_masked_quality(
     image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]
 ) -> Quality:
-    """Return how well a face in a mask can be recognised, by its upper half, as `measure_quality`
-    does.
+    """Return how well a face in a mask can be recognised, by what the mask leaves bare.
 
-    Cloth has no detail, and may be white.
+    It is as `measure_quality`, but for two factors that cloth would spoil. Cloth has no fine
+    detail, so it would seem blurred. It may be white, so it would seem overexposed. Both are
+    measured above the bridge of the nose alone.
     """
     grey = _make_grey(aligned)
-    part = _cut_uncovered_part(grey)
-    return _join_factors(image, face, grey, rate_uncovered_sharpness(grey), part)
+    sharpness = rate_uncovered_sharpness(grey)
+    return _join_factors(image, face, grey, sharpness, skin=_cut_uncovered_part(grey))
 
 
 def _join_factors(
@@ -132,22 +134,22 @@ def _join_factors(
     face: DetectedFace,
     grey: NDArray[np.float32],
     sharpness: float,
-    part: NDArray[np.float32],
+    skin: NDArray[np.float32],
 ) -> Quality:
-    """Return the quality of a face, the product of all its factors.
+    """Return the quality of a face: 100 times the product of all its factors of 0 to 1.
 
-    `grey` is its aligned crop, `part` what of that shows skin. `sharpness` is measured before,
-    since it differs for a mask.
+    `grey` is its aligned crop, `skin` the part of that by which the light is rated. `sharpness` is
+    the factor of that name, rated before.
     """
     factors = {
         "size": rate_size(face),
         "sharpness": sharpness,
         "compression": rate_compression(image, face),
-        "exposure": rate_exposure(part),
+        "exposure": rate_exposure(skin),
         "eyes": rate_eyes(grey),
         "detector": interpolate(face.score, DETECTOR_USELESS, DETECTOR_BEST),
     }
-    brightness = float(part.mean()) / 255
+    brightness = float(skin.mean()) / 255
     return replace(combine_factors(factors), sharpness=sharpness, brightness=brightness)
 
 

@@ -51,7 +51,7 @@ def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
             for image, face in faces
         ]
         work = plan_embeddings(sessions, role, [(network, crops)])
-        return measure_separation(work.answer([part() for part in work.parts]), owners)
+        return measure_separation(work.join([part() for part in work.parts]), owners)
 
     for network in draft.manifest.embedding.networks:
         stated_separation = measure_network(network)
