@@ -43,27 +43,23 @@ TAIL_LENGTH = 256
 """Transactions since the newest snapshot that make a new one worth it."""
 
 TAIL_AGE = timedelta(hours=24)
-"""Age of the oldest of them that makes one worth it, however few they are: a journal is not kept
-for ever."""
+"""Age of the oldest of them that makes one worth it: a journal is not kept for ever."""
 
 LARGE = 50_000_000
 """Bytes of a whole snapshot, of some 65,000 faces, from which on deltas are written upon it."""
 
 _DELTA_SHARE = 48
-"""Of a million faces, deltas to this size and the whole snapshot after them write the fewest bytes
-a change."""
+"""Of a million faces, deltas of up to 1/48 of the base write the fewest bytes a change."""
 
 _CLAIMED_FOR = timedelta(minutes=15)
 """Time that one builder has for a whole snapshot of a large gallery: the longest run on Lambda. A
 delta that another one writes meanwhile would make it stale."""
 
 _ERASING = (Edit.DELETE, Edit.DROP, Edit.REPLACE)
-"""Changes after which something is to be erased: templates, and pictures that no face names any
-more."""
+"""Changes after which templates, or pictures that no face names, are to be erased."""
 
 _APART = timedelta(minutes=10)
-"""Snapshots that are kept are so far apart, but for the newest: a gallery that always changes keeps
-few."""
+"""Least distance of snapshots that are kept, but for the newest: so there are few."""
 
 _ORPHANS_SOUGHT_FOR = timedelta(hours=4)
 """Time after a snapshot in which objects are looked for that no pointer names. A process that was
@@ -113,17 +109,19 @@ class Compactor:
         """Write new snapshots if worth it, trim what they replace; return whether any was written.
 
         A snapshot is a gallery as it is stored. A tenant has a gallery for its face model and,
-        while it changes that, for the next. A crash at any point loses nothing. If `erase` is
-        False, what is to be erased from a large gallery is left to the next call. It takes a whole
-        snapshot, of 0.8 GB.
+        while it changes that, for the next. The journal, the list of changes, may go as far as
+        snapshots of each have its changes. Templates that are to be erased need a whole snapshot,
+        of 0.8 GB if a gallery is large. If `erase` is False, that is left to the next call. A crash
+        at any point loses nothing.
         """
         models = read_models(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]
         limit_ms = milliseconds(self._clock.now() - GRACE)
-        # The journal may go as far as old enough snapshots of each model cover it.
-        covered_seq = min([self._trim_snapshots(tenant, model, limit_ms) for model in models])
-        if covered_seq:
-            self._trim_journal(tenant, covered_seq, limit_ms)
+        # The last change that old enough snapshots have, by gallery; 0: there is none of that age.
+        covered_seqs = [self._trim_snapshots(tenant, model, limit_ms) for model in models]
+        seq_of_all = min(covered_seqs)
+        if seq_of_all:
+            self._trim_journal(tenant, seq_of_all, limit_ms)
         self._forget_all_but(tenant, models)
         return any(written)
 
@@ -132,37 +130,46 @@ class Compactor:
 
         New snapshots (stored galleries) are written first. Then older ones go, and the journal up
         to `seq`. Galleries in this process's memory are let go, and loads under way begin again.
-        Raises Busy if others write snapshots meanwhile.
+        Raises Busy if others write snapshots meanwhile; the caller tries again later.
         """
         for model in read_models(self._items, tenant):
-            self._build(tenant, model, at_least=seq)
-            if pointer := read_pointer(self._items, tenant, model):
-                if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
-                    raise Busy("snapshots of this tenant are being written: they are purged later")
-                kept = [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq]
-                self._keep_snapshots(pointer, kept)
-            # Then those that no pointer names, since a builder was killed.
-            for blob in self._blobs.walk(keys.snapshots(tenant, model)):
-                if keys.seq_of_snapshot(blob.key) < seq:
-                    self._blobs.delete(blob.key)
+            self._build(tenant, model, purged_seq=seq)
+            self._delete_snapshots_before(tenant, model, seq)
         now_too_ms = milliseconds(self._clock.now()) + 1  # however young an entry is
         self._trim_journal(tenant, seq, now_too_ms)
         self._galleries.let_go(tenant)
 
-    def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
+    def _delete_snapshots_before(self, tenant: str, model: str, seq: int) -> None:
+        """Delete a gallery's snapshots whose oldest part is from before the change `seq`.
+
+        Raises Busy if the newest is one of them. Then another builder changed the pointer while
+        `_build` wrote, so what that wrote was dropped.
+        """
+        if pointer := read_pointer(self._items, tenant, model):
+            if _base_seq_of(pointer["snapshots"][-1]) < seq:
+                raise Busy("snapshots of this tenant are being written: they are purged later")
+            kept = [key for key in parse_build_times(pointer) if _base_seq_of(key) >= seq]
+            self._keep_snapshots(pointer, kept)
+        # Then those that no pointer names, since a builder was killed.
+        for blob in self._blobs.walk(keys.snapshots(tenant, model)):
+            if keys.seq_of_snapshot(blob.key) < seq:
+                self._blobs.delete(blob.key)
+
+    def _build(self, tenant: str, model: str, purged_seq: int = 0, *, erase: bool = True) -> bool:
         """Write a snapshot of one gallery if enough has changed; return whether one was written.
 
         A snapshot is a gallery as it is stored; the pointer is the item that names a gallery's. A
-        seq is the number of a change. A snapshot may be a delta upon an older whole one. If the
-        older of the two lacks the change `at_least`, a whole one is written in any case. `erase` is
-        as in `build`.
+        seq is the number of a change. A snapshot may be a delta upon an older whole one, its base,
+        which still has what was erased since. Nothing from before the change `purged_seq` may be
+        left. So if the base is older, a whole snapshot is written in any case. `erase` is as in
+        `build`.
         """
         pointer = read_pointer(self._items, tenant, model)
-        covered_seq = int(pointer["seq"]) if pointer else 0
-        oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
+        covered_seq = int(pointer["seq"]) if pointer else 0  # the newest snapshot's last change
+        base_seq = _base_seq_of(pointer["snapshots"][-1]) if pointer else 0
         seq = read_seq(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered_seq)  # for the alarm on long ones
-        if oldest_seq < at_least:  # what is to be purged is still stored
+        if base_seq < purged_seq:
             return self._build_whole(tenant, model, pointer)
         # "bytes": those of the newest whole snapshot. Of a large one, mostly deltas are written.
         if pointer and int(pointer.get("bytes", 0)) >= self._large:
@@ -177,10 +184,9 @@ class Compactor:
         """Store what changed in a large gallery, as a delta or whole; return whether it did.
 
         A delta has what changed since the last whole snapshot, its base. Erased templates stay in
-        the base, so only a whole snapshot gets rid of them. That waits for a later call if `erase`
-        is False. `pointer` is the item that names the gallery's snapshots. Its "claimed_at" is when
-        a builder began a whole one, its "owes" says that a delta left an erasure to do. `seq`
-        numbers the latest change.
+        the base until a whole snapshot is written. `pointer` is the item that names the gallery's
+        snapshots; its "owes" says that such an erasure is still to do. If `erase` is False, it is
+        left to a later call. `seq` numbers the latest change.
         """
         now = milliseconds(self._clock.now())
         claim_age_ms = now - int(pointer.get("claimed_at", 0))
@@ -188,19 +194,27 @@ class Compactor:
             return False  # another builder writes a whole one, which a delta would make stale
         covered_seq = int(pointer["seq"])
         entries = read_changes(self._items, tenant, covered_seq, seq)  # None: trimmed meanwhile
-        # What is to be erased is owed since an earlier delta, or by these changes.
         owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
-        if not owes_erasure or not erase:
-            if seq - covered_seq < TAIL_LENGTH and not self._is_old(tenant, covered_seq):
-                return False  # few changes wait
-            data = None if entries is None else self._make_delta(model, pointer, entries)
-            if data:
-                base_key = keys.base_of_snapshot(pointer["snapshots"][-1])
-                key = keys.delta(base_key, seq, nonce())
-                more = {"bytes": pointer["bytes"], "owes": owes_erasure}
-                self._write_snapshot(tenant, model, pointer, key, data, more)
-                return True
-        # An erasure is due, or no delta can be made. The claim keeps others from deltas meanwhile.
+        if owes_erasure and erase:
+            return self._claim_and_build_whole(tenant, model, pointer, now)
+        is_due = seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq)
+        if not is_due:
+            return False
+        data = None if entries is None else self._make_delta(model, pointer, entries)
+        if data is None:
+            return self._claim_and_build_whole(tenant, model, pointer, now)
+        base_key = keys.base_of_snapshot(pointer["snapshots"][-1])
+        key = keys.delta(base_key, seq, nonce())
+        more = {"bytes": pointer["bytes"], "owes": owes_erasure}
+        self._write_snapshot(tenant, model, pointer, key, data, more)
+        return True
+
+    def _claim_and_build_whole(self, tenant: str, model: str, pointer: Item, now: int) -> bool:
+        """Write a whole snapshot of a large gallery; return False if another builder was faster.
+
+        That builder has changed the pointer, so nothing is written; the next call looks again. The
+        claim, "claimed_at" in the pointer, keeps others from writing deltas meanwhile.
+        """
         claimed_pointer = {**pointer, "claimed_at": now}
         is_claimed = self._write_pointer(claimed_pointer, pointer)
         return is_claimed and self._build_whole(tenant, model, claimed_pointer)
@@ -230,8 +244,7 @@ class Compactor:
         return data if is_small else None
 
     def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
-        """Write a whole snapshot of the gallery as it is now; return True, as the others do who
-        wrote one."""
+        """Write a whole snapshot of the gallery as it is now; return True: one was written."""
         segment = self._galleries.read_current(tenant, model).view.make_segment(model)
         data = encode_segment(segment)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
@@ -342,8 +355,7 @@ class Compactor:
         return max(covered_seqs, default=0)
 
     def _drop_superseded(self, pointer: Item, limit_ms: int) -> Item:
-        """Delete the snapshots before the newest one built before `limit_ms`; return the pointer
-        then."""
+        """Delete snapshots before the newest one built before `limit_ms`; return the pointer."""
         build_times = parse_build_times(pointer)
         superseded = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]
         return self._keep_snapshots(pointer, [key for key in build_times if key not in superseded])
@@ -411,9 +423,11 @@ def _is_erasing(entry: JournalEntry) -> bool:
     return entry.edit in _ERASING and not entry.learnt
 
 
-def _oldest_seq_of(key: str) -> int:
-    """Return the number of the last change that a snapshot's base has; a whole one is its own
-    base."""
+def _base_seq_of(key: str) -> int:
+    """Return the number of the last change in a snapshot's base, the whole one that it builds upon.
+
+    A whole snapshot is its own base.
+    """
     return keys.seq_of_snapshot(keys.base_of_snapshot(key))
 
 

@@ -68,8 +68,7 @@ class Galleries:
             return sum(gallery.hot_bytes for gallery in self._galleries.values())
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        """Return who is most like each of the request's probes, in all that was stored before this
-        call."""
+        """Return who is most like each of the request's probes, of all stored before this call."""
         require_probes(request.probes, request.limit)
         view = self.read_current(tenant, request.model, searched=True, seq=request.seq).view
         with count_stage("scan"):
@@ -149,8 +148,7 @@ class Galleries:
         )
 
     def _load_from_snapshot(self, tenant: str, model: str) -> Gallery:
-        """Load the gallery from its newest snapshot, and let others go that it needs the room
-        of."""
+        """Load the gallery from its newest snapshot, and let others go that are in its way."""
         open_file = partial(self._scratch.open_file, make_room=self._make_room)
         with count_stage("load"):
             return load_from_snapshot(self._items, self._blobs, tenant, model, open_file)

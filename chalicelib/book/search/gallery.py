@@ -28,8 +28,7 @@ from chalicelib.domain.rules.templates import fuse_embeddings, is_users, parse_v
 NOBODY = -1
 """In place of a group, for a row or face that has left the gallery."""
 _FACES_PER_LOOKUP = 8
-"""Rows are looked up one by one if less than one face in so many is searched; else all are
-scanned."""
+"""Rows are looked up one by one if less than one face in so many is searched, else all."""
 _REMEMBERED = 4
 """Choices of groups that a view remembers."""
 
@@ -88,26 +87,18 @@ class View(Struct, frozen=True, dict=True):
     def search(self, request: SearchRequest) -> SearchAnswer:
         """Return, for each probe (a template that is searched for), the faces most like it.
 
-        A face is a candidate if its score reaches a threshold, 0.45 say, and more in a larger
-        gallery. The request's operating point is the rule for that. A pair of faces also has a
-        demand, which is added: 0.03, say, if many people look like the two. Here only the least
-        that the probe has with anybody is added (`least_demands`), so that nobody is missed. The
-        caller judges each candidate by its own. Without an operating point, all are candidates.
-        Raises InvalidInput for probes of a wrong length.
+        They are the best of the groups that the request names, as many as its limit. Each has at
+        least the score of `_compute_least_scores`. Raises InvalidInput for probes of a wrong
+        length.
         """
-        probes, point = request.probes, request.operating_point
+        probes = request.probes
         if probes.shape[1] != self._dimensions and self.rows:
             raise InvalidInput(
                 f"the gallery's templates have {self._dimensions} dimensions, the probes "
                 f"{probes.shape[1]}"
             )
         chosen = self._choose_faces(request.group_ids)
-        gallery_size = chosen.size
-        # The score that a face has to reach to be a candidate, by probe.
-        least_scores = [-math.inf] * len(probes)
-        if point is not None:
-            least_demands = request.least_demands or [0.0] * len(probes)
-            least_scores = [point.find_threshold(gallery_size, least) for least in least_demands]
+        least_scores = _compute_least_scores(request, chosen.size)
         best_of_probe = self._find_best(probes, chosen, request.limit, least_scores)
         candidates = tuple([self._name_candidates(best) for best in best_of_probe])
         templates: tuple[tuple[bytes, ...], ...] = ()
@@ -115,7 +106,7 @@ class View(Struct, frozen=True, dict=True):
             templates = tuple(
                 [tuple(map(self._read_template, best.faces)) for best in best_of_probe]
             )
-        return SearchAnswer(self.seq, gallery_size, candidates, templates)
+        return SearchAnswer(self.seq, chosen.size, candidates, templates)
 
     def _choose_faces(self, asked_groups: Sequence[str] | None) -> Chosen:
         """Return the faces to search, those in the groups of these ids, and how many there are.
@@ -173,11 +164,14 @@ class View(Struct, frozen=True, dict=True):
     def _search_tail(self, bests: ProbesAndBest, is_group_searched: NDArray[np.bool_]) -> None:
         """Add to each probe's best faces those of the tail, rows added since the base was loaded.
 
-        A probe is a template that is searched for. `is_group_searched` is by group number.
+        A probe is a template that is searched for. `is_group_searched` is by group number; that of
+        NOBODY, its last, is False. A row has that for its group if its face is gone.
         """
         tail = self.tail
-        face_of_row = tail.first_row[: tail.rows] + len(self.base_group)
-        faces = np.where(is_group_searched[tail.row_group], face_of_row, NOBODY)
+        # A face of the tail has the number of its first row there, behind all faces of the base.
+        face_of_row = len(self.base_group) + tail.first_row[: tail.rows]
+        is_row_searched = is_group_searched[tail.row_group]
+        faces = np.where(is_row_searched, face_of_row, NOBODY)  # NOBODY's rows are passed over
         for probe, best in bests:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
@@ -216,14 +210,12 @@ class View(Struct, frozen=True, dict=True):
         )
 
     def _faceid(self, face: int) -> str:
-        """Return the id of the face of this number; those of the tail come after those of the
-        base."""
+        """Return the id of the face of this number; the tail's come after the base's."""
         in_tail = face - len(self.base_group)
         return self.base.ids.names[face] if in_tail < 0 else self.tail.faceids[in_tail]
 
     def _group(self, face: int) -> int:
-        """Return the group's number of the face of this number; the tail's come after the
-        base's."""
+        """Return the number of a face's group; the tail's faces come after the base's."""
         in_tail = face - len(self.base_group)
         return int(self.base_group[face] if in_tail < 0 else self.tail.row_group[in_tail])
 
@@ -303,6 +295,21 @@ class View(Struct, frozen=True, dict=True):
         return templates
 
 
+def _compute_least_scores(request: SearchRequest, gallery_size: int) -> list[float]:
+    """Return for each probe of a search the score that a face has to reach to be a candidate.
+
+    That is a threshold, 0.45 say, and more in a larger gallery. The request's operating point is
+    the rule for it. A pair of faces that many people look like demands more, 0.03 say. Which pairs
+    there are is not known yet. So only the least that the probe demands with anybody is added, and
+    the caller judges each candidate by its own. Without an operating point, all are candidates.
+    """
+    point, probe_count = request.operating_point, len(request.probes)
+    if point is None:
+        return [-math.inf] * probe_count
+    least_demands = request.least_demands or [0.0] * probe_count
+    return [point.find_threshold(gallery_size, least) for least in least_demands]
+
+
 def _list_rows(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows of each face, one behind the other.
 
@@ -344,8 +351,7 @@ class Gallery:
 
     @property
     def is_long(self) -> bool:
-        """True if so many faces came or went since the segment that a new one would make searches
-        faster."""
+        """True if so many faces came or went that a new segment would make searches faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
         most_gone = max(limit, len(view.base_group) // 2)
@@ -540,8 +546,7 @@ class Gallery:
             counts[group_number] = counts.get(group_number, 0) + 1
 
     def _find_in_base(self, faceid: str) -> int | None:
-        """Return the face's number in the segment that was loaded; None if it is not there any
-        more."""
+        """Return the face's number in the segment that was loaded; None if it has left that."""
         face = self._base.ids.find(faceid)
         if face is None or self._base_group_by_face[face] == NOBODY:
             return None

@@ -48,8 +48,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 COLUMNS = 4
-"""Bytes of a row that bound the part left out by the tier. Four, so that their weights fit beside a
-query's."""
+"""Bytes of a row that bound what is behind a tier: so many weights fit beside a query's."""
 
 _TOP = 127
 """Largest code in int8."""
@@ -111,8 +110,7 @@ class Coder(Struct, frozen=True, dict=True):
 
     @cached_property
     def rounding(self) -> float:
-        """The largest error of a template or probe that is rotated in float32, as a share of its
-        length."""
+        """The largest error of a vector that is rotated in float32, as a share of its length."""
         if self.rotation is None:
             return 0.0
         dimensions = self.dimensions
@@ -145,18 +143,19 @@ class CodedRows(Struct, frozen=True):
 def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
     """Return the codes of (rows, dimensions) canonical templates, and which rows are loose.
 
-    A tier is a part of each rotated template's numbers, coded in int8. It has bounds by which a
-    search rules rows out, and they hold for nearly all rows. The others are loose, and a search
-    computes their scores.
+    Templates are rotated, and each tier of the coder codes a part of their numbers in int8. By
+    bounds that hold for nearly all rows a search rules rows out. A row is loose if it is longer
+    than `coder.largest_norm`, or exceeds a bound of a tier. A search computes its score in any
+    case.
     """
     codes = tuple(np.zeros((len(templates), tier.width), dtype=np.int8) for tier in coder.tiers)
     is_loose = np.zeros(len(templates), dtype=bool)
     for begin in range(0, len(templates), _BLOCK):
         block = slice(begin, begin + _BLOCK)
         rotated, error_share = rotate_rows(coder, templates[block])
-        norms = row_norms(templates[block].astype(np.float32))
-        errors = norms * error_share  # what rotation and rounding change a row by at most
-        is_loose[block] |= ~(norms <= coder.largest_norm)  # "not <=" is true of NaN, too
+        lengths = row_norms(templates[block].astype(np.float32))
+        errors = lengths * error_share  # what rotation and rounding change a row by at most
+        is_loose[block] |= ~(lengths <= coder.largest_norm)  # "not <=" is true of NaN, too
         for tier, codes_of_tier in zip(coder.tiers, codes, strict=True):
             is_loose[block] |= _write_codes(tier, rotated, errors, target=codes_of_tier[block])
     return CodedRows(codes, loose=np.flatnonzero(is_loose).astype(np.uint32))
@@ -228,8 +227,7 @@ class _Tier(ctypes.Structure):
 
 
 class Call(ctypes.Structure):
-    """A search as kernel.c has it: the struct `search` there. Its maker keeps the arrays that it
-    points at."""
+    """A search as kernel.c has it, in `search`. Its maker keeps the arrays that it points at."""
 
     _fields_ = (
         ("tiers", _Tier * 2), ("tier_count", _WHOLE), ("dimensions", _WHOLE), ("rows", _WHOLE),
@@ -241,8 +239,7 @@ class Call(ctypes.Structure):
 
 
 def describe_coder(coder: Coder) -> Call:
-    """Return a call of the compiled search (kernel.c) with the coder's numbers; the rows are to be
-    filled in."""
+    """Return a call of the compiled search (kernel.c) with the coder's numbers, without rows."""
     call = Call(tier_count=len(coder.tiers), dimensions=coder.dimensions, off=coder.off, face=-1)
     for call_tier, tier in zip(call.tiers, coder.tiers, strict=False):
         for name in (*tier.__struct_fields__, "width"):  # they have the same names there
@@ -264,15 +261,13 @@ ROTATED_FROM = 4_096
 _SAMPLE = 8_192
 """Templates by which a coder is chosen, at even distances."""
 _PROBES, _COMPARED = 32, 2_048
-"""Templates of the sample that stand for probes, and those that each is compared with: enough for a
-share of them."""
+"""Templates of the sample that stand for probes, and those that each is compared with."""
 _CODE_ERROR = 0.02
 """About what int8 codes add to a bound of a score."""
 _FIRST_BYTES = (64, 96, 128)
 """Sizes of the first tier that are compared, in bytes of a row."""
 _PICK_BYTES = 500
-"""Cost of reading one row that survived the first tier, in bytes that the first pass reads in that
-time."""
+"""Cost of reading a row that the first tier left, in bytes that this reads in that time."""
 _BEST = 10
 """The first tier is chosen for a search for the ten best faces."""
 _NOTHING = 1e-4
@@ -282,26 +277,27 @@ _MARGIN = 1.25
 
 
 def fit(templates: NDArray[np.float16]) -> Coder:
-    """Return the coder, the way to hold them in few bytes, that suits these templates best.
+    """Return the coder, the way to hold templates in few bytes, that suits these best.
 
-    They are (rows, dimensions), coded in tiers: int8 codes of some numbers of each row. A search
-    reads the first tier of all rows, and the second of those that this did not rule out. A rotation
-    brings what tells faces apart into the first tier. It is not worth its bytes for few templates,
-    nor where a short first tier rules too little out. Then one tier has all numbers, unrotated.
+    Templates are (rows, dimensions). A search reads their codes first, and rules most out. Codes
+    may be one tier of all numbers. Or they are of rotated templates, whose leading numbers tell
+    faces apart best. Then a search reads the first tier, of these, of all rows, and the second only
+    of the rows that are left. A rotation is not worth its bytes for fewer than ROTATED_FROM rows,
+    nor where a sample shows that two tiers would not save reading.
     """
     row_count, dimensions = templates.shape
     sample = _sample_rows(templates)
     largest_norm = float(_bound_ordinary(row_norms(sample)))
     plain = Coder(dimensions, rotation=None, tiers=(), largest_norm=largest_norm)
-    one_tier = [(0, dimensions)]  # (begin, end) of its numbers
+    all_numbers = [(0, dimensions)]  # begin and end of the only tier
     if row_count < ROTATED_FROM:
-        return _with_tiers(plain, sample, one_tier)
+        return _with_tiers(plain, sample, all_numbers)
     rotating = replace(plain, rotation=_compute_rotation(sample))
-    # A search for the _BEST faces has to look at this share of the rows at least.
+    # A search for the _BEST faces cannot rule these out: it has to look at this share of the rows.
     share_wanted = _BEST / row_count
     first_end, last_end = _choose_tier_ends(rotating, sample, share_wanted)
     if first_end == dimensions:  # no short first tier would be cheaper
-        return _with_tiers(plain, sample, one_tier)
+        return _with_tiers(plain, sample, all_numbers)
     return _with_tiers(rotating, sample, [(0, first_end), (first_end, last_end)])
 
 

@@ -55,8 +55,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     is_group_searched: NDArray[np.bool_]
     """by group number: whether it is searched"""
     numbers: NDArray[np.int32] | None = None
-    """the rows to look at, ascending, if they are few: a small group of a large gallery; None:
-    all"""
+    """the rows to look at, ascending, if they are few: those of a small group; None: all"""
 
     def find_searched_faces(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the number of the face of each of these rows; -1 if that face is not searched."""
@@ -107,8 +106,7 @@ class BestFaces:
     def __init__(self, limit: int, least_score: float = -math.inf) -> None:
         self.limit = limit
         self.cut = least_score
-        """Rows with a lower score cannot change the answer; one with this score may, by its
-        faceid."""
+        """Rows of a lower score cannot change the answer; those of this score may, by faceid."""
         self.faces: Sequence[int] = ()
         self.scores: Sequence[float] = ()
 
@@ -171,10 +169,10 @@ def compute_exact_scores(
 VERSION = 5
 """Version of the calls of the compiled kernel: another one is not loaded."""
 
-_FOUND = ctypes.sizeof(Call)
-"""The place of a search's best faces in its room: behind their count, which is the last number of
-Call."""
-_HELD, _WANTED = Struct("q"), Struct("dq")
+_COUNT_AT, _PAIRS_AT = Call.held.offset, ctypes.sizeof(Call)
+"""Where in a probe's memory stands how many faces were found, and where they begin: in the copy of
+Call, and behind it."""
+_COUNT, _WANTED = Struct("q"), Struct("dq")
 _POINTER = ctypes.c_void_p
 
 _log = logging.getLogger(__name__)
@@ -226,13 +224,12 @@ class Kernel:
         A probe is a template that is searched for, a row one that is stored. Rows are ruled out by
         bounds on their codes. A row for which these do not hold (`loose`) is left to the caller.
         """
-        room, probe_bytes = self._run_search(rows.kernel_call, rows.coder, probes)
-        # A probe's part of the room begins with a copy of the call, whose last number is how many
-        # faces were found. Behind that, from `_FOUND` on, stand so many pairs of score and face.
-        pair_begins = range(_FOUND, len(room), probe_bytes)
-        for begin, (_, best) in zip(pair_begins, probes, strict=True):
-            (face_count,) = _HELD.unpack_from(room, begin - _HELD.size)
-            pairs = unpack_from("dq" * face_count, room, begin)  # score, face, score, face, ...
+        memory, probe_bytes = self._run_search(rows.kernel_call, rows.coder, probes)
+        for number, (_, best) in enumerate(probes):
+            begin = number * probe_bytes  # of this probe's memory
+            (face_count,) = _COUNT.unpack_from(memory, begin + _COUNT_AT)
+            # score, face, score, face, ...
+            pairs = unpack_from("dq" * face_count, memory, begin + _PAIRS_AT)
             best.add_ranked(faces=pairs[1::2], scores=pairs[::2])
 
     def _run_search(self, call: Call, coder: Coder, probes: ProbesAndBest) -> tuple[bytearray, int]:
@@ -257,42 +254,47 @@ class Kernel:
 
 
 def _is_exact(compiled: Kernel) -> bool:
-    """Tell whether a compiled kernel finds the three best of ten made-up rows, with exact scores.
+    """Tell whether a compiled kernel finds the best of some made-up faces, with exact scores.
 
-    It is tried with one tier (part of a row's codes) and a row a face, and with two of each. The
-    rows' numbers are such that int8 codes stand for them exactly.
+    It is tried with one tier (part of a row's codes) and a row a face, and with two of each.
     """
-    for dimensions, first_end, rows_of_face in ((256, 256, 1), (137, 60, 2)):
-        # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as
-        # many.
-        codes = (
-            ((np.arange(10 * dimensions) * 2_654_435_761 >> 9) % 255 - 127)
-            .astype(np.int8)
-            .reshape(10, dimensions)
-        )
-        templates = (codes / 1024).astype(np.float16)
-        probe = templates[9].astype(np.float32)
-        tier = Tier(0, dimensions, 0, scale=1 / 1024, unit=0.02, code_norm=2.0, error_norm=0.0)
-        tiers = [tier]  # of all numbers
-        if first_end < dimensions:
-            first = replace(tier, end=first_end, columns=COLUMNS)
-            tiers = [first, replace(tier, begin=first_end)]
-        codes_by_tier = tuple(_code_rows(tier, codes) for tier in tiers)
-        rows = Rows(
-            templates=templates,
-            coder=Coder(dimensions, rotation=None, tiers=tuple(tiers), largest_norm=2.0),
-            codes=CodedRows(codes_by_tier, loose=np.empty(0, np.uint32)),
-            first_row=np.arange(0, 11, rows_of_face, dtype=np.uint32),
-            group=np.zeros(10 // rows_of_face, np.int32),
-            is_group_searched=np.ones(1, dtype=bool),
-        )
-        best = BestFaces(limit=3)
-        compiled.search(rows, [(probe, best)])
-        face_scores = compute_exact_scores(templates, probe).reshape(-1, rows_of_face).max(axis=1)
-        three_best = np.sort(face_scores)[:-4:-1].tolist()
-        if list(best.scores) != three_best:
-            return False
-    return True
+    one_each = _make_rows_to_try(dimensions=256, first_end=256, rows_of_face=1)
+    two_each = _make_rows_to_try(dimensions=137, first_end=60, rows_of_face=2)
+    return all(_finds_three_best(compiled, rows) for rows in (one_each, two_each))
+
+
+def _finds_three_best(compiled: Kernel, rows: Rows) -> bool:
+    probe = rows.templates[-1].astype(np.float32)
+    best = BestFaces(limit=3)
+    compiled.search(rows, [(probe, best)])
+    scores_by_face = compute_exact_scores(rows.templates, probe).reshape(len(rows.group), -1)
+    three_best = np.sort(scores_by_face.max(axis=1))[:-4:-1].tolist()
+    return bool(list(best.scores) == three_best)
+
+
+def _make_rows_to_try(dimensions: int, first_end: int, rows_of_face: int) -> Rows:
+    """Return ten made-up rows, in one tier, or in two if the first ends before `dimensions`.
+
+    Their numbers are codes from -127 to 127, divided by 1024, so that codes stand for them exactly:
+    the error's bound is 0. No row is longer than 127 / 1024 * sqrt(256) = 1.98, below the bound 2.
+    The second tier's length is at most 127 steps of the unit, 0.02.
+    """
+    # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as many.
+    mixed = np.arange(10 * dimensions) * 2_654_435_761 >> 9
+    codes = (mixed % 255 - 127).astype(np.int8).reshape(10, dimensions)
+    tier = Tier(0, dimensions, 0, scale=1 / 1024, unit=0.02, code_norm=2.0, error_norm=0.0)
+    tiers = [tier]  # of all numbers
+    if first_end < dimensions:
+        tiers = [replace(tier, end=first_end, columns=COLUMNS), replace(tier, begin=first_end)]
+    codes_by_tier = tuple(_code_rows(tier, codes) for tier in tiers)
+    return Rows(
+        templates=(codes / 1024).astype(np.float16),
+        coder=Coder(dimensions, rotation=None, tiers=tuple(tiers), largest_norm=2.0),
+        codes=CodedRows(codes_by_tier, loose=np.empty(0, np.uint32)),
+        first_row=np.arange(0, 11, rows_of_face, dtype=np.uint32),
+        group=np.zeros(10 // rows_of_face, np.int32),
+        is_group_searched=np.ones(1, dtype=bool),
+    )
 
 
 def _code_rows(tier: Tier, codes: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -304,8 +306,7 @@ def _code_rows(tier: Tier, codes: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 MAX_LIMIT = 4_097
-"""Candidates of one search: as many as a dialect answers at once, and the face itself that is
-searched with."""
+"""Most candidates of a search: as many as a dialect answers, and the face itself."""
 
 _TILE_ROWS = 8_192
 """Rows of a step: few enough to stay in the processor's second cache for several probes."""
@@ -314,8 +315,7 @@ _UNIT_ROUNDOFF = 2.0**-24
 
 
 def require_probes(probes: NDArray[np.float32], limit: int) -> None:
-    """Raise InvalidInput unless probes are (n, dimensions) finite numbers and `limit` is
-    1..MAX_LIMIT."""
+    """Raise InvalidInput unless probes are (n, dimensions), finite, `limit` 1..MAX_LIMIT."""
     if probes.ndim != 2:
         raise InvalidInput(f"probes are an array (n, dimensions), not of {probes.ndim} axes")
     if not np.isfinite(probes).all():

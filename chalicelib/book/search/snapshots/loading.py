@@ -13,9 +13,11 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chalicelib.book.search.gallery import Gallery
 from chalicelib.book.search.snapshots import delta
@@ -74,27 +76,37 @@ def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
 def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:
     """Return the gallery of a large snapshot, whose parts are downloaded side by side.
 
-    What stands before the templates, which every search reads, is `hot` and goes into memory. The
-    templates go into a file of `open_file`, mapped into memory. A part may have some of both.
+    What stands before the templates, which every search reads, goes into memory. The templates go
+    into a file of `open_file`, which is mapped into memory.
     """
     hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
     with open_file(hot_bytes, cold_bytes) as (descriptor, mapped):
         hot = np.empty(hot_bytes, dtype=np.uint8)
-
-        def load_part(number: int) -> None:
-            begin = number * PART  # in the body, which follows the header
-            length = min(PART, layout.size - layout.body_at - begin)
-            part = _read_range(blobs, key, layout.body_at + begin, length)
-            check_part(layout, number, part)
-            # So many bytes of the part belong into memory, the rest into the file.
-            split = min(max(len(hot) - begin, 0), len(part))
-            hot[begin : begin + split] = np.frombuffer(part, np.uint8, split)
-            _write(descriptor, memoryview(part)[split:], begin + split - len(hot))
-
+        load_part = partial(_load_part, blobs, key, layout, hot, descriptor)
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
             for _ in threads.map(load_part, range(len(layout.checksums))):
                 pass  # raise what a part raised
     return assemble_segment(layout, hot.data, memoryview(mapped), on_disk=True)
+
+
+def _load_part(
+    blobs: BlobStore, key: str, layout: Layout, hot: NDArray[np.uint8], file: int, number: int
+) -> None:
+    """Download a part of a snapshot's body, check it, and put it in its place.
+
+    The body's first bytes, as many as `hot` has, go there, all others into the `file`. With 10 MB
+    of them and parts of 4 MB, part 2 begins at 8 MB. So 2 MB of it go into `hot`, and 2 to the
+    file's begin. Part 3 begins at 12 MB. All of it goes into the file, from 2 MB on.
+    """
+    begin = number * PART  # in the body, which follows the header
+    length = min(PART, layout.size - layout.body_at - begin)
+    part = _read_range(blobs, key, layout.body_at + begin, length)
+    check_part(layout, number, part)
+    hot_length = min(max(len(hot) - begin, 0), len(part))
+    hot[begin : begin + hot_length] = np.frombuffer(part, np.uint8, hot_length)
+    cold = memoryview(part)[hot_length:]
+    if cold:
+        _write(file, cold, at=begin + hot_length - len(hot))
 
 
 def _write(descriptor: int, data: memoryview, at: int) -> None:
@@ -188,8 +200,7 @@ def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) 
 
 
 def read_snapshot_changes(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
-    """Return a snapshot's changes since its base: none if it is whole; None if the object is
-    missing."""
+    """Return a snapshot's changes since its base: none if it is whole; None if it is missing."""
     if keys.base_of_snapshot(key) == key:
         return []
     data = blobs.get(key)

@@ -1,5 +1,4 @@
-"""Disk for the templates of large galleries: files without a name, which vanish with their
-galleries."""
+"""Files on disk for the templates of large galleries; they have no name and go with them."""
 
 from __future__ import annotations
 
@@ -59,15 +58,15 @@ class Scratch:
     ) -> Iterator[tuple[int, mmap.mmap]]:
         """Open a file for a gallery's templates; give its descriptor and its mapping in memory.
 
-        It has `disk_bytes` and no name, and vanishes with the mapping. First `make_room` is called
-        with what the gallery takes of memory and disk, so that other galleries go. Raises
-        StorageUnavailable if it never fits. Raises Busy if, for PATIENCE_S, searches under way need
-        the room.
+        The block fills it. It has `disk_bytes` and no name, and vanishes with the mapping. First
+        `make_room` is called with what the gallery takes of memory and disk, so that other
+        galleries go. Raises Busy if, for PATIENCE_S, searches under way need the room. Raises
+        StorageUnavailable if it never fits, and for an OSError in the block: no room to write.
         """
         try:
             with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
                 with self._claiming:
-                    self._wait_for(disk_bytes, partial(make_room, memory_bytes, disk_bytes))
+                    self._wait_for_room(disk_bytes, partial(make_room, memory_bytes, disk_bytes))
                     os.posix_fallocate(file.fileno(), 0, disk_bytes)
                     mapped = mmap.mmap(file.fileno(), disk_bytes, prot=mmap.PROT_READ)
                     self._sizes[id(mapped)] = disk_bytes
@@ -79,7 +78,7 @@ class Scratch:
                 f"there is no room for {disk_bytes} bytes of templates: {error.strerror}"
             ) from error
 
-    def _wait_for(self, disk_bytes: int, make_room: Callable[[], None]) -> None:
+    def _wait_for_room(self, disk_bytes: int, make_room: Callable[[], None]) -> None:
         """Wait until the disk's share for galleries has room for one more file.
 
         `make_room` lets galleries go, those searched longest ago first, and is called until there

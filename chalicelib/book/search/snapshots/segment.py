@@ -36,8 +36,7 @@ _STRING_BYTES = 90
 
 
 class FaceIds(Struct, frozen=True, dict=True):
-    """The ids of a gallery's faces, packed: in the byte order of their UTF-8, which is also the
-    order of Python's strings."""
+    """The ids of a gallery's faces, packed, in the byte order of their UTF-8 and of Python."""
 
     text: NDArray[np.uint8]
     """all of them, end to end"""
@@ -159,8 +158,7 @@ class Segment(Struct, frozen=True):
 
 
 class Layout(Struct, frozen=True):
-    """The places of a snapshot's parts, as its header says. All offsets count from the first
-    byte."""
+    """The places of a snapshot's parts, told by its header, as offsets from the first byte."""
 
     header: Mapping[str, Any]
     body_at: int
@@ -311,8 +309,7 @@ def assemble_segment(
 
 
 def decode(data: bytes) -> Segment:
-    """Return the segment of a snapshot's bytes, checked and without copying them. Raises
-    DamagedSnapshot."""
+    """Return the segment of a snapshot's bytes, not copied. Raises DamagedSnapshot."""
     layout = parse_layout(data[: header_length(data[:PREFIX])], len(data))
     body = memoryview(data)[layout.body_at :]
     for number in range(len(layout.checksums)):
