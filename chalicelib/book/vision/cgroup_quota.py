@@ -97,8 +97,7 @@ def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
 
 
 class _Mount(NamedTuple):
-    """A line of the file of mounts: which folder (`root`) of a file system of this kind lies at
-    which `point`."""
+    """A line of the file of mounts: the folder `root` of a file system lies at `point`."""
 
     root: str
     point: str

@@ -123,16 +123,14 @@ class CpuSlots:
         return [answers[number] for number in range(len(parts))]
 
     def do_works(self, works: Sequence[Work[Any]]) -> list[Any]:
-        """Do the parts of all these works in several threads, the first ones first; return the
-        answer of each work."""
+        """Do the parts of all these works side by side; return the answer of each work."""
         parts = [part for work in works for part in work.parts]
         answers = iter(self.spread_work(lambda part: part(), parts))
         return [work.join([next(answers) for _ in work.parts]) for work in works]
 
     @contextmanager
     def one_more(self) -> Iterator[int]:
-        """Take a slot for a second thread of the caller's work, if one is free now; yield 1, or
-        0."""
+        """Take a slot for a second thread, if one is free now; yield 1, or 0 if none is."""
         tenant = telemetry.tenant()
         taken = self._take_spare(tenant, 1)
         try:
@@ -173,8 +171,7 @@ class CpuSlots:
 
 
 MEGABYTES_A_CORE = 1769
-"""Memory for which a function in Lambda gets the time of one core, as its documentation says,
-though it sees two."""
+"""Memory for which a function in Lambda gets the time of one core."""
 
 
 def count_cores() -> int:

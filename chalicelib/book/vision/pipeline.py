@@ -114,8 +114,7 @@ class FacePipeline:
             return self._detector.find_faces(image)
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """Return the largest face, and others of at least half its area: this takes less work than
-        all."""
+        """Return the largest face, and others of at least half its area, with less work."""
         with self._slots.take_slot(), count_stage("detect"):
             return self._detector.find_largest(image)
 
@@ -200,8 +199,7 @@ class FacePipeline:
     def crop(
         self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
     ) -> FaceJpeg:
-        """Return the JPEGs that are kept of a face. `others`: the boxes of the picture's other
-        faces."""
+        """Return the JPEGs kept of a face. `others`: boxes of the picture's other faces."""
         with self._slots.take_slot(), count_stage("crop"):
             return crop.encode_face(image, face.box, others)
 

@@ -47,8 +47,7 @@ LEAST_PROBABILITY = 1e-9
 """Stands for probabilities that are practically none: of 0 there is no logarithm."""
 
 Looks = NDArray[np.float32]
-"""(looks, values): a model's outputs for a face and, if its crop is `mirrored`, for the mirror
-image."""
+"""(looks, values): a model's outputs for a face, and for its mirror image if `mirrored`."""
 
 _Outputs = Mapping[str, NDArray[np.float32]]
 """Outputs of a model, an array by name. Each face has one row of it, or two if it is mirrored."""
@@ -108,12 +107,10 @@ def _split_by_face(
     looks_by_role = {
         name: _choose_outputs(role, outputs_by_run, face_count) for name, role in roles.items()
     }
-    faces = []
-    for face in range(face_count):
-        faces.append(
-            {name: [looks[face] for looks in each] for name, each in looks_by_role.items()}
-        )
-    return faces
+    return [
+        {name: [looks[face] for looks in each] for name, each in looks_by_role.items()}
+        for face in range(face_count)
+    ]
 
 
 def _choose_outputs(
@@ -158,8 +155,7 @@ def _cut_crops(
 
 
 def _cut_crop(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArray[np.uint8]:
-    """Return the part of the picture about a face that a model was made for: by the landmarks, or
-    by the box."""
+    """Return the part of the picture about a face that a model was made for."""
     if crop.kind == "landmarks":
         return align.cut_upright(image, face.landmarks, crop.factor, crop.below, crop.size_px)
     if crop.kind == "inside":

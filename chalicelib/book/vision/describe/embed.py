@@ -1,5 +1,4 @@
-"""Templates of aligned faces: vectors of length 1, so that the dot product of two tells how alike
-their faces are."""
+"""Templates of aligned faces: unit vectors whose dot product tells how alike faces are."""
 
 from __future__ import annotations
 

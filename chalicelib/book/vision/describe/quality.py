@@ -72,8 +72,7 @@ good photos. The excess counts if the blocks are so large on the face that they 
 of DETAIL_CYCLES."""
 
 SAMPLE_PX = 192
-"""Longest side of the part that is measured for blocking: enough for its share, in a quarter of a
-millisecond at most."""
+"""Longest side of the part that is measured for blocking: enough, and quickly done."""
 
 EYES_HIDDEN = 0.03
 EYES_OPEN = 0.25
@@ -158,8 +157,7 @@ def _make_grey(aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def combine_factors(factors: Mapping[str, float]) -> Quality:
-    """Return the quality that these factors of 0..1 give together, and which is the worst, in words
-    too."""
+    """Return the quality that factors of 0..1 give together, and which is the worst."""
     worst = min(factors, key=lambda name: factors[name])
     return Quality(
         total=100 * math.prod(factors.values()),
@@ -188,8 +186,7 @@ def measure_eye_distance(face: DetectedFace) -> float:
 
 
 def rate_sharpness(grey: NDArray[np.float32]) -> float:
-    """Return how sharp the aligned crop's face is, for its contrast: 1 for most faces, 0 for a
-    blank crop."""
+    """Return how sharp the aligned face is for its contrast: 1 for most, 0 for a blank crop."""
     # The face is the crop's middle from left to right, and its lower part, 5/8 of the side each.
     side = len(grey)
     top, left, size_px = side * 5 // 16, side * 3 // 16, side * 5 // 8
@@ -356,6 +353,5 @@ def interpolate(value: float, worst: float, best: float) -> float:
 
 
 def interpolate_octaves(value: float, worst: float, best: float) -> float:
-    """Return where `value` lies between `worst` and `best` as `interpolate` does, in the
-    logarithm."""
+    """Return where `value` lies, as `interpolate` does, but by logarithms."""
     return interpolate(math.log(max(value, 1e-6)), math.log(worst), math.log(best))

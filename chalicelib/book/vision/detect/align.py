@@ -17,13 +17,11 @@ from chalicelib.book.vision.pictures.crop import cut_out
 Points = Sequence[tuple[float, float]]
 
 SMALLEST_SCALE = 0.01
-"""Smallest scale used. Below it the landmarks cannot be a face's: its eyes would be 5,000 pixels
-apart."""
+"""Smallest scale used: below it the eyes would be 5,000 pixels apart."""
 
 
 class Similarity(Struct, frozen=True):
-    """A map of the plane that turns, scales and shifts: z -> turn z + shift, with points as complex
-    numbers."""
+    """A map of the plane, z -> turn z + shift, with points as complex numbers x + iy."""
 
     turn: complex
     shift: complex

@@ -52,16 +52,13 @@ POSITIONS_X, POSITIONS_Y = [X, *range(4, 14, 2)], [Y, *range(5, 14, 2)]
 SCORE = 14
 """Column of a row's score, behind the box and the five landmarks."""
 LARGEST_ZOOM = 4
-"""How much a small picture without proposals is enlarged for the finer pass, at most: beyond it is
-only blur."""
+"""Most that a small picture without proposals is enlarged: beyond it is only blur."""
 
 TWICE = 2
-"""Pictures at least this many times the pack's canvas get the fine pass; so do those without
-proposals."""
+"""Pictures this many times the pack's canvas, and those without proposals, get the fine pass."""
 
 HUGE_PX = 2048
-"""Pictures with a longer side than this also get a pass in tiles of the whole picture, enlarged by
-`role.huge_zoom`."""
+"""Pictures with a longer side also get a pass in tiles, enlarged by `role.huge_zoom`."""
 
 TILED_PIXELS = 1 << 24
 """Of a picture with more, the pass in tiles is as coarse as if it had so many: this pass takes time
@@ -75,16 +72,13 @@ FINE_FACE_PX = 80.0
 """Largest face kept of a fine pass, on its canvas. A coarser pass finds larger ones reliably."""
 
 RIVAL = 0.4
-"""Least part of the largest face's area at which what may be a face is looked for again: half, and
-what boxes vary."""
+"""Least part of the largest face's area that makes a rival: half, less what boxes vary."""
 
 FINE_SCORE = 0.1
-"""Faces of 15 pixels score between this and PROPOSAL_SCORE. False proposals cost one small pass
-each."""
+"""Faces of 15 pixels score from this to PROPOSAL_SCORE; a false proposal costs little."""
 
 TILE_OVERLAP_PX = 112
-"""Overlap of neighbouring tiles, which have `role.huge_tile_px` at most: more than the largest face
-kept. Tiles bound the memory."""
+"""Overlap of neighbouring tiles: more than the largest face that is kept of a fine pass."""
 
 PROPOSAL_SCORE = 0.4
 """Low, because the passes over the face decide: one that is not proposed is lost."""
@@ -96,8 +90,7 @@ LOOK_IOU = 0.4
 """Smallest overlap with the proposal at which a pass has found the same face."""
 
 LOOK_SCORE = 0.02
-"""Lowest score at which a pass over one face reports anything: the best of several passes
-counts."""
+"""Lowest score that a pass over one face reports: the best of several passes counts."""
 
 SURE_SCORE = 0.9
 """Upright faces score more than this in a pass. Others get more passes, turned by the manifest's
@@ -115,8 +108,7 @@ of two. Measured by the likeness of embeddings to those from landmarks on which 
 0.989, and 0.987 for two."""
 
 UPRIGHT_RADIANS = math.radians(5)
-"""Largest slope of the eyes of such a face: heads tilted by 15 degrees or more have a larger one,
-but for a few."""
+"""Largest slope of such a face's eyes: heads tilted by 15 degrees mostly have more."""
 
 LEVEL_ROUNDS = 4
 SETTLED_RADIANS = math.radians(1)
@@ -125,8 +117,7 @@ follows. Of photos turned by 30 degrees, nine in ten templates then score over 0
 the upright photos, in place of 0.793 (docs/lab/accuracy.md). An upright face has no round."""
 
 LEAST_SCORE = 0.5
-"""Smallest useful score in the small pass: a lower one cannot reach FACE_SCORE with the large pass,
-which scores at most 1."""
+"""Least useful score in the small pass: with 1 in the large one the mean is FACE_SCORE."""
 
 FACE_SCORE = 0.75
 """Smallest mean score of the passes that counts as a face. Of faces that are sharp or blurred, have
@@ -135,8 +126,7 @@ reach it. Of a thousand pictures without a face, two held something that did. Da
 at a twelfth of the light every fifth face is not even proposed."""
 
 MIN_FACE_PX = 10.0
-"""Smallest shorter side of a face's box in the picture. Below it texture scores like faces, and
-nobody could be recognised."""
+"""Smallest shorter side of a face's box in the picture: below it texture looks like faces."""
 
 MAX_FACE = 1.5
 """Largest ratio of the longer side of a face's box to the picture's longer side."""
@@ -146,8 +136,7 @@ MAX_ROWS = 4096
 among them. A picture of 7,000 tiny faces gives 50,000 rows."""
 
 BATCH = 4
-"""Passes in one run. In a larger batch each pass takes longer, because its data no longer fits the
-cache."""
+"""Passes in one run: the data of more would not fit the cache."""
 
 _Tile = tuple[slice, slice]
 """Rows and columns of a tile."""
@@ -176,8 +165,7 @@ class DetectionPass(Struct, frozen=True):
 
     @property
     def sure(self) -> NDArray[np.bool_]:
-        """The mask of the proposals that surely are upright faces, and large enough to place their
-        landmarks."""
+        """The mask of the proposals that surely are upright faces, and not too small."""
         is_certain = self.rows[:, SCORE] >= SURE_SCORE
         is_large = self.rows[:, SIDES].min(axis=1) * self.zoom >= SURE_PX
         is_upright = np.abs(_measure_slopes(self.rows)) <= UPRIGHT_RADIANS
@@ -320,8 +308,7 @@ class Detector:
     def _find_rows(
         self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn
     ) -> NDArray[np.float32]:
-        """Return what the detector finds in the picture resized to (width, height), in the
-        picture's own pixels."""
+        """Return rows found in the picture resized to (width, height), in its own pixels."""
         (rows,) = self._network.detect_rows([resize_picture(image, size, spread)], FINE_SCORE)
         across, down = image.shape[1] / size[0], image.shape[0] / size[1]
         return _scale_rows(choose_surest(rows, MAX_ROWS), across, down)
@@ -346,7 +333,7 @@ class Detector:
         as a third pass if the small pass is as sure.
         """
         small_px, large_px = self._role.looks_px
-        upright_rows = self.find_level(image, proposals, small_px)
+        upright_rows = self.find_again(image, proposals, find_level_turns(proposals), small_px)
         may_be_tilted = _find_maybe_tilted(proposals, upright_rows, is_sure)
         small_rows = upright_rows.copy()
         small_rows[may_be_tilted] = self._try_turned(
@@ -354,7 +341,7 @@ class Detector:
         )
         can_be_face = small_rows[:, SCORE] >= LEAST_SCORE
         small_rows = small_rows[can_be_face]
-        large_rows = self.find_level(image, small_rows, large_px)
+        large_rows = self.find_again(image, small_rows, find_level_turns(small_rows), large_px)
         is_third_pass = is_sure & (upright_rows[:, SCORE] >= SURE_SCORE)
         counts_too = is_third_pass[can_be_face, None]  # a column, as a factor of 0 or 1
         sums = small_rows + large_rows + proposals[can_be_face] * counts_too
@@ -392,8 +379,8 @@ class Detector:
         find stays as it was.
         """
         small_px, large_px = self._role.looks_px
-        small_rows = self.find_level(image, rows, small_px)
-        large_rows = self.find_level(image, small_rows, large_px)
+        small_rows = self.find_again(image, rows, find_level_turns(rows), small_px)
+        large_rows = self.find_again(image, small_rows, find_level_turns(small_rows), large_px)
         is_found = (small_rows[:, SCORE] > 0) & (large_rows[:, SCORE] > 0)
         means = np.mean([small_rows, large_rows], axis=0)
         return np.where(is_found[:, None], means, rows)
@@ -414,46 +401,36 @@ class Detector:
         if not len(proposals):
             return upright_rows
         small_px, _ = self._role.looks_px
-        turns = map(math.radians, self._role.turns)
-        turned_tries = [self._find_turned(image, proposals, small_px, turn) for turn in turns]
+        turned_tries = [
+            self.find_again(image, proposals, [math.radians(degrees)] * len(proposals), small_px)
+            for degrees in self._role.turns
+        ]
         # (tries, proposals, 15), of which try 0 is the upright one
         tries = np.stack([upright_rows, *turned_tries])
         best_tries = np.argmax(tries[:, :, SCORE], axis=0)  # the number of each proposal's best
         best_rows: NDArray[np.float32] = tries[best_tries, np.arange(len(proposals))]
         is_turned = best_tries > 0
         if is_turned.any():
-            best_rows[is_turned] = self.find_level(image, best_rows[is_turned], small_px)
+            turned = best_rows[is_turned]
+            best_rows[is_turned] = self.find_again(
+                image, turned, find_level_turns(turned), small_px
+            )
         return best_rows
 
-    def find_level(
-        self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int
-    ) -> NDArray[np.float32]:
-        """Return each row (a possible face) as the detector finds it in a square about it.
-
-        The square is turned so that the row's eyes are level, and shown in `size` pixels a side. A
-        face that is not found again is there as it was, but with score 0.
-        """
-        frames = [frame_box(row, find_level_turn(row), size) for row in rows]
-        return self._find_in_frames(image, rows, frames, size)
-
-    def _find_turned(
-        self, image: NDArray[np.uint8], rows: NDArray[np.float32], size: int, turn: float
-    ) -> NDArray[np.float32]:
-        """Return the rows as `find_level` does, but with all squares turned by `turn` radians."""
-        frames = [frame_box(row, turn, size) for row in rows]
-        return self._find_in_frames(image, rows, frames, size)
-
-    def _find_in_frames(
+    def find_again(
         self,
         image: NDArray[np.uint8],
         rows: NDArray[np.float32],
-        frames: Sequence[Frame],
+        turns: Sequence[float],
         size: int,
     ) -> NDArray[np.float32]:
-        """Return each row as the detector finds it in its frame, as `find_level` says.
+        """Return each row (a possible face) as the detector finds it in a square about it.
 
-        Batches of BATCH rows run side by side on free cores.
+        The square is turned by the row's number of radians in `turns`, and shown in `size` pixels a
+        side. A face that is not found again is there as it was, but with score 0. Batches of BATCH
+        rows run side by side on free cores.
         """
+        frames = [frame_box(row, turn, size) for row, turn in zip(rows, turns, strict=True)]
         batches = [slice(begin, begin + BATCH) for begin in range(0, len(rows), BATCH)]
         rows_and_frames = [(rows[batch], frames[batch]) for batch in batches]
         found = self._spread(partial(self._find_batch, image, size), rows_and_frames)
@@ -505,8 +482,7 @@ def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArra
 def _choose_same_face(
     row: NDArray[np.float32], rows: NDArray[np.float32]
 ) -> NDArray[np.float32] | None:
-    """Return the surest row that is of the same face as `row`, since they overlap; None: none
-    is."""
+    """Return the surest row that overlaps `row`, so is of the same face; None: none does."""
     near = rows[measure_overlap(row, rows) >= LOOK_IOU]
     return np.asarray(near[np.argmax(near[:, SCORE])]) if len(near) else None
 
@@ -528,8 +504,7 @@ def _find_maybe_tilted(
 
 
 class _Proposals(NamedTuple):
-    """Rows (possible faces) that get passes of their own, and the mask of the surely upright
-    faces."""
+    """Rows that get passes of their own, and the mask of those that surely are faces."""
 
     rows: NDArray[np.float32]
     is_sure: NDArray[np.bool_]
@@ -540,8 +515,8 @@ def _choose_proposals(passes: Sequence[DetectionPass], long_side: int, limit: fl
 
     Of rows that overlap by more than `limit` the first is chosen. Sure ones come first, those of
     the coarsest pass in front. So a sure face has the same row whether finer passes follow or not.
-    Any other gets the row that the finest pass has of it. `passes` go from coarse to fine.
-    `long_side` is the picture's.
+    Any other gets the row that the finest pass has of it, which places landmarks better. `passes`
+    go from coarse to fine. `long_side` is the picture's.
     """
     proposed = [each.rows[each.proposes] for each in passes]
     are_sure = [each.sure[each.proposes] for each in passes]
@@ -549,39 +524,21 @@ def _choose_proposals(passes: Sequence[DetectionPass], long_side: int, limit: fl
     ranks = [np.where(sure, number, len(passes)) for number, sure in enumerate(are_sure)]
     all_rows, all_sure = np.concatenate(proposed), np.concatenate(are_sure)
     in_order = np.lexsort((-all_rows[:, SCORE], np.concatenate(ranks)))  # by rank, then by score
-    candidates = in_order[_has_size_of_face(all_rows[in_order], long_side)]
+    sides_px = all_rows[in_order, SIDES]
+    is_large_enough = sides_px.min(axis=1) >= MIN_FACE_PX
+    is_small_enough = sides_px.max(axis=1) <= MAX_FACE * long_side
+    candidates = in_order[is_large_enough & is_small_enough]
     chosen = candidates[choose_distinct(all_rows[candidates], limit, MAX_PROPOSALS)]
     rows, is_sure = all_rows[chosen], all_sure[chosen]
     for place in np.flatnonzero(~is_sure):
-        rows[place] = _choose_finest(rows[place], proposed)
+        # At least the pass that proposed the row has one of the same face.
+        found_by_pass = (_choose_same_face(rows[place], part) for part in reversed(proposed))
+        rows[place] = next(found for found in found_by_pass if found is not None)
     return _Proposals(rows, is_sure)
 
 
-def _has_size_of_face(rows: NDArray[np.float32], long_side: int) -> NDArray[np.bool_]:
-    """Return the mask of the rows whose boxes are neither tiny nor far larger than the picture."""
-    sides_px = rows[:, SIDES]
-    is_large_enough = sides_px.min(axis=1) >= MIN_FACE_PX
-    is_small_enough = sides_px.max(axis=1) <= MAX_FACE * long_side
-    return np.asarray(is_large_enough & is_small_enough)
-
-
-def _choose_finest(
-    row: NDArray[np.float32], proposed: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Return the finest pass's row of the same face as `row`: it places landmarks better.
-
-    `proposed` has the rows of each pass, from coarse to fine. `row` itself is one of them.
-    """
-    for rows_of_pass in reversed(proposed):
-        same_face = _choose_same_face(row, rows_of_pass)
-        if same_face is not None:
-            return same_face
-    return row
-
-
 def _fit_size(sides: Sequence[int], long_side: int) -> tuple[int, int]:
-    """Return (width, height) of a picture whose `sides` are (height, width), scaled to the longer
-    side `long_side`."""
+    """Return (width, height) of a picture of `sides`, (height, width), scaled to a longer side."""
     scale = long_side / max(sides)
     return max(1, round(sides[1] * scale)), max(1, round(sides[0] * scale))
 
@@ -625,8 +582,7 @@ GRID = 32
 """Canvas sides are multiples of this, the detector's coarsest stride."""
 
 LARGEST = 10.0
-"""Largest log of a box's side in strides. Larger values are nonsense, and the limit prevents
-overflow."""
+"""Largest log of a box's side in strides: larger ones are nonsense, and would overflow."""
 
 
 class YuNet:
@@ -663,8 +619,7 @@ def decode(
 
 
 class _GridRows(NamedTuple):
-    """Rows (possible faces) of one grid, of all pictures of a batch, and the number of each one's
-    picture."""
+    """Rows (possible faces) of one grid, and the number of the picture that each is in."""
 
     rows: NDArray[np.float32]
     picture_of_row: NDArray[np.intp]
@@ -759,15 +714,13 @@ not level places its landmarks worse."""
 
 
 class Frame(Struct, frozen=True):
-    """A square of the picture that is shown to the detector once more, turned clockwise about its
-    centre by `turn` radians."""
+    """A square of the picture, turned clockwise about its centre by `turn` radians."""
 
     square: Square
     turn: float
 
     def cut_planes(self, image: NDArray[np.uint8], size: int) -> Planes:
-        """Return what the square shows as float planes, `size` pixels a side; black outside the
-        picture."""
+        """Return what the square shows as planes of `size` pixels a side, black outside `image`."""
         if self.turn:
             return make_planes(cut_turned(image, self.square, self.turn, size))
         return cut_planes_of_square(image, self.square, size)
@@ -795,11 +748,13 @@ class Frame(Struct, frozen=True):
         )
 
 
-def find_level_turn(row: NDArray[np.float32]) -> float:
-    """Return by how many radians a square is turned to show a row's eyes level; 0 for nearly
-    level."""
-    slope = math.atan2(row[RIGHT_EYE_Y] - row[LEFT_EYE_Y], row[RIGHT_EYE_X] - row[LEFT_EYE_X])
-    return slope if abs(slope) > LEVEL_RADIANS else 0.0
+def find_level_turns(rows: NDArray[np.float32]) -> list[float]:
+    """Return the turns of squares that show the rows' eyes level; 0 if they nearly are."""
+    slopes = [
+        math.atan2(row[RIGHT_EYE_Y] - row[LEFT_EYE_Y], row[RIGHT_EYE_X] - row[LEFT_EYE_X])
+        for row in rows
+    ]
+    return [slope if abs(slope) > LEVEL_RADIANS else 0.0 for slope in slopes]
 
 
 def frame_box(row: NDArray[np.float32], turn: float, size: int) -> Frame:

@@ -40,8 +40,7 @@ LANDMARKS = 5
 WHITE = 255.0
 """Largest value of a picture's pixels."""
 MOST_PX, MOST_DIMENSIONS = 1024, 4096
-"""Side of the largest crop that a network takes, and numbers that it gives: several times what
-networks have."""
+"""Largest side of a crop, and most numbers of a network: several times what they have."""
 CHANNELS = ("RGB", "BGR", "L")
 """Orders of a picture's colours as models take them. L is the luminance alone; only crops may use
 it."""
@@ -155,8 +154,7 @@ class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
     """Of this model among those of all packs, once and for all."""
     networks: tuple[Network, ...]
     centre: str = ""
-    """File of the means that are taken from the embeddings, one after the other, float32; empty:
-    none."""
+    """File of the means that are taken from the embeddings, float32; empty: none."""
     basis: str = ""
     """File of orthonormal columns, the directions in which they differ, float32; empty: all of them
     are kept."""

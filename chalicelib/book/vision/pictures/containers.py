@@ -48,8 +48,7 @@ _NOISE = random.Random(1).randbytes(512).replace(b"\xff", b"\x55")
 """Random bytes without markers."""
 
 MAX_PARTS = 20_000
-"""Largest number of segments or chunks, dropped ones too. A file with more is taken as an attempt
-to waste our time."""
+"""Most segments or chunks; a file with more is taken as an attempt to waste our time."""
 
 
 def find_format(data: bytes) -> str | None:
@@ -114,8 +113,7 @@ def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
 
 
 def count_scans(jpeg: bytes) -> int:
-    """Return how often a decoder goes over the whole picture: once, or about ten times if the JPEG
-    is progressive."""
+    """Return how often a decoder goes over the picture: about ten times if progressive."""
     return jpeg.count(bytes((0xFF, _SOS)))
 
 
@@ -160,8 +158,7 @@ def split_views(data: bytes) -> list[bytes]:
 
 
 def _cut_view(data: bytes, begin: int, size: int) -> bytes:
-    """Return the picture of `size` bytes from `begin` on, without metadata; b"" if it cannot be
-    used."""
+    """Return the picture of `size` bytes from `begin` on, without metadata, or b"" if unusable."""
     view = data[begin : begin + min(size, VIEW_RULES.max_bytes)]
     if size <= VIEW_RULES.max_bytes and find_format(view) == "JPEG":
         with suppress(ValueError):

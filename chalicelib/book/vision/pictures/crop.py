@@ -160,15 +160,13 @@ class Square(Struct, frozen=True):
 
 
 def enclose_box(box: BoundingBox, factor: float) -> Square:
-    """Return the square about the box's centre whose side is `factor` times the box's longer
-    side."""
+    """Return the square about a box, with sides of `factor` times its longer one."""
     side = factor * max(box.width, box.height)
     return Square(box.x + (box.width - side) / 2, box.y + (box.height - side) / 2, side)
 
 
 def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
-    """Return what the square shows, as (size_px, size_px, 3), antialiased; black outside the
-    picture."""
+    """Return what a square shows, (size_px, size_px, 3), antialiased, black outside `image`."""
     # The whole pixels about it, one at least, and the square's exact place in them.
     x0, y0 = math.floor(square.x), math.floor(square.y)
     x1 = max(math.ceil(square.x + square.side), x0 + 1)
@@ -294,8 +292,7 @@ KEPT_FACTOR = 2.4
 (book/vision/detect/detect.py)."""
 
 KEPT_SIDE_PX = 640
-"""Longest side of a face's kept picture, in pixels. The networks look at 112 to 224 of the face in
-it."""
+"""Longest side of a face's kept picture, in pixels; networks look at 112 to 224 of them."""
 KEPT_JPEG_QUALITY = 95
 """JPEG quality of a face's kept picture: a new model embeds it again, so little may be lost."""
 
@@ -345,8 +342,7 @@ def show_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[Bound
 
 
 class _Square(NamedTuple):
-    """The part of a picture that is kept of a face, in pixels; `right` and `bottom` lie outside of
-    it."""
+    """The part of a picture that is kept of a face; `right` and `bottom` lie outside of it."""
 
     left: int
     top: int
@@ -360,8 +356,7 @@ class _Square(NamedTuple):
 
 
 def _find_kept_square(image: NDArray[np.uint8], box: BoundingBox) -> _Square:
-    """Return which part of a picture is kept of a face: the square about it, as far as it is
-    inside."""
+    """Return what is kept of a face: the square about it, as far as the picture reaches."""
     square = enclose_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
     return _Square(

@@ -97,8 +97,7 @@ _ON_ITS_SIDE = range(5, 9)
 """EXIF orientations by which width and height change places."""
 
 BACKGROUND = (255, 255, 255)
-"""Colour behind transparent pixels, as on a page. The file's own colour there was never meant to be
-seen."""
+"""Colour behind transparent pixels, as on a page; the file's own was not meant to be seen."""
 
 
 def read_picture(
@@ -216,8 +215,7 @@ def _require_format(data: bytes, rules: PictureRules) -> str:
 
 
 def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:
-    """Return by how much the sides are divided, so that the pixels are not too many: 1, 2, 4 or
-    8."""
+    """Return by how much the sides are divided to have few enough pixels: 1, 2, 4 or 8."""
     width, height = sides
     most_pixels = rules.most_pixels or width * height
     for step in _STEPS:
