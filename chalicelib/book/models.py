@@ -287,7 +287,7 @@ class Reading:
         for view in self._vision.split_views(self._picture):
             with suppress(Unusable):
                 image = self._vision.read_picture(view, VIEW_RULES)
-                faces = self._vision.largest(image)
+                faces = self._vision.detect_largest(image)
                 if len(faces) == 1:
                     embeddings, refusals = embed_faces(self._vision, self._tenant, image, faces)
                     if refusals[0] is None:

@@ -81,7 +81,7 @@ class Portraits(Service["Book"]):
         poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
-        seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.largest)
+        seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect_largest)
         largest_face, *other_faces = seen_picture.faces
         if other_faces and largest_face.box.area < CLEARLY_LARGEST * other_faces[0].box.area:
             raise Unusable(

@@ -832,7 +832,7 @@ class Archives(Service["Services"]):
             # it cannot be read, so nobody else can be hidden in it
             with suppress(Unusable, InvalidInput):
                 archive.writestr(
-                    name, vision.hidden(vision.read_picture(picture, RULES), other_boxes)
+                    name, vision.hide_faces(vision.read_picture(picture, RULES), other_boxes)
                 )
         else:
             archive.writestr(name, picture)

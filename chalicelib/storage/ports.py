@@ -496,14 +496,14 @@ class Vision(Protocol):
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces, the largest box first."""
 
-    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+    def detect_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find the largest face, as `detect` does, and all of at least half its area, largest
         first.
 
         Smaller ones may be missing: in a huge picture nobody looks for them.
         """
 
-    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+    def take_whole_as_face(self, image: NDArray[np.uint8]) -> DetectedFace:
         """Take the whole picture for a face that somebody cut out, as this embedding model wants
         it."""
 
@@ -559,7 +559,7 @@ class Vision(Protocol):
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         """Make a JPEG of the whole picture, no side of which is longer than `side_px`."""
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
+    def hide_faces(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Make a JPEG of the whole picture in which nobody can recognise the faces in these
         boxes."""
 

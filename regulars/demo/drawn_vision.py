@@ -131,10 +131,10 @@ class DrawnVision:
             for number in range(count)
         ]
 
-    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+    def detect_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return self.detect(image)
 
-    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+    def take_whole_as_face(self, image: NDArray[np.uint8]) -> DetectedFace:
         raise Unusable("a drawing is never a face that somebody cut out")
 
     def examine(
@@ -214,7 +214,7 @@ class DrawnVision:
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return _draw_small(_read_people(image)[0].number)
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
+    def hide_faces(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Blur the drawing so that nobody is recognised; nobody is on it any more."""
         drawing = Image.open(io.BytesIO(_draw_jpeg(_read_people(image)[0].number, smiles=True)))
         return encode_jpeg(drawing.filter(ImageFilter.GaussianBlur(SIDE_PX / 10))) + _write_people(

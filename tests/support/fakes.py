@@ -144,10 +144,10 @@ class FakeVision:
             for n, p in sorted(enumerate(people), key=lambda entry: -entry[1].side_px)
         ]
 
-    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+    def detect_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return self.detect(image)
 
-    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+    def take_whole_as_face(self, image: NDArray[np.uint8]) -> DetectedFace:
         raise Unusable("a fake picture shows somebody, or nobody")
 
     def examine(
@@ -219,7 +219,7 @@ class FakeVision:
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return b"small " + image.tobytes()
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
+    def hide_faces(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Somebody in one of the boxes becomes nobody: a face of another seed, too poor to be
         compared."""
         gone = {round((box.x - 10) / 5) for box in boxes}

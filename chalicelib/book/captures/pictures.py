@@ -250,7 +250,7 @@ class CapturePictures(Service["Book"]):
         try:
             if hidden:
                 image = vision.read_picture(picture, RULES)
-                shown = vision.hidden(image, [sighting.box for sighting in hidden])
+                shown = vision.hide_faces(image, [sighting.box for sighting in hidden])
             part_jpeg = draw_part(vision, shown)
         except (Unusable, InvalidInput) as error:
             message = f"the picture of this capture cannot be read any more: {error}"

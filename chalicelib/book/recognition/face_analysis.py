@@ -140,7 +140,7 @@ def _decode_picture(vision: Vision, picture: bytes, rules: PictureRules) -> _Dec
 
 def _find_faces(vision: Vision, image: NDArray[np.uint8], max_faces: int) -> list[DetectedFace]:
     """Return the `max_faces` largest faces; looking for a single one takes less work."""
-    faces = vision.largest(image) if max_faces == 1 else vision.detect(image)
+    faces = vision.detect_largest(image) if max_faces == 1 else vision.detect(image)
     return faces[:max_faces]
 
 
@@ -239,7 +239,7 @@ class FaceAnalysis(Service["Book"]):
         image = decoded.image
         faces = _find_faces(vision, image, 1 if options.is_cropped else options.max_faces)
         if options.is_cropped and not faces:
-            faces = [vision.whole(image)]
+            faces = [vision.take_whole_as_face(image)]
         if not options.checks_liveness:  # then no face is refused as a photo, or as too young
             tenant = replace(tenant, least_liveness=None, min_age=None)
         estimates, embeddings = _examine_faces(vision, image, faces, tenant, options)
@@ -341,7 +341,7 @@ class FaceAnalysis(Service["Book"]):
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         image = vision.read_picture(picture, rules)
-        faces = vision.largest(image)[:1]
+        faces = vision.detect_largest(image)[:1]
         if not faces:
             raise Unusable(
                 "no face was found in the picture: send one with a face, upright and in focus"

@@ -113,12 +113,12 @@ class FacePipeline:
         with self._slots.take_slot(), count_stage("detect"):
             return self._detector.find_faces(image)
 
-    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+    def detect_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Return the largest face, and others of at least half its area, with less work."""
         with self._slots.take_slot(), count_stage("detect"):
             return self._detector.find_largest(image)
 
-    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+    def take_whole_as_face(self, image: NDArray[np.uint8]) -> DetectedFace:
         """Return a face that fills the picture, which is taken to be an aligned crop already."""
         height, width = image.shape[:2]
         network = self._manifest.embedding.networks[0]
@@ -214,7 +214,7 @@ class FacePipeline:
         with self._slots.take_slot(), count_stage("crop"):
             return crop.make_thumbnail(Image.fromarray(image), side_px)
 
-    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
+    def hide_faces(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Return the whole picture as JPEG in which nobody can recognise these faces."""
         with self._slots.take_slot(), count_stage("crop"):
             return crop.hide_faces(image, boxes)

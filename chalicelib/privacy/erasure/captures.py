@@ -219,7 +219,7 @@ class CaptureErasure(Service["Services"]):
             return "", {}
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         try:
-            new_picture = vision.hidden(vision.read_picture(old_picture, RULES), boxes)
+            new_picture = vision.hide_faces(vision.read_picture(old_picture, RULES), boxes)
         except (Unusable, InvalidInput):
             return "", {}
         self.services.storage.uploads.replace(key, new_picture, "image/jpeg")

@@ -60,7 +60,7 @@ def test_she_is_hidden_as_an_erasure_does_it_until_that_is_lifted(book: Book) ->
     assert not {*before} & {*while_restricted}
     vision = FakeVision()
     image = vision.read_picture(BOTH.picture, RULES)
-    erased = vision.hidden(image, [capture.sightings[0].box])
+    erased = vision.hide_faces(image, [capture.sightings[0].box])
     of_him = picture(Person(HIM, side_px=99.0))
     assert set(kept(book).values()) == {erased, b"small " + erased, of_him}
     with pytest.raises(Conflict, match="erased or is restricted"):

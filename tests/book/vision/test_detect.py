@@ -292,7 +292,7 @@ class TestFaces:
     ) -> None:
         for label in album.labels:
             image = album.seen(label.file).image
-            every, alone = vision.detect(image), vision.largest(image)
+            every, alone = vision.detect(image), vision.detect_largest(image)
             assert half_as_large(alone) == half_as_large(every)
 
     def test_a_face_beside_the_largest_is_found_with_it(
@@ -300,7 +300,7 @@ class TestFaces:
     ) -> None:
         for first in range(0, 24, 2):
             picture, truth = crowd(heads[first : first + 2], texture, (800, 480), 150, (2, 1))
-            assert len(half_as_large(vision.largest(picture))) == len(truth)
+            assert len(half_as_large(vision.detect_largest(picture))) == len(truth)
 
     @pytest.mark.parametrize("zoom", [0.25, 1.0, 1.25])
     @pytest.mark.parametrize("side", [1, 33, 1280, 1281, 4096, 8192])
@@ -371,7 +371,7 @@ class TestFaces:
             huge = np.asarray(
                 picture.resize((round(picture.width * scale), round(picture.height * scale)))
             )
-            assert half_as_large(vision.largest(huge)) == half_as_large(vision.detect(huge))
+            assert half_as_large(vision.detect_largest(huge)) == half_as_large(vision.detect(huge))
 
     def test_landmarks_lie_where_their_names_say(self, album: Album) -> None:
         for file in PORTRAITS:

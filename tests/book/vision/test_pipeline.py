@@ -189,7 +189,7 @@ def test_somebody_cut_out_of_a_picture_is_still_that_person(
     """White paper shows around a face that is cut out of its picture, as on a page."""
     whole = Image.open(io.BytesIO(album.data(file))).convert("RGBA")
     image = np.asarray(whole.convert("RGB"))
-    (face, *_) = vision.largest(image)
+    (face, *_) = vision.detect_largest(image)
     box, alpha = face.box, Image.new("L", whole.size)
     around = (box.x, box.y - box.height / 4, box.x + box.width, box.y + 1.2 * box.height)
     ImageDraw.Draw(alpha).ellipse(around, fill=255)
@@ -200,7 +200,7 @@ def test_somebody_cut_out_of_a_picture_is_still_that_person(
     assert cut_out[0, 0].tolist() == [255, 255, 255]
     (before,), (after,) = (
         vision.embed(image, [face]),
-        vision.embed(cut_out, vision.largest(cut_out)),
+        vision.embed(cut_out, vision.detect_largest(cut_out)),
     )
     # It was 0.92 and 0.95. Strangers match from 0.53 on, in a thousand people.
     assert float(before @ after) > 0.8
@@ -289,7 +289,7 @@ def test_the_hidden_one_of_several_is_nobody_and_the_others_are_who_they_were(
     before = vision.embed(image, faces)
     threshold = vision.impostor_curve.operating_threshold(1_000, 0.003)
     for number, hidden in enumerate(faces[:3]):
-        after = vision.read_picture(vision.hidden(image, [hidden.box]), RULES)
+        after = vision.read_picture(vision.hide_faces(image, [hidden.box]), RULES)
         seen = vision.detect(after)
         found = at(seen, hidden.box)
         if found:
@@ -313,7 +313,7 @@ def test_the_template_of_a_hidden_portrait_is_not_the_persons(
     for file in at_hand.PORTRAITS:
         image = vision.read_picture((photos / file).read_bytes(), RULES)
         [face, *_] = vision.detect(image)
-        after = vision.read_picture(vision.hidden(image, [face.box]), RULES)
+        after = vision.read_picture(vision.hide_faces(image, [face.box]), RULES)
         # Where the face was, even if nothing is detected there.
         scores = vision.embed(after, [face]) @ vision.embed(image, [face])[0]
         worst = max(worst, float(np.max(scores)))

@@ -81,7 +81,7 @@ def main() -> None:
 def in_process(vision: Vision, picture: bytes) -> None:
     """Run the pipeline alone."""
     image = vision.read_picture(picture, PICTURES)
-    vision.embed(image, vision.largest(image)[:1])
+    vision.embed(image, vision.detect_largest(image)[:1])
 
 
 def looked_at(vision: Vision, picture: bytes) -> None:
