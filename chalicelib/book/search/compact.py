@@ -160,9 +160,9 @@ class Compactor:
 
         A snapshot is a gallery as it is stored; the pointer is the item that names a gallery's. A
         seq is the number of a change. A snapshot may be a delta upon an older whole one, its base,
-        which still has what was erased since. Nothing from before the change `purged_seq` may be
-        left. So if the base is older, a whole snapshot is written in any case. `erase` is as in
-        `build`.
+        which still has what was erased since. What changes up to number `purged_seq` erased must
+        not be left. So if the base lacks one of them, a whole snapshot is written in any case.
+        `erase` is as in `build`.
         """
         pointer = read_pointer(self._items, tenant, model)
         covered_seq = int(pointer["seq"]) if pointer else 0  # the newest snapshot's last change
@@ -189,9 +189,8 @@ class Compactor:
         left to a later call. `seq` numbers the latest change.
         """
         now = milliseconds(self._clock.now())
-        claim_age_ms = now - int(pointer.get("claimed_at", 0))
-        if claim_age_ms < _CLAIMED_FOR // timedelta(milliseconds=1):
-            return False  # another builder writes a whole one, which a delta would make stale
+        if _is_claimed(pointer, now):
+            return False  # a delta would make the claimed whole snapshot stale
         covered_seq = int(pointer["seq"])
         entries = read_changes(self._items, tenant, covered_seq, seq)  # None: trimmed meanwhile
         owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
@@ -416,6 +415,12 @@ def parse_build_times(pointer: Item) -> dict[str, int]:
     """
     times = pointer.get("built") or [pointer["built_at"]] * len(pointer["snapshots"])
     return dict(zip(pointer["snapshots"], map(int, times), strict=True))
+
+
+def _is_claimed(pointer: Item, now: int) -> bool:
+    """Tell whether another builder has begun a whole snapshot, and may still be writing it."""
+    claim_age_ms = now - int(pointer.get("claimed_at", 0))
+    return claim_age_ms < _CLAIMED_FOR // timedelta(milliseconds=1)
 
 
 def _is_erasing(entry: JournalEntry) -> bool:

@@ -164,8 +164,8 @@ class View(Struct, frozen=True, dict=True):
     def _search_tail(self, bests: ProbesAndBest, is_group_searched: NDArray[np.bool_]) -> None:
         """Add to each probe's best faces those of the tail, rows added since the base was loaded.
 
-        A probe is a template that is searched for. `is_group_searched` is by group number; that of
-        NOBODY, its last, is False. A row has that for its group if its face is gone.
+        A probe is a template that is searched for. `is_group_searched` is by group number. A row
+        whose face is gone has the group NOBODY, -1, for which that says False at its end.
         """
         tail = self.tail
         # A face of the tail has the number of its first row there, behind all faces of the base.
@@ -299,7 +299,7 @@ def _compute_least_scores(request: SearchRequest, gallery_size: int) -> list[flo
     """Return for each probe of a search the score that a face has to reach to be a candidate.
 
     That is a threshold, 0.45 say, and more in a larger gallery. The request's operating point is
-    the rule for it. A pair of faces that many people look like demands more, 0.03 say. Which pairs
+    the rule for it. A pair of faces whom many people resemble demands more, 0.03 say. Which pairs
     there are is not known yet. So only the least that the probe demands with anybody is added, and
     the caller judges each candidate by its own. Without an operating point, all are candidates.
     """

@@ -136,9 +136,9 @@ class FacePipeline:
     ) -> Examined:
         """Return the faces' embeddings, estimates (age, quality and so on) and JPEGs.
 
-        The works of all three are planned first, and then done side by side. `all_boxes` are those
-        of all faces in the picture, since a JPEG shows which of them is meant. With None, no JPEGs
-        are made.
+        All are planned as works (parts for several threads), and then done side by side.
+        `all_boxes` are those of all faces in the picture, since a JPEG shows which of them is
+        meant. With None, no JPEGs are made.
         """
         crops = []
         if all_boxes is not None:
@@ -155,6 +155,7 @@ class FacePipeline:
                 self._attributes.run_models(image, faces, models),
                 self._plan_qualities(image, faces),
             )
+            # A face in a mask is rated by what the mask leaves bare.
             qualities = self._rate_masked(image, faces, qualities)
         estimates = self._join_estimates(models, faces, qualities, outputs, embeddings)
         return Examined(embeddings, estimates, jpegs)
@@ -179,8 +180,8 @@ class FacePipeline:
     ) -> list[Estimates]:
         """Return each face's estimates: the wanted attributes, such as age and gender, and quality.
 
-        `image` is (height, width, 3), RGB. The works of the models are planned first, and then done
-        side by side. The quality of a face in a mask is that of what the mask leaves bare.
+        `image` is (height, width, 3), RGB. The models' runs are planned as works (parts for several
+        threads), and then done side by side.
         """
         models = self._choose_models(faces, wanted_attributes)
         # A pack may tell the gender by the embedding, too, which is not needed otherwise.
@@ -193,6 +194,7 @@ class FacePipeline:
                 self._plan_qualities(image, faces),
                 self._plan_embeddings(image, embedded_faces),
             )
+            # A face in a mask is rated by what the mask leaves bare.
             qualities = self._rate_masked(image, faces, qualities)
         return self._join_estimates(models, faces, qualities, outputs, embeddings)
 

@@ -279,11 +279,11 @@ _MARGIN = 1.25
 def fit(templates: NDArray[np.float16]) -> Coder:
     """Return the coder, the way to hold templates in few bytes, that suits these best.
 
-    Templates are (rows, dimensions). A search reads their codes first, and rules most out. Codes
-    may be one tier of all numbers. Or they are of rotated templates, whose leading numbers tell
-    faces apart best. Then a search reads the first tier, of these, of all rows, and the second only
-    of the rows that are left. A rotation is not worth its bytes for fewer than ROTATED_FROM rows,
-    nor where a sample shows that two tiers would not save reading.
+    `templates` is (rows, dimensions). A search reads the codes of rows, and by them rules most out.
+    The plain coder codes all numbers of a row as one tier. The other one rotates rows first, so
+    that their leading numbers tell faces apart best, and codes them in two tiers. A search reads
+    the short first tier of all rows, and the second only of those that are left. That kind is
+    chosen from ROTATED_FROM rows on, if a sample shows that less is read so.
     """
     row_count, dimensions = templates.shape
     sample = _sample_rows(templates)
@@ -293,7 +293,7 @@ def fit(templates: NDArray[np.float16]) -> Coder:
     if row_count < ROTATED_FROM:
         return _with_tiers(plain, sample, all_numbers)
     rotating = replace(plain, rotation=_compute_rotation(sample))
-    # A search for the _BEST faces cannot rule these out: it has to look at this share of the rows.
+    # The share of the rows that a search for the _BEST faces can never rule out.
     share_wanted = _BEST / row_count
     first_end, last_end = _choose_tier_ends(rotating, sample, share_wanted)
     if first_end == dimensions:  # no short first tier would be cheaper

@@ -247,10 +247,10 @@ class Kernel:
         wants = b"".join([_WANTED.pack(best.cut, best.limit) for _, best in probes])
         most_wanted = max([best.limit for _, best in probes])
         probe_bytes = call.room + 16 * most_wanted  # 16: a score and a face's number
-        room = bytearray(probe_bytes * len(vectors))
-        room_pointer = ctypes.byref(ctypes.c_char.from_buffer(room))
-        self._search(ctypes.byref(call), len(vectors), plain, rotated, wants, room_pointer)
-        return room, probe_bytes
+        memory = bytearray(probe_bytes * len(vectors))
+        pointer = ctypes.byref(ctypes.c_char.from_buffer(memory))
+        self._search(ctypes.byref(call), len(vectors), plain, rotated, wants, pointer)
+        return memory, probe_bytes
 
 
 def _is_exact(compiled: Kernel) -> bool:

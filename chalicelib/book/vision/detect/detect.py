@@ -239,11 +239,10 @@ class Detector:
     def _choose_if_unrivalled(
         self, image: NDArray[np.uint8], coarse: DetectionPass
     ) -> NDArray[np.float32] | None:
-        """Return the faces that the coarse pass shows, if finer ones are not needed; None: they
-        are.
+        """Return the faces that the coarse pass shows; None if finer passes are needed, too.
 
-        They are not if the pass shows a largest face without a rival of half its area, and a second
-        look at it confirms that it is a face, and the largest. Faces are rows, largest first.
+        They are not needed if the pass shows a largest face without a rival of half its area, and
+        passes over that confirm it. Faces are rows, largest first.
         """
         unrivalled = coarse.find_unrivalled_face()
         if unrivalled is None:
@@ -628,8 +627,7 @@ class _GridRows(NamedTuple):
 def _decode_grid(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> _GridRows:
-    """Return the rows (possible faces) that reach `score` in the grid with cells of `stride`
-    pixels.
+    """Return the rows (possible faces) that reach `score` in a grid of cells of `stride` pixels.
 
     `outputs` are (pictures, cells, numbers), with the cells row by row: "cls_8" for the class with
     stride 8, and so on. In a picture 320 pixels wide that grid has 40 cells a row, so cell 41 is

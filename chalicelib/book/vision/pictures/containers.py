@@ -183,13 +183,13 @@ def _list_views(jpeg: bytes) -> list[_Place]:
 
 
 def _parse_index(jpeg: bytes, begin: int, end: int) -> list[_Place]:
-    """Return the place in the file of each further picture that an index lists, the segment from
-    `begin` to `end`; none if it is no index.
+    """Return where the further pictures lie that an index lists; none if it is no index.
 
-    Such a segment (CIPA DC-007) is a head, `MPF` and a small TIFF file. The TIFF file's value "MP
-    Entry" is a table, with a record of 16 bytes for each picture. The first one, of the file's
-    first picture, is left out. A record has offsets from the TIFF file's begin. If that lies at
-    byte 30 of the file, offset 5000 is byte 5030.
+    The index is the segment of the file from `begin` to `end` (CIPA DC-007): a head, `MPF` and a
+    small TIFF file. The TIFF file's value "MP Entry" is a table, with a record of 16 bytes for each
+    picture. The first one, of the file's first picture, is left out. A record tells a picture's
+    size, and its offset from the TIFF file's begin. If that is byte 30 of the file, offset 5000 is
+    byte 5030.
     """
     segment, tiff_in_segment = jpeg[begin:end], _SEGMENT_HEAD + len(_INDEX)
     if segment[_SEGMENT_HEAD:tiff_in_segment] != _INDEX:
