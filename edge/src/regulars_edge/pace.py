@@ -39,6 +39,33 @@ class Backoff:
         return wait_s + min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
 
 
+@dataclass(eq=False)
+class Ticks:
+    """Times that come each `interval_ms`, though what is taken at them comes early or late.
+
+    An early or late one moves no later tick. So of pictures each 125 ms, of which somebody has
+    passed on those at 125, 375, 500, 750 and 1000 ms, all are taken of ticks each 200 ms: they are
+    as many. Who is late by a whole interval begins anew: what was missed is not made up for.
+    """
+
+    interval_ms: float
+    early_ms: float = 0.0
+    """How long before its time a tick may be taken: what comes may have been thinned already, by
+    ticks that lie elsewhere."""
+    due_ms: float = -math.inf
+    _taken_ms: float = field(default=-math.inf, init=False)
+
+    def is_due(self, at_ms: float) -> bool:
+        """Tell whether a tick may be taken at this time, also after a clock was set back."""
+        return at_ms >= self.due_ms - self.early_ms or at_ms < self._taken_ms
+
+    def take(self, at_ms: float) -> None:
+        """Take a tick, so that the next one is due an interval after it."""
+        is_near = abs(at_ms - self.due_ms) < self.interval_ms
+        self.due_ms = (self.due_ms if is_near else at_ms) + self.interval_ms
+        self._taken_ms = at_ms
+
+
 PIECE_BYTES = 16_384
 """Bytes that are sent at once, between two looks at the bandwidth."""
 

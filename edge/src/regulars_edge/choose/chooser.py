@@ -7,7 +7,6 @@ a picture.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from regulars_edge.frames import Frame, Mode, encode_jpeg
+from regulars_edge.pace import Ticks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -170,14 +170,16 @@ class ChangeFirst:
         return self.chooser.choose(map(self.change, frames))
 
 
+_EARLY_MS = 100
+"""Half of the time between two frames that counting needs: the nearest one is taken."""
+
+
 @dataclass(eq=False)
 class Thinned:
     """A chooser that sees a frame each `interval_ms` of those that come faster."""
 
     chooser: Chooser
     interval_ms: float
-    _EARLY_MS = 20
-    """Frames do not come to the millisecond."""
 
     @property
     def held(self) -> int:
@@ -187,11 +189,11 @@ class Thinned:
         return self.chooser.choose(self._list_due(frames))
 
     def _list_due(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        due_ms = -math.inf
+        ticks = Ticks(self.interval_ms, early_ms=min(_EARLY_MS, self.interval_ms / 2))
         for frame in frames:
             at_ms = find_time_ms(frame)
-            if at_ms >= due_ms - self._EARLY_MS:
-                due_ms = at_ms + self.interval_ms
+            if ticks.is_due(at_ms):
+                ticks.take(at_ms)
                 yield frame
             del frame  # before the next one comes: in 4K it has 25 MB
 

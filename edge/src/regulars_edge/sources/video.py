@@ -20,6 +20,7 @@ from regulars_edge.clock import Clock, StreamTime, parse_moment
 from regulars_edge.errors import EdgeError, ExtraMissing, SourceFailed
 from regulars_edge.frames import Frame, Mode, encode_jpeg
 from regulars_edge.logs import redact_text, redact_url
+from regulars_edge.pace import Ticks
 from regulars_edge.sources.rtsp import RARE_KEYS, Line
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
@@ -195,7 +196,7 @@ class LiveSource:
         mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
         has_given, last_ms = False, self.clock.boot_ms()
-        due_ms = last_ms + SETTLE_MS
+        ticks = Ticks(self._interval_ms, early_ms=0, due_ms=last_ms + SETTLE_MS)
         try:
             while not stop.wait(min(_LOOK_S, self._interval_ms / 1000)):
                 now_ms, ended = self.clock.boot_ms(), mailbox.ended
@@ -203,12 +204,10 @@ class LiveSource:
                     last_ms = now_ms
                     yield None
                     continue
-                frame = mailbox.decode_newest() if now_ms >= due_ms or ended else None
+                frame = mailbox.decode_newest() if ticks.is_due(now_ms) or ended else None
                 if frame is not None:
                     has_given, last_ms = True, now_ms
-                    due_ms += self._interval_ms
-                    if due_ms <= now_ms:
-                        due_ms = now_ms + self._interval_ms
+                    ticks.take(now_ms)
                     stamped = [self._stamp_frame(frame, mailbox)]
                     del frame
                     # nothing here holds its pixels while the next ones are decoded
