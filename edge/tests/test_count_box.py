@@ -189,11 +189,8 @@ def test_a_box_counts_and_tells_what_it_has_counted(
     assert counted.stop() == 0, counted.log()
     assert stand_in.captures() == []
     with spools.open_spool(counted.folder / "spool") as spool:
-        [(watched_ms, doubts)] = spool.books.read_rows(
-            "SELECT sum(watched_ms), sum(doubts) FROM counts"
-        )
+        [(watched_ms,)] = spool.books.read_rows("SELECT sum(watched_ms) FROM counts")
     assert watched_ms > 100
-    assert doubts == 0
     text = counted.call("status").stdout
     # of one minute, or of two if another one began meanwhile
     assert re.search(
@@ -203,9 +200,9 @@ def test_a_box_counts_and_tells_what_it_has_counted(
     assert (told["in_day"], told["out_day"]) == (0, 0)
 
 
-def test_check_says_how_long_a_look_takes(counted: Box, stand_in: StandIn) -> None:
+def test_check_says_how_often_it_can_look(counted: Box, stand_in: StandIn) -> None:
     said = counted.call("check").stdout
-    assert "counting at door: a look at " in said
+    assert re.search(r"counting at door: \d+\.\d looks a second, at 544x320; 5 are needed", said)
     assert "what leaves the box from door: no picture of whoever passes" in said
 
 
@@ -313,4 +310,4 @@ def test_what_counts_says_why_it_does_not(tmp_path: Path) -> None:
         assert capture.find_fault() is None
         counter.detector = TallPeople()  # type: ignore[assignment]
         capture._choose([picture(number / 5) for number in range(25)], threading.Event())
-        assert "nearer to the picture's edge than one person" in str(capture.find_fault())
+        assert "hang the camera higher, or turn the line" in str(capture.find_fault())

@@ -65,7 +65,7 @@ def test_minutes_are_told_whole_once_they_are_over(
     assert not shop.books.counts, "the minute goes on"
     box.count("i" + "." * 15 + "ii", face=True)
     box.tell()
-    assert sums(shop) == (4, 1, 3, 61)
+    assert sums(shop) == (4, 1, 3, 120)
     assert [one["in"] for one in shop.books.counts["door"].values()] == [2, 2]
     sent = len(shop.books.count_bodies)
     box.tell()
@@ -87,8 +87,8 @@ def test_a_minute_that_was_doubted_is_null_and_not_0(
 ) -> None:
     box = CountingBox(spool, shop, clock)
     box.tell(0)
-    box.count("ii" + "." * 8)
-    box.minutes.doubt(clock.boot_ms(), "it is too dark")
+    box.count("ii" + "." * 8, watched_ms=1_000)
+    box.minutes.doubt(clock.boot_ms(), 50_000, "dark")
     box.tell()
     [minute] = shop.books.counts["door"].values()
     assert minute == {"at": minute["at"], "seconds": 10, "in": None, "out": None, "faces": None}
@@ -328,7 +328,7 @@ def test_two_processes_in_one_minute_add_up(
         box = CountingBox(spool, shop, clock)
         box.tell(0)
         box.tell()
-    assert sums(shop) == (2, 0, 0, 2)
+    assert sums(shop) == (2, 0, 0, 60)
 
 
 def test_a_spool_of_an_older_uploader_counts(tmp_path: Path, clock: FakeClock) -> None:
@@ -384,7 +384,12 @@ def test_numbers_alone_leave_the_box(spool: Spool, shop: StandIn, clock: FakeClo
     for body in shop.books.count_bodies:
         assert re.fullmatch(rf'\{{"minutes":\[{minute}(,{minute})*\]\}}', body.decode())
     columns = spool.books.read_rows("SELECT name, type FROM pragma_table_info('counts')")
-    assert {name for name, kind in columns if kind != "INTEGER"} == {"camera", "shop", "life"}
+    assert {name for name, kind in columns if kind != "INTEGER"} == {
+        "camera",
+        "shop",
+        "life",
+        "lost",
+    }
 
 
 def test_the_service_itself_keeps_what_is_told(started_regulars: Regulars, tmp_path: Path) -> None:
@@ -395,8 +400,8 @@ def test_the_service_itself_keeps_what_is_told(started_regulars: Regulars, tmp_p
         box.uploader.make_round()
         offset_ms = box.service_time.best_ms() - clock.boot_ms()
         began_ms = box.service_time.best_ms() // 60_000 * 60_000 - offset_ms
-        for ago, came_in, went_out, doubts in ((4, 3, 1, 0), (3, 2, 2, 0), (2, 9, 9, 1)):
-            part = MinutePart(began_ms - ago * 60_000, 60_000, came_in, went_out, 1, doubts)
+        for ago, came_in, went_out, watched_s in ((4, 3, 1, 60), (3, 2, 2, 54), (2, 9, 9, 53)):
+            part = MinutePart(began_ms - ago * 60_000, 1_000 * watched_s, came_in, went_out, 1)
             spool.add_counts("door", part)
         spool.remember_anchor(box.service_time.anchor)
         box.teller.now = itertools.count(step=1_000).__next__

@@ -39,12 +39,12 @@ class Noted:
 
     def __init__(self) -> None:
         self.crossings: list[Crossing] = []
-        self.doubts = 0
+        self.lost_ms = 0
 
     def watch(self, at_ms: int, watched_ms: int) -> None: ...
 
-    def doubt(self, at_ms: int, why: str) -> None:
-        self.doubts += 1
+    def doubt(self, at_ms: int, lost_ms: int, why: str) -> None:
+        self.lost_ms += lost_ms
 
     def cross(self, crossing: Crossing) -> None:
         self.crossings.append(crossing)
@@ -104,7 +104,7 @@ def test_each_counts_once_when_he_leaves(
     for first in range(each):
         minutes = count(clip[first::each], line, detector, 100 * each)
         found = [(one.at_ms - began_ms) / 1000 for one in minutes.crossings]
-        print(f"{across} each {each} from {first}: {found}, {minutes.doubts} doubts")
+        print(f"{across} each {each} from {first}: {found}, {minutes.lost_ms} ms not trusted")
         assert {one.way for one in minutes.crossings} == {"out"}
         if (across, each) == (0.8, 3):  # two are not seen beyond the line, in no look
             assert 4 <= len(found) <= len(LEFT_S)

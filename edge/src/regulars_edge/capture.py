@@ -77,6 +77,9 @@ PASSWORD_LOOK_S = 5.0
 """How often it looks whether a password that was refused has become another."""
 VIEW_NOTED_S = 3_600.0
 """How often it is noted what a camera usually shows, in s."""
+_BUSY_SHARE = 0.6
+"""Of a minute: a machine that works on frames for longer is why looks come late; else the camera
+is."""
 _SAY_EVERY_S = 60.0
 """How often the log says the same of a camera at most, in s."""
 
@@ -139,6 +142,8 @@ class Capture:
         """In the last minute in which it looked."""
         self._minute = (time.monotonic(), 0)
         """When the minute of looks began, and how many there were before it."""
+        self._busy_s = 0.0
+        """How long it worked on frames in that minute."""
         self.trouble: str | None = None
         self.last: Shot | None = None
         self._has_ended = self.finished = False
@@ -318,8 +323,10 @@ class Capture:
                 self.gave_at = time.monotonic()
                 self._count_look()
                 self.lag_s = frame.lag_s
+                began_at = time.monotonic()
                 yield frame
                 del frame  # before the next one comes: in 4K it has 25 MB
+                self._busy_s += time.monotonic() - began_at
                 self._count_not_chosen()
             self._backoff.reset_failures()  # now, since this frame has brought nobody down
         self._has_ended = not stop.is_set()
@@ -328,8 +335,11 @@ class Capture:
         self._looked_at += 1
         began_at, count_before = self._minute
         if time.monotonic() - began_at >= _SAY_EVERY_S:
-            self.looks_per_s = (self._looked_at - count_before) / (time.monotonic() - began_at)
-            self._minute = time.monotonic(), self._looked_at
+            passed_s = time.monotonic() - began_at
+            self.looks_per_s = (self._looked_at - count_before) / passed_s
+            if self.counter is not None:
+                self.counter.box_is_busy = self._busy_s > _BUSY_SHARE * passed_s
+            self._minute, self._busy_s = (time.monotonic(), self._looked_at), 0.0
 
     def _find_trouble(self, frame: Frame | None) -> str | None:
         """Return what is wrong with what the camera shows; one whose pictures cannot be opened is

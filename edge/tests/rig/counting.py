@@ -1,13 +1,15 @@
 """A camera that counts, without a network that looks: people are drawn, and told to the counter."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.choose.faces import Face
 from regulars_edge.clock import Moment, ServiceTime
-from regulars_edge.count.counter import Counter
+from regulars_edge.count import counter
 from regulars_edge.count.line import CountLine, Crossing
 from regulars_edge.count.minutes import SpooledMinutes
 from regulars_edge.count.people import Body
@@ -42,8 +44,8 @@ class Drawn(Frame):
         return self.picture.convert(mode).resize(size_px, Image.Resampling.BOX)
 
 
-def room(walks: Sequence[Walk], at: float, light: float = 1.0) -> Image.Image:
-    """Draw who is there at a time in s into a small grey room."""
+def room(walks: Sequence[Walk], at: float, light: float = 1.0, noise: float = 0.0) -> Image.Image:
+    """Draw who is there at a time in s into a small grey room; `noise`: its deviation in levels."""
     small = Image.new("RGB", (160, 160), tuple(round(light * level) for level in GREY))
     draw, scale = ImageDraw.Draw(small), small.width / SIZE_PX[0]
     for each in seen(walks, at):
@@ -51,7 +53,10 @@ def room(walks: Sequence[Walk], at: float, light: float = 1.0) -> Image.Image:
         draw.rectangle(
             (x, y, x + width, y + height), tuple(round(light * level) for level in PERSON)
         )
-    return small
+    if not noise:
+        return small
+    grain = np.random.default_rng(round(1000 * at)).normal(0, noise, (*small.size, 1))
+    return Image.fromarray((np.asarray(small) + grain).clip(0, 255).astype(np.uint8))
 
 
 class KnownPeople:
@@ -61,6 +66,8 @@ class KnownPeople:
 
     def __init__(self) -> None:
         self.bodies: list[Body] = []
+        self.bodies_of: Callable[[list[Body]], list[Body]] = list
+        """Whom of those who are there it finds."""
         self.lights: list[int] = []
 
     def find_bodies(self, canvas: Image.Image, size_px: tuple[int, int]) -> list[Body]:
@@ -85,14 +92,15 @@ class Noted:
     def __init__(self) -> None:
         self.crossings: list[Crossing] = []
         self.watched_ms = 0
-        self.doubts: list[tuple[int, str]] = []
+        self.lost = Counter[str]()
+        """In ms by reason."""
         self.late_faces_ms: list[int] = []
 
     def watch(self, at_ms: int, watched_ms: int) -> None:
         self.watched_ms += watched_ms
 
-    def doubt(self, at_ms: int, why: str) -> None:
-        self.doubts.append((at_ms, why))
+    def doubt(self, at_ms: int, lost_ms: int, why: str) -> None:
+        self.lost[why] += lost_ms
 
     def cross(self, crossing: Crossing) -> None:
         self.crossings.append(crossing)
@@ -110,7 +118,7 @@ class Door:
     def __init__(self, minutes: Any = None, line: CountLine = ACROSS) -> None:
         self.people, self.faces = KnownPeople(), KnownFaces()
         self.minutes = Noted() if minutes is None else minutes
-        self.counter = Counter(line, self.people, self.minutes, self.faces)  # type: ignore[arg-type]
+        self.counter = counter.Counter(line, self.people, self.minutes, self.faces)  # type: ignore[arg-type]
 
     def show(
         self,
@@ -119,13 +127,15 @@ class Door:
         begins_ms: int = 0,
         *,
         light: float = 1.0,
+        noise: float = 0.0,
         rate: float = 5,
     ) -> None:
         """Show so many seconds of people; `begins_ms`: the boot clock at the walks' 0 s."""
         for number in range(round(seconds * rate)):
             at = number / rate
-            self.people.bodies = seen(walks, at)
-            self.counter.look(Drawn(room(walks, at, light), begins_ms + round(1000 * at)))
+            self.people.bodies = self.people.bodies_of(seen(walks, at))
+            picture = room(walks, at, light, noise)
+            self.counter.look(Drawn(picture, begins_ms + round(1000 * at)))
 
 
 class CountingBox:
@@ -146,12 +156,17 @@ class CountingBox:
             lambda: self.service_time.best_ms() - clock.boot_ms(),
         )
 
-    def count(self, ways: str, *, apart_ms: int = 1_000, face: bool = False) -> None:
-        """Count people as time passes: `i` comes in, `o` goes out, `.` is nobody."""
+    def count(
+        self, ways: str, *, apart_ms: int = 1_000, face: bool = False, watched_ms: int = 60_000
+    ) -> None:
+        """Count people as time passes: `i` comes in, `o` goes out, `.` is nobody.
+
+        `watched_ms`: of the minute in which each of them is; usually it is watched to its end.
+        """
         for way in ways:
             self.clock.pass_(apart_ms)
             at_ms = self.clock.boot_ms()
-            self.minutes.watch(at_ms, min(1_000, apart_ms))
+            self.minutes.watch(at_ms, watched_ms)
             if way != ".":
                 self.minutes.cross(Crossing(at_ms, "in" if way == "i" else "out", face))
 

@@ -99,11 +99,12 @@ def light(share: float) -> Change:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Crossings that were counted in a film, and how many looks it took."""
+    """Crossings that were counted in a film, how many looks it took, and how many ms of the film
+    are not to be trusted."""
 
     ways: list[Way]
     looks: int
-    doubts: int
+    lost_ms: int
 
 
 def count_film(
@@ -118,7 +119,7 @@ def count_film(
     for at, picture in pictures:
         counter.look(Drawn(picture, round(1000 * at), picture.size))
     ways = [crossing.way for crossing in minutes.crossings]
-    return Outcome(ways, counter.looks, len(minutes.doubts))
+    return Outcome(ways, counter.looks, minutes.lost.total())
 
 
 def film(

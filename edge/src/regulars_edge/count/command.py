@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import threading
+from collections import Counter as Counts
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +19,13 @@ from regulars_edge import exits, logs
 from regulars_edge.choose.chooser import find_time_ms
 from regulars_edge.choose.faces import SMALLEST_FACE_PX, Detector, FaceFinder
 from regulars_edge.count.counter import Counter
+from regulars_edge.count.doubt import REASONS, Doubt
 from regulars_edge.count.line import CountLine, Crossing
 from regulars_edge.count.people import PersonDetector
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.sources.video import VideoFileSource
+from regulars_edge.spool.counts import LEAST_WATCHED
 
 LONGEST_SIDE_PX = 960
 """Of the film that is written."""
@@ -36,15 +39,20 @@ class FilmMinutes:
     """The crossings of a film, as they come; its minutes are not needed."""
 
     crossings: list[Crossing] = field(default_factory=list)
-    doubtful_ms: set[int] = field(default_factory=set)
-    doubt_of: str = ""
+    watched_ms: int = 0
+    lost: Counts[Doubt] = field(default_factory=Counts)
+    """In ms by reason."""
 
-    def watch(self, at_ms: int, watched_ms: int) -> None:
-        """Do nothing: a film is watched from its begin to its end."""
+    def watch(self, at_ms: int, watched_ms: int) -> None:  # noqa: ARG002 - a film is one time
+        self.watched_ms += watched_ms
 
-    def doubt(self, at_ms: int, why: str) -> None:
-        self.doubtful_ms.add(at_ms)
-        self.doubt_of = why
+    def doubt(self, at_ms: int, lost_ms: int, why: Doubt) -> None:  # noqa: ARG002 - as above
+        self.lost[why] += lost_ms
+
+    @property
+    def is_trusted(self) -> bool:
+        """Return whether enough of the film was watched, as of a minute."""
+        return self.watched_ms >= LEAST_WATCHED * (self.watched_ms + self.lost.total())
 
     def cross(self, crossing: Crossing) -> None:
         self.crossings.append(crossing)
@@ -89,7 +97,7 @@ def count(arguments: argparse.Namespace) -> int:
             write(_draw(frame, counter, minutes.crossings, at_ms))
     _print_sum(minutes, counter)
     print(f"{shown} shows it, and people: delete it when you have looked")
-    return exits.INCOMPLETE if minutes.doubtful_ms else exits.OK
+    return exits.OK if minutes.is_trusted else exits.INCOMPLETE
 
 
 def describe_way(line: CountLine) -> str:
@@ -111,8 +119,10 @@ def _print_sum(minutes: FilmMinutes, counter: Counter) -> None:
     width, height = counter.detector.canvas_px
     sums = f"{ways.count('in')} in, {ways.count('out')} out"
     print(f"{sums}; {counter.looks} looks at {width}x{height}")
-    if minutes.doubtful_ms:
-        print(f"{len(minutes.doubtful_ms)} pictures are not to be trusted: {minutes.doubt_of}")
+    for doubt, lost_ms in minutes.lost.most_common():
+        print(f"{lost_ms / 1000:.1f} s are not to be trusted: {REASONS[doubt]}")
+    if not minutes.is_trusted:
+        print("a minute like this film has no numbers")
 
 
 def _draw(frame: Frame, counter: Counter, crossings: list[Crossing], at_ms: int) -> Image.Image:

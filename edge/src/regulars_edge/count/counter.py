@@ -1,8 +1,8 @@
 """Counts who crosses a camera's line: in and out, by the minute, and who of those who came in
 showed a face.
 
-It looks while something moves around the line, five times a second at most, and else not. A minute
-that cannot be trusted is doubted: dark, crowded, or with people larger than the line has room for.
+It looks while something moves around the line, five times a second, and else not. Time is watched
+if it was looked at often enough, and what was seen can be trusted; else it is lost, for a reason.
 """
 
 from __future__ import annotations
@@ -17,20 +17,39 @@ from typing import TYPE_CHECKING, Protocol
 from PIL import Image
 
 from regulars_edge.choose.chooser import Areas, Background, find_level, find_time_ms
+from regulars_edge.count.doubt import (
+    REASONS,
+    Crowding,
+    Doubt,
+    is_too_dark,
+    measure_noise,
+)
 from regulars_edge.count.line import LOOK_S, CountLine, Crossing, PlacedLine, Point, Way
 from regulars_edge.count.people import SURE, Body, PersonDetector
 from regulars_edge.count.tracks import BodyTrack, BodyTracks
+from regulars_edge.pace import Ticks
 
 if TYPE_CHECKING:
     from regulars_edge.choose.faces import Face, FaceFinder
     from regulars_edge.frames import Frame
 
-_EARLY_MS = 20
-"""Frames do not come to the millisecond."""
-MOST_GAP_MS = 700
-"""Between two frames. After a longer gap people may have crossed unseen: it was not watched."""
-_SLOW_FRAMES = 20
-"""After so many longer gaps after one another it is said that the camera is too slow."""
+MOST_STILL_MS = 700
+"""Between two frames in which nothing moves. After a longer time people may have crossed unseen."""
+MOST_GAP_MS = 400
+"""Between two looks while something moves. In a longer time somebody walks by a whole person, and
+tracks are lost."""
+EARLY_SHARE = 0.9
+"""Of the time between two looks: so early a look may be. The source thins frames already, so the
+frame that is passed over may be the last one for long."""
+OUTAGE_MS = 5_000
+"""So long without a frame the camera was away: nobody watched, and nothing was slow."""
+_LATE_SHARE = 0.1
+"""Of the time in which something moves: if more was looked at too late, counts are wrong by more
+than a tenth."""
+_LEAST_TIME_MS = 10_000
+"""After so much time in which something moves it is said that looks are too few."""
+_NOISE_MS = 2_000
+"""Noise is measured so often: the light changes slowly."""
 
 BAND = 0.35
 """How far from the line motion counts, in shares of the picture: a person is seen three times
@@ -45,12 +64,7 @@ DIM = 96
 lighter: in the dark fewer people are found."""
 LIGHT = 160
 """So bright it becomes."""
-DARK = 8
-"""From here on noise is as bright as people: nothing is found, and that is no sign of nobody."""
 _NOT_LIGHTEST = 0.95
-
-CROWD = 24
-"""People in a picture from which on too many hide each other."""
 
 _SIZES = 100
 """So many boxes say how large people are, the newest ones; a fifth of them is enough to tell."""
@@ -64,7 +78,8 @@ class Minutes(Protocol):
 
     def watch(self, at_ms: int, watched_ms: int) -> None: ...
 
-    def doubt(self, at_ms: int, why: str) -> None: ...
+    def doubt(self, at_ms: int, lost_ms: int, why: Doubt) -> None:
+        """Note that so long until then nothing can be said."""
 
     def cross(self, crossing: Crossing) -> None: ...
 
@@ -72,6 +87,31 @@ class Minutes(Protocol):
         """Note that somebody who came in then has shown a face since."""
 
     def flush(self) -> None: ...
+
+
+@dataclass(eq=False)
+class Pace:
+    """How often the line is looked at while something moves, over the last twenty seconds or so."""
+
+    moving_ms: float = 0.0
+    late_ms: float = 0.0
+    looks: float = 0.0
+
+    def note(self, passed_ms: int, *, is_late: bool) -> None:
+        """Take in a look, and how long after the one before it was."""
+        kept = max(0.0, 1 - passed_ms / (2 * _LEAST_TIME_MS))
+        self.moving_ms = self.moving_ms * kept + passed_ms
+        self.late_ms = self.late_ms * kept + passed_ms * is_late
+        self.looks = self.looks * kept + 1
+
+    @property
+    def looks_per_s(self) -> float | None:
+        """Return the looks a second; None: too little has moved to tell."""
+        return 1000 * self.looks / self.moving_ms if self.moving_ms >= _LEAST_TIME_MS else None
+
+    @property
+    def is_slow(self) -> bool:
+        return self.looks_per_s is not None and self.late_ms > _LATE_SHARE * self.moving_ms
 
 
 @dataclass(eq=False)
@@ -90,12 +130,17 @@ class Counter:
     looks: int = field(default=0, init=False)
     is_blind: bool = field(default=False, init=False)
     """Whether the camera shows nothing useful, as somebody else has found (BlockageCheck)."""
+    box_is_busy: bool = field(default=False, init=False)
+    """Whether this machine works on the frames most of the time, as somebody else has measured."""
+    pace: Pace = field(default_factory=Pace, init=False)
 
     def __post_init__(self) -> None:
         self._background = Background(Areas((make_band(self.line),)))
         self._extents_px: deque[float] = deque(maxlen=_SIZES)
-        self._seen_ms = self._looked_ms = self._moved_ms = -(10**9)
-        self._slow_frames = 0
+        self._moved_ms = self._told_ms = self._followed_ms = -(10**9)
+        self._ticks = Ticks(self.look_ms, early_ms=EARLY_SHARE * self.look_ms)
+        self._crowding = Crowding()
+        self._noise, self._noise_ticks = 0.0, Ticks(_NOISE_MS)
 
     def look(self, frame: Frame) -> Frame:
         """Look at a frame if that is due, and count; return the frame as it is."""
@@ -105,7 +150,6 @@ class Counter:
 
     def note_still(self, at_ms: int) -> None:
         """Note that nothing moves, by somebody else's word: the camera is watched all the same."""
-        self._pass_time(at_ms)
         self._hold_still(at_ms)
 
     def _look(self, frame: Frame, at_ms: int) -> None:
@@ -113,50 +157,69 @@ class Counter:
         change, brightness = self._background.measure_change(grey), measure_brightness(grey)
         if change is None or self._background.is_motion(change, LEAST_MOTION):
             self._moved_ms = at_ms
-        self._pass_time(at_ms)
+        if self._noise_ticks.is_due(at_ms):
+            self._noise_ticks.take(at_ms)
+            self._noise = measure_noise(frame.shrink(self.detector.canvas_px, "L"))
         if self.is_blind:
-            self.minutes.doubt(at_ms, "the camera shows nothing useful")
-        elif brightness < DARK:
-            self.minutes.doubt(at_ms, "it is too dark")
+            self._tell_time(at_ms, MOST_STILL_MS, "moved")
+        elif is_too_dark(brightness, self._noise):
+            self._tell_time(at_ms, MOST_STILL_MS, "dark")
         elif at_ms - self._moved_ms > STAY_MS:
             self._hold_still(at_ms)
-        elif at_ms - self._looked_ms >= self.look_ms - _EARLY_MS:
-            self._looked_ms = at_ms
+        elif self._ticks.is_due(at_ms):
+            self._ticks.take(at_ms)
             self._count(frame, brightness, at_ms)
 
-    def _pass_time(self, at_ms: int) -> None:
-        passed_ms, self._seen_ms = at_ms - self._seen_ms, at_ms
-        if 0 < passed_ms <= MOST_GAP_MS:
+    def _tell_time(self, at_ms: int, most_ms: int, why: Doubt | None = None) -> None:
+        """Tell the minutes of the time that has passed: watched, or lost for a reason.
+
+        `most_ms`: from a longer time on nobody watched. `why`: what else speaks against it.
+        """
+        passed_ms, self._told_ms = at_ms - self._told_ms, at_ms
+        if not 0 < passed_ms <= OUTAGE_MS:
+            return
+        doubt = why or ("slow" if passed_ms > most_ms else None)
+        if doubt is None:
             self.minutes.watch(at_ms, passed_ms)
-        self._slow_frames = self._slow_frames + 1 if passed_ms > MOST_GAP_MS else 0
-        if self._slow_frames >= _SLOW_FRAMES:
-            self.trouble = "not counted: its pictures come too slowly; five a second are right"
+        else:
+            self.minutes.doubt(at_ms, passed_ms, doubt)
 
     def _hold_still(self, at_ms: int) -> None:
-        self.tracks.hold_still(max(0, at_ms - self._looked_ms))
-        self._looked_ms = at_ms
+        self._tell_time(at_ms, MOST_STILL_MS)
+        self.tracks.hold_still(max(0, at_ms - self._followed_ms))
+        self._followed_ms = at_ms
 
     def _count(self, frame: Frame, brightness: int, at_ms: int) -> None:
         """Find people, follow them, and count who crosses."""
         self.looks += 1
-        canvas = lighten(frame.shrink(self.detector.canvas_px, "RGB"), brightness)
-        bodies = self.detector.find_bodies(canvas, frame.size)
+        self._note_pace(at_ms)
+        canvas = frame.shrink(self.detector.canvas_px, "RGB")
+        bodies = self.detector.find_bodies(lighten(canvas, brightness), frame.size)
         line = self.line.place_in(frame.size)
-        self._judge(bodies, line, frame.size, at_ms)
         gone = set(self.tracks.live)
         seen = self.tracks.follow_bodies(bodies, at_ms)
         gone -= set(self.tracks.live)
         if self.faces is not None and seen:
             self._join_faces(self.faces.find_faces(frame), seen)
-        for track in gone:
-            self._note(track, track.find_last_crossing(line))
-        for track in seen:
-            self._note(track, track.find_crossing(line))
+        crossed = [
+            *(self._note(track, track.find_last_crossing(line)) for track in gone),
+            *(self._note(track, track.find_crossing(line)) for track in seen),
+        ]
+        self._crowding.note(seen, gone, sum(crossed), line, frame.size, at_ms)
+        self._tell_time(at_ms, MOST_GAP_MS, self._find_doubt(bodies, line, frame.size))
 
-    def _note(self, track: BodyTrack, way: Way | None) -> None:
-        if way is not None:
-            self.minutes.cross(Crossing(track.seen_ms, way, track.has_face))
-            track.entered_ms = track.seen_ms if way == "in" and not track.has_face else None
+    def _note_pace(self, at_ms: int) -> None:
+        passed_ms, self._followed_ms = at_ms - self._followed_ms, at_ms
+        if 0 < passed_ms <= OUTAGE_MS:
+            self.pace.note(passed_ms, is_late=passed_ms > MOST_GAP_MS)
+
+    def _note(self, track: BodyTrack, way: Way | None) -> bool:
+        """Count somebody who crossed; return whether anybody did."""
+        if way is None:
+            return False
+        self.minutes.cross(Crossing(track.seen_ms, way, track.has_face))
+        track.entered_ms = track.seen_ms if way == "in" and not track.has_face else None
+        return True
 
     def _join_faces(self, faces: Sequence[Face], seen: Sequence[BodyTrack]) -> None:
         """Let each face be of the smallest person whose box holds its middle."""
@@ -170,20 +233,33 @@ class Counter:
                 if owner.entered_ms is not None:
                     self.minutes.add_face(owner.entered_ms)
 
-    def _judge(
-        self, bodies: Sequence[Body], line: PlacedLine, size_px: tuple[int, int], at_ms: int
-    ) -> None:
-        """Doubt this minute if there are too many people, or too large ones for this line."""
+    def _find_doubt(
+        self, bodies: Sequence[Body], line: PlacedLine, size_px: tuple[int, int]
+    ) -> Doubt | None:
+        """Say what speaks against this look, and what `trouble` lasts: too large people for this
+        line, too many of them, or too few looks."""
         sure = [body for body in bodies if body.score >= SURE]
         self._extents_px += [line.measure_extent(*body.box_xywh[2:]) for body in sure]
         room_px = self.line.measure_room() * line.measure_extent(*size_px)
+        is_narrow = self._find_extent_px() * LEAST_ROOM > room_px
         self.trouble = None
-        if len(sure) > CROWD:
-            self.minutes.doubt(at_ms, f"{len(sure)} people at once are too many")
-        if self._find_extent_px() * LEAST_ROOM > room_px:
-            why = "the line is nearer to the picture's edge than one person: move it to the middle"
-            self.minutes.doubt(at_ms, why)
-            self.trouble = f"not counted: {why}"
+        if is_narrow:
+            self.trouble = f"not counted: {REASONS['narrow']}"
+            return "narrow"
+        if self.pace.is_slow:
+            self.trouble = self._describe_pace()
+        return "crowd" if self._crowding.is_crowded(sure, line) else None
+
+    def _describe_pace(self) -> str:
+        """Say how often it looks, how often it should, and what helps."""
+        needed, help_ = 1000 / self.look_ms, "let the camera send more pictures a second"
+        if self.box_is_busy:
+            help_ = (
+                "this machine is too slow for all that: take a camera off it, or a stream of fewer "
+                "pixels, or `best_shot`"
+            )
+        per_s = self.pace.looks_per_s or 0.0
+        return f"not counted: {per_s:.1f} looks a second, {needed:.0f} are needed: {help_}"
 
     def _find_extent_px(self) -> float:
         """Return how much of the way across the line people take; 0 if too few were seen."""

@@ -10,7 +10,9 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from regulars_edge.count.doubt import Doubt
 from regulars_edge.count.line import Crossing
 from regulars_edge.errors import SpoolFull
 from regulars_edge.spool.counts import KEPT_MS, MINUTE_MS
@@ -36,8 +38,8 @@ class SpooledMinutes:
     def watch(self, at_ms: int, watched_ms: int) -> None:
         self._add(at_ms, watched_ms=watched_ms)
 
-    def doubt(self, at_ms: int, why: str) -> None:  # noqa: ARG002 - a minute says no reason
-        self._add(at_ms, doubts=1)
+    def doubt(self, at_ms: int, lost_ms: int, why: Doubt) -> None:
+        self._add(at_ms, lost={why: lost_ms})
 
     def cross(self, crossing: Crossing) -> None:
         comes_in = crossing.way == "in"
@@ -65,7 +67,7 @@ class SpooledMinutes:
         except SpoolFull as error:
             log.error("counts wait: %s", error)
 
-    def _add(self, at_ms: int, **counts: int) -> None:
+    def _add(self, at_ms: int, **counts: Any) -> None:
         """Add to the minute that a time of the boot clock is in; the one before is written."""
         offset_ms = self.find_offset_ms()
         began_ms = (at_ms + offset_ms) // MINUTE_MS * MINUTE_MS - offset_ms

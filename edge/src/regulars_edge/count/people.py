@@ -6,6 +6,7 @@ decoded, which is done here in numpy as the maker's does it (SSD: Liu et al., 20
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -72,7 +73,7 @@ class Body:
 
 
 class PersonDetector:
-    """One thread. `canvas_px`: what it looks at, in multiples of 16."""
+    """`canvas_px`: what it looks at, in multiples of 16."""
 
     def __init__(self, canvas_px: tuple[int, int] = CANVAS_PX) -> None:
         self.canvas_px = canvas_px
@@ -123,6 +124,24 @@ class PersonDetector:
             self.find_bodies(blank, self.canvas_px)
             taken_s.append(time.thread_time() - began_s)
         return min(taken_s)
+
+
+def measure_looks_per_s(detector: PersonDetector, cameras: int, seconds: float = 1.0) -> float:
+    """Return how often a second this machine can look at each of so many cameras at once now."""
+    blank, looks, ends_at = Image.new("RGB", detector.canvas_px), [0] * cameras, time.monotonic()
+    ends_at += seconds
+
+    def look(camera: int) -> None:
+        while time.monotonic() < ends_at:
+            detector.find_bodies(blank, detector.canvas_px)
+            looks[camera] += 1
+
+    threads = [threading.Thread(target=look, args=(camera,)) for camera in range(cameras)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return min(looks) / seconds
 
 
 def choose_canvas(look_s: float) -> tuple[int, int]:

@@ -58,6 +58,20 @@ class BodyTrack:
     _newest_side: int = 0
     _looks_there: int = 0
 
+    def __post_init__(self) -> None:
+        self.first = self.body
+        """Where the person came into view."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether this look makes it somebody's track, and no false alarm."""
+        return self.looks == _LEAST_LOOKS
+
+    @property
+    def is_moving(self) -> bool:
+        """Return whether the person was last seen on the way: half a person's size in a second."""
+        return math.hypot(*self.speed) * 1000 > _LEAVES * math.sqrt(max(1.0, self.body.area))
+
     def expect_box(self, at_ms: int) -> tuple[float, float, float, float]:
         x, y, width, height = self.body.box_xywh
         passed_ms = at_ms - self.seen_ms

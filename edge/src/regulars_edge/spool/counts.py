@@ -8,6 +8,8 @@ keeps the one that was watched for longer.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,8 @@ QUIET_MS = 600_000
 """So long minutes wait in which nobody crossed, to go together: each call costs."""
 MOST_MINUTES = 1_440
 """Of one call: a day. The service takes twice as many."""
+LEAST_WATCHED = 0.9
+"""Of a minute: who crossed in the rest of it may be missing."""
 MOST_CROSSINGS = 1_000
 """Of a minute, as the service takes them."""
 
@@ -47,7 +51,8 @@ def add_part(db: sqlite3.Connection, camera: str, part: MinutePart, books: Spool
         "came_in": part.came_in,
         "went_out": part.went_out,
         "faces": part.faces,
-        "doubts": part.doubts,
+        "doubts": sum(part.lost.values()),
+        "lost": _write_lost(part.lost),
         "counted_at_ms": books.now_ms(),
     }
     db.execute(f"INSERT INTO counts ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
@@ -57,7 +62,7 @@ def list_due(db: sqlite3.Connection, camera: str, service_ms: int) -> DueMinutes
     """Return the oldest minutes that are over and to be told, whole; none if they may wait."""
     over_ms = service_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
     untold = db.execute(
-        "SELECT at_ms, max(came_in + went_out + faces + doubts) FROM counts "
+        "SELECT at_ms, max(came_in + went_out + faces) FROM counts "
         f"WHERE camera = ? AND at_ms BETWEEN ? AND ? AND {_IS_UNTOLD} AND {_OF_ITS_SHOP} "
         "GROUP BY at_ms ORDER BY at_ms LIMIT ?",
         (camera, service_ms - OLDEST_MS, over_ms, MOST_MINUTES),
@@ -65,9 +70,10 @@ def list_due(db: sqlite3.Connection, camera: str, service_ms: int) -> DueMinutes
     if not any(crossed or at_ms <= over_ms - QUIET_MS for at_ms, crossed in untold):
         return DueMinutes((), "", 0)
     rows = db.execute(
-        "SELECT at_ms, sum(watched_ms), sum(came_in), sum(went_out), sum(faces), sum(doubts), "
-        f"max(shop), max(id) FROM counts WHERE camera = ? AND at_ms BETWEEN ? AND ? AND "
-        f"{_OF_ITS_SHOP} AND at_ms IN (SELECT at_ms FROM counts AS untold WHERE camera = ?1 AND "
+        "SELECT at_ms, sum(watched_ms), sum(came_in), sum(went_out), sum(faces), "
+        "group_concat(lost, ' '), max(shop), max(id) FROM counts "
+        f"WHERE camera = ? AND at_ms BETWEEN ? AND ? AND {_OF_ITS_SHOP} "
+        "AND at_ms IN (SELECT at_ms FROM counts AS untold WHERE camera = ?1 AND "
         f"{_IS_UNTOLD.replace('counts.', 'untold.')}) GROUP BY at_ms ORDER BY at_ms",
         (camera, untold[0][0], untold[-1][0]),
     ).fetchall()
@@ -92,13 +98,30 @@ def settle_times(db: sqlite3.Connection, camera: str, this_boot: int) -> None:
 
 
 def _make_minute(
-    at_ms: int, watched_ms: int, came_in: int, went_out: int, faces: int, doubts: int
+    at_ms: int, watched_ms: int, came_in: int, went_out: int, faces: int, lost: str
 ) -> Minute:
-    """Sum a minute up: what was doubted once is not to be trusted, nor what nobody watched."""
+    """Sum a minute up: of one that was not watched for nine tenths, nothing is known."""
     seconds = min(60, round(watched_ms / 1000))
-    if doubts or not watched_ms or came_in > MOST_CROSSINGS or went_out > MOST_CROSSINGS:
-        return Minute(at_ms, seconds, None, None, None)
+    is_watched = watched_ms >= LEAST_WATCHED * MINUTE_MS
+    if not is_watched or came_in > MOST_CROSSINGS or went_out > MOST_CROSSINGS:
+        by_doubt = _read_lost(lost)
+        doubt = max(by_doubt, key=lambda why: by_doubt[why], default="")
+        return Minute(at_ms, seconds, None, None, None, doubt)
     return Minute(at_ms, seconds, came_in, went_out, min(faces, came_in))
+
+
+def _write_lost(lost: Mapping[str, int]) -> str:
+    """Write the time that was lost, in ms by reason: `dark=4000 slow=800`."""
+    return " ".join(f"{why}={lost_ms}" for why, lost_ms in sorted(lost.items()))
+
+
+def _read_lost(text: str) -> Counter[str]:
+    """Sum up what `_write_lost` wrote, of several rows."""
+    by_doubt = Counter[str]()
+    for part in text.split():
+        why, _, lost_ms = part.partition("=")
+        by_doubt[why] += int(lost_ms)
+    return by_doubt
 
 
 def note_told(db: sqlite3.Connection, camera: str, due: DueMinutes, life: str) -> None:

@@ -109,6 +109,14 @@ CREATE INDEX counts_by_age ON counts (counted_at_ms);
 """
 """Added as the shops were."""
 
+_LOST = """
+-- of that minute, in ms by reason: dark=4000 slow=800
+ALTER TABLE counts ADD COLUMN lost TEXT NOT NULL DEFAULT '';
+-- a minute that was doubted once was not watched
+UPDATE counts SET watched_ms = 0 WHERE doubts > 0;
+"""
+"""Added as the shops were. `doubts`, which the uploader before reads, is their sum."""
+
 _VIEWS = """
 -- what each camera usually shows, as outlines, hour by hour (sources/blockage_check.py)
 CREATE TABLE views (source TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
@@ -244,6 +252,9 @@ def open_books(folder: Path) -> sqlite3.Connection:
             sql = "SELECT 1 FROM sqlite_master WHERE name = ?"
             if not connection.execute(sql, (table,)).fetchone():
                 connection.executescript(f"BEGIN IMMEDIATE; {made_by} COMMIT;")
+        has_lost = "SELECT 1 FROM pragma_table_info('counts') WHERE name = 'lost'"
+        if not connection.execute(has_lost).fetchone():
+            connection.executescript(f"BEGIN IMMEDIATE; {_LOST} COMMIT;")
     except BaseException:
         connection.close()
         raise

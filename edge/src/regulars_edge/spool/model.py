@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from regulars_edge.clock import Moment
@@ -90,7 +92,8 @@ class Entry:
 class MinutePart:
     """Sums of a minute of a camera, or of a part of it.
 
-    `began_ms`: the minute's begin by the boot clock; `doubts`: how often it could not be trusted.
+    `began_ms`: the minute's begin by the boot clock; `lost`: the time of which nothing can be said,
+    in ms by reason (count/doubt.py).
     """
 
     began_ms: int
@@ -98,7 +101,7 @@ class MinutePart:
     came_in: int = 0
     went_out: int = 0
     faces: int = 0
-    doubts: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
 
     def add(
         self,
@@ -107,7 +110,7 @@ class MinutePart:
         came_in: int = 0,
         went_out: int = 0,
         faces: int = 0,
-        doubts: int = 0,
+        lost: Mapping[str, int] = MappingProxyType({}),
     ) -> MinutePart:
         return MinutePart(
             self.began_ms,
@@ -115,7 +118,7 @@ class MinutePart:
             self.came_in + came_in,
             self.went_out + went_out,
             self.faces + faces,
-            self.doubts + doubts,
+            dict(Counter(self.lost) + Counter(lost)),
         )
 
 
@@ -123,7 +126,8 @@ class MinutePart:
 class Minute:
     """A camera's minute as it is told: people and faces are None if it is not to be trusted.
 
-    `at_ms`: its begin, in ms since 1970.
+    `at_ms`: its begin, in ms since 1970; `doubt`: why it is not to be trusted; "": it is, or nobody
+    watched.
     """
 
     at_ms: int
@@ -131,6 +135,7 @@ class Minute:
     came_in: int | None
     went_out: int | None
     faces: int | None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
