@@ -30,6 +30,10 @@ MAX_CROSSINGS = 1_000
 """Of one direction in a minute."""
 LEAST_LINE = 0.05
 """Length of the shortest line that people are counted at, in shares of the picture."""
+LEAST_ROOM = 0.1
+"""Between that line's middle and the picture's edge, on both sides, in shares of the picture: what
+the smallest person that is found takes."""
+_ALONG = 1e-9
 
 
 class Count(NamedTuple):
@@ -124,12 +128,36 @@ def _require_minute(minute: CountedMinute, now: datetime) -> None:
 
 
 def require_line(line: Sequence[Sequence[float]]) -> None:
-    """Raise InvalidInput unless a line is long enough for somebody to cross it."""
+    """Raise InvalidInput unless a line is long enough for somebody to cross it, and has room beside
+    it.
+
+    The uploader (edge: count/line.py) and the console (admin/counting.js) judge by the same rule.
+    """
     if dist(*line) < LEAST_LINE:
         raise InvalidInput(
             f"the line `count` is at least {LEAST_LINE} long, in shares of the picture: draw its "
             "two points further apart"
         )
+    if _measure_room(line) < LEAST_ROOM:
+        raise InvalidInput(
+            "the line `count` is too near to the picture's edge: draw it so that a person has room "
+            f"on both sides, at least {LEAST_ROOM} of the picture"
+        )
+
+
+def _measure_room(line: Sequence[Sequence[float]]) -> float:
+    """Return how far the line's middle is from the picture's edge, across the line, on the side
+    that has less room; in shares of the picture."""
+    (x1, y1), (x2, y2) = line
+    length = dist(*line)
+    across = (y1 - y2) / length, (x2 - x1) / length
+    middle = (x1 + x2) / 2, (y1 + y2) / 2
+    rooms = [
+        min(at, 1 - at) / abs(step)
+        for at, step in zip(middle, across, strict=True)
+        if abs(step) > _ALONG  # else the way goes along that edge
+    ]
+    return min(rooms)
 
 
 def choose_count(one: Count, other: Count) -> Count:

@@ -5,16 +5,25 @@ import { t } from "../words.js";
 
 /** The line that somebody begins with: those who walk down the picture come in. */
 const FIRST = [[0.2, 0.5], [0.8, 0.5]];
-const LEAST = 0.05;
+const LEAST_LENGTH = 0.05;
+const LEAST_ROOM = 0.1;
 const STEP = 0.01;
 const KEYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
 const ARROW = 12;
 
-/** Return the line with one end elsewhere, within the picture; as it was, if it would be too short. */
+/** Tell whether people can be counted at a line, by the rule of the service (domain/counts.py) and of the uploader. */
+export function isUsable([[ax, ay], [bx, by]]) {
+  const length = Math.hypot(bx - ax, by - ay);
+  const room = (at, step) => (Math.abs(step) > 1e-9 ? Math.min(at, 1 - at) / Math.abs(step) : Infinity);
+  const [across, down] = [(ay - by) / length, (bx - ax) / length];
+  return length >= LEAST_LENGTH && Math.min(room((ax + bx) / 2, across), room((ay + by) / 2, down)) >= LEAST_ROOM;
+}
+
+/** Return the line with one end elsewhere, within the picture; as it was, if nobody could be counted at the new one. */
 export function moved(line, end, place) {
   const to = place.map((share) => Number(Math.max(0, Math.min(1, share)).toFixed(3)));
-  const [[ax, ay], [bx, by]] = [to, line[1 - end]];
-  return Math.hypot(ax - bx, ay - by) < LEAST ? line : line.map((one, at) => (at === end ? to : one));
+  const next = line.map((one, at) => (at === end ? to : one));
+  return isUsable(next) ? next : line;
 }
 
 /**

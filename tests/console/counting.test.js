@@ -29,10 +29,11 @@ test("the arrow is upright on the line, however wide the picture is", () => {
   }
 });
 
-test("an end stays in the picture, and away from the other", () => {
+test("an end stays in the picture, away from the other, and where people have room beside the line", () => {
   assert.deepEqual(moved(ACROSS, 1, [1.7, -3]), [[0.2, 0.5], [1, 0]]);
   assert.deepEqual(moved(ACROSS, 0, [0.76, 0.5]), ACROSS);
   assert.deepEqual(moved(ACROSS, 0, [0.1234567, 0.5]), [[0.123, 0.5], [0.8, 0.5]]);
+  assert.deepEqual(moved([[0.2, 0.05], [0.8, 0.5]], 1, [0.8, 0.04]), [[0.2, 0.05], [0.8, 0.5]]);
 });
 
 test("nobody knows how many are inside while it is closed, or before anybody watched or looked round", () => {

@@ -2,17 +2,22 @@
 modules."""
 
 import json
+import random
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from regulars_edge.config import parse_config
+from regulars_edge.count.line import parse_line
 
 from chalicelib.api.console_files import locate_folder
+from chalicelib.domain.counts import require_line
+from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import LocalTime
 from chalicelib.storage.values import milliseconds
 from tests.support.node import node
@@ -33,6 +38,31 @@ _BEGUN = re.compile(
 @pytest.mark.parametrize("file", sorted(HERE.glob("*.test.js")), ids=lambda file: file.name)
 def test_the_rules_hold(file: Path) -> None:
     assert "# pass 0" not in node("--test", "--test-reporter=tap", str(file))
+
+
+def test_page_service_and_uploader_take_the_same_lines() -> None:
+    """Any ends, and many near the picture's edge."""
+    chance, levels = random.Random(5), (0.0, 0.04, 0.099, 0.1, 0.12, 0.5, 0.88, 0.9, 0.95, 1.0)
+    drawn = [[[chance.random() for _ in "xy"] for _ in "ab"] for _ in range(200)]
+    drawn += [[[chance.choice(levels) for _ in "xy"] for _ in "ab"] for _ in range(300)]
+    lines = [line for line in drawn if line[0] != line[1]]
+    program = f"""
+        const {{ isUsable }} = await import("{OURS.as_uri()}/admin/counting.js");
+        console.log(JSON.stringify({json.dumps(lines)}.map(isUsable)));
+    """
+    of_page = json.loads(node("--input-type=module", "--eval", program))
+    of_uploader = [is_taken(parse_line, line, ValueError) for line in lines]
+    of_service = [is_taken(require_line, line, InvalidInput) for line in lines]
+    assert of_page == of_uploader == of_service
+    assert 0.2 < of_page.count(True) / len(lines) < 0.8
+
+
+def is_taken(judge: Callable[[Any], object], line: object, error: type[Exception]) -> bool:
+    try:
+        judge(line)
+    except error:
+        return False
+    return True
 
 
 def test_the_uploader_reads_the_file_of_each_kind_of_camera() -> None:

@@ -108,10 +108,12 @@ def test_the_same_minute_twice_in_a_report_is_joined() -> None:
     assert [*group_by_day(twice).values()] == [{720: Count(60, 1, 0, 0)}]
 
 
-def test_a_line_is_long_enough_to_be_crossed() -> None:
+def test_a_line_is_long_enough_to_be_crossed_and_has_room_beside_it() -> None:
     require_line([[0.5, 0.5], [0.5, 0.56]])
     with pytest.raises(InvalidInput, match=r"at least 0\.05 long"):
         require_line([[0.5, 0.5], [0.52, 0.52]])
+    with pytest.raises(InvalidInput, match=r"a person has room on both sides"):
+        require_line([[0.0, 0.05], [1.0, 0.05]])
 
 
 def test_a_day_of_any_counts_is_packed_in_64_kib_and_read_again() -> None:
