@@ -301,7 +301,7 @@ bench-films: .venv/lab  ## Drawn films of people through the uploader to the ser
 	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md)
 
 memory-edge: .venv/test  ## Four RTSP cameras, and four of 40 million pixels, for two minutes each: below the unit's MemoryMax
-	$(PROOF) -s --hypothesis-profile long edge/tests/test_whole_box.py -k memory --edge-memory-s $(if $(SHORT),2,120)
+	$(PROOF) -s edge/tests/test_whole_box.py -k memory --edge-memory-s $(if $(SHORT),2,120)
 
 back: .venv/test  ## Three older versions upgraded, taken back and upgraded again, by their own commands: no visit lost or doubled; COMMITS=
 	$(BIN)/python -m tests.releases.back $(or $(COMMITS),8dc92702 30f5337d 8848b154)

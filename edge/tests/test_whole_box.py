@@ -17,8 +17,6 @@ from rig.film import RATE as FILM_RATE
 from rig.film import numbered
 from rig.standin import StandIn
 
-from tests.support.examples import drawn
-
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264
 
@@ -146,10 +144,9 @@ def four_pictures_of_40_million_pixels(
 
 
 @pytest.mark.proof
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "sources",
-    drawn([four_streams_one_of_them_4k_with_faces_chosen, four_pictures_of_40_million_pixels], 1),
+    [four_streams_one_of_them_4k_with_faces_chosen, four_pictures_of_40_million_pixels],
 )
 def test_all_that_a_box_may_have_stays_below_the_units_memory(
     sources: Callable[..., None],

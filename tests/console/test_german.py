@@ -20,7 +20,6 @@ from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
 from tests.console.spoken import TABLES
 from tests.console.workbooks import read_cells
-from tests.support.examples import drawn
 
 BUTTONS = """() => [...document.querySelectorAll("#console button:enabled, #console summary")]
   .filter((one) => one.checkVisibility()).map((one) => one.ariaLabel ?? one.textContent.trim())"""
@@ -88,16 +87,20 @@ def address_of(shop: Shop, name: str) -> str:
     return f"#/{name}{rest}"
 
 
-@pytest.mark.slow
-def test_each_page_and_what_its_buttons_open_is_german(shop: Shop, browser: Browser) -> None:
+@pytest.fixture(scope="module")
+def pressed() -> set[str]:
+    """Texts of buttons that need no press: another page has them, too, and its test pressed
+    them."""
+    return {TABLES["de"][one] for one in UNPRESSED}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_and_what_its_buttons_open_is_german(
+    shop: Shop, browser: Browser, pressed: set[str], name: str
+) -> None:
     with visiting(browser, shop.book, None, locale="de-DE") as visitor:
         visitor.context.add_init_script(WITHOUT_PRINTER)
-        pressed = {TABLES["de"][one] for one in UNPRESSED}
-        found = [
-            f"{name}: {one}"
-            for name in drawn(PAGES, len(PAGES) // 3)
-            for one in walk(visitor, address_of(shop, name), pressed)
-        ]
+        found = [*walk(visitor, address_of(shop, name), pressed)]
         visitor.forgive("Failed to load resource")  # what was pressed by the way may be refused
     assert not found, "\n".join(dict.fromkeys(found))
 
