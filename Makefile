@@ -223,6 +223,7 @@ lists: .venv/test  ## A thousand drawn searches in all dialects: a shorter list 
 	$(PROOF) $(if $(SHORT),,--hypothesis-profile long) tests/api/test_lists.py
 
 slopes: .venv/test  ## What each act costs in a year of a hundred visits a day, and of ten: none may grow without a reason; VISITS=number
+	$(PROOF) tests/slopes
 	$(BIN)/python -m tests.slopes $(if $(VISITS),--visits $(VISITS))
 
 fuzz: .venv/test  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
