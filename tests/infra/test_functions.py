@@ -38,14 +38,19 @@ from tests.support.storage.emulated import storage_stack
 
 pytestmark = lately(
     ".chalice",
-    "infra",
+    "infra/functions.yaml",
+    "infra/storage.py",
+    "infra/template.py",
     "app.py",
     "chalicelib/search_function.py",
     "chalicelib/storage/aws",
     "chalicelib/api/observability.py",
     "chalicelib/telemetry.py",
     "chalicelib/sweep.py",
-    "tests/infra",
+    "tests/infra/account.py",
+    "tests/infra/calls.py",
+    "tests/infra/scenarios.py",
+    "tests/infra/test_functions.py",
 )
 
 NOT_CALLED_BY_US = {

@@ -29,7 +29,11 @@ from infra.releases import wheels
 from tests.support.changed import lately
 
 pytestmark = lately(
-    "infra",
+    "infra/bundle.py",
+    "infra/dependencies.py",
+    "infra/locks",
+    "infra/releases",
+    "infra/sbom.py",
     "pyproject.toml",
     "edge/pyproject.toml",
     "client/pyproject.toml",
@@ -37,7 +41,7 @@ pytestmark = lately(
     "requirements.txt",
     "regulars/libraries.toml",
     "chalicelib/model_packs",
-    "tests/infra",
+    "tests/infra/test_wheels.py",
 )
 
 COMMANDS = ("regulars", "regulars-edge")
