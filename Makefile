@@ -25,7 +25,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs nightly flows edge functions spreadsheets packaged crash crash-import crash-index crash-scrub crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs nightly flows edge docs functions spreadsheets packaged crash crash-import crash-index crash-scrub crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -89,6 +89,9 @@ flows: .venv/compiled  ## All flows of the console in a browser, of which `make 
 
 edge: .venv/compiled  ## All tests of the uploader, of which `make test` tries a third of those with the service itself
 	$(PYTEST) edge/tests
+
+docs: .venv/compiled  ## All tests of the pages, of which `make test` tries a third of those with a service
+	$(PYTEST) tests/docs
 
 functions: .venv/compiled  ## All tests of the functions, packages and releases, also of those that did not change lately
 	$(PYTEST) --hypothesis-profile long tests/infra tests/releases
@@ -263,7 +266,7 @@ proofs: .venv/lab  ## The longest proofs one after the other, for a night, then 
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac
 
 # What `make nightly` runs, and how much of each; tests/test_gate.py names the targets that stand in neither it nor the gate.
-NIGHTLY := slow flows edge functions lab faults growth slopes fuzz fuzz-api lists crash crash-import crash-index crash-scrub crash-edge stop-edge \
+NIGHTLY := slow flows edge docs functions lab faults growth slopes fuzz fuzz-api lists crash crash-import crash-index crash-scrub crash-edge stop-edge \
 	soak stale soak-edge lag-edge memory-edge count best-shots broken-releases systemd back acceptance packaged emulated load given-up \
 	week spreadsheets kernels site bench bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge bench-films
 AT_NIGHT := SHORT=1 TENTH=1 INPUTS=1000 EXAMPLES=2 KILLS=4 STOPS=24 LOOKS=30 HOURS=1 SCRUB_S=30 SOAK_S=5 OPERATIONS=3000 MINUTES=1 SECONDS=10 \
