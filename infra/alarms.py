@@ -103,9 +103,7 @@ _SAYS = {
     "build_index "
     "function's log",
 }
-_PARKED = (
-    "Messages of {} could not be worked off: see docs/operations.md before they expire in 14 days"
-)
+_PARKED = "Messages of {} could not be worked off: see docs/stage.md before they expire in 14 days"
 _LATE = (
     f"A message has waited in {{}} for {_MAX_AGE_S // 60} minutes: its function does not run, "
     "or cannot keep up"

@@ -218,7 +218,7 @@ class Account:
                 raise NotDeployed(
                     f"there is no stack {stack}, but there are its tables, and {len(found)} "
                     f"buckets {stack}-{kind}-*: "
-                    "name all in the environment and leave --stage out (docs/operations.md, A "
+                    "name all in the environment and leave --stage out (docs/stage.md, A "
                     "deleted stack)"
                 )
             buckets[setting] = found[0]
@@ -464,7 +464,7 @@ class Account:
             raise NotDeployed(
                 f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: "
                 "deploy another stage, "
-                "or back up what they hold and delete them (docs/operations.md, A deleted stack)"
+                "or back up what they hold and delete them (docs/stage.md, A deleted stack)"
             )
         return has_failed
 

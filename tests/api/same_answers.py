@@ -183,8 +183,8 @@ def _icredit(**fields: str) -> bytes:
     return urlencode({**EVER, "PERSON_GROUP_LABEL": "family", **fields}).encode()
 
 
-OPERATIONS = "docs/operations.md"
-_NOBODYS = (OPERATIONS, "For an unknown path, its 404 has the fields of all dialects together")
+STAGE = "docs/stage.md"
+_NOBODYS = (STAGE, "For an unknown path, its 404 has the fields of all dialects together")
 _TOO_LARGE = "Its error for a body that is too large has other words"
 MORE_THAN_4_MIB, MORE_THAN_6_MIB, MORE_THAN_10_MIB = (
     b" " * (mib * 1024 * 1024 + 1) for mib in (4, 6, 10)
@@ -234,24 +234,24 @@ V1 = (
         ("Expect", "100-continue"), body=b'{"name": "family"}'),
     row("bytes that are no UTF-8", "POST", "/v1/groups", 400, "", KEY, AS_JSON, body=b'{"name": '
 b'"\xff\xfe"}',
-        apart=Apart(400, "U+FFFD", OPERATIONS, "JSON is always UTF-8")),
+        apart=Apart(400, "U+FFFD", STAGE, "JSON is always UTF-8")),
     row("a picture as a body", "POST", "/v1/identify", 200, "", KEY, ("Content-Type", "image/jpeg"),
         body=FACE),
     row("a picture of a type in capitals", "POST", "/v1/identify", 200, "", KEY,
         ("Content-Type", "IMAGE/JPEG"), body=FACE),
     row("a picture of an unknown type", "POST", "/v1/identify", 422, "", KEY,
         ("Content-Type", "image/avif"), body=b"avif",
-        apart=Apart(415, "image/jpeg", OPERATIONS, "A picture's type is one of those")),
+        apart=Apart(415, "image/jpeg", STAGE, "A picture's type is one of those")),
     row("a body that is compressed", "POST", "/v1/groups", 415, "gzip", KEY, AS_JSON,
         ("Content-Encoding", "gzip"),
         body=gzip.compress(b'{"name": "family"}'),
-        apart=Apart(409, "family", OPERATIONS, "unpacks a body")),
+        apart=Apart(409, "family", STAGE, "unpacks a body")),
     row("a body over 4 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON,
-        body=MORE_THAN_4_MIB, apart=Apart(413, "4194304", OPERATIONS, _TOO_LARGE)),
+        body=MORE_THAN_4_MIB, apart=Apart(413, "4194304", STAGE, _TOO_LARGE)),
     row("a body over 6 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON,
-        body=MORE_THAN_6_MIB, apart=Apart(413, "4 MiB pass here", OPERATIONS, _TOO_LARGE)),
+        body=MORE_THAN_6_MIB, apart=Apart(413, "4 MiB pass here", STAGE, _TOO_LARGE)),
     row("a body over 10 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON,
-        body=MORE_THAN_10_MIB, apart=Apart(413, "4 MiB pass here", OPERATIONS, _TOO_LARGE)),
+        body=MORE_THAN_10_MIB, apart=Apart(413, "4 MiB pass here", STAGE, _TOO_LARGE)),
     row("a path that is nobody's", "GET", "/v1/nowhere", 404, "/v1/openapi.json",
         apart=Apart(404, "/v1/openapi.json", *_NOBODYS)),
     row("a path that has a slash twice", "GET", "/v1//groups", 404, "openapi", KEY,
@@ -259,9 +259,9 @@ b'"\xff\xfe"}',
     row("a method that nobody has", "PROPFIND", "/v1/groups", 404, "openapi", KEY,
         apart=Apart(404, "openapi", *_NOBODYS)),
     row("a semicolon in a query", "GET", "/v1/faces?name=a;group=b", 200, '"faces":[]', KEY,
-        apart=Apart(400, "leave out group", OPERATIONS, "`;` parts a query")),
+        apart=Apart(400, "leave out group", STAGE, "`;` parts a query")),
     row("a brace in a query", "GET", "/v1/faces?name={{face}}", 200, '"faces":[]', KEY,
-        apart=Apart(400, "Bad Request", OPERATIONS, "`|`, `{` and `}`")),
+        apart=Apart(400, "Bad Request", STAGE, "`|`, `{` and `}`")),
 )  # fmt: skip
 
 COMPREFACE = (
@@ -323,7 +323,7 @@ SUNMI = (
     row("a form over 512 KiB", "POST", "/openapi/face/addFace", 413, "524288", AS_FORM,
         body=b" " * 600_000),
     row("a body over 4 MiB", "POST", "/openapi/face/addFace", 413, "larger than", AS_FORM,
-        body=MORE_THAN_4_MIB, apart=Apart(413, "524288", OPERATIONS, _TOO_LARGE)),
+        body=MORE_THAN_4_MIB, apart=Apart(413, "524288", STAGE, _TOO_LARGE)),
     row("a call that is nobody's", "POST", "/openapi/face/nothing", 404, "getGroupList", AS_FORM,
         body=_sunmi(), apart=Apart(404, '"code":', *_NOBODYS)),
 )  # fmt: skip
@@ -342,11 +342,11 @@ ICREDIT = (
     row("JSON in GBK", "POST", "/icredit/face/query", 200, '"TOTAL":"1"', APPCODE,
         ("Content-Type", "application/json; charset=GBK"),
         body=json.dumps({**EVER, "PERSON_GROUP_LABEL": "家人"}, ensure_ascii=False).encode("gbk"),
-        apart=Apart(200, "PERSON_TOKEN_STATUS", OPERATIONS, "JSON is always UTF-8")),
+        apart=Apart(200, "PERSON_TOKEN_STATUS", STAGE, "JSON is always UTF-8")),
     row("a slash at the end", "POST", "/icredit/face/query/", 200, "PERSON_TOKEN_STATUS", APPCODE,
         AS_FORM, body=_icredit()),
     row("a body over 4 MiB", "POST", "/icredit/face/query", 413, "larger than", APPCODE, AS_FORM,
-        body=MORE_THAN_4_MIB, apart=Apart(413, "4194304", OPERATIONS, _TOO_LARGE)),
+        body=MORE_THAN_4_MIB, apart=Apart(413, "4194304", STAGE, _TOO_LARGE)),
     row("a call that is nobody's", "POST", "/icredit/face/nothing", 404, "manage", APPCODE, AS_FORM,
         body=_icredit(), apart=Apart(404, "NOT_FOUND", *_NOBODYS)),
     row("GET", "GET", "/icredit/face/query", 405, "", APPCODE),

@@ -23,7 +23,7 @@ from regulars.serve.messages import LEAST_BYTES, Request
 from tests.infra.template import actions, resources, statements
 
 PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
-PAGE_OF_ALARMS = PAGE.with_name("operations.md")
+PAGE_OF_ALARMS = PAGE.with_name("stage.md")
 NAMED = (
     "TableName",
     "BucketName",
