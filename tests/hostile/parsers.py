@@ -1452,8 +1452,9 @@ def environment_of(data: bytes) -> object:
 
 EDGE = [
     block.encode()
+    for page in ("edge", "tasks/boxes")
     for block in re.findall(
-        r"```toml\n(.*?)```", Path("docs/edge.md").read_text(encoding="utf-8"), re.DOTALL
+        r"```toml\n(.*?)```", Path(f"docs/{page}.md").read_text(encoding="utf-8"), re.DOTALL
     )
 ]
 

@@ -106,10 +106,10 @@ class BoxSettings(Sent):
 
 class Edge(BoxSettings):
     """Settings that the edge uploader takes in place of those in its edge.toml, without a restart:
-    at the first frame after a heartbeat (docs/edge.md). What is sent takes the place of all that
-    were set; {}, of its file again. But what `PUT /v1/fleet` has set for the camera's box stays.
-    What the file hides stays hidden: masks are added to its own, hours hold within its own, its
-    zones stay, and its crops only become smaller."""
+    at the first frame after a heartbeat (docs/tasks/boxes.md). What is sent takes the place of all
+    that were set; {}, of its file again. But what `PUT /v1/fleet` has set for the camera's box
+    stays. What the file hides stays hidden: masks are added to its own, hours hold within its own,
+    its zones stay, and its crops only become smaller."""
 
     send: Literal["all", "motion", "faces", "best_shot", "none"] | UnsetType = UNSET
     interval_s: Annotated[float, Meta(ge=0.05, le=60)] | UnsetType = UNSET

@@ -359,10 +359,10 @@ class EarlierKey(Struct, kw_only=True):
 
 class Edge(Struct, kw_only=True):
     """Settings that the edge uploader takes in place of those in its edge.toml, without a restart:
-    at the first frame after a heartbeat (docs/edge.md). What is sent takes the place of all that
-    were set; {}, of its file again. But what `PUT /v1/fleet` has set for the camera's box stays.
-    What the file hides stays hidden: masks are added to its own, hours hold within its own, its
-    zones stay, and its crops only become smaller."""
+    at the first frame after a heartbeat (docs/tasks/boxes.md). What is sent takes the place of all
+    that were set; {}, of its file again. But what `PUT /v1/fleet` has set for the camera's box
+    stays. What the file hides stays hidden: masks are added to its own, hours hold within its own,
+    its zones stay, and its crops only become smaller."""
 
     version: str | UnsetType = UNSET
     kib_per_s: float | UnsetType = UNSET
