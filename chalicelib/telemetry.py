@@ -17,6 +17,10 @@ from msgspec import Struct, field
 
 from chalicelib.domain.errors import Busy, StorageUnavailable
 
+NAMESPACE = "Regulars"
+"""Namespace of the metrics in CloudWatch. Their only dimension is the stack, since AWS charges for
+each further one."""
+
 CAPTURES_RESOLVED = "CapturesResolved"
 CAPTURES_PARKED = "CapturesParked"
 FACES_MATCHED = "FacesMatched"

@@ -12,12 +12,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from chalicelib.api.observability import NAMESPACE
 from chalicelib.telemetry import (
     FAILURES_BUSY,
     FAILURES_UNAVAILABLE,
     FAILURES_UNEXPECTED,
     JOURNAL_TAIL,
+    NAMESPACE,
     SEARCH_MS,
     STUCK_AGE,
     SWEEP_AGE,

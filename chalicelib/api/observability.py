@@ -18,11 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from chalicelib import telemetry
-from chalicelib.telemetry import SEARCH_MS, UNITS, Invocation, log_failure
-
-NAMESPACE = "Regulars"
-"""Namespace of the metrics. Their only dimension is the stack, since AWS charges for each further
-one."""
+from chalicelib.telemetry import NAMESPACE, SEARCH_MS, UNITS, Invocation, log_failure
 
 Next = Callable[[Any], Any]
 Tell = Callable[[Invocation, Mapping[str, float], float], None]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from math import ceil
 from statistics import median
 
-from chalicelib.domain.errors import RegularsError, TenantExists
+from regulars.deploy.stack import is_stopped
 
 CANARY_LIMIT = "CanarySeconds"
 """The parameter: seconds within which the canary's hook has to be told of a picture."""
@@ -33,39 +32,9 @@ def choose_canary_limit(times_s: Sequence[float], present_s: float) -> int | Non
     return None if is_alike else limit
 
 
-def add_canary(stage: str, parameters: Mapping[str, str], url: str) -> None:
-    """Make the tenant as which the canary asks, its camera and its hook, and print that, unless
-    they are there.
+def find_canary(parameters: Mapping[str, str]) -> str:
+    """Return the name of the tenant that the stage's canary has to have; "": it needs none.
 
-    A stage that is stopped stays empty: perhaps a backup will be restored into it. `url`: of the
-    stage's API.
+    A stage that is stopped stays empty: perhaps a backup will be restored into it.
     """
-    from chalicelib.api.canary import name_receiver
-    from chalicelib.api.promise import equip_tenant
-    from chalicelib.domain.model import Profile
-    from chalicelib.domain.tenant_settings import TenantSettings
-    from regulars.deploy.stack import is_stopped
-    from regulars.options import choose_settings, open_services
-
-    name = parameters.get("CanaryTenant", "")
-    if not name or is_stopped(parameters):
-        return
-    try:
-        with closing(open_services(choose_settings(stage=stage))) as services:
-            try:
-                kept = TenantSettings(
-                    time_zone="UTC", capture_days=1, sighting_days=1, observation_days=150
-                )
-                services.tenants.add(name, Profile.CAMERA, kept)
-                print(f"made the tenant {name}, as which the canary asks: enrol nobody in it")
-            except TenantExists:
-                pass
-            if equip_tenant(services, name, name_receiver(url)):
-                print(
-                    f"gave {name} a camera and a hook: every five minutes a drawn face goes by both"
-                )
-    except RegularsError as error:
-        print(
-            f"warning     the tenant {name} is not as it should be, so CanaryFails goes off: "
-            f"{error}"
-        )
+    return "" if is_stopped(parameters) else parameters.get("CanaryTenant", "")

@@ -182,8 +182,9 @@ def _open_account(
 def _carry_out(plan: Plan, account: Account, options: DeployOptions) -> None:
     """Print a plan, deploy it, and make the canary's tenant. Raises NotDeployed."""
     from regulars.deploy import deploy
-    from regulars.deploy.canary import add_canary
+    from regulars.deploy.canary import find_canary
     from regulars.errors import NotDeployed
+    from regulars.tenants.canary import add_canary
 
     for line in plan.write_lines():
         print(line)
@@ -191,10 +192,8 @@ def _carry_out(plan: Plan, account: Account, options: DeployOptions) -> None:
         if deploy.deploy(plan, account, options.bucket, options.agree):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
             present = account.read_parameters(plan.stack) or {}
-            add_canary(
-                options.stage,
-                present,
-                (account.read_outputs(plan.stack) or {}).get("EndpointURL", ""),
-            )
+            url = (account.read_outputs(plan.stack) or {}).get("EndpointURL", "")
+            if name := find_canary(present):
+                add_canary(options.stage, name, url)
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error

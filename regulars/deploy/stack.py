@@ -14,9 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.api.observability import NAMESPACE
 from chalicelib.storage import keys
-from chalicelib.telemetry import CANARY_SECONDS
+from chalicelib.telemetry import CANARY_SECONDS, NAMESPACE
 from regulars.errors import NotDeployed
 
 _SIGNS = {"Add": "+", "Modify": "~", "Remove": "-"}

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.observability import NAMESPACE
 from chalicelib.domain.captures import RULES
 from chalicelib.domain.rules.templates import make_template
 from chalicelib.telemetry import (
@@ -25,6 +24,7 @@ from chalicelib.telemetry import (
     FACES_NEW,
     FACES_SKIPPED,
     JOURNAL_TAIL,
+    NAMESPACE,
     SEARCH_MS,
     UNITS,
 )

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.api.observability import NAMESPACE
 from chalicelib.api.v1 import errors as v1
 from chalicelib.domain.errors import NotFound
-from chalicelib.telemetry import UNITS
+from chalicelib.telemetry import NAMESPACE, UNITS
 from infra import template
 from infra.storage import HAS_KEY, QUEUES
 from regulars.deploy.deploy import find_rollback_alarms

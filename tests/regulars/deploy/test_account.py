@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.observability import NAMESPACE
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.telemetry import CANARY_SECONDS
+from chalicelib.telemetry import CANARY_SECONDS, NAMESPACE
 from infra import template
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan

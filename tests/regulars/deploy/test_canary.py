@@ -9,8 +9,9 @@ from chalicelib.domain.events import EventKind
 from chalicelib.domain.model import Profile
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.storage.keys import TENANTS
-from regulars.deploy.canary import add_canary, choose_canary_limit
+from regulars.deploy.canary import choose_canary_limit, find_canary
 from regulars.options import choose_settings, open_services
+from regulars.tenants.canary import add_canary
 from tests.support.storage.emulated import Aws
 
 URL = "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/"
@@ -22,25 +23,31 @@ def canaries(aws: Aws) -> int:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "made"),
+    ("parameters", "name"),
     [
-        ({}, 0),
-        ({"CanaryTenant": ""}, 0),
-        ({"CanaryTenant": "canary", "APIHandlerConcurrency": "0"}, 0),
-        ({"CanaryTenant": "canary", "APIHandlerConcurrency": "500"}, 1),
-        ({"CanaryTenant": "canary"}, 1),
+        ({}, ""),
+        ({"CanaryTenant": ""}, ""),
+        ({"CanaryTenant": "canary", "APIHandlerConcurrency": "0"}, ""),
+        ({"CanaryTenant": "canary", "APIHandlerConcurrency": "500"}, "canary"),
+        ({"CanaryTenant": "canary"}, "canary"),
     ],
 )
-def test_a_deployment_makes_the_canarys_tenant_once_unless_the_stage_is_stopped(
-    aws: Aws, parameters: dict[str, str], made: int, capsys: pytest.CaptureFixture[str]
+def test_a_stage_has_the_canary_that_its_parameters_name_unless_it_is_stopped(
+    parameters: dict[str, str], name: str
 ) -> None:
-    before = canaries(aws)
-    add_canary("test", parameters, URL)
-    assert canaries(aws) == made
-    said = capsys.readouterr().out
-    assert "warning" not in said
-    assert ("made the tenant canary" in said) == (made > before)
-    assert ("gave canary a camera and a hook" in said) == (made > before)
+    assert find_canary(parameters) == name
+
+
+def test_a_deployment_makes_the_canarys_tenant_once(
+    aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for made in (canaries(aws) == 0, False):
+        add_canary("test", "canary", URL)
+        assert canaries(aws) == 1
+        said = capsys.readouterr().out
+        assert "warning" not in said
+        assert ("made the tenant canary" in said) == made
+        assert ("gave canary a camera and a hook" in said) == made
 
 
 def test_a_tenant_of_an_earlier_version_is_given_what_it_lacks(
@@ -49,7 +56,7 @@ def test_a_tenant_of_an_earlier_version_is_given_what_it_lacks(
     with closing(open_services(choose_settings())) as services:
         services.tenants.add("older", Profile.CAMERA, TenantSettings(time_zone="UTC"))
         for said in ("gave older a camera and a hook", ""):
-            add_canary("test", {"CanaryTenant": "older"}, URL)
+            add_canary("test", "older", URL)
             assert capsys.readouterr().out.startswith(said)
         [camera] = services.cameras.list_all(services.tenants.get_by_name("older"))
         [hook] = services.webhooks.hooks.list_all("older")

@@ -13,12 +13,12 @@ import pytest
 from chalicelib.storage.aws.clients import open_aws_client
 from infra import template
 from regulars.deploy import deploy
-from regulars.deploy.canary import add_canary
 from regulars.deploy.deploy import Plan
 from regulars.deploy.policy import make_role_policy
 from regulars.deploy.preflight import Wanted, check_account, read_defaults
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
+from regulars.tenants.canary import add_canary
 from tests.regulars.deploy.cloud import REGION, Session, yes
 from tests.support.iam import is_allowed
 from tests.support.storage.emulated import STACK, Aws
@@ -200,11 +200,7 @@ def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, di
 
 
 def test_a_deployment_may_make_the_canarys_tenant(aws: Aws, noted_services: list[Call]) -> None:
-    add_canary(
-        "test",
-        {"CanaryTenant": "canary"},
-        "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/",
-    )
+    add_canary("test", "canary", "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/")
     assert {"dynamodb:ConditionCheckItem", "kms:Encrypt"} <= {
         call.action for call in noted_services
     }
