@@ -186,7 +186,7 @@ bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -m regulars_lab.bench.request $(if $(SHORT),--repeat 5 --galleries 40)
 	$(BIN)/python -m regulars_lab.bench.ingest $(if $(SHORT),--galleries 1000)
 	$(BIN)/python -m regulars_lab.bench.new_faces $(if $(SHORT),--workers 1$(COMMA)3 --captures 20)
-	$(BIN)/python -m regulars_lab.bench.search $(if $(SHORT),--rows 1000 --cold 1000,--rows 1000$(COMMA)30000$(COMMA)300000)
+	$(BIN)/python -m regulars_lab.bench.search $(if $(SHORT),--vectors random --rows 1000 --cold 1000,--rows 1000$(COMMA)30000$(COMMA)300000)
 	$(BIN)/python -m regulars_lab.bench.tenants $(if $(SHORT),--tenants 4 --faces 1000 --held 2 --searches 20)
 	$(BIN)/python -m regulars_lab.bench.statistics $(if $(SHORT),--days 5 --per-day 100,--days 60 --per-day 2000)
 	$(BIN)/python -m regulars_lab.bench.lists $(if $(SHORT),--days 2 --faces 1000,--days 10)
@@ -283,7 +283,7 @@ bench-console: .venv/test  ## 30,000 people in the console beside a plain list o
 
 bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput against the local server
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
-	$(BIN)/python -m regulars_lab.bench.edge
+	$(BIN)/python -m regulars_lab.bench.edge $(if $(SHORT),--spooled 2000 --pictures 40 --seconds 5)
 
 count: .venv/lab  ## Counting people: drawn doors by day and night, 10,000 looks at a room with nobody (LOOKS=number), 100 kills (KILLS=number), and the clip beside the checkout
 	$(PROOF) -rP $(if $(SHORT),,--hypothesis-profile long) edge/tests/test_count_model.py edge/tests/test_count_killed.py --edge-count-looks $(or $(LOOKS),10000) --edge-count-kills $(or $(KILLS),100)
@@ -302,7 +302,7 @@ best-shots: .venv/lab  ## A hundred passages in motion, dim, backlit or out of f
 	$(PROOF) -s $(if $(SHORT),,--hypothesis-profile long) lab/tests/test_best_shots.py
 
 bench-films: .venv/lab  ## Drawn films of people through the uploader to the service: the table in docs/lab/edge.md; FILM=dark for one
-	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md)
+	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md) $(if $(SHORT),--way best_shot)
 
 memory-edge: .venv/test  ## Four RTSP cameras, and four of 40 million pixels, for two minutes each: below the unit's MemoryMax
 	$(PROOF) -s edge/tests/test_whole_box.py -k memory --edge-memory-s $(if $(SHORT),2,120)
