@@ -83,7 +83,7 @@ class FolderBlobStore:
             try:
                 return self._link_if_absent(written, path)
             finally:
-                written.unlink()
+                written.unlink(missing_ok=True)
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:  # noqa: ARG002 - the port's signature
         path = self._path(key)
@@ -136,7 +136,7 @@ class FolderBlobStore:
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:
-            Path(name).unlink()
+            Path(name).unlink(missing_ok=True)
             raise
         return Path(name)
 

@@ -96,6 +96,24 @@ def test_leftovers_are_not_listed_and_old_ones_go_when_the_store_is_opened(
     assert young.exists()
 
 
+class _ClockSetAhead(FolderBlobStore):
+    """A folder in which the clock jumps by a day when an object has its name: what is being written
+    then counts as left over."""
+
+    def _link_if_absent(self, written: Path, path: Path) -> bool:
+        is_new = super()._link_if_absent(written, path)
+        self.remove_leftovers(-1)
+        return is_new
+
+
+def test_what_is_stored_counts_although_its_temporary_name_went_as_a_leftover(root: Path) -> None:
+    """It is told once, and a caller who had an error would take it for told when it comes again."""
+    blobs = _ClockSetAhead(root)
+    assert put(blobs, "t/a")
+    assert not put(blobs, "t/a")
+    assert keys(blobs) == ["t/a"]
+
+
 def test_a_full_disk_leaves_nothing_behind(blobs: FolderBlobStore, root: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
