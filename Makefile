@@ -182,7 +182,7 @@ kernels: setup  ## The search kernel for this machine and for the functions' arm
 
 bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -W ignore -m regulars_lab.bench.vision $(if $(SHORT),--repeat 2)
-	$(BIN)/python -m regulars_lab.bench.detection
+	$(BIN)/python -m regulars_lab.bench.detection $(if $(SHORT),--canvas 1920x1080)
 	$(BIN)/python -m regulars_lab.bench.request $(if $(SHORT),--repeat 5 --galleries 40)
 	$(BIN)/python -m regulars_lab.bench.ingest $(if $(SHORT),--galleries 1000)
 	$(BIN)/python -m regulars_lab.bench.new_faces $(if $(SHORT),--workers 1$(COMMA)3 --captures 20)

@@ -1,6 +1,6 @@
 """Precision and recall of detection on the labelled pictures, by face size.
 
-    python -m regulars_lab.bench.detection [--json FILE] [--photos FOLDER]
+    python -m regulars_lab.bench.detection [--json FILE] [--photos FOLDER] [--canvas 1920x1080]
 
 Two tables. The first holds the pictures as they are against labels.csv, which says how many faces a
 person counts. The second knows where each face is: portraits are shrunk until the face has so many
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +39,14 @@ def main() -> None:
     options.add_argument(
         "--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)"
     )
+    options.add_argument(
+        "--canvas", action="append", choices=CANVASES, help="size of pictures (default: each)"
+    )
     arguments = options.parse_args()
     vision = FacePipeline(pack())
     figures = {
         **tally_labelled_pictures(vision, arguments.photos),
-        **tally_sized_portraits(vision, arguments.photos),
+        **tally_sized_portraits(vision, arguments.photos, arguments.canvas or CANVASES),
     }
     report(figures)
     rates = {
@@ -71,8 +74,10 @@ def tally_labelled_pictures(vision: FacePipeline, photos: Path) -> dict[str, Tal
     return tallies
 
 
-def tally_sized_portraits(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
-    """Portraits at known places and sizes."""
+def tally_sized_portraits(
+    vision: FacePipeline, photos: Path, canvases: Iterable[str]
+) -> dict[str, Tally]:
+    """Portraits at known places and sizes, in pictures of the sizes of these names."""
     portraits = list(portraits_of(vision, photos))
     heads = [head_of(portrait) for portrait in portraits]
     backgrounds = [
@@ -80,7 +85,8 @@ def tally_sized_portraits(vision: FacePipeline, photos: Path) -> dict[str, Tally
         for path in sorted((photos / "noface").glob("*.jpg"))
     ]
     tallies: dict[str, Tally] = {}
-    for name, size in CANVASES.items():
+    for name in canvases:
+        size = CANVASES[name]
         empty = tallies.setdefault(f"{name}, no face", Tally())
         for background in backgrounds:
             empty.add(np.zeros((0, 4), np.float32), vision.detect(spread(background, size)))
