@@ -121,4 +121,4 @@ def test_a_line_at_the_edge_is_refused_in_words(clip: list[Frame], detector: Rem
     for frame in clip[:300:2]:
         counter.look(frame)
     assert minutes.crossings == []
-    assert "nearer to the picture's edge than one person" in str(counter.trouble)
+    assert "hang the camera higher, or turn the line" in str(counter.trouble)

@@ -59,7 +59,7 @@ class Eyes:
         box = BoundingBox(312.4, 188.7, 201.3, 243.9)
         return [DetectedFace(box, _LANDMARKS, 0.9312)] if image.tobytes().strip() else []
 
-    largest = detect
+    detect_largest = detect
 
     def examine(
         self,
