@@ -265,7 +265,7 @@ class FacePipeline:
             (network, self._align_faces(image, new_faces, network)) for network in role.networks
         ]
         new_work = embed.plan_embeddings(self._sessions, role, aligned)
-        return new_work.then(partial(known.add_embeddings, new_faces, faces))
+        return new_work.then(partial(known.add_embeddings, new_faces, faces, role.dimensions))
 
     def _plan_qualities(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
@@ -463,13 +463,17 @@ class _Known:
         self,
         new_faces: Sequence[DetectedFace],
         faces: Sequence[DetectedFace],
+        dimensions: int,
         new_embeddings: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Remember the new faces' embeddings, a row each; return those of `faces`, known or new."""
+        """Remember the new faces' embeddings, a row each; return those of `faces`, known or new.
+
+        Raises ValueError if they have not as many `dimensions` as the pack's manifest says.
+        """
         self.embeddings.update(zip(new_faces, new_embeddings, strict=True))
         rows = [self.embeddings[face] for face in faces]
         # Also if there is no face.
-        return np.array(rows, np.float32).reshape(len(faces), new_embeddings.shape[1])
+        return np.array(rows, np.float32).reshape(len(faces), dimensions)
 
     def is_unmasked(self, face: DetectedFace, mask_rule: MaskRule) -> bool:
         """Tell whether a face is known to wear no mask, by an embedding computed before."""

@@ -32,6 +32,16 @@ def test_it_is_the_vision_port(vision: FacePipeline, pack: Pack) -> None:
     assert port.impostor_curve.identify_threshold(1000) == pytest.approx(0.53, abs=0.03)
 
 
+def test_a_pack_whose_basis_has_other_columns_than_it_says_embeds_nothing(
+    pack: Pack, album: Album
+) -> None:
+    seen = album.seen(PORTRAIT)
+    role = replace(pack.manifest.embedding, columns=pack.manifest.embedding.dimensions - 1)
+    wrong = FacePipeline(replace(pack, manifest=replace(pack.manifest, embedding=role)))
+    with pytest.raises(ValueError, match="cannot reshape"):
+        wrong.embed(seen.image, seen.faces)
+
+
 def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
     with collect_stages() as stages:
         image = vision.read_picture(album.data(PORTRAIT), ANY_PICTURE)
