@@ -122,7 +122,7 @@ check: .venv/check  ## Format, lint, types, layers, the console's JavaScript, li
 	$(BIN)/python -m infra.lines
 
 site: .venv/test  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file infra/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file infra/mkdocs.yml
 
 format: .venv/check
 	$(BIN)/ruff format .
