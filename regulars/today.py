@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 from msgspec import Struct
 
-from chalicelib.domain.counts import Entries, add_entries
+from chalicelib.domain.counts import Entries, sum_entries
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.model import REGULAR, Tenant
 from chalicelib.privacy.erasure_progress import is_erased
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.book.sightings.sightings import FaceArrival
     from chalicelib.book.statistics.statistics import Totals
     from chalicelib.domain.model import ListedFace
+    from chalicelib.domain.rules.inside import Occupancy
 
 _PAGE = 100
 """Arrivals that are read at a time."""
@@ -164,17 +165,26 @@ def _list_counted(today: Today) -> Iterator[str]:
     if (counted := today.entries) is not None:
         staff = f", without {counted.staff} of staff" if counted.staff else ""
         yield (
-            f"counted: {counted.entries} in, {counted.exits} out; {counted.known} known, "
+            f"counted: {counted.entries} in, {counted.exits} out{_say_share(counted)}; "
+            f"{counted.known} known, "
             f"{counted.not_known} not known, {counted.faceless} without a usable face{staff}"
         )
     for place_now in today.places:
         state = ", full" if place_now.is_full else "" if place_now.present else ", closed"
-        yield f"{one_line(place_now.place.name)}: {place_now.inside} inside{state}"
+        share = _say_share(place_now.present) if place_now.present else ""
+        yield f"{one_line(place_now.place.name)}: {place_now.inside} inside{state}{share}"
+
+
+def _say_share(counted: Entries | Occupancy) -> str:
+    """Say in how many minutes it was counted, unless it was in the whole time."""
+    if counted.is_whole:
+        return ""
+    return f", of {counted.watched_s // 60:,} minutes of {counted.open_s // 60:,}"
 
 
 def _count_entries(services: Services, tenant: Tenant, span: Span) -> Entries | None:
     entries = services.counts.count_entries(tenant, span, Granularity.DAY)
-    return reduce(add_entries, entries.values(), None)
+    return sum_entries(entries.values())
 
 
 def _make_table_of_away(today: Today) -> Table:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -113,7 +112,7 @@ class Weeks(Service["Book"]):
 
         `visitors`: whose visits count; None: all but staff's.
         """
-        from chalicelib.domain.counts import add_entries
+        from chalicelib.domain.counts import sum_entries
         from chalicelib.domain.observations import EVERYTHING
 
         zone = ZoneInfo(tenant.time_zone)
@@ -129,7 +128,7 @@ class Weeks(Service["Book"]):
             before=None,
             busiest=_find_busiest(begun, rows, zone),
             staff=len(begun.select_rows(EVERYTHING)) - len(rows),
-            entries=reduce(add_entries, entries.values(), None),
+            entries=sum_entries(entries.values()),
         )
 
     def tell_last(self, tenant: Tenant, now: datetime) -> bool:
@@ -257,7 +256,8 @@ def format_notes(week: Week, texts: Texts) -> list[str]:
     if entries := week.entries:
         count, known = entries.entries, entries.known
         percent = round(100 * known / max(count, 1))
-        notes.append(texts.write("week.entries", count=count, known=known, percent=percent))
+        note = texts.write("week.entries", count=count, known=known, percent=percent)
+        notes.append(_add_share(note, entries, texts))
     if week.busiest:
         hour, visits = week.busiest
         hour_text = texts.write_day("date.hour", hour)
@@ -266,6 +266,19 @@ def format_notes(week: Week, texts: Texts) -> list[str]:
     if week.staff:
         notes.append(texts.write("week.staff", count=week.staff))
     return notes
+
+
+def _add_share(note: str, entries: Entries, texts: Texts) -> str:
+    """Say of a count in how many minutes it was made, unless it was in the whole time.
+
+    What was closed does not say how long the time was: of that the minutes are said alone.
+    """
+    minutes, of = entries.watched_s // 60, entries.open_s // 60
+    if not of:
+        return texts.write("week.watched.closed", entries=note, minutes=minutes)
+    if entries.is_whole:
+        return note
+    return texts.write("week.watched", entries=note, minutes=minutes, of=of)
 
 
 def format_changes(week: Week, texts: Texts) -> list[str]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
+from itertools import pairwise
 from math import dist
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from chalicelib.domain.errors import InvalidInput, mark_errors
-from chalicelib.domain.local_time import DAY_MS, HOUR_MS, LocalTime, Span
+from chalicelib.domain.local_time import DAY_MS, HOUR_MS, HOURS_PER_DAY, LocalTime, Span
 from chalicelib.storage.values import milliseconds, time_text
 
 MINUTE_MS = 60_000
@@ -24,6 +26,12 @@ MINUTES = range(1, 2_881)
 MINUTES_KEPT = timedelta(days=30)
 """How long minutes are kept; then hours are. One entry beside one arrival of somebody whom we know
 is a person."""
+TOLD_WITHIN = timedelta(minutes=10)
+"""A minute that is older is missing if no box has told it."""
+WAITS_HOURS = 7 * HOURS_PER_DAY
+"""So long after an hour in which a camera counted it is expected to count."""
+_LEAST_TENTHS = 9
+"""A time is whole from so many tenths on that were watched."""
 MAX_AHEAD = timedelta(minutes=5)
 """How far a box's clock may be ahead."""
 MAX_CROSSINGS = 1_000
@@ -244,21 +252,66 @@ class Entries(NamedTuple):
     """So many were taken off. Of those who went out nobody knows who they are."""
     exits: int = 0
     watched_s: int = 0
+    open_s: int = 0
+    """So many seconds were to be watched, by all cameras together."""
 
     @property
     def entries(self) -> int:
         return self.known + self.not_known + self.faceless
 
+    @property
+    def is_whole(self) -> bool:
+        return is_whole(self.watched_s, self.open_s)
 
-def part_entries(count: Count, known: int, staff: int) -> Entries | None:
+
+def is_whole(watched_s: int, open_s: int) -> bool:
+    """Return whether enough of a time was watched that its figure stands for all of it.
+
+    That is nine tenths of the seconds in which the shop was open. Otherwise the time was watched
+    in part. Its figure is then shown with its share alone, and counts in no average.
+    """
+    return 10 * watched_s >= _LEAST_TENTHS * open_s
+
+
+def expect_seconds(
+    counts: Mapping[tuple[int, str], Count],
+    earlier: Collection[tuple[int, str]],
+    open_seconds: Mapping[int, int],
+    present: Collection[str],
+) -> dict[tuple[int, str], int]:
+    """Return how long each camera was to watch, by local hour and camera.
+
+    It is to watch while the shop is open, from the first hour in which it counted, and WAITS_HOURS
+    beyond the last. One that is not `present` any more is not waited for. What it watched while
+    the shop was closed is added to both sides, so nobody watches more than there is.
+
+    `counts`: of a time; `earlier`: hours before it in which cameras counted; `open_seconds`: by
+    hour of that time.
+    """
+    hours_by_camera: dict[str, set[int]] = {}
+    for hour, camera in (*earlier, *counts):
+        hours_by_camera.setdefault(camera, set()).add(hour)
+    expected: dict[tuple[int, str], int] = {}
+    for camera, counted_hours in hours_by_camera.items():
+        last = max(counted_hours) + (WAITS_HOURS if camera in present else 1)
+        for hour, next_hour in pairwise([*sorted(counted_hours), last]):
+            for waited in range(hour, min(next_hour, hour + WAITS_HOURS)):
+                key = waited, camera
+                seconds = max(open_seconds.get(waited, 0), counts.get(key, Count()).seconds)
+                if seconds:
+                    expected[key] = seconds
+    return expected
+
+
+def part_entries(count: Count, known: int, staff: int) -> Entries:
     """Divide those who came in at a camera in an hour into known, not known, faceless and staff.
 
     `count` says how many crossed the camera's line. `known` and `staff` say of how many known
     people, and of staff, it saw an arrival in that hour. Line and faces are counted apart and may
-    disagree, so the parts are cut to add up to those who came in. None: nobody watched.
+    disagree, so the parts are cut to add up to those who came in. All is 0 if nobody watched.
     """
     if count.numbers is None:
-        return None
+        return Entries()
     entries, exits, faces = count.numbers
     staff = min(staff, entries)
     faces = max(faces - staff, 0)  # staff were recognised by theirs
@@ -273,11 +326,15 @@ def part_entries(count: Count, known: int, staff: int) -> Entries | None:
     )
 
 
-def add_entries(one: Entries | None, other: Entries | None) -> Entries | None:
-    """Return the sum of what was watched; None: nothing was."""
-    if one is None or other is None:
-        return one or other
+def add_entries(one: Entries, other: Entries) -> Entries:
+    """Return the sum of two counts of different times, or cameras."""
     return Entries(*map(sum, zip(one, other, strict=True)))
+
+
+def sum_entries(every: Iterable[Entries]) -> Entries | None:
+    """Return the sum of what was watched, of all that was to be; None: nothing was watched."""
+    total = reduce(add_entries, every, Entries())
+    return total if total.watched_s else None
 
 
 class Correction(NamedTuple):

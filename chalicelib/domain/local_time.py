@@ -31,6 +31,8 @@ HOUR_MS = 3_600_000
 HOURS_PER_DAY = 24
 """Hours of a day."""
 DAY_MS = HOURS_PER_DAY * HOUR_MS
+HOURS_PER_WEEK = 7 * HOURS_PER_DAY
+"""Hours of a week."""
 
 MAX_BUCKETS = 10_000
 """Buckets of one answer of statistics: a year by hours has 8,760."""
@@ -137,6 +139,11 @@ def local_hour(at: datetime, zone: ZoneInfo) -> float:
     return (local.toordinal() - _EPOCH) * HOURS_PER_DAY + (
         local - local.replace(hour=0, minute=0, second=0)
     ).seconds / 3600
+
+
+def hour_of_week(hour: int) -> int:
+    """Return which hour of its week a local hour is; 0: Monday's first."""
+    return (hour + 3 * HOURS_PER_DAY) % HOURS_PER_WEEK  # hour 0 was a Thursday's
 
 
 class LocalTime:

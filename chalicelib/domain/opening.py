@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.domain.local_time import HOURS_PER_DAY
+from chalicelib.domain.local_time import HOUR_MS, HOURS_PER_DAY, LocalTime, Span, hour_of_week
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WEEK = len(DAYS) * HOURS_PER_DAY
+_MINUTE_MS = 60_000
 _DAY, _CLOCK = f"({'|'.join(DAYS)})", r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)"
 _SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
 """Compiled with the first hours that are read: each function imports this module."""
@@ -29,7 +30,49 @@ def parse_opening(text: str) -> frozenset[int]:
     `text` has its opening hours. Hour 0 is Monday's first, so "Tue 08:30-10:00" gives 32 and 33. ""
     gives all hours. Raises InvalidInput if the text is written otherwise.
     """
-    opened: set[int] = set()
+    return frozenset(
+        hour % WEEK
+        for begin, end in _list_spans(text)
+        for hour in range(begin // 60, math.ceil(end / 60))
+    )
+
+
+def list_open_seconds(text: str, local: LocalTime, span: Span) -> dict[int, int]:
+    """Return for each local hour of a span for how many of its seconds a shop is open.
+
+    `text` has its opening hours. With "09:30-20:00" and a span from 08:00 to 10:10 it is 0 for the
+    hour 8, 1,800 for 9 and 600 for 10. An hour that comes twice has the seconds of both.
+    """
+    if span.last_ms < span.first_ms:
+        return {}
+    marks = _mark_open_minutes(text)
+    seconds: dict[int, int] = {}
+    for piece in local.divide_span(span):
+        for hour in piece.hours:
+            begin_ms = max(piece.first_ms + piece.offset_ms - hour * HOUR_MS, 0)
+            end_ms = min(piece.last_ms + 1 + piece.offset_ms - hour * HOUR_MS, HOUR_MS)
+            first = 60 * hour_of_week(hour)
+            minutes = marks[first + begin_ms // _MINUTE_MS : first + end_ms // _MINUTE_MS]
+            seconds[hour] = seconds.get(hour, 0) + 60 * sum(minutes)
+    return seconds
+
+
+@lru_cache(maxsize=256)
+def _mark_open_minutes(text: str) -> bytes:
+    """Return 1 for each minute of a week in which a shop is open, else 0; Monday's first."""
+    marks = bytearray(60 * WEEK)
+    for begin, end in _list_spans(text):
+        for minute in range(begin, end):
+            marks[minute % len(marks)] = 1
+    return bytes(marks)
+
+
+def _list_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the times in which a shop is open, in minutes since Monday's first: their begin and
+    end. A night from Sunday to Monday ends behind the week's last minute.
+
+    Raises InvalidInput.
+    """
     spans = text.split(",") if text.strip() else ["00:00-24:00"]
     for span in spans:
         match = re.fullmatch(_SPAN, span.strip(), re.ASCII)
@@ -42,11 +85,9 @@ def parse_opening(text: str) -> frozenset[int]:
         begin_minute, end_minute = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
         if end_minute <= begin_minute:  # it ends on the next day
             end_minute += 60 * HOURS_PER_DAY
-        hours_of_day = range(begin_minute // 60, math.ceil(end_minute / 60))
         for day in _list_days(first_day, last_day):
-            # A night from Sunday to Monday goes on at hour 0.
-            opened.update((day * HOURS_PER_DAY + hour) % WEEK for hour in hours_of_day)
-    return frozenset(opened)
+            midnight = 60 * HOURS_PER_DAY * day
+            yield midnight + begin_minute, midnight + end_minute
 
 
 UNKNOWN_OPENING_HOUR = 8

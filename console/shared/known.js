@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { get } from "../api.js";
 import { mayLoad, session, useValue, Value } from "../store.js";
+import { t } from "../words.js";
 
 const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ waits: true }));
 const known = { groups: state(), cameras: state(), boxes: state(), reviews: state() };
@@ -45,6 +46,16 @@ export const isUnwell = ({ health }) => ["silent", "quiet", "failing"].includes(
 /** Say whether anybody knows how many are inside a place: it is open, and somebody watched or looked round. */
 export const isKnown = ({ open, openings }) =>
   open && (openings.at(-1).watched_s > 0 || openings.at(-1).corrections.length > 0);
+
+/** Return the minutes that were watched of a time, and those that were to be. */
+export const minutes = ({ watched_s: watched, open_s: open }) => [Math.floor(watched / 60), Math.floor(open / 60)];
+
+/** Say in how many minutes a figure was counted; "" if it was in the whole time. `looked`: has `whole`. */
+export function share(looked) {
+  if (looked?.whole !== false) return "";
+  const [watched, of] = minutes(looked);
+  return t("watched", { minutes: watched, of });
+}
 
 /** Say whether the shop made a group for guests of its own, such as VIP. */
 export const isSpecial = (groups, name) =>

@@ -1,7 +1,8 @@
 // A chart of a period beside the one before it: by mouse, finger or arrow keys, and the same figures as a table.
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
-import { number, t } from "../words.js";
+import { minutes, share } from "../shared/known.js";
+import { joined, number, t } from "../words.js";
 
 const LEVEL_PX = 32;
 /** More are drawn as a line. */
@@ -36,14 +37,16 @@ function sparse(ticks, most) {
 /**
  * `names`: of all buckets; `ticks`: what stands below each; `now`, `before`: an amount or null each; `called`: what
  * these two are called. `says`: the chart in words, `rest`: in few, until a bucket is chosen; `top`: the highest amount
- * of this chart and those beside it; `gaps`: whether each was not counted, or none; children: a legend.
+ * of this chart and those beside it; `gaps`: whether each was not counted as a whole, or none; children: a legend.
+ * `looks`: of both, how long each bucket was watched, of how long; undefined where that is no question.
  */
 export function Chart(given) {
-  const { title, says, rest, names, now, before, called, asTable, children, open = null } = given;
+  const { title, says, rest, names, now, before, called, looks, asTable, children, open = null } = given;
   const [at, setAt] = useState(null);
-  if (asTable) return html`<${Figures} ...${{ title, names, now, before, called }} />`;
+  if (asTable) return html`<${Figures} ...${{ title, names, now, before, called, looks }} />`;
   const told = at === null || at >= names.length ? null
-    : [names[at], `${called[0]}: ${shown(now[at])}`, ...(before ? [`${called[1]}: ${shown(before[at])}`] : [])];
+    : [names[at], ...[now, ...(before ? [before] : [])].map((amounts, which) =>
+      joined(`${called[which]}: ${shown(amounts[at])}`, share(looks[which][at])))];
   const enter = () => at !== null && open?.(at);
   return html`<figure class=${`chart ${names.length > MOST_BARS ? "lines" : ""}`}>
     <figcaption class="unseen">${says}</figcaption>
@@ -83,11 +86,18 @@ function Plot({ ticks, now, before, gaps, top, height, at, tell, enter }) {
 
 const shown = (amount) => (amount === null || amount === undefined ? t("chart.none") : number(amount));
 
-function Figures({ title, names, now, before, called }) {
-  const heads = before ? called : [called[0]];
+const minutesOf = (looked) => (looked ? minutes(looked) : [null, null]);
+
+function Figures({ title, names, now, before, called, looks }) {
+  const columns = before ? [now, before] : [now];
+  const isLooked = looks.flat().some(Boolean);
+  const more = isLooked ? [t("minutes.watched"), t("minutes.open")] : [];
+  const heads = columns.flatMap((_, which) => [called[which], ...more]);
+  const cells = (index) => columns.flatMap((amounts, which) =>
+    [amounts[index], ...(isLooked ? minutesOf(looks[which][index]) : [])]);
   return html`<div class="scrolls" tabindex="0" role="region" aria-label=${title}>
     <table class="numbers"><caption class="unseen">${title}</caption>
     <thead><tr>${[t("chart.time"), ...heads].map((one) => html`<th scope="col">${one}</th>`)}</tr></thead>
-    <tbody>${names.map((name, index) => html`<tr key=${name}><th scope="row">${name}</th><td>${shown(now[index])}</td>
-      ${before && html`<td>${shown(before[index])}</td>`}</tr>`)}</tbody></table></div>`;
+    <tbody>${names.map((name, index) => html`<tr key=${name}><th scope="row">${name}</th>
+      ${cells(index).map((amount) => html`<td>${shown(amount)}</td>`)}</tr>`)}</tbody></table></div>`;
 }

@@ -1,8 +1,9 @@
 // What Traffic shows: what the address asks for, the statistics of a period and of the one before, and charts of them.
 import { get, readSession } from "../api.js";
 import { begin, isDay } from "../shared/days.js";
+import { share } from "../shared/known.js";
 import { session } from "../store.js";
-import { isoDay, stamp, t } from "../words.js";
+import { isoDay, joined, stamp, t } from "../words.js";
 import { changes } from "./closed.js";
 import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
 
@@ -47,13 +48,14 @@ export const question = ({ measure, staff }, { first, end }, more, until = begin
 
 export const splitBy = ({ split }) => (["none", "entry"].includes(split) ? "" : split);
 
-const watched = (found) => sum(found.map((one) => one.watched ?? 0));
+const watched = (found) => sum(found.map((one) => one.looked?.watched_s ?? 0));
 
 /** Return the statistics with entries as amounts; without the buckets that nobody watched. */
 function entered({ buckets, entries, begun, closed, days_counted_again }) {
   const amounts = (found) => Object.fromEntries(ENTERED.map((name) => [name, found[name]]));
-  return { begun, closed, days_counted_again, staff: entries?.staff ?? 0, buckets: buckets.filter((one) => one.entries)
-    .map(({ time, entries: found }) => ({ time, amounts: amounts(found), watched: found.watched_s })) };
+  return { begun, closed, days_counted_again, staff: entries?.staff ?? 0, entries,
+    buckets: buckets.filter((one) => one.entries)
+      .map(({ time, entries: found }) => ({ time, amounts: amounts(found), looked: found })) };
 }
 
 /** Read statistics. If days or weeks are cut in another way than this page does, it follows. */
@@ -78,17 +80,20 @@ export async function figures(asked, signal) {
   const same = Math.min(begin(before.end), begin(before.first) + elapsed);
   const isClosed = isOver && span !== "year";
   const read = async (more) => {
-    const [page, earlier, ofWhole, sumBefore] = await Promise.all([
+    const [page, earlier, ofWhole, pageBefore] = await Promise.all([
       asking(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
       (isPersons || isClosed) && asking(asked, now, { ...whole, ...more }, signal),
-      beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
+      beside && asking(asked, before, { ...whole, ...more }, signal, same)]);
     const { buckets: series, begun, staff, days_counted_again: recounted } = page;
     const isCompared = earlier && total(earlier) > 0; // a time in which nobody came at all says nothing
-    const isAlike = watched(sumBefore || []) >= ALIKE * watched(series);
+    const sumBefore = pageBefore && pageBefore.buckets;
+    const isWhole = ![page, pageBefore].some((one) => share(one?.entries));
+    const isAlike = isWhole && watched(sumBefore || []) >= ALIKE * watched(series);
     const told = (found, of) => changes(asked, found, (time) => bucketName(of, time), (one) => total([one]));
     const since = [...(isClosed ? told(ofWhole, span) : []), ...told(page, by)];
     return { series, earlier: isCompared && earlier, sum: isPersons ? ofWhole.buckets : series, sumBefore, staff,
-      recounted, since, begun: isAlike ? begun : null };
+      recounted, since, begun: isAlike ? begun : null,
+      share: share(page.entries), shareBefore: share(pageBefore?.entries) };
   };
   const parts = await read({ split: splitBy(asked) });
   // Twelve months of persons are not the persons of a year.
@@ -100,19 +105,27 @@ export function drawn({ measure, by, span, now, before }, { series, earlier }, v
   const keys = buckets(by, now);
   const ofValue = ({ amounts }) => (Object.hasOwn(amounts, value) ? amounts[value] : 0);
   const amount = (one) => (value === undefined ? total([one]) : ofValue(one));
-  const amounts = (found, names) => {
-    const known = new Map(found.map((one) => [one.time, amount(one)]));
+  const placed = (found, names) => {
+    const known = new Map(found.map((one) => [one.time, one]));
     return keys.map((_, index) => known.get(names[index]) ?? null);
   };
+  const amounts = (found) => found.map((one) => one && amount(one));
+  const looksOf = (found) => found.map((one) => one?.looked);
   const names = keys.map((key) => bucketName(by, key));
-  const shown = amounts(series, keys);
-  const shownBefore = earlier && amounts(earlier, buckets(by, before));
+  const bucketsNow = placed(series, keys);
+  const bucketsBefore = earlier && placed(earlier, buckets(by, before));
+  const shown = amounts(bucketsNow);
+  const looksNow = looksOf(bucketsNow);
+  const shownBefore = bucketsBefore && amounts(bucketsBefore);
   const count = Math.max(...shown);
+  const busiest = shown.indexOf(count);
   const ended = stamp(Date.now()).replace(" ", "T");
-  const isGap = (key, at) => shown[at] === null && key.slice(0, 13) < ended.slice(0, Math.min(key.length, 13));
+  const isOver = (key) => key.slice(0, 13) < ended.slice(0, Math.min(key.length, 13));
+  const isGap = (key, at) => (shown[at] === null ? isOver(key) : Boolean(share(looksNow[at])));
   return { names, ticks: keys.map((key) => tick(by, span, key)), now: shown, before: shownBefore,
     called: [periodName(span, now), periodName(span, before)],
-    rest: count > 0 ? t("traffic.most", { time: names[shown.indexOf(count)], count }) : "",
+    looks: [looksNow, looksOf(bucketsBefore || [])],
+    rest: count > 0 ? joined(t("traffic.most", { time: names[busiest], count }), share(looksNow[busiest])) : "",
     gaps: measure === "entries" ? keys.map(isGap) : [], top: Math.max(count, ...(shownBefore || [])) };
 }
 

@@ -4,7 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { Inside } from "../shared/inside.js";
-import { cameraName, isKnown, useShared } from "../shared/known.js";
+import { cameraName, isKnown, minutes, useShared } from "../shared/known.js";
 import { Check, Dialog, Empty, Ending, Field, Form, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { Tabs } from "../shared/tabs.js";
@@ -16,6 +16,7 @@ const DAYS = 7;
 const MOST = 100_000;
 const CHANGES = ["dropped", "corrected"];
 const HEADS = ["in", "out", ...CHANGES, "left", "most"];
+const LOOKED = ["minutes.watched", "minutes.open"];
 
 export default function Places() {
   const loaded = useLoaded((signal) => get("places", { days: DAYS }, { signal }), []);
@@ -73,12 +74,15 @@ function Openings({ openings }) {
   const said = (one, name) => (CHANGES.includes(name) ? signed(one[name]) : counted(one, name));
   const row = (one) => html`<tr key=${one.opened_at}><th scope="row">${dayAndClock(one.opened_at)} –
       ${one.closed_at ? ` ${clock(one.closed_at)}` : ""}</th>
-    ${HEADS.map((name) => html`<td key=${name}>${said(one, name)}</td>`)}</tr>
-    ${one.corrections.map((each) => html`<tr key=${each.at} class="soft"><td colspan=${HEADS.length + 1}>
+    ${HEADS.map((name) => html`<td key=${name}>${said(one, name)}</td>`)}
+    ${minutes(one).map((amount) => html`<td>${number(amount)}</td>`)}</tr>
+    ${one.corrections.map((each) => html`<tr key=${each.at} class="soft">
+      <td colspan=${HEADS.length + LOOKED.length + 1}>
       ${t("places.corrected.by", { ...each, at: dayAndClock(each.at), change: signed(each.change) })}</td></tr>`)}`;
   return html`<div class="scrolls" tabindex="0" role="region" aria-label=${t("places.openings")}>
     <table class="numbers"><thead><tr><th scope="col">${t("places.openings")}</th>
-      ${HEADS.map((name) => html`<th key=${name} scope="col">${t(`places.${name}`)}</th>`)}</tr></thead>
+      ${HEADS.map((name) => html`<th key=${name} scope="col">${t(`places.${name}`)}</th>`)}
+      ${LOOKED.map((name) => html`<th key=${name} scope="col">${t(name)}</th>`)}</tr></thead>
     <tbody>${openings.map(row)}</tbody></table></div>`;
 }
 

@@ -4,6 +4,7 @@ import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { addDays, isDay } from "../shared/days.js";
 import { saved } from "./file.js";
+import { share } from "../shared/known.js";
 import { Formats, Loading, useLoaded } from "../shared/parts.js";
 import { may, session } from "../store.js";
 import { complain } from "../undo.js";
@@ -87,7 +88,7 @@ function Sheet({ days, staff, hours, people, entered, whole, earlier, peopleBefo
       ${staff > 0 && html` <span class="soft">${t("report.staff", { count: staff })}</span>`}</p>
     <${Since} of="report.since" told=${since} /><${Since} of="report.since.before" told=${sinceBefore} />
     ${entered.length > 0 && html`<p>${joined(t("traffic.count.entries", { count: total(entered) }),
-      conversion(entered))}</p>`}
+      share(entered[0].looked), conversion(entered))}</p>`}
     <${Bars} days=${days} />
     <div class="scrolls" tabindex="0" role="region" aria-label=${t("report.week")}>
     <table class="numbers"><thead><tr><td></td>

@@ -16,7 +16,7 @@ import { Formats, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "
 import { go, replace, to } from "../router.js";
 import { mayLoad, session } from "../store.js";
 import { complain } from "../undo.js";
-import { number, signed, t } from "../words.js";
+import { joined, number, signed, t } from "../words.js";
 import { nameOfSplit, nameOfValue } from "./values.js";
 
 const SHOWN = 8;
@@ -82,9 +82,12 @@ function Amount({ found, now, before, large = false }) {
   if (!hasSum) return large && html`<p class="soft">${t("traffic.persons.year")}</p>`;
   const change = before ? growth(now, before, asked.before, found.all.begun) : null;
   const text = large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now);
+  const { share } = found.all;
   return html`<p class=${`amount ${large ? "sum" : ""}`}><strong>${text}</strong>
+    ${share && html`<span>${share}</span>`}
     ${found.all.earlier && html`<span class="soft">${change !== null && html`<span class="change">
-      ${signed(change / 100, "percent")}</span> · `}${was(found, before, large)}</span>`}</p>`;
+      ${signed(change / 100, "percent")}</span> · `}${joined(was(found, before, large), found.all.shareBefore)}
+    </span>`}</p>`;
 }
 
 /** Say what was counted in the period before, or in its part since the book began. */
@@ -103,9 +106,10 @@ const opens = ({ by, now, split, staff }, value) => (index) =>
   go(...behind(by, buckets(by, now)[index], value === undefined ? "" : split, value, staff));
 
 /** Say in words what a chart shows. */
-function says({ asked, hasSum }, { called, rest, before }, count) {
+function says({ asked, hasSum, all }, { called, rest, before }, count) {
   const beside = before && t("traffic.line", { period: called[1] });
-  return [hasSum && t(`traffic.count.${asked.measure}`, { count }), called[0], rest, beside].filter(Boolean).join(", ");
+  const sum = hasSum && joined(t(`traffic.count.${asked.measure}`, { count }), all.share);
+  return [sum, called[0], rest, beside].filter(Boolean).join(", ");
 }
 
 function Whole({ found, asTable, set }) {

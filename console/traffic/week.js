@@ -5,7 +5,7 @@ import { counted, OLDEST, total } from "./figures.js";
 import { lastHour, period, periodName, typical, WEEKS } from "./periods.js";
 import { html } from "../html.js";
 import { placeInWeek, weekdayOf } from "../shared/days.js";
-import { useShared } from "../shared/known.js";
+import { share, useShared } from "../shared/known.js";
 import { NARROW, useMedia } from "../shared/media.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
@@ -18,7 +18,7 @@ const SHARES = [10, 18, 26, 34, 43, 82, 100];
 const READABLE = 50;
 const WEEKDAYS = [0, 1, 2, 3, 4, 5, 6];
 
-/** Return the mean amount of an hour of a weekday, null if there was none, as a function of both. */
+/** Return the mean amount of a whole hour of a weekday, null if there was none, as a function of both. */
 function hourly(buckets) {
   const begun = buckets.find((bucket) => total([bucket])).time; // a young book has no weeks of nothing before it
   const known = new Map();
@@ -52,8 +52,9 @@ export function Week({ asked, children }) {
   const loaded = useLoaded((signal) => counted(asked, of, { by: "hour" }, signal), [measure, span, now.first, staff]);
   if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />${children}`;
   if (!loaded.value) return null;
-  if (!total(loaded.value)) return children;
-  const amount = hourly(loaded.value);
+  const whole = loaded.value.filter((one) => !share(one.looked));
+  if (!total(whole)) return children;
+  const amount = hourly(whole);
   const hours = hoursOf(amount);
   const most = Math.max(...WEEKDAYS.flatMap((weekday) => hours.map((hour) => amount(weekday, hour) ?? 0)));
   const said = (weekday, hour, found) => {

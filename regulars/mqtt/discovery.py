@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from regulars_client.models import ArrivalTotals, Camera, Entries, Event, Face, Place
+from regulars_client.models import ArrivalTotals, Camera, Entries, Event, Face, Opening, Place
 
 from chalicelib.domain import events
 
@@ -193,6 +193,7 @@ class Descriptions(Struct, frozen=True):
             value_template="{{ value_json.entries }}",
             state_class="total_increasing",
             unit_of_measurement="people",
+            json_attributes_topic=self.topics.today,
             icon="mdi:counter",
         )
 
@@ -287,14 +288,26 @@ def list_entries(entries: Entries | None) -> dict[str, int | None]:
     """Name what cameras counted; None: nobody watched yet."""
     names = {"entries": "in_", "exits": "out"}
     names |= {f"entries_{name}": name for name in ("known", "not_known", "faceless")}
-    return {name: getattr(entries, field, None) for name, field in names.items()}
+    counted = {name: getattr(entries, field, None) for name, field in names.items()}
+    return counted | _list_minutes("entries_", entries)
+
+
+def _list_minutes(prefix: str, counted: Entries | Opening | None) -> dict[str, int | None]:
+    """Name the minutes that were watched, and those that were to be; None: nobody watched."""
+    if counted is None:
+        return {f"{prefix}watched_minutes": None, f"{prefix}open_minutes": None}
+    return {
+        f"{prefix}watched_minutes": counted.watched_s // 60,
+        f"{prefix}open_minutes": counted.open_s // 60,
+    }
 
 
 def write_place(place: Place) -> str:
     """Say how many are inside a place, and whether it is full."""
-    of_today = {"in": 0, "out": 0}
+    of_today: dict[str, int | None] = {"in": 0, "out": 0}
     if place.open and place.openings:
-        of_today = {"in": place.openings[-1].in_, "out": place.openings[-1].out}
+        opening = place.openings[-1]
+        of_today = {"in": opening.in_, "out": opening.out, **_list_minutes("", opening)}
     return _write_json({"inside": place.inside, "full": place.full, **of_today})
 
 

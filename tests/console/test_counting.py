@@ -1,5 +1,6 @@
 """People counted without faces: the line on the still, the place, and where figures are seen."""
 
+import csv
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,10 @@ FIRST_LINE = [[0.2, 0.5], [0.8, 0.5]]
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, Book]]:
-    """A shop with a camera that two people passed at 14 o'clock, one of them a member."""
+    """A shop with a camera that two people passed at 14 o'clock, one of them a member.
+
+    It watched one minute of today, and the whole hour 10 two days before.
+    """
     folder = tmp_path_factory.mktemp("counting")
     with serving(folder, clock=FakeClock(NOW)) as box, box.client() as client:
         client.change_settings(time_zone="UTC")
@@ -34,6 +38,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, Book]]
         at = NOW - timedelta(hours=1)
         write_visits(box.services, box.services.tenants.get_by_name("shop"), [(at, "door", ann.id)])
         give(client, at, came=5, went=1, faces=2)
+        whole = (NOW - timedelta(days=2)).replace(hour=10, minute=0)
+        for minute in range(60):
+            give(client, whole + timedelta(minutes=minute), came=int(minute < 7), went=0, faces=0)
         yield box, Book(box.url, folder, box.key, "")
 
 
@@ -48,7 +55,7 @@ def visitor(shop: tuple[Box, Book], browser: Browser) -> Iterator[Visitor]:
         client.change_camera("door", edge={})
         for place in client.list_places().places:
             client.delete_place(place.id)
-    with visiting(browser, shop[1], None) as visitor:
+    with visiting(browser, shop[1], None, accept_downloads=True) as visitor:
         visitor.context.clock.set_fixed_time(NOW)
         yield visitor
 
@@ -105,7 +112,7 @@ def test_who_is_inside_a_place_is_corrected_and_seen_on_the_first_page(
     expect(page.get_by_text("12 inside now · full")).to_be_visible()
     expect(page.get_by_text(re.compile(r": 12 inside \(\+8\), by "))).to_be_visible()
     last = page.get_by_role("row", name=re.compile("^Fri.* – "))
-    expect(last.get_by_role("cell")).to_have_text(["5", "1", "0", "+8", "12", "12"])
+    expect(last.get_by_role("cell")).to_have_text(["5", "1", "0", "+8", "12", "12", "1", "900"])
     looked_at(page, "places")
     page.get_by_role("button", name="Set up").click()
     page.get_by_label("Full from").fill("10")
@@ -126,16 +133,35 @@ def test_entries_stand_beside_visits_with_how_many_were_known_and_what_was_not_c
     page = visitor.open("#/traffic?span=day")
     page.get_by_role("button", name="Entries").click()
     expect(page.locator(".amount.sum")).to_contain_text("5 entries")
+    expect(page.locator(".amount.sum")).to_contain_text("of 1 minutes of 900")
     expect(page.get_by_text("1 of them known (20%)")).to_be_visible()
-    expect(page.get_by_text("Grey: not counted (14 of 24)")).to_be_visible()
+    expect(page.get_by_text("Grey: not counted, or in part (15 of 24)")).to_be_visible()
     parts = page.locator(".parts li")
     expect(parts.locator("h3")).to_have_text(["Known", "Seen, not known", "No usable face"])
     expect(parts.locator(".amount strong")).to_have_text(["1", "1", "3"])
     looked_at(page, "entries")
     page.keyboard.press("t")
     rows = page.locator(".numbers").first.get_by_role("row")
-    expect(rows.filter(has_text="14:00").get_by_role("cell")).to_have_text(["5"])
-    expect(rows.filter(has_text="13:00").get_by_role("cell")).to_have_text(["no figure"])
+    expect(rows.filter(has_text="14:00").get_by_role("cell")).to_have_text(["5", "1", "60"])
+    expect(rows.filter(has_text="13:00").get_by_role("cell")).to_have_text(["no figure"] * 3)
     page.goto("about:blank")
     page = visitor.open("#/report?at=2026-11-20")
-    expect(page.get_by_text("5 entries · 1 of them known (20%)")).to_be_visible()
+    told = "12 entries · of 61 minutes of 3,180 · 1 of them known (8%)"
+    expect(page.get_by_text(told)).to_be_visible()
+
+
+def test_an_hour_that_was_watched_in_part_says_so_in_the_chart_and_in_files_and_is_in_no_average(
+    visitor: Visitor,
+) -> None:
+    page = visitor.open("#/traffic?span=day&measure=entries")
+    hours = page.get_by_role("slider").first
+    hours.fill("14")
+    expect(hours).to_have_attribute("aria-valuetext", re.compile(": 5 · of 1 minutes of 60$"))
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="CSV").click()
+    rows = [*csv.DictReader(begun.value.path().read_text("utf-8-sig").splitlines())]
+    assert [row["Entries"] for row in rows] == ["1", "1", "3"]
+    assert {(row["Minutes watched"], row["Minutes to watch"]) for row in rows} == {("1", "60")}
+    page.goto("about:blank")
+    page = visitor.open("#/traffic?span=month&measure=entries")
+    expect(page.locator(".heat a")).to_have_text(["7.0"])

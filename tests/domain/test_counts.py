@@ -2,8 +2,9 @@
 
 import random
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise, permutations
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,15 @@ from chalicelib.domain.counts import (
     MAX_CROSSINGS,
     MINUTES,
     MINUTES_KEPT,
+    WAITS_HOURS,
     Count,
     CountedMinute,
+    Entries,
     add_counts,
     choose_count,
+    expect_seconds,
     group_by_day,
+    is_whole,
     join_counts,
     list_local_hours,
     part_entries,
@@ -26,8 +31,10 @@ from chalicelib.domain.counts import (
     sum_hours,
 )
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.domain.local_time import DAY_MS, LocalTime
+from chalicelib.domain.local_time import DAY_MS, LocalTime, Span
+from chalicelib.domain.opening import list_open_seconds
 from chalicelib.storage.records.counts import pack_counts, unpack_counts
+from chalicelib.storage.values import milliseconds
 from tests.support.examples import examples
 
 NOW = datetime(2026, 3, 2, 12, 30, 40, tzinfo=UTC)
@@ -171,7 +178,6 @@ def test_hours_are_their_minutes_over_a_change_of_clocks(zone: str, change: str,
 def test_entries_are_parted_and_staff_is_taken_off() -> None:
     count = Count(3_600, 10, 4, 6)
     parted = part_entries(count, known=2, staff=3)
-    assert parted is not None
     assert parted._asdict() == {
         "known": 2,
         "not_known": 1,
@@ -179,9 +185,71 @@ def test_entries_are_parted_and_staff_is_taken_off() -> None:
         "staff": 3,
         "exits": 4,
         "watched_s": 3_600,
+        "open_s": 0,
     }
     assert parted.entries == 7
     many = part_entries(count, known=99, staff=99)
-    assert many is not None
     assert (many.entries, many.known, many.staff) == (0, 0, 10)
-    assert part_entries(Count(60), known=2, staff=1) is None
+    assert part_entries(Count(60), known=2, staff=1) == Entries(), "nobody knows"
+
+
+def test_a_time_is_whole_from_nine_tenths_on() -> None:
+    assert [is_whole(watched, 3_600) for watched in (0, 240, 3_239, 3_240, 3_600)] == [
+        *(False, False, False),
+        *(True, True),
+    ]
+    assert is_whole(0, 0), "nobody was to watch"
+
+
+def test_a_camera_is_to_watch_from_its_first_counted_hour_until_a_week_beyond_the_last() -> None:
+    open_seconds = {hour: 3_600 for hour in range(1_000) if hour % 24 >= 9}
+    counts = {(34, "door"): Count(240, 1, 0, 0), (50, "door"): Count(1_800, 1, 0, 0)}
+    expected = expect_seconds(counts, {(10, "back"), (33, "gone")}, open_seconds, {"door", "back"})
+    hours = {
+        camera: [hour for hour, of in expected if of == camera]
+        for camera in ("door", "back", "gone")
+    }
+    assert hours["gone"] == [33]
+    assert hours["back"] == [hour for hour in range(10, 10 + WAITS_HOURS) if hour % 24 >= 9]
+    last = 50 + WAITS_HOURS
+    assert hours["door"] == [hour for hour in range(34, last) if hour % 24 >= 9 or hour == 50]
+    assert expected[34, "door"] == 3_600
+    assert expected[50, "door"] == 1_800, "the shop was closed, and so no more is missing"
+
+
+@given(
+    st.sampled_from(["Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]),
+    st.sampled_from(["", "Mon-Fri 08:30-19:15, Sat 22:00-02:20", "Sun 21:00-03:00"]),
+    st.integers(0, 500 * 1_440),
+    st.integers(1, 3_000),
+)
+def test_open_seconds_are_the_minutes_in_which_the_shop_is_open(
+    zone: str, opening: str, first: int, length: int
+) -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=first)
+    instants = [begin + timedelta(minutes=minute) for minute in range(length)]
+    clocks = [at.astimezone(ZoneInfo(zone)) for at in instants]
+    found = Counter(
+        (at.toordinal() - date(1970, 1, 1).toordinal()) * 24 + at.hour
+        for at in clocks
+        if is_open(opening, at)
+    )
+    span = Span(milliseconds(begin), milliseconds(begin) + length * 60_000 - 1)
+    seconds = list_open_seconds(opening, LocalTime(zone), span)
+    assert {hour: one for hour, one in seconds.items() if one} == {
+        hour: 60 * count for hour, count in found.items()
+    }
+
+
+def is_open(opening: str, at: datetime) -> bool:
+    """Hold a wall clock against opening hours as they are read by people."""
+    clock, weekday = at.hour * 60 + at.minute, at.weekday()
+    if not opening:
+        return True
+    if opening.startswith("Sun"):
+        return (weekday == 6 and clock >= 21 * 60) or (weekday == 0 and clock < 3 * 60)
+    return (
+        (weekday < 5 and 8 * 60 + 30 <= clock < 19 * 60 + 15)
+        or (weekday == 5 and clock >= 22 * 60)
+        or (weekday == 6 and clock < 2 * 60 + 20)
+    )

@@ -93,7 +93,10 @@ def count_inside(
     minutes: list[tuple[float, int, int]], corrections: tuple[Correction, ...] = ()
 ) -> Occupancy:
     return replay(
-        OPENING, [(at(when), Count(60, came, went, 0)) for when, came, went in minutes], corrections
+        OPENING,
+        [(at(when), Count(60, came, went, 0)) for when, came, went in minutes],
+        corrections,
+        door_count=1,
     )
 
 

@@ -87,8 +87,9 @@ def test_what_cameras_counted_and_who_is_inside_is_said(week: Book) -> None:
     week.services.counts.store_minutes(week.tenant, door, minutes)
     week.services.counts.places.add(week.tenant, PlaceFields(name="Hall", doors=["door"]))
     assert printed(week).splitlines()[6:] == [
-        "counted: 9 in, 2 out; 1 known, 3 not known, 5 without a usable face",
-        "Hall: 7 inside",
+        "counted: 9 in, 2 out, of 2 minutes of 1,010; "
+        "1 known, 3 not known, 5 without a usable face",
+        "Hall: 7 inside, of 2 minutes of 1,010",
     ]
 
 

@@ -6,7 +6,6 @@ import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
@@ -40,7 +39,7 @@ from chalicelib.api.v1.wire import (
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
-from chalicelib.domain.counts import add_entries
+from chalicelib.domain.counts import sum_entries
 from chalicelib.domain.errors import InvalidInput, NotAllowed
 from chalicelib.domain.local_time import LAST_SECOND, Granularity, Span
 from chalicelib.domain.model import Face
@@ -61,7 +60,7 @@ TOTAL = "total"
 _COUNTED = {
     "in": "entries",
     "out": "exits",
-    **{name: name for name in ("known", "not_known", "faceless", "staff", "watched_s")},
+    **{name: name for name in ("known", "not_known", "faceless", "staff", "watched_s", "open_s")},
 }
 """Columns of entries, and what they are called in the code."""
 _CLOSED: Mapping[tuple[Measure, Split | None], Mapping[str, str]] = {
@@ -349,6 +348,21 @@ class Entries(Answer):
     watched_s: Annotated[
         int, Meta(ge=0, description="Seconds that were counted, those of all cameras together.")
     ]
+    open_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Seconds that were to be counted: in which the shop was open, by the "
+            "setting `opening`, until ten minutes ago; those of all cameras together.",
+        ),
+    ]
+    whole: Annotated[
+        bool,
+        Meta(
+            description="Whether at least nine tenths of these seconds were counted. Otherwise "
+            "show the numbers with their share alone, and leave them out of averages."
+        ),
+    ]
 
 
 EntriesOrNull = Annotated[
@@ -524,11 +538,11 @@ def get_usual(context: V1Context) -> UsualWeek:
     """Read what is usual, to hold a day against."""
     from zoneinfo import ZoneInfo
 
-    from chalicelib.domain.local_time import local_hour
+    from chalicelib.domain.local_time import hour_of_week, local_hour
     from chalicelib.domain.opening import is_before_opening, write_opening
 
     # not at the other routes' cold starts
-    from chalicelib.domain.rules.usual import hour_of_week, propose_hours
+    from chalicelib.domain.rules.usual import propose_hours
 
     zone = ZoneInfo(context.tenant.time_zone)
     hour = hour_of_week(int(local_hour(context.services.clock.now(), zone)))
@@ -592,7 +606,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
             Bucket(
                 time=_write_bucket_time(bucket.time),
                 amounts=_list_amounts(bucket, query.split),
-                entries=_describe_entries((entries or {}).get(bucket.time)),
+                entries=_describe_entries(_find_watched(entries, bucket.time)),
             )
             for bucket in buckets
         ],
@@ -600,7 +614,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         first_weekday=context.tenant.first_weekday,
         begun=None if first_day is None else _write_bucket_time(first_day),
         staff=0 if context.caller.is_of_figures else answer.staff,
-        entries=_describe_entries(reduce(add_entries, (entries or {}).values(), None)),
+        entries=_describe_entries(sum_entries((entries or {}).values())),
         days_counted_again=answer.days_counted_again,
         closed=[
             Closed(time=_write_bucket_time(bucket.time), **asdict(figures))
@@ -647,7 +661,15 @@ def _count_entries(
 
 
 def _describe_entries(entries: counts.Entries | None) -> Entries | None:
-    return entries and Entries.made_of(entries, in_=entries.entries, out=entries.exits)
+    if entries is None:
+        return None
+    return Entries.made_of(entries, in_=entries.entries, out=entries.exits, whole=entries.is_whole)
+
+
+def _find_watched(entries: Mapping[str, counts.Entries] | None, time: str) -> counts.Entries | None:
+    """Return the entries of a bucket; None if nobody watched, or nobody asked for them."""
+    found = (entries or {}).get(time)
+    return found if found is not None and found.watched_s else None
 
 
 def _make_span(
@@ -849,7 +871,8 @@ def _write_csv(
         amounts = {value: 0 for value, amount in was.items() if amount}
         amounts |= _list_amounts(bucket, split)
         is_gone = bool(was) and figures is not None and not figures.is_kept
-        counted = [getattr((entries or {}).get(bucket.time), name, "") for name in names.values()]
+        found = _find_watched(entries, bucket.time)
+        counted = [getattr(found, name, "") for name in names.values()]
         rows += [
             [
                 _write_bucket_time(bucket.time),

@@ -153,6 +153,17 @@ class Opening(Answer):
     watched_s: Annotated[
         int, Meta(ge=0, description="Seconds that were counted, those of all doors together.")
     ]
+    open_s: Annotated[
+        int,
+        Meta(ge=0, description="Seconds that were to be counted until ten minutes ago, likewise."),
+    ]
+    whole: Annotated[
+        bool,
+        Meta(
+            description="Whether at least nine tenths of these seconds were counted. Otherwise "
+            "show the numbers with their share alone."
+        ),
+    ]
     corrections: list[Correction]
 
 
@@ -274,7 +285,7 @@ def _describe_opening(occupancy: inside.Occupancy) -> Opening:
         closed_at=None if opening.end_ms is None else moment(opening.end_ms),
         in_=occupancy.entries,
         out=occupancy.exits,
-        watched_s=occupancy.seconds,
+        whole=occupancy.is_whole,
         corrections=[
             Correction.made_of(applied.correction, change=applied.change)
             for applied in occupancy.corrections

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.captures import Camera, say_disabled
 from chalicelib.domain.counts import (
     MINUTE_MS,
     MINUTES_KEPT,
+    TOLD_WITHIN,
+    WAITS_HOURS,
     Count,
     CountedDay,
     CountedMinute,
@@ -23,6 +26,7 @@ from chalicelib.domain.counts import (
     add_counts,
     add_days,
     add_entries,
+    expect_seconds,
     group_by_day,
     join_counts,
     leave_out,
@@ -33,8 +37,16 @@ from chalicelib.domain.counts import (
 )
 from chalicelib.domain.errors import CameraDisabled
 from chalicelib.domain.jobs import Due
-from chalicelib.domain.local_time import DAY_MS, Granularity, LocalTime, Span, time_key
+from chalicelib.domain.local_time import (
+    DAY_MS,
+    HOUR_MS,
+    Granularity,
+    LocalTime,
+    Span,
+    time_key,
+)
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.opening import list_open_seconds
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -46,7 +58,7 @@ from chalicelib.storage.records.counts import (
     hours_item,
     summed_minutes_from,
 )
-from chalicelib.storage.values import moment
+from chalicelib.storage.values import milliseconds, moment
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -124,29 +136,52 @@ class Counts(Service["Book"]):
         *,
         takes_staff_off: bool = True,
     ) -> Mapping[str, Entries]:
-        """Count who came in and went out by a bucket's TIME; buckets that nobody watched lack.
+        """Count who came in and went out by a bucket's TIME, and say how long that was watched, and
+        was to be.
 
-        `camera`: the id; None: all cameras together. Hours of long ago count whole, in the span
-        that has their first minute.
+        Buckets that no camera was to watch lack. `camera`: the id; None: all cameras together.
+        Hours of long ago count whole, in the span that has their first minute.
         """
+        counts, expected = self._read_hours(tenant, span, camera)
+        if not expected:
+            return {}
+        known, staff = self.services.statistics.count_arrivals_of_cameras(tenant, span)
+        local, entries = tenant.local_time, dict[str, Entries]()
+        for key in sorted(counts.keys() | expected.keys()):
+            is_staff = staff[key] if takes_staff_off else 0
+            is_known = known[key] + (0 if takes_staff_off else staff[key])
+            part = part_entries(counts.get(key, Count()), is_known, is_staff)
+            time = time_key(granularity, local.bucket_of(granularity, key[0]))
+            entries[time] = add_entries(
+                entries.get(time, Entries()), part._replace(open_s=expected.get(key, 0))
+            )
+        return entries
+
+    def _read_hours(
+        self, tenant: Tenant, span: Span, camera: str | None
+    ) -> tuple[dict[tuple[int, str], Count], dict[tuple[int, str], int]]:
+        """Read what cameras counted in a span, and how many seconds they were to watch, both by
+        local hour and camera."""
         local = tenant.local_time
+        before = Span(max(span.first_ms - WAITS_HOURS * HOUR_MS, 0), span.first_ms - 1)
         cameras = None if camera is None else {camera}
         counts: dict[tuple[int, str], Count] = {}
-        for counted_day in self.walk_days(tenant.name, span.utc_days, cameras):
+        earlier: set[tuple[int, str]] = set()
+        for counted_day in self.walk_days(tenant.name, before.hull(span).utc_days, cameras):
+            earlier |= {
+                (hour, counted_day.camera) for hour, _ in _sum_by_hour(counted_day, before, local)
+            }
             for hour, count in _sum_by_hour(counted_day, span, local):
                 key = hour, counted_day.camera
                 counts[key] = add_counts(counts.get(key, Count()), count)
-        if not counts:
-            return {}
-        known, staff = self.services.statistics.count_arrivals_of_cameras(tenant, span)
-        entries: dict[str, Entries] = {}
-        for key, count in sorted(counts.items()):
-            is_staff = staff[key] if takes_staff_off else 0
-            is_known = known[key] + (0 if takes_staff_off else staff[key])
-            if part := part_entries(count, is_known, is_staff):
-                time = time_key(granularity, local.bucket_of(granularity, key[0]))
-                entries[time] = add_entries(entries.get(time), part) or part
-        return entries
+        if not (counts or earlier):
+            return {}, {}
+        told_ms = milliseconds(self.services.clock.now() - TOLD_WITHIN)
+        first_hour = min(hour for hour, _ in (*counts, *earlier))
+        open_span = span.cut(Span(first_hour * HOUR_MS - DAY_MS, told_ms - 1))
+        open_seconds = list_open_seconds(tenant.opening, local, open_span)
+        present = {one.id for one in self.services.cameras.list_all(tenant) if one.enabled}
+        return counts, expect_seconds(counts, earlier, open_seconds, present)
 
     def list_due_minutes(self, tenant: Tenant, at: datetime) -> Iterator[Due[Item]]:
         """Yield the days of minutes that are to be hours by then, oldest first."""
@@ -213,12 +248,11 @@ def _make_put(
 
 def _sum_by_hour(day: CountedDay, span: Span, local: LocalTime) -> Iterator[tuple[int, Count]]:
     """Yield the counts of a day that begin in a span, summed by local hour; an hour may come
-    twice."""
+    twice. Of an hour that a box told and did not know, the numbers are None."""
     within = {(at_ms // MINUTE_MS) % (DAY_MS // MINUTE_MS): c for at_ms, c in day.list_within(span)}
+    if not within:
+        return
     for minutes, hour in list_local_hours(day.day, local):
-        total = Count()
-        for minute in minutes:
-            if minute in within:
-                total = add_counts(total, within[minute])
-        if total.numbers is not None:
-            yield hour, total
+        told = [within[minute] for minute in minutes if minute in within]
+        if told:
+            yield hour, reduce(add_counts, told, Count())

@@ -15,7 +15,14 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
-from chalicelib.domain.counts import MAX_AHEAD, Correction, CountedDay, DayCounts, Place
+from chalicelib.domain.counts import (
+    MAX_AHEAD,
+    TOLD_WITHIN,
+    Correction,
+    CountedDay,
+    DayCounts,
+    Place,
+)
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import (
     Conflict,
@@ -28,7 +35,7 @@ from chalicelib.domain.events import PlaceFree, PlaceFull
 from chalicelib.domain.local_time import HOURS_PER_DAY, Span, local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
-from chalicelib.domain.opening import parse_opening
+from chalicelib.domain.opening import list_open_seconds, parse_opening
 from chalicelib.domain.rules.inside import (
     Occupancy,
     Opening,
@@ -302,10 +309,18 @@ def _list_openings(tenant: Tenant, days: int, now: datetime) -> list[Opening]:
     local, open_hours = tenant.local_time, parse_opening(tenant.opening)
     today = int(local_hour(now, ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
     return [
-        opening
+        replace(opening, open_s=_measure_open_s(opening, tenant, now))
         for opening in list_openings(open_hours, local, span_of_days(days, now))
         if opening.day > today - days or opening.end_ms is None
     ]
+
+
+def _measure_open_s(opening: Opening, tenant: Tenant, now: datetime) -> int:
+    """Return for how many seconds of an opening the shop was open, as far as boxes have told."""
+    told_ms = milliseconds(now - TOLD_WITHIN)
+    end_ms = told_ms if opening.end_ms is None else min(opening.end_ms, told_ms)
+    span = Span(opening.first_ms, end_ms - 1)
+    return sum(list_open_seconds(tenant.opening, tenant.local_time, span).values())
 
 
 def _list_days(openings: Sequence[Opening], now: datetime) -> range:
@@ -323,7 +338,9 @@ def _describe(
         if counted.camera in place.doors
         for minute in counted.list_within(_ALWAYS)
     ]
-    occupancies = (replay(opening, minutes, place.corrections) for opening in openings)
+    occupancies = (
+        replay(opening, minutes, place.corrections, len(place.doors)) for opening in openings
+    )
     return PlaceNow(place, tuple(occupancies))
 
 

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.domain.counts import MINUTE_MS, Correction, Count, Place
-from chalicelib.domain.local_time import HOUR_MS, HOURS_PER_DAY, LocalTime, Span
-from chalicelib.domain.rules.usual import hour_of_week
+from chalicelib.domain.counts import MINUTE_MS, Correction, Count, Place, is_whole
+from chalicelib.domain.local_time import HOUR_MS, HOURS_PER_DAY, LocalTime, Span, hour_of_week
 from chalicelib.storage.values import milliseconds
 
 LOOKS_BACK_MS = 3 * HOURS_PER_DAY * HOUR_MS
@@ -32,6 +31,8 @@ class Opening(Struct, frozen=True):
     first_ms: int
     end_ms: int | None
     day: int
+    open_s: int = 0
+    """So many of its seconds every door was to watch until now."""
 
 
 class AppliedCorrection(NamedTuple):
@@ -47,7 +48,8 @@ class Occupancy(Struct, frozen=True):
 
     `dropped`: those who went out while nobody was inside. `corrected`: the sum of all corrections'
     changes. `most`: the most people at once. `left`: those inside now, or those who were inside
-    when it closed.
+    when it closed. `watched_s`: so many seconds all doors watched
+    together, of `open_s`.
     """
 
     opening: Opening
@@ -57,8 +59,13 @@ class Occupancy(Struct, frozen=True):
     corrected: int
     most: int
     left: int
-    seconds: int
+    watched_s: int
+    open_s: int
     corrections: tuple[AppliedCorrection, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return is_whole(self.watched_s, self.open_s)
 
 
 def list_openings(open_hours: Set[int], local: LocalTime, span: Span) -> list[Opening]:
@@ -106,7 +113,10 @@ def _list_hours(local: LocalTime, span: Span) -> Iterator[tuple[int, int]]:
 
 
 def replay(
-    opening: Opening, minutes: Iterable[tuple[int, Count]], corrections: Iterable[Correction]
+    opening: Opening,
+    minutes: Iterable[tuple[int, Count]],
+    corrections: Iterable[Correction],
+    door_count: int,
 ) -> Occupancy:
     """Count the people inside during an opening, minute by minute.
 
@@ -138,6 +148,7 @@ def replay(
             dropped += surplus
             inside += came - went + surplus
         most = max(most, inside)
+    watched_s = sum(count.seconds for counts in of_minute.values() for count in counts)
     return Occupancy(
         opening,
         entries=entries,
@@ -146,7 +157,8 @@ def replay(
         corrected=sum(one.change for one in applied),
         most=most,
         left=inside,
-        seconds=sum(count.seconds for counts in of_minute.values() for count in counts),
+        watched_s=watched_s,
+        open_s=max(door_count * opening.open_s, watched_s),
         corrections=tuple(applied),
     )
 

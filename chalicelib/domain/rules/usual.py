@@ -16,10 +16,8 @@ from collections.abc import Mapping, Sequence, Set
 
 from msgspec import Struct
 
-from chalicelib.domain.local_time import HOURS_PER_DAY
+from chalicelib.domain.local_time import HOURS_PER_DAY, HOURS_PER_WEEK, hour_of_week
 
-HOURS_PER_WEEK = 7 * HOURS_PER_DAY
-"""Hours of a week."""
 WEEKS = 8
 """Weeks by which is known what is usual at an hour of the week."""
 _DAYS, _RECENT_DAYS = 7 * WEEKS, 14
@@ -60,10 +58,6 @@ class Usual(Struct, frozen=True):
         they may be."""
         pauses = self.week * 30 / 7
         return _UNEVEN * max(math.log(pauses / FALSE_ALARMS_A_MONTH), 1) if pauses else math.inf
-
-
-def hour_of_week(hour: int) -> int:
-    return (hour + 3 * HOURS_PER_DAY) % HOURS_PER_WEEK  # hour 0 was a Thursday's
 
 
 def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:

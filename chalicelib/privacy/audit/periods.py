@@ -282,8 +282,12 @@ def _make_statement(tenant: Tenant, period: Period, week: Week, at: datetime) ->
         "total": week.total._asdict(),
         "busiest": busiest and {"hour": busiest[0].isoformat(), "visits": busiest[1]},
         "staff": week.staff,
-        "entries": week.entries and week.entries._asdict(),
+        "entries": week.entries and {name: getattr(week.entries, name) for name in _ENTERED},
     }
+
+
+_ENTERED = ("known", "not_known", "faceless", "staff", "exits", "watched_s")
+"""What a statement says of entries. Of how many minutes they were to be counted it does not."""
 
 
 def _parse_week(statement: dict[str, Any], by: Granularity) -> Week:
@@ -296,7 +300,7 @@ def _parse_week(statement: dict[str, Any], by: Granularity) -> Week:
         by=by,
         busiest=busiest and (datetime.fromisoformat(busiest["hour"]), busiest["visits"]),
         staff=statement["staff"],
-        entries=entries and Entries(*(entries[name] for name in Entries._fields)),
+        entries=entries and Entries(**{name: entries[name] for name in _ENTERED}),
     )
 
 

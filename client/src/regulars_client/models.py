@@ -432,6 +432,8 @@ class Entries(Struct, kw_only=True, rename={"in_": "in"}):
     faceless: int
     staff: int
     watched_s: int
+    open_s: int
+    whole: bool
 
 
 class EntriesPage(Struct, kw_only=True):
@@ -1101,6 +1103,8 @@ class Opening(Struct, kw_only=True, rename={"in_": "in"}):
     most: int
     left: int
     watched_s: int
+    open_s: int
+    whole: bool
     corrections: list[Correction]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.book.cameras import CameraSettings, Silence, find_silence
 from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.domain.local_time import local_hour
+from chalicelib.domain.local_time import HOURS_PER_WEEK, hour_of_week, local_hour
 from chalicelib.domain.opening import (
     DAYS,
     find_opening_hour,
@@ -21,11 +21,9 @@ from chalicelib.domain.opening import (
     write_opening,
 )
 from chalicelib.domain.rules.usual import (
-    HOURS_PER_WEEK,
     LEAST_WEEKS,
     Usual,
     count_expected,
-    hour_of_week,
     is_quieter,
     learn_usual,
     propose_hours,

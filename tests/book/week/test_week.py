@@ -127,7 +127,9 @@ def test_who_came_in_by_the_counts_is_told_with_how_many_of_them_were_known(book
         minute = CountedMinute(at, Count(seconds=60, entries=5, exits=2, faces=3))
         counts.store_minutes(tenant, book.services.cameras.get(tenant, "door"), [minute])
     week = book.services.sightings.weeks.count_week(tenant, MONDAY.date())
-    assert format_message(week, tenant).splitlines()[3] == "10 entries, 1 of them known (10 %)"
+    assert format_message(week, tenant).splitlines()[3] == (
+        "10 entries, 1 of them known (10 %), of 2 minutes of 7,190"
+    )
     before = book.services.sightings.weeks.count_week(tenant, MONDAY.date() - timedelta(days=7))
     assert (before.entries, "entr" in format_message(before, tenant)) == (None, False)
 

@@ -132,13 +132,17 @@ def test_places_and_entries_are_sensors_as_long_as_they_are_there(
         assert (sensor["unit_of_measurement"], sensor["state_topic"]) == ("people", state)
         entries = listener.configs()[f"{described}/entries/config"]
         assert (entries["state_class"], entries["state_topic"]) == ("total_increasing", TODAY[0])
+        assert entries["json_attributes_topic"] == TODAY[0]
         inside = json.loads(listener.retained[state])
+        assert inside.pop("open_minutes") >= inside.pop("watched_minutes") == 1
         assert inside == {"inside": 3, "full": True, "in": 5, "out": 2}
         of_today = shop.client.get_statistics(entries=True).entries
         assert of_today is not None
         told_today = json.loads(listener.retained[TODAY[0]])
         assert (told_today["entries"], told_today["exits"]) == (of_today.in_, of_today.out)
         assert (of_today.in_, told_today["entries_faceless"]) == (5, 4)
+        assert told_today["entries_watched_minutes"] == 1
+        assert told_today["entries_open_minutes"] == of_today.open_s // 60
         assert find_numbers_without_a_curve(listener) == []
         shop.client.delete_place(place.id)
         until(lambda: config not in listener.configs() and state not in listener.retained)

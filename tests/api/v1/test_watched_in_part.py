@@ -1,0 +1,191 @@
+"""An hour of which four minutes were watched, beside a whole one: each door of figures says so."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from regulars_client import models
+from rich.console import Console
+
+from chalicelib.book.week import format_message
+from chalicelib.domain.local_time import Granularity
+from chalicelib.domain.periods import Period
+from chalicelib.domain.texts import LANGUAGES
+from chalicelib.services import Services
+from regulars.mqtt.discovery import list_entries, write_place
+from regulars.report import format_text
+from regulars.today import print_today, read_today
+from tests.support.api.v1.client import V1Client
+from tests.support.book.synthetic import write_visits
+from tests.support.fakes import FakeClock
+
+TEN = datetime(2026, 3, 1, 10, tzinfo=UTC)
+IN_PART, WHOLE = "2026-03-01T10:00", "2026-03-01T11:00"
+MONDAY = date(2026, 2, 23)
+SPAN = {"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"}
+SHARE = (64, 120)
+"""Minutes of both hours that were watched, and those in which the shop was open."""
+
+
+@pytest.fixture
+def door(door: V1Client, clock: FakeClock) -> V1Client:
+    """A shop that opened two hours ago, as far as boxes have told. In the first of them four
+    minutes were watched."""
+    settings = {"time_zone": "UTC", "opening": "Mon-Sun 10:00-14:00"}
+    door.done("PATCH", "/v1/settings", settings)
+    clock.advance(TEN + timedelta(hours=2, minutes=10) - clock.now())
+    give(door, range(4), came=2)
+    give(door, range(60, 120), came=1)
+    return door
+
+
+def give(door: V1Client, minutes: range, came: int, camera: str = "door") -> None:
+    """Count so many in each minute since ten o'clock."""
+    told = [
+        {
+            "at": (TEN + timedelta(minutes=minute)).isoformat(),
+            "seconds": 60,
+            "in": came,
+            "out": 0,
+            "faces": 0,
+        }
+        for minute in minutes
+    ]
+    door.done("PUT", f"/v1/cameras/{camera}/counts", {"minutes": told})
+
+
+def read(door: V1Client, by: str = "hour", **more: Any) -> Mapping[str, Any]:
+    return door.done("GET", "/v1/statistics", **{"by": by, "entries": "true", **SPAN, **more})
+
+
+def share_of(entries: Mapping[str, Any]) -> tuple[int, int, bool]:
+    return entries["watched_s"] // 60, entries["open_s"] // 60, entries["whole"]
+
+
+def shares_of_hours(door: V1Client, **more: Any) -> dict[str, tuple[int, int, bool]]:
+    buckets = read(door, **more)["buckets"]
+    return {one["time"]: share_of(one["entries"]) for one in buckets if one["entries"]}
+
+
+def say_today(door: V1Client, services: Services) -> str:
+    out = io.StringIO()
+    tenant = services.tenants.get_by_name("shop")
+    today = read_today(services, tenant, services.clock.now())
+    print_today(today, Console(file=out, width=200))
+    return out.getvalue()
+
+
+def say_by_mqtt(door: V1Client, services: Services) -> str:
+    of_day = msgspec.convert(read(door, "day")["entries"], models.Entries)
+    return json.dumps(list_entries(of_day))
+
+
+def say_place(door: V1Client, services: Services) -> str:
+    place = door.done("POST", "/v1/places", {"name": "Shop", "doors": ["door"]})
+    return write_place(msgspec.convert(place, models.Place))
+
+
+def say_csv(door: V1Client, services: Services) -> str:
+    query = {"format": "csv", "by": "day", "entries": "true", **SPAN}
+    text = door.send("GET", "/v1/statistics", query=query).body.lstrip("\ufeff")
+    [row] = csv.DictReader(text.splitlines())
+    return f"{row['in']}: {int(row['watched_s']) // 60} of {int(row['open_s']) // 60}"
+
+
+def say_message(door: V1Client, services: Services) -> str:
+    tenant = services.tenants.get_by_name("shop")
+    return format_message(services.sightings.weeks.count_week(tenant, MONDAY), tenant)
+
+
+def say_report(door: V1Client, services: Services) -> str:
+    tenant = services.tenants.get_by_name("shop")
+    return format_text(services.sightings.weeks.count_week(tenant, MONDAY), tenant)
+
+
+IN_COLUMNS = (say_by_mqtt, say_place, say_csv)
+"""Doors that have the minutes as figures of their own, whether or not a time is whole."""
+IN_WORDS = (say_today, say_message, say_report)
+
+
+def numbers_in(text: str) -> set[int]:
+    return {int(number) for number in re.findall(r"\d+", text)}
+
+
+def test_statistics_say_of_each_bucket_how_much_was_watched_and_whether_it_is_whole(
+    door: V1Client,
+) -> None:
+    assert shares_of_hours(door) == {IN_PART: (4, 60, False), WHOLE: (60, 60, True)}
+    for by in ("day", "week", "month"):
+        answer = read(door, by)
+        [of_all] = [one["entries"] for one in answer["buckets"]]
+        assert share_of(of_all) == (*SHARE, False)
+        assert answer["entries"] == of_all
+        assert of_all["in"] == 68
+
+
+@pytest.mark.parametrize("say", [*IN_COLUMNS, *IN_WORDS])
+def test_each_door_says_in_how_many_minutes_its_figure_was_counted(
+    door: V1Client, services: Services, say: Callable[[V1Client, Services], str]
+) -> None:
+    said = numbers_in(say(door, services))
+    assert {68, *SHARE} <= said
+
+
+@pytest.mark.parametrize("say", IN_WORDS)
+def test_no_door_says_so_of_a_time_that_is_whole(
+    door: V1Client, services: Services, say: Callable[[V1Client, Services], str]
+) -> None:
+    give(door, range(4, 54), came=0)  # 114 of 120 minutes
+    said = say(door, services)
+    assert 68 in numbers_in(said)
+    assert not {114, 120} & numbers_in(said)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_mail_says_it_in_the_readers_language(
+    door: V1Client, services: Services, language: str
+) -> None:
+    services.tenants.change_settings("shop", {"language": language})
+    assert {68, *SHARE} <= numbers_in(say_message(door, services))
+
+
+def test_hours_in_which_a_camera_should_have_watched_and_did_not_count_in_the_sum(
+    door: V1Client, clock: FakeClock
+) -> None:
+    door.add_camera("back")
+    give(door, range(-60, 0), came=1, camera="back")
+    assert shares_of_hours(door)["2026-03-01T09:00"] == (60, 60, True), "the shop was closed"
+    assert shares_of_hours(door)[WHOLE] == (60, 120, False), "one of two cameras was away"
+    assert read(door, camera="back")["entries"]["open_s"] == 180 * 60
+    assert door.send("DELETE", "/v1/cameras/back").status == 204
+    assert shares_of_hours(door)[WHOLE] == (60, 60, True), "nobody waits for it"
+    clock.advance(timedelta(days=1))
+    of_tomorrow = {"from": "2026-03-02T00:00:00Z", "to": "2026-03-03T00:00:00Z"}
+    assert read(door, "day", **of_tomorrow)["entries"] is None, "nobody watched"
+
+
+def test_an_hour_that_goes_on_is_whole_if_it_was_watched_until_ten_minutes_ago(
+    door: V1Client, clock: FakeClock
+) -> None:
+    clock.advance(timedelta(minutes=20))
+    give(door, range(120, 138), came=1)
+    assert shares_of_hours(door)["2026-03-01T12:00"] == (18, 20, True)
+    clock.advance(timedelta(minutes=1))
+    assert shares_of_hours(door)["2026-03-01T12:00"] == (18, 21, False)
+
+
+def test_a_closed_week_says_the_minutes_that_were_watched(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    tenant = services.tenants.get_by_name("shop")
+    write_visits(services, tenant, [(TEN, "door", "1")])
+    clock.advance(timedelta(days=3))
+    services.sweep.sweep_tenant(tenant, clock.now(), ["periods"], is_part=True)
+    closed = services.audit.periods.read(tenant, Period(Granularity.WEEK, MONDAY))
+    assert {68, SHARE[0]} <= numbers_in(format_text(closed.week, tenant))
