@@ -15,7 +15,7 @@ from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
-from regulars import audit, box, privacy, report, today
+from regulars import audit, box, counts, privacy, report, today
 from regulars.backup import command as backup
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
@@ -95,6 +95,7 @@ for command in (
     today.today,
     report.report,
     box.captures,
+    counts.counts,
     privacy.consent,
     privacy.hold,
     privacy.restriction,

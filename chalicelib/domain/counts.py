@@ -32,6 +32,9 @@ WAITS_HOURS = 7 * HOURS_PER_DAY
 """So long after an hour in which a camera counted it is expected to count."""
 _LEAST_TENTHS = 9
 """A time is whole from so many tenths on that were watched."""
+SETTLED_AFTER = timedelta(days=2)
+"""How long a camera's own key may tell a minute anew: as long as a box keeps what it could not
+send."""
 MAX_AHEAD = timedelta(minutes=5)
 """How far a box's clock may be ahead."""
 MAX_CROSSINGS = 1_000
@@ -42,6 +45,7 @@ LEAST_ROOM = 0.1
 """Between that line's middle and the picture's edge, on both sides, in shares of the picture: what
 the smallest person that is found takes."""
 _ALONG = 1e-9
+_MINUTES_OF_HOUR = 60
 
 
 class Count(NamedTuple):
@@ -189,6 +193,99 @@ def join_counts(one: DayCounts, other: DayCounts) -> dict[int, Count]:
 def leave_out(counts: DayCounts, minutes: Collection[int]) -> dict[int, Count]:
     """Return the counts of a day without those of these minutes."""
     return {minute: count for minute, count in counts.items() if minute not in minutes}
+
+
+class Void(Struct, frozen=True, order=True):
+    """A time whose counts of a camera are wrong, somebody says: they are kept, and count nowhere.
+
+    `camera`: its id. The time is in ms, in whole minutes; `end_ms` is the instant behind it.
+    """
+
+    camera: str
+    first_ms: int
+    end_ms: int
+
+    def touches(self, other: Void) -> bool:
+        """Tell whether both are of one camera, and no time lies between them."""
+        follow = self.first_ms <= other.end_ms and other.first_ms <= self.end_ms
+        return self.camera == other.camera and follow
+
+
+def require_void(void: Void, now: datetime) -> None:
+    """Raise InvalidInput unless a void is of whole minutes that a camera can have counted."""
+    if void.first_ms % MINUTE_MS or void.end_ms % MINUTE_MS:
+        raise InvalidInput("whole minutes are void: from and to are times with second 0")
+    if not 0 <= void.first_ms < void.end_ms:
+        raise InvalidInput("to is behind from: swap them")
+    if void.end_ms > milliseconds(now + MAX_AHEAD) + MINUTE_MS:
+        raise InvalidInput(
+            f"nobody has counted yet what comes: to is at most now, {time_text(now)}"
+        )
+
+
+def join_voids(voids: Iterable[Void], added: Void) -> list[Void]:
+    """Return the voids with one more, in order. Those that it touches become one with it."""
+    others = []
+    for void in voids:
+        if void.touches(added):
+            first_ms, end_ms = min(void.first_ms, added.first_ms), max(void.end_ms, added.end_ms)
+            added = Void(added.camera, first_ms, end_ms)
+        else:
+            others.append(void)
+    return sorted([*others, added])
+
+
+def cut_voids(voids: Iterable[Void], counting: Void) -> list[Void]:
+    """Return the voids without a time that counts again, in order."""
+    pieces = []
+    for void in voids:
+        if void.touches(counting):
+            before = Void(void.camera, void.first_ms, min(void.end_ms, counting.first_ms))
+            behind = Void(void.camera, max(void.first_ms, counting.end_ms), void.end_ms)
+            pieces += [piece for piece in (before, behind) if piece.first_ms < piece.end_ms]
+        else:
+            pieces.append(void)
+    return sorted(pieces)
+
+
+def list_void_minutes(voids: Iterable[Void], day: int, camera: str) -> set[int]:
+    """Return the minutes of a UTC day that are void at a camera."""
+    begin_ms = day * DAY_MS
+    ranges = (
+        range(
+            max(void.first_ms - begin_ms, 0) // MINUTE_MS,
+            min(void.end_ms - begin_ms, DAY_MS) // MINUTE_MS,
+        )
+        for void in voids
+        if void.camera == camera
+    )
+    return {minute for minutes in ranges for minute in minutes}
+
+
+def leave_out_hours(
+    hours: DayCounts, void_minutes: Collection[int], summed_minutes: Collection[int] | None
+) -> dict[int, Count]:
+    """Return the hours of a day without those of which a minute is void.
+
+    `summed_minutes`: those that are in the hours; None: nobody knows, so that all may be. A minute
+    that was void before is in no hour, so its hour stays.
+    """
+    wrong_minutes = {m for m in void_minutes if summed_minutes is None or m in summed_minutes}
+    ends = pairwise([*sorted(hours), DAY_MS // MINUTE_MS])
+    wrong_hours = {
+        first
+        for first, end in ends
+        if not wrong_minutes.isdisjoint(range(first, min(end, first + _MINUTES_OF_HOUR)))
+    }
+    return leave_out(hours, wrong_hours)
+
+
+def leave_out_settled(reported: DayCounts, stored: DayCounts, settled: int) -> dict[int, Count]:
+    """Return what a camera's own key reports of a day without what that key changes no more.
+
+    These are the minutes before `settled` that are stored already.
+    """
+    return leave_out(reported, {minute for minute in stored if minute < settled})
 
 
 def add_days(one: DayCounts, other: DayCounts) -> dict[int, Count]:

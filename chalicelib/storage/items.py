@@ -32,7 +32,17 @@ from chalicelib.domain.consent import EndedRecords
 from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput, TenantNotFound
 from chalicelib.domain.model import RESTRICTED
 from chalicelib.storage import keys
-from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, Table, absent, equals
+from chalicelib.storage.ports import (
+    Action,
+    Condition,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Table,
+    absent,
+    equals,
+)
 
 TRIES = 40
 """Tries of a change whose items others have changed since they were read."""
@@ -270,6 +280,19 @@ def retry_if_changed(
         return try_work
 
     return decorate_work
+
+
+def next_version(item_before: Item | None, name: str) -> tuple[int, Condition]:
+    """Return the version of an item that is stored anew, and the condition that the item is as it
+    was read.
+
+    `item_before`: the item that was read, which has a `version`; None: there was none. `name`: the
+    condition's.
+    """
+    if item_before is None:
+        return 1, absent(name)
+    version = item_before["version"]
+    return int(version) + 1, equals("version", version, name)
 
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:

@@ -243,6 +243,8 @@ GROUPS = (_GROUP_PREFIX, _GROUP_PREFIX[:-1] + "$")
 
 PLACES_ITEM = "PLACES"
 """Of the item with all places, their doors and corrections."""
+VOIDS_ITEM = "VOIDS"
+"""Of the item with all times whose counts of a camera count nowhere."""
 
 
 def camera_quota_item(camera_id: str) -> str:

@@ -165,6 +165,12 @@ def test_all_shops_are_printed_one_below_the_other(server: Server, photos: Path)
     assert re.search(r"^shop: ", printed, re.MULTILINE)
 
 
+def test_minutes_are_taken_back_and_given_back(server: Server, photos: Path) -> None:
+    sees(server, photos / at_hand.OTHER)
+    printed = Session.of("Take back what is wrong", TASKS / "count.md").output(server)
+    assert printed == ["door  2026-03-01T07:00  2026-03-01T09:30"] * 2
+
+
 def test_a_merge_is_undone(server: Server, photos: Path) -> None:
     session = Session.of("In your program", TASKS / "correct.md")
     merges, undone, twin = map(json.loads, session.answers(server, photos / at_hand.PORTRAIT))

@@ -12,19 +12,24 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.counts import (
     MAX_CROSSINGS,
+    MINUTE_MS,
     MINUTES,
     MINUTES_KEPT,
     WAITS_HOURS,
     Count,
     CountedMinute,
     Entries,
+    Void,
     add_counts,
     choose_count,
+    cut_voids,
     expect_seconds,
     group_by_day,
     is_whole,
     join_counts,
+    join_voids,
     list_local_hours,
+    list_void_minutes,
     part_entries,
     require_line,
     require_minutes,
@@ -253,3 +258,29 @@ def is_open(opening: str, at: datetime) -> bool:
         or (weekday == 5 and clock >= 22 * 60)
         or (weekday == 6 and clock < 2 * 60 + 20)
     )
+    assert part_entries(Count(60), known=2, staff=1) is None
+
+
+def test_voids_are_the_minutes_that_were_voided_and_not_taken_back() -> None:
+    """In whatever order: as sets of minutes."""
+    chance = random.Random(3)
+    voids: list[Void] = []
+    expected: dict[str, set[int]] = {"door": set(), "back": set()}
+    for _ in range(500):
+        camera = chance.choice(["door", "back"])
+        first = chance.randrange(1_400)
+        minutes = range(first, first + chance.randrange(1, 60))
+        span = Void(camera, minutes.start * MINUTE_MS, minutes.stop * MINUTE_MS)
+        if chance.random() < 0.6:
+            voids = join_voids(voids, span)
+            expected[camera] |= {*minutes}
+        else:
+            voids = cut_voids(voids, span)
+            expected[camera] -= {*minutes}
+        for name, wanted in expected.items():
+            found = list_void_minutes(voids, 0, name)
+            assert found == {minute for minute in wanted if minute < 1_440}
+            assert len(list_void_minutes(voids, 1, name)) == len(wanted) - len(found)
+        for one, next_one in pairwise(voids):
+            assert one < next_one
+            assert not one.touches(next_one), "neighbours are one"

@@ -26,10 +26,10 @@ AWS = {
 
 COMMANDS = (
     "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo",
-    "today", "captures", "hold", "restriction", "retention", "notice", "privacy", "deploy",
-    "backup", "restore", "import", "export", "about", "mqtt", "fsck", "doctor", "config", "console",
-    "audit", "erase", "receipt", "completion", "tenants keys", "report", "consent",
-    "consent withdraw", "tenants members",
+    "today", "captures", "counts", "hold", "restriction", "retention", "notice", "privacy",
+    "deploy", "backup", "restore", "import", "export", "about", "mqtt", "fsck", "doctor",
+    "config", "console", "audit", "erase", "receipt", "completion", "tenants keys", "report",
+    "consent", "consent withdraw", "tenants members",
 )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_every_command_has_help_with_examples(
         ["tenants", "keys"],
         ["tenants", "members"],
         ["captures"],
+        ["counts"],
         ["hold"],
         ["receipt"],
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
+from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.wire import (
     Answer,
     Changes,
@@ -19,8 +20,9 @@ from chalicelib.api.v1.wire import (
     list_sent_members,
 )
 from chalicelib.auth.roles import Role
+from chalicelib.domain import counts
 from chalicelib.domain.counts import Count, CountedMinute
-from chalicelib.storage.values import moment
+from chalicelib.storage.values import milliseconds, moment
 
 if TYPE_CHECKING:
     from chalicelib.book.counts import places
@@ -61,7 +63,8 @@ def give_counts(context: V1Context, body: MinutesCounted) -> MinutesStored:
 
     All minutes are stored, or none. Of two reports of a minute the one with more watched seconds
     stays; of equal ones numbers stay before null, then the larger. So a report may come twice, late
-    and in any order.
+    and in any order. A camera's own key changes no minute that is stored and older than two days;
+    it is answered as stored.
     """
     id_ = context.path_values["id"]
     context.caller.require_camera(id_)
@@ -75,8 +78,76 @@ def give_counts(context: V1Context, body: MinutesCounted) -> MinutesStored:
         CountedMinute(minute.at, Count(minute.seconds, minute.in_, minute.out, minute.faces))
         for minute in body.minutes
     ]
-    stored = context.services.counts.store_minutes(context.tenant, camera, minutes)
+    stored = context.services.counts.store_minutes(
+        context.tenant, camera, minutes, is_by_camera=caller is not None
+    )
     return MinutesStored(stored=stored)
+
+
+class TimeOfCounts(Sent):
+    from_: Annotated[Instant, Meta(description="The first instant of a minute.")] = field(
+        name="from"
+    )
+    to: Annotated[
+        Instant, Meta(description="The instant behind the last minute, at most the coming minute.")
+    ]
+
+
+class Void(Answer):
+    camera: Annotated[str, Meta(description="The camera's id; it may be deleted.")]
+    from_: Time = field(name="from")
+    to: Annotated[Time, Meta(description="The instant behind the last minute.")]
+
+
+class Voids(Answer):
+    voids: Annotated[list[Void], Meta(max_length=200)]
+
+
+@operations("GET", "/v1/voids", Role.ADMIN)
+def list_voids(context: V1Context) -> Voids:
+    """List the times whose counts of a camera are void, by camera and time. Times that follow each
+    other are one. The audit says who made them.
+    """
+    voids = context.services.counts.voids.list_all(context.tenant.name)
+    return Voids(
+        voids=[
+            Void.made_of(void, from_=moment(void.first_ms), to=moment(void.end_ms))
+            for void in voids
+        ]
+    )
+
+
+@operations("DELETE", "/v1/cameras/{id}/counts", Role.ADMIN, again=answer_as(list_voids))
+def void_counts(context: V1Context, query: TimeOfCounts) -> Voids:
+    """Take a camera's minutes back that are wrong: they count nowhere, whoever tells them again.
+
+    They are kept, and `DELETE /v1/cameras/{id}/voids` has them count again. After 30 days minutes
+    become hours. Those that are void then stay out of these for good. A void of a later time takes
+    whole hours, also if it holds only a part of them. It answers with all voids.
+    """
+    context.services.counts.voids.add(
+        context.tenant, _read_void(context, query), context.request_id
+    )
+    return list_voids(context)
+
+
+@operations("DELETE", "/v1/cameras/{id}/voids", Role.ADMIN, again=answer_as(list_voids))
+def undo_void(context: V1Context, query: TimeOfCounts) -> Voids:
+    """Have a camera's minutes count again that were void, whole or a part. It answers with the
+    voids that are left.
+    """
+    context.services.counts.voids.take_back(
+        context.tenant, _read_void(context, query), context.request_id
+    )
+    return list_voids(context)
+
+
+def _read_void(context: V1Context, query: TimeOfCounts) -> counts.Void:
+    """Read of which camera a time is meant, one that is deleted perhaps. Raises CameraNotFound."""
+    id_or_name = context.path_values["id"]
+    require_named(context.services, context.tenant, camera=id_or_name)
+    camera = context.services.cameras.id_of(context.tenant, id_or_name)
+    return counts.Void(camera, milliseconds(query.from_), milliseconds(query.to))
 
 
 PlaceName = Annotated[str, Meta(min_length=1, max_length=100)]

@@ -13,7 +13,10 @@ PATHS = {
         /v1/captures/{id}/picture /v1/captures/{id}/redrive /v1/captures/{id}/thumbnail /v1/reviews
         /v1/reviews/{id}/done
     """,
-    "counts": "/v1/cameras/{id}/counts /v1/places /v1/places/{id} /v1/places/{id}/inside",
+    "counts": """
+        /v1/cameras/{id}/counts /v1/cameras/{id}/voids /v1/places /v1/places/{id}
+        /v1/places/{id}/inside /v1/voids
+    """,
     "data_protection": """
         /v1/consents /v1/erasures /v1/erasures/{id} /v1/erasures/{id}/page /v1/exports
         /v1/faces/{id}/consent /v1/faces/{id}/everything /v1/faces/{id}/hold

@@ -16,6 +16,7 @@ from chalicelib.domain.captures import Camera, say_disabled
 from chalicelib.domain.counts import (
     MINUTE_MS,
     MINUTES_KEPT,
+    SETTLED_AFTER,
     TOLD_WITHIN,
     WAITS_HOURS,
     Count,
@@ -23,6 +24,7 @@ from chalicelib.domain.counts import (
     CountedMinute,
     DayCounts,
     Entries,
+    Void,
     add_counts,
     add_days,
     add_entries,
@@ -30,7 +32,10 @@ from chalicelib.domain.counts import (
     group_by_day,
     join_counts,
     leave_out,
+    leave_out_hours,
+    leave_out_settled,
     list_local_hours,
+    list_void_minutes,
     part_entries,
     require_minutes,
     sum_hours,
@@ -50,8 +55,14 @@ from chalicelib.domain.opening import list_open_seconds
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import retry_if_changed, walk_items, write, write_unless_changed
-from chalicelib.storage.ports import Action, Delete, Item, Put, absent, equals
+from chalicelib.storage.items import (
+    next_version,
+    retry_if_changed,
+    walk_items,
+    write,
+    write_unless_changed,
+)
+from chalicelib.storage.ports import Action, Delete, Item, Put, equals
 from chalicelib.storage.records.counts import (
     counts_from,
     counts_item,
@@ -63,8 +74,10 @@ from chalicelib.storage.values import milliseconds, moment
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.book.counts.places import Places
+    from chalicelib.book.counts.voids import Voids
 
 _BUSY = "the counts of this camera are changed by others all the time: send them again in a moment"
+_MINUTES_OF_DAY = DAY_MS // MINUTE_MS
 _DAY_SAME = "counts-same"
 """Name of the condition that a camera's day is as it was read."""
 
@@ -76,25 +89,41 @@ class Counts(Service["Book"]):
 
         return Places(self.services)
 
+    @lazy
+    def voids(self) -> Voids:
+        from chalicelib.book.counts.voids import Voids
+
+        return Voids(self.services)
+
     @retry_if_changed(_BUSY)
     def store_minutes(
-        self, tenant: Tenant, camera: Camera, minutes: Sequence[CountedMinute]
+        self,
+        tenant: Tenant,
+        camera: Camera,
+        minutes: Sequence[CountedMinute],
+        *,
+        is_by_camera: bool = False,
     ) -> int:
         """Store what a camera counted, all minutes or none, and return how many they are.
 
-        Of two reports of a minute the better one stays. Tells hooks in the same transaction if a
-        place gets full by it, or free. Raises CameraDisabled, InvalidInput with the minute's
-        `index`, Busy.
+        Of two reports of a minute the better one stays. `is_by_camera`: the camera's own key tells
+        them. Then a minute that is stored and older than two days stays as it is. Tells hooks in
+        the same transaction if a place gets full by it, or free. Raises CameraDisabled,
+        InvalidInput with the minute's `index`, Busy.
         """
         if not camera.enabled:
             raise CameraDisabled(say_disabled(camera))
-        require_minutes(minutes, self.services.clock.now())
+        now = self.services.clock.now()
+        require_minutes(minutes, now)
+        settled = milliseconds(now - SETTLED_AFTER) // MINUTE_MS if is_by_camera else 0
         changed_days: dict[int, DayCounts] = {}
         puts: list[Put] = []
         for day, reported_counts in group_by_day(minutes).items():
             item = self._find_item(tenant.name, day, camera.id)
             counts_before = counts_from(item)
-            counts = join_counts(counts_before, reported_counts)
+            first_minute = day * _MINUTES_OF_DAY
+            new_counts = leave_out_settled(reported_counts, counts_before, settled - first_minute)
+            counts = join_counts(counts_before, new_counts)
             if counts != counts_before:
                 changed_days[day] = counts
                 puts.append(_make_put(tenant.name, day, camera.id, counts, item))
@@ -105,27 +134,36 @@ class Counts(Service["Book"]):
         self.services.webhooks.outbox.send_messages(tenant.name, told)
         return len(minutes)
 
-    def read_day(self, tenant: str, day: int, camera_id: str) -> CountedDay:
-        """Read the minutes of one camera in a UTC day."""
-        return CountedDay(day, camera_id, counts_from(self._find_item(tenant, day, camera_id)))
+    def read_day(self, tenant: str, day: int, camera_id: str) -> DayCounts:
+        """Read the minutes of one camera in a UTC day as they are stored, void ones too."""
+        return counts_from(self._find_item(tenant, day, camera_id))
 
     def walk_days(
         self, tenant: str, days: range, cameras: Collection[str] | None = None
     ) -> Iterator[CountedDay]:
         """Yield the counts of UTC days, hours of long ago and then minutes.
 
-        `cameras`: ids; None: of all cameras. A minute that hours have already is left out: a clock
-        that was ahead made it a part of them, and the box has told it again.
+        `cameras`: ids; None: of all cameras. What is void is left out. So is a minute that hours
+        have already: a clock that was ahead made it a part of them, and the box has told it again.
         """
         between = keys.counted_days_range(days.start, days.stop - 1)
-        summed: dict[str, frozenset[int]] = {}
-        for partition in (keys.counted_hours(tenant), keys.counted_minutes(tenant)):
+        voids: Sequence[Void] | None = None  # not read for who counts nobody
+        summed: dict[str, frozenset[int] | None] = {}
+        hours_partition = keys.counted_hours(tenant)
+        for partition in (hours_partition, keys.counted_minutes(tenant)):
             for item in walk_items(self.services.items, keys.SUMMARIES, partition, between=between):
                 day, camera = keys.parts_of_counted_day(item["day"])
-                if cameras is None or camera in cameras:
-                    counts = leave_out(counts_from(item), summed.get(item["day"], ()))
-                    summed[item["day"]] = summed_minutes_from(item) or frozenset()
-                    yield CountedDay(day, camera, counts)
+                if cameras is not None and camera not in cameras:
+                    continue
+                voids = self.voids.list_all(tenant) if voids is None else voids
+                void_minutes = list_void_minutes(voids, day, camera)
+                if partition == hours_partition:
+                    summed[item["day"]] = summed_minutes_from(item)
+                    counts = leave_out_hours(counts_from(item), void_minutes, summed[item["day"]])
+                else:
+                    told_minutes = summed.get(item["day"]) or ()
+                    counts = leave_out(counts_from(item), void_minutes.union(told_minutes))
+                yield CountedDay(day, camera, counts)
 
     def count_entries(
         self,
@@ -195,20 +233,27 @@ class Counts(Service["Book"]):
 
     def sum_minutes(self, tenant: Tenant, items: Sequence[Item]) -> None:
         """Make hours of days of minutes, by the tenant's clocks. A day that was changed meanwhile
-        waits."""
+        waits.
+
+        Minutes that are void stay out of the hours for good, which say so by the seconds that were
+        watched.
+        """
         local, partition = tenant.local_time, keys.counted_hours(tenant.name)
+        voids, if_same_voids = self.voids.read_with_check(tenant.name)
         for item in items:
             day, camera = keys.parts_of_counted_day(item["day"])
             former = self.services.items.get(keys.SUMMARIES, (partition, item["day"]))
             summed = summed_minutes_from(former)
             is_unsaid = former is not None and summed is None
-            minutes = leave_out(counts_from(item), summed or ())
+            left_out = list_void_minutes(voids, day, camera).union(summed or ())
+            minutes = leave_out(counts_from(item), left_out)
             join = join_counts if summed is None else add_days  # else it may have them already
             hours = join(counts_from(former), sum_hours(day, minutes, local))
             all_minutes = None if is_unsaid else [*(summed or ()), *minutes]
             if_same = (equals("version", item["version"], _DAY_SAME),)
             hours_put = hours_item(partition, day, camera, hours, all_minutes)
             actions: list[Action] = [
+                if_same_voids,
                 Delete(keys.SUMMARIES, (item["tenant_zone"], item["day"]), if_same),
                 Put(keys.SUMMARIES, hours_put),
             ]
@@ -237,11 +282,7 @@ def _make_put(
     tenant: str, day: int, camera_id: str, counts: DayCounts, item_before: Item | None
 ) -> Put:
     """Return the action that stores a camera's day in place of the one that was read."""
-    if item_before is None:
-        version, condition = 1, absent(_DAY_SAME)
-    else:
-        version = int(item_before["version"]) + 1
-        condition = equals("version", item_before["version"], _DAY_SAME)
+    version, condition = next_version(item_before, _DAY_SAME)
     item = counts_item(keys.counted_minutes(tenant), day, camera_id, counts, version)
     return Put(keys.SUMMARIES, item, (condition,))
 

@@ -22,6 +22,9 @@ from chalicelib.domain.counts import (
     CountedDay,
     DayCounts,
     Place,
+    Void,
+    leave_out,
+    list_void_minutes,
 )
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import (
@@ -47,8 +50,8 @@ from chalicelib.domain.rules.inside import (
 from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import retry_if_changed
-from chalicelib.storage.ports import Action, Item, Put, absent, equals
+from chalicelib.storage.items import next_version, retry_if_changed
+from chalicelib.storage.ports import Action, Item, Put
 from chalicelib.storage.records.counts import places_from, places_item
 from chalicelib.storage.values import milliseconds, time_ordered_id
 
@@ -205,13 +208,18 @@ class Places(Service["Book"]):
         self.services.webhooks.outbox.send_messages(tenant.name, puts)
 
     def make_crossing_actions(
-        self, tenant: Tenant, camera_id: str, changed_days: Mapping[int, DayCounts]
+        self,
+        tenant: Tenant,
+        camera_id: str,
+        changed_days: Mapping[int, DayCounts],
+        voids: Sequence[Void] | None = None,
     ) -> list[Action]:
         """Return the actions that note and tell that the place of a camera gets full, or free, by
         its counts.
 
-        `changed_days`: the UTC days of the camera that the same transaction stores. There are none
-        if nothing changes for the place, or the camera is a door of none.
+        `changed_days`: the UTC days of the camera that the same transaction stores. `voids`: those
+        that it stores; None: it stores none. There are no actions if nothing changes for the place,
+        or the camera is a door of none.
         """
         item, now = self._find_item(tenant.name), self.services.clock.now()
         places = places_from(item)
@@ -219,7 +227,7 @@ class Places(Service["Book"]):
         if place is None or (place.full_at is None and not place.is_full):
             return []
         changed_keys = {(day, camera_id): counts for day, counts in changed_days.items()}
-        inside = self._read_present(tenant, place, now, changed_keys).inside
+        inside = self._read_present(tenant, place, now, changed_keys, voids).inside
         told_place, puts = self._tell_crossing(tenant, place, inside, now)
         if told_place == place:
             return []
@@ -251,17 +259,25 @@ class Places(Service["Book"]):
         place: Place,
         now: datetime,
         changed: Mapping[tuple[int, str], DayCounts],
+        voids: Sequence[Void] | None = None,
     ) -> PlaceNow:
         """Return a place with the opening that goes on. `changed`: days of cameras that are not
-        stored yet."""
+        stored yet; `voids` likewise."""
+        counts = self.services.counts
         openings = [one for one in _list_openings(tenant, 1, now) if one.end_ms is None]
-        counted_days = [
-            CountedDay(day, door, changed[day, door])
-            if (day, door) in changed
-            else self.services.counts.read_day(tenant.name, day, door)
+        voids = counts.voids.list_all(tenant.name) if voids is None else voids
+        day_doors = [
+            (day, door)
             for day in (_list_days(openings, now) if openings else ())
             for door in place.doors
         ]
+        counted_days = []
+        for day, door in day_doors:
+            all_counts = changed.get((day, door))
+            if all_counts is None:
+                all_counts = counts.read_day(tenant.name, day, door)
+            void_minutes = list_void_minutes(voids, day, door)
+            counted_days.append(CountedDay(day, door, leave_out(all_counts, void_minutes)))
         return _describe(place, openings, counted_days)
 
     def _apply_fields(
@@ -383,10 +399,6 @@ def _put_in_place(places: Iterable[Place], changed: Place) -> list[Place]:
 
 def _make_put(tenant: str, places: Sequence[Place], item_before: Item | None) -> Put:
     """Return the action that stores all places, if they are as they were read."""
-    if item_before is None:
-        version, condition = 1, absent(_PLACES_SAME)
-    else:
-        version = int(item_before["version"]) + 1
-        condition = equals("version", item_before["version"], _PLACES_SAME)
+    version, condition = next_version(item_before, _PLACES_SAME)
     does = ((Effect.ARRANGES, "places"),)
     return Put(keys.DIRECTORY, places_item(tenant, places, version), (condition,), does)

@@ -253,7 +253,8 @@ def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
 
 
 def _only_counts(action: Action) -> bool:
-    prefixes = (keys.TENANT_ITEM, keys.PLACES_ITEM, keys.group_item(""), keys.name_item(""))
+    arranged = keys.PLACES_ITEM, keys.VOIDS_ITEM
+    prefixes = (keys.TENANT_ITEM, *arranged, keys.group_item(""), keys.name_item(""))
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(prefixes)
 
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable
 from struct import Struct
 
-from chalicelib.domain.counts import Count, DayCounts, Place
+from chalicelib.domain.counts import Count, DayCounts, Place, Void
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
 from chalicelib.storage.values import Codec
@@ -17,6 +17,7 @@ _COUNT = Struct("<HHIII")
 _MINUTES_OF_DAY = 1_440
 
 PLACE = Codec(Place, rare="is_full corrections")
+VOID = Codec(Void)
 
 
 def pack_counts(counts: DayCounts) -> bytes:
@@ -88,3 +89,13 @@ def places_item(tenant: str, places: Iterable[Place], version: int) -> Item:
 
 def places_from(item: Item | None) -> list[Place]:
     return [] if item is None else list(map(PLACE.read, item["places"]))
+
+
+def voids_item(tenant: str, voids: Iterable[Void], version: int) -> Item:
+    """Make the one item of all voids."""
+    stored = list(map(VOID.write, voids))
+    return {"tenant": tenant, "item": keys.VOIDS_ITEM, "version": version, "voids": stored}
+
+
+def voids_from(item: Item | None) -> list[Void]:
+    return [] if item is None else list(map(VOID.read, item["voids"]))

@@ -1492,3 +1492,13 @@ class View(Struct, kw_only=True):
 
 class Views(Struct, kw_only=True):
     views: list[View]
+
+
+class Void(Struct, kw_only=True, rename={"from_": "from"}):
+    camera: str
+    from_: datetime
+    to: datetime
+
+
+class Voids(Struct, kw_only=True):
+    voids: list[Void]

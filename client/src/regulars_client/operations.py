@@ -192,6 +192,23 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def void_counts(
+        self,
+        id: str,
+        *,
+        from_: datetime | str,
+        to: datetime | str,
+        idempotency_key: str | None = None,
+    ) -> models.Voids:
+        """Take a camera's minutes back that are wrong: they count nowhere, whoever tells them again."""
+        return self._call(
+            "DELETE",
+            f"/v1/cameras/{quote_part(id)}/counts",
+            models.Voids,
+            query={"from": from_, "to": to},
+            idempotency_key=idempotency_key,
+        )
+
     def send_heartbeat(
         self,
         id: str,
@@ -264,6 +281,23 @@ class Operations(Connection):
             f"/v1/cameras/{quote_part(id)}/view",
             type(None),
             body={"picture": in_base64(picture)},
+            idempotency_key=idempotency_key,
+        )
+
+    def undo_void(
+        self,
+        id: str,
+        *,
+        from_: datetime | str,
+        to: datetime | str,
+        idempotency_key: str | None = None,
+    ) -> models.Voids:
+        """Have a camera's minutes count again that were void, whole or a part. It answers with the voids that are left."""
+        return self._call(
+            "DELETE",
+            f"/v1/cameras/{quote_part(id)}/voids",
+            models.Voids,
+            query={"from": from_, "to": to},
             idempotency_key=idempotency_key,
         )
 
@@ -1788,3 +1822,7 @@ class Operations(Connection):
             },
             idempotency_key=idempotency_key,
         )
+
+    def list_voids(self) -> models.Voids:
+        """List the times whose counts of a camera are void, by camera and time. Times that follow each other are one. The audit says who made them."""
+        return self._call("GET", "/v1/voids", models.Voids)

@@ -36,6 +36,7 @@ CHANGES_NOTHING = {
     "regulars captures parked": "lists",
     "regulars completion": "prints a script",
     "regulars config": "prints",
+    "regulars counts list": "lists",
     "regulars demo": "begins a folder of its own",
     "regulars deploy": "changes the account of AWS, which has an audit of its own",
     "regulars doctor": "looks",
@@ -104,6 +105,7 @@ NO_ENTRY = {
         GET /v1/signing-key
         GET /v1/usage
         GET /v1/usual
+        GET /v1/voids
         sunmi getGroupList
         sunmi getFaceInfoItem
         rekognition ListCollections

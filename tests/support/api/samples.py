@@ -77,6 +77,7 @@ _CONSENT = {
 }
 _KEY = {"id": "{key}"}
 _PLACE = {"id": "{place}"}
+_VOID = {"from": "2026-03-01T10:30:00Z", "to": "2026-03-01T11:30:00Z"}
 _KEY_FIELDS = {"name": "Ann", "role": "operator", "pictures": False}
 _MEMBER = {"id": "{member}"}
 _MEMBER_FIELDS = {"name": "Maria", "role": "viewer", "pictures": False}
@@ -277,6 +278,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
             },
         )
     ],
+    ("DELETE", "/v1/cameras/{id}/counts"): [Sample(_CAMERA, query=_VOID)],
+    ("DELETE", "/v1/cameras/{id}/voids"): [Sample(_CAMERA, query=_VOID)],
+    ("GET", "/v1/voids"): [Sample()],
     ("GET", "/v1/places"): [Sample(query={"days": "2"})],
     ("POST", "/v1/places"): [
         Sample(fields={"name": "New", "doors": ["{other_camera_name}"], "full_at": 9, "free_at": 7})

@@ -207,6 +207,9 @@ BOX = (
     Act("folder moved", prepare=_elsewhere),
     Act("captures redrive", shop="stuck", settles=True),
     Act("captures parked", shop="stuck"),
+    Act("counts void --tenant shop --camera door --from 2026-03-13 --to 2026-03-14"),
+    Act("counts again --tenant shop --camera door --from 2026-03-01 --to 2026-03-02"),
+    Act("counts list --tenant shop"),
     Act("fsck"),
     Act("fsck --repair", shop="unwanted"),
     Act(

@@ -55,6 +55,7 @@ from tests.support.faults.shop import (
     FINN,
     HOUR,
     PASSWORD,
+    VOID,
     Box,
     another_photo,
     event_of,
@@ -628,6 +629,8 @@ _MINUTES = [
     for at in ("2026-03-13T23:59:00Z", "2026-03-14T00:00:00Z")
 ]
 
+_A_DAY = {"from": "2026-03-12T00:00:00Z", "to": "2026-03-13T00:00:00Z"}
+
 _OF_V1 = (
     _v1("GET /v1/observations", limit="5"),
     _v1("GET /v1/observations", name="of a group", group="regular", camera="door"),
@@ -712,6 +715,9 @@ _OF_V1 = (
     _v1("GET /v1/cameras/{id}/still", of="till"),
     UseCase("PUT /v1/cameras/{id}/still", lambda box: _still_given(box)),
     _v1("PUT /v1/cameras/{id}/counts", {"minutes": _MINUTES}, of="door"),
+    _v1("DELETE /v1/cameras/{id}/counts", of="door", **_A_DAY),
+    _v1("DELETE /v1/cameras/{id}/voids", of="door", **VOID),
+    _v1("GET /v1/voids"),
     _v1("GET /v1/statistics", name="with entries", entries="true", **SINCE),
     _v1("GET /v1/places", days="2"),
     _v1("GET /v1/places/{id}", of="place"),
