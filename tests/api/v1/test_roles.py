@@ -53,13 +53,13 @@ OPERATORS = routes(
 ADMINS = routes(
     """
     GET: keys dialects members members/{id}/made hooks hooks/{id} hooks/{id}/deliveries push-key
-        faces/{id}/everything audit
+        faces/{id}/everything audit voids
     POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras
         cameras/{id}/key cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver
         hooks/{id}/test hooks/{id}/ack places
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} places/{id} settings
     DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} members/{id}/made/{access}
-        cameras/{id} hooks/{id}
+        cameras/{id} cameras/{id}/counts cameras/{id}/voids hooks/{id}
         places/{id}
     PUT: faces/{id}/hold faces/{id}/restriction fleet
     """
