@@ -193,6 +193,7 @@ COMMANDS: Mapping[str, str] = {
     "about": "GET /v1/faces/{id}/everything",
     "captures": "GET /v1/captures",
     "consent": "DELETE /v1/faces/{id}/consent (consented)",
+    "counts": "GET /v1/voids",
     "erase": "DELETE /v1/faces/{id}",
     "fsck": "regulars fsck",
     "hold": "PUT /v1/faces/{id}/hold",
