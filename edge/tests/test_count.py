@@ -1,6 +1,8 @@
 """People are counted while something moves, minute by minute; what is not to be trusted is null."""
 
 import random
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -215,6 +217,13 @@ def test_a_face_is_of_the_smallest_person_around_it() -> None:
 def test_a_slow_box_looks_at_a_smaller_canvas() -> None:
     assert choose_canvas(SLOW_LOOK_S / 2) == CANVAS_PX
     assert choose_canvas(SLOW_LOOK_S * 2) == SMALL_CANVAS_PX
+
+
+def test_a_box_without_the_extras_begins() -> None:
+    """It sends pictures all the same: what only counting needs is not there."""
+    extras = "numpy", "onnxruntime", "av"
+    program = f"import sys; sys.modules |= dict.fromkeys({extras}); import regulars_edge.run"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_the_line_of_the_box_is_the_one_that_is_drawn() -> None:

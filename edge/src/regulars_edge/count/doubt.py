@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -60,6 +58,8 @@ def measure_noise(grey: Image) -> float:
     Second differences across and down leave noise, and little of what is smooth (Immerkaer, 1996).
     Their median leaves edges out, too.
     """
+    import numpy as np  # of the extra [detector], without which a box sends pictures all the same
+
     levels = np.asarray(grey, np.float32)
     across = levels[:, :-2] - 2 * levels[:, 1:-1] + levels[:, 2:]
     both = across[:-2] - 2 * across[1:-1] + across[2:]
