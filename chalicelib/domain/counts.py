@@ -181,18 +181,28 @@ def choose_count(one: Count, other: Count) -> Count:
 
 
 def join_counts(one: DayCounts, other: DayCounts) -> dict[int, Count]:
-    """Return the better count of each minute of a day; a minute of which nothing is known lacks."""
+    """Return the better count of each minute of a day that was told.
+
+    A minute of which nothing is known is told, too: a camera was to watch, and saw nothing.
+    """
     nothing = Count()
-    joined = (
-        (minute, choose_count(one.get(minute, nothing), other.get(minute, nothing)))
+    return {
+        minute: choose_count(one.get(minute, nothing), other.get(minute, nothing))
         for minute in one.keys() | other.keys()
-    )
-    return {minute: count for minute, count in joined if count != nothing}
+    }
 
 
 def leave_out(counts: DayCounts, minutes: Collection[int]) -> dict[int, Count]:
     """Return the counts of a day without those of these minutes."""
     return {minute: count for minute, count in counts.items() if minute not in minutes}
+
+
+def forget_counts(counts: DayCounts, minutes: Collection[int]) -> dict[int, Count]:
+    """Return the counts of a day, of which those of these minutes are not known.
+
+    They do not lack: the camera was to watch then.
+    """
+    return {minute: Count() if minute in minutes else count for minute, count in counts.items()}
 
 
 class Void(Struct, frozen=True, order=True):
@@ -262,10 +272,10 @@ def list_void_minutes(voids: Iterable[Void], day: int, camera: str) -> set[int]:
     return {minute for minutes in ranges for minute in minutes}
 
 
-def leave_out_hours(
+def forget_hours(
     hours: DayCounts, void_minutes: Collection[int], summed_minutes: Collection[int] | None
 ) -> dict[int, Count]:
-    """Return the hours of a day without those of which a minute is void.
+    """Return the hours of a day, of which those with a void minute are not known.
 
     `summed_minutes`: those that are in the hours; None: nobody knows, so that all may be. A minute
     that was void before is in no hour, so its hour stays.
@@ -277,7 +287,7 @@ def leave_out_hours(
         for first, end in ends
         if not wrong_minutes.isdisjoint(range(first, min(end, first + _MINUTES_OF_HOUR)))
     }
-    return leave_out(hours, wrong_hours)
+    return forget_counts(hours, wrong_hours)
 
 
 def leave_out_settled(reported: DayCounts, stored: DayCounts, settled: int) -> dict[int, Count]:

@@ -120,6 +120,35 @@ def test_people_who_are_there_and_not_found_are_doubted() -> None:
         assert is_doubted or counted >= 54
 
 
+@pytest.mark.parametrize(("first_y", "last_y"), [(380, 950), (950, 380)])
+@pytest.mark.parametrize("apart_s", [0.5, 3, 5])
+def test_people_who_come_into_view_at_the_line_are_no_crowd(
+    first_y: float, last_y: float, apart_s: float
+) -> None:
+    """A door is in the picture, beside the line: they appear there, or vanish."""
+    walks = [
+        straight(60 + 97 * number % 880, first_y, last_y, 200, number * apart_s)
+        for number in range(round(60 / apart_s))
+    ]
+    door = Door()
+    door.show(walks, 60)
+    assert len(door.minutes.crossings) >= 0.9 * len(walks)
+    assert not door.minutes.lost
+
+
+def test_a_covered_or_dark_camera_is_not_watched_though_another_gate_says_that_all_is_still() -> (
+    None
+):
+    for light, is_blind, why in ((1.0, True, "moved"), (0.02, False, "dark")):
+        door = Door()
+        door.counter.is_blind = is_blind
+        door.show([], 10, light=light)
+        for at_ms in range(10_000, 20_000, 50):
+            door.counter.note_still(at_ms)
+        assert door.minutes.watched_ms == 0
+        assert door.minutes.lost[why] >= 19_000
+
+
 def test_a_picture_whose_noise_is_as_bright_as_people_is_doubted() -> None:
     """A fifth of the light with little noise is counted; with much, people are lost in it."""
     for noise, is_doubted in ((1.0, False), (6.0, True)):

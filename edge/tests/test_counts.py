@@ -341,6 +341,20 @@ def test_a_spool_of_an_older_uploader_counts(tmp_path: Path, clock: FakeClock) -
         assert spool.books.read_rows("PRAGMA user_version") == [(SPOOL,)]
 
 
+def test_what_an_older_uploader_doubts_stays_unknown(
+    spool: Spool, shop: StandIn, clock: FakeClock
+) -> None:
+    """One that a box went back to for a while: it says no time and no reason."""
+    box = CountingBox(spool, shop, clock)
+    box.tell(0)
+    box.count("ii" + "." * 8)
+    box.minutes.flush()
+    with spool.books.writing() as db:
+        db.execute("UPDATE counts SET doubts = 3")
+    box.tell()
+    assert [one["in"] for one in shop.books.counts["door"].values()] == [None]
+
+
 def test_minutes_are_kept_for_two_days(spool: Spool, shop: StandIn, clock: FakeClock) -> None:
     box = CountingBox(spool, shop, clock)
     box.count("i")

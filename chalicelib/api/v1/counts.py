@@ -133,8 +133,8 @@ def void_counts(context: V1Context, query: TimeOfCounts) -> Voids:
 
 @operations("DELETE", "/v1/cameras/{id}/voids", Role.ADMIN, again=answer_as(list_voids))
 def undo_void(context: V1Context, query: TimeOfCounts) -> Voids:
-    """Have a camera's minutes count again that were void, whole or a part. It answers with the
-    voids that are left.
+    """Have a camera's minutes count again that were void, whole or a part. Minutes that were void
+    when they were 30 days old stay out. It answers with the voids that are left.
     """
     context.services.counts.voids.take_back(
         context.tenant, _read_void(context, query), context.request_id

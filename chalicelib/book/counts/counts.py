@@ -29,10 +29,11 @@ from chalicelib.domain.counts import (
     add_days,
     add_entries,
     expect_seconds,
+    forget_counts,
+    forget_hours,
     group_by_day,
     join_counts,
     leave_out,
-    leave_out_hours,
     leave_out_settled,
     list_local_hours,
     list_void_minutes,
@@ -143,8 +144,9 @@ class Counts(Service["Book"]):
     ) -> Iterator[CountedDay]:
         """Yield the counts of UTC days, hours of long ago and then minutes.
 
-        `cameras`: ids; None: of all cameras. What is void is left out. So is a minute that hours
-        have already: a clock that was ahead made it a part of them, and the box has told it again.
+        `cameras`: ids; None: of all cameras. What is void is not known. A minute that hours have
+        already is left out: a clock that was ahead made it a part of them, and the box has told it
+        again.
         """
         between = keys.counted_days_range(days.start, days.stop - 1)
         voids: Sequence[Void] | None = None  # not read for who counts nobody
@@ -159,10 +161,10 @@ class Counts(Service["Book"]):
                 void_minutes = list_void_minutes(voids, day, camera)
                 if partition == hours_partition:
                     summed[item["day"]] = summed_minutes_from(item)
-                    counts = leave_out_hours(counts_from(item), void_minutes, summed[item["day"]])
+                    counts = forget_hours(counts_from(item), void_minutes, summed[item["day"]])
                 else:
-                    told_minutes = summed.get(item["day"]) or ()
-                    counts = leave_out(counts_from(item), void_minutes.union(told_minutes))
+                    told_counts = leave_out(counts_from(item), summed.get(item["day"]) or ())
+                    counts = forget_counts(told_counts, void_minutes)
                 yield CountedDay(day, camera, counts)
 
     def count_entries(
@@ -249,7 +251,8 @@ class Counts(Service["Book"]):
             minutes = leave_out(counts_from(item), left_out)
             join = join_counts if summed is None else add_days  # else it may have them already
             hours = join(counts_from(former), sum_hours(day, minutes, local))
-            all_minutes = None if is_unsaid else [*(summed or ()), *minutes]
+            counted = [minute for minute, count in minutes.items() if count.numbers is not None]
+            all_minutes = None if is_unsaid else [*(summed or ()), *counted]
             if_same = (equals("version", item["version"], _DAY_SAME),)
             hours_put = hours_item(partition, day, camera, hours, all_minutes)
             actions: list[Action] = [

@@ -23,7 +23,7 @@ from chalicelib.domain.counts import (
     DayCounts,
     Place,
     Void,
-    leave_out,
+    forget_counts,
     list_void_minutes,
 )
 from chalicelib.domain.effects import Effect
@@ -265,7 +265,8 @@ class Places(Service["Book"]):
         stored yet; `voids` likewise."""
         counts = self.services.counts
         openings = [one for one in _list_openings(tenant, 1, now) if one.end_ms is None]
-        voids = counts.voids.list_all(tenant.name) if voids is None else voids
+        if voids is None and openings:
+            voids = counts.voids.list_all(tenant.name)
         day_doors = [
             (day, door)
             for day in (_list_days(openings, now) if openings else ())
@@ -276,8 +277,8 @@ class Places(Service["Book"]):
             all_counts = changed.get((day, door))
             if all_counts is None:
                 all_counts = counts.read_day(tenant.name, day, door)
-            void_minutes = list_void_minutes(voids, day, door)
-            counted_days.append(CountedDay(day, door, leave_out(all_counts, void_minutes)))
+            void_minutes = list_void_minutes(voids or (), day, door)
+            counted_days.append(CountedDay(day, door, forget_counts(all_counts, void_minutes)))
         return _describe(place, openings, counted_days)
 
     def _apply_fields(

@@ -295,8 +295,10 @@ def test_a_cameras_key_changes_no_settled_minute_and_others_do(
     query: Mapping[str, Any] = {"from": "2026-02-20T00:00:00Z"}
     assert read_entries(shop.v1, **query)["all"] == said(8, watched_s=120)
     month = 29 * 24 * 60
-    report(shop.box, minute(month, 2), minute(month - 1, None, None, None))
-    report(shop.box, minute(month, FORGED), minute(month - 1, FORGED), minute(month - 2, 1))
+    dark = minute(month - 3, None, None, None, seconds=0)
+    report(shop.box, minute(month, 2), minute(month - 1, None, None, None), dark)
+    forged = [minute(month - later, FORGED) for later in (0, 1, 3)]
+    report(shop.box, *forged, minute(month - 2, 1))
     query = {"from": "2026-01-20T00:00:00Z"}
     assert read_entries(shop.v1, **query)["all"] == said(11, watched_s=240)
     report(shop.v1, minute(month, 7))
@@ -315,6 +317,19 @@ def test_a_month_that_was_forged_is_voided_at_once(shop: Shop) -> None:
     assert read_entries(shop.v1, **query)["all"]["in"] > 500_000
     void(shop.v1, month + 2_880, 31)
     assert read_entries(shop.v1, **query)["all"] == said(4)
+
+
+def test_void_times_were_to_be_watched_all_the_same(shop: Shop) -> None:
+    """Also beyond the week for which a camera that tells nothing is waited for: else a part of a
+    month were the whole of it."""
+    hours = range(1, 24 * 20)
+    report(shop.box, *(minute(60 * hour, 1) for hour in hours))
+    query = {"by": "day", "from": "2026-02-01T00:00:00Z", "entries": "true"}
+    before = shop.v1.done("GET", "/v1/statistics", **query)["entries"]
+    void(shop.v1, 16 * 1_440, 5 * 1_440)
+    after = shop.v1.done("GET", "/v1/statistics", **query)["entries"]
+    assert (before["open_s"], before["whole"]) == (after["open_s"], after["whole"])
+    assert after["watched_s"] < before["watched_s"]
 
 
 def test_a_void_goes_with_its_tenant_and_is_one_item(shop: Shop) -> None:

@@ -140,7 +140,7 @@ class Counter:
         self._moved_ms = self._told_ms = self._followed_ms = -(10**9)
         self._ticks = Ticks(self.look_ms, early_ms=EARLY_SHARE * self.look_ms)
         self._crowding = Crowding()
-        self._noise, self._noise_ticks = 0.0, Ticks(_NOISE_MS)
+        self._brightness, self._noise, self._noise_ticks = LIGHT, 0.0, Ticks(_NOISE_MS)
 
     def look(self, frame: Frame) -> Frame:
         """Look at a frame if that is due, and count; return the frame as it is."""
@@ -149,26 +149,35 @@ class Counter:
         return frame
 
     def note_still(self, at_ms: int) -> None:
-        """Note that nothing moves, by somebody else's word: the camera is watched all the same."""
-        self._hold_still(at_ms)
+        """Note that nothing moves, by somebody else's word: the camera is watched all the same,
+        unless it shows nothing."""
+        doubt = self._find_blindness()
+        if doubt is None:
+            self._hold_still(at_ms)
+        else:
+            self._tell_time(at_ms, MOST_STILL_MS, doubt)
+
+    def _find_blindness(self) -> Doubt | None:
+        """Say why the newest picture shows nobody, whoever is there; None: it would show them."""
+        if self.is_blind:
+            return "moved"
+        return "dark" if is_too_dark(self._brightness, self._noise) else None
 
     def _look(self, frame: Frame, at_ms: int) -> None:
         grey = frame.grey(Background.SIZE_PX)
-        change, brightness = self._background.measure_change(grey), measure_brightness(grey)
+        change, self._brightness = self._background.measure_change(grey), measure_brightness(grey)
         if change is None or self._background.is_motion(change, LEAST_MOTION):
             self._moved_ms = at_ms
         if self._noise_ticks.is_due(at_ms):
             self._noise_ticks.take(at_ms)
             self._noise = measure_noise(frame.shrink(self.detector.canvas_px, "L"))
-        if self.is_blind:
-            self._tell_time(at_ms, MOST_STILL_MS, "moved")
-        elif is_too_dark(brightness, self._noise):
-            self._tell_time(at_ms, MOST_STILL_MS, "dark")
+        if (doubt := self._find_blindness()) is not None:
+            self._tell_time(at_ms, MOST_STILL_MS, doubt)
         elif at_ms - self._moved_ms > STAY_MS:
             self._hold_still(at_ms)
         elif self._ticks.is_due(at_ms):
             self._ticks.take(at_ms)
-            self._count(frame, brightness, at_ms)
+            self._count(frame, at_ms)
 
     def _tell_time(self, at_ms: int, most_ms: int, why: Doubt | None = None) -> None:
         """Tell the minutes of the time that has passed: watched, or lost for a reason.
@@ -189,12 +198,12 @@ class Counter:
         self.tracks.hold_still(max(0, at_ms - self._followed_ms))
         self._followed_ms = at_ms
 
-    def _count(self, frame: Frame, brightness: int, at_ms: int) -> None:
+    def _count(self, frame: Frame, at_ms: int) -> None:
         """Find people, follow them, and count who crosses."""
         self.looks += 1
         self._note_pace(at_ms)
         canvas = frame.shrink(self.detector.canvas_px, "RGB")
-        bodies = self.detector.find_bodies(lighten(canvas, brightness), frame.size)
+        bodies = self.detector.find_bodies(lighten(canvas, self._brightness), frame.size)
         line = self.line.place_in(frame.size)
         gone = set(self.tracks.live)
         seen = self.tracks.follow_bodies(bodies, at_ms)
@@ -205,7 +214,7 @@ class Counter:
             *(self._note(track, track.find_last_crossing(line)) for track in gone),
             *(self._note(track, track.find_crossing(line)) for track in seen),
         ]
-        self._crowding.note(seen, gone, sum(crossed), line, frame.size, at_ms)
+        self._crowding.note(gone, sum(crossed), line, frame.size, at_ms)
         self._tell_time(at_ms, MOST_GAP_MS, self._find_doubt(bodies, line, frame.size))
 
     def _note_pace(self, at_ms: int) -> None:
@@ -218,6 +227,7 @@ class Counter:
         if way is None:
             return False
         self.minutes.cross(Crossing(track.seen_ms, way, track.has_face))
+        track.has_crossed = True
         track.entered_ms = track.seen_ms if way == "in" and not track.has_face else None
         return True
 

@@ -55,6 +55,7 @@ class BodyTrack:
     """Whether a usable face was seen in it."""
     entered_ms: int | None = None
     """When the person came in, if no face was seen until then."""
+    has_crossed: bool = False
     _newest_side: int = 0
     _looks_there: int = 0
 
@@ -63,9 +64,9 @@ class BodyTrack:
         """Where the person came into view."""
 
     @property
-    def has_begun(self) -> bool:
-        """Return whether this look makes it somebody's track, and no false alarm."""
-        return self.looks == _LEAST_LOOKS
+    def is_person(self) -> bool:
+        """Return whether it was seen often enough to be somebody, and no false alarm."""
+        return self.looks >= _LEAST_LOOKS
 
     @property
     def is_moving(self) -> bool:
@@ -142,7 +143,7 @@ class BodyTrack:
     def _take_side(self, side: int) -> Way | None:
         """Be on this side for sure; return the way if it was the other one before."""
         was, self.side = self.side, side
-        if was in (0, side) or self.looks < _LEAST_LOOKS:
+        if was in (0, side) or not self.is_person:
             return None
         return "in" if side > 0 else "out"
 

@@ -39,6 +39,10 @@ _IS_UNTOLD = f"(counts.life IS NULL OR counts.life IS NOT {_TOLD_LIFE})"
 """SQL: the life of the book that answered last was not told."""
 
 
+_WATCHED_MS = "CASE WHEN doubts > 0 AND lost = '' THEN 0 ELSE watched_ms END"
+"""SQL: an uploader from before `lost` doubts whole minutes, and says no reason."""
+
+
 def add_part(db: sqlite3.Connection, camera: str, part: MinutePart, books: SpoolDatabase) -> None:
     """Write a part of a minute of this boot, for the shop that the camera is opened for."""
     row = {
@@ -70,7 +74,7 @@ def list_due(db: sqlite3.Connection, camera: str, service_ms: int) -> DueMinutes
     if not any(crossed or at_ms <= over_ms - QUIET_MS for at_ms, crossed in untold):
         return DueMinutes((), "", 0)
     rows = db.execute(
-        "SELECT at_ms, sum(watched_ms), sum(came_in), sum(went_out), sum(faces), "
+        f"SELECT at_ms, sum({_WATCHED_MS}), sum(came_in), sum(went_out), sum(faces), "
         "group_concat(lost, ' '), max(shop), max(id) FROM counts "
         f"WHERE camera = ? AND at_ms BETWEEN ? AND ? AND {_OF_ITS_SHOP} "
         "AND at_ms IN (SELECT at_ms FROM counts AS untold WHERE camera = ?1 AND "
