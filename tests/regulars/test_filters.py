@@ -34,6 +34,8 @@ MORE = {
     "restriction set": ["--reason", "letter 7"],
     "restriction lift": ["--reason", "letter 7"],
     "erase": ["--yes"],
+    "counts void": ["--from", "2026-03-02T07:00", "--to", "2026-03-02T09:00"],
+    "counts again": ["--from", "2026-03-02T07:00", "--to", "2026-03-02T09:00"],
 }
 
 

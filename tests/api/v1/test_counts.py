@@ -22,42 +22,18 @@ from chalicelib.storage.ports import Put
 from regulars.mqtt.discovery import list_entries
 from tests.support.api.devices import BY_HTTPS, sign_in
 from tests.support.api.v1.client import V1Client, document
+from tests.support.api.v1.counting import (
+    COUNTS,
+    PLACES,
+    add_place,
+    minute,
+    read_entries,
+    read_told,
+    report,
+    said,
+    sum_minutes_after,
+)
 from tests.support.fakes import FakeClock, Person, picture
-
-COUNTS = "/v1/cameras/door/counts"
-PLACES = "/v1/places"
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def minute(
-    ago: float, came: int | None, went: int | None = 0, faces: int | None = 0, seconds: int = 60
-) -> dict[str, Any]:
-    """What is reported of a minute, so many before noon."""
-    at = (NOON - timedelta(minutes=ago)).isoformat()
-    return {"at": at, "seconds": seconds, "in": came, "out": went, "faces": faces}
-
-
-def report(v1: V1Client, *minutes: dict[str, Any], camera: str = "door") -> None:
-    path = f"/v1/cameras/{camera}/counts"
-    stored = v1.done("PUT", path, {"minutes": [*minutes]})
-    assert stored == {"stored": len(minutes)}
-
-
-def read_entries(v1: V1Client, **query: Any) -> Mapping[str, Any]:
-    """The entries of each bucket that was watched, and of all of them; not in what share of it
-    (test_watched_in_part)."""
-    query = {"by": "hour", "from": "2026-02-28T00:00:00Z", "entries": "true", **query}
-    answer = v1.done("GET", "/v1/statistics", **query)
-    found = {one["time"]: one["entries"] for one in answer["buckets"] if one["entries"]}
-    every = {**found, "all": answer["entries"]}
-    for entries in filter(None, every.values()):
-        entries.pop("open_s", None), entries.pop("whole", None)
-    return every
-
-
-def said(came: int, went: int = 0, watched_s: int = 60, **more: int) -> dict[str, int]:
-    parts = {"known": 0, "not_known": 0, "faceless": came, "staff": 0, **more}
-    return {"in": came, "out": went, "watched_s": watched_s, **parts}
 
 
 def test_entries_stand_beside_visits_and_what_nobody_watched_is_null(door: V1Client) -> None:
@@ -202,10 +178,6 @@ def test_a_camera_has_a_line_among_its_edge_settings(door: V1Client) -> None:
     assert door.done("GET", "/v1/cameras/door")["edge"] == line
 
 
-def add_place(v1: V1Client, **fields: Any) -> dict[str, Any]:
-    return v1.done("POST", PLACES, {"name": "Shop", "doors": ["door"], **fields})
-
-
 def test_a_place_says_how_many_are_inside(door: V1Client) -> None:
     door.add_camera("back")
     place = add_place(door, doors=["door", "back"])
@@ -275,12 +247,6 @@ def test_a_closed_place_is_empty_and_says_who_was_left(door: V1Client, clock: Fa
     clock.advance(timedelta(hours=20))
     days = door.done("GET", PLACES, days=2)["places"][0]["openings"]
     assert [(one["left"], one["closed_at"] is None) for one in days] == [(5, False), (0, True)]
-
-
-def read_told(v1: V1Client, mailbox: str) -> list[tuple[str, Any]]:
-    deliveries = v1.done("GET", f"/v1/hooks/{mailbox}/deliveries", state="pending")["deliveries"]
-    events = sorted((one["event"] for one in deliveries), key=lambda one: one["at"])
-    return [(one["type"], one["data"]["inside"]) for one in events]
 
 
 def test_hooks_are_told_once_that_it_is_full_and_once_that_it_is_free(
@@ -486,15 +452,6 @@ def test_hours_that_do_not_say_their_minutes_count_once_if_those_are_told_in_par
             unsaid = {name: value for name, value in item.items() if name != "minutes"}
             assert (unsaid == item) == (part is not minutes)
             write(services.items, [Put(keys.SUMMARIES, unsaid)])
-
-
-def sum_minutes_after(v1: V1Client, clock: FakeClock, services: Services, ahead: timedelta) -> None:
-    clock.advance(ahead)
-    tenant = services.tenants.get_by_name("shop")
-    services.erasure.retention.sweep_tenant(
-        tenant, swept_kinds=(Kind.COUNTED_MINUTES,), is_confirmed=True
-    )
-    assert not [*walk_items(services.items, keys.SUMMARIES, keys.counted_minutes("shop"))]
 
 
 CHANGED = ((9, 27), (10, 25), (11, 1))

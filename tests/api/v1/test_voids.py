@@ -21,7 +21,8 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from regulars.report import format_csv, format_text
 from regulars.today import print_today, read_today
-from tests.api.v1.test_counts import (
+from tests.support.api.v1.client import V1Client, document
+from tests.support.api.v1.counting import (
     COUNTS,
     NOON,
     PLACES,
@@ -33,7 +34,6 @@ from tests.api.v1.test_counts import (
     said,
     sum_minutes_after,
 )
-from tests.support.api.v1.client import V1Client, document
 from tests.support.fakes import FakeClock
 
 VOIDS = "/v1/cameras/door/voids"

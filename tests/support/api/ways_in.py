@@ -386,6 +386,7 @@ BRING_NOBODY = {
         "completion",
         "config",
         "console",
+        "counts",
         "deploy",
     ),
     *(
