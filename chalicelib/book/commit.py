@@ -539,14 +539,14 @@ def _make_room_condition(group_id: str, gained_faces: int, *, has_capacity: bool
 
 
 class Edited(NamedTuple):
-    """What changes a user (a person with several faces): writes, and entries of the journal."""
+    """Changes of a user (a person with several faces): writes, and entries of the journal."""
 
     actions: list[Action]
     entries: list[JournalEntry]
 
 
 class UserChanges(NamedTuple):
-    """What changes of faces mean for their users. `lost_users` is by group, as {"staff": -1}."""
+    """Effects on users if their faces change. `lost_users` is by group, as {"staff": -1}."""
 
     actions: list[Action]
     entries: list[JournalEntry]

@@ -892,7 +892,7 @@ _CLOCKS_DIFFER_MS = 60_000
 
 
 Rank = tuple[Any, ...]
-"""What a face is sorted by in an order that no index has, by visits (12, "anna")."""
+"""Rank of a face in an order that no index has: by visits, (12, "anna")."""
 
 
 class _ListQuery(NamedTuple):

@@ -119,7 +119,7 @@ def list_voids(context: V1Context) -> Voids:
 
 @operations("DELETE", "/v1/cameras/{id}/counts", Role.ADMIN, again=answer_as(list_voids))
 def void_counts(context: V1Context, query: TimeOfCounts) -> Voids:
-    """Take a camera's minutes back that are wrong: they count nowhere, whoever tells them again.
+    """Take a camera's minutes back that are wrong: they count nowhere, also if they are told again.
 
     They are kept, and `DELETE /v1/cameras/{id}/voids` has them count again. After 30 days minutes
     become hours. Those that are void then stay out of these for good. A void of a later time takes

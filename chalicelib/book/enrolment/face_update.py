@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 _BUSY = "this face is changed by others all the time: send the request again in a moment"
 
 Progress = Mapping[str, Any]
-"""What is done of a request to change many faces, as it is stored: {"done": [ids of faces]}."""
+"""Progress of a request to change many faces, as it is stored: {"done": [ids of faces]}."""
 
 
 class _Move(NamedTuple):

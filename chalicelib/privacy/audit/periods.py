@@ -287,7 +287,7 @@ def _make_statement(tenant: Tenant, period: Period, week: Week, at: datetime) ->
 
 
 _ENTERED = ("known", "not_known", "faceless", "staff", "exits", "watched_s")
-"""What a statement says of entries. Of how many minutes they were to be counted it does not."""
+"""Numbers of entries in a statement. It does not say how many minutes were to be counted."""
 
 
 def _parse_week(statement: dict[str, Any], by: Granularity) -> Week:

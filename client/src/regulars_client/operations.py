@@ -200,7 +200,7 @@ class Operations(Connection):
         to: datetime | str,
         idempotency_key: str | None = None,
     ) -> models.Voids:
-        """Take a camera's minutes back that are wrong: they count nowhere, whoever tells them again."""
+        """Take a camera's minutes back that are wrong: they count nowhere, also if they are told again."""
         return self._call(
             "DELETE",
             f"/v1/cameras/{quote_part(id)}/counts",

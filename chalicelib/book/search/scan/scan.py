@@ -170,8 +170,8 @@ VERSION = 5
 """Version of the calls of the compiled kernel: another one is not loaded."""
 
 _COUNT_AT, _PAIRS_AT = Call.held.offset, ctypes.sizeof(Call)
-"""Where in a probe's memory stands how many faces were found, and where they begin: in the copy of
-Call, and behind it."""
+"""Offsets in a probe's memory: of the number of faces found, in the copy of Call, and of the first
+face, behind it."""
 _COUNT, _WANTED = Struct("q"), Struct("dq")
 _POINTER = ctypes.c_void_p
 

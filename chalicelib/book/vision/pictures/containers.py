@@ -167,7 +167,7 @@ def _cut_view(data: bytes, begin: int, size: int) -> bytes:
 
 
 class _Place(NamedTuple):
-    """Where a picture begins in a file, and how many bytes it has."""
+    """Place of a picture in a file: its first byte, and how many bytes it has."""
 
     begin: int
     size: int
