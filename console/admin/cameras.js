@@ -12,6 +12,7 @@ import { CountingLine } from "./counting.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { AllChanged, Changed, refusalOf, troubleOf, useJpeg } from "./views.js";
+import { Voids } from "./voids.js";
 import { changer, Settings } from "../shared/settings.js";
 import { Line } from "../shared/line.js";
 import { Check, Dialog, Empty, Field, Form, groupName, Loading, Portrait, Trouble, useLoaded }
@@ -192,6 +193,7 @@ function Camera({ id }) {
     ${may("operator") && session.now.pictures && one.health.status.box && html`<${Aim} path=${path} one=${one}
       change=${change} />`}
     <${Own} one=${one} change=${change} />
+    ${may("admin") && html`<${Voids} camera=${id} counts=${Boolean(one.edge.count)} />`}
     ${may("admin") && html`<section>${one.last_seen_at && html`<${ByCode} id=${id} />`}
       <div class="setting"><p class="soft small">${t("camera.renew.says")}</p>
       <button onClick=${renew}>${t("camera.renew")}</button></div>

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { language, session } from "../../console/store.js";
 import { asked, byHour, extended, figures, folded, held, hours, joined, placed, question, seen, usualDay, which }
   from "../../console/visits/day.js";
+import { minuteAt } from "../../console/shared/days.js";
 import { table } from "../../console/shared/tables.js";
 import { lines } from "../../console/visits/file.js";
 import { load } from "../../console/words.js";
@@ -133,4 +134,11 @@ test("strangers who came for the first time are folded if they are several", () 
   assert.deepEqual(folded(rows), { rows, once: [] });
   const more = [...rows, row("e")];
   assert.deepEqual(folded(more), { rows: rows.slice(1), once: [row("a"), row("e")] });
+});
+
+test("a minute of the shop's clocks is an instant, also in hours that come twice, or not at all", () => {
+  session.set({ ...session.now, time_zone: "Europe/Vienna" });
+  assert.equal(minuteAt("2026-11-20T14:05"), "2026-11-20T13:05:00.000Z");
+  assert.equal(minuteAt("2026-10-25T02:30"), "2026-10-25T00:30:00.000Z");
+  assert.equal(minuteAt("2026-03-29T02:30"), "2026-03-29T01:30:00.000Z");
 });

@@ -127,6 +127,37 @@ def test_who_is_inside_a_place_is_corrected_and_seen_on_the_first_page(
     visitor.forgive("404")
 
 
+def test_a_time_that_was_counted_wrong_is_taken_back_and_counts_again(
+    shop: tuple[Box, Book], visitor: Visitor
+) -> None:
+    def count_entries() -> int:
+        with shop[0].client() as client:
+            begin = NOW - timedelta(days=5)
+            whole = client.get_statistics(from_=begin, by="day", entries=True).entries
+            assert whole is not None
+            return whole.known + whole.not_known + whole.faceless
+
+    before = count_entries()
+    page = visitor.open("#/cameras/door")
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    expect(page.get_by_text("Counted wrong")).not_to_be_visible()
+    page.get_by_role("button", name="Draw a line").click()
+    page.get_by_label("From", exact=True).fill("2026-11-18T10:00")
+    page.get_by_label("Until", exact=True).fill("2026-11-18T09:00")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.get_by_text("to is behind from: swap them")).to_be_visible()
+    visitor.forgive("400")
+    page.get_by_label("Until", exact=True).fill("2026-11-18T10:03")
+    page.get_by_role("button", name="Take back").click()
+    expect(page.get_by_text("Wed 18 Nov, 10:00 – Wed 18 Nov, 10:03")).to_be_visible()
+    assert count_entries() == before - 3
+    looked_at(page, "camera-voids")
+    page.get_by_role("button", name="Count again").click()
+    expect(page.get_by_role("button", name="Count again")).not_to_be_visible()
+    assert count_entries() == before
+    visitor.forgive("404")
+
+
 def test_entries_stand_beside_visits_with_how_many_were_known_and_what_was_not_counted(
     visitor: Visitor,
 ) -> None:
