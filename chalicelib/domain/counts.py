@@ -452,6 +452,13 @@ class Correction(NamedTuple):
     by: str
 
 
+class InsideSaid(NamedTuple):
+    """A person's word how many are inside now. `by`: who says so."""
+
+    inside: int
+    by: str
+
+
 class Place(Struct, frozen=True):
     """A place that people enter and leave by counted doors."""
 
@@ -470,3 +477,21 @@ class Place(Struct, frozen=True):
     """Of the last days, the newest last."""
     version: int = 1
     """Grows with each change of its name, doors and limits."""
+
+
+class DoorChange(NamedTuple):
+    """A camera's change of place. `at_ms`: the first minute that it counts there."""
+
+    camera: str
+    at_ms: int
+    place: str
+    """The place's id, which may be deleted; "": it is a door of none from then on."""
+
+
+class Arrangement(Struct, frozen=True):
+    """All places of a tenant, and how their doors changed in the last weeks."""
+
+    places: tuple[Place, ...] = ()
+    door_changes: tuple[DoorChange, ...] = ()
+    """Those of a camera in the order of their times. A camera without one has always counted for
+    the place that it belongs to."""

@@ -78,6 +78,9 @@ class Span(Struct, frozen=True):
     def holds(self, other: Span) -> bool:
         return self.first_ms <= other.first_ms and other.last_ms <= self.last_ms
 
+    def touches(self, other: Span) -> bool:
+        return self.first_ms <= other.last_ms and other.first_ms <= self.last_ms
+
     def hull(self, other: Span) -> Span:
         """Return the shortest span that holds both."""
         return Span(min(self.first_ms, other.first_ms), max(self.last_ms, other.last_ms))

@@ -96,7 +96,7 @@ def count_inside(
         OPENING,
         [(at(when), Count(60, came, went, 0)) for when, came, went in minutes],
         corrections,
-        door_count=1,
+        open_s=0,
     )
 
 

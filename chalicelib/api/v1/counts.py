@@ -172,11 +172,22 @@ FreeAt = Annotated[
 ]
 
 
+InsideNow = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=100_000,
+        description="So many are inside now. It is a correction in the same write.",
+    ),
+]
+
+
 class NewPlace(Sent):
     name: PlaceName
     doors: Doors
     full_at: FullAt = None
     free_at: FreeAt = None
+    inside: InsideNow | UnsetType = UNSET
 
 
 class PlaceChanges(Changes):
@@ -184,6 +195,7 @@ class PlaceChanges(Changes):
     doors: Doors | UnsetType = UNSET
     full_at: FullAt | UnsetType = UNSET
     free_at: FreeAt | UnsetType = UNSET
+    inside: InsideNow | UnsetType = UNSET
     revision: Revision | UnsetType = UNSET
 
 
@@ -199,6 +211,7 @@ class PlacesWanted(Sent):
 
 class Correction(Answer):
     at: Time
+    was: Annotated[int, Meta(ge=0, description="So many were inside, by the counts.")]
     inside: Annotated[int, Meta(ge=0, description="So many were inside, somebody said.")]
     change: Annotated[int, Meta(description="By so much that changed what was counted.")]
     by: Annotated[str, Meta(description="Who said so, as the audit names them.")]
@@ -280,13 +293,17 @@ def _answer_place_again(context: V1Context, body: Mapping[str, Any]) -> Place:
 def add_place(context: V1Context, body: NewPlace) -> Place:
     """Make a place of cameras that count at its doors.
 
-    409 Conflict if one of them is a door of another place.
+    What a camera counted before it was ever a door of a place is of this one. 409 Conflict if one
+    of them is a door of another place, or if `inside` is sent while the place is closed.
     """
     # not at the other routes' cold starts
     from chalicelib.book.counts.places import PlaceFields
 
-    fields = PlaceFields(**list_sent_members(body))
-    id_ = context.services.counts.places.add(context.tenant, fields, context.request_id)
+    members = list_sent_members(body)
+    said = _read_inside_said(context, members)
+    id_ = context.services.counts.places.add(
+        context.tenant, PlaceFields(**members), said, context.request_id
+    )
     return _read_place(context, id_)
 
 
@@ -298,18 +315,30 @@ def get_place(context: V1Context) -> Place:
 
 @operations("PATCH", "/v1/places/{id}", Role.ADMIN, again=answer_as(get_place))
 def change_place(context: V1Context, body: PlaceChanges) -> Place:
-    """Change what is sent; the rest stays. `doors` takes the place of all."""
+    """Change what is sent; the rest stays. `doors` takes the place of all.
+
+    A new door counts here from the next minute on; what it counted before stays where it was. So
+    does what was counted here at a door that is none any more. `inside` says how many are inside
+    after the change: the answer's last correction says how many that were before, and by whom it
+    was said. 409 Conflict if it is sent while the place is closed.
+    """
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
+    said = _read_inside_said(context, changes)
     context.services.counts.places.change(
-        context.tenant, context.path_values["id"], changes, revision, context.request_id
+        context.tenant,
+        context.path_values["id"],
+        changes,
+        said=said,
+        revision=revision,
+        request=context.request_id,
     )
     return get_place(context)
 
 
 @operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing)
 def delete_place(context: V1Context) -> None:
-    """Forget a place. What was counted at its doors stays."""
+    """Forget a place. What was counted at its doors stays, and is of no other place."""
     context.services.counts.places.delete(
         context.tenant, context.path_values["id"], context.request_id
     )
@@ -325,11 +354,16 @@ def correct_inside(context: V1Context, body: InsideSaid) -> Place:
     context.services.counts.places.correct(
         context.tenant,
         context.path_values["id"],
-        body.inside,
-        context.caller.audit_name,
+        counts.InsideSaid(body.inside, context.caller.audit_name),
         context.request_id,
     )
     return get_place(context)
+
+
+def _read_inside_said(context: V1Context, members: dict[str, Any]) -> counts.InsideSaid | None:
+    """Take out of the sent members how many are inside; None: that was not sent."""
+    inside = members.pop("inside", None)
+    return None if inside is None else counts.InsideSaid(inside, context.caller.audit_name)
 
 
 def _read_place(context: V1Context, id_: str) -> Place:
@@ -358,7 +392,7 @@ def _describe_opening(occupancy: inside.Occupancy) -> Opening:
         out=occupancy.exits,
         whole=occupancy.is_whole,
         corrections=[
-            Correction.made_of(applied.correction, change=applied.change)
+            Correction.made_of(applied.correction, was=applied.was, change=applied.change)
             for applied in occupancy.corrections
         ],
     )

@@ -63,7 +63,7 @@ from chalicelib.storage.items import (
     write,
     write_unless_changed,
 )
-from chalicelib.storage.ports import Action, Delete, Item, Put, equals
+from chalicelib.storage.ports import Action, Check, Delete, Item, Put, equals
 from chalicelib.storage.records.counts import (
     counts_from,
     counts_item,
@@ -135,9 +135,13 @@ class Counts(Service["Book"]):
         self.services.webhooks.outbox.send_messages(tenant.name, told)
         return len(minutes)
 
-    def read_day(self, tenant: str, day: int, camera_id: str) -> DayCounts:
-        """Read the minutes of one camera in a UTC day as they are stored, void ones too."""
-        return counts_from(self._find_item(tenant, day, camera_id))
+    def read_day_with_check(self, tenant: str, day: int, camera_id: str) -> tuple[DayCounts, Check]:
+        """Read the minutes of one camera in a UTC day as they are stored, void ones too, and return
+        the check that they are still so when others write by them."""
+        item = self._find_item(tenant, day, camera_id)
+        _, if_same = next_version(item, _DAY_SAME)
+        key = keys.counted_minutes(tenant), keys.counted_day(day, camera_id)
+        return counts_from(item), Check(keys.SUMMARIES, key, (if_same,))
 
     def walk_days(
         self, tenant: str, days: range, cameras: Collection[str] | None = None

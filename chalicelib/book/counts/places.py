@@ -1,26 +1,32 @@
 """Which places are there, how many people are inside, and who is told that one is full?
 
-All places of a tenant are one item: so no camera ever is a door of two.
+All places of a tenant are one item: so no camera ever is a door of two. Beside them stands of which
+place each camera was a door before.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain, product
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.idempotency import RequestId
+from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.counts import (
     MAX_AHEAD,
     TOLD_WITHIN,
+    Arrangement,
     Correction,
     CountedDay,
     DayCounts,
+    InsideSaid,
     Place,
     Void,
     forget_counts,
@@ -35,10 +41,16 @@ from chalicelib.domain.errors import (
     require_revision,
 )
 from chalicelib.domain.events import PlaceFree, PlaceFull
-from chalicelib.domain.local_time import HOURS_PER_DAY, Span, local_hour
+from chalicelib.domain.local_time import DAY_MS, HOURS_PER_DAY, Span, local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import list_open_seconds, parse_opening
+from chalicelib.domain.rules.doors import (
+    arrange,
+    list_cameras,
+    list_spans,
+    set_ahead_right,
+)
 from chalicelib.domain.rules.inside import (
     Occupancy,
     Opening,
@@ -51,8 +63,8 @@ from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import next_version, retry_if_changed
-from chalicelib.storage.ports import Action, Item, Put
-from chalicelib.storage.records.counts import places_from, places_item
+from chalicelib.storage.ports import Action, Check, Item, Put
+from chalicelib.storage.records.counts import arrangement_from, arrangement_item
 from chalicelib.storage.values import milliseconds, time_ordered_id
 
 if TYPE_CHECKING:
@@ -70,6 +82,10 @@ _CORRECTIONS_KEPT, _MOST_CORRECTIONS = timedelta(days=DAYS[-1]), 100
 """Corrections of a place that are kept."""
 _FREE_PERCENT = 90
 """Of `full_at`: with so many inside a full place is free again, unless it says otherwise."""
+
+_MOST_CHECKS = 80
+"""Of what a place's count was read from, in one transaction, which has a hundred actions at most on
+AWS. At more doors than 40 a report that comes at the same time may be told with the next."""
 
 _BUSY = "the places are changed by others all the time: send the request again in a moment"
 _PLACES_SAME = "places-same"
@@ -110,16 +126,16 @@ class Places(Service["Book"]):
     def list_all(self, tenant: Tenant, days: int = 1) -> list[PlaceNow]:
         """Return all places as they were made, with the openings that began in the last local days,
         today included."""
-        places = places_from(self._find_item(tenant.name))
-        doors = frozenset(door for place in places for door in place.doors)
         now = self.services.clock.now()
+        _, arrangement = self._read(tenant, now)
         openings = _list_openings(tenant, days, now)
-        counted_days = (
-            list(self.services.counts.walk_days(tenant.name, _list_days(openings, now), doors))
-            if places and openings
-            else []
+        span = _span_of(openings, now)
+        cameras = frozenset(
+            chain(*(list_cameras(arrangement, place, span) for place in arrangement.places))
         )
-        return [_describe(place, openings, counted_days) for place in places]
+        walked = self.services.counts.walk_days(tenant.name, span.utc_days, cameras)
+        counted = Counted(tenant, now, openings, list(walked) if cameras and openings else [])
+        return [_describe(arrangement, place, counted) for place in arrangement.places]
 
     def get(self, tenant: Tenant, id_: str) -> PlaceNow:
         """Return a place with the openings of today. Raises PlaceNotFound."""
@@ -129,19 +145,26 @@ class Places(Service["Book"]):
         raise _make_not_found_error(id_)
 
     @retry_if_changed(_BUSY)
-    def add(self, tenant: Tenant, fields: PlaceFields, request: RequestId | None = None) -> str:
-        """Make a place, and return its id.
+    def add(
+        self,
+        tenant: Tenant,
+        fields: PlaceFields,
+        said: InsideSaid | None = None,
+        request: RequestId | None = None,
+    ) -> str:
+        """Make a place, and return its id. `said`: how many are inside, if somebody says so.
 
         Raises InvalidInput, CameraNotFound, Conflict, TooManyPlaces, Busy, AnsweredAlready with the
         `id`.
         """
-        item = self._find_item(tenant.name)
-        places = places_from(item)
-        if len(places) >= MAX_PLACES:
+        now = self.services.clock.now()
+        item, before = self._read(tenant, now)
+        if len(before.places) >= MAX_PLACES:
             raise TooManyPlaces(f"there are {MAX_PLACES} places already, the most of a tenant")
-        id_ = time_ordered_id(self.services.clock.now())
-        place = self._apply_fields(tenant, Place(id_, fields.name, ()), fields, places)
-        self._store(tenant, [*places, place], item, request, {"id": id_})
+        id_ = time_ordered_id(now)
+        place = self._apply_fields(tenant, Place(id_, fields.name, ()), fields, before.places)
+        after = arrange(before, [*before.places, place], now)
+        self._store_changed(tenant, after, place, said, item, request, {"id": id_})
         return id_
 
     @retry_if_changed(_BUSY)
@@ -150,26 +173,31 @@ class Places(Service["Book"]):
         tenant: Tenant,
         id_: str,
         changes: Mapping[str, Any],
+        *,
+        said: InsideSaid | None = None,
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> None:
         """Set the fields in `changes`, any of PlaceFields.
 
-        `revision`: the place's version that the caller read; None: any. Raises PlaceNotFound,
-        Changed, InvalidInput, CameraNotFound, Conflict, Busy, AnsweredAlready.
+        A door counts for the place from the next minute on, or no longer. `said`: how many are
+        inside, if somebody says so. `revision`: the place's version that the caller read; None:
+        any. Raises PlaceNotFound, Changed, InvalidInput, CameraNotFound, Conflict, Busy,
+        AnsweredAlready.
         """
-        item = self._find_item(tenant.name)
-        places = places_from(item)
-        place = _find(places, id_)
+        now = self.services.clock.now()
+        item, before = self._read(tenant, now)
+        place = _find(before.places, id_)
         require_revision("the place", place.version, revision)
         if "full_at" in changes and "free_at" not in changes:
             changes = {**changes, "free_at": None}  # that of the former limit says nothing
         names = PlaceFields.__struct_fields__
         fields = PlaceFields(**{**{name: getattr(place, name) for name in names}, **changes})
-        others = [other for other in places if other.id != id_]
+        others = [other for other in before.places if other.id != id_]
         wanted_place = self._apply_fields(tenant, place, fields, others)
         changed_place = replace(wanted_place, version=place.version + 1)
-        self._store(tenant, _put_in_place(places, changed_place), item, request)
+        after = arrange(before, _put_in_place(before.places, changed_place), now)
+        self._store_changed(tenant, after, changed_place, said, item, request)
 
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
@@ -177,35 +205,24 @@ class Places(Service["Book"]):
 
         Raises PlaceNotFound, Busy, AnsweredAlready.
         """
-        item = self._find_item(tenant.name)
-        places = places_from(item)
-        place = _find(places, id_)
-        self._store(tenant, [other for other in places if other != place], item, request)
+        now = self.services.clock.now()
+        item, before = self._read(tenant, now)
+        place = _find(before.places, id_)
+        after = arrange(before, [other for other in before.places if other != place], now)
+        self._store(tenant, after, item, request)
 
     @retry_if_changed(_BUSY)
     def correct(
-        self, tenant: Tenant, id_: str, inside: int, by: str, request: RequestId | None = None
+        self, tenant: Tenant, id_: str, said: InsideSaid, request: RequestId | None = None
     ) -> None:
-        """Say how many are inside now. `by`: who says so.
+        """Say how many are inside now.
 
         Raises PlaceNotFound, InvalidInput, Conflict while the place is closed, Busy,
         AnsweredAlready.
         """
-        if not 0 <= inside <= MAX_LIMIT:
-            raise InvalidInput(f"inside is 0 to {MAX_LIMIT:,}, not {inside:,}")
-        item, now = self._find_item(tenant.name), self.services.clock.now()
-        places = places_from(item)
-        place = _find(places, id_)
-        place_now = self._read_present(tenant, place, now, {})
-        if place_now.present is None:
-            raise Conflict("this place is closed by the setting opening, and so nobody is inside")
-        audit_events.add_details(of=id_, inside=inside, before=place_now.inside)
-        kept = (one for one in place.corrections if now - one.at < _CORRECTIONS_KEPT)
-        corrections = (*kept, Correction(now, inside, by))[-_MOST_CORRECTIONS:]
-        corrected_place = replace(place, corrections=corrections)
-        told_place, puts = self._tell_crossing(tenant, corrected_place, inside, now)
-        self._store(tenant, _put_in_place(places, told_place), item, request, more_actions=puts)
-        self.services.webhooks.outbox.send_messages(tenant.name, puts)
+        item, arrangement = self._read(tenant, self.services.clock.now())
+        place = _find(arrangement.places, id_)
+        self._store_changed(tenant, arrangement, place, said, item, request)
 
     def make_crossing_actions(
         self,
@@ -214,72 +231,111 @@ class Places(Service["Book"]):
         changed_days: Mapping[int, DayCounts],
         voids: Sequence[Void] | None = None,
     ) -> list[Action]:
-        """Return the actions that note and tell that the place of a camera gets full, or free, by
-        its counts.
+        """Return the actions that note and tell that a place of a camera gets full, or free, by its
+        counts, and the checks that what this was decided by is still so.
 
         `changed_days`: the UTC days of the camera that the same transaction stores. `voids`: those
-        that it stores; None: it stores none. There are no actions if nothing changes for the place,
-        or the camera is a door of none.
+        that it stores; None: it stores none. There are no actions if the camera is a door of no
+        place, and was none.
         """
-        item, now = self._find_item(tenant.name), self.services.clock.now()
-        places = places_from(item)
-        place = next((place for place in places if camera_id in place.doors), None)
-        if place is None or (place.full_at is None and not place.is_full):
-            return []
+        now = self.services.clock.now()
+        item, arrangement = self._read(tenant, now)
         changed_keys = {(day, camera_id): counts for day, counts in changed_days.items()}
-        inside = self._read_present(tenant, place, now, changed_keys, voids).inside
-        told_place, puts = self._tell_crossing(tenant, place, inside, now)
-        if told_place == place:
+        told = arrangement.places
+        of_camera = [one for one in told if list_spans(arrangement, one, camera_id)]
+        if not of_camera:
             return []
-        return [_make_put(tenant.name, _put_in_place(places, told_place), item), *puts]
+        all_checks: list[Check] = []
+        all_puts: list[Action] = []
+        for place in filter(_has_limit, of_camera):
+            place_now, checks = self._read_present(
+                tenant, arrangement, place, now, changed=changed_keys, voids=voids
+            )
+            told_place, puts = self._tell_crossing(tenant, place_now, now)
+            told = _put_in_place(told, told_place)
+            all_checks += checks
+            all_puts += puts
+        put = _make_put(tenant.name, replace(arrangement, places=told), item)
+        is_same = told == arrangement.places
+        arranged = Check(put.table, put.key, put.when) if is_same else put
+        return [arranged, *_list_once(all_checks), *all_puts]
+
+    def _store_changed(
+        self,
+        tenant: Tenant,
+        arrangement: Arrangement,
+        place: Place,
+        said: InsideSaid | None,
+        item_before: Item | None,
+        request: RequestId | None,
+        answer: Mapping[str, Any] = NO_BODY,
+    ) -> None:
+        """Store a place that was changed, corrected by what somebody says. Tell hooks in the same
+        transaction if it gets full by that, or free. Raises as `correct` does."""
+        now = self.services.clock.now()
+        actions: list[Action] = []
+        if said is not None or _has_limit(place):
+            place_now, checks = self._read_present(tenant, arrangement, place, now)
+            if said is not None:
+                place_now = _correct(place_now, said, now)
+            place, puts = self._tell_crossing(tenant, place_now, now)
+            actions = [*_list_once(checks), *puts]
+        changed = replace(arrangement, places=_put_in_place(arrangement.places, place))
+        self._store(tenant, changed, item_before, request, answer, actions)
+        self.services.webhooks.outbox.send_messages(tenant.name, actions)
 
     def _tell_crossing(
-        self, tenant: Tenant, place: Place, inside: int, now: datetime
+        self, tenant: Tenant, place_now: PlaceNow, now: datetime
     ) -> tuple[Place, list[Action]]:
         """Return the place with whether it is full, and the deliveries of the event that says so;
         none, if that was said."""
-        is_full = is_full_now(place, inside)
-        if is_full == place.is_full:
+        place = place_now.place
+        if place_now.is_full == place.is_full:
             return place, []
-        kind = PlaceFull if is_full else PlaceFree
+        kind = PlaceFull if place_now.is_full else PlaceFree
         data = kind(
             place=place.id,
             name=place.name,
-            inside=inside,
+            inside=place_now.inside,
             full_at=place.full_at,
             free_at=place.free_at,
         )
         event = Event(f"{data.KIND}-{place.id}-{milliseconds(now)}", data, now)
         puts = self.services.webhooks.outbox.make_delivery_puts(tenant.name, [event])
-        return replace(place, is_full=is_full), puts
+        return replace(place, is_full=place_now.is_full), puts
 
     def _read_present(
         self,
         tenant: Tenant,
+        arrangement: Arrangement,
         place: Place,
         now: datetime,
-        changed: Mapping[tuple[int, str], DayCounts],
+        *,
+        changed: Mapping[tuple[int, str], DayCounts] = MappingProxyType({}),
         voids: Sequence[Void] | None = None,
-    ) -> PlaceNow:
-        """Return a place with the opening that goes on. `changed`: days of cameras that are not
-        stored yet; `voids` likewise."""
+    ) -> tuple[PlaceNow, list[Check]]:
+        """Return a place with the opening that goes on, and the checks that what was read of it is
+        still so.
+
+        `changed`: days of cameras that are not stored yet; `voids` likewise.
+        """
         counts = self.services.counts
         openings = [one for one in _list_openings(tenant, 1, now) if one.end_ms is None]
-        if voids is None and openings:
-            voids = counts.voids.list_all(tenant.name)
-        day_doors = [
-            (day, door)
-            for day in (_list_days(openings, now) if openings else ())
-            for door in place.doors
-        ]
+        checks: list[Check] = []
+        if voids is None:
+            voids, check = counts.voids.read_with_check(tenant.name)
+            checks.append(check)
         counted_days = []
-        for day, door in day_doors:
+        span = _span_of(openings, now)
+        for day, door in product(span.utc_days, list_cameras(arrangement, place, span)):
             all_counts = changed.get((day, door))
             if all_counts is None:
-                all_counts = counts.read_day(tenant.name, day, door)
-            void_minutes = list_void_minutes(voids or (), day, door)
+                all_counts, check = counts.read_day_with_check(tenant.name, day, door)
+                checks.append(check)
+            void_minutes = list_void_minutes(voids, day, door)
             counted_days.append(CountedDay(day, door, forget_counts(all_counts, void_minutes)))
-        return _describe(place, openings, counted_days)
+        counted = Counted(tenant, now, openings, counted_days)
+        return _describe(arrangement, place, counted), checks
 
     def _apply_fields(
         self, tenant: Tenant, place: Place, fields: PlaceFields, others: Iterable[Place]
@@ -308,17 +364,19 @@ class Places(Service["Book"]):
     def _store(
         self,
         tenant: Tenant,
-        places: Sequence[Place],
+        arrangement: Arrangement,
         item_before: Item | None,
         request: RequestId | None,
-        answer: Mapping[str, Any] | None = None,
+        answer: Mapping[str, Any] = NO_BODY,
         more_actions: Sequence[Action] = (),
     ) -> None:
-        actions = [_make_put(tenant.name, places, item_before), *more_actions]
-        self.services.requests.write_with_answer(tenant.name, actions, request, answer or {})
+        actions = [_make_put(tenant.name, arrangement, item_before), *more_actions]
+        self.services.requests.write_with_answer(tenant.name, actions, request, answer)
 
-    def _find_item(self, tenant: str) -> Item | None:
-        return self.services.items.get(keys.DIRECTORY, (tenant, keys.PLACES_ITEM))
+    def _read(self, tenant: Tenant, now: datetime) -> tuple[Item | None, Arrangement]:
+        """Return the item of all places, and what it says; None, and no place, without one."""
+        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.PLACES_ITEM))
+        return item, set_ahead_right(arrangement_from(item), now)
 
 
 def _list_openings(tenant: Tenant, days: int, now: datetime) -> list[Opening]:
@@ -326,42 +384,79 @@ def _list_openings(tenant: Tenant, days: int, now: datetime) -> list[Opening]:
     local, open_hours = tenant.local_time, parse_opening(tenant.opening)
     today = int(local_hour(now, ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
     return [
-        replace(opening, open_s=_measure_open_s(opening, tenant, now))
+        opening
         for opening in list_openings(open_hours, local, span_of_days(days, now))
         if opening.day > today - days or opening.end_ms is None
     ]
 
 
-def _measure_open_s(opening: Opening, tenant: Tenant, now: datetime) -> int:
-    """Return for how many seconds of an opening the shop was open, as far as boxes have told."""
+def _measure_open_s(opening: Opening, span: Span, tenant: Tenant, now: datetime) -> int:
+    """Return for how many seconds of an opening, and of a span, the shop was open, as far as boxes
+    have told."""
     told_ms = milliseconds(now - TOLD_WITHIN)
     end_ms = told_ms if opening.end_ms is None else min(opening.end_ms, told_ms)
-    span = Span(opening.first_ms, end_ms - 1)
-    return sum(list_open_seconds(tenant.opening, tenant.local_time, span).values())
+    open_span = Span(opening.first_ms, end_ms - 1).cut(span)
+    return sum(list_open_seconds(tenant.opening, tenant.local_time, open_span).values())
 
 
-def _list_days(openings: Sequence[Opening], now: datetime) -> range:
-    """Return the UTC days in which the minutes of openings may lie."""
-    return Span(openings[0].first_ms, milliseconds(now + MAX_AHEAD)).utc_days
+def _span_of(openings: Sequence[Opening], now: datetime) -> Span:
+    """Return the time in which the minutes of openings may lie; it is empty without one."""
+    end_ms = milliseconds(now + MAX_AHEAD)
+    return Span(openings[0].first_ms if openings else end_ms + DAY_MS, end_ms)
 
 
-def _describe(
-    place: Place, openings: Iterable[Opening], counted_days: Iterable[CountedDay]
-) -> PlaceNow:
-    """Return a place with its openings, by the counts of all cameras."""
+class Counted(Struct, frozen=True):
+    """What cameras counted in openings until now. `openings`: of the tenant's setting."""
+
+    tenant: Tenant
+    now: datetime
+    openings: Sequence[Opening]
+    days: Sequence[CountedDay]
+
+
+def _describe(arrangement: Arrangement, place: Place, counted: Counted) -> PlaceNow:
+    """Return a place with its openings, by what was counted at its doors while they were its."""
+    cameras = list_cameras(arrangement, place, _span_of(counted.openings, counted.now))
+    spans_by_camera = {camera: list_spans(arrangement, place, camera) for camera in cameras}
     minutes = [
         minute
-        for counted in counted_days
-        if counted.camera in place.doors
-        for minute in counted.list_within(_ALWAYS)
+        for day in counted.days
+        for span in spans_by_camera.get(day.camera, ())
+        for minute in day.list_within(span)
     ]
-    occupancies = (
-        replay(opening, minutes, place.corrections, len(place.doors)) for opening in openings
-    )
+    door_counts = Counter(chain(*spans_by_camera.values()))
+    occupancies = []
+    for opening in counted.openings:
+        open_s = sum(
+            door_count * _measure_open_s(opening, span, counted.tenant, counted.now)
+            for span, door_count in door_counts.items()
+        )
+        occupancies.append(replay(opening, minutes, place.corrections, open_s))
     return PlaceNow(place, tuple(occupancies))
 
 
-_ALWAYS = Span(0, keys.LAST_MS)
+def _correct(place_now: PlaceNow, said: InsideSaid, now: datetime) -> PlaceNow:
+    """Return a place of which somebody says how many are inside. Raises InvalidInput, Conflict."""
+    if not 0 <= said.inside <= MAX_LIMIT:
+        raise InvalidInput(f"inside is 0 to {MAX_LIMIT:,}, not {said.inside:,}")
+    place, present = place_now.place, place_now.present
+    if present is None:
+        raise Conflict("this place is closed by the setting opening, and so nobody is inside")
+    audit_events.add_details(of=place.id, inside=said.inside, before=place_now.inside)
+    kept = (one for one in place.corrections if now - one.at < _CORRECTIONS_KEPT)
+    corrections = (*kept, Correction(now, said.inside, said.by))[-_MOST_CORRECTIONS:]
+    corrected_place = replace(place, corrections=corrections)
+    return PlaceNow(corrected_place, (replace(present, left=said.inside),))
+
+
+def _list_once(checks: Iterable[Check]) -> list[Check]:
+    """Return one check of each item, as many as a transaction takes beside what it writes."""
+    return [*{check.key: check for check in checks}.values()][:_MOST_CHECKS]
+
+
+def _has_limit(place: Place) -> bool:
+    """Return whether hooks are to be told that a place gets full, or free."""
+    return place.full_at is not None or place.is_full
 
 
 def _choose_free_at(fields: PlaceFields) -> int | None:
@@ -394,12 +489,12 @@ def _make_not_found_error(id_: str) -> PlaceNotFound:
     return PlaceNotFound(f"there is no place {id_[:40]!r}: see the list of places")
 
 
-def _put_in_place(places: Iterable[Place], changed: Place) -> list[Place]:
-    return [changed if place.id == changed.id else place for place in places]
+def _put_in_place(places: Iterable[Place], changed: Place) -> tuple[Place, ...]:
+    return tuple(changed if place.id == changed.id else place for place in places)
 
 
-def _make_put(tenant: str, places: Sequence[Place], item_before: Item | None) -> Put:
+def _make_put(tenant: str, arrangement: Arrangement, item_before: Item | None) -> Put:
     """Return the action that stores all places, if they are as they were read."""
     version, condition = next_version(item_before, _PLACES_SAME)
     does = ((Effect.ARRANGES, "places"),)
-    return Put(keys.DIRECTORY, places_item(tenant, places, version), (condition,), does)
+    return Put(keys.DIRECTORY, arrangement_item(tenant, arrangement, version), (condition,), does)

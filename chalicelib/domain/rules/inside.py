@@ -31,8 +31,6 @@ class Opening(Struct, frozen=True):
     first_ms: int
     end_ms: int | None
     day: int
-    open_s: int = 0
-    """So many of its seconds every door was to watch until now."""
 
 
 class AppliedCorrection(NamedTuple):
@@ -40,6 +38,10 @@ class AppliedCorrection(NamedTuple):
 
     correction: Correction
     change: int
+
+    @property
+    def was(self) -> int:
+        return self.correction.inside - self.change
 
 
 class Occupancy(Struct, frozen=True):
@@ -116,11 +118,12 @@ def replay(
     opening: Opening,
     minutes: Iterable[tuple[int, Count]],
     corrections: Iterable[Correction],
-    door_count: int,
+    open_s: int,
 ) -> Occupancy:
     """Count the people inside during an opening, minute by minute.
 
-    `minutes` are those of all doors, with their first instants in ms, in any order. A correction
+    `minutes` are those of all doors, with their first instants in ms, in any order. `open_s`: so
+    many seconds these were to watch, together. A correction
     says how many people are inside, and holds from the end of its minute on. If 12 are inside at
     10:15:30, the minute 10:16 adds to 12.
     """
@@ -158,7 +161,7 @@ def replay(
         most=most,
         left=inside,
         watched_s=watched_s,
-        open_s=max(door_count * opening.open_s, watched_s),
+        open_s=max(open_s, watched_s),
         corrections=tuple(applied),
     )
 

@@ -6,17 +6,18 @@ import zlib
 from collections.abc import Iterable
 from struct import Struct
 
-from chalicelib.domain.counts import Count, DayCounts, Place, Void
+from chalicelib.domain.counts import Arrangement, Count, DayCounts, Place, Void
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
-from chalicelib.storage.values import Codec
+from chalicelib.storage.values import Codec, many
 
 _COUNT = Struct("<HHIII")
 """First minute, seconds, entries and one, exits, faces. Entries and one are 0: nobody knows."""
 
 _MINUTES_OF_DAY = 1_440
 
-PLACE = Codec(Place, rare="is_full corrections")
+_PLACES = many(Codec(Place, rare="is_full corrections"))
+ARRANGEMENT = Codec(Arrangement, rare="door_changes", places=_PLACES)
 VOID = Codec(Void)
 
 
@@ -81,14 +82,14 @@ def counts_from(item: Item | None) -> dict[int, Count]:
     return {} if item is None else unpack_counts(bytes(item["counts"]))
 
 
-def places_item(tenant: str, places: Iterable[Place], version: int) -> Item:
+def arrangement_item(tenant: str, arrangement: Arrangement, version: int) -> Item:
     """Make the one item of all places: so no two places ever get the same door."""
-    stored = list(map(PLACE.write, places))
-    return {"tenant": tenant, "item": keys.PLACES_ITEM, "version": version, "places": stored}
+    key = {"tenant": tenant, "item": keys.PLACES_ITEM}
+    return {**key, "version": version, **ARRANGEMENT.write(arrangement)}
 
 
-def places_from(item: Item | None) -> list[Place]:
-    return [] if item is None else list(map(PLACE.read, item["places"]))
+def arrangement_from(item: Item | None) -> Arrangement:
+    return Arrangement() if item is None else ARRANGEMENT.read(item)
 
 
 def voids_item(tenant: str, voids: Iterable[Void], version: int) -> Item:

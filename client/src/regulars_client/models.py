@@ -231,6 +231,7 @@ class ConsentsPage(Struct, kw_only=True):
 
 class Correction(Struct, kw_only=True):
     at: datetime
+    was: int
     inside: int
     change: int
     by: str

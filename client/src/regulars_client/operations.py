@@ -1440,6 +1440,7 @@ class Operations(Connection):
         doors: list[str],
         full_at: int | UnsetType | None = UNSET,
         free_at: int | UnsetType | None = UNSET,
+        inside: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Place:
         """Make a place of cameras that count at its doors."""
@@ -1447,7 +1448,13 @@ class Operations(Connection):
             "POST",
             "/v1/places",
             models.Place,
-            body={"name": name, "doors": doors, "full_at": full_at, "free_at": free_at},
+            body={
+                "name": name,
+                "doors": doors,
+                "full_at": full_at,
+                "free_at": free_at,
+                "inside": inside,
+            },
             idempotency_key=idempotency_key,
         )
 
@@ -1463,6 +1470,7 @@ class Operations(Connection):
         doors: list[str] | UnsetType = UNSET,
         full_at: int | UnsetType | None = UNSET,
         free_at: int | UnsetType | None = UNSET,
+        inside: int | UnsetType = UNSET,
         revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Place:
@@ -1476,13 +1484,14 @@ class Operations(Connection):
                 "doors": doors,
                 "full_at": full_at,
                 "free_at": free_at,
+                "inside": inside,
                 "revision": revision,
             },
             idempotency_key=idempotency_key,
         )
 
     def delete_place(self, id: str, *, idempotency_key: str | None = None) -> None:
-        """Forget a place. What was counted at its doors stays."""
+        """Forget a place. What was counted at its doors stays, and is of no other place."""
         self._call(
             "DELETE", f"/v1/places/{quote_part(id)}", type(None), idempotency_key=idempotency_key
         )

@@ -1,0 +1,90 @@
+"""What others do while it is decided whether a place is full: no word is left out of date."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.book.counts.places import PlaceFields, PlaceNow
+from chalicelib.domain.counts import MINUTE_MS, Count, CountedMinute, InsideSaid, Void
+from chalicelib.storage.ports import Storage
+from chalicelib.storage.values import milliseconds
+from tests.support.book.book import Book
+from tests.support.meanwhile import Meanwhile
+
+TEN = InsideSaid(10, "key 1")
+FRONT, BACK, SIDE = "front", "back", "side"
+
+
+class Hall:
+    """A place of two doors with 8 inside, 3 of them by a minute at the back, and full from 10
+    on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stores: list[Meanwhile] = []
+        self.book = Book(folder, wrap=self.wrap, cameras=(FRONT, BACK, SIDE))
+        self.counts, self.tenant = self.book.services.counts, self.book.tenant
+        self.at = self.book.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=9)
+        fields = PlaceFields(name="Hall", doors=[FRONT, BACK], full_at=10)
+        self.id = self.counts.places.add(self.tenant, fields)
+        self.report(FRONT, 0, 5)
+        self.report(BACK, 0, 3)
+        first_ms = milliseconds(self.at)
+        self.void = Void(BACK, first_ms, first_ms + MINUTE_MS)
+
+    def wrap(self, storage: Storage) -> Storage:
+        self.stores.append(Meanwhile(storage.items))
+        return replace(storage, items=self.stores[-1])  # type: ignore[arg-type]
+
+    def report(self, camera: str, minute: int, came: int, went: int = 0) -> None:
+        known = self.book.services.cameras.get(self.tenant, camera)
+        counted = CountedMinute(self.at + timedelta(minutes=minute), Count(60, came, went, 0))
+        self.counts.store_minutes(self.tenant, known, [counted])
+
+    def read(self) -> PlaceNow:
+        return self.counts.places.get(self.tenant, self.id)
+
+    def change(self, said: InsideSaid | None = None, **changes: Any) -> None:
+        self.counts.places.change(self.tenant, self.id, changes, said=said)
+
+
+ACTS: Mapping[str, Callable[[Hall], object]] = {
+    "a report at the front": lambda hall: hall.report(FRONT, 2, 1),
+    "a report at the back": lambda hall: hall.report(BACK, 3, 1),
+    "a void": lambda hall: hall.counts.voids.add(hall.tenant, hall.void),
+    "a correction": lambda hall: hall.counts.places.correct(hall.tenant, hall.id, TEN),
+    "another limit": lambda hall: hall.change(full_at=8),
+    "other doors": lambda hall: hall.change(doors=[FRONT, SIDE], said=TEN),
+    "a correction and less": lambda hall: hall.change(name="Foyer", said=InsideSaid(9, "key 1")),
+}
+"""Each alone, and in some pairs only both together, make the place full, or keep it free."""
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Iterator[Hall]:
+    hall = Hall(tmp_path / "data")
+    with closing(hall.book):
+        yield hall
+
+
+@pytest.mark.parametrize(("act", "meanwhile"), [*permutations(ACTS, 2)])
+def test_whether_a_place_is_full_is_never_out_of_date(hall: Hall, act: str, meanwhile: str) -> None:
+    assert not hall.read().place.is_full
+    hall.stores[-1].first = [lambda: ACTS[meanwhile](hall)]
+    ACTS[act](hall)
+    assert hall.stores[-1].first == []
+    read = hall.read()
+    assert read.place.is_full == read.is_full, f"of {read.inside} inside"
+
+
+def test_two_cameras_and_a_void_at_one_instant_are_told_by_the_last(hall: Hall) -> None:
+    others = ["a report at the front", "a report at the back", "a correction"]
+    hall.stores[-1].first = [lambda name=name: ACTS[name](hall) for name in others]
+    ACTS["a void"](hall)
+    read = hall.read()
+    assert (read.place.is_full, read.inside) == (True, 10)
