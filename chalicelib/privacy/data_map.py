@@ -690,9 +690,9 @@ NOBODYS = {
         "Tenant StoredSettings ApiKey Member TenantErasure",
     ),
     "directory": (
-        "groups, counts, settings, places with the changes of their doors, who corrected the number "
-        "of people inside, the times whose counts of a camera are void, and the progress of background "
-        "jobs. Its `holds` and `users` have their own rows above",
+        "groups, counts, settings, places with the changes of their doors, who corrected the "
+        "number of people inside, the times whose counts of a camera are void, and the progress of "
+        "background jobs. Its `holds` and `users` have their own rows above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM EXPIRED_ITEM KEPT_ITEM "
         "UNPICTURED_ITEM JOINED_ITEM SEALS_ITEM "
         "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item "

@@ -86,14 +86,17 @@ function Openings({ openings }) {
     <tbody>${openings.map(row)}</tbody></table></div>`;
 }
 
+/** Tell whether doors are others than before, in whatever order. */
+const isMoved = (before, now) => before.length !== now.length || before.some((door) => !now.includes(door));
+
 /** Making a place, or changing one. `taken`: cameras that are doors of other places. */
 function Change({ one, cameras, taken, close, done, remove }) {
   const [doors, setDoors] = useState(one.doors);
   const gone = one.doors.filter((id) => !cameras.some((camera) => camera.id === id)).map((id) => ({ id, name: id }));
   const limit = (typed) => (typed === "" ? null : Number(typed));
-  const save = ({ name, full_at: full, free_at: free }) => send(one.id ? "PATCH" : "POST",
+  const save = ({ name, full_at: full, free_at: free, inside }) => send(one.id ? "PATCH" : "POST",
     one.id ? `places/${one.id}` : "places", { name: name.trim(), doors, full_at: limit(full), free_at: limit(free),
-      ...(one.id && { revision: one.revision }) });
+      ...(inside && { inside: Number(inside) }), ...(one.id && { revision: one.revision }) });
   const turn = (id) => (isOn) => setDoors(isOn ? [...doors, id] : doors.filter((each) => each !== id));
   return html`<${Dialog} title=${one.name ?? t("places.new")} close=${close}><${Form} send=${save} done=${done}>
     <${Field} label=${t("places.name")} name="name" value=${one.name} required maxlength="100" />
@@ -101,6 +104,8 @@ function Change({ one, cameras, taken, close, done, remove }) {
       key=${id} label=${name} checked=${doors.includes(id)} disabled=${taken.includes(id)}
       set=${turn(id)} />`)}</fieldset>
     <p class="soft small">${t("places.doors.says")} <a href=${to("cameras")}>${t("page.cameras")}</a></p>
+    ${one.open && isMoved(one.doors, doors) && html`<${Field} label=${t("places.moved", one)} name="inside"
+      type="number" min="0" max=${MOST} /><p class="soft small">${t("places.moved.says")}</p>`}
     <${Field} label=${t("places.full_at")} name="full_at" type="number" min="1" max=${MOST} value=${one.full_at} />
     <${Field} label=${t("places.free_at")} name="free_at" type="number" min="0" max=${MOST} value=${one.free_at} />
     <p class="soft small">${t("places.limits.says")}</p>
