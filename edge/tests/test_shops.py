@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from regulars_edge import SPOOL
 from regulars_edge.camera_uploader import CameraUploader
-from regulars_edge.clock import ServiceTime
+from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import Busy
 from regulars_edge.http import Http
 from regulars_edge.logs import Tally
@@ -25,7 +25,7 @@ from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Limits, State, name_shop
+from regulars_edge.spool.model import Limits, MinutePart, State, name_shop
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.box import until
@@ -604,3 +604,33 @@ def test_two_shops_of_the_service_itself_and_a_new_life(
             mine = set(pictures.there(captures(url, key, "door")))
             assert mine == pictures.expected(tmp_path / folder)
         services.tenants.begin_life("second-shop")
+
+
+def test_counted_minutes_that_wait_for_a_shop_are_listed_and_released(laptop: Laptop) -> None:
+    clock, (first_url, other_url) = Clock(), ("http://127.0.0.1:8", "http://127.0.0.1:9")
+    began_ms = clock.boot_ms() // 60_000 * 60_000
+    with spools.open_spool(laptop.spool) as spool:
+        spool.note_answer(first_url, "ka", f"{'a' * 16}.l1", opens=True)
+        spool.open_camera("door", first_url, "ka")
+        for ago in range(11, 71):
+            for part in (30_000, 30_000):
+                spool.add_counts("door", MinutePart(began_ms - 60_000 * ago, part, 1, ago % 2))
+        spool.note_answer(other_url, "kb", f"{'b' * 16}.l1", opens=True)
+        spool.open_camera("door", other_url, "kb")
+        for ago in range(6, 9):
+            spool.add_counts("door", MinutePart(began_ms - 60_000 * ago, 60_000, 1))
+    waits = f"60 counted minutes (120 in, 60 out) wait for another shop at {first_url}"
+    code, said = laptop.call("status")
+    assert code == 0
+    assert f"door: {waits}" in said
+    assert "in a day 3 in, 0 out; 3 minutes untold" in said, "what is its shop's"
+    [row] = json.loads(laptop.call("status", "--json")[1])["waiting"]
+    figures = {name: row[name] for name in ("pictures", "minutes", "came_in", "went_out")}
+    assert figures == {"pictures": 0, "minutes": 60, "came_in": 120, "went_out": 60}
+    released = laptop.call("status", "--release", first_url)[1]
+    assert "0 pictures and 60 counted minutes will be sent where the next ones are" in released
+    with spools.open_spool(laptop.spool) as spool:
+        spool.open_camera("door", other_url, "kb")
+        assert spool.list_waiting() == []
+        told = spool.books.read_rows("SELECT DISTINCT shop, sum(came_in) FROM counts")
+        assert told == [("b" * 16, 123)]

@@ -19,6 +19,7 @@ from regulars_edge.spool import counts, database, shops, times, totals
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.counts import CountSums
 from regulars_edge.spool.model import Limits, Waiting
+from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Totals
 
 _SHOWN = 100
@@ -41,15 +42,7 @@ def status(arguments: argparse.Namespace) -> int:
         if arguments.retry_refused or arguments.release:
             # else older ones than usual would go
             with spools.open_spool(folder, Limits(kept_days=math.inf)) as spool:
-                count = (
-                    spool.release_waiting(arguments.release)
-                    if arguments.release
-                    else spool.retry_refused()
-                )
-            print(
-                f"{count} pictures will be offered "
-                f"{'where the next ones are' if arguments.release else 'once more'}"
-            )
+                print(_release(spool, arguments.release) if arguments.release else _retry(spool))
             return 0
         with contextlib.closing(database.open_for_reading(folder)) as db:
             figures = totals.count_by_camera(db, times.now_ms(db, Clock()))
@@ -67,6 +60,17 @@ def status(arguments: argparse.Namespace) -> int:
         for line in _list_lines(folder, figures, sums, waiting=waiting, refused=refused):
             print(line)
     return 0
+
+
+def _release(spool: Spool, url: str) -> str:
+    """Release what waits for the shops at a URL, and say how much that was."""
+    released = spool.release_waiting(url)
+    pictures, minutes = sum(one.pictures for one in released), sum(one.minutes for one in released)
+    return f"{pictures} pictures and {minutes} counted minutes will be sent where the next ones are"
+
+
+def _retry(spool: Spool) -> str:
+    return f"{spool.retry_refused()} pictures will be offered once more"
 
 
 def _write_json(

@@ -154,14 +154,17 @@ class CountSums:
 
 
 def sum_by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, CountSums]:
-    """Sum up what each camera has counted. `now_ms`: the time that ages are counted by."""
+    """Sum up what each camera has counted for the shop that it is opened for.
+
+    `now_ms`: the time that ages are counted by.
+    """
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'counts'").fetchone():
         return {}  # no uploader of this version has opened the spool
     rows = db.execute(
         "SELECT camera, coalesce(sum(came_in) FILTER (WHERE counted_at_ms > ?1), 0), "
         "coalesce(sum(went_out) FILTER (WHERE counted_at_ms > ?1), 0), sum(came_in), "
         "sum(went_out), count(DISTINCT began_ms) FILTER (WHERE life IS NULL) FROM counts "
-        "WHERE counted_at_ms > ?2 GROUP BY camera ORDER BY camera",
+        f"WHERE counted_at_ms > ?2 AND {_OF_ITS_SHOP} GROUP BY camera ORDER BY camera",
         (now_ms - HOUR_MS, now_ms - 24 * HOUR_MS),
     )
     return {camera: CountSums(*sums) for camera, *sums in rows}

@@ -158,17 +158,30 @@ class Taken:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A camera's unsent pictures that are for another shop than the one that the camera is for
-    now."""
+    """A camera's unsent pictures and untold minutes that are for another shop than the one that the
+    camera is for now.
+
+    `came_in` and `went_out` are the sums of these minutes, doubted ones too.
+    """
 
     camera: str
     pictures: int
+    minutes: int
+    came_in: int
+    went_out: int
     shop: str
     url: str | None
 
     def __str__(self) -> str:
-        what = "picture waits" if self.pictures == 1 else "pictures wait"
-        return f"{self.pictures} {what} for another shop at {self.url or 'a URL that is not known'}"
+        amounts = []
+        if self.pictures:
+            amounts.append(f"{self.pictures} picture{'' if self.pictures == 1 else 's'}")
+        if self.minutes:
+            minutes = f"{self.minutes} counted minute{'' if self.minutes == 1 else 's'}"
+            amounts.append(f"{minutes} ({self.came_in} in, {self.went_out} out)")
+        wait = "waits" if self.pictures + self.minutes == 1 else "wait"
+        where = self.url or "a URL that is not known"
+        return f"{' and '.join(amounts)} {wait} for another shop at {where}"
 
 
 @dataclass(frozen=True)

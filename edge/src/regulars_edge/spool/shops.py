@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+from itertools import product
 
 from regulars_edge.spool.model import Waiting, name_shop
 
@@ -146,25 +147,42 @@ def find_rescued(db: sqlite3.Connection, camera: str, shop: str) -> str:
 
 
 def list_waiting(db: sqlite3.Connection) -> list[Waiting]:
-    """List the unsent pictures that are for another shop than the one that their camera was opened
-    for last."""
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'cameras'").fetchone():
+    """List the unsent pictures and untold minutes that are for another shop than the one that their
+    camera was opened for last."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    if "cameras" not in tables:
         return []  # no uploader of this version has opened the spool
+    held = _UNSENT_PICTURES
+    if "counts" in tables:
+        held += f" UNION ALL {_UNTOLD_MINUTES}"
     rows = db.execute(
-        "SELECT camera, count(*), pictures.shop, (SELECT max(url) FROM shops WHERE pictures.shop "
-        "IN (name, shops.shop))"
-        " FROM pictures JOIN cameras USING (camera) WHERE state = 0 AND pictures.shop NOT IN ('', "
-        "cameras.shop) "
-        "GROUP BY camera, pictures.shop"
+        "SELECT camera, sum(pictures), sum(minutes), sum(came_in), sum(went_out), held.shop, "
+        "(SELECT max(url) FROM shops WHERE held.shop IN (name, shops.shop)) "
+        f"FROM ({held}) AS held JOIN cameras USING (camera) "
+        "WHERE held.shop NOT IN ('', cameras.shop) GROUP BY camera, held.shop"
     )
     return [Waiting(*row) for row in rows]
 
 
-def release_waiting(db: sqlite3.Connection, url: str) -> int:
+_UNSENT_PICTURES = (
+    "SELECT camera, shop, count(*) AS pictures, 0 AS minutes, 0 AS came_in, 0 AS went_out "
+    "FROM pictures WHERE state = 0 GROUP BY camera, shop"
+)
+_UNTOLD_MINUTES = (
+    "SELECT camera, shop, 0, count(DISTINCT boot || ' ' || began_ms), sum(came_in), sum(went_out) "
+    "FROM counts WHERE life IS NULL GROUP BY camera, shop"
+)
+
+
+def release_waiting(db: sqlite3.Connection, url: str) -> list[Waiting]:
     """Let what waits for the shops at `url` be for the shop that its camera is opened for next;
-    return how many."""
+    return what that was."""
     released = [one for one in list_waiting(db) if one.url == url]
-    for one in released:
-        sql = "UPDATE pictures SET shop = '' WHERE camera = ? AND shop = ? AND state = 0"
+    for one, (table, is_unsent) in product(released, _UNSENT.items()):
+        sql = f"UPDATE {table} SET shop = '' WHERE camera = ? AND shop = ? AND {is_unsent}"
         db.execute(sql, (one.camera, one.shop))
-    return sum(one.pictures for one in released)
+    return released
+
+
+_UNSENT = {"pictures": "state = 0", "counts": "life IS NULL"}
+"""SQL: what of a table no shop has."""

@@ -613,9 +613,9 @@ class Spool:
         with self.books.reading() as db:
             return shops.list_waiting(db)
 
-    def release_waiting(self, url: str) -> int:
+    def release_waiting(self, url: str) -> list[Waiting]:
         """Let what waits for shops at `url` be for those that the cameras are opened for next;
-        return how many."""
+        return what that was."""
         with self.books.writing() as db:
             return shops.release_waiting(db, url)
 
