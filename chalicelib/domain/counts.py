@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import reduce
 from itertools import pairwise
 from math import dist
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -277,8 +278,7 @@ def forget_hours(
 ) -> dict[int, Count]:
     """Return the hours of a day, of which those with a void minute are not known.
 
-    `summed_minutes`: those that are in the hours; None: nobody knows, so that all may be. A minute
-    that was void before is in no hour, so its hour stays.
+    `summed_minutes`: those that are in the hours; None: nobody knows, so that all may be.
     """
     wrong_minutes = {m for m in void_minutes if summed_minutes is None or m in summed_minutes}
     ends = pairwise([*sorted(hours), DAY_MS // MINUTE_MS])
@@ -288,6 +288,49 @@ def forget_hours(
         if not wrong_minutes.isdisjoint(range(first, min(end, first + _MINUTES_OF_HOUR)))
     }
     return forget_counts(hours, wrong_hours)
+
+
+class SummedDay(Struct, frozen=True):
+    """Hours of a camera's UTC day, and those of the minutes that were void when they were made.
+
+    Each has the minutes that are in its hours. `minutes` is None if nobody knows them.
+    """
+
+    hours: DayCounts = MappingProxyType({})
+    minutes: frozenset[int] | None = frozenset()
+    held: DayCounts = MappingProxyType({})
+    held_minutes: frozenset[int] = frozenset()
+
+    @property
+    def all_minutes(self) -> frozenset[int]:
+        return self.held_minutes | (self.minutes or frozenset())
+
+    def forget(self, void_minutes: Collection[int]) -> dict[int, Count]:
+        """Return the counts of all hours, of which those with a void minute are not known."""
+        return add_days(
+            forget_hours(self.hours, void_minutes, self.minutes),
+            forget_hours(self.held, void_minutes, self.held_minutes),
+        )
+
+    def add(
+        self, day: int, told_counts: DayCounts, void_minutes: Collection[int], local: LocalTime
+    ) -> SummedDay:
+        """Return the day with further minutes, void ones apart. Those that it has already stay
+        out."""
+        counts = {
+            minute: count
+            for minute, count in leave_out(told_counts, self.all_minutes).items()
+            if count.numbers is not None
+        }
+        valid = leave_out(counts, void_minutes)
+        held = leave_out(counts, valid)
+        join = join_counts if self.minutes is None else add_days  # else it may have them already
+        return SummedDay(
+            join(self.hours, sum_hours(day, valid, local)),
+            None if self.minutes is None else self.minutes.union(valid),
+            add_days(self.held, sum_hours(day, held, local)),
+            self.held_minutes.union(held),
+        )
 
 
 def leave_out_settled(reported: DayCounts, stored: DayCounts, settled: int) -> dict[int, Count]:

@@ -19,6 +19,7 @@ from chalicelib.domain.counts import (
     Count,
     CountedMinute,
     Entries,
+    SummedDay,
     Void,
     add_counts,
     choose_count,
@@ -38,7 +39,12 @@ from chalicelib.domain.counts import (
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import DAY_MS, LocalTime, Span
 from chalicelib.domain.opening import list_open_seconds
-from chalicelib.storage.records.counts import pack_counts, unpack_counts
+from chalicelib.storage.records.counts import (
+    hours_item,
+    pack_counts,
+    summed_day_from,
+    unpack_counts,
+)
 from chalicelib.storage.values import milliseconds
 from tests.support.examples import examples
 
@@ -178,6 +184,27 @@ def test_hours_are_their_minutes_over_a_change_of_clocks(zone: str, change: str,
         assert max(hours.values()) <= 2  # an hour that comes twice
         again = sum_hours(day, sum_hours(day, minutes, local), local)
         assert again == sum_hours(day, minutes, local)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_void_minutes_of_a_summed_day_come_back_hour_by_hour(seed: int) -> None:
+    """Whatever was void as each part was summed, which may come again and again."""
+    chance, day, local = random.Random(seed), 20_514, LocalTime(ZONES[seed % len(ZONES)])
+    minutes = {minute: Count(60, chance.randrange(9), 1, 0) for minute in range(0, 600, 7)}
+    summed = SummedDay()
+    for _ in range(4):
+        part = {one: minutes[one] for one in chance.sample([*minutes], 50)}
+        void_minutes = set(chance.sample([*minutes], chance.randrange(40)))
+        summed = summed.add(day, part, void_minutes, local)
+        summed = summed_day_from(hours_item("shop#hours", day, "door", summed))
+    told = {one: minutes[one] for one in summed.all_minutes}
+    assert summed.forget(()) == sum_hours(day, told, local)
+    never = {one: minutes[one] for one in summed.minutes or ()}
+    valid = {one: count for one, count in summed.forget(summed.held_minutes).items() if count[0]}
+    assert valid == sum_hours(day, never, local), "as long as they are void"
+
+
+ZONES = ("UTC", "Asia/Kathmandu", "Australia/Eucla")
 
 
 def test_entries_are_parted_and_staff_is_taken_off() -> None:

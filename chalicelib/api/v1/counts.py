@@ -122,7 +122,7 @@ def void_counts(context: V1Context, query: TimeOfCounts) -> Voids:
     """Take a camera's minutes back that are wrong: they count nowhere, also if they are told again.
 
     They are kept, and `DELETE /v1/cameras/{id}/voids` has them count again. After 30 days minutes
-    become hours. Those that are void then stay out of these for good. A void of a later time takes
+    become hours, and those that are void then make hours of their own. A void of a later time takes
     whole hours, also if it holds only a part of them. It answers with all voids.
     """
     context.services.counts.voids.add(
@@ -133,8 +133,9 @@ def void_counts(context: V1Context, query: TimeOfCounts) -> Voids:
 
 @operations("DELETE", "/v1/cameras/{id}/voids", Role.ADMIN, again=answer_as(list_voids))
 def undo_void(context: V1Context, query: TimeOfCounts) -> Voids:
-    """Have a camera's minutes count again that were void, whole or a part. Minutes that were void
-    when they were 30 days old stay out. It answers with the voids that are left.
+    """Have a camera's minutes count again that were void, whole or a part. Of an hour, minutes that
+    were void when they were 30 days old count again once none of them is void. It answers with the
+    voids that are left.
     """
     context.services.counts.voids.take_back(
         context.tenant, _read_void(context, query), context.request_id

@@ -26,11 +26,9 @@ from chalicelib.domain.counts import (
     Entries,
     Void,
     add_counts,
-    add_days,
     add_entries,
     expect_seconds,
     forget_counts,
-    forget_hours,
     group_by_day,
     join_counts,
     leave_out,
@@ -39,7 +37,6 @@ from chalicelib.domain.counts import (
     list_void_minutes,
     part_entries,
     require_minutes,
-    sum_hours,
 )
 from chalicelib.domain.errors import CameraDisabled
 from chalicelib.domain.jobs import Due
@@ -68,7 +65,7 @@ from chalicelib.storage.records.counts import (
     counts_from,
     counts_item,
     hours_item,
-    summed_minutes_from,
+    summed_day_from,
 )
 from chalicelib.storage.values import milliseconds, moment
 
@@ -154,7 +151,7 @@ class Counts(Service["Book"]):
         """
         between = keys.counted_days_range(days.start, days.stop - 1)
         voids: Sequence[Void] | None = None  # not read for who counts nobody
-        summed: dict[str, frozenset[int] | None] = {}
+        summed: dict[str, frozenset[int]] = {}
         hours_partition = keys.counted_hours(tenant)
         for partition in (hours_partition, keys.counted_minutes(tenant)):
             for item in walk_items(self.services.items, keys.SUMMARIES, partition, between=between):
@@ -164,10 +161,11 @@ class Counts(Service["Book"]):
                 voids = self.voids.list_all(tenant) if voids is None else voids
                 void_minutes = list_void_minutes(voids, day, camera)
                 if partition == hours_partition:
-                    summed[item["day"]] = summed_minutes_from(item)
-                    counts = forget_hours(counts_from(item), void_minutes, summed[item["day"]])
+                    summed_day = summed_day_from(item)
+                    summed[item["day"]] = summed_day.all_minutes
+                    counts = summed_day.forget(void_minutes)
                 else:
-                    told_counts = leave_out(counts_from(item), summed.get(item["day"]) or ())
+                    told_counts = leave_out(counts_from(item), summed.get(item["day"], ()))
                     counts = forget_counts(told_counts, void_minutes)
                 yield CountedDay(day, camera, counts)
 
@@ -241,24 +239,18 @@ class Counts(Service["Book"]):
         """Make hours of days of minutes, by the tenant's clocks. A day that was changed meanwhile
         waits.
 
-        Minutes that are void stay out of the hours for good, which say so by the seconds that were
-        watched.
+        Minutes that are void make hours of their own, which count once these are not void any
+        more.
         """
         local, partition = tenant.local_time, keys.counted_hours(tenant.name)
         voids, if_same_voids = self.voids.read_with_check(tenant.name)
         for item in items:
             day, camera = keys.parts_of_counted_day(item["day"])
             former = self.services.items.get(keys.SUMMARIES, (partition, item["day"]))
-            summed = summed_minutes_from(former)
-            is_unsaid = former is not None and summed is None
-            left_out = list_void_minutes(voids, day, camera).union(summed or ())
-            minutes = leave_out(counts_from(item), left_out)
-            join = join_counts if summed is None else add_days  # else it may have them already
-            hours = join(counts_from(former), sum_hours(day, minutes, local))
-            counted = [minute for minute, count in minutes.items() if count.numbers is not None]
-            all_minutes = None if is_unsaid else [*(summed or ()), *counted]
+            void_minutes = list_void_minutes(voids, day, camera)
+            summed_day = summed_day_from(former).add(day, counts_from(item), void_minutes, local)
             if_same = (equals("version", item["version"], _DAY_SAME),)
-            hours_put = hours_item(partition, day, camera, hours, all_minutes)
+            hours_put = hours_item(partition, day, camera, summed_day)
             actions: list[Action] = [
                 if_same_voids,
                 Delete(keys.SUMMARIES, (item["tenant_zone"], item["day"]), if_same),

@@ -1,8 +1,8 @@
 """Which counts of cameras are wrong, and count nowhere until somebody takes that back?
 
 All voids of a tenant are one item. They are looked at where counts are read, and change nothing of
-what is stored. So a minute that is told again stays void, and what is taken back is as it was. But
-minutes that are void when hours are made of them, after 30 days, are in no hour.
+what is stored. So a minute that is told again stays void, and what is taken back is as it was.
+Minutes that are void when hours are made of them, after 30 days, make hours of their own.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from struct import Struct
 
-from chalicelib.domain.counts import Arrangement, Count, DayCounts, Place, Void
+from msgspec.structs import replace
+
+from chalicelib.domain.counts import Arrangement, Count, DayCounts, Place, SummedDay, Void
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
 from chalicelib.storage.values import Codec, many
@@ -53,28 +55,38 @@ def counts_item(partition: str, day: int, camera_id: str, counts: DayCounts, ver
     return {**key, "counts": pack_counts(counts), "version": version}
 
 
-def hours_item(
-    partition: str, day: int, camera_id: str, hours: DayCounts, minutes: Iterable[int] | None
-) -> Item:
-    """Make the item of a camera's UTC day, counted by hours.
+def hours_item(partition: str, day: int, camera_id: str, summed: SummedDay) -> Item:
+    """Make the item of a camera's UTC day, counted by hours; the minutes of these are a bit each.
 
-    `minutes` are those that were added up to these hours, a bit each in the item. With None, nobody
-    knows them, since an earlier version wrote the hours.
+    Hours of an earlier version do not say their minutes. Only those with void minutes have `held`.
     """
-    item = counts_item(partition, day, camera_id, hours, version=1)
-    if minutes is None:
-        return item
-    bits = sum(1 << minute for minute in set(minutes))
-    summed_minutes = zlib.compress(bits.to_bytes(_MINUTES_OF_DAY // 8, "little"))
-    return {**item, "minutes": summed_minutes}
+    item = counts_item(partition, day, camera_id, summed.hours, version=1)
+    if summed.minutes is not None:
+        item = {**item, "minutes": _pack_minutes(summed.minutes)}
+    if summed.held:
+        held_minutes = _pack_minutes(summed.held_minutes)
+        item = {**item, "held": pack_counts(summed.held), "held_minutes": held_minutes}
+    return item
 
 
-def summed_minutes_from(item: Item | None) -> frozenset[int] | None:
-    """Return the minutes that are in the hours of an item; None: it does not say, as those of
-    before did not."""
-    if item is None or "minutes" not in item:
-        return None
-    bits = int.from_bytes(zlib.decompress(bytes(item["minutes"])), "little")
+def summed_day_from(item: Item | None) -> SummedDay:
+    if item is None:
+        return SummedDay()
+    minutes = _unpack_minutes(item["minutes"]) if "minutes" in item else None
+    summed = SummedDay(counts_from(item), minutes)
+    if "held" not in item:
+        return summed
+    held = unpack_counts(bytes(item["held"]))
+    return replace(summed, held=held, held_minutes=_unpack_minutes(item["held_minutes"]))
+
+
+def _pack_minutes(minutes: Collection[int]) -> bytes:
+    bits = sum(1 << minute for minute in minutes)
+    return zlib.compress(bits.to_bytes(_MINUTES_OF_DAY // 8, "little"))
+
+
+def _unpack_minutes(data: bytes) -> frozenset[int]:
+    bits = int.from_bytes(zlib.decompress(bytes(data)), "little")
     return frozenset(minute for minute in range(_MINUTES_OF_DAY) if bits >> minute & 1)
 
 

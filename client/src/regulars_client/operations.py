@@ -292,7 +292,7 @@ class Operations(Connection):
         to: datetime | str,
         idempotency_key: str | None = None,
     ) -> models.Voids:
-        """Have a camera's minutes count again that were void, whole or a part. Minutes that were void when they were 30 days old stay out. It answers with the voids that are left."""
+        """Have a camera's minutes count again that were void, whole or a part. Of an hour, minutes that were void when they were 30 days old count again once none of them is void. It answers with the voids that are left."""
         return self._call(
             "DELETE",
             f"/v1/cameras/{quote_part(id)}/voids",

@@ -240,9 +240,11 @@ def test_voids_are_bounded(shop: Shop) -> None:
     assert schema["properties"]["voids"]["maxItems"] == MAX_VOIDS
 
 
-def test_minutes_that_were_void_stay_out_of_hours_and_the_rest_counts(
-    shop: Shop, clock: FakeClock
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Asia/Kathmandu"])
+def test_minutes_that_are_void_when_hours_are_made_are_held_and_come_back(
+    shop: Shop, clock: FakeClock, zone: str
 ) -> None:
+    shop.v1.done("PATCH", "/v1/settings", {"time_zone": zone})
     report(shop.box, *(minute(ago, 1) for ago in range(1, 121)), minute(130, FORGED))
     void(shop.v1, 61, 50)  # of the hours that begin 120 and 60 minutes before noon
     void(shop.v1, 130, 129)
@@ -250,8 +252,33 @@ def test_minutes_that_were_void_stay_out_of_hours_and_the_rest_counts(
     assert before["all"] == said(109, watched_s=109 * 60)
     sum_minutes_after(shop.v1, clock, shop.services, timedelta(days=33))
     assert read_entries(shop.v1) == before
+    again(shop.v1, 61, 60)
+    assert read_entries(shop.v1)["all"]["in"] in (109, 110), "an hour's are held until all count"
+    void(shop.v1, 61, 60)
+    assert read_entries(shop.v1) == before
     again(shop.v1, 130, 50)
-    assert read_entries(shop.v1) == before, "they were left out for good"
+    assert read_entries(shop.v1)["all"] == said(120 + FORGED, watched_s=121 * 60)
+    void(shop.v1, 130, 129)
+    assert shop.find_forged() == set()
+    again(shop.v1, 130, 129)
+    assert read_entries(shop.v1)["all"] == said(120 + FORGED, watched_s=121 * 60)
+
+
+def test_held_minutes_that_are_told_again_count_once(shop: Shop, clock: FakeClock) -> None:
+    """A clock that was ahead makes hours early, and the box tells its minutes again."""
+    minutes, ahead = [minute(ago, 2, 1) for ago in range(10)], timedelta(days=33)
+    report(shop.box, *minutes)
+    void(shop.v1, 5, 0)
+    for _ in "twice":
+        sum_minutes_after(shop.v1, clock, shop.services, ahead)
+        clock.advance(-ahead)
+        report(shop.box, *minutes)
+    assert read_entries(shop.v1)["all"]["in"] == 10
+    again(shop.v1, 5, 0)
+    for _ in "twice":
+        assert read_entries(shop.v1)["all"]["in"] == 20
+        sum_minutes_after(shop.v1, clock, shop.services, ahead)
+        clock.advance(-ahead)
 
 
 def test_a_void_of_hours_takes_them_whole_and_they_come_back_to_the_last_digit(
