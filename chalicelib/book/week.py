@@ -278,7 +278,7 @@ def _add_share(note: str, entries: Entries, texts: Texts) -> str:
         return texts.write("week.watched.closed", entries=note, minutes=minutes)
     if entries.is_whole:
         return note
-    return texts.write("week.watched", entries=note, minutes=minutes, of=of)
+    return texts.write("watched", figure=note, minutes=minutes, of=of)
 
 
 def format_changes(week: Week, texts: Texts) -> list[str]:

@@ -294,7 +294,7 @@ def event_values(
 
     members = members_of(event["type"])  # the declared fields of `data`, by name
     values = {
-        member.shown_as: _write_member(member.form, data.get(name), zone)
+        member.shown_as: _write_member(member.form, name, data, zone, texts=texts)
         for name, member in members.items()
         if member.shown_as
     }
@@ -313,10 +313,14 @@ def event_values(
     return {**fields_of_others, **values, **whom, **of_all, **written_time}
 
 
-def _write_member(form: str, value: Any, zone: tzinfo) -> str:
-    """Write a member as its form says."""
+def _write_member(form: str, name: str, data: Mapping[str, Any], zone: tzinfo, texts: Texts) -> str:
+    """Write a member of an event as its form says."""
+    value = data.get(name)
     if value is None:
         return ""
+    if form == "counted" and data.get("whole") is False:
+        minutes, of = data["watched_s"] // 60, data["open_s"] // 60
+        return texts.write("watched", figure=_write_plain(value), minutes=minutes, of=of)
     if form == "time":
         return f"{moment_of_text(value).astimezone(zone):%H:%M}"
     return str(value) if form == "lines" else _write_plain(value)

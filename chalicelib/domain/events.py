@@ -43,8 +43,8 @@ class Member(Struct, frozen=True):
     """Text that a test shows there."""
     is_who: bool = False
     """Messages call the event's subject so."""
-    form: Literal["line", "lines", "time"] = "line"
-    """How a template shows it."""
+    form: Literal["line", "lines", "time", "counted"] = "line"
+    """How a template shows it. `counted`: with its share, if it was watched in part."""
     at_broker: str = ""
     """Its name in a message at the broker; "": it has none there."""
     says: str = ""
@@ -58,7 +58,7 @@ VisitCount = Annotated[int, Member(shown_as="visits", sample="7", at_broker="vis
 Id = Annotated[str, Member()]
 """Id or address of a thing."""
 ThingName = Annotated[str, Member(is_who=True)]
-Inside = Annotated[int, Member(shown_as="inside", sample="80")]
+Inside = Annotated[int, Member(shown_as="inside", sample="80", form="counted")]
 
 
 class EventData(Struct, frozen=True, kw_only=True):
@@ -206,6 +206,12 @@ class PlaceEvent(EventData, frozen=True, kw_only=True):
     inside: Inside
     full_at: int | None
     free_at: int | None
+    watched_s: int | None = None
+    open_s: int | None = None
+    whole: Annotated[
+        bool | None,
+        Member(says="false: `inside` is of `watched_s` of `open_s` seconds; null: it is closed"),
+    ] = None
 
 
 class PlaceFull(PlaceEvent, frozen=True, kw_only=True):

@@ -37,8 +37,8 @@ MEMBERS = {
     "face.overdue": "faceid name number arrive_count days",
     "week.ended": "first last visits people new returning known before report",
     "group.full": "capacity",
-    "place.full": "place name inside full_at free_at",
-    "place.free": "place name inside full_at free_at",
+    "place.full": "place name inside full_at free_at watched_s open_s whole",
+    "place.free": "place name inside full_at free_at watched_s open_s whole",
     "camera.silent": "name last_seen_at state silent_after_s error",
     "test": "hook",
 }

@@ -289,7 +289,7 @@ class Places(Service["Book"]):
     ) -> tuple[Place, list[Action]]:
         """Return the place with whether it is full, and the deliveries of the event that says so;
         none, if that was said."""
-        place = place_now.place
+        place, present = place_now.place, place_now.present
         if place_now.is_full == place.is_full:
             return place, []
         kind = PlaceFull if place_now.is_full else PlaceFree
@@ -299,6 +299,9 @@ class Places(Service["Book"]):
             inside=place_now.inside,
             full_at=place.full_at,
             free_at=place.free_at,
+            watched_s=present.watched_s if present else None,
+            open_s=present.open_s if present else None,
+            whole=present.is_whole if present else None,
         )
         event = Event(f"{data.KIND}-{place.id}-{milliseconds(now)}", data, now)
         puts = self.services.webhooks.outbox.make_delivery_puts(tenant.name, [event])

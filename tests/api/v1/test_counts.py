@@ -273,6 +273,10 @@ def test_hooks_are_told_once_that_it_is_full_and_once_that_it_is_free(
     assert read_told(door, mailbox) == [*told, ("place.full", 50), ("place.free", 1)]
     data = door.done("GET", f"/v1/hooks/{mailbox}/deliveries", state="pending")["deliveries"][0]
     assert data["event"]["data"]["name"] == "Shop"
+    looked = {name: data["event"]["data"][name] for name in ("watched_s", "open_s", "whole")}
+    opening = door.done("GET", path)["openings"][-1]
+    assert looked["whole"] is False
+    assert 0 < looked["watched_s"] <= opening["watched_s"] < looked["open_s"] <= opening["open_s"]
     assert (data["event"]["camera"], data["event"]["group"]) == (None, None)
 
 

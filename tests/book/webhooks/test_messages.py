@@ -495,6 +495,31 @@ def test_the_figures_of_a_week_are_told_whatever_the_hours_are(book: Book, phone
     assert [read_body(one) for one in phone.heard] == ["3 visits"]
 
 
+def test_how_many_are_inside_is_told_with_the_share_that_was_watched(
+    book: Book, phone: Receiver
+) -> None:
+    kinds = (EventKind.PLACE_FULL, EventKind.PLACE_FREE)
+    add(book, channel_of(Way.NTFY, phone), kinds=kinds, template="{who}: {inside}")
+    looks: list[dict[str, Any]] = [
+        {"watched_s": 240, "open_s": 3_600, "whole": False},
+        {"watched_s": 3_300, "open_s": 3_600, "whole": True},
+        {},  # as an earlier version stored it, or of a place that is closed
+    ]
+    for number, looked in enumerate(looks):
+        data = make_data("place.full", place="1", name="Hall", inside=80, **looked)
+        puts = book.services.webhooks.outbox.make_delivery_puts(
+            "shop", [Event(f"place.full-{number}", data, book.clock.now())]
+        )
+        write(book.storage.items, puts)
+        book.services.webhooks.outbox.send_messages("shop", puts)
+        work(book)
+    assert [read_body(heard) for heard in phone.heard] == [
+        "Hall: 80, of 4 minutes of 60",
+        "Hall: 80",
+        "Hall: 80",
+    ]
+
+
 def test_not_more_often_than_the_pause_but_another_if_it_failed(
     book: Book, phone: Receiver
 ) -> None:

@@ -722,7 +722,7 @@ _OF_V1 = (
     _v1("GET /v1/places", days="2"),
     _v1("GET /v1/places/{id}", of="place"),
     _v1("POST /v1/places", {"name": "Cellar", "doors": ["till"]}),
-    _v1("PATCH /v1/places/{id}", {"name": "Hall", "full_at": 9}, of="place"),
+    _v1("PATCH /v1/places/{id}", {"name": "Hall", "full_at": 9, "inside": 10}, of="place"),
     _v1("PUT /v1/places/{id}/inside", {"inside": 3}, of="place"),
     _v1("DELETE /v1/places/{id}", of="place"),
     UseCase("POST /v1/cameras/{id}/claim", lambda box: _claim_made(box)),
