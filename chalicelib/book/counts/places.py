@@ -236,13 +236,13 @@ class Places(Service["Book"]):
 
         `changed_days`: the UTC days of the camera that the same transaction stores. `voids`: those
         that it stores; None: it stores none. There are no actions if the camera is a door of no
-        place, and was none.
+        place, and was none since the opening that goes on began.
         """
         now = self.services.clock.now()
         item, arrangement = self._read(tenant, now)
         changed_keys = {(day, camera_id): counts for day, counts in changed_days.items()}
-        told = arrangement.places
-        of_camera = [one for one in told if list_spans(arrangement, one, camera_id)]
+        told, span = arrangement.places, _span_of(_list_present(tenant, now), now)
+        of_camera = [one for one in told if camera_id in list_cameras(arrangement, one, span)]
         if not of_camera:
             return []
         all_checks: list[Check] = []
@@ -323,7 +323,7 @@ class Places(Service["Book"]):
         `changed`: days of cameras that are not stored yet; `voids` likewise.
         """
         counts = self.services.counts
-        openings = [one for one in _list_openings(tenant, 1, now) if one.end_ms is None]
+        openings = _list_present(tenant, now)
         checks: list[Check] = []
         if voids is None:
             voids, check = counts.voids.read_with_check(tenant.name)
@@ -391,6 +391,11 @@ def _list_openings(tenant: Tenant, days: int, now: datetime) -> list[Opening]:
         for opening in list_openings(open_hours, local, span_of_days(days, now))
         if opening.day > today - days or opening.end_ms is None
     ]
+
+
+def _list_present(tenant: Tenant, now: datetime) -> list[Opening]:
+    """List the opening that goes on; none, if the shop is closed."""
+    return [one for one in _list_openings(tenant, 1, now) if one.end_ms is None]
 
 
 def _measure_open_s(opening: Opening, span: Span, tenant: Tenant, now: datetime) -> int:
