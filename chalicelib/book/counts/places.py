@@ -83,9 +83,10 @@ _CORRECTIONS_KEPT, _MOST_CORRECTIONS = timedelta(days=DAYS[-1]), 100
 _FREE_PERCENT = 90
 """Of `full_at`: with so many inside a full place is free again, unless it says otherwise."""
 
-_MOST_CHECKS = 80
-"""Of what a place's count was read from, in one transaction, which has a hundred actions at most on
-AWS. At more doors than 40 a report that comes at the same time may be told with the next."""
+_MOST_ACTIONS = 90
+"""Of a transaction, which has a hundred at most on AWS; the rest is for the answer and the audit.
+If more was read of a place, such as two days of 45 doors, not all of it is checked. Then a change
+at the same instant may be told with the next report."""
 
 _BUSY = "the places are changed by others all the time: send the request again in a moment"
 _PLACES_SAME = "places-same"
@@ -258,7 +259,8 @@ class Places(Service["Book"]):
         put = _make_put(tenant.name, replace(arrangement, places=told), item)
         is_same = told == arrangement.places
         arranged = Check(put.table, put.key, put.when) if is_same else put
-        return [arranged, *_list_once(all_checks), *all_puts]
+        room = _MOST_ACTIONS - len(all_puts) - len(changed_days)
+        return [arranged, *_list_once(all_checks, room), *all_puts]
 
     def _store_changed(
         self,
@@ -279,7 +281,7 @@ class Places(Service["Book"]):
             if said is not None:
                 place_now = _correct(place_now, said, now)
             place, puts = self._tell_crossing(tenant, place_now, now)
-            actions = [*_list_once(checks), *puts]
+            actions = [*_list_once(checks, _MOST_ACTIONS - len(puts)), *puts]
         changed = replace(arrangement, places=_put_in_place(arrangement.places, place))
         self._store(tenant, changed, item_before, request, answer, actions)
         self.services.webhooks.outbox.send_messages(tenant.name, actions)
@@ -457,9 +459,9 @@ def _correct(place_now: PlaceNow, said: InsideSaid, now: datetime) -> PlaceNow:
     return PlaceNow(corrected_place, (replace(present, left=said.inside),))
 
 
-def _list_once(checks: Iterable[Check]) -> list[Check]:
-    """Return one check of each item, as many as a transaction takes beside what it writes."""
-    return [*{check.key: check for check in checks}.values()][:_MOST_CHECKS]
+def _list_once(checks: Iterable[Check], most: int) -> list[Check]:
+    """Return one check of each item, at most so many."""
+    return [*{check.key: check for check in checks}.values()][: max(most, 0)]
 
 
 def _has_limit(place: Place) -> bool:

@@ -1,6 +1,6 @@
 """What others do while it is decided whether a place is full: no word is left out of date."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from itertools import permutations
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.counts.places import PlaceFields, PlaceNow
+from chalicelib.book.counts.places import MAX_DOORS, PlaceFields, PlaceNow
 from chalicelib.domain.counts import MINUTE_MS, Count, CountedMinute, InsideSaid, Void
-from chalicelib.storage.ports import Storage
+from chalicelib.storage.ports import Action, ItemStore, Storage
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import Book
 from tests.support.meanwhile import Meanwhile
@@ -21,16 +21,28 @@ TEN = InsideSaid(10, "key 1")
 FRONT, BACK, SIDE = "front", "back", "side"
 
 
+class Store(Meanwhile):
+    """It notes how many actions each transaction has, too."""
+
+    def __init__(self, items: ItemStore) -> None:
+        super().__init__(items)
+        self.sizes: list[int] = []
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        self.sizes.append(len(actions))
+        super().transact(actions)
+
+
 class Hall:
     """A place of two doors with 8 inside, 3 of them by a minute at the back, and full from 10
     on."""
 
-    def __init__(self, folder: Path) -> None:
-        self.stores: list[Meanwhile] = []
-        self.book = Book(folder, wrap=self.wrap, cameras=(FRONT, BACK, SIDE))
+    def __init__(self, folder: Path, more_doors: Sequence[str] = ()) -> None:
+        self.stores: list[Store] = []
+        self.book = Book(folder, wrap=self.wrap, cameras=(FRONT, BACK, SIDE, *more_doors))
         self.counts, self.tenant = self.book.services.counts, self.book.tenant
         self.at = self.book.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=9)
-        fields = PlaceFields(name="Hall", doors=[FRONT, BACK], full_at=10)
+        fields = PlaceFields(name="Hall", doors=[FRONT, BACK, *more_doors], full_at=10)
         self.id = self.counts.places.add(self.tenant, fields)
         self.report(FRONT, 0, 5)
         self.report(BACK, 0, 3)
@@ -38,7 +50,7 @@ class Hall:
         self.void = Void(BACK, first_ms, first_ms + MINUTE_MS)
 
     def wrap(self, storage: Storage) -> Storage:
-        self.stores.append(Meanwhile(storage.items))
+        self.stores.append(Store(storage.items))
         return replace(storage, items=self.stores[-1])  # type: ignore[arg-type]
 
     def report(self, camera: str, minute: int, came: int, went: int = 0) -> None:
@@ -88,3 +100,14 @@ def test_two_cameras_and_a_void_at_one_instant_are_told_by_the_last(hall: Hall) 
     ACTS["a void"](hall)
     read = hall.read()
     assert (read.place.is_full, read.inside) == (True, 10)
+
+
+def test_no_transaction_of_a_place_has_more_actions_than_aws_takes(tmp_path: Path) -> None:
+    """Of two UTC days of fifty doors not all that was read is checked."""
+    hall = Hall(tmp_path / "data", [f"d{number}" for number in range(MAX_DOORS - 2)])
+    with closing(hall.book):
+        hall.book.services.tenants.change_settings("shop", {"time_zone": "Asia/Shanghai"})
+        hall.tenant = hall.book.tenant
+        for act in ACTS.values():
+            act(hall)
+        assert 50 < max(hall.stores[-1].sizes) <= 100
