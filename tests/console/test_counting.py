@@ -97,6 +97,24 @@ def drag(page: Page, picture: dict[str, float]) -> None:
     page.mouse.up()
 
 
+def change_doors(page: Page) -> None:
+    """Add a door, and say how many are inside, which the form asks as soon as doors change."""
+    page.get_by_role("button", name="Set up").click()
+    asked = page.get_by_label("Inside by the counts: 12. How many are there really?")
+    expect(asked).to_be_hidden()
+    page.get_by_label("Back door").check()
+    expect(asked).to_be_visible()
+    expect(page.get_by_text("A new door counts from the next minute on.")).to_be_visible()
+    page.get_by_label("Back door").uncheck()
+    expect(asked).to_be_hidden()
+    page.get_by_label("Back door").check()
+    asked.fill("14")
+    looked_at(page, "places-doors")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("14 inside now · full")).to_be_visible()
+    expect(page.get_by_text(re.compile(r": 14 inside \(\+2\), by "))).to_be_visible()
+
+
 def test_who_is_inside_a_place_is_corrected_and_seen_on_the_first_page(
     shop: tuple[Box, Book], visitor: Visitor
 ) -> None:
@@ -158,24 +176,6 @@ def test_a_time_that_was_counted_wrong_is_taken_back_and_counts_again(
     expect(page.get_by_role("button", name="Count again")).not_to_be_visible()
     assert count_entries() == before
     visitor.forgive("404")
-
-
-def change_doors(page: Page) -> None:
-    """Add a door, and say how many are inside, which the form asks as soon as doors change."""
-    page.get_by_role("button", name="Set up").click()
-    asked = page.get_by_label("Inside by the counts: 12. How many are there really?")
-    expect(asked).to_be_hidden()
-    page.get_by_label("Back door").check()
-    expect(asked).to_be_visible()
-    expect(page.get_by_text("A new door counts from the next minute on.")).to_be_visible()
-    page.get_by_label("Back door").uncheck()
-    expect(asked).to_be_hidden()
-    page.get_by_label("Back door").check()
-    asked.fill("14")
-    looked_at(page, "places-doors")
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("14 inside now · full")).to_be_visible()
-    expect(page.get_by_text(re.compile(r": 14 inside \(\+2\), by "))).to_be_visible()
 
 
 def test_entries_stand_beside_visits_with_how_many_were_known_and_what_was_not_counted(
