@@ -27,7 +27,8 @@ OFFERS_PATH = "/v1/captures/uploads"
 CAMERAS_PATHS = (
     OFFERS_PATH,
     "/v1/cameras",
-    *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still", "/view")),
+    "/v1/claims",
+    *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still", "/view", "/counts")),
 )
 """Routes that an uploader calls: the only ones besides that at the root that the function URL leads
 to."""

@@ -1,6 +1,7 @@
 """What cameras call, at the function URL: the same answers as through the gateway, for less."""
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from chalicelib.api.application import CAMERAS_PATHS
 from tests.support.api.function_url import event_of
 from tests.support.api.gateway import LAMBDAS_ID
 from tests.support.api.v1.client import V1Client, offer_of
+from tests.support.box.session import ROOT
 from tests.support.fakes import FakeClock
 
 
@@ -67,5 +69,25 @@ def test_no_other_route_is_there(app: Chalice, v1: V1Client, method: str, path: 
     assert app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))["statusCode"] == 405
 
 
-def test_all_that_cameras_call_are_routes_of_v1(app: Chalice) -> None:
-    assert set(CAMERAS_PATHS) <= app.routes.keys()
+UPLOADER = ROOT / "edge" / "src" / "regulars_edge" / "service.py"
+KINDS = ("still", "view")
+"""What `kind` is in the uploader's paths."""
+
+
+def test_all_that_the_uploader_calls_is_there_and_nothing_else(app: Chalice) -> None:
+    literals = re.findall(r'"(/v1/[^"]+)"', UPLOADER.read_text(encoding="utf-8"))
+    templates = {re.sub(r"\{quote\([^{}]*\)\}", "{id}", literal) for literal in literals}
+    called_paths = {
+        path.replace("{kind}", kind) for path in templates for kind in KINDS if "{" in path
+    } | {path for path in templates if "{" not in path}
+    assert called_paths == {*CAMERAS_PATHS}
+    assert called_paths <= app.routes.keys()
+
+
+def test_counted_minutes_are_told_there(app: Chalice, v1: V1Client, clock: FakeClock) -> None:
+    path = f"/v1/cameras/{v1.add_camera('door')['id']}"
+    key = v1.done("POST", f"{path}/key")["api_key"]
+    at = clock.now().replace(second=0, microsecond=0).isoformat()
+    minute = {"at": at, "seconds": 60, "in": 1, "out": 0, "faces": 0}
+    status, answer = called(app, "PUT", f"{path}/counts", key, {"minutes": [minute]})
+    assert (status, answer) == (200, {"stored": 1})
