@@ -307,6 +307,18 @@ class CameraMade(Camera, kw_only=True):
     api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
 
 
+class Counting(Answer):
+    """What a box that counts may tell; services of before do not say it."""
+
+    film_wanted: Annotated[
+        bool, Meta(description="Somebody wants to see a minute of the count, without people.")
+    ]
+
+
+class CameraHeard(Camera, kw_only=True):
+    counting: Counting
+
+
 _Camera = TypeVar("_Camera", bound=Camera)
 _Told = TypeVar("_Told", str, float)
 
@@ -535,7 +547,7 @@ def delete_camera(context: V1Context) -> None:
 
 
 @operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
-def send_heartbeat(context: V1Context, body: Heartbeat) -> Camera:
+def send_heartbeat(context: V1Context, body: Heartbeat) -> CameraHeard:
     """Say how the camera is; answered with its settings."""
     context.caller.require_camera(context.path_values["id"])
     cameras = context.services.cameras
@@ -551,9 +563,9 @@ def send_heartbeat(context: V1Context, body: Heartbeat) -> Camera:
             context.tenant, known_camera, body.status, is_working=body.working
         )
     )
-    return _describe_camera(
-        context, context.services.captures.count_faceless(context.tenant, camera)
-    )
+    camera = context.services.captures.count_faceless(context.tenant, camera)
+    counting = Counting(film_wanted=False)
+    return _describe_cameras(context, CameraHeard, [camera], counting=counting)[0]
 
 
 @operations(
@@ -696,7 +708,7 @@ def _describe_camera(context: V1Context, camera: captures.Camera) -> Camera:
 
 
 def _describe_cameras(
-    context: V1Context, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
+    context: V1Context, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: object
 ) -> list[_Camera]:
     """Describe cameras, with the names of the groups that they look for.
 

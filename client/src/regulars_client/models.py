@@ -95,6 +95,30 @@ class Camera(Struct, kw_only=True):
     health: Health
 
 
+class CameraHeard(Struct, kw_only=True):
+    id: str
+    name: str
+    labels: Labels
+    groups: list[str] | None
+    gap_s: int
+    stranger_quality: float
+    keeps_strangers: bool
+    learns: bool
+    enabled: bool
+    silent_after_s: int | None
+    edge: Edge
+    revision: int
+    created_at: datetime
+    forgets_strangers: bool
+    last_seen_at: datetime | None
+    still_asked_at: datetime | None
+    view_due: bool
+    view_right_at: datetime | None
+    faceless_share: float | None
+    health: Health
+    counting: Counting
+
+
 class CameraKeyMade(Struct, kw_only=True):
     id: str
     api_key: str
@@ -246,6 +270,12 @@ class Cost(Struct, kw_only=True):
     usd_forecast: float
     prices_of: str
     region: str
+
+
+class Counting(Struct, kw_only=True):
+    """What a box that counts may tell; services of before do not say it."""
+
+    film_wanted: bool
 
 
 class CurrentSession(Struct, kw_only=True):

@@ -217,12 +217,12 @@ class Operations(Connection):
         working: bool | UnsetType = UNSET,
         refused: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
-    ) -> models.Camera:
+    ) -> models.CameraHeard:
         """Say how the camera is; answered with its settings."""
         return self._call(
             "POST",
             f"/v1/cameras/{quote_part(id)}/heartbeat",
-            models.Camera,
+            models.CameraHeard,
             body={"status": status, "working": working, "refused": refused},
             idempotency_key=idempotency_key,
         )

@@ -80,6 +80,8 @@ class HeartbeatAnswer:
     """When a person said last that what the camera shows is right; None: nobody has."""
     is_view_due: bool = False
     """Whether the view of this morning is missing."""
+    counting: Mapping[str, Any] | None = None
+    """What a box that counts may tell; None: the service is of before, and takes numbers alone."""
 
 
 FEEDS_FOR_MS = 20 * 60_000
@@ -226,13 +228,14 @@ class Service:
         answer = self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", body)
         fields = self._read_object(answer)
         settings, faceless = fields.get("edge"), fields.get("faceless_share")
-        right_at = fields.get("view_right_at")
+        right_at, counting = fields.get("view_right_at"), fields.get("counting")
         return HeartbeatAnswer(
             settings if isinstance(settings, dict) else {},
             fields.get("still_asked_at") is not None,
             faceless if isinstance(faceless, float | int) else 0.0,
             right_at if isinstance(right_at, str) else None,
             fields.get("view_due") is True,
+            counting if isinstance(counting, dict) else None,
         )
 
     def give_still(self, camera: str, picture: bytes, shop: str = "") -> None:

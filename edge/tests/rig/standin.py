@@ -94,6 +94,8 @@ class StandIn(Served):
         itself takes in captures alone."""
         self.knows_counts = True
         """Whether it takes minutes of counts, as older versions do not."""
+        self.counting: dict[str, bool] | None = {"film_wanted": False}
+        """What a box that counts may tell; None: as an older version, which does not say it."""
         self.beside: list[StandIn] = []
         """Other shops of this service: their keys open them at this URL, too."""
         super().__init__(_Handler)
@@ -186,7 +188,7 @@ class _Handler(Handler):
                     "last_seen_at": at,
                     "health": {"status": sent["status"], "failing_at": None},
                 }
-                return 200, books.cameras[beat[1]]
+                return 200, {**books.cameras[beat[1]], "counting": self.shop.counting}
             view = re.fullmatch(r"/v1/cameras/([^/]+)/view", path)
             if view and self.command == "PUT":
                 camera = self._camera(view[1], caller)
