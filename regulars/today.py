@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 import click
 from msgspec import Struct
 
-from chalicelib.domain.counts import Entries, sum_entries
+from chalicelib.book.week import list_doubts
+from chalicelib.domain.counts import Doubts, Entries, sum_entries
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.model import REGULAR, Tenant
+from chalicelib.domain.texts import DEFAULT_LANGUAGE, Texts
 from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.services import Services
 from chalicelib.storage import keys
@@ -176,10 +178,13 @@ def _list_counted(today: Today) -> Iterator[str]:
 
 
 def _say_share(counted: Entries | Occupancy) -> str:
-    """Say in how many minutes it was counted, unless it was in the whole time."""
+    """Say in how many minutes it was counted, and why not in others, unless it was in the whole
+    time."""
     if counted.is_whole:
         return ""
-    return f", of {counted.watched_s // 60:,} minutes of {counted.open_s // 60:,}"
+    share = f", of {counted.watched_s // 60:,} minutes of {counted.open_s // 60:,}"
+    doubts = counted.doubts if isinstance(counted, Entries) else Doubts()
+    return " · ".join([share, *list_doubts(doubts, Texts(DEFAULT_LANGUAGE))])
 
 
 def _count_entries(services: Services, tenant: Tenant, span: Span) -> Entries | None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.book.statistics.arrivals import Begun
     from chalicelib.book.statistics.closed import ClosedFigures
-    from chalicelib.domain.counts import Entries
+    from chalicelib.domain.counts import Doubts, Entries
 
 DAYS = 7
 """Days that a report is about."""
@@ -278,7 +278,18 @@ def _add_share(note: str, entries: Entries, texts: Texts) -> str:
         return texts.write("week.watched.closed", entries=note, minutes=minutes)
     if entries.is_whole:
         return note
-    return texts.write("watched", figure=note, minutes=minutes, of=of)
+    share = texts.write("watched", figure=note, minutes=minutes, of=of)
+    return " · ".join([share, *list_doubts(entries.doubts, texts)])
+
+
+def list_doubts(doubts: Doubts, texts: Texts) -> list[str]:
+    """Say why minutes have no numbers, the most frequent reason first, and who came in for sure."""
+    said = [
+        texts.write(f"week.watched.{why}", count=minutes)
+        for why, minutes in sorted(doubts.minutes.items(), key=lambda one: -one[1])
+    ]
+    sure = [texts.write("week.watched.sure", count=doubts.entries)] if doubts.entries else []
+    return [*said, *sure]
 
 
 def format_changes(week: Week, texts: Texts) -> list[str]:

@@ -13,7 +13,7 @@ from functools import reduce
 from itertools import pairwise
 from math import dist
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
@@ -49,6 +49,46 @@ _ALONG = 1e-9
 _MINUTES_OF_HOUR = 60
 
 
+Why = Literal["slow", "dark", "crowd", "moved", "narrow"]
+"""Why nobody knows how many came in a minute, as its box says: it looked too seldom, or it was too
+dark. People hid each other, the camera was covered or turned, or people were too large for the
+line."""
+
+
+class Doubts(NamedTuple):
+    """How many minutes have no numbers, for each `Why`; and who crossed in them for sure.
+
+    `entries`, `exits`: at least so many came in and went out. Others were perhaps not seen.
+    """
+
+    slow: int = 0
+    dark: int = 0
+    crowd: int = 0
+    moved: int = 0
+    narrow: int = 0
+    entries: int = 0
+    exits: int = 0
+
+    @classmethod
+    def of_minute(cls, why: Why | None, entries: int, exits: int) -> Doubts:
+        """Return the doubts of a minute. `why`: None if its numbers are known, or no box said."""
+        return cls(**{why: 1} if why else {}, entries=entries, exits=exits)
+
+    @property
+    def minutes(self) -> dict[str, int]:
+        """Return the minutes by their `Why`, without those of which there are none."""
+        by_why = zip(self._fields, self[: len(WHYS)], strict=False)
+        return {why: minutes for why, minutes in by_why if minutes}
+
+
+WHYS = get_args(Why)
+
+
+def add_doubts(one: Doubts, other: Doubts) -> Doubts:
+    """Return the sum of the doubts of different times, or cameras."""
+    return Doubts(*map(sum, zip(one, other, strict=True)))
+
+
 class Count(NamedTuple):
     """The people of a minute, or of an hour. `faces`: those who came in and showed a usable face.
 
@@ -60,6 +100,8 @@ class Count(NamedTuple):
     entries: int | None = None
     exits: int | None = None
     faces: int | None = None
+    doubts: Doubts = Doubts()
+    """Of its minutes without numbers; hours that are stored do not say it."""
 
     @property
     def numbers(self) -> tuple[int, int, int] | None:
@@ -129,6 +171,7 @@ def _require_minute(minute: CountedMinute, now: datetime) -> None:
     if not 0 <= count.seconds <= 60:
         raise InvalidInput(f"seconds is 0 to 60, not {count.seconds}")
 
+    _require_doubts(count)
     if count.numbers is None:  # one of the three is not known: then none may be told
         if {count.entries, count.exits, count.faces} != {None}:
             raise InvalidInput("in, out and faces are numbers, or all three are null")
@@ -138,6 +181,21 @@ def _require_minute(minute: CountedMinute, now: datetime) -> None:
         raise InvalidInput(f"in and out are 0 to {MAX_CROSSINGS:,}, not {entries} and {exits}")
     if not 0 <= faces <= entries:
         raise InvalidInput(f"faces is 0 to in ({entries}), not {faces}")
+
+
+def _require_doubts(count: Count) -> None:
+    """Raise InvalidInput if a minute says why it has no numbers, and has some; or if it says who
+    crossed for sure, and not why."""
+    entries, exits = count.doubts.entries, count.doubts.exits
+    if not (0 <= entries <= MAX_CROSSINGS and 0 <= exits <= MAX_CROSSINGS):
+        raise InvalidInput(
+            f"sure_in and sure_out are 0 to {MAX_CROSSINGS:,}, not {entries} and {exits}"
+        )
+    has_why = bool(count.doubts.minutes)
+    if has_why and count.numbers is not None:
+        raise InvalidInput("why says why in, out and faces are null: send null, or leave why out")
+    if (entries or exits) and not has_why:
+        raise InvalidInput("sure_in and sure_out stand beside why: say why, or leave them out")
 
 
 def require_line(line: Sequence[Sequence[float]]) -> None:
@@ -176,9 +234,10 @@ def _measure_room(line: Sequence[Sequence[float]]) -> float:
 def choose_count(one: Count, other: Count) -> Count:
     """Return the better of two counts of one time, whichever comes first.
 
-    `longer watched`: 60 seconds win over 40. `as long`: numbers win over none, then the larger.
+    `longer watched`: 60 seconds win over 40. `as long`: numbers win over none, then the larger. Of
+    two without numbers, one that says why wins, then more who crossed for sure.
     """
-    return max(one, other, key=lambda count: (count.seconds, count.numbers or ()))
+    return max(one, other, key=lambda count: (count.seconds, count.numbers or (), count.doubts))
 
 
 def join_counts(one: DayCounts, other: DayCounts) -> dict[int, Count]:
@@ -364,8 +423,12 @@ def group_by_day(minutes: Iterable[CountedMinute]) -> dict[int, dict[int, Count]
 def add_counts(one: Count, other: Count) -> Count:
     """Return the sum of two counts of different times, or cameras; nobody knows what one did not
     see."""
+    doubts = add_doubts(one.doubts, other.doubts)
     known = [count for count in (one, other) if count.numbers is not None]
-    return Count(*map(sum, zip(*known, strict=True))) if known else Count()
+    if not known:
+        return Count(doubts=doubts)
+    numbers = ((count.seconds, *(count.numbers or ())) for count in known)
+    return Count._make([*map(sum, zip(*numbers, strict=True)), doubts])
 
 
 def list_local_hours(day: int, local: LocalTime) -> Iterator[tuple[range, int]]:
@@ -404,6 +467,8 @@ class Entries(NamedTuple):
     watched_s: int = 0
     open_s: int = 0
     """So many seconds were to be watched, by all cameras together."""
+    doubts: Doubts = Doubts()
+    """Of the minutes in which the shop was open."""
 
     @property
     def entries(self) -> int:
@@ -461,7 +526,7 @@ def part_entries(count: Count, known: int, staff: int) -> Entries:
     disagree, so the parts are cut to add up to those who came in. All is 0 if nobody watched.
     """
     if count.numbers is None:
-        return Entries()
+        return Entries(doubts=count.doubts)
     entries, exits, faces = count.numbers
     staff = min(staff, entries)
     faces = max(faces - staff, 0)  # staff were recognised by theirs
@@ -473,12 +538,14 @@ def part_entries(count: Count, known: int, staff: int) -> Entries:
         staff=staff,
         exits=exits,
         watched_s=count.seconds,
+        doubts=count.doubts,
     )
 
 
 def add_entries(one: Entries, other: Entries) -> Entries:
     """Return the sum of two counts of different times, or cameras."""
-    return Entries(*map(sum, zip(one, other, strict=True)))
+    sums = map(sum, zip(one[:-1], other[:-1], strict=True))
+    return Entries._make([*sums, add_doubts(one.doubts, other.doubts)])
 
 
 def sum_entries(every: Iterable[Entries]) -> Entries | None:

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { get } from "../api.js";
 import { mayLoad, session, useValue, Value } from "../store.js";
-import { t } from "../words.js";
+import { joined, t } from "../words.js";
 
 const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ waits: true }));
 const known = { groups: state(), cameras: state(), boxes: state(), reviews: state() };
@@ -50,11 +50,17 @@ export const isKnown = ({ open, openings }) =>
 /** Return the minutes that were watched of a time, and those that were to be. */
 export const minutes = ({ watched_s: watched, open_s: open }) => [Math.floor(watched / 60), Math.floor(open / 60)];
 
-/** Say in how many minutes a figure was counted; "" if it was in the whole time. `looked`: has `whole`. */
+/**
+ * Say in how many minutes a figure was counted, and why it was not in others; "" if it was in the whole time.
+ * `looked`: has `whole`; an opening of a place has no `doubted`.
+ */
 export function share(looked) {
   if (looked?.whole !== false) return "";
   const [watched, of] = minutes(looked);
-  return t("watched", { minutes: watched, of });
+  const doubted = Object.entries(looked.doubted ?? {}).sort(([, one], [, other]) => other - one);
+  return joined(t("watched", { minutes: watched, of }),
+    ...doubted.map(([why, count]) => t(`watched.${why}`, { count })),
+    looked.sure_in > 0 && t("watched.sure", { count: looked.sure_in }));
 }
 
 /** Say whether the shop made a group for guests of its own, such as VIP. */

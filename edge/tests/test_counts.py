@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from regulars_edge import SPOOL
 from regulars_edge.clock import Clock
+from regulars_edge.count.doubt import Doubt
 from regulars_edge.errors import Refused, SpoolFull
 from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
@@ -23,6 +24,7 @@ from regulars_edge.spool.model import MinutePart
 from regulars_edge.spool.spool import Spool
 from rig.clock import FakeClock
 from rig.counting import CountingBox
+from rig.health import health_of
 from rig.real import Regulars
 from rig.spooled import add
 from rig.standin import StandIn
@@ -92,6 +94,38 @@ def test_a_minute_that_was_doubted_is_null_and_not_0(
     box.tell()
     [minute] = shop.books.counts["door"].values()
     assert minute == {"at": minute["at"], "seconds": 10, "in": None, "out": None, "faces": None}
+
+
+DARK: dict[Doubt, int] = {"dark": 50_000, "slow": 900}
+TURNED: dict[Doubt, int] = {"slow": 50_000, "moved": 900}
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (DARK, {"why": "dark", "sure_in": 2, "sure_out": 1}),
+        (TURNED, {"why": "slow", "sure_in": 0, "sure_out": 0}),
+    ],
+)
+def test_a_doubted_minute_says_why_and_who_crossed_for_sure(
+    spool: Spool, shop: StandIn, clock: FakeClock, lost: dict[Doubt, int], told: dict[str, object]
+) -> None:
+    """Nobody, if the camera was moved. A service of before, which refuses that, hears of neither,
+    and once it is a new one again, of both."""
+    box = CountingBox(spool, shop, clock)
+    health = health_of(box.uploader)
+    box.tell(0)
+    for counting in ({"film_wanted": False}, None, {"film_wanted": False}):
+        shop.counting = counting
+        health.send_heartbeat()
+        clock.pass_(60_000 - clock.true_ms % 60_000)
+        box.count("io" + "i" + "." * 7, watched_ms=1_000)
+        for why, lost_ms in lost.items():
+            box.minutes.doubt(clock.boot_ms(), lost_ms, why)
+        box.tell()
+        *_, minute = shop.books.counts["door"].values()
+        numbers = {"seconds": 10, "in": None, "out": None, "faces": None}
+        assert minute == {"at": minute["at"], **numbers, **(told if counting else {})}
 
 
 def test_an_outage_of_two_days_loses_nothing_and_doubles_nothing(
@@ -414,9 +448,13 @@ def test_the_service_itself_keeps_what_is_told(started_regulars: Regulars, tmp_p
         box.uploader.make_round()
         offset_ms = box.service_time.best_ms() - clock.boot_ms()
         began_ms = box.service_time.best_ms() // 60_000 * 60_000 - offset_ms
-        for ago, came_in, went_out, watched_s in ((4, 3, 1, 60), (3, 2, 2, 54), (2, 9, 9, 53)):
-            part = MinutePart(began_ms - ago * 60_000, 1_000 * watched_s, came_in, went_out, 1)
+        for ago, came_in, went_out, watched_s in ((4, 3, 1, 60), (3, 2, 2, 54), (2, 9, 7, 53)):
+            lost = {"dark": 60_000 - 1_000 * watched_s}
+            part = MinutePart(
+                began_ms - ago * 60_000, 1_000 * watched_s, came_in, went_out, 1, lost
+            )
             spool.add_counts("door", part)
+        health_of(box.uploader).send_heartbeat()
         spool.remember_anchor(box.service_time.anchor)
         box.teller.now = itertools.count(step=1_000).__next__
         for _ in range(2):
@@ -432,4 +470,6 @@ def test_the_service_itself_keeps_what_is_told(started_regulars: Regulars, tmp_p
     with urllib.request.urlopen(request, timeout=30) as answer:
         buckets = json.loads(answer.read())["buckets"]
     entries = [bucket["entries"] for bucket in buckets if bucket["entries"]]
-    assert [sum(one[name] for one in entries) for name in ("in", "out")] == [5, 3], entries
+    sums = [sum(one[name] for one in entries) for name in ("in", "out", "sure_in", "sure_out")]
+    assert sums == [5, 3, 9, 7], entries
+    assert [one["doubted"] for one in entries if one["doubted"]] == [{"dark": 1}]

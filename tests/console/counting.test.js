@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { drawn, moved } from "../../console/admin/counting.js";
-import { isKnown } from "../../console/shared/known.js";
+import { isKnown, share } from "../../console/shared/known.js";
 
 const ACROSS = [[0.2, 0.5], [0.8, 0.5]];
 
@@ -41,4 +41,12 @@ test("nobody knows how many are inside while it is closed, or before anybody wat
   assert.deepEqual([place(true, 60, []), place(true, 0, [{}]), place(true, 0, []), place(false, 60, [])].map(isKnown),
     [true, true, false, false]);
   assert.equal(isKnown({ open: false, openings: [] }), false);
+});
+
+test("a share says why minutes have no numbers, the most frequent reason first, and who came in for sure", () => {
+  const looked = { whole: false, watched_s: 240, open_s: 3600, doubted: { crowd: 2, dark: 31 }, sure_in: 7 };
+  assert.equal(share(looked), "watched · watched.dark · watched.crowd · watched.sure");
+  assert.equal(share({ ...looked, doubted: {}, sure_in: 0 }), "watched");
+  assert.equal(share({ whole: false, watched_s: 240, open_s: 3600 }), "watched", "an opening of a place");
+  assert.equal(share({ ...looked, whole: true }), "");
 });

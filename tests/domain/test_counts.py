@@ -1,6 +1,8 @@
 """Minutes join in any order, and are the hours and days that they lie in."""
 
 import random
+import struct
+import zlib
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise, permutations
@@ -16,8 +18,10 @@ from chalicelib.domain.counts import (
     MINUTES,
     MINUTES_KEPT,
     WAITS_HOURS,
+    WHYS,
     Count,
     CountedMinute,
+    Doubts,
     Entries,
     SummedDay,
     Void,
@@ -56,9 +60,15 @@ AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 def counts(draw: st.DrawFn) -> Count:
     seconds = draw(st.sampled_from([0, 30, 60]))
     if draw(st.booleans()):
-        return Count(seconds)
+        why = draw(st.sampled_from([None, *WHYS]))
+        sure = (draw(st.integers(0, 2)), draw(st.integers(0, 2))) if why else (0, 0)
+        return Count(seconds, doubts=Doubts.of_minute(why, *sure))
     entries = draw(st.integers(0, 3))
     return Count(seconds, entries, draw(st.integers(0, 3)), draw(st.integers(0, entries)))
+
+
+def dark(seconds: int, entries: int = 0, exits: int = 0) -> Count:
+    return Count(seconds, doubts=Doubts.of_minute("dark", entries, exits))
 
 
 day_counts = st.dictionaries(st.integers(0, 3), counts(), max_size=4)
@@ -78,8 +88,12 @@ def test_of_two_reports_the_longer_watched_stays_then_numbers_then_the_larger() 
     in_order = [
         Count(0),
         Count(0, 1, 0, 0),
+        dark(59, 9, 9),
         Count(59, 9, 9, 9),
         Count(60),
+        dark(60),
+        dark(60, 1),
+        dark(60, 1, 1),
         Count(60, 0, 0, 0),
         Count(60, 0, 1, 0),
         Count(60, 1, 0, 0),
@@ -101,6 +115,10 @@ def test_of_two_reports_the_longer_watched_stays_then_numbers_then_the_larger() 
         (CountedMinute(AT, Count(60, MAX_CROSSINGS + 1, 0, 0)), "0 to 1,000"),
         (CountedMinute(AT, Count(60, 0, -1, 0)), "0 to 1,000"),
         (CountedMinute(AT, Count(60, 1, 0, 2)), "0 to in"),
+        (CountedMinute(AT, dark(60)._replace(entries=1, exits=0, faces=0)), "send null, or leave"),
+        (CountedMinute(AT, dark(60, MAX_CROSSINGS + 1)), "sure_in and sure_out are 0 to 1,000"),
+        (CountedMinute(AT, dark(60, 1, -1)), "sure_in and sure_out are 0 to 1,000"),
+        (CountedMinute(AT, Count(60, doubts=Doubts(entries=1))), "say why, or leave them out"),
     ],
 )
 def test_a_minute_that_nobody_can_have_counted_is_refused_by_its_index(
@@ -116,6 +134,7 @@ def test_what_may_be_counted_is_taken() -> None:
     oldest = AT - MINUTES_KEPT + timedelta(minutes=31)
     newest = AT + timedelta(minutes=35)
     require_minutes([CountedMinute(at, Count(60)) for at in (oldest, AT, newest)], NOW)
+    require_minutes([CountedMinute(AT, dark(60, MAX_CROSSINGS, MAX_CROSSINGS))], NOW)
     for number in (0, MINUTES[-1] + 1):
         with pytest.raises(InvalidInput, match="minutes at a time"):
             require_minutes([CountedMinute(AT, Count())] * number, NOW)
@@ -141,9 +160,27 @@ def test_a_day_of_any_counts_is_packed_in_64_kib_and_read_again() -> None:
         for minute in range(1_440)
     }
     day[7] = Count(30)
+    for minute, why in enumerate(WHYS, 8):
+        sure = chance.choices((0, 1, MAX_CROSSINGS), k=2)
+        day[minute] = Count(20, doubts=Doubts.of_minute(why, *sure))
     assert unpack_counts(pack_counts(day)) == day
     assert len(pack_counts(day)) <= 64 * 1024
     assert pack_counts(dict(reversed(day.items()))) == pack_counts(day)
+
+
+def test_a_doubted_minute_is_unknown_to_the_version_of_before_and_stored_as_it_stored_it() -> None:
+    """That one knows entries of 0 alone, and what lies behind it is 0."""
+    minutes, stored = {3: dark(20, 7, 1), 4: Count(30)}, struct.Struct("<HHIII")
+    rows = [*stored.iter_unpack(zlib.decompress(pack_counts(minutes)))]
+    assert [row[:3] for row in rows] == [(3, 20, 0), (4, 30, 0)]
+    assert rows[1][3:] == (0, 0)
+    of_later = zlib.compress(stored.pack(3, 20, 0, len(WHYS) + 1, 7))
+    assert unpack_counts(of_later) == {3: Count(20)}, "a reason that this version does not know"
+
+
+def test_a_minute_is_doubted_for_each_reason_there_is() -> None:
+    for why in WHYS:
+        assert Doubts.of_minute(why, 0, 0).minutes == {why: 1}
 
 
 ZONES = (
@@ -218,11 +255,14 @@ def test_entries_are_parted_and_staff_is_taken_off() -> None:
         "exits": 4,
         "watched_s": 3_600,
         "open_s": 0,
+        "doubts": Doubts(),
     }
     assert parted.entries == 7
     many = part_entries(count, known=99, staff=99)
     assert (many.entries, many.known, many.staff) == (0, 0, 10)
     assert part_entries(Count(60), known=2, staff=1) == Entries(), "nobody knows"
+    doubted = dark(20, 7)
+    assert part_entries(doubted, known=2, staff=1) == Entries(doubts=doubted.doubts)
 
 
 def test_a_time_is_whole_from_nine_tenths_on() -> None:

@@ -39,7 +39,7 @@ from chalicelib.api.v1.wire import (
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
-from chalicelib.domain.counts import sum_entries
+from chalicelib.domain.counts import Why, sum_entries
 from chalicelib.domain.errors import InvalidInput, NotAllowed
 from chalicelib.domain.local_time import LAST_SECOND, Granularity, Span
 from chalicelib.domain.model import Face
@@ -363,6 +363,17 @@ class Entries(Answer):
             "show the numbers with their share alone, and leave them out of averages."
         ),
     ]
+    doubted: Annotated[
+        dict[Why, int],
+        Meta(
+            description="Minutes without numbers while the shop was open, by `why`, as boxes told "
+            "it; those with 0 left out. Minutes older than 30 days say nothing of it."
+        ),
+    ]
+    sure_in: Annotated[
+        int, Meta(ge=0, description="At least so many came in in these minutes, beside `in`.")
+    ]
+    sure_out: Annotated[int, Meta(ge=0)]
 
 
 EntriesOrNull = Annotated[
@@ -663,7 +674,15 @@ def _count_entries(
 def _describe_entries(entries: counts.Entries | None) -> Entries | None:
     if entries is None:
         return None
-    return Entries.made_of(entries, in_=entries.entries, out=entries.exits, whole=entries.is_whole)
+    return Entries.made_of(
+        entries,
+        in_=entries.entries,
+        out=entries.exits,
+        whole=entries.is_whole,
+        doubted=entries.doubts.minutes,
+        sure_in=entries.doubts.entries,
+        sure_out=entries.doubts.exits,
+    )
 
 
 def _find_watched(entries: Mapping[str, counts.Entries] | None, time: str) -> counts.Entries | None:

@@ -21,7 +21,7 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.auth.roles import Role
 from chalicelib.domain import counts
-from chalicelib.domain.counts import Count, CountedMinute
+from chalicelib.domain.counts import Count, CountedMinute, Doubts
 from chalicelib.storage.values import milliseconds, moment
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 operations = Operations()
 
 Crossings = Annotated[int, Meta(ge=0, le=1_000)] | None
+
+
+Sure = Annotated[int, Meta(ge=0, le=1_000)]
 
 
 class MinuteSent(Sent):
@@ -47,6 +50,18 @@ class MinuteSent(Sent):
     faces: Annotated[
         Crossings, Meta(description="Of those who came in, so many showed a usable face.")
     ]
+    why: Annotated[
+        counts.Why | None,
+        Meta(
+            description="Why its numbers are null: slow, the box looked too seldom; crowd, people "
+            "hid each other; moved, the camera was covered or turned; narrow, people were larger "
+            "than the room beside the line. A box sends it if a heartbeat's answer has `counting`."
+        ),
+    ] = None
+    sure_in: Annotated[
+        Sure, Meta(description="Of a minute with `why`: at least so many came in.")
+    ] = 0
+    sure_out: Sure = 0
 
 
 class MinutesCounted(Sent):
@@ -62,7 +77,8 @@ def give_counts(context: V1Context, body: MinutesCounted) -> MinutesStored:
     """Report how many people crossed a camera's line, in whole minutes (UTC) of the last 30 days.
 
     All minutes are stored, or none. Of two reports of a minute the one with more watched seconds
-    stays; of equal ones numbers stay before null, then the larger. So a report may come twice, late
+    stays; of equal ones numbers stay before null, null with `why` before null alone, then the
+    larger. So a report may come twice, late
     and in any order. A camera's own key changes no minute that is stored and older than two days;
     it is answered as stored.
     """
@@ -74,14 +90,16 @@ def give_counts(context: V1Context, body: MinutesCounted) -> MinutesStored:
         if caller is not None and caller.id == id_
         else context.services.cameras.get(context.tenant, id_)
     )
-    minutes = [
-        CountedMinute(minute.at, Count(minute.seconds, minute.in_, minute.out, minute.faces))
-        for minute in body.minutes
-    ]
+    minutes = [CountedMinute(minute.at, _read_count(minute)) for minute in body.minutes]
     stored = context.services.counts.store_minutes(
         context.tenant, camera, minutes, is_by_camera=caller is not None
     )
     return MinutesStored(stored=stored)
+
+
+def _read_count(minute: MinuteSent) -> Count:
+    doubts = Doubts.of_minute(minute.why, minute.sure_in, minute.sure_out)
+    return Count(minute.seconds, minute.in_, minute.out, minute.faces, doubts)
 
 
 class TimeOfCounts(Sent):

@@ -23,6 +23,7 @@ from chalicelib.domain.counts import (
     CountedDay,
     CountedMinute,
     DayCounts,
+    Doubts,
     Entries,
     Void,
     add_counts,
@@ -46,10 +47,11 @@ from chalicelib.domain.local_time import (
     Granularity,
     LocalTime,
     Span,
+    hour_of_week,
     time_key,
 )
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.opening import list_open_seconds
+from chalicelib.domain.opening import list_open_seconds, parse_opening
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -223,6 +225,13 @@ class Counts(Service["Book"]):
         open_span = span.cut(Span(first_hour * HOUR_MS - DAY_MS, told_ms - 1))
         open_seconds = list_open_seconds(tenant.opening, local, open_span)
         present = {one.id for one in self.services.cameras.list_all(tenant) if one.enabled}
+        open_hours = parse_opening(tenant.opening)
+        counts = {
+            (hour, camera): count
+            if hour_of_week(hour) in open_hours
+            else count._replace(doubts=Doubts())  # in the night it is dark
+            for (hour, camera), count in counts.items()
+        }
         return counts, expect_seconds(counts, earlier, open_seconds, present)
 
     def list_due_minutes(self, tenant: Tenant, at: datetime) -> Iterator[Due[Item]]:

@@ -145,7 +145,8 @@ def replay(
             applied.append(AppliedCorrection(step, step.inside - inside))
             inside = step.inside
         else:
-            came, went = (sum(count[side] or 0 for count in step) for side in (1, 2))
+            came = sum(count.entries or 0 for count in step)
+            went = sum(count.exits or 0 for count in step)
             entries, exits = entries + came, exits + went
             surplus = max(went - came - inside, 0)  # nobody was left
             dropped += surplus

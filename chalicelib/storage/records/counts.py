@@ -8,13 +8,25 @@ from struct import Struct
 
 from msgspec.structs import replace
 
-from chalicelib.domain.counts import Arrangement, Count, DayCounts, Place, SummedDay, Void
+from chalicelib.domain.counts import (
+    WHYS,
+    Arrangement,
+    Count,
+    DayCounts,
+    Doubts,
+    Place,
+    SummedDay,
+    Void,
+)
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
 from chalicelib.storage.values import Codec, many
 
 _COUNT = Struct("<HHIII")
-"""First minute, seconds, entries and one, exits, faces. Entries and one are 0: nobody knows."""
+"""First minute, seconds, entries and one, exits, faces. Entries and one are 0: nobody knows. Then
+the next says why, as its place in WHYS and one; 0: nobody said. The last one holds entries that are
+sure, in its upper half, and exits. An earlier version reads neither."""
+_HALF = 1 << 16
 
 _MINUTES_OF_DAY = 1_440
 
@@ -30,23 +42,33 @@ def pack_counts(counts: DayCounts) -> bytes:
     are stored as one more.
     """
     rows = (
-        (minute, count.seconds, *((0, 0, 0) if count.numbers is None else _shift(count.numbers)))
-        for minute, count in sorted(counts.items())
+        (minute, count.seconds, *_list_numbers(count)) for minute, count in sorted(counts.items())
     )
     return zlib.compress(b"".join(_COUNT.pack(*row) for row in rows))
 
 
-def _shift(numbers: tuple[int, int, int]) -> tuple[int, int, int]:
-    entries, exits, faces = numbers
-    return entries + 1, exits, faces
+def _list_numbers(count: Count) -> tuple[int, int, int]:
+    if count.numbers is not None:
+        entries, exits, faces = count.numbers
+        return entries + 1, exits, faces
+    why = next((at for at, why in enumerate(WHYS, 1) if why in count.doubts.minutes), 0)
+    return 0, why, count.doubts.entries * _HALF + count.doubts.exits
 
 
 def unpack_counts(data: bytes) -> dict[int, Count]:
     """Invert `pack_counts`. Raises zlib.error and struct.error if the bytes are damaged."""
     return {
-        minute: Count(seconds, entries - 1, exits, faces) if entries else Count(seconds)
-        for minute, seconds, entries, exits, faces in _COUNT.iter_unpack(zlib.decompress(data))
+        minute: Count(seconds, entries - 1, *others)
+        if entries
+        else Count(seconds, doubts=_read_doubts(*others))
+        for minute, seconds, entries, *others in _COUNT.iter_unpack(zlib.decompress(data))
     }
+
+
+def _read_doubts(why: int, sure: int) -> Doubts:
+    """Read why a minute has no numbers; a later version may know more of it than this one."""
+    named = WHYS[why - 1] if 0 < why <= len(WHYS) else None
+    return Doubts.of_minute(named, *divmod(sure, _HALF)) if named else Doubts()
 
 
 def counts_item(partition: str, day: int, camera_id: str, counts: DayCounts, version: int) -> Item:

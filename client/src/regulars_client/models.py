@@ -465,6 +465,9 @@ class Entries(Struct, kw_only=True, rename={"in_": "in"}):
     watched_s: int
     open_s: int
     whole: bool
+    doubted: dict[str, int]
+    sure_in: int
+    sure_out: int
 
 
 class EntriesPage(Struct, kw_only=True):
@@ -1033,6 +1036,9 @@ class MinuteSent(Struct, kw_only=True, rename={"in_": "in"}):
     in_: int | None
     out: int | None
     faces: int | None
+    why: str | UnsetType | None = UNSET
+    sure_in: int | UnsetType = UNSET
+    sure_out: int | UnsetType = UNSET
 
 
 class MinutesStored(Struct, kw_only=True):

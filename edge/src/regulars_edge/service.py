@@ -27,7 +27,7 @@ from regulars_edge.errors import (
 )
 from regulars_edge.http import Answer, Http
 from regulars_edge.picture import Content, format_rfc3339, parse_rfc3339
-from regulars_edge.spool.model import DueMinutes, Entry, name_shop
+from regulars_edge.spool.model import DueMinutes, Entry, Minute, name_shop
 
 log = logging.getLogger(__name__)
 
@@ -254,11 +254,12 @@ class Service:
         path = f"/v1/cameras/{quote(camera, safe='')}/{kind}"
         self._call("PUT", path, body, 200, 204, 409, shop=shop)
 
-    def send_counts(self, camera: str, due: DueMinutes) -> str:
+    def send_counts(self, camera: str, due: DueMinutes, *, says_why: bool = False) -> str:
         """Tell how many people crossed the camera's line, to the shop that the minutes are for;
         return the life of its book.
 
-        Raises NotAllowed, Busy, Unreachable, Refused.
+        `says_why`: minutes without numbers say why, and who crossed for sure. A service of before
+        refuses that. Raises NotAllowed, Busy, Unreachable, Refused.
         """
         rows = [
             {
@@ -267,6 +268,7 @@ class Service:
                 "in": minute.came_in,
                 "out": minute.went_out,
                 "faces": minute.faces,
+                **(_describe_doubt(minute) if says_why and minute.doubt else {}),
             }
             for minute in due.minutes
         ]
@@ -488,6 +490,10 @@ class Service:
         if 400 <= answer.status < 500 and code:  # which no proxy gives
             return Refused(text, index)
         return Unreachable(f"{text}: is this the service's own answer, or a proxy's?")
+
+
+def _describe_doubt(minute: Minute) -> dict[str, object]:
+    return {"why": minute.doubt, "sure_in": minute.sure_in, "sure_out": minute.sure_out}
 
 
 def _encode_digest(content: Content) -> str:

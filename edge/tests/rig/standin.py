@@ -219,8 +219,9 @@ class _Handler(Handler):
         if set(sent) != {"minutes"} or not 1 <= len(sent["minutes"]) <= 2_880:
             raise Fault(400, "InvalidInput", "1 to 2,880 minutes")
         now_ms, kept = self.shop.now_ms(), self.shop.books.counts.setdefault(camera, {})
+        whys = {"why", "sure_in", "sure_out"} if self.shop.counting else set()
         for index, minute in enumerate(sent["minutes"]):
-            if set(minute) != {"at", "seconds", "in", "out", "faces"}:
+            if set(minute) - whys != {"at", "seconds", "in", "out", "faces"}:
                 raise Fault(400, "InvalidInput", "unknown fields", index)
             age_ms = now_ms - 1000 * datetime.fromisoformat(minute["at"]).timestamp()
             people = [minute[name] for name in ("in", "out", "faces")]

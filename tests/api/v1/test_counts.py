@@ -395,7 +395,8 @@ def test_minutes_are_hours_days_and_csv_and_so_they_are_once_they_became_hours(
 
     minutes_read = read_all()
     assert {one["all"]["in"] for one in minutes_read} == {total}
-    of_day = msgspec.convert({**minutes_read[1]["all"], "open_s": 0, "whole": True}, models.Entries)
+    share = {"open_s": 0, "whole": True, "doubted": {}, "sure_in": 0, "sure_out": 0}
+    of_day = msgspec.convert({**minutes_read[1]["all"], **share}, models.Entries)
     assert list_entries(of_day)["entries"] == total, "as it is told by MQTT"
     hours, days, *_ = minutes_read
     summed: dict[str, int] = {}

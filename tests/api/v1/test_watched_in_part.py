@@ -13,15 +13,17 @@ import pytest
 from regulars_client import models
 from rich.console import Console
 
-from chalicelib.book.week import format_message
+from chalicelib.book.week import format_message, list_doubts
+from chalicelib.domain.counts import WHYS, Doubts, Why
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.periods import Period
-from chalicelib.domain.texts import LANGUAGES
+from chalicelib.domain.texts import LANGUAGES, Texts
 from chalicelib.services import Services
 from regulars.mqtt.discovery import list_entries, write_place
 from regulars.report import format_text
 from regulars.today import print_today, read_today
 from tests.support.api.v1.client import V1Client
+from tests.support.api.v1.counting import sum_minutes_after
 from tests.support.book.synthetic import write_visits
 from tests.support.fakes import FakeClock
 
@@ -145,6 +147,69 @@ def test_no_door_says_so_of_a_time_that_is_whole(
     said = say(door, services)
     assert 68 in numbers_in(said)
     assert not {114, 120} & numbers_in(said)
+
+
+def doubt(door: V1Client, minutes: range, why: str | None, sure_in: int = 0) -> None:
+    """Tell minutes of which nothing is known, since ten o'clock."""
+    told = [
+        {
+            "at": (TEN + timedelta(minutes=minute)).isoformat(),
+            "seconds": 20,
+            **dict.fromkeys(("in", "out", "faces")),
+            **({"why": why, "sure_in": sure_in, "sure_out": 1} if why else {}),
+        }
+        for minute in minutes
+    ]
+    door.done("PUT", "/v1/cameras/door/counts", {"minutes": told})
+
+
+def doubts_of(entries: Mapping[str, Any]) -> tuple[dict[str, int], int, int]:
+    return entries["doubted"], entries["sure_in"], entries["sure_out"]
+
+
+def test_statistics_say_why_minutes_have_no_numbers_and_who_crossed_for_sure(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    """Of the hours in which the shop is open: at night it is dark everywhere."""
+    doubt(door, range(10, 41), "dark")
+    doubt(door, range(41, 43), "crowd", sure_in=3)
+    doubt(door, range(43, 50), None)
+    doubt(door, range(-60, 0), "dark", sure_in=1)
+    of_part = {"dark": 31, "crowd": 2}, 6, 33
+    by_hour = {one["time"]: one["entries"] for one in read(door)["buckets"] if one["entries"]}
+    assert {time: doubts_of(one) for time, one in by_hour.items()} == {
+        IN_PART: of_part,
+        WHOLE: ({}, 0, 0),
+    }
+    assert by_hour[IN_PART]["in"] == 8, "who crossed for sure is not among them"
+    answer = read(door, "day")
+    assert doubts_of(answer["entries"]) == doubts_of(answer["buckets"][0]["entries"]) == of_part
+    give(door, range(41, 43), came=5)
+    assert doubts_of(read(door)["entries"]) == ({"dark": 31}, 0, 31), "watched for longer"
+    sum_minutes_after(door, clock, services, timedelta(days=32))
+    hours_later = read(door)["entries"]
+    assert (hours_later["in"], doubts_of(hours_later)) == (78, ({}, 0, 0))
+
+
+@pytest.mark.parametrize("say", IN_WORDS)
+def test_each_door_says_in_words_why_a_figure_is_of_a_part_alone(
+    door: V1Client, services: Services, say: Callable[[V1Client, Services], str]
+) -> None:
+    doubt(door, range(10, 41), "dark")
+    doubt(door, range(41, 43), "crowd", sure_in=7)
+    said = say(door, services)
+    assert "of 64 minutes of 120 · 31 too dark · 2 too crowded · at least 14 more came in" in said
+    give(door, range(4, 60), came=0)
+    assert "dark" not in say(door, services), "it is whole"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("why", WHYS)
+def test_each_reason_has_words_in_each_language(language: str, why: Why) -> None:
+    of_minute = Doubts.of_minute(why, 7, 0)
+    said = list_doubts(of_minute, Texts(language))
+    assert [numbers_in(one) for one in said] == [{1}, {7}]
+    assert language == "en" or said != list_doubts(of_minute, Texts("en"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

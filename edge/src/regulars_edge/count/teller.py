@@ -33,6 +33,8 @@ class Teller:
     now: Callable[[], float] = time.monotonic
     trouble: str | None = field(default=None, init=False)
     """Why minutes were not told, the last time; None: they were."""
+    says_why: bool = field(default=False, init=False)
+    """Whether the service takes why a minute has no numbers, as its last heartbeat said."""
     _backoff: Backoff = field(default_factory=lambda: Backoff(LOOK_S, 900.0), init=False)
     _due_at: float = field(default=float("-inf"), init=False)
     _known: tuple[str, str] | None = field(default=None, init=False)
@@ -81,9 +83,9 @@ class Teller:
         refusal may have been meant for another request. Raises as the service does.
         """
         with suppress(Refused):
-            return self.service.send_counts(camera_id, due)
+            return self.service.send_counts(camera_id, due, says_why=self.says_why)
         self.service.http.close_idle()
-        return self.service.send_counts(camera_id, due)
+        return self.service.send_counts(camera_id, due, says_why=self.says_why)
 
     def _give_up(self, due: DueMinutes, index: int, why: str) -> None:
         """Let go of a minute that the service will never take, and of no other."""

@@ -110,7 +110,10 @@ def _make_minute(
     if not is_watched or came_in > MOST_CROSSINGS or went_out > MOST_CROSSINGS:
         by_doubt = _read_lost(lost)
         doubt = max(by_doubt, key=lambda why: by_doubt[why], default="")
-        return Minute(at_ms, seconds, None, None, None, doubt)
+        # the line lay elsewhere for a part of a minute in which the camera was moved
+        is_sure = bool(doubt) and "moved" not in by_doubt
+        sure = (min(crossed, MOST_CROSSINGS) if is_sure else 0 for crossed in (came_in, went_out))
+        return Minute(at_ms, seconds, None, None, None, doubt, *sure)
     return Minute(at_ms, seconds, came_in, went_out, min(faces, came_in))
 
 

@@ -127,7 +127,7 @@ class Minute:
     """A camera's minute as it is told: people and faces are None if it is not to be trusted.
 
     `at_ms`: its begin, in ms since 1970; `doubt`: why it is not to be trusted; "": it is, or nobody
-    watched.
+    watched. `sure_in`, `sure_out`: of one that is not, at least so many crossed.
     """
 
     at_ms: int
@@ -136,6 +136,8 @@ class Minute:
     went_out: int | None
     faces: int | None
     doubt: str = ""
+    sure_in: int = 0
+    sure_out: int = 0
 
 
 @dataclass(frozen=True)

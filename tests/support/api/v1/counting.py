@@ -31,14 +31,15 @@ def report(v1: V1Client, *minutes: dict[str, Any], camera: str = "door") -> None
 
 
 def read_entries(v1: V1Client, **query: Any) -> Mapping[str, Any]:
-    """The entries of each bucket that was watched, and of all of them; not in what share of it
-    (test_watched_in_part)."""
+    """The entries of each bucket that was watched, and of all of them; not in what share of it, and
+    why (test_watched_in_part)."""
     query = {"by": "hour", "from": "2026-02-28T00:00:00Z", "entries": "true", **query}
     answer = v1.done("GET", "/v1/statistics", **query)
     found = {one["time"]: one["entries"] for one in answer["buckets"] if one["entries"]}
     every = {**found, "all": answer["entries"]}
     for entries in filter(None, every.values()):
-        entries.pop("open_s", None), entries.pop("whole", None)
+        for name in ("open_s", "whole", "doubted", "sure_in", "sure_out"):
+            entries.pop(name)
     return every
 
 
