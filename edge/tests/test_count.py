@@ -8,12 +8,13 @@ from itertools import pairwise
 import pytest
 from regulars_edge.choose.faces import Face
 from regulars_edge.count.counter import EARLY_SHARE, MOST_GAP_MS, STAY_MS
-from regulars_edge.count.doubt import CROWD
+from regulars_edge.count.doubt import CROWD, Crowding
 from regulars_edge.count.line import parse_line
-from regulars_edge.count.people import CANVAS_PX, SLOW_LOOK_S, SMALL_CANVAS_PX, choose_canvas
+from regulars_edge.count.people import CANVAS_PX, SLOW_LOOK_S, SMALL_CANVAS_PX, Body, choose_canvas
+from regulars_edge.count.tracks import BodyTracks
 from regulars_edge.pace import Ticks
 from rig.counting import Door
-from rig.walkers import ACROSS, Walk, path, straight
+from rig.walkers import ACROSS, SIZE_PX, Walk, path, seen, straight
 
 DOWN = straight(500, 50, 950, 200)
 UP = straight(300, 950, 50, 200, begins=1)
@@ -118,6 +119,71 @@ def test_people_who_are_there_and_not_found_are_doubted() -> None:
         counted, watched = len(door.minutes.crossings), door.minutes.watched_ms / 60_000
         assert (watched < 0.9) == is_doubted, (counted, door.minutes.lost)
         assert is_doubted or counted >= 54
+
+
+class Line:
+    """A line, without pictures: who is found at it is followed, and says whether others are not."""
+
+    def __init__(self) -> None:
+        self.tracks, self.crowding, self.at_ms = BodyTracks(), Crowding(), 0
+        self.placed, self.rng = ACROSS.place_in(SIZE_PX), random.Random(3)
+
+    def show(self, apart_s: float, minutes: int, found: float) -> tuple[int, list[float]]:
+        """Let somebody walk through each `apart_s`, of whom each look finds a share; return how
+        many crossed, and which share of each minute is doubted."""
+        walks = [
+            straight(60 + 97 * n % 880, *((50, 950) if n % 2 else (950, 50)), 200, apart_s * n)
+            for n in range(round(60 * minutes / apart_s))
+        ]
+        crossed, doubted = 0, [0.0] * minutes
+        for number in range(300 * minutes):
+            now = seen(walks, number / 5)
+            bodies = [body for body in now if self.rng.random() < found]
+            crossed += self._look(bodies)
+            doubted[number // 300] += self.crowding.is_crowded(bodies, self.placed) / 300
+        return crossed, doubted
+
+    def _look(self, bodies: list[Body]) -> int:
+        self.at_ms += 200
+        gone = set(self.tracks.live)
+        found = self.tracks.follow_bodies(bodies, self.at_ms)
+        gone -= set(self.tracks.live)
+        ways = {
+            **{track: track.find_last_crossing(self.placed, SIZE_PX) for track in gone},
+            **{track: track.find_crossing(self.placed) for track in found},
+        }
+        across = [track for track, way in ways.items() if way is not None]
+        for track in across:
+            track.has_crossed = True
+        self.crowding.note(gone, len(across), self.placed, SIZE_PX, self.at_ms)
+        return len(across)
+
+
+def test_few_people_are_doubted_by_those_who_came_before_them() -> None:
+    """Four a minute, of whom each look finds three in ten: a minute says nothing, several do. Then
+    all are found, and after twenty of them their minutes are trusted."""
+    line = Line()
+    crossed, doubted = line.show(apart_s=15, minutes=8, found=0.3)
+    assert crossed <= 0.7 * 32
+    assert doubted[-2:] == pytest.approx([1, 1], abs=0.1)
+    crossed, doubted = line.show(apart_s=15, minutes=8, found=1.0)
+    assert crossed >= 31
+    assert doubted[-2:] == [0, 0]
+
+
+def test_few_people_who_are_found_are_never_doubted() -> None:
+    for found in (1.0, 0.9, 0.8):
+        crossed, doubted = Line().show(apart_s=15, minutes=20, found=found)
+        assert (crossed >= 78, max(doubted)) == (True, 0)
+
+
+def test_a_busy_minute_that_was_doubted_says_nothing_of_the_quiet_ones_behind_it() -> None:
+    line = Line()
+    _, doubted = line.show(apart_s=1, minutes=2, found=0.4)
+    assert doubted[1] > 0.9
+    crossed, doubted = line.show(apart_s=20, minutes=4, found=1.0)
+    assert crossed >= 11
+    assert doubted[1:] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(("first_y", "last_y"), [(380, 950), (950, 380)])

@@ -108,6 +108,29 @@ def test_who_runs_out_of_the_picture_counts(rate: float, edge: float) -> None:
     assert crossings(running, rate, line=line) == ["in"]
 
 
+@pytest.mark.parametrize("speed", [350, 500])
+@pytest.mark.parametrize("phase", [0, 0.05, 0.1, 0.15])
+def test_who_stands_and_then_runs_out_of_the_picture_counts(speed: float, phase: float) -> None:
+    """He is seen beyond the line once, or last just before it, and is cut off in the next look."""
+    line, walk = (
+        parse_line([[0.0, 0.8], [1.0, 0.8]]),
+        path((0, 600), (3, 600), (5, 600 + 2 * speed)),
+    )
+    found = lambda at: [one for one in seen([walk], at) if one.centre[1] < 865]  # noqa: E731
+    assert crossings(found, line=line, begins=phase, seconds=8) == ["in"]
+
+
+@pytest.mark.parametrize("last_y", [470, 440, 400])
+@pytest.mark.parametrize("height", [0.5, 0.8])
+def test_who_is_lost_on_the_way_to_the_line_has_not_crossed_it(
+    last_y: float, height: float
+) -> None:
+    """Though he walks: the picture goes on behind the line, and nobody knows where he is."""
+    line, shift = parse_line([[0.0, height], [1.0, height]]), 1000 * height - 500
+    walk = straight(500, 50 + shift, last_y + shift, 200)
+    assert crossings(lambda at: seen([walk], at), line=line) == []
+
+
 def test_a_head_in_its_body_is_the_same_person_and_a_child_is_another() -> None:
     whole = body(500, 500)
     head = Body((480, 405, 40, 50), 0.95)

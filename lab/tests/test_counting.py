@@ -1,17 +1,23 @@
 """The uploader's count of people, on a clip of six who come one after another, stand, and leave."""
 
+from __future__ import annotations
+
 import itertools
 import threading
+from collections.abc import Sequence
+from copy import copy
 
 import pytest
 from hypothesis import settings
 from PIL import Image
 from regulars_edge.choose.chooser import find_time_ms
+from regulars_edge.clock import Moment
 from regulars_edge.count.counter import Counter
 from regulars_edge.count.line import CountLine, Crossing, parse_line
 from regulars_edge.count.people import CANVAS_PX, Body, PersonDetector
 from regulars_edge.frames import Frame, Mode
 from regulars_edge.sources.video import VideoFileSource
+from regulars_edge.spool.model import Stamp
 
 from regulars_lab import studio
 from tests.support.examples import LONG, every
@@ -29,6 +35,13 @@ class Seen(Frame):
     def __init__(self, frame: Frame) -> None:
         self.stamp, self.size = frame.stamp, frame.size
         self._canvas = frame.shrink(CANVAS_PX, "RGB")
+
+    def hurry(self, times: float) -> Seen:
+        """Return it as it comes in a film that is so many times as fast."""
+        at_ms = round(find_time_ms(self) / times)
+        faster = copy(self)
+        faster.stamp = Stamp(Moment("boot", at_ms, at_ms))
+        return faster
 
     def shrink(self, size_px: tuple[int, int], mode: Mode) -> Image.Image:
         return self._canvas.convert(mode).resize(size_px, Image.Resampling.BOX)
@@ -71,7 +84,7 @@ class Remembered:
 
 
 @pytest.fixture(scope="module")
-def clip() -> list[Frame]:
+def clip() -> list[Seen]:
     """Ten frames a second."""
     frames = VideoFileSource(CLIP, 0.1).frames(threading.Event())
     return [Seen(frame) for frame in itertools.islice(frames, 10 * SECONDS) if frame is not None]
@@ -82,7 +95,7 @@ def detector() -> Remembered:
     return Remembered()
 
 
-def count(frames: list[Frame], line: CountLine, detector: object, look_ms: float) -> Noted:
+def count(frames: Sequence[Frame], line: CountLine, detector: object, look_ms: float) -> Noted:
     minutes = Noted()
     counter = Counter(line, detector, minutes, look_ms=look_ms)  # type: ignore[arg-type]
     for frame in frames:
@@ -96,7 +109,7 @@ CASES = list(itertools.product((2, 1, 3), (0.75, 0.65, 0.7, 0.8)))
 
 @pytest.mark.parametrize(("each", "across"), every(CASES, len(CASES)))
 def test_each_counts_once_when_he_leaves(
-    clip: list[Frame], detector: Remembered, each: int, across: float
+    clip: list[Seen], detector: Remembered, each: int, across: float
 ) -> None:
     """Whichever frames are looked at, and though each stands for up to 25 s."""
     line = parse_line([[across, 0.0], [across, 1.0]])
@@ -114,7 +127,22 @@ def test_each_counts_once_when_he_leaves(
             assert found == pytest.approx(LEFT_S, abs=1.0)
 
 
-def test_a_line_at_the_edge_is_refused_in_words(clip: list[Frame], detector: Remembered) -> None:
+@pytest.mark.parametrize("across", [0.75, 0.8])
+@pytest.mark.parametrize("times", [1.5, 2])
+@pytest.mark.parametrize("each", [1, 2])
+def test_each_counts_who_leaves_faster(
+    clip: list[Seen], detector: Remembered, across: float, times: float, each: int
+) -> None:
+    """He stands, and in two looks he is out of the picture."""
+    line = parse_line([[across, 0.0], [across, 1.0]])
+    for first in range(each):
+        frames = [frame.hurry(times) for frame in clip[first::each]]
+        minutes = count(frames, line, detector, 200)
+        print(f"{across} {times} times as fast, each {each}: {len(minutes.crossings)}")
+        assert [one.way for one in minutes.crossings] == ["out"] * len(LEFT_S)
+
+
+def test_a_line_at_the_edge_is_refused_in_words(clip: list[Seen], detector: Remembered) -> None:
     """People are taller there than what is left below the line."""
     minutes = Noted()
     counter = Counter(parse_line([[0.0, 0.72], [1.0, 0.72]]), detector, minutes)  # type: ignore[arg-type]

@@ -61,6 +61,6 @@ def crossings(
         before = list(tracks.live)
         now = tracks.follow_bodies(find(at), round(at * 1000))
         gone = [track for track in before if track not in tracks.live]
-        ways += [track.find_last_crossing(placed) for track in gone]
+        ways += [track.find_last_crossing(placed, SIZE_PX) for track in gone]
         ways += [track.find_crossing(placed) for track in now]
     return [way for way in ways if way is not None]

@@ -211,7 +211,7 @@ class Counter:
         if self.faces is not None and seen:
             self._join_faces(self.faces.find_faces(frame), seen)
         crossed = [
-            *(self._note(track, track.find_last_crossing(line)) for track in gone),
+            *(self._note(track, track.find_last_crossing(line, frame.size)) for track in gone),
             *(self._note(track, track.find_crossing(line)) for track in seen),
         ]
         self._crowding.note(gone, sum(crossed), line, frame.size, at_ms)

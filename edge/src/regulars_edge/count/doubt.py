@@ -3,11 +3,10 @@ trusted."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,12 +42,15 @@ NEAR = 1.5
 """How far from the line somebody is at it, in shares of what he takes across the line."""
 WINDOW_MS = 60_000
 """The tracks of so long say whether people are missed."""
+FEW_PEOPLE, LONG_WINDOW_MS = 20, 600_000
+"""Where no more than so many people come in a minute, the last ones say it, too, if they came
+within so long. Who came in a busier minute says nothing of the quiet ones that follow."""
 LEAST_BROKEN = 4
 """So many tracks that break off at the line say that people are there who are not seen."""
 BROKEN_SHARE = 0.1
 """Of those who cross: if more tracks break off, a tenth of the people or more was missed. A trial
-with 20, 60 and 120 walkers a minute, of whom each look found 20 to 100 %, says so. Of fewer than
-four nothing can be said."""
+with 2 to 120 walkers a minute, of whom each look found 20 to 100 %, says so. Of fewer than four
+nothing can be said."""
 _RIM = 0.03
 """Of the picture: a box that is so near to its edge comes or goes there."""
 
@@ -73,16 +75,23 @@ def is_too_dark(brightness: float, noise: float) -> bool:
     return brightness < LEAST_LIGHT or brightness < LEAST_CLEARNESS * noise
 
 
+class _Passage(NamedTuple):
+    """Somebody at the line who crossed, or whose track broke off; and how long that counts."""
+
+    at_ms: int
+    kept_ms: int
+    is_broken: bool
+
+
 @dataclass(eq=False)
 class Crowding:
-    """Memory of the last minute at a line, by which a crowd is known.
+    """Memory of the last minute at a line, or of the last people there, by which a crowd is known.
 
     A crowd that hides itself shows few boxes. But then people come into view at the line, or are
     lost there, and few are followed across.
     """
 
-    _broken_ms: deque[int] = field(default_factory=deque, init=False)
-    _crossed_ms: deque[int] = field(default_factory=deque, init=False)
+    passages: list[_Passage] = field(default_factory=list, init=False)
 
     def note(
         self,
@@ -105,17 +114,23 @@ class Crowding:
             and not track.has_crossed
             and any(_breaks_off(body, line, size_px) for body in (track.first, track.body))
         ]
-        self._broken_ms += [at_ms] * len(broken)
-        self._crossed_ms += [at_ms] * crossed
-        for times in (self._broken_ms, self._crossed_ms):
-            while times and at_ms - times[0] > WINDOW_MS:
-                times.popleft()
+        in_minute = sum(at_ms - one.at_ms <= WINDOW_MS for one in self.passages)
+        kept_ms = LONG_WINDOW_MS if in_minute <= FEW_PEOPLE else WINDOW_MS
+        self.passages += [_Passage(at_ms, kept_ms, True)] * len(broken)
+        self.passages += [_Passage(at_ms, kept_ms, False)] * crossed
+        first = len(self.passages) - FEW_PEOPLE
+        self.passages = [
+            one
+            for number, one in enumerate(self.passages)
+            if at_ms - one.at_ms <= (one.kept_ms if number >= first else WINDOW_MS)
+        ]
 
     def is_crowded(self, bodies: Sequence[Body], line: PlacedLine) -> bool:
         """Tell whether so many people are at the line, or seem to be, that some are missed."""
         at_line = sum(is_at_line(body, line) for body in bodies)
-        broken = len(self._broken_ms)
-        return at_line > CROWD or broken >= max(LEAST_BROKEN, BROKEN_SHARE * len(self._crossed_ms))
+        broken = sum(one.is_broken for one in self.passages)
+        crossed = len(self.passages) - broken
+        return at_line > CROWD or broken >= max(LEAST_BROKEN, BROKEN_SHARE * crossed)
 
 
 def is_at_line(body: Body, line: PlacedLine) -> bool:

@@ -80,6 +80,12 @@ class PlacedLine:
         x, y = place[0] - x1, place[1] - y1
         return (x * dx + y * dy) / length**2, (dx * y - dy * x) / length
 
+    def step_aside(self, place: Point, by_px: float) -> Point:
+        """Return the place that lies so far to the right of another one, across the line."""
+        (x1, y1), (x2, y2) = self.first, self.second
+        share = by_px / math.hypot(x2 - x1, y2 - y1)
+        return place[0] - share * (y2 - y1), place[1] + share * (x2 - x1)
+
     def measure_extent(self, width: float, height: float) -> float:
         """Return how much of the way across the line a box takes, in pixels."""
         (x1, y1), (x2, y2) = self.first, self.second

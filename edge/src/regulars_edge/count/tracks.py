@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from regulars_edge.choose.by_face import join_nearest
 from regulars_edge.choose.faces import measure_overlap
-from regulars_edge.count.line import PlacedLine, Way
+from regulars_edge.count.line import PlacedLine, Point, Way
 from regulars_edge.count.people import SURE, Body
 
 LOST_MS = 1_000
@@ -37,6 +37,8 @@ _LOOKS_ON_SIDE = 2
 """In so many looks after one another somebody is on a side until that counts."""
 _LEAVES = 0.5
 """Of what somebody takes across the line, in a second: who is that fast does not stand."""
+_UNSEEN_MS = 400
+"""In so long a time somebody may leave the picture unseen: in two looks."""
 _LEAST_LOOKS = 3
 """In so many looks somebody was seen until he counts."""
 
@@ -60,8 +62,9 @@ class BodyTrack:
     _looks_there: int = 0
 
     def __post_init__(self) -> None:
-        self.first = self.body
-        """Where the person came into view."""
+        self.first = self.last_box = self.body
+        """Where the person came into view, and was seen last. `body` is a way behind him who
+        becomes faster."""
 
     @property
     def is_person(self) -> bool:
@@ -106,6 +109,7 @@ class BodyTrack:
                 for speed, new, old in zip(self.speed, body.centre, was_at, strict=True)
             )
             self.speed = dx, dy
+        self.last_box = body
         self.body, self.seen_ms, self.looks = (
             Body((x, y, width, height), body.score),
             at_ms,
@@ -129,16 +133,26 @@ class BodyTrack:
         self._newest_side = side
         return self._take_side(side) if self._looks_there >= _LOOKS_ON_SIDE else None
 
-    def find_last_crossing(self, line: PlacedLine) -> Way | None:
-        """Return the way of somebody who is gone, and was last seen just beyond the line, on the
-        way on: who runs is seen there once, or cut off by the picture's edge."""
-        along, off_px = line.measure(self.body.centre)
+    def find_last_crossing(self, line: PlacedLine, size_px: tuple[int, int]) -> Way | None:
+        """Return the way of somebody who is gone, if he was on the way over the line, and last seen
+        beyond it; or so near to it that he has left the picture since. `size_px`: of the picture.
+
+        Who runs is seen there once or not at all, or cut off by the picture's edge.
+        """
         x, y = line.first
         _, speed_px = line.measure((x + self.speed[0], y + self.speed[1]))
-        extent_px = line.measure_extent(*self.body.box_xywh[2:])
-        if not 0 <= along <= 1 or abs(speed_px) * 1000 < _LEAVES * extent_px:
+        extent_px = line.measure_extent(*self.last_box.box_xywh[2:])
+        if abs(speed_px) * 1000 < _LEAVES * extent_px:
             return None
-        return self._take_side(1 if off_px > 0 else -1) if off_px * speed_px > 0 else None
+        side = 1 if speed_px > 0 else -1
+        x, y = self.last_box.centre
+        ahead = x + self.speed[0] * _UNSEEN_MS, y + self.speed[1] * _UNSEEN_MS
+        front = line.step_aside(ahead, side * extent_px / 2)
+        places = [(x, y)] if _is_within(front, size_px) else [(x, y), ahead]
+        beyond = [
+            side * off_px > 0 for along, off_px in map(line.measure, places) if 0 <= along <= 1
+        ]
+        return self._take_side(side) if any(beyond) else None
 
     def _take_side(self, side: int) -> Way | None:
         """Be on this side for sure; return the way if it was the other one before."""
@@ -146,6 +160,10 @@ class BodyTrack:
         if was in (0, side) or not self.is_person:
             return None
         return "in" if side > 0 else "out"
+
+
+def _is_within(place: Point, size_px: tuple[int, int]) -> bool:
+    return all(0 <= at <= side for at, side in zip(place, size_px, strict=True))
 
 
 @dataclass(eq=False)
