@@ -155,7 +155,7 @@ class Line:
         across = [track for track, way in ways.items() if way is not None]
         for track in across:
             track.has_crossed = True
-        self.crowding.note(gone, len(across), self.placed, SIZE_PX, self.at_ms)
+        self.crowding.note(gone, found, len(across), self.placed, SIZE_PX, self.at_ms)
         return len(across)
 
 
@@ -267,6 +267,20 @@ def test_many_people_elsewhere_in_the_picture_are_no_crowd_at_the_line() -> None
     door.show([*rows_of(2 * CROWD, first_y=880), DOWN], 8)
     assert [crossing.way for crossing in door.minutes.crossings] == ["in"]
     assert not door.minutes.lost
+
+
+def test_people_who_hide_each_other_at_the_line_all_the_time_are_doubted() -> None:
+    """Two rows go through each other, side by side, for a minute. One such row is counted."""
+    rows = [
+        straight(300 + 50 * lane, *((50, 950) if lane % 2 else (950, 50)), 200, 1.5 * number)
+        for number in range(40)
+        for lane in range(6)
+    ]
+    for walks, is_doubted in ((rows, True), (rows[:6], False)):
+        door = Door()
+        door.show(walks, 60)
+        assert bool(door.minutes.lost["crowd"] > 6_000) == is_doubted
+        assert is_doubted or not door.minutes.lost
 
 
 def rows_of(people: int, first_y: float) -> list[Walk]:

@@ -214,7 +214,7 @@ class Counter:
             *(self._note(track, track.find_last_crossing(line, frame.size)) for track in gone),
             *(self._note(track, track.find_crossing(line)) for track in seen),
         ]
-        self._crowding.note(gone, sum(crossed), line, frame.size, at_ms)
+        self._crowding.note(gone, seen, sum(crossed), line, frame.size, at_ms)
         self._tell_time(at_ms, MOST_GAP_MS, self._find_doubt(bodies, line, frame.size))
 
     def _note_pace(self, at_ms: int) -> None:
