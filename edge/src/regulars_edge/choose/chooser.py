@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from regulars_edge.frames import Frame, Mode, encode_jpeg
 from regulars_edge.pace import Ticks
@@ -94,6 +94,8 @@ class Background:
         )
         self._all_px = self._stencil.histogram()[255]
         self._picture: Image.Image | None = None
+        self._picture_before: Image.Image | None = None
+        """What it was compared with last."""
 
     def measure_change(self, grey: Image) -> float | None:
         """Return the share of pixels that have changed, and learn from the thumbnail; None for the
@@ -103,9 +105,22 @@ class Background:
         if self._picture is None:
             self._picture = grey
             return None
-        changed_px = _count_changed_pixels(grey, self._picture, self._stencil)
+        self._picture_before = self._picture
+        changes = _measure_changes(grey, self._picture, self._stencil)
+        changed_px = sum(changes.by_distance[changes.least_distance :])
         self._picture = Image.blend(self._picture, grey, self.LEARN)
         return changed_px / self._all_px
+
+    def mark_changes(self, grey: Image) -> Image:
+        """Return where the newest thumbnail, which was measured, has changed: 255 there, else 0, in
+        zones and elsewhere."""
+        from PIL import Image, ImageChops
+
+        if self._picture_before is None:
+            return Image.new("L", self.SIZE_PX)
+        changes = _measure_changes(grey, self._picture_before)
+        marks = [255 * (abs(level - changes.light) >= changes.least_distance) for level in _LEVELS]
+        return ImageChops.subtract(grey, self._picture_before, 1, _NO_CHANGE).point(marks)
 
     def is_motion(self, share: float, least: float) -> bool:
         """Tell whether a change is a motion: `least` of the pixels, and one at least."""
@@ -121,9 +136,21 @@ NOISE_FACTOR = 6
 """How often the noise's mean deviation a change takes."""
 
 
-def _count_changed_pixels(grey: Image, background: Image, stencil: Image) -> int:
-    """Count the pixels within the stencil that have changed by more than this scene's light and
-    noise do.
+_LEVELS, _NO_CHANGE = range(256), 128
+"""Of a picture of changes: so bright is a pixel that has not changed."""
+
+
+class _Changes(NamedTuple):
+    """Changes between two pictures: how the light has changed, as a level; how many pixels have
+    changed by each distance from that; and from which distance on more than noise does it."""
+
+    light: int
+    by_distance: list[int]
+    least_distance: int
+
+
+def _measure_changes(grey: Image, background: Image, stencil: Image | None = None) -> _Changes:
+    """Measure the changes of the pixels within the stencil; None: of all.
 
     The median of all pixels' changes is the light's change, or that of the camera's exposure. The
     median of their distances from it is the noise: neither is moved by people, who cover less than
@@ -131,18 +158,18 @@ def _count_changed_pixels(grey: Image, background: Image, stencil: Image) -> int
     """
     from PIL import ImageChops
 
-    changes = ImageChops.subtract(grey, background, 1, 128).histogram(stencil)  # 128: none
+    changes = ImageChops.subtract(grey, background, 1, _NO_CHANGE).histogram(stencil)
     light = find_level(changes, 0.5)
     by_distance = [
-        sum(changes[level] for level in {light - distance, light + distance} if 0 <= level < 256)
-        for distance in range(256)
+        sum(changes[level] for level in {light - distance, light + distance} if level in _LEVELS)
+        for distance in _LEVELS
     ]
     noise = max(1, find_level(by_distance, 0.5))
     brightness = find_level(background.histogram(stencil), 0.95)
     least_distance = max(
         LEAST_CHANGE, NOISE_FACTOR * noise, round(MOST_CHANGE * min(1.0, brightness / FULL_LIGHT))
     )
-    return sum(by_distance[least_distance:])
+    return _Changes(light, by_distance, least_distance)
 
 
 def find_level(histogram: Sequence[int], share: float) -> int:
