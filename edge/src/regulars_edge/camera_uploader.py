@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from regulars_edge.clock import ServiceTime
+from regulars_edge.count.film_sender import FilmSender
 from regulars_edge.count.teller import Teller
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, SpoolFull, Unreachable
 from regulars_edge.http import Answer
@@ -125,6 +126,7 @@ class CameraUploader:
         self.dropped = Tally(self.camera)
         self.service.hear_answer = self._hear_answer
         self.teller = Teller(self.spool, self.service, self.camera, self.service_time)
+        self.film_sender = FilmSender(self.spool, self.service, self.camera, self.service_time)
         self.open_shop()
 
     def open_shop(self) -> str:
@@ -163,6 +165,7 @@ class CameraUploader:
         while not stop.is_set():
             self.turned_at = time.monotonic()
             self.teller.tell_due()
+            self.film_sender.send_due()
             if not self.hours.is_open_at(self.service_time.best_ms()):
                 stop.wait(CLOSED_S)
                 continue

@@ -43,6 +43,7 @@ from regulars_edge.spool.spool import Spool
 if TYPE_CHECKING:
     from regulars_edge.choose.faces import FaceFinder
     from regulars_edge.count.counter import Counter, Minutes
+    from regulars_edge.count.film import FilmKeeper
     from regulars_edge.sources.video import LiveSource
 
 
@@ -543,14 +544,17 @@ def read_address(camera: CameraConfig) -> Address:
         raise Misconfigured(f"camera {camera.name}: its url is none: {why}") from None
 
 
-def make_counter(camera: CameraConfig, minutes: Minutes) -> Counter | None:
+def make_counter(
+    camera: CameraConfig, minutes: Minutes, film: FilmKeeper | None = None
+) -> Counter | None:
     """Make what counts people at the camera's line; None if it has none. Raises Misconfigured."""
     if camera.count is None:
         return None
     from regulars_edge.count.counter import Counter
     from regulars_edge.count.people import PersonDetector
 
-    return Counter(camera.count, PersonDetector.of_machine(), minutes, _make_finder(camera))
+    detector, finder = PersonDetector.of_machine(), _make_finder(camera)
+    return Counter(camera.count, detector, minutes, finder, film=film)
 
 
 def make_chooser(

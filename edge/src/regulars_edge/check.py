@@ -218,7 +218,12 @@ _SENT = {
 
 def describe_leaving(camera: CameraConfig) -> str:
     """Say what the box sends of a camera, by its `send` and `count`."""
-    counts = "" if camera.count is None else ", and numbers of people by the minute"
+    counts = ""
+    if camera.count is not None:
+        counts = (
+            ", numbers of people by the minute, and a minute of boxes and squares, without people, "
+            "when somebody in the console asks for it"
+        )
     if camera.is_of_files or camera.crop_room is not None:
         return f"{_SENT[camera.choice]}{counts}"
     return (

@@ -175,6 +175,7 @@ class Health:
             self._unfit,
             self.uploader.last.trouble,
             self.uploader.teller.trouble,
+            self.uploader.film_sender.trouble,
         ]
         return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
 
@@ -252,7 +253,7 @@ class Health:
             self._no_beat = None
             self._warn_of_faceless(answer.faceless_share)
             self.uploader.teller.says_why = answer.counting is not None
-            self._hear_wishes(answer)
+            self._hear_wishes(answer, status.get("error"))
         except ServiceError as error:
             # the camera may be gone, and another has its name
             self.is_heard, self._id = False, None
@@ -272,9 +273,14 @@ class Health:
             picture, self.morning.picture = self.morning.picture, None
             service.give_view(camera_id, picture, self._asked_by)
 
-    def _hear_wishes(self, answer: HeartbeatAnswer) -> None:
-        """Take in which pictures are wanted, and that somebody says that a view is right."""
+    def _hear_wishes(self, answer: HeartbeatAnswer, told: object) -> None:
+        """Take in which pictures and films are wanted, and that somebody says that a view is right.
+
+        `told`: the trouble that the heartbeat said.
+        """
         self._asked_by = self.uploader.open_shop()
+        is_film_wanted = (answer.counting or {}).get("film_wanted") is True
+        self.uploader.film_sender.hear_wish(self._asked_by if is_film_wanted else None, told)
         if answer.view_right_at is not None:
             for capture in self.captures:
                 capture.hear_right(answer.view_right_at)

@@ -308,6 +308,11 @@ def format_rfc3339(at_ms: int) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
 
 
+def format_minute(at_ms: int) -> str:
+    """2026-01-02T03:04:00Z"""
+    return format_rfc3339(at_ms).replace(".000Z", "Z")
+
+
 def parse_rfc3339(text: str) -> int:
     """Return the ms since 1970 of a time with an offset; 0 if it is none."""
     with suppress(ValueError):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -49,6 +49,9 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Memory
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance
+
+if TYPE_CHECKING:
+    from regulars_edge.count.film import FilmKeeper
 
 log = logging.getLogger(__name__)
 
@@ -170,8 +173,10 @@ class Uploader(Collector):
         self.captures = [
             self._make_capture(self._addresses.move(camera), hide) for camera in config.cameras
         ]
-        former_names = set(spool.list_cameras()) - {camera.name for camera in config.cameras}
-        for name in sorted(former_names):
+        names = {camera.name for camera in config.cameras}
+        with suppress(SpoolFull):  # they are asked for by nobody
+            spool.drop_films_but_of(names)
+        for name in sorted(set(spool.list_cameras()) - names):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
             self._make_health(name, self._make_service(None, hide))
         self._threads: list[threading.Thread] = []
@@ -353,12 +358,13 @@ class Uploader(Collector):
     def _make_wiring(
         self, aim: Preview | None, morning: MorningView | None, camera: CameraConfig
     ) -> Wiring:
-        clock = self._spool.clock
+        clock, film = self._spool.clock, self._make_film_keeper(camera)
         minutes = SpooledMinutes(
             partial(self._spool.add_counts, camera.name),
             lambda: self.service_time.best_ms() - clock.boot_ms(),
+            film,
         )
-        counter = make_counter(camera, minutes)
+        counter = make_counter(camera, minutes, film)
         still = None if camera.is_of_files else self._read_memory(f"still {camera.name}")
         return Wiring(
             make_source(camera, self._config, clock),
@@ -366,6 +372,23 @@ class Uploader(Collector):
             PerMinute(camera.per_minute),
             partial(self._is_open, camera),
             counter,
+        )
+
+    def _make_film_keeper(self, camera: CameraConfig) -> FilmKeeper | None:
+        """Make what keeps films of the camera's line; None if it has none. A film of another line
+        is deleted. Raises Misconfigured."""
+        line = None if camera.count is None else str(camera.count)
+        with suppress(SpoolFull):  # the first film of this line takes its place
+            self._spool.drop_films_but_of_line(camera.name, line)
+        if camera.count is None:
+            return None
+        from regulars_edge.count.film import FilmKeeper
+
+        return FilmKeeper(
+            camera.count,
+            partial(self._spool.keep_film, camera.name),
+            lambda: None if (anchor := self.service_time.anchor) is None else anchor.offset_ms,
+            self._healths[camera.name].uploader.film_sender.is_overdue,
         )
 
     def _is_open(self, camera: CameraConfig) -> bool:

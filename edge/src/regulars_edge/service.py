@@ -26,8 +26,8 @@ from regulars_edge.errors import (
     Unreachable,
 )
 from regulars_edge.http import Answer, Http
-from regulars_edge.picture import Content, format_rfc3339, parse_rfc3339
-from regulars_edge.spool.model import DueMinutes, Entry, Minute, name_shop
+from regulars_edge.picture import Content, format_minute, format_rfc3339, parse_rfc3339
+from regulars_edge.spool.model import DueMinutes, Entry, Film, Minute, name_shop
 
 log = logging.getLogger(__name__)
 
@@ -263,7 +263,7 @@ class Service:
         """
         rows = [
             {
-                "at": format_rfc3339(minute.at_ms).replace(".000Z", "Z"),
+                "at": format_minute(minute.at_ms),
                 "seconds": minute.seconds,
                 "in": minute.came_in,
                 "out": minute.went_out,
@@ -278,6 +278,27 @@ class Service:
         if self._read_object(answer).get("stored") != len(rows):
             raise self._distrust_answer("it answered for other minutes than it was told")
         return (answer.headers.get(BOOK_HEADER) or "").partition(".")[2]
+
+    def send_film(self, camera: str, film: Film, shop: str) -> None:
+        """Send a film without people to the shop in whose time it was kept.
+
+        Raises NotAllowed, Busy, Unreachable, Refused.
+        """
+        path = f"/v1/cameras/{quote(camera, safe='')}/film"
+        mark = b"film" + str(film.at_ms).encode()
+        put = partial(self._call, "PUT", path, json.loads(film.body), shop=shop)
+        self.try_twice(lambda: put(200, 201, 204, mark=mark))
+
+    def try_twice(self, call: Callable[[], _T]) -> _T:
+        """Return what a call gives. A refusal counts only if a second try, over a new connection,
+        is refused, too: the first one may have been meant for another request.
+
+        Raises as the call does.
+        """
+        with suppress(Refused):
+            return call()
+        self.http.close_idle()
+        return call()
 
     def ask_book(self, camera: str) -> None:
         """Ask something small: the answer says whose book it is.

@@ -10,6 +10,7 @@ from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.choose.faces import Face
 from regulars_edge.clock import Moment, ServiceTime
 from regulars_edge.count import counter
+from regulars_edge.count.film import FilmKeeper
 from regulars_edge.count.line import CountLine, Crossing
 from regulars_edge.count.minutes import SpooledMinutes
 from regulars_edge.count.people import Body
@@ -115,10 +116,14 @@ class Noted:
 class Door:
     """A counter that sees people walk."""
 
-    def __init__(self, minutes: Any = None, line: CountLine = ACROSS) -> None:
+    def __init__(
+        self, minutes: Any = None, line: CountLine = ACROSS, film: FilmKeeper | None = None
+    ) -> None:
         self.people, self.faces = KnownPeople(), KnownFaces()
         self.minutes = Noted() if minutes is None else minutes
-        self.counter = counter.Counter(line, self.people, self.minutes, self.faces)  # type: ignore[arg-type]
+        self.counter = counter.Counter(line, self.people, self.minutes, self.faces, film=film)  # type: ignore[arg-type]
+        self.change: Callable[[Frame], Frame] = lambda frame: frame
+        """What is done to a picture before it is looked at."""
 
     def show(
         self,
@@ -135,7 +140,7 @@ class Door:
             at = number / rate
             self.people.bodies = self.people.bodies_of(seen(walks, at))
             picture = room(walks, at, light, noise)
-            self.counter.look(Drawn(picture, begins_ms + round(1000 * at)))
+            self.counter.look(self.change(Drawn(picture, begins_ms + round(1000 * at))))
 
 
 class CountingBox:
@@ -151,6 +156,8 @@ class CountingBox:
         self.uploader = CameraUploader(spool, api, "door", self.service_time)
         self.teller = self.uploader.teller
         self.teller.now = lambda: clock.boot_ms() / 1000
+        self.film_sender = self.uploader.film_sender
+        self.film_sender.now = self.teller.now
         self.minutes = SpooledMinutes(
             lambda part: spool.add_counts("door", part),
             lambda: self.service_time.best_ms() - clock.boot_ms(),

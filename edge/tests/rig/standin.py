@@ -62,6 +62,8 @@ class SpoolDatabase:
     counts: dict[str, dict[str, dict[str, int | None]]] = field(default_factory=dict)
     """By camera and minute, as the service keeps them."""
     count_bodies: list[bytes] = field(default_factory=list)
+    films: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Without people, by camera and minute."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -96,6 +98,9 @@ class StandIn(Served):
         """Whether it takes minutes of counts, as older versions do not."""
         self.counting: dict[str, bool] | None = {"film_wanted": False}
         """What a box that counts may tell; None: as an older version, which does not say it."""
+        self.refuses_films = False
+        self.films_asked = 0
+        """How often a film was sent, taken or not."""
         self.beside: list[StandIn] = []
         """Other shops of this service: their keys open them at this URL, too."""
         super().__init__(_Handler)
@@ -200,6 +205,9 @@ class _Handler(Handler):
                 camera = self._camera(counted[1], caller)
                 books.count_bodies.append(body)
                 return 200, {"stored": self._keep_counts(camera, sent)}
+            film = re.fullmatch(r"/v1/cameras/([^/]+)/film", path)
+            if film and self.command == "PUT" and self.shop.counting is not None:
+                return self._keep_film(self._camera(film[1], caller), body, sent)
             one = re.fullmatch(r"/v1/cameras/([^/]+)", path)
             if one:
                 return 200, books.cameras[self._camera(one[1], caller)]
@@ -242,6 +250,16 @@ class _Handler(Handler):
             if former is None or _rank(minute) > _rank(former):
                 kept[minute["at"]] = minute
         return len(sent["minutes"])
+
+    def _keep_film(self, camera: str, body: bytes, film: dict[str, Any]) -> tuple[int, Any]:
+        """Keep a minute of film without people, once."""
+        self.shop.films_asked += 1
+        if self.shop.refuses_films:
+            raise Fault(400, "InvalidInput", "no film")
+        if why := find_fault_of_film(body, film):
+            raise Fault(400, "InvalidInput", why)
+        self.shop.books.films[f"{camera} {film['at']}"] = film
+        return 204, {}
 
     def _caller(self) -> str | None:
         """The camera whose key was sent; None for the tenant's."""
@@ -388,6 +406,36 @@ class _Handler(Handler):
         limit = int(query.get("limit", ["100"])[0])
         more = str(start + limit) if start + limit < len(rows) else None
         return 200, {"captures": rows[start : start + limit], "next_token": more}
+
+
+def find_fault_of_film(body: bytes, film: dict[str, Any]) -> str | None:
+    """Say why this is no film without people; None: it is one."""
+    names = {
+        *("at", "seconds", "in", "out", "line", "grid", "looks", "crossings", "walked"),
+    }
+    if set(film) != names or len(body) > 150_000:
+        return f"other members, or too large: {len(body)} bytes, {sorted(film)}"
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z", film["at"]):
+        return "at"
+    if not all(type(film[name]) is int and film[name] >= 0 for name in ("seconds", "in", "out")):
+        return "numbers"
+    if film["grid"] != [48, 27] or len(base64.b64decode(film["walked"], validate=True)) != 48 * 27:
+        return "grid or walked"
+    if len(film["looks"]) > 400:
+        return "looks"
+    for look in film["looks"]:
+        is_square = len(base64.b64decode(look["moved"], validate=True)) == 48 * 27 // 8
+        if set(look) != {"ms", "moved", "bodies"} or not is_square or len(look["bodies"]) > 40:
+            return f"look {look}"
+        for x, y, width, height, sure in look["bodies"]:
+            edges = (x, y, x + width, y + height)
+            if not all(type(at) is int and 0 <= at <= 1000 for at in edges) or sure not in (0, 1):
+                return f"body {(x, y, width, height, sure)}"
+    times = [*film["looks"], *film["crossings"]]
+    if not all(type(one["ms"]) is int and 0 <= one["ms"] < 60_000 for one in times):
+        return "ms"
+    ways = [crossing["way"] for crossing in film["crossings"]]
+    return None if [ways.count("in"), ways.count("out")] == [film["in"], film["out"]] else "ways"
 
 
 def _rank(minute: dict[str, Any]) -> tuple[int, tuple[int, ...]]:

@@ -31,6 +31,7 @@ from regulars_edge.pace import Ticks
 
 if TYPE_CHECKING:
     from regulars_edge.choose.faces import Face, FaceFinder
+    from regulars_edge.count.film import FilmKeeper
     from regulars_edge.frames import Frame
 
 MOST_STILL_MS = 700
@@ -117,13 +118,14 @@ class Pace:
 @dataclass(eq=False)
 class Counter:
     """The counter of one camera. `faces`: None if faces are not looked for; `look_ms`: the time
-    between two looks."""
+    between two looks; `film`: what keeps a film without people, None if nothing does."""
 
     line: CountLine
     detector: PersonDetector
     minutes: Minutes
     faces: FaceFinder | None = None
     look_ms: float = 1000 * LOOK_S
+    film: FilmKeeper | None = None
     trouble: str | None = field(default=None, init=False)
     """Why it cannot count until somebody helps; None: nothing is wrong, though it may be night."""
     tracks: BodyTracks = field(default_factory=BodyTracks, init=False)
@@ -168,6 +170,8 @@ class Counter:
         change, self._brightness = self._background.measure_change(grey), measure_brightness(grey)
         if change is None or self._background.is_motion(change, LEAST_MOTION):
             self._moved_ms = at_ms
+        if self.film is not None:
+            self.film.note_picture(grey, self._background, at_ms)
         if self._noise_ticks.is_due(at_ms):
             self._noise_ticks.take(at_ms)
             self._noise = measure_noise(frame.shrink(self.detector.canvas_px, "L"))
@@ -204,6 +208,8 @@ class Counter:
         self._note_pace(at_ms)
         canvas = frame.shrink(self.detector.canvas_px, "RGB")
         bodies = self.detector.find_bodies(lighten(canvas, self._brightness), frame.size)
+        if self.film is not None:
+            self.film.note_bodies(bodies, frame.size, at_ms)
         line = self.line.place_in(frame.size)
         gone = set(self.tracks.live)
         seen = self.tracks.follow_bodies(bodies, at_ms)

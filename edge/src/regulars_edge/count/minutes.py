@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regulars_edge.count.doubt import Doubt
 from regulars_edge.count.line import Crossing
@@ -18,16 +18,21 @@ from regulars_edge.errors import SpoolFull
 from regulars_edge.spool.counts import KEPT_MS, MINUTE_MS
 from regulars_edge.spool.model import MinutePart
 
+if TYPE_CHECKING:
+    from regulars_edge.count.film import FilmKeeper
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
 class SpooledMinutes:
     """Minutes that `keep` writes. `find_offset_ms`: the service's time less the boot clock's, as
-    well as it is known; only whole minutes of the service are told."""
+    well as it is known; only whole minutes of the service are told. `film`: keeps a film of one of
+    them; None: nothing does."""
 
     keep: Callable[[MinutePart], object]
     find_offset_ms: Callable[[], int]
+    film: FilmKeeper | None = None
     _part: MinutePart | None = field(default=None, init=False)
     """Counts of the newest minute, which are not yet written."""
     _unwritten: deque[MinutePart] = field(
@@ -37,11 +42,15 @@ class SpooledMinutes:
 
     def watch(self, at_ms: int, watched_ms: int) -> None:
         self._add(at_ms, watched_ms=watched_ms)
+        if self.film is not None:
+            self.film.note_watched(at_ms, watched_ms)
 
     def doubt(self, at_ms: int, lost_ms: int, why: Doubt) -> None:
         self._add(at_ms, lost={why: lost_ms})
 
     def cross(self, crossing: Crossing) -> None:
+        if self.film is not None:
+            self.film.note_crossing(crossing)
         comes_in = crossing.way == "in"
         self._add(
             crossing.at_ms,

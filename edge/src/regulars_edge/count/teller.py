@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Refused, ServiceError, SpoolFull
@@ -66,7 +66,9 @@ class Teller:
         if self._known is None or self._known[0] != due.shop:
             self._known = due.shop, self.service.find_camera_id(self.camera)
         try:
-            life = self._send(self._known[1], due)
+            send = self.service.send_counts
+            tell = partial(send, self._known[1], due, says_why=self.says_why)
+            life = self.service.try_twice(tell)
         except Refused as error:
             if error.index is None or not 0 <= error.index < len(due.minutes):
                 raise
@@ -75,17 +77,6 @@ class Teller:
         self.spool.note_told(self.camera, due, life)
         self._backoff.reset_failures()
         return True
-
-    def _send(self, camera_id: str, due: DueMinutes) -> str:
-        """Send minutes, and return the life of the book that took them.
-
-        A refusal counts only if a second try, over a new connection, is refused, too. The first
-        refusal may have been meant for another request. Raises as the service does.
-        """
-        with suppress(Refused):
-            return self.service.send_counts(camera_id, due, says_why=self.says_why)
-        self.service.http.close_idle()
-        return self.service.send_counts(camera_id, due, says_why=self.says_why)
 
     def _give_up(self, due: DueMinutes, index: int, why: str) -> None:
         """Let go of a minute that the service will never take, and of no other."""

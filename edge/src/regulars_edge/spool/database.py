@@ -123,6 +123,20 @@ CREATE TABLE views (source TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID
 """
 """Added as the shops were."""
 
+_FILMS = """
+-- the film without people of each camera that counts (films.py)
+CREATE TABLE films (
+    camera TEXT PRIMARY KEY,
+    shop TEXT NOT NULL, -- in whose time it was kept (shops.py)
+    line TEXT NOT NULL,
+    at_ms INTEGER NOT NULL, -- the minute's begin, by the service's time
+    lot REAL NOT NULL, -- the number that it drew
+    film TEXT NOT NULL,
+    kept_at_ms INTEGER NOT NULL -- by the time that ages are counted by (times.py)
+);
+"""
+"""Added as the shops were."""
+
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR_WRITE,
@@ -231,6 +245,7 @@ def open_books(folder: Path) -> sqlite3.Connection:
     earlier one did: the caller then makes new books from the pictures' files. Raises
     sqlite3.Error.
     """
+    _keep_private(folder)
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
@@ -248,7 +263,8 @@ def open_books(folder: Path) -> sqlite3.Connection:
             raise SpoolDamaged(
                 f"the spool {folder} is of version {version}, this program knows {SPOOL}"
             )
-        for table, made_by in (("shops", _SHOPS), ("counts", _COUNTS), ("views", _VIEWS)):
+        added = {"shops": _SHOPS, "counts": _COUNTS, "views": _VIEWS, "films": _FILMS}
+        for table, made_by in added.items():
             sql = "SELECT 1 FROM sqlite_master WHERE name = ?"
             if not connection.execute(sql, (table,)).fetchone():
                 connection.executescript(f"BEGIN IMMEDIATE; {made_by} COMMIT;")
@@ -259,6 +275,14 @@ def open_books(folder: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _keep_private(folder: Path) -> None:
+    """Let nobody but their owner read the books. SQLite's own files beside them follow."""
+    with suppress(OSError):  # a full disk, or a file of another user: opening them says so
+        (folder / FILE).touch(mode=0o600)
+        for path in folder.glob(f"{FILE}*"):
+            path.chmod(0o600)
 
 
 def open_for_reading(folder: Path) -> sqlite3.Connection:

@@ -151,6 +151,20 @@ class DueMinutes:
 
 
 @dataclass(frozen=True)
+class Film:
+    """A minute of a camera's count without people (count/film.py). `body`: JSON, as it is sent.
+
+    `at_ms`: its begin, by the service's time; `line`: that which was counted; `lot`: the number
+    that it drew, from 0 to 1.
+    """
+
+    at_ms: int
+    line: str
+    lot: float
+    body: str
+
+
+@dataclass(frozen=True)
 class Taken:
     """The fate of a picture that was handed to the spool."""
 

@@ -97,7 +97,7 @@ def keep_answerer(db: sqlite3.Connection, url: str, key: str, shop: str, life: s
 
 
 def hand_over(db: sqlite3.Connection, former: str, shop: str, camera: str | None = None) -> None:
-    """Let the pictures and counts of `former` be the shop's; None: of all cameras.
+    """Let what is of `former` be the shop's; None: of all cameras.
 
     Of one that both have, the unsent row stays.
     """
@@ -108,15 +108,15 @@ def hand_over(db: sqlite3.Connection, former: str, shop: str, camera: str | None
         "WHERE number > 1)",
         (former, shop, camera),
     )
-    for table in ("pictures", "counts", "cameras"):
+    for table in ("pictures", "counts", "films", "cameras"):
         sql = f"UPDATE {table} SET shop = ? WHERE shop = ? AND camera = coalesce(?, camera)"
         db.execute(sql, (shop, former, camera))
 
 
 def open_camera(db: sqlite3.Connection, camera: str, url: str, key: str) -> None:
-    """Let the camera be its shop's from now on: settings of another one are forgotten.
+    """Let the camera be its shop's from now on: settings and a film of another one are forgotten.
 
-    A key whose book is not known may be the same shop's if the URL is the same: the settings stay.
+    A key whose book is not known may be the same shop's if the URL is the same: they stay.
     """
     shop = find_shop(db, url, key)
     db.execute(
@@ -125,17 +125,23 @@ def open_camera(db: sqlite3.Connection, camera: str, url: str, key: str) -> None
     for former in ("",) if shop.startswith("~") else ("", name_shop(url), name_shop(url, key)):
         if db.execute(
             "SELECT 1 FROM pictures WHERE camera = ?1 AND shop = ?2 UNION ALL "
-            "SELECT 1 FROM counts WHERE camera = ?1 AND shop = ?2 LIMIT 1",
+            "SELECT 1 FROM counts WHERE camera = ?1 AND shop = ?2 UNION ALL "
+            "SELECT 1 FROM films WHERE camera = ?1 AND shop = ?2 LIMIT 1",
             (camera, former),
         ).fetchone():
             hand_over(db, former, shop, camera)
-    db.execute(
-        "DELETE FROM settings WHERE camera IN (SELECT camera FROM cameras WHERE camera = ?1 AND "
-        "shop <> ?2 AND NOT "
-        "((?2 GLOB ?3 OR shop GLOB ?3) AND ?4 IN (SELECT url FROM shops WHERE shops.shop = "
-        "cameras.shop)))",
-        (camera, shop, _NO_BOOK, url),
+    is_anothers = (
+        "shop <> ?2 AND NOT ((?2 GLOB ?3 OR shop GLOB ?3) AND "
+        "?4 IN (SELECT url FROM shops AS known WHERE known.shop = cameras.shop))"
     )
+    new = camera, shop, _NO_BOOK, url
+    db.execute(
+        "DELETE FROM settings WHERE camera IN "
+        f"(SELECT camera FROM cameras WHERE camera = ?1 AND {is_anothers})",
+        new,
+    )
+    is_film_anothers = is_anothers.replace("cameras.", "films.")
+    db.execute(f"DELETE FROM films WHERE camera = ?1 AND {is_film_anothers}", new)
     db.execute("INSERT OR REPLACE INTO cameras VALUES (?, ?)", (camera, shop))
 
 
@@ -176,11 +182,12 @@ _UNTOLD_MINUTES = (
 
 def release_waiting(db: sqlite3.Connection, url: str) -> list[Waiting]:
     """Let what waits for the shops at `url` be for the shop that its camera is opened for next;
-    return what that was."""
+    return what that was. Films of those shops are deleted."""
     released = [one for one in list_waiting(db) if one.url == url]
     for one, (table, is_unsent) in product(released, _UNSENT.items()):
         sql = f"UPDATE {table} SET shop = '' WHERE camera = ? AND shop = ? AND {is_unsent}"
         db.execute(sql, (one.camera, one.shop))
+    db.execute("DELETE FROM films WHERE shop IN (SELECT shop FROM shops WHERE url = ?)", (url,))
     return released
 
 

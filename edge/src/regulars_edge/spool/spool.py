@@ -19,12 +19,13 @@ from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
 from regulars_edge.picture import Content, is_whole, parse_content
-from regulars_edge.spool import counts, database, files, shops, times, totals
+from regulars_edge.spool import counts, database, files, films, shops, times, totals
 from regulars_edge.spool.database import SpoolDatabase
 from regulars_edge.spool.model import (
     DueMinutes,
     Entry,
     FileMark,
+    Film,
     Limits,
     MinutePart,
     Origin,
@@ -512,6 +513,7 @@ class Spool:
         with self.books.writing() as db:
             times.note_age(db, self.clock)
             counts.drop_old(db, now_ms)
+            films.drop_old(db, now_ms)
             old = "DELETE FROM pictures WHERE state > 0 AND finished_at_ms < ? RETURNING file, size"
             deleted = [row for row in db.execute(old, (old_ms,)) if row[0] is not None]
             expired = self._drop_expired(db, now_ms)
@@ -643,6 +645,34 @@ class Spool:
         """Note that these minutes were told to a life of their shop's book."""
         with self.books.writing(durable=False) as db:
             counts.note_told(db, camera, due, life)
+
+    def keep_film(self, camera: str, film: Film) -> None:
+        """Keep a film, if it is to be the camera's of this week. Raises SpoolFull, SpoolDamaged."""
+        with self.books.writing(durable=False) as db:
+            films.keep(db, camera, film, self.books)
+
+    def find_film(self, camera: str, shop: str, service_ms: int) -> Film | None:
+        """Return the camera's film if this shop may see it, at this time of the service."""
+        with self.books.reading() as db:
+            return films.find(db, camera, shop, service_ms)
+
+    def drop_film(self, camera: str, at_ms: int) -> None:
+        """Delete the camera's film of this minute. Raises SpoolFull, SpoolDamaged."""
+        with self.books.writing() as db:
+            films.drop_one(db, camera, at_ms)
+
+    def drop_films_but_of_line(self, camera: str, line: str | None) -> None:
+        """Delete the camera's film if it is of another line; None: the camera has none now.
+
+        Raises SpoolFull, SpoolDamaged.
+        """
+        with self.books.writing() as db:
+            films.drop_other_lines(db, camera, line)
+
+    def drop_films_but_of(self, cameras: Collection[str]) -> None:
+        """Delete the films of all cameras but these. Raises SpoolFull, SpoolDamaged."""
+        with self.books.writing() as db:
+            films.drop_other_cameras(db, cameras)
 
     def read_settings(self, camera: str) -> dict[str, object]:
         """Return the settings of the service that were kept last."""

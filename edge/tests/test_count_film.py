@@ -1,0 +1,177 @@
+"""A minute of film without people: what is in it, which minute it is, and that it says what was
+counted."""
+
+import json
+import random
+from base64 import b64decode
+
+import pytest
+from PIL import Image
+from regulars_edge.choose.chooser import Areas, Background, Prepared
+from regulars_edge.count.film import GRID, MOST_BODIES, MOST_LOOKS, Feet, FilmKeeper
+from regulars_edge.count.line import Crossing
+from regulars_edge.errors import SpoolFull
+from regulars_edge.spool.counts import MINUTE_MS
+from regulars_edge.spool.model import Film
+from rig.filming import OFFSET_MS, Filming
+from rig.standin import find_fault_of_film
+from rig.walkers import ACROSS, SIZE_PX, Walk, body, straight
+
+DOWN = straight(500, 50, 950, 200, begins=20)
+
+
+def squares(look: dict[str, str]) -> set[tuple[int, int]]:
+    """Column and row of each square in which something moved."""
+    bits = "".join(f"{byte:08b}" for byte in b64decode(look["moved"]))
+    return {(at % GRID[0], at // GRID[0]) for at, bit in enumerate(bits) if bit == "1"}
+
+
+def find_look(film: dict[str, object], ms: int) -> dict[str, object]:
+    [look] = [look for look in film["looks"] if look["ms"] == ms]  # type: ignore[attr-defined]
+    return dict(look)
+
+
+def test_a_minute_with_a_crossing_is_kept_as_boxes_and_squares() -> None:
+    filming = Filming()
+    filming.show([DOWN])
+    [film] = filming.read()
+    assert (film["in"], film["out"], film["grid"]) == (1, 0, [48, 27])
+    assert (film["line"], film["seconds"]) == ([[0.0, 0.5], [1.0, 0.5]], 60)
+    assert film["at"] == "2026-09-21T14:13:00Z"
+    [crossing] = film["crossings"]  # type: ignore[misc]
+    assert crossing["way"] == "in"
+    assert abs(crossing["ms"] - 22_400) <= 1_000
+    look = find_look(film, 22_000)
+    x, y = 500, 50 + 200 * 2.0
+    assert look["bodies"] == [[x - 45, y - 100, 90, 200, 1]]
+    moved = squares(look)  # type: ignore[arg-type]
+    assert (x * GRID[0] // 1000, int(y) * GRID[1] // 1000) in moved
+    assert all(abs(column - x * 48 / 1000) < 4 and row < 16 for column, row in moved)
+    assert squares(find_look(film, 10_000)) == set()  # type: ignore[arg-type]
+
+
+def test_who_moved_and_was_not_found_is_seen_as_squares() -> None:
+    """One of two is found by the network."""
+    filming = Filming()
+    missed = straight(150, 50, 950, 200, begins=30)
+    filming.door.people.bodies_of = lambda bodies: [one for one in bodies if one.centre[0] > 300]
+    filming.show([DOWN, missed])
+    [film] = filming.read()
+    assert film["in"] == 1
+    look = find_look(film, 32_000)
+    assert look["bodies"] == []
+    assert any(column < 10 for column, _ in squares(look))  # type: ignore[arg-type]
+
+
+def test_who_is_found_weakly_is_told_as_that() -> None:
+    filming = Filming()
+    filming.door.people.bodies_of = lambda bodies: [
+        *bodies,
+        *(body(100, 100, score=0.4) for _ in bodies),
+    ]
+    filming.show([DOWN])
+    [film] = filming.read()
+    assert [box[4] for box in find_look(film, 22_000)["bodies"]] == [1, 0]  # type: ignore[attr-defined]
+
+
+def test_nothing_moves_behind_a_mask() -> None:
+    filming = Filming()
+    masks = Areas((((0.0, 0.0), (0.4, 0.0), (0.4, 1.0), (0.0, 1.0)),))
+    filming.door.change = lambda frame: Prepared(frame, masks)
+    filming.door.people.bodies_of = lambda bodies: [one for one in bodies if one.centre[0] > 400]
+    filming.show([DOWN, straight(150, 50, 950, 200, begins=20)])
+    [film] = filming.read()
+    moved = set().union(*(squares(look) for look in film["looks"]))  # type: ignore[attr-defined]
+    assert moved
+    assert min(column for column, _ in moved) >= 0.4 * GRID[0] - 1
+
+
+@pytest.mark.parametrize(
+    ("walks", "light", "offset_ms", "is_overdue", "kept"),
+    [
+        ([DOWN], 1.0, OFFSET_MS, False, 1),
+        ([], 1.0, OFFSET_MS, False, 0),
+        ([], 1.0, OFFSET_MS, True, 1),
+        ([DOWN], 0.02, OFFSET_MS, True, 0),
+        ([DOWN], 1.0, None, True, 0),
+    ],
+    ids=["a crossing", "nobody", "nobody, who waits", "dark", "the time is not known"],
+)
+def test_a_minute_is_kept_if_its_numbers_are_known(
+    walks: list[Walk], light: float, offset_ms: int | None, is_overdue: bool, kept: int
+) -> None:
+    filming = Filming(offset_ms=offset_ms, is_overdue=is_overdue)
+    filming.show(walks, light=light)
+    assert len(filming.read()) == kept
+
+
+def test_a_camera_that_was_away_has_no_film() -> None:
+    """Nobody watched half of the minute; the frames come back in another one."""
+    filming = Filming()
+    filming.show([DOWN], 30)
+    filming.show([], 70, begins_ms=300_000)
+    assert filming.read() == []
+
+
+def test_a_film_says_what_is_told_of_its_minute() -> None:
+    """People cross at any time, also around a minute's end; some are lost just beyond the line."""
+    rng = random.Random(11)
+    walks: list[Walk] = []
+    for begins in range(50, 175, 4):
+        ends_y = rng.choice((950, 520))
+        walks.append(straight(60 + 880 * rng.random(), 50, ends_y, 230, begins + rng.random()))
+    filming = Filming()
+    filming.show(walks, 184)
+    films = filming.read()
+    assert len(films) >= 2
+    for film, kept in zip(films, filming.films, strict=True):
+        number = (kept.at_ms - OFFSET_MS) // MINUTE_MS
+        told = filming.sum_minute(number)
+        assert (film["in"], film["out"], film["seconds"]) == told
+        assert told[0] > 0
+
+
+def test_a_film_has_bounds_however_many_people_and_pictures_there_are() -> None:
+    films = list[Film]()
+    keeper = FilmKeeper(ACROSS, films.append, lambda: OFFSET_MS)
+    background, size_px = Background(None), Background.SIZE_PX
+    people = [body(15 + 19 * number, 500) for number in range(52)]
+    for at_ms in range(0, 64_000, 40):
+        grey = Image.effect_noise(size_px, 90) if at_ms % 800 == 0 else grey  # noqa: F821
+        background.measure_change(grey)
+        keeper.note_picture(grey, background, at_ms)
+        keeper.note_bodies(people, SIZE_PX, at_ms)
+        keeper.note_watched(at_ms, 40)
+        if at_ms == 30_000:
+            keeper.note_crossing(Crossing(at_ms, "in", has_face=False))
+    [film] = films
+    read = json.loads(film.body)
+    assert find_fault_of_film(film.body.encode(), read) is None
+    assert 50 < len(read["looks"]) <= MOST_LOOKS
+    assert {len(look["bodies"]) for look in read["looks"]} == {MOST_BODIES}
+
+
+def test_feet_are_of_the_last_hour() -> None:
+    feet = Feet()
+    for minute in range(60):
+        feet.note([body(500, 400)], SIZE_PX, minute * MINUTE_MS)
+    feet.note([body(-20, 100), body(2_000, 2_000)], SIZE_PX, 61 * MINUTE_MS)
+    known = feet.measure()
+    assert known[500 * 27 // 1000 * 48 + 500 * 48 // 1000] == 255
+    assert known[200 * 27 // 1000 * 48] == known[-1] == 5
+    assert sum(level > 0 for level in known) == 3
+    feet.note([], SIZE_PX, 125 * MINUTE_MS)
+    assert not any(feet.measure())
+
+
+def test_a_full_disk_keeps_no_film_and_goes_on_counting() -> None:
+    filming = Filming()
+    keeper = filming.door.counter.film
+    assert keeper is not None
+
+    def refuse(_: Film) -> None:
+        raise SpoolFull("no room")
+
+    keeper.keep = refuse
+    filming.show([DOWN])
+    assert filming.sum_minute(0)[0] == 1
