@@ -150,7 +150,7 @@ def test_a_refusal_is_said_once_and_not_tried_again(
     box: Filmed, shop: StandIn, clock: FakeClock
 ) -> None:
     """Until somebody wants another one."""
-    shop.refuses_films = True
+    shop.refuses_films = 400
     want(shop)
     box.keep()
     box.beat()
@@ -164,7 +164,7 @@ def test_a_refusal_is_said_once_and_not_tried_again(
     assert shop.films_asked == tries
     assert "the film without people is given up" in str(told[0])
     assert told[1:] == [None] * 3
-    shop.refuses_films = False
+    shop.refuses_films = 0
     for is_wanted in (False, True):
         want(shop, is_wanted)
         box.beat()
@@ -181,8 +181,34 @@ def test_a_service_that_is_away_gets_it_later(box: Filmed, shop: StandIn, clock:
     assert box.count_films() == 1
     shop.is_down = False
     clock.pass_(1_000_000)
-    box.film_sender.send_due()
+    box.beat()
     assert (len(shop.books.films), box.film_sender.trouble) == (1, None)
+
+
+def test_a_key_that_may_not_send_it_is_said_once_and_tried_later_and_later(
+    box: Filmed, shop: StandIn, clock: FakeClock
+) -> None:
+    shop.refuses_films = 403
+    want(shop)
+    box.keep()
+    told = []
+    for _ in range(20):
+        told.append(box.beat())
+        clock.pass_(10_000)
+    assert [text for text in told if text] == [told[1]]
+    assert "no film without people" in str(told[1])
+    assert 2 <= shop.films_asked <= 15
+    assert box.count_films() == 1
+
+
+def test_a_film_that_nobody_wants_any_more_is_no_trouble(box: Filmed, shop: StandIn) -> None:
+    want(shop)
+    shop.refuses_films = 409
+    box.keep()
+    box.beat()
+    want(shop, False)
+    assert box.beat() is None
+    assert (shop.films_asked, box.count_films()) == (1, 0)
 
 
 def test_a_refusal_that_is_said_again_gives_up_no_film(
@@ -192,10 +218,10 @@ def test_a_refusal_that_is_said_again_gives_up_no_film(
     weather = WeatherAt(shop.url, "/v1/cameras/door/film")
     box = Filmed(spool, SimpleNamespace(url=weather.url, key=shop.key), clock)
     want(shop)
-    shop.refuses_films = True
+    shop.refuses_films = 400
     box.keep()
     box.beat()
-    shop.refuses_films = False
+    shop.refuses_films = 0
     for is_wanted in (False, True):
         want(shop, is_wanted)
         box.beat()
@@ -253,16 +279,16 @@ def test_a_release_gives_no_film_to_another_shop(
         assert spool.books.read_rows("SELECT 1 FROM films") == []
 
 
-def test_a_film_waits_for_thirty_days(box: Filmed, shop: StandIn, clock: FakeClock) -> None:
-    """Of which a machine that was off knows nothing: the service's time counts, too."""
+def test_a_film_lies_there_for_thirty_days(box: Filmed, shop: StandIn, clock: FakeClock) -> None:
+    """After a week it is not sent any more: the service would not take it."""
     box.keep()
     clock.pass_(KEPT_MS - 3_600_000)
     box.spool.sweep()
     assert box.count_films() == 1
-    clock.pass_(3_600_001)
     want(shop)
     box.beat()
     assert shop.films_asked == 0
+    clock.pass_(3_600_001)
     box.spool.sweep()
     assert box.count_films() == 0
 

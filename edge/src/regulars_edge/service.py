@@ -280,14 +280,15 @@ class Service:
         return (answer.headers.get(BOOK_HEADER) or "").partition(".")[2]
 
     def send_film(self, camera: str, film: Film, shop: str) -> None:
-        """Send a film without people to the shop in whose time it was kept.
+        """Send a film without people to the shop in whose time it was kept; 409: nobody there wants
+        one any more.
 
         Raises NotAllowed, Busy, Unreachable, Refused.
         """
         path = f"/v1/cameras/{quote(camera, safe='')}/film"
         mark = b"film" + str(film.at_ms).encode()
         put = partial(self._call, "PUT", path, json.loads(film.body), shop=shop)
-        self.try_twice(lambda: put(200, 201, 204, mark=mark))
+        self.try_twice(lambda: put(204, 409, mark=mark))
 
     def try_twice(self, call: Callable[[], _T]) -> _T:
         """Return what a call gives. A refusal counts only if a second try, over a new connection,

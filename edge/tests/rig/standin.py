@@ -98,7 +98,8 @@ class StandIn(Served):
         """Whether it takes minutes of counts, as older versions do not."""
         self.counting: dict[str, bool] | None = {"film_wanted": False}
         """What a box that counts may tell; None: as an older version, which does not say it."""
-        self.refuses_films = False
+        self.refuses_films = 0
+        """The status with which it refuses them; 0: it takes them."""
         self.films_asked = 0
         """How often a film was sent, taken or not."""
         self.beside: list[StandIn] = []
@@ -255,7 +256,7 @@ class _Handler(Handler):
         """Keep a minute of film without people, once."""
         self.shop.films_asked += 1
         if self.shop.refuses_films:
-            raise Fault(400, "InvalidInput", "no film")
+            raise Fault(self.shop.refuses_films, "Fault", "no film")
         if why := find_fault_of_film(body, film):
             raise Fault(400, "InvalidInput", why)
         self.shop.books.films[f"{camera} {film['at']}"] = film

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from regulars_edge.spool.database import SpoolDatabase
 
 KEPT_MS = 30 * 24 * 3_600_000
-"""How long a film waits for somebody who wants to see it."""
+"""How long a film lies here at most."""
 WEEK_MS = 7 * 24 * 3_600_000
+SENT_MS = WEEK_MS - 3_600_000
+"""So old is a film at most that is sent: the service takes none that is older than a week."""
 
 _OF_ITS_SHOP = shops.OF_ITS_SHOP.replace("pictures", "films")
 
@@ -51,7 +53,7 @@ def find(db: sqlite3.Connection, camera: str, shop: str, service_ms: int) -> Fil
     row = db.execute(
         "SELECT at_ms, line, lot, film FROM films WHERE camera = ? AND shop = ? AND at_ms > ? "
         f"AND {_OF_ITS_SHOP}",
-        (camera, shop, service_ms - KEPT_MS),
+        (camera, shop, service_ms - SENT_MS),
     ).fetchone()
     return Film(*row) if row else None
 
