@@ -15,7 +15,7 @@ from regulars_edge.spool.counts import MINUTE_MS
 from regulars_edge.spool.model import Film
 from rig.filming import OFFSET_MS, Filming
 from rig.standin import find_fault_of_film
-from rig.walkers import ACROSS, SIZE_PX, Walk, body, straight
+from rig.walkers import ACROSS, SIZE_PX, Walk, body, path, straight
 
 DOWN = straight(500, 50, 950, 200, begins=20)
 
@@ -61,6 +61,16 @@ def test_who_moved_and_was_not_found_is_seen_as_squares() -> None:
     look = find_look(film, 32_000)
     assert look["bodies"] == []
     assert any(column < 10 for column, _ in squares(look))  # type: ignore[arg-type]
+
+
+def test_who_stood_for_long_leaves_nothing_where_he_stood() -> None:
+    """The wall behind him is new to the camera, and does not move."""
+    filming = Filming()
+    filming.show([path((0, 300), (30, 300), (33, 900))])
+    [film] = filming.read()
+    moved = squares(find_look(film, 31_000))  # type: ignore[arg-type]
+    assert any(row > 11 for _, row in moved)
+    assert not any(row < 8 for _, row in moved)
 
 
 def test_who_is_found_weakly_is_told_as_that() -> None:

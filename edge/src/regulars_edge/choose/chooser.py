@@ -94,33 +94,43 @@ class Background:
         )
         self._all_px = self._stencil.histogram()[255]
         self._picture: Image.Image | None = None
-        self._picture_before: Image.Image | None = None
-        """What it was compared with last."""
+        self._compared: tuple[Image.Image, Image.Image, _Changes] | None = None
+        """What the newest thumbnail was compared with, the thumbnail before it, and the outcome."""
+        self._newest: Image.Image | None = None
 
     def measure_change(self, grey: Image) -> float | None:
         """Return the share of pixels that have changed, and learn from the thumbnail; None for the
         first one."""
         from PIL import Image
 
-        if self._picture is None:
+        newest, self._newest = self._newest, grey
+        if self._picture is None or newest is None:
             self._picture = grey
             return None
-        self._picture_before = self._picture
         changes = _measure_changes(grey, self._picture, self._stencil)
+        self._compared = self._picture, newest, changes
         changed_px = sum(changes.by_distance[changes.least_distance :])
         self._picture = Image.blend(self._picture, grey, self.LEARN)
         return changed_px / self._all_px
 
-    def mark_changes(self, grey: Image) -> Image:
-        """Return where the newest thumbnail, which was measured, has changed: 255 there, else 0, in
-        zones and elsewhere."""
+    def mark_changes(self, grey: Image) -> tuple[Image, Image]:
+        """Return where the newest thumbnail, which was measured, differs from the background, and
+        where from the thumbnail before it: 255 there, else 0, in zones and elsewhere.
+
+        Who stood for long leaves a hole in the background, which does not move. In the other
+        picture there is noise, too.
+        """
         from PIL import Image, ImageChops
 
-        if self._picture_before is None:
-            return Image.new("L", self.SIZE_PX)
-        changes = _measure_changes(grey, self._picture_before)
-        marks = [255 * (abs(level - changes.light) >= changes.least_distance) for level in _LEVELS]
-        return ImageChops.subtract(grey, self._picture_before, 1, _NO_CHANGE).point(marks)
+        if self._compared is None:
+            return Image.new("L", self.SIZE_PX), Image.new("L", self.SIZE_PX)
+        background, before, (light, _, least) = self._compared
+        differs = [255 * (abs(level - light) >= least) for level in _LEVELS]
+        moves = [255 * (2 * level >= least) for level in _LEVELS]
+        return (
+            ImageChops.subtract(grey, background, 1, _NO_CHANGE).point(differs),
+            ImageChops.difference(grey, before).point(moves),
+        )
 
     def is_motion(self, share: float, least: float) -> bool:
         """Tell whether a change is a motion: `least` of the pixels, and one at least."""
@@ -149,8 +159,8 @@ class _Changes(NamedTuple):
     least_distance: int
 
 
-def _measure_changes(grey: Image, background: Image, stencil: Image | None = None) -> _Changes:
-    """Measure the changes of the pixels within the stencil; None: of all.
+def _measure_changes(grey: Image, background: Image, stencil: Image) -> _Changes:
+    """Measure the changes of the pixels within the stencil.
 
     The median of all pixels' changes is the light's change, or that of the camera's exposure. The
     median of their distances from it is the noise: neither is moved by people, who cover less than

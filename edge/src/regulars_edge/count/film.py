@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
 from regulars_edge.count.people import SURE, Body
 from regulars_edge.errors import SpoolFull
@@ -104,7 +104,7 @@ class FilmKeeper:
     def note_picture(self, grey: Image.Image, background: Background, at_ms: int) -> None:
         """Take in what has moved in a picture, which the background has measured."""
         self._finish_minutes(at_ms)
-        self._looks.append(Look(at_ms, find_squares(background.mark_changes(grey))))
+        self._looks.append(Look(at_ms, find_squares(*background.mark_changes(grey))))
 
     def note_bodies(self, bodies: Sequence[Body], size_px: tuple[int, int], at_ms: int) -> None:
         """Take in who was found in the newest picture."""
@@ -164,12 +164,19 @@ class FilmKeeper:
         return Film(at_ms, str(self.line), self.draw(), write_json(body))
 
 
-def find_squares(changes: Image.Image) -> bytes:
-    """Return the bits of the squares in which much of a picture of changes is 255: row by row, the
-    most significant bit first."""
-    least = 255 * _MOVED
-    shares = changes.resize(GRID, Image.Resampling.BOX)
-    return shares.point([255 * (share >= least) for share in range(256)], "1").tobytes()
+def find_squares(differs: Image.Image, moves: Image.Image) -> bytes:
+    """Return the bits of the squares in which something moved: row by row, the most significant bit
+    first.
+
+    There much differs from the background, and much moves there or in a square beside it: of a
+    large person only the edges do. Both are pictures of 255 and 0.
+    """
+    marks = [255 * (share >= 255 * _MOVED) for share in range(256)]
+    other, moving = (
+        picture.resize(GRID, Image.Resampling.BOX).point(marks) for picture in (differs, moves)
+    )
+    near = moving.filter(ImageFilter.MaxFilter(3))
+    return ImageChops.darker(other, near).point([*range(256)], "1").tobytes()
 
 
 def thin_looks(looks: Sequence[Look], began_ms: int) -> list[dict[str, Any]]:
