@@ -219,7 +219,7 @@ def test_the_pages_camera_counts() -> None:
 def test_a_film_shows_the_installer_who_crosses(tmp_path: Path) -> None:
     """By the page's command. The film with boxes and line is one that players open; one that is
     there stays."""
-    [command] = re.findall(r"```\nregulars-edge (count --check .*)\n```", PAGE.read_text())
+    command, *_ = re.findall(r"```\nregulars-edge (count --check .*)\n```", PAGE.read_text())
     pictures = [shown for _, shown in film([DOWN, UP], 3.4)]
     encoded(tmp_path / "door.mp4", pictures, rate=5)
 

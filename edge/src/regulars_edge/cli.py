@@ -252,6 +252,12 @@ COMMANDS = {
                 "required": True,
                 "help": "in is from its left to its right, seen from its first point",
             },
+            "--times": {
+                "type": Path,
+                "metavar": "TABLE",
+                "help": "the true crossings, a CSV of time,way, such as 0:12.5,in: say how right "
+                "the count is",
+            },
             "--looks": {
                 "type": parse_looks,
                 "default": 5.0,

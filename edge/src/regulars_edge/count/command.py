@@ -22,10 +22,11 @@ from regulars_edge.count.counter import Counter
 from regulars_edge.count.doubt import REASONS, Doubt
 from regulars_edge.count.line import CountLine, Crossing
 from regulars_edge.count.people import PersonDetector
+from regulars_edge.count.table import Comparison, FilmCrossing, describe_time, read_table
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
-from regulars_edge.sources.video import VideoFileSource
-from regulars_edge.spool.counts import LEAST_WATCHED
+from regulars_edge.sources.video import VideoFileSource, measure_film_s
+from regulars_edge.spool.counts import LEAST_WATCHED, MINUTE_MS
 
 LONGEST_SIDE_PX = 960
 """Of the film that is written."""
@@ -36,23 +37,45 @@ _IN, _OUT, _LINE, _BOX = "#20c060", "#f08020", "#f0f040", "#40a0f0"
 
 @dataclass(eq=False)
 class FilmMinutes:
-    """The crossings of a film, as they come; its minutes are not needed."""
+    """The crossings of a film, as they come, and how much of each of its minutes was watched."""
 
+    began_ms: int | None = None
+    """The time of the first frame."""
     crossings: list[Crossing] = field(default_factory=list)
-    watched_ms: int = 0
-    lost: Counts[Doubt] = field(default_factory=Counts)
-    """In ms by reason."""
+    watched: Counts[int] = field(default_factory=Counts)
+    """In ms by minute."""
+    lost: Counts[tuple[int, Doubt]] = field(default_factory=Counts)
+    """In ms by minute and reason."""
 
-    def watch(self, at_ms: int, watched_ms: int) -> None:  # noqa: ARG002 - a film is one time
-        self.watched_ms += watched_ms
+    def watch(self, at_ms: int, watched_ms: int) -> None:
+        self.watched[self._find_minute(at_ms)] += watched_ms
 
-    def doubt(self, at_ms: int, lost_ms: int, why: Doubt) -> None:  # noqa: ARG002 - as above
-        self.lost[why] += lost_ms
+    def doubt(self, at_ms: int, lost_ms: int, why: Doubt) -> None:
+        self.lost[self._find_minute(at_ms), why] += lost_ms
 
-    @property
-    def is_trusted(self) -> bool:
-        """Return whether enough of the film was watched, as of a minute."""
-        return self.watched_ms >= LEAST_WATCHED * (self.watched_ms + self.lost.total())
+    def _find_minute(self, at_ms: int) -> int:
+        return (at_ms - (self.began_ms or 0)) // MINUTE_MS
+
+    def sum_lost(self, minute: int | None = None) -> Counts[Doubt]:
+        """Return the time that is not to be trusted, in ms by reason; None: of all minutes."""
+        sums: Counts[Doubt] = Counts()
+        for (at, why), lost_ms in self.lost.items():
+            sums[why] += lost_ms if minute in (None, at) else 0
+        return +sums
+
+    def is_trusted(self, minute: int | None = None) -> bool:
+        """Tell whether enough of a minute was watched; None: of the film."""
+        watched_ms = self.watched.total() if minute is None else self.watched[minute]
+        return watched_ms >= LEAST_WATCHED * (watched_ms + self.sum_lost(minute).total())
+
+    def list_by_film(self) -> list[FilmCrossing]:
+        """List the crossings by the film's time."""
+        began_ms = self.began_ms or 0
+        return [FilmCrossing((one.at_ms - began_ms) / 1000, one.way) for one in self.crossings]
+
+    def list_unknown(self) -> frozenset[int]:
+        """List the minutes that have no numbers."""
+        return frozenset(at for at, _ in self.lost if not self.is_trusted(at))
 
     def cross(self, crossing: Crossing) -> None:
         self.crossings.append(crossing)
@@ -78,26 +101,49 @@ def count(arguments: argparse.Namespace) -> int:
         raise Misconfigured(f"{shown} is there already: remove it, or name another with --film")
     if not os.access(shown.absolute().parent, os.W_OK):
         raise Misconfigured(f"{shown} cannot be written: name one in a folder of yours with --film")
+    table = read_table(arguments.times, measure_film_s(film)) if arguments.times else None
     minutes = FilmMinutes()
-    faces = FaceFinder(Detector(), SMALLEST_FACE_PX)
-    interval_s = 1 / arguments.looks
-    counter = Counter(line, PersonDetector.of_machine(), minutes, faces, 1000 * interval_s)
+    faces, look_ms = FaceFinder(Detector(), SMALLEST_FACE_PX), 1000 / arguments.looks
+    counter = Counter(line, PersonDetector.of_machine(), minutes, faces, look_ms)
     print(f"{film}: in is {describe_way(line)}")
-    began_ms: int | None = None
+    _count_film(film, shown, counter, minutes)
+    _print_sum(minutes, counter)
+    if table is not None:
+        comparison = Comparison(table, minutes.list_by_film(), minutes.list_unknown())
+        for text in list_differences(comparison, minutes):
+            print(text)
+    print(f"{shown} shows it, and people: delete it when you have looked")
+    return exits.OK if minutes.is_trusted() else exits.INCOMPLETE
+
+
+def _count_film(film: Path, shown: Path, counter: Counter, minutes: FilmMinutes) -> None:
+    """Count the people of a film, print each crossing, and write the film that shows them."""
+    interval_s = counter.look_ms / 1000
     with _writing_film(shown, interval_s) as write:
         for frame in VideoFileSource(film, interval_s).frames(threading.Event()):
             if frame is None:
                 continue
-            told = len(minutes.crossings)
+            at_ms, told = find_time_ms(frame), len(minutes.crossings)
+            if minutes.began_ms is None:
+                minutes.began_ms = at_ms
             counter.look(frame)
-            at_ms = find_time_ms(frame)
-            began_ms = at_ms if began_ms is None else began_ms
             for crossing in minutes.crossings[told:]:
-                print(_describe(crossing, began_ms), flush=True)
+                print(_describe(crossing, minutes.began_ms), flush=True)
             write(_draw(frame, counter, minutes.crossings, at_ms))
-    _print_sum(minutes, counter)
-    print(f"{shown} shows it, and people: delete it when you have looked")
-    return exits.OK if minutes.is_trusted else exits.INCOMPLETE
+
+
+def list_differences(comparison: Comparison, minutes: FilmMinutes) -> Iterator[str]:
+    """List what a count and a table say of each minute, and the sum; if a share is low, which
+    minutes are wrong, and what speaks against them."""
+    yield from comparison.list_matches()
+    for minute in sorted(comparison.unknown):
+        reasons = "; ".join(_describe_lost(minutes.sum_lost(minute)))
+        yield f"minute {minute} has no numbers, and is left out: {reasons}"
+    yield comparison.describe()
+    if not comparison.is_good:
+        for minute, numbers in comparison.describe_wrong():
+            reasons = "".join(f"; {text}" for text in _describe_lost(minutes.sum_lost(minute)))
+            yield f"minute {minute} is wrong: {numbers}{reasons}"
 
 
 def describe_way(line: CountLine) -> str:
@@ -109,9 +155,9 @@ def describe_way(line: CountLine) -> str:
 
 
 def _describe(crossing: Crossing, began_ms: int) -> str:
-    minutes, seconds = divmod((crossing.at_ms - began_ms) / 1000, 60)
+    time = describe_time((crossing.at_ms - began_ms) / 1000)
     face = ", with a face" if crossing.way == "in" and crossing.has_face else ""
-    return f"{minutes:3.0f}:{seconds:04.1f} {crossing.way}{face}"
+    return f"{time:>8} {crossing.way}{face}"
 
 
 def _print_sum(minutes: FilmMinutes, counter: Counter) -> None:
@@ -119,10 +165,18 @@ def _print_sum(minutes: FilmMinutes, counter: Counter) -> None:
     width, height = counter.detector.canvas_px
     sums = f"{ways.count('in')} in, {ways.count('out')} out"
     print(f"{sums}; {counter.looks} looks at {width}x{height}")
-    for doubt, lost_ms in minutes.lost.most_common():
-        print(f"{lost_ms / 1000:.1f} s are not to be trusted: {REASONS[doubt]}")
-    if not minutes.is_trusted:
+    for text in _describe_lost(minutes.sum_lost()):
+        print(text)
+    if not minutes.is_trusted():
         print("a minute like this film has no numbers")
+
+
+def _describe_lost(lost: Counts[Doubt]) -> list[str]:
+    """Say why which time is not to be trusted; in ms by reason."""
+    return [
+        f"{lost_ms / 1000:.1f} s are not to be trusted: {REASONS[doubt]}"
+        for doubt, lost_ms in lost.most_common()
+    ]
 
 
 def _draw(frame: Frame, counter: Counter, crossings: list[Crossing], at_ms: int) -> Image.Image:

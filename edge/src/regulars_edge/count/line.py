@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Way = Literal["in", "out"]
+WAYS: tuple[Way, ...] = ("in", "out")
 Point = tuple[float, float]
 
 LOOK_S = 0.2

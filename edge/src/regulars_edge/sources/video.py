@@ -4,6 +4,7 @@ alike."""
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -431,6 +432,12 @@ class VideoFileSource:
                 if at.year > 1990 and at.tzinfo is not None:
                     return round(at.timestamp() * 1000)
         return self.file.stat().st_mtime_ns // 1_000_000 - (container.duration or 0) // 1000
+
+
+def measure_film_s(file: Path) -> float:
+    """Return how long a film lasts; infinite if it does not say that. Raises SourceFailed."""
+    with _open_video(str(file), None, {}) as (container, _, _decoder):
+        return float(container.duration / av.time_base) if container.duration else math.inf
 
 
 def _find_pixel_width(said_by: Any) -> float:
