@@ -166,12 +166,11 @@ def test_feet_are_of_the_last_hour() -> None:
     for minute in range(60):
         feet.note([body(500, 400)], SIZE_PX, minute * MINUTE_MS)
     feet.note([body(-20, 100), body(2_000, 2_000)], SIZE_PX, 61 * MINUTE_MS)
-    known = feet.measure()
+    known = feet.measure(61 * MINUTE_MS)
     assert known[500 * 27 // 1000 * 48 + 500 * 48 // 1000] == 255
     assert known[200 * 27 // 1000 * 48] == known[-1] == 5
     assert sum(level > 0 for level in known) == 3
-    feet.note([], SIZE_PX, 125 * MINUTE_MS)
-    assert not any(feet.measure())
+    assert not any(feet.measure(125 * MINUTE_MS)), "though nobody has been seen since"
 
 
 def test_a_full_disk_keeps_no_film_and_goes_on_counting() -> None:

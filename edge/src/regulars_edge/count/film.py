@@ -59,20 +59,22 @@ class Look:
 class Feet:
     """How often feet stood in each square in the last hour."""
 
-    _slices: deque[tuple[int, Counter[int]]] = field(default_factory=deque, init=False)
+    _slices: deque[tuple[int, Counter[int]]] = field(
+        default_factory=lambda: deque(maxlen=_SLICES), init=False
+    )
 
     def note(self, bodies: Sequence[Body], size_px: tuple[int, int], at_ms: int) -> None:
         """Take in where people stand now."""
         number = at_ms // _WALKED_MS
         if not self._slices or self._slices[-1][0] != number:
             self._slices.append((number, Counter()))
-        while self._slices[0][0] <= number - _SLICES:
-            self._slices.popleft()
         self._slices[-1][1].update(_find_square(body, size_px) for body in bodies)
 
-    def measure(self) -> bytes:
-        """Return a byte for each square, row by row: 255 is where feet stood most often."""
-        sums: Counter[int] = sum((counts for _, counts in self._slices), Counter())
+    def measure(self, at_ms: int) -> bytes:
+        """Return a byte for each square, row by row: 255 is where feet stood most often until
+        then."""
+        last_hour = [counts for at, counts in self._slices if at > at_ms // _WALKED_MS - _SLICES]
+        sums: Counter[int] = sum(last_hour, Counter())
         most = max(sums.values(), default=1)
         columns, rows = GRID
         return bytes(-(-255 * sums[square] // most) for square in range(columns * rows))
@@ -159,7 +161,7 @@ class FilmKeeper:
             "grid": GRID,
             "looks": thin_looks([look for look in self._looks if look.at_ms in minute], began_ms),
             "crossings": [{"ms": one.at_ms - began_ms, "way": one.way} for one in crossings],
-            "walked": b64encode(self._feet.measure()).decode(),
+            "walked": b64encode(self._feet.measure(minute[-1])).decode(),
         }
         return Film(at_ms, str(self.line), self.draw(), write_json(body))
 
