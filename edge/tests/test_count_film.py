@@ -141,6 +141,16 @@ def test_a_film_says_what_is_told_of_its_minute() -> None:
         assert told[0] > 0
 
 
+def test_who_crossed_at_a_minutes_end_and_is_lost_then_is_in_its_film() -> None:
+    """That he crossed is known a second later, in the next minute."""
+    filming = Filming()
+    filming.show([straight(500, 50, 525, 230, begins=59.8 - 475 / 230)])
+    [film] = filming.read()
+    assert (film["in"], film["out"]) == filming.sum_minute(0)[:2] == (1, 0)
+    [crossing] = film["crossings"]  # type: ignore[misc]
+    assert crossing["ms"] >= 59_000
+
+
 def test_a_film_has_bounds_however_many_people_and_pictures_there_are() -> None:
     films = list[Film]()
     keeper = FilmKeeper(ACROSS, films.append, lambda: OFFSET_MS)
