@@ -278,6 +278,7 @@ class Sweep(Service["Services"]):
                 services.merges,
                 services.statistics,
                 services.cameras,
+                services.counts.checks,
                 services.captures,
                 services.audit,
             ),

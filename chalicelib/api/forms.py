@@ -250,10 +250,13 @@ def parse_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, A
     return value
 
 
-def parse_value(body: bytes, codec: str = "utf-8", **parsers: Any) -> Any:
+def parse_value(
+    body: bytes, codec: str = "utf-8", *, most_commas: int = MAX_COMMAS, **parsers: Any
+) -> Any:
     """Parse a body that is JSON.
 
-    `parsers`: how numbers and constants are read, as json.loads takes it.
+    `most_commas`: more are refused. `parsers`: how numbers and constants are read, as json.loads
+    takes it.
 
     Raises InvalidInput if it is no JSON, has too many values, or a name twice. Half a surrogate
     pair is refused, too, and so is U+FFFD, which a gateway puts in the place of bytes that are not
@@ -261,9 +264,9 @@ def parse_value(body: bytes, codec: str = "utf-8", **parsers: Any) -> Any:
     """
     try:
         text = body.decode(codec).removeprefix("\ufeff")
-        if text.count(",") > MAX_COMMAS:
+        if text.count(",") > most_commas:
             raise InvalidInput(
-                f"a body may have up to {MAX_COMMAS} commas, and this one has more: send fewer "
+                f"a body may have up to {most_commas} commas, and this one has more: send fewer "
                 "values"
             )
         value = json.loads(text, object_pairs_hook=collect_once, **parsers)

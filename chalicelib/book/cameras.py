@@ -349,7 +349,8 @@ class Cameras(Service["Book"]):
 
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
-        """Delete the camera. Its key stops; its captures and sightings stay.
+        """Delete the camera, and the checks of its count. Its key stops; its captures and
+        sightings stay.
 
         Raises CameraNotFound, Busy, AnsweredAlready.
         """
@@ -366,6 +367,10 @@ class Cameras(Service["Book"]):
             ),
             Update(
                 keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}
+            ),
+            *(
+                Delete(keys.DIRECTORY, (tenant.name, checks_key))
+                for checks_key in (keys.checks_item(id_), keys.film_item(id_))
             ),
             api_keys.shut_out(keys.api_key_item(item["key_digest"]), camera=id_),
             Put(keys.CAMERAS, _make_past_item(tenant.name, id_, self.services.clock.now())),

@@ -157,7 +157,8 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "POST": "/v1/cameras/{id}/heartbeat, /v1/captures, /v1/captures/uploads, /v1/detect, "
         "/v1/hooks/{id}/ack, "
         "/v1/session/challenge",
-        "PUT": "/v1/cameras/{id}/counts, /v1/cameras/{id}/still, /v1/cameras/{id}/view",
+        "PUT": "/v1/cameras/{id}/counts, /v1/cameras/{id}/film, /v1/cameras/{id}/still, "
+        "/v1/cameras/{id}/view",
     },
 }
 """Acts by their beginnings. Every other call of v1 that is no GET is a change; every other act is

@@ -159,6 +159,10 @@ class Camera(CameraOptions, frozen=True):
     """The status in its last heartbeat: texts, numbers, true or false by name."""
     still_asked_at: datetime | None = None
     """When somebody asked what it sees, and has no answer; None: nobody did."""
+    film_asked_at: datetime | None = None
+    """When somebody asked for a film of its count, and has none yet; None: nobody did."""
+    checked_at: datetime | None = None
+    """When somebody checked its count last; None: nobody has."""
     view_at: datetime | None = None
     """When the last view of a morning came; None: none came yet."""
     view_right_at: datetime | None = None

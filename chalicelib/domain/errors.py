@@ -20,6 +20,7 @@
     |  |- RejectionNotFound
     |  |- HookNotFound
     |  |- PlaceNotFound
+    |  |- CheckNotFound
     |  |- MergeNotFound
     |  |- DuplicateNotFound
     |  |- PictureNotFound
@@ -166,6 +167,9 @@ class HookNotFound(NotFound): ...
 
 
 class PlaceNotFound(NotFound): ...
+
+
+class CheckNotFound(NotFound): ...
 
 
 class MergeNotFound(NotFound): ...

@@ -375,14 +375,17 @@ DATA_MAP = (
         "counts",
         "how many people a camera counted as they came in and went out, without a face, a name "
         "or a picture. Say the camera counts one person in a minute, and one known person "
-        "arrives in that minute. Then one can guess whom it counted",
-        "minutes: 30 days. Then they become hours, which are kept for `observation_days` (400)",
+        "arrives in that minute. Then one can guess whom it counted. If an operator asks for it, "
+        "also a minute of film without people, in squares and boxes. And how many people somebody "
+        "saw on it, and who said so",
+        "minutes: 30 days. Then they become hours, which are kept for `observation_days` (400). A "
+        "film: until somebody answers it, a week at most. Answers: a year",
         _NUMBERS,
         _NUMBERS,
         whose=Whose.CAMERA,
         clocks=(Kind.COUNTED_MINUTES, Kind.COUNTED_HOURS),
         archive="",
-        keys=("counted_minutes", "counted_hours", "counted_day"),
+        keys=("counted_minutes", "counted_hours", "counted_day", "checks_item", "film_item"),
     ),
     DataCategory(
         "captures",

@@ -245,6 +245,24 @@ PLACES_ITEM = "PLACES"
 """Of the item with all places, their doors and corrections."""
 VOIDS_ITEM = "VOIDS"
 """Of the item with all times whose counts of a camera count nowhere."""
+_CHECKS_PREFIX = "CHECKS#"
+CHECKS = (_CHECKS_PREFIX, _CHECKS_PREFIX[:-1] + "$")
+"""Bounds around the checks of all cameras' counts ("$" is the byte after "#")."""
+
+
+def checks_item(camera_id: str) -> str:
+    """Make the key of the item of a camera's checks: what people saw, beside what it counted."""
+    return f"{_CHECKS_PREFIX}{camera_id}"
+
+
+def camera_of_checks(item: str) -> str:
+    """Return the id of the camera: invert `checks_item`."""
+    return item.removeprefix(_CHECKS_PREFIX)
+
+
+def film_item(camera_id: str) -> str:
+    """Make the key of the film without people that waits for somebody to look at it."""
+    return f"FILM#{camera_id}"
 
 
 def camera_quota_item(camera_id: str) -> str:

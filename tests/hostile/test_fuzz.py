@@ -93,6 +93,7 @@ OURS = {
     "chalicelib.privacy.texts": "texts that are files of the package",
     "chalicelib.domain.texts": "texts that are files of the package",
     "chalicelib.domain.webhooks": "events that it has stored itself",
+    "chalicelib.storage.records.checks": "items that it has stored itself",
     "chalicelib.privacy.data_map": "items that it has stored itself",
     "chalicelib.book.messages": "events that it has stored itself",
     "chalicelib.book.statistics.closed": "figures that it has stored itself, and passes over "

@@ -15,6 +15,7 @@ from chalicelib.api.v1 import endpoint
 from chalicelib.api.v1.captures import link_sighting, list_partly_shown
 from chalicelib.api.v1.endpoint import Operations, V1Context
 from chalicelib.api.v1.filters import require_named
+from chalicelib.api.v1.proofs import Proof, describe_proof
 from chalicelib.api.v1.shapes import (
     Box,
     Decided,
@@ -438,6 +439,13 @@ class Statistics(Answer):
     ]
     staff: OfStaff
     entries: EntriesOrNull
+    proof: Annotated[
+        Proof | None,
+        Meta(
+            description="How right the count of a camera is at its line of now, with `entries` and "
+            "`camera`; null: nobody has checked it."
+        ),
+    ]
     days_counted_again: DaysCountedAgain
     closed: Annotated[
         list[Closed],
@@ -626,6 +634,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         begun=None if first_day is None else _write_bucket_time(first_day),
         staff=0 if context.caller.is_of_figures else answer.staff,
         entries=_describe_entries(sum_entries((entries or {}).values())),
+        proof=_find_proof(context, query, camera),
         days_counted_again=answer.days_counted_again,
         closed=[
             Closed(time=_write_bucket_time(bucket.time), **asdict(figures))
@@ -633,6 +642,16 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
             if (figures := (closed or {}).get(bucket.time))
         ],
     )
+
+
+def _find_proof(context: V1Context, query: StatisticsWanted, camera: str | None) -> Proof | None:
+    """Return how right the count of the one camera is that is asked for; None: nobody has checked
+    it, or it is not there any more."""
+    known = context.services.cameras.find_by_any_name(context.tenant, camera) if camera else None
+    if not query.entries or known is None:
+        return None
+    proofs = context.services.counts.checks.find_proofs(context.tenant, [known])
+    return describe_proof(proofs.get(known.id))
 
 
 def _read_closed(

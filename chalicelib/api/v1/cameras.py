@@ -15,6 +15,7 @@ from chalicelib.api.v1.endpoint import (
     answer_nothing,
     refuse_secret_again,
 )
+from chalicelib.api.v1.proofs import ProofOrNull, describe_proof
 from chalicelib.api.v1.shapes import Labels, Name, QrPath, draw_qr_code
 from chalicelib.api.v1.wire import (
     Answer,
@@ -33,6 +34,7 @@ from chalicelib.storage.values import parse_optional, time_text
 
 if TYPE_CHECKING:
     from chalicelib.book import cameras
+    from chalicelib.domain.checks import Proof
 
 operations = Operations()
 
@@ -300,6 +302,7 @@ class Camera(_Options, kw_only=True):
             "hour. If it is high, its box sends too many. Null: fewer than 20, or no heartbeat.",
         ),
     ]
+    proof: ProofOrNull
     health: Health
 
 
@@ -549,6 +552,8 @@ def delete_camera(context: V1Context) -> None:
 @operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
 def send_heartbeat(context: V1Context, body: Heartbeat) -> CameraHeard:
     """Say how the camera is; answered with its settings."""
+    from chalicelib.domain.checks import find_request  # not at the other routes' cold starts
+
     context.caller.require_camera(context.path_values["id"])
     cameras = context.services.cameras
     id_ = context.path_values["id"]
@@ -564,7 +569,8 @@ def send_heartbeat(context: V1Context, body: Heartbeat) -> CameraHeard:
         )
     )
     camera = context.services.captures.count_faceless(context.tenant, camera)
-    counting = Counting(film_wanted=False)
+    now = context.services.clock.now()
+    counting = Counting(film_wanted=find_request(camera, now) is not None)
     return _describe_cameras(context, CameraHeard, [camera], counting=counting)[0]
 
 
@@ -721,6 +727,10 @@ def _describe_cameras(
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
+    checked = [camera for camera in cameras if camera.checked_at is not None]
+    proofs: Mapping[str, Proof] = {}
+    if checked and context.caller.camera is None:
+        proofs = context.services.counts.checks.find_proofs(context.tenant, checked)
     now, descriptions = context.services.clock.now(), []
     for camera in cameras:
         groups = (
@@ -735,6 +745,7 @@ def _describe_cameras(
                 revision=camera.version,
                 view_due=is_view_due(camera, context.tenant, now),
                 forgets_strangers=context.tenant.forgets_strangers or not camera.keeps_strangers,
+                proof=describe_proof(proofs.get(camera.id)),
                 health=_describe_health(context.tenant, camera, now),
                 **more,
             )

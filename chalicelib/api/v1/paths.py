@@ -13,6 +13,7 @@ PATHS = {
         /v1/captures/{id}/picture /v1/captures/{id}/redrive /v1/captures/{id}/thumbnail /v1/reviews
         /v1/reviews/{id}/done
     """,
+    "checks": "/v1/cameras/{id}/checks /v1/cameras/{id}/checks/{at} /v1/cameras/{id}/film",
     "counts": """
         /v1/cameras/{id}/counts /v1/cameras/{id}/voids /v1/places /v1/places/{id}
         /v1/places/{id}/inside /v1/voids

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from chalicelib.api.base64_text import parse_base64
-from chalicelib.api.forms import collect_once, parse_form, parse_object
+from chalicelib.api.forms import MAX_COMMAS, collect_once, parse_form, parse_object
 from chalicelib.api.http import JSON, MULTIPART, HttpRequest, is_picture
 from chalicelib.api.v1.times import parse_time, parse_time_parameter
 from chalicelib.domain.errors import InvalidInput
@@ -37,6 +37,8 @@ class Sent(Struct, kw_only=True, forbid_unknown_fields=True):
     RULES: ClassVar[Mapping[str, Any]] = {}
     """Rules of its JSON schema beside the fields, such as that one of two members is sent. The view
     refuses a body that breaks one."""
+    MOST_COMMAS: ClassVar[int] = MAX_COMMAS
+    """Of its JSON, as a bound of its values."""
 
 
 class Changes(Sent):
@@ -186,7 +188,8 @@ def parse_body(body: bytes, struct: type[_Struct]) -> _Struct:
     Raises InvalidInput that names the wrong member, such as `labels.a`. An empty object is wrong,
     too, where it says what to change.
     """
-    value = parse_finite_object(body) if body.strip() else {}
+    most_commas = getattr(struct, "MOST_COMMAS", MAX_COMMAS)
+    value = parse_finite_object(body, most_commas) if body.strip() else {}
     if not value and issubclass(struct, Changes):
         raise InvalidInput(
             f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}"
@@ -262,13 +265,14 @@ def _parse_struct(
         raise make_validation_error(value, struct, error, has_null=not are_texts) from error
 
 
-def parse_finite_object(body: bytes) -> dict[str, Any]:
+def parse_finite_object(body: bytes, most_commas: int = MAX_COMMAS) -> dict[str, Any]:
     """Parse a body that is a JSON object.
 
     Raises InvalidInput as `parse_object` does, and for infinite numbers.
     """
     return parse_object(
         body,
+        most_commas=most_commas,
         parse_int=_parse_whole_number,
         parse_float=_parse_finite_number,
         parse_constant=_refuse_constant,

@@ -73,6 +73,7 @@ from chalicelib.storage.values import milliseconds, moment
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
+    from chalicelib.book.counts.checks import Checks
     from chalicelib.book.counts.places import Places
     from chalicelib.book.counts.voids import Voids
 
@@ -94,6 +95,12 @@ class Counts(Service["Book"]):
         from chalicelib.book.counts.voids import Voids
 
         return Voids(self.services)
+
+    @lazy
+    def checks(self) -> Checks:
+        from chalicelib.book.counts.checks import Checks
+
+        return Checks(self.services)
 
     @retry_if_changed(_BUSY)
     def store_minutes(

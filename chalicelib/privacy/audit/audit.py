@@ -253,7 +253,7 @@ def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
 
 
 def _only_counts(action: Action) -> bool:
-    arranged = keys.PLACES_ITEM, keys.VOIDS_ITEM
+    arranged = keys.PLACES_ITEM, keys.VOIDS_ITEM, keys.checks_item("")
     prefixes = (keys.TENANT_ITEM, *arranged, keys.group_item(""), keys.name_item(""))
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(prefixes)
 

@@ -92,6 +92,7 @@ class Camera(Struct, kw_only=True):
     view_due: bool
     view_right_at: datetime | None
     faceless_share: float | None
+    proof: Proof | None
     health: Health
 
 
@@ -115,6 +116,7 @@ class CameraHeard(Struct, kw_only=True):
     view_due: bool
     view_right_at: datetime | None
     faceless_share: float | None
+    proof: Proof | None
     health: Health
     counting: Counting
 
@@ -144,6 +146,7 @@ class CameraMade(Struct, kw_only=True):
     view_due: bool
     view_right_at: datetime | None
     faceless_share: float | None
+    proof: Proof | None
     health: Health
     api_key: str
 
@@ -204,6 +207,24 @@ class Channel(Struct, kw_only=True):
     headers: dict[str, str] | UnsetType = UNSET
     p256dh: str | UnsetType = UNSET
     auth: str | UnsetType = UNSET
+
+
+class CheckedMinute(Struct, kw_only=True, rename={"in_": "in"}):
+    at: datetime
+    line: list[list[float]]
+    in_: int | None
+    out: int | None
+    seen_in: int
+    seen_out: int
+    by: str
+    answered_at: datetime
+
+
+class Checks(Struct, kw_only=True):
+    asked_at: datetime | None
+    waiting: WaitingFilm | None
+    answers: list[CheckedMinute]
+    proof: Proof | None
 
 
 class ClaimCode(Struct, kw_only=True):
@@ -276,6 +297,16 @@ class Counting(Struct, kw_only=True):
     """What a box that counts may tell; services of before do not say it."""
 
     film_wanted: bool
+
+
+class Crossing(Struct, kw_only=True):
+    ms: int
+    way: str
+
+
+class CrossingSent(Struct, kw_only=True):
+    ms: int
+    way: str
 
 
 class CurrentSession(Struct, kw_only=True):
@@ -693,6 +724,19 @@ class FailedFace(Struct, kw_only=True):
     message: str
 
 
+class Film(Struct, kw_only=True):
+    """A minute of a camera without people: squares in which something moved, and boxes around
+    those whom the box has found."""
+
+    at: datetime
+    seconds: int
+    line: list[list[float]]
+    grid: list[int]
+    looks: list[Look]
+    crossings: list[Crossing]
+    walked: str
+
+
 class Fleet(Struct, kw_only=True):
     """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a
     tenth of them, then to all. It stops if a box that has them falls silent while others are heard,
@@ -939,6 +983,18 @@ class Limits(Struct, kw_only=True):
     capture_mb_a_day: int | None
     capture_bytes: int
     body_bytes: int
+
+
+class Look(Struct, kw_only=True):
+    ms: int
+    moved: str
+    bodies: list[list[int]]
+
+
+class LookSent(Struct, kw_only=True):
+    ms: int
+    moved: str
+    bodies: list[list[int]]
 
 
 class MadeAccess(Struct, kw_only=True):
@@ -1222,6 +1278,18 @@ class Pose(Struct, kw_only=True):
     source: str
 
 
+class Proof(Struct, kw_only=True, rename={"in_": "in"}):
+    """The accuracy of a count at the camera's line of now, as people checked it."""
+
+    answers: int
+    needed: int
+    unknown: int
+    in_: float | None
+    out: float | None
+    of: int
+    wrong: list[WrongMinute]
+
+
 class PushKey(Struct, kw_only=True):
     key: str
 
@@ -1454,6 +1522,7 @@ class Statistics(Struct, kw_only=True):
     begun: str | None
     staff: int
     entries: Entries | None
+    proof: Proof | None
     days_counted_again: int
     closed: list[Closed]
 
@@ -1539,3 +1608,16 @@ class Void(Struct, kw_only=True, rename={"from_": "from"}):
 
 class Voids(Struct, kw_only=True):
     voids: list[Void]
+
+
+class WaitingFilm(Struct, kw_only=True):
+    at: datetime
+    line: list[list[float]]
+    seconds: int
+    came_at: datetime
+
+
+class WrongMinute(Struct, kw_only=True):
+    at: datetime
+    kind: str
+    error: int

@@ -171,6 +171,42 @@ class Operations(Connection):
             "DELETE", f"/v1/cameras/{quote_part(id)}", type(None), idempotency_key=idempotency_key
         )
 
+    def list_checks(self, id: str) -> models.Checks:
+        """List what people saw on films of a camera's count, the film that waits for somebody to look at it, and how right the count is."""
+        return self._call("GET", f"/v1/cameras/{quote_part(id)}/checks", models.Checks)
+
+    def ask_for_film(self, id: str, *, idempotency_key: str | None = None) -> models.Checks:
+        """Ask for a film of a camera's count, a minute without people: its box sends one after a heartbeat, within a day."""
+        return self._call(
+            "POST",
+            f"/v1/cameras/{quote_part(id)}/checks",
+            models.Checks,
+            idempotency_key=idempotency_key,
+        )
+
+    def answer_check(
+        self, id: str, at: str, *, in_: int, out: int, idempotency_key: str | None = None
+    ) -> models.Checks:
+        """Say how many came in and went out in the film of a minute. `at`: the minute's first instant."""
+        return self._call(
+            "PUT",
+            f"/v1/cameras/{quote_part(id)}/checks/{quote_part(at)}",
+            models.Checks,
+            body={"in": in_, "out": out},
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_check(
+        self, id: str, at: str, *, idempotency_key: str | None = None
+    ) -> models.Checks:
+        """Delete the film of a minute without an answer, or an answer that is wrong. `at`: the minute's first instant."""
+        return self._call(
+            "DELETE",
+            f"/v1/cameras/{quote_part(id)}/checks/{quote_part(at)}",
+            models.Checks,
+            idempotency_key=idempotency_key,
+        )
+
     def make_claim_code(self, id: str, *, idempotency_key: str | None = None) -> models.ClaimCode:
         """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key."""
         return self._call(
@@ -206,6 +242,44 @@ class Operations(Connection):
             f"/v1/cameras/{quote_part(id)}/counts",
             models.Voids,
             query={"from": from_, "to": to},
+            idempotency_key=idempotency_key,
+        )
+
+    def get_film(self, id: str) -> models.Film:
+        """Read the film that waits for somebody to say how many came in and went out."""
+        return self._call("GET", f"/v1/cameras/{quote_part(id)}/film", models.Film)
+
+    def give_film(
+        self,
+        id: str,
+        *,
+        at: datetime | str | float,
+        seconds: int,
+        in_: int,
+        out: int,
+        line: list[list[float]],
+        grid: list[int],
+        looks: list[models.LookSent],
+        crossings: list[models.CrossingSent],
+        walked: Picture,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Send the film that was asked for, by the camera's own key alone."""
+        self._call(
+            "PUT",
+            f"/v1/cameras/{quote_part(id)}/film",
+            type(None),
+            body={
+                "at": at,
+                "seconds": seconds,
+                "in": in_,
+                "out": out,
+                "line": line,
+                "grid": grid,
+                "looks": looks,
+                "crossings": crossings,
+                "walked": in_base64(walked),
+            },
             idempotency_key=idempotency_key,
         )
 

@@ -90,6 +90,7 @@ def test_a_camera_may_call_what_is_listed_here_and_no_other_operation(v1: V1Clie
         ("PUT", "/v1/cameras/{id}/still"),
         ("PUT", "/v1/cameras/{id}/view"),
         ("PUT", "/v1/cameras/{id}/counts"),
+        ("PUT", "/v1/cameras/{id}/film"),
         ("GET", "/v1/session"),
         ("DELETE", "/v1/session"),
     }

@@ -32,6 +32,7 @@ NEW = {
     "view_due": True,
     "view_right_at": None,
     "faceless_share": None,
+    "proof": None,
     "health": {
         "state": "never_seen",
         "failing_at": None,

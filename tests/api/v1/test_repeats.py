@@ -21,6 +21,7 @@ NEW, PHOTO = (
     base64.b64encode(picture(one)).decode() for one in (Person(70), Person(EVA, side_px=60.0))
 )
 DONE_AGAIN = {
+    "POST /v1/cameras/{id}/checks",
     "POST /v1/cameras/{id}/claim",
     "POST /v1/cameras/{id}/heartbeat",
     "POST /v1/cameras/{id}/still",
@@ -35,6 +36,7 @@ DONE_AGAIN = {
 """They can be done as often as they come, so that a repeat is no replay."""
 ELSEWHERE = {
     "DELETE /v1/session": "it has nothing to do twice",
+    "PUT /v1/cameras/{id}/film": "tests/api/v1/test_checks.py",
     "PUT /v1/cameras/{id}/still": "tests/api/v1/test_cameras.py",
     "PUT /v1/cameras/{id}/view": "tests/api/v1/test_cameras.py",
     "POST /v1/captures": "tests/api/v1/test_captures.py",

@@ -38,16 +38,16 @@ OPERATORS = routes(
     """
     GET: erasures/{id} erasures/{id}/page erasures faces/{id}/hold holds faces/{id}/restriction
         restrictions faces/{id}/rejections retention cameras/{id}/still
-        cameras/{id}/view
+        cameras/{id}/view cameras/{id}/checks cameras/{id}/film
     POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat cameras/{id}/still
-        cameras/{id}/view groups faces face-changes
+        cameras/{id}/view cameras/{id}/checks groups faces face-changes
         faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
         duplicates/{id}/done detect verify identify reviews/{id}/done
     PATCH: groups/{id} faces/{id}
     DELETE: groups/{id} faces/{id} faces/{id}/consent faces/{id}/rejections/{sighting}
-        faces/{id}/pictures/{picture}
-    PUT: faces/{id}/consent cameras/{id}/counts cameras/{id}/still cameras/{id}/view
-        mute places/{id}/inside
+        faces/{id}/pictures/{picture} cameras/{id}/checks/{at}
+    PUT: cameras/{id}/film cameras/{id}/checks/{at} faces/{id}/consent cameras/{id}/counts
+        cameras/{id}/still cameras/{id}/view mute places/{id}/inside
     """
 )
 ADMINS = routes(

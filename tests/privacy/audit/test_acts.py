@@ -76,7 +76,10 @@ NO_ENTRY = {
         GET /v1/cameras
         GET /v1/cameras/{id}
         POST /v1/cameras/{id}/heartbeat
+        GET /v1/cameras/{id}/checks
+        GET /v1/cameras/{id}/film
         PUT /v1/cameras/{id}/counts
+        PUT /v1/cameras/{id}/film
         PUT /v1/cameras/{id}/still
         PUT /v1/cameras/{id}/view
         POST /v1/captures/uploads
@@ -122,6 +125,7 @@ NO_ENTRY = {
         sweep subjects
         sweep usage
         sweep usual
+        sweep checks
         sweep audit
         sweep standing
         sweep audit retention

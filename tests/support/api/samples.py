@@ -18,6 +18,7 @@ from chalicelib.domain.model import PROMOTION_SETTINGS
 from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.setting import Setting
 from chalicelib.domain.tenant_settings import OF_TENANT, SETTINGS
+from tests.support.api.v1.films import make_film
 from tests.support.fakes import photo
 
 _ANYBODY = photo(999)
@@ -77,6 +78,7 @@ _CONSENT = {
 }
 _KEY = {"id": "{key}"}
 _PLACE = {"id": "{place}"}
+_CHECK = {**_CAMERA, "at": "2026-03-01T11:30:00Z"}
 _VOID = {"from": "2026-03-01T10:30:00Z", "to": "2026-03-01T11:30:00Z"}
 _KEY_FIELDS = {"name": "Ann", "role": "operator", "pictures": False}
 _MEMBER = {"id": "{member}"}
@@ -281,6 +283,12 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("DELETE", "/v1/cameras/{id}/counts"): [Sample(_CAMERA, query=_VOID)],
     ("DELETE", "/v1/cameras/{id}/voids"): [Sample(_CAMERA, query=_VOID)],
     ("GET", "/v1/voids"): [Sample()],
+    ("GET", "/v1/cameras/{id}/checks"): [Sample(_CAMERA)],
+    ("POST", "/v1/cameras/{id}/checks"): [Sample(_CAMERA)],
+    ("PUT", "/v1/cameras/{id}/checks/{at}"): [Sample(_CHECK, fields={"in": 9, "out": 4})],
+    ("DELETE", "/v1/cameras/{id}/checks/{at}"): [Sample(_CHECK)],
+    ("GET", "/v1/cameras/{id}/film"): [Sample(_CAMERA)],
+    ("PUT", "/v1/cameras/{id}/film"): [Sample(_CAMERA, fields=make_film())],
     ("GET", "/v1/places"): [Sample(query={"days": "2"})],
     ("POST", "/v1/places"): [
         Sample(fields={"name": "New", "doors": ["{other_camera_name}"], "full_at": 9, "free_at": 7})

@@ -60,6 +60,7 @@ from tests.support.api.stage import Stage, make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.sunmi.samples import furnish
 from tests.support.api.v1.client import V1Client
+from tests.support.api.v1.films import make_stored_film
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, ViewedShot, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.people import two_strangers, with_good_picture
@@ -74,6 +75,9 @@ Kept = Callable[[Settings, Clock], Storage]
 HOUR, DAY = 60, 24 * 60
 DEVICE, PASSWORD = 7, "four words that fit"
 """How the member Maria signs in."""
+
+FILMED_AT = "2026-03-15T23:58:00Z"
+"""The minute of the camera `door` of which a film waits for an answer."""
 
 VOID = {"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"}
 """Of the camera `door`."""
@@ -645,7 +649,7 @@ def furnished(
             box.tenant, shop.ids["eva"], picture(Person(EVA, side_px=50.0)), RULES
         )
         shop.ids["picture"] = added.id
-        box.v1.add_camera("till", id="till")
+        shop.ids["till key"] = box.v1.add_camera("till", id="till")["api_key"]
         shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
         shop.ids["mailbox"] = box.v1.done(
             "POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]}
@@ -653,6 +657,10 @@ def furnished(
         place = {"name": "Hall", "doors": ["door"], "full_at": 5}
         shop.ids["place"] = box.v1.done("POST", "/v1/places", place)["id"]
         box.v1.done("DELETE", "/v1/cameras/door/counts", **VOID)
+        filmed = {"at": FILMED_AT, "seconds": 60, "in": 0, "out": 0, "faces": 0}
+        box.v1.done("PUT", "/v1/cameras/door/counts", {"minutes": [filmed]})
+        box.services.counts.checks.ask(box.tenant, "door")
+        box.services.counts.checks.store_film(box.tenant, "door", make_stored_film(FILMED_AT))
         shop.ids["key"] = box.v1.done("POST", "/v1/keys", {"name": "Ann"})["id"]
         shop.ids["member"], shop.ids["passkey"] = with_passkey(
             box.v1, "Maria", device(DEVICE), PASSWORD

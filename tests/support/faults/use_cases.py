@@ -45,6 +45,7 @@ from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.devices import BY_HTTPS, ask, device, sign_in
 from tests.support.api.sunmi.samples import SAMPLES
 from tests.support.api.v1.client import offer_of
+from tests.support.api.v1.films import make_film
 from tests.support.book.book import MINUTE, MONDAY, Shot, shot
 from tests.support.book.erased_tenant import traces
 from tests.support.fakes import FakeVision, OtherVision, Person, embedding_of, photo, picture
@@ -52,6 +53,7 @@ from tests.support.faults.shop import (
     DAY,
     DEVICE,
     EVA,
+    FILMED_AT,
     FINN,
     HOUR,
     PASSWORD,
@@ -537,6 +539,19 @@ def _still_given(box: Box) -> Any:
     }
 
 
+def _film_given(box: Box) -> Any:
+    """Whether a film waits, however often the box sent it."""
+    place = "/v1/cameras/till/checks"
+    there = box.v1.send("GET", place)
+    if there.status == 200 and there.json["waiting"] is None:
+        box.services.counts.checks.ask(box.tenant, "till")
+        till = box.v1.with_key(box.ids["till key"])
+        sent = till.send("PUT", "/v1/cameras/till/film", make_film(at=FILMED_AT))
+        there = sent if sent.status == 429 or sent.status >= 500 else box.v1.send("GET", place)
+    is_there = there.status == 200 and there.json["waiting"] is not None
+    return {"status": there.status, "waits": is_there}
+
+
 def _claim_made(box: Box) -> Any:
     reply = box.v1.send("POST", "/v1/cameras/till/claim", headers={"Idempotency-Key": "the-same"})
     return {
@@ -629,6 +644,8 @@ _MINUTES = [
     for at in ("2026-03-13T23:59:00Z", "2026-03-14T00:00:00Z")
 ]
 
+_FILMED = f"/v1/cameras/door/checks/{FILMED_AT}"
+
 _A_DAY = {"from": "2026-03-12T00:00:00Z", "to": "2026-03-13T00:00:00Z"}
 
 _OF_V1 = (
@@ -718,6 +735,12 @@ _OF_V1 = (
     _v1("DELETE /v1/cameras/{id}/counts", of="door", **_A_DAY),
     _v1("DELETE /v1/cameras/{id}/voids", of="door", **VOID),
     _v1("GET /v1/voids"),
+    _v1("POST /v1/cameras/{id}/checks", of="till"),
+    _v1("GET /v1/cameras/{id}/checks", of="door"),
+    _v1("GET /v1/cameras/{id}/film", of="door"),
+    UseCase("PUT /v1/cameras/{id}/film", lambda box: _film_given(box)),
+    _v1("PUT /v1/cameras/{id}/checks/{at}", {"in": 1, "out": 0}, path=_FILMED),
+    _v1("DELETE /v1/cameras/{id}/checks/{at}", path=_FILMED),
     _v1("GET /v1/statistics", name="with entries", entries="true", **SINCE),
     _v1("GET /v1/places", days="2"),
     _v1("GET /v1/places/{id}", of="place"),
@@ -1073,6 +1096,7 @@ SWEPT = (
             "duplicates",
             "seal objects",
             "usual",
+            "checks",
             "lost captures",
             "absences",
             "format",
