@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from chalicelib.domain.captures import Camera
-from chalicelib.domain.counts import MAX_AHEAD, MAX_CROSSINGS, MINUTE_MS, require_line
+from chalicelib.domain.counts import MAX_AHEAD, MAX_CROSSINGS, MINUTE_MS, Why, require_line
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.storage.values import milliseconds, time_text
 
@@ -93,6 +93,8 @@ class CheckAnswer(NamedTuple):
     seen: tuple[int, int]
     by: str
     answered_at: datetime
+    why: Why | None = None
+    """Why nobody knew, as the box said then."""
 
     @property
     def error(self) -> int:

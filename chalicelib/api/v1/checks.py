@@ -12,7 +12,7 @@ from chalicelib.api.v1.proofs import ProofOrNull, describe_proof
 from chalicelib.api.v1.times import parse_time_parameter
 from chalicelib.api.v1.wire import Answer, Instant, Sent, Time
 from chalicelib.auth.roles import Role
-from chalicelib.domain import checks
+from chalicelib.domain import checks, counts
 from chalicelib.domain.errors import InvalidInput, NotAllowed
 from chalicelib.storage.values import parse_optional, time_text
 
@@ -130,6 +130,10 @@ class CheckedMinute(Answer):
         ),
     ] = field(name="in")
     out: Crossings | None
+    why: Annotated[
+        counts.Why | None,
+        Meta(description="Why nobody knew, as the box said in the count's minute."),
+    ]
     seen_in: Crossings
     seen_out: Crossings
     by: Annotated[str, Meta(description="Who answered, as the audit names them.")]

@@ -31,7 +31,7 @@ from chalicelib.domain.checks import (
     require_film,
     require_seen,
 )
-from chalicelib.domain.counts import MINUTE_MS, Count, list_void_minutes
+from chalicelib.domain.counts import MINUTE_MS, WHYS, Count, forget_counts, list_void_minutes
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import CheckNotFound, Conflict
 from chalicelib.domain.jobs import Job
@@ -183,9 +183,11 @@ class Checks(Service["Book"]):
                 self.services.requests.write_with_answer(tenant.name, [], request)
                 return
             raise _make_not_found_error(at)
-        counted = self._read_counted(tenant, camera.id, at)
+        count = self._read_count(tenant, camera.id, at)
         now = self.services.clock.now()
-        answer = CheckAnswer(at, waiting.line, counted, seen, by, now)
+        counted = None if count.numbers is None else count.numbers[:2]
+        why = next((why for why in WHYS if why in count.doubts.minutes), None)
+        answer = CheckAnswer(at, waiting.line, counted, seen, by, now, why)
         audit_events.add_details(of=camera.id, minute=time_text(at))
         checks = StoredChecks(None, tuple(add_answer(stored.answers, answer)))
         if_there, note = (exists("camera-there"),), {"checked_at": milliseconds(now)}
@@ -238,8 +240,8 @@ class Checks(Service["Book"]):
                 put = _make_put(tenant.name, camera_id, replace(stored, answers=left), item)
                 write_unless_changed(self.services.items, [put])
 
-    def _read_counted(self, tenant: Tenant, camera_id: str, at: datetime) -> tuple[int, int] | None:
-        """Return how many are counted in a minute; None: nobody knows, or it is void.
+    def _read_count(self, tenant: Tenant, camera_id: str, at: datetime) -> Count:
+        """Return the count of a minute, without numbers if it is void.
 
         Raises Conflict if the box has not told it yet.
         """
@@ -252,12 +254,8 @@ class Checks(Service["Book"]):
                 "the box has not told yet what it counted in this minute: answer again in ten "
                 "minutes"
             )
-        voids = counts.voids.list_all(tenant.name)
-        numbers = told[minute].numbers
-        if numbers is None or minute in list_void_minutes(voids, day, camera_id):
-            return None
-        entries, exits, _ = numbers
-        return entries, exits
+        void_minutes = list_void_minutes(counts.voids.list_all(tenant.name), day, camera_id)
+        return forget_counts(told, void_minutes)[minute]
 
     def _find_item(self, tenant: str, camera_id: str) -> Item | None:
         return self.services.items.get(keys.DIRECTORY, (tenant, keys.checks_item(camera_id)))

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.domain.checks import CheckAnswer, Film, Line, Look, WaitingFilm, line_of
+from chalicelib.domain.counts import Why
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
 from chalicelib.storage.values import milliseconds, moment
@@ -90,13 +91,14 @@ def _answer_from(
     seen: Sequence[int],
     by: str,
     answered_ms: int,
+    why: Why | None = None,
     *_: Any,
 ) -> CheckAnswer:
     """Read a row. What a later version has added behind it is passed over."""
     counted_pair = None if counted is None else (counted[0], counted[1])
     seen_pair = seen[0], seen[1]
     at, answered_at = moment(at_ms), moment(answered_ms)
-    return CheckAnswer(at, line_of(line), counted_pair, seen_pair, by, answered_at)
+    return CheckAnswer(at, line_of(line), counted_pair, seen_pair, by, answered_at, why)
 
 
 def _pack(content: object) -> bytes:

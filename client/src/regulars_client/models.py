@@ -214,6 +214,7 @@ class CheckedMinute(Struct, kw_only=True, rename={"in_": "in"}):
     line: list[list[float]]
     in_: int | None
     out: int | None
+    why: str | None
     seen_in: int
     seen_out: int
     by: str

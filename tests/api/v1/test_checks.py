@@ -83,7 +83,8 @@ def test_a_film_is_asked_for_sent_looked_at_and_answered_and_then_it_is_gone(
     [checked] = [{**one} for one in answered["answers"]]
     assert checked.pop("by").startswith("key ")
     assert checked == {
-        "at": time_of(30), "line": LINE, "in": 9, "out": 4, "seen_in": 10, "seen_out": 4,
+        "at": time_of(30), "line": LINE, "in": 9, "out": 4, "why": None,
+        "seen_in": 10, "seen_out": 4,
         "answered_at": "2026-03-01T12:01:00.000Z",
     }  # fmt: skip
     assert answered["waiting"] is None
@@ -123,8 +124,10 @@ def test_the_counted_numbers_are_those_that_are_stored_and_not_those_of_the_film
     report(box, minute(30, 2))
     [checked] = v1.done("PUT", answer, {"in": 3, "out": 0})["answers"]
     assert (checked["in"], checked["out"]) == (2, 0)
-    check(v1, box, 29, None, (5, 0))
-    assert v1.done("GET", CHECKS)["answers"][0]["in"] is None, "nobody knew"
+    report(box, {**minute(29, None, None, None), "why": "crowd"})
+    send_film(v1, box, 29)
+    [unknown, *_] = v1.done("PUT", f"{CHECKS}/{time_of(29)}", {"in": 5, "out": 0})["answers"]
+    assert (unknown["in"], unknown["why"]) == (None, "crowd")
     report(box, minute(28, 7))
     v1.done("DELETE", COUNTS, **{"from": time_of(28), "to": time_of(27)})
     send_film(v1, box, 28)
