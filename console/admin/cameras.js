@@ -8,7 +8,9 @@ import { isUnwell, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
 import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
+import { Checks, useChecks } from "./checks.js";
 import { CountingLine } from "./counting.js";
+import { Proof } from "./proof.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { AllChanged, Changed, refusalOf, troubleOf, useJpeg } from "./views.js";
@@ -186,12 +188,12 @@ function Camera({ id }) {
           : troubleOf(one) && html`<p class="notice">${troubleOf(one)}</p>`}
         ${refusalOf(one) && html`<p class="notice">${refusalOf(one)}</p>`}
         ${isLow(one.health.status) && html`<p class="notice">${t("camera.low")}</p>`}
+        ${!may("operator") && html`<${Proof} proof=${one.proof} />`}
         <${Outages} camera=${one} /><${Beat} camera=${one} /></div>
     </header>
     ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
       <${Connect} id=${id} /></section>`}
-    ${may("operator") && session.now.pictures && one.health.status.box && html`<${Aim} path=${path} one=${one}
-      change=${change} />`}
+    ${may("operator") && html`<${Counted} path=${path} one=${one} change=${change} />`}
     <${Own} one=${one} change=${change} />
     ${may("admin") && html`<${Voids} camera=${id} counts=${Boolean(one.edge.count)} />`}
     ${may("admin") && html`<section>${one.last_seen_at && html`<${ByCode} id=${id} />`}
@@ -283,8 +285,18 @@ function Named({ made, back }) {
   <//>`;
 }
 
+/** Where people are counted, and how right that is. */
+function Counted({ path, one, change }) {
+  const checks = useChecks(path);
+  const { waiting, asked_at: asked, proof } = checks.loaded.value ?? {};
+  const counts = one.edge.count || one.health.status.looks_per_s || waiting || asked || proof;
+  return html`${session.now.pictures && one.health.status.box && html`<${Aim} path=${path} one=${one} change=${change}
+      checks=${checks} />`}
+    ${counts && html`<${Checks} path=${path} checks=${checks} />`}`;
+}
+
 /** What the camera sees now, if somebody asks its box, so that they can aim it, and draw a line on it. */
-function Aim({ path, one, change }) {
+function Aim({ path, one, change, checks }) {
   const loaded = useLoaded((signal) => get(`${path}/still`, {}, { signal }), [path]);
   const { asked_at: asked, taken_at: taken, picture } = loaded.value ?? {};
   const url = useJpeg(picture);
@@ -296,5 +308,5 @@ function Aim({ path, one, change }) {
       <button onClick=${ask} disabled=${Boolean(asked)}>${t("camera.still.ask")}</button></div>
     <p role="status" class="soft small">${asked ? t("camera.still.waits") : taken && ago(taken)}</p>
     <${CountingLine} edge=${one.edge} url=${url} alt=${url && t("camera.still.alt", { ago: ago(taken) })}
-      change=${change} may=${may("admin")} /></section>`;
+      change=${change} may=${may("admin")} walked=${checks.film?.walked} ask=${checks.ask} /></section>`;
 }

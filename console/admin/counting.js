@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../words.js";
+import { walks } from "./squares.js";
 
 /** The line that somebody begins with: those who walk down the picture come in. */
 const FIRST = [[0.2, 0.5], [0.8, 0.5]];
@@ -40,8 +41,11 @@ export function drawn(line, wide) {
   return { path: stroke([ax, ay], [bx, by]) + stroke(at(0, 0), at(0, ARROW)) + head, label: at(0, ARROW + 6) };
 }
 
-/** `url`: of a picture, null for none; `change`: as `changer` gives it; `may`: whether the line can be changed. */
-export function CountingLine({ edge, url, alt, change, may }) {
+/**
+ * `url`: of a picture, null for none; `change`: as `changer` gives it; `may`: whether the line can be changed.
+ * `walked`: where people walked, of a film; null: there is none. `ask`: asks for one.
+ */
+export function CountingLine({ edge, url, alt, change, may, walked, ask }) {
   const [draft, setDraft] = useState(null);
   const [wide, setWide] = useState(160);
   const line = draft ? draft.line : edge.count;
@@ -72,11 +76,15 @@ export function CountingLine({ edge, url, alt, change, may }) {
   return html`${(url || line) && html`<div class="frame-of aim" style=${{ aspectRatio: url ? null : "16 / 10" }}>
       ${url && html`<img src=${url} alt=${alt} onLoad=${({ target }) =>
         setWide((100 * target.naturalWidth) / target.naturalHeight)} />`}
-      ${line && html`<svg viewBox=${`0 0 ${wide} 100`} aria-hidden="true"><path d=${path} /></svg>
+      ${line && html`<svg viewBox=${`0 0 ${wide} 100`} aria-hidden="true">${walked && walks(walked, wide)
+          .map(({ share: most, ...square }) => html`<rect ...${square} opacity=${0.2 + 0.6 * most} />`)}
+        <path d=${path} /></svg>
         <span class="in" style=${share([label[0] / wide, label[1] / 100])}>${t("camera.line.in")}</span>
         ${may && [0, 1].map(End)}`}</div>`}
     <div class="setting"><div><h3 class="label">${t("camera.line")}</h3>
-      <p class="soft small">${t("camera.line.says")}</p></div>
+      <p class="soft small">${t("camera.line.says")}</p>
+      ${line && html`<p class="soft small">${t(walked ? "camera.line.walked" : "camera.line.unwalked")}
+        ${!walked && html` <button class="line" onClick=${ask}>${t("check.ask")}</button>`}</p>`}</div>
       ${may && html`<p class="row">${line
         ? html`<button onClick=${() => keep(line.toReversed())}>${t("camera.line.turn")}</button>
           <button onClick=${() => keep(undefined)}>${t("camera.line.remove")}</button>`

@@ -45,9 +45,11 @@ def make_film(ago: float = 30, **changes: Any) -> dict[str, Any]:
 
 
 def make_stored_film(at: str) -> Film:
-    """A film on which nothing moves."""
-    look = Look(0, bytes(MOVED_BYTES), ())
-    return Film(moment_of_text(at), 60, line_of(LINE), (look,), (), bytes(WALKED_BYTES))
+    """A film of two people, of whom one may be none."""
+    bodies = ((480, 300, 90, 240, 1), (100, 500, 80, 220, 0))
+    look = Look(0, bytes([0xF0] * MOVED_BYTES), bodies)
+    walked = bytes(range(256)) * 5 + bytes(16)
+    return Film(moment_of_text(at), 60, line_of(LINE), (look,), ((200, "in"),), walked)
 
 
 def make_worst_film(ago: float = 30) -> dict[str, Any]:
