@@ -36,8 +36,8 @@ MOST_BODIES = 40
 """In one look."""
 _MOVED_BYTES = GRID[0] * GRID[1] // 8
 _WALKED_BYTES = GRID[0] * GRID[1]
-_THOUSANDTHS = range(-1_000, 2_001)
-"""Of the picture's width or height: a box may be larger than the picture."""
+_THOUSANDTHS = range(1_001)
+"""Of the picture's width or height."""
 _LINE_DIGITS = 4
 _LEAST_RIGHT = 0.9
 

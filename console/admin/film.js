@@ -78,7 +78,7 @@ export function Player({ film, isAnswered }) {
     if (ms >= LENGTH_MS) setMs(0);
     setPlays(!plays);
   };
-  const seconds = t("check.second", { n: number(ms / 1000) });
+  const seconds = `${number(Math.floor(ms / 1000))} s`;
   return html`<figure class="film"><canvas ref=${canvas} width=${WIDTH} height=${HEIGHT} role="img"
       aria-label=${t("check.alt")}></canvas>
     <figcaption class="soft small">${t("check.legend")}</figcaption>

@@ -224,10 +224,10 @@ def give_film(context: V1Context, body: FilmSent) -> None:
 
 @operations("PUT", "/v1/cameras/{id}/checks/{at}", Role.OPERATOR, again=answer_as(list_checks))
 def answer_check(context: V1Context, body: Seen) -> Checks:
-    """Say how many came in and went out in the film of a minute. `at`: the minute's first instant.
+    """Say how many came in and went out in the film of a minute.
 
-    The answer stays beside what was counted, and the film is deleted. 409 Conflict if the box has
-    not told this minute yet.
+    The path ends with the minute's first instant. The answer stays beside what was counted, and
+    the film is deleted. 409 Conflict if the box has not told this minute yet.
     """
     context.services.counts.checks.answer(
         context.tenant,
@@ -242,8 +242,9 @@ def answer_check(context: V1Context, body: Seen) -> Checks:
 
 @operations("DELETE", "/v1/cameras/{id}/checks/{at}", Role.OPERATOR, again=answer_as(list_checks))
 def delete_check(context: V1Context) -> Checks:
-    """Delete the film of a minute without an answer, or an answer that is wrong. `at`: the minute's
-    first instant.
+    """Delete the film of a minute without an answer, or an answer that is wrong.
+
+    The path ends with the minute's first instant.
     """
     context.services.counts.checks.delete(
         context.tenant, context.path_values["id"], _read_minute(context), context.request_id

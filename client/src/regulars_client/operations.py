@@ -187,7 +187,7 @@ class Operations(Connection):
     def answer_check(
         self, id: str, at: str, *, in_: int, out: int, idempotency_key: str | None = None
     ) -> models.Checks:
-        """Say how many came in and went out in the film of a minute. `at`: the minute's first instant."""
+        """Say how many came in and went out in the film of a minute."""
         return self._call(
             "PUT",
             f"/v1/cameras/{quote_part(id)}/checks/{quote_part(at)}",
@@ -199,7 +199,7 @@ class Operations(Connection):
     def delete_check(
         self, id: str, at: str, *, idempotency_key: str | None = None
     ) -> models.Checks:
-        """Delete the film of a minute without an answer, or an answer that is wrong. `at`: the minute's first instant."""
+        """Delete the film of a minute without an answer, or an answer that is wrong."""
         return self._call(
             "DELETE",
             f"/v1/cameras/{quote_part(id)}/checks/{quote_part(at)}",
