@@ -1086,7 +1086,9 @@ SWEPT = (
         "parked",
         jobs=("events",),
     ),
-    UseCase("sweep", _swept_after_two_months, "of a month that has ended", jobs=("periods",)),
+    UseCase(
+        "sweep", _swept_after_two_months, "of a month that has ended", jobs=("periods", "checks")
+    ),
     UseCase(
         "sweep",
         partial(_swept_of_old_files, 30),
@@ -1096,7 +1098,6 @@ SWEPT = (
             "duplicates",
             "seal objects",
             "usual",
-            "checks",
             "lost captures",
             "absences",
             "format",
