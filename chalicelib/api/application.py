@@ -28,7 +28,10 @@ CAMERAS_PATHS = (
     OFFERS_PATH,
     "/v1/cameras",
     "/v1/claims",
-    *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still", "/view", "/counts")),
+    *(
+        f"/v1/cameras/{{id}}{more}"
+        for more in ("", "/heartbeat", "/still", "/view", "/counts", "/film")
+    ),
 )
 """Routes that an uploader calls: the only ones besides that at the root that the function URL leads
 to."""

@@ -248,7 +248,7 @@ class Checks(Service["Book"]):
         counts = self.services.counts
         day, in_day_ms = divmod(milliseconds(at), DAY_MS)
         minute = in_day_ms // MINUTE_MS
-        told: Mapping[int, Count] = counts.read_day(tenant.name, day, camera_id)
+        told, _ = counts.read_day_with_check(tenant.name, day, camera_id)
         if minute not in told:
             raise Conflict(
                 "the box has not told yet what it counted in this minute: answer again in ten "
