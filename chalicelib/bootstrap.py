@@ -152,7 +152,12 @@ class Adapters:
         from chalicelib.book.search.compact import Compactor
 
         return Compactor(
-            self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget
+            self.storage.items,
+            self.storage.blobs,
+            self._galleries,
+            self.clock,
+            forget=forget,
+            memory_bytes=self._memory_bytes,
         )
 
     def journal(self, tenant: str, after_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
@@ -243,7 +248,14 @@ class Adapters:
 
     @lazy
     def _picture_memory(self) -> PictureMemory:
-        from chalicelib.book.vision.cgroup_quota import quota
-        from chalicelib.book.vision.machine import PictureMemory, limit_memory
+        from chalicelib.book.vision.machine import PictureMemory
 
-        return PictureMemory(limit_memory(quota(), self._settings.memory_mb * 1024 * 1024))
+        return PictureMemory(self._memory_bytes)
+
+    @lazy
+    def _memory_bytes(self) -> int:
+        """Return how much memory this process may take."""
+        from chalicelib.book.vision.cgroup_quota import quota
+        from chalicelib.book.vision.machine import limit_memory
+
+        return limit_memory(quota(), self._settings.memory_mb * 1024 * 1024)

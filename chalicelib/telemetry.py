@@ -28,6 +28,7 @@ FACES_NEW = "FacesNew"
 FACES_SKIPPED = "FacesSkipped"
 SEARCH_MS = "SearchMs"
 JOURNAL_TAIL = "JournalTail"
+SNAPSHOT_MEMORY = "SnapshotMemory"
 FAILURES_UNAVAILABLE = "FailuresUnavailable"
 FAILURES_BUSY = "FailuresBusy"
 FAILURES_UNEXPECTED = "FailuresUnexpected"
@@ -43,6 +44,7 @@ UNITS = {
     FACES_SKIPPED: "Count",
     SEARCH_MS: "Milliseconds",
     JOURNAL_TAIL: "Count",
+    SNAPSHOT_MEMORY: "Percent",
     FAILURES_UNAVAILABLE: "Count",
     FAILURES_BUSY: "Count",
     FAILURES_UNEXPECTED: "Count",

@@ -19,6 +19,7 @@ from chalicelib.telemetry import (
     JOURNAL_TAIL,
     NAMESPACE,
     SEARCH_MS,
+    SNAPSHOT_MEMORY,
     STUCK_AGE,
     SWEEP_AGE,
 )
@@ -58,6 +59,8 @@ _MAX_AGE_S = 900
 _MAX_TAIL = 5_000
 """Changes behind the newest snapshot that raise an alarm: the next sweep should have written
 one."""
+_MOST_SNAPSHOT_MEMORY = 80
+"""Per cent of build_index's memory that a snapshot takes, from which an alarm is raised."""
 _MAX_BUSY = 100
 """Answers in five minutes that said "busy", from which an alarm is raised."""
 _MOST_ERRORS = 3
@@ -68,7 +71,16 @@ _MAX_SWEEP_AGE_S = 3 * _HOUR
 
 _GATEWAY, _LAMBDA, _API = "AWS/ApiGateway", "AWS/Lambda", "APIHandler"
 _AGE, _WAITING = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
-_GAUGES = {JOURNAL_TAIL, SEARCH_MS, STUCK_AGE, SWEEP_AGE, _AGE, _WAITING, "Duration"}
+_GAUGES = {
+    JOURNAL_TAIL,
+    SEARCH_MS,
+    SNAPSHOT_MEMORY,
+    STUCK_AGE,
+    SWEEP_AGE,
+    _AGE,
+    _WAITING,
+    "Duration",
+}
 """Metrics of which a period's largest value counts; of the others their sum."""
 
 _LOG = "filter the logs of api_handler, ingest, deliver and watch by level"
@@ -81,6 +93,8 @@ _SAYS = {
     "JournalTailIsLong": "A gallery's snapshot falls behind: searches get slower. Look into the "
     "build_index function's "
     "log",
+    "SnapshotIsLarge": f"A gallery's snapshot takes {_MOST_SNAPSHOT_MEMORY} % of the build_index "
+    "function's memory: raise BuildIndexMemory before there is too little",
     "StorageFails": f"Requests or messages fail since storage does not answer: {_LOG} ERROR",
     "Unexpected": f"Requests or messages fail by a fault of the service itself: {_LOG} ERROR, "
     "which has the traceback",
@@ -128,6 +142,14 @@ def make_alarms(functions: Iterable[str], search_functions: Sequence[str]) -> Te
         _make_alarm("Throttles", _API, "Throttles", _5_MIN, count=3),
         _make_alarm(
             "JournalTailIsLong", NAMESPACE, JOURNAL_TAIL, _HOUR, count=2, threshold=_MAX_TAIL
+        ),
+        _make_alarm(
+            "SnapshotIsLarge",
+            NAMESPACE,
+            SNAPSHOT_MEMORY,
+            _HOUR,
+            count=1,
+            threshold=_MOST_SNAPSHOT_MEMORY,
         ),
         _make_alarm("StorageFails", NAMESPACE, FAILURES_UNAVAILABLE, _5_MIN, count=2),
         _make_alarm("Unexpected", NAMESPACE, FAILURES_UNEXPECTED, _5_MIN, count=1),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.domain.rules.decision import ImpostorCurve, Population
+    from chalicelib.storage.pieces import Pieces
 
 Does = tuple[tuple[str, str], ...]
 """Effects of a write, each with its subject."""
@@ -255,7 +256,7 @@ class BlobStore(Protocol):
         Raises InvalidInput unless `begin` >= 0 and `length` >= 1.
         """
 
-    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+    def put_if_absent(self, key: str, data: bytes | Pieces, content_type: str) -> bool:
         """Store durably. Returns False, and changes nothing, if the key is taken."""
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:

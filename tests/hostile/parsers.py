@@ -880,7 +880,7 @@ def snapshot(faces: int) -> bytes:
         (f"face{n}", f"g{n % 3}", [embedding_of(n).astype("<f2").tobytes()] * (1 + n % 2))
         for n in range(faces)
     ]
-    return segment.encode_segment(segment_of_faces("m", 7, rows))
+    return segment.encode_segment(segment_of_faces("m", 7, rows)).readall()
 
 
 def snapshot_of(data: bytes) -> object:

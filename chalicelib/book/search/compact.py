@@ -32,12 +32,14 @@ from chalicelib.book.search.snapshots.loading import (
 from chalicelib.book.search.snapshots.segment import DamagedSnapshot, encode_segment
 from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.domain.model import Edit, JournalEntry
+from chalicelib.domain.rules.galleries import measure_snapshot_memory
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
+from chalicelib.storage.pieces import Pieces
 from chalicelib.storage.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.storage.records.faces import journal_entries
 from chalicelib.storage.values import milliseconds, nonce
-from chalicelib.telemetry import JOURNAL_TAIL
+from chalicelib.telemetry import JOURNAL_TAIL, SNAPSHOT_MEMORY
 
 TAIL_LENGTH = 256
 """Transactions since the newest snapshot that make a new one worth it."""
@@ -93,10 +95,12 @@ class Compactor:
         *,
         forget: Forget = lambda _tenant, _faceids: None,
         large_bytes: int = LARGE,
+        memory_bytes: int | None = None,
     ) -> None:
         """Keep what snapshots are built from.
 
-        `large_bytes`: bytes from which on deltas are written.
+        `large_bytes`: bytes from which on deltas are written. `memory_bytes`: what this process may
+        take; None: there is no limit.
         """
         self._items = items
         self._blobs = blobs
@@ -104,6 +108,7 @@ class Compactor:
         self._clock = clock
         self._forget = forget
         self._large = large_bytes
+        self._memory_bytes = memory_bytes
 
     def build(self, tenant: str, *, erase: bool = True) -> bool:
         """Write new snapshots if worth it, trim what they replace; return whether any was written.
@@ -243,15 +248,39 @@ class Compactor:
         return data if is_small else None
 
     def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
-        """Write a whole snapshot of the gallery as it is now; return True: one was written."""
-        segment = self._galleries.read_current(tenant, model).view.make_segment(model)
+        """Write a whole snapshot of the gallery as it is now; return True: one was written.
+
+        Raises StorageUnavailable if this process has too little memory for it.
+        """
+        view = self._galleries.read_current(tenant, model).view
+        self._require_memory(view.faces)
+        segment = view.make_segment(model)
         data = encode_segment(segment)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
-        self._write_snapshot(tenant, model, pointer, key, data, {"bytes": len(data)})
+        self._write_snapshot(tenant, model, pointer, key, data, {"bytes": data.size})
         return True
 
+    def _require_memory(self, faces: int) -> None:
+        """Raise StorageUnavailable if a snapshot of so many faces takes more than there is.
+
+        The share of the memory that it takes is told, for the alarm before that.
+        """
+        if self._memory_bytes is None:
+            return
+        needed_bytes = measure_snapshot_memory(faces)
+        telemetry.at_least(SNAPSHOT_MEMORY, 100 * needed_bytes / self._memory_bytes)
+        if needed_bytes > self._memory_bytes:
+            needed_mb, given_mb = (
+                round(size / 2**20) for size in (needed_bytes, self._memory_bytes)
+            )
+            raise StorageUnavailable(
+                f"a snapshot of {faces:,} faces takes {needed_mb:,} MiB of memory, and there are "
+                f"{given_mb:,}: raise BuildIndexMemory or REGULARS_MEMORY_MB. Until then searches "
+                "get slower, and what was deleted stays in older snapshots"
+            )
+
     def _write_snapshot(
-        self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item
+        self, tenant: str, model: str, old: Item | None, key: str, data: bytes | Pieces, more: Item
     ) -> None:
         """Store a snapshot, then let the gallery's pointer, the item with their names, name it.
 

@@ -286,13 +286,19 @@ class View(Struct, frozen=True, dict=True):
         Rows are numbered through the base, which was loaded, and then the tail, which was added
         since.
         """
-        base = self.base.templates
+        base, tail = self.base.templates, self.tail.templates
         templates = np.empty((len(rows), self._dimensions), dtype=np.float16)
-        is_tail = rows >= len(base)
-        if len(base):  # an empty base has no dimensions either
-            templates[~is_tail] = base[rows[~is_tail]]
-        templates[is_tail] = self.tail.templates[rows[is_tail] - len(base)]
+        for begin in range(0, len(rows), _COPIED_AT_ONCE):  # else numpy copies all of them twice
+            block = slice(begin, begin + _COPIED_AT_ONCE)
+            target, is_tail = templates[block], rows[block] >= len(base)
+            if len(base):  # an empty base has no dimensions either
+                target[~is_tail] = base[rows[block][~is_tail]]
+            target[is_tail] = tail[rows[block][is_tail] - len(base)]
         return templates
+
+
+_COPIED_AT_ONCE = 16_384
+"""Rows of templates."""
 
 
 def _compute_least_scores(request: SearchRequest, gallery_size: int) -> list[float]:

@@ -19,6 +19,10 @@ _WITHOUT_GALLERIES_MB = 256
 """Memory of a function that holds no gallery, and of the parts of one that is being loaded (lab:
 bench/tenants.py)."""
 
+SNAPSHOT_FACE_BYTES = 1_900
+"""What a face takes in memory while a whole snapshot is made of its gallery: as it was loaded, and
+as it is to be stored (lab: bench/cold_search.py)."""
+
 _MIB = 1024 * 1024
 
 SHARE_OF_DISK = 0.9
@@ -37,6 +41,11 @@ def count_held(faces: int, memory_mb: float = MEMORY_MB, disk_mb: float = DISK_M
     by_memory = share_memory(int(memory_mb)) * _MIB // (max(1, faces) * FACE_MEMORY_BYTES)
     by_disk = int(disk_mb * SHARE_OF_DISK * _MIB) // (max(1, faces) * FACE_DISK_BYTES)
     return max(1, min(by_memory, by_disk))
+
+
+def measure_snapshot_memory(faces: int) -> int:
+    """Return the bytes of memory that a process needs to make a whole snapshot of so many faces."""
+    return _WITHOUT_GALLERIES_MB * _MIB + faces * SNAPSHOT_FACE_BYTES
 
 
 def find_memory_mb(faces: int, galleries: int) -> float:

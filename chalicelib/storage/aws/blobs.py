@@ -35,6 +35,7 @@ from chalicelib.storage.limits import (
     require_range,
     signed_from,
 )
+from chalicelib.storage.pieces import Pieces
 from chalicelib.storage.ports import BlobInfo, PresignedRequest, Upload
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _compute_hmac(key: bytes, text: str) -> bytes:
 
 _SERVICE = "S3"
 _ANY_KEY = "t/faces/k"
+_COMPARED_AT_ONCE = 8_000_000
+"""Bytes of an object."""
 """A key such as the pictures have that URLs are signed for."""
 
 
@@ -146,11 +149,12 @@ class S3BlobStore:
         # The body is streamed, so reading it can fail just as the call can.
         return self._client.get_object(**self._locate_object(key), **options)["Body"].read()
 
-    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
+    def put_if_absent(self, key: str, data: bytes | Pieces, content_type: str) -> bool:
+        body: Any = data  # boto3 takes any file that can be read and sought
         with translate_failures(_SERVICE):
             try:
                 self._client.put_object(
-                    **self._locate_object(key), Body=data, ContentType=content_type, IfNoneMatch="*"
+                    **self._locate_object(key), Body=body, ContentType=content_type, IfNoneMatch="*"
                 )
             except ClientError as error:
                 if parse_error_code(error) != "PreconditionFailed":
@@ -158,7 +162,19 @@ class S3BlobStore:
                 # The client retries by itself: its first attempt may have stored the object and
                 # lost the answer.
                 retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
-                return retried and self.get(key) == data
+                return retried and self._is_stored(key, data)
+        return True
+
+    def _is_stored(self, key: str, data: bytes | Pieces) -> bool:
+        """Return whether the object has this content, which is compared in parts if it is large."""
+        if not isinstance(data, Pieces):
+            return self.get(key) == data
+        if self.size(key) != data.size:
+            return False
+        data.seek(0)
+        while part := data.read(_COMPARED_AT_ONCE):
+            if self.get_range(key, data.tell() - len(part), len(part)) != part:
+                return False
         return True
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:

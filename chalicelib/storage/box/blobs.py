@@ -23,6 +23,7 @@ from tempfile import mkstemp
 
 from chalicelib.domain.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.storage.limits import require_blob_key, require_prefix, require_range
+from chalicelib.storage.pieces import Pieces
 from chalicelib.storage.ports import BlobInfo, Disk
 
 _log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class FolderBlobStore:
             return _read_range(file.fileno(), begin, length)
         return None
 
-    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
+    def put_if_absent(self, key: str, data: bytes | Pieces, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
         """Store durably; return False if the key is taken.
 
         A file has no place for `content_type`.
@@ -128,11 +129,11 @@ class FolderBlobStore:
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*require_blob_key(key))
 
-    def _write_temporary(self, data: bytes) -> Path:
+    def _write_temporary(self, data: bytes | Pieces) -> Path:
         descriptor, name = mkstemp(dir=self._temporary)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                file.writelines(data.pieces if isinstance(data, Pieces) else [data])
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:

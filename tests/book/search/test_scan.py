@@ -33,7 +33,7 @@ from chalicelib.book.search.scan.scan import (
     scan_without_kernel,
 )
 from chalicelib.book.search.snapshots.segment import decode, segment_of_faces
-from chalicelib.book.search.snapshots.segment import encode_segment as to_bytes
+from chalicelib.book.search.snapshots.segment import encode_segment as to_file
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Candidate
 from chalicelib.domain.rules.decision import SearchRequest
@@ -326,7 +326,7 @@ def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_orde
         )
         for n in range(0, 6_000, templates_each)
     ]
-    segment = decode(to_bytes(segment_of_faces("m", 7, faces)))
+    segment = decode(to_file(segment_of_faces("m", 7, faces)).readall())
     answer = Gallery("m", segment).view.search(
         SearchRequest("m", templates[:1].astype(np.float32), limit=100)
     )

@@ -21,6 +21,7 @@ from moto import mock_aws
 from chalicelib.domain.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.storage.aws.blobs import WAIT_S, S3BlobStore, S3Objects
 from chalicelib.storage.aws.clients import make_client_config
+from chalicelib.storage.pieces import Pieces
 from chalicelib.witness import open_witness
 
 LOST = EndpointConnectionError(endpoint_url="https://s3")
@@ -109,6 +110,36 @@ def test_a_retried_put_that_meets_its_own_first_attempt_has_stored(
 ) -> None:
     blobs = store(failure("PreconditionFailed", retries), io.BytesIO(held))
     assert blobs.put_if_absent("k", b"mine", "image/jpeg") is stored
+
+
+class Held:
+    """Refuses a put that was tried twice, since the first one has stored `held`."""
+
+    def __init__(self, held: bytes) -> None:
+        self.held = held
+
+    def put_object(self, **request: Any) -> Any:
+        request["Body"].read()
+        raise failure("PreconditionFailed", 1)
+
+    def head_object(self, **request: Any) -> Any:
+        return {"ContentLength": len(self.held)}
+
+    def get_object(self, **request: Any) -> Any:
+        begin, end = map(int, request["Range"].removeprefix("bytes=").split("-"))
+        return {"Body": io.BytesIO(self.held[begin : end + 1])}
+
+
+@pytest.mark.parametrize("wrong_at", [None, 0, 8_000_000, 19_999_999])
+def test_a_retried_put_of_pieces_is_compared_to_its_last_byte(wrong_at: int | None) -> None:
+    pieces = [b"a" * 7_000_001, b"b" * 12_999_999]
+    held = bytearray(b"".join(pieces))
+    if wrong_at is not None:
+        held[wrong_at] ^= 1
+    blobs = S3BlobStore(Held(bytes(held)), "bucket")  # type: ignore[arg-type]
+    assert blobs.put_if_absent("k", Pieces(pieces), "x") is (wrong_at is None)
+    longer = S3BlobStore(Held(bytes(held) + b"c"), "bucket")  # type: ignore[arg-type]
+    assert not longer.put_if_absent("k", Pieces(pieces), "x")
 
 
 KEY = "staff/\u00e4nn +1%2f.jpg"

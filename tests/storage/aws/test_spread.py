@@ -92,6 +92,6 @@ def test_a_face_takes_what_the_sizes_of_the_functions_are_reckoned_with() -> Non
     assert in_memory == pytest.approx(FACE_MEMORY_BYTES, rel=0.15), (
         "a rotation weighs more in a small gallery"
     )
-    assert len(encode_segment(gallery)) / faces == pytest.approx(
+    assert encode_segment(gallery).size / faces == pytest.approx(
         FACE_MEMORY_BYTES + FACE_DISK_BYTES, rel=0.06
     )

@@ -17,7 +17,8 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from io import BufferedReader
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from chalicelib.book.search.scan.coder import CodedRows, Coder, Tier, fit
 from chalicelib.book.search.scan.coder import encode as coded
+from chalicelib.storage.pieces import Pieces
 
 _FEW = 4_095
 """Up to so many faceids are kept as strings, too. To make ten takes 0.003 ms, and a search in 1,000
@@ -169,8 +171,8 @@ class Layout(Struct, frozen=True):
     checksums: Sequence[int]
 
 
-def encode_segment(segment: Segment) -> bytes:
-    """Return a segment as a snapshot's bytes: magic, lengths, header, then its arrays.
+def encode_segment(segment: Segment) -> Pieces:
+    """Return a segment as a snapshot's file: magic, lengths, header, then its arrays, not copied.
 
     The header is JSON that says where each array begins in the body, and its shape. Each array
     begins at a multiple of 64 bytes. Each PART of the body has a checksum in the header, and the
@@ -188,7 +190,6 @@ def encode_segment(segment: Segment) -> bytes:
             pieces.append(array.reshape(-1).view(np.uint8).data)
         pieces.append(b"\0" * padding)
         offset += array.nbytes + padding
-    body = b"".join(pieces)
     header = {
         "model": segment.model,
         "seq": segment.seq,
@@ -198,11 +199,17 @@ def encode_segment(segment: Segment) -> bytes:
         "tiers": [asdict(tier) for tier in segment.coder.tiers],
         "sections": offsets_and_shapes,
         "body": offset,
-        "checksums": [zlib.crc32(body[begin : begin + PART]) for begin in range(0, offset, PART)],
+        "checksums": _sum_parts(Pieces(pieces)),
     }
     text = json.dumps(header).encode()
     text += b" " * (-(PREFIX + len(text)) % _ALIGNMENT)  # so that the body begins at a multiple
-    return b"".join((MAGIC, _LENGTHS.pack(len(text), zlib.crc32(text)), text, body))
+    return Pieces([MAGIC, _LENGTHS.pack(len(text), zlib.crc32(text)), text, *pieces])
+
+
+def _sum_parts(body: Pieces) -> list[int]:
+    """Return the checksum of each PART of a snapshot's body."""
+    parts = iter(partial(BufferedReader(body).read, PART), b"")
+    return [zlib.crc32(part) for part in parts]
 
 
 def _list_sections(segment: Segment) -> dict[str, NDArray[Any]]:

@@ -26,6 +26,7 @@ from chalicelib.domain.rules.templates import make_template
 from chalicelib.storage import keys
 from chalicelib.storage.box.blobs import FolderBlobStore
 from chalicelib.storage.box.items import SqliteItemStore
+from chalicelib.storage.pieces import Pieces
 from chalicelib.storage.ports import ItemStore, Put
 from chalicelib.storage.records.faces import journal_item
 from chalicelib.storage.values import milliseconds
@@ -43,8 +44,9 @@ class Counting(FolderBlobStore):
         super().__init__(root)
         self.written: defaultdict[str, list[int]] = defaultdict(list)
 
-    def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
-        self.written["whole" if keys.base_of_snapshot(key) == key else "delta"].append(len(data))
+    def put_if_absent(self, key: str, data: bytes | Pieces, content_type: str) -> bool:
+        size = data.size if isinstance(data, Pieces) else len(data)
+        self.written["whole" if keys.base_of_snapshot(key) == key else "delta"].append(size)
         return super().put_if_absent(key, data, content_type)
 
 
