@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -144,9 +145,10 @@ class DeployOptions(Struct, frozen=True):
 
 
 def _print_policy(stack: str, values: Mapping[str, str]) -> None:
-    from regulars.deploy.policy import make_role_policy
+    from regulars.deploy.policy import LEFT_OVER, make_role_policy
 
     print(json.dumps(make_role_policy(stack, values.get("RoleBoundary", "")), indent=2))
+    print(LEFT_OVER, file=sys.stderr)  # the policy is printed into a file
 
 
 def _print_dry_run(plan: Plan) -> None:

@@ -14,13 +14,13 @@ MOST_CHARACTERS = 6_144
 
 _NAMED = {
     "cloudformation:*:*:stack/STACK/* cloudformation:*:*:changeSet/regulars-* "
-    "cloudformation:*:aws:transform/Serverless-*": "CreateChangeSet DeleteChangeSet DeleteStack "
+    "cloudformation:*:aws:transform/Serverless-*": "CancelUpdateStack ContinueUpdateRollback "
+    "CreateChangeSet DeleteChangeSet DeleteStack "
     "DescribeChangeSet "
     "DescribeEvents DescribeStackEvents DescribeStacks ExecuteChangeSet ListStackResources "
     "UpdateTerminationProtection",
-    "s3:::regulars-packages-* s3:::regulars-packages-*/*": "CreateBucket DeleteObject GetObject "
-    "ListBucket "
-    "PutBucketPublicAccessBlock PutObject",
+    "s3:::regulars-packages-*": "CreateBucket ListBucket PutBucketPublicAccessBlock",
+    "s3:::regulars-packages-*/STACK/*": "DeleteObject GetObject PutObject",
     "s3:::STACK-*": "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration "
     "List* "
     "PutBucketNotification PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock "
@@ -36,7 +36,8 @@ _NAMED = {
     "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction* Get* List* "
     "PutFunction* "
     "RemovePermission *agResource UpdateFunction*",
-    "logs:*:*:log-group:/aws/*/STACK*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy "
+    "logs:*:*:log-group:/aws/apigateway/STACK logs:*:*:log-group:/aws/apigateway/STACK:* "
+    "logs:*:*:log-group:/aws/lambda/STACK/*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy "
     "Describe* "
     "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy *agResource",
     "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets "
@@ -46,7 +47,7 @@ _NAMED = {
     "PutDashboard *agResource",
     "xray:*:*:sampling-rule/STACK-*": "DeleteSamplingRule UpdateSamplingRule",
     "budgets::*:budget/STACK": "ModifyBudget ViewBudget",
-    "apigateway:*::/account": "GET",
+    "apigateway:*::/account apigateway:*::/domainnames/*": "GET",
     "iam::*:role/STACK-* iam::*:policy/STACK-*": "CreatePolicy* DeletePolicy* DeleteRole Get* "
     "List* PassRole *agRole "
     "UpdateAssumeRolePolicy UpdateRole*",
@@ -56,15 +57,25 @@ _NAMED = {
 _BOUNDED = "CreateRole *RolePolicy"
 """What makes a role, or changes what it may do."""
 
-_NAMELESS = {
-    "apigateway": "DELETE GET PATCH POST PUT",
-    "kms": "CreateKey DescribeKey *KeyRotation Get* ListResourceTags PutKeyPolicy *agResource "
-    "UpdateKeyDescription",
-    "lambda": "*EventSourceMapping* ListTags *agResource",
-    "xray": "CreateSamplingRule GetSamplingRules ListTagsForResource *agResource",
-}
-"""Actions with resources whose names nobody chooses. CloudFormation alone may do them for the
-role."""
+_NAMELESS = (
+    "apigateway:DELETE apigateway:GET apigateway:PATCH apigateway:POST apigateway:PUT "
+    "kms:CreateKey kms:DescribeKey kms:*KeyRotation kms:Get* kms:ListResourceTags "
+    "kms:PutKeyPolicy kms:*agResource kms:UpdateKeyDescription "
+    "lambda:*EventSourceMapping* lambda:ListTags lambda:*agResource "
+    "xray:CreateSamplingRule xray:GetSamplingRules xray:ListTagsForResource xray:*agResource"
+)
+"""Actions with resources whose names nobody chooses. CloudFormation alone may do them for the role,
+and not with what another stack has made."""
+
+_STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
+"""Key of a condition on the tag that CloudFormation gives what it makes. Nobody else can set it."""
+
+LEFT_OVER = (
+    "Give the stage an AWS account of its own where others deploy who are not trusted: through "
+    "CloudFormation this role may change any key and REST API of the account that no stack has "
+    "made, and whatever a stage has whose name begins with this one's and a hyphen."
+)
+"""What the policy cannot rule out, in a sentence."""
 
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+")
 """As the template has it (infra/functions.yaml), without what a policy would read as a pattern or a
@@ -74,7 +85,7 @@ _GATEWAY = "ops.apigateway.amazonaws.com"
 
 _ASKED = (
     "acm:ListCertificates cloudformation:GetTemplateSummary lambda:GetAccountSettings "
-    "sts:GetCallerIdentity "
+    "iam:GetPolicy sts:GetCallerIdentity "
     "cloudwatch:DescribeAlarms cloudwatch:GetMetricData kms:DescribeKey logs:DescribeLogGroups "
     "sns:GetTopicAttributes"
 )
@@ -84,11 +95,12 @@ def make_role_policy(stack: str, boundary: str = "") -> dict[str, Any]:
     """Make the policy of a role that deploys the stack, in any region of its account and in any
     partition.
 
-    Statements are of six kinds: what is only asked; resources whose names begin as the stack; what
-    makes its roles; sealing by KMS; the role that API Gateway needs for a domain; and resources
-    without a name, which CloudFormation alone may make. `boundary`: ARN of a policy of IAM; the
-    role then makes only roles with that permissions boundary. Raises InvalidInput for one that the
-    role itself could change, or with which the policy is too long for IAM.
+    Statements are of seven kinds: what is only asked; resources whose names begin as the stack;
+    what makes its roles; sealing by KMS; the role that API Gateway needs for a domain; resources
+    without a name, which CloudFormation alone may make; and the refusal of imports. LEFT_OVER says
+    what they cannot rule out. `boundary`: ARN of a policy of IAM; the role then makes only roles
+    with that permissions boundary. Raises InvalidInput for one that the role itself could change,
+    or with which the policy is too long for IAM.
     """
     if boundary and not _POLICY.fullmatch(boundary):
         raise InvalidInput(
@@ -131,15 +143,12 @@ def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
         )
     else:
         making_roles = _allow(_BOUNDED, roles, service="iam")
-    nameless_statements = [
-        _allow(
-            actions,
-            "*",
-            service=service,
-            **{"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}},
-        )
-        for service, actions in _NAMELESS.items()
-    ]
+    conditions = {
+        "ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"},
+        # IfExists, since a resource has no tag yet when it is made
+        "StringEqualsIfExists": {_STACK_TAG: stack},
+    }
+    nameless = _allow(_NAMELESS, "*", service="", **conditions)
     return [
         _allow(_ASKED, "*"),
         *named_statements,
@@ -147,7 +156,14 @@ def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
         _allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"}),
         # API Gateway makes this role of its own for the first domain of an account.
         _allow("iam:CreateServiceLinkedRole", f"arn:*:iam::*:role/aws-service-role/{_GATEWAY}/*"),
-        *nameless_statements,
+        nameless,
+        # An import would make another stack's resources this one's.
+        {
+            "Effect": "Deny",
+            "Action": "cloudformation:*",
+            "Resource": "*",
+            "Condition": {"Null": {"cloudformation:ImportResourceTypes": "false"}},
+        },
     ]
 
 

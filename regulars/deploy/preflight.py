@@ -100,6 +100,34 @@ def _check_region(account: Account, wanted: Wanted) -> Iterator[Finding]:
         yield well("region", f"{account.region} has all that the stack is made of")
 
 
+def _check_name(_account: Account, wanted: Wanted) -> Iterator[Finding]:
+    """Refuse a new stage with a hyphen: what it has is called as if it were of the stage before the
+    hyphen, whose role may then change it."""
+    stage = wanted.stack.removeprefix("regulars-")
+    if wanted.present is None and "-" in stage:
+        yield failed(
+            "stage",
+            f"the role that deploys {stage.partition('-')[0]!r} may change all that is called "
+            f"regulars-{stage}-...: take a name without a hyphen, such as "
+            f"{stage.replace('-', '')!r}",
+        )
+
+
+def _check_stack(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    """Say how a stack is freed that takes no change."""
+    status, named = account.read_status(wanted.stack), f"--stack-name {wanted.stack}"
+    ways_out = {
+        "UPDATE_ROLLBACK_FAILED": "AWS could not take the last update back: mend what its events "
+        f"name, then `aws cloudformation continue-update-rollback {named}`, and deploy again",
+        "UPDATE_IN_PROGRESS": "an update goes on: wait for its end, or take it back by `aws "
+        f"cloudformation cancel-update-stack {named}`",
+    }
+    if status in ways_out:
+        yield failed("stack", ways_out[status])
+    elif status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+        yield failed("stack", f"is in {status}: wait for its end, and deploy again")
+
+
 def _check_rate(account: Account, wanted: Wanted) -> Iterator[Finding]:
     rate = float(wanted.read_value("ApiRate") or 0)
     if rate > _SLOW_RATE and account.region in _SLOW_REGIONS.split():
@@ -218,6 +246,35 @@ def _check_domain(account: Account, wanted: Wanted) -> Iterator[Finding]:
             yield failed("domain", str(error))
 
 
+def _check_domain_is_free(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    domain = wanted.given.get("DomainName")
+    if not domain or domain == (wanted.present or {}).get("DomainName"):
+        return
+    if account.has_domain(domain):
+        yield failed(
+            "DomainName",
+            f"another API of this account has {domain}. If that is a stage, deploy it with "
+            "`--parameter DomainName= --parameter CertificateArn=` first (docs/stage.md, Move a "
+            "domain)",
+        )
+
+
+def _check_boundary(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    boundary = wanted.read_value("RoleBoundary")
+    own = f"arn:{account.partition}:iam::{account.id}:"
+    if boundary.startswith(own) and not account.has_policy(boundary):
+        yield wanted.find_fault("RoleBoundary", "is no policy that there is: make it first")
+
+
+def _check_buckets(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    """Tell of each bucket that a parameter names whether somebody has it."""
+    for name in ("Witness", "PictureBuckets"):
+        places = filter(None, wanted.read_value(name).split(","))
+        for bucket in dict.fromkeys(place.partition("/")[0] for place in places):
+            if not account.has_bucket(bucket):
+                yield wanted.find_fault(name, f"nobody has a bucket {bucket}: make it first")
+
+
 def _check_concurrency(account: Account, wanted: Wanted) -> Iterator[Finding]:
     """Tell whether the account has free runs for those that this deployment newly reserves.
 
@@ -280,12 +337,17 @@ def list_tables(stack: str) -> list[str]:
 
 _CHECKS: Mapping[Callable[[Account, Wanted], Iterator[Finding]], str] = {
     _check_region: "",
+    _check_name: "",
+    _check_stack: "cloudformation:DescribeStacks",
     _check_rate: "",
     _check_arns: "",
     _check_topic: "sns:GetTopicAttributes",
     _check_key: "kms:DescribeKey",
     _check_access_log: "apigateway:GET on /account",
     _check_domain: "acm:ListCertificates",
+    _check_domain_is_free: "apigateway:GET on /domainnames",
+    _check_boundary: "iam:GetPolicy",
+    _check_buckets: "",
     _check_concurrency: "lambda:GetAccountSettings",
     _check_names: "dynamodb:DescribeTable, cloudwatch:GetDashboard or logs:DescribeLogGroups",
 }

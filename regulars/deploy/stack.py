@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import sys
@@ -116,6 +118,38 @@ class Account:
         """Return the ARN of the role by which API Gateway writes logs in this account and region;
         None: it has none."""
         return self._session.client("apigateway").get_account().get("cloudwatchRoleArn") or None
+
+    def has_domain(self, domain: str) -> bool:
+        """Tell whether an API of this account and region has the domain."""
+        gateway = self._session.client("apigateway")
+        try:
+            gateway.get_domain_name(domainName=domain)
+        except gateway.exceptions.NotFoundException:
+            return False
+        return True
+
+    def has_policy(self, arn: str) -> bool:
+        """Tell whether IAM has a managed policy of that ARN."""
+        iam = self._session.client("iam")
+        try:
+            iam.get_policy(PolicyArn=arn)
+        except iam.exceptions.NoSuchEntityException:
+            return False
+        return True
+
+    def has_bucket(self, name: str) -> bool:
+        """Tell whether somebody has a bucket of that name. One that this role may not read is
+        there, too."""
+        try:
+            self._s3.head_bucket(Bucket=name)
+        except self.failures as error:
+            return _parse_status(error) != 404
+        return True
+
+    def read_status(self, stack: str) -> str:
+        """Return CloudFormation's status of a stack; "" if there is none."""
+        record = self._find_stack(stack)
+        return record["StackStatus"] if record else ""
 
     def list_left_names(self, stack: str) -> Iterator[str]:
         """Yield the dashboard and the log groups that are called as a stack's."""
@@ -306,10 +340,24 @@ class Account:
         return bucket
 
     def upload(self, bucket: str, key: str, file: Path) -> str:
-        """Upload a file to the bucket unless the key exists; return its address (s3://...)."""
-        if not self._is_there(bucket, key):
-            print(f"uploading {file.name}, {file.stat().st_size / 1e6:.0f} MB, to {bucket}")
-            self._s3.upload_file(str(file), bucket, key, ExtraArgs={"ExpectedBucketOwner": self.id})
+        """Upload a file to the bucket unless the key has it already; return its address
+        (s3://...).
+
+        What lies there is compared by S3's own SHA-256: others may write to the bucket, too.
+        """
+        with file.open("rb") as content:
+            digest = base64.b64encode(hashlib.file_digest(content, "sha256").digest()).decode()
+            if self._find_checksum(bucket, key) != digest:
+                print(f"uploading {file.name}, {file.stat().st_size / 1e6:.0f} MB, to {bucket}")
+                content.seek(0)
+                self._s3.put_object(
+                    Bucket=bucket,
+                    Key=key,
+                    Body=content,
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=digest,
+                    ExpectedBucketOwner=self.id,
+                )
         return f"s3://{bucket}/{key}"
 
     def upload_text(self, bucket: str, key: str, text: str) -> str:
@@ -562,14 +610,18 @@ class Account:
         record: dict[str, Any] = stack
         return record
 
-    def _is_there(self, bucket: str, key: str) -> bool:
+    def _find_checksum(self, bucket: str, key: str) -> str | None:
+        """Return the SHA-256 that S3 keeps of an object, as base64; None: it has none."""
         try:
-            self._s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=self.id)
+            found = self._s3.head_object(
+                Bucket=bucket, Key=key, ChecksumMode="ENABLED", ExpectedBucketOwner=self.id
+            )
         except self.failures as error:
             if _parse_status(error) == 404:
-                return False
+                return None
             raise
-        return True
+        checksum: str | None = found.get("ChecksumSHA256")
+        return checksum
 
     def _make_bucket(self, bucket: str) -> None:
         where = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}

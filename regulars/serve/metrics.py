@@ -33,6 +33,7 @@ from chalicelib.telemetry import (
     CANARY_SECONDS,
     JOURNAL_TAIL,
     SEARCH_MS,
+    SNAPSHOT_MEMORY,
     STUCK_AGE,
     SWEEP_AGE,
     UNITS,
@@ -85,6 +86,11 @@ _LATEST = {
     STUCK_AGE: Gauge(
         f"{name_of(STUCK_AGE)}_seconds",
         "Age of the oldest stuck capture.",
+        registry=_SINCE_THE_START,
+    ),
+    SNAPSHOT_MEMORY: Gauge(
+        f"{name_of(SNAPSHOT_MEMORY)}_percent",
+        "Share of the memory that a whole snapshot takes, from half on.",
         registry=_SINCE_THE_START,
     ),
     SWEEP_AGE: Gauge(

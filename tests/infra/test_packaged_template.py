@@ -2,6 +2,7 @@
 and no more."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,6 +98,15 @@ def test_commands_read_the_settings_of_all_functions_from_the_outputs(
     assert packaged["Outputs"]["Witness"]["Condition"] == "HasWitness", (
         "a restore reads the receipts there"
     )
+
+
+def test_each_parameter_is_in_what_cloudformation_compares(packaged: dict[str, Any]) -> None:
+    """Of one that neither a resource nor an output names it sees no change, and makes none."""
+    compared = json.dumps({name: packaged[name] for name in ("Resources", "Outputs", "Globals")})
+    used = {*re.findall(r'"(\w+)"', compared), *re.findall(r"\$\{(\w+)\}", compared)}
+    conditions = {name: json.dumps(one) for name, one in packaged["Conditions"].items()}
+    used |= {word for name in used & {*conditions} for word in re.findall(r"\w+", conditions[name])}
+    assert {*packaged["Parameters"]} - used == set()
 
 
 def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapshots_keep_none(

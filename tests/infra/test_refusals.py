@@ -225,6 +225,44 @@ def find_ways_to_an_administrator(deployed: Deployed) -> Iterator[str]:
             yield f"iam:{action} on the boundary itself"
 
 
+OTHER_STAGES = ("dev", f"{'x' * 19}y", "x")
+"""Stages beside the deployed one, one of whose names the other begins with."""
+
+
+def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
+    """Yield what the role may do with what another stage has, by its name or its stack's tag."""
+    actions = {
+        action
+        for kind in deployed.kinds
+        for handler in _read_schema(kind)["handlers"].values()
+        for action in handler["permissions"]
+        if not re.search(":(Get|List|Describe)", action)
+    }
+    for stage in OTHER_STAGES:
+        other = f"regulars-{stage}"
+        context = {**BOUNDED, "aws:ResourceTag/aws:cloudformation:stack-name": other}
+        arns = [f"arn:aws:{arn.replace(STACK, other)}" for arn in _ARNS.values()]
+        arns += [
+            f"arn:aws:s3:::regulars-packages-123456789012-eu-central-1/{other}/0123.zip",
+            f"arn:aws:s3:::{other}-databucket-abc/a.jpg",
+            f"arn:aws:cloudformation:{_PLACE}:stack/{other}/0b7c",
+            f"arn:aws:logs:{_PLACE}:log-group:/aws/apigateway/{other}",
+            f"arn:aws:apigateway:{_PLACE.partition(':')[0]}::/restapis/abc",
+        ]
+        for action in sorted(actions | {"s3:PutObject", "s3:DeleteObject", "dynamodb:Scan"}):
+            service = action.partition(":")[0]
+            is_of_objects = action.endswith("Object")
+            for arn in arns:
+                is_about = arn.split(":")[2] == service
+                is_about &= service != "s3" or is_of_objects is ("/" in arn)
+                if is_about and is_allowed(deployed.policy, action, arn, context):
+                    yield f"{action} of {arn}"
+    importing = {"cloudformation:ImportResourceTypes": "AWS::S3::Bucket"}
+    stack = f"arn:aws:cloudformation:{_PLACE}:stack/{STACK}/0b7c"
+    if is_allowed(deployed.policy, "cloudformation:CreateChangeSet", stack, importing):
+        yield "a change set that imports"
+
+
 def find_unbounded_roles(deployed: Deployed) -> Iterator[str]:
     wanted = {"Fn::If": ["HasRoleBoundary", {"Ref": "RoleBoundary"}, {"Ref": "AWS::NoValue"}]}
     for name, one in deployed.properties_by_name("AWS::IAM::Role").items():
@@ -323,6 +361,13 @@ RULES = {
         find_ways_to_an_administrator,
         lambda deployed: deployed.policy.update(make_role_policy(STACK)),
     ),
+    "What a role may do by a pattern, it may do with what another stage has": Rule(
+        "docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html",
+        find_ways_into_other_stages,
+        lambda deployed: deployed.policy["Statement"][3]["Resource"].append(
+            "arn:*:s3:::regulars-packages-*/*"
+        ),
+    ),
     "Where a company demands a boundary, a role without one is not made": Rule(
         "alexcasalboni/aws-lambda-power-tuning 117",
         find_unbounded_roles,
@@ -402,7 +447,8 @@ domain."""
 def test_a_role_that_deploys_may_do_nothing_that_no_type_needs(deployed: Deployed) -> None:
     handlers = [one for kind in deployed.kinds for one in _read_schema(kind)["handlers"].values()]
     known = {action for one in handlers for action in one["permissions"]}
-    for may in {action for one in deployed.policy["Statement"] for action in one["Action"]}:
+    allowing = [one for one in deployed.policy["Statement"] if one["Effect"] == "Allow"]
+    for may in {action for one in allowing for action in one["Action"]}:
         direct = {may, may.partition(":")[0]} & DIRECT
         assert direct or any(fnmatch(action, may) for action in known), f"no type needs {may}"
 
@@ -416,7 +462,7 @@ def test_a_role_that_deploys_touches_one_stack(deployed: Deployed) -> None:
             )
         else:
             known = (
-                f"{STACK}|regulars-packages|changeSet/regulars-|:/account|transform/|aws-"
+                f"{STACK}|regulars-packages|changeSet/regulars-|:/account|:/domainnames/|transform/|aws-"
                 "service-role/ops.apigateway"
             )
             assert [of for of in one["Resource"] if not re.search(known, of)] == []

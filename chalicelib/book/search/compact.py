@@ -263,12 +263,13 @@ class Compactor:
     def _require_memory(self, faces: int) -> None:
         """Raise StorageUnavailable if a snapshot of so many faces takes more than there is.
 
-        The share of the memory that it takes is told, for the alarm before that.
+        From half of the memory on the share is told, for the alarm before that: each metric costs.
         """
         if self._memory_bytes is None:
             return
         needed_bytes = measure_snapshot_memory(faces)
-        telemetry.at_least(SNAPSHOT_MEMORY, 100 * needed_bytes / self._memory_bytes)
+        if 2 * needed_bytes >= self._memory_bytes:
+            telemetry.at_least(SNAPSHOT_MEMORY, 100 * needed_bytes / self._memory_bytes)
         if needed_bytes > self._memory_bytes:
             needed_mb, given_mb = (
                 round(size / 2**20) for size in (needed_bytes, self._memory_bytes)

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -137,6 +139,26 @@ def test_an_unchanged_package_is_not_uploaded_again(
     bucket = account.provide_bucket(None)
     assert account.upload(bucket, "key.zip", archive) == account.upload(bucket, "key.zip", archive)
     assert capsys.readouterr().out.count("uploading") == 1
+
+
+def test_what_somebody_else_put_in_the_place_of_a_package_is_replaced(
+    session: Session, archive: Path
+) -> None:
+    account, s3 = Account(session), session.client("s3")
+    bucket = account.provide_bucket(None)
+    s3.put_object(Bucket=bucket, Key="key.zip", Body=b"code of somebody else")
+    account.upload(bucket, "key.zip", archive)
+    assert s3.get_object(Bucket=bucket, Key="key.zip")["Body"].read() == archive.read_bytes()
+    other = hashlib.sha256(b"other").digest()
+    s3.put_object(
+        Bucket=bucket,
+        Key="key.zip",
+        Body=b"other",
+        ChecksumAlgorithm="SHA256",
+        ChecksumSHA256=base64.b64encode(other).decode(),
+    )
+    account.upload(bucket, "key.zip", archive)
+    assert s3.get_object(Bucket=bucket, Key="key.zip")["Body"].read() == archive.read_bytes()
 
 
 def test_old_packages_go_and_those_that_the_stack_has_stay(session: Session, archive: Path) -> None:

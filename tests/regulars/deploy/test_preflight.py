@@ -100,7 +100,10 @@ def test_a_rate_beyond_the_regions_own_is_warned_of() -> None:
             "is of the account 210987654321",
         ),
         ({"RoleBoundary": "arn:aws-cn:iam::123456789012:policy/b"}, "is of the partition aws-cn"),
+        ({"RoleBoundary": f"arn:aws:iam::{ACCOUNT}:policy/b"}, "is no policy that there is"),
         ({"AccessLog": "on"}, "API Gateway has no role"),
+        ({"Witness": "no-such-bucket/heads"}, "nobody has a bucket no-such-bucket"),
+        ({"PictureBuckets": "no-such-bucket/a,no-such-bucket/b"}, "nobody has a bucket"),
     ],
 )
 def test_what_aws_would_refuse_later_is_named(
@@ -111,6 +114,59 @@ def test_what_aws_would_refuse_later_is_named(
     assert (level, text in says) == ("failed", True), says
     # A stack that has it already goes on: what is asked of it may be the remedy.
     assert [level for level, _ in found(session, given)[name]] == ["warning"]
+
+
+def test_buckets_that_are_there_and_a_boundary_that_is_are_taken(session: Session) -> None:
+    session.client("s3").create_bucket(
+        Bucket="witness", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    session.client("iam").create_policy(PolicyName="b", PolicyDocument=json.dumps(document))
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/b"
+    assert found(session, Witness="witness/heads", RoleBoundary=boundary) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {STACK}`"),
+        ("UPDATE_IN_PROGRESS", f"cancel-update-stack --stack-name {STACK}`"),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", "wait for its end"),
+        ("DELETE_IN_PROGRESS", "wait for its end"),
+        ("CREATE_IN_PROGRESS", "wait for its end"),
+        ("UPDATE_COMPLETE", None),
+        ("UPDATE_ROLLBACK_COMPLETE", None),
+        ("REVIEW_IN_PROGRESS", None),
+    ],
+)
+def test_a_stack_that_takes_no_change_is_told_with_the_way_out(
+    session: Session, status: str, says: str | None
+) -> None:
+    stack = {"StackName": STACK, "StackStatus": status}
+    session.clients["cloudformation"].stacks[STACK] = stack
+    told = found(session, {}).get("stack", [])
+    assert [level for level, _ in told] == ["failed"] * bool(says)
+    assert says is None or says in told[0][1]
+
+
+def test_a_domain_of_another_api_is_refused_and_an_own_one_is_not(session: Session) -> None:
+    gateway, domain = session.client("apigateway"), "faces.shop.example"
+    gateway.create_domain_name(domainName=domain)
+    given = {"DomainName": domain, "CertificateArn": ""}
+    [(level, says)] = found(session, **given)["DomainName"]
+    assert (level, f"another API of this account has {domain}" in says) == ("failed", True)
+    assert "DomainName" not in found(session, {"DomainName": domain}, **given)
+
+
+def test_a_new_stage_has_no_hyphen(session: Session) -> None:
+    def find_levels(present: dict[str, str] | None) -> list[Level]:
+        wanted = Wanted("regulars-prod-2", {}, present, read_defaults(RULES))
+        findings = check_account(Account(session), wanted)
+        return [level for level, subject, _ in findings if subject == "stage"]
+
+    assert find_levels(None) == ["failed"]
+    assert find_levels({}) == [], "one that is there goes on"
 
 
 def test_a_boundary_of_aws_itself_is_taken(session: Session) -> None:

@@ -111,6 +111,9 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
             arn = f"arn:aws:budgets::{ID}:budget/{budget}"
         case "apigateway", "GetAccount":
             action, arn = "GET", f"arn:aws:apigateway:{REGION}::/account"
+        case "apigateway", "GetDomainName":
+            action = "GET"
+            arn = f"arn:aws:apigateway:{REGION}::/domainnames/{named['domainName']}"
         case "cloudwatch", "GetDashboard":
             arn = f"arn:aws:cloudwatch::{ID}:dashboard/{named['DashboardName']}"
         case "lambda", _ if "FunctionName" in named:

@@ -30,6 +30,7 @@ from chalicelib.storage.pieces import Pieces
 from chalicelib.storage.ports import ItemStore, Put
 from chalicelib.storage.records.faces import journal_item
 from chalicelib.storage.values import milliseconds
+from regulars_lab.bench.vectors import DIMENSIONS
 from regulars_lab.rigs.stand_ins import SteppedClock
 from tests.support.book.synthetic import segment, write_snapshot
 
@@ -107,7 +108,7 @@ def measure_snapshots(
 
 
 def _unit(random: np.random.Generator, count: int) -> NDArray[np.float32]:
-    rows = random.standard_normal((count, 256)).astype(np.float32)
+    rows = random.standard_normal((count, DIMENSIONS)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from chalicelib.book.vision.packs.packs import read_pack
 from chalicelib.domain.pictures import (
     BoundingBox,
     DetectedFace,
@@ -27,7 +28,8 @@ from regulars.demo.album import encode_jpeg, open_picture, turn_upright
 
 SIDE_PX = 720
 
-_DIMENSIONS = 256
+_EMBEDDING = read_pack().manifest.embedding
+"""The newest pack's: what is stored and sent is as long as its templates."""
 _LANDMARKS = (
     (351.24, 254.91),
     (441.87, 252.36),
@@ -43,11 +45,11 @@ class Eyes:
     Its answers are as long as real ones.
     """
 
-    model = "face_reid_0095,dlib_resnet_v1+flip,256"
+    model = _EMBEDDING.model
     impostor_curve = ImpostorCurve(
         ((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0
     )
-    population = Population(np.zeros((0, _DIMENSIONS), np.float32), 0.0)
+    population = Population(np.zeros((0, _EMBEDDING.dimensions), np.float32), 0.0)
 
     def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         return np.frombuffer(picture, np.uint8).reshape(1, -1, 1)
@@ -74,10 +76,10 @@ class Eyes:
 
     def embed(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> NDArray[np.float32]:
         if not faces:
-            return np.empty((0, _DIMENSIONS), np.float32)
+            return np.empty((0, _EMBEDDING.dimensions), np.float32)
         rows = (
             np.random.default_rng(int(image.tobytes()))
-            .standard_normal((1, _DIMENSIONS))
+            .standard_normal((1, _EMBEDDING.dimensions))
             .astype(np.float32)
         )
         return np.asarray(rows / np.linalg.norm(rows), np.float32)[: len(faces)]
