@@ -77,9 +77,8 @@ def test_every_metric_of_cloudwatch_is_there_by_the_same_words(tmp_path: Path) -
         names = {name for name, _ in scraped(box)}
     for metric in UNITS.keys() - {CANARY_SECONDS}:  # a box has no canary
         words = metrics.name_of(metric)
-        assert names & {words, f"{words}_total", f"{words}_seconds", f"{words}_seconds_count"}, (
-            metric
-        )
+        units = ("", "_total", "_seconds", "_seconds_count", "_percent")
+        assert names & {f"{words}{unit}" for unit in units}, metric
     assert metrics.name_of("CapturesParked") == "regulars_captures_parked"
 
 
