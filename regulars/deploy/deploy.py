@@ -41,6 +41,9 @@ _API = "APIHandlerConcurrency"
 
 _TOPIC = "AlarmTopic"
 
+_URL_CONDITION = "HasFunctionUrl"
+"""The condition of all that is the function URL's (infra/functions.yaml)."""
+
 
 class Plan(Struct, frozen=True):
     """A deployment, worked out without a call to AWS."""
@@ -89,13 +92,15 @@ class Plan(Struct, frozen=True):
         half = concurrency // 2 if concurrency >= 2 * LEAST_UNRESERVED else -1
         return queues | ({_API: str(half)} if _API in parameters else {})
 
-    def write_template(self, address: str) -> str:
+    def write_template(self, address: str, *, has_url: bool = True) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
 
         An output names the first pack, which `regulars tenants add --stage` gives to new tenants.
-        Functions know it.
+        Functions know it. `has_url`: whether the function URL is in it.
         """
         whole: dict[str, Any] = json.loads(json.dumps(self.template))
+        if not has_url:
+            whole = _leave_out(whole, _URL_CONDITION)
         for resource in whole["Resources"].values():
             if resource["Type"] == "AWS::Serverless::Function":
                 resource["Properties"]["CodeUri"] = address
@@ -148,6 +153,25 @@ class Plan(Struct, frozen=True):
                 "Quotas, AWS Lambda, "
                 "Concurrent executions), then deploy with these parameters at their defaults"
             )
+
+
+def _leave_out(part: Any, condition: str) -> Any:
+    """Return a template without what a condition guards, as if that were false.
+
+    CloudFormation refuses a type that its region does not know even where the condition is false.
+    """
+    if isinstance(part, list):
+        return [_leave_out(one, condition) for one in part]
+    if not isinstance(part, dict):
+        return part
+    match part.get("Fn::If"):
+        case [name, _, otherwise] if name == condition:
+            return _leave_out(otherwise, condition)
+    return {
+        name: _leave_out(one, condition)
+        for name, one in part.items()
+        if not (isinstance(one, dict) and one.get("Condition") == condition)
+    }
 
 
 def describe_costs(load: Load) -> str:
@@ -260,7 +284,8 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         parameters.setdefault("CertificateArn", account.find_certificate(domain))
     packages = account.provide_bucket(bucket)
     package_key = f"{plan.stack}/{plan.digest}.zip"
-    text = plan.write_template(account.upload(packages, package_key, plan.archive))
+    address = account.upload(packages, package_key, plan.archive)
+    text = plan.write_template(address, has_url=_has_url(parameters, before))
     template_key = f"{plan.stack}/{hashlib.sha256(text.encode()).hexdigest()}.json"
     change = account.change_stack(
         plan.stack,
@@ -286,6 +311,11 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
     return True
+
+
+def _has_url(parameters: Mapping[str, str], before: Mapping[str, str] | None) -> bool:
+    """Tell whether the stack is to have its function URL, by this deployment or as it was."""
+    return {**(before or {}), **parameters}.get("FunctionUrl", "on") == "on"
 
 
 def _limit_canary(plan: Plan, account: Account, before: Mapping[str, str] | None) -> dict[str, str]:

@@ -82,19 +82,19 @@ def _check_region(account: Account, wanted: Wanted) -> Iterator[Finding]:
     """Tell whether the region has all that the stack is made of; of a stack that is there,
     nothing."""
     lacking = [kind for kind, regions in WITHOUT_TYPE.items() if account.region in regions.split()]
-    if wanted.present is not None:
+    if wanted.present is not None or wanted.read_value("FunctionUrl") == "off":
         return
     if lacking:
         yield failed(
             "region",
-            f"CloudFormation does not know {', '.join(lacking)} in {account.region}, and cameras "
-            "need it: take another "
-            "region, or run a box (docs/install.md)",
+            f"CloudFormation does not know {', '.join(lacking)} in {account.region}: deploy with "
+            "--parameter FunctionUrl=off (cameras then send by the API), or take another region",
         )
     elif account.region in _URLS_DOUBTED.split():
         yield warning(
             "region",
-            f"Lambda's guide says that {account.region} has no function URLs, which cameras need",
+            f"Lambda's guide says that {account.region} has no function URLs: if AWS refuses one, "
+            "deploy with --parameter FunctionUrl=off",
         )
     else:
         yield well("region", f"{account.region} has all that the stack is made of")

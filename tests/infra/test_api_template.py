@@ -80,6 +80,9 @@ def test_a_function_that_is_traced_has_a_role_that_may_write_traces_from_the_fir
 def test_the_function_url_is_open_to_all_by_both_permissions_and_is_two_outputs(
     packaged: dict[str, Any],
 ) -> None:
+    condition = {"Condition": "HasFunctionUrl"}
+    of_url = [one for one in packaged["Resources"].values() if one.items() >= condition.items()]
+    assert len(of_url) == 3
     (url,) = resources(packaged, "AWS::Lambda::Url").values()
     function = {"Fn::GetAtt": ["APIHandler", "Arn"]}
     assert url == {"TargetFunctionArn": function, "AuthType": "NONE"}
@@ -94,10 +97,14 @@ def test_the_function_url_is_open_to_all_by_both_permissions_and_is_two_outputs(
         # Without the condition, everybody could invoke the function past the URL.
         {**asked, "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
     ]
-    for output in ("RekognitionEndpoint", "CameraEndpoint"):
-        assert packaged["Outputs"][output]["Value"] == {
-            "Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]
-        }
+    address = {"Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]}
+    outputs = packaged["Outputs"]
+    assert outputs["RekognitionEndpoint"].items() >= {**condition, "Value": address}.items()
+    name, here, otherwise = outputs["CameraEndpoint"]["Value"]["Fn::If"]
+    assert (name, here) == ("HasFunctionUrl", address)
+    assert f"{otherwise['Fn::Sub']}/" == outputs["EndpointURL"]["Value"]["Fn::Sub"].replace(
+        "amazonaws.com", "${AWS::URLSuffix}"
+    )
     hosts = packaged["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"][
         "REGULARS_ENDPOINT_HOSTS"
     ]

@@ -212,7 +212,8 @@ def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(
         "rate(5 minutes)",
         {"Fn::If": ["HasCanary", "ENABLED", "DISABLED"]},
     )
-    text = asked["Input"]["Fn::Sub"].replace("${CanarySeconds}", "5")
+    text, values = asked["Input"]["Fn::Sub"]
+    text = text.replace("${CanarySeconds}", "5")
     sent = json.loads(re.sub(r"\$\{([\w:.]+)\}", r"<\1>", text))
     assert sent["most_s"] == 5
     output = packaged["Outputs"]["EndpointURL"]["Value"]["Fn::Sub"]
@@ -220,7 +221,8 @@ def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(
         "amazonaws.com", "<AWS::URLSuffix>"
     ).rstrip("/")
     assert sent["tenant"] == "<CanaryTenant>"
-    assert sent["cameras_url"] == "<RekognitionUrl.FunctionUrl>"
+    assert sent["cameras_url"] == "<Cameras>"
+    assert values == {"Cameras": packaged["Outputs"]["CameraEndpoint"]["Value"]}
     assert "secret" not in json.dumps(packaged["Resources"]["Canary"]).lower()
 
 

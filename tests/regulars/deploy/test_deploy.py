@@ -350,3 +350,17 @@ def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(
 ) -> None:
     assert cli.main(["deploy", "--stage", "prod", "--parameter", "LogDays"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err
+
+
+def test_without_a_function_url_nothing_of_it_is_in_the_template(archive: Path) -> None:
+    whole = template.join_parts()
+    resources = {name: {"Type": "", **one} for name, one in whole["Resources"].items()}
+    plan = Plan(STACK, archive, {**whole, "Resources": resources}, {})
+    with_url, without = (
+        json.loads(plan.write_template("s3://b/k", has_url=has_url)) for has_url in (True, False)
+    )
+    assert "RekognitionUrl" not in json.dumps(without)
+    gone = with_url["Resources"].keys() - without["Resources"].keys()
+    assert gone == {"RekognitionUrl", "RekognitionUrlIsPublic", "RekognitionUrlInvokes"}
+    assert with_url["Outputs"].keys() - without["Outputs"].keys() == {"RekognitionEndpoint"}
+    assert "execute-api" in json.dumps(without["Outputs"]["CameraEndpoint"])
