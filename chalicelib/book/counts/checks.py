@@ -7,7 +7,7 @@ and the film goes. A camera has one film at a time, and all its answers are one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
