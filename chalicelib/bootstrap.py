@@ -31,7 +31,7 @@ from chalicelib.storage.ports import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.book.search.compact import Compactor
+    from chalicelib.book.search.compact import Compactor, Memory
     from chalicelib.book.search.galleries import Galleries
     from chalicelib.book.vision.machine import PictureMemory
     from chalicelib.domain.rules.decision import FaceSearch
@@ -157,7 +157,7 @@ class Adapters:
             self._galleries,
             self.clock,
             forget=forget,
-            memory_bytes=self._memory_bytes,
+            memory=self._memory,
         )
 
     def journal(self, tenant: str, after_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
@@ -248,14 +248,21 @@ class Adapters:
 
     @lazy
     def _picture_memory(self) -> PictureMemory:
-        from chalicelib.book.vision.machine import PictureMemory
+        from chalicelib.book.vision.cgroup_quota import quota
+        from chalicelib.book.vision.machine import PictureMemory, limit_memory
 
-        return PictureMemory(self._memory_bytes)
+        return PictureMemory(limit_memory(quota(), self._settings.memory_mb * 1024 * 1024))
 
     @lazy
-    def _memory_bytes(self) -> int:
-        """Return how much memory this process may take."""
+    def _memory(self) -> Memory:
+        """Tell what memory there is: the function's, or what a quota leaves of the machine's."""
+        from chalicelib.book.search.compact import Memory
         from chalicelib.book.vision.cgroup_quota import quota
-        from chalicelib.book.vision.machine import limit_memory
+        from chalicelib.book.vision.machine import limit_memory, read_held_bytes
 
-        return limit_memory(quota(), self._settings.memory_mb * 1024 * 1024)
+        if not isinstance(self._settings.storage, Path):
+            limit_bytes = self._settings.memory_mb * 1024 * 1024
+            return Memory(limit_bytes, read_held_bytes, "raise BuildIndexMemory")
+        machine_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        limit_bytes = limit_memory(quota(), machine_bytes)
+        return Memory(limit_bytes, read_held_bytes, "give the machine, or its container, more")

@@ -40,13 +40,17 @@ class Pieces(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Read into the buffer, up to the end of the piece that the position is in."""
-        number = bisect_right(self._ends, self._position)
-        if number == len(self.pieces):
-            return 0
-        rest = self.pieces[number][self._position - self._ends[number] :]
-        target = memoryview(buffer).cast("B")
-        count = min(len(target), len(rest))
-        target[:count] = rest[:count]
-        self._position += count
-        return count
+        """Fill the buffer, or read to the end of the file.
+
+        A shorter read would be a chunk of its own on its way to S3, which takes none of less than
+        8 KiB but the last.
+        """
+        target, filled = memoryview(buffer).cast("B"), 0
+        while filled < len(target) and self._position < self.size:
+            number = bisect_right(self._ends, self._position)
+            rest = self.pieces[number][self._position - self._ends[number] :]
+            part = rest[: len(target) - filled]
+            target[filled : filled + len(part)] = part
+            filled += len(part)
+            self._position += len(part)
+        return filled

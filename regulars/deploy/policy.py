@@ -71,9 +71,10 @@ _STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
 """Key of a condition on the tag that CloudFormation gives what it makes. Nobody else can set it."""
 
 LEFT_OVER = (
-    "Give the stage an AWS account of its own where others deploy who are not trusted: through "
-    "CloudFormation this role may change any key and REST API of the account that no stack has "
-    "made, and whatever a stage has whose name begins with this one's and a hyphen."
+    "Give the stage an AWS account of its own where others deploy who are not trusted. Through "
+    "CloudFormation this role may change what no stack has made or what AWS gives no tag: keys, "
+    "REST APIs and their domains, event sources, sampling rules, and API Gateway's settings of the "
+    "account. It may also change what a stage has whose name begins with this one's and a hyphen."
 )
 """What the policy cannot rule out, in a sentence."""
 

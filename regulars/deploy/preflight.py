@@ -82,7 +82,8 @@ def _check_region(account: Account, wanted: Wanted) -> Iterator[Finding]:
     """Tell whether the region has all that the stack is made of; of a stack that is there,
     nothing."""
     lacking = [kind for kind, regions in WITHOUT_TYPE.items() if account.region in regions.split()]
-    if wanted.present is not None or wanted.read_value("FunctionUrl") == "off":
+    had_url = (wanted.present or {}).get("FunctionUrl", "on") == "on"
+    if (wanted.present is not None and had_url) or wanted.read_value("FunctionUrl") == "off":
         return
     if lacking:
         yield failed(
@@ -118,7 +119,8 @@ def _check_stack(account: Account, wanted: Wanted) -> Iterator[Finding]:
     status, named = account.read_status(wanted.stack), f"--stack-name {wanted.stack}"
     ways_out = {
         "UPDATE_ROLLBACK_FAILED": "AWS could not take the last update back: mend what its events "
-        f"name, then `aws cloudformation continue-update-rollback {named}`, and deploy again",
+        f"name, then `aws cloudformation continue-update-rollback {named}` (--resources-to-skip "
+        "for what cannot be mended), and deploy again when it is in UPDATE_ROLLBACK_COMPLETE",
         "UPDATE_IN_PROGRESS": "an update goes on: wait for its end, or take it back by `aws "
         f"cloudformation cancel-update-stack {named}`",
     }

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
 _STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
+_PACKAGES = "packages"
+"""No stage: the bucket that has the packages of all stages is called as what such a stage has."""
 
 
 def read_settings(stage: str) -> dict[str, str]:
@@ -46,7 +48,7 @@ def _find_account_and_stack(stage: str) -> tuple[Account, str]:
 
 def stack_name(stage: str) -> str:
     """Name the stack of a stage. Raises InvalidInput if the stage is no legal name."""
-    if not _STAGE.fullmatch(stage):
+    if not _STAGE.fullmatch(stage) or stage == _PACKAGES:
         raise InvalidInput(
             "a stage is 1 to 19 small letters, digits and inner hyphens, such as `prod`, not "
             f"{stage!r}"

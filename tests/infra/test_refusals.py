@@ -240,6 +240,7 @@ def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
     }
     for stage in OTHER_STAGES:
         other = f"regulars-{stage}"
+        # keys, APIs and event sources have no name of the stack's: CloudFormation's tag tells
         context = {**BOUNDED, "aws:ResourceTag/aws:cloudformation:stack-name": other}
         arns = [f"arn:aws:{arn.replace(STACK, other)}" for arn in _ARNS.values()]
         arns += [
@@ -413,6 +414,33 @@ def cite(source: str) -> str:
 @pytest.fixture(scope="module")
 def deployed(translated: dict[str, Any]) -> Deployed:
     return Deployed(translated, make_role_policy(STACK, BOUNDARY), dict(WITHOUT_TYPE))
+
+
+def forget_tag(deployed: Deployed) -> None:
+    for one in deployed.policy["Statement"]:
+        one.get("Condition", {}).pop("StringEqualsIfExists", None)
+
+
+def widen_logs(deployed: Deployed) -> None:
+    [statement] = [
+        one for one in deployed.policy["Statement"] if "logs:CreateLogGroup" in one["Action"]
+    ]
+    statement["Resource"].append(f"arn:*:logs:*:*:log-group:/aws/*/{STACK}*")
+
+
+def allow_imports(deployed: Deployed) -> None:
+    deployed.policy["Statement"] = [
+        one for one in deployed.policy["Statement"] if one["Effect"] == "Allow"
+    ]
+
+
+@pytest.mark.parametrize("break_it", [forget_tag, widen_logs, allow_imports])
+def test_each_wall_between_stages_is_needed(
+    deployed: Deployed, break_it: Callable[[Deployed], None]
+) -> None:
+    faulty = deepcopy(deployed)
+    break_it(faulty)
+    assert [*find_ways_into_other_stages(faulty)] != []
 
 
 @pytest.mark.parametrize("rule", RULES)

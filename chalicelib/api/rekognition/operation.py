@@ -398,6 +398,6 @@ def _read_signature(
             raise
         where = (
             "API Gateway drops it. Call the endpoint that the stack's output "
-            "RekognitionEndpoint names"
+            "RekognitionEndpoint names; a stack with FunctionUrl=off has none"
         )
         raise Failure(failure.code, f"{failure.text}: {where}") from None

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice, takewhile
+from typing import NamedTuple
 
 from chalicelib import telemetry
 from chalicelib.book.search.galleries import Galleries
@@ -70,7 +71,25 @@ killed while it wrote one left the reason for a snapshot, so the next one follow
 _TRIM_CHUNK = 50
 """Entries of the journal that one write deletes."""
 
+_TOLD_SHARE = 0.5
+"""Of the memory: a snapshot that takes so much is told to those who watch."""
+
 Forget = Callable[[str, set[str]], object]
+
+
+class Memory(NamedTuple):
+    """The memory that this process may take.
+
+    `read_used`: returns the bytes that are taken now; `remedy`: how one gets more.
+    """
+
+    limit_bytes: int
+    read_used: Callable[[], int]
+    remedy: str
+
+
+class TooLittleMemory(StorageUnavailable):
+    """Error for a whole snapshot that this process has too little memory for."""
 
 
 class Compactor:
@@ -95,12 +114,11 @@ class Compactor:
         *,
         forget: Forget = lambda _tenant, _faceids: None,
         large_bytes: int = LARGE,
-        memory_bytes: int | None = None,
+        memory: Memory | None = None,
     ) -> None:
         """Keep what snapshots are built from.
 
-        `large_bytes`: bytes from which on deltas are written. `memory_bytes`: what this process may
-        take; None: there is no limit.
+        `large_bytes`: bytes from which on deltas are written. `memory`: None: there is no limit.
         """
         self._items = items
         self._blobs = blobs
@@ -108,7 +126,7 @@ class Compactor:
         self._clock = clock
         self._forget = forget
         self._large = large_bytes
-        self._memory_bytes = memory_bytes
+        self._memory = memory
 
     def build(self, tenant: str, *, erase: bool = True) -> bool:
         """Write new snapshots if worth it, trim what they replace; return whether any was written.
@@ -120,7 +138,12 @@ class Compactor:
         at any point loses nothing.
         """
         models = read_models(self._items, tenant)
-        written = [self._build(tenant, model, erase=erase) for model in models]
+        written, refusals = [], list[TooLittleMemory]()
+        for model in models:
+            try:
+                written.append(self._build(tenant, model, erase=erase))
+            except TooLittleMemory as error:
+                refusals.append(error)  # the other gallery and the journal are seen to all the same
         limit_ms = milliseconds(self._clock.now() - GRACE)
         # The last change that old enough snapshots have, by gallery; 0: there is none of that age.
         covered_seqs = [self._trim_snapshots(tenant, model, limit_ms) for model in models]
@@ -128,6 +151,8 @@ class Compactor:
         if seq_of_all:
             self._trim_journal(tenant, seq_of_all, limit_ms)
         self._forget_all_but(tenant, models)
+        if refusals:
+            raise refusals[0]
         return any(written)
 
     def purge_before(self, tenant: str, seq: int) -> None:
@@ -199,19 +224,32 @@ class Compactor:
         covered_seq = int(pointer["seq"])
         entries = read_changes(self._items, tenant, covered_seq, seq)  # None: trimmed meanwhile
         owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
-        if owes_erasure and erase:
+        refusal = self._find_refusal(pointer)
+        if owes_erasure and erase and refusal is None:
             return self._claim_and_build_whole(tenant, model, pointer, now)
         is_due = seq - covered_seq >= TAIL_LENGTH or self._is_old(tenant, covered_seq)
-        if not is_due:
-            return False
-        data = None if entries is None else self._make_delta(model, pointer, entries)
-        if data is None:
+        has_entries = is_due and entries is not None
+        data = self._make_delta(model, pointer, entries or []) if has_entries else None
+        needs_whole = (is_due and data is None) or (owes_erasure and erase)
+        if data is not None:
+            self._write_delta(tenant, model, pointer, seq, data, owes=owes_erasure)
+        if needs_whole and refusal is not None:
+            raise refusal
+        if needs_whole:
             return self._claim_and_build_whole(tenant, model, pointer, now)
+        return data is not None
+
+    def _write_delta(
+        self, tenant: str, model: str, pointer: Item, seq: int, data: bytes, *, owes: bool
+    ) -> None:
+        """Store a delta upon the newest whole snapshot.
+
+        `owes`: whether an erasure is still to do.
+        """
         base_key = keys.base_of_snapshot(pointer["snapshots"][-1])
         key = keys.delta(base_key, seq, nonce())
-        more = {"bytes": pointer["bytes"], "owes": owes_erasure}
+        more = {"bytes": pointer["bytes"], "owes": owes}
         self._write_snapshot(tenant, model, pointer, key, data, more)
-        return True
 
     def _claim_and_build_whole(self, tenant: str, model: str, pointer: Item, now: int) -> bool:
         """Write a whole snapshot of a large gallery; return False if another builder was faster.
@@ -250,35 +288,37 @@ class Compactor:
     def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
         """Write a whole snapshot of the gallery as it is now; return True: one was written.
 
-        Raises StorageUnavailable if this process has too little memory for it.
+        Raises TooLittleMemory.
         """
-        view = self._galleries.read_current(tenant, model).view
-        self._require_memory(view.faces)
-        segment = view.make_segment(model)
+        if pointer and (refusal := self._find_refusal(pointer)) is not None:
+            raise refusal
+        segment = self._galleries.read_current(tenant, model).view.make_segment(model)
         data = encode_segment(segment)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
         self._write_snapshot(tenant, model, pointer, key, data, {"bytes": data.size})
         return True
 
-    def _require_memory(self, faces: int) -> None:
-        """Raise StorageUnavailable if a snapshot of so many faces takes more than there is.
+    def _find_refusal(self, pointer: Item) -> TooLittleMemory | None:
+        """Return the error of a whole snapshot that takes more memory than there is; None: it fits.
 
-        From half of the memory on the share is told, for the alarm before that: each metric costs.
+        It is reckoned by the bytes of the last one, which the pointer has. From half of the memory
+        on the share is told, for the alarm before that: each metric costs.
         """
-        if self._memory_bytes is None:
-            return
-        needed_bytes = measure_snapshot_memory(faces)
-        if 2 * needed_bytes >= self._memory_bytes:
-            telemetry.at_least(SNAPSHOT_MEMORY, 100 * needed_bytes / self._memory_bytes)
-        if needed_bytes > self._memory_bytes:
-            needed_mb, given_mb = (
-                round(size / 2**20) for size in (needed_bytes, self._memory_bytes)
-            )
-            raise StorageUnavailable(
-                f"a snapshot of {faces:,} faces takes {needed_mb:,} MiB of memory, and there are "
-                f"{given_mb:,}: raise BuildIndexMemory or REGULARS_MEMORY_MB. Until then searches "
-                "get slower, and what was deleted stays in older snapshots"
-            )
+        stored_bytes = int(pointer.get("bytes", 0))
+        if self._memory is None or stored_bytes < self._large:
+            return None
+        needed_bytes = self._memory.read_used() + measure_snapshot_memory(stored_bytes)
+        share = needed_bytes / self._memory.limit_bytes
+        if share >= _TOLD_SHARE:
+            telemetry.at_least(SNAPSHOT_MEMORY, 100 * share)
+        if share <= 1:
+            return None
+        needed_mb, given_mb = (round(n / 2**20) for n in (needed_bytes, self._memory.limit_bytes))
+        return TooLittleMemory(
+            f"a snapshot of {stored_bytes / 1e6:,.0f} MB takes {needed_mb:,} MiB of memory in all, "
+            f"and there are {given_mb:,}: {self._memory.remedy}. Until then searches get slower, "
+            "and what was deleted stays in older snapshots"
+        )
 
     def _write_snapshot(
         self, tenant: str, model: str, old: Item | None, key: str, data: bytes | Pieces, more: Item

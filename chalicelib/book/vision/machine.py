@@ -233,6 +233,17 @@ def read_resident_bytes() -> int:
         return 0
 
 
+def read_held_bytes() -> int:
+    """Return the process's memory that the system cannot take back, as it can mapped files; 0 if it
+    does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    held_kb = (line.split()[1] for line in lines if line.startswith("RssAnon:"))
+    return 1024 * int(next(held_kb, "0"))
+
+
 class PictureMemory:
     """A limit of the process's resident memory: a picture is decoded only when there is room for
     its pixels.

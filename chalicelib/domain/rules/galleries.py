@@ -19,9 +19,10 @@ _WITHOUT_GALLERIES_MB = 256
 """Memory of a function that holds no gallery, and of the parts of one that is being loaded (lab:
 bench/tenants.py)."""
 
-SNAPSHOT_FACE_BYTES = 1_900
-"""What a face takes in memory while a whole snapshot is made of its gallery: as it was loaded, and
-as it is to be stored (lab: bench/cold_search.py)."""
+_SNAPSHOT_PERCENT = 160
+"""What the making of a whole snapshot takes in memory, of the bytes that are stored: the gallery as
+it was loaded, and as it is to be stored. Of 1,200 bytes a face that is 1,900 (lab:
+bench/cold_search.py)."""
 
 _MIB = 1024 * 1024
 
@@ -43,9 +44,9 @@ def count_held(faces: int, memory_mb: float = MEMORY_MB, disk_mb: float = DISK_M
     return max(1, min(by_memory, by_disk))
 
 
-def measure_snapshot_memory(faces: int) -> int:
-    """Return the bytes of memory that a process needs to make a whole snapshot of so many faces."""
-    return _WITHOUT_GALLERIES_MB * _MIB + faces * SNAPSHOT_FACE_BYTES
+def measure_snapshot_memory(stored_bytes: int) -> int:
+    """Return the bytes of memory that it takes to make a whole snapshot of so many bytes."""
+    return stored_bytes * _SNAPSHOT_PERCENT // 100
 
 
 def find_memory_mb(faces: int, galleries: int) -> float:

@@ -88,9 +88,9 @@ def _compute_hmac(key: bytes, text: str) -> bytes:
 
 
 _SERVICE = "S3"
-_ANY_KEY = "t/faces/k"
 _COMPARED_AT_ONCE = 8_000_000
 """Bytes of an object."""
+_ANY_KEY = "t/faces/k"
 """A key such as the pictures have that URLs are signed for."""
 
 

@@ -19,6 +19,7 @@ OF_PICTURES = {
     ("POST", "/v1/captures"),
     ("POST", "/v1/captures/uploads"),
     ("PUT", "/v1/cameras/{id}/counts"),
+    ("PUT", "/v1/cameras/{id}/film"),
 }
 
 OF_ENDS = {("POST", "/v1/keys"), ("PATCH", "/v1/keys/{id}"), ("PUT", "/v1/mute")}

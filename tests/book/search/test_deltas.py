@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chalicelib.book.search.compact import TAIL_AGE, TAIL_LENGTH, Compactor
+from chalicelib.book.search.compact import TAIL_AGE, TAIL_LENGTH, Compactor, Memory, TooLittleMemory
 from chalicelib.book.search.gallery import Gallery
 from chalicelib.book.search.journal import GRACE
 from chalicelib.book.search.snapshots import delta
@@ -27,6 +27,7 @@ from chalicelib.book.search.snapshots.segment import DamagedSnapshot, decode
 from chalicelib.domain.model import Edit, JournalEntry, Profile, Template, Tenant
 from chalicelib.domain.rules.templates import make_template
 from chalicelib.storage import keys
+from chalicelib.telemetry import SNAPSHOT_MEMORY, begin_invocation
 from tests.book.search.galleries import (
     Killed,
     StopsAt,
@@ -125,6 +126,15 @@ class Shop:
             self.blobs if left is None else StopsAt(self.blobs, ("put_if_absent", "delete"), left)
         )
         return Compactor(items, blobs, cold(self.services), self.clock, large_bytes=1)
+
+    def build_within(self, limit_bytes: int) -> bool:
+        """Build in a process that may take so much memory, and has taken none."""
+        memory = Memory(limit_bytes, lambda: 0, "raise BuildIndexMemory")
+        galleries = cold(self.services)
+        compactor = Compactor(
+            self.items, self.blobs, galleries, self.clock, large_bytes=1, memory=memory
+        )
+        return compactor.build(self.tenant.name)
 
     def build(self, *, erase: bool = True, after: timedelta = timedelta(0)) -> bool:
         self.clock.advance(after)
@@ -309,3 +319,21 @@ def test_a_builder_killed_at_any_write_leaves_every_search_exact(crowded: Shop, 
     if 1 not in crowded.faces:
         crowded.services.close()
         assert traces(crowded.services, gone) == []
+
+
+def test_of_too_little_memory_is_said_and_a_delta_is_written_all_the_same(shop: Shop) -> None:
+    shop.go(min(shop.faces))
+    kinds = shop.kinds()
+    refused = pytest.raises(TooLittleMemory, match=r"MiB .*: raise BuildIndexMemory\. Until then")
+    with begin_invocation("build_index", "1") as invocation, refused:
+        shop.build_within(1_000_000)
+    assert invocation.measured[SNAPSHOT_MEMORY] > 100
+    assert shop.kinds() == kinds, "an erasure needs a whole one, and no delta is due"
+    shop.come(MANY)
+    with refused:
+        shop.build_within(1_000_000)
+    assert shop.kinds()[-1] == "delta"
+    with begin_invocation("build_index", "2") as invocation:
+        assert shop.build_within(10**12)
+    assert SNAPSHOT_MEMORY not in invocation.measured, "a metric costs"
+    assert shop.kinds()[-1] == "whole"

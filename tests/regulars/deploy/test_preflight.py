@@ -56,6 +56,7 @@ def test_a_region_without_function_urls_takes_no_new_stack(region: str) -> None:
         assert (level, f"AWS::Lambda::Url in {region}" in text) == ("failed", True)
         assert "--parameter FunctionUrl=off" in text
         assert "region" not in found(Session(region), FunctionUrl="off")
+        assert "region" in found(Session(region), {"FunctionUrl": "off"}, FunctionUrl="on")
         assert "region" not in found(Session(region), {}), (
             "a stack that is there shows that it can be"
         )
