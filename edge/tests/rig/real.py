@@ -61,12 +61,19 @@ class Regulars:
         self._process.wait(timeout=120)
         self._process.stdout.close()
 
-    def ask(self, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+    def ask(
+        self,
+        path: str,
+        body: dict[str, object] | None = None,
+        method: str | None = None,
+        key: str = "",
+    ) -> dict[str, Any]:
+        """Return an answer of v1; {} for one without a body. `key`: "" is the shop's."""
+        headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}{path}", data, headers)
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            fields: dict[str, Any] = json.load(answer)
+            fields: dict[str, Any] = json.loads(answer.read() or b"{}")
         return fields
 
     def add_camera(self) -> str:
