@@ -278,7 +278,7 @@ def _add_share(note: str, entries: Entries, texts: Texts) -> str:
         return texts.write("week.watched.closed", entries=note, minutes=minutes)
     if entries.is_whole:
         return note
-    share = texts.write("watched", figure=note, minutes=minutes, of=of)
+    share = note + texts.write("watched", minutes=minutes, of=of)
     return " · ".join([share, *list_doubts(entries.doubts, texts)])
 
 

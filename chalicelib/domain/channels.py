@@ -318,9 +318,9 @@ def _write_member(form: str, name: str, data: Mapping[str, Any], zone: tzinfo, t
     value = data.get(name)
     if value is None:
         return ""
-    if form == "counted" and data.get("whole") is False:
+    if form == "share":
         minutes, of = data["watched_s"] // 60, data["open_s"] // 60
-        return texts.write("watched", figure=_write_plain(value), minutes=minutes, of=of)
+        return "" if value else texts.write("watched", minutes=minutes, of=of)
     if form == "time":
         return f"{moment_of_text(value).astimezone(zone):%H:%M}"
     return str(value) if form == "lines" else _write_plain(value)

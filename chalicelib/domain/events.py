@@ -43,8 +43,8 @@ class Member(Struct, frozen=True):
     """Text that a test shows there."""
     is_who: bool = False
     """Messages call the event's subject so."""
-    form: Literal["line", "lines", "time", "counted"] = "line"
-    """How a template shows it. `counted`: with its share, if it was watched in part."""
+    form: Literal["line", "lines", "time", "share"] = "line"
+    """How a template shows it. `share`: of how many minutes, if some were not watched."""
     at_broker: str = ""
     """Its name in a message at the broker; "": it has none there."""
     says: str = ""
@@ -58,7 +58,7 @@ VisitCount = Annotated[int, Member(shown_as="visits", sample="7", at_broker="vis
 Id = Annotated[str, Member()]
 """Id or address of a thing."""
 ThingName = Annotated[str, Member(is_who=True)]
-Inside = Annotated[int, Member(shown_as="inside", sample="80", form="counted")]
+Inside = Annotated[int, Member(shown_as="inside", sample="80")]
 
 
 class EventData(Struct, frozen=True, kw_only=True):
@@ -210,7 +210,12 @@ class PlaceEvent(EventData, frozen=True, kw_only=True):
     open_s: int | None = None
     whole: Annotated[
         bool | None,
-        Member(says="false: `inside` is of `watched_s` of `open_s` seconds; null: it is closed"),
+        Member(
+            shown_as="inside_share",
+            form="share",
+            says="false: all doors together watched `watched_s` of `open_s` seconds; null: it is "
+            "closed",
+        ),
     ] = None
 
 

@@ -23,7 +23,7 @@ const WAYS = {
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
 const OPTIONAL = { ntfy: ["token"], request: ["token"] };
 /** The fields of a template stay as they are in what is proposed. */
-const NAMED = ["who", "guest", "camera", "time", "last_seen", "days", "report", "inside"];
+const NAMED = ["who", "guest", "camera", "time", "last_seen", "days", "report", "inside", "inside_share"];
 const BLANKS = Object.fromEntries(NAMED.map((one) => [one, `{${one}}`]));
 const MOST_NAMED = 100;
 const PAUSES = [0, 600, 3600, 86_400];

@@ -499,7 +499,7 @@ def test_how_many_are_inside_is_told_with_the_share_that_was_watched(
     book: Book, phone: Receiver
 ) -> None:
     kinds = (EventKind.PLACE_FULL, EventKind.PLACE_FREE)
-    add(book, channel_of(Way.NTFY, phone), kinds=kinds, template="{who}: {inside}")
+    add(book, channel_of(Way.NTFY, phone), kinds=kinds, template="{inside}|{inside_share}")
     looks: list[dict[str, Any]] = [
         {"watched_s": 240, "open_s": 3_600, "whole": False},
         {"watched_s": 3_300, "open_s": 3_600, "whole": True},
@@ -514,9 +514,9 @@ def test_how_many_are_inside_is_told_with_the_share_that_was_watched(
         book.services.webhooks.outbox.send_messages("shop", puts)
         work(book)
     assert [read_body(heard) for heard in phone.heard] == [
-        "Hall: 80, of 4 minutes of 60",
-        "Hall: 80",
-        "Hall: 80",
+        "80|, of 4 minutes of 60",
+        "80|",
+        "80|",
     ]
 
 
