@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from chalicelib.domain.counts import MINUTE_MS, Arrangement, DoorChange, Place
 from chalicelib.domain.local_time import Span
 from chalicelib.domain.rules.doors import (
-    MAX_DOOR_CHANGES,
+    ALWAYS,
+    MAX_CHANGES,
+    MAX_CHANGES_OF_DOOR,
     NEEDED_MS,
     arrange,
-    list_cameras,
-    list_spans,
+    map_doors,
     set_ahead_right,
 )
 from chalicelib.storage.records.counts import arrangement_from, arrangement_item
@@ -34,8 +35,8 @@ def owners_of(arrangement: Arrangement) -> Owners:
     """The place of each camera at each minute that is shown; "": none."""
     owners: Owners = {camera: dict.fromkeys(SHOWN, "") for camera in CAMERAS}
     for one in arrangement.places:
-        for camera in CAMERAS:
-            for span in list_spans(arrangement, one, camera):
+        for camera, spans in map_doors(arrangement, ALWAYS)[one.id].items():
+            for span in spans:
                 for minute in SHOWN:
                     if span.first_ms <= minute * MINUTE_MS <= span.last_ms:
                         assert owners[camera][minute] == "", "a minute is of one place"
@@ -122,28 +123,62 @@ def test_of_two_changes_in_a_minute_the_last_holds_and_there_and_back_is_none() 
 
 def test_a_former_door_is_named_as_long_as_a_minute_that_is_shown_is_its() -> None:
     *_, moved = walk([(10, "2")])
-    one, two = moved.places
     began_ms = milliseconds(BEGIN)
     before, behind = Span(0, began_ms), Span(began_ms + 20 * MINUTE_MS, began_ms + 30 * MINUTE_MS)
-    assert (list_cameras(moved, one, before), list_cameras(moved, one, behind)) == (["a"], [])
-    assert (list_cameras(moved, two, before), list_cameras(moved, two, behind)) == ([], ["a"])
+    named = [
+        {id_: [*doors] for id_, doors in map_doors(moved, span).items()}
+        for span in (before, behind)
+    ]
+    assert named == [{"1": ["a"], "2": []}, {"1": [], "2": ["a"]}]
     later = BEGIN + timedelta(milliseconds=NEEDED_MS, minutes=9)
     assert arrange(moved, moved.places, later).door_changes == moved.door_changes
     later += timedelta(minutes=2)
     assert arrange(moved, moved.places, later).door_changes == ()
 
 
-def test_a_change_by_a_clock_that_was_far_ahead_holds_since_the_one_before() -> None:
-    *_, ahead = walk([(1.5, "2"), (2.5, "1"), (3_000, "2"), (4_000, "")])
+def test_a_change_by_a_clock_that_was_ahead_holds_from_now_on() -> None:
+    *_, ahead = walk([(1.5, "2"), (2.5, "1"), (30, "2"), (4_000, "")])
     right = set_ahead_right(ahead, BEGIN + timedelta(minutes=9))
-    assert [change.place for change in right.door_changes] == ["1", "2", ""]
-    first_ms = milliseconds(BEGIN) + 3 * MINUTE_MS
+    assert [change.place for change in right.door_changes] == ["1", "2", "1", ""]
+    first_ms = milliseconds(BEGIN) + 10 * MINUTE_MS
     assert right.door_changes[-1] == DoorChange("a", first_ms, "")
-    assert set_ahead_right(right, BEGIN) is right
+    assert set_ahead_right(right, BEGIN + timedelta(minutes=5)) is right
 
 
-def test_changes_are_bounded_and_the_oldest_go_first() -> None:
-    *_, many = walk([(at, "12"[at % 2 == 0]) for at in range(MAX_DOOR_CHANGES + 9)])
-    assert len(many.door_changes) == MAX_DOOR_CHANGES
-    last = many.door_changes[-1]
-    assert last.at_ms == milliseconds(BEGIN) + (MAX_DOOR_CHANGES + 9) * MINUTE_MS
+def test_of_a_door_that_often_moves_the_newest_changes_are_kept() -> None:
+    *_, many = walk([(at, "12"[at % 2 == 0]) for at in range(1_600)])
+    assert len(many.door_changes) == MAX_CHANGES_OF_DOOR
+    oldest, *_, last = many.door_changes
+    assert oldest.at_ms == 0, "what counts for the place since ever is nobody else's"
+    assert last == DoorChange("a", milliseconds(BEGIN) + 1_600 * MINUTE_MS, "1")
+
+
+def test_doors_that_each_move_once_are_all_known() -> None:
+    doors = [f"d{number}" for number in range(600)]
+    moved = Arrangement((place("1", *doors), place("2")))
+    for count in range(1, 601):
+        places = [place("1", *doors[count:]), place("2", *doors[:count])]
+        moved = arrange(moved, places, BEGIN + timedelta(minutes=count))
+    begin_ms = milliseconds(BEGIN)
+    before, behind = (map_doors(moved, Span(at, at)) for at in (begin_ms, begin_ms + 9**8))
+    assert set(before["1"]) == set(behind["2"]) == set(doors)
+    assert before["2"] == behind["1"] == {}
+
+
+def test_the_changes_of_all_doors_fit_in_one_item() -> None:
+    doors = [f"d{number}" for number in range(1_000)]
+    moved = Arrangement((place("1", *doors), place("2")))
+    for minute in range(6):
+        turned = place("12"[minute % 2 == 0], *doors)
+        places = [turned if one.id == turned.id else place(one.id) for one in moved.places]
+        moved = arrange(moved, places, BEGIN + timedelta(minutes=minute))
+    assert len(moved.door_changes) == MAX_CHANGES
+
+
+def test_what_is_forgotten_is_forgotten_whether_or_not_something_changed_since() -> None:
+    *_, former = walk([(1, "")])
+    later = BEGIN + timedelta(milliseconds=NEEDED_MS, hours=1)
+    renewed = arrange(former, former.places, later - timedelta(minutes=5))
+    assert (len(former.door_changes), renewed.door_changes) == (2, ())
+    new_places = [*former.places, place("3", "a")]
+    assert arrange(former, new_places, later) == arrange(renewed, new_places, later)

@@ -45,12 +45,7 @@ from chalicelib.domain.local_time import DAY_MS, HOURS_PER_DAY, Span, local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import list_open_seconds, parse_opening
-from chalicelib.domain.rules.doors import (
-    arrange,
-    list_cameras,
-    list_spans,
-    set_ahead_right,
-)
+from chalicelib.domain.rules.doors import arrange, map_doors, set_ahead_right
 from chalicelib.domain.rules.inside import (
     Occupancy,
     Opening,
@@ -83,14 +78,21 @@ _CORRECTIONS_KEPT, _MOST_CORRECTIONS = timedelta(days=DAYS[-1]), 100
 _FREE_PERCENT = 90
 """Of `full_at`: with so many inside a full place is free again, unless it says otherwise."""
 
+_MOST_CHECKED = 10
+"""Doors of a place whose counts are checked when it is decided whether it is full. Each that
+reports at the same instant makes the others decide anew. Of a place with more doors, what two
+reports of one instant do together may be told with the next one."""
 _MOST_ACTIONS = 90
-"""Of a transaction, which has a hundred at most on AWS; the rest is for the answer and the audit.
-If more was read of a place, such as two days of 45 doors, not all of it is checked. Then a change
-at the same instant may be told with the next report."""
+"""Of a transaction, which has a hundred at most on AWS: the rest is for the answer and the
+audit."""
 
 _BUSY = "the places are changed by others all the time: send the request again in a moment"
 _PLACES_SAME = "places-same"
 """Name of the condition that the places are as they were read."""
+
+
+Doors = Mapping[str, Sequence[Span]]
+"""Cameras that were doors of a place in a time, and when they were."""
 
 
 class PlaceFields(Struct, frozen=True, kw_only=True):
@@ -131,12 +133,11 @@ class Places(Service["Book"]):
         _, arrangement = self._read(tenant, now)
         openings = _list_openings(tenant, days, now)
         span = _span_of(openings, now)
-        cameras = frozenset(
-            chain(*(list_cameras(arrangement, place, span) for place in arrangement.places))
-        )
+        doors = map_doors(arrangement, span)
+        cameras = frozenset(chain(*(doors[place.id] for place in arrangement.places)))
         walked = self.services.counts.walk_days(tenant.name, span.utc_days, cameras)
         counted = Counted(tenant, now, openings, list(walked) if cameras and openings else [])
-        return [_describe(arrangement, place, counted) for place in arrangement.places]
+        return [_describe(place, doors[place.id], counted) for place in arrangement.places]
 
     def get(self, tenant: Tenant, id_: str) -> PlaceNow:
         """Return a place with the openings of today. Raises PlaceNotFound."""
@@ -165,7 +166,8 @@ class Places(Service["Book"]):
         id_ = time_ordered_id(now)
         place = self._apply_fields(tenant, Place(id_, fields.name, ()), fields, before.places)
         after = arrange(before, [*before.places, place], now)
-        self._store_changed(tenant, after, place, said, item, request, {"id": id_})
+        told, actions = self._tell(tenant, after, place, said, now)
+        self._store(tenant, told, item, request, {"id": id_}, actions)
         return id_
 
     @retry_if_changed(_BUSY)
@@ -198,7 +200,8 @@ class Places(Service["Book"]):
         wanted_place = self._apply_fields(tenant, place, fields, others)
         changed_place = replace(wanted_place, version=place.version + 1)
         after = arrange(before, _put_in_place(before.places, changed_place), now)
-        self._store_changed(tenant, after, changed_place, said, item, request)
+        told, actions = self._tell(tenant, after, changed_place, said, now)
+        self._store(tenant, told, item, request, more_actions=actions)
 
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
@@ -221,9 +224,10 @@ class Places(Service["Book"]):
         Raises PlaceNotFound, InvalidInput, Conflict while the place is closed, Busy,
         AnsweredAlready.
         """
-        item, arrangement = self._read(tenant, self.services.clock.now())
-        place = _find(arrangement.places, id_)
-        self._store_changed(tenant, arrangement, place, said, item, request)
+        now = self.services.clock.now()
+        item, arrangement = self._read(tenant, now)
+        told, actions = self._tell(tenant, arrangement, _find(arrangement.places, id_), said, now)
+        self._store(tenant, told, item, request, more_actions=actions)
 
     def make_crossing_actions(
         self,
@@ -237,54 +241,57 @@ class Places(Service["Book"]):
 
         `changed_days`: the UTC days of the camera that the same transaction stores. `voids`: those
         that it stores; None: it stores none. There are no actions if the camera is a door of no
-        place, and was none since the opening that goes on began.
+        place, and was none since the opening that goes on began. A place without a limit is never
+        full: then it is only checked that it has none.
         """
         now = self.services.clock.now()
-        item, arrangement = self._read(tenant, now)
-        changed_keys = {(day, camera_id): counts for day, counts in changed_days.items()}
-        told, span = arrangement.places, _span_of(_list_present(tenant, now), now)
-        of_camera = [one for one in told if camera_id in list_cameras(arrangement, one, span)]
-        if not of_camera:
+        item = self._find_item(tenant.name)
+        stored = arrangement_from(item)
+        if not stored.places:
             return []
+        arrangement = set_ahead_right(stored, now)
+        doors = map_doors(arrangement, _span_of(_list_present(tenant, now), now))
+        of_camera = [one for one in arrangement.places if camera_id in doors[one.id]]
+        if not of_camera and arrangement == stored:
+            return []
+        changed_keys = {(day, camera_id): counts for day, counts in changed_days.items()}
+        told = arrangement.places
         all_checks: list[Check] = []
         all_puts: list[Action] = []
         for place in filter(_has_limit, of_camera):
             place_now, checks = self._read_present(
-                tenant, arrangement, place, now, changed=changed_keys, voids=voids
+                tenant, place, doors[place.id], now, changed=changed_keys, voids=voids
             )
             told_place, puts = self._tell_crossing(tenant, place_now, now)
             told = _put_in_place(told, told_place)
             all_checks += checks
             all_puts += puts
-        put = _make_put(tenant.name, replace(arrangement, places=told), item)
-        is_same = told == arrangement.places
+        told_arrangement = replace(arrangement, places=told)
+        put = _make_put(tenant.name, told_arrangement, item)
+        is_same = told_arrangement == stored
         arranged = Check(put.table, put.key, put.when) if is_same else put
         room = _MOST_ACTIONS - len(all_puts) - len(changed_days)
         return [arranged, *_list_once(all_checks, room), *all_puts]
 
-    def _store_changed(
+    def _tell(
         self,
         tenant: Tenant,
         arrangement: Arrangement,
         place: Place,
         said: InsideSaid | None,
-        item_before: Item | None,
-        request: RequestId | None,
-        answer: Mapping[str, Any] = NO_BODY,
-    ) -> None:
-        """Store a place that was changed, corrected by what somebody says. Tell hooks in the same
-        transaction if it gets full by that, or free. Raises as `correct` does."""
-        now = self.services.clock.now()
+        now: datetime,
+    ) -> tuple[Arrangement, list[Action]]:
+        """Return the arrangement with a place that is changed, corrected by what somebody says, and
+        the actions that tell hooks if it gets full by that, or free. Raises as `correct` does."""
         actions: list[Action] = []
         if said is not None or _has_limit(place):
-            place_now, checks = self._read_present(tenant, arrangement, place, now)
+            doors = map_doors(arrangement, _span_of(_list_present(tenant, now), now))
+            place_now, checks = self._read_present(tenant, place, doors[place.id], now)
             if said is not None:
                 place_now = _correct(place_now, said, now)
             place, puts = self._tell_crossing(tenant, place_now, now)
             actions = [*_list_once(checks, _MOST_ACTIONS - len(puts)), *puts]
-        changed = replace(arrangement, places=_put_in_place(arrangement.places, place))
-        self._store(tenant, changed, item_before, request, answer, actions)
-        self.services.webhooks.outbox.send_messages(tenant.name, actions)
+        return replace(arrangement, places=_put_in_place(arrangement.places, place)), actions
 
     def _tell_crossing(
         self, tenant: Tenant, place_now: PlaceNow, now: datetime
@@ -312,8 +319,8 @@ class Places(Service["Book"]):
     def _read_present(
         self,
         tenant: Tenant,
-        arrangement: Arrangement,
         place: Place,
+        doors: Doors,
         now: datetime,
         *,
         changed: Mapping[tuple[int, str], DayCounts] = MappingProxyType({}),
@@ -326,21 +333,21 @@ class Places(Service["Book"]):
         """
         counts = self.services.counts
         openings = _list_present(tenant, now)
+        are_checked = len(doors) <= _MOST_CHECKED
         checks: list[Check] = []
         if voids is None:
             voids, check = counts.voids.read_with_check(tenant.name)
             checks.append(check)
         counted_days = []
-        span = _span_of(openings, now)
-        for day, door in product(span.utc_days, list_cameras(arrangement, place, span)):
+        for day, door in product(_span_of(openings, now).utc_days, doors):
             all_counts = changed.get((day, door))
             if all_counts is None:
                 all_counts, check = counts.read_day_with_check(tenant.name, day, door)
-                checks.append(check)
+                checks += [check] if are_checked else []
             void_minutes = list_void_minutes(voids, day, door)
             counted_days.append(CountedDay(day, door, forget_counts(all_counts, void_minutes)))
         counted = Counted(tenant, now, openings, counted_days)
-        return _describe(arrangement, place, counted), checks
+        return _describe(place, doors, counted), checks
 
     def _apply_fields(
         self, tenant: Tenant, place: Place, fields: PlaceFields, others: Iterable[Place]
@@ -377,11 +384,15 @@ class Places(Service["Book"]):
     ) -> None:
         actions = [_make_put(tenant.name, arrangement, item_before), *more_actions]
         self.services.requests.write_with_answer(tenant.name, actions, request, answer)
+        self.services.webhooks.outbox.send_messages(tenant.name, more_actions)
 
     def _read(self, tenant: Tenant, now: datetime) -> tuple[Item | None, Arrangement]:
         """Return the item of all places, and what it says; None, and no place, without one."""
-        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.PLACES_ITEM))
+        item = self._find_item(tenant.name)
         return item, set_ahead_right(arrangement_from(item), now)
+
+    def _find_item(self, tenant: str) -> Item | None:
+        return self.services.items.get(keys.DIRECTORY, (tenant, keys.PLACES_ITEM))
 
 
 def _list_openings(tenant: Tenant, days: int, now: datetime) -> list[Opening]:
@@ -424,17 +435,15 @@ class Counted(Struct, frozen=True):
     days: Sequence[CountedDay]
 
 
-def _describe(arrangement: Arrangement, place: Place, counted: Counted) -> PlaceNow:
+def _describe(place: Place, doors: Doors, counted: Counted) -> PlaceNow:
     """Return a place with its openings, by what was counted at its doors while they were its."""
-    cameras = list_cameras(arrangement, place, _span_of(counted.openings, counted.now))
-    spans_by_camera = {camera: list_spans(arrangement, place, camera) for camera in cameras}
     minutes = [
         minute
         for day in counted.days
-        for span in spans_by_camera.get(day.camera, ())
+        for span in doors.get(day.camera, ())
         for minute in day.list_within(span)
     ]
-    door_counts = Counter(chain(*spans_by_camera.values()))
+    door_counts = Counter(chain(*doors.values()))
     occupancies = []
     for opening in counted.openings:
         open_s = sum(

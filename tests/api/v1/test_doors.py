@@ -119,6 +119,18 @@ def test_a_door_that_moves_before_midnight_leaves_both_days_as_they_were(
     assert told == {"One": [(34, 0, 34), (0, 0, 0)], "Two": [(18, 0, 18), (8, 1, 7)]}
 
 
+def test_a_door_that_was_moved_while_the_clock_was_ahead_counts_from_the_next_report_on(
+    hall: Hall, clock: FakeClock
+) -> None:
+    clock.advance(timedelta(hours=3))
+    hall.move("One", "Two")
+    clock.advance(-timedelta(hours=3))
+    report(hall.v1, minute(0, 1), camera="b")
+    clock.advance(timedelta(minutes=5))
+    report(hall.v1, minute(-3, 5), camera="b")
+    assert hall.read() == {"One": (31, 0, 31, 31), "Two": (17, 0, 17, 17)}
+
+
 def test_a_place_of_an_earlier_version_has_counted_at_its_doors_always(
     hall: Hall, services: Services
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.counts.places import MAX_DOORS, PlaceFields, PlaceNow
+from chalicelib.book.counts.places import PlaceFields, PlaceNow
 from chalicelib.domain.counts import MINUTE_MS, Count, CountedMinute, InsideSaid, Void
 from chalicelib.storage.ports import Action, ItemStore, Storage
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import Book
-from tests.support.meanwhile import Meanwhile
+from tests.support.meanwhile import Meanwhile, side_by_side
 
 TEN = InsideSaid(10, "key 1")
 FRONT, BACK, SIDE = "front", "back", "side"
@@ -102,12 +103,41 @@ def test_two_cameras_and_a_void_at_one_instant_are_told_by_the_last(hall: Hall) 
     assert (read.place.is_full, read.inside) == (True, 10)
 
 
-def test_no_transaction_of_a_place_has_more_actions_than_aws_takes(tmp_path: Path) -> None:
-    """Of two UTC days of fifty doors not all that was read is checked."""
-    hall = Hall(tmp_path / "data", [f"d{number}" for number in range(MAX_DOORS - 2)])
+@pytest.mark.parametrize(("doors", "most"), [(10, 30), (11, 9)])
+def test_only_of_a_place_of_few_doors_their_counts_are_checked(
+    tmp_path: Path, doors: int, most: int
+) -> None:
+    """Of ten doors all that is read is checked, of two UTC days, and of more none."""
+    hall = Hall(tmp_path / "data", [f"d{number}" for number in range(doors - 2)])
     with closing(hall.book):
         hall.book.services.tenants.change_settings("shop", {"time_zone": "Asia/Shanghai"})
         hall.tenant = hall.book.tenant
+        hall.stores[-1].sizes.clear()
         for act in ACTS.values():
             act(hall)
-        assert 50 < max(hall.stores[-1].sizes) <= 100
+        assert most - 9 < max(hall.stores[-1].sizes) <= most
+
+
+def test_doors_that_report_at_one_instant_are_all_told(tmp_path: Path) -> None:
+    """Each that is stored makes the others decide anew, and none fails."""
+    more_doors = [f"d{number}" for number in range(8)]
+    hall = Hall(tmp_path / "data", more_doors)
+    with closing(hall.book):
+        store = hall.stores[-1]
+        store.sizes.clear()
+        doors = [FRONT, BACK, *more_doors]
+        reports = [partial(hall.report, door, minute, 1) for door in doors for minute in (4,)]
+        assert side_by_side(reports) == [None] * len(doors)
+        read = hall.read()
+        assert (read.inside, read.place.is_full) == (18, True)
+        assert len(store.sizes) <= 10 * len(doors)
+
+
+def test_who_is_a_door_of_no_place_with_a_limit_reads_no_counts(hall: Hall) -> None:
+    hall.change(doors=[FRONT, BACK], full_at=None)
+    hall.stores[-1].sizes.clear()
+    hall.report(FRONT, 2, 1)
+    hall.report(SIDE, 2, 1)
+    hall.counts.places.delete(hall.tenant, hall.id)
+    hall.report(FRONT, 3, 1)
+    assert hall.stores[-1].sizes == [2, 1, 1, 1], "a limit may be set at that instant"
