@@ -374,15 +374,17 @@ class SummedDay(Struct, frozen=True):
     def add(
         self, day: int, told_counts: DayCounts, void_minutes: Collection[int], local: LocalTime
     ) -> SummedDay:
-        """Return the day with further minutes, void ones apart. Those that it has already stay
-        out."""
+        """Return the day with further minutes, void ones apart. Those that it has already stay out.
+
+        If nobody knows its minutes, void ones stay out, too: they may be in its hours.
+        """
         counts = {
             minute: count
             for minute, count in leave_out(told_counts, self.all_minutes).items()
             if count.numbers is not None
         }
         valid = leave_out(counts, void_minutes)
-        held = leave_out(counts, valid)
+        held = {} if self.minutes is None else leave_out(counts, valid)
         join = join_counts if self.minutes is None else add_days  # else it may have them already
         return SummedDay(
             join(self.hours, sum_hours(day, valid, local)),

@@ -240,9 +240,8 @@ class Places(Service["Book"]):
         counts, and the checks that what this was decided by is still so.
 
         `changed_days`: the UTC days of the camera that the same transaction stores. `voids`: those
-        that it stores; None: it stores none. There are no actions if the camera is a door of no
-        place, and was none since the opening that goes on began. A place without a limit is never
-        full: then it is only checked that it has none.
+        that it stores; None: it stores none. Nothing if the camera was a door of no place since the
+        opening that goes on began. Of a place without a limit only that is checked.
         """
         now = self.services.clock.now()
         item = self._find_item(tenant.name)
@@ -268,8 +267,7 @@ class Places(Service["Book"]):
             all_puts += puts
         told_arrangement = replace(arrangement, places=told)
         put = _make_put(tenant.name, told_arrangement, item)
-        is_same = told_arrangement == stored
-        arranged = Check(put.table, put.key, put.when) if is_same else put
+        arranged = Check(put.table, put.key, put.when) if told_arrangement == stored else put
         room = _MOST_ACTIONS - len(all_puts) - len(changed_days)
         return [arranged, *_list_once(all_checks, room), *all_puts]
 
