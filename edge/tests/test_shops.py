@@ -606,15 +606,32 @@ def test_two_shops_of_the_service_itself_and_a_new_life(
         services.tenants.begin_life("second-shop")
 
 
-def test_counted_minutes_that_wait_for_a_shop_are_listed_and_released(laptop: Laptop) -> None:
-    clock, (first_url, other_url) = Clock(), ("http://127.0.0.1:8", "http://127.0.0.1:9")
-    began_ms = clock.boot_ms() // 60_000 * 60_000
+def count_for_another_shop(spool: Spool, url: str) -> None:
+    """Count sixty minutes for the shop `a` at a URL, 2 in and up to 2 out in each."""
+    began_ms = Clock().boot_ms() // 60_000 * 60_000
+    spool.note_answer(url, "ka", f"{'a' * 16}.l1", opens=True)
+    spool.open_camera("door", url, "ka")
+    for ago in range(11, 71):
+        for part in (30_000, 30_000):
+            spool.add_counts("door", MinutePart(began_ms - 60_000 * ago, part, 1, ago % 2))
+
+
+def test_a_folder_is_uploaded_whatever_minutes_wait(
+    laptop: Laptop, shops: tuple[StandIn, StandIn, StandIn], tmp_path: Path
+) -> None:
+    pictures_there = fill(tmp_path / "a", 0)
     with spools.open_spool(laptop.spool) as spool:
-        spool.note_answer(first_url, "ka", f"{'a' * 16}.l1", opens=True)
-        spool.open_camera("door", first_url, "ka")
-        for ago in range(11, 71):
-            for part in (30_000, 30_000):
-                spool.add_counts("door", MinutePart(began_ms - 60_000 * ago, part, 1, ago % 2))
+        count_for_another_shop(spool, "http://127.0.0.1:8")
+    code, said = laptop.upload(tmp_path / "a", shops[0].url, shops[0].key)
+    assert (code, there(shops[0])) == (0, pictures_there), said
+    assert "60 counted minutes (120 in, 60 out) wait for another shop" in said
+
+
+def test_counted_minutes_that_wait_for_a_shop_are_listed_and_released(laptop: Laptop) -> None:
+    first_url, other_url = "http://127.0.0.1:8", "http://127.0.0.1:9"
+    began_ms = Clock().boot_ms() // 60_000 * 60_000
+    with spools.open_spool(laptop.spool) as spool:
+        count_for_another_shop(spool, first_url)
         spool.note_answer(other_url, "kb", f"{'b' * 16}.l1", opens=True)
         spool.open_camera("door", other_url, "kb")
         for ago in range(6, 9):
@@ -629,6 +646,7 @@ def test_counted_minutes_that_wait_for_a_shop_are_listed_and_released(laptop: La
     assert figures == {"pictures": 0, "minutes": 60, "came_in": 120, "went_out": 60}
     released = laptop.call("status", "--release", first_url)[1]
     assert "0 pictures and 60 counted minutes will be sent where the next ones are" in released
+    assert "in a day 123 in, 60 out; 63 minutes untold" in laptop.call("status")[1]
     with spools.open_spool(laptop.spool) as spool:
         spool.open_camera("door", other_url, "kb")
         assert spool.list_waiting() == []

@@ -230,7 +230,6 @@ class PlacesWanted(Sent):
 
 class Correction(Answer):
     at: Time
-    was: Annotated[int, Meta(ge=0, description="So many were inside, by the counts.")]
     inside: Annotated[int, Meta(ge=0, description="So many were inside, somebody said.")]
     change: Annotated[int, Meta(description="By so much that changed what was counted.")]
     by: Annotated[str, Meta(description="Who said so, as the audit names them.")]
@@ -338,8 +337,8 @@ def change_place(context: V1Context, body: PlaceChanges) -> Place:
 
     A new door counts here from the next minute on; what it counted before stays where it was. So
     does what was counted here at a door that is none any more. `inside` says how many are inside
-    after the change: the answer's last correction says how many that were before, and by whom it
-    was said. 409 Conflict if it is sent while the place is closed.
+    after the change: the answer's last correction says by how much that changed the count, and by
+    whom it was said. 409 Conflict if it is sent while the place is closed.
     """
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
@@ -411,7 +410,7 @@ def _describe_opening(occupancy: inside.Occupancy) -> Opening:
         out=occupancy.exits,
         whole=occupancy.is_whole,
         corrections=[
-            Correction.made_of(applied.correction, was=applied.was, change=applied.change)
+            Correction.made_of(applied.correction, change=applied.change)
             for applied in occupancy.corrections
         ],
     )

@@ -39,10 +39,6 @@ class AppliedCorrection(NamedTuple):
     correction: Correction
     change: int
 
-    @property
-    def was(self) -> int:
-        return self.correction.inside - self.change
-
 
 class Occupancy(Struct, frozen=True):
     """An opening and the people in it: `left` is entries less exits, with `dropped` and

@@ -277,7 +277,6 @@ class ConsentsPage(Struct, kw_only=True):
 
 class Correction(Struct, kw_only=True):
     at: datetime
-    was: int
     inside: int
     change: int
     by: str

@@ -339,12 +339,13 @@ def _warn_of_wrong_clock(service_time: ServiceTime) -> None:
 
 def upload(arguments: argparse.Namespace) -> int:
     report = upload_folder(arguments)
+    has_waiting = any(one.pictures for one in report.waiting)  # minutes are no files of the folder
     code = exits.OK
     if report.needs_operator:
         code = exits.OPERATOR
     elif report.unsent:
         code = exits.GAVE_UP
-    elif report.refused or report.unreadable or report.trouble or report.waiting:
+    elif report.refused or report.unreadable or report.trouble or has_waiting:
         code = exits.INCOMPLETE
     print(
         logs.redact_text("\n".join(list_summary(report))),

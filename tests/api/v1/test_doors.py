@@ -148,7 +148,7 @@ def test_a_change_of_doors_says_how_many_were_and_are_inside(hall: Hall) -> None
     changed = hall.change("Two", doors=["c", "a"], inside=17)
     [opening] = changed["openings"]
     [correction] = opening["corrections"]
-    assert (correction["was"], correction["inside"], correction["change"]) == (12, 17, 5)
+    assert (correction["inside"], correction["change"]) == (17, 5)
     assert (changed["inside"], opening["corrected"], changed["revision"]) == (17, 5, 2)
     report(hall.v1, minute(-1, 2), camera="a")
     assert hall.read()["Two"] == (14, 0, 19, 19)
@@ -167,7 +167,7 @@ def test_hooks_are_told_by_the_change_that_makes_a_place_full(hall: Hall, clock:
     clock.advance(timedelta(seconds=1))
     made = add_place(hall.v1, name="Three", doors=["a"], full_at=5, inside=6)
     assert (made["inside"], made["full"]) == (6, True)
-    assert made["openings"][-1]["corrections"][0]["was"] == 0
+    assert made["openings"][-1]["corrections"][0]["change"] == 6
     assert read_told(hall.v1, mailbox) == [
         ("place.full", 40),
         ("place.free", 40),

@@ -157,7 +157,8 @@ class CountSums:
 
 
 def sum_by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, CountSums]:
-    """Sum up what each camera has counted for the shop that it is opened for.
+    """Sum up what each camera has counted for the shop that it is opened for, or is opened for
+    next.
 
     `now_ms`: the time that ages are counted by.
     """
@@ -167,7 +168,8 @@ def sum_by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, CountSums]:
         "SELECT camera, coalesce(sum(came_in) FILTER (WHERE counted_at_ms > ?1), 0), "
         "coalesce(sum(went_out) FILTER (WHERE counted_at_ms > ?1), 0), sum(came_in), "
         "sum(went_out), count(DISTINCT began_ms) FILTER (WHERE life IS NULL) FROM counts "
-        f"WHERE counted_at_ms > ?2 AND {_OF_ITS_SHOP} GROUP BY camera ORDER BY camera",
+        f"WHERE counted_at_ms > ?2 AND (shop = '' OR {_OF_ITS_SHOP}) "
+        "GROUP BY camera ORDER BY camera",
         (now_ms - HOUR_MS, now_ms - 24 * HOUR_MS),
     )
     return {camera: CountSums(*sums) for camera, *sums in rows}
