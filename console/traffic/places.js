@@ -93,6 +93,7 @@ const isMoved = (before, now) => before.length !== now.length || before.some((do
 function Change({ one, cameras, taken, close, done, remove }) {
   const [doors, setDoors] = useState(one.doors);
   const gone = one.doors.filter((id) => !cameras.some((camera) => camera.id === id)).map((id) => ({ id, name: id }));
+  const asks = one.id ? one.open && isMoved(one.doors, doors) : doors.length > 0;
   const limit = (typed) => (typed === "" ? null : Number(typed));
   const save = ({ name, full_at: full, free_at: free, inside }) => send(one.id ? "PATCH" : "POST",
     one.id ? `places/${one.id}` : "places", { name: name.trim(), doors, full_at: limit(full), free_at: limit(free),
@@ -104,8 +105,8 @@ function Change({ one, cameras, taken, close, done, remove }) {
       key=${id} label=${name} checked=${doors.includes(id)} disabled=${taken.includes(id)}
       set=${turn(id)} />`)}</fieldset>
     <p class="soft small">${t("places.doors.says")} <a href=${to("cameras")}>${t("page.cameras")}</a></p>
-    ${one.open && isMoved(one.doors, doors) && html`<${Field} label=${t("places.moved", one)} name="inside"
-      type="number" min="0" max=${MOST} /><p class="soft small">${t("places.moved.says")}</p>`}
+    ${asks && html`<${Field} label=${t(one.id ? "places.moved" : "places.correct", one)} name="inside" type="number"
+      min="0" max=${MOST} /><p class="soft small">${t(one.id ? "places.moved.says" : "places.made.says")}</p>`}
     <${Field} label=${t("places.full_at")} name="full_at" type="number" min="1" max=${MOST} value=${one.full_at} />
     <${Field} label=${t("places.free_at")} name="free_at" type="number" min="0" max=${MOST} value=${one.free_at} />
     <p class="soft small">${t("places.limits.says")}</p>
