@@ -42,7 +42,7 @@ export default function Places() {
     ${places?.map((one) => html`<${Shown} key=${one.id} one=${one} cameras=${cameras} again=${loaded.again}
       change=${() => setChanged(one)} />`)}
     ${changed && html`<${Change} one=${changed} cameras=${cameras} close=${() => setChanged(null)} done=${saved}
-      taken=${places.filter((one) => one.id !== changed.id).flatMap((one) => one.doors)} remove=${remove} />`}
+      others=${places.filter((one) => one.id !== changed.id)} remove=${remove} />`}
   </div>`;
 }
 
@@ -89,21 +89,21 @@ function Openings({ openings }) {
 /** Tell whether doors are others than before, in whatever order. */
 const isMoved = (before, now) => before.length !== now.length || before.some((door) => !now.includes(door));
 
-/** Making a place, or changing one. `taken`: cameras that are doors of other places. */
-function Change({ one, cameras, taken, close, done, remove }) {
+/** Making a place, or changing one. A door of one of the `others` is taken from it. */
+function Change({ one, cameras, others, close, done, remove }) {
   const [doors, setDoors] = useState(one.doors);
   const gone = one.doors.filter((id) => !cameras.some((camera) => camera.id === id)).map((id) => ({ id, name: id }));
   const asks = one.id ? one.open && isMoved(one.doors, doors) : doors.length > 0;
+  const ownerOf = (id) => others.find((other) => other.doors.includes(id));
   const limit = (typed) => (typed === "" ? null : Number(typed));
   const save = ({ name, full_at: full, free_at: free, inside }) => send(one.id ? "PATCH" : "POST",
     one.id ? `places/${one.id}` : "places", { name: name.trim(), doors, full_at: limit(full), free_at: limit(free),
-      ...(inside && { inside: Number(inside) }), ...(one.id && { revision: one.revision }) });
+      takes: doors.some(ownerOf), ...(inside && { inside: Number(inside) }), ...(one.id && { revision: one.revision }) });
   const turn = (id) => (isOn) => setDoors(isOn ? [...doors, id] : doors.filter((each) => each !== id));
   return html`<${Dialog} title=${one.name ?? t("places.new")} close=${close}><${Form} send=${save} done=${done}>
     <${Field} label=${t("places.name")} name="name" value=${one.name} required maxlength="100" />
     <fieldset><legend>${t("places.doors")}</legend>${[...cameras, ...gone].map(({ id, name }) => html`<${Check}
-      key=${id} label=${name} checked=${doors.includes(id)} disabled=${taken.includes(id)}
-      set=${turn(id)} />`)}</fieldset>
+      key=${id} label=${joined(name, ownerOf(id)?.name)} checked=${doors.includes(id)} set=${turn(id)} />`)}</fieldset>
     <p class="soft small">${t("places.doors.says")} <a href=${to("cameras")}>${t("page.cameras")}</a></p>
     ${asks && html`<${Field} label=${t(one.id ? "places.moved" : "places.correct", one)} name="inside" type="number"
       min="0" max=${MOST} /><p class="soft small">${t(one.id ? "places.moved.says" : "places.made.says")}</p>`}

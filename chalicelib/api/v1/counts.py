@@ -201,12 +201,18 @@ InsideNow = Annotated[
 ]
 
 
+Takes = Annotated[
+    bool, Meta(description="Whether doors of other places are taken from these; else it is a 409.")
+]
+
+
 class NewPlace(Sent):
     name: PlaceName
     doors: Doors
     full_at: FullAt = None
     free_at: FreeAt = None
     inside: InsideNow | UnsetType = UNSET
+    takes: Takes = False
 
 
 class PlaceChanges(Changes):
@@ -215,6 +221,7 @@ class PlaceChanges(Changes):
     full_at: FullAt | UnsetType = UNSET
     free_at: FreeAt | UnsetType = UNSET
     inside: InsideNow | UnsetType = UNSET
+    takes: Takes | UnsetType = UNSET
     revision: Revision | UnsetType = UNSET
 
 
@@ -312,15 +319,16 @@ def add_place(context: V1Context, body: NewPlace) -> Place:
     """Make a place of cameras that count at its doors.
 
     What a camera counted before it was ever a door of a place is of this one. 409 Conflict if one
-    of them is a door of another place, or if `inside` is sent while the place is closed.
+    of them is a door of another place, and `takes` is not sent or it is the only one there. Or if
+    `inside` is sent while the place is closed.
     """
     # not at the other routes' cold starts
     from chalicelib.book.counts.places import PlaceFields
 
     members = list_sent_members(body)
-    said = _read_inside_said(context, members)
+    said, takes = _read_inside_said(context, members), members.pop("takes")
     id_ = context.services.counts.places.add(
-        context.tenant, PlaceFields(**members), said, context.request_id
+        context.tenant, PlaceFields(**members), said, context.request_id, takes=takes
     )
     return _read_place(context, id_)
 
@@ -338,16 +346,18 @@ def change_place(context: V1Context, body: PlaceChanges) -> Place:
     A new door counts here from the next minute on; what it counted before stays where it was. So
     does what was counted here at a door that is none any more. `inside` says how many are inside
     after the change: the answer's last correction says by how much that changed the count, and by
-    whom it was said. 409 Conflict if it is sent while the place is closed.
+    whom it was said. 409 Conflict if it is sent while the place is closed, or if a door is another
+    place's as in `POST /v1/places`.
     """
     changes = list_sent_members(body)
-    revision = changes.pop("revision", None)
+    revision, takes = changes.pop("revision", None), changes.pop("takes", False)
     said = _read_inside_said(context, changes)
     context.services.counts.places.change(
         context.tenant,
         context.path_values["id"],
         changes,
         said=said,
+        takes=takes,
         revision=revision,
         request=context.request_id,
     )

@@ -153,8 +153,11 @@ class Places(Service["Book"]):
         fields: PlaceFields,
         said: InsideSaid | None = None,
         request: RequestId | None = None,
+        *,
+        takes: bool = False,
     ) -> str:
         """Make a place, and return its id. `said`: how many are inside, if somebody says so.
+        `takes`: doors of other places are taken from these.
 
         Raises InvalidInput, CameraNotFound, Conflict, TooManyPlaces, Busy, AnsweredAlready with the
         `id`.
@@ -164,8 +167,8 @@ class Places(Service["Book"]):
         if len(before.places) >= MAX_PLACES:
             raise TooManyPlaces(f"there are {MAX_PLACES} places already, the most of a tenant")
         id_ = time_ordered_id(now)
-        place = self._apply_fields(tenant, Place(id_, fields.name, ()), fields, before.places)
-        after = arrange(before, [*before.places, place], now)
+        place = self._apply_fields(tenant, Place(id_, fields.name, ()), fields)
+        after = arrange(before, [*_give_doors(before.places, place, takes=takes), place], now)
         told, actions = self._tell(tenant, after, place, said, now)
         self._store(tenant, told, item, request, {"id": id_}, actions)
         return id_
@@ -178,15 +181,16 @@ class Places(Service["Book"]):
         changes: Mapping[str, Any],
         *,
         said: InsideSaid | None = None,
+        takes: bool = False,
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> None:
         """Set the fields in `changes`, any of PlaceFields.
 
         A door counts for the place from the next minute on, or no longer. `said`: how many are
-        inside, if somebody says so. `revision`: the place's version that the caller read; None:
-        any. Raises PlaceNotFound, Changed, InvalidInput, CameraNotFound, Conflict, Busy,
-        AnsweredAlready.
+        inside, if somebody says so. `takes`: as in `add`. `revision`: the place's version that the
+        caller read; None: any. Raises PlaceNotFound, Changed, InvalidInput, CameraNotFound,
+        Conflict, Busy, AnsweredAlready.
         """
         now = self.services.clock.now()
         item, before = self._read(tenant, now)
@@ -196,10 +200,10 @@ class Places(Service["Book"]):
             changes = {**changes, "free_at": None}  # that of the former limit says nothing
         names = PlaceFields.__struct_fields__
         fields = PlaceFields(**{**{name: getattr(place, name) for name in names}, **changes})
-        others = [other for other in before.places if other.id != id_]
-        wanted_place = self._apply_fields(tenant, place, fields, others)
+        wanted_place = self._apply_fields(tenant, place, fields)
         changed_place = replace(wanted_place, version=place.version + 1)
-        after = arrange(before, _put_in_place(before.places, changed_place), now)
+        others = _give_doors(before.places, changed_place, takes=takes)
+        after = arrange(before, _put_in_place(others, changed_place), now)
         told, actions = self._tell(tenant, after, changed_place, said, now)
         self._store(tenant, told, item, request, more_actions=actions)
 
@@ -347,12 +351,10 @@ class Places(Service["Book"]):
         counted = Counted(tenant, now, openings, counted_days)
         return _describe(place, doors, counted), checks
 
-    def _apply_fields(
-        self, tenant: Tenant, place: Place, fields: PlaceFields, others: Iterable[Place]
-    ) -> Place:
+    def _apply_fields(self, tenant: Tenant, place: Place, fields: PlaceFields) -> Place:
         """Return the place with these fields. A door that it has may be a camera of before.
 
-        Raises InvalidInput, CameraNotFound, and Conflict if another place has one of the doors.
+        Raises InvalidInput, CameraNotFound.
         """
         if not 1 <= len(fields.doors) <= MAX_DOORS:
             raise InvalidInput(f"a place has 1 to {MAX_DOORS} doors, not {len(fields.doors)}")
@@ -362,11 +364,6 @@ class Places(Service["Book"]):
             for door in fields.doors
         )
         doors = tuple(dict.fromkeys(found_doors))
-        for other in others:
-            if taken := [door for door in doors if door in other.doors]:
-                raise Conflict(
-                    f"camera {taken[0]!r} is a door of {other.name!r}: take it out there first"
-                )
         name = printable_name(fields.name, NAME_LENGTH, "a place's")
         full_at, free_at = fields.full_at, _choose_free_at(fields)
         return replace(place, name=name, doors=doors, full_at=full_at, free_at=free_at)
@@ -504,6 +501,25 @@ def _find(places: Iterable[Place], id_: str) -> Place:
 
 def _make_not_found_error(id_: str) -> PlaceNotFound:
     return PlaceNotFound(f"there is no place {id_[:40]!r}: see the list of places")
+
+
+def _give_doors(places: Iterable[Place], taker: Place, *, takes: bool) -> list[Place]:
+    """Return the places, of which no other has a door of the taker any more. Raises Conflict if one
+    has, unless the taker `takes` it, and leaves it another."""
+    left_places = []
+    for place in places:
+        given = [] if place.id == taker.id else [one for one in place.doors if one in taker.doors]
+        doors = tuple(door for door in place.doors if door not in given)
+        if given and not takes:
+            raise Conflict(
+                f"camera {given[0]!r} is a door of {place.name!r}: take it out there first, or "
+                "send takes: true"
+            )
+        if given and not doors:
+            raise Conflict(f"{place.name!r} would have no door: delete it, or leave it one")
+        version = place.version + 1 if given else place.version
+        left_places.append(replace(place, doors=doors, version=version))
+    return left_places
 
 
 def _put_in_place(places: Iterable[Place], changed: Place) -> tuple[Place, ...]:

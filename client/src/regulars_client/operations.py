@@ -1515,6 +1515,7 @@ class Operations(Connection):
         full_at: int | UnsetType | None = UNSET,
         free_at: int | UnsetType | None = UNSET,
         inside: int | UnsetType = UNSET,
+        takes: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Place:
         """Make a place of cameras that count at its doors."""
@@ -1528,6 +1529,7 @@ class Operations(Connection):
                 "full_at": full_at,
                 "free_at": free_at,
                 "inside": inside,
+                "takes": takes,
             },
             idempotency_key=idempotency_key,
         )
@@ -1545,6 +1547,7 @@ class Operations(Connection):
         full_at: int | UnsetType | None = UNSET,
         free_at: int | UnsetType | None = UNSET,
         inside: int | UnsetType = UNSET,
+        takes: bool | UnsetType = UNSET,
         revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Place:
@@ -1559,6 +1562,7 @@ class Operations(Connection):
                 "full_at": full_at,
                 "free_at": free_at,
                 "inside": inside,
+                "takes": takes,
                 "revision": revision,
             },
             idempotency_key=idempotency_key,

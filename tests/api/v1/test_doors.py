@@ -131,6 +131,28 @@ def test_a_door_that_was_moved_while_the_clock_was_ahead_counts_from_the_next_re
     assert hall.read() == {"One": (31, 0, 31, 31), "Two": (17, 0, 17, 17)}
 
 
+def test_a_door_is_taken_from_its_place_in_one_write(hall: Hall) -> None:
+    hall.change("One", doors=["b", "a"])
+    path = f"{PLACES}/{hall.ids['Two']}"
+    problem = hall.v1.failed(409, "PATCH", path, {"doors": ["c", "b"]})
+    assert "send takes: true" in problem["detail"]
+    hall.change("Two", doors=["c", "b"], takes=True)
+    places = {one["name"]: one for one in hall.v1.done("GET", PLACES)["places"]}
+    assert {name: one["doors"] for name, one in places.items()} == {"One": ["a"], "Two": ["c", "b"]}
+    assert {name: one["revision"] for name, one in places.items()} == {"One": 3, "Two": 2}
+    report(hall.v1, minute(0, 2), minute(-1, 3), camera="b")
+    assert hall.read() == {"One": (32, 0, 32, 32), "Two": (15, 0, 15, 15)}
+
+
+def test_a_place_gives_no_door_that_is_its_only_one(hall: Hall) -> None:
+    new = {"name": "Three", "doors": ["a", "b"], "takes": True}
+    assert "would have no door" in hall.v1.failed(409, "POST", PLACES, new)["detail"]
+    assert [one["doors"] for one in hall.v1.done("GET", PLACES)["places"]] == [["b"], ["c"]]
+    hall.change("One", doors=["a", "b"])
+    made = add_place(hall.v1, name="Three", doors=["b"], takes=True)
+    assert (made["doors"], made["inside"]) == (["b"], 0), "nobody is moved"
+
+
 def test_a_place_of_an_earlier_version_has_counted_at_its_doors_always(
     hall: Hall, services: Services
 ) -> None:
