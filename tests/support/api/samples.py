@@ -291,7 +291,16 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PUT", "/v1/cameras/{id}/film"): [Sample(_CAMERA, fields=make_film())],
     ("GET", "/v1/places"): [Sample(query={"days": "2"})],
     ("POST", "/v1/places"): [
-        Sample(fields={"name": "New", "doors": ["{other_camera_name}"], "full_at": 9, "free_at": 7})
+        Sample(
+            fields={
+                "name": "New",
+                "doors": ["{other_camera_name}"],
+                "full_at": 9,
+                "free_at": 7,
+                "inside": 3,
+                "takes": True,
+            }
+        )
     ],
     ("GET", "/v1/places/{id}"): [Sample(_PLACE)],
     ("PATCH", "/v1/places/{id}"): [
@@ -302,6 +311,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "doors": ["{camera}"],
                 "full_at": 9,
                 "free_at": 7,
+                "inside": 3,
+                "takes": True,
                 "revision": 1,
             },
         )
