@@ -104,19 +104,19 @@ class CheckAnswer(NamedTuple):
 
 
 class WrongMinute(NamedTuple):
-    """A minute that was counted wrongly. `kind`: missed, extra, or turned: the two directions are
-    mixed up."""
+    """A minute that was counted wrongly. Both pairs: how many came in, and how many went out."""
 
     at: datetime
-    kind: str
-    error: int
+    counted: tuple[int, int]
+    seen: tuple[int, int]
 
 
 class Proof(NamedTuple):
     """The accuracy of a camera's count, as people checked it.
 
     `answers`: of minutes that had a number; `unknown`: of those that had none, so that nobody was
-    told a wrong one. The shares are None before there are enough answers, or if nobody was seen.
+    told a wrong one. The shares are None before there are enough answers, or if nobody was seen nor
+    counted.
     """
 
     answers: int
@@ -181,16 +181,20 @@ def line_of(points: Sequence[Sequence[float]]) -> Line:
 
 
 def add_answer(answers: Sequence[CheckAnswer], answer: CheckAnswer) -> list[CheckAnswer]:
-    """Return the answers with one more, by the time of their minutes: the newest MOST_ANSWERS."""
+    """Return the answers with one more, by the time of their minutes.
+
+    They are the MOST_ANSWERS that were answered last.
+    """
     others = [other for other in answers if other.at != answer.at]
-    return sorted([*others, answer])[-MOST_ANSWERS:]
+    by_time = sorted([*others, answer], key=lambda one: (one.answered_at, one.at))
+    return sorted(by_time[-MOST_ANSWERS:])
 
 
 def measure_proof(answers: Iterable[CheckAnswer], line: Line) -> Proof:
     """Return the proof of a count at a line. Answers of another line say nothing of it.
 
     A share is 1 less the errors of a direction, per person who was seen to go there. `counted 9,
-    then 11, seen 10 each`: 0.9.
+    then 11, seen 10 each`: 0.9. It is 0 if some were counted where nobody was seen.
     """
     of_line = [answer for answer in answers if answer.line == line]
     known = [answer for answer in of_line if answer.counted is not None]
@@ -211,9 +215,9 @@ def _measure_direction(answers: Iterable[CheckAnswer], direction: int) -> float 
         if answer.counted is not None
     ]
     seen = sum(number for _, number in pairs)
-    if not seen:
-        return None
     error = sum(abs(counted - number) for counted, number in pairs)
+    if not seen:
+        return 0.0 if error else None
     return round(max(1 - error / seen, 0.0), 4)
 
 
@@ -225,12 +229,7 @@ def _list_wrong(answers: Iterable[CheckAnswer]) -> tuple[WrongMinute, ...]:
         reverse=True,
     )
     return tuple(
-        WrongMinute(answer.at, _name_kind(answer), answer.error) for answer in wrong[:MOST_WRONG]
+        WrongMinute(answer.at, answer.counted, answer.seen)
+        for answer in wrong[:MOST_WRONG]
+        if answer.counted is not None
     )
-
-
-def _name_kind(answer: CheckAnswer) -> str:
-    counted, seen = sum(answer.counted or (0, 0)), sum(answer.seen)
-    if counted == seen:
-        return "turned"
-    return "missed" if counted < seen else "extra"

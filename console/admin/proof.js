@@ -5,8 +5,8 @@ import { dayAndClock, t } from "../words.js";
 /** Say how right a count is, in whole per cent that it has reached, or how many answers it has yet. */
 export function proofOf({ answers, needed, of, ...shares }) {
   if (answers < needed) return t("proof.few", { answers, needed });
-  const [came, went] = [shares.in, shares.out].map((share) => (
-    share === null ? t("proof.nobody") : t("proof.share", { n: Math.floor(100 * share) })));
+  const [came, went] = ["in", "out"].map((way) => (
+    shares[way] === null ? t(`proof.${way}.nobody`) : t(`proof.${way}`, { n: Math.floor(100 * shares[way]) })));
   return t("proof.is", { in: came, out: went, of });
 }
 
@@ -14,6 +14,6 @@ export function proofOf({ answers, needed, of, ...shares }) {
 export function Proof({ proof }) {
   if (!proof) return null;
   return html`<p class="proof">${proofOf(proof)}</p>
-    ${proof.wrong.length > 0 && html`<ul class="soft small">${proof.wrong.map(({ at, kind, error }) => html`
-      <li key=${at}>${t(`proof.${kind}`, { time: dayAndClock(at), n: error })}</li>`)}</ul>`}`;
+    ${proof.wrong.length > 0 && html`<ul class="soft small">${proof.wrong.map(({ at, ...numbers }) => html`
+      <li key=${at}>${t("proof.wrong", { time: dayAndClock(at), ...numbers })}</li>`)}</ul>`}`;
 }

@@ -86,7 +86,7 @@ def test_a_count_is_checked_by_a_film_and_then_says_how_right_it_is(
     section.get_by_label("How many went out?").fill("1")
     section.get_by_role("button", name="That is what I saw").click()
     expect(section.get_by_text("We counted 11 in and 1 out.")).to_be_visible()
-    expect(section.get_by_text("97% in, 100% out, of 121, checked by you")).to_be_visible()
+    expect(section.get_by_text("97% in, 100% out, of 121, checked by people")).to_be_visible()
     expect(film).to_be_visible()
     section.get_by_role("button", name="Close").click()
     expect(film).to_be_hidden()

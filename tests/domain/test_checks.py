@@ -30,8 +30,21 @@ def test_there_is_no_share_before_ten_answers_and_none_of_a_way_that_nobody_went
     assert measure_proof(answers[1:], LINE)[:4] == (9, 0, None, None)
     proof = measure_proof(answers, LINE)
     assert (proof.right_in, proof.right_out, proof.of) == (0.8, None, 50)
-    assert [minute.kind for minute in proof.wrong] == ["missed"] * 5
+    assert [minute[1:] for minute in proof.wrong] == [((4, 0), (5, 0))] * 5
     assert proof.wrong[0].at == NOON, "of equal ones the newest"
+
+
+def test_who_is_counted_where_nobody_walked_is_wrong() -> None:
+    answers = [answer(ago, (5, 0), (0, 0)) for ago in range(NEEDED_ANSWERS)]
+    proof = measure_proof(answers, LINE)
+    assert (proof.right_in, proof.right_out, proof.of) == (0.0, None, 0)
+    assert [minute[1:] for minute in proof.wrong] == [((5, 0), (0, 0))] * 5
+
+
+def test_a_wrong_minute_says_both_numbers_of_both_directions() -> None:
+    answers = [answer(ago, (1, 1), (1, 1)) for ago in range(1, NEEDED_ANSWERS)]
+    proof = measure_proof([*answers, answer(0, (9, 0), (0, 8))], LINE)
+    assert proof.wrong == ((NOON, (9, 0), (0, 8)),)
 
 
 def test_minutes_without_a_number_and_other_lines_are_not_wrong() -> None:
@@ -55,19 +68,22 @@ def test_a_share_is_whole_exactly_if_all_is_right_and_its_order_says_nothing(
     for way, share in enumerate((proof.right_in, proof.right_out)):
         seen = sum(pair[1][way] for pair in told)
         is_right = all(counted[way] == looked[way] for counted, looked in told)
-        assert (share is None) == (seen == 0)
+        assert (share is None) == (seen == 0 and is_right)
         assert share is None or (0 <= share <= 1 and (share == 1.0) == is_right)
 
 
-def test_of_more_answers_than_are_kept_the_newest_stay_and_one_of_a_minute() -> None:
+def test_of_more_answers_than_are_kept_those_that_were_given_last_stay_and_one_of_a_minute() -> None:
+    given = random.Random(2).sample(range(MOST_ANSWERS + 5), MOST_ANSWERS + 5)
     answers: list[CheckAnswer] = []
-    for ago in random.Random(2).sample(range(MOST_ANSWERS + 5), MOST_ANSWERS + 5):
-        answers = add_answer(answers, answer(ago, (1, 1), (1, 1)))
-    answers = add_answer(answers, answer(3, (1, 1), (2, 1)))
+    for after, ago in enumerate(given):
+        one = answer(ago, (1, 1), (1, 1))._replace(answered_at=NOON + timedelta(seconds=after))
+        answers = add_answer(answers, one)
+    again = answer(given[9], (1, 1), (2, 1))._replace(answered_at=NOON + timedelta(days=1))
+    answers = add_answer(answers, again)
     assert [one.at for one in answers] == [
-        NOON - timedelta(minutes=ago) for ago in reversed(range(MOST_ANSWERS))
+        NOON - timedelta(minutes=ago) for ago in sorted(given[5:], reverse=True)
     ]
-    assert answers[-4].seen == (2, 1)
+    assert again in answers
 
 
 def test_two_hundred_answers_are_some_kilobytes() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, field
 
@@ -12,16 +12,15 @@ if TYPE_CHECKING:
     from chalicelib.domain import checks
 
 
+Crossed = Annotated[int, Meta(ge=0)]
+
+
 class WrongMinute(Answer):
     at: Time
-    kind: Annotated[
-        Literal["missed", "extra", "turned"],
-        Meta(
-            description="missed: fewer were counted than were seen. extra: more. turned: as many, "
-            "in the other direction."
-        ),
-    ]
-    error: Annotated[int, Meta(ge=1, description="So many were counted wrongly.")]
+    in_: Crossed = field(name="in")
+    out: Crossed
+    seen_in: Crossed
+    seen_out: Crossed
 
 
 class Proof(Answer):
@@ -35,8 +34,8 @@ class Proof(Answer):
     in_: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(
-            description="1 less the errors per person who was seen to come in. null: too few "
-            "answers, or nobody was seen."
+            description="1 less the errors per person who was seen to come in; 0 if some were "
+            "counted where nobody was seen. null: too few answers, or nobody was seen nor counted."
         ),
     ] = field(name="in")
     out: Annotated[float, Meta(ge=0, le=1)] | None
@@ -68,5 +67,10 @@ def describe_proof(proof: checks.Proof | None) -> Proof | None:
         needed=NEEDED_ANSWERS,
         in_=proof.right_in,
         out=proof.right_out,
-        wrong=[WrongMinute.made_of(minute) for minute in proof.wrong],
+        wrong=[_describe_wrong(minute) for minute in proof.wrong],
     )
+
+
+def _describe_wrong(minute: checks.WrongMinute) -> WrongMinute:
+    (came, went), (seen_in, seen_out) = minute.counted, minute.seen
+    return WrongMinute.made_of(minute, in_=came, out=went, seen_in=seen_in, seen_out=seen_out)

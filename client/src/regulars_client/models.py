@@ -1617,7 +1617,9 @@ class WaitingFilm(Struct, kw_only=True):
     came_at: datetime
 
 
-class WrongMinute(Struct, kw_only=True):
+class WrongMinute(Struct, kw_only=True, rename={"in_": "in"}):
     at: datetime
-    kind: str
-    error: int
+    in_: int
+    out: int
+    seen_in: int
+    seen_out: int

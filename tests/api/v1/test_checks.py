@@ -162,9 +162,9 @@ def test_below_nine_tenths_it_says_which_minutes_were_wrong(v1: V1Client, box: V
     check(v1, box, 10, (0, 1), (1, 1))
     proof = v1.done("GET", "/v1/cameras/door")["proof"]
     assert proof["wrong"] == [
-        {"at": time_of(9), "kind": "turned", "error": 18},
-        {"at": time_of(8), "kind": "extra", "error": 4},
-        {"at": time_of(10), "kind": "missed", "error": 1},
+        {"at": time_of(9), "in": 0, "out": 9, "seen_in": 9, "seen_out": 0},
+        {"at": time_of(8), "in": 5, "out": 1, "seen_in": 1, "seen_out": 1},
+        {"at": time_of(10), "in": 0, "out": 1, "seen_in": 1, "seen_out": 1},
     ]
     assert proof["in"] == pytest.approx(1 - 14 / 18, abs=1e-4)
     assert proof["out"] == 0.0
