@@ -60,8 +60,8 @@ class AuditEvent(Struct):
     read: dict[str, None] = field(default_factory=dict)
     """The people of whom its answer says something, in order: a face's id, or `member ID`."""
     shown: dict[str, None] = field(default_factory=dict)
-    """Those whose pictures its answer shows: a face's id, `capture CAMERA ID` or `still CAMERA
-    TIME`, in order."""
+    """Those whose pictures its answer shows: a face's id, `capture CAMERA ID`, `still CAMERA TIME`
+    or `film CAMERA TIME`, in order."""
     unnamed: int = 0
     """People of whom its answer says something, and who have no face yet: subjects and users by
     their names alone."""

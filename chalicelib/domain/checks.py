@@ -2,19 +2,27 @@
 how many came in and went out, and the proof that the count has by these answers.
 
 A film shows squares in which something moved, and boxes around those whom the box has found. So
-whoever looks at it sees also who moved and was not found, and cannot know who it was.
+whoever looks at it sees also who moved and was not found, and no face. But one who knows who came
+in a quiet minute knows whose box it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
 from chalicelib.domain.captures import Camera
-from chalicelib.domain.counts import MAX_AHEAD, MAX_CROSSINGS, MINUTE_MS, Why, require_line
+from chalicelib.domain.counts import (
+    MAX_AHEAD,
+    MAX_CROSSINGS,
+    MINUTE_MS,
+    Void,
+    Why,
+    require_line,
+)
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.storage.values import milliseconds, time_text
 
@@ -103,6 +111,15 @@ class CheckAnswer(NamedTuple):
         return sum(abs(one - other) for one, other in zip(counted, self.seen, strict=True))
 
 
+class LeftOut(NamedTuple):
+    """A minute that somebody had a film of, and that no answer says anything of: they deleted the
+    film or their answer."""
+
+    at: datetime
+    line: Line
+    left_at: datetime
+
+
 class WrongMinute(NamedTuple):
     """A minute that was counted wrongly. Both pairs: how many came in, and how many went out."""
 
@@ -127,12 +144,21 @@ class Proof(NamedTuple):
     """So many crossings people saw."""
     wrong: tuple[WrongMinute, ...]
     """Those that were most wrong, if a share is too low."""
+    left_out: int = 0
+    """Films and answers that somebody deleted."""
 
 
 def find_request(camera: Camera, now: datetime) -> datetime | None:
     """Return when somebody asked for a film that the camera's box may still send; None: nobody."""
     asked_at = camera.film_asked_at
     return asked_at if asked_at is not None and now - asked_at < ASKED_FOR else None
+
+
+def is_at_line(camera: Camera, line: Line) -> bool:
+    """Return whether a camera counts at a line now. Without a line in its settings, its box has one
+    of its own: it may be any."""
+    set_line: Any = camera.edge.get("count")
+    return set_line is None or line_of(set_line) == line
 
 
 def require_film(film: Film, now: datetime) -> None:
@@ -188,6 +214,25 @@ def add_answer(answers: Sequence[CheckAnswer], answer: CheckAnswer) -> list[Chec
     others = [other for other in answers if other.at != answer.at]
     by_time = sorted([*others, answer], key=lambda one: (one.answered_at, one.at))
     return sorted(by_time[-MOST_ANSWERS:])
+
+
+def add_left_out(left_out: Sequence[LeftOut], one: LeftOut) -> tuple[LeftOut, ...]:
+    """Return the minutes that were left out with one more, by the time when they were: the newest
+    MOST_ANSWERS."""
+    return (*left_out, one)[-MOST_ANSWERS:]
+
+
+def forget_void(
+    answers: Iterable[CheckAnswer], voids: Iterable[Void], camera: str
+) -> list[CheckAnswer]:
+    """Return the answers, and those of minutes that are void now without what was counted."""
+    spans = [(void.first_ms, void.end_ms) for void in voids if void.camera == camera]
+    return [
+        answer._replace(counted=None)
+        if any(first_ms <= milliseconds(answer.at) < end_ms for first_ms, end_ms in spans)
+        else answer
+        for answer in answers
+    ]
 
 
 def measure_proof(answers: Iterable[CheckAnswer], line: Line) -> Proof:

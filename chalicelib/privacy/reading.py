@@ -61,7 +61,7 @@ _READS: Mapping[str, Mapping[str, str]] = {
         "/v1/arrivals, /v1/faces/{id}/sightings, /v1/captures, /v1/captures/{id}": "names visits",
         "/v1/audit, /v1/faces/{id}/rejections": "names visits",
         "/v1/hooks/{id}/deliveries, /v1/statistics": "names visits",
-        "/v1/cameras/{id}/still, /v1/cameras/{id}/view": "pictures",
+        "/v1/cameras/{id}/film, /v1/cameras/{id}/still, /v1/cameras/{id}/view": "pictures",
         "/v1/captures/{id}/crops/{n}, /v1/captures/{id}/picture": "pictures",
         "/v1/captures/{id}/thumbnail": "pictures",
         "/v1/consents, /v1/faces/{id}/consent": "names consents",

@@ -13,8 +13,8 @@ const SLOW = 0.5;
 const LIT_MS = 600;
 const THOUSAND = 1000;
 
-/** Draw what a film shows at a time. `isAnswered`: the line is lit as somebody is counted. */
-function draw(canvas, { looks, line, crossings }, ms, isAnswered) {
+/** Draw what a film shows at a time. `crossings`: the line is lit as somebody is counted, once that may be known. */
+function draw(canvas, { looks, line, crossings = [] }, ms) {
   const context = canvas.getContext("2d");
   const look = lookAt(looks, ms);
   context.setLineDash([]);
@@ -35,7 +35,7 @@ function draw(canvas, { looks, line, crossings }, ms, isAnswered) {
     context.arc(left + wide / 2, top + high, 6, 0, 2 * Math.PI);
     context.fill();
   }
-  const isLit = isAnswered && crossings.some((one) => ms >= one.ms && ms - one.ms < LIT_MS);
+  const isLit = crossings.some((one) => ms >= one.ms && ms - one.ms < LIT_MS);
   const scale = HEIGHT / 100;
   context.setLineDash([]);
   context.save();
@@ -64,8 +64,8 @@ function useTime(plays, isSlow, end) {
   return /** @type {[number, (next: number) => void]} */ ([ms, setMs]);
 }
 
-/** The film, to be played, slowed and gone back in. `isAnswered`: it shows who was counted. */
-export function Player({ film, isAnswered }) {
+/** The film, to be played, slowed and gone back in. With its `crossings` it shows who was counted. */
+export function Player({ film }) {
   const canvas = useRef(null);
   const [plays, setPlays] = useState(false);
   const [isSlow, setSlow] = useState(false);
@@ -73,7 +73,7 @@ export function Player({ film, isAnswered }) {
   const shown = useMemo(() => ({
     ...film, looks: film.looks.map((look) => ({ ...look, squares: squaresOf(look.moved) })),
   }), [film]);
-  useEffect(() => draw(canvas.current, shown, ms, isAnswered), [shown, ms, isAnswered]);
+  useEffect(() => draw(canvas.current, shown, ms), [shown, ms]);
   const play = () => {
     if (ms >= LENGTH_MS) setMs(0);
     setPlays(!plays);

@@ -1,13 +1,33 @@
-// How right the count of a camera is, as people checked it.
+// How right the count of a camera is, as people checked it, and how often to ask.
 import { html } from "../html.js";
-import { dayAndClock, t } from "../words.js";
+import { dayAndClock, joined, t } from "../words.js";
 
-/** Say how right a count is, in whole per cent that it has reached, or how many answers it has yet. */
-export function proofOf({ answers, needed, of, ...shares }) {
+const SOON_MS = 5000;
+const LATER_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** So long a film is asked after often. */
+const IMPATIENT_MS = 600_000;
+
+/** Say how right a count is, in whole per cent that it has reached, or how many answers it has yet; and what is in
+ * neither: minutes without a number, and films and answers that somebody deleted. */
+export function proofOf(proof) {
+  const { unknown, left_out: left } = proof;
+  return joined(sharesOf(proof), unknown > 0 && t("proof.unknown", { n: unknown }),
+    left > 0 && t("proof.left", { n: left }));
+}
+
+function sharesOf({ answers, needed, of, ...shares }) {
   if (answers < needed) return t("proof.few", { answers, needed });
   const [came, went] = ["in", "out"].map((way) => (
     shares[way] === null ? t(`proof.${way}.nobody`) : t(`proof.${way}`, { n: Math.floor(100 * shares[way]) })));
   return t("proof.is", { in: came, out: went, of });
+}
+
+/** How long to wait before the checks are read again. */
+export function pauseOf(known, now = Date.now()) {
+  if (known?.waiting?.told === false) return LATER_MS;
+  if (!known?.asked_at) return HOUR_MS;
+  return now - Date.parse(known.asked_at) < IMPATIENT_MS ? SOON_MS : LATER_MS;
 }
 
 /** How right a count is, and which minutes were most wrong. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { lookAt, squaresOf, walks } from "../../console/admin/squares.js";
-import { proofOf } from "../../console/admin/proof.js";
+import { pauseOf, proofOf } from "../../console/admin/proof.js";
 
 const packed = (bytes) => btoa(String.fromCharCode(...bytes));
 
@@ -27,8 +27,17 @@ test("where people walked lies in the squares of the picture, the most the stron
   assert.deepEqual([last.x, last.share, Math.round(last.y + last.height)], [94, 0.2, 100]);
 });
 
-test("before there are enough answers nothing is said but how many", () => {
-  const proof = { answers: 10, needed: 10, in: 0.999, out: null, of: 5, wrong: [] };
+test("before there are enough answers nothing is said but how many, and what is in neither", () => {
+  const proof = { answers: 10, needed: 10, in: 0.999, out: null, of: 5, wrong: [], unknown: 0, left_out: 0 };
   assert.equal(proofOf(proof), "proof.is"); // words are not loaded here
   assert.equal(proofOf({ ...proof, answers: 9 }), "proof.few");
+  assert.match(proofOf({ ...proof, unknown: 2, left_out: 1 }), /proof.is.*proof.unknown.*proof.left/);
+});
+
+test("a film is asked after often for ten minutes, then each minute, as is one that cannot be answered yet", () => {
+  const now = Date.parse("2026-03-01T12:10:00Z");
+  const asked = (time) => pauseOf({ asked_at: `2026-03-01T${time}Z`, waiting: null }, now);
+  assert.deepEqual([asked("12:00:01"), asked("12:00:00")], [5000, 60_000]);
+  assert.equal(pauseOf({ asked_at: null, waiting: { told: false } }, now), 60_000);
+  assert.equal(pauseOf({ asked_at: null, waiting: { told: true } }, now), 3_600_000);
 });

@@ -51,7 +51,7 @@ def test_minutes_without_a_number_and_other_lines_are_not_wrong() -> None:
     answers = [answer(ago, (5, 1), (5, 1)) for ago in range(NEEDED_ANSWERS)]
     others = [answer(100, None, (50, 0)), answer(101, (0, 0), (50, 0), OTHER)]
     proof = measure_proof([*answers, *others], LINE)
-    assert proof == (10, 1, 1.0, 1.0, 60, ())
+    assert proof == (10, 1, 1.0, 1.0, 60, (), 0)
 
 
 numbers = st.tuples(st.integers(0, 40), st.integers(0, 40))
@@ -72,7 +72,9 @@ def test_a_share_is_whole_exactly_if_all_is_right_and_its_order_says_nothing(
         assert share is None or (0 <= share <= 1 and (share == 1.0) == is_right)
 
 
-def test_of_more_answers_than_are_kept_those_that_were_given_last_stay_and_one_of_a_minute() -> None:
+def test_of_more_answers_than_are_kept_those_that_were_given_last_stay_and_one_of_a_minute() -> (
+    None
+):
     given = random.Random(2).sample(range(MOST_ANSWERS + 5), MOST_ANSWERS + 5)
     answers: list[CheckAnswer] = []
     for after, ago in enumerate(given):

@@ -650,8 +650,7 @@ def _find_proof(context: V1Context, query: StatisticsWanted, camera: str | None)
     known = context.services.cameras.find_by_any_name(context.tenant, camera) if camera else None
     if not query.entries or known is None:
         return None
-    proofs = context.services.counts.checks.find_proofs(context.tenant, [known])
-    return describe_proof(proofs.get(known.id))
+    return describe_proof(context.services.counts.checks.find_proof(context.tenant, known))
 
 
 def _read_closed(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, defstruct
+from msgspec.structs import replace
 
 from chalicelib.api.v1.endpoint import (
     Operations,
@@ -34,7 +35,6 @@ from chalicelib.storage.values import parse_optional, time_text
 
 if TYPE_CHECKING:
     from chalicelib.book import cameras
-    from chalicelib.domain.checks import Proof
 
 operations = Operations()
 
@@ -710,7 +710,12 @@ def _list_settings(body: CameraSettings) -> dict[str, Any]:
 
 
 def _describe_camera(context: V1Context, camera: captures.Camera) -> Camera:
-    return _describe_cameras(context, Camera, [camera])[0]
+    """Describe one camera, and how right its count is."""
+    is_own_key = context.caller.camera is not None
+    proof = (
+        None if is_own_key else context.services.counts.checks.find_proof(context.tenant, camera)
+    )
+    return replace(_describe_cameras(context, Camera, [camera])[0], proof=describe_proof(proof))
 
 
 def _describe_cameras(
@@ -727,10 +732,6 @@ def _describe_cameras(
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
-    checked = [camera for camera in cameras if camera.checked_at is not None]
-    proofs: Mapping[str, Proof] = {}
-    if checked and context.caller.camera is None:
-        proofs = context.services.counts.checks.find_proofs(context.tenant, checked)
     now, descriptions = context.services.clock.now(), []
     for camera in cameras:
         groups = (
@@ -745,7 +746,7 @@ def _describe_cameras(
                 revision=camera.version,
                 view_due=is_view_due(camera, context.tenant, now),
                 forgets_strangers=context.tenant.forgets_strangers or not camera.keeps_strangers,
-                proof=describe_proof(proofs.get(camera.id)),
+                proof=None,
                 health=_describe_health(context.tenant, camera, now),
                 **more,
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
@@ -65,8 +66,8 @@ class CrossingSent(Sent):
 
 
 class FilmSent(Sent):
-    MOST_COMMAS: ClassVar[int] = 90_000
-    """All looks with all bodies have 85,000: some 20 ms of parsing."""
+    MOST_COMMAS: ClassVar[int] = 45_000
+    """A box sends 150 KB at most, in which some 37,000 are."""
 
     at: Annotated[Instant, Meta(description="The first instant of the minute that it shows.")]
     seconds: Watched
@@ -102,13 +103,6 @@ class Film(Answer):
     line: CountLine
     grid: Grid
     looks: Annotated[list[Look], Meta(max_length=400)]
-    crossings: Annotated[
-        list[Crossing],
-        Meta(
-            max_length=1_000,
-            description="When the box counted somebody. Show it to nobody who has yet to answer.",
-        ),
-    ]
     walked: Walked
 
 
@@ -117,6 +111,13 @@ class WaitingFilm(Answer):
     line: CountLine
     seconds: Watched
     came_at: Annotated[Time, Meta(description="It is deleted seven days later.")]
+    told: Annotated[
+        bool,
+        Meta(
+            description="Whether the box has told what it counted in this minute, within ten "
+            "minutes: before that, an answer is refused."
+        ),
+    ]
 
 
 class CheckedMinute(Answer):
@@ -145,6 +146,9 @@ class Checks(Answer):
         Time | None,
         Meta(description="Of a request for a film that the box may still answer, for a day."),
     ]
+    unanswered_at: Annotated[
+        Time | None, Meta(description="Of a request that no film came for in its day.")
+    ]
     waiting: Annotated[
         WaitingFilm | None,
         Meta(description="The film that nobody has answered; null: there is none."),
@@ -156,6 +160,13 @@ class Checks(Answer):
         ),
     ]
     proof: ProofOrNull
+    crossings: Annotated[
+        Annotated[list[Crossing], Meta(max_length=1_000)] | None,
+        Meta(
+            description="When the box counted somebody in the film that this request has answered; "
+            "else null: who has yet to answer is not to know."
+        ),
+    ]
 
 
 class Seen(Sent):
@@ -175,6 +186,8 @@ def list_checks(context: V1Context) -> Checks:
 def ask_for_film(context: V1Context) -> Checks:
     """Ask for a film of a camera's count, a minute without people: its box sends one after a
     heartbeat, within a day.
+
+    409 Conflict if a film waits already, or the camera is switched off.
     """
     return _describe(context.services.counts.checks.ask(context.tenant, context.path_values["id"]))
 
@@ -191,7 +204,6 @@ def get_film(context: V1Context) -> Film:
             Look(ms=look.ms, moved=look.moved, bodies=[[*body] for body in look.bodies])
             for look in film.looks
         ],
-        crossings=[Crossing(ms=ms, way=way) for ms, way in film.crossings],
     )
 
 
@@ -222,14 +234,19 @@ def give_film(context: V1Context, body: FilmSent) -> None:
     )
 
 
-@operations("PUT", "/v1/cameras/{id}/checks/{at}", Role.OPERATOR, again=answer_as(list_checks))
+def _answer_again(context: V1Context, body: Mapping[str, Any]) -> Checks:
+    known_checks = context.services.counts.checks.read(context.tenant, context.path_values["id"])
+    return _describe(known_checks, body.get("crossings"))
+
+
+@operations("PUT", "/v1/cameras/{id}/checks/{at}", Role.OPERATOR, again=_answer_again)
 def answer_check(context: V1Context, body: Seen) -> Checks:
     """Say how many came in and went out in the film of a minute.
 
     The path ends with the minute's first instant. The answer stays beside what was counted, and
     the film is deleted. 409 Conflict if the box has not told this minute yet.
     """
-    context.services.counts.checks.answer(
+    crossings = context.services.counts.checks.answer(
         context.tenant,
         context.path_values["id"],
         _read_minute(context),
@@ -237,17 +254,21 @@ def answer_check(context: V1Context, body: Seen) -> Checks:
         context.caller.audit_name,
         request=context.request_id,
     )
-    return list_checks(context)
+    return _answer_again(context, {"crossings": crossings})
 
 
 @operations("DELETE", "/v1/cameras/{id}/checks/{at}", Role.OPERATOR, again=answer_as(list_checks))
 def delete_check(context: V1Context) -> Checks:
-    """Delete the film of a minute without an answer, or an answer that is wrong.
+    """Delete the film of a minute without an answer, or, as an admin, an answer that is wrong.
 
-    The path ends with the minute's first instant.
+    The path ends with the minute's first instant. The proof says how many were deleted.
     """
     context.services.counts.checks.delete(
-        context.tenant, context.path_values["id"], _read_minute(context), context.request_id
+        context.tenant,
+        context.path_values["id"],
+        _read_minute(context),
+        with_answers=context.caller.role.includes(Role.ADMIN),
+        request=context.request_id,
     )
     return list_checks(context)
 
@@ -264,13 +285,22 @@ def _read_minute(context: V1Context) -> Instant:
         ) from error
 
 
-def _describe(camera_checks: CameraChecks) -> Checks:
+def _describe(
+    camera_checks: CameraChecks, crossings: Sequence[tuple[int, checks.Way]] | None = None
+) -> Checks:
     waiting = camera_checks.waiting
     return Checks(
         asked_at=parse_optional(time_text, camera_checks.asked_at),
-        waiting=waiting and WaitingFilm.made_of(waiting, line=_list_points(waiting.line)),
+        unanswered_at=parse_optional(time_text, camera_checks.unanswered_at),
+        waiting=waiting
+        and WaitingFilm.made_of(
+            waiting, line=_list_points(waiting.line), told=camera_checks.is_told
+        ),
         answers=[_describe_answer(answer) for answer in reversed(camera_checks.answers)],
         proof=describe_proof(camera_checks.proof),
+        crossings=None
+        if crossings is None
+        else [Crossing(ms=ms, way=way) for ms, way in crossings],
     )
 
 

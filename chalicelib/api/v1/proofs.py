@@ -40,6 +40,10 @@ class Proof(Answer):
     ] = field(name="in")
     out: Annotated[float, Meta(ge=0, le=1)] | None
     of: Annotated[int, Meta(ge=0, description="So many crossings people saw.")]
+    left_out: Annotated[
+        int,
+        Meta(ge=0, description="So many films and answers were deleted, of the last 200."),
+    ]
     wrong: Annotated[
         list[WrongMinute],
         Meta(
@@ -52,7 +56,9 @@ class Proof(Answer):
 
 ProofOrNull = Annotated[
     Proof | None,
-    Meta(description="null: nobody has checked its count, or this is a camera's own key."),
+    Meta(
+        description="null: nobody has checked its count, or this is a list, or a camera's own key."
+    ),
 ]
 
 

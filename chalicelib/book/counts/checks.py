@@ -21,11 +21,15 @@ from chalicelib.domain.checks import (
     FILM_KEPT,
     CheckAnswer,
     Film,
-    Line,
+    LeftOut,
     Proof,
     WaitingFilm,
+    Way,
     add_answer,
+    add_left_out,
     find_request,
+    forget_void,
+    is_at_line,
     line_of,
     measure_proof,
     require_film,
@@ -33,7 +37,7 @@ from chalicelib.domain.checks import (
 )
 from chalicelib.domain.counts import MINUTE_MS, WHYS, Count, forget_counts, list_void_minutes
 from chalicelib.domain.effects import Effect
-from chalicelib.domain.errors import CheckNotFound, Conflict
+from chalicelib.domain.errors import CheckNotFound, Conflict, NotAllowed
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import Tenant
@@ -65,10 +69,16 @@ _SAME, _ASKED = "checks-same", "asked-as-read"
 
 
 class CameraChecks(NamedTuple):
-    """The checks of a camera. `asked_at`: of a request that waits for its film; None: none does."""
+    """The checks of a camera. `asked_at`: of a request that waits for its film; None: none does.
+
+    `unanswered_at`: of one that no film came for in its day. `is_told`: the box has told what it
+    counted in the minute of the film that waits, so that somebody may answer.
+    """
 
     asked_at: datetime | None
+    unanswered_at: datetime | None
     waiting: WaitingFilm | None
+    is_told: bool
     answers: Sequence[CheckAnswer]
     proof: Proof | None
     """None: nobody has checked its count."""
@@ -81,31 +91,36 @@ class Checks(Service["Book"]):
         Raises CameraNotFound.
         """
         camera = self.services.cameras.get(tenant, camera_id)
-        stored = checks_from(self._find_item(tenant.name, camera.id))
-        asked_at = find_request(camera, self.services.clock.now())
-        proof = _measure(camera, stored.answers)
-        return CameraChecks(asked_at, stored.waiting, stored.answers, proof)
+        item = self._find_item(tenant.name, camera.id)
+        own = self._select_own(camera, item)
+        asked_at, waiting = find_request(camera, self.services.clock.now()), own.waiting
+        unanswered_at = camera.film_asked_at if asked_at is None else None
+        count = waiting and self._find_count(tenant, camera.id, waiting.at)
+        proof = self._measure(tenant, camera, own)
+        return CameraChecks(asked_at, unanswered_at, waiting, count is not None, own.answers, proof)
 
-    def find_proofs(self, tenant: Tenant, cameras: Sequence[Camera]) -> dict[str, Proof]:
-        """Return how right the count of each camera is at its line of now, by the camera's id.
-
-        Those that nobody has checked lack.
-        """
-        checked = [camera for camera in cameras if camera.checked_at is not None]
-        places = [(tenant.name, keys.checks_item(camera.id)) for camera in checked]
-        items = self.services.items.get_many(keys.DIRECTORY, places)
-        proofs = (
-            (camera.id, _measure(camera, checks_from(item).answers))
-            for camera, item in zip(checked, items, strict=True)
-        )
-        return {id_: proof for id_, proof in proofs if proof is not None}
+    def find_proof(self, tenant: Tenant, camera: Camera) -> Proof | None:
+        """Return how right the count of a camera is at its line of now; None: nobody has checked
+        it."""
+        if camera.checked_at is None:
+            return None
+        item = self._find_item(tenant.name, camera.id)
+        return self._measure(tenant, camera, self._select_own(camera, item))
 
     def ask(self, tenant: Tenant, camera_id: str) -> CameraChecks:
-        """Have the camera's box asked for a film at its next heartbeat. Raises CameraNotFound.
+        """Have the camera's box asked for a film at its next heartbeat.
 
-        A film that waits already stays until the new one comes.
+        Raises CameraNotFound, and Conflict if a film waits already: nobody chooses between two. Or
+        if the camera is switched off, so that its box may send none.
         """
         camera = self.services.cameras.get(tenant, camera_id)
+        waiting = self._select_own(camera, self._find_item(tenant.name, camera.id)).waiting
+        if waiting is not None:
+            raise Conflict(
+                f"the film of {time_text(waiting.at)} waits: answer it, or delete it first"
+            )
+        if not camera.enabled:
+            raise Conflict("this camera is switched off: switch it on first")
         audit_events.add_details(of=camera.id)
         now, if_there = self.services.clock.now(), (exists("camera-there"),)
         change = {"film_asked_at": milliseconds(now)}
@@ -119,18 +134,20 @@ class Checks(Service["Book"]):
     def store_film(
         self, tenant: Tenant, camera_id: str, film: Film, request: RequestId | None = None
     ) -> None:
-        """Keep the film that was asked for, in place of one that waits.
+        """Keep the film that was asked for, in place of one that waits: that one is left out.
 
-        A film of the same minute is stored once. Raises InvalidInput, CameraNotFound, Conflict,
-        Busy, AnsweredAlready.
+        A film of the same minute is stored once. One of another line than the camera's is passed
+        over: its box is asked on. Raises InvalidInput, CameraNotFound, Conflict, Busy,
+        AnsweredAlready.
         """
         now = self.services.clock.now()
         require_film(film, now)
         camera = self.services.cameras.get(tenant, camera_id)
         item = self._find_item(tenant.name, camera.id)
-        stored = checks_from(item)
-        known_times = {answer.at for answer in stored.answers}
-        if film.at in known_times or (stored.waiting and stored.waiting.at == film.at):
+        own = self._select_own(camera, item)
+        seen_before = [one for one in (own.waiting, *own.answers, *own.left_out) if one is not None]
+        is_known = film.at in {one.at for one in seen_before}
+        if is_known or not is_at_line(camera, line_of(film.line)):
             self.services.requests.write_with_answer(tenant.name, [], request)
             return
         asked_at = find_request(camera, now)
@@ -140,7 +157,8 @@ class Checks(Service["Book"]):
                 "heartbeat's answer says so"
             )
         waiting = WaitingFilm(film.at, line_of(film.line), film.seconds, now)
-        checks_put = _make_put(tenant.name, camera.id, replace(stored, waiting=waiting), item)
+        checks = own if own.waiting is None else _leave_out(own, own.waiting, now)
+        checks_put = _make_put(tenant.name, camera.id, replace(checks, waiting=waiting), item)
         film_put = Put(keys.DIRECTORY, film_item(tenant.name, camera.id, film))
         if_asked = (equals("film_asked_at", milliseconds(asked_at), _ASKED),)
         camera_key = tenant.name, camera.id
@@ -151,10 +169,12 @@ class Checks(Service["Book"]):
     def read_film(self, tenant: Tenant, camera_id: str) -> Film:
         """Return the film that waits. Raises CameraNotFound, CheckNotFound."""
         camera = self.services.cameras.get(tenant, camera_id)
-        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.film_item(camera.id)))
-        if item is None:
+        own = self._select_own(camera, self._find_item(tenant.name, camera.id))
+        film = self._find_film(tenant.name, camera.id)
+        if film is None or own.waiting is None or own.waiting.at != film.at:
             raise CheckNotFound("no film of this camera waits: ask for one, and wait for its box")
-        return film_from(item)
+        audit_events.report_picture(f"film {camera.id} {time_text(film.at)}")
+        return film
 
     @retry_if_changed(_BUSY)
     def answer(
@@ -166,57 +186,79 @@ class Checks(Service["Book"]):
         by: str,
         *,
         request: RequestId | None = None,
-    ) -> None:
+    ) -> Sequence[tuple[int, Way]] | None:
         """Note how many people came in and went out in a film, and delete the film.
 
-        `by`: who says so. The answer stands beside what is stored of that minute now. Raises
+        Return when its box counted somebody in it, which nobody may know before; None: it was said
+        already. `by`: who says so. The
+        answer stands beside what is stored of that minute now. Raises
         InvalidInput, CameraNotFound, CheckNotFound, Conflict if the box has not told that minute
         yet, Busy, AnsweredAlready.
         """
         require_seen(seen)
         camera = self.services.cameras.get(tenant, camera_id)
         item = self._find_item(tenant.name, camera.id)
-        stored = checks_from(item)
-        waiting = stored.waiting
+        own = self._select_own(camera, item)
+        waiting = own.waiting
         if waiting is None or waiting.at != at:
-            if any(answer.at == at and answer.seen == seen for answer in stored.answers):
+            if any(answer.at == at and answer.seen == seen for answer in own.answers):
                 self.services.requests.write_with_answer(tenant.name, [], request)
-                return
+                return None
             raise _make_not_found_error(at)
-        count = self._read_count(tenant, camera.id, at)
+        count = self._find_count(tenant, camera.id, at)
+        if count is None:
+            raise Conflict(
+                "the box has not told yet what it counted in this minute: answer again in ten "
+                "minutes"
+            )
+        film = self._find_film(tenant.name, camera.id)
         now = self.services.clock.now()
         counted = None if count.numbers is None else count.numbers[:2]
         why = next((why for why in WHYS if why in count.doubts.minutes), None)
         answer = CheckAnswer(at, waiting.line, counted, seen, by, now, why)
         audit_events.add_details(of=camera.id, minute=time_text(at))
-        checks = StoredChecks(None, tuple(add_answer(stored.answers, answer)))
+        checks = replace(own, waiting=None, answers=tuple(add_answer(own.answers, answer)))
         if_there, note = (exists("camera-there"),), {"checked_at": milliseconds(now)}
         actions = [
             *_make_end_actions(tenant.name, camera.id, checks, item),
             Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=note),
         ]
-        self.services.requests.write_with_answer(tenant.name, actions, request)
+        crossings = () if film is None else film.crossings
+        told = {"crossings": [[*crossing] for crossing in crossings]}
+        self.services.requests.write_with_answer(tenant.name, actions, request, told)
+        return crossings
 
     @retry_if_changed(_BUSY)
     def delete(
-        self, tenant: Tenant, camera_id: str, at: datetime, request: RequestId | None = None
+        self,
+        tenant: Tenant,
+        camera_id: str,
+        at: datetime,
+        *,
+        with_answers: bool = True,
+        request: RequestId | None = None,
     ) -> None:
-        """Delete a film that waits, or an answer that is wrong.
+        """Delete a film that waits, or an answer that is wrong. The proof says how many.
 
-        Raises CameraNotFound, CheckNotFound, Busy, AnsweredAlready.
+        `with_answers`: whether the caller may delete an answer, which has told what was counted.
+        Raises CameraNotFound, CheckNotFound, NotAllowed, Busy, AnsweredAlready.
         """
         camera = self.services.cameras.get(tenant, camera_id)
         item = self._find_item(tenant.name, camera.id)
-        stored = checks_from(item)
-        left = tuple(answer for answer in stored.answers if answer.at != at)
+        own, now = self._select_own(camera, item), self.services.clock.now()
+        answer = next((answer for answer in own.answers if answer.at == at), None)
         audit_events.add_details(of=camera.id, minute=time_text(at))
-        if stored.waiting is not None and stored.waiting.at == at:
-            checks = replace(stored, waiting=None)
+        actions: list[Action]
+        if own.waiting is not None and own.waiting.at == at:
+            checks = _leave_out(own, own.waiting, now)
             actions = _make_end_actions(tenant.name, camera.id, checks, item)
-        elif left != stored.answers:
-            actions = [_make_put(tenant.name, camera.id, replace(stored, answers=left), item)]
-        else:
+        elif answer is None:
             raise _make_not_found_error(at)
+        elif not with_answers:
+            raise NotAllowed("an admin takes an answer back: ask somebody who is one")
+        else:
+            checks = _leave_out(own, answer, now)
+            actions = [_make_put(tenant.name, camera.id, checks, item)]
         self.services.requests.write_with_answer(tenant.name, actions, request)
 
     def list_jobs(self) -> tuple[Job, ...]:
@@ -229,46 +271,81 @@ class Checks(Service["Book"]):
             self.services.items, keys.DIRECTORY, tenant.name, between=keys.CHECKS
         ):
             stored, camera_id = checks_from(item), keys.camera_of_checks(item["item"])
-            left = tuple(
-                answer for answer in stored.answers if now - answer.answered_at < ANSWERS_KEPT
+            left = replace(
+                stored,
+                answers=tuple(
+                    one for one in stored.answers if now - one.answered_at < ANSWERS_KEPT
+                ),
+                left_out=tuple(one for one in stored.left_out if now - one.left_at < ANSWERS_KEPT),
             )
             if stored.waiting is not None and now - stored.waiting.came_at >= FILM_KEPT:
-                checks = StoredChecks(None, left)
-                actions = _make_end_actions(tenant.name, camera_id, checks, item)
+                left = replace(left, waiting=None)
+                actions = _make_end_actions(tenant.name, camera_id, left, item)
                 write_unless_changed(self.services.items, actions)
-            elif left != stored.answers:
-                put = _make_put(tenant.name, camera_id, replace(stored, answers=left), item)
+            elif left != stored:
+                put = _make_put(tenant.name, camera_id, left, item)
                 write_unless_changed(self.services.items, [put])
 
-    def _read_count(self, tenant: Tenant, camera_id: str, at: datetime) -> Count:
-        """Return the count of a minute, without numbers if it is void.
-
-        Raises Conflict if the box has not told it yet.
-        """
+    def _find_count(self, tenant: Tenant, camera_id: str, at: datetime) -> Count | None:
+        """Return the count of a minute, without numbers if it is void; None: the box has not told
+        it yet."""
         counts = self.services.counts
         day, in_day_ms = divmod(milliseconds(at), DAY_MS)
-        minute = in_day_ms // MINUTE_MS
         told, _ = counts.read_day_with_check(tenant.name, day, camera_id)
-        if minute not in told:
-            raise Conflict(
-                "the box has not told yet what it counted in this minute: answer again in ten "
-                "minutes"
-            )
         void_minutes = list_void_minutes(counts.voids.list_all(tenant.name), day, camera_id)
-        return forget_counts(told, void_minutes)[minute]
+        return forget_counts(told, void_minutes).get(in_day_ms // MINUTE_MS)
+
+    def _measure(self, tenant: Tenant, camera: Camera, own: StoredChecks) -> Proof | None:
+        """Return the proof at the camera's line of now: that of its settings, else that of the
+        newest minute, since a box may have its line from its own file."""
+        minutes: list[CheckAnswer | LeftOut] = [*own.answers, *own.left_out]
+        if not minutes:
+            return None
+        set_line: Any = camera.edge.get("count")
+        newest = max(minutes, key=lambda minute: minute.at)
+        line = newest.line if set_line is None else line_of(set_line)
+        voids = self.services.counts.voids.list_all(tenant.name)
+        proof = measure_proof(forget_void(own.answers, voids, camera.id), line)
+        return proof._replace(left_out=sum(one.line == line for one in own.left_out))
+
+    def _select_own(self, camera: Camera, item: Item | None) -> StoredChecks:
+        """Return the checks of a camera as they hold now, though the sweep has not come yet.
+
+        A film waits for a week, and while its line is the camera's. What is older than the camera
+        is of another of its id, which an older version deleted.
+        """
+        stored, begun = checks_from(item), camera.created_at
+        waiting = stored.waiting
+        is_open = (
+            waiting is not None
+            and waiting.came_at >= begun
+            and self.services.clock.now() - waiting.came_at < FILM_KEPT
+            and is_at_line(camera, waiting.line)
+        )
+        return StoredChecks(
+            waiting if is_open else None,
+            tuple(answer for answer in stored.answers if answer.answered_at >= begun),
+            tuple(one for one in stored.left_out if one.left_at >= begun),
+        )
+
+    def _find_film(self, tenant: str, camera_id: str) -> Film | None:
+        item = self.services.items.get(keys.DIRECTORY, (tenant, keys.film_item(camera_id)))
+        return None if item is None else film_from(item)
 
     def _find_item(self, tenant: str, camera_id: str) -> Item | None:
         return self.services.items.get(keys.DIRECTORY, (tenant, keys.checks_item(camera_id)))
 
 
-def _measure(camera: Camera, answers: Sequence[CheckAnswer]) -> Proof | None:
-    """Return the proof at the camera's line of now: that of its settings, else that of the newest
-    answer, since a box may have its line from its own file."""
-    if not answers:
-        return None
-    set_line: Any = camera.edge.get("count")
-    line: Line = answers[-1].line if set_line is None else line_of(set_line)
-    return measure_proof(answers, line)
+def _leave_out(
+    checks: StoredChecks, left: WaitingFilm | CheckAnswer, now: datetime
+) -> StoredChecks:
+    """Return the checks without the film that waits, or without an answer, and the note of it."""
+    note = LeftOut(left.at, left.line, now)
+    return StoredChecks(
+        None if left is checks.waiting else checks.waiting,
+        tuple(answer for answer in checks.answers if answer is not left),
+        add_left_out(checks.left_out, note),
+    )
 
 
 def _make_end_actions(

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.domain.checks import CheckAnswer, Film, Line, Look, WaitingFilm, line_of
+from chalicelib.domain.checks import CheckAnswer, Film, LeftOut, Line, Look, WaitingFilm, line_of
 from chalicelib.domain.counts import Why
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item
@@ -28,12 +28,14 @@ class StoredChecks(Struct, frozen=True):
     waiting: WaitingFilm | None = None
     answers: tuple[CheckAnswer, ...] = ()
     """By the time of their minutes, the newest last."""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def checks_item(tenant: str, camera_id: str, checks: StoredChecks, version: int) -> Item:
     """Make the item of a camera's checks."""
     waiting = checks.waiting and _row_of(checks.waiting)
-    content = {"waiting": waiting, "answers": [*map(_row_of, checks.answers)]}
+    answers, left_out = ([*map(_row_of, rows)] for rows in (checks.answers, checks.left_out))
+    content = {"waiting": waiting, "answers": answers, "left_out": left_out}
     key = {"tenant": tenant, "item": keys.checks_item(camera_id)}
     return {**key, "version": version, "checks": _pack(content)}
 
@@ -44,7 +46,11 @@ def checks_from(item: Item | None) -> StoredChecks:
         return StoredChecks()
     content = _unpack(item["checks"])
     waiting = content["waiting"] and _waiting_from(*content["waiting"])
-    return StoredChecks(waiting, tuple(_answer_from(*row) for row in content["answers"]))
+    return StoredChecks(
+        waiting,
+        tuple(_answer_from(*row) for row in content["answers"]),
+        tuple(_left_out_from(*row) for row in content.get("left_out", ())),
+    )
 
 
 def film_item(tenant: str, camera_id: str, film: Film) -> Item:
@@ -76,12 +82,16 @@ def film_from(item: Item) -> Film:
     )
 
 
-def _row_of(record: WaitingFilm | CheckAnswer) -> list[Any]:
+def _row_of(record: WaitingFilm | CheckAnswer | LeftOut) -> list[Any]:
     return [milliseconds(one) if isinstance(one, datetime) else one for one in record]
 
 
 def _waiting_from(at_ms: int, line: Line, seconds: int, came_ms: int, *_: Any) -> WaitingFilm:
     return WaitingFilm(moment(at_ms), line_of(line), seconds, moment(came_ms))
+
+
+def _left_out_from(at_ms: int, line: Line, left_ms: int, *_: Any) -> LeftOut:
+    return LeftOut(moment(at_ms), line_of(line), moment(left_ms))
 
 
 def _answer_from(

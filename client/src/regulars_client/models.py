@@ -223,9 +223,11 @@ class CheckedMinute(Struct, kw_only=True, rename={"in_": "in"}):
 
 class Checks(Struct, kw_only=True):
     asked_at: datetime | None
+    unanswered_at: datetime | None
     waiting: WaitingFilm | None
     answers: list[CheckedMinute]
     proof: Proof | None
+    crossings: list[Crossing] | None
 
 
 class ClaimCode(Struct, kw_only=True):
@@ -733,7 +735,6 @@ class Film(Struct, kw_only=True):
     line: list[list[float]]
     grid: list[int]
     looks: list[Look]
-    crossings: list[Crossing]
     walked: str
 
 
@@ -1287,6 +1288,7 @@ class Proof(Struct, kw_only=True, rename={"in_": "in"}):
     in_: float | None
     out: float | None
     of: int
+    left_out: int
     wrong: list[WrongMinute]
 
 
@@ -1615,6 +1617,7 @@ class WaitingFilm(Struct, kw_only=True):
     line: list[list[float]]
     seconds: int
     came_at: datetime
+    told: bool
 
 
 class WrongMinute(Struct, kw_only=True, rename={"in_": "in"}):

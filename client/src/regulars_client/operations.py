@@ -199,7 +199,7 @@ class Operations(Connection):
     def delete_check(
         self, id: str, at: str, *, idempotency_key: str | None = None
     ) -> models.Checks:
-        """Delete the film of a minute without an answer, or an answer that is wrong."""
+        """Delete the film of a minute without an answer, or, as an admin, an answer that is wrong."""
         return self._call(
             "DELETE",
             f"/v1/cameras/{quote_part(id)}/checks/{quote_part(at)}",

@@ -11,7 +11,10 @@ from chalicelib.domain.checks import MOST_ANSWERS, NEEDED_ANSWERS
 from chalicelib.domain.model import Profile
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items
+from chalicelib.storage.items import walk_items, write
+from chalicelib.storage.ports import Put
+from chalicelib.storage.records.checks import film_item
+from chalicelib.storage.values import moment_of_text
 from tests.support.api.v1.client import V1Client, document
 from tests.support.api.v1.counting import COUNTS, minute, report
 from tests.support.api.v1.films import (
@@ -22,6 +25,7 @@ from tests.support.api.v1.films import (
     WALKED_BYTES,
     check,
     make_film,
+    make_stored_film,
     make_worst_film,
     send_film,
     time_of,
@@ -58,7 +62,8 @@ def test_a_film_is_asked_for_sent_looked_at_and_answered_and_then_it_is_gone(
     v1: V1Client, box: V1Client, services: Services, clock: FakeClock
 ) -> None:
     assert v1.done("GET", CHECKS) == {
-        "asked_at": None, "waiting": None, "answers": [], "proof": None
+        "asked_at": None, "unanswered_at": None, "waiting": None, "answers": [], "proof": None,
+        "crossings": None,
     }  # fmt: skip
     assert not is_wanted(box)
     assert "film_wanted" in box.failed(409, "PUT", FILM, make_film())["detail"]
@@ -70,13 +75,15 @@ def test_a_film_is_asked_for_sent_looked_at_and_answered_and_then_it_is_gone(
         assert not is_wanted(box)
     listed = v1.done("GET", CHECKS)
     waiting = {
-        "at": time_of(30), "line": LINE, "seconds": 60, "came_at": "2026-03-01T12:00:00.000Z"
+        "at": time_of(30), "line": LINE, "seconds": 60, "came_at": "2026-03-01T12:00:00.000Z",
+        "told": False,
     }  # fmt: skip
     assert (listed["asked_at"], listed["waiting"], listed["proof"]) == (None, waiting, None)
     sent = make_film()
-    shown = {name: sent[name] for name in sent if name not in ("in", "out")}
+    shown = {name: sent[name] for name in sent if name not in ("in", "out", "crossings")}
     assert v1.done("GET", FILM) == shown, "it does not tell how many were counted"
     report(box, minute(30, 9, 4))
+    assert v1.done("GET", CHECKS)["waiting"]["told"]
     clock.advance(timedelta(minutes=1))
     answer = f"{CHECKS}/{time_of(30)}"
     answered = v1.done("PUT", answer, {"in": 10, "out": 4})
@@ -88,6 +95,8 @@ def test_a_film_is_asked_for_sent_looked_at_and_answered_and_then_it_is_gone(
         "answered_at": "2026-03-01T12:01:00.000Z",
     }  # fmt: skip
     assert answered["waiting"] is None
+    assert answered.pop("crossings") == sent["crossings"], "who has answered may know"
+    answered["crossings"] = None
     assert items_of(services) == ["CHECKS#door"]
     assert v1.failed(404, "GET", FILM)["code"] == "CheckNotFound"
     assert v1.done("PUT", answer, {"in": 10, "out": 4}) == answered, "it was said already"
@@ -96,22 +105,28 @@ def test_a_film_is_asked_for_sent_looked_at_and_answered_and_then_it_is_gone(
     assert items_of(services) == ["CHECKS#door"]
 
 
-def test_a_request_holds_for_a_day_and_a_new_film_takes_the_place_of_one_that_waits(
+def test_a_request_holds_for_a_day_and_one_film_waits_at_a_time(
     v1: V1Client, box: V1Client, services: Services, clock: FakeClock
 ) -> None:
-    v1.done("POST", CHECKS)
+    asked_at = v1.done("POST", CHECKS)["asked_at"]
     clock.advance(timedelta(hours=23, minutes=59))
     assert is_wanted(box)
     clock.advance(timedelta(minutes=1))
     assert not is_wanted(box)
-    assert v1.done("GET", CHECKS)["asked_at"] is None
+    listed = v1.done("GET", CHECKS)
+    assert (listed["asked_at"], listed["unanswered_at"]) == (None, asked_at), "none came"
     assert box.failed(409, "PUT", FILM, make_film())["code"] == "Conflict"
     send_film(v1, box, ago=40)
-    send_film(v1, box, ago=20)
-    assert v1.done("GET", CHECKS)["waiting"]["at"] == v1.done("GET", FILM)["at"] == time_of(20)
-    assert v1.failed(404, "DELETE", f"{CHECKS}/{time_of(40)}")["code"] == "CheckNotFound"
-    left = v1.done("DELETE", f"{CHECKS}/{time_of(20)}")
-    assert (left["waiting"], left["answers"]) == (None, [])
+    listed = v1.done("GET", CHECKS)
+    assert (listed["asked_at"], listed["unanswered_at"]) == (None, None)
+    assert time_of(40) in v1.failed(409, "POST", CHECKS)["detail"], "nobody chooses between two"
+    left = v1.done("DELETE", f"{CHECKS}/{time_of(40)}")
+    assert (left["waiting"], left["answers"], left["proof"]["left_out"]) == (None, [], 1)
+    v1.done("POST", CHECKS)
+    assert box.send("PUT", FILM, make_film(40)).status == 204, "it was left out"
+    assert v1.done("GET", CHECKS)["waiting"] is None
+    v1.done("PATCH", "/v1/cameras/door", {"enabled": False})
+    assert "switched off" in v1.failed(409, "POST", CHECKS)["detail"]
     assert items_of(services) == ["CHECKS#door"]
 
 
@@ -143,9 +158,11 @@ def test_after_ten_answers_the_figure_carries_its_proof(v1: V1Client, box: V1Cli
         assert (proof["answers"], proof["in"], proof["out"]) == (ago, None, None)
     proof = check(v1, box, NEEDED_ANSWERS, (7, 5), (10, 5))["proof"]
     assert proof == {
-        "answers": 10, "needed": 10, "unknown": 0, "in": 0.97, "out": 1.0, "of": 150, "wrong": [],
+        "answers": 10, "needed": 10, "unknown": 0, "in": 0.97, "out": 1.0, "of": 150, "left_out": 0,
+        "wrong": [],
     }  # fmt: skip
     assert v1.done("GET", "/v1/cameras/door")["proof"] == proof
+    assert v1.done("GET", "/v1/cameras")["cameras"][0]["proof"] is None, "it is of one camera"
     changed = v1.done("PATCH", "/v1/cameras/door", {"learns": False})
     assert changed["proof"] == proof
     query = {"by": "hour", "from": "2026-02-28T00:00:00Z", "entries": "true"}
@@ -174,9 +191,15 @@ def test_another_line_begins_the_proof_anew_and_the_answers_stay(
     v1: V1Client, box: V1Client
 ) -> None:
     check(v1, box, 30, (1, 0), (1, 0))
+    send_film(v1, box, 28)
     other = [[0.2, 0.4], [0.8, 0.6]]
     v1.done("PATCH", "/v1/cameras/door", {"edge": {"count": other}})
     assert v1.done("GET", "/v1/cameras/door")["proof"]["answers"] == 0
+    assert v1.done("GET", CHECKS)["waiting"] is None, "it is of the line of before"
+    v1.failed(404, "GET", FILM)
+    v1.done("POST", CHECKS)
+    assert box.send("PUT", FILM, make_film(27)).status == 204
+    assert is_wanted(box), "its box has not heard of the line yet"
     check(v1, box, 29, (1, 0), (1, 0), line=other)
     listed = v1.done("GET", CHECKS)
     assert [one["line"] for one in listed["answers"]] == [other, LINE]
@@ -280,15 +303,88 @@ def test_films_go_after_a_week_and_answers_after_a_year(
     assert v1.done("GET", CHECKS)["answers"] == []
 
 
-def test_answers_are_bounded_the_newest_stay_and_a_wrong_one_is_taken_back(
+def test_a_wrong_answer_is_taken_back_by_an_admin_alone_and_the_proof_says_so(
     v1: V1Client, box: V1Client
+) -> None:
+    check(v1, box, 30, (1, 0), (1, 0))
+    check(v1, box, 20, (1, 0), (99, 0))
+    operator = v1.done("POST", "/v1/keys", {"name": "Till", "role": "operator"})["api_key"]
+    refused = v1.with_key(operator).failed(403, "DELETE", f"{CHECKS}/{time_of(20)}")
+    assert "admin" in refused["detail"], "the answer has told what was counted"
+    left = v1.done("DELETE", f"{CHECKS}/{time_of(20)}")
+    assert [one["at"] for one in left["answers"]] == [time_of(30)]
+    assert (left["proof"]["answers"], left["proof"]["left_out"]) == (1, 1)
+    send_film(v1, box, 10)
+    assert v1.with_key(operator).done("DELETE", f"{CHECKS}/{time_of(10)}")["proof"]["left_out"] == 2
+
+
+def test_more_answers_than_are_kept_go_in_the_order_in_which_they_came(
+    v1: V1Client, box: V1Client, services: Services, clock: FakeClock
 ) -> None:
     schema = document().all["components"]["schemas"]["Checks"]
     assert schema["properties"]["answers"]["maxItems"] == MOST_ANSWERS
+    report(box, *(minute(ago, 1) for ago in range(1, MOST_ANSWERS + 2)))
+    tenant, checks = services.tenants.get_by_name("shop"), services.counts.checks
+    for ago in range(1, MOST_ANSWERS + 2):
+        clock.advance(timedelta(seconds=1))
+        checks.ask(tenant, "door")
+        checks.store_film(tenant, "door", make_stored_film(time_of(ago)))
+        checks.answer(tenant, "door", moment_of_text(time_of(ago)), (1, 0), "key 1")
+    listed = v1.done("GET", CHECKS)
+    assert [one["at"] for one in listed["answers"]] == [
+        time_of(ago) for ago in range(2, MOST_ANSWERS + 2)
+    ]
+
+
+def test_a_minute_that_is_void_after_the_answer_is_no_error(v1: V1Client, box: V1Client) -> None:
     check(v1, box, 30, (1, 0), (1, 0))
-    check(v1, box, 20, (1, 0), (99, 0))
-    left = v1.done("DELETE", f"{CHECKS}/{time_of(20)}")
-    assert [one["at"] for one in left["answers"]] == [time_of(30)]
+    check(v1, box, 20, (5, 0), (0, 0))
+    v1.done("DELETE", COUNTS, **{"from": time_of(20), "to": time_of(19)})
+    query = {"by": "hour", "from": "2026-02-28T00:00:00Z", "entries": "true", "camera": "door"}
+    for proof in (
+        v1.done("GET", CHECKS)["proof"],
+        v1.done("GET", "/v1/cameras/door")["proof"],
+        v1.done("GET", "/v1/statistics", **query)["proof"],
+    ):
+        assert (proof["answers"], proof["unknown"], proof["of"]) == (1, 1, 1)
+
+
+def test_a_film_waits_for_a_week_also_if_nobody_sweeps(
+    v1: V1Client, box: V1Client, clock: FakeClock
+) -> None:
+    send_film(v1, box)
+    report(box, minute(30, 1))
+    clock.advance(timedelta(days=7))
+    v1.failed(404, "GET", FILM)
+    assert v1.done("GET", CHECKS)["waiting"] is None
+    v1.failed(404, "PUT", f"{CHECKS}/{time_of(30)}", {"in": 1, "out": 0})
+
+
+def test_what_an_older_version_left_of_a_camera_is_not_of_the_next_one_of_its_name(
+    v1: V1Client, box: V1Client, services: Services, clock: FakeClock
+) -> None:
+    check(v1, box, 30, (1, 0), (1, 0))
+    send_film(v1, box, ago=20)
+    items = services.ports.storage.items
+    kept = [item for item in walk_items(items, keys.DIRECTORY, "shop")
+            if item["item"].startswith(("CHECKS#", "FILM#"))]  # fmt: skip
+    v1.done_without_body("DELETE", "/v1/cameras/door")
+    clock.advance(timedelta(minutes=1))
+    v1.add_camera("door")
+    write(items, [Put(keys.DIRECTORY, item) for item in kept])
+    listed = v1.done("GET", CHECKS)
+    assert (listed["waiting"], listed["answers"], listed["proof"]) == (None, [], None)
+    v1.failed(404, "GET", FILM)
+
+
+def test_a_film_that_is_not_the_one_that_waits_is_shown_to_nobody(
+    v1: V1Client, box: V1Client, services: Services
+) -> None:
+    send_film(v1, box, ago=20)
+    film = make_stored_film(time_of(30))
+    put = Put(keys.DIRECTORY, film_item("shop", "door", film))
+    write(services.ports.storage.items, [put])
+    v1.failed(404, "GET", FILM)
 
 
 def test_a_deleted_camera_leaves_nothing_and_another_of_its_name_begins_anew(
@@ -317,3 +413,6 @@ def test_the_audit_says_who_asked_and_who_answered(v1: V1Client, box: V1Client) 
         assert all(one["by"].startswith("key ") for one in entries)
         assert {one["details"]["of"] for one in entries} == {"door"}
     assert v1.done("GET", "/v1/audit", what="PUT /v1/cameras/{id}/film")["entries"] == []
+    send_film(v1, box, ago=10)
+    v1.done("GET", FILM)
+    assert f"film door {time_of(10)}" in json.dumps(v1.done("GET", "/v1/audit"))

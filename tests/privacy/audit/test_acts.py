@@ -77,7 +77,6 @@ NO_ENTRY = {
         GET /v1/cameras/{id}
         POST /v1/cameras/{id}/heartbeat
         GET /v1/cameras/{id}/checks
-        GET /v1/cameras/{id}/film
         PUT /v1/cameras/{id}/counts
         PUT /v1/cameras/{id}/film
         PUT /v1/cameras/{id}/still

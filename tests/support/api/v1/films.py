@@ -53,13 +53,13 @@ def make_stored_film(at: str) -> Film:
 
 
 def make_worst_film(ago: float = 30) -> dict[str, Any]:
-    """As many looks and bodies as may be, of which nothing can be packed."""
+    """More than a box sends: as many looks as may be, of which nothing can be packed."""
     drawn = random.Random(7)
     looks = [
         {
             "ms": drawn.randrange(60_000),
             "moved": base64.b64encode(drawn.randbytes(MOVED_BYTES)).decode(),
-            "bodies": [[*drawn.choices(range(1_000), k=4), number % 2] for number in range(40)],
+            "bodies": [[*drawn.choices(range(1_000), k=4), number % 2] for number in range(20)],
         }
         for _ in range(400)
     ]
