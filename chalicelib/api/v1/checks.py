@@ -67,7 +67,7 @@ class CrossingSent(Sent):
 
 class FilmSent(Sent):
     MOST_COMMAS: ClassVar[int] = 45_000
-    """A box sends 150 KB at most, in which some 37,000 are."""
+    """A box sends 150 KB at most, which cannot have more than 41,000: some 10 ms of parsing."""
 
     at: Annotated[Instant, Meta(description="The first instant of the minute that it shows.")]
     seconds: Watched
