@@ -112,8 +112,8 @@ class CheckAnswer(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A minute that somebody had a film of, and that no answer says anything of: they deleted the
-    film or their answer."""
+    """A minute that somebody had a film of, and that no answer says anything of: they did not
+    answer, or the answer was deleted."""
 
     at: datetime
     line: Line
@@ -145,7 +145,7 @@ class Proof(NamedTuple):
     wrong: tuple[WrongMinute, ...]
     """Those that were most wrong, if a share is too low."""
     left_out: int = 0
-    """Films and answers that somebody deleted."""
+    """Films that nobody answered, and answers that were deleted."""
 
 
 def find_request(camera: Camera, now: datetime) -> datetime | None:

@@ -42,7 +42,11 @@ class Proof(Answer):
     of: Annotated[int, Meta(ge=0, description="So many crossings people saw.")]
     left_out: Annotated[
         int,
-        Meta(ge=0, description="So many films and answers were deleted, of the last 200."),
+        Meta(
+            ge=0,
+            description="So many films went without an answer, and so many answers were deleted: "
+            "200 at most.",
+        ),
     ]
     wrong: Annotated[
         list[WrongMinute],

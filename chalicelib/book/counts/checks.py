@@ -157,7 +157,10 @@ class Checks(Service["Book"]):
                 "heartbeat's answer says so"
             )
         waiting = WaitingFilm(film.at, line_of(film.line), film.seconds, now)
-        checks = own if own.waiting is None else _leave_out(own, own.waiting, now)
+        former = checks_from(item).waiting
+        checks = own
+        if former is not None and former.came_at >= camera.created_at:
+            checks = _leave_out(own, former, now)
         checks_put = _make_put(tenant.name, camera.id, replace(checks, waiting=waiting), item)
         film_put = Put(keys.DIRECTORY, film_item(tenant.name, camera.id, film))
         if_asked = (equals("film_asked_at", milliseconds(asked_at), _ASKED),)
@@ -279,7 +282,7 @@ class Checks(Service["Book"]):
                 left_out=tuple(one for one in stored.left_out if now - one.left_at < ANSWERS_KEPT),
             )
             if stored.waiting is not None and now - stored.waiting.came_at >= FILM_KEPT:
-                left = replace(left, waiting=None)
+                left = _leave_out(left, stored.waiting, now)
                 actions = _make_end_actions(tenant.name, camera_id, left, item)
                 write_unless_changed(self.services.items, actions)
             elif left != stored:

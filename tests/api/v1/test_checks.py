@@ -293,7 +293,8 @@ def test_films_go_after_a_week_and_answers_after_a_year(
     clock.advance(timedelta(hours=1))
     sweep(services)
     assert v1.failed(404, "GET", FILM)["code"] == "CheckNotFound"
-    assert v1.done("GET", CHECKS)["waiting"] is None
+    listed = v1.done("GET", CHECKS)
+    assert (listed["waiting"], listed["proof"]["left_out"]) == (None, 1)
     assert items_of(services) == ["CHECKS#door"]
     clock.advance(timedelta(days=357, hours=23))
     sweep(services)
@@ -301,6 +302,9 @@ def test_films_go_after_a_week_and_answers_after_a_year(
     clock.advance(timedelta(hours=1))
     sweep(services)
     assert v1.done("GET", CHECKS)["answers"] == []
+    clock.advance(timedelta(days=7))
+    sweep(services)
+    assert v1.done("GET", CHECKS)["proof"] is None, "what was left out goes after a year, too"
 
 
 def test_a_wrong_answer_is_taken_back_by_an_admin_alone_and_the_proof_says_so(
@@ -358,6 +362,8 @@ def test_a_film_waits_for_a_week_also_if_nobody_sweeps(
     v1.failed(404, "GET", FILM)
     assert v1.done("GET", CHECKS)["waiting"] is None
     v1.failed(404, "PUT", f"{CHECKS}/{time_of(30)}", {"in": 1, "out": 0})
+    send_film(v1, box, ago=10 - 7 * 24 * 60)
+    assert v1.done("GET", CHECKS)["proof"]["left_out"] == 1, "nobody answered the one before"
 
 
 def test_what_an_older_version_left_of_a_camera_is_not_of_the_next_one_of_its_name(
