@@ -4,16 +4,27 @@ counted."""
 import json
 import random
 from base64 import b64decode
+from itertools import count
 
 import pytest
 from PIL import Image
 from regulars_edge.choose.chooser import Areas, Background, Prepared
-from regulars_edge.count.film import GRID, MOST_BODIES, MOST_LOOKS, Feet, FilmKeeper
+from regulars_edge.count.film import (
+    GRID,
+    LEAST_CROSSINGS,
+    LEAST_FEET,
+    MOST_BODIES,
+    MOST_LOOKS,
+    Feet,
+    FilmKeeper,
+    blank_near,
+)
 from regulars_edge.count.line import Crossing
+from regulars_edge.count.people import Body
 from regulars_edge.errors import SpoolFull
 from regulars_edge.spool.counts import MINUTE_MS
 from regulars_edge.spool.model import Film
-from rig.filming import OFFSET_MS, Filming
+from rig.filming import OFFSET_MS, VIEW, Filming
 from rig.standin import find_fault_of_film
 from rig.walkers import ACROSS, SIZE_PX, Walk, body, path, straight
 
@@ -24,6 +35,11 @@ def squares(look: dict[str, str]) -> set[tuple[int, int]]:
     """Column and row of each square in which something moved."""
     bits = "".join(f"{byte:08b}" for byte in b64decode(look["moved"]))
     return {(at % GRID[0], at // GRID[0]) for at, bit in enumerate(bits) if bit == "1"}
+
+
+def at_squares(count: int) -> set[int]:
+    """Edges of squares, in thousandths."""
+    return {round(1000 * at / count) for at in range(count + 1)}
 
 
 def find_look(film: dict[str, object], ms: int) -> dict[str, object]:
@@ -43,7 +59,12 @@ def test_a_minute_with_a_crossing_is_kept_as_boxes_and_squares() -> None:
     assert abs(crossing["ms"] - 22_400) <= 1_000
     look = find_look(film, 22_000)
     x, y = 500, 50 + 200 * 2.0
-    assert look["bodies"] == [[x - 45, y - 100, 90, 200, 1]]
+    [[left, top, width, height, is_sure]] = look["bodies"]  # type: ignore[misc]
+    assert is_sure == 1
+    edges = (left, x - 45), (left + width, x + 45), (top, y - 100), (top + height, y + 100)
+    assert all(abs(told - true) <= 1000 / 27 / 2 for told, true in edges)
+    assert all(at in at_squares(48) for at in (left, left + width))
+    assert all(at in at_squares(27) for at in (top, top + height))
     moved = squares(look)  # type: ignore[arg-type]
     assert (x * GRID[0] // 1000, int(y) * GRID[1] // 1000) in moved
     assert all(abs(column - x * 48 / 1000) < 4 and row < 16 for column, row in moved)
@@ -153,7 +174,7 @@ def test_who_crossed_at_a_minutes_end_and_is_lost_then_is_in_its_film() -> None:
 
 def test_a_film_has_bounds_however_many_people_and_pictures_there_are() -> None:
     films = list[Film]()
-    keeper = FilmKeeper(ACROSS, films.append, lambda: OFFSET_MS)
+    keeper = FilmKeeper(ACROSS, VIEW, films.append, lambda: OFFSET_MS)
     background, size_px = Background(None), Background.SIZE_PX
     people = [body(15 + 19 * number, 500) for number in range(52)]
     for at_ms in range(0, 64_000, 40):
@@ -175,12 +196,99 @@ def test_feet_are_of_the_last_hour() -> None:
     feet = Feet()
     for minute in range(60):
         feet.note([body(500, 400)], SIZE_PX, minute * MINUTE_MS)
-    feet.note([body(-20, 100), body(2_000, 2_000)], SIZE_PX, 61 * MINUTE_MS)
+        feet.note_crossing(minute * MINUTE_MS)
+    for _ in range(LEAST_FEET):
+        feet.note([body(-20, 100), body(2_000, 2_000)], SIZE_PX, 61 * MINUTE_MS)
     known = feet.measure(61 * MINUTE_MS)
     assert known[500 * 27 // 1000 * 48 + 500 * 48 // 1000] == 255
-    assert known[200 * 27 // 1000 * 48] == known[-1] == 5
+    assert known[200 * 27 // 1000 * 48] == known[-1] == 255 * LEAST_FEET // 55
     assert sum(level > 0 for level in known) == 3
     assert not any(feet.measure(125 * MINUTE_MS)), "though nobody has been seen since"
+
+
+def test_one_persons_way_is_no_trail() -> None:
+    """Whether he is alone in the hour, or goes where nobody else went."""
+    feet = Feet()
+    for step in range(20):
+        feet.note([body(50 * step, 400)], SIZE_PX, 200 * step)
+    for crossings in range(LEAST_CROSSINGS + 1):
+        for _ in range(LEAST_FEET):
+            feet.note([body(500, 700)], SIZE_PX, 5_000)
+        assert sum(level > 0 for level in feet.measure(6_000)) == (crossings >= LEAST_CROSSINGS)
+        feet.note_crossing(6_000)
+
+
+def test_nothing_of_one_shops_hour_is_in_the_film_of_another() -> None:
+    """Nor is the minute in which the box became another shop's."""
+    filming = Filming()
+    crowd = [straight(500, 50, 950, 200, begins=begins) for begins in range(3, 56, 4)]
+    filming.show(crowd, 62)
+    filming.shop = "theirs"
+    later = [straight(200, 950, 50, 200, begins=begins) for begins in range(10, 115, 7)]
+    filming.show(later, 125, begins_ms=62_000)
+    [film] = filming.read()
+    assert film["at"] == "2026-09-21T14:15:00Z"
+    walked = b64decode(str(film["walked"]))
+    columns = {at % GRID[0] for at, level in enumerate(walked) if level}
+    assert columns
+    assert max(columns) < 24 - 4, "where theirs walked"
+
+
+class Faulty(random.Random):
+    """A draw that fails at first."""
+
+    has_failed = False
+
+    def random(self) -> float:
+        former, self.has_failed = self.has_failed, True
+        if not former:
+            raise ValueError("a defect")
+        return super().random()
+
+
+def test_a_fault_of_the_film_is_said_once_and_ends_no_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    filming = Filming()
+    keeper = filming.door.counter.film
+    assert keeper is not None
+    keeper.draw = Faulty().random
+    walks = [straight(500, 50, 950, 200, begins=begins) for begins in range(20, 200, 60)]
+    filming.show(walks, 244)
+    assert [filming.sum_minute(number)[0] for number in range(3)] == [1, 1, 1]
+    assert len(filming.films) == 1, "that of the minute after"
+    assert [record.message for record in caplog.records] == [
+        "a film without people is dropped; the count goes on"
+    ]
+    assert caplog.records[0].exc_info is not None
+
+
+@pytest.mark.parametrize("rate", [5, 7, 10, 25])
+def test_a_film_has_the_looks_of_the_count_whatever_the_camera_gives(rate: float) -> None:
+    """Of pictures that nobody looked at it could only say that something moved."""
+    filming = Filming()
+    filming.show([DOWN], rate=rate)
+    [film] = filming.read()
+    looks = film["looks"]
+    assert 270 <= len(looks) <= 320  # type: ignore[arg-type]
+    bodies = [look["bodies"] for look in looks if 20_500 <= look["ms"] <= 24_000]  # type: ignore[attr-defined]
+    assert len(bodies) >= 16
+    assert all(bodies)
+
+
+def test_a_near_person_is_a_box_without_an_outline() -> None:
+    moved = b"\xff" * (48 * 27 // 8)
+    assert blank_near(moved, [(0, 0, 24, 13)]) == moved
+    blanked = blank_near(moved, [(24, 0, 48, 27)])
+    assert blanked == b"\xff\xff\xff\x00\x00\x00" * 27
+    filming, near = Filming(is_overdue=True), Body((200, 0, 600, 1_000), 0.9)
+    finds = count()
+    filming.door.people.bodies_of = lambda bodies: [near] * bool(bodies and next(finds) < 10)
+    filming.show([DOWN, straight(900, 50, 950, 200, begins=20)])
+    [film] = filming.read()
+    moved_with = [squares(look) for look in film["looks"] if look["bodies"]]  # type: ignore[attr-defined]
+    assert any(moved_with)
+    assert all(column * 1000 / 48 >= 790 for each in moved_with for column, _ in each)
 
 
 def test_a_full_disk_keeps_no_film_and_goes_on_counting() -> None:

@@ -1,6 +1,7 @@
 """Films without people wait in the spool, get to the shop that wants one, and to no other."""
 
 import json
+import logging
 import os
 import random
 import signal
@@ -11,27 +12,28 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from regulars_edge import SPOOL
 from regulars_edge.camera_uploader import CameraUploader
-from regulars_edge.config import parse_config
+from regulars_edge.config import Config, parse_areas, parse_config
 from regulars_edge.count.film_sender import LONGEST_WAIT_S
-from regulars_edge.count.line import CountLine
+from regulars_edge.errors import SpoolFull
 from regulars_edge.health import Health
 from regulars_edge.pace import Hours
 from regulars_edge.run import Uploader
 from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.films import KEPT_MS, WEEK_MS
-from regulars_edge.spool.model import Film
+from regulars_edge.spool.model import Film, Limits, MinutePart
 from regulars_edge.spool.spool import Spool
 from rig.box import until
 from rig.clock import FakeClock
 from rig.counting import CountingBox
-from rig.filming import LINE, MINUTE_MS, WEEK_BEGAN_MS, film
+from rig.filming import CAMERA, MINUTE_MS, VIEW, WEEK_BEGAN_MS, film
 from rig.health import health_of
 from rig.standin import StandIn
 from rig.uploader import called
@@ -57,6 +59,7 @@ class Filmed(CountingBox):
     def __init__(self, spool: Spool, service: object, clock: FakeClock) -> None:
         super().__init__(spool, service, clock)
         self.health: Health = health_of(self.uploader)
+        self.health.captures[0].settings = CAMERA
         self.tell(0)
 
     def keep(self, **more: float) -> Film:
@@ -104,7 +107,7 @@ def test_of_a_weeks_films_that_with_the_smallest_number_stays(spool: Spool) -> N
 
 def test_a_film_of_another_line_takes_the_place_whatever_it_drew(spool: Spool) -> None:
     spool.keep_film("door", film(WEEK_BEGAN_MS, 0.1))
-    spool.keep_film("door", film(WEEK_BEGAN_MS + MINUTE_MS, 0.9, "[[0.0, 0.4], [1.0, 0.4]]"))
+    spool.keep_film("door", film(WEEK_BEGAN_MS + MINUTE_MS, 0.9, "another"))
     assert spool.books.read_rows("SELECT lot FROM films") == [(0.9,)]
 
 
@@ -146,28 +149,38 @@ def test_without_a_film_the_next_one_goes(box: Filmed, shop: StandIn, clock: Fak
     assert not box.film_sender.is_overdue()
 
 
-def test_a_refusal_is_said_once_and_not_tried_again(
+def test_two_refused_films_end_the_wish_and_are_said_once(
     box: Filmed, shop: StandIn, clock: FakeClock
 ) -> None:
-    """Until somebody wants another one."""
+    """A refused film is deleted, and another one tried. Then nothing is, until somebody wants
+    another one."""
     shop.refuses_films = 400
     want(shop)
-    box.keep()
-    box.beat()
-    tries = shop.films_asked
-    assert tries == 2, "the second time over another connection"
     told = []
-    for _ in range(4):
-        clock.pass_(MINUTE_MS)
+    for tries in (2, 2 + 2, 4, 4):  # each second one over another connection
         box.keep()
         told.append(box.beat())
-    assert shop.films_asked == tries
-    assert "the film without people is given up" in str(told[0])
-    assert told[1:] == [None] * 3
+        assert shop.films_asked == tries
+        assert box.count_films() == int(tries == 4 and len(told) > 2)
+        clock.pass_(MINUTE_MS)
+    assert not box.film_sender.is_overdue()
+    assert "the film without people is given up" in str(told[1])
+    assert (told[0], *told[2:]) == (None, None, None)
     shop.refuses_films = 0
     for is_wanted in (False, True):
         want(shop, is_wanted)
         box.beat()
+    assert len(shop.books.films) == 1
+
+
+def test_one_refused_film_leaves_the_wish_for_the_next(box: Filmed, shop: StandIn) -> None:
+    want(shop)
+    box.keep()
+    shop.refuses_films = 400
+    box.beat()
+    shop.refuses_films = 0
+    box.keep()
+    box.beat()
     assert len(shop.books.films) == 1
 
 
@@ -201,14 +214,33 @@ def test_a_key_that_may_not_send_it_is_said_once_and_tried_later_and_later(
     assert box.count_films() == 1
 
 
-def test_a_film_that_nobody_wants_any_more_is_no_trouble(box: Filmed, shop: StandIn) -> None:
+def test_a_film_that_nobody_wants_any_more_is_no_trouble_and_stays(
+    box: Filmed, shop: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     want(shop)
     shop.refuses_films = 409
     box.keep()
     box.beat()
     want(shop, False)
     assert box.beat() is None
-    assert (shop.films_asked, box.count_films()) == (1, 0)
+    assert (shop.films_asked, box.count_films()) == (1, 1)
+    assert "was sent" not in caplog.text
+
+
+def test_an_answer_from_before_the_film_was_sent_wishes_no_second_one(
+    box: Filmed, shop: StandIn, clock: FakeClock
+) -> None:
+    want(shop)
+    box.keep()
+    assert box.health.send_heartbeat()
+    began_at = box.film_sender.now()
+    clock.pass_(1_000)
+    box.film_sender.send_due()
+    box.film_sender.hear_wish(box.uploader.shop, began_at)
+    box.keep()
+    box.film_sender.send_due()
+    assert (shop.films_asked, box.count_films()) == (1, 1)
 
 
 def test_a_refusal_that_is_said_again_gives_up_no_film(
@@ -232,6 +264,42 @@ def test_a_refusal_that_is_said_again_gives_up_no_film(
         clock.pass_(1_000_000)
     weather.stop()
     assert len(shop.books.films) == 1
+
+
+def test_a_film_that_lies_here_is_not_overdue_though_it_cannot_be_sent(
+    box: Filmed, shop: StandIn, clock: FakeClock
+) -> None:
+    """Else minutes in which nobody crossed took its place. So it is with a key that may not send
+    it."""
+    shop.refuses_films = 403
+    want(shop)
+    box.keep()
+    for _ in range(4):
+        box.beat()
+        assert not box.film_sender.is_overdue()
+        clock.pass_(round(1000 * LONGEST_WAIT_S))
+
+
+def test_a_film_takes_no_room_that_crossings_may_need(tmp_path: Path) -> None:
+    with spools.open_spool(tmp_path, Limits(min_free_bytes=2**60)) as spool:
+        with pytest.raises(SpoolFull, match="room"):
+            spool.keep_film("door", film(WEEK_BEGAN_MS))
+        spool.add_counts("door", MinutePart(0, came_in=1))
+        assert spool.books.read_rows("SELECT 1 FROM films") == []
+
+
+def test_a_disk_that_cannot_be_read_ends_no_uploads(box: Filmed, shop: StandIn) -> None:
+    want(shop)
+    box.keep()
+    box.health.send_heartbeat()
+    box.film_sender.spool = SpoolThatIsFull()  # type: ignore[assignment]
+    box.film_sender.send_due()
+    assert "no room" in str(box.film_sender.trouble)
+
+
+class SpoolThatIsFull:
+    def find_film(self, *_: object) -> None:
+        raise SpoolFull("no room")
 
 
 def test_a_film_is_for_the_shop_in_whose_time_it_was_kept(
@@ -293,38 +361,74 @@ def test_a_film_lies_there_for_thirty_days(box: Filmed, shop: StandIn, clock: Fa
     assert box.count_films() == 0
 
 
-def configured(**more: object) -> dict[str, object]:
-    row = {"name": "door", "source": "rtsp", "url": "rtsp://10.0.0.9/live", **more}
-    return {"server": {"url": "http://127.0.0.1:9"}, "camera": [row]}
+LINE = [[0.1, 0.5], [0.9, 0.5]]
+MASK = [[0.0, 0.0, 0.2, 0.2]]
+
+
+def configured(*cameras: dict[str, object]) -> Config:
+    bare = {"name": "door", "source": "rtsp", "url": "rtsp://10.0.0.9/live"}
+    rows = [bare | camera for camera in cameras]
+    return parse_config({"server": {"url": "http://127.0.0.1:9"}, "camera": rows})
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "stays"),
+    ("after", "stays"),
     [
-        ({"count": [[0.1, 0.5], [0.9, 0.5]]}, {"count": [[0.1, 0.5], [0.9, 0.5]]}, True),
-        ({"count": [[0.1, 0.5], [0.9, 0.5]]}, {"count": [[0.1, 0.6], [0.9, 0.6]]}, False),
-        ({"count": [[0.1, 0.5], [0.9, 0.5]]}, {}, False),
-        ({"count": [[0.1, 0.5], [0.9, 0.5]]}, {"name": "yard"}, False),
+        ([{"count": LINE}], True),
+        ([{"count": LINE, "send": "best_shot"}], True),
+        ([{"count": LINE}, {"url": "rtsp://10.0.0.10/live"}], True),
+        ([{"count": [[0.1, 0.6], [0.9, 0.6]]}], False),
+        ([{"count": LINE, "masks": MASK}], False),
+        ([{"count": LINE, "rotate": 180}], False),
+        ([{"count": LINE, "url": "rtsp://10.0.0.10/live"}], False),
+        ([{}], False),
+        ([{"count": LINE, "name": "yard"}], False),
     ],
-    ids=["as it was", "another line", "no line", "no camera"],
+    ids=[
+        *("as it was", "pictures, too", "and a second source", "another line", "a mask"),
+        *("turned", "another camera", "no line", "no camera of this name"),
+    ],
 )
-def test_a_film_goes_with_its_line(
-    spool: Spool, before: dict[str, object], after: dict[str, object], stays: bool
+def test_a_film_goes_with_what_it_shows(
+    spool: Spool, after: list[dict[str, object]], stays: bool
 ) -> None:
-    uploader = Uploader(parse_config(configured(**before)), spool, str)
+    uploader = Uploader(configured({"count": LINE}), spool, str)
     (capture,) = uploader.captures
     counter = capture.make(capture.config).counter
     assert counter is not None
     assert counter.film is counter.minutes.film is not None  # type: ignore[attr-defined]
-    counter.film.keep(film(WEEK_BEGAN_MS, line=str(counter.line)))
+    counter.film.keep(film(WEEK_BEGAN_MS, view=counter.film.view))
     assert spool.books.read_rows("SELECT camera FROM films") == [("door",)]
-    (capture,) = Uploader(parse_config(configured(**after)), spool, str).captures
-    capture.make(capture.config)
+    for later in Uploader(configured(*after), spool, str).captures:
+        later.make(later.config)
     assert bool(spool.books.read_rows("SELECT 1 FROM films")) == stays
 
 
-def test_a_line_is_written_as_the_file_has_it() -> None:
-    assert str(CountLine((0.1, 0.5), (0.9, 0.5))) == "[[0.1, 0.5], [0.9, 0.5]]"
+def test_settings_that_do_not_fit_leave_the_film_and_a_mask_takes_it(spool: Spool) -> None:
+    """As soon as the service sets it."""
+    uploader = Uploader(configured({"count": LINE}), spool, str)
+    (capture,) = uploader.captures
+    (health,) = uploader._healths.values()
+    spool.keep_film("door", film(WEEK_BEGAN_MS, view=capture.settings.count_view or ""))
+    for settings, count in (({"masks": MASK, "count": 7}, 1), ({"masks": MASK}, 0)):
+        health.take_settings(settings)
+        uploader._tick(time.monotonic())
+        assert len(spool.books.read_rows("SELECT 1 FROM films")) == count, settings
+
+
+def test_a_film_of_what_is_masked_now_is_not_sent_though_it_lies_here(
+    box: Filmed, shop: StandIn
+) -> None:
+    """A full disk may have kept it from being deleted."""
+    box.keep()
+    want(shop)
+    (capture,) = box.health.captures
+    capture.settings = replace(CAMERA, masks=parse_areas(MASK))
+    box.beat()
+    assert (shop.films_asked, box.count_films()) == (0, 1)
+    capture.settings = CAMERA
+    box.beat()
+    assert shop.films_asked == 1
 
 
 def test_uninstall_deletes_it(tmp_path: Path) -> None:
@@ -402,7 +506,7 @@ def test_a_kill_leaves_a_whole_film_or_none(tmp_path: Path) -> None:
             rows = db.execute("SELECT at_ms, lot, film FROM films").fetchall()
         assert len(rows) <= 1
         for at_ms, lot, body in rows:
-            assert Film(at_ms, LINE, lot, body) == film(at_ms, lot)
+            assert Film(at_ms, VIEW, lot, body) == film(at_ms, lot)
 
 
 def test_a_kill_between_the_answer_and_the_deletion_sends_the_same_film_again(

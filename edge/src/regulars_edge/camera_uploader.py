@@ -115,7 +115,7 @@ class CameraUploader:
     _offer_limit: int = field(default=OFFERED_A_ROUND, init=False)
     _troubles: dict[int, _Trouble] = field(default_factory=dict, init=False)
     _time_asked_at: float | None = field(default=None, init=False)
-    _shop: str = field(default="", init=False)
+    shop: str = field(default="", init=False)
     """Whom the camera is opened for; empty: its key was never there."""
     _met: str = field(default="", init=False)
     """The shop that was asked last whose book it is."""
@@ -138,10 +138,10 @@ class CameraUploader:
         with suppress(NotAllowed, SpoolFull):
             url, key = self.service.url, self.service.key()
             shop, _ = self.spool.find_book(url, key)
-            if shop != self._shop:
+            if shop != self.shop:
                 self.spool.open_camera(self.camera, url, key)
-                self._shop = shop
-        return self._shop
+                self.shop = shop
+        return self.shop
 
     def _hear_answer(self, key: str, answer: Answer) -> None:
         """Note whose book has answered; an answer without a book that is no success nor 401 may be

@@ -7,6 +7,7 @@ a file that only its owner can read, or from the environment. Never from the com
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
 import os
 import re
@@ -266,6 +267,13 @@ class CameraConfig:
     def leaving(self) -> str:
         """Return in a word what leaves the box: `choice`, or that it is numbers only."""
         return "numbers" if self.choice == "none" else self.choice
+
+    @property
+    def count_view(self) -> str | None:
+        """Return the mark of what the count sees: this camera, turned, behind these masks, and the
+        line; None: nobody is counted. No secret of the URL can be read from it."""
+        view = self.source, self.place, self.rotate, self.masks, self.count
+        return None if self.count is None else hashlib.sha256(repr(view).encode()).hexdigest()
 
     @property
     def is_of_files(self) -> bool:

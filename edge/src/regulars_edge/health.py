@@ -121,6 +121,12 @@ class Health:
         self.settings: Mapping[str, object] = self.uploader.spool.read_settings(
             self.uploader.camera
         )
+        self.uploader.film_sender.list_views = self.list_views
+
+    def list_views(self) -> set[str]:
+        """List the marks of what its sources count now: of these a film may be."""
+        views = (capture.settings.count_view for capture in self.captures)
+        return {view for view in views if view is not None}
 
     def add_capture(self, capture: Capture) -> None:
         """Take a source in, with the settings of the service that an earlier process had, if they
@@ -237,7 +243,7 @@ class Health:
 
         What goes wrong is logged once.
         """
-        service = self.uploader.service
+        service, began_at = self.uploader.service, self.uploader.film_sender.now()
         try:
             if self._id is None:
                 self._id = service.find_camera_id(self.uploader.camera)
@@ -253,7 +259,7 @@ class Health:
             self._no_beat = None
             self._warn_of_faceless(answer.faceless_share)
             self.uploader.teller.says_why = answer.counting is not None
-            self._hear_wishes(answer, status.get("error"))
+            self._hear_wishes(answer, began_at, status.get("error"))
         except ServiceError as error:
             # the camera may be gone, and another has its name
             self.is_heard, self._id = False, None
@@ -273,14 +279,16 @@ class Health:
             picture, self.morning.picture = self.morning.picture, None
             service.give_view(camera_id, picture, self._asked_by)
 
-    def _hear_wishes(self, answer: HeartbeatAnswer, told: object) -> None:
+    def _hear_wishes(self, answer: HeartbeatAnswer, began_at: float, told: object) -> None:
         """Take in which pictures and films are wanted, and that somebody says that a view is right.
 
-        `told`: the trouble that the heartbeat said.
+        `began_at`: when the heartbeat began; `told`: the trouble that it said.
         """
         self._asked_by = self.uploader.open_shop()
         is_film_wanted = (answer.counting or {}).get("film_wanted") is True
-        self.uploader.film_sender.hear_wish(self._asked_by if is_film_wanted else None, told)
+        self.uploader.film_sender.hear_wish(
+            self._asked_by if is_film_wanted else None, began_at, told
+        )
         if answer.view_right_at is not None:
             for capture in self.captures:
                 capture.hear_right(answer.view_right_at)

@@ -173,9 +173,11 @@ class Uploader(Collector):
         self.captures = [
             self._make_capture(self._addresses.move(camera), hide) for camera in config.cameras
         ]
+        self._counted: set[tuple[str, str]] | None = None
+        """The cameras, and what they count, of which the spool may have films."""
+        with suppress(SpoolFull):  # at the next tick; nothing of them is sent meanwhile
+            self._drop_other_films()
         names = {camera.name for camera in config.cameras}
-        with suppress(SpoolFull):  # they are asked for by nobody
-            spool.drop_films_but_of(names)
         for name in sorted(set(spool.list_cameras()) - names):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
             self._make_health(name, self._make_service(None, hide))
@@ -235,6 +237,7 @@ class Uploader(Collector):
                 if camera in self._healths:
                     self._healths[camera].uploader.dropped.add(reason)
             self._take_settings()
+            self._drop_other_films()
             self._look_for_new_config()
             self._note_progress()
             self._tell_updater(time.monotonic() - began_at >= self._config.well_after_s)
@@ -375,20 +378,20 @@ class Uploader(Collector):
         )
 
     def _make_film_keeper(self, camera: CameraConfig) -> FilmKeeper | None:
-        """Make what keeps films of the camera's line; None if it has none. A film of another line
-        is deleted. Raises Misconfigured."""
-        line = None if camera.count is None else str(camera.count)
-        with suppress(SpoolFull):  # the first film of this line takes its place
-            self._spool.drop_films_but_of_line(camera.name, line)
-        if camera.count is None:
+        """Make what keeps films of the camera's line; None if it has none."""
+        view = camera.count_view
+        if camera.count is None or view is None:
             return None
         from regulars_edge.count.film import FilmKeeper
 
+        uploader = self._healths[camera.name].uploader
         return FilmKeeper(
             camera.count,
+            view,
             partial(self._spool.keep_film, camera.name),
             lambda: None if (anchor := self.service_time.anchor) is None else anchor.offset_ms,
-            self._healths[camera.name].uploader.film_sender.is_overdue,
+            uploader.film_sender.is_overdue,
+            lambda: uploader.shop,
         )
 
     def _is_open(self, camera: CameraConfig) -> bool:
@@ -462,6 +465,15 @@ class Uploader(Collector):
         self._allowance.limit = config.bytes_a_month
         for health in self._healths.values():
             health.uploader.hours = config.hours
+
+    def _drop_other_films(self) -> None:
+        """Delete the films of what no camera counts any more. Raises SpoolFull."""
+        counted = {
+            (name, view) for name, health in self._healths.items() for view in health.list_views()
+        }
+        if counted != self._counted:
+            self._spool.drop_films_but_of(counted)
+            self._counted = counted
 
     def _look_for_new_config(self) -> None:
         """Stop if the file has another configuration, which can be read: it is taken in at once.

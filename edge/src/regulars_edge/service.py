@@ -279,16 +279,16 @@ class Service:
             raise self._distrust_answer("it answered for other minutes than it was told")
         return (answer.headers.get(BOOK_HEADER) or "").partition(".")[2]
 
-    def send_film(self, camera: str, film: Film, shop: str) -> None:
-        """Send a film without people to the shop in whose time it was kept; 409: nobody there wants
-        one any more.
+    def send_film(self, camera: str, film: Film, shop: str) -> bool:
+        """Send a film without people to the shop in whose time it was kept; return whether it was
+        taken: not if nobody there wants one any more (409).
 
         Raises NotAllowed, Busy, Unreachable, Refused.
         """
         path = f"/v1/cameras/{quote(camera, safe='')}/film"
         mark = b"film" + str(film.at_ms).encode()
         put = partial(self._call, "PUT", path, json.loads(film.body), shop=shop)
-        self.try_twice(lambda: put(204, 409, mark=mark))
+        return self.try_twice(lambda: put(204, 409, mark=mark)).status == 204
 
     def try_twice(self, call: Callable[[], _T]) -> _T:
         """Return what a call gives. A refusal counts only if a second try, over a new connection,

@@ -4,6 +4,7 @@ import json
 from base64 import b64encode
 from itertools import count
 
+from regulars_edge.config import CameraConfig
 from regulars_edge.count.film import FilmKeeper
 from regulars_edge.count.minutes import SpooledMinutes
 from regulars_edge.picture import format_minute
@@ -22,10 +23,11 @@ SETTLED_S = 4
 """So long after a minute it is cut out."""
 WEEK_BEGAN_MS = (BOOTED_MS // WEEK_MS + 1) * WEEK_MS
 GRID_BYTES = 48 * 27
-LINE = str(ACROSS)
+CAMERA = CameraConfig("door", "snapshot", count=ACROSS)
+VIEW = CAMERA.count_view or ""
 
 
-def film(at_ms: int, lot: float = 0.5, line: str = LINE) -> Film:
+def film(at_ms: int, lot: float = 0.5, view: str = VIEW) -> Film:
     """Make a film of the minute that holds this time, in which nothing moved."""
     at_ms -= at_ms % MINUTE_MS
     moved = b64encode(bytes(GRID_BYTES // 8)).decode()
@@ -40,7 +42,7 @@ def film(at_ms: int, lot: float = 0.5, line: str = LINE) -> Film:
         "crossings": [{"ms": 1_000, "way": "in"}],
         "walked": b64encode(bytes(GRID_BYTES)).decode(),
     }
-    return Film(at_ms, line, lot, json.dumps(body))
+    return Film(at_ms, view, lot, json.dumps(body))
 
 
 class Filming:
@@ -48,8 +50,15 @@ class Filming:
 
     def __init__(self, *, offset_ms: int | None = OFFSET_MS, is_overdue: bool = False) -> None:
         self.films, self.parts = list[Film](), list[MinutePart]()
+        self.shop = "ours"
         keeper = FilmKeeper(
-            ACROSS, self.films.append, lambda: offset_ms, lambda: is_overdue, count(0.25).__next__
+            ACROSS,
+            VIEW,
+            self.films.append,
+            lambda: offset_ms,
+            lambda: is_overdue,
+            lambda: self.shop,
+            count(0.25).__next__,
         )
         minutes = SpooledMinutes(self.parts.append, lambda: OFFSET_MS, keeper)
         self.door = Door(minutes, film=keeper)

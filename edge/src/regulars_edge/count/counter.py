@@ -140,7 +140,9 @@ class Counter:
         self._background = Background(Areas((make_band(self.line),)))
         self._extents_px: deque[float] = deque(maxlen=_SIZES)
         self._moved_ms = self._told_ms = self._followed_ms = -(10**9)
-        self._ticks = Ticks(self.look_ms, early_ms=EARLY_SHARE * self.look_ms)
+        self._ticks, self._still_ticks = (
+            Ticks(self.look_ms, early_ms=EARLY_SHARE * self.look_ms) for _ in range(2)
+        )
         self._crowding = Crowding()
         self._brightness, self._noise, self._noise_ticks = LIGHT, 0.0, Ticks(_NOISE_MS)
 
@@ -170,17 +172,21 @@ class Counter:
         change, self._brightness = self._background.measure_change(grey), measure_brightness(grey)
         if change is None or self._background.is_motion(change, LEAST_MOTION):
             self._moved_ms = at_ms
-        if self.film is not None:
-            self.film.note_picture(grey, self._background, at_ms)
         if self._noise_ticks.is_due(at_ms):
             self._noise_ticks.take(at_ms)
             self._noise = measure_noise(frame.shrink(self.detector.canvas_px, "L"))
-        if (doubt := self._find_blindness()) is not None:
+        doubt, is_still = self._find_blindness(), at_ms - self._moved_ms > STAY_MS
+        ticks = self._still_ticks if doubt or is_still else self._ticks
+        is_due = ticks.is_due(at_ms)
+        if is_due:
+            ticks.take(at_ms)
+            if self.film is not None:
+                self.film.note_picture(grey, self._background, at_ms)
+        if doubt is not None:
             self._tell_time(at_ms, MOST_STILL_MS, doubt)
-        elif at_ms - self._moved_ms > STAY_MS:
+        elif is_still:
             self._hold_still(at_ms)
-        elif self._ticks.is_due(at_ms):
-            self._ticks.take(at_ms)
+        elif is_due:
             self._count(frame, at_ms)
 
     def _tell_time(self, at_ms: int, most_ms: int, why: Doubt | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from regulars_edge.clock import ServiceTime
@@ -22,6 +22,8 @@ LONGEST_WAIT_S = 900.0
 """So long somebody waits for a minute with crossings; then one without will do."""
 _FIRST_WAIT_S = 5.0
 """Between two tries, doubled with each failure, up to the longest wait."""
+_MOST_REFUSED = 2
+"""So many films of one wish may be refused; a third would be, too."""
 
 
 @dataclass(eq=False)
@@ -33,14 +35,20 @@ class FilmSender:
     camera: str
     service_time: ServiceTime
     now: Callable[[], float] = time.monotonic
+    list_views: Callable[[], Collection[str]] = tuple
+    """Gives the marks of what the camera counts now: no other film is sent."""
     trouble: str | None = field(default=None, init=False)
     """Why the film that is wanted was not sent, until a heartbeat has said it; None: nothing is to
     be said."""
     _shop: str | None = field(default=None, init=False)
     """The shop in which somebody wants to see a film; None: nobody does."""
     _wanted_at: float = field(default=0.0, init=False)
-    _was_refused: bool = field(default=False, init=False)
-    """Whether this wish ended so: another film would be refused, too."""
+    _ended_at: float = field(default=float("-inf"), init=False)
+    """When the wish before was met."""
+    _lacks_film: bool = field(default=False, init=False)
+    """Whether none lay here at the newest try."""
+    _refused: int = field(default=0, init=False)
+    """How many films of this wish the service has refused."""
     _due_at: float = field(default=float("-inf"), init=False)
     _said: str = field(default="", init=False)
     """The newest trouble of this wish."""
@@ -50,19 +58,22 @@ class FilmSender:
 
     def is_overdue(self) -> bool:
         """Tell whether somebody has waited for so long that any watched minute will do."""
-        is_waiting = self._shop is not None and not self._was_refused
+        is_waiting = self._shop is not None and self._lacks_film
         return is_waiting and self.now() - self._wanted_at >= LONGEST_WAIT_S
 
-    def hear_wish(self, shop: str | None, told: object = None) -> None:
+    def hear_wish(self, shop: str | None, asked_at: float, told: object = None) -> None:
         """Take in the shop in which somebody wants to see a film now; None: nobody does.
 
-        `told`: the trouble that the heartbeat before said. Each is said once.
+        `asked_at`: when the heartbeat began whose answer says so; one from before a film was sent
+        counts no more. `told`: the trouble that it said. Each is said once.
         """
+        if asked_at < self._ended_at:
+            return
         if isinstance(told, str) and (self.trouble or "").startswith(told):
             self.trouble = None
         if self._shop is None:
             self._wanted_at, self._due_at = self.now(), float("-inf")
-            self._was_refused, self._said = False, ""
+            self._lacks_film, self._refused, self._said = False, 0, ""
             self._backoff.reset_failures()
         self._shop = shop
 
@@ -72,31 +83,35 @@ class FilmSender:
         Raises SpoolDamaged.
         """
         shop, service_ms = self._shop, self.service_time.now_ms()
-        if shop is None or self._was_refused or service_ms is None or self.now() < self._due_at:
+        if shop is None or service_ms is None or self.now() < self._due_at:
             return
-        film = self.spool.find_film(self.camera, shop, service_ms)
-        if film is None:
+        if self._refused >= _MOST_REFUSED:
             return
         try:
-            self._send(film, shop)
-            self.spool.drop_film(self.camera, film.at_ms)
+            film = self.spool.find_film(self.camera, self.list_views(), shop, service_ms)
+            self._lacks_film = film is None
+            if film is not None:
+                self._send(film, shop)
         except (ServiceError, SpoolFull) as error:
             retry_after_s = getattr(error, "retry_after_s", None)
             self._due_at = self.now() + self._backoff.count_failure(retry_after_s)
             self._note_trouble(f"no film without people: {error}")
-        else:
-            if not self._was_refused:
-                self._shop = self.trouble = None
 
     def _send(self, film: Film, shop: str) -> None:
-        """Send a film; note that it is refused for good. Raises as the service does otherwise."""
+        """Send a film, and delete it if it was taken or refused for good: then the wish waits for
+        another one, once. It stays if nobody wants it. Raises ServiceError, SpoolFull."""
         camera_id = self.service.find_camera_id(self.camera)
         try:
-            self.service.send_film(camera_id, film, shop)
-            log.info("%s: a film without people was sent", self.camera)
+            is_taken = self.service.send_film(camera_id, film, shop)
         except Refused as error:
-            self._was_refused = True
+            self._refused += 1
             self._note_trouble(f"the film without people is given up: {error}")
+            self.spool.drop_film(self.camera, film.at_ms)
+            return
+        if is_taken:
+            log.info("%s: a film without people was sent", self.camera)
+            self.spool.drop_film(self.camera, film.at_ms)
+        self._shop, self.trouble, self._ended_at = None, None, self.now()
 
     def _note_trouble(self, trouble: str) -> None:
         if trouble != self._said:

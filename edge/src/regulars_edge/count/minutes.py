@@ -49,8 +49,6 @@ class SpooledMinutes:
         self._add(at_ms, lost={why: lost_ms})
 
     def cross(self, crossing: Crossing) -> None:
-        if self.film is not None:
-            self.film.note_crossing(crossing)
         comes_in = crossing.way == "in"
         self._add(
             crossing.at_ms,
@@ -59,6 +57,8 @@ class SpooledMinutes:
             faces=int(comes_in and crossing.has_face),
         )
         self.flush()
+        if self.film is not None:
+            self.film.note_crossing(crossing)
 
     def add_face(self, entered_ms: int) -> None:
         self._add(entered_ms, faces=1)

@@ -128,7 +128,7 @@ _FILMS = """
 CREATE TABLE films (
     camera TEXT PRIMARY KEY,
     shop TEXT NOT NULL, -- in whose time it was kept (shops.py)
-    line TEXT NOT NULL,
+    line TEXT NOT NULL, -- the mark of what was counted (films.py)
     at_ms INTEGER NOT NULL, -- the minute's begin, by the service's time
     lot REAL NOT NULL, -- the number that it drew
     film TEXT NOT NULL,

@@ -31,7 +31,7 @@ def keep(db: sqlite3.Connection, camera: str, film: Film, books: SpoolDatabase) 
     row = {
         "camera": camera,
         "shop": shops.find_shop_of_camera(db, camera),
-        "line": film.line,
+        "line": film.view,
         "at_ms": film.at_ms,
         "lot": film.lot,
         "film": film.body,
@@ -47,13 +47,15 @@ def keep(db: sqlite3.Connection, camera: str, film: Film, books: SpoolDatabase) 
     )
 
 
-def find(db: sqlite3.Connection, camera: str, shop: str, service_ms: int) -> Film | None:
-    """Return the camera's film that this shop may see, at this time of the service; None: there is
-    none."""
+def find(
+    db: sqlite3.Connection, camera: str, views: Collection[str], shop: str, service_ms: int
+) -> Film | None:
+    """Return the camera's film of one of these views that this shop may see, at this time of the
+    service; None: there is none."""
     row = db.execute(
         "SELECT at_ms, line, lot, film FROM films WHERE camera = ? AND shop = ? AND at_ms > ? "
-        f"AND {_OF_ITS_SHOP}",
-        (camera, shop, service_ms - SENT_MS),
+        f"AND {_OF_ITS_SHOP} AND line IN ({','.join('?' * len(views))})",
+        (camera, shop, service_ms - SENT_MS, *views),
     ).fetchone()
     return Film(*row) if row else None
 
@@ -63,15 +65,11 @@ def drop_one(db: sqlite3.Connection, camera: str, at_ms: int) -> None:
     db.execute("DELETE FROM films WHERE camera = ? AND at_ms = ?", (camera, at_ms))
 
 
-def drop_other_lines(db: sqlite3.Connection, camera: str, line: str | None) -> None:
-    """Delete the camera's film if it is of another line; None: the camera has none now."""
-    db.execute("DELETE FROM films WHERE camera = ? AND line IS NOT ?", (camera, line))
-
-
-def drop_other_cameras(db: sqlite3.Connection, cameras: Collection[str]) -> None:
-    """Delete the films of all cameras but these."""
-    placeholders = ",".join("?" * len(cameras))
-    db.execute(f"DELETE FROM films WHERE camera NOT IN ({placeholders})", list(cameras))
+def drop_others(db: sqlite3.Connection, kept: Collection[tuple[str, str]]) -> None:
+    """Delete all films but those of these cameras and their views."""
+    for film in db.execute("SELECT camera, line FROM films").fetchall():
+        if film not in kept:
+            db.execute("DELETE FROM films WHERE camera = ? AND line = ?", film)
 
 
 def drop_old(db: sqlite3.Connection, now_ms: int) -> None:

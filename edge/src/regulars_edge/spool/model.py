@@ -154,12 +154,12 @@ class DueMinutes:
 class Film:
     """A minute of a camera's count without people (count/film.py). `body`: JSON, as it is sent.
 
-    `at_ms`: its begin, by the service's time; `line`: that which was counted; `lot`: the number
-    that it drew, from 0 to 1.
+    `at_ms`: its begin, by the service's time; `view`: the mark of camera, masks and line
+    (CameraConfig.count_view); `lot`: the number that it drew, from 0 to 1.
     """
 
     at_ms: int
-    line: str
+    view: str
     lot: float
     body: str
 

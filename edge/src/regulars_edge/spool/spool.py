@@ -647,32 +647,33 @@ class Spool:
             counts.note_told(db, camera, due, life)
 
     def keep_film(self, camera: str, film: Film) -> None:
-        """Keep a film, if it is to be the camera's of this week. Raises SpoolFull, SpoolDamaged."""
+        """Keep a film, if it is to be the camera's of this week, and the disk has room to spare.
+
+        Raises SpoolFull, SpoolDamaged.
+        """
+        if shutil.disk_usage(self.folder).free < self._limits.min_free_bytes:
+            raise SpoolFull("a film without people takes no room that crossings may need")
         with self.books.writing(durable=False) as db:
             films.keep(db, camera, film, self.books)
 
-    def find_film(self, camera: str, shop: str, service_ms: int) -> Film | None:
-        """Return the camera's film if this shop may see it, at this time of the service."""
+    def find_film(
+        self, camera: str, views: Collection[str], shop: str, service_ms: int
+    ) -> Film | None:
+        """Return the camera's film of one of these views if this shop may see it, at this time of
+        the service."""
         with self.books.reading() as db:
-            return films.find(db, camera, shop, service_ms)
+            return films.find(db, camera, views, shop, service_ms)
 
     def drop_film(self, camera: str, at_ms: int) -> None:
         """Delete the camera's film of this minute. Raises SpoolFull, SpoolDamaged."""
         with self.books.writing() as db:
             films.drop_one(db, camera, at_ms)
 
-    def drop_films_but_of_line(self, camera: str, line: str | None) -> None:
-        """Delete the camera's film if it is of another line; None: the camera has none now.
-
-        Raises SpoolFull, SpoolDamaged.
-        """
+    def drop_films_but_of(self, kept: Collection[tuple[str, str]]) -> None:
+        """Delete all films but those of these cameras and their views. Raises SpoolFull,
+        SpoolDamaged."""
         with self.books.writing() as db:
-            films.drop_other_lines(db, camera, line)
-
-    def drop_films_but_of(self, cameras: Collection[str]) -> None:
-        """Delete the films of all cameras but these. Raises SpoolFull, SpoolDamaged."""
-        with self.books.writing() as db:
-            films.drop_other_cameras(db, cameras)
+            films.drop_others(db, kept)
 
     def read_settings(self, camera: str) -> dict[str, object]:
         """Return the settings of the service that were kept last."""
