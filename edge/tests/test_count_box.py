@@ -4,6 +4,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import threading
 import tomllib
 from pathlib import Path
@@ -257,12 +258,24 @@ def test_a_count_without_an_extra_says_how_it_is_installed(tmp_path: Path, extra
         capture_output=True,
         text=True,
         check=False,
-        env=lack(tmp_path, extra),
+        env=lack(tmp_path, EXTRAS[extra]),
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert f"the extra `{extra}`" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "door.counted.mp4").exists()
+
+
+def test_what_finds_people_says_how_numpy_is_installed(tmp_path: Path) -> None:
+    """Whichever of the extra's packages lacks."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import regulars_edge.count.people"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=lack(tmp_path, "numpy"),
+    )
+    assert "ExtraMissing" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

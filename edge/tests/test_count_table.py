@@ -42,6 +42,11 @@ def test_a_table_is_read_in_minutes_or_seconds(tmp_path: Path, header: str, enco
     assert read_table(file, 120.0) == [(2.5, "in"), (62.5, "out"), (62.5, "in"), (120.0, "in")]
 
 
+def test_a_table_is_read_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    file = written(tmp_path, "Time;Way\r\n0:02,5;In\r\n62.5;OUT\r\n1:00:02,5;in\r\n")
+    assert read_table(file, 4_000.0) == [(2.5, "in"), (62.5, "out"), (3_602.5, "in")]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -51,7 +56,8 @@ def test_a_table_is_read_in_minutes_or_seconds(tmp_path: Path, header: str, enco
         ("noon,in\n", "line 1: 'noon' is no time: write 1:02.5, or 62.5 for seconds"),
         ("-1,in\n", "line 1: '-1' is no time"),
         ("1\n", "line 1: '1' is no crossing: write time,way, such as 0:12.5,in"),
-        ("1;in\n", "line 1: '1;in' is no crossing"),
+        ("1;in;x\n", "line 1: '1,in,x' is no crossing"),
+        ("0:02,5,in\n", "line 1: '0:02,5,in' is no crossing"),
         ("1,in\ntime,way\n", "line 2: 'time' is no time"),
         ("", "has no crossing"),
         ("time,way\n", "has no crossing"),
@@ -104,7 +110,8 @@ def test_as_many_as_can_be_are_matched_each_once(
         ({0: 90}, {0: 10}, 0.0),
         ({}, {3: 2}, 0.0),
         ({3: 2}, {3: 2}, 1.0),
-        ({3: 2}, {}, None),
+        ({3: 2}, {}, 0.0),
+        ({}, {}, None),
     ],
 )
 def test_what_is_wrong_in_two_minutes_does_not_make_up_for_each_other(
@@ -165,9 +172,29 @@ def test_a_minute_without_numbers_is_left_out_as_at_the_service() -> None:
     minutes = filmed([FilmCrossing(5.0, "in")])
     minutes.doubt(1_070_000, 30_000, "dark")
     said = compare(true, minutes)
-    assert said[2].startswith("minute 1 has no numbers, and is left out: 30.0 s are not to be")
-    assert said[3:] == ["100 % in, of 1, by your table"]
+    assert said[0] == "minute 0: 1 of 1 matched"
+    assert said[1].startswith("minute 1 has no numbers, and is left out: 30.0 s are not to be")
+    assert said[2:] == ["100 % in, of 1, by your table"]
+    minutes.crossings.clear()
     assert compare(true[1:], minutes)[-1].startswith("nothing can be said")
+
+
+def test_who_is_counted_in_the_next_minute_is_right_in_his_own() -> None:
+    assert compare([FilmCrossing(59.8, "in")], filmed([FilmCrossing(60.3, "in")])) == [
+        "minute 0: 1 of 1 matched",
+        "100 % in, of 1, by your table",
+    ]
+
+
+def test_who_is_counted_where_nobody_went_is_an_error() -> None:
+    true = [FilmCrossing(5.0, "in"), FilmCrossing(9.0, "in")]
+    false = [FilmCrossing(float(at), "out") for at in range(10, 15)]
+    assert compare(true, filmed([*true, *false])) == [
+        "minute 0: 2 of 2 matched; false 0:10.0 out, 0:11.0 out, 0:12.0 out, 0:13.0 out, "
+        "0:14.0 out",
+        "100 % in, 5 out for 0, of 2, by your table",
+        "minute 0 is wrong: 2 in for 2, 5 out for 0",
+    ]
 
 
 def test_times_are_written_as_a_clock_shows_them() -> None:

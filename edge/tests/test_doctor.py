@@ -15,6 +15,7 @@ from regulars_edge import config
 from regulars_edge.choose.faces import Detector
 from regulars_edge.doctor import Findings, examine_camera, explain_network
 from regulars_edge.setup.command import format_rows
+from regulars_edge.update import EXTRAS
 from rig.certificates import own_certificate
 from rig.film import RATE
 from rig.lacking import lack
@@ -246,7 +247,7 @@ def test_without_the_detector_no_lines_are_shown_that_need_it(ward: Ward, tmp_pa
         capture_output=True,
         text=True,
         check=False,
-        env=lack(tmp_path, "detector"),
+        env=lack(tmp_path, EXTRAS["detector"]),
     )
     assert done.returncode == 1, done
     assert "BAD  choosing faces and counting people need the extra `detector`" in done.stdout

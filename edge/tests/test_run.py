@@ -16,6 +16,7 @@ from PIL import Image
 from regulars_edge.config import load, parse_config
 from regulars_edge.run import Uploader
 from regulars_edge.spool import spool as spools
+from regulars_edge.update import EXTRAS
 from rig import pictures
 from rig.box import SNAPSHOT, Box, until
 from rig.camera import Camera
@@ -587,7 +588,7 @@ def test_settings_of_the_service_are_taken_without_a_restart(
         )
         urllib.request.urlopen(request, timeout=30).close()
 
-    box.start(lack(tmp_path, "detector"))
+    box.start(lack(tmp_path, EXTRAS["detector"]))
     try:
         until(lambda: "has been made" in box.log(), said=box.log)
         until(lambda: there() == 1, said=box.log)

@@ -1,15 +1,13 @@
-"""A box that lacks an extra of the uploader."""
+"""A box that lacks a package."""
 
 import os
 from pathlib import Path
 
-from regulars_edge.update import EXTRAS
 
-
-def lack(folder: Path, extra: str) -> dict[str, str]:
-    """Return an environment in which the extra's package cannot be imported."""
+def lack(folder: Path, module: str) -> dict[str, str]:
+    """Return an environment in which a module cannot be imported."""
     lacking = folder / "lacking"
     lacking.mkdir()
-    (lacking / f"{EXTRAS[extra]}.py").write_text('raise ImportError("it is not installed")')
+    (lacking / f"{module}.py").write_text('raise ImportError("it is not installed")')
     path = os.pathsep.join([str(lacking), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path}

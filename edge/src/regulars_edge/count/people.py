@@ -13,11 +13,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# before numpy: it says what is missing if that cannot be imported
+from regulars_edge.choose.faces import load_session, suppress_overlaps  # isort: skip
 import numpy as np
 from PIL import Image
-
-# which says what is missing if it cannot be imported
-from regulars_edge.choose.faces import load_session, suppress_overlaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

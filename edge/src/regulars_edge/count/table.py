@@ -21,7 +21,7 @@ LEAST_RIGHT = 0.9
 _EXACT = 1e-9
 """A share in floats may be below what it is by so much."""
 HEADER = ["time", "way"]
-_TIME = re.compile(r"(?:(\d+):)?(\d+(?:\.\d+)?)")
+_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d+)?)")
 
 
 class FilmCrossing(NamedTuple):
@@ -34,19 +34,21 @@ class FilmCrossing(NamedTuple):
 def read_table(file: Path, film_s: float) -> list[FilmCrossing]:
     """Read a table of the true crossings of a film that lasts so long.
 
-    Raises Misconfigured, which names the line that is wrong.
+    Its cells are apart by commas, or by semicolons, as spreadsheets write them where a comma is in
+    numbers. Raises Misconfigured, which names the line that is wrong.
     """
     table: list[FilmCrossing] = []
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.reader(stream)
-            for row in rows:
-                if not row or (rows.line_num == 1 and [cell.strip() for cell in row] == HEADER):
-                    continue
-                try:
-                    table.append(_read_row(row, table[-1].at_s if table else 0.0, film_s))
-                except ValueError as error:
-                    raise Misconfigured(f"{file}, line {rows.line_num}: {error}") from None
+        text = file.read_text(encoding="utf-8-sig")
+        rows = csv.reader(text.splitlines(), delimiter=";" if ";" in text else ",")
+        for row in rows:
+            cells = [cell.strip().lower() for cell in row]
+            if not cells or (rows.line_num == 1 and cells == HEADER):
+                continue
+            try:
+                table.append(_read_row(cells, table[-1].at_s if table else 0.0, film_s))
+            except ValueError as error:
+                raise Misconfigured(f"{file}, line {rows.line_num}: {error}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Misconfigured(f"{file} cannot be read as a table: {error}") from error
     if not table:
@@ -58,10 +60,10 @@ def _read_row(row: Sequence[str], before_s: float, film_s: float) -> FilmCrossin
     """Read a time and a way. Raises ValueError."""
     if len(row) != len(HEADER):
         raise ValueError(f"{','.join(row)!r} is no crossing: write time,way, such as 0:12.5,in")
-    time, way = (cell.strip() for cell in row)
+    time, way = row
     if (found := _TIME.fullmatch(time)) is None:
         raise ValueError(f"{time!r} is no time: write 1:02.5, or 62.5 for seconds")
-    at_s = 60 * int(found[1] or 0) + float(found[2])
+    at_s = 3_600 * int(found[1] or 0) + 60 * int(found[2] or 0) + float(found[3].replace(",", "."))
     known = next((one for one in WAYS if one == way), None)
     if known is None:
         raise ValueError(f"{way!r} is no way: write in or out")
@@ -95,26 +97,37 @@ def find_unmatched(
 
 
 def measure_accuracy(counted: Mapping[int, int], true: Mapping[int, int]) -> float | None:
-    """Return the share of the people of one way that was counted right; None: nobody went there.
+    """Return the share of the people of one way that was counted right; None: nobody went there,
+    and nobody was counted.
 
-    It is 1 less what was wrong in each minute, over all true ones, and never below 0. `counted 9,
-    then 11, of 10 each`: 0.9. Both are numbers by the minute. The service measures a proof so, too
-    (chalicelib/domain/checks.py).
+    If somebody was counted where nobody went, it is 0. Else it is 1 less what was wrong in each
+    minute, over all true ones, and never below 0. `counted 9, then 11, of 10 each`: 0.9. Both are
+    numbers by the minute. The service measures a proof so, too (chalicelib/domain/checks.py).
     """
     people = sum(true.values())
-    if not people:
-        return None
     wrong = sum(abs(counted.get(at, 0) - true.get(at, 0)) for at in {*counted, *true})
+    if not people:
+        return 0.0 if wrong else None
     return max(0.0, 1 - wrong / people)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Comparison:
-    """A count beside the table. `unknown`: minutes of which the count says nothing."""
+    """A count beside the table. `unknown`: minutes of which the count says nothing.
+
+    Who is matched counts in the minute of the table: times are written by eye, also at a minute's
+    end.
+    """
 
     true: Sequence[FilmCrossing]
     counted: Sequence[FilmCrossing]
     unknown: frozenset[int]
+
+    def __post_init__(self) -> None:
+        self.missed, self.false = find_unmatched(self.true, self.counted)
+        matched = Counter(self.true) - Counter(self.missed)
+        self.placed = [*matched.elements(), *self.false]
+        """What was counted."""
 
     def count_minutes(self, crossings: Sequence[FilmCrossing], way: Way) -> Counter[int]:
         """Count the crossings of a way by the minute; unknown minutes are left out."""
@@ -122,8 +135,8 @@ class Comparison:
         return Counter(minute for minute in minutes if minute not in self.unknown)
 
     def measure(self, way: Way) -> float | None:
-        """Return the share of a way that was counted right; None: nobody went there."""
-        counted = self.count_minutes(self.counted, way)
+        """Return the share of a way that was counted right; None: as `measure_accuracy`."""
+        counted = self.count_minutes(self.placed, way)
         return measure_accuracy(counted, self.count_minutes(self.true, way))
 
     @property
@@ -132,30 +145,36 @@ class Comparison:
         return all(share is None or share >= LEAST_RIGHT for share in shares)
 
     def list_matches(self) -> Iterator[str]:
-        """Say of each minute what was matched, missed and false."""
-        missed, false = find_unmatched(self.true, self.counted)
-        for minute in sorted({_find_minute(one) for one in (*self.true, *self.counted)}):
+        """Say of each minute that has numbers what was matched, missed and false."""
+        minutes = {_find_minute(one) for one in (*self.true, *self.false)}
+        for minute in sorted(minutes - self.unknown):
             true, lost, extra = (
                 [one for one in crossings if _find_minute(one) == minute]
-                for crossings in (self.true, missed, false)
+                for crossings in (self.true, self.missed, self.false)
             )
             said = f"minute {minute}: {len(true) - len(lost)} of {len(true)} matched"
             yield f"{said}{_name_times('missed', lost)}{_name_times('false', extra)}"
 
     def describe(self) -> str:
-        """Say the shares: `97 % in, 95 % out, of 214, by your table`."""
-        people = sum(self.count_minutes(self.true, way).total() for way in WAYS)
+        """Say the shares: `97 % in, 95 % out, of 214, by your table`. Where nobody went it says
+        who was counted: `5 out for 0`."""
+        true = {way: self.count_minutes(self.true, way).total() for way in WAYS}
         shares = [(way, share) for way in WAYS if (share := self.measure(way)) is not None]
         if not shares:
             return "nothing can be said: nobody crossed in a minute that has numbers"
         # rounded down, so that a share is never shown as more than it is
-        said = ", ".join(f"{math.floor(100 * share + _EXACT)} % {way}" for way, share in shares)
-        return f"{said}, of {people}, by your table"
+        said = ", ".join(
+            f"{math.floor(100 * share + _EXACT)} % {way}"
+            if true[way]
+            else f"{self.count_minutes(self.placed, way).total()} {way} for 0"
+            for way, share in shares
+        )
+        return f"{said}, of {sum(true.values())}, by your table"
 
     def describe_wrong(self) -> Iterator[tuple[int, str]]:
         """Give each minute that is wrong, and what was counted and true in it."""
         numbers = [
-            (way, self.count_minutes(self.counted, way), self.count_minutes(self.true, way))
+            (way, self.count_minutes(self.placed, way), self.count_minutes(self.true, way))
             for way in WAYS
         ]
         for minute in sorted({at for _, *both in numbers for at in {*both[0], *both[1]}}):
