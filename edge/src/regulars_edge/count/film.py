@@ -64,6 +64,7 @@ class Look:
 
 
 _CROSSED = -1
+"""Beside the numbers of squares."""
 
 
 @dataclass(eq=False)
@@ -84,7 +85,7 @@ class Feet:
 
     def _find_slice(self, at_ms: int) -> Counter[int]:
         number = at_ms // _WALKED_MS
-        if not self._slices or self._slices[-1][0] != number:
+        if not self._slices or self._slices[-1][0] < number:
             self._slices.append((number, Counter()))
         return self._slices[-1][1]
 

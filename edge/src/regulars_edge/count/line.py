@@ -38,10 +38,6 @@ class CountLine:
     first: Point
     second: Point
 
-    def __str__(self) -> str:
-        """Write it as edge.toml has it: [[0.1, 0.5], [0.9, 0.5]]."""
-        return str([[*self.first], [*self.second]])
-
     def place_in(self, size_px: tuple[int, int]) -> PlacedLine:
         """Return the line in a picture of so many pixels."""
         width, height = size_px
