@@ -41,11 +41,15 @@ export function drawn(line, wide) {
   return { path: stroke([ax, ay], [bx, by]) + stroke(at(0, 0), at(0, ARROW)) + head, label: at(0, ARROW + 6) };
 }
 
+/** Say whether a film shows no feet: too few people came in its last hour for them to be told. */
+const isNowhere = (walked) => /^A*=*$/.test(walked);
+
 /**
  * `url`: of a picture, null for none; `change`: as `changer` gives it; `may`: whether the line can be changed.
  * `walked`: where people walked, of a film; null: there is none. `ask`: asks for one.
  */
-export function CountingLine({ edge, url, alt, change, may, walked, ask }) {
+export function CountingLine({ edge, url, alt, change, may, walked: feet, ask }) {
+  const walked = feet && !isNowhere(feet) && feet;
   const [draft, setDraft] = useState(null);
   const [wide, setWide] = useState(160);
   const line = draft ? draft.line : edge.count;

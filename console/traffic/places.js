@@ -98,7 +98,8 @@ function Change({ one, cameras, others, close, done, remove }) {
   const limit = (typed) => (typed === "" ? null : Number(typed));
   const save = ({ name, full_at: full, free_at: free, inside }) => send(one.id ? "PATCH" : "POST",
     one.id ? `places/${one.id}` : "places", { name: name.trim(), doors, full_at: limit(full), free_at: limit(free),
-      takes: doors.some(ownerOf), ...(inside && { inside: Number(inside) }), ...(one.id && { revision: one.revision }) });
+      takes: doors.some(ownerOf), ...(inside && { inside: Number(inside) }),
+      ...(one.id && { revision: one.revision }) });
   const turn = (id) => (isOn) => setDoors(isOn ? [...doors, id] : doors.filter((each) => each !== id));
   return html`<${Dialog} title=${one.name ?? t("places.new")} close=${close}><${Form} send=${save} done=${done}>
     <${Field} label=${t("places.name")} name="name" value=${one.name} required maxlength="100" />
