@@ -27,9 +27,9 @@ from chalicelib.domain.errors import InvalidInput
 from chalicelib.storage.values import milliseconds, time_text
 
 ASKED_FOR = timedelta(days=1)
-"""How long after the request a box may send the film."""
+"""Time after the request in which a box may send the film."""
 FILM_KEPT = timedelta(days=7)
-"""How long a film waits for its answer. So its minute is still stored as a minute."""
+"""Time that a film waits for its answer. So its minute is still stored as a minute."""
 ANSWERS_KEPT = timedelta(days=365)
 MOST_ANSWERS = 200
 """Of a camera; more make the oldest go."""

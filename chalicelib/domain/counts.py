@@ -56,7 +56,7 @@ line."""
 
 
 class Doubts(NamedTuple):
-    """How many minutes have no numbers, for each `Why`; and who crossed in them for sure.
+    """Minutes without numbers, by `Why`; and who crossed in them for sure.
 
     `entries`, `exits`: at least so many came in and went out. Others were perhaps not seen.
     """

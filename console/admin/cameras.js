@@ -285,7 +285,7 @@ function Named({ made, back }) {
   <//>`;
 }
 
-/** Where people are counted, and how right that is. */
+/** The line at which people are counted, and how right that is. */
 function Counted({ path, one, change }) {
   const checks = useChecks(path);
   const { waiting, asked_at: asked, proof } = checks.loaded.value ?? {};

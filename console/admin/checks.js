@@ -56,7 +56,7 @@ export function Checks({ path, checks: { loaded, film, ask } }) {
   </section>`;
 }
 
-/** What is asked of who has seen a film; before its minute is told, an answer would be refused. */
+/** The questions to who has seen a film; before its minute is told, an answer would be refused. */
 function Numbers({ isTold }) {
   if (!isTold) return html`<p class="soft small">${t("check.untold")}</p>`;
   return html`${["in", "out"].map((way) => html`<${Field} key=${way} label=${t(`check.${way}`)} name=${way}
@@ -64,7 +64,7 @@ function Numbers({ isTold }) {
     <button class="strong">${t("check.answer")}</button>`;
 }
 
-/** What was counted, once somebody has said what they saw. */
+/** The counted numbers, once somebody has said what they saw. */
 function Said({ said, close }) {
   const unknown = said.why ? joined(t("check.unknown"), t(`watched.${said.why}`, { count: 1 })) : t("check.void");
   const counted = said.in === null ? unknown : t("check.counted", { in: said.in, out: said.out });

@@ -23,14 +23,14 @@ function sharesOf({ answers, needed, of, ...shares }) {
   return t("proof.is", { in: came, out: went, of });
 }
 
-/** How long to wait before the checks are read again. */
+/** Return the time in ms before the checks are read again. */
 export function pauseOf(known, now = Date.now()) {
   if (known?.waiting?.told === false) return LATER_MS;
   if (!known?.asked_at) return HOUR_MS;
   return now - Date.parse(known.asked_at) < IMPATIENT_MS ? SOON_MS : LATER_MS;
 }
 
-/** How right a count is, and which minutes were most wrong. */
+/** The proof of a count, and which minutes were most wrong. */
 export function Proof({ proof }) {
   if (!proof) return null;
   return html`<p class="proof">${proofOf(proof)}</p>

@@ -5,6 +5,7 @@ import json
 import random
 from base64 import b64decode
 from itertools import count
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -42,8 +43,8 @@ def at_squares(count: int) -> set[int]:
     return {round(1000 * at / count) for at in range(count + 1)}
 
 
-def find_look(film: dict[str, object], ms: int) -> dict[str, object]:
-    [look] = [look for look in film["looks"] if look["ms"] == ms]  # type: ignore[attr-defined]
+def find_look(film: dict[str, Any], ms: int) -> dict[str, Any]:
+    [look] = [look for look in film["looks"] if look["ms"] == ms]
     return dict(look)
 
 
@@ -54,21 +55,21 @@ def test_a_minute_with_a_crossing_is_kept_as_boxes_and_squares() -> None:
     assert (film["in"], film["out"], film["grid"]) == (1, 0, [48, 27])
     assert (film["line"], film["seconds"]) == ([[0.0, 0.5], [1.0, 0.5]], 60)
     assert film["at"] == "2026-09-21T14:13:00Z"
-    [crossing] = film["crossings"]  # type: ignore[misc]
+    [crossing] = film["crossings"]
     assert crossing["way"] == "in"
     assert abs(crossing["ms"] - 22_400) <= 1_000
     look = find_look(film, 22_000)
     x, y = 500, 50 + 200 * 2.0
-    [[left, top, width, height, is_sure]] = look["bodies"]  # type: ignore[misc]
+    [[left, top, width, height, is_sure]] = look["bodies"]
     assert is_sure == 1
     edges = (left, x - 45), (left + width, x + 45), (top, y - 100), (top + height, y + 100)
     assert all(abs(told - true) <= 1000 / 27 / 2 for told, true in edges)
     assert all(at in at_squares(48) for at in (left, left + width))
     assert all(at in at_squares(27) for at in (top, top + height))
-    moved = squares(look)  # type: ignore[arg-type]
+    moved = squares(look)
     assert (x * GRID[0] // 1000, int(y) * GRID[1] // 1000) in moved
     assert all(abs(column - x * 48 / 1000) < 4 and row < 16 for column, row in moved)
-    assert squares(find_look(film, 10_000)) == set()  # type: ignore[arg-type]
+    assert squares(find_look(film, 10_000)) == set()
 
 
 def test_who_moved_and_was_not_found_is_seen_as_squares() -> None:
@@ -81,7 +82,7 @@ def test_who_moved_and_was_not_found_is_seen_as_squares() -> None:
     assert film["in"] == 1
     look = find_look(film, 32_000)
     assert look["bodies"] == []
-    assert any(column < 10 for column, _ in squares(look))  # type: ignore[arg-type]
+    assert any(column < 10 for column, _ in squares(look))
 
 
 def test_who_stood_for_long_leaves_nothing_where_he_stood() -> None:
@@ -89,7 +90,7 @@ def test_who_stood_for_long_leaves_nothing_where_he_stood() -> None:
     filming = Filming()
     filming.show([path((0, 300), (30, 300), (33, 900))])
     [film] = filming.read()
-    moved = squares(find_look(film, 31_000))  # type: ignore[arg-type]
+    moved = squares(find_look(film, 31_000))
     assert any(row > 11 for _, row in moved)
     assert not any(row < 8 for _, row in moved)
 
@@ -102,7 +103,7 @@ def test_who_is_found_weakly_is_told_as_that() -> None:
     ]
     filming.show([DOWN])
     [film] = filming.read()
-    assert [box[4] for box in find_look(film, 22_000)["bodies"]] == [1, 0]  # type: ignore[attr-defined]
+    assert [box[4] for box in find_look(film, 22_000)["bodies"]] == [1, 0]
 
 
 def test_nothing_moves_behind_a_mask() -> None:
@@ -112,7 +113,7 @@ def test_nothing_moves_behind_a_mask() -> None:
     filming.door.people.bodies_of = lambda bodies: [one for one in bodies if one.centre[0] > 400]
     filming.show([DOWN, straight(150, 50, 950, 200, begins=20)])
     [film] = filming.read()
-    moved = set().union(*(squares(look) for look in film["looks"]))  # type: ignore[attr-defined]
+    moved = set().union(*(squares(look) for look in film["looks"]))
     assert moved
     assert min(column for column, _ in moved) >= 0.4 * GRID[0] - 1
 
@@ -168,7 +169,7 @@ def test_who_crossed_at_a_minutes_end_and_is_lost_then_is_in_its_film() -> None:
     filming.show([straight(500, 50, 525, 230, begins=59.8 - 475 / 230)])
     [film] = filming.read()
     assert (film["in"], film["out"]) == filming.sum_minute(0)[:2] == (1, 0)
-    [crossing] = film["crossings"]  # type: ignore[misc]
+    [crossing] = film["crossings"]
     assert crossing["ms"] >= 59_000
 
 
@@ -270,8 +271,8 @@ def test_a_film_has_the_looks_of_the_count_whatever_the_camera_gives(rate: float
     filming.show([DOWN], rate=rate)
     [film] = filming.read()
     looks = film["looks"]
-    assert 270 <= len(looks) <= 320  # type: ignore[arg-type]
-    bodies = [look["bodies"] for look in looks if 20_500 <= look["ms"] <= 24_000]  # type: ignore[attr-defined]
+    assert 270 <= len(looks) <= 320
+    bodies = [look["bodies"] for look in looks if 20_500 <= look["ms"] <= 24_000]
     assert len(bodies) >= 16
     assert all(bodies)
 
@@ -286,7 +287,7 @@ def test_a_near_person_is_a_box_without_an_outline() -> None:
     filming.door.people.bodies_of = lambda bodies: [near] * bool(bodies and next(finds) < 10)
     filming.show([DOWN, straight(900, 50, 950, 200, begins=20)])
     [film] = filming.read()
-    moved_with = [squares(look) for look in film["looks"] if look["bodies"]]  # type: ignore[attr-defined]
+    moved_with = [squares(look) for look in film["looks"] if look["bodies"]]
     assert any(moved_with)
     assert all(column * 1000 / 48 >= 790 for each in moved_with for column, _ in each)
 

@@ -76,7 +76,7 @@ LEFT_OVER = (
     "REST APIs and their domains, event sources, sampling rules, and API Gateway's settings of the "
     "account. It may also change what a stage has whose name begins with this one's and a hyphen."
 )
-"""What the policy cannot rule out, in a sentence."""
+"""The rights that the policy cannot rule out, in words."""
 
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+")
 """As the template has it (infra/functions.yaml), without what a policy would read as a pattern or a

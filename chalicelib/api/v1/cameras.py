@@ -311,7 +311,7 @@ class CameraMade(Camera, kw_only=True):
 
 
 class Counting(Answer):
-    """What a box that counts may tell; services of before do not say it."""
+    """Wishes to a box that counts. A service that sends them takes a minute's reason, too."""
 
     film_wanted: Annotated[
         bool, Meta(description="Somebody wants to see a minute of the count, without people.")

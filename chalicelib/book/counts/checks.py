@@ -1,4 +1,4 @@
-"""How right is a camera's count, as people checked it?
+"""Checks of a camera's count by people, and how right they prove it.
 
 Somebody asks for a film, and the camera's box sends one without people with a later heartbeat. A
 person looks at it and says how many came in and went out. The answer stays beside what was counted,

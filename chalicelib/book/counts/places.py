@@ -422,7 +422,7 @@ def _span_of(openings: Sequence[Opening], now: datetime) -> Span:
 
 
 class Counted(Struct, frozen=True):
-    """What cameras counted in openings until now. `openings`: of the tenant's setting."""
+    """Counts of cameras in openings until now. `openings`: of the tenant's setting."""
 
     tenant: Tenant
     now: datetime

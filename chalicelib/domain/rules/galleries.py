@@ -20,8 +20,8 @@ _WITHOUT_GALLERIES_MB = 256
 bench/tenants.py)."""
 
 _SNAPSHOT_PERCENT = 160
-"""What the making of a whole snapshot takes in memory, of the bytes that are stored: the gallery as
-it was loaded, and as it is to be stored. Of 1,200 bytes a face that is 1,900 (lab:
+"""Memory that the making of a whole snapshot takes, in per cent of the bytes that are stored: the
+gallery as it was loaded, and as it is to be stored. Of 1,200 bytes a face that is 1,900 (lab:
 bench/cold_search.py)."""
 
 _MIB = 1024 * 1024

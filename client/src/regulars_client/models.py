@@ -296,7 +296,7 @@ class Cost(Struct, kw_only=True):
 
 
 class Counting(Struct, kw_only=True):
-    """What a box that counts may tell; services of before do not say it."""
+    """Wishes to a box that counts. A service that sends them takes a minute's reason, too."""
 
     film_wanted: bool
 

@@ -81,7 +81,7 @@ class HeartbeatAnswer:
     is_view_due: bool = False
     """Whether the view of this morning is missing."""
     counting: Mapping[str, Any] | None = None
-    """What a box that counts may tell; None: the service is of before, and takes numbers alone."""
+    """Wishes to a box that counts; None: the service is of before, and takes numbers alone."""
 
 
 FEEDS_FOR_MS = 20 * 60_000

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from itertools import count
+from typing import Any
 
 from regulars_edge.config import CameraConfig
 from regulars_edge.count.film import FilmKeeper
@@ -67,7 +68,7 @@ class Filming:
         self.door.show(walks, seconds, **more)  # type: ignore[arg-type]
         self.door.minutes.flush()
 
-    def read(self) -> list[dict[str, object]]:
+    def read(self) -> list[dict[str, Any]]:
         """Return the films, each of which is as the service takes it."""
         read = [json.loads(film.body) for film in self.films]
         for film, body in zip(self.films, read, strict=True):

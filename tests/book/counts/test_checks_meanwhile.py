@@ -1,4 +1,4 @@
-"""What others do to the checks of a count at the same time."""
+"""Checks of a count to which others do something at the same time."""
 
 from collections.abc import Iterator
 from contextlib import closing

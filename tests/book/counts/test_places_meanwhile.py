@@ -1,4 +1,4 @@
-"""What others do while it is decided whether a place is full: no word is left out of date."""
+"""Places of which others change something while it is decided whether they are full."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing

@@ -95,7 +95,7 @@ class Background:
         self._all_px = self._stencil.histogram()[255]
         self._picture: Image.Image | None = None
         self._compared: tuple[Image.Image, Image.Image, _Changes] | None = None
-        """What the newest thumbnail was compared with, the thumbnail before it, and the outcome."""
+        """The thumbnail that the newest was compared with, the one before it, and the outcome."""
         self._newest: Image.Image | None = None
 
     def measure_change(self, grey: Image) -> float | None:

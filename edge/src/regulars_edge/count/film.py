@@ -69,7 +69,7 @@ _CROSSED = -1
 
 @dataclass(eq=False)
 class Feet:
-    """How often feet stood in each square in the last hour."""
+    """Counts of feet in each square, of the last hour."""
 
     _slices: deque[tuple[int, Counter[int]]] = field(
         default_factory=lambda: deque(maxlen=_SLICES), init=False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from regulars_edge.spool.database import SpoolDatabase
 
 KEPT_MS = 30 * 24 * 3_600_000
-"""How long a film lies here at most."""
+"""Time that a film lies here at most."""
 WEEK_MS = 7 * 24 * 3_600_000
 SENT_MS = WEEK_MS - 3_600_000
 """So old is a film at most that is sent: the service takes none that is older than a week."""
