@@ -149,9 +149,12 @@ class Proof(NamedTuple):
 
 
 def find_request(camera: Camera, now: datetime) -> datetime | None:
-    """Return when somebody asked for a film that the camera's box may still send; None: nobody."""
+    """Return when somebody asked for a film that the camera's box may still send; None: nobody, or
+    the camera is switched off."""
     asked_at = camera.film_asked_at
-    return asked_at if asked_at is not None and now - asked_at < ASKED_FOR else None
+    if asked_at is None or not camera.enabled:
+        return None
+    return asked_at if now - asked_at < ASKED_FOR else None
 
 
 def is_at_line(camera: Camera, line: Line) -> bool:
@@ -263,7 +266,7 @@ def _measure_direction(answers: Iterable[CheckAnswer], direction: int) -> float 
     error = sum(abs(counted - number) for counted, number in pairs)
     if not seen:
         return 0.0 if error else None
-    return round(max(1 - error / seen, 0.0), 4)
+    return max(seen - error, 0) * 10_000 // seen / 10_000  # cut, as 89.99 % is not 90
 
 
 def _list_wrong(answers: Iterable[CheckAnswer]) -> tuple[WrongMinute, ...]:

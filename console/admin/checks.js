@@ -18,11 +18,12 @@ export function useChecks(path) {
   const film = useLoaded(async (signal) => (waiting ? get(`${path}/film`, {}, { signal }) : null), [path, waiting]);
   useAgain(loaded, pauseOf(loaded.value));
   const ask = () => send("POST", `${path}/checks`).then(loaded.set, complain);
-  return { loaded, ask, film: waiting && film.value?.at === waiting ? film.value : null };
+  const isFree = !loaded.value?.asked_at && !waiting; // a film waits, or is on its way
+  return { loaded, ask, isFree, film: waiting && film.value?.at === waiting ? film.value : null };
 }
 
 /** The section of a camera's page. `checks`: as `useChecks` gives them. */
-export function Checks({ path, checks: { loaded, film, ask } }) {
+export function Checks({ path, checks: { loaded, film, ask, isFree } }) {
   const [said, setSaid] = useState(null);
   const [dropped, setDropped] = useState("");
   const { asked_at: asked, unanswered_at: unanswered, waiting } = loaded.value ?? {};
@@ -46,7 +47,7 @@ export function Checks({ path, checks: { loaded, film, ask } }) {
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <${Proof} proof=${loaded.value?.proof} />
     <div class="setting"><p class="soft small">${t("check.says")}</p>
-      <button onClick=${ask} disabled=${Boolean(asked || waiting)}>${t("check.ask")}</button></div>
+      <button onClick=${ask} disabled=${!isFree}>${t("check.ask")}</button></div>
     <p role="status" class="soft small">${state && t(state)}</p>
     ${shown && html`<h3>${t("check.film", { time: dayAndClock(shown.at), n: shown.seconds })}</h3>
       <${Player} key=${shown.at} film=${shown} />`}

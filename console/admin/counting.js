@@ -46,7 +46,7 @@ const isNowhere = (walked) => /^A*=*$/.test(walked);
 
 /**
  * `url`: of a picture, null for none; `change`: as `changer` gives it; `may`: whether the line can be changed.
- * `walked`: where people walked, of a film; null: there is none. `ask`: asks for one.
+ * `walked`: where people walked, of a film; null: there is none. `ask`: asks for one; null: it cannot be asked for now.
  */
 export function CountingLine({ edge, url, alt, change, may, walked: feet, ask }) {
   const walked = feet && !isNowhere(feet) && feet;
@@ -88,7 +88,7 @@ export function CountingLine({ edge, url, alt, change, may, walked: feet, ask })
     <div class="setting"><div><h3 class="label">${t("camera.line")}</h3>
       <p class="soft small">${t("camera.line.says")}</p>
       ${line && html`<p class="soft small">${t(walked ? "camera.line.walked" : "camera.line.unwalked")}
-        ${!walked && html` <button class="line" onClick=${ask}>${t("check.ask")}</button>`}</p>`}</div>
+        ${!walked && ask && html` <button class="line" onClick=${ask}>${t("check.ask")}</button>`}</p>`}</div>
       ${may && html`<p class="row">${line
         ? html`<button onClick=${() => keep(line.toReversed())}>${t("camera.line.turn")}</button>
           <button onClick=${() => keep(undefined)}>${t("camera.line.remove")}</button>`

@@ -19,7 +19,7 @@ export function proofOf(proof) {
 function sharesOf({ answers, needed, of, ...shares }) {
   if (answers < needed) return t("proof.few", { answers, needed });
   const [came, went] = ["in", "out"].map((way) => (
-    shares[way] === null ? t(`proof.${way}.nobody`) : t(`proof.${way}`, { n: Math.floor(100 * shares[way]) })));
+    shares[way] === null ? t(`proof.${way}.nobody`) : t(`proof.${way}`, { n: Math.floor(100 * shares[way] + 1e-9) })));
   return t("proof.is", { in: came, out: went, of });
 }
 

@@ -34,6 +34,14 @@ def test_there_is_no_share_before_ten_answers_and_none_of_a_way_that_nobody_went
     assert proof.wrong[0].at == NOON, "of equal ones the newest"
 
 
+def test_a_share_is_cut_and_not_rounded_so_that_less_than_nine_tenths_is_said() -> None:
+    answers = [answer(ago, (3_000, 0), (3_000, 0)) for ago in range(1, NEEDED_ANSWERS)]
+    answers.append(answer(0, (0, 0), (3_001, 0)))
+    proof = measure_proof(answers, LINE)
+    assert proof.right_in == 0.8999, "it would be rounded to 0.9"
+    assert proof.wrong != ()
+
+
 def test_who_is_counted_where_nobody_walked_is_wrong() -> None:
     answers = [answer(ago, (5, 0), (0, 0)) for ago in range(NEEDED_ANSWERS)]
     proof = measure_proof(answers, LINE)

@@ -42,8 +42,8 @@ class MinuteSent(Sent):
     in_: Annotated[
         Crossings,
         Meta(
-            description="So many came in. `in`, `out` and `faces` are null together: it was too "
-            "dark or too crowded to say, or nobody watched."
+            description="So many came in. `in`, `out` and `faces` are null together: nobody "
+            "watched, or `why` says what spoke against them."
         ),
     ] = field(name="in")
     out: Crossings
@@ -53,9 +53,10 @@ class MinuteSent(Sent):
     why: Annotated[
         counts.Why | None,
         Meta(
-            description="Why its numbers are null: slow, the box looked too seldom; crowd, people "
-            "hid each other; moved, the camera was covered or turned; narrow, people were larger "
-            "than the room beside the line. A box sends it if a heartbeat's answer has `counting`."
+            description="Why its numbers are null: slow, the box looked too seldom; dark, it was "
+            "too dark; crowd, people hid each other; moved, the camera was covered or turned; "
+            "narrow, people were larger than the room beside the line. A box sends it if a "
+            "heartbeat's answer has `counting`."
         ),
     ] = None
     sure_in: Annotated[

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
-from chalicelib.domain.captures import Camera
+from chalicelib.domain.captures import Camera, say_disabled
 from chalicelib.domain.checks import (
     ANSWERS_KEPT,
     FILM_KEPT,
@@ -35,9 +35,16 @@ from chalicelib.domain.checks import (
     require_film,
     require_seen,
 )
-from chalicelib.domain.counts import MINUTE_MS, WHYS, Count, forget_counts, list_void_minutes
+from chalicelib.domain.counts import (
+    MINUTE_MS,
+    SETTLED_AFTER,
+    WHYS,
+    Count,
+    forget_counts,
+    list_void_minutes,
+)
 from chalicelib.domain.effects import Effect
-from chalicelib.domain.errors import CheckNotFound, Conflict, NotAllowed
+from chalicelib.domain.errors import CameraDisabled, CheckNotFound, Conflict, NotAllowed
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import Tenant
@@ -137,12 +144,14 @@ class Checks(Service["Book"]):
         """Keep the film that was asked for, in place of one that waits: that one is left out.
 
         A film of the same minute is stored once. One of another line than the camera's is passed
-        over: its box is asked on. Raises InvalidInput, CameraNotFound, Conflict, Busy,
-        AnsweredAlready.
+        over: its box is asked on. Raises InvalidInput, CameraNotFound, CameraDisabled, Conflict,
+        Busy, AnsweredAlready.
         """
         now = self.services.clock.now()
         require_film(film, now)
         camera = self.services.cameras.get(tenant, camera_id)
+        if not camera.enabled:
+            raise CameraDisabled(say_disabled(camera))
         item = self._find_item(tenant.name, camera.id)
         own = self._select_own(camera, item)
         seen_before = [one for one in (own.waiting, *own.answers, *own.left_out) if one is not None]
@@ -165,7 +174,10 @@ class Checks(Service["Book"]):
         film_put = Put(keys.DIRECTORY, film_item(tenant.name, camera.id, film))
         if_asked = (equals("film_asked_at", milliseconds(asked_at), _ASKED),)
         camera_key = tenant.name, camera.id
-        request_end = Update(keys.CAMERAS, camera_key, if_asked, remove=("film_asked_at",))
+        note = {} if former is None else {"checked_at": milliseconds(now)}  # one is left out
+        request_end = Update(
+            keys.CAMERAS, camera_key, if_asked, set=note, remove=("film_asked_at",)
+        )
         actions: list[Action] = [checks_put, film_put, request_end]
         self.services.requests.write_with_answer(tenant.name, actions, request)
 
@@ -193,10 +205,9 @@ class Checks(Service["Book"]):
         """Note how many people came in and went out in a film, and delete the film.
 
         Return when its box counted somebody in it, which nobody may know before; None: it was said
-        already. `by`: who says so. The
-        answer stands beside what is stored of that minute now. Raises
-        InvalidInput, CameraNotFound, CheckNotFound, Conflict if the box has not told that minute
-        yet, Busy, AnsweredAlready.
+        already. `by`: who says so. The answer stands beside what is stored of that minute now.
+        Raises InvalidInput, CameraNotFound, CheckNotFound, Conflict if the box has not told that
+        minute yet, Busy, AnsweredAlready.
         """
         require_seen(seen)
         camera = self.services.cameras.get(tenant, camera_id)
@@ -221,10 +232,9 @@ class Checks(Service["Book"]):
         answer = CheckAnswer(at, waiting.line, counted, seen, by, now, why)
         audit_events.add_details(of=camera.id, minute=time_text(at))
         checks = replace(own, waiting=None, answers=tuple(add_answer(own.answers, answer)))
-        if_there, note = (exists("camera-there"),), {"checked_at": milliseconds(now)}
         actions = [
             *_make_end_actions(tenant.name, camera.id, checks, item),
-            Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=note),
+            _note_check(tenant.name, camera.id, now),
         ]
         crossings = () if film is None else film.crossings
         told = {"crossings": [[*crossing] for crossing in crossings]}
@@ -262,6 +272,7 @@ class Checks(Service["Book"]):
         else:
             checks = _leave_out(own, answer, now)
             actions = [_make_put(tenant.name, camera.id, checks, item)]
+        actions.append(_note_check(tenant.name, camera.id, now))
         self.services.requests.write_with_answer(tenant.name, actions, request)
 
     def list_jobs(self) -> tuple[Job, ...]:
@@ -291,12 +302,14 @@ class Checks(Service["Book"]):
 
     def _find_count(self, tenant: Tenant, camera_id: str, at: datetime) -> Count | None:
         """Return the count of a minute, without numbers if it is void; None: the box has not told
-        it yet."""
+        it yet. After two days none tells it any more: then nobody knows."""
         counts = self.services.counts
         day, in_day_ms = divmod(milliseconds(at), DAY_MS)
         told, _ = counts.read_day_with_check(tenant.name, day, camera_id)
         void_minutes = list_void_minutes(counts.voids.list_all(tenant.name), day, camera_id)
-        return forget_counts(told, void_minutes).get(in_day_ms // MINUTE_MS)
+        is_late = self.services.clock.now() - at > SETTLED_AFTER
+        otherwise = Count() if is_late else None
+        return forget_counts(told, void_minutes).get(in_day_ms // MINUTE_MS, otherwise)
 
     def _measure(self, tenant: Tenant, camera: Camera, own: StoredChecks) -> Proof | None:
         """Return the proof at the camera's line of now: that of its settings, else that of the
@@ -337,6 +350,12 @@ class Checks(Service["Book"]):
 
     def _find_item(self, tenant: str, camera_id: str) -> Item | None:
         return self.services.items.get(keys.DIRECTORY, (tenant, keys.checks_item(camera_id)))
+
+
+def _note_check(tenant: str, camera_id: str, now: datetime) -> Update:
+    """Return the action that notes on a camera that there are answers, or what was left out."""
+    note = {"checked_at": milliseconds(now)}
+    return Update(keys.CAMERAS, (tenant, camera_id), (exists("camera-there"),), set=note)
 
 
 def _leave_out(

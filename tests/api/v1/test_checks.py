@@ -322,6 +322,40 @@ def test_a_wrong_answer_is_taken_back_by_an_admin_alone_and_the_proof_says_so(
     assert v1.with_key(operator).done("DELETE", f"{CHECKS}/{time_of(10)}")["proof"]["left_out"] == 2
 
 
+def test_what_was_left_out_stands_at_the_camera_too_before_there_is_an_answer(
+    v1: V1Client, box: V1Client
+) -> None:
+    send_film(v1, box, 10)
+    proof = v1.done("DELETE", f"{CHECKS}/{time_of(10)}")["proof"]
+    assert proof["left_out"] == 1
+    assert v1.done("GET", "/v1/cameras/door")["proof"] == proof
+
+
+def test_a_camera_that_was_switched_off_since_the_request_gives_no_film(
+    v1: V1Client, box: V1Client
+) -> None:
+    v1.done("POST", CHECKS)
+    v1.done("PATCH", "/v1/cameras/door", {"enabled": False})
+    assert not is_wanted(box)
+    assert box.failed(403, "PUT", FILM, make_film())["code"] == "CameraDisabled"
+    v1.done("PATCH", "/v1/cameras/door", {"enabled": True})
+    assert is_wanted(box)
+
+
+def test_of_a_minute_that_its_box_can_tell_no_more_nobody_knows(
+    v1: V1Client, box: V1Client, clock: FakeClock
+) -> None:
+    v1.done("POST", CHECKS)
+    assert box.send("PUT", FILM, make_film()).status == 204
+    assert not v1.done("GET", CHECKS)["waiting"]["told"]
+    clock.advance(timedelta(days=2, hours=1))
+    waiting = v1.done("GET", CHECKS)["waiting"]
+    assert waiting["told"]
+    answered = v1.done("PUT", f"{CHECKS}/{waiting['at']}", {"in": 3, "out": 0})
+    assert answered["answers"][0]["in"] is None
+    assert answered["proof"]["unknown"] == 1
+
+
 def test_more_answers_than_are_kept_go_in_the_order_in_which_they_came(
     v1: V1Client, box: V1Client, services: Services, clock: FakeClock
 ) -> None:
