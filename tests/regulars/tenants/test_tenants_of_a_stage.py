@@ -19,8 +19,12 @@ def value(output: Any, aws: Aws) -> str:
             return f"{aws.prefix}search"
         case {"Ref": "CaptureDays"}:
             return "90"
+        case {"Ref": "BudgetUsd"}:
+            return "0"
         case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
             return aws.physical[name]
+        case {"Fn::If": ["HasFunctionUrl", here, _]}:
+            return value({"Value": here}, aws)
         case {"Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]}:
             return "https://abc.lambda-url.eu-central-1.on.aws/"
         case {"Fn::Sub": text}:

@@ -122,7 +122,7 @@ _WITH_A_FORM: Mapping[str, Any] = {
     "enrol_quality": 33.5,
     "review_margin": 0.05,
     "learnt_days": 365,
-    "opening": "Mon-Fri 09:00-18:00",
+    "opening": "Mon-Sun 09:00-18:00",
     "week_begins": "sunday",
     "language": "de",
     "strangers": "forget",
