@@ -308,5 +308,6 @@ function Aim({ path, one, change, checks }) {
       <button onClick=${ask} disabled=${Boolean(asked)}>${t("camera.still.ask")}</button></div>
     <p role="status" class="soft small">${asked ? t("camera.still.waits") : taken && ago(taken)}</p>
     <${CountingLine} edge=${one.edge} url=${url} alt=${url && t("camera.still.alt", { ago: ago(taken) })}
-      change=${change} may=${may("admin")} walked=${checks.film?.walked} ask=${checks.isFree && checks.ask} /></section>`;
+      change=${change} may=${may("admin")} walked=${checks.film?.walked}
+      ask=${checks.isFree && checks.ask} /></section>`;
 }
