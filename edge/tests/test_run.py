@@ -165,7 +165,8 @@ def test_a_box_that_is_told_to_stop_does_not_begin_anew_with_a_changed_file(
 
 def test_hours_do_not_stop_pictures_while_nobody_knows_what_time_it_is(tmp_path: Path) -> None:
     clock = FakeClock()
-    closed = f"{(datetime.now(UTC).hour + 6) % 24:02}:00-{(datetime.now(UTC).hour + 7) % 24:02}:00"
+    hour = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).hour
+    closed = f"{(hour + 6) % 24:02}:00-{(hour + 7) % 24:02}:00"
     row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/", "zone": "UTC"}
     raw = {
         "server": {"url": "http://127.0.0.1:9"},
