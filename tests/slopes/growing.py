@@ -82,12 +82,13 @@ GROWS_WITH_VISITS: Mapping[str, str] = {
     "GET /v1/arrivals only=first staff=false totals=true": _EACH_VISIT,
     "GET /v1/arrivals only=uncertain": "reads each review of the time",
     "GET /v1/arrivals totals=true": _EACH_VISIT,
+    "GET /v1/statistics entries=true": _EACH_VISIT,  # who of those who came in is known
     "GET /v1/statistics group={group}": _EACH_VISIT,
     **{f"GET /v1/statistics split={split}": _EACH_VISIT for split in (*OF_ARRIVALS, Split.GROUP)},
     **{
         f"page {read}": _EACH_VISIT
         for read in PAGE_READS
-        if "measure=" in read or "totals=" in read
+        if any(part in read for part in ("measure=", "totals=", "entries="))
     },
     "regulars report": "reads each visit of a week",
     "today": "reads each visit of a day",
