@@ -2,7 +2,7 @@
 how many came in and went out, and the proof that the count has by these answers.
 
 A film shows squares in which something moved, and boxes around those whom the box has found. So
-whoever looks at it sees also who moved and was not found, and no face. But one who knows who came
+people who look at it see also who moved and was not found, and no face. But one who knows who came
 in a quiet minute knows whose box it is.
 """
 

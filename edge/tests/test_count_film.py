@@ -178,8 +178,9 @@ def test_a_film_has_bounds_however_many_people_and_pictures_there_are() -> None:
     keeper = FilmKeeper(ACROSS, VIEW, films.append, lambda: OFFSET_MS)
     background, size_px = Background(None), Background.SIZE_PX
     people = [body(15 + 19 * number, 500) for number in range(52)]
+    noises = [Image.effect_noise(size_px, 90) for _ in range(0, 64_000, 800)]
     for at_ms in range(0, 64_000, 40):
-        grey = Image.effect_noise(size_px, 90) if at_ms % 800 == 0 else grey  # noqa: F821
+        grey = noises[at_ms // 800]
         background.measure_change(grey)
         keeper.note_picture(grey, background, at_ms)
         keeper.note_bodies(people, SIZE_PX, at_ms)

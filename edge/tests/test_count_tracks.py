@@ -116,7 +116,10 @@ def test_who_stands_and_then_runs_out_of_the_picture_counts(speed: float, phase:
         parse_line([[0.0, 0.8], [1.0, 0.8]]),
         path((0, 600), (3, 600), (5, 600 + 2 * speed)),
     )
-    found = lambda at: [one for one in seen([walk], at) if one.centre[1] < 865]  # noqa: E731
+
+    def found(at: float) -> list[Body]:
+        return [one for one in seen([walk], at) if one.centre[1] < 865]
+
     assert crossings(found, line=line, begins=phase, seconds=8) == ["in"]
 
 

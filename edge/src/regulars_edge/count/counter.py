@@ -162,7 +162,7 @@ class Counter:
             self._tell_time(at_ms, MOST_STILL_MS, doubt)
 
     def _find_blindness(self) -> Doubt | None:
-        """Say why the newest picture shows nobody, whoever is there; None: it would show them."""
+        """Say why the newest picture shows nobody, also if people are there; None: it would."""
         if self.is_blind:
             return "moved"
         return "dark" if is_too_dark(self._brightness, self._noise) else None

@@ -45,7 +45,7 @@ NEAR = 1.5
 WINDOW_MS = 60_000
 """The tracks of so long say whether people are missed."""
 FEW_PEOPLE, LONG_WINDOW_MS = 20, 600_000
-"""Where no more than so many people come in a minute, the last ones say it, too, if they came
+"""If no more than so many people come in a minute, the last ones say it, too, if they came
 within so long. Who came in a busier minute says nothing of the quiet ones that follow."""
 LEAST_BROKEN = 4
 """So many tracks that break off at the line say that people are there who are not seen."""

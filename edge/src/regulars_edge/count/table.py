@@ -127,7 +127,7 @@ class Comparison:
         self.missed, self.false = find_unmatched(self.true, self.counted)
         matched = Counter(self.true) - Counter(self.missed)
         self.placed = [*matched.elements(), *self.false]
-        """What was counted."""
+        """The counted crossings."""
 
     def count_minutes(self, crossings: Sequence[FilmCrossing], way: Way) -> Counter[int]:
         """Count the crossings of a way by the minute; unknown minutes are left out."""

@@ -63,7 +63,7 @@ class BodyTrack:
 
     def __post_init__(self) -> None:
         self.first = self.last_box = self.body
-        """Where the person came into view, and was seen last. `body` is a way behind him who
+        """Places at which the person came into view, and was seen last. `body` is behind him who
         becomes faster."""
 
     @property
