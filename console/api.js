@@ -2,6 +2,8 @@
 // Each call names the book that the page shows, since this browser may be signed in to several shops.
 import { inAddress, session } from "./store.js";
 
+/** How many answers to GETs are waited for. */
+export const reading = { count: 0 };
 const kept = new Map();
 const MOST_KEPT = 200;
 const LATE_MS = 30_000;
@@ -37,7 +39,10 @@ export function forget() {
  * Read: of `query`, undefined, null and "" are left out, a list is sent one by one. `book`: another than the page's.
  * @type {import("types").Get}
  */
-export const get = (path, query, { signal, book } = {}) => call("GET", address(path, query), { signal, book });
+export const get = (path, query, { signal, book } = {}) => {
+  reading.count += 1;
+  return call("GET", address(path, query), { signal, book }).finally(() => { reading.count -= 1; });
+};
 
 /** Read again who is signed in, and how the shop cuts days and weeks: another page may have set that. */
 export const readSession = () =>

@@ -1,6 +1,8 @@
 // The frame around every page: sections, who is signed in, keys, and what was said.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { reading } from "./api.js";
 import { html } from "./html.js";
+import { comeBack, isBack } from "./kept.js";
 import { Icon } from "./icons.js";
 import { useKeys } from "./keys.js";
 import { DAILY, OTHERS, SETUP } from "./pages.js";
@@ -8,7 +10,7 @@ import { isUnwell, MOST_COUNTED, useShared } from "./shared/known.js";
 import { Trouble, useSlow } from "./shared/parts.js";
 import { useAgain } from "./shared/polled.js";
 import { go, place, to, toShops } from "./router.js";
-import { alerts, blur, hasSeveral, may, mayLoad, session, useValue } from "./store.js";
+import { alerts, blur, hasSeveral, may, mayLoad, pageTitle, session, useValue } from "./store.js";
 import { dressed } from "./styled.js";
 import { loaded, renew } from "./renewal.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
@@ -18,6 +20,8 @@ import { number, t } from "./words.js";
 const SOON_MS = 3_000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
+/** How long a page may wait for its answers before it is shown, how often they are counted, how often none is out. */
+const [SETTLED_MS, TICK_MS, QUIET] = [1_000, 16, 3];
 const TRIES = 4;
 /** How often a page's files are asked for until somebody is told: beyond ten at once, a new account on AWS refuses. */
 /** What the first page does without, and may be wanted at any moment after it, also without a network: corrections. */
@@ -156,15 +160,45 @@ function Page({ page, place: here }) {
   useEffect(load, []);
   const slow = useSlow(!View && !problem);
   const isHidden = useValue(blur) === "on";
-  const title = t(`page.${page.name}`);
+  const named = useValue(pageTitle);
+  const title = (!isHidden && named) || t(`page.${page.name}`);
   useEffect(() => {
     const shop = hasSeveral() ? session.now.display_name : "Regulars";
     document.title = `${isHidden ? `${t("blur.title")} · ` : ""}${title} · ${shop}`;
-  }, [page.name, here.rest.join("/"), isHidden]);
-  useEffect(() => scrollTo(0, 0), [page.name, here.rest.join("/")]);
+  }, [title, here.rest.join("/"), isHidden]);
+  useEffect(comeBack, [page.name, here.rest.join("/")]);
   if (problem) return html`<div class="page"><h1>${title}</h1><${Trouble} problem=${problem} again=${load} /></div>`;
   if (!View) return slow && html`<div class="page coming"><h1>${title}</h1></div>`;
-  return html`<${View} place=${here} />`;
+  return html`<${Settled}><${View} place=${here} /><//>`;
+}
+
+let isLater = false;
+
+/** Have screen readers and keys begin at a page's title. */
+function focusTitle() {
+  const title = /** @type {HTMLElement | null} */ (document.querySelector("main h1"));
+  if (!title || document.querySelector("dialog[open]") || document.activeElement?.closest("main")) return;
+  title.tabIndex = -1;
+  title.focus({ preventScroll: true });
+}
+
+/** Shows a page once what it asks for first is there, or was waited for long enough: else parts of it would move. */
+function Settled({ children }) {
+  const [isSettled, setSettled] = useState(false);
+  useEffect(() => {
+    const end = performance.now() + SETTLED_MS;
+    let quiet = 0;
+    const timer = setInterval(() => {
+      quiet = reading.count ? 0 : quiet + 1;
+      if (quiet < QUIET && performance.now() < end) return;
+      clearInterval(timer);
+      setSettled(true);
+      if (isLater && !isBack()) focusTitle();
+      isLater = true;
+    }, TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return html`<div class=${isSettled ? "" : "settling"}>${children}</div>`;
 }
 
 function Who() {

@@ -85,6 +85,8 @@ export const preference = (name, allowed, isFree = false) => new Preference(name
 export const session = new Value(/** @type {import("v1").Answer<"get", "session">} */ (null));
 /** Return the id of a session's book, which stays the same through restores. */
 export const bookOf = (known) => known?.book.split(".")[0];
+/** What the page shows, if its title is to say more than the page's name: a person's name. */
+export const pageTitle = new Value("");
 /** The book that the page's address names; null: none. */
 export const inAddress = new URLSearchParams(globalThis.location?.search).get("shop");
 /** Return what this tab knows by a name when it is loaded again. */

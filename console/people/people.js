@@ -65,7 +65,7 @@ export default function People({ place: { query } }) {
     <${Loading} of=${{ ...listed, problem: listed.problem ?? groups.problem, again: refresh }}
       count=${24} kind="cards" />
     ${ids?.length === 0 && html`<${Nobody} name=${name} groups=${groups.value} />`}
-    ${ids?.length > 0 && html`<${Grid} key=${isTable} count=${ids.length} least=${140} extra=${56} tall=${56}
+    ${ids?.length > 0 && html`<${Grid} key=${isTable} count=${ids.length} least=${140} extra=${78} tall=${56}
       label=${t("page.people")} inSight=${inSight} onKey=${onKey} cell=${cell}
       head=${isTable && html`<${Heads} sort=${sort} set=${!name && sorted} />`} />`}
     ${operator && html`<${Selection} ids=${ids} chosen=${chosen} choose=${setChosen} groups=${groups.value}
@@ -176,7 +176,7 @@ function Card(props) {
   const came = face && [face.arrive_time && t("visits", { count: face.arrive_count }), seen(face)].filter(Boolean)
     .join(" · ");
   return html`<div ...${root} aria-label=${came ? `${name}, ${came}` : name}>${picture}${box}
-    <strong class="name">${name}</strong>
+    <strong class="name two-lines">${name}</strong>
     <small class="soft">${face?.name === "" && face.arrive_time ? days(face) : came}</small></div>`;
 }
 

@@ -1,5 +1,5 @@
 // One person: the visits on the left, what is known on the right, what is seldom done behind one button.
-import { useReducer, useState } from "preact/hooks";
+import { useEffect, useReducer, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
@@ -10,7 +10,7 @@ import { Line } from "../shared/line.js";
 import { Dialog, Empty, groupName, groupOptions, Loading, nameOf, Portrait, Select, useLoaded, whose }
   from "../shared/parts.js";
 import { go, to } from "../router.js";
-import { may } from "../store.js";
+import { may, pageTitle } from "../store.js";
 import { complain, say } from "../undo.js";
 import { surely } from "../unsent.js";
 import { ago, day, dayAndClock, number, t } from "../words.js";
@@ -123,6 +123,8 @@ function Head({ one, set, change, operator, missed, children }) {
   const call = (name) => (name && one.group === "stranger"
     ? change({ name, group: "regular" }, { name: one.name, group: one.group }) : set("name")(name));
   const move = (group) => set("group")(group).catch(() => {});
+  const name = nameOf(one);
+  useEffect(() => { pageTitle.set(name); return () => pageTitle.set(""); }, [name]);
   return html`<header class="profile">
     <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("visits.portrait")} size="l" lazy=${false}
       meant=${one.portrait} />

@@ -3,15 +3,17 @@ import { useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 
 /**
- * `save` may fail; then what was typed stays. It stays, too, if another value is shown meanwhile: it is saved over what
- * was read when typing began, unless somebody else has changed that.
+ * A text of one line wraps where there is no room for it, so that none is cut. `save` may fail; then what was typed
+ * stays. It stays, too, if another value is shown meanwhile: it is saved over what was read when typing began, unless
+ * somebody else has changed that.
  */
-export function Line({ value, label, save, placeholder, rows, disabled, max = 100, className = "", ...more }) {
+export function Line({ value, label, save, placeholder, rows = 1, disabled, max = 100, className = "", ...more }) {
   const [typed, setTyped] = useState(/** @type {any} */ (null));
   const ref = useRef();
   const text = typed?.text ?? value;
   const begun = typed && !typed.isSent ? typed : { save, over: text };
-  const type = ({ target }) => setTyped({ ...begun, text: target.value });
+  const textOf = (typed) => (rows > 1 ? typed : typed.replaceAll("\n", " "));
+  const type = ({ target }) => setTyped({ ...begun, text: textOf(target.value) });
   const done = () => {
     if (!typed || typed.isSent) return;
     const wanted = text.trim();
@@ -24,11 +26,12 @@ export function Line({ value, label, save, placeholder, rows, disabled, max = 10
   };
   const keys = (event) => {
     if (event.key === "Escape") { setTyped(null); requestAnimationFrame(() => ref.current?.blur()); }
-    if (event.key === "Enter" && !rows && !event.isComposing) event.target.blur();
+    if (event.key !== "Enter" || rows > 1 || event.isComposing) return;
+    event.preventDefault();
+    event.target.blur();
   };
   const style = `line ${className}`;
   if (disabled) return html`<span class=${style}>${value || html`<span class="soft">${placeholder}</span>`}</span>`;
-  const common = { ...more, ref, class: style, "aria-label": label, placeholder, maxlength: max, value: text,
-    onInput: type, onBlur: done, onKeyDown: keys };
-  return rows ? html`<textarea rows=${rows} ...${common}></textarea>` : html`<input type="text" ...${common} />`;
+  return html`<textarea ...${more} ref=${ref} class=${style} aria-label=${label} placeholder=${placeholder} rows=${rows}
+    maxlength=${max} value=${text} onInput=${type} onBlur=${done} onKeyDown=${keys}></textarea>`;
 }

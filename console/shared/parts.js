@@ -2,12 +2,16 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { focusRow, rowOf } from "../kept.js";
 import { opened } from "../router.js";
 import { useValue } from "../store.js";
 import { say } from "../undo.js";
 import { number, t, tOr } from "../words.js";
 import { spotlight } from "./spotlight.js";
 import { isPassing, isTold, meet, troubles, tryAll, waitOf } from "./troubles.js";
+
+/** How long a page may take to draw what a dialog has changed. */
+const DRAWN_MS = 100;
 
 /**
  * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands
@@ -128,11 +132,13 @@ export function Dialog({ title, close, children, wide = false, isPlace = false }
   latest.current = close;
   useLayoutEffect(() => {
     const dialog = ref.current;
+    const row = rowOf(document.activeElement);
     const closed = isPlace ? null : opened(() => latest.current());
     dialog.showModal();
     return () => {
-      dialog.close(); // which gives the focus back
+      dialog.close(); // which gives the focus back, unless what had it has gone
       closed?.();
+      setTimeout(() => document.activeElement === document.body && focusRow(row), DRAWN_MS);
     };
   }, []);
   return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-label=${title}

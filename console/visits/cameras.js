@@ -1,4 +1,4 @@
-// The cameras beside the book; if there is no room, only how many of them something is wrong with.
+// The cameras that need somebody, beside the book; if there is no room, only how many they are.
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { isUnwell } from "../shared/known.js";
@@ -12,8 +12,6 @@ const PICTURED = 6;
 
 export const useCameras = () => usePolled("cameras", {}, EVERY_MS)[0].value?.cameras;
 
-const unwellFirst = (one, other) => Number(isUnwell(other)) - Number(isUnwell(one));
-
 /** Says on a narrow screen that a camera needs somebody. */
 export function Wrong({ cameras }) {
   const count = cameras?.filter(isUnwell).length;
@@ -22,15 +20,17 @@ export function Wrong({ cameras }) {
 
 export function Cameras({ cameras }) {
   if (!cameras?.length) return null;
-  return html`<aside aria-label=${t("cameras")}><h2>${t("cameras")}</h2>
-    <ul class="cameras" tabindex="0" aria-label=${t("cameras")}>
-      ${cameras.toSorted(unwellFirst).map((one, index) => html`
+  const [unwell, working] = [true, false].map((is) => cameras.filter((one) => isUnwell(one) === is));
+  return html`<section class="beside" aria-label=${t("cameras")}><h2>${t("cameras")}</h2>
+    <ul class="cameras">${unwell.map((one, index) => html`
       <li key=${one.id}>${index < PICTURED && mayLoad("captures") && html`<${Newest} camera=${one} />`}
         <p><strong>${one.name || one.id}</strong>
           <span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span></p>
         <p class="soft small">
           ${one.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.never")}</p>
-      </li>`)}</ul></aside>`;
+      </li>`)}</ul>
+    ${working.length > 0 && html`<a class="soft" href=${to("cameras")}>
+      ${t("visits.working", { count: working.length })}</a>`}</section>`;
 }
 
 function Newest({ camera }) {

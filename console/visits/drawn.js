@@ -1,16 +1,25 @@
-// Rows of a long list in parts: a part is drawn while it is near what is seen, and else keeps its place empty.
+// Rows of a long list in parts: a part is drawn while it is near what is seen, and else keeps its place empty. A list
+// that is not that long is drawn whole, so that the browser finds each name in it; and so is what is printed.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 
 const BEYOND = "600px";
 const BEGUN = 12;
+/** Rows up to which a list is drawn whole. */
+export const MOST_WHOLE = 200;
 
-/** `before`: how many rows stand above; `row(one)`: draws one; `changed`: is called once other rows are drawn. */
-export function Part({ rows, before, row, changed }) {
+/**
+ * `isWhole`: the list is drawn whole; `before`: how many rows stand above; `row(one)`: draws one; `changed`: is called
+ * once other rows are drawn.
+ */
+export function Part({ rows, isWhole, before, row, changed }) {
   const ref = useRef();
   const height = useRef(0);
-  const [isNear, setNear] = useState(before < BEGUN);
+  const [isSeen, setNear] = useState(before < BEGUN);
+  const isNear = isSeen || isWhole;
   useEffect(() => {
+    const printed = () => setNear(true);
+    addEventListener("beforeprint", printed);
     const told = (seen) => {
       const { isIntersecting, boundingClientRect: box } = seen.at(-1);
       if (!ref.current || (!isIntersecting && ref.current.contains(document.activeElement))) return;
@@ -19,7 +28,7 @@ export function Part({ rows, before, row, changed }) {
     };
     const watcher = new IntersectionObserver(told, { rootMargin: BEYOND });
     watcher.observe(ref.current);
-    return () => watcher.disconnect();
+    return () => { watcher.disconnect(); removeEventListener("beforeprint", printed); };
   }, []);
   useLayoutEffect(changed, [isNear, rows.length]);
   const empty = height.current ? `${height.current}px` : `calc(${rows.length} * var(--row))`;

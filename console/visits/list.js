@@ -8,14 +8,14 @@ import { may } from "../store.js";
 import { clock, dayAndClock, number, t } from "../words.js";
 import { useHeld } from "./book.js";
 import { folded, hourName, hours, which } from "./day.js";
-import { Part, useRows } from "./drawn.js";
+import { MOST_WHOLE, Part, useRows } from "./drawn.js";
 import { Now } from "../shared/asking.js";
 import { NARROW, useMedia } from "../shared/media.js";
 
 const SOON = "800px";
 const ONCE_SHOWN = 3;
 const PART_MINUTES = 5;
-/** How much above the threshold a score is sure: a narrow screen leaves it out. */
+/** How much above the threshold a score is sure, and not shown. */
 const SURE = 0.03;
 
 export function List({ day, chosen, all, cameras, who, look }) {
@@ -32,13 +32,14 @@ export function List({ day, chosen, all, cameras, who, look }) {
   const row = (one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
     camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`;
   const parts = (some, before) => inParts(some, clockOf).map(([key, rows]) => html`<${Part} key=${key} rows=${rows}
-    row=${row} changed=${mark} before=${before + some.indexOf(rows[0])} />`);
+    isWhole=${day.rows.length <= MOST_WHOLE} row=${row} changed=${mark} before=${before + some.indexOf(rows[0])} />`);
   return html`<div class="hours" ...${list}>
     ${waiting > 0 && html`<button class="strong waiting" onClick=${() => scrollTo({ top: 0 })}>
       ${t("visits.waiting", { count: waiting })} ↑</button>`}
     ${hours(rows, !day.token, (at) => clockOf(at).slice(0, 2)).map((hour) => html`<${Hour} key=${hour.hour}
       hour=${hour} isFolded=${isNarrow && !chosen.group && !chosen.only} parts=${parts} />`)}
-    ${day.token ? html`<${End} key=${`${rows.length} ${day.token}`} more=${day.more} />`
+    ${day.token ? html`<${End} key=${`${rows.length} ${day.token}`} more=${day.more}
+      isWhole=${rows.length < MOST_WHOLE} />`
       : html`<p class="soft end">${t("visits.end", { first: clock(rows.at(-1).first) })}</p>`}
   </div>`;
 }
@@ -61,10 +62,11 @@ function Hour({ hour, isFolded, parts }) {
 const inParts = (rows, clockOf) =>
   [...Map.groupBy(rows, (one) => Math.floor(Number(clockOf(one.first).slice(3, 5)) / PART_MINUTES))];
 
-/** Loads the next page before the end is in sight. */
-function End({ more }) {
+/** Loads the next page before the end is in sight; at once, if the list is to be whole. */
+function End({ more, isWhole }) {
   const ref = useRef();
   useEffect(() => {
+    if (isWhole) { more(); return; }
     const told = (seen) => { if (seen.at(-1).isIntersecting) more(); }; // a busy browser tells several changes at once
     const watcher = new IntersectionObserver(told, { rootMargin: SOON });
     watcher.observe(ref.current);
@@ -105,20 +107,23 @@ function Visit({ one, camera, who, look, isNew }) {
     <div class="who-came">
       <${Name} one=${one} now=${now} />
       <p class="soft">${[which(one), camera, stayed].filter(Boolean).join(" · ")}</p>
-      ${one.name === "" && may("operator") && html`<button class="line ask" onClick=${() => who.ask(one)}>
-        ${t("visits.who")}</button>`}
     </div>
     <div class="decision">
       <${Score} score=${one.score} threshold=${one.threshold} />
+      ${one.name === "" && may("operator") && html`<button class="line ask" onClick=${() => who.ask(one)}>
+        ${t("visits.who")}</button>`}
       ${may("operator") && (one.name || one.score != null) && !now && html`<button class="plain quiet"
         onClick=${() => who.ask(one, { isWrong: true })}>${t("whose.wrong")}</button>`}
     </div>
   </li>`;
 }
 
+/** Tell whether the group says more than the name does: most people are regulars, and a stranger has no name. */
+const isTold = ({ name, group }) => group !== "regular" && (name || group !== "stranger");
+
 function Name({ one, now }) {
   if (now) return html`<p class="title"><${Now} ...${now} /></p>`;
   const name = html`<strong class="name">${nameOf(one)}</strong>`;
   return html`<p class="title">${one.name === null ? name : html`<a href=${to(["person", one.face])}>${name}</a>`}
-    ${(one.name || one.group !== "stranger") && html`<span class="tag">${groupName(one.group)}</span>`}</p>`;
+    ${isTold(one) && html`<span class="tag">${groupName(one.group)}</span>`}</p>`;
 }

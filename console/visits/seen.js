@@ -22,12 +22,16 @@ export function Seen({ groups, cameras }) {
   </section>`;
 }
 
+/** Return what fits beneath a portrait: "Ann" of "Ann Lee", and "No. 42" of a stranger. */
+const shortName = ({ name, group, number }) =>
+  nameOf({ name: name && name.split(/\s/)[0], group: number ? "" : group, number });
+
 /** `kind`: special guests have a ring, and staff are grey. */
 function Person({ face, at, kind, name, group, number, portrait }) {
   const time = clock(at);
   return html`<li class=${kind}><a href=${to(["person", face])}>
     <span class="ring"><${Portrait} url=${portrait?.thumb_url} name=${name} lazy=${false} /></span>
-    <span class="name">${nameOf({ name, group, number })}</span>
+    <span class="name">${shortName({ name, group, number })}</span>
     <span class="unseen">${t("seen.last", { group: groupName(group), time })}</span>
     <span aria-hidden="true">${time}</span></a></li>`;
 }

@@ -44,11 +44,12 @@ export default function Visits({ place }) {
         <${Icon} name="bell" /></a>
     </header>
     <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
-    ${chosen.isToday && html`<${InsideNow} /><${Seen} groups=${groups} cameras=${cameras} />`}
-    <${Wrong} cameras=${cameras} /><${Asked} />
-    <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
-        corrected=${() => setCorrected((count) => count + 1)} />
-      ${chosen.isToday && html`<${Cameras} cameras=${cameras} />`}</div>
+    <div class="columns">
+      <div class="needs">${chosen.isToday && html`<${InsideNow} />`}<${Wrong} cameras=${cameras} /><${Asked} /></div>
+      ${chosen.isToday && html`<aside><${Seen} groups=${groups} cameras=${cameras} />
+        <${Cameras} cameras=${cameras} /></aside>`}
+      <${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
+        corrected=${() => setCorrected((count) => count + 1)} /></div>
   </div>`;
 }
 

@@ -273,7 +273,7 @@ def heading(page: Page, text: str) -> None:
     """Wait for the page of this title, and for its module, before which the title may stand
     alone."""
     expect(page.get_by_role("heading", level=1, name=text, exact=True)).to_be_visible()
-    expect(page.locator(".page.coming")).to_have_count(0)
+    expect(page.locator(":is(.page.coming, .settling)")).to_have_count(0)
 
 
 def becomes(page: Page, holds: Callable[[], object]) -> None:

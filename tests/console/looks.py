@@ -32,6 +32,27 @@ BROKEN_TABLES = """[...document.querySelectorAll("table")].filter(table => !/tab
   getComputedStyle(table).display)).map(table => table.className)"""
 
 
+MOST_SHIFTED = 0.02
+"""Of the measure of browsers (CLS), in which 0.1 is still good."""
+ANSWER_LATE = """
+const plain = globalThis.fetch;
+let calls = 0;
+globalThis.fetch = async (...given) => {
+  await new Promise((go) => setTimeout(go, 100 * (calls++ % 5)));
+  return plain(...given);
+};
+"""
+NOTE_SHIFTS = """
+globalThis.shifts = [];
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) {
+    shifts.push([one.value, one.sources.map(
+      ({ node }) => (node?.outerHTML ?? node?.textContent ?? "").slice(0, 100))]);
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
 def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
     """Assert that nothing scrolls sideways, wide, at 200 % or on a phone, and that axe finds
     nothing in these views.

@@ -13,6 +13,6 @@ PAGES = re.findall(r'\{ name: "(\w+)"', (locate_folder() / "pages.js").read_text
 def ready(page: Page) -> None:
     """Wait until the page has what it shows."""
     expect(page.locator("h1")).to_be_visible()
-    expect(page.locator(".shapes")).to_have_count(0)
+    expect(page.locator(":is(.shapes, .settling)")).to_have_count(0)
     page.wait_for_load_state("networkidle")
     settle(page)

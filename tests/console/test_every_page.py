@@ -20,12 +20,22 @@ from chalicelib.domain.model import REGULAR
 from chalicelib.storage import keys
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 from regulars.demo.shop import enrol_drawn
-from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, shoot, visiting
-from tests.console.looks import LIGHT, VIEWS, assert_accessible, looked_at
+from tests.console.conftest import DESK, PHONE, TOUCH, Book, Visitor, reload, shoot, visiting
+from tests.console.looks import (
+    ANSWER_LATE,
+    LIGHT,
+    MOST_SHIFTED,
+    NOTE_SHIFTS,
+    VIEWS,
+    assert_accessible,
+    looked_at,
+)
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
+from tests.console.spoken import LANGUAGES
 from tests.support.book.synthetic import PICTURE, write_faces, write_visits
 from tests.support.box.box import serving
+from tests.support.examples import drawn
 
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
 """Pages of numbers, or that show a text of somebody else only once a picture was chosen, or two
@@ -49,6 +59,7 @@ NAMES = tuple(f"{attack} zq{number}z" for number, attack in enumerate(ATTACKS))
 """Each ends in a word by which it is found again, whatever became of the rest."""
 
 CROWD = 200
+LONG_NAME = "Bartholomäus Hohenstein-Kirchberger"
 LONG = ("Donaudampfschifffahrtselektrizitätenhaup", "王" * 40, "שלוםמרחבא" * 4 + "שלום")
 """Names of 40 letters without a space: in Latin, Chinese and Hebrew letters."""
 
@@ -111,7 +122,31 @@ OVER_TITLE = """() => {
 }"""
 """Lists what lies over the page's title."""
 
+CUT_NAMES = """(longest) => {
+  const isClipped = (one) => ["hidden", "clip"].includes(getComputedStyle(one).overflowX);
+  const isCut = (one) => {
+    if (one.matches("input, textarea")) return one.scrollWidth > one.clientWidth + 1;
+    const range = document.createRange();
+    range.selectNodeContents(one);
+    const text = range.getBoundingClientRect();
+    for (let around = one; around && !around.matches("main"); around = around.parentElement) {
+      const box = around.getBoundingClientRect();
+      if (["auto", "scroll"].includes(getComputedStyle(around).overflowX)) return false;
+      if (isClipped(around) && (text.right > box.right + 1 || text.left < box.left - 1
+        || text.bottom > box.bottom + 1)) return true;
+    }
+    return false;
+  };
+  return [...document.querySelectorAll("main :is(h1, .name, .called, .name :is(input, textarea))")]
+    .filter((one) => one.checkVisibility() && getComputedStyle(one).clipPath === "none")
+    .filter((one) => (one.value ?? one.textContent).length <= longest && isCut(one))
+    .map((one) => one.parentElement.outerHTML.slice(0, 240));
+}"""
+"""Lists the names of up to so many letters that are not whole."""
+
 LEAST_PX, NARROWEST_PX = 44, 320
+LONGEST_NAME = 36
+PHONES_PX = (360, 390)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +218,7 @@ def write_crowd(shop: Shop) -> None:
     for faceid in crowd:
         key = keys.face_picture(tenant.name, faceid, PICTURE)
         services.ports.storage.blobs.put_if_absent(key, portrait, "image/jpeg")
-    for number, name in enumerate(LONG * 2, 900):
+    for number, name in enumerate((*LONG, LONG_NAME) * 2, 900):
         enrol_drawn(services, tenant, number, name, REGULAR)
         shop.see(number, 0.1)
 
@@ -290,6 +325,46 @@ def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(
         page.set_viewport_size({**PHONE, "width": width})
         assert page.evaluate("document.documentElement.scrollWidth") == width, "it scrolls sideways"
     page.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_name_is_cut_on_a_phone(phone: Visitor, shop: Shop, name: str) -> None:
+    page = opened(phone, shop, name)
+    for language in ("de", *drawn(LANGUAGES, 1)):
+        page.evaluate("(code) => localStorage.setItem('regulars.language', code)", language)
+        reload(page)
+        ready(page)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        for width in PHONES_PX:
+            page.set_viewport_size({**PHONE, "width": width})
+            assert page.evaluate(CUT_NAMES, LONGEST_NAME) == [], (language, width)
+    page.evaluate("localStorage.removeItem('regulars.language')")
+    page.close()
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_that_is_in_sight_moves_while_a_page_loads(
+    shop: Shop, browser: Browser, name: str, viewport: Any
+) -> None:
+    with visiting(browser, shop.book, None, viewport=viewport) as visitor:
+        visitor.context.add_init_script(ANSWER_LATE)
+        visitor.context.add_init_script(NOTE_SHIFTS)
+        shifts = opened(visitor, shop, name).evaluate("shifts")
+        assert sum(value for value, _ in shifts) < MOST_SHIFTED, shifts
+
+
+LAPTOP = {"width": 1280, "height": 800}
+FIRST_ROW_PX, ROW_PX, ROWS = 260, 66, 8
+
+
+def test_a_laptop_shows_eight_visits(shop: Shop, browser: Browser) -> None:
+    with visiting(browser, shop.book, None, viewport=LAPTOP) as visitor:
+        page = opened(visitor, shop, "visits")
+        boxes = [row.bounding_box() for row in page.locator(".visit").all()]
+    shown = [box for box in boxes if box and box["y"] + box["height"] <= LAPTOP["height"]]
+    assert shown[0]["y"] <= FIRST_ROW_PX
+    assert len(shown) >= ROWS, [(box["y"], box["height"]) for box in shown]
 
 
 MAY_NOT: tuple[tuple[str, str, str, dict[str, str], dict[str, str]], ...] = (

@@ -296,7 +296,7 @@ def test_a_first_visit_shows_its_picture_once_and_a_later_one_beside_the_portrai
     pictures = page.locator(".visit").filter(has_text="Stranger 1").locator(".pair")
     expect(pictures).to_have_count(2)
     assert [pair.locator(".portrait").count() for pair in pictures.all()] == [2, 1]
-    cameras = page.get_by_role("complementary", name="Cameras")
+    cameras = page.get_by_role("region", name="Cameras")
     expect(cameras).to_have_count(1)
     looked_at(page, "visits-first")
     page.goto(f"{shop.box.url}/console#/visits?day=2026-01-02")

@@ -39,7 +39,7 @@ from tests.console.conftest import (
     shoot,
     visiting,
 )
-from tests.console.looks import looked_at
+from tests.console.looks import ANSWER_LATE, MOST_SHIFTED, NOTE_SHIFTS, looked_at
 from tests.support.book.synthetic import visits
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeClock
@@ -75,27 +75,6 @@ class Shop(Struct, frozen=True):
         return Counter(
             of(one) for one in self.seen if first <= one.at.astimezone(ZONE).date() <= last
         )
-
-
-MOST_SHIFTED = 0.02
-"""Of the measure of browsers (CLS), in which 0.1 is still good."""
-ANSWER_LATE = """
-const plain = globalThis.fetch;
-let calls = 0;
-globalThis.fetch = async (...given) => {
-  await new Promise((go) => setTimeout(go, 100 * (calls++ % 5)));
-  return plain(...given);
-};
-"""
-NOTE_SHIFTS = """
-globalThis.shifts = [];
-new PerformanceObserver((list) => {
-  for (const one of list.getEntries()) {
-    shifts.push([one.value, one.sources.map(
-      ({ node }) => (node?.outerHTML ?? node?.textContent ?? "").slice(0, 100))]);
-  }
-}).observe({ type: "layout-shift", buffered: true });
-"""
 
 
 @pytest.fixture(scope="module")

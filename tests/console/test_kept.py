@@ -1,0 +1,98 @@
+"""A place is kept: "back" leads to where somebody was, and the focus comes back to a row."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.conftest import TOUCH, becomes, heading
+from tests.console.pages import ready
+from tests.console.portraits import Mall, Shop, mall
+from tests.console.reviews import reviewing
+
+SCROLLED_PX = 1_500
+NEAR_PX = 80
+IN_SIGHT = """(selector) => [...document.querySelectorAll(selector)].find((one) => {
+  const { top } = one.getBoundingClientRect();
+  return top > 100 && top < 500;
+}).click()"""
+FOCUSED = "document.activeElement.closest('[data-id]')?.dataset.id ?? ''"
+
+
+@pytest.fixture(scope="module")
+def shops(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mall]:
+    with mall(tmp_path_factory.mktemp("kept")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shop(shops: Mall) -> Shop:
+    """A shop with two hundred people, of whom sixty came today."""
+    shop = shops.shop()
+    shop.enrol(*(f"Person {number}" for number in range(160)))
+    for number in range(60):
+        shop.see(number, number / 1000, like=0.9)
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("address", "opens"), [("#/people", ".card"), ("#/visits", ".visit .title a")]
+)
+@pytest.mark.parametrize("view", [{}, TOUCH], ids=["desk", "phone"])
+def test_back_leads_to_where_somebody_was(
+    browser: Browser, shop: Shop, address: str, opens: str, view: dict[str, object]
+) -> None:
+    with reviewing(browser, shop, **view) as visitor:
+        page = visitor.open(address)
+        ready(page)
+        becomes(page, lambda: scrolled(page, SCROLLED_PX))
+        was = page.evaluate("scrollY")
+        page.evaluate(IN_SIGHT, opens)
+        expect(page.locator(".profile")).to_be_visible()
+        becomes(page, lambda: page.evaluate("scrollY") == 0)
+        page.go_back()
+        becomes(page, lambda: abs(page.evaluate("scrollY") - was) < NEAR_PX)
+
+
+def scrolled(page: Page, to_px: int) -> bool:
+    page.evaluate("(y) => scrollTo(0, y)", to_px)
+    found: bool = page.evaluate("(y) => scrollY >= y", to_px)
+    return found
+
+
+def test_a_new_page_begins_at_its_top_with_its_title(browser: Browser, shop: Shop) -> None:
+    with reviewing(browser, shop) as visitor:
+        page = visitor.open("#/people")
+        ready(page)
+        becomes(page, lambda: scrolled(page, SCROLLED_PX))
+        page.evaluate(IN_SIGHT, ".card")
+        expect(page.locator(".profile")).to_be_visible()
+        assert page.evaluate("scrollY") == 0
+        name = page.get_by_label("Name", exact=True).input_value()
+        becomes(page, lambda: page.title() == f"{name} · Regulars")
+        page.keyboard.press("b")
+        becomes(page, lambda: name not in page.title())
+        page.keyboard.press("b")
+        page.keyboard.press("g")
+        page.keyboard.press("t")
+        heading(page, "Traffic")
+        becomes(page, lambda: page.evaluate("document.activeElement.tagName") == "H1")
+
+
+def test_after_naming_by_keys_the_focus_is_on_the_row(browser: Browser, shops: Mall) -> None:
+    shop = shops.shop().ask(strangers=3)
+    with reviewing(browser, shop) as visitor:
+        page = visitor.open("#/visits")
+        row = page.locator(".visit").first
+        row.focus()
+        first = row.get_attribute("data-id")
+        page.keyboard.press("Tab")
+        while page.evaluate("document.activeElement.textContent.trim()") != "Who is it?":
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.type("Key Board")
+        expect(page.get_by_role("option", name="Key Board")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(row).to_contain_text("Key Board")
+        becomes(page, lambda: page.evaluate(FOCUSED) == first)
