@@ -1,21 +1,27 @@
 // Somebody who has just come, in large: who it is, the note, which visit, and how that person
 // usually comes. Who stands there says whether it is right.
+import { useRef } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
-import { giving, pathOf } from "../shared/correct.js";
+import { Now, useIdentity } from "../shared/asking.js";
+import { pathOf } from "../shared/correct.js";
 import { sentence } from "../shared/habit.js";
 import { groupName, nameOf, Portrait, useLoaded, whose } from "../shared/parts.js";
-import { chosen } from "../shared/whose.js";
 import { may, mayLoad } from "../store.js";
-import { complain, later, say } from "../undo.js";
-import { surely } from "../unsent.js";
+import { later } from "../undo.js";
 import { clock, joined, t, visit } from "../words.js";
 
 const NEWEST = 100;
 
 /** `one`: a visit, as v1 lists it; `close`: called once it is answered; `open`: if that is undone. */
 export function Card({ one, close, open }) {
+  const isGiven = useRef(false);
+  const who = useIdentity(() => { // once it is somebody else's, and once that is taken back
+    isGiven.current = !isGiven.current;
+    (isGiven.current ? close : open)();
+  });
+  const now = who.now(one.sighting, one.face);
   const { value } = useLoaded(async (signal) => mayLoad("faces") && about(one, signal), [one.sighting]);
   const comes = value && sentence(value.habit);
   return html`<article class="came-now">
@@ -27,10 +33,11 @@ export function Card({ one, close, open }) {
       <p>${joined(groupName(one.group), one.visit && visit(one.visit), clock(one.first))}</p>
       ${comes && html`<p class="soft">${comes}</p>`}
       ${[one.counter_note, value?.note].map((text) => text && html`<p class="note-text">${text}</p>`)}
-      ${may("operator") && html`<p class="answers">
-        <button onClick=${() => denies(one, { close, open })}>${t("counter.other")}</button>
+      ${now && html`<p class="answers"><${Now} ...${now} /></p>`}
+      ${may("operator") && !now && html`<p class="answers">
+        <button onClick=${() => who.ask(one, { isWrong: true })}>${t("counter.other")}</button>
         <button class="strong" onClick=${() => confirms(one, { close, open })}>
-          ${t("counter.right")}</button></p>`}</div>
+          ${t("counter.right")}</button></p>`}</div>${who.dialog}
   </article>`;
 }
 
@@ -49,16 +56,4 @@ function confirms(one, { close, open }) {
     if (review) await send("POST", `reviews/${review.id}/done`, undefined, options);
   };
   later(whose("counter.was.right", { name: nameOf(one) }), { take: close, back: open, act });
-}
-
-/** It is somebody else: a search among all others says who, once it is too late for "Undo". */
-function denies(one, { close, open }) {
-  const { does, inverse } = giving({ id: one.face }, one.sighting, undefined, { visit: true });
-  const told = (done) => {
-    const text = chosen(done.arrival ? { kind: "face", face: done.arrival } : { kind: "nobody" });
-    const undo = () => inverse(surely, done).then(open, complain);
-    say(text, { action: done.arrival && [t("undo"), undo] });
-  };
-  later(whose("counter.was.other", { name: nameOf(one) }), { take: close, back: open,
-    act: (options) => does(surely, options).then(told) });
 }

@@ -53,6 +53,10 @@ function OfOne({ id }) {
       open=${() => go(["counter", id])} />`}</div>`;
 }
 
+/** Fill the screen with the cards alone, as on a tablet at the door, or leave that again. */
+const fill = () => (document.fullscreenElement ? document.exitFullscreen()
+  : document.documentElement.requestFullscreen()).catch(complain);
+
 /** Tell whether somebody was not erased since. */
 const isThere = ({ name }) => name !== null;
 
@@ -94,6 +98,7 @@ function Waiting() {
         options=${[["", t("counter.special")], ...(mayLoad("faces") ? [[PERSON, t("counter.person")]] : []),
           ...groupOptions(groups)]} /></label>
       ${chosen === PERSON && html`<${Named} id=${whose} />`}
+      ${document.fullscreenEnabled && html`<button onClick=${fill}>${t("counter.full")}</button>`}
     </header>
     ${came.problem && html`<${Trouble} problem=${came.problem} />`}
     <div class="cards-now" onClickCapture=${keepOff}>${cards.map((one) => html`<${Timed} key=${one.sighting}
