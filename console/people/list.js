@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { useLoaded } from "../shared/parts.js";
+import { spellings } from "../shared/spellings.js";
 import { useValue } from "../store.js";
 import { complain } from "../undo.js";
 import { AT_ONCE, gone } from "./many.js";
@@ -19,13 +20,15 @@ async function read(group, name, sort, signal) {
   const [order, desc] = ORDERS[sort];
   const wanted = group === KNOWN ? { known: true } : { group: group === ALL ? "" : group };
   if (!name) return (await get("face-ids", { ...wanted, order, desc }, { signal })).ids;
-  const found = [];
-  for (let token; token !== null;) {
-    const page = await get("faces", { name, limit: AT_ONCE, token }, { signal });
-    found.push(...page.faces.filter((face) => [KNOWN, ALL, face.group].includes(group)));
-    token = page.next_token;
+  const found = new Set();
+  for (const spelt of spellings(name)) {
+    for (let token; token !== null;) {
+      const page = await get("faces", { name: spelt, limit: AT_ONCE, token }, { signal });
+      for (const face of page.faces) if ([KNOWN, ALL, face.group].includes(group)) found.add(face.id);
+      token = page.next_token;
+    }
   }
-  return found.map((face) => face.id);
+  return [...found];
 }
 
 /** The ids that are listed: those that are deleted, or will be, are not. */

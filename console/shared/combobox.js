@@ -3,19 +3,21 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { groupName, nameOf, Portrait, Score } from "./parts.js";
+import { spellings } from "./spellings.js";
 import { t } from "../words.js";
 
 const WAIT_MS = 120;
 const MOST = 8;
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Find people by the beginning of a name, or by the id. */
+/** Find people by the beginning of a name, also spelt otherwise, or by the id. */
 export async function look(wanted, signal) {
-  const [named, one] = await Promise.all([
-    get("faces", { name: wanted, limit: MOST }, { signal }),
+  const pages = await Promise.all([
     ID.test(wanted) ? get("faces", { ids: wanted }, { signal }) : { faces: [] },
+    ...spellings(wanted).map((name) => get("faces", { name, limit: MOST }, { signal })),
   ]);
-  return [...one.faces, ...named.faces.filter((face) => face.id !== one.faces[0]?.id)].slice(0, MOST);
+  const found = new Map(pages.flatMap((page) => page.faces.map((face) => /** @type {const} */ ([face.id, face]))));
+  return [...found.values()].slice(0, MOST);
 }
 
 /** The people who are found by a text as it is typed; null: nothing was typed, or the answer is not there yet. */
