@@ -1,6 +1,6 @@
 // Changes that wait behind "Undo", and what was said at the bottom of the page.
 import { Value } from "./store.js";
-import { t } from "./words.js";
+import { explain, t } from "./words.js";
 
 export const WAIT_MS = 8000;
 const STAYS_MS = 3_600_000;
@@ -31,10 +31,10 @@ export function tell(note, text) {
   notes.set([...notes.now]);
 }
 
-/** Say what failed, in the API's words. */
+/** Say what failed. */
 export function complain(problem) {
   const { action } = problem;
-  say(problem.detail || t("problem.offline"), { kind: "problem", action, forMs: action ? STAYS_MS : WAIT_MS });
+  say(explain(problem), { kind: "problem", action, forMs: action ? STAYS_MS : WAIT_MS });
 }
 
 const waiting = new Set();

@@ -80,6 +80,17 @@ export function tOr(name, otherwise) {
   return table[name] === undefined ? otherwise : t(name);
 }
 
+/**
+ * Say what went wrong in the reader's language, by the code of the API's answer, or by its status. In English it is
+ * the API's own sentence, and so it is of what the page itself refuses.
+ * @param {{ code?: string, status?: number, detail?: string, breaks?: string }} problem
+ */
+export function explain({ code = "", status = 0, detail = "", breaks = "" }) {
+  if (detail && (known === "en" || !status)) return detail;
+  const names = [breaks && `${code}.${breaks}`, code, status >= 500 ? "InternalError" : status, "offline"];
+  return t(names.map((name) => `problem.${name}`).find((name) => name in table) ?? "problem.offline");
+}
+
 /** Return what there is of these texts, as one line. */
 export const joined = (...texts) => texts.filter(Boolean).join(" · ");
 

@@ -378,7 +378,8 @@ class Unusable(RegularsError):
         taken), "picture" (it is none), "no face" or "several faces". "" is another reason. `sides`
         are width and height in pixels, if they break a limit.
         """
-        super().__init__(message, **details)
+        broken = {"breaks": breaks} if breaks else {}
+        super().__init__(message, **broken, **details)
         self.breaks = breaks
         self.sides = sides
 

@@ -3,7 +3,7 @@ import { get, newName, send } from "../api.js";
 import { Value } from "../store.js";
 import { complain, later, say, tell, unleft, unsay } from "../undo.js";
 import { untilAnswered } from "../unsent.js";
-import { isoDay, t } from "../words.js";
+import { explain, isoDay, t } from "../words.js";
 import { saveTable } from "../shared/saved.js";
 import { moment } from "../shared/tables.js";
 
@@ -77,7 +77,7 @@ export async function changeMany(ids, body, { keepalive = false, look = null } =
       failed.push(...answer.failed);
     }));
   } catch (problem) {
-    const why = problem.detail || t("problem.offline");
+    const why = explain(problem);
     complain({ detail: t("people.stopped", { done: done.length, count: ids.length, why }) });
   } finally {
     removeEventListener("pagehide", leave);

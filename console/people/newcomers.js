@@ -2,7 +2,7 @@
 // open.
 import { newName, send } from "../api.js";
 import { session, Value } from "../store.js";
-import { t } from "../words.js";
+import { explain, t } from "../words.js";
 import { patiently } from "./many.js";
 import { peopleOf } from "./people_of_files.js";
 import { base64, largest, shrunk, thumbnail } from "../shared/pictures.js";
@@ -107,7 +107,7 @@ class Newcomers {
         if (shown) shot.url = URL.createObjectURL(shown);
         shot.looked(await patiently(async () => send("POST", "identify", { picture: await base64(small), k: 1 })));
       } catch (failed) {
-        shot.refuse(failed.detail || t("problem.offline"));
+        shot.refuse(explain(failed));
       }
       if (one.shots.every((shot) => shot.state !== "looking")) {
         one.state = one.good.length ? "ready" : "refused";
@@ -132,7 +132,7 @@ class Newcomers {
       try {
         await this.#enrolled(one, group);
       } catch (failed) {
-        one.says = failed.detail || t("problem.offline");
+        one.says = explain(failed);
         if (!failed.status) {
           one.state = "stuck";
           setTimeout(() => this.add(), AGAIN_MS);
@@ -172,7 +172,7 @@ class Newcomers {
         await post(`faces/${encodeURIComponent(one.face)}/pictures`, sent, {}, n);
       } catch (failed) {
         if (!failed.status) throw failed;
-        sent.shot.refuse(failed.detail);
+        sent.shot.refuse(explain(failed));
       }
     }
     one.state = one.good.length ? "added" : "refused";

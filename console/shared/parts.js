@@ -6,7 +6,7 @@ import { focusRow, rowOf } from "../kept.js";
 import { opened } from "../router.js";
 import { useValue } from "../store.js";
 import { say } from "../undo.js";
-import { number, t, tOr } from "../words.js";
+import { explain, number, t, tOr } from "../words.js";
 import { spotlight } from "./spotlight.js";
 import { isPassing, isTold, meet, troubles, tryAll, waitOf } from "./troubles.js";
 
@@ -91,12 +91,13 @@ export function Trouble({ problem, again }) {
   const copy = () => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")));
   return html`<div class="trouble" role="alert">
     <strong>${tOr(`problem.${problem.code}`, t("problem"))}</strong>
-    <p>${problem.code === "Offline" ? t("problem.offline") : problem.detail || String(problem)}</p>
+    <p>${problem.code === "Offline" ? t("problem.offline") : explain(problem)}</p>
     <p class="row">
       ${retry && html`<button onClick=${retry}>${says}</button>`}
       ${passes && html`<${Countdown} problem=${problem} done=${retry} />`}
     </p>
     ${problem.request_id && html`<details class="soft small"><summary>${t("problem.details")}</summary>
+      ${explain(problem) !== problem.detail && html`<p lang="en">${problem.detail}</p>`}
       <p class="row">${t("problem.id")} <code>${problem.request_id}</code>
         ${navigator.clipboard && html`<button class="plain small" onClick=${copy}>${t("copy")}</button>`}
       </p></details>`}

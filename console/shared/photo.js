@@ -1,7 +1,7 @@
 // A photo by which somebody is known from then on.
 import { send } from "../api.js";
 import { complain, say } from "../undo.js";
-import { t } from "../words.js";
+import { explain, t } from "../words.js";
 
 const UNTIL_TRUSTED_MS = 30_000;
 
@@ -13,6 +13,6 @@ export async function addPhoto(path, body, done) {
   } catch (problem) {
     if (!["NotThisPerson", "AnotherFace"].includes(problem.code)) return complain(problem);
     const trust = () => addPhoto(path, { ...body, trust: true }, done);
-    say(problem.detail, { kind: "problem", action: [t("photo.trust"), trust], forMs: UNTIL_TRUSTED_MS });
+    say(explain(problem), { kind: "problem", action: [t("photo.trust"), trust], forMs: UNTIL_TRUSTED_MS });
   }
 }

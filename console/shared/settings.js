@@ -4,7 +4,7 @@ import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { complain, say, unsay } from "../undo.js";
-import { t } from "../words.js";
+import { explain, t } from "../words.js";
 import { Select } from "./parts.js";
 
 const MOST_OFFERED = 50;
@@ -65,14 +65,15 @@ export function Settings({ fields, value, change, may }) {
   });
 }
 
-/** Shows what was chosen until that is answered, then what holds. */
+/** Shows what was chosen until that is answered, then what holds. `set` of a field gives why that was refused. */
 export function Held({ Field, value, change, name, ...more }) {
   const [chosen, setChosen] = useState(/** @type {any} */ (null));
   const set = (next) => {
     const mine = { next };
     const end = () => setChosen((now) => (now === mine ? null : now));
     setChosen(mine);
-    change({ [name]: next }).then(end, end);
+    return change({ [name]: next })
+      .then(end, (problem) => { end(); return problem.code === "Changed" ? undefined : problem; });
   };
   return html`<${Field} ...${more} name=${name} value=${chosen ? chosen.next : value} set=${set} />`;
 }
@@ -91,13 +92,17 @@ export function Typed({ id, value, set, disabled, field, label = undefined }) {
   const [typed, setTyped] = useState(/** @type {string | null} */ (null)); // it stays if another value comes meanwhile
   const text = typed ?? shown;
   const [wrong, setWrong] = useState("");
-  const done = ({ target }) => {
+  const done = async ({ target }) => {
     setWrong(target.validationMessage);
     if (target.validationMessage) return;
     setTyped(null);
     const said = text.trim();
     const next = isNumber ? (said === "" ? null : Number((Number(said) * per).toFixed(6))) : said;
-    if (next !== value && said !== shown) set(next);
+    if (next === value || said === shown) return;
+    const refused = await set(next);
+    if (!refused) return;
+    setTyped((now) => now ?? text); // what was typed can be mended, unless more was typed by then
+    setWrong(explain(refused));
   };
   const keys = (event) => {
     if (event.key === "Enter" && !event.isComposing) done(event);

@@ -10,7 +10,7 @@ import { base64, Drop, shrunk } from "../shared/pictures.js";
 import { may } from "../store.js";
 import { dressed } from "../styled.js";
 import { unleft } from "../undo.js";
-import { spoken, t } from "../words.js";
+import { explain, spoken, t } from "../words.js";
 
 const RECENT = 5;
 const MOST = 20;
@@ -91,7 +91,7 @@ function Row({ shop, waits, ids = [], known = [], erasures = [], goesOn, problem
       ${said && html`<small class="soft">${said}</small>`}
       ${goesOn && html`<small class="soft">${t("shops.person.perhaps")}</small>`}
       ${isFetched && html`<small class="soft">${t("everything.done")}</small>`}
-      ${problem && html`<small class="trouble" role="alert">${problem.detail || t("problem.offline")}</small>`}
+      ${problem && html`<small class="trouble" role="alert">${explain(problem)}</small>`}
       ${erasures.map((one) => html`<div key=${one.id}><${Erasure} first=${one} book=${shop.book} /></div>`)}
     </div></li>`;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { moment, Moment, table } from "../../console/shared/tables.js";
 import { language, session } from "../../console/store.js";
-import { dated, day, load, number, t } from "../../console/words.js";
+import { dated, day, explain, load, number, t } from "../../console/words.js";
 
 const speak = async (chosen, ...tags) => {
   Object.defineProperty(navigator, "languages", { value: tags, configurable: true });
@@ -46,4 +46,17 @@ test("a language that was chosen has the browser's region only if the browser kn
   assert.match(number(1234.5, 1), /^1.234\.5$/);
   await speak("de", "en-US");
   assert.equal(number(1234.5, 1), "1.234,5");
+});
+
+test("what went wrong is said in the reader's language, by the most that is known of it", async () => {
+  const problem = { code: "Unusable", status: 422, detail: "no face was found", breaks: "no face" };
+  await speak("system", "en-GB");
+  assert.equal(explain(problem), "no face was found");
+  await speak("system", "de-DE");
+  assert.equal(explain(problem), t("problem.Unusable.no face"));
+  assert.equal(explain({ ...problem, breaks: "" }), t("problem.Unusable"));
+  assert.equal(explain({ code: "HookNotFound", status: 404, detail: "none" }), t("problem.404"));
+  assert.equal(explain({ code: "Busy", status: 503, detail: "busy" }), t("problem.InternalError"));
+  assert.equal(explain({ detail: "Der Name fehlt" }), "Der Name fehlt");
+  assert.equal(explain({}), t("problem.offline"));
 });

@@ -78,6 +78,16 @@ class Problem(Struct, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    breaks: (
+        Annotated[
+            str,
+            Meta(
+                description="Unusable: the limit that the picture breaks, such as `no face`, "
+                "`several faces`, `bytes`, `least side`, `largest side`, `format` or `picture`."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     into: (
         Annotated[str, Meta(description="FaceMerged: the id of the face into which it was merged.")]
         | UnsetType

@@ -344,7 +344,8 @@ class FaceAnalysis(Service["Book"]):
         faces = vision.detect_largest(image)[:1]
         if not faces:
             raise Unusable(
-                "no face was found in the picture: send one with a face, upright and in focus"
+                "no face was found in the picture: send one with a face, upright and in focus",
+                "no face",
             )
         vectors, (refusal,) = embed_faces(vision, tenant, image, faces)
         if refusal:
