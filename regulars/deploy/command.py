@@ -57,7 +57,16 @@ def _split_pair(text: str) -> tuple[str, str]:
     help="Say what the account would refuse, and end before anything is packaged.",
 )
 @click.option(
-    "--policy", is_flag=True, help="Print the IAM policy of a role that deploys the stage, and end."
+    "--policy",
+    "policy_of",
+    flag_value="deployer",
+    help="Print the IAM policy of a role that deploys the stage, and end.",
+)
+@click.option(
+    "--operators-policy",
+    "policy_of",
+    flag_value="operator",
+    help="Print the IAM policy of those who run the stage by commands with --stage, and end.",
 )
 @click.option(
     "--parameter",
@@ -67,7 +76,7 @@ def _split_pair(text: str) -> tuple[str, str]:
     metavar="NAME=VALUE",
     help="See docs/deploy.md.",
 )
-def deploy(*, dry_run: bool, preflight: bool, policy: bool, **given: Any) -> None:
+def deploy(*, dry_run: bool, preflight: bool, policy_of: str | None, **given: Any) -> None:
     """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry
     them out.
 
@@ -80,6 +89,7 @@ def deploy(*, dry_run: bool, preflight: bool, policy: bool, **given: Any) -> Non
       regulars deploy --stage prod --region eu-central-1 --parameter AlarmTopic=arn:aws:sns:...
       regulars deploy --stage prod --domain faces.shop.example
       regulars deploy --stage prod --policy > policy.json
+      regulars deploy --stage prod --operators-policy > operators.json
     """
     from regulars.deploy.deploy import require_parameters
     from regulars.deploy.package import read_parameters
@@ -91,8 +101,8 @@ def deploy(*, dry_run: bool, preflight: bool, policy: bool, **given: Any) -> Non
         )
     options = DeployOptions(**given)
     stack = stack_name(options.stage)
-    if policy:
-        _print_policy(stack, options.values)
+    if policy_of is not None:
+        _print_policy(stack, options.values, policy_of)
         return
     rules = read_parameters()
     require_parameters(rules, options.values)
@@ -144,11 +154,19 @@ class DeployOptions(Struct, frozen=True):
         return self.yes or ask_yes_or_no("Carry this out?")
 
 
-def _print_policy(stack: str, values: Mapping[str, str]) -> None:
-    from regulars.deploy.policy import LEFT_OVER, make_role_policy
+def _print_policy(stack: str, values: Mapping[str, str], policy_of: str) -> None:
+    """Print the policy of the `deployer` or `operator` to stdout, which may be a file, and what it
+    comes to beside it."""
+    from regulars.deploy import policy
 
-    print(json.dumps(make_role_policy(stack, values.get("RoleBoundary", "")), indent=2))
-    print(LEFT_OVER, file=sys.stderr)  # the policy is printed into a file
+    if policy_of == "operator":
+        document = policy.make_operators_policy(stack, values.get("Witness", ""))
+        left = policy.LEFT_TO_OPERATORS
+    else:
+        document = policy.make_role_policy(stack, values.get("RoleBoundary", ""))
+        left = policy.LEFT_OVER
+    print(json.dumps(document, indent=2))
+    print(left, file=sys.stderr)
 
 
 def _print_dry_run(plan: Plan) -> None:

@@ -1,10 +1,11 @@
-"""The IAM policy of a role that deploys a stage: `regulars deploy --stage NAME --policy` prints
-it."""
+"""The IAM policies of who deploys a stage and of who runs it: `regulars deploy --stage NAME` prints
+them with `--policy` and `--operators-policy`."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.domain.errors import InvalidInput
@@ -54,6 +55,21 @@ _NAMED = {
 }
 """Actions with the stack's resources, by the ends of their ARNs."""
 
+_OPERATED = {
+    "cloudformation:*:*:stack/STACK/*": "DescribeStacks ListStackResources",
+    "dynamodb:*:*:table/STACK-*": "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem "
+    "DescribeTable GetItem PutItem Query RestoreTableToPointInTime Scan UpdateItem",
+    "dynamodb:*:*:table/STACK-backup-*": "DeleteTable",
+    "s3:::STACK-*": "ListBucket",
+    "s3:::STACK-*/*": "DeleteObject GetObject PutObject",
+    "sqs:*:*:STACK-*": "SendMessage",
+    "lambda:*:*:function:STACK-Search*": "InvokeFunction",
+    "lambda:*:*:function:STACK-*": "DeleteFunctionConcurrency GetFunctionConcurrency "
+    "PutFunctionConcurrency",
+}
+"""What the commands with `--stage` do with the stack's resources. A backup deletes the tables that
+AWS copied for it (regulars/backup/cloud_backup.py), and no other. A restore stops functions."""
+
 _BOUNDED = "CreateRole *RolePolicy"
 """What makes a role, or changes what it may do."""
 
@@ -70,6 +86,9 @@ and not with what another stack has made."""
 _STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
 """Key of a condition on the tag that CloudFormation gives what it makes. Nobody else can set it."""
 
+_SEALED = {"kms:EncryptionContext:regulars": "*"}
+"""A condition on what is sealed: a secret of this program (chalicelib/storage/aws/vault.py)."""
+
 LEFT_OVER = (
     "Give the stage an AWS account of its own where others deploy who are not trusted. Through "
     "CloudFormation this role may change what no stack has made or what AWS gives no tag: keys, "
@@ -78,9 +97,21 @@ LEFT_OVER = (
 )
 """The rights that the policy cannot rule out, in words."""
 
+LEFT_TO_OPERATORS = (
+    "Who has this reads and changes all that the stage stores, of every tenant, and stops its "
+    "functions: commands that only read write into the audit, too, and IAM knows tables, not "
+    "tenants. It changes no code, role, stack or package, and deletes no table, bucket or key. It "
+    "may also use what a stage has whose name begins with this one's and a hyphen, and seal and "
+    "unseal by a key that no stack has made, if that key's own policy leaves that to IAM."
+)
+"""What the policy of those who run a stage comes to, in words."""
+
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+")
 """As the template has it (infra/functions.yaml), without what a policy would read as a pattern or a
 variable."""
+
+_PLACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=+@-]+)*")
+"""A witness's bucket, or bucket/prefix, likewise."""
 
 _GATEWAY = "ops.apigateway.amazonaws.com"
 
@@ -114,7 +145,7 @@ def make_role_policy(stack: str, boundary: str = "") -> dict[str, Any]:
             "change those, "
             f"not {boundary}"
         )
-    policy = {"Version": "2012-10-17", "Statement": [*_list_statements(stack, boundary)]}
+    policy = _make_policy(_list_statements(stack, boundary))
     if (size := len(json.dumps(policy, separators=(",", ":")))) > MOST_CHARACTERS:
         raise InvalidInput(
             f"the policy has {size:,} characters, and IAM takes {MOST_CHARACTERS:,}: give the "
@@ -123,19 +154,41 @@ def make_role_policy(stack: str, boundary: str = "") -> dict[str, Any]:
     return policy
 
 
+def make_operators_policy(stack: str, witness: str = "") -> dict[str, Any]:
+    """Make the policy of those who run the stack by commands with `--stage`, and do not deploy it.
+
+    One policy, since each command that reads enters that in the audit. `witness`: the parameter of
+    that name, whose bucket gets receipts and gives them back. Raises InvalidInput for what is no
+    bucket.
+    """
+    if witness and not _PLACE.fullmatch(witness):
+        raise InvalidInput(f"Witness is a bucket, or bucket/prefix, not {witness!r}")
+    arns_of_witness = {
+        f"s3:::{witness.partition('/')[0]}": "ListBucket",
+        f"s3:::{witness}/*": "GetObject PutObject",
+    }
+    conditions: dict[str, Any] = {
+        "StringLike": _SEALED,
+        "StringEqualsIfExists": {_STACK_TAG: stack},
+    }
+    return _make_policy(
+        [
+            _allow("s3:ListAllMyBuckets sts:GetCallerIdentity", "*"),
+            *_allow_named(stack, _OPERATED | (arns_of_witness if witness else {})),
+            _allow("kms:Decrypt kms:Encrypt", "*", **conditions),
+        ]
+    )
+
+
+def _make_policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
 def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
     """List the statements of the policy of a role that deploys the stack.
 
     `boundary`: the ARN of a permissions boundary that each role it makes must have; "": none.
     """
-    named_statements = [
-        _allow(
-            actions,
-            *(f"arn:*:{suffix}" for suffix in arn_ends.replace("STACK", stack).split()),
-            service=arn_ends.split(":")[0],
-        )
-        for arn_ends, actions in _NAMED.items()
-    ]
     roles = f"arn:*:iam::*:role/{stack}-*"
     if boundary:
         only_bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
@@ -152,9 +205,9 @@ def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
     nameless = _allow(_NAMELESS, "*", service="", **conditions)
     return [
         _allow(_ASKED, "*"),
-        *named_statements,
+        *_allow_named(stack, _NAMED),
         making_roles,
-        _allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"}),
+        _allow("kms:Encrypt", "*", StringLike=_SEALED, StringEqualsIfExists={_STACK_TAG: stack}),
         # API Gateway makes this role of its own for the first domain of an account.
         _allow("iam:CreateServiceLinkedRole", f"arn:*:iam::*:role/aws-service-role/{_GATEWAY}/*"),
         nameless,
@@ -165,6 +218,18 @@ def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
             "Resource": "*",
             "Condition": {"Null": {"cloudformation:ImportResourceTypes": "false"}},
         },
+    ]
+
+
+def _allow_named(stack: str, actions_by_arn_ends: Mapping[str, str]) -> list[dict[str, Any]]:
+    """List the statements that allow actions with resources of the stack."""
+    return [
+        _allow(
+            actions,
+            *(f"arn:*:{suffix}" for suffix in arn_ends.replace("STACK", stack).split()),
+            service=arn_ends.split(":")[0],
+        )
+        for arn_ends, actions in actions_by_arn_ends.items()
     ]
 
 

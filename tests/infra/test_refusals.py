@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from chalicelib.domain.errors import InvalidInput
-from regulars.deploy.policy import MOST_CHARACTERS, make_role_policy
+from regulars.deploy.policy import MOST_CHARACTERS, make_operators_policy, make_role_policy
 from regulars.deploy.preflight import WITHOUT_TYPE
-from tests.support.iam import BY_CLOUDFORMATION, is_allowed
+from tests.support.iam import BY_CLOUDFORMATION, is_allowed, listed
 
 STACK = f"regulars-{'x' * 19}"
 """The longest name of a stack."""
@@ -231,17 +231,20 @@ OTHER_STAGES = ("dev", f"{'x' * 19}y", "x")
 
 def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
     """Yield what the role may do with what another stage has, by its name or its stack's tag."""
+    named = [action for one in deployed.policy["Statement"] for action in listed(one["Action"])]
     actions = {
         action
-        for kind in deployed.kinds
-        for handler in _read_schema(kind)["handlers"].values()
-        for action in handler["permissions"]
-        if not re.search(":(Get|List|Describe)", action)
+        for action in (*_list_permissions(deployed.kinds), *named)
+        if not re.search(r":(Get|List|Describe)(?!Item|Object)|[*]", action)
     }
     for stage in OTHER_STAGES:
         other = f"regulars-{stage}"
         # keys, APIs and event sources have no name of the stack's: CloudFormation's tag tells
-        context = {**BOUNDED, "aws:ResourceTag/aws:cloudformation:stack-name": other}
+        context = {
+            **BOUNDED,
+            "aws:ResourceTag/aws:cloudformation:stack-name": other,
+            "kms:EncryptionContext:regulars": "a secret",
+        }
         arns = [f"arn:aws:{arn.replace(STACK, other)}" for arn in _ARNS.values()]
         arns += [
             f"arn:aws:s3:::regulars-packages-123456789012-eu-central-1/{other}/0123.zip",
@@ -262,6 +265,13 @@ def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
     stack = f"arn:aws:cloudformation:{_PLACE}:stack/{STACK}/0b7c"
     if is_allowed(deployed.policy, "cloudformation:CreateChangeSet", stack, importing):
         yield "a change set that imports"
+
+
+def _list_permissions(kinds: list[str]) -> Iterator[str]:
+    """Yield what CloudFormation does with resources of these types."""
+    for kind in kinds:
+        for handler in _read_schema(kind)["handlers"].values():
+            yield from handler["permissions"]
 
 
 def find_unbounded_roles(deployed: Deployed) -> Iterator[str]:
@@ -440,6 +450,30 @@ def test_each_wall_between_stages_is_needed(
 ) -> None:
     faulty = deepcopy(deployed)
     break_it(faulty)
+    assert [*find_ways_into_other_stages(faulty)] != []
+
+
+def test_who_runs_a_stage_gets_into_no_other_and_makes_and_unmakes_nothing(
+    deployed: Deployed,
+) -> None:
+    operated = deployed._replace(policy=make_operators_policy(STACK, "heads/of-audits"))
+    for find in (find_ways_into_other_stages, find_partitions, find_large_policies):
+        assert [*find(operated)] == []
+    changing = {
+        action
+        for action in _list_permissions(deployed.kinds)
+        if not re.search(":(Get|List|Describe|.*(Item|Object)$|Query$|Scan$)", action)
+    }
+    done = {
+        action
+        for action in changing
+        for arn in _ARNS.values()
+        if is_allowed(operated.policy, action, f"arn:aws:{arn}", BOUNDED)
+    }
+    # a restore stops functions
+    assert done == {"lambda:PutFunctionConcurrency", "lambda:DeleteFunctionConcurrency"}
+    faulty = deepcopy(operated)
+    forget_tag(faulty)
     assert [*find_ways_into_other_stages(faulty)] != []
 
 

@@ -98,11 +98,13 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
                 "HeadObject": "GetObject",
                 "HeadBucket": "ListBucket",
                 "ListObjectsV2": "ListBucket",
+                "ListBuckets": "ListAllMyBuckets",
                 "UploadFile": "PutObject",
                 "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
             }.get(operation, operation)
             of_object = action.endswith("Object")
-            arn = f"arn:aws:s3:::{named['Bucket']}" + (f"/{named['Key']}" if of_object else "")
+            if "Bucket" in named:
+                arn = f"arn:aws:s3:::{named['Bucket']}" + (f"/{named['Key']}" if of_object else "")
         case "dynamodb", _:
             arn = f"arn:aws:dynamodb:{place}:table/{named['TableName']}"
         case "budgets", _:
@@ -117,8 +119,12 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
         case "cloudwatch", "GetDashboard":
             arn = f"arn:aws:cloudwatch::{ID}:dashboard/{named['DashboardName']}"
         case "lambda", _ if "FunctionName" in named:
+            action = {"Invoke": "InvokeFunction"}.get(operation, operation)
             arn = f"arn:aws:lambda:{place}:function:{named['FunctionName']}"
-        case "kms", "Encrypt":
+        case "sqs", _:
+            action = operation.removesuffix("Batch")
+            arn = f"arn:aws:sqs:{place}:{named['QueueUrl'].rpartition('/')[2]}"
+        case "kms", _ if "EncryptionContext" in named:
             context = {
                 f"kms:EncryptionContext:{key}": value
                 for key, value in named["EncryptionContext"].items()
@@ -194,12 +200,26 @@ def noted_services(aws: Aws) -> Iterator[list[Call]]:
 
 
 def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    if operation != "TransactWriteItems":
-        yield operation, params
-        return
-    for part in params["TransactItems"]:
-        [(kind, request)] = part.items()
-        yield {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item"), request
+    match operation:
+        case "TransactWriteItems":
+            for part in params["TransactItems"]:
+                [(kind, request)] = part.items()
+                yield {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item"), request
+        case "BatchGetItem" | "BatchWriteItem":
+            yield from ((operation, {"TableName": table}) for table in params["RequestItems"])
+        case "RestoreTableToPointInTime":
+            yield operation, {"TableName": params["SourceTableName"]}
+            # docs.aws.amazon.com/amazondynamodb/latest/developerguide/backuprestore_IAM.html
+            for right in _OF_A_COPY.split():
+                yield right, {"TableName": params["TargetTableName"]}
+        case _:
+            yield operation, params
+
+
+_OF_A_COPY = (
+    "RestoreTableToPointInTime BatchWriteItem DeleteItem GetItem PutItem Query Scan UpdateItem"
+)
+"""Rights to the table that a copy is made into, which AWS asks of who has it made."""
 
 
 def test_a_deployment_may_make_the_canarys_tenant(aws: Aws, noted_services: list[Call]) -> None:
