@@ -15,6 +15,7 @@ from regulars.deploy.budget import keep_budget
 from regulars.deploy.deploy import Plan
 from regulars.deploy.preflight import Wanted, check_account, read_defaults
 from regulars.deploy.stack import Account, Budget
+from regulars.findings import Level
 from tests.regulars.deploy.cloud import Failing, Session, refused, yes
 
 STACK = "regulars-test"
@@ -114,7 +115,7 @@ def deploy_with(
     """Do what the command does behind its packaging; return the budget that there is then."""
     rules = read_defaults(whole["Parameters"])
     wanted = Wanted(STACK, given, account.read_parameters(STACK), rules)
-    assert [one for one in check_account(account, wanted) if one.level == "failed"] == []
+    assert [one for one in check_account(account, wanted) if one.level is Level.FAILED] == []
     assert deploy.deploy(Plan(STACK, archive, whole, given), account, None, yes)
     return account.read_budget(STACK)
 
