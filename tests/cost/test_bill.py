@@ -1,5 +1,6 @@
 """The measured table times given numbers times prices, and what the pages say of it."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -8,6 +9,7 @@ from chalicelib.cost import table
 from chalicelib.cost.table import Load, count_units, price_by_service
 from chalicelib.domain.rules.galleries import count_held
 from chalicelib.domain.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
+from chalicelib.storage.aws import spread
 from chalicelib.storage.aws.spread import find_cold_share
 from tests.support.box.session import ROOT, read
 
@@ -142,15 +144,99 @@ def test_the_page_says_what_each_costs() -> None:
     ):
         assert f"| {what} | {count * _usd_of(rows[kind]):.4f} |" in page
     idle = Load(0, 0, 0)
-    free = sum(
-        price_by_service(
-            count_units(table.read_table(), idle), table.read_prices(), with_free=True
-        ).values()
-    )
-    assert f"costs {usd(idle):.2f} a month at list prices, and {free:.2f}" in page
+    assert f"costs {usd(idle):.2f} a month at list prices, and {_say_idle()}" in page
     large = usd(Load(1_000_000, 1_000_000, 0))
     assert f"costs {large:.0f} a month" in page
     assert f"pays {large:.2f} USD a month" in read(ROOT / "docs/lab/cost.md")
+
+
+OF_CUSTOMER_KEY = "1.20"
+"""An estimate that no table has: it depends on the requests that DynamoDB makes of the key."""
+
+
+def test_the_page_of_costs_has_no_figure_that_is_not_the_tables() -> None:
+    """Nor do README and CHANGELOG, which say some of them again."""
+    rows, usd_of = Load(1_000, 1_000, 1_000).list_rows(table.read_table()), table.read_prices()
+    prices = {
+        what: one for service in usd_of.services.values() for what, one in service.usd.items()
+    }
+    thousands = [rows[kind] for kind in ("capture", "search", "face", "far_search")]
+    reckoned = [1_000 * _usd_of(row) for row in thousands]
+    reckoned += [_usd_of(rows[kind]) for kind in ("camera", "tenant", "start")]
+    reckoned.append(1_000 * prices["api_requests"])
+    said = {f"{one:.4f}" for one in reckoned}
+    said |= {f"{usd(NOTHING):.2f}", _say_idle(), f"{usd(Load(1_000, 1_000, 0)):.2f}"}
+    said |= {f"{number * prices['alarms']:.2f}" for number in (1, spread.FUNCTIONS)}
+    costs = read(ROOT / "docs/deploy.md").partition("## What it costs\n")[2].partition("\n## ")[0]
+    [in_aws] = re.findall("^- AWS as one stack.*", read(ROOT / "CHANGELOG.md"), re.MULTILINE)
+    readme = read(ROOT / "README.md").partition("**What it costs.**")[2].partition("\n\n")[0]
+    for text in (costs, in_aws, readme):
+        figures = {*re.findall(r"\d+\.\d{2,4}", text)} - {OF_CUSTOMER_KEY}
+        assert figures, text
+        assert figures <= said, f"{sorted(figures - said)} are none of {sorted(said)}"
+
+
+def _say_idle() -> str:
+    """What an idle stage pays that has what is always free to itself."""
+    units = count_units(table.read_table(), NOTHING)
+    return f"{sum(price_by_service(units, table.read_prices(), with_free=True).values()):.2f}"
+
+
+def test_the_decision_on_an_idle_stage_says_what_it_costs_now() -> None:
+    decided = read(ROOT / "docs/decisions/0018-the-stage-on-aws.md")
+    assert f"An idle stage costs {_say_idle()} USD a month" in decided
+
+
+def test_the_lab_says_of_what_a_capture_and_a_large_tenant_are_made() -> None:
+    lab, listed = read(ROOT / "docs/lab/cost.md").replace("\n", " "), table.read_prices()
+    row = table.read_table().rows["capture"]
+    by_service = price_by_service(row, listed, with_free=False)
+    s3 = listed.services["s3"].usd
+    parts = {
+        "Lambda": by_service["lambda"],
+        "the uploads": s3["s3_puts"],
+        "their pictures": row["s3_gb"] * s3["s3_gb"],
+        "SQS": by_service["sqs"],
+    }
+    made = ", ".join(f"{name} {1_000 * one:.4f}" for name, one in parts.items())
+    assert (
+        f"Of the {1_000 * _usd_of(row):.4f} of a thousand captures, "
+        f"{1_000 * sum(parts.values()):.4f} is four things beside the database: {made}."
+    ) in lab
+    large = price_by_service(
+        count_units(table.read_table(), Load(1_000_000, 1_000_000, 0)), listed, with_free=False
+    )
+    named = {"DynamoDB": "dynamodb", "S3": "s3", "Lambda": "lambda", "SQS": "sqs"}
+    said = ", ".join(f"{name} {large[key]:.0f}" for name, key in named.items())
+    rest = sum(large.values()) - sum(large[key] for key in named.values())
+    assert f"USD a month: {said}, the rest {rest:.0f}." in lab
+
+
+def test_the_lab_says_what_cold_galleries_and_heartbeats_cost() -> None:
+    lab, rows = read(ROOT / "docs/lab/cost.md"), table.read_table().rows
+    cold_30_000 = 30_000 * 1_000 * _usd_of(rows["cold_face"])
+    assert f"no function's memory costs {cold_30_000:.3f} a thousand more" in lab
+    hour = 500 * _usd_of(rows["camera"]) / 720
+    assert (
+        f"500 cameras are {2 * hour:.2f} USD an hour at one a minute, {hour:.2f} at one in two, "
+        f"{hour / 2.5:.2f} at one in five"
+    ) in lab
+    reckoned = {}
+    for line in re.findall(r"^\| [\d,]+ \| \d+ \|.*", lab, re.MULTILINE):
+        shops, functions, sizes, kept, _, share, _, more = [
+            cell.strip() for cell in line.strip("|").split("|")
+        ]
+        held = count_held(30_000, *map(float, sizes.split(", ")))
+        cold = find_cold_share(int(shops.replace(",", "")), held, int(functions))
+        price = 1_000 * _usd_of(rows["far_search"]) + cold * cold_30_000
+        assert (kept, more) == (f"{held}", f"{price:.4f}"), line
+        assert float(share.removesuffix(" %")) == round(100 * cold, 1), line
+        reckoned[shops, sizes, functions] = more
+    stage = read(ROOT / "docs/stage.md")
+    for first, more in re.findall(r"^\| ([^|]+) \| [\d.]+ % \| ([\d.]+) \|", stage, re.MULTILINE):
+        shops, *sizes = re.findall(r"\d[\d,]+", first)
+        used = ", ".join((sizes * 2)[:2]) or "3008, 3584"
+        assert reckoned[shops.rstrip(","), used, f"{spread.FUNCTIONS}"] == more, first
 
 
 def test_readme_says_what_a_shop_of_a_thousand_pictures_a_day_pays() -> None:

@@ -308,7 +308,7 @@ def test_each_other_command_does_what_the_page_says(stage: Aws, command: str) ->
     TRIED[" ".join(command.split()[1:3])](command, stage)
 
 
-def test_what_stays_costs_what_the_prices_say() -> None:
+def test_what_stays_and_a_backup_cost_what_the_prices_say() -> None:
     services = read_prices().services
     dynamodb, s3, kms = (services[name].usd for name in ("dynamodb", "s3", "kms"))
     both = dynamodb["dynamodb_gb"] + dynamodb["dynamodb_recovery_gb"]
@@ -316,5 +316,6 @@ def test_what_stays_costs_what_the_prices_say() -> None:
         f"{both:.2f} USD a gigabyte, with their recovery; copies {dynamodb['dynamodb_gb']:.2f}"
         in PAGE
     )
+    assert f"A restored gigabyte costs {dynamodb['dynamodb_restored_gb']:.2f} USD" in PAGE
     assert f"{s3['s3_gb']:.3f} USD a gigabyte" in PAGE
     assert f"the key | {kms['keys']:.0f} USD" in PAGE
