@@ -29,6 +29,7 @@ from chalicelib.storage.records.captures import capture_item
 from infra import template
 from infra.storage import make_storage
 from regulars.cli import commands, main
+from regulars.deploy.command import deploy
 from regulars.deploy.policy import LEFT_TO_OPERATORS, make_operators_policy
 from tests.regulars.deploy.cloud import REGION
 from tests.regulars.deploy.test_rights import Call, list_missing, list_parts, name_call
@@ -122,12 +123,11 @@ def walk_commands(
 
 
 def list_operating() -> set[str]:
-    """List the commands that read what is stored from a folder or a stage."""
-    places = {"--data", "--stage"}
+    """List the commands that have `--stage`, but the one that deploys."""
     return {
         name
         for name, command in walk_commands(commands)
-        if places <= {option for one in command.params for option in one.opts}
+        if command is not deploy and any("--stage" in one.opts for one in command.params)
     }
 
 
