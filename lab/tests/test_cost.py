@@ -98,6 +98,8 @@ def test_the_committed_table_stores_as_many_bytes_as_the_committed_figures_say(s
     }
     for kind, stored in kept.items():
         assert rows[kind]["dynamodb_gb"] == pytest.approx(stored / 1e9, rel=2e-3), kind
+    in_s3 = shop.PORTRAIT_BYTES + shop.SNAPSHOT_BYTES
+    assert rows["face"]["s3_gb"] == pytest.approx(in_s3 / 1e9, rel=2e-3)
 
 
 def test_the_page_says_what_the_canary_costs() -> None:

@@ -78,9 +78,12 @@ GROUPED = 1.25
 """A request of SQS costs so many for a message with a group (0.10 a million more); S3's messages
 have none."""
 
-PICTURE_BYTES, PORTRAIT_BYTES, SNAPSHOT_BYTES = 150_000, 20_000, 2 * 1_400
-"""Assumed: bytes of a capture's JPEG, kept for 30 days, of a face's own picture with its thumbnail,
-and of its part of the two snapshots (lab: bench/cold_search.py)."""
+PICTURE_BYTES, PORTRAIT_BYTES = 150_000, 20_000
+"""Assumed: bytes of a capture's JPEG, kept for 30 days, and of a face's own picture with its
+thumbnail."""
+
+SNAPSHOT_BYTES = 2 * (FACE_MEMORY_BYTES + FACE_DISK_BYTES)
+"""Of a face's part of the two snapshots."""
 
 TRACED = 0.01
 
