@@ -59,7 +59,7 @@ _OPERATED = {
     "cloudformation:*:*:stack/STACK/*": "DescribeStacks ListStackResources",
     "dynamodb:*:*:table/STACK-*": "BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem "
     "DescribeTable GetItem PutItem Query RestoreTableToPointInTime Scan UpdateItem",
-    "dynamodb:*:*:table/STACK-backup-*": "DeleteTable",
+    "dynamodb:*:*:table/STACK-backup-*T*Z-*": "DeleteTable",
     "s3:::STACK-*": "ListBucket",
     "s3:::STACK-*/*": "DeleteObject GetObject PutObject",
     "sqs:*:*:STACK-*": "SendMessage",
@@ -98,11 +98,12 @@ LEFT_OVER = (
 """The rights that the policy cannot rule out, in words."""
 
 LEFT_TO_OPERATORS = (
-    "Who has this reads and changes all that the stage stores, of every tenant, and stops its "
-    "functions: commands that only read write into the audit, too, and IAM knows tables, not "
-    "tenants. It changes no code, role, stack or package, and deletes no table, bucket or key. It "
-    "may also use what a stage has whose name begins with this one's and a hyphen, and seal and "
-    "unseal by a key that no stack has made, if that key's own policy leaves that to IAM."
+    "Who has this reads and changes all that the stage stores, of every tenant, and may stop its "
+    "functions. There is no smaller one: commands that only read enter that in the audit, and IAM "
+    "knows tables, not tenants. It changes no code, role, stack or package. It deletes no table, "
+    "bucket or key, but the tables that AWS copied for a backup. It also reaches what a stage has "
+    "whose name begins with this one's and a hyphen. It may seal and unseal by a key that no stack "
+    "has made, if that key's own policy leaves that to IAM."
 )
 """What the policy of those who run a stage comes to, in words."""
 
@@ -163,10 +164,10 @@ def make_operators_policy(stack: str, witness: str = "") -> dict[str, Any]:
     """
     if witness and not _PLACE.fullmatch(witness):
         raise InvalidInput(f"Witness is a bucket, or bucket/prefix, not {witness!r}")
-    arns_of_witness = {
-        f"s3:::{witness.partition('/')[0]}": "ListBucket",
-        f"s3:::{witness}/*": "GetObject PutObject",
-    }
+    of_witness = [
+        _allow("s3:ListBucket", f"arn:*:s3:::{witness.partition('/')[0]}"),
+        _allow("s3:GetObject s3:PutObject", f"arn:*:s3:::{witness}/*"),
+    ]
     conditions: dict[str, Any] = {
         "StringLike": _SEALED,
         "StringEqualsIfExists": {_STACK_TAG: stack},
@@ -174,7 +175,8 @@ def make_operators_policy(stack: str, witness: str = "") -> dict[str, Any]:
     return _make_policy(
         [
             _allow("s3:ListAllMyBuckets sts:GetCallerIdentity", "*"),
-            *_allow_named(stack, _OPERATED | (arns_of_witness if witness else {})),
+            *_allow_named(stack, _OPERATED),
+            *(of_witness if witness else ()),
             _allow("kms:Decrypt kms:Encrypt", "*", **conditions),
         ]
     )

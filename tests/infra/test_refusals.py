@@ -472,6 +472,10 @@ def test_who_runs_a_stage_gets_into_no_other_and_makes_and_unmakes_nothing(
     }
     # a restore stops functions
     assert done == {"lambda:PutFunctionConcurrency", "lambda:DeleteFunctionConcurrency"}
+    # copies for a backup alone, and not the tables of an older stage that is called so
+    for stage in (STACK, f"{STACK}-backup"):
+        table = f"arn:aws:dynamodb:{_PLACE}:table/{stage}-faces"
+        assert not is_allowed(operated.policy, "dynamodb:DeleteTable", table)
     faulty = deepcopy(operated)
     forget_tag(faulty)
     assert [*find_ways_into_other_stages(faulty)] != []
