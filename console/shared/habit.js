@@ -16,7 +16,7 @@ function weekdaysOf(unordered) {
 
 function dayOf(day, now) {
   const days = Math.round((Date.parse(day) - Date.parse(isoDay(now))) / DAY_MS);
-  return days <= 1 ? inDays(days) : dated(LONG).format(new Date(day));
+  return Math.abs(days) <= 1 ? inDays(days) : dated(LONG).format(new Date(day));
 }
 
 /** Put two texts together by the pattern of this name, or return the one that there is. */
@@ -28,7 +28,7 @@ const both = (name, one, other) => (one && other ? t(name, { one, other }) : one
  * each week needs no "every 7 days".
  */
 export function sentence(habit, now = Date.now()) {
-  const { weekdays, part_of_day: part, every_days: every, next_day: next } = habit;
+  const { weekdays, part_of_day: part, every_days: every, next_day: next, missed_day: missed } = habit;
   const isWeekly = weekdays.length === 1 && every === 7;
   const days = weekdays.length > 0 && weekdaysOf(weekdays);
   const when = both("habit.when", days, part && t(`habit.part.${part}`));
@@ -37,7 +37,8 @@ export function sentence(habit, now = Date.now()) {
   if (!when && !often) return "";
   const month = habit.visits_this_month;
   const counted = month > 0 && t("habit.month", { count: month });
-  const expected = next && t("habit.next", { day: dayOf(next, now) });
+  const late = missed && t("habit.missed", { day: dayOf(missed, now) });
+  const expected = both("habit.and", late, next && t("habit.next", { day: dayOf(next, now) }));
   const comes = t("habit.comes", { when: both("habit.and", when, often) });
   return both("habit.then", comes, both("habit.and", counted, expected));
 }

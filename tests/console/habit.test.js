@@ -5,7 +5,9 @@ import { language, session } from "../../console/store.js";
 import { load, loadMore } from "../../console/words.js";
 
 const NOW = "2026-11-27T18:00:00Z";
-const NOTHING = { weekdays: [], part_of_day: null, every_days: null, next_day: null, visits_this_month: 0 };
+const NOTHING = {
+  weekdays: [], part_of_day: null, every_days: null, next_day: null, missed_day: null, visits_this_month: 0,
+};
 const said = (habit) => sentence({ ...NOTHING, ...habit }, NOW);
 
 session.set({ time_zone: "Europe/Berlin" });
@@ -25,6 +27,8 @@ test("a habit is one sentence", () => {
     "Comes Mondays to Fridays in the afternoon; next expected today");
   assert.equal(said({ every_days: 1, visits_this_month: 20 }), "Comes nearly every day; 20 visits this month");
   assert.equal(said({ part_of_day: "evening" }), "Comes in the evening");
+  assert.equal(said({ every_days: 4, missed_day: "2026-11-26", next_day: "2026-11-27" }),
+    "Comes every 4 days; was expected yesterday, next expected today");
 });
 
 test("days stand in the order of the tenant's weeks", () => {

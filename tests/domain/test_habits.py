@@ -58,6 +58,10 @@ def test_each_kind_of_habit() -> None:
     assert (daily.weekdays, daily.every_days, daily.next_day) == ((), 1, day_of(FRIDAY))
     fourth = habit_of([FRIDAY - 4 * number * DAY for number in range(12)])
     assert (fourth.weekdays, fourth.every_days, fourth.next_day) == ((), 4, day_of(FRIDAY) + 4)
+    away = habit_of([FRIDAY - 8 * DAY - 4 * number * DAY for number in range(12)])
+    assert (away.every_days, away.missed_day) == (4, day_of(FRIDAY) - 4)
+    late = habit_of([FRIDAY - 5 * DAY - 4 * number * DAY for number in range(12)])
+    assert (late.every_days, late.missed_day) == (4, None), "a day late is not late"
     fortnightly = habit_of([FRIDAY - 14 * number * DAY for number in range(6)])
     assert fortnightly == Habit((FRI,), PartOfDay.EVENING, 14, day_of(FRIDAY) + 14, 2)
 
@@ -152,3 +156,12 @@ def test_weeks_later_all_is_the_same_but_the_day_that_is_next(
         now.every_days,
     )
     assert later.next_day == (None if now.next_day is None else now.next_day + 7 * weeks)
+    assert later.missed_day == (None if now.missed_day is None else now.missed_day + 7 * weeks)
+
+
+@given(visits=VISITS | PLANS)
+def test_a_missed_day_lies_between_the_last_visit_and_today(visits: list[datetime]) -> None:
+    habit = habit_of(visits)
+    if habit.missed_day is not None:
+        assert max(map(day_of, visits)) < habit.missed_day < day_of(FRIDAY)
+        assert not habit.weekdays or weekday_of(habit.missed_day) in habit.weekdays

@@ -313,6 +313,10 @@ class Habit(Answer):
         Meta(description="When the next visit is expected: today or later."),
     ]
     visits_this_month: Annotated[int, Meta(ge=0)]
+    missed_day: Annotated[
+        Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None,
+        Meta(description="When a visit was expected after the last one, if that day is over."),
+    ]
 
 
 class SightingsWanted(Paged): ...
@@ -621,10 +625,14 @@ def _describe_habit(
     if habit.is_certain:  # when employees come is no matter of the book
         group = context.services.groups.find_by_id(context.tenant, face.group_id)
         habit = habit.leave_month() if group is not None and group.staff else habit
-    next_day = (
-        None if habit.next_day is None else moment(habit.next_day * DAY_MS).date().isoformat()
+    next_day, missed_day = map(_write_day, (habit.next_day, habit.missed_day))
+    return Habit.made_of(
+        habit, weekdays=list(habit.weekdays), next_day=next_day, missed_day=missed_day
     )
-    return Habit.made_of(habit, weekdays=list(habit.weekdays), next_day=next_day)
+
+
+def _write_day(day: int | None) -> str | None:
+    return None if day is None else moment(day * DAY_MS).date().isoformat()
 
 
 def _answer_rejection_again(context: V1Context, body: Mapping[str, Any]) -> Rejected:

@@ -54,7 +54,8 @@ class Habit(Struct, frozen=True):
 
     `weekdays`: from 0, Monday. `every_days`: usual days from one visit to the next. `next_day`: the
     day on which the next visit is expected, today or later. `visits_this_month`: visits that began
-    in the local month of now.
+    in the local month of now. `missed_day`: the day before today on which a visit was expected
+    after the last one.
     """
 
     weekdays: tuple[int, ...] = ()
@@ -62,6 +63,7 @@ class Habit(Struct, frozen=True):
     every_days: int | None = None
     next_day: int | None = None
     visits_this_month: int = 0
+    missed_day: int | None = None
 
     @property
     def is_certain(self) -> bool:
@@ -103,6 +105,7 @@ def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit
         None if weekdays and every_days == 1 else every_days,
         _find_next(days, weekdays, every_days, today),
         this_month,
+        _find_missed(days, weekdays, every_days, today),
     )
 
 
@@ -176,10 +179,9 @@ def _find_next(
     Somebody who comes on most of the usual weekdays comes on the next of them. Somebody else who
     has a rhythm comes after the usual pause (`every_days`).
     """
-    first, last = days[0], days[-1]
+    last = days[-1]
     soonest = max(today, last + 1)
-    usual_days = [day for day in range(first, last + 1) if weekday_of(day) in weekdays]
-    if weekdays and len({*days} & {*usual_days}) >= MOSTLY * len(usual_days):
+    if _comes_by_weekday(days, weekdays):
         return next(day for day in range(soonest, soonest + _WEEK) if weekday_of(day) in weekdays)
     if every_days is None:
         return None
@@ -187,3 +189,25 @@ def _find_next(
     near = range(max(soonest, expected - slack), expected + slack + 1)
     usual = [day for day in near if not weekdays or weekday_of(day) in weekdays]
     return min(usual, key=lambda day: abs(day - expected), default=None)
+
+
+def _find_missed(
+    days: Sequence[int], weekdays: Sequence[int], every_days: int | None, today: int
+) -> int | None:
+    """Return the first day behind the last visit on which one was expected, if it is over.
+
+    Of a rhythm (`every_days`) it is over once the days beside it are, too. Who comes each fourth
+    day was expected on the fourth, and that is said from the sixth on.
+    """
+    expected = _find_next(days, weekdays, every_days, days[-1])
+    if expected is None:
+        return None
+    slack = 0 if _comes_by_weekday(days, weekdays) else _slack_of(every_days or 1)
+    return expected if expected + slack < today else None
+
+
+def _comes_by_weekday(days: Sequence[int], weekdays: Sequence[int]) -> bool:
+    """Tell whether somebody comes on most of the usual weekdays, from the first visit to the
+    last."""
+    usual_days = [day for day in range(days[0], days[-1] + 1) if weekday_of(day) in weekdays]
+    return bool(weekdays) and len({*days} & {*usual_days}) >= MOSTLY * len(usual_days)

@@ -780,6 +780,7 @@ class Habit(Struct, kw_only=True):
     every_days: int | None
     next_day: str | None
     visits_this_month: int
+    missed_day: str | None
 
 
 class Health(Struct, kw_only=True):

@@ -408,6 +408,7 @@ def test_how_somebody_usually_comes_is_told_with_the_sightings(
         "part_of_day": "evening",
         "every_days": 7,
         "next_day": f"{local + timedelta(days=7):%Y-%m-%d}",
+        "missed_day": None,
         "visits_this_month": month,
     }
     nothing = {
@@ -415,6 +416,7 @@ def test_how_somebody_usually_comes_is_told_with_the_sightings(
         "part_of_day": None,
         "every_days": None,
         "next_day": None,
+        "missed_day": None,
         "visits_this_month": 1,
     }
     assert v1.done("GET", f"/v1/faces/{ben}/sightings")["habit"] == nothing
