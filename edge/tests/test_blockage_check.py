@@ -20,6 +20,7 @@ from regulars_edge.sources.blockage_check import (
     BlockageCheck,
 )
 from regulars_edge.spool.model import Stamp
+from regulars_edge.troubles import Trouble
 from rig import covers, street
 
 from tests.support.examples import drawn
@@ -66,12 +67,15 @@ def test_a_black_or_covered_camera_is_told(frame: EncodedFrame, said: str | None
     assert not check.is_blind
     assert (said or "") in (check.trouble or "")
     assert (said is None) == (check.trouble is None)
+    assert check.name == (Trouble.COVERED if said else None)
 
 
 def test_a_camera_whose_picture_never_changes_is_told() -> None:
     looks = round(FROZEN_S / LOOK_S)
     assert seen(ROOM, looks).trouble is None
-    assert "has stood still for 30 minutes" in (seen(ROOM, looks + 1).trouble or "")
+    check = seen(ROOM, looks + 1)
+    assert "has stood still for 30 minutes" in (check.trouble or "")
+    assert check.name is Trouble.FROZEN
 
 
 def test_of_a_huge_jpeg_half_the_size_is_looked_at() -> None:
@@ -306,6 +310,7 @@ def test_an_alarm_is_one_until_it_was_well_for_a_day_of_use(is_restarted: bool) 
             shop.restart()
     assert [said for _, said in shop.told] == [IS_OTHER]
     assert shop.check.trouble == IS_OTHER + IS_WELL_AGAIN
+    assert shop.check.name is Trouble.WELL_AGAIN
     assert shop.check.fault is None, "people are counted again"
     for sees in ([framed(Image.new("L", (8000, 6000)), "PNG")], LIT):
         shop.check.look(sees[0])

@@ -5,6 +5,7 @@ import logging
 import math
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +20,14 @@ from regulars_edge.capture import Wiring, make_chooser
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.choose.morning import LOOK_EVERY_S, LOOKS, MorningView
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Misconfigured, Unreachable
+from regulars_edge.errors import (
+    Misconfigured,
+    PasswordRefused,
+    SourceFailed,
+    SpoolFull,
+    TooLate,
+    Unreachable,
+)
 from regulars_edge.frames import EncodedFrame, Frame, encode_jpeg
 from regulars_edge.health import AIMED_BEAT_S, Health, Machine
 from regulars_edge.http import Http
@@ -657,6 +665,35 @@ def test_a_heartbeat_tells_that_a_view_has_changed_and_brings_the_word_that_it_i
     assert [one.get("view_changed") for one in told] == [True, True, True, None] + [None] * 4
     assert [one.get("view_right_at") for one in told] == [None] * 3 + [said_at] * 5
     assert ["error" in one for one in told] == [True] * 3 + [False] * 5
+    assert [one.get("trouble") for one in told] == ["covered"] * 3 + [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (PasswordRefused("no"), "login"),
+        (TooLate("70 s behind"), "slow"),
+        (SpoolFull("no room"), "full"),
+        (SourceFailed("no answer"), None),
+        (ValueError("a fault of ours"), None),
+    ],
+)
+def test_a_heartbeat_names_what_is_wrong_beside_its_sentence(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, error: Exception, name: str | None
+) -> None:
+    health = Health(uploader_of(spool, stand_in, clock), Machine("0123456789abcdef", "shop"), 300.0)
+
+    class Broken:
+        def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
+            stop.set()
+            raise error
+            yield None
+
+    health.captures = [capture_of(spool, Broken())]
+    with suppress(ValueError, SpoolFull):  # which end the process
+        health.captures[0].run(threading.Event())
+    told = health.describe()
+    assert (told["error"], told.get("trouble")) == (str(error), name)
 
 
 def test_a_view_of_the_morning_is_sent_once_it_is_due_and_hides_what_is_masked(

@@ -20,6 +20,7 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp
+from regulars_edge.troubles import Trouble
 from regulars_edge.update import EXTRAS
 from rig.box import BARE_SNAPSHOT, Box, until
 from rig.camera import Camera
@@ -324,3 +325,4 @@ def test_what_counts_says_why_it_does_not(tmp_path: Path) -> None:
         counter.detector = TallPeople()  # type: ignore[assignment]
         capture._choose([picture(number / 5) for number in range(25)], threading.Event())
         assert "hang the camera higher, or turn the line" in str(capture.find_fault())
+        assert capture.name_fault() is Trouble.NARROW

@@ -26,7 +26,13 @@ from regulars_edge.choose.chooser import (
 from regulars_edge.choose.morning import MorningView
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config, read_secret
-from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed, SpoolFull
+from regulars_edge.errors import (
+    EdgeError,
+    Misconfigured,
+    PasswordRefused,
+    SourceFailed,
+    SpoolFull,
+)
 from regulars_edge.frames import WAITING_FRAMES, EncodedFrame, Frame
 from regulars_edge.http import CAMERA, Address, Http, Timeouts, tls_context
 from regulars_edge.logs import Dropped, Tally
@@ -39,6 +45,7 @@ from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.source import MotionGate, Source
 from regulars_edge.spool.model import Memory, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
+from regulars_edge.troubles import Trouble
 
 if TYPE_CHECKING:
     from regulars_edge.choose.faces import FaceFinder
@@ -146,6 +153,8 @@ class Capture:
         self._busy_s = 0.0
         """How long it worked on frames in that minute."""
         self.trouble: str | None = None
+        self.trouble_name: Trouble | None = None
+        """What a heartbeat calls it."""
         self.last: Shot | None = None
         self._has_ended = self.finished = False
         self._next: Wiring | None = None
@@ -171,6 +180,13 @@ class Capture:
         if self.trouble is None and self._is_silent():
             return f"no picture for more than {self.config.silent_after_s:g} s"
         return self.trouble or (self.counter.trouble if self.counter else None)
+
+    def name_fault(self) -> Trouble | None:
+        """Return what a heartbeat calls the fault of now; None: there is none, or it has no
+        name."""
+        if self.trouble is None and not self._is_silent() and self.counter:
+            return self.counter.trouble_name
+        return self.trouble_name
 
     @property
     def counter(self) -> Counter | None:
@@ -199,7 +215,7 @@ class Capture:
         try:
             self._run(stop)
         except Exception as error:
-            self.trouble, self._failing = str(error) or repr(error), True  # heartbeats say it
+            self._note_failure(error)  # heartbeats say it
             raise
         finally:
             if self._waiting:  # nobody will call them any more
@@ -227,13 +243,17 @@ class Capture:
                 if not isinstance(error, SourceFailed):
                     raise
                 is_new = self.trouble != str(error)
-                self.trouble, self._failing = str(error), True
+                self._note_failure(error)
                 wait_s = self._backoff.count_failure()
                 if isinstance(error, PasswordRefused):
                     wait_s = PASSWORD_LOOK_S  # at its file alone: the camera does not hear of it
                 if is_new or not isinstance(error, PasswordRefused):
                     log.error("%s: %s; next try in %.0f s", self.config.name, error, wait_s)
                 stop.wait(wait_s)
+
+    def _note_failure(self, error: Exception) -> None:
+        self.trouble, self._failing = str(error) or repr(error), True
+        self.trouble_name = error.trouble if isinstance(error, EdgeError) else None
 
     def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
         try:
@@ -356,6 +376,7 @@ class Capture:
                 self._note_view(check)
         if frame is None or check is None or not check.is_blind:
             self.alive_at = self.turned_at
+        self.trouble_name = None if check is None else check.name
         return None if check is None else check.trouble
 
     def _sees_nothing(self) -> bool:
@@ -423,7 +444,7 @@ class Capture:
             self.take_picture(self._waiting.pop(0), stop)
 
     def _log_full(self, error: SpoolFull) -> None:
-        self.trouble = str(error)
+        self.trouble, self.trouble_name = str(error), error.trouble
         if time.monotonic() - self._said_full >= _SAY_EVERY_S:
             self._said_full = time.monotonic()
             log.error("%s: PICTURES ARE TURNED AWAY: %s", self.config.name, error)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from regulars_edge import exits
+from regulars_edge.troubles import Trouble
 
 
 class EdgeError(Exception):
@@ -10,6 +13,8 @@ class EdgeError(Exception):
     operator."""
 
     exit_code = exits.INCOMPLETE
+    trouble: ClassVar[Trouble | None] = None
+    """What a heartbeat calls it; None: it has no name there."""
 
 
 class Misconfigured(EdgeError):
@@ -49,10 +54,17 @@ class SpoolFull(EdgeError):
     """No room: the picture was not taken, its owner keeps it."""
 
     exit_code = exits.NO_SPOOL
+    trouble = Trouble.FULL
 
 
 class SourceFailed(EdgeError):
     """A camera that does not answer; try again."""
+
+
+class TooLate(SourceFailed):
+    """A stream whose pictures come too late to be used."""
+
+    trouble = Trouble.SLOW
 
 
 class PasswordRefused(SourceFailed):
@@ -60,6 +72,8 @@ class PasswordRefused(SourceFailed):
 
     How long they are not tried again: sources/wrong_password.py.
     """
+
+    trouble = Trouble.LOGIN
 
 
 class ServiceError(EdgeError):

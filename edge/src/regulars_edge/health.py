@@ -226,6 +226,9 @@ class Health:
                 (capture.view_right_at for capture in self.captures if capture.view_right_at),
                 default=None,
             ),
+            "trouble": next(
+                (name for capture in self.captures if (name := capture.name_fault())), None
+            ),
             "error": (self.find_error() or "")[:LONGEST_ERROR] or None,
         }
         return {name: value for name, value in status.items() if value is not None}

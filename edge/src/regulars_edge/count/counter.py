@@ -28,6 +28,7 @@ from regulars_edge.count.line import LOOK_S, CountLine, Crossing, PlacedLine, Po
 from regulars_edge.count.people import SURE, Body, PersonDetector
 from regulars_edge.count.tracks import BodyTrack, BodyTracks
 from regulars_edge.pace import Ticks
+from regulars_edge.troubles import Trouble
 
 if TYPE_CHECKING:
     from regulars_edge.choose.faces import Face, FaceFinder
@@ -127,6 +128,8 @@ class Counter:
     look_ms: float = 1000 * LOOK_S
     film: FilmKeeper | None = None
     trouble: str | None = field(default=None, init=False)
+    trouble_name: Trouble | None = field(default=None, init=False)
+    """What a heartbeat calls it."""
     """Why it cannot count until somebody helps; None: nothing is wrong, though it may be night."""
     tracks: BodyTracks = field(default_factory=BodyTracks, init=False)
     looks: int = field(default=0, init=False)
@@ -264,12 +267,13 @@ class Counter:
         self._extents_px += [line.measure_extent(*body.box_xywh[2:]) for body in sure]
         room_px = self.line.measure_room() * line.measure_extent(*size_px)
         is_narrow = self._find_extent_px() * LEAST_ROOM > room_px
-        self.trouble = None
+        self.trouble = self.trouble_name = None
         if is_narrow:
+            self.trouble_name = Trouble.NARROW
             self.trouble = f"not counted: {REASONS['narrow']}"
             return "narrow"
         if self.pace.is_slow:
-            self.trouble = self._describe_pace()
+            self.trouble_name, self.trouble = Trouble.SLOW, self._describe_pace()
         return "crowd" if self._crowding.is_crowded(sure, line) else None
 
     def _describe_pace(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 from PIL import Image, ImageChops, ImageOps
 
 from regulars_edge.frames import Frame
+from regulars_edge.troubles import Trouble
 
 LOOK_S = 10.0
 """How often a camera is looked at for a covered or dark lens, in s."""
@@ -80,6 +81,13 @@ IS_BLURRED = "its picture is blurred: is the lens dirty, or out of focus?"
 SHOWS_LESS = "its picture shows less than usual: is the lens covered?"
 IS_OTHER = "its picture is another than usual: was the camera turned, or is something before it?"
 IS_WELL_AGAIN = " It looks well again: if it is, say that it is right"
+_NAMES = {
+    IS_BLACK: Trouble.COVERED,
+    IS_BLANK: Trouble.COVERED,
+    SHOWS_LESS: Trouble.COVERED,
+    IS_BLURRED: Trouble.BLURRED,
+    IS_OTHER: Trouble.TURNED,
+}
 
 
 NO_MEMORY = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
@@ -133,6 +141,17 @@ class BlockageCheck:
     @property
     def is_changed(self) -> bool:
         return self.trouble is not None and not self._is_broken
+
+    @property
+    def name(self) -> Trouble | None:
+        """Return what a heartbeat calls `trouble`; None: there is none, or it has no name."""
+        if self.trouble is None or self.is_blind:
+            return None
+        if self._is_broken:
+            return Trouble.FROZEN
+        if self.trouble.endswith(IS_WELL_AGAIN):
+            return Trouble.WELL_AGAIN
+        return _NAMES.get(self.trouble)
 
     @property
     def memory(self) -> str:

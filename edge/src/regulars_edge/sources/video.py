@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from regulars_edge.clock import Clock, StreamTime, parse_moment
-from regulars_edge.errors import EdgeError, ExtraMissing, SourceFailed
+from regulars_edge.errors import EdgeError, ExtraMissing, SourceFailed, TooLate
 from regulars_edge.frames import Frame, Mode, encode_jpeg
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.pace import Ticks
@@ -264,14 +264,14 @@ class LiveSource:
     def _stamp_frame(self, frame: Any, mailbox: Mailbox) -> DecodedFrame:
         """Return a live frame with the time at which it was taken.
 
-        Raises SourceFailed if the frame is more than TOO_LATE_MS old; from LATE_MS on, a warning is
+        Raises TooLate if the frame is more than TOO_LATE_MS old; from LATE_MS on, a warning is
         logged now and then.
         """
         now_ms, taken_ms = self.clock.boot_ms(), mailbox.find_taken_ms(frame)
         late_ms = now_ms - taken_ms
         text, advice = self._explain_lateness(late_ms, mailbox.find_silence_ms(now_ms))
         if late_ms > TOO_LATE_MS:
-            raise SourceFailed(text)
+            raise TooLate(text)
         if late_ms > LATE_MS and (
             self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS
         ):
