@@ -5,9 +5,9 @@ Jobs of every hour: snapshots, merges, seals, joins, lost captures, and deletion
 sends a message for each tenant, so that no tenant waits for another, and one that fails is tried
 again.
 
-The watch reports silent cameras, sends overdue events, and resolves captures whose event was lost.
-On one box it also joins faces that are one person. cameras decides when a camera is silent,
-captures/redrive how often a capture is tried.
+The watch reports cameras that need somebody, sends overdue events, and resolves captures whose
+event was lost. On one box it also joins faces that are one person. book/cameras decides when a
+camera is silent, captures/redrive how often a capture is tried.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from chalicelib import telemetry
 from chalicelib.book.cameras import Silence, silent_at
 from chalicelib.book.webhooks import OVERDUE
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import job
 from chalicelib.domain.captures import Camera
-from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
-from chalicelib.domain.events import CameraSilent
+from chalicelib.domain.errors import Busy, RegularsError, TenantNotFound
+from chalicelib.domain.events import CameraSilent, CameraUnwell, CameraWell
 from chalicelib.domain.jobs import (
     JOINS,
     NIGHT_HOUR,
@@ -42,11 +44,13 @@ from chalicelib.domain.jobs import (
     judge_clock,
 )
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.rules.camera_states import Trouble, choose_trouble, judge_anew
 from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
 from chalicelib.storage.ports import Put, Update, absent, equals, exists
+from chalicelib.storage.records.captures import trouble_update
 from chalicelib.storage.values import Codec, milliseconds, moment, parse_optional, time_text
 from chalicelib.telemetry import STUCK_AGE, SWEEP_AGE, log_failure, report_failure
 
@@ -369,7 +373,7 @@ class Watch(Service["Services"]):
                     len(tenants),
                 )
                 return
-            self._do_job("cameras", tenant, self._report_silent_cameras)
+            self._do_job("cameras", tenant, self._report_cameras)
             self._do_job("boxes", tenant, self.services.cameras.advance_wave)
             self._do_job("consents", tenant, self.services.restrictions.request_expiry)
             self._do_job("captures", tenant, self._watch_captures)
@@ -431,35 +435,48 @@ class Watch(Service["Services"]):
             age = self.services.clock.now() - min(moment(done_ms["at"]), *due_at)
             telemetry.at_least(SWEEP_AGE, age.total_seconds())
 
-    def _report_silent_cameras(self, tenant: Tenant) -> None:
-        """Make an event of each camera that fell silent since it was looked at, and log it."""
+    def _report_cameras(self, tenant: Tenant) -> None:
+        """Make an event of each camera that needs somebody since it was looked at, or does not any
+        more, and log it."""
         if tenant.disabled:
             return
         now = self.services.clock.now()
-        for camera, silence in self.services.cameras.list_silences(tenant, now):
-            actions = [
-                _silence_update(tenant.name, camera, milliseconds(now)),
-                *self.services.webhooks.outbox.make_delivery_puts(
-                    tenant.name, [make_silence_event(camera, silence, now)]
-                ),
-            ]
-            try:
-                write(self.services.items, actions)
-            # the camera was heard meanwhile, or another process reported it
-            except ConditionFailed:
-                continue
-            since = (
-                "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
-            )
-            state = "fell silent" if silence is Silence.SILENT else "is quieter than usual"
-            _log.warning(
-                "camera %s of tenant %s %s: nothing came from it %s",
-                camera.id,
-                tenant.name,
-                state,
-                since,
-            )
-            self.services.webhooks.outbox.send_messages(tenant.name, actions)
+        for camera, silence in self.services.cameras.list_watched(tenant, now):
+            if silence is not None:
+                self._report_silence(tenant, camera, silence, now)
+            elif camera.failing_at is None:  # else it falls silent soon, which is told
+                trouble = choose_trouble(camera, None, now)
+                self._report_heard(tenant, camera, trouble, now)
+
+    def _report_heard(
+        self, tenant: Tenant, camera: Camera, trouble: Trouble | None, now: datetime
+    ) -> None:
+        """Note what is wrong with a camera that is heard, and tell it if it lasts, or has ended."""
+        after = judge_anew(camera, trouble.name if trouble else "", now)
+        is_told = after.told_trouble != camera.told_trouble
+        event = make_trouble_event(after, camera, trouble) if is_told else None
+        if after != camera:
+            self._write_report(tenant, camera, trouble_update(tenant.name, camera, after), event)
+
+    def _report_silence(
+        self, tenant: Tenant, camera: Camera, silence: Silence, now: datetime
+    ) -> None:
+        trouble = choose_trouble(camera, silence, now) or Trouble(silence, is_blind=True)
+        event = make_silence_event(camera, silence, trouble, now)
+        update = _silence_update(tenant.name, camera, trouble, now)
+        self._write_report(tenant, camera, update, event)
+
+    def _write_report(
+        self, tenant: Tenant, camera: Camera, update: Update, event: Event | None
+    ) -> None:
+        """Write an update of a camera and send its event, unless the camera was heard meanwhile, or
+        another process reported it."""
+        outbox = self.services.webhooks.outbox
+        puts = outbox.make_delivery_puts(tenant.name, [event] if event else [])
+        if not write_unless_changed(self.services.items, [update, *puts]) or event is None:
+            return
+        _log.warning("camera %s of tenant %s %s", camera.id, tenant.name, _describe(event))
+        outbox.send_messages(tenant.name, puts)
 
 
 def choose_first_tenant(count: int, now: datetime) -> int:
@@ -473,7 +490,7 @@ def choose_first_tenant(count: int, now: datetime) -> int:
     return int(count * (run_number * _GOLDEN_RATIO % 1))
 
 
-def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event:
+def make_silence_event(camera: Camera, silence: Silence, trouble: Trouble, now: datetime) -> Event:
     """Return the event of a silent camera, at the time when its silence became too long, or was
     noticed.
 
@@ -487,6 +504,7 @@ def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event
         state=silence,
         silent_after_s=None if is_quiet else camera.silent_after_s,
         error=None if camera.failing_at is None else camera.status.get("error"),
+        trouble=trouble.name,
     )
     return Event(
         id=f"{data.KIND}-{camera.id}-{milliseconds(heard_at)}",
@@ -496,12 +514,45 @@ def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event
     )
 
 
-def _silence_update(tenant: str, camera: Camera, now_ms: int) -> Update:
-    """Return the update that marks the camera as silent, unless it was heard since it was read, or
-    marked already."""
+def make_trouble_event(after: Camera, before: Camera, trouble: Trouble | None) -> Event:
+    """Return the event that something is wrong with a camera that is heard, or is no more.
+
+    `before`: the camera with what was told until now.
+    """
+    since = after.trouble_since or after.created_at
+    data = (
+        CameraWell(name=after.name, was=before.told_trouble)
+        if trouble is None
+        else CameraUnwell(
+            name=after.name,
+            trouble=trouble.name,
+            blind=trouble.is_blind,
+            error=after.status.get("error"),
+        )
+    )
+    id_ = f"{data.KIND}-{after.id}-{after.trouble or before.told_trouble}-{milliseconds(since)}"
+    return Event(id=id_, data=data, at=since, camera=after.id)
+
+
+def _describe(event: Event) -> str:
+    """Say an event of a camera in a line of the log."""
+    data = event.data
+    if isinstance(data, CameraSilent):
+        since = "ever" if data.last_seen_at is None else f"since {data.last_seen_at}"
+        is_silent = data.state == Silence.SILENT
+        state = "fell silent" if is_silent else "is quieter than usual"
+        return f"{state}: nothing came from it {since}"
+    return f"needs somebody: {data.trouble}" if isinstance(data, CameraUnwell) else "is well again"
+
+
+def _silence_update(tenant: str, camera: Camera, trouble: Trouble, now: datetime) -> Update:
+    """Return the update that marks the camera as silent, and that as told, unless it was heard
+    since it was read, or marked already."""
     last_seen_ms = parse_optional(milliseconds, camera.last_seen_at)
     when = (
         equals("last_seen_at", last_seen_ms, "still-silent"),
         equals("silent_since", None, "not-reported"),
     )
-    return Update(keys.CAMERAS, (tenant, camera.id), when, set={"silent_since": now_ms})
+    told = replace(camera, trouble=trouble.name, trouble_since=now, told_trouble=trouble.name)
+    update = trouble_update(tenant, camera, told)
+    return replace(update, when=when, set={**update.set, "silent_since": milliseconds(now)})

@@ -85,6 +85,8 @@ class Today(Struct, frozen=True):
     away: list[ListedFace]
     entries: Entries | None
     places: list[PlaceNow]
+    needs: list[str]
+    """Lines that say which cameras need somebody."""
 
 
 def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
@@ -111,11 +113,13 @@ def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
         away,
         _count_entries(services, tenant, Span(milliseconds(midnight), milliseconds(now))),
         services.counts.places.list_all(tenant),
+        services.cameras.describe_needs(tenant, now, Texts(DEFAULT_LANGUAGE)),
     )
 
 
 def print_today(today: Today, console: Console) -> None:
-    """Print who came today, who of them is new, and which regulars stayed away longest."""
+    """Print who came today, who of them is new, which cameras need somebody, and which regulars
+    stayed away longest."""
     console.print(
         f"{today.tenant}: {today.midnight:%A, %d %B %Y}, {today.zone.key}",
         style="bold",
@@ -126,7 +130,7 @@ def print_today(today: Today, console: Console) -> None:
     console.print(_write_summary(today.totals))
     if staff_count := today.totals.staff:
         console.print(f"without {staff_count} {'visit' if staff_count == 1 else 'visits'} of staff")
-    for line in _list_counted(today):
+    for line in [*_list_counted(today), *today.needs]:
         console.print(line, markup=False)
     if today.away:
         console.print("\nregulars who stayed away longest", style="bold")

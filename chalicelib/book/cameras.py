@@ -60,8 +60,10 @@ from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import find_opening_hour, parse_opening
+from chalicelib.domain.rules.camera_states import Trouble, choose_trouble
 from chalicelib.domain.rules.usual import WEEKS, Usual, is_quieter
 from chalicelib.domain.setting import require
+from chalicelib.domain.texts import Texts
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
@@ -92,7 +94,14 @@ from chalicelib.storage.records.captures import (
     wave_from,
     wave_item,
 )
-from chalicelib.storage.values import milliseconds, moment, number, parse_optional, time_text
+from chalicelib.storage.values import (
+    milliseconds,
+    moment,
+    number,
+    one_line,
+    parse_optional,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -505,18 +514,35 @@ class Cameras(Service["Book"]):
         self._note_fields(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
 
-    def list_silences(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence]]:
-        """Return the cameras that are silent or quiet, if that was not reported yet and nobody
-        muted them."""
-        unreported = [
-            camera
+    def list_in_need(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Trouble]]:
+        """Return the cameras that need somebody: something is wrong with them, and nobody muted
+        that."""
+        return [
+            (camera, trouble)
             for camera in self.list_all(tenant)
-            if camera.silent_since is None and not is_muted(camera, now)
+            if (trouble := find_trouble(camera, tenant, now)) and not is_muted(camera, now)
         ]
+
+    def describe_needs(self, tenant: Tenant, now: datetime, texts: Texts) -> list[str]:
+        """Return a line that says which cameras need somebody, and why; no line if none does."""
+        said = [
+            f"{one_line(camera.name)} ({texts.write(f'camera.{trouble.name}')})"
+            for camera, trouble in self.list_in_need(tenant, now)
+        ]
+        return [texts.write("week.cameras", cameras=", ".join(said))] if said else []
+
+    def list_watched(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence | None]]:
+        """Return the cameras that are on and not muted, each with its silence, without those whose
+        silence was reported already."""
+        watched = (
+            (camera, find_silence(camera, tenant, now))
+            for camera in self.list_all(tenant)
+            if camera.enabled and not is_muted(camera, now)
+        )
         return [
             (camera, silence)
-            for camera in unreported
-            if (silence := find_silence(camera, tenant, now))
+            for camera, silence in watched
+            if silence is None or camera.silent_since is None
         ]
 
     @retry_if_changed(_BUSY)
@@ -948,6 +974,11 @@ def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | Non
     )
 
 
+def find_trouble(camera: Camera, tenant: Tenant, now: datetime) -> Trouble | None:
+    """Return what is wrong with a camera; None: nothing."""
+    return choose_trouble(camera, find_silence(camera, tenant, now), now)
+
+
 def is_unwatched(camera: Camera, now: datetime) -> bool:
     """Return whether nobody knows if it still works."""
     if camera.silent_after_s is None:
@@ -958,17 +989,6 @@ def is_unwatched(camera: Camera, now: datetime) -> bool:
 
 def usual_of(camera: Camera) -> Usual:
     return Usual(tuple(hundredths / 100 for hundredths in camera.usual))
-
-
-def is_view_changed(camera: Camera) -> bool:
-    """Return whether its box says that it shows something else than usual, and nobody has said
-    since then that it is right.
-
-    The box says with it which word it has heard last.
-    """
-    heard_at = camera.status.get("view_right_at")
-    is_heard = camera.view_right_at is None or heard_at == time_text(camera.view_right_at)
-    return camera.status.get("view_changed") is True and is_heard
 
 
 def find_refused_box(camera: Camera, now: datetime, within: timedelta = REFUSED_FOR) -> str | None:

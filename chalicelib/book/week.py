@@ -154,8 +154,13 @@ class Weeks(Service["Book"]):
             tenant.name,
             f"{this_week - timedelta(DAYS)}",
             position,
-            _make_event(week, tenant, now),
+            _make_event(week, now, self._format_report(week, tenant, now)),
         )
+
+    def _format_report(self, week: Week, tenant: Tenant, now: datetime) -> str:
+        """Write the week for a message, with the cameras that need somebody now."""
+        needs = self.services.cameras.describe_needs(tenant, now, Texts(tenant.language))
+        return "\n".join([format_message(week, tenant), *needs])
 
 
 def _count_figures(begun: Begun, rows: NDArray[np.intp], visitors: ObservationFilter) -> Figures:
@@ -210,14 +215,14 @@ def count_untold_days(this_week: date, told_until: date | None) -> int:
     return untold if untold < DAYS + _LEAST_DAYS else DAYS
 
 
-def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
+def _make_event(week: Week, now: datetime, report: str) -> Event:
     first, last = week.days[0][0], week.days[-1][0]
     data = WeekEnded(
         first=f"{first}",
         last=f"{last}",
         **week.total._asdict(),
         before=week.before.visits if week.before else 0,
-        report=format_message(week, tenant),
+        report=report,
     )
     return Event(f"{data.KIND}-{first}", data, now)
 

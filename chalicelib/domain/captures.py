@@ -142,6 +142,13 @@ class Camera(CameraOptions, frozen=True):
     """Time of the last heartbeat that was written while it worked."""
     silent_since: datetime | None = None
     """When the event of its silence was sent; None: it is not silent."""
+    trouble: str = ""
+    """What was wrong with it when the watch looked last (domain/rules/camera_states); "":
+    nothing."""
+    trouble_since: datetime | None = None
+    """Since when that is so, or nothing is wrong any more; None: the watch has noted nothing."""
+    told_trouble: str = ""
+    """The trouble that was told last; "": none was, or that it is well again."""
     former_until: datetime | None = None
     """When another camera of this id was deleted: what is from before is that one's. None: there
     was none."""

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.events import CHOSEN, EventKind, list_samples, list_shown, members_of
 from chalicelib.domain.model import REGULAR, STRANGER
+from chalicelib.domain.rules.camera_states import TROUBLES
 from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import Way
 from chalicelib.storage.values import moment_of_text
@@ -290,6 +291,7 @@ def event_values(
     written_time = _write_moment(event_time, texts)
     if event["type"] == EventKind.TEST:
         own_samples = {name: texts.write(f"sample.{name}") for name in _SAMPLE_TEXTS}
+        own_samples["state"] = texts.write("camera.covered")
         return {**_SAMPLES, **list_samples(), **own_samples, "shop": shop, **written_time}
 
     members = members_of(event["type"])  # the declared fields of `data`, by name
@@ -323,6 +325,8 @@ def _write_member(form: str, name: str, data: Mapping[str, Any], zone: tzinfo, t
         return "" if value else texts.write("watched", minutes=minutes, of=of)
     if form == "time":
         return f"{moment_of_text(value).astimezone(zone):%H:%M}"
+    if form == "state":
+        return texts.write(f"camera.{value if value in (*TROUBLES, 'well') else 'faulty'}")
     return str(value) if form == "lines" else _write_plain(value)
 
 

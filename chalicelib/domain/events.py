@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     PLACE_FULL = "place.full"
     PLACE_FREE = "place.free"
     CAMERA_SILENT = "camera.silent"
+    CAMERA_UNWELL = "camera.unwell"
+    CAMERA_WELL = "camera.well"
     TEST = "test"
 
 
@@ -43,8 +45,9 @@ class Member(Struct, frozen=True):
     """Text that a test shows there."""
     is_who: bool = False
     """Messages call the event's subject so."""
-    form: Literal["line", "lines", "time", "share"] = "line"
-    """How a template shows it. `share`: of how many minutes, if some were not watched."""
+    form: Literal["line", "lines", "time", "share", "state"] = "line"
+    """How a template shows it. `share`: of how many minutes, if some were not watched. `state`: of
+    a camera, in the words of domain/languages."""
     at_broker: str = ""
     """Its name in a message at the broker; "": it has none there."""
     says: str = ""
@@ -183,7 +186,12 @@ class WeekEnded(EventData, frozen=True, kw_only=True):
     known: Annotated[int, Member(says="[each visit is one of the three](visits.md#who-is-what)")]
     before: Annotated[int, Member(says="visits of as many days before")]
     report: Annotated[
-        str, Member(shown_as="report", form="lines", says="these figures as a short text")
+        str,
+        Member(
+            shown_as="report",
+            form="lines",
+            says="these figures as a short text, and which cameras need somebody",
+        ),
     ]
 
 
@@ -254,6 +262,56 @@ class CameraSilent(EventData, frozen=True, kw_only=True):
             says="what the edge uploader reports about the camera; null: it reports nothing",
         ),
     ]
+    trouble: Annotated[
+        str,
+        Member(
+            shown_as="state",
+            sample="covered",
+            form="state",
+            says="why: `state`, or what its box says, such as `login`",
+        ),
+    ] = "silent"
+
+
+class CameraUnwell(EventData, frozen=True, kw_only=True):
+    """something has been [wrong with a camera](console.md#needs) for ten minutes though it is
+    heard, and nobody muted it"""
+
+    KIND: ClassVar = EventKind.CAMERA_UNWELL
+    WORDS: ClassVar = "A camera shows something else, or has another trouble"
+    CAMERA: ClassVar = "yes"
+    OF_PEOPLE: ClassVar = False
+    AT_BROKER: ClassVar = "camera"
+    name: ThingName
+    trouble: Annotated[
+        str,
+        Member(
+            shown_as="state",
+            sample="covered",
+            form="state",
+            says="[its name](console.md#needs), such as `covered`",
+        ),
+    ]
+    blind: Annotated[bool, Member(says="true: nobody is recognised")]
+    error: Annotated[
+        str | None, Member(says="what the edge uploader reports about it; null: nothing")
+    ]
+
+
+class CameraWell(EventData, frozen=True, kw_only=True):
+    """a camera of which one of the two was told has been well again for ten minutes"""
+
+    KIND: ClassVar = EventKind.CAMERA_WELL
+    WORDS: ClassVar = "A camera is well again"
+    CAMERA: ClassVar = "yes"
+    OF_PEOPLE: ClassVar = False
+    AT_BROKER: ClassVar = "camera"
+    name: ThingName
+    was: Annotated[str, Member(says="the trouble that was told last")]
+    state: Annotated[
+        str,
+        Member(shown_as="state", sample="covered", form="state", says="`well`"),
+    ] = "well"
 
 
 class HookTested(EventData, frozen=True, kw_only=True):
@@ -278,6 +336,8 @@ EVENTS: Mapping[str, type[EventData]] = {
         PlaceFull,
         PlaceFree,
         CameraSilent,
+        CameraUnwell,
+        CameraWell,
         HookTested,
     )
 }

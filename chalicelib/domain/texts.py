@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -109,6 +109,12 @@ class Texts:
 def is_read(language: str) -> bool:
     """Say whether somebody has read the words of a language; those of English its writers have."""
     return language == DEFAULT_LANGUAGE or READ_BY in _read_file(language)
+
+
+def read_own(language: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return the texts of these names that a language has itself; none if it has no file."""
+    own = _read_own(language) if language in LANGUAGES else {}
+    return {name: own[name] for name in names if name in own}
 
 
 def _choose_plural(language: str, count: int) -> str:

@@ -15,12 +15,15 @@ from msgspec.structs import replace
 
 from chalicelib.api.dialects import describe_feelings
 from chalicelib.api.readiness import DAMAGED
-from chalicelib.book.cameras import find_silence
+from chalicelib.book.cameras import find_trouble
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack, State
+from chalicelib.domain.captures import Camera
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.pictures import FEELINGS
+from chalicelib.domain.rules.camera_states import Trouble
+from chalicelib.domain.texts import DEFAULT_LANGUAGE, Texts
 from chalicelib.domain.webhooks import Hook
 from chalicelib.open_storage import DATABASE
 from chalicelib.privacy.retention import find_outlook, find_unseen_days, say_outlook
@@ -111,24 +114,30 @@ def check_book(settings: Settings) -> Iterator[Finding]:
 
 
 def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:
-    """Check that no camera is silent for longer than it may be."""
+    """Check that nothing is wrong with a camera, whether somebody muted that or not."""
     cameras = [
         (tenant, camera) for tenant in tenants for camera in services.cameras.list_all(tenant)
     ]
-    silent = [(tenant, camera) for tenant, camera in cameras if find_silence(camera, tenant, now)]
-    for tenant, camera in silent:
-        since = (
-            "has sent nothing ever"
-            if camera.last_seen_at is None
-            else f"is silent since {time_text(camera.last_seen_at)}"
-        )
+    troubles = [
+        (tenant, camera, trouble)
+        for tenant, camera in cameras
+        if (trouble := find_trouble(camera, tenant, now))
+    ]
+    for tenant, camera, trouble in troubles:
         yield warning(
             "cameras",
-            f"{camera.id} of tenant {tenant.name} {since}: look at its uploader, by `regulars-edge "
-            "status`",
+            f"{camera.id} of tenant {tenant.name} {_say_trouble(camera, trouble)}: look at its "
+            "uploader, by `regulars-edge status`",
         )
-    if not silent:
-        yield well("cameras", f"there are {len(cameras)}, and none is silent")
+    if not troubles:
+        yield well("cameras", f"there are {len(cameras)}, and none needs somebody")
+
+
+def _say_trouble(camera: Camera, trouble: Trouble) -> str:
+    if trouble.name in ("silent", "quiet"):
+        seen_at = camera.last_seen_at
+        return f"is silent since {time_text(seen_at)}" if seen_at else "has sent nothing ever"
+    return f"needs somebody, {Texts(DEFAULT_LANGUAGE).write(f'camera.{trouble.name}')}"
 
 
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from chalicelib import telemetry
 from chalicelib.api.http import Failure, Refused, answer_plainly
 from chalicelib.api.sites import is_own_host
-from chalicelib.book.cameras import find_silence
+from chalicelib.book.cameras import find_trouble
 from chalicelib.domain.errors import RegularsError
 from chalicelib.services import Services
 from chalicelib.telemetry import (
@@ -198,15 +198,14 @@ class Stored(Collector):
         faces = GaugeMetricFamily("regulars_faces", "Faces of a tenant.", labels=["tenant"])
         alive = GaugeMetricFamily(
             "regulars_camera_alive",
-            "0 if a camera is silent for longer than it may be, or quiet.",
+            "0 if a camera recognises nobody: it is silent, covered, turned or frozen, say.",
             labels=["tenant", "camera"],
         )
         for tenant in services.tenants.list_all():
             faces.add_metric([tenant.name], services.account.measure_usage(tenant).faces)
             for camera in services.cameras.list_all(tenant):
-                alive.add_metric(
-                    [tenant.name, camera.id], not find_silence(camera, tenant, services.clock.now())
-                )
+                trouble = find_trouble(camera, tenant, services.clock.now())
+                alive.add_metric([tenant.name, camera.id], not (trouble and trouble.is_blind))
         yield from (faces, alive)
         if (waiting := services.ports.storage.waiting) is not None:
             yield GaugeMetricFamily(

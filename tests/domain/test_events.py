@@ -39,7 +39,9 @@ MEMBERS = {
     "group.full": "capacity",
     "place.full": "place name inside full_at free_at watched_s open_s whole",
     "place.free": "place name inside full_at free_at watched_s open_s whole",
-    "camera.silent": "name last_seen_at state silent_after_s error",
+    "camera.silent": "name last_seen_at state silent_after_s error trouble",
+    "camera.unwell": "name trouble blind error",
+    "camera.well": "name was state",
     "test": "hook",
 }
 """Members in the order in which receivers get them."""

@@ -104,6 +104,7 @@ def test_regulars_who_stayed_away_are_told_longest_first(week: Book) -> None:
     later = NOW + timedelta(days=30)
     assert printed(week, later).splitlines()[1:] == [
         "nobody came yet",
+        "cameras that need you: door (silent)",
         "",
         "regulars who stayed away longest",
         "who        last came   days ago",

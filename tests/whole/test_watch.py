@@ -76,6 +76,7 @@ def test_silent_camera_is_told_once(
             "state": "silent",
             "silent_after_s": 900,
             "error": None,
+            "trouble": "silent",
         },
     }
     assert services.cameras.get(cloud, "door").silent_since == clock.now()

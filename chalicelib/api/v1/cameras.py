@@ -31,6 +31,7 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.auth.roles import Role
 from chalicelib.domain import captures, model
+from chalicelib.domain.rules.camera_states import TROUBLES, is_view_changed
 from chalicelib.storage.values import parse_optional, time_text
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class Heartbeat(Sent):
     ] = False
 
 
+Trouble = Annotated[str, Meta(extra_json_schema={"enum": [*TROUBLES]})]
 State = Literal["ok", "failing", "silent", "quiet", "disabled", "never_seen", "unwatched"]
 
 
@@ -210,7 +212,7 @@ class Outage(Answer):
     until: Annotated[Time | None, Meta(description="It was heard again; null: it is silent.")]
 
 
-class Health(Answer):
+class Health(Answer, kw_only=True):
     state: Annotated[
         State,
         Meta(
@@ -223,8 +225,23 @@ class Health(Answer):
             "still works."
         ),
     ]
+    trouble: Annotated[
+        Trouble | None,
+        Meta(
+            description="What is wrong with it, the worst of several, as its box or its silence "
+            "tells; null: nothing. Of a camera that gives nothing it is the reason, if its box "
+            "knows one. changed: its box says that it shows something else, and not what. faulty: "
+            "its box says that something is wrong, and not what; status.error may say it."
+        ),
+    ] = None
+    blind: Annotated[
+        bool, Meta(description="Nobody is recognised. false with a trouble: less well.")
+    ] = False
+    needs_somebody: Annotated[
+        bool, Meta(description="Something is wrong with it, and nobody muted that.")
+    ] = False
     muted_until: Annotated[
-        Time | None, Meta(description="Until then nobody is told that it is silent or quiet.")
+        Time | None, Meta(description="Until then nobody is told what is wrong with it.")
     ]
     failing_at: Annotated[
         Time | None,
@@ -470,8 +487,7 @@ class Muting(Sent):
 
 @operations("PUT", "/v1/mute", Role.OPERATOR)
 def mute_cameras(context: V1Context, body: Muting) -> Cameras:
-    """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook
-    and no red line.
+    """Have nobody told that a camera, or any, needs somebody until a time: no hook and no red line.
 
     A silence meanwhile is noted among the camera's outages once it ends. One that goes on is told
     after that time.
@@ -757,9 +773,11 @@ def _describe_cameras(
 def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
     state = _name_state(tenant, camera, now)
     # not at the other routes' cold starts
-    from chalicelib.book.cameras import find_refused_box, is_view_changed
+    from chalicelib.book.cameras import find_refused_box, find_trouble, is_muted
 
-    muted_until = camera.muted_until if camera.muted_until and now < camera.muted_until else None
+    trouble, muted_until = find_trouble(camera, tenant, now), None
+    if is_muted(camera, now):
+        muted_until = camera.muted_until
     outages = [Outage.made_of(outage) for outage in camera.outages]
     if state in ("silent", "quiet"):
         outages.append(
@@ -768,6 +786,9 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
     return Health.made_of(
         camera,
         state=state,
+        trouble=trouble.name if trouble else None,
+        blind=trouble is not None and trouble.is_blind,
+        needs_somebody=trouble is not None and muted_until is None,
         view_changed=is_view_changed(camera),
         refused_box=find_refused_box(camera, now),
         outages=outages,

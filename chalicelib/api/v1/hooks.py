@@ -146,8 +146,8 @@ PauseS = Annotated[
         le=86_400,
         description="The least seconds between two messages of a kind of event or, with `people`, "
         "of a person; what "
-        "happens meanwhile is not told. camera.silent, group.full, place.full and place.free wait "
-        "for no pause.",
+        "happens meanwhile is not told. Events of cameras, group.full, place.full and place.free "
+        "wait for no pause.",
     ),
 ]
 People = Annotated[

@@ -19,7 +19,7 @@ from chalicelib.domain.model import Template
 from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from chalicelib.domain.tenant_settings import SIGHTING_DAYS
 from chalicelib.storage import keys
-from chalicelib.storage.ports import Condition, Item, equals
+from chalicelib.storage.ports import Condition, Item, Update, equals, exists
 from chalicelib.storage.records.faces import DECISION, ESTIMATES
 from chalicelib.storage.values import (
     HEX,
@@ -49,7 +49,7 @@ USUAL = Form(
 
 _CAMERA = Codec(
     Camera,
-    rare="former_until status outages usual",
+    rare="former_until status outages usual trouble told_trouble",
     nulls="group_ids silent_after_s",
     stranger_quality=number(".1f"),
     faceless_share=number(".2f"),
@@ -59,6 +59,8 @@ _CAMERA = Codec(
     usual=USUAL,
 )
 camera_from = _CAMERA.read
+
+_TROUBLE = ("trouble", "trouble_since", "told_trouble")
 
 
 def camera_of(capture: Capture, item: Item | None) -> Camera:
@@ -75,6 +77,22 @@ def camera_of(capture: Capture, item: Item | None) -> Camera:
 def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
     """Make a camera's item. `key_digest`: the hash of its bearer key."""
     return {"tenant": tenant, "key_digest": key_digest, **_CAMERA.write(camera)}
+
+
+def trouble_update(tenant: str, before: Camera, after: Camera) -> Update:
+    """Return the update that notes what is wrong with a camera and what was told of it, unless
+    another has noted something since it was read."""
+    fields, former = _CAMERA.write(after, *_TROUBLE), _CAMERA.write(before, *_TROUBLE)
+    return Update(
+        keys.CAMERAS,
+        (tenant, after.id),
+        (
+            exists("camera-there"),
+            *(equals(name, former.get(name), "as-noted") for name in _TROUBLE),
+        ),
+        set=fields,
+        remove=tuple(name for name in _TROUBLE if name not in fields),
+    )
 
 
 def setting_fields(camera: Camera) -> Item:

@@ -785,6 +785,9 @@ class Habit(Struct, kw_only=True):
 
 class Health(Struct, kw_only=True):
     state: str
+    trouble: str | UnsetType | None = UNSET
+    blind: bool | UnsetType = UNSET
+    needs_somebody: bool | UnsetType = UNSET
     muted_until: datetime | None
     failing_at: datetime | None
     view_changed: bool

@@ -1090,6 +1090,8 @@ class Operations(Connection):
                 "place.full",
                 "place.free",
                 "camera.silent",
+                "camera.unwell",
+                "camera.well",
             ]
         ]
         | UnsetType
@@ -1150,6 +1152,8 @@ class Operations(Connection):
                 "place.full",
                 "place.free",
                 "camera.silent",
+                "camera.unwell",
+                "camera.well",
             ]
         ]
         | UnsetType
@@ -1450,7 +1454,7 @@ class Operations(Connection):
         camera: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Cameras:
-        """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line."""
+        """Have nobody told that a camera, or any, needs somebody until a time: no hook and no red line."""
         return self._call(
             "PUT",
             "/v1/mute",

@@ -12,6 +12,7 @@ from tests.support.api.v1.client import V1Client, offer_of
 from tests.support.fakes import FakeClock
 
 CAMERAS = "/v1/cameras"
+WELL = {"trouble": None, "blind": False, "needs_somebody": False}
 NEW = {
     "id": "door",
     "name": "door",
@@ -35,6 +36,7 @@ NEW = {
     "proof": None,
     "health": {
         "state": "never_seen",
+        **WELL,
         "failing_at": None,
         "outages": [],
         "status": {},
@@ -94,6 +96,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
         "groups": ["会员", "regular"],
         "health": {
             "state": "disabled",
+            **WELL,
             "failing_at": None,
             "outages": [],
             "status": {},
@@ -267,6 +270,7 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
     beat = v1.done("POST", "/v1/cameras/door/heartbeat", {"status": status})
     assert beat["health"] == {
         "state": "ok",
+        **WELL,
         "failing_at": None,
         "outages": [],
         "status": status,
@@ -345,6 +349,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
     assert failing["last_seen_at"] is None
     assert failing["health"] == {
         "state": "failing",
+        **{"trouble": "failing", "blind": True, "needs_somebody": True},
         "failing_at": "2026-03-01T12:00:00.000Z",
         "outages": [],
         "status": {"error": "10.0.0.9 does not answer"},
@@ -366,6 +371,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
     assert [one["until"] for one in found["health"]["outages"]] == [None], "the present one"
     well = {
         "state": "ok",
+        **WELL,
         "failing_at": None,
         "outages": [],
         "status": {},

@@ -10,6 +10,7 @@ from chalicelib.book.cameras import (
     MAX_CAMERAS,
     Cameras,
     CameraSettings,
+    find_silence,
     id_of_name,
     legal_camera_name,
 )
@@ -324,8 +325,9 @@ def test_heartbeats_of_numbers_are_written_every_seven_minutes_and_all_others_at
     clock.advance(timedelta(minutes=4, seconds=50))
     assert not beat(sent=5, version="1.1", error=None)
     clock.advance(timedelta(minutes=10))
-    assert services.cameras.list_silences(cloud, clock.now()) == [], "never before silent_after_s"
-    assert services.cameras.list_silences(cloud, heard_at + timedelta(minutes=17)) != []
+    camera = services.cameras.get(cloud, "door")
+    assert find_silence(camera, cloud, clock.now()) is None, "never before silent_after_s"
+    assert find_silence(camera, cloud, heard_at + timedelta(minutes=17)) is not None
 
 
 def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
@@ -356,10 +358,8 @@ def test_who_is_silent_is_listed_until_it_is_told(
     services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "seen"), None)
 
     def silent(seconds: float) -> list[str]:
-        return [
-            one.id
-            for one, _ in services.cameras.list_silences(cloud, start + timedelta(seconds=seconds))
-        ]
+        watched = services.cameras.list_watched(cloud, start + timedelta(seconds=seconds))
+        return [one.id for one, silence in watched if silence]
 
     assert silent(299.9) == []
     assert silent(300) == ["new"]

@@ -134,7 +134,7 @@ def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stop
         )
         assert f"process {server.process.pid} at {server.url} is ready, with " in said
         assert f"{server.url} is the service's own" in said
-        assert "there are 0, and none is silent" in said
+        assert "there are 0, and none needs somebody" in said
         assert "there are 1, and nothing waits to be sent again" in said
     finally:
         assert server.stop() == 0
@@ -434,7 +434,7 @@ def test_silent_cameras_are_told(tmp_path: Path) -> None:
         services.cameras.add(tenant, "door", "Door", CameraSettings(silent_after_s=600))
         assert only(check_cameras(services, [tenant], clock.now())) == (
             OK,
-            "there are 1, and none is silent",
+            "there are 1, and none needs somebody",
         )
         clock.advance(timedelta(hours=1))
         level, says = only(check_cameras(services, [tenant], clock.now()))

@@ -19,6 +19,8 @@ NO_PERSONS: dict[str, str] = {
     "report": "figures of a week",
     "last_seen_at": "a time",
     "state": "a word for a camera's state",
+    "trouble": "as the state",
+    "was": "as the state",
     "error": "what a program says of a camera",
     "place": "id of a place",
     "hook": "id of a hook",

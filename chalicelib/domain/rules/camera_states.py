@@ -1,0 +1,142 @@
+"""What may a camera be, which of that needs somebody, and which of several is told?
+
+The box beside a camera names what it finds in its heartbeats (`status.trouble`, edge/troubles.py).
+What its silence, its clock and an error without a name mean is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain.captures import SILENT_AFTER, Camera
+from chalicelib.storage.values import time_text
+
+CLOCK_OFF_S = 60
+"""A clock that is wrong by so much puts visits into the wrong hour."""
+TOLD_AFTER = timedelta(minutes=10)
+"""What is wrong, or right again, for so long is told: a heartbeat in which it is well ends it."""
+
+
+class Need(StrEnum):
+    """A word for how much a camera in a state needs somebody."""
+
+    BLIND = "blind"
+    """Nobody is recognised."""
+    IMPAIRED = "impaired"
+    """People are recognised, but less well, or counted wrongly."""
+    NOBODY = "nobody"
+
+
+class CameraState(Struct, frozen=True):
+    """A state of a camera. Its words are `camera.NAME` of domain/languages, or of the console if it
+    needs nobody."""
+
+    name: str
+    need: Need
+    is_of_view: bool = False
+    """A person may say that what it shows is right."""
+
+
+STATES: Mapping[str, CameraState] = {
+    state.name: state
+    for state in (
+        CameraState("login", Need.BLIND),
+        CameraState("failing", Need.BLIND),
+        CameraState("silent", Need.BLIND),
+        CameraState("quiet", Need.BLIND),
+        CameraState("full", Need.BLIND),
+        CameraState("frozen", Need.BLIND),
+        CameraState("covered", Need.BLIND, is_of_view=True),
+        CameraState("turned", Need.BLIND, is_of_view=True),
+        CameraState("changed", Need.BLIND, is_of_view=True),
+        CameraState("blurred", Need.IMPAIRED, is_of_view=True),
+        CameraState("well_again", Need.IMPAIRED, is_of_view=True),
+        CameraState("slow", Need.IMPAIRED),
+        CameraState("narrow", Need.IMPAIRED),
+        CameraState("faulty", Need.IMPAIRED),
+        CameraState("clock", Need.IMPAIRED),
+        CameraState("never_seen", Need.NOBODY),
+        CameraState("unwatched", Need.NOBODY),
+        CameraState("ok", Need.NOBODY),
+        CameraState("disabled", Need.NOBODY),
+    )
+}
+TROUBLES = tuple(name for name, state in STATES.items() if state.need is not Need.NOBODY)
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a camera: a name of TROUBLES. `is_blind`: it recognises nobody."""
+
+    name: str
+    is_blind: bool
+
+
+def is_view_changed(camera: Camera) -> bool:
+    """Return whether its box says that it shows something else than usual, and nobody has said
+    since then that it is right.
+
+    The box says with it which word it has heard last.
+    """
+    heard_at = camera.status.get("view_right_at")
+    is_heard = camera.view_right_at is None or heard_at == time_text(camera.view_right_at)
+    return camera.status.get("view_changed") is True and is_heard
+
+
+def choose_trouble(camera: Camera, silence: str | None, now: datetime) -> Trouble | None:
+    """Return what is wrong with a camera, the worst of several; None: nothing is, or it is off.
+
+    `silence`: `silent` or `quiet`, if it should have been heard (book/cameras). Of a camera that
+    gives nothing, a box that is heard itself says why: `its password is refused` is more than
+    `silent`.
+    """
+    if not camera.enabled:
+        return None
+    failing_at = camera.failing_at
+    if silence and (failing_at is None or now - failing_at >= SILENT_AFTER):
+        return Trouble(silence, is_blind=True)
+    name = _name_by_box(camera) if camera.beats else None
+    if failing_at is None:
+        return None if name is None else Trouble(name, STATES[name].need is Need.BLIND)
+    if name is None or name != camera.status.get("trouble") or STATES[name].is_of_view:
+        name = "failing"
+    return Trouble(name, is_blind=True)
+
+
+def _name_by_box(camera: Camera) -> str | None:
+    """Return the trouble that the box beside a camera tells; None: it tells none.
+
+    A box of another version may tell a trouble by its sentence alone, or by a name that nobody
+    knows here: that is `faulty`.
+    """
+    status, is_changed = camera.status, is_view_changed(camera)
+    told, error = status.get("trouble"), status.get("error")
+    is_known = told in TROUBLES
+    if is_known and (is_changed or not STATES[str(told)].is_of_view):
+        return str(told)
+    if is_changed:
+        return "changed"
+    is_answered = status.get("view_changed") is True  # somebody said that its view is right
+    if (told or error) and not is_answered:
+        return "faulty"
+    error_s = status.get("clock_error_s")
+    is_off = isinstance(error_s, int | float) and abs(error_s) >= CLOCK_OFF_S
+    return "clock" if is_off else None
+
+
+def judge_anew(camera: Camera, trouble: str, now: datetime) -> Camera:
+    """Return a camera with what is noted of its trouble when it is looked at again.
+
+    `trouble`: what is wrong now; "": nothing. It is to be told if `told_trouble` is another one
+    then: once it has lasted for TOLD_AFTER.
+    """
+    if trouble != camera.trouble:
+        return replace(camera, trouble=trouble, trouble_since=now)
+    since = camera.trouble_since
+    lasts = since is not None and now - since >= TOLD_AFTER
+    return replace(camera, told_trouble=trouble) if lasts else camera
