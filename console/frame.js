@@ -6,7 +6,8 @@ import { comeBack, isBack } from "./kept.js";
 import { Icon } from "./icons.js";
 import { useKeys } from "./keys.js";
 import { DAILY, OTHERS, SETUP } from "./pages.js";
-import { isUnwell, MOST_COUNTED, useShared } from "./shared/known.js";
+import { MOST_COUNTED, useShared } from "./shared/known.js";
+import { needs } from "./shared/needs.js";
 import { Trouble, useSlow } from "./shared/parts.js";
 import { useAgain } from "./shared/polled.js";
 import { go, place, to, toShops } from "./router.js";
@@ -120,11 +121,11 @@ function useWaits(current) {
   useEffect(ask, [current]);
   useAgain({ again: ask }, COUNTED_EVERY_MS);
   const open = reviews.value?.length ?? 0;
-  const unwell = cameras.value?.filter(isUnwell).length ?? 0;
+  const unwell = needs(cameras.value);
   const counted = open < MOST_COUNTED ? number(open) : `${number(MOST_COUNTED - 1)}+`;
   return {
     review: open > 0 ? [counted, t("sections.review", { count: open })] : undefined,
-    cameras: unwell > 0 ? ["●", t("sections.cameras", { count: unwell })] : undefined,
+    cameras: unwell ? ["●", unwell] : undefined,
   };
 }
 

@@ -2,7 +2,8 @@
 
 A folder's English file says which words its pages have; those of events and of a person's texts
 stand where these are declared (domain/events, domain/person_texts). Another language has them in a
-file of that folder, or all of them in one: `words/pl.json`.
+file of that folder, or all of them in one: `words/pl.json`. What is wrong with a camera is said as
+messages say it, in each language (domain/languages).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from chalicelib.domain import texts as messages
 from chalicelib.domain.events import EVENTS
 from chalicelib.domain.person_texts import TEXTS
+from chalicelib.domain.rules.camera_states import TROUBLES
 from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY, is_like
 from chalicelib.privacy import texts as papers
 
@@ -27,7 +29,11 @@ _FILE = re.compile(r"\./console/(\w+)/(?:words\.)?(\w+)\.json")
 _OF_EVERY_PAGE = re.compile(r"\./console/(\w+)/words\.json")
 """Name of a file as it is served, of the words of every page."""
 
+OF_MESSAGES = tuple(f"camera.{trouble}" for trouble in TROUBLES)
+"""Words of every page that messages say, too."""
+
 DECLARED: Mapping[str, Table] = {
+    "words": messages.read_own(DEFAULT_LANGUAGE, OF_MESSAGES),
     "admin": {f"set.events.{kind}": event.WORDS for kind, event in EVENTS.items()},
     "people": {f"person.{name}": text.word.capitalize() for name, text in TEXTS.items()},
 }
@@ -46,9 +52,15 @@ def read_tables(texts: Mapping[str, str]) -> dict[str, dict[str, Table]]:
     for name, text in texts.items():
         if match := _FILE.fullmatch(name):
             folder, language = match.groups()
-            of_others = DECLARED.get(folder, {}) if language == DEFAULT_LANGUAGE else {}
-            tables.setdefault(language, {})[folder] = {**json.loads(text), **of_others}
+            declared = _list_declared(folder, language)
+            tables.setdefault(language, {})[folder] = {**json.loads(text), **declared}
     return tables
+
+
+def _list_declared(folder: str, language: str) -> Table:
+    if language == DEFAULT_LANGUAGE:
+        return DECLARED.get(folder, {})
+    return messages.read_own(language, OF_MESSAGES) if folder == "words" else {}
 
 
 def join_tables(tables: Mapping[str, Table]) -> Table:

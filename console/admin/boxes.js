@@ -4,6 +4,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Grid } from "../shared/grid.js";
 import { useShared } from "../shared/known.js";
+import { markOf, named, rankOf, stateOf } from "../shared/needs.js";
 import { Dialog, Field, Form, Loading, Trouble, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { go, to } from "../router.js";
@@ -21,9 +22,6 @@ const OF_ALL = {
   mib_per_month: { type: "number", min: 1 },
 };
 
-/** What a camera may be, the worst first. */
-export const STATES = ["failing", "silent", "quiet", "never_seen", "unwatched", "ok", "disabled"];
-
 export const isLow = (told) => Number(told.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
 export const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(at) }) : t("camera.never"));
 
@@ -37,10 +35,11 @@ export function measured(name, value) {
   return name === "battery" ? `${number(value)} %` : number(value, Number.isInteger(value) ? 0 : 2);
 }
 
-/** How the machine is in a word: as the worst of its cameras. */
-export function stateOf(box, cameras) {
-  const states = cameras.filter((camera) => box.cameras.includes(camera.id)).map((one) => one.health.state);
-  return STATES.find((state) => states.includes(state)) ?? "never_seen";
+/** Return how the machine is, as the worst of its cameras: in a word, and its place in a list. */
+function howIs(box, cameras) {
+  const ofBox = cameras.filter((camera) => box.cameras.includes(camera.id));
+  const [worst] = ofBox.toSorted((one, other) => rankOf(one) - rankOf(other));
+  return worst ? { state: stateOf(worst), rank: rankOf(worst) } : { state: "never_seen", rank: 2 };
 }
 
 const isBad = { disk_free_mib: (mib) => mib < LOW_DISK_MIB, temperature_c: (degrees) => degrees >= HOT_C,
@@ -58,9 +57,9 @@ export function Boxes() {
   const whole = { value: both, waits: loaded.waits || cameras.waits, problem: loaded.problem ?? cameras.problem,
     again: () => { loaded.again(); cameras.again(); } };
   const shown = useMemo(() => both && loaded.value
-    .map((one) => ({ ...one, called: one.name ?? one.id, state: stateOf(one, cameras.value), bad: badOf(one) }))
+    .map((one) => ({ ...one, called: one.name ?? one.id, ...howIs(one, cameras.value), bad: badOf(one) }))
     .filter((one) => `${one.called} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase()))
-    .sort((one, other) => STATES.indexOf(one.state) - STATES.indexOf(other.state)
+    .sort((one, other) => one.rank - other.rank
       || other.bad.length - one.bad.length || one.called.localeCompare(other.called)), [both, loaded.value, text]);
   const open = (index) => go("cameras", { box: shown[index].id });
   return html`<div class="page">
@@ -83,9 +82,9 @@ export function Boxes() {
 
 function Card({ one, more, open }) {
   return html`<div ...${more} role="gridcell" class="card beside" onClick=${open}
-    aria-label=${`${one.called}, ${t(`camera.${one.state}`)}`}>
+    aria-label=${`${one.called}, ${named(one.state)}`}>
     <strong>${one.called}</strong>
-    <p class="row"><span class=${`state ${one.state}`}>${t(`camera.${one.state}`)}</span>
+    <p class="row"><span class=${markOf(one.state)}>${named(one.state)}</span>
       <span class="soft">${t("cameras.count", { count: one.cameras.length })}</span></p>
     <small class="soft">${seen(one)}</small>
     <dl class="facts small">${["version", ...FACTS].filter((name) => one[name] !== null).map((name) => html`

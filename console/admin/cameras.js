@@ -4,9 +4,10 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { mute } from "../shared/alerts.js";
-import { isUnwell, useShared } from "../shared/known.js";
+import { useShared } from "../shared/known.js";
+import { isUnwell, markOf, named, rankOf, stateOf } from "../shared/needs.js";
 import { Grid } from "../shared/grid.js";
-import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
+import { Boxes, isLow, measured, seen } from "./boxes.js";
 import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
 import { Checks, useChecks } from "./checks.js";
 import { CountingLine } from "./counting.js";
@@ -33,6 +34,8 @@ const MANY = 12;
 const SOON_MS = 2000;
 const HOUR_MS = 3_600_000;
 const CHANGED = "changed";
+/** What a heartbeat says that the page says otherwise. */
+const UNTOLD = ["error", "trouble", "box", "view_changed", "view_right_at"];
 const ALWAYS = { keeps_strangers: { kind: "switch" }, enabled: { kind: "switch" } };
 const FIELDS = {
   silent_after_s: { kind: "number", min: 5, max: 43_200, step: "any", per: 60, unit: "unit.minutes",
@@ -43,7 +46,14 @@ const FIELDS = {
 };
 
 /** Say whether a camera is in a state, or shows something else than usual. */
-const isIn = ({ health }, state) => (state === CHANGED ? health.view_changed : health.state === state);
+const isIn = (one, state) => (state === CHANGED ? one.health.view_changed : stateOf(one) === state);
+
+/** Return which states cameras are in, the worst first, and how many are in each. */
+function countStates(cameras) {
+  const worstFirst = cameras.toSorted((one, other) => rankOf(one) - rankOf(other));
+  const states = [...worstFirst.map(stateOf), ...(cameras.some((one) => isIn(one, CHANGED)) ? [CHANGED] : [])];
+  return [...new Set(states)].map((state) => [state, cameras.filter((one) => isIn(one, state)).length]);
+}
 
 export default function Cameras({ place }) {
   const id = place.rest[0];
@@ -57,14 +67,14 @@ function All({ query }) {
   const [text, setText] = useState("");
   const [making, setMaking] = useState(false);
   const all = loaded.value;
-  const counts = [...STATES, CHANGED].map((state) => [state, all?.filter((one) => isIn(one, state)).length ?? 0]);
+  const counts = countStates(all ?? []);
+  if (query.state && !counts.some(([state]) => state === query.state)) counts.push([query.state, 0]);
   const boxes = new Set(all?.map((one) => one.health.status.box).filter(Boolean));
   const wanted = (one) => (!query.state || isIn(one, query.state))
     && (!query.box || one.health.status.box === query.box)
     && `${one.name} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase());
-  const place = (one) => STATES.indexOf(one.health.state);
   const shown = useMemo(
-    () => all?.filter(wanted).sort((one, other) => place(one) - place(other) || one.name.localeCompare(other.name)),
+    () => all?.filter(wanted).sort((one, other) => rankOf(one) - rankOf(other) || one.name.localeCompare(other.name)),
     [all, query.state, query.box, text],
   );
   const onKey = (event, index) => {
@@ -84,10 +94,10 @@ function All({ query }) {
     ${all?.length > 0 && html`<div class="groups" role="group" aria-label=${t("cameras.state")}>
       <button aria-pressed=${!query.state} onClick=${() => replace("cameras", { ...query, state: "" })}>
         ${t("people.all")}<span>${number(all.length)}</span></button>
-      ${counts.filter(([state, count]) => count || state === query.state).map(([state, count]) => html`
+      ${counts.map(([state, count]) => html`
         <button key=${state} aria-pressed=${query.state === state}
           onClick=${() => replace("cameras", { ...query, state })}>
-        <span class=${`state ${state}`}></span>${t(`camera.${state}`)}<span>${number(count)}</span></button>`)}</div>`}
+        <span class=${markOf(state)}></span>${named(state)}<span>${number(count)}</span></button>`)}</div>`}
     ${may("admin") && !making && html`<${Waiting} />`}
     <${Loading} of=${loaded} count=${8} kind="cards" />
     ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}>
@@ -112,10 +122,10 @@ function OfBox({ name }) {
 
 function Card({ one, more }) {
   return html`<div ...${more} role="gridcell" class="card"
-    aria-label=${`${one.name}, ${t(`camera.${one.health.state}`)}`} onClick=${() => go(["cameras", one.id])}>
+    aria-label=${`${one.name}, ${named(stateOf(one))}`} onClick=${() => go(["cameras", one.id])}>
     <${Newest} camera=${one} />
     <strong>${one.name}</strong>
-    <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
+    <p class="row"><span class=${markOf(stateOf(one))}>${named(stateOf(one))}</span>
       ${one.forgets_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
     <small class="soft two-lines">
       ${troubleOf(one) ?? refusalOf(one) ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
@@ -180,7 +190,7 @@ function Camera({ id }) {
       <div><${Newest} camera=${one} large /></div>
       <div><h1><${Line} className="title" value=${one.name} label=${t("camera.name")} disabled=${!may("admin")}
           save=${(name) => change({ name })} /></h1>
-        <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
+        <p class="row"><span class=${markOf(stateOf(one))}>${named(stateOf(one))}</span>
           <span class="soft">${seen(one)}</span>
           ${may("operator") && (isUnwell(one) || one.health.muted_until) && html`<button class="line" onClick=${muting}>
             ${t(one.health.muted_until ? "camera.unmute" : "camera.mute")}</button>`}</p>
@@ -239,7 +249,7 @@ function Outages({ camera }) {
 
 /** What the camera said of itself in its last heartbeat, in words if there are any for it. */
 function Beat({ camera }) {
-  const tells = ([name, value]) => !["error", "box", "view_changed", "view_right_at"].includes(name) && value !== null
+  const tells = ([name, value]) => !UNTOLD.includes(name) && value !== null
     && !(name.startsWith("dropped_") && value === 0);
   return html`<dl class="facts"><div><dt>${t("camera.id")}</dt><dd><code>${camera.id}</code></dd></div>
     <div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>

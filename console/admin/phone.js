@@ -23,21 +23,23 @@ const WAYS = {
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
 const OPTIONAL = { ntfy: ["token"], request: ["token"] };
 /** The fields of a template stay as they are in what is proposed. */
-const NAMED = ["who", "guest", "camera", "time", "last_seen", "days", "report", "inside", "inside_share"];
+const NAMED = ["who", "guest", "camera", "time", "state", "days", "report", "inside", "inside_share"];
 const BLANKS = Object.fromEntries(NAMED.map((one) => [one, `{${one}}`]));
 const MOST_NAMED = 100;
 const PAUSES = [0, 600, 3600, 86_400];
-const [SILENT, STRANGERS, OVERDUE, PERSON] = ["camera.silent", "stranger.created", "face.overdue", "person"];
+const [CAMERAS, STRANGERS, OVERDUE, PERSON] = ["cameras", "stranger.created", "face.overdue", "person"];
 const [WEEK, FULL] = ["week.ended", "place.full"];
-const KINDS = [SILENT, STRANGERS, OVERDUE, WEEK, FULL];
+const KINDS = [CAMERAS, STRANGERS, OVERDUE, WEEK, FULL];
+/** What is told of cameras: that one needs somebody, and that it does not any more. */
+const OF_CAMERAS = ["camera.silent", "camera.unwell", "camera.well"];
 /** What no single camera finds. */
 const SWEPT = [OVERDUE, WEEK, FULL];
 /** What waits for no pause. */
-const WITHOUT_PAUSE = [SILENT, ...SWEPT];
+const WITHOUT_PAUSE = [CAMERAS, ...SWEPT];
 
 /** Return whom a rule is about, as a hook's filters say it. @returns {Promise<any>} */
 async function filtersOf(who, name) {
-  if (KINDS.includes(who)) return { events: [who] };
+  if (KINDS.includes(who)) return { events: who === CAMERAS ? OF_CAMERAS : [who] };
   if (who !== PERSON) return { events: ["face.arrived"], groups: [who] };
   const person = sameName(await look(name), name);
   if (!person) throw { detail: t("phone.nobody", { name }) };
@@ -64,11 +66,13 @@ async function readRules(signal) {
 
 /** Say of whom a rule tells, and where: "VIP: phone". */
 function titleOf({ people, groups, events, way }, names) {
-  const kinds = { [STRANGERS]: "phone.strangers", [OVERDUE]: "phone.overdue", [WEEK]: "phone.week" };
+  const ofCameras = OF_CAMERAS.every((kind) => events?.includes(kind)) ? OF_CAMERAS : [];
+  const kinds = { [STRANGERS]: "phone.strangers", [OVERDUE]: "phone.overdue", [WEEK]: "phone.week",
+    ...Object.fromEntries(ofCameras.map((kind) => [kind, "phone.cameras"])) };
   const whom = people?.map((id) => names.get(id) ?? t("phone.person"))
     ?? groups?.map(groupName) ?? events?.map((kind) => t(kinds[kind] ?? `set.events.${kind}`));
   const where = ON_PHONES.includes(way) ? t("phone.where.phone") : t(`way.${way}`);
-  return t("phone.title", { whom: whom?.join(", ") ?? t("set.events.all"), where });
+  return t("phone.title", { whom: whom ? [...new Set(whom)].join(", ") : t("set.events.all"), where });
 }
 
 export default function Phone({ place }) {
@@ -117,7 +121,7 @@ function Rule({ asked, made }) {
   const known = groups.filter((group) => group.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
   const whom = who ?? known.find(([name]) => name === "VIP")?.[0] ?? "regular";
   const words = text ?? t(`phone.text.${KINDS.includes(whom) ? whom : "known"}`, BLANKS);
-  const canShow = WITH_PICTURE.includes(way) && ![SILENT, WEEK, FULL].includes(whom) && session.now?.pictures;
+  const canShow = WITH_PICTURE.includes(way) && ![CAMERAS, WEEK, FULL].includes(whom) && session.now?.pictures;
   const make = async (/** @type {any} */ typed) => send("POST", "hooks", {
     url: null, ...(await filtersOf(whom, typed.name)), channel: await channelOf(way, typed),
     template: typed.template, ...(typed.camera && { cameras: [typed.camera] }),
@@ -128,7 +132,7 @@ function Rule({ asked, made }) {
     <label>${t("phone.who")}<${Select} label=${t("phone.who")} value=${whom} set=${setWho}
       options=${[...known, [STRANGERS, t("phone.strangers")], [OVERDUE, t("phone.overdue")],
         [WEEK, t("phone.week")], [PERSON, t("phone.person")],
-        ...[SILENT, FULL].map((one) => [one, t(`set.events.${one}`)])]} /></label>
+        [CAMERAS, t("phone.cameras")], [FULL, t(`set.events.${FULL}`)]]} /></label>
     ${whom === PERSON && html`<${Field} label=${t("phone.name")} name="name" required maxlength="100" />`}
     ${!SWEPT.includes(whom) && html`<label>${t("phone.camera")}<${Select} label=${t("phone.camera")} name="camera"
       set=${() => {}}

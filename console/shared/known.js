@@ -40,9 +40,6 @@ export function useShared(name) {
   return { ...now, again, ask: () => ask(name) };
 }
 
-/** Say whether a camera needs somebody, and nobody muted that. */
-export const isUnwell = ({ health }) => ["silent", "quiet", "failing"].includes(health.state) && !health.muted_until;
-
 /** Say whether anybody knows how many are inside a place: it is open, and somebody watched or looked round. */
 export const isKnown = ({ open, openings }) =>
   open && (openings.at(-1).watched_s > 0 || openings.at(-1).corrections.length > 0);

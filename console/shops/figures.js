@@ -36,3 +36,6 @@ export function here(arrivals, now) {
   const seen = arrivals.filter((one) => Date.parse(one.last) > now - HERE_MS).map((one) => one.name);
   return [...new Set(seen.filter(Boolean))];
 }
+
+/** Say whether as many came as usual: nobody knows that while a camera recognises nobody. */
+export const isUsual = (change, isBlind) => change === 0 && !isBlind;

@@ -4,12 +4,12 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { toShop } from "../router.js";
 import { Inside } from "../shared/inside.js";
-import { isUnwell } from "../shared/known.js";
+import { isBlind, needs } from "../shared/needs.js";
 import { groupName, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { blur, bookOf, mayLoad } from "../store.js";
 import { signed, t } from "../words.js";
-import { dayOf, here } from "./figures.js";
+import { dayOf, here, isUsual } from "./figures.js";
 import { FindPerson } from "./person.js";
 
 const EVERY_MS = 60_000;
@@ -42,7 +42,7 @@ async function today(known, signal) {
   const { arrivals } = hasVips ? await ask("arrivals", { group: VIP, limit: MOST_HERE }) : { arrivals: [] };
   const now = Date.now();
   return { ...dayOf(statistics, hours, statistics.time_zone, now), vips: here(arrivals, now), places,
-    unwell: cameras.filter(isUnwell).length };
+    unwell: needs(cameras), isBlind: cameras.some(isBlind) };
 }
 
 /** `add`: signs in to one more. */
@@ -79,10 +79,10 @@ function Row({ known }) {
   </a></li>`;
 }
 
-function Figures({ count, change, is }) {
-  const than = change ? t("shops.than", { change: signed(change) }) : t("shops.usual");
+function Figures({ count, change, is, isBlind: sawLess }) {
+  const than = change ? t("shops.than", { change: signed(change) }) : isUsual(change, sawLess) && t("shops.usual");
   return html`<span class="figure">${t("shops.today", { count })}
-    ${change !== null && html`<span class=${is ? "unusual" : "soft"}>
+    ${than && html`<span class=${is ? "unusual" : "soft"}>
       ${than}${is && ` · ${t(`shops.${is}`)}`}</span>`}</span>`;
 }
 
@@ -98,7 +98,7 @@ function Bars({ shop, hours, usual }) {
 /** What needs somebody, and who is worth a greeting. */
 function More({ unwell, vips, places }) {
   return html`<${Inside} places=${places} />
-    ${unwell > 0 && html`<span class="unwell">${t("visits.wrong", { count: unwell })}</span>`}
+    ${unwell && html`<span class="unwell">${unwell}</span>`}
     ${vips.length > 0 && html`<span>${groupName(VIP)} ${t("shops.here")} ${vips.map((name, place) => html`
       ${place > 0 && ", "}<span class="name">${name}</span>`)}</span>`}`;
 }

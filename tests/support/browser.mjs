@@ -9,9 +9,8 @@ registerHooks({ resolve: (name, context, next) => next(libraries[name] ?? name, 
 const said = JSON.parse(process.env.CONSOLE_SAID);
 const page = new EventTarget();
 const kept = new Map();
-/** Return where the words lie that the service has in a folder a language: de/admin.json in admin/words.de.json. */
-const wordsAt = (url) => url.replace(/(\w+)\/(\w+)\.json$/, (_, language, folder) =>
-  (folder === "words" ? `words/${language}.json` : `${folder}/words.${language}.json`));
+/** Return where the words lie as the service serves them, in a folder a language: de/admin.json. */
+const wordsAt = (url) => `${process.env.CONSOLE_WORDS}/${url.match(/\w+\/\w+\.json$/)[0]}`;
 Object.assign(globalThis, {
   addEventListener: page.addEventListener.bind(page),
   dispatchEvent: page.dispatchEvent.bind(page),
@@ -19,7 +18,7 @@ Object.assign(globalThis, {
     documentElement: { dataset: {} },
     querySelector: (asked) => ({ content: said[asked.match(/^meta\[name=([\w-]+)\]$/)?.[1]] }),
   },
-  fetch: async (url) => new Response(await readFile(new URL(wordsAt(url)))),
+  fetch: async (url) => new Response(await readFile(wordsAt(url))),
   localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },
   location: { hash: "" },
 });

@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright._impl._driver import compute_driver_executable
 
@@ -14,6 +16,17 @@ from regulars.libraries import find_modules
 from regulars.words import read_words
 
 BROWSER = Path(__file__).with_name("browser.mjs")
+
+
+@cache
+def _write_words() -> TemporaryDirectory[str]:
+    """Write the words as the service serves them into a folder, which goes with this process."""
+    folder = TemporaryDirectory()
+    for name, text in read_words().items():
+        path = Path(folder.name, *name.split("/")[2:])
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
 
 
 def node(*words: str) -> str:
@@ -31,6 +44,7 @@ def node(*words: str) -> str:
         env={
             **os.environ,
             "CONSOLE_LIBRARIES": json.dumps(found),
+            "CONSOLE_WORDS": _write_words().name,
             "CONSOLE_SAID": json.dumps(
                 {
                     "events": json.dumps(CHOSEN),
