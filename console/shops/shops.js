@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { toShop } from "../router.js";
 import { Inside } from "../shared/inside.js";
-import { isBlind, needs } from "../shared/needs.js";
+import { isUnwell, needs } from "../shared/needs.js";
 import { groupName, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { blur, bookOf, mayLoad } from "../store.js";
@@ -42,7 +42,7 @@ async function today(known, signal) {
   const { arrivals } = hasVips ? await ask("arrivals", { group: VIP, limit: MOST_HERE }) : { arrivals: [] };
   const now = Date.now();
   return { ...dayOf(statistics, hours, statistics.time_zone, now), vips: here(arrivals, now), places,
-    unwell: needs(cameras), isBlind: cameras.some(isBlind) };
+    unwell: needs(cameras), isBlind: cameras.some((one) => isUnwell(one) && one.health.blind) };
 }
 
 /** `add`: signs in to one more. */

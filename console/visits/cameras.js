@@ -1,7 +1,7 @@
 // The cameras that need somebody, beside the book; if there is no room, only how many they are.
 import { html } from "../html.js";
 import { to } from "../router.js";
-import { isUnwell, markOf, named, needs, stateOf } from "../shared/needs.js";
+import { isUnwell, named, needs, stateOf } from "../shared/needs.js";
 import { Portrait } from "../shared/parts.js";
 import { usePolled } from "../shared/polled.js";
 import { mayLoad } from "../store.js";
@@ -25,7 +25,7 @@ export function Cameras({ cameras }) {
     <ul class="cameras">${unwell.map((one, index) => html`
       <li key=${one.id}>${index < PICTURED && mayLoad("captures") && html`<${Newest} camera=${one} />`}
         <p><strong>${one.name || one.id}</strong>
-          <span class=${markOf(stateOf(one))}>${named(stateOf(one))}</span></p>
+          <span class=${`state ${one.health.trouble ? "unwell" : one.health.state}`}>${named(stateOf(one))}</span></p>
         <p class="soft small">
           ${one.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.never")}</p>
       </li>`)}</ul>

@@ -19,7 +19,7 @@ from tests.console.conftest import (
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.pictures.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT
 
-MOST_FILES, MOST_BYTES = 8, 57_000
+MOST_FILES, MOST_BYTES = 8, 57_700
 LOADED = """() => [...new Map(["resource", "navigation"]
   .flatMap((kind) => performance.getEntriesByType(kind))
   .filter((one) => one.initiatorType !== "img")

@@ -15,7 +15,8 @@ OURS = locate_folder().as_uri()
 PROGRAM = f"""
     const {{ language }} = await import("{OURS}/store.js");
     const {{ load, t }} = await import("{OURS}/words.js");
-    const {{ isBlind, named, needs, rankOf, stateOf }} = await import("{OURS}/shared/needs.js");
+    const {{ isUnwell, named, needs, stateOf }} = await import("{OURS}/shared/needs.js");
+    const {{ rankOf }} = await import("{OURS}/admin/states.js");
     const {{ isUsual }} = await import("{OURS}/shops/figures.js");
     const [languages, cameras] = JSON.parse(process.argv[1]);
     const said = {{}};
@@ -26,7 +27,7 @@ PROGRAM = f"""
         card: named(stateOf(camera)), works: named("ok"), rank: rankOf(camera),
         needs: needs([camera]), all: needs(cameras),
         nobody: needs([{{ ...camera, health: {{ ...camera.health, needs_somebody: false }} }}]),
-        usual: isUsual(0, [camera].some(isBlind)),
+        usual: isUsual(0, isUnwell(camera) && camera.health.blind),
       }}));
     }}
     console.log(JSON.stringify(said));

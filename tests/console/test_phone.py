@@ -114,7 +114,7 @@ def test_no_pause_is_offered_for_what_waits_for_none(page: Page, book: Book) -> 
     page.goto(f"{book.url}/console#/phone")
     for whom, count in (
         ("VIP", 1),
-        ("camera.silent", 0),
+        ("cameras", 0),
         ("face.overdue", 0),
         ("week.ended", 0),
         ("person", 1),

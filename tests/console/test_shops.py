@@ -57,6 +57,9 @@ class Street(Struct, frozen=True):
         return self.box.url.replace("127.0.0.1", "localhost")
 
 
+COVERED = "1 camera needs you: shows something else"
+
+
 def see(box: Box, tenant_name: str, seed: int, back: timedelta) -> None:
     services = box.services
     tenant, at = services.tenants.get_by_name(tenant_name), services.clock.now() - back
@@ -88,6 +91,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
             client.correct_inside(client.add_place(name="All", doors=["door"]).id, inside=7)
         with replace(box, key=books[NAMES[1]].key).client() as client:
             client.send_heartbeat("door", status={"error": "no answer"}, working=False)
+        with replace(box, key=books[NAMES[3]].key).client() as client:
+            client.send_heartbeat("door", status={"view_changed": True})
         yield Street(box, books)
 
 
@@ -144,7 +149,8 @@ def test_the_first_page_says_which_shop_is_unusual_today_and_who_is_where(
     expect(quiet).to_contain_text(
         re.compile(rf"0 visits today\s*\u2212{USUAL} on usual · unusually few")
     )
-    expect(quiet).to_contain_text("1 camera needs you")
+    expect(quiet).to_contain_text("1 camera needs you: failing")
+    expect(row(page, NAMES[3])).to_contain_text(COVERED)
     expect(row(page, NAMES[2])).to_contain_text(
         re.compile(rf"1 visit today.*VIP here now:\s+{VIP_NAME}", re.DOTALL)
     )
@@ -166,6 +172,27 @@ def test_the_first_page_says_which_shop_is_unusual_today_and_who_is_where(
     assert_accessible(page)
     page.get_by_role("link", name="Shops").click()
     heading(page, "Shops")
+
+
+def test_a_camera_that_shows_something_else_is_told_on_each_page_that_shows_cameras(
+    visitor: Visitor, street: Street
+) -> None:
+    sign_in_to(visitor, street, *NAMES)
+    page = visitor.open()
+    row(page, NAMES[3]).get_by_role("link").click()
+    heading(page, "Visits")
+    rail = page.get_by_role("link", name=re.compile("^Cameras"))
+    expect(rail).to_have_accessible_description(COVERED)
+    beside = page.get_by_role("complementary", name="Cameras")
+    expect(beside).to_contain_text("Shows something else")
+    page.set_viewport_size(PHONE)
+    expect(page.get_by_role("link", name=re.compile(COVERED)).first).to_be_visible()
+    looked_at(page, "covered-visits")
+    page.goto(f"{page.url.partition('#')[0]}#/cameras")
+    card = page.get_by_role("gridcell", name="Front door, Shows something else")
+    expect(card).to_contain_text("Shows something else")
+    expect(page.get_by_text("Working")).to_have_count(0)
+    looked_at(page, "covered-cameras")
 
 
 def test_a_tab_stays_in_its_shop_whatever_others_enter_and_when_it_is_loaded_again(

@@ -349,7 +349,9 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
     assert failing["last_seen_at"] is None
     assert failing["health"] == {
         "state": "failing",
-        **{"trouble": "failing", "blind": True, "needs_somebody": True},
+        "trouble": "failing",
+        "blind": True,
+        "needs_somebody": True,
         "failing_at": "2026-03-01T12:00:00.000Z",
         "outages": [],
         "status": {"error": "10.0.0.9 does not answer"},
