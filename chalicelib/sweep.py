@@ -444,7 +444,8 @@ class Watch(Service["Services"]):
         for camera, silence in self.services.cameras.list_watched(tenant, now):
             if silence is not None:
                 self._report_silence(tenant, camera, silence, now)
-            elif camera.failing_at is None:  # else it falls silent soon, which is told
+            # one that gives nothing falls silent soon, which is told, unless it never does
+            elif camera.failing_at is None or camera.silent_after_s is None:
                 trouble = choose_trouble(camera, None, now)
                 self._report_heard(tenant, camera, trouble, now)
 

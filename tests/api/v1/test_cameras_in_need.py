@@ -226,6 +226,15 @@ def test_a_box_that_knows_why_its_camera_gives_nothing_is_believed_while_it_is_h
     assert door.health["trouble"] == "silent", "the box itself is gone"
 
 
+def test_a_camera_that_is_never_silent_is_told_when_it_gives_nothing(door: Door) -> None:
+    door.v1.done("PATCH", "/v1/cameras/door", {"silent_after_s": None})
+    door.beat({})
+    for _ in range(6):
+        door.fall("failing")
+    [told] = door.list_told()
+    assert (told["type"], told["data"]["trouble"]) == ("camera.unwell", "failing")
+
+
 def test_what_a_person_says_is_right_needs_nobody_before_its_box_has_heard(
     door: Door, v1: V1Client
 ) -> None:
