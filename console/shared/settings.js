@@ -4,7 +4,7 @@ import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { complain, say, unsay } from "../undo.js";
-import { explain, t } from "../words.js";
+import { spoken, t } from "../words.js";
 import { Select } from "./parts.js";
 
 const MOST_OFFERED = 50;
@@ -17,9 +17,10 @@ const answered = new Map();
 /**
  * Return what changes members of a thing in place, one change after the other, and offers to take it back. `changes`
  * may be a function of the thing as it is by then. What somebody else changed meanwhile is shown, and not written over.
+ * What is refused is complained of, unless `isBeside`: then its field says so.
  */
 export function changer(path, loaded) {
-  const change = async (changes) => {
+  const change = async (changes, isBeside) => {
     const last = answered.get(path);
     const one = last?.revision > loaded.value.revision ? last : loaded.value;
     const sent = typeof changes === "function" ? changes(one) : changes;
@@ -33,16 +34,18 @@ export function changer(path, loaded) {
     } catch (problem) {
       const isOld = problem.code === "Changed";
       if (isOld) show(problem.present);
-      complain(isOld ? { detail: t("changed.meanwhile") } : problem);
+      if (!isBeside || !isRefusal(problem)) complain(isOld ? { detail: t("changed.meanwhile") } : problem);
       throw problem;
     }
   };
-  return (changes) => {
-    const mine = turn.then(() => change(changes));
+  return (changes, isBeside = false) => {
+    const mine = turn.then(() => change(changes, isBeside));
     turn = mine.catch(() => {});
     return mine;
   };
 }
+
+const isRefusal = ({ code }) => code === "InvalidInput";
 
 /**
  * Settings of one thing. `fields`: by name what kind each is, and `words` if others are told by another name; `may`:
@@ -65,18 +68,23 @@ export function Settings({ fields, value, change, may }) {
   });
 }
 
-/** Shows what was chosen until that is answered, then what holds. `set` of a field gives why that was refused. */
+/** Shows what was chosen until that is answered, then what holds. What was typed and is refused stays, and says why. */
 export function Held({ Field, value, change, name, ...more }) {
   const [chosen, setChosen] = useState(/** @type {any} */ (null));
+  const stays = Field === Typed;
   const set = (next) => {
     const mine = { next };
-    const end = () => setChosen((now) => (now === mine ? null : now));
+    const end = (then) => setChosen((now) => (now === mine ? then : now));
     setChosen(mine);
-    return change({ [name]: next })
-      .then(end, (problem) => { end(); return problem.code === "Changed" ? undefined : problem; });
+    change({ [name]: next }, stays).then(() => end(null),
+      (problem) => end(stays && isRefusal(problem) ? { next, problem } : null));
   };
-  return html`<${Field} ...${more} name=${name} value=${chosen ? chosen.next : value} set=${set} />`;
+  return html`<${Field} ...${more} name=${name} value=${chosen ? chosen.next : value} set=${set}
+    problem=${chosen?.problem} forget=${() => setChosen(null)} />`;
 }
+
+/** Say why a value is refused: in English by the service's sentence, else that it is not as the setting's words say. */
+const whyRefused = (problem) => (spoken.now === "en" ? problem.detail : t("set.refused"));
 
 function Switch({ id, value, set, disabled }) {
   return html`<input type="checkbox" role="switch" class="switch" id=${id} aria-describedby=${`${id}-says`}
@@ -85,14 +93,15 @@ function Switch({ id, value, set, disabled }) {
 }
 
 /** A number or a text, set when it is left or by Enter. Empty is null if the field has a word `none` for that. */
-export function Typed({ id, value, set, disabled, field, label = undefined }) {
+export function Typed({ id, value, set, disabled, field, label = undefined, problem = null, forget = () => {} }) {
   const { kind, min, max, step = 1, per = 1, unit, none, list } = field;
   const isNumber = kind === "number";
   const shown = value == null ? "" : isNumber ? String(Number((value / per).toFixed(6))) : value;
   const [typed, setTyped] = useState(/** @type {string | null} */ (null)); // it stays if another value comes meanwhile
   const text = typed ?? shown;
-  const [wrong, setWrong] = useState("");
-  const done = async ({ target }) => {
+  const [invalid, setWrong] = useState("");
+  const wrong = invalid || (problem && typed === null ? whyRefused(problem) : "");
+  const done = ({ target }) => {
     setWrong(target.validationMessage);
     if (target.validationMessage) return;
     setTyped(null);
@@ -106,7 +115,7 @@ export function Typed({ id, value, set, disabled, field, label = undefined }) {
   };
   const keys = (event) => {
     if (event.key === "Enter" && !event.isComposing) done(event);
-    if (event.key === "Escape") { setTyped(null); setWrong(""); }
+    if (event.key === "Escape") { setTyped(null); setWrong(""); forget(); }
   };
   return html`<span class="typed"><input type=${kind} id=${id} aria-label=${label}
       aria-describedby=${label ? null : `${id}-says`} aria-invalid=${wrong ? "true" : null}

@@ -200,15 +200,38 @@ def test_what_no_setting_can_be_is_told_beside_it_and_not_sent(
     zone = field(page, "Time zone")
     zone.fill("Mars/Olympus")
     zone.press("Enter")
-    expect(page.get_by_text("a time zone has a name such as")).to_have_count(
-        2
-    )  # beside it, and told
+    expect(page.get_by_text("a time zone has a name such as")).to_be_visible()
     expect(zone).to_have_value("Mars/Olympus")
     zone.press("Escape")
     expect(zone).to_have_value(settings_as_they_were["time_zone"])
     sent = [one for one in visitor.requests if one.method == "PATCH"]
     assert [one.post_data for one in sent] == ['{"time_zone":"Mars/Olympus"}']
     visitor.forgive("400")
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [("en", "opening hours are as `Mon-Fri 08:00-19:00"), ("de", "Das geht so nicht.")],
+)
+def test_what_the_service_refuses_stays_beside_its_field_and_says_why_in_the_readers_language(
+    browser: Browser, book: Book, locale: str, said: str
+) -> None:
+    before = settings(book)["opening"]
+    with visiting(browser, book, None, locale=locale) as visitor:
+        page = visitor.open("#/settings")
+        hours = page.locator("#set-opening")
+        hours.fill("25:00-99:00")
+        hours.press("Enter")
+        told = page.locator(".typed").filter(has=hours).get_by_role("alert")
+        expect(told).to_contain_text(said)
+        expect(hours).to_have_value("25:00-99:00")
+        expect(hours).to_have_attribute("aria-invalid", "true")
+        expect(page.locator(".note.problem")).to_have_count(0)
+        looked_at(page, f"settings-refused-{locale}")
+        hours.press("Escape")
+        expect(told).to_have_count(0)
+        expect(hours).to_have_value(before)
+        visitor.forgive("400")
 
 
 def test_settings_are_reached_and_changed_by_keys_alone(page: Page, book: Book) -> None:
