@@ -107,11 +107,7 @@ export function Typed({ id, value, set, disabled, field, label = undefined, prob
     setTyped(null);
     const said = text.trim();
     const next = isNumber ? (said === "" ? null : Number((Number(said) * per).toFixed(6))) : said;
-    if (next === value || said === shown) return;
-    const refused = await set(next);
-    if (!refused) return;
-    setTyped((now) => now ?? text); // what was typed can be mended, unless more was typed by then
-    setWrong(explain(refused));
+    if (next !== value && said !== shown) set(next);
   };
   const keys = (event) => {
     if (event.key === "Enter" && !event.isComposing) done(event);

@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { toShop } from "../router.js";
 import { Inside } from "../shared/inside.js";
+import { isSpecial } from "../shared/known.js";
 import { isUnwell, needs } from "../shared/needs.js";
 import { groupName, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
@@ -13,7 +14,6 @@ import { dayOf, here, isUsual } from "./figures.js";
 import { FindPerson } from "./person.js";
 
 const EVERY_MS = 60_000;
-const VIP = "VIP";
 const MOST_HERE = 20;
 /** Why a shop lets nobody in, by the status of its answer: the session is over, or the shop is disabled. */
 const CLOSED = { 401: "over", 403: "off" };
@@ -38,10 +38,12 @@ async function today(known, signal) {
     ask("statistics", { by: "hour" }), askFor("usual", {}), askFor("cameras", { cameras: [] }),
     askFor("groups", { groups: [] }), askFor("places", { places: [] }),
   ]);
-  const hasVips = groups.some(({ name }) => name === VIP);
-  const { arrivals } = hasVips ? await ask("arrivals", { group: VIP, limit: MOST_HERE }) : { arrivals: [] };
   const now = Date.now();
-  return { ...dayOf(statistics, hours, statistics.time_zone, now), vips: here(arrivals, now), places,
+  const guests = async ({ name: group }) =>
+    ({ group, names: here((await ask("arrivals", { group, limit: MOST_HERE })).arrivals, now) });
+  const special = groups.filter(({ name }) => isSpecial(groups, name));
+  const day = dayOf(statistics, hours, statistics.time_zone, now);
+  return { ...day, places, guests: await Promise.all(special.map(guests)),
     unwell: needs(cameras), isBlind: cameras.some((one) => isUnwell(one) && one.health.blind) };
 }
 
@@ -51,13 +53,19 @@ export function Shops({ books, add }) {
   useEffect(() => { document.title = `${t("shops")} · Regulars`; }, []);
   const [isAsked, setIsAsked] = useState(false);
   const { known, closed } = found.value ?? { known: [], closed: {} };
+  const [calling, setCalling] = useState(new Set());
+  const tell = (book, calls) => setCalling((before) => {
+    const others = [...before].filter((one) => one !== book);
+    return new Set(calls ? [...others, book] : others);
+  });
+  const sorted = known.toSorted((one, other) => Number(calling.has(other.book)) - Number(calling.has(one.book)));
   useEffect(() => {
     if (known.length) blur.begin(known.some(({ role }) => role === "viewer") ? "on" : "off");
   }, [found.value]);
   return html`<main class="page shops" id="main" tabindex="-1">
     <h1>${t("shops")}</h1>
     <${Loading} of=${found} />
-    <ul>${known.map((one) => html`<${Row} key=${one.book} known=${one} />`)}</ul>
+    <ul>${sorted.map((one) => html`<${Row} key=${one.book} known=${one} tell=${tell} />`)}</ul>
     ${Object.entries(closed).map(([why, count]) => count > 0 && html`
       <p key=${why} class="notice">${t(`shops.${why}`, { count })}</p>`)}
     ${found.value && html`<p class="row"><button onClick=${add}>${t("shops.add")}</button>
@@ -66,11 +74,14 @@ export function Shops({ books, add }) {
   </main>`;
 }
 
-function Row({ known }) {
+/** A shop's row. `tell(book, calls)`: is told whether the shop calls for a look, and so stands first. */
+function Row({ known, tell }) {
   const { book, display_name: shop } = known;
   const found = useLoaded((signal) => today(known, signal), [book]);
   useAgain(found, EVERY_MS);
   const { value, problem } = found;
+  const calls = Boolean(value && (value.is || value.unwell));
+  useEffect(() => tell(book, calls), [calls]);
   return html`<li><a href=${toShop(bookOf(known)) + location.hash}>
     <strong class="shop">${shop}</strong>
     ${value && html`<${Figures} ...${value} /><${Bars} shop=${shop} ...${value} />
@@ -96,9 +107,10 @@ function Bars({ shop, hours, usual }) {
 }
 
 /** What needs somebody, and who is worth a greeting. */
-function More({ unwell, vips, places }) {
+function More({ unwell, guests, places }) {
   return html`<${Inside} places=${places} />
     ${unwell && html`<span class="unwell">${unwell}</span>`}
-    ${vips.length > 0 && html`<span>${groupName(VIP)} ${t("shops.here")} ${vips.map((name, place) => html`
-      ${place > 0 && ", "}<span class="name">${name}</span>`)}</span>`}`;
+    ${guests.map(({ group, names }) => names.length > 0 && html`<span key=${group}>
+      ${groupName(group)} ${t("shops.here")} ${names.map((name, place) => html`
+      ${place > 0 && ", "}<span class="name">${name}</span>`)}</span>`)}`;
 }

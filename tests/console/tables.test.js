@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { moment, Moment, table } from "../../console/shared/tables.js";
 import { language, session } from "../../console/store.js";
-import { dated, day, explain, load, number, t } from "../../console/words.js";
+import { dated, day, explain, load, loadMore, number, t } from "../../console/words.js";
 
 const speak = async (chosen, ...tags) => {
   Object.defineProperty(navigator, "languages", { value: tags, configurable: true });
@@ -53,6 +53,8 @@ test("what went wrong is said in the reader's language, by the most that is know
   await speak("system", "en-GB");
   assert.equal(explain(problem), "no face was found");
   await speak("system", "de-DE");
+  assert.equal(explain(problem), t("problem.Unusable"), "what breaks a picture is said where pictures are added");
+  await loadMore("shared");
   assert.equal(explain(problem), t("problem.Unusable.no face"));
   assert.equal(explain({ ...problem, breaks: "" }), t("problem.Unusable"));
   assert.equal(explain({ code: "HookNotFound", status: 404, detail: "none" }), t("problem.404"));

@@ -168,23 +168,6 @@ def write_german(cell: Any) -> str:
     return "" if cell is None else str(cell)
 
 
-def test_what_is_refused_is_said_in_german_beside_the_field(shop: Shop, browser: Browser) -> None:
-    with visiting(browser, shop.book, None, locale="de-DE") as visitor:
-        page = visitor.open("#/settings")
-        ready(page)
-        field = page.locator("#set-opening")
-        field.fill("Mo-Fr 9-25:00")
-        field.press("Enter")
-        expect(page.get_by_text(TABLES["de"]["problem.400"])).to_have_count(
-            2
-        )  # beside it, and told
-        expect(field).to_have_attribute("aria-invalid", "true")
-        expect(field).to_have_value("Mo-Fr 9-25:00")
-        assert [*english_of(page)] == []
-        field.fill("Mo-Fr 9:00-18:00")
-        visitor.forgive("400")
-
-
 def test_why_a_photo_is_refused_is_said_in_german(shop: Shop, browser: Browser) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (300, 300), "white").save(picture, "PNG")
