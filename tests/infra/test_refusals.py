@@ -20,6 +20,7 @@ from chalicelib.domain.errors import InvalidInput
 from regulars.deploy.policy import MOST_CHARACTERS, make_operators_policy, make_role_policy
 from regulars.deploy.preflight import WITHOUT_TYPE
 from tests.support.iam import BY_CLOUDFORMATION, is_allowed, listed
+from tests.support.rights import ARNS, GLOBAL, PLACE, list_needed, name_arn, read_schema
 
 STACK = f"regulars-{'x' * 19}"
 """The longest name of a stack."""
@@ -78,50 +79,15 @@ def find_sibling_variables(deployed: Deployed) -> Iterator[str]:
     )
 
 
-_PLACE = "eu-central-1:123456789012"
-_GLOBAL = ":123456789012"
-_ARNS = {
-    "AWS::CloudWatch::Alarm": f"cloudwatch:{_PLACE}:alarm:{STACK}-ApiErrors-AbC",
-    "AWS::CloudWatch::Dashboard": f"cloudwatch:{_GLOBAL}:dashboard/{STACK}",
-    "AWS::DynamoDB::Table": f"dynamodb:{_PLACE}:table/{STACK}-faces",
-    "AWS::Events::Rule": f"events:{_PLACE}:rule/{STACK}-SweepEvent-AbC",
-    "AWS::IAM::ManagedPolicy": f"iam:{_GLOBAL}:policy/{STACK}-WitnessPolicy-AbC",
-    "AWS::IAM::Policy": f"iam:{_GLOBAL}:role/{STACK}-IngestRole-AbC",
-    "AWS::IAM::Role": f"iam:{_GLOBAL}:role/{STACK}-IngestRole-AbC",
-    "AWS::KMS::Key": f"kms:{_PLACE}:key/11111111-2222-3333-4444-555555555555",
-    "AWS::Lambda::EventInvokeConfig": f"lambda:{_PLACE}:function:{STACK}-Canary-AbC",
-    "AWS::Lambda::EventSourceMapping": f"lambda:{_PLACE}:event-source-mapping:11111111-2222-3333-"
-    "4444-555555555555",
-    "AWS::Lambda::Function": f"lambda:{_PLACE}:function:{STACK}-Ingest-AbC",
-    "AWS::Lambda::Permission": f"lambda:{_PLACE}:function:{STACK}-Ingest-AbC",
-    "AWS::Lambda::Url": f"lambda:{_PLACE}:function:{STACK}-APIHandler-AbC",
-    "AWS::Logs::LogGroup": f"logs:{_PLACE}:log-group:/aws/lambda/{STACK}/ingest",
-    "AWS::S3::Bucket": f"s3:::{STACK}-databucket-abc",
-    "AWS::S3::BucketPolicy": f"s3:::{STACK}-databucket-abc",
-    "AWS::SQS::Queue": f"sqs:{_PLACE}:{STACK}-IndexQueue-AbC",
-    "AWS::SQS::QueuePolicy": f"sqs:{_PLACE}:{STACK}-CapturesQueue-AbC",
-    "AWS::XRay::SamplingRule": f"xray:{_PLACE}:sampling-rule/{STACK}-api",
+_NAMES = {
+    "AWS::CloudWatch::Dashboard": STACK,
+    "AWS::Logs::LogGroup": f"/aws/lambda/{STACK}/ingest",
 }
-"""What each type's resources are called, behind the partition. Those of API Gateway have names that
-nobody chooses."""
+"""Physical names that are not the stack's, a hyphen and more."""
 
 
-UNUSED = (
-    "*Replica* *Kinesis* *ImportTable *ContributorInsights *ResourcePolicy *BatchWriteItem "
-    "s3:*Metadata* s3:*Analytics* s3:*Metrics* s3:*Cors s3:*CORS s3:*Website s3:*Accelerate* "
-    "s3:*Abac s3:*Acl "
-    "s3:*Logging s3:*Lock* s3:*Inventory* s3:*Tiering* s3:*Replication* s3:*Versioning "
-    "s3:DeleteBucketEncryption "
-    "s3:DeleteBucketLifecycle s3:DeleteObject kms:*ableKey kms:ScheduleKeyDeletion "
-    "logs:*ssociateKmsKey "
-    "*LogDelivery logs:*DataProtection* logs:*IndexPolicy *BearerTokenAuthentication "
-    "*DeletionProtection "
-    "lambda:Associate* *CodeSigning* *CapacityProvider *PublishVersion *ScalingConfig "
-    "*RuntimeManagementConfig "
-    "iam:DeleteRolePermissionsBoundary iam:*Group* iam:*User* *UpdateRestApiPolicy "
-)
-"""Writes with which CloudFormation makes what this template lacks, or which it tries without
-need."""
+def find_arn(kind: str, action: str) -> str:
+    return name_arn(kind, _NAMES.get(kind, f"{STACK}-name-abc"), action)
 
 
 def find_missing_rights(deployed: Deployed) -> Iterator[str]:
@@ -130,28 +96,15 @@ def find_missing_rights(deployed: Deployed) -> Iterator[str]:
     Each has to be allowed on that type's ARN.
     """
     for kind in deployed.kinds:
-        service = kind.split("::")[1].lower()
-        for phase, handler in _read_schema(kind)["handlers"].items():
-            for action in handler["permissions"] if phase != "list" else ():
-                of = "AWS::IAM::Role" if action.endswith("RolePolicy") else kind
-                arn = f"arn:aws:{_ARNS.get(of, f'{service}:::x')}"
-                is_needed = action.startswith(f"{service}:") and not any(
-                    fnmatch(action, one) for one in UNUSED.split()
-                )
-                if is_needed and not is_allowed(deployed.policy, action, arn, BOUNDED):
+        for phase in read_schema(kind)["handlers"]:
+            for action in list_needed(kind, phase) if phase != "list" else ():
+                if not is_allowed(deployed.policy, action, find_arn(kind, action), BOUNDED):
                     yield f"{phase} of {kind}: {action}"
-
-
-def _read_schema(kind: str) -> dict[str, Any]:
-    # its import takes half a second, and each worker imports this module
-    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-
-    return PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
 
 
 def find_missing_link(deployed: Deployed) -> Iterator[str]:
     role = (
-        f"arn:aws:iam:{_GLOBAL}:role/aws-service-role/ops.apigateway.amazonaws.com/"
+        f"arn:aws:iam:{GLOBAL}:role/aws-service-role/ops.apigateway.amazonaws.com/"
         "AWSServiceRoleForAPIGateway"
     )
     if deployed.properties_by_name("AWS::ApiGateway::DomainName"):
@@ -205,7 +158,7 @@ def _fill(value: Any) -> Any:
 
 def find_ways_to_an_administrator(deployed: Deployed) -> Iterator[str]:
     """Yield what the role may do with a role that has not the boundary, or to be rid of it."""
-    role = f"arn:aws:iam:{_GLOBAL}:role/{STACK}-x"
+    role = f"arn:aws:iam:{GLOBAL}:role/{STACK}-x"
     of_roles = (
         "CreateRole AttachRolePolicy PutRolePolicy PutRolePermissionsBoundary "
         "DeleteRolePermissionsBoundary"
@@ -245,13 +198,13 @@ def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
             "aws:ResourceTag/aws:cloudformation:stack-name": other,
             "kms:EncryptionContext:regulars": "a secret",
         }
-        arns = [f"arn:aws:{arn.replace(STACK, other)}" for arn in _ARNS.values()]
+        arns = [find_arn(kind, "").replace(STACK, other) for kind in ARNS]
         arns += [
             f"arn:aws:s3:::regulars-packages-123456789012-eu-central-1/{other}/0123.zip",
             f"arn:aws:s3:::{other}-databucket-abc/a.jpg",
-            f"arn:aws:cloudformation:{_PLACE}:stack/{other}/0b7c",
-            f"arn:aws:logs:{_PLACE}:log-group:/aws/apigateway/{other}",
-            f"arn:aws:apigateway:{_PLACE.partition(':')[0]}::/restapis/abc",
+            f"arn:aws:cloudformation:{PLACE}:stack/{other}/0b7c",
+            f"arn:aws:logs:{PLACE}:log-group:/aws/apigateway/{other}",
+            f"arn:aws:apigateway:{PLACE.partition(':')[0]}::/restapis/abc",
         ]
         for action in sorted(actions | {"s3:PutObject", "s3:DeleteObject", "dynamodb:Scan"}):
             service = action.partition(":")[0]
@@ -262,7 +215,7 @@ def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
                 if is_about and is_allowed(deployed.policy, action, arn, context):
                     yield f"{action} of {arn}"
     importing = {"cloudformation:ImportResourceTypes": "AWS::S3::Bucket"}
-    stack = f"arn:aws:cloudformation:{_PLACE}:stack/{STACK}/0b7c"
+    stack = f"arn:aws:cloudformation:{PLACE}:stack/{STACK}/0b7c"
     if is_allowed(deployed.policy, "cloudformation:CreateChangeSet", stack, importing):
         yield "a change set that imports"
 
@@ -270,7 +223,7 @@ def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
 def _list_permissions(kinds: list[str]) -> Iterator[str]:
     """Yield what CloudFormation does with resources of these types."""
     for kind in kinds:
-        for handler in _read_schema(kind)["handlers"].values():
+        for handler in read_schema(kind)["handlers"].values():
             yield from handler["permissions"]
 
 
@@ -467,14 +420,14 @@ def test_who_runs_a_stage_gets_into_no_other_and_makes_and_unmakes_nothing(
     done = {
         action
         for action in changing
-        for arn in _ARNS.values()
-        if is_allowed(operated.policy, action, f"arn:aws:{arn}", BOUNDED)
+        for arn in (find_arn(kind, "") for kind in ARNS)
+        if is_allowed(operated.policy, action, arn, BOUNDED)
     }
     # a restore stops functions
     assert done == {"lambda:PutFunctionConcurrency", "lambda:DeleteFunctionConcurrency"}
     # copies for a backup alone, and not the tables of an older stage that is called so
     for stage in (STACK, f"{STACK}-backup"):
-        table = f"arn:aws:dynamodb:{_PLACE}:table/{stage}-faces"
+        table = f"arn:aws:dynamodb:{PLACE}:table/{stage}-faces"
         assert not is_allowed(operated.policy, "dynamodb:DeleteTable", table)
     faulty = deepcopy(operated)
     forget_tag(faulty)
@@ -511,7 +464,7 @@ domain."""
 
 
 def test_a_role_that_deploys_may_do_nothing_that_no_type_needs(deployed: Deployed) -> None:
-    handlers = [one for kind in deployed.kinds for one in _read_schema(kind)["handlers"].values()]
+    handlers = [one for kind in deployed.kinds for one in read_schema(kind)["handlers"].values()]
     known = {action for one in handlers for action in one["permissions"]}
     allowing = [one for one in deployed.policy["Statement"] if one["Effect"] == "Allow"]
     for may in {action for one in allowing for action in one["Action"]}:
