@@ -179,7 +179,8 @@ def _check_topic(account: Account, wanted: Wanted) -> Iterator[Finding]:
     attributes = account.read_topic(topic)
     if attributes is None:
         yield wanted.find_fault(
-            "AlarmTopic", f"is no topic that there is: aws sns create-topic --name {topic[-20:]}"
+            "AlarmTopic",
+            f"is no topic that there is: `aws sns create-topic --name {topic.split(':')[-1]}`",
         )
         return
     yield from judge_topic(attributes, wanted)

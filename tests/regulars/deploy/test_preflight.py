@@ -95,7 +95,7 @@ def test_a_rate_beyond_the_regions_own_is_warned_of() -> None:
             {"AlarmTopic": f"arn:aws:sns:us-east-1:{ACCOUNT}:shop"},
             "is of us-east-1, and AWS takes one of eu-central-1",
         ),
-        ({"AlarmTopic": TOPIC}, "is no topic that there is"),
+        ({"AlarmTopic": TOPIC}, "is no topic that there is: `aws sns create-topic --name shop`"),
         ({"CustomerKey": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"}, "is of us-east-1"),
         ({"CustomerKey": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"}, "is not there"),
         (
