@@ -11,18 +11,14 @@ from collections.abc import Iterator, Mapping
 from regulars.deploy.stack import Account, Budget
 
 
-def keep_budget(
-    account: Account, stack: str, before: Mapping[str, str] | None, after: Mapping[str, str]
-) -> Iterator[str]:
+def keep_budget(account: Account, stack: str, parameters: Mapping[str, str]) -> Iterator[str]:
     """Make, change or delete the budget called as the stack, as its parameters say; yield a line if
     that was needed.
 
-    `before`, `after`: the stack's parameters before and after this deployment. If AWS refuses, a
-    warning is yielded and nothing raised, since the deployment is done by then.
+    What is there is asked each time: an earlier command may have been cut off before it came here.
+    If AWS refuses, a warning is yielded and nothing raised, since the deployment is done by then.
     """
-    wanted = parse_wanted(after)
-    if wanted is None and parse_wanted(before or {}) is None:
-        return
+    wanted, present = parse_wanted(parameters), None
     try:
         present = account.read_budget(stack)
         if present == wanted:
@@ -32,7 +28,8 @@ def keep_budget(
         if wanted is not None:
             account.make_budget(stack, wanted)
     except account.failures as error:
-        yield f"warning     nobody is told of the month's spending: {error}"
+        if wanted or present:
+            yield f"warning     nobody is told of the month's spending: {error}"
         return
     told = (
         "the budget is gone"

@@ -296,7 +296,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     )
     if change is None:
         print(f"{plan.stack}: nothing changes")
-        _complete(plan, account, before)  # the last command may have been cut off before it did
+        _complete(plan, account)  # the last command may have been cut off before it did
         return True
     for line in (*change.write_lines(), *_list_warnings(plan, parameters, before)):
         print(line)
@@ -305,7 +305,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{plan.stack}: nothing was changed")
         return False
     outputs = change.carry_out()
-    _complete(plan, account, before)
+    _complete(plan, account)
     if bucket is None:
         _delete_old_packages(account, packages, plan.stack, (package_key, template_key))
     for name, value in outputs.items():
@@ -333,17 +333,15 @@ def _limit_canary(plan: Plan, account: Account, before: Mapping[str, str] | None
     return {} if limit is None else {CANARY_LIMIT: str(limit)}
 
 
-def _complete(plan: Plan, account: Account, before: Mapping[str, str] | None) -> None:
+def _complete(plan: Plan, account: Account) -> None:
     """Do for a stack what its template cannot.
-
-    `before`: its parameters before this deployment; None: it is new.
 
     A table that is protected from its first moment would stay when the creation of the stack fails,
     and a budget is not known to CloudFormation in each region.
     """
     account.protect_stack(plan.stack)
     account.protect_tables(plan.tables)
-    for line in keep_budget(account, plan.stack, before, account.read_parameters(plan.stack) or {}):
+    for line in keep_budget(account, plan.stack, account.read_parameters(plan.stack) or {}):
         print(line)
 
 

@@ -30,28 +30,21 @@ def account() -> Iterator[Account]:
 
 
 def test_a_budget_is_made_changed_and_deleted_as_the_parameters_say(account: Account) -> None:
-    def keep(
-        before: dict[str, str] | None, after: dict[str, str]
-    ) -> tuple[list[str], Budget | None]:
-        return [*keep_budget(account, STACK, before, after)], account.read_budget(STACK)
+    def keep(after: dict[str, str]) -> tuple[list[str], Budget | None]:
+        return [*keep_budget(account, STACK, after)], account.read_budget(STACK)
 
-    assert keep(None, {"BudgetUsd": "0", "AlarmTopic": TOPIC}) == ([], None)
-    assert keep(None, {"BudgetUsd": "200", "AlarmTopic": ""}) == ([], None)
-    [line], made = keep(None, ASKED)
+    assert keep({"BudgetUsd": "0", "AlarmTopic": TOPIC}) == ([], None)
+    assert keep({"BudgetUsd": "200", "AlarmTopic": ""}) == ([], None)
+    [line], made = keep(ASKED)
     assert (line, made) == (
         f"budget      {TOPIC} is told of four fifths of 200 USD",
         Budget(200, TOPIC),
     )
-    assert keep(ASKED, ASKED) == ([], Budget(200, TOPIC))
+    assert keep(ASKED) == ([], Budget(200, TOPIC))
     other = {**ASKED, "AlarmTopic": f"{TOPIC}2"}
-    assert keep(ASKED, other)[1] == Budget(200, f"{TOPIC}2")
-    assert keep(other, {**other, "BudgetUsd": "50"})[1] == Budget(50, f"{TOPIC}2")
-    assert keep(other, {**other, "BudgetUsd": "0"}) == (["budget      the budget is gone"], None)
-
-
-def test_what_a_command_that_was_cut_off_did_not_make_the_next_one_does(account: Account) -> None:
-    assert len([*keep_budget(account, STACK, ASKED, ASKED)]) == 1
-    assert account.read_budget(STACK) == Budget(200, TOPIC)
+    assert keep(other)[1] == Budget(200, f"{TOPIC}2")
+    assert keep({**other, "BudgetUsd": "50"})[1] == Budget(50, f"{TOPIC}2")
+    assert keep({**other, "BudgetUsd": "0"}) == (["budget      the budget is gone"], None)
 
 
 def test_its_topic_is_told_of_four_fifths_spent_and_of_a_forecast_beyond(account: Account) -> None:
@@ -79,7 +72,9 @@ def test_a_role_that_may_keep_none_is_told_so_and_the_deployment_is_done() -> No
             )
 
     with mock_aws():
-        [line] = keep_budget(Account(Session(budgets=Refusing())), STACK, None, ASKED)
+        account = Account(Session(budgets=Refusing()))
+        [line] = keep_budget(account, STACK, ASKED)
+        assert [*keep_budget(account, STACK, {})] == [], "nobody wanted to be told"
     assert line.startswith("warning     nobody is told of the month's spending: ")
     assert "budgets:ViewBudget" in line
 
