@@ -25,7 +25,7 @@ from regulars.deploy import shops
 from regulars.deploy.budget import keep_budget
 from regulars.deploy.canary import CANARY_LIMIT, choose_canary_limit
 from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs, package_checkout
-from regulars.deploy.preflight import list_tables, read_defaults
+from regulars.deploy.preflight import find_reserved, list_tables, read_defaults
 from regulars.deploy.stack import LEAST_UNRESERVED, Account, is_stopped
 from regulars.deploy.stage import stack_name
 from regulars.errors import NotDeployed
@@ -75,8 +75,8 @@ class Plan(Struct, frozen=True):
         that concurrency.
 
         A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth
-        is left for callers. The API half, if AWS lets that be reserved: people who call its open
-        address take no more from the others.
+        is left for callers. The API half of what the given parameters leave, if AWS lets that be
+        reserved: people who call its open address take no more from the others.
         """
         parameters = self.template.get("Parameters", {})
         shared = {
@@ -89,7 +89,9 @@ class Plan(Struct, frozen=True):
             name: str(max(_LEAST_RUNS, min(runs, concurrency // 5)))
             for name, runs in runs_by_queue.items()
         }
-        half = concurrency // 2 if concurrency >= 2 * LEAST_UNRESERVED else -1
+        reserved = find_reserved(self.parameters, read_defaults(parameters))
+        left = concurrency - sum(reserved.values())
+        half = int(left) // 2 if left >= 2 * LEAST_UNRESERVED else -1
         return queues | ({_API: str(half)} if _API in parameters else {})
 
     def write_template(self, address: str, *, has_url: bool = True) -> str:

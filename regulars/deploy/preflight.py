@@ -281,29 +281,36 @@ def _check_buckets(account: Account, wanted: Wanted) -> Iterator[Finding]:
 def _check_concurrency(account: Account, wanted: Wanted) -> Iterator[Finding]:
     """Tell whether the account has free runs for those that this deployment newly reserves.
 
-    Reserved runs of a function are for it alone. What SearchConcurrency reserves counts once for
-    each of its FUNCTIONS. AWS insists on LEAST_UNRESERVED that nobody reserves.
+    AWS insists on LEAST_UNRESERVED that nobody reserves. Runs that a function gives back count as
+    free later: AWS changes one function after the other.
     """
     free = account.read_concurrency()
-    more = sum(
-        (FUNCTIONS if name == "SearchConcurrency" else 1)
-        * (max(0, float(value)) - max(0, float((wanted.present or {}).get(name, 0))))
-        for name, value in wanted.given.items()
-        if name.endswith("Concurrency") and wanted.defaults.get(name) == _SHARES
-    )
+    present = find_reserved(wanted.present or {}, wanted.defaults)
+    asked = find_reserved(wanted.given, wanted.defaults)
+    more = sum(max(0, runs - present.get(name, 0)) for name, runs in asked.items())
     if more > 0 and free - more < LEAST_UNRESERVED:
         yield failed(
             "concurrency",
             f"{more:,.0f} runs more would be reserved of {free:,} that are free, and AWS keeps "
             f"{LEAST_UNRESERVED} for "
-            "functions that reserve none: reserve fewer, or ask for more (Service Quotas, AWS "
-            "Lambda)",
+            "functions that reserve none: reserve fewer, give some back in a deployment before, or "
+            "ask for more (Service Quotas, AWS Lambda)",
         )
     else:
         yield well(
             "concurrency",
             f"{free:,} functions may run at once besides those with runs of their own",
         )
+
+
+def find_reserved(values: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, float]:
+    """Return the runs that parameters reserve, by their names: those of SearchConcurrency for each
+    of its FUNCTIONS."""
+    return {
+        name: max(0.0, float(value)) * (FUNCTIONS if name == "SearchConcurrency" else 1)
+        for name, value in values.items()
+        if name.endswith("Concurrency") and defaults.get(name) == _SHARES
+    }
 
 
 _SHARES = "-1"

@@ -82,6 +82,16 @@ def test_queues_start_runs_for_which_the_account_has_room(
 
 
 def test_more_buckets_than_fit_into_a_policy_are_refused_with_their_number() -> None:
+@pytest.mark.parametrize(("search", "api"), [("0", "500"), ("60", "260"), ("110", "-1")])
+def test_a_new_stacks_api_gets_half_of_what_other_functions_leave(
+    session: Session, plan: Plan, search: str, api: str
+) -> None:
+    """Search is eight functions."""
+    given = Plan(STACK, plan.archive, WHOLE, {"SearchConcurrency": search})
+    deploy.deploy(given, Account(session), None, yes)
+    assert asked(session)["APIHandlerConcurrency"] == api
+
+
     with pytest.raises(InvalidInput, match="PictureBuckets has 1000 characters at most, not 1001"):
         deploy.require_parameters(WHOLE["Parameters"], {"PictureBuckets": "a" * 1_001})
 
