@@ -253,7 +253,7 @@ def _check_domain_is_free(account: Account, wanted: Wanted) -> Iterator[Finding]
     domain = wanted.given.get("DomainName")
     if not domain or domain == (wanted.present or {}).get("DomainName"):
         return
-    if account.has_domain(domain):
+    if account.has_domain(domain) and not account.holds(wanted.stack, domain):
         yield failed(
             "DomainName",
             f"another API of this account has {domain}. If that is a stage, deploy it with "

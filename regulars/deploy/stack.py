@@ -128,6 +128,14 @@ class Account:
             return False
         return True
 
+    def holds(self, stack: str, name: str) -> bool:
+        """Tell whether a stack has a resource of that physical name, as the record of a failed
+        deployment may."""
+        return self._find_stack(stack) is not None and any(
+            one.get("PhysicalResourceId") == name and one["ResourceStatus"] != "DELETE_COMPLETE"
+            for one in self._list_resources(stack)
+        )
+
     def has_policy(self, arn: str) -> bool:
         """Tell whether IAM has a managed policy of that ARN."""
         iam = self._session.client("iam")
@@ -519,15 +527,15 @@ class Account:
         """Delete a stack; resources that its template retains stay. Raises NotDeployed."""
         from botocore.exceptions import WaiterError
 
-        self._formation.delete_stack(StackName=name)
+        token = f"regulars-{int(time.time())}"
+        self._formation.delete_stack(StackName=name, ClientRequestToken=token)
         try:
             self._formation.get_waiter("stack_delete_complete").wait(
                 StackName=name, WaiterConfig=_WAIT
             )
         except WaiterError as error:
-            raise NotDeployed(
-                f"{name} could not be deleted, its events say why: {error}"
-            ) from error
+            says = _explain(self._formation, name, token, "could not be deleted")
+            raise NotDeployed(says) from error
 
     def protect_stack(self, stack: str) -> None:
         """Protect a stack against deletion."""
@@ -703,32 +711,38 @@ class Change(Struct, frozen=True):
         try:
             waiter.wait(StackName=self.stack, WaiterConfig=_WAIT)
         except WaiterError as error:
-            why = "; ".join(self._list_failures())
-            waits = (
-                f"{self.stack} goes on without the command, which waits no longer: call it "
-                "again later"
-            )
-            raise NotDeployed(f"{self.stack} was rolled back: {why}" if why else waits) from error
+            says = _explain(self.formation, self.stack, self.name, "was rolled back")
+            raise NotDeployed(says) from error
         (stack,) = self.formation.describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def _list_failures(self) -> list[str]:
-        """Say which resources failed first, or, if none did, why AWS rolled back, such as an
-        alarm."""
-        pages = self.formation.get_paginator("describe_stack_events").paginate(StackName=self.stack)
-        events = [event for page in pages for event in page["StackEvents"]]
-        status_and_text = [
-            (
-                event["ResourceStatus"],
-                f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}",
-            )
-            for event in reversed(events)
-            if event.get("ClientRequestToken") == self.name
-        ]
-        failed = [text for status, text in status_and_text if status.endswith("_FAILED")]
-        return failed[:3] or [
-            text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")
-        ]
+
+def _explain(formation: Any, stack: str, token: str, ended: str) -> str:
+    """Say why a change of a stack ended otherwise than it should, or that it goes on.
+
+    `token`: what the change was asked for with; `ended`: how.
+    """
+    if why := "; ".join(_list_failures(formation, stack, token)):
+        return f"{stack} {ended}: {why}. Mend that, and call the command again"
+    return f"{stack} goes on without the command, which waits no longer: call it again later"
+
+
+def _list_failures(formation: Any, stack: str, token: str) -> list[str]:
+    """Say which resources failed first, or, if none did, why AWS rolled back, such as an alarm."""
+    pages = formation.get_paginator("describe_stack_events").paginate(StackName=stack)
+    events = [event for page in pages for event in page["StackEvents"]]
+    status_and_text = [
+        (
+            event["ResourceStatus"],
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}",
+        )
+        for event in reversed(events)
+        if event.get("ClientRequestToken") == token
+    ]
+    failed = [text for status, text in status_and_text if status.endswith("_FAILED")]
+    return failed[:3] or [
+        text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")
+    ]
 
 
 def _make_notification(kind: str, share: float) -> dict[str, Any]:

@@ -161,6 +161,19 @@ def test_a_domain_of_another_api_is_refused_and_an_own_one_is_not(session: Sessi
     assert (level, f"another API of this account has {domain}" in says) == ("failed", True)
     assert "DomainName" not in found(session, {"DomainName": domain}, **given)
 
+@pytest.mark.parametrize(("status", "is_taken"), [("DELETE_FAILED", 0), ("DELETE_COMPLETE", 1)])
+def test_a_domain_that_the_own_failed_deployment_left_goes_with_its_record(
+    session: Session, status: str, is_taken: int
+) -> None:
+    domain, formation = "faces.shop.example", session.clients["cloudformation"]
+    session.client("apigateway").create_domain_name(domainName=domain)
+    formation.stacks[STACK] = {"StackName": STACK, "StackStatus": "ROLLBACK_FAILED"}
+    left = {"LogicalResourceId": "Domain", "ResourceType": "AWS::ApiGateway::DomainName"}
+    formation.summaries = [{**left, "PhysicalResourceId": domain, "ResourceStatus": status}]
+    told = found(session, DomainName=domain, CertificateArn="").get("DomainName", [])
+    assert len(told) == is_taken
+
+
 
 def test_a_new_stage_has_no_hyphen(session: Session) -> None:
     def find_levels(present: dict[str, str] | None) -> list[Level]:
