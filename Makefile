@@ -25,7 +25,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs nightly flows edge docs functions spreadsheets packaged crash crash-import crash-index crash-scrub crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs nightly flows edge docs functions spreadsheets packaged crash crash-import crash-index crash-scrub crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge second-days clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -229,6 +229,9 @@ slopes: .venv/test  ## What each act costs in a year of a hundred visits a day, 
 	$(PROOF) tests/slopes
 	$(BIN)/python -m tests.slopes $(if $(VISITS),--visits $(VISITS))
 
+second-days: .venv/test  ## 10,000 sequences of deployments, failures and ways out of two stages in a model of an AWS account; SEQUENCES=number, SEED= as a run printed it
+	$(BIN)/python -m tests.regulars.deploy.second_days --sequences $(or $(SEQUENCES),10000) $(if $(SEED),--seed $(SEED))
+
 fuzz: .venv/test  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
 	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")
 
@@ -266,11 +269,11 @@ proofs: .venv/lab  ## The longest proofs one after the other, for a night, then 
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac
 
 # What `make nightly` runs, and how much of each; tests/test_gate.py names the targets that stand in neither it nor the gate.
-NIGHTLY := slow flows edge docs functions lab faults growth slopes fuzz fuzz-api lists crash crash-import crash-index crash-scrub crash-edge stop-edge \
+NIGHTLY := slow flows edge docs functions lab faults growth slopes second-days fuzz fuzz-api lists crash crash-import crash-index crash-scrub crash-edge stop-edge \
 	soak stale soak-edge lag-edge memory-edge count best-shots broken-releases systemd back acceptance packaged emulated load given-up \
 	week spreadsheets kernels site bench bench-book bench-jobs bench-erasing bench-fairness bench-cold bench-throughput bench-console bench-edge bench-films
 AT_NIGHT := SHORT=1 TENTH=1 INPUTS=1000 EXAMPLES=2 KILLS=4 STOPS=24 LOOKS=30 HOURS=1 SCRUB_S=30 SOAK_S=5 OPERATIONS=3000 MINUTES=1 SECONDS=10 \
-	CAPTURES=40 VISITS=200 COMMITS=8dc92702 FILM=dark
+	CAPTURES=40 VISITS=200 COMMITS=8dc92702 FILM=dark SEQUENCES=300
 
 nightly: .venv/lab  ## Every proof and bench in a short form, one after the other, then the table of how each ended
 	@$(MAKE) --no-print-directory proofs PROOFS="$(or $(PROOFS),$(NIGHTLY))" $(AT_NIGHT)

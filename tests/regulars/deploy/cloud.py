@@ -4,7 +4,6 @@ Its methods' arguments have boto3's names, which ruff's N803 would have otherwis
 """
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -111,18 +110,14 @@ class Emulated:
         self.protected.add(StackName)
 
 
-class Failing:
-    """A CloudFormation that makes the template's tables, fails at a resource if told to, and rolls
-    back as AWS does.
+class Answering:
+    """A CloudFormation that makes no resource, and answers as a test says.
 
-    What a failed creation made is deleted, retained or not, since the deployment asks for that. A
-    table that is protected against deletion refuses. A later deletion of the stack leaves its
-    tables, which are to be retained.
+    What it makes and takes back is in the model (model.py).
     """
 
-    def __init__(self, s3: Any, dynamodb: Any) -> None:
-        self._s3, self._dynamodb = s3, dynamodb
-        self.fails_at: str | None = None
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
         self.alarms_at: str | None = None
         self.nothing_changes = False
         self.invalid = ""
@@ -188,25 +183,7 @@ class Failing:
         **_named: Any,
     ) -> None:
         assert RetainExceptOnCreate
-        stack, template = self.stacks[StackName], self._template(self.asked["TemplateURL"])
-        made: list[str] = []
-        for name, resource in template["Resources"].items():
-            try:
-                if name == self.fails_at:
-                    raise refused("make", "somebody stumbled over the cable")
-                if self.asked["ChangeSetType"] == "CREATE":
-                    self._make(StackName, resource)
-            except ClientError as error:
-                self._tell(ClientRequestToken, name, "CREATE_FAILED", str(error))
-                self._tell(ClientRequestToken, name, "DELETE_COMPLETE", "")
-                left = [
-                    one
-                    for one in reversed(made)
-                    if not self._delete_merge(StackName, template["Resources"][one])
-                ]
-                stack["StackStatus"] = "ROLLBACK_FAILED" if left else "ROLLBACK_COMPLETE"
-                return
-            made.append(name)
+        stack = self.stacks[StackName]
         if self.never_ends:
             stack["StackStatus"] = f"{self.asked['ChangeSetType']}_IN_PROGRESS"
             return
@@ -230,7 +207,7 @@ class Failing:
 
     def delete_change_set(self, **_named: Any) -> None: ...
 
-    def delete_stack(self, *, StackName: str) -> None:  # noqa: N803 -- boto3's names
+    def delete_stack(self, *, StackName: str, **_named: Any) -> None:  # noqa: N803 -- boto3's names
         del self.stacks[StackName]
 
     def update_termination_protection(self, **_named: Any) -> None: ...
@@ -249,33 +226,6 @@ class Failing:
         bucket, _, key = url.removeprefix("https://").partition("/")
         body = self._s3.get_object(Bucket=bucket.partition(".")[0], Key=key)["Body"]
         return json.loads(body.read())
-
-    def _make(self, stack: str, resource: Mapping[str, Any]) -> None:
-        if resource["Type"] == "AWS::DynamoDB::Table":
-            known = (
-                "AttributeDefinitions",
-                "KeySchema",
-                "LocalSecondaryIndexes",
-                "BillingMode",
-                "DeletionProtectionEnabled",
-            )
-            properties = {
-                name: value for name, value in resource["Properties"].items() if name in known
-            }
-            self._dynamodb.create_table(TableName=table_name(stack, resource), **properties)
-
-    def _delete_merge(self, stack: str, resource: Mapping[str, Any]) -> bool:
-        try:
-            if resource["Type"] == "AWS::DynamoDB::Table":
-                self._dynamodb.delete_table(TableName=table_name(stack, resource))
-        except ClientError:
-            return False
-        return True
-
-
-def table_name(stack: str, resource: Mapping[str, Any]) -> str:
-    name: str = resource["Properties"]["TableName"]["Fn::Sub"]
-    return name.replace("${AWS::StackName}", stack)
 
 
 def refused(operation: str, message: str, code: str = "ValidationError") -> ClientError:

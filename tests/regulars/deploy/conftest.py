@@ -3,18 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.regulars.deploy.cloud import Failing, Session
+from tests.regulars.deploy.cloud import Answering, Session
 from tests.support.storage.emulated import Aws, storage_stack
 
 
 @pytest.fixture
 def session() -> Iterator[Session]:
-    """An account whose CloudFormation fails as a test says."""
+    """An account whose CloudFormation answers as a test says."""
     from moto import mock_aws
 
     with mock_aws():
-        plain = Session()
-        yield Session(cloudformation=Failing(plain.client("s3"), plain.client("dynamodb")))
+        yield Session(cloudformation=Answering(Session().client("s3")))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.storage.keys import TENANTS
 from chalicelib.telemetry import CANARY_SECONDS, NAMESPACE
 from infra import template
 from regulars.deploy import deploy
@@ -81,7 +82,6 @@ def test_queues_start_runs_for_which_the_account_has_room(
     assert 2 * int(ingest) + int(deliver) + int(build) <= max(8, 4 * limit // 5)
 
 
-def test_more_buckets_than_fit_into_a_policy_are_refused_with_their_number() -> None:
 @pytest.mark.parametrize(("search", "api"), [("0", "500"), ("60", "260"), ("110", "-1")])
 def test_a_new_stacks_api_gets_half_of_what_other_functions_leave(
     session: Session, plan: Plan, search: str, api: str
@@ -92,6 +92,7 @@ def test_a_new_stacks_api_gets_half_of_what_other_functions_leave(
     assert asked(session)["APIHandlerConcurrency"] == api
 
 
+def test_more_buckets_than_fit_into_a_policy_are_refused_with_their_number() -> None:
     with pytest.raises(InvalidInput, match="PictureBuckets has 1000 characters at most, not 1001"):
         deploy.require_parameters(WHOLE["Parameters"], {"PictureBuckets": "a" * 1_001})
 
@@ -237,6 +238,25 @@ def test_a_domain_without_a_certificate_is_refused_before_anything_is_made(
     with pytest.raises(NotDeployed, match=r"no certificate .* covers faces\.shop\.example"):
         deploy.deploy(wanted, Account(session), None, yes)
     assert session.clients["cloudformation"].stacks == {}
+
+
+@pytest.mark.parametrize("state", ["ROLLBACK_FAILED", "DELETE_FAILED", None])
+def test_a_table_that_is_there_without_its_stack_is_named_and_nothing_is_removed(
+    session: Session, plan: Plan, state: str | None
+) -> None:
+    left, formation = f"{STACK}-{TENANTS.name}", session.clients["cloudformation"]
+    session.client("dynamodb").create_table(
+        TableName=left,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    if state:
+        formation.stacks[STACK] = {"StackName": STACK, "StackStatus": state}
+    with pytest.raises(NotDeployed, match=f"there are its tables {left}: deploy another stage"):
+        deploy.deploy(plan, Account(session), None, yes)
+    assert session.client("dynamodb").list_tables()["TableNames"] == [left]
+    assert [one["StackStatus"] for one in formation.stacks.values()] == [state] * bool(state)
 
 
 def alarm(session: Session, logical: str, state: str = "OK") -> None:

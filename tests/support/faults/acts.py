@@ -308,7 +308,7 @@ NOT_WALKED: Mapping[str, str] = {
     "demo": "it writes into a folder of its own, which it takes away, and changes nothing else",
     "drill": "it writes into a folder of its own, which it takes away, and at last one page",
     "mqtt": "it keeps nothing here: what it told the broker it tells once more when it begins",
-    "deploy": "tests/regulars/deploy/test_cut_off.py cuts it off at each call of AWS",
+    "deploy": "tests/regulars/deploy/test_second_days.py cuts it off at each call of AWS",
     "uninstall": "it deletes in home folders; tests/regulars/test_uninstall.py cuts it off",
 }
 """Commands that have no row, each with the reason."""

@@ -1,0 +1,65 @@
+"""What IAM calls the calls of AWS's clients."""
+
+from typing import Any, NamedTuple
+
+ACCOUNT, REGION = "123456789012", "eu-central-1"
+
+
+class Call(NamedTuple):
+    """An action as IAM decides on it, on a resource, with the request's condition keys."""
+
+    action: str
+    arn: str
+    context: dict[str, str]
+
+
+def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
+    """Return what IAM calls a call of a client."""
+    place = f"{REGION}:{ACCOUNT}"
+    arn, action, context = "*", operation, {}
+    match service, operation:
+        case "cloudformation", "GetTemplateSummary":
+            pass
+        case "cloudformation", "DescribeEvents":
+            arn = named["ChangeSetName"]
+        case "cloudformation", _:
+            if imported := named.get("ResourcesToImport"):
+                context = {"cloudformation:ImportResourceTypes": imported[0]["ResourceType"]}
+            arn = f"arn:aws:cloudformation:{place}:stack/{named['StackName']}/0b7c"
+        case "s3", _:
+            action = {
+                "HeadObject": "GetObject",
+                "HeadBucket": "ListBucket",
+                "ListObjectsV2": "ListBucket",
+                "ListBuckets": "ListAllMyBuckets",
+                "UploadFile": "PutObject",
+                "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+            }.get(operation, operation)
+            of_object = action.endswith("Object")
+            if "Bucket" in named:
+                arn = f"arn:aws:s3:::{named['Bucket']}" + (f"/{named['Key']}" if of_object else "")
+        case "dynamodb", _:
+            arn = f"arn:aws:dynamodb:{place}:table/{named['TableName']}"
+        case "budgets", _:
+            action = "ViewBudget" if operation.startswith("Describe") else "ModifyBudget"
+            budget = named.get("BudgetName") or named["Budget"]["BudgetName"]
+            arn = f"arn:aws:budgets::{ACCOUNT}:budget/{budget}"
+        case "apigateway", "GetAccount":
+            action, arn = "GET", f"arn:aws:apigateway:{REGION}::/account"
+        case "apigateway", "GetDomainName":
+            action = "GET"
+            arn = f"arn:aws:apigateway:{REGION}::/domainnames/{named['domainName']}"
+        case "cloudwatch", "GetDashboard":
+            arn = f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{named['DashboardName']}"
+        case "lambda", _ if "FunctionName" in named:
+            action = {"Invoke": "InvokeFunction"}.get(operation, operation)
+            arn = f"arn:aws:lambda:{place}:function:{named['FunctionName']}"
+        case "sqs", _:
+            action = operation.removesuffix("Batch")
+            arn = f"arn:aws:sqs:{place}:{named['QueueUrl'].rpartition('/')[2]}"
+        case "kms", _ if "EncryptionContext" in named:
+            context = {
+                f"kms:EncryptionContext:{key}": value
+                for key, value in named["EncryptionContext"].items()
+            }
+    return Call(f"{service}:{action}", arn, context)
