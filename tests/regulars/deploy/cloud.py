@@ -119,7 +119,6 @@ class Answering:
     def __init__(self, s3: Any) -> None:
         self._s3 = s3
         self.alarms_at: str | None = None
-        self.nothing_changes = False
         self.invalid = ""
         """The reason of a change set that is not made; "": it is."""
         self.faults: list[dict[str, str]] = []
@@ -151,7 +150,7 @@ class Answering:
         return {"Id": f"{CHANGE_SETS}/{asked['ChangeSetName']}/0b7c"}
 
     def describe_change_set(self, **_named: Any) -> dict[str, Any]:
-        return {"Changes": [], "StatusReason": self.invalid or "No updates are to be performed"}
+        return {"Changes": [], "StatusReason": self.invalid}
 
     def describe_events(self, *, ChangeSetName: str, Filters: dict[str, bool]) -> dict[str, Any]:  # noqa: N803 -- boto3's names
         """As AWS does, by the ARN alone, and not once the change set is gone."""
@@ -215,7 +214,7 @@ class Answering:
     def _wait(self, waited: str, *, StackName: str, **_named: Any) -> None:  # noqa: N803 -- boto3's names
         status = self.stacks.get(StackName, {}).get("StackStatus", "DELETE_COMPLETE")
         done = (
-            not (self.nothing_changes or self.invalid)
+            not self.invalid
             if waited.startswith("change_set")
             else waited == f"stack_{status.lower()}"
         )

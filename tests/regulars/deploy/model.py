@@ -127,6 +127,9 @@ class Stack:
     made: int = 1
     changes: dict[str, Change] = field(default_factory=dict)
     events: list[dict[str, str]] = field(default_factory=list)
+    keeps: bool = False
+    """A creation that fails leaves what is retained."""
+
     goes_on: Callable[[], None] | None = None
     """What AWS does while nobody waits."""
 
@@ -481,6 +484,7 @@ class World:
         stack.changes.clear()
         stack.events.clear()
         stack.back = (stack.values, [])
+        stack.keeps = not call.asked.get("RetainExceptOnCreate")
         stack.values, self._stacks_made[stack.name] = change.values, change.made
         stack.status = "CREATE_IN_PROGRESS" if is_new else "UPDATE_IN_PROGRESS"
         stack.goes_on = lambda: self._carry_out(call, stack, change, is_new=is_new)
@@ -526,7 +530,9 @@ class World:
             try:
                 if self.faults.sticks:
                     raise self.refuse("fault", "it cannot be taken back")
-                if before is None:
+                if is_new and stack.keeps and self.resources[key].is_retained:
+                    self.left.add(key)
+                elif before is None:
                     self._remove(role, self.resources[key])
                 else:
                     self._put(role, self.resources.get(key), before, is_back=True)
