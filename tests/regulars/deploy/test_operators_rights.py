@@ -31,8 +31,8 @@ from infra.storage import make_storage
 from regulars.cli import commands, main
 from regulars.deploy.command import deploy
 from regulars.deploy.policy import LEFT_TO_OPERATORS, make_operators_policy
-from tests.regulars.deploy.cloud import REGION
 from tests.regulars.deploy.calls import Call, name_call
+from tests.regulars.deploy.cloud import REGION
 from tests.regulars.deploy.test_rights import list_missing, list_parts
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import Person

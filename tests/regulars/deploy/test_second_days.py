@@ -27,6 +27,14 @@ def test_what_is_asked_is_so_or_is_refused_with_a_way_out(tmp_path: Path) -> Non
     assert [*try_sequences(make_rig(tmp_path), SHORT)] == []
 
 
+def test_a_budget_or_its_topic_that_is_changed_alone_is_changed(tmp_path: Path) -> None:
+    days = Days(make_rig(tmp_path), 0)
+    other = TOPIC.replace("shop", "other")
+    asked = {"BudgetUsd": "200", "AlarmTopic": TOPIC}
+    for given in (asked, {"BudgetUsd": "300"}, {"AlarmTopic": other}, {}, {"BudgetUsd": "0"}):
+        days.deploy(STACK, given)
+
+
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_command_that_is_cut_off_at_any_call_is_ended_by_the_next(
     tmp_path: Path, is_new: bool
