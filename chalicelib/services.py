@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.consistency.consistency import Consistency
     from chalicelib.privacy.audit.audit import Audit
     from chalicelib.privacy.consents import Consents
+    from chalicelib.privacy.done import DoneActs
     from chalicelib.privacy.erasure.erasure import Forgetting
     from chalicelib.privacy.hooks import PrivacyHooks
     from chalicelib.privacy.notices import Notices
@@ -59,6 +60,12 @@ class Services(Book):
         from chalicelib.privacy.audit.audit import Audit
 
         return Audit(self)
+
+    @lazy
+    def done(self) -> DoneActs:
+        from chalicelib.privacy.done import DoneActs
+
+        return DoneActs(self)
 
     @lazy
     def access(self) -> Access:

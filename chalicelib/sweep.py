@@ -285,6 +285,7 @@ class Sweep(Service["Services"]):
                 services.counts.checks,
                 services.captures,
                 services.audit,
+                services.done,
             ),
             *(
                 services.sightings,

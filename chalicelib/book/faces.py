@@ -31,6 +31,7 @@ from chalicelib.book.groups import raise_if_full
 from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.book.visits import face_put, visits_deletes
 from chalicelib.domain import audit_events
+from chalicelib.domain.done import Was
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import (
     ConditionFailed,
@@ -106,10 +107,14 @@ class FacePage(Struct, frozen=True):
 
 
 class ChangedFace(NamedTuple):
-    """A face as it is to be, with the change of the gallery (what searches see) for it."""
+    """A face as it is to be, with the change of the gallery (what searches see) for it.
+
+    `was`: what of it differs, as it can be taken back.
+    """
 
     face: Face
     change: Change
+    was: Was | None = None
 
 
 class _FoundFace(NamedTuple):
@@ -457,10 +462,13 @@ class Faces(Service["Book"]):
         change: Change,
         request: RequestId | None = None,
         body: Mapping[str, Any] = NO_BODY,
+        *,
+        was: Was | None = None,
     ) -> Face:
         """Store a changed face with its `change` of the gallery; return the face as it is stored.
 
-        All is one transaction, with the answer to `request` (`body`), which a repeat gets. After
+        All is one transaction, with the answer to `request` (`body`), which a repeat gets. `was`
+        says what somebody changes by hand, who may take it back. After
         that, pictures that the face lost are deleted. If it is refused, the new ones are. Raises
         ConditionFailed if others changed the face since it was read as `before`: the caller reads
         the face and tries again. Raises GroupFull, FaceHeld (the face would lose something under
@@ -474,7 +482,7 @@ class Faces(Service["Book"]):
                     before=before.picture_keys, after=after.picture_keys
                 ),
             ):
-                put = face_put(tenant, before, after)
+                put = replace(face_put(tenant, before, after), was=was)
                 renames = rename_actions(tenant, before, after)
                 actions = (put, *renames, *change.actions, *answer_actions)
                 self.services.writer.save(tenant.name, replace(change, actions=actions))

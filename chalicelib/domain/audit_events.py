@@ -71,6 +71,8 @@ class AuditEvent(Struct):
     """Decisions of a search, one for each face that was searched for."""
     entered: bool = False
     """Whether an entry of it was written."""
+    takes_back: str = ""
+    """The id of the act that its first write takes back (domain/done)."""
 
 
 _current: ContextVar[AuditEvent | None] = ContextVar("act", default=None)
@@ -119,6 +121,12 @@ def add_details(**about: Any) -> None:
     """Add to what the act's entries say, such as the reason that somebody gives for it."""
     if (act := _current.get()) is not None:
         act.about = {**act.about, **about}
+
+
+def report_taking_back(id_: str) -> None:
+    """Say that what the act under way writes next takes back an earlier act."""
+    if (act := _current.get()) is not None:
+        act.takes_back = id_
 
 
 def report_decisions(decisions: list[Mapping[str, Any]]) -> None:

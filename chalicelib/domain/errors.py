@@ -30,6 +30,7 @@
     |  |- AccessNotFound      among those that somebody made
     |  |- ConsentNotFound
     |  |- ErasureNotFound
+    |  |- ActNotFound         of what people did in the last 30 days
     |- Conflict               it exists already, or is not in the state that this needs
     |  |- GroupExists
     |  |- GroupNotEmpty
@@ -37,6 +38,8 @@
     |  |- FaceKnown           the same person is enrolled already
     |  |- FaceErased          the same person was erased
     |  |- Changed             since the caller read it
+    |  |- TakenBack           an act that somebody has taken back before
+    |  |- InTheWay            later acts changed it, which the detail `acts` names
     |  |- TenantExists
     |  |- CameraExists
     |  |- FaceHeld            under legal hold: it loses nothing
@@ -199,6 +202,9 @@ class AccessNotFound(NotFound): ...
 class ConsentNotFound(NotFound): ...
 
 
+class ActNotFound(NotFound): ...
+
+
 class Conflict(RegularsError): ...
 
 
@@ -240,6 +246,14 @@ def require_revision(what: str, revision: int, read: int | None) -> None:
         raise Changed(
             f"{what} was changed meanwhile: it is at revision {revision}, and {read} was sent"
         )
+
+
+class TakenBack(Conflict): ...
+
+
+class InTheWay(Conflict):
+    """An act that cannot be taken back, since what it set was set anew. `details["acts"]`: ids of
+    the later acts."""
 
 
 class TenantExists(Conflict): ...

@@ -82,6 +82,7 @@ class Mark(StrEnum):
     SOMEBODYS = "kept, and shown as somebody's: time, camera and group"
     AWAY = "as after a deletion"
     UNNAMED = "without the name"
+    ERASED = "gone at once"
 
     @property
     def is_kept(self) -> bool:
@@ -253,6 +254,17 @@ def _take_out_of_answer(item: Item, faceids: frozenset[str]) -> Action | None:
         return Delete(keys.REQUESTS, answer_key)
     nameless_body = json.dumps({**body, "success": [], "not_exist": []})
     return Update(keys.REQUESTS, answer_key, (exists("still-there"),), set={"body": nameless_body})
+
+
+def _take_own_act(item: Item, subject: Subject) -> Item | None:
+    """Return what somebody changed of the person; of an act on two, what it did."""
+    own = subject.keep_own(item["faces"], moment(item["at"]))
+    return {name: item[name] for name in ("at", "kind", "before", "after")} if own else None
+
+
+def _delete_act(item: Item, faceids: frozenset[str]) -> Action | None:
+    is_of_them = not faceids.isdisjoint(item["faces"])
+    return Delete(keys.DONE, (item["tenant"], item["id"])) if is_of_them else None
 
 
 def _is_one_named(value: Any, faceids: frozenset[str]) -> bool:
@@ -525,6 +537,18 @@ DATA_MAP = (
         _STAYS,
         keys=("audit_heads", "audit_number", "audit_entries", "audit_anchor"),
         classes=("ChainEnd",),
+    ),
+    DataCategory(
+        "done",
+        "what somebody who works with the book changed of the person: the values before and after, "
+        "who did it and when, so that it can be taken back",
+        "30 days",
+        _GONE._replace(take_out=_delete_act),
+        _GONE._replace(take_out=_delete_act),
+        Mark.ERASED,
+        classes=("Done",),
+        take_own=_take_own_act,
+        others=("id", "what", "by", "of", "faces", "takes_back", "taken_back_at", "taken_back_by"),
     ),
     DataCategory(
         "face pictures",

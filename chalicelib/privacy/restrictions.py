@@ -307,7 +307,7 @@ class Restrictions(Service["Services"]):
         actions = [
             action
             for place in DATA_MAP
-            if place.restriction is Mark.UNNAMED
+            if place.restriction in (Mark.UNNAMED, Mark.ERASED)
             and (take_out := (place.erasure if is_ended else place.deletion).take_out)
             for item in place.walk_items(self.services.items, tenant.name)
             if (action := take_out(item, faceids))

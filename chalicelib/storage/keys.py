@@ -61,6 +61,7 @@ DUPLICATES = Table("duplicates", "tenant", "id")
 NAMES = Table("names", "tenant", "term")
 AUDIT = Table("audit", "tenant", "id")
 ERASURES = Table("erasures", "tenant", "id")
+DONE = Table("done", "tenant", "id", expires=True)
 
 TABLES = tuple(value for value in list(globals().values()) if isinstance(value, Table))
 
@@ -693,6 +694,15 @@ def audit_heads(tenant: str) -> str:
 
 def audit_number(number: int) -> str:
     return f"{number:0{_NUMBER_WIDTH}d}"
+
+
+# --- done: what people did, by the ids of its entries in the audit, which begin with the time
+# -----------------------------
+
+
+def act_time(at: datetime) -> str:
+    """Make the bound before the ids of acts from a time on."""
+    return _milliseconds(at)
 
 
 # --- blobs

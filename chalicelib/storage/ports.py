@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
+from chalicelib.domain.done import Was
 from chalicelib.domain.pictures import (
     ATTRIBUTES,
     BoundingBox,
@@ -105,14 +106,15 @@ class Put(Struct, frozen=True, dict=True):  # for `key`
 
     None values are stored as null.
 
-    `does`: its effects on people and accesses, for the audit (domain/effects); storage does not
-    read them.
+    `does`: its effects on people and accesses, for the audit (domain/effects); `was`: what it
+    changes, if somebody may take it back (domain/done). Storage does not read them.
     """
 
     table: Table
     item: Item
     when: tuple[Condition, ...] = ()
     does: Does = ()
+    was: Was | None = None
 
     @cached_property
     def key(self) -> tuple[str, str]:
@@ -128,7 +130,7 @@ class Update(Struct, frozen=True):
     `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An
     attribute may be in only one of `set`, `add` and `remove`. `repeatable`: it does no harm if an
     Update that comes alone is done twice, should its answer be lost: that costs half. Not `lasts`:
-    a power cut may undo one that comes alone, and it waits for no disk. `does`: as of Put.
+    a power cut may undo one that comes alone, and it waits for no disk. `does`, `was`: as of Put.
     """
 
     table: Table
@@ -140,15 +142,18 @@ class Update(Struct, frozen=True):
     repeatable: bool = False
     lasts: bool = True
     does: Does = ()
+    was: Was | None = None
 
 
 class Delete(Struct, frozen=True):
-    """A removal of an item; a missing item is no error unless `when` says so. `does`: as of Put."""
+    """A removal of an item; a missing item is no error unless `when` says so. `does`, `was`: as of
+    Put."""
 
     table: Table
     key: tuple[str, str]
     when: tuple[Condition, ...] = ()
     does: Does = ()
+    was: Was | None = None
 
 
 class Check(Struct, frozen=True):

@@ -361,6 +361,10 @@ class Operations(list[V1Operation]):
 
         return add_operation
 
+    def find(self, method: str, path: str) -> V1Operation:
+        """Return the operation of a method and path, which must be there."""
+        return next(each for each in self if (each.method, each.path) == (method, path))
+
 
 def make_answers(provide: Provide, operations: Iterable[V1Operation]) -> dict[str, Answer]:
     """Return what answers the operations of one path, by method."""

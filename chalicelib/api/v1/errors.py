@@ -101,6 +101,13 @@ class Problem(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     id: Annotated[str, Meta(description="SecretNotKept: of what was made.")] | UnsetType = UNSET
+    acts: (
+        Annotated[
+            list[str],
+            Meta(description="InTheWay: ids of the later acts, to take back first."),
+        ]
+        | UnsetType
+    ) = UNSET
     type: Annotated[
         str,
         Meta(description="`urn:regulars:` and the code.", examples=["urn:regulars:CameraNotFound"]),

@@ -24,6 +24,7 @@ PATHS = {
         /v1/faces/{id}/restriction /v1/holds /v1/restrictions
     """,
     "document": "/v1/openapi.json",
+    "done": "/v1/done /v1/done/{id}/undo",
     "faces": """
         /v1/face-changes /v1/face-ids /v1/faces /v1/faces/{id} /v1/faces/{id}/sightings
         /v1/faces/{id}/sightings/{sighting}/reject

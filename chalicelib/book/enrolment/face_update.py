@@ -21,7 +21,12 @@ from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
 from chalicelib.book.commit import GalleryMoved, limited_groups, make_face_change
-from chalicelib.book.enrolment.fields import FaceChanges, find_attribute_values, require_attributes
+from chalicelib.book.enrolment.fields import (
+    FaceChanges,
+    find_attribute_values,
+    list_face_values,
+    require_attributes,
+)
 from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.faces import ChangedFace
 from chalicelib.book.groups import raise_if_full
@@ -30,6 +35,7 @@ from chalicelib.book.portraits import Portrait, photo_id_of
 from chalicelib.book.visits import visits_puts
 from chalicelib.domain import audit_events
 from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.done import Kind, compare
 from chalicelib.domain.errors import (
     AnotherFace,
     Busy,
@@ -126,8 +132,8 @@ class FaceUpdate(Service["Book"]):
         """
         face = self.services.faces.get(tenant, faceid)
         move = self._read_move_from(tenant, group_name, faceid, face, changes)
-        after, change = self._make_change(tenant, face, move, changes, portrait)
-        self.services.faces.store_changed_face(tenant, face, after, change, request)
+        after, change, was = self._make_change(tenant, face, move, changes, portrait)
+        self.services.faces.store_changed_face(tenant, face, after, change, request, was=was)
 
     @retry_if_changed(_BUSY)
     def change_face(
@@ -149,8 +155,8 @@ class FaceUpdate(Service["Book"]):
         changes = _normalise_texts(changes)
         face = self.services.faces.get(tenant, faceid)
         move = self._read_move(tenant, face, changes, revision)
-        after, change = self._make_change(tenant, face, move, changes)
-        return self.services.faces.store_changed_face(tenant, face, after, change, request)
+        after, change, was = self._make_change(tenant, face, move, changes)
+        return self.services.faces.store_changed_face(tenant, face, after, change, request, was=was)
 
     def change_many(
         self,
@@ -203,13 +209,13 @@ class FaceUpdate(Service["Book"]):
             return progress
         changes = _normalise_texts(changes)
         move = self._read_move(tenant, face, changes)
-        after, change = self._make_change(tenant, face, move, changes)
+        after, change, was = self._make_change(tenant, face, move, changes)
         new_progress = {"done": [*progress["done"], faceid]}
         note = requests.make_answer_actions(
             tenant.name, request, new_progress, before=progress, is_last=False
         )
         noted_change = replace(change, actions=(*change.actions, *note))
-        self.services.faces.store_changed_face(tenant, face, after, noted_change)
+        self.services.faces.store_changed_face(tenant, face, after, noted_change, was=was)
         return new_progress
 
     def _store_outcome(
@@ -307,7 +313,12 @@ class FaceUpdate(Service["Book"]):
         more_actions = self._end_promotion_actions(tenant, face, after)
         # Of groups with a capacity the commit checks that there is room.
         groups_with_capacity = limited_groups(group) | limited_groups(target)
-        return ChangedFace(after, make_face_change(face, after, more_actions, groups_with_capacity))
+        values = list_face_values(face, group), list_face_values(after, target)
+        return ChangedFace(
+            after,
+            make_face_change(face, after, more_actions, groups_with_capacity),
+            compare(Kind.FACE, face.faceid, *values, (face.faceid,)),
+        )
 
     def _end_promotion_actions(
         self, tenant: Tenant, old_face: Face, new_face: Face

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -11,7 +12,7 @@ from chalicelib.book.statistics.statistics import new_id
 from chalicelib.domain.errors import AttributeNotFound, InvalidInput
 from chalicelib.domain.model import Face, Group, Labels
 from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
-from chalicelib.domain.person_texts import PersonTextChanges
+from chalicelib.domain.person_texts import TEXTS, PersonTextChanges
 from chalicelib.domain.pictures import BoundingBox, Estimates, Gender
 
 VALUE_LENGTH = 50
@@ -38,6 +39,17 @@ def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, 
             )
         values_by_id[attribute.id] = value
     return values_by_id
+
+
+def list_face_values(face: Face, group: Group) -> dict[str, Any]:
+    """Return what people say of a face, by the members of v1, but its group by the id."""
+    own = {name: getattr(face, name) for name in ("name", *TEXTS, "age", "gender")}
+    labels = {f"labels.{letter}": value for letter, value in face.labels._asdict().items()}
+    attributes = {
+        f"attributes.{attribute.name}": face.attributes.get(attribute.id, "")
+        for attribute in group.attributes
+    }
+    return {**own, "group": group.id, **labels, **attributes}
 
 
 def require_attributes(group: Group, values: Mapping[str, str]) -> None:

@@ -15,10 +15,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.domain import audit_events
+from msgspec.structs import asdict
+
+from chalicelib.domain import audit_events, done
 from chalicelib.domain.audit_events import AuditEvent, Kind
+from chalicelib.domain.done import Done, Was
 from chalicelib.domain.effects import DELETING, OF_FACES, Effect, read_effects
-from chalicelib.domain.errors import RegularsError
+from chalicelib.domain.errors import ConditionFailed, RegularsError, TakenBack
 from chalicelib.domain.jobs import Job
 from chalicelib.lazy import lazy
 from chalicelib.privacy.audit_entries import (
@@ -51,7 +54,8 @@ from chalicelib.storage.ports import (
     Table,
     Update,
 )
-from chalicelib.storage.values import milliseconds, omit_none, parse_optional
+from chalicelib.storage.records.done import TAKEN_BACK, done_actions
+from chalicelib.storage.values import milliseconds, moment_of_text, omit_none, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.privacy.audit.breach import Breaches
@@ -70,7 +74,14 @@ _MOST_REMEMBERED = 50_000
 MB."""
 _FOLLOWING_TABLES = {
     table.name
-    for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)
+    for table in (
+        keys.REQUESTS,
+        keys.OBSERVATIONS,
+        keys.SUMMARIES,
+        keys.ARRIVALS,
+        keys.AUDIT,
+        keys.DONE,
+    )
 }
 """Tables whose items alone are no change that somebody decided: they follow from one, or only
 count."""
@@ -105,8 +116,17 @@ class AuditedItems:
         act.named |= faces_of(entry)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
             entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
-        self._items.transact([*actions, *makers, entry_put(tenant, entry)])
+        listed_act = _make_done(act, entry, actions)
+        listed = () if listed_act is None else done_actions(tenant, listed_act)
+        try:
+            self._items.transact([*actions, *makers, entry_put(tenant, entry), *listed])
+        except ConditionFailed as error:
+            if TAKEN_BACK in error.names:  # by somebody else, or by this very call, sent twice
+                raise TakenBack("this act was taken back before") from error
+            raise
         act.entered = True
+        if listed_act is not None:
+            act.takes_back = ""
         return None
 
     def _list_maker_writes(
@@ -286,6 +306,27 @@ def _make_entry(act: AuditEvent, clock: Clock, actions: Sequence[Action]) -> Ent
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
         does=_read_effects_of(changes),
         **fields,
+    )
+
+
+def _make_done(act: AuditEvent, entry: Entry, actions: Sequence[Action]) -> Done | None:
+    """Return what an act did, as it is listed with what was before; None: nothing of that."""
+    if act.kind is not Kind.CHANGE:
+        return None
+    changes = [action for action in actions if not isinstance(action, Check)]
+    was = next((change.was for change in changes if change.was is not None), None)
+    if was is None:
+        deleted = _list_subjects(changes, (Effect.DELETES,))
+        if not deleted:
+            return None
+        was = Was(done.Kind.DELETION, "", (), {}, {"people": len(deleted)})
+    return Done(
+        id=entry["id"],
+        at=moment_of_text(entry["at"]),
+        what=act.what,
+        by=act.by,
+        takes_back=act.takes_back,
+        **asdict(was),
     )
 
 

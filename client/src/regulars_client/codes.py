@@ -104,6 +104,9 @@ class AccessNotFound(NotFound): ...
 class ConsentNotFound(NotFound): ...
 
 
+class ActNotFound(NotFound): ...
+
+
 class Conflict(ApiError): ...
 
 
@@ -136,6 +139,14 @@ class FaceErased(Conflict):
 
 class Changed(Conflict):
     """A change of something that another caller has changed since this one read it."""
+
+
+class TakenBack(Conflict): ...
+
+
+class InTheWay(Conflict):
+    """An act that cannot be taken back, since what it set was set anew. `details["acts"]`: ids of
+    the later acts."""
 
 
 class TenantExists(Conflict): ...

@@ -15,6 +15,29 @@ class Acknowledged(Struct, kw_only=True):
     acknowledged: int
 
 
+class Act(Struct, kw_only=True):
+    """An act of somebody, with the values that it changed."""
+
+    id: str
+    at: datetime
+    what: str
+    by: str
+    kind: str
+    of: str
+    faces: list[Concerned]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    takes_back: str | None
+    taken_back_at: datetime | None
+    taken_back_by: str | None
+    until: datetime | None
+
+
+class ActsPage(Struct, kw_only=True):
+    acts: list[Act]
+    next_token: str | None
+
+
 class Arrival(Struct, kw_only=True):
     """Sightings that are so close together that the person came once."""
 
@@ -261,6 +284,15 @@ class ComparedFace(Struct, kw_only=True):
     box: Box
     quality: float
     flaw: str
+
+
+class Concerned(Struct, kw_only=True):
+    """Somebody whom an act concerns, as the face is now."""
+
+    id: str
+    name: str
+    number: int | None
+    portrait: Portrait | None
 
 
 class Consent(Struct, kw_only=True):

@@ -543,6 +543,39 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def list_acts(
+        self,
+        *,
+        from_: datetime | str | UnsetType = UNSET,
+        to: datetime | str | UnsetType = UNSET,
+        by: str | UnsetType = UNSET,
+        name: str | UnsetType = UNSET,
+        face: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.ActsPage, models.Act]:
+        """List what people did in the last 30 days, newest first: of all, somebody, a time or a name."""
+        return self._pages(
+            "/v1/done",
+            models.ActsPage,
+            lambda page: page.acts,
+            query={
+                "from": from_,
+                "to": to,
+                "by": by,
+                "name": name,
+                "face": face,
+                "limit": limit,
+                "token": token,
+            },
+        )
+
+    def take_back(self, id: str, *, idempotency_key: str | None = None) -> models.Act:
+        """Take an act back: what it changed is as it was before, by the operation that makes such changes."""
+        return self._call(
+            "POST", f"/v1/done/{quote_part(id)}/undo", models.Act, idempotency_key=idempotency_key
+        )
+
     def list_duplicates(
         self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.DuplicatesPage, models.Duplicate]:

@@ -1,0 +1,262 @@
+"""What people did in the last 30 days, with what was before; and taking it back.
+
+An act is taken back by the operation that makes such changes, which is given what was before: so
+whoever may not do it may not take it back, and whatever it asks or refuses it asks or refuses here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta, field
+from msgspec.structs import replace
+
+from chalicelib.api.v1 import faces
+from chalicelib.api.v1.endpoint import Operations, V1Context, V1Operation
+from chalicelib.api.v1.faces import FaceId
+from chalicelib.api.v1.shapes import Number, Portrait, describe_portrait, parse_number
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, parse_as
+from chalicelib.auth.roles import Role
+from chalicelib.book.enrolment.fields import list_face_values
+from chalicelib.domain import audit_events, model
+from chalicelib.domain.done import Done, Kind, Values
+from chalicelib.domain.errors import Changed, GroupNotFound, InTheWay, TakenBack
+from chalicelib.storage.values import time_text
+
+operations = Operations()
+
+_TRIES = 3
+"""How often an act is looked at anew that somebody else changes meanwhile."""
+
+
+class ActsWanted(Paged):
+    since: Annotated[Instant | None, Meta(description="From this time on.")] = field(
+        default=None, name="from"
+    )
+    until: Annotated[Instant | None, Meta(description="Before this time.")] = field(
+        default=None, name="to"
+    )
+    by: Annotated[
+        Text | None, Meta(description="Who did it: a person's or a key's name, or its id.")
+    ] = None
+    name: Annotated[
+        Text | None,
+        Meta(description="Changes of a name: the beginning of words of the former or the new one."),
+    ] = None
+    face: Annotated[FaceId | None, Meta(description="Acts on this face.")] = None
+
+
+class Concerned(Answer):
+    """Somebody whom an act concerns, as the face is now."""
+
+    id: str
+    name: str
+    number: Number
+    portrait: Annotated[Portrait | None, Meta(description="Null if it was merged into another.")]
+
+
+class Act(Answer):
+    """An act of somebody, with the values that it changed."""
+
+    id: Annotated[str, Meta(description="That of its entry in the audit.")]
+    at: Time
+    what: Annotated[str, Meta(description="The operation, as the audit calls it.")]
+    by: Annotated[str, Meta(description="Who did it, as the audit has it.")]
+    kind: Annotated[
+        Kind,
+        Meta(description="What it changed. deletion: people went; it cannot be taken back."),
+    ]
+    of: Annotated[str, Meta(description="Id of what it changed; empty if that is gone for good.")]
+    faces: list[Concerned]
+    before: Annotated[
+        dict[str, Any],
+        Meta(description="Former values, by the members that set them; a part as `labels.a`."),
+    ]
+    after: Annotated[dict[str, Any], Meta(description="The values that it set.")]
+    takes_back: Annotated[str | None, Meta(description="Id of the act that it took back.")]
+    taken_back_at: Time | None
+    taken_back_by: str | None
+    until: Annotated[
+        Time | None,
+        Meta(description="How long it can be taken back; null: it cannot, or was."),
+    ]
+
+
+class ActsPage(Answer):
+    acts: list[Act]
+    next_token: NextToken
+
+
+class _State(NamedTuple):
+    """What an act changed, as it is now. `sent`: what the operation is given beside the values."""
+
+    values: Values
+    sent: Mapping[str, Any]
+
+
+class _WayBack(NamedTuple):
+    """The way to take back acts of a kind.
+
+    `door`: the operation that makes such changes. `read`: reads the thing of an id as it is now.
+    """
+
+    door: V1Operation
+    read: Callable[[V1Context, str], _State]
+
+
+def _read_face(context: V1Context, faceid: str) -> _State:
+    face = context.services.faces.get(context.tenant, faceid)
+    group = context.services.groups.find_by_id(context.tenant, face.group_id)
+    if group is None:
+        raise GroupNotFound("the group of this person is just being deleted")
+    return _State(list_face_values(face, group), {"revision": face.revision})
+
+
+_WAYS_BACK: Mapping[Kind, _WayBack] = {
+    Kind.FACE: _WayBack(faces.operations.find("PATCH", "/v1/faces/{id}"), _read_face),
+}
+"""How acts are taken back, by their kinds; those of other kinds cannot be."""
+
+
+@operations("GET", "/v1/done", Role.OPERATOR)
+def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
+    """List what people did in the last 30 days, newest first: of all, somebody, a time or a name.
+
+    Only acts that the caller's role may do. Nothing of people who were deleted, erased or
+    restricted: of a deletion only that there was one. A page may be short, or empty, and still
+    have a `next_token`.
+    """
+    from chalicelib.privacy.done import ActFilter  # not at the other routes' cold starts
+
+    by = query.by
+    if by is not None:
+        by = context.services.access.callers.find_caller(context.tenant, by)
+    wanted = ActFilter(query.since, query.until, by, query.name, query.face)
+    kinds = [kind for kind in Kind if _may_do(context, kind)]
+    page = context.services.done.read_page(context.tenant, wanted, kinds, query.limit, query.token)
+    return ActsPage(acts=_describe_acts(context, page.rows), next_token=page.next_token)
+
+
+@operations(
+    "POST",
+    "/v1/done/{id}/undo",
+    Role.OPERATOR,
+    again=lambda context, _body: _describe_act(context, _get_act(context)),
+)
+def take_back(context: V1Context) -> Act:
+    """Take an act back: what it changed is as it was before, by the operation that makes such
+    changes.
+
+    Within 30 days. 409 InTheWay if one of the values was set anew since: `acts` are the later acts
+    to take back first, and nothing is changed. Other values stay as they are. Taken back before, it
+    is answered the same. It is an act itself, and can be taken back.
+    """
+    for is_last in (*[False] * (_TRIES - 1), True):
+        act = _get_act(context)
+        if act.taken_back_at is not None:
+            break
+        try:
+            _take_back(context, act)
+        except TakenBack:  # by this very call, sent twice
+            break
+        except Changed:  # between the look and the change
+            if is_last:
+                raise
+        else:
+            break
+    return _describe_act(context, _get_act(context))
+
+
+def _get_act(context: V1Context) -> Done:
+    return context.services.done.get(context.tenant, context.path_values["id"])
+
+
+def _take_back(context: V1Context, act: Done) -> None:
+    """Give what was before to the operation that makes such changes.
+
+    Raises InTheWay, and what the operation raises.
+    """
+    way_back = _WAYS_BACK.get(act.kind)
+    if way_back is None:
+        raise InTheWay("people who were deleted cannot be given back", acts=[])
+    door = way_back.door
+    context.caller.require_role(door.role or Role.ADMIN, of_cameras=False)
+    state = way_back.read(context, act.of)
+    if any(state.values.get(name, "") != value for name, value in act.after.items()):
+        later_acts = context.services.done.list_in_the_way(context.tenant, act)
+        raise InTheWay(
+            "what this act set was set anew since: take the later acts back first",
+            acts=[later.id for later in later_acts],
+        )
+    audit_events.report_taking_back(act.id)
+    body = parse_as(door.body or Sent, {**_make_body(context, act.before), **state.sent})
+    door.view(replace(context, path_values={"id": act.of}), body=body)
+
+
+def _make_body(context: V1Context, values: Values) -> dict[str, Any]:
+    """Return the values as the operation takes them: `labels.a` as a member of `labels`."""
+    body: dict[str, Any] = {}
+    for name, value in _name_groups(context, values).items():
+        member, _, part = name.partition(".")
+        if part:
+            body.setdefault(member, {})[part] = value
+        else:
+            body[member] = value
+    return body
+
+
+def _name_groups(context: V1Context, values: Values) -> dict[str, Any]:
+    """Return the values with the present name of a group in place of its id.
+
+    A group that is gone has the name "".
+    """
+    if "group" not in values:
+        return dict(values)
+    group = context.services.groups.find_by_id(context.tenant, values["group"])
+    return {**values, "group": "" if group is None else group.name}
+
+
+def _may_do(context: V1Context, kind: Kind) -> bool:
+    """Tell whether the caller may do acts of this kind."""
+    way_back = _WAYS_BACK.get(kind)
+    role = context.caller.role
+    return way_back is None or role.includes(way_back.door.role or Role.ADMIN)
+
+
+def _describe_act(context: V1Context, act: Done) -> Act:
+    [described] = _describe_acts(context, [act])
+    return described
+
+
+def _describe_acts(context: V1Context, acts: Iterable[Done]) -> list[Act]:
+    acts = list(acts)
+    faceids = {faceid for act in acts for faceid in act.faces}
+    found = context.services.faces.by_id(context.tenant, faceids)
+    audit_events.report_people(faceids)
+    return [
+        Act.made_of(
+            act,
+            faces=[_describe_concerned(context, id_, found.get(id_)) for id_ in act.faces],
+            before=_name_groups(context, act.before),
+            after=_name_groups(context, act.after),
+            takes_back=act.takes_back or None,
+            taken_back_by=act.taken_back_by or None,
+            until=_find_end(act),
+        )
+        for act in acts
+    ]
+
+
+def _describe_concerned(context: V1Context, faceid: str, face: model.Face | None) -> Concerned:
+    return Concerned(
+        id=faceid,
+        name=face.name if face else "",
+        number=parse_number(face),
+        portrait=describe_portrait(context, face) if face else None,
+    )
+
+
+def _find_end(act: Done) -> str | None:
+    can_be = act.kind in _WAYS_BACK and act.taken_back_at is None
+    return time_text(act.expires_at) if can_be else None

@@ -1,0 +1,272 @@
+"""Done: what people did in the last 30 days, and taking it back."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalice.app import Chalice
+
+from chalicelib.auth.roles import Role
+from chalicelib.domain.model import Credentials, Profile
+from chalicelib.services import Services
+from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items
+from tests.api.v1.seen import see
+from tests.support.api.gateway import Reply
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock, Person, picture
+
+
+class Ticking(V1Client):
+    """Each of its requests comes a second later: acts are listed by their times."""
+
+    clock: FakeClock
+
+    def send(self, *request: Any, **more: Any) -> Reply:
+        self.clock.advance(timedelta(seconds=1))
+        return super().send(*request, **more)
+
+    def with_key(self, api_key: str | None) -> V1Client:
+        other = Ticking(self.app, api_key)
+        other.clock = self.clock
+        return other
+
+
+@pytest.fixture
+def v1(app: Chalice, shop: Credentials, clock: FakeClock) -> V1Client:
+    client = Ticking(app, shop.api_key)
+    client.clock = clock
+    return client
+
+
+@pytest.fixture
+def ann(v1: V1Client, services: Services) -> str:
+    """A stranger whom a camera saw, named Ann by somebody."""
+    v1.add_camera("door")
+    faceid, _ = see(v1, services, 90, Person(1))
+    v1.done("PATCH", f"/v1/faces/{faceid}", {"name": "Ann", "note": "tea"})
+    return faceid
+
+
+def acts(v1: V1Client, **query: Any) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = v1.done("GET", "/v1/done", **query)["acts"]
+    return listed
+
+
+def stored(services: Services, tenant: str = "shop") -> list[dict[str, Any]]:
+    return [dict(item) for item in walk_items(services.items, keys.DONE, tenant)]
+
+
+def test_a_change_is_listed_with_what_was_before_and_after(v1: V1Client, ann: str) -> None:
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Anna", "labels": {"a": "north"}, "age": 40})
+    v1.done("PATCH", f"/v1/faces/{ann}", {"group": "regular"})
+    moved, renamed, named = acts(v1)
+    assert (named["before"], named["after"]) == (
+        {"name": "", "note": ""},
+        {"name": "Ann", "note": "tea"},
+    )
+    assert renamed["before"] == {"name": "Ann", "age": None, "labels.a": ""}
+    assert renamed["after"] == {"name": "Anna", "age": 40, "labels.a": "north"}
+    assert (moved["kind"], moved["of"], moved["after"]) == ("face", ann, {"group": "regular"})
+    assert [who["name"] for who in renamed["faces"]] == ["Anna"], "as the face is now"
+    assert renamed["faces"][0]["portrait"]["thumb_url"]
+    [entry] = v1.done("GET", "/v1/audit", what="PATCH /v1/faces/{id}", limit=1)["entries"]
+    assert (entry["id"], entry["by"]) == (moved["id"], moved["by"]), "it is what the audit knows"
+
+
+def test_what_changes_nothing_is_no_act(v1: V1Client, ann: str) -> None:
+    before = acts(v1)
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann"})
+    assert acts(v1) == before
+
+
+def test_an_act_is_taken_back_and_that_too(v1: V1Client, ann: str) -> None:
+    v1.done("POST", "/v1/groups", {"name": "VIP", "capacity": 5, "attributes": ["seat"]})
+    v1.done("PATCH", f"/v1/faces/{ann}", {"group": "VIP"})
+    v1.done("PATCH", f"/v1/faces/{ann}", {"attributes": {"seat": "5"}, "gender": "male"})
+    before = v1.done("GET", f"/v1/faces/{ann}")
+    v1.done("PATCH", f"/v1/faces/{ann}", {"group": "regular", "name": "Bea"})
+    [wrong, *_] = acts(v1)
+
+    back = v1.done("POST", f"/v1/done/{wrong['id']}/undo")
+
+    def said(face: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in face.items() if name not in ("revision", "portrait")}
+
+    assert said(v1.done("GET", f"/v1/faces/{ann}")) == said(before), "the value came along"
+    assert back["taken_back_at"]
+    assert back["until"] is None
+    [undoing, listed, *_] = acts(v1)
+    assert listed == back
+    assert (undoing["takes_back"], undoing["before"]) == (wrong["id"], wrong["after"])
+    v1.done("POST", f"/v1/done/{undoing['id']}/undo")
+    assert v1.done("GET", f"/v1/faces/{ann}")["name"] == "Bea"
+
+
+def test_sent_twice_or_late_it_is_done_once(v1: V1Client, ann: str, clock: FakeClock) -> None:
+    [named] = acts(v1)
+    first = v1.done("POST", f"/v1/done/{named['id']}/undo")
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann"})
+    clock.advance(timedelta(days=2))
+    again = v1.done("POST", f"/v1/done/{named['id']}/undo")
+    assert again["taken_back_at"] == first["taken_back_at"]
+    assert v1.done("GET", f"/v1/faces/{ann}")["name"] == "Ann", "nothing was done again"
+
+
+def test_what_was_set_anew_stands_in_the_way_and_is_named(v1: V1Client, ann: str) -> None:
+    [named] = acts(v1)
+    for body in ({"name": "Bea"}, {"note": "milk", "labels": {"a": "x"}}, {"labels": {"b": "y"}}):
+        v1.done("PATCH", f"/v1/faces/{ann}", body)
+    _beside, noted, renamed, _named = acts(v1)
+    face = v1.done("GET", f"/v1/faces/{ann}")
+    refused = v1.failed(409, "POST", f"/v1/done/{named['id']}/undo")
+    assert (refused["code"], refused["acts"]) == ("InTheWay", [noted["id"], renamed["id"]])
+    assert v1.done("GET", f"/v1/faces/{ann}") == face, "nothing is changed"
+    for later in refused["acts"]:
+        v1.done("POST", f"/v1/done/{later}/undo")
+    v1.done("POST", f"/v1/done/{named['id']}/undo")
+    face = v1.done("GET", f"/v1/faces/{ann}")
+    assert (face["name"], face["note"], face["labels"]["b"]) == ("", "", "y")
+
+
+def test_visits_and_changes_of_other_values_stand_in_nobodys_way(
+    v1: V1Client, ann: str, services: Services
+) -> None:
+    [named] = acts(v1)
+    v1.done("PATCH", f"/v1/faces/{ann}", {"labels": {"a": "x"}})
+    see(v1, services, 30, Person(1))
+    v1.done("POST", f"/v1/done/{named['id']}/undo")
+    assert v1.done("GET", f"/v1/faces/{ann}")["name"] == ""
+
+
+def test_many_at_once_are_an_act_each(v1: V1Client, ann: str, services: Services) -> None:
+    other, _ = see(v1, services, 30, Person(2))
+    v1.done("POST", "/v1/face-changes", {"ids": [ann, other], "labels": {"a": "x"}})
+    first, second, _named = acts(v1)
+    assert {first["of"], second["of"]} == {ann, other}
+    v1.done("POST", f"/v1/done/{first['id']}/undo")
+    assert v1.done("GET", f"/v1/faces/{second['of']}")["labels"]["a"] == "x"
+
+
+def test_a_former_name_is_found_as_people_type_it(v1: V1Client, ann: str) -> None:
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Zoë O'Neil"})
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Eva"})
+    assert [act["after"]["name"] for act in acts(v1, name="zoe one")] == ["Eva", "Zoë O'Neil"]
+    assert acts(v1, name="Nobody") == []
+
+
+def test_it_is_asked_by_colleague_day_and_face_in_pages(
+    v1: V1Client, ann: str, services: Services, clock: FakeClock
+) -> None:
+    key = v1.done("POST", "/v1/keys", {"name": "Maria", "role": "operator"})
+    maria = v1.with_key(key["api_key"])
+    clock.advance(timedelta(days=1))
+    day = clock.now().isoformat()
+    for name in ("Bea", "Eva"):
+        maria.done("PATCH", f"/v1/faces/{ann}", {"name": name})
+    everything = acts(v1)
+    assert acts(v1, by="key Maria") == acts(v1, by=f"key {key['id']}") == everything[:2]
+    assert acts(v1, **{"from": day}) == everything[:2]
+    assert acts(v1, to=day) == everything[2:]
+    assert acts(v1, face=ann) == everything
+    assert acts(v1, face="nobody") == []
+    page = v1.done("GET", "/v1/done", limit=2)
+    rest = v1.done("GET", "/v1/done", limit=2, token=page["next_token"])
+    assert ([*page["acts"], *rest["acts"]], rest["next_token"]) == (everything, None)
+
+
+def test_who_only_reads_sees_nothing_of_it(v1: V1Client, ann: str) -> None:
+    [named] = acts(v1)
+    key = v1.done("POST", "/v1/keys", {"name": "r", "role": "viewer"})["api_key"]
+    viewer = v1.with_key(key)
+    assert viewer.failed(403, "GET", "/v1/done")["code"] == "NotAllowed"
+    assert viewer.failed(403, "POST", f"/v1/done/{named['id']}/undo")["code"] == "NotAllowed"
+
+
+def test_after_30_days_the_audit_alone_is_left(
+    v1: V1Client, ann: str, services: Services, shop: Credentials, clock: FakeClock
+) -> None:
+    [named] = acts(v1)
+    clock.advance(timedelta(days=29, hours=23))
+    assert [act["id"] for act in acts(v1)] == [named["id"]]
+    services.done.forget_expired(shop.tenant)
+    assert stored(services, shop.tenant)
+    clock.advance(timedelta(hours=2))
+    assert acts(v1) == []
+    refused = v1.failed(404, "POST", f"/v1/done/{named['id']}/undo")
+    assert refused["code"] == "ActNotFound"
+    services.done.forget_expired(shop.tenant)
+    assert not stored(services, shop.tenant)
+    assert v1.done("GET", "/v1/audit", what="PATCH /v1/faces/{id}")["entries"]
+
+
+@pytest.fixture
+def erasing(v1: V1Client, ann: str) -> Iterator[str]:
+    """Ann, who is called Bea by now."""
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Bea"})
+    yield ann
+    assert "Ann" not in repr(acts(v1))
+
+
+def test_of_somebody_erased_nothing_stays_there(
+    v1: V1Client, erasing: str, services: Services, shop: Credentials
+) -> None:
+    v1.done("DELETE", f"/v1/faces/{erasing}", erase="true")
+    assert [act["kind"] for act in acts(v1)] == ["deletion"], "at once"
+    forget(services, shop)
+    [deleted] = stored(services, shop.tenant)
+    assert erasing not in repr(deleted)
+    [listed] = acts(v1)
+    assert (listed["kind"], listed["after"], listed["faces"]) == ("deletion", {"people": 1}, [])
+    assert listed["until"] is None
+    refused = v1.failed(409, "POST", f"/v1/done/{listed['id']}/undo")
+    assert (refused["code"], refused["acts"]) == ("InTheWay", [])
+
+
+def test_of_somebody_deleted_nothing_stays_there(
+    v1: V1Client, erasing: str, services: Services, shop: Credentials
+) -> None:
+    v1.done_without_body("DELETE", f"/v1/faces/{erasing}")
+    assert [act["kind"] for act in acts(v1)] == ["deletion"], "at once"
+    forget(services, shop)
+    [deleted] = stored(services, shop.tenant)
+    assert erasing not in repr(deleted)
+
+
+def forget(services: Services, shop: Credentials) -> None:
+    services.erasure.steps.continue_all(services.tenants.get_by_name(shop.tenant))
+
+
+def test_of_somebody_who_withdrew_nothing_stays_there(
+    v1: V1Client, erasing: str, services: Services, shop: Credentials
+) -> None:
+    consent = {"basis": "consent", "given_at": "2026-01-01T00:00:00Z", "evidence": "signed"}
+    v1.done("PUT", f"/v1/faces/{erasing}/consent", consent)
+    v1.done_without_body("DELETE", f"/v1/faces/{erasing}/consent")
+    assert acts(v1) == []
+    assert not stored(services, shop.tenant)
+
+
+def test_a_restricted_person_is_not_there(v1: V1Client, erasing: str) -> None:
+    v1.done(
+        "PUT", f"/v1/faces/{erasing}/restriction", {"restricted": True, "reason": "asked for it"}
+    )
+    assert acts(v1) == []
+
+
+def test_each_shop_has_its_own(v1: V1Client, ann: str, services: Services) -> None:
+    [named] = acts(v1)
+    other = services.tenants.add("other", Profile.CLOUD)
+    _, key = services.access.keys.add(services.tenants.get_by_name(other.tenant), "k", Role.ADMIN)
+    stranger = v1.with_key(key)
+    assert acts(stranger) == []
+    refused = stranger.failed(404, "POST", f"/v1/done/{named['id']}/undo")
+    assert refused["code"] == "ActNotFound"
+
+
+def test_an_enrolled_photo_is_no_act_of_the_list(v1: V1Client, ann: str) -> None:
+    before = acts(v1)
+    v1.send("POST", f"/v1/faces/{ann}/pictures", picture(Person(1)), content_type="image/jpeg")
+    assert acts(v1) == before
