@@ -546,6 +546,7 @@ DATA_MAP = (
         _GONE._replace(take_out=_delete_act),
         _GONE._replace(take_out=_delete_act),
         Mark.ERASED,
+        keys=("act_time",),
         classes=("Done",),
         take_own=_take_own_act,
         others=("id", "what", "by", "of", "faces", "takes_back", "taken_back_at", "taken_back_by"),

@@ -48,6 +48,9 @@ class ActFilter(Struct, frozen=True):
     face: str | None = None
 
 
+ANY = ActFilter()
+
+
 class DoneActs(Service["Services"]):
     """The acts of the last 30 days, newest first."""
 
@@ -66,9 +69,9 @@ class DoneActs(Service["Services"]):
         """Return an act of the last 30 days. Raises ActNotFound."""
         item = self.services.items.get(keys.DONE, (tenant.name, id_)) if id_ else None
         act = parse_optional(done_from, item)
-        if act is not None and act.expires_at > self.services.clock.now():
-            if self._leave_out_gone_people(tenant, [act]):
-                return act
+        is_kept = act is not None and act.expires_at > self.services.clock.now()
+        if act is not None and is_kept and self._leave_out_gone_people(tenant, [act]):
+            return act
         raise ActNotFound(
             f"there is no act {id_[:40]!r} of the last 30 days, or it was of somebody who is not "
             "in the book any more"
@@ -102,7 +105,7 @@ class DoneActs(Service["Services"]):
             )
 
         return pages.make_filtered_page(
-            self._list_acts(tenant, wanted, pages.parse_position(token, str)),
+            self.list_all(tenant, wanted, pages.parse_position(token, str)),
             _get_id,
             limit,
             lambda acts: self._leave_out_gone_people(tenant, list(filter(passes, acts))),
@@ -111,7 +114,7 @@ class DoneActs(Service["Services"]):
 
     def list_in_the_way(self, tenant: Tenant, act: Done) -> list[Done]:
         """Return the later acts that have to be taken back before this one, newest first."""
-        later_acts = self._list_acts(tenant, ActFilter(since=act.at), None)
+        later_acts = self.list_all(tenant, ActFilter(since=act.at))
         return [later for later in later_acts if later.is_in_the_way_of(act)]
 
     def _leave_out_gone_people(self, tenant: Tenant, acts: list[Done]) -> list[Done]:
@@ -128,7 +131,9 @@ class DoneActs(Service["Services"]):
         }
         return [act for act in acts if gone_faceids.isdisjoint(act.faces)]
 
-    def _list_acts(self, tenant: Tenant, wanted: ActFilter, behind: str | None) -> Iterator[Done]:
+    def list_all(
+        self, tenant: Tenant, wanted: ActFilter = ANY, behind: str | None = None
+    ) -> Iterator[Done]:
         """Yield the acts of a time, newest first, from behind an id on."""
         oldest = self.services.clock.now() - KEPT_FOR
         since = max(oldest, wanted.since or oldest)

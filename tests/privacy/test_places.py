@@ -13,6 +13,7 @@ from msgspec import Struct
 
 import chalicelib
 from chalicelib.domain.captures import Capture, Sighting
+from chalicelib.domain.done import Done
 from chalicelib.domain.model import JournalEntry, Negative
 from chalicelib.domain.observations import Review
 from chalicelib.domain.rules.templates import User
@@ -90,6 +91,7 @@ OF_ONE_PERSON: Mapping[type[Struct], str] = {
     Duplicate: "first second at decision are_two",
     Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked "
     "in_mailbox on_phone",
+    Done: "at kind before after",
     Hook: "id url created_at sealed_secret kinds groups cameras enabled name passes_to failures "
     "paused_until version people way address template hours pause_s picture claims "
     "former_secret former_until",
@@ -190,6 +192,7 @@ def test_the_consistency_check_walks_each_place_that_has_something_to_agree_with
         "requests",
         "stills",
         "audit",
+        "done",
         "crops",
         "archives",
         "hooks",

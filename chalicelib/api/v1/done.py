@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from chalicelib.api.v1 import faces
 from chalicelib.api.v1.endpoint import Operations, V1Context, V1Operation
 from chalicelib.api.v1.faces import FaceId
+from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import Number, Portrait, describe_portrait, parse_number
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, parse_as
 from chalicelib.auth.roles import Role
@@ -99,10 +100,12 @@ class _WayBack(NamedTuple):
     """The way to take back acts of a kind.
 
     `door`: the operation that makes such changes. `read`: reads the thing of an id as it is now.
+    `name_values`: says values as that operation takes them.
     """
 
     door: V1Operation
     read: Callable[[V1Context, str], _State]
+    name_values: Callable[[V1Context, Values], Values]
 
 
 def _read_face(context: V1Context, faceid: str) -> _State:
@@ -113,8 +116,27 @@ def _read_face(context: V1Context, faceid: str) -> _State:
     return _State(list_face_values(face, group), {"revision": face.revision})
 
 
+def _name_face_values(context: V1Context, values: Values) -> Values:
+    """Return a face's values with the present name of its group, and those attributes of it that
+    the group has still. A group that is gone has the name ""."""
+    if "group" not in values:
+        return values
+    group = context.services.groups.find_by_id(context.tenant, values["group"])
+    if group is None:
+        return {**values, "group": ""}
+    known = {f"attributes.{attribute.name}" for attribute in group.attributes}
+    kept = {
+        name: value
+        for name, value in values.items()
+        if name in known or not name.startswith("attributes.")
+    }
+    return {**kept, "group": group.name}
+
+
 _WAYS_BACK: Mapping[Kind, _WayBack] = {
-    Kind.FACE: _WayBack(faces.operations.find("PATCH", "/v1/faces/{id}"), _read_face),
+    Kind.FACE: _WayBack(
+        faces.operations.find("PATCH", "/v1/faces/{id}"), _read_face, _name_face_values
+    ),
 }
 """How acts are taken back, by their kinds; those of other kinds cannot be."""
 
@@ -135,6 +157,10 @@ def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
     wanted = ActFilter(query.since, query.until, by, query.name, query.face)
     kinds = [kind for kind in Kind if _may_do(context, kind)]
     page = context.services.done.read_page(context.tenant, wanted, kinds, query.limit, query.token)
+    if not page.rows and page.next_token is None:
+        require_named(context.services, context.tenant, face=query.face)
+        if query.by is not None:
+            context.services.access.callers.require_caller(context.tenant, query.by)
     return ActsPage(acts=_describe_acts(context, page.rows), next_token=page.next_token)
 
 
@@ -184,20 +210,23 @@ def _take_back(context: V1Context, act: Done) -> None:
     context.caller.require_role(door.role or Role.ADMIN, of_cameras=False)
     state = way_back.read(context, act.of)
     if any(state.values.get(name, "") != value for name, value in act.after.items()):
+        if _get_act(context).taken_back_at is not None:  # between the two looks
+            raise TakenBack
         later_acts = context.services.done.list_in_the_way(context.tenant, act)
         raise InTheWay(
             "what this act set was set anew since: take the later acts back first",
             acts=[later.id for later in later_acts],
         )
     audit_events.report_taking_back(act.id)
-    body = parse_as(door.body or Sent, {**_make_body(context, act.before), **state.sent})
+    values = way_back.name_values(context, act.before)
+    body = parse_as(door.body or Sent, {**_make_body(values), **state.sent})
     door.view(replace(context, path_values={"id": act.of}), body=body)
 
 
-def _make_body(context: V1Context, values: Values) -> dict[str, Any]:
-    """Return the values as the operation takes them: `labels.a` as a member of `labels`."""
+def _make_body(values: Values) -> dict[str, Any]:
+    """Return the values as a body has them: `labels.a` as a member of `labels`."""
     body: dict[str, Any] = {}
-    for name, value in _name_groups(context, values).items():
+    for name, value in values.items():
         member, _, part = name.partition(".")
         if part:
             body.setdefault(member, {})[part] = value
@@ -206,15 +235,9 @@ def _make_body(context: V1Context, values: Values) -> dict[str, Any]:
     return body
 
 
-def _name_groups(context: V1Context, values: Values) -> dict[str, Any]:
-    """Return the values with the present name of a group in place of its id.
-
-    A group that is gone has the name "".
-    """
-    if "group" not in values:
-        return dict(values)
-    group = context.services.groups.find_by_id(context.tenant, values["group"])
-    return {**values, "group": "" if group is None else group.name}
+def _name_values(context: V1Context, act: Done, values: Values) -> dict[str, Any]:
+    way_back = _WAYS_BACK.get(act.kind)
+    return dict(values if way_back is None else way_back.name_values(context, values))
 
 
 def _may_do(context: V1Context, kind: Kind) -> bool:
@@ -238,8 +261,8 @@ def _describe_acts(context: V1Context, acts: Iterable[Done]) -> list[Act]:
         Act.made_of(
             act,
             faces=[_describe_concerned(context, id_, found.get(id_)) for id_ in act.faces],
-            before=_name_groups(context, act.before),
-            after=_name_groups(context, act.after),
+            before=_name_values(context, act, act.before),
+            after=_name_values(context, act, act.after),
             takes_back=act.takes_back or None,
             taken_back_by=act.taken_back_by or None,
             until=_find_end(act),

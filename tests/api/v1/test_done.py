@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
 from chalice.app import Chalice
 
 from chalicelib.auth.roles import Role
@@ -48,6 +47,10 @@ def ann(v1: V1Client, services: Services) -> str:
     faceid, _ = see(v1, services, 90, Person(1))
     v1.done("PATCH", f"/v1/faces/{faceid}", {"name": "Ann", "note": "tea"})
     return faceid
+
+
+SINCE = {"revision", "portrait", "kept_until"}
+"""Of a face, what an act and its undoing leave otherwise."""
 
 
 def acts(v1: V1Client, **query: Any) -> list[dict[str, Any]]:
@@ -93,7 +96,7 @@ def test_an_act_is_taken_back_and_that_too(v1: V1Client, ann: str) -> None:
     back = v1.done("POST", f"/v1/done/{wrong['id']}/undo")
 
     def said(face: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in face.items() if name not in ("revision", "portrait")}
+        return {name: value for name, value in face.items() if name not in SINCE}
 
     assert said(v1.done("GET", f"/v1/faces/{ann}")) == said(before), "the value came along"
     assert back["taken_back_at"]
@@ -171,7 +174,8 @@ def test_it_is_asked_by_colleague_day_and_face_in_pages(
     assert acts(v1, **{"from": day}) == everything[:2]
     assert acts(v1, to=day) == everything[2:]
     assert acts(v1, face=ann) == everything
-    assert acts(v1, face="nobody") == []
+    assert v1.failed(404, "GET", "/v1/done", face="nobody")["code"] == "FaceNotFound"
+    assert v1.failed(400, "GET", "/v1/done", by="key Nobody")["code"] == "InvalidInput"
     page = v1.done("GET", "/v1/done", limit=2)
     rest = v1.done("GET", "/v1/done", limit=2, token=page["next_token"])
     assert ([*page["acts"], *rest["acts"]], rest["next_token"]) == (everything, None)

@@ -38,11 +38,11 @@ OPERATORS = routes(
     """
     GET: erasures/{id} erasures/{id}/page erasures faces/{id}/hold holds faces/{id}/restriction
         restrictions faces/{id}/rejections retention cameras/{id}/still
-        cameras/{id}/view cameras/{id}/checks cameras/{id}/film
+        cameras/{id}/view cameras/{id}/checks cameras/{id}/film done
     POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat cameras/{id}/still
         cameras/{id}/view cameras/{id}/checks groups faces face-changes
         faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
-        duplicates/{id}/done detect verify identify reviews/{id}/done
+        duplicates/{id}/done detect verify identify reviews/{id}/done done/{id}/undo
     PATCH: groups/{id} faces/{id}
     DELETE: groups/{id} faces/{id} faces/{id}/consent faces/{id}/rejections/{sighting}
         faces/{id}/pictures/{picture} cameras/{id}/checks/{at}

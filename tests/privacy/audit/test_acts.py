@@ -125,6 +125,7 @@ NO_ENTRY = {
         sweep usage
         sweep usual
         sweep checks
+        sweep acts
         sweep audit
         sweep standing
         sweep audit retention

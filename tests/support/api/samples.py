@@ -473,6 +473,12 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={"limit": "1", "token": "{merges_token}"}),
         Sample(query={"face": "{survivor}"}),
     ],
+    ("GET", "/v1/done"): [
+        Sample(query={"from": "0", "to": "9999999999", "by": "{key}", "name": "lee"}),
+        Sample(query={"face": "{face}"}),
+        Sample(query={"limit": "1", "token": "{done_token}"}),
+    ],
+    ("POST", "/v1/done/{id}/undo"): [Sample({"id": "{act}"})],
     ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],
     ("GET", "/v1/duplicates"): [
         Sample(),

@@ -332,6 +332,8 @@ def prepared(
                     if (one := next(iter(box.services.merges.records.list_all("shop")), None))
                     else {}
                 )
+                acts = box.services.done.list_all(box.tenant)
+                ids |= {"act": act.id for act in acts if act.what == _RENAME}
                 found = {
                     face.faceid: [one.vector for one in face.templates] for face in box.faces()
                 }
@@ -348,6 +350,7 @@ def prepared(
             lambda box: box.services.merges.merging.undo(box.tenant, box.ids["merge"]),
             cut=2,
         )
+        after("named", "shop", _named)
         after("rejected", "shop", _rejected)
         after("indexed", "shop", _indexed)
         after("subjects", "shop", _subjects)
@@ -392,6 +395,13 @@ def prepared(
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
         yield shops
+
+
+_RENAME = "PATCH /v1/faces/{id}"
+
+
+def _named(box: Box) -> None:
+    box.v1.done("PATCH", f"/v1/faces/{box.ids['eva']}", {"name": "Eva Nyström", "note": "tea"})
 
 
 def _merged(box: Box) -> None:

@@ -847,6 +847,8 @@ _OF_V1 = (
     _v1("POST /v1/duplicates/{id}/done", of="duplicate", shop="alike"),
     _v1("POST /v1/merges/{id}/undo", of="merge", shop="merged"),
     _v1("POST /v1/merges/{id}/undo", of="merge", shop="undoing"),
+    _v1("GET /v1/done", shop="named"),
+    _v1("POST /v1/done/{id}/undo", of="act", shop="named"),
     _v1("PATCH /v1/settings", {"enrol_quality": 25, "arrive_times": 3, "audit_days": 300}),
     _v1("GET /v1/notice", language="zh"),
     _v1("DELETE /v1/faces/{id}", name="erased", of="eva", erase="true"),
