@@ -14,6 +14,7 @@ export const SETUP = [
   { name: "cameras", icon: "camera", key: "m", role: "viewer", folder: "admin",
     load: () => import("./admin/cameras.js") },
   { name: "phone", icon: "bell", key: "n", role: "viewer", folder: "admin", load: () => import("./admin/phone.js") },
+  { name: "done", key: "d", role: "operator", folder: "people", load: () => import("./people/done.js") },
   { name: "hooks", key: "h", role: "admin", folder: "admin", load: () => import("./admin/hooks.js") },
   { name: "privacy", key: "y", role: "viewer", folder: "privacy", load: () => import("./privacy/privacy.js") },
   { name: "settings", key: "e", role: "viewer", folder: "admin", load: () => import("./admin/settings.js") },

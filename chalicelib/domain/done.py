@@ -17,7 +17,7 @@ KEPT_FOR = timedelta(days=30)
 """How long what was before is kept, and an act can be taken back; so long a merge can be undone."""
 
 
-class Kind(StrEnum):
+class ActKind(StrEnum):
     """The kind of thing that an act changed."""
 
     FACE = "face"
@@ -35,7 +35,7 @@ class Was(Struct, frozen=True):
     `before` and `after` have the values that differ.
     """
 
-    kind: Kind
+    kind: ActKind
     of: str
     faces: tuple[str, ...]
     before: Values
@@ -53,7 +53,7 @@ class Done(Struct, frozen=True):
     at: datetime
     what: str
     by: str
-    kind: Kind
+    kind: ActKind
     of: str
     faces: tuple[str, ...]
     before: Values
@@ -78,7 +78,7 @@ class Done(Struct, frozen=True):
 
 
 def compare(
-    kind: Kind, of: str, before: Values, after: Values, faces: tuple[str, ...] = ()
+    kind: ActKind, of: str, before: Values, after: Values, faces: tuple[str, ...] = ()
 ) -> Was | None:
     """Return what differs between two states of a thing; None: nothing does."""
     names = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from chalicelib.domain.done import KEPT_FOR, Done, Kind
+from chalicelib.domain.done import KEPT_FOR, ActKind, Done
 from chalicelib.domain.errors import ActNotFound, FaceMerged
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.names import is_found, make_terms, wanted_words
@@ -81,7 +81,7 @@ class DoneActs(Service["Services"]):
         self,
         tenant: Tenant,
         wanted: ActFilter,
-        kinds: Collection[Kind],
+        kinds: Collection[ActKind],
         limit: int,
         token: str | None = None,
     ) -> ListPage[Done]:

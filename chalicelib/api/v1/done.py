@@ -21,7 +21,7 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text
 from chalicelib.auth.roles import Role
 from chalicelib.book.enrolment.fields import list_face_values
 from chalicelib.domain import audit_events, model
-from chalicelib.domain.done import Done, Kind, Values
+from chalicelib.domain.done import ActKind, Done, Values
 from chalicelib.domain.errors import Changed, GroupNotFound, InTheWay, TakenBack
 from chalicelib.storage.values import time_text
 
@@ -65,7 +65,7 @@ class Act(Answer):
     what: Annotated[str, Meta(description="The operation, as the audit calls it.")]
     by: Annotated[str, Meta(description="Who did it, as the audit has it.")]
     kind: Annotated[
-        Kind,
+        ActKind,
         Meta(description="What it changed. deletion: people went; it cannot be taken back."),
     ]
     of: Annotated[str, Meta(description="Id of what it changed; empty if that is gone for good.")]
@@ -133,8 +133,8 @@ def _name_face_values(context: V1Context, values: Values) -> Values:
     return {**kept, "group": group.name}
 
 
-_WAYS_BACK: Mapping[Kind, _WayBack] = {
-    Kind.FACE: _WayBack(
+_WAYS_BACK: Mapping[ActKind, _WayBack] = {
+    ActKind.FACE: _WayBack(
         faces.operations.find("PATCH", "/v1/faces/{id}"), _read_face, _name_face_values
     ),
 }
@@ -155,7 +155,7 @@ def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
     if by is not None:
         by = context.services.access.callers.find_caller(context.tenant, by)
     wanted = ActFilter(query.since, query.until, by, query.name, query.face)
-    kinds = [kind for kind in Kind if _may_do(context, kind)]
+    kinds = [kind for kind in ActKind if _may_do(context, kind)]
     page = context.services.done.read_page(context.tenant, wanted, kinds, query.limit, query.token)
     if not page.rows and page.next_token is None:
         require_named(context.services, context.tenant, face=query.face)
@@ -240,7 +240,7 @@ def _name_values(context: V1Context, act: Done, values: Values) -> dict[str, Any
     return dict(values if way_back is None else way_back.name_values(context, values))
 
 
-def _may_do(context: V1Context, kind: Kind) -> bool:
+def _may_do(context: V1Context, kind: ActKind) -> bool:
     """Tell whether the caller may do acts of this kind."""
     way_back = _WAYS_BACK.get(kind)
     role = context.caller.role

@@ -35,7 +35,7 @@ from chalicelib.book.portraits import Portrait, photo_id_of
 from chalicelib.book.visits import visits_puts
 from chalicelib.domain import audit_events
 from chalicelib.domain.captures import parts_of_sighting
-from chalicelib.domain.done import Kind, compare
+from chalicelib.domain.done import ActKind, compare
 from chalicelib.domain.errors import (
     AnotherFace,
     Busy,
@@ -317,7 +317,7 @@ class FaceUpdate(Service["Book"]):
         return ChangedFace(
             after,
             make_face_change(face, after, more_actions, groups_with_capacity),
-            compare(Kind.FACE, face.faceid, *values, (face.faceid,)),
+            compare(ActKind.FACE, face.faceid, *values, (face.faceid,)),
         )
 
     def _end_promotion_actions(

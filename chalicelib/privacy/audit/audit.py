@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
-from chalicelib.domain import audit_events, done
+from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
-from chalicelib.domain.done import Done, Was
+from chalicelib.domain.done import ActKind, Done, Was
 from chalicelib.domain.effects import DELETING, OF_FACES, Effect, read_effects
 from chalicelib.domain.errors import ConditionFailed, RegularsError, TakenBack
 from chalicelib.domain.jobs import Job
@@ -319,7 +319,7 @@ def _make_done(act: AuditEvent, entry: Entry, actions: Sequence[Action]) -> Done
         deleted = _list_subjects(changes, (Effect.DELETES,))
         if not deleted:
             return None
-        was = Was(done.Kind.DELETION, "", (), {}, {"people": len(deleted)})
+        was = Was(ActKind.DELETION, "", (), {}, {"people": len(deleted)})
     return Done(
         id=entry["id"],
         at=moment_of_text(entry["at"]),

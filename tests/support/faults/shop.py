@@ -332,8 +332,8 @@ def prepared(
                     if (one := next(iter(box.services.merges.records.list_all("shop")), None))
                     else {}
                 )
-                acts = box.services.done.list_all(box.tenant)
-                ids |= {"act": act.id for act in acts if act.what == _RENAME}
+                for act in box.services.done.list_all(box.tenant):
+                    ids.setdefault("act", act.id)
                 found = {
                     face.faceid: [one.vector for one in face.templates] for face in box.faces()
                 }
@@ -395,9 +395,6 @@ def prepared(
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
         yield shops
-
-
-_RENAME = "PATCH /v1/faces/{id}"
 
 
 def _named(box: Box) -> None:

@@ -1,0 +1,100 @@
+// Done: what people did in the last 30 days, with what was before; and taking it back.
+import { useState } from "preact/hooks";
+import { forget, get, send } from "../api.js";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { replace, to } from "../router.js";
+import { addDays, begin } from "../shared/days.js";
+import { Empty, Field, groupName, Loading, nameOf, Portrait, Select, useLoaded } from "../shared/parts.js";
+import { complain, say } from "../undo.js";
+import { dayAndClock, listed, t } from "../words.js";
+import { titled } from "./facts.js";
+
+const MS_DIGITS = 13;
+/** When an act was done: its id begins with that. */
+const atOf = (id) => Number(id.slice(0, MS_DIGITS));
+/** Whom the audit means, without the role, and by what it is asked for. */
+const callerOf = (by) => by.match(/(member|key) \S+$/)?.[0] ?? by;
+const called = (by) => by.replace(/( \([^()]*\))?, member \S+$/, "");
+const GENDERS = ["male", "female"];
+
+export default function Done({ place: { query } }) {
+  const [more, setMore] = useState([]);
+  const { by = "", day = "", name = "" } = query;
+  const asked = { by, name, ...(day && { from: String(begin(day)), to: String(begin(addDays(day, 1))) }) };
+  const first = useLoaded((signal) => get("done", asked, { signal }), [by, day, name]);
+  const pages = [first.value, ...more].filter(Boolean);
+  const acts = pages.flatMap((page) => page.acts);
+  const token = pages.at(-1)?.next_token;
+  const at = (next) => { setMore([]); replace("done", { by, day, name, ...next }); };
+  const again = () => { forget(); setMore([]); first.again(); };
+  const next = () => get("done", { ...asked, token }).then((page) => setMore([...more, page]), complain);
+  const callers = new Map(acts.map((act) => [callerOf(act.by), called(act.by)]));
+  if (by) callers.set(by, callers.get(by) ?? by);
+  return html`<div class="page desk">
+    <header class="top"><div><h1>${t("page.done")}</h1><p class="soft">${t("done.says")}</p></div>
+      <div class="tools">
+        <${Select} label=${t("done.by")} value=${by} set=${(chosen) => at({ by: chosen })}
+          options=${[["", t("done.by.all")], ...callers]} />
+        <${Field} label=${t("done.day")} type="date" value=${day}
+          onChange=${(event) => at({ day: event.target.value })} />
+        <${Field} label=${t("done.name")} type="search" value=${name}
+          onChange=${(event) => at({ name: event.target.value.trim() })} /></div></header>
+    <${Loading} of=${first} count=${4} />
+    ${first.value && !acts.length && !token && html`<${Empty} title=${t("done.none")} icon="done" />`}
+    <ul class="acts">${acts.map((act) => html`<${Act} key=${act.id} act=${act} all=${acts}
+      again=${again} />`)}</ul>
+    ${token && html`<button onClick=${next}>${t("more")}</button>`}
+  </div>`;
+}
+
+/** An act: whom it concerns, what was before and is after, who did it and when, and the way back. */
+function Act({ act, all, again }) {
+  const [inTheWay, setInTheWay] = useState(null);
+  const [waits, setWaits] = useState(false);
+  const back = () => {
+    setWaits(true);
+    send("POST", `done/${act.id}/undo`).then(() => { say(t("done.backed")); again(); }, (problem) => {
+      setWaits(false);
+      if (problem.code === "InTheWay" && problem.acts.length) setInTheWay(problem.acts);
+      else complain(problem);
+    });
+  };
+  const said = (id) => {
+    const later = all.find((one) => one.id === id);
+    return later ? `${titleOf(later)} (${called(later.by)}, ${dayAndClock(atOf(id))})` : dayAndClock(atOf(id));
+  };
+  return html`<li><span class="row">${act.faces.map((one) => html`<a key=${one.id} href=${to(["person", one.id])}
+        aria-label=${nameOf({ ...one, group: "" })}>
+        <${Portrait} url=${one.portrait?.thumb_url} name=${one.name} /></a>`)}</span>
+    <div><span class="title">${titleOf(act)}</span>
+      ${Object.keys(act.after).filter((name) => name !== "people").map((name) => html`<p key=${name} class="called">
+        <${Value} name=${name} value=${act.before[name]} /> <${Icon} name="right" size=${14} />
+        ${" "}<${Value} name=${name} value=${act.after[name]} /></p>`)}
+      <small class="soft">${called(act.by)} · <time datetime=${act.at}>${dayAndClock(act.at)}</time></small>
+      ${act.taken_back_at && html`<small class="soft">
+        ${t("done.backed.by", { by: called(act.taken_back_by), when: dayAndClock(act.taken_back_at) })}</small>`}
+      ${inTheWay && html`<p class="notice" role="status">
+        ${t("done.way", { acts: listed(inTheWay.map(said)) })}</p>`}</div>
+    ${act.until && html`<button disabled=${waits} onClick=${back}>${t("done.back")}</button>`}</li>`;
+}
+
+/** What was done, in words. */
+function titleOf(act) {
+  if (act.kind === "deletion") return t("done.deletion", { count: act.after.people });
+  const names = Object.keys(act.after).map((name) => partOf(name));
+  const what = listed(names);
+  return act.takes_back ? t("done.back.of", { what, when: dayAndClock(atOf(act.takes_back)) }) : what;
+}
+
+/** What is called so in a person: `labels.a` is a label, `attributes.seat` what the group notes. */
+function partOf(name) {
+  const [member, ...part] = name.split(".");
+  return member === "group" ? t("done.group") : titled(part.length ? part.join(".") : member);
+}
+
+function Value({ name, value }) {
+  if (value === "" || value == null) return html`<span class="soft">–</span>`;
+  if (name === "group") return groupName(value);
+  return GENDERS.includes(value) ? t(`gender.${value}`) : String(value);
+}

@@ -1,0 +1,40 @@
+from playwright.sync_api import expect
+
+from tests.console.looks import assert_accessible, looked_at
+from tests.console.shop import Shop, box, shop
+
+__all__ = ["box", "shop"]
+
+
+def test_a_wrong_name_is_found_an_hour_later_and_taken_back(shop: Shop) -> None:
+    dmitri = shop.face("Dmitri")
+    with shop.box.client() as client:
+        client.change_face(dmitri.id, name="Eva", note="tall")
+        client.change_face(dmitri.id, note="small")
+    page = shop.open("#/done")
+    acts = page.locator(".acts > li")
+    wrong = acts.filter(has_text="Eva")
+    expect(wrong).to_contain_text("Dmitri")
+    looked_at(page, "done")
+    assert_accessible(page)
+
+    wrong.get_by_role("button", name="Take back").click()
+    expect(wrong.get_by_role("status")).to_contain_text("Take back first: Note")
+    acts.first.get_by_role("button", name="Take back").click()
+    expect(page.get_by_text("Taken back", exact=True)).to_be_visible()
+    wrong.get_by_role("button", name="Take back").click()
+    expect(page.get_by_text("Taken back by")).to_have_count(2)
+
+    assert shop.face("Dmitri").note == ""
+    page.get_by_label("Former or new name").fill("eva")
+    page.keyboard.press("Enter")
+    expect(acts).to_have_count(2)
+    shop.visitor.forgive("409")
+
+
+def test_who_only_reads_is_not_offered_it(shop: Shop) -> None:
+    with shop.box.client() as client:
+        key = client.add_key(name="reader", role="viewer").api_key
+    page = shop.visitor.sign_in(key).open("#/people")
+    expect(page.get_by_role("link", name="People")).to_be_visible()
+    expect(page.get_by_role("link", name="Done")).to_have_count(0)
