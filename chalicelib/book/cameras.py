@@ -29,6 +29,7 @@ from chalicelib.domain.captures import (
     BEATEN,
     CAMERA_SETTINGS,
     MOST_OUTAGES,
+    SETTINGS_OF_CAMERA,
     Camera,
     CameraOptions,
     LastSign,
@@ -41,6 +42,7 @@ from chalicelib.domain.captures import (
     require_camera_id,
 )
 from chalicelib.domain.counts import require_line
+from chalicelib.domain.done import ActKind, compare_things
 from chalicelib.domain.effects import Effect, name_access, name_code
 from chalicelib.domain.errors import (
     CameraExists,
@@ -1114,8 +1116,9 @@ def _make_change_actions(tenant: str, before: Camera, after: Camera) -> list[Act
     fields = {**setting_fields(after), "version": after.version}
     effect = Effect.ARRANGES if after.enabled == before.enabled else Effect.CHANGES_ACCESS
     does = ((effect, name_access("camera", after.id)),)
+    was = compare_things(ActKind.CAMERA, after.id, before, after, SETTINGS_OF_CAMERA)
     actions: list[Action] = [
-        Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields, does=does)
+        Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields, does=does, was=was)
     ]
     old_keys = _list_name_keys(before.id, before.name)
     new_keys = _list_name_keys(after.id, after.name)

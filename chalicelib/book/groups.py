@@ -17,6 +17,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
 from chalicelib.domain.attributes import append_attributes, drop_attributes, replace_attributes
+from chalicelib.domain.done import ActKind, compare_things
 from chalicelib.domain.errors import (
     ConditionFailed,
     DefaultGroup,
@@ -35,6 +36,7 @@ from chalicelib.domain.model import (
     DEFAULT_GROUPS,
     NO_VALUES,
     PROMOTION_SETTINGS,
+    SETTINGS_OF_GROUP,
     Attribute,
     Group,
     PromotionSettings,
@@ -278,7 +280,8 @@ class Groups(Service["Book"]):
         self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None
     ) -> None:
         """Set the settings in `changes`, and leave the others as they are. Raises InvalidInput."""
-        update = make_promotion_settings_update(tenant.name, changes)
+        before = self.read_promotion_settings(tenant)
+        update = make_promotion_settings_update(tenant.name, before, changes)
         self.services.requests.write_with_answer(tenant.name, [update], request)
 
     def list_all(self, tenant: Tenant) -> list[Group]:
@@ -459,13 +462,16 @@ class Groups(Service["Book"]):
         return error
 
 
-def make_promotion_settings_update(tenant: str, changes: Mapping[str, Any]) -> Update:
+def make_promotion_settings_update(
+    tenant: str, before: PromotionSettings, changes: Mapping[str, Any]
+) -> Update:
     """Return the update that sets these fields of PromotionSettings. Raises InvalidInput."""
     for name, value in changes.items():
         PROMOTION_SETTINGS[name].require(value)
-    return Update(
-        keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (exists("tenant-exists"),), set=dict(changes)
-    )
+    was = compare_things(ActKind.SETTINGS, "", before, replace(before, **changes), changes)
+    if_there = (exists("tenant-exists"),)
+    tenant_key = (tenant, keys.TENANT_ITEM)
+    return Update(keys.DIRECTORY, tenant_key, if_there, set=dict(changes), was=was)
 
 
 def _require_description(description: str) -> None:
@@ -564,7 +570,8 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
     CAPACITY_LEFT fails, for good. From 120 to 100, the tenant gets 20 back. If GROUP_SAME fails,
     others changed the group: the caller reads it and tries again.
     """
-    actions: list[Action] = [_make_group_update(tenant, group, after)]
+    was = compare_things(ActKind.GROUP, group.id, group, after, SETTINGS_OF_GROUP)
+    actions: list[Action] = [replace(_make_group_update(tenant, group, after), was=was)]
     gained = (after.capacity or 0) - (group.capacity or 0)
     if gained:  # if it is negative, at_least holds for sure
         if_enough = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import asdict, replace
 
 from chalicelib.domain import api_keys
+from chalicelib.domain.done import ActKind, Was, compare_things
 from chalicelib.domain.effects import SHARED_KEYS, SHOP, Effect, name_setting
 from chalicelib.domain.errors import (
     Busy,
@@ -37,6 +38,7 @@ from chalicelib.domain.model import (
 )
 from chalicelib.domain.tenant_settings import (
     FORGET,
+    OF_TENANT,
     RETENTION,
     SIGHTING_DAYS,
     TenantSettings,
@@ -517,7 +519,9 @@ class Tenants(Service["Book"]):
             equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups")
         ]
         does = [(Effect.SETS, name_setting(name, getattr(settings, name))) for name in changes]
-        return _make_update(tenant.name, if_same, fields, does=does)
+        own = [name for name in changes if name in OF_TENANT]  # else its operator's
+        was = compare_things(ActKind.SETTINGS, "", tenant, settings, own)
+        return _make_update(tenant.name, if_same, fields, does=does, was=was)
 
     def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
@@ -751,13 +755,14 @@ def _make_update(
     *,
     remove: Iterable[str] = (),
     does: Iterable[tuple[str, str]] = (),
+    was: Was | None = None,
 ) -> Update:
     """Return the write that sets and removes these fields of a tenant's item.
 
-    `does` are its effects, of which the audit log is told.
+    `does` are its effects, of which the audit log is told; `was`: what can be taken back of it.
     """
     key, when = keys.tenant_item(tenant), tuple(conditions)
-    return Update(keys.TENANTS, key, when, fields, remove=tuple(remove), does=tuple(does))
+    return Update(keys.TENANTS, key, when, fields, remove=tuple(remove), does=tuple(does), was=was)
 
 
 def _make_name_taken_error(name: str, error: ConditionFailed) -> TenantExists:

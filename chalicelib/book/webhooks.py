@@ -34,6 +34,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.captures import require_camera_id
+from chalicelib.domain.done import ActKind, compare_things
 from chalicelib.domain.effects import Effect, name_access
 from chalicelib.domain.errors import (
     Busy,
@@ -52,6 +53,7 @@ from chalicelib.domain.names import legal_group_name
 from chalicelib.domain.webhooks import (
     FAILING_FROM,
     OLD_SECRET_HOLDS,
+    SETTINGS_OF_HOOK,
     TAKEN_BACK,
     Delivery,
     Event,
@@ -303,6 +305,14 @@ class Hooks(Service["Book"]):
             set={**hook_fields(changed_hook), "version": changed_hook.version},
             remove=("failures", "paused_until", "claims", *list_absent_fields(changed_hook)),
             does=_describe_change(hook, changed_hook),
+            was=compare_things(
+                ActKind.HOOK,
+                id_,
+                hook,
+                changed_hook,
+                SETTINGS_OF_HOOK,
+                tuple(dict.fromkeys((*(hook.people or ()), *(changed_hook.people or ())))),
+            ),
         )
         self.services.requests.write_with_answer(tenant, [update], request, {"id": id_})
         return changed_hook

@@ -126,6 +126,10 @@ MOST_OUTAGES = 16
 """Silences that are kept of a camera: with more, each heartbeat would cost a write unit more."""
 
 
+SETTINGS_OF_CAMERA = ("name", *CameraOptions.__struct_fields__, "group_ids")
+"""Fields of a camera that somebody sets."""
+
+
 class Camera(CameraOptions, frozen=True):
     """A source of captures, and the settings by which they are resolved."""
 

@@ -6,12 +6,13 @@ store makes an item of it, in the same transaction as the audit's entry (privacy
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
+from msgspec.structs import replace
 
 KEPT_FOR = timedelta(days=30)
 """How long what was before is kept, and an act can be taken back; so long a merge can be undone."""
@@ -21,6 +22,12 @@ class ActKind(StrEnum):
     """The kind of thing that an act changed."""
 
     FACE = "face"
+    MERGE = "merge"
+    """Two faces became one; who became a part of the other is named first. Or two again."""
+    SETTINGS = "settings"
+    GROUP = "group"
+    CAMERA = "camera"
+    HOOK = "hook"
     DELETION = "deletion"
     """People who were deleted: their number. It cannot be taken back."""
 
@@ -66,15 +73,31 @@ class Done(Struct, frozen=True):
     def expires_at(self) -> datetime:
         return self.at + KEPT_FOR
 
-    def is_in_the_way_of(self, earlier: Done) -> bool:
-        """Tell whether this later act must be taken back before the other one.
-
-        It must if it changed a value that the other one had set.
-        """
-        if self.taken_back_at is not None or self.takes_back or self.id <= earlier.id:
-            return False
+    def concerns_what(self, earlier: Done) -> bool:
+        """Tell whether this later act changed a value that the other one had set, or merged the
+        face away."""
         is_of_same = (self.kind, self.of) == (earlier.kind, earlier.of)
-        return is_of_same and not earlier.after.keys().isdisjoint(self.after)
+        if is_of_same and self.id > earlier.id:
+            return not earlier.after.keys().isdisjoint(self.after)
+        return self.kind is ActKind.MERGE and self.faces[0] == earlier.of
+
+
+def list_in_the_way(act: Done, later_acts: Sequence[Done]) -> list[Done]:
+    """Return those of the later acts that have to be taken back before this one.
+
+    An act that took another one back stands in nobody's way, but one that took that back does.
+    """
+    by_id = {later.id: later for later in later_acts}
+
+    def is_undoing(later: Done) -> bool:
+        target = by_id.get(later.takes_back)
+        return bool(later.takes_back) and not (target and is_undoing(target))
+
+    return [
+        later
+        for later in later_acts
+        if later.taken_back_at is None and not is_undoing(later) and later.concerns_what(act)
+    ]
 
 
 def compare(
@@ -90,3 +113,44 @@ def compare(
         return None
     former, now = ({name: values.get(name, "") for name in names} for values in (before, after))
     return Was(kind, of, faces, former, now)
+
+
+def list_values(thing: Struct, names: Iterable[str]) -> dict[str, Any]:
+    """Return these fields of a thing, as JSON has them; those of a named tuple as `labels.a`."""
+    values: dict[str, Any] = {}
+    for name in names:
+        value = getattr(thing, name)
+        if isinstance(value, tuple) and hasattr(value, "_asdict"):
+            values |= {f"{name}.{part}": each for part, each in value._asdict().items()}
+        else:
+            said = sorted(value) if isinstance(value, frozenset) else value
+            values[name] = json.decode(json.encode(said))
+    return values
+
+
+def compare_things(
+    kind: ActKind,
+    of: str,
+    before: Struct,
+    after: Struct,
+    names: Iterable[str],
+    faces: tuple[str, ...] = (),
+) -> Was | None:
+    """Return which of these fields differ between two states of a thing; None: none does."""
+    names = tuple(names)
+    return compare(kind, of, list_values(before, names), list_values(after, names), faces)
+
+
+def join_changes(changes: Iterable[Was | None]) -> Was | None:
+    """Return what the writes of one transaction change: of the first thing that one of them names;
+    None: of none."""
+    said = [was for was in changes if was is not None]
+    if not said:
+        return None
+    first = said[0]
+    of_same = [was for was in said if (was.kind, was.of) == (first.kind, first.of)]
+    return replace(
+        first,
+        before={name: value for was in of_same for name, value in was.before.items()},
+        after={name: value for was in of_same for name, value in was.after.items()},
+    )

@@ -252,6 +252,11 @@ class PromotionSettings(Struct, frozen=True):
 PROMOTION_SETTINGS: Mapping[str, Setting] = settings_of(PromotionSettings)
 
 
+SETTINGS_OF_GROUP = ("name", "capacity", "description", "learns", "staff", "unseen_days")
+"""Fields of a group that somebody sets. Attributes are no part: the values of one that goes are
+forgotten, and would not come back."""
+
+
 class Group(Struct, frozen=True):
     """A gallery with a name. `capacity`: None if only the tenant's total limits it."""
 

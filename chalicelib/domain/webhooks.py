@@ -79,6 +79,13 @@ FAILING_FROM = 5
 """Consecutive failures from which on a hook gets one delivery at a time."""
 
 
+SETTINGS_OF_HOOK = (
+    *("url", "kinds", "groups", "cameras", "enabled", "name", "passes_to", "people"),
+    *("template", "hours", "pause_s", "picture"),
+)
+"""Fields of a hook that somebody sets; its channel is a secret, and is kept nowhere else."""
+
+
 class Hook(Struct, frozen=True):
     """A URL, or people, told of the events that pass all its filters; a filter of None passes any.
 

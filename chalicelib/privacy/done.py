@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from chalicelib.domain.done import KEPT_FOR, ActKind, Done
+from chalicelib.domain.done import KEPT_FOR, ActKind, Done, list_in_the_way
 from chalicelib.domain.errors import ActNotFound, FaceMerged
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.names import is_found, make_terms, wanted_words
@@ -114,8 +114,7 @@ class DoneActs(Service["Services"]):
 
     def list_in_the_way(self, tenant: Tenant, act: Done) -> list[Done]:
         """Return the later acts that have to be taken back before this one, newest first."""
-        later_acts = self.list_all(tenant, ActFilter(since=act.at))
-        return [later for later in later_acts if later.is_in_the_way_of(act)]
+        return list_in_the_way(act, list(self.list_all(tenant, ActFilter(since=act.at))))
 
     def _leave_out_gone_people(self, tenant: Tenant, acts: list[Done]) -> list[Done]:
         """Leave out acts on people who are deleted, erased or restricted, whose items go soon.

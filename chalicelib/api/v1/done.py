@@ -12,17 +12,25 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, field
 from msgspec.structs import replace
 
-from chalicelib.api.v1 import faces
+from chalicelib.api.v1 import account, cameras, faces, groups, hooks, merges
 from chalicelib.api.v1.endpoint import Operations, V1Context, V1Operation
 from chalicelib.api.v1.faces import FaceId
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import Number, Portrait, describe_portrait, parse_number
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, parse_as
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Text, Time, parse_as
 from chalicelib.auth.roles import Role
-from chalicelib.book.enrolment.fields import list_face_values
 from chalicelib.domain import audit_events, model
-from chalicelib.domain.done import ActKind, Done, Values
-from chalicelib.domain.errors import Changed, GroupNotFound, InTheWay, TakenBack
+from chalicelib.domain.captures import SETTINGS_OF_CAMERA
+from chalicelib.domain.done import ActKind, Done, Values, list_values
+from chalicelib.domain.errors import (
+    Changed,
+    FaceMerged,
+    GroupNotFound,
+    InTheWay,
+    MergeNotFound,
+    TakenBack,
+)
+from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
 from chalicelib.storage.values import time_text
 
 operations = Operations()
@@ -93,23 +101,30 @@ class _State(NamedTuple):
     """What an act changed, as it is now. `sent`: what the operation is given beside the values."""
 
     values: Values
-    sent: Mapping[str, Any]
+    sent: Mapping[str, Any] = {}
+
+
+def _say_as_stored(_context: V1Context, values: Values) -> Values:
+    return values
 
 
 class _WayBack(NamedTuple):
     """The way to take back acts of a kind.
 
-    `door`: the operation that makes such changes. `read`: reads the thing of an id as it is now.
+    `door`: the operation that makes such changes. `read`: reads what an act changed, as it is now.
     `name_values`: says values as that operation takes them.
     """
 
     door: V1Operation
-    read: Callable[[V1Context, str], _State]
-    name_values: Callable[[V1Context, Values], Values]
+    read: Callable[[V1Context, Done], _State]
+    name_values: Callable[[V1Context, Values], Values] = _say_as_stored
 
 
-def _read_face(context: V1Context, faceid: str) -> _State:
-    face = context.services.faces.get(context.tenant, faceid)
+def _read_face(context: V1Context, act: Done) -> _State:
+    # not at the other routes' cold starts
+    from chalicelib.book.enrolment.fields import list_face_values
+
+    face = context.services.faces.get(context.tenant, act.of)
     group = context.services.groups.find_by_id(context.tenant, face.group_id)
     if group is None:
         raise GroupNotFound("the group of this person is just being deleted")
@@ -133,9 +148,72 @@ def _name_face_values(context: V1Context, values: Values) -> Values:
     return {**kept, "group": group.name}
 
 
+def _read_merge(context: V1Context, act: Done) -> _State:
+    merge = context.services.merges.records.get(context.tenant.name, act.of)
+    return _State({"merged": merge.is_active})
+
+
+def _read_settings(context: V1Context, act: Done) -> _State:
+    tenant, promotion = context.services.account.read_settings(context.tenant)
+    of_promotion = [name for name in act.after if name in model.PROMOTION_SETTINGS]
+    of_tenant = [name for name in act.after if name not in model.PROMOTION_SETTINGS]
+    return _State({**list_values(tenant, of_tenant), **list_values(promotion, of_promotion)})
+
+
+def _name_settings(context: V1Context, values: Values) -> Values:
+    return _name_groups(context, values, "no_pictures_of", "no_pictures_of")
+
+
+def _read_group(context: V1Context, act: Done) -> _State:
+    group = context.services.groups.get(context.tenant, act.of)
+    return _State(list_values(group, model.SETTINGS_OF_GROUP), {"revision": group.version})
+
+
+def _read_camera(context: V1Context, act: Done) -> _State:
+    camera = context.services.cameras.get(context.tenant, act.of)
+    return _State(list_values(camera, SETTINGS_OF_CAMERA), {"revision": camera.version})
+
+
+def _name_camera_values(context: V1Context, values: Values) -> Values:
+    return _name_groups(context, values, "group_ids", "groups")
+
+
+def _read_hook(context: V1Context, act: Done) -> _State:
+    hook = context.services.webhooks.hooks.get(context.tenant.name, act.of)
+    return _State(list_values(hook, SETTINGS_OF_HOOK))
+
+
+def _name_hook_values(_context: V1Context, values: Values) -> Values:
+    return {"events" if name == "kinds" else name: value for name, value in values.items()}
+
+
+def _name_groups(context: V1Context, values: Values, stored: str, said: str) -> Values:
+    """Return the values with groups by their names in place of their ids, under another name.
+
+    Groups that are gone are left out.
+    """
+    if stored not in values:
+        return values
+    names = {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
+    ids = values[stored]
+    named = None if ids is None else [names[id_] for id_ in ids if id_ in names]
+    return {name: value for name, value in values.items() if name != stored} | {said: named}
+
+
 _WAYS_BACK: Mapping[ActKind, _WayBack] = {
     ActKind.FACE: _WayBack(
         faces.operations.find("PATCH", "/v1/faces/{id}"), _read_face, _name_face_values
+    ),
+    ActKind.MERGE: _WayBack(merges.operations.find("POST", "/v1/merges/{id}/undo"), _read_merge),
+    ActKind.SETTINGS: _WayBack(
+        account.operations.find("PATCH", "/v1/settings"), _read_settings, _name_settings
+    ),
+    ActKind.GROUP: _WayBack(groups.operations.find("PATCH", "/v1/groups/{id}"), _read_group),
+    ActKind.CAMERA: _WayBack(
+        cameras.operations.find("PATCH", "/v1/cameras/{id}"), _read_camera, _name_camera_values
+    ),
+    ActKind.HOOK: _WayBack(
+        hooks.operations.find("PATCH", "/v1/hooks/{id}"), _read_hook, _name_hook_values
     ),
 }
 """How acts are taken back, by their kinds; those of other kinds cannot be."""
@@ -204,12 +282,16 @@ def _take_back(context: V1Context, act: Done) -> None:
     Raises InTheWay, and what the operation raises.
     """
     way_back = _WAYS_BACK.get(act.kind)
-    if way_back is None:
-        raise InTheWay("people who were deleted cannot be given back", acts=[])
+    if way_back is None or _find_end(act) is None:
+        raise InTheWay("what was deleted or made two again cannot be taken back", acts=[])
     door = way_back.door
     context.caller.require_role(door.role or Role.ADMIN, of_cameras=False)
-    state = way_back.read(context, act.of)
-    if any(state.values.get(name, "") != value for name, value in act.after.items()):
+    try:
+        state = way_back.read(context, act)
+        is_as_left = all(state.values.get(name, "") == value for name, value in act.after.items())
+    except FaceMerged:  # the merge is one of the later acts
+        is_as_left = False
+    if not is_as_left:
         if _get_act(context).taken_back_at is not None:  # between the two looks
             raise TakenBack
         later_acts = context.services.done.list_in_the_way(context.tenant, act)
@@ -218,9 +300,11 @@ def _take_back(context: V1Context, act: Done) -> None:
             acts=[later.id for later in later_acts],
         )
     audit_events.report_taking_back(act.id)
-    values = way_back.name_values(context, act.before)
-    body = parse_as(door.body or Sent, {**_make_body(values), **state.sent})
-    door.view(replace(context, path_values={"id": act.of}), body=body)
+    arguments = {}
+    if door.body is not None:
+        values = way_back.name_values(context, act.before)
+        arguments["body"] = parse_as(door.body, {**_make_body(values), **state.sent})
+    door.view(replace(context, path_values={"id": act.of}), **arguments)
 
 
 def _make_body(values: Values) -> dict[str, Any]:
@@ -260,7 +344,10 @@ def _describe_acts(context: V1Context, acts: Iterable[Done]) -> list[Act]:
     return [
         Act.made_of(
             act,
-            faces=[_describe_concerned(context, id_, found.get(id_)) for id_ in act.faces],
+            faces=[
+                _describe_concerned(context, id_, found.get(id_) or _find_absorbed(context, act))
+                for id_ in act.faces
+            ],
             before=_name_values(context, act, act.before),
             after=_name_values(context, act, act.after),
             takes_back=act.takes_back or None,
@@ -269,6 +356,17 @@ def _describe_acts(context: V1Context, acts: Iterable[Done]) -> list[Act]:
         )
         for act in acts
     ]
+
+
+def _find_absorbed(context: V1Context, act: Done) -> model.Face | None:
+    """Return the face that a merge made a part of another, as it was; None: it is not known."""
+    if act.kind is not ActKind.MERGE:
+        return None
+    try:
+        backup = context.services.merges.records.get(context.tenant.name, act.of).backup
+    except MergeNotFound:  # the face went meanwhile
+        return None
+    return backup.face if backup else None
 
 
 def _describe_concerned(context: V1Context, faceid: str, face: model.Face | None) -> Concerned:
@@ -281,5 +379,7 @@ def _describe_concerned(context: V1Context, faceid: str, face: model.Face | None
 
 
 def _find_end(act: Done) -> str | None:
-    can_be = act.kind in _WAYS_BACK and act.taken_back_at is None
+    # who was made two again is merged by hand
+    has_way = act.kind in _WAYS_BACK and act.after != {"merged": False}
+    can_be = has_way and act.taken_back_at is None
     return time_text(act.expires_at) if can_be else None

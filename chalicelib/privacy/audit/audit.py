@@ -19,7 +19,7 @@ from msgspec.structs import asdict
 
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
-from chalicelib.domain.done import ActKind, Done, Was
+from chalicelib.domain.done import ActKind, Done, Was, join_changes
 from chalicelib.domain.effects import DELETING, OF_FACES, Effect, read_effects
 from chalicelib.domain.errors import ConditionFailed, RegularsError, TakenBack
 from chalicelib.domain.jobs import Job
@@ -314,7 +314,7 @@ def _make_done(act: AuditEvent, entry: Entry, actions: Sequence[Action]) -> Done
     if act.kind is not Kind.CHANGE:
         return None
     changes = [action for action in actions if not isinstance(action, Check)]
-    was = next((change.was for change in changes if change.was is not None), None)
+    was = join_changes(change.was for change in changes)
     if was is None:
         deleted = _list_subjects(changes, (Effect.DELETES,))
         if not deleted:

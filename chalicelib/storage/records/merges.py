@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent
+from chalicelib.domain.done import ActKind, compare
 from chalicelib.domain.model import BLANK, NO_LABELS, Decision, Face, Labels, Negative
 from chalicelib.domain.person_texts import TEXTS, PersonTexts
 from chalicelib.domain.pictures import Gender
@@ -252,12 +253,19 @@ def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]
     The note names the survivor. It is written while the merge holds, and deleted once it is undone.
     The transaction fails if `when` does not hold for the merge's item.
     """
+    was = compare(
+        ActKind.MERGE,
+        merge.id,
+        {"merged": not merge.is_active},
+        {"merged": merge.is_active},
+        (merge.other, merge.survivor),
+    )
     item_key = (tenant, keys.merged_item(merge.other))
     into = {"tenant": tenant, "item": item_key[1], "into": merge.survivor}
     move_action: Action = (
         Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, item_key)
     )
-    return Put(keys.MERGES, merge_item(tenant, merge), (when,)), move_action
+    return Put(keys.MERGES, merge_item(tenant, merge), (when,), was=was), move_action
 
 
 def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:

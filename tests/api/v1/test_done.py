@@ -274,3 +274,97 @@ def test_an_enrolled_photo_is_no_act_of_the_list(v1: V1Client, ann: str) -> None
     before = acts(v1)
     v1.send("POST", f"/v1/faces/{ann}/pictures", picture(Person(1)), content_type="image/jpeg")
     assert acts(v1) == before
+
+
+def test_a_merge_shows_both_and_is_taken_back(v1: V1Client, ann: str, services: Services) -> None:
+    twin, _ = see(v1, services, 30, Person(2))
+    v1.done("PATCH", f"/v1/faces/{twin}", {"name": "A. Lee"})
+    v1.done("POST", f"/v1/faces/{ann}/merge", {"other": twin})
+    [merged, named, _ann] = acts(v1)
+    assert (merged["kind"], merged["after"]) == ("merge", {"merged": True})
+    assert [(who["id"], who["name"]) for who in merged["faces"]] == [(twin, "A. Lee"), (ann, "Ann")]
+    assert merged["faces"][0]["portrait"]["thumb_url"]
+    refused = v1.failed(409, "POST", f"/v1/done/{named['id']}/undo")
+    assert (refused["code"], refused["acts"]) == ("InTheWay", [merged["id"]])
+
+    back = v1.done("POST", f"/v1/done/{merged['id']}/undo")
+
+    assert back["taken_back_at"]
+    assert v1.done("GET", f"/v1/faces/{twin}")["name"] == "A. Lee"
+    assert [merge["state"] for merge in v1.done("GET", "/v1/merges")["merges"]] == ["undone"]
+    assert acts(v1)[0]["until"] is None, "they are merged again by hand"
+    v1.done("POST", f"/v1/done/{named['id']}/undo")
+    assert v1.done("GET", f"/v1/faces/{twin}")["name"] == ""
+
+
+def test_a_merge_goes_with_either_of_the_two(
+    v1: V1Client, ann: str, services: Services, shop: Credentials
+) -> None:
+    twin, _ = see(v1, services, 30, Person(2))
+    v1.done("POST", f"/v1/faces/{ann}/merge", {"other": twin})
+    v1.done("DELETE", f"/v1/faces/{ann}", erase="true")
+    assert [act["kind"] for act in acts(v1)] == ["deletion"]
+    forget(services, shop)
+    [deleted] = stored(services, shop.tenant)
+    assert ann not in repr(deleted)
+    assert twin not in repr(deleted)
+
+
+CHANGES = [
+    ("/v1/settings", "settings", {"time_zone": "Asia/Tokyo", "arrive_times": 7}),
+    ("/v1/settings", "settings", {"attributes_off": ["age"], "no_pictures_of": ["VIP"]}),
+    ("/v1/groups/{group}", "group", {"name": "Gold", "capacity": 9, "learns": False}),
+    ("/v1/cameras/door", "camera", {"name": "Back", "labels": {"a": "x"}, "groups": ["VIP"]}),
+    ("/v1/cameras/door", "camera", {"gap_s": 60, "enabled": False}),
+    ("/v1/hooks/{hook}", "hook", {"enabled": False, "events": ["face.arrived"], "groups": ["VIP"]}),
+    ("/v1/hooks/{hook}", "hook", {"url": "https://8.8.8.8/other", "people": ["{ann}"]}),
+]
+
+
+@pytest.mark.parametrize(("path", "kind", "changes"), CHANGES)
+def test_what_is_set_up_is_taken_back_by_who_may_set_it(
+    v1: V1Client, ann: str, path: str, kind: str, changes: dict[str, Any]
+) -> None:
+    group = v1.done("POST", "/v1/groups", {"name": "VIP", "capacity": 5})["id"]
+    hook = v1.done("POST", "/v1/hooks", {"url": "https://8.8.8.8/"})["id"]
+    path = path.format(group=group, hook=hook)
+    body = {name: [ann] if name == "people" else value for name, value in changes.items()}
+
+    def read() -> dict[str, Any]:
+        known = v1.done("GET", path)
+        return {name: value for name, value in known.items() if name in changes}
+
+    before = read()
+    v1.done("PATCH", path, body)
+    changed = read()
+    act, *_ = acts(v1)
+    assert act["kind"] == kind
+    assert {name.partition(".")[0] for name in act["after"]} == changes.keys()
+    key = v1.done("POST", "/v1/keys", {"name": "o", "role": "operator"})["api_key"]
+    operator = v1.with_key(key)
+    if kind != "group":
+        assert act["id"] not in [each["id"] for each in acts(operator)]
+        refused = operator.failed(403, "POST", f"/v1/done/{act['id']}/undo")
+        assert refused["code"] == "NotAllowed"
+    v1.done("POST", f"/v1/done/{act['id']}/undo")
+    assert read() == before != changed
+
+
+def test_a_setting_that_was_set_again_stands_in_the_way_whoever_did_it(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
+    v1.done("PATCH", "/v1/settings", {"audit_days": 300})
+    [first] = acts(v1)
+    services.tenants.change_settings(shop.tenant, {"audit_days": 200})
+    refused = v1.failed(409, "POST", f"/v1/done/{first['id']}/undo")
+    assert (refused["code"], refused["acts"]) == ("InTheWay", []), "no act of the list set it"
+
+
+def test_what_a_setting_refuses_is_refused_of_its_undoing_too(v1: V1Client, ann: str) -> None:
+    group = v1.done("POST", "/v1/groups", {"name": "VIP", "capacity": 1})["id"]
+    v1.done("PATCH", f"/v1/groups/{group}", {"capacity": 5, "name": "Gold"})
+    [act, *_] = acts(v1)
+    v1.done("POST", "/v1/groups", {"name": "VIP", "capacity": 1})
+    assert v1.failed(409, "POST", f"/v1/done/{act['id']}/undo")["code"] == "GroupExists"
+    assert v1.done("GET", f"/v1/groups/{group}")["name"] == "Gold"
+    assert acts(v1)[0]["taken_back_at"] is None
