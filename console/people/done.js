@@ -7,7 +7,7 @@ import { replace, to } from "../router.js";
 import { addDays, begin } from "../shared/days.js";
 import { Empty, Field, groupName, Loading, nameOf, Portrait, Select, useLoaded } from "../shared/parts.js";
 import { complain, say } from "../undo.js";
-import { dayAndClock, listed, t } from "../words.js";
+import { dayAndClock, listed, loadMore, t, tOr } from "../words.js";
 import { titled } from "./facts.js";
 
 const MS_DIGITS = 13;
@@ -29,6 +29,7 @@ export default function Done({ place: { query } }) {
   const at = (next) => { setMore([]); replace("done", { by, day, name, ...next }); };
   const again = () => { forget(); setMore([]); first.again(); };
   const next = () => get("done", { ...asked, token }).then((page) => setMore([...more, page]), complain);
+  useLoaded(() => Promise.all([loadMore("admin"), loadMore("privacy")]), []); // the names of settings
   const callers = new Map(acts.map((act) => [callerOf(act.by), called(act.by)]));
   if (by) callers.set(by, callers.get(by) ?? by);
   return html`<div class="page desk">
@@ -64,11 +65,13 @@ function Act({ act, all, again }) {
     const later = all.find((one) => one.id === id);
     return later ? `${titleOf(later)} (${called(later.by)}, ${dayAndClock(atOf(id))})` : dayAndClock(atOf(id));
   };
-  return html`<li><span class="row">${act.faces.map((one) => html`<a key=${one.id} href=${to(["person", one.id])}
-        aria-label=${nameOf({ ...one, group: "" })}>
-        <${Portrait} url=${one.portrait?.thumb_url} name=${one.name} /></a>`)}</span>
+  const shown = ["deletion", "merge"].includes(act.kind) ? [] : Object.keys(act.after);
+  const face = (one, index) => html`${index > 0 && html`<${Icon} name="right" size=${18} />`}
+    <a key=${one.id} href=${to(["person", one.id])} aria-label=${nameOf({ ...one, group: "" })}>
+      <${Portrait} url=${one.portrait?.thumb_url} name=${one.name} /></a>`;
+  return html`<li><span class="row">${act.kind !== "hook" && act.faces.map(face)}</span>
     <div><span class="title">${titleOf(act)}</span>
-      ${Object.keys(act.after).filter((name) => name !== "people").map((name) => html`<p key=${name} class="called">
+      ${shown.map((name) => html`<p key=${name} class="called">
         <${Value} name=${name} value=${act.before[name]} /> <${Icon} name="right" size=${14} />
         ${" "}<${Value} name=${name} value=${act.after[name]} /></p>`)}
       <small class="soft">${called(act.by)} · <time datetime=${act.at}>${dayAndClock(act.at)}</time></small>
@@ -82,19 +85,24 @@ function Act({ act, all, again }) {
 /** What was done, in words. */
 function titleOf(act) {
   if (act.kind === "deletion") return t("done.deletion", { count: act.after.people });
-  const names = Object.keys(act.after).map((name) => partOf(name));
-  const what = listed(names);
+  if (act.kind === "merge") return t(act.after.merged ? "done.merged" : "done.parted");
+  const names = listed(Object.keys(act.after).map((name) => partOf(act, name)));
+  const what = act.kind === "face" ? names : `${t(`done.${act.kind}`, { of: act.of })}: ${names}`;
   return act.takes_back ? t("done.back.of", { what, when: dayAndClock(atOf(act.takes_back)) }) : what;
 }
 
-/** What is called so in a person: `labels.a` is a label, `attributes.seat` what the group notes. */
-function partOf(name) {
+/** What is called so: `labels.a` is a label, `attributes.seat` what the group notes of a person. */
+function partOf({ kind }, name) {
   const [member, ...part] = name.split(".");
+  if (kind !== "face") return tOr(`set.${member}`, tOr(`${kind}.${member}`, name));
   return member === "group" ? t("done.group") : titled(part.length ? part.join(".") : member);
 }
 
 function Value({ name, value }) {
   if (value === "" || value == null) return html`<span class="soft">–</span>`;
   if (name === "group") return groupName(value);
+  if (typeof value === "boolean") return tOr(value ? "yes" : "no", String(value));
+  if (Array.isArray(value)) return value.join(", ") || "–";
+  if (typeof value === "object") return JSON.stringify(value);
   return GENDERS.includes(value) ? t(`gender.${value}`) : String(value);
 }

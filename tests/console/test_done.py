@@ -38,3 +38,22 @@ def test_who_only_reads_is_not_offered_it(shop: Shop) -> None:
     page = shop.visitor.sign_in(key).open("#/people")
     expect(page.get_by_role("link", name="People")).to_be_visible()
     expect(page.get_by_role("link", name="Done")).to_have_count(0)
+
+
+def test_a_merge_and_a_setting_are_there_in_words(shop: Shop) -> None:
+    ann, other = (shop.face(name).id for name in ("Ann Lee", "Ann Other"))
+    with shop.box.client() as client:
+        client.merge_faces(ann, other=other)
+        client.change_settings(time_zone="Asia/Tokyo")
+        client.change_camera("door", gap_s=60)
+    page = shop.open("#/done")
+    acts = page.locator(".acts > li")
+    expect(acts).to_have_count(3)
+    merged = acts.filter(has_text="Merged: one person now")
+    expect(merged.get_by_role("link")).to_have_count(2)
+    setting = acts.filter(has_text="Settings: Time zone")
+    expect(setting).to_contain_text("Asia/Tokyo")
+    looked_at(page, "done-all")
+    merged.get_by_role("button", name="Take back").click()
+    expect(merged).to_contain_text("Taken back by")
+    assert shop.face("Ann Other").id == other
