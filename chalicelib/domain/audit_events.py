@@ -71,6 +71,8 @@ class AuditEvent(Struct):
     """Decisions of a search, one for each face that was searched for."""
     entered: bool = False
     """Whether an entry of it was written."""
+    is_listed: bool = False
+    """Whether a change of it is listed (domain/done): who is deleted then goes by that change."""
     takes_back: str = ""
     """The id of the act that its first write takes back (domain/done)."""
 

@@ -24,6 +24,9 @@ class ActKind(StrEnum):
     FACE = "face"
     MERGE = "merge"
     """Two faces became one; who became a part of the other is named first. Or two again."""
+    REJECTION = "rejection"
+    """Sightings were taken from a face: `before` has it, `after` who they are of, if somebody said
+    it."""
     SETTINGS = "settings"
     GROUP = "group"
     CAMERA = "camera"

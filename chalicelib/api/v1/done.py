@@ -20,10 +20,11 @@ from chalicelib.api.v1.shapes import Number, Portrait, describe_portrait, parse_
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Text, Time, parse_as
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, model
-from chalicelib.domain.captures import SETTINGS_OF_CAMERA
+from chalicelib.domain.captures import SETTINGS_OF_CAMERA, parts_of_sighting
 from chalicelib.domain.done import ActKind, Done, Values, list_values
 from chalicelib.domain.errors import (
     Changed,
+    Conflict,
     FaceMerged,
     GroupNotFound,
     InTheWay,
@@ -98,10 +99,15 @@ class ActsPage(Answer):
 
 
 class _State(NamedTuple):
-    """What an act changed, as it is now. `sent`: what the operation is given beside the values."""
+    """What an act changed, as it is now.
+
+    `sent`: what the operation is given beside the values; `path`: the values in its path, if they
+    are others than the id of what was changed.
+    """
 
     values: Values
     sent: Mapping[str, Any] = {}
+    path: Mapping[str, str] | None = None
 
 
 def _say_as_stored(_context: V1Context, values: Values) -> Values:
@@ -112,12 +118,14 @@ class _WayBack(NamedTuple):
     """The way to take back acts of a kind.
 
     `door`: the operation that makes such changes. `read`: reads what an act changed, as it is now.
-    `name_values`: says values as that operation takes them.
+    `name_values`: says values as that operation takes them. `make_body`: makes its body, if that is
+    not what was before.
     """
 
     door: V1Operation
     read: Callable[[V1Context, Done], _State]
     name_values: Callable[[V1Context, Values], Values] = _say_as_stored
+    make_body: Callable[[Done], dict[str, Any]] | None = None
 
 
 def _read_face(context: V1Context, act: Done) -> _State:
@@ -151,6 +159,27 @@ def _name_face_values(context: V1Context, values: Values) -> Values:
 def _read_merge(context: V1Context, act: Done) -> _State:
     merge = context.services.merges.records.get(context.tenant.name, act.of)
     return _State({"merged": merge.is_active})
+
+
+def _read_rejection(context: V1Context, act: Done) -> _State:
+    """Read whose the sighting is now. If nobody said whose, it is as the act left it as long as no
+    later act gave it on."""
+    capture_id, number = parts_of_sighting(act.of)
+    capture = context.services.captures.find(context.tenant, act.after["camera"], capture_id)
+    present = capture.sightings[number].faceid if capture else None
+    if present is None:
+        raise Conflict(
+            "the sighting is nobody's now, or its picture is not kept any more, so it cannot be "
+            "given back"
+        )
+    is_given_on = context.services.done.list_in_the_way(context.tenant, act)
+    face = present if act.after["face"] or is_given_on else None
+    return _State({**act.after, "face": face}, path={"id": present, "sighting": act.of})
+
+
+def _make_return(act: Done) -> dict[str, Any]:
+    """Return the body that gives sightings back to the face that had them."""
+    return {"other": act.before["face"], "visit": True, "only": act.after["sightings"]}
 
 
 def _read_settings(context: V1Context, act: Done) -> _State:
@@ -205,6 +234,11 @@ _WAYS_BACK: Mapping[ActKind, _WayBack] = {
         faces.operations.find("PATCH", "/v1/faces/{id}"), _read_face, _name_face_values
     ),
     ActKind.MERGE: _WayBack(merges.operations.find("POST", "/v1/merges/{id}/undo"), _read_merge),
+    ActKind.REJECTION: _WayBack(
+        faces.operations.find("POST", "/v1/faces/{id}/sightings/{sighting}/reject"),
+        _read_rejection,
+        make_body=_make_return,
+    ),
     ActKind.SETTINGS: _WayBack(
         account.operations.find("PATCH", "/v1/settings"), _read_settings, _name_settings
     ),
@@ -303,8 +337,9 @@ def _take_back(context: V1Context, act: Done) -> None:
     arguments = {}
     if door.body is not None:
         values = way_back.name_values(context, act.before)
-        arguments["body"] = parse_as(door.body, {**_make_body(values), **state.sent})
-    door.view(replace(context, path_values={"id": act.of}), **arguments)
+        body = way_back.make_body(act) if way_back.make_body else _make_body(values)
+        arguments["body"] = parse_as(door.body, {**body, **state.sent})
+    door.view(replace(context, path_values=state.path or {"id": act.of}), **arguments)
 
 
 def _make_body(values: Values) -> dict[str, Any]:

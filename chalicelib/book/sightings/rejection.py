@@ -33,6 +33,7 @@ from chalicelib.domain.captures import (
     Sighting,
     parts_of_sighting,
 )
+from chalicelib.domain.done import ActKind, Was
 from chalicelib.domain.errors import (
     Busy,
     ConditionFailed,
@@ -125,13 +126,14 @@ class _RejectedFace(Struct, frozen=True):
     `learnt`: by sighting, in ms, when the face had learnt it.
 
     `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search
-    says who.
+    says who. `is_rest`: another one of its visit was rejected before, by the same request.
     """
 
     seen: SeenFace
     learnt: Mapping[str, int]
     other: str | None
     instead: Instead | None
+    is_rest: bool = False
 
 
 def _require_not_made_from(sighting: _RejectedSighting) -> None:
@@ -167,6 +169,7 @@ class Rejection(Service["Book"]):
         instead: Instead | None = None,
         progress: Mapping[str, Any] | None = None,
         unmakes: bool = False,
+        is_rest: bool = False,
     ) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face.
 
@@ -174,7 +177,8 @@ class Rejection(Service["Book"]):
 
         `other`: the face that it is instead, `instead`: that it is nobody known; without both, a
         search says who. `progress`: by what the rest of the request is done, which this is the
-        begin of. `unmakes`: the face goes, once it has lost the sighting that it was made from; so
+        begin of. `is_rest`: it is a part of such a request, which is listed as one act. `unmakes`:
+        the face goes, once it has lost the sighting that it was made from; so
         its pictures stay until then.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face
@@ -210,7 +214,7 @@ class Rejection(Service["Book"]):
             if self._try_to_detach(
                 tenant,
                 sighting,
-                _RejectedFace(seen_face, learnt, other, instead),
+                _RejectedFace(seen_face, learnt, other, instead, is_rest=is_rest),
                 request,
                 progress,
             ):
@@ -284,7 +288,8 @@ class Rejection(Service["Book"]):
                     if request
                     else []
                 )
-                self._detach_sighting(tenant, sighting, rejected_face, record)
+                was = None if rejected_face.is_rest else _say_what_was(sighting, body)
+                self._detach_sighting(tenant, sighting, rejected_face, record, was)
         except ConditionFailed as error:
             if _MODEL_SAME in error.names:
                 raise WrongModel(
@@ -458,8 +463,9 @@ class Rejection(Service["Book"]):
         sighting: _RejectedSighting,
         rejected_face: _RejectedFace,
         record: Iterable[Action],
+        was: Was | None,
     ) -> None:
-        """Detach the sighting, and have its capture wait.
+        """Detach the sighting, and have its capture wait. `was`: what somebody may take back.
 
         Raises ConditionFailed: read all again.
         """
@@ -480,7 +486,7 @@ class Rejection(Service["Book"]):
         ]
         actions: list[Action] = [
             *self._make_leave_actions(tenant, sighting, rejected_face, negative),
-            face_put(tenant, face_visits.face, face),
+            replace(face_put(tenant, face_visits.face, face), was=was),
             *self.services.statistics.make_actions(tenant.name, [], changes),
             *record,
         ]
@@ -838,7 +844,12 @@ class Rejection(Service["Book"]):
         for camera, id_ in progress["visit"]:
             try:
                 rejections[id_] = rejection.reject(
-                    tenant, faceid, id_, other=other_id, instead=None if other_id else instead
+                    tenant,
+                    faceid,
+                    id_,
+                    other=other_id,
+                    instead=None if other_id else instead,
+                    is_rest=True,
                 )
             except SightingNotFound:  # it was given before
                 rejections[id_] = rejection.continue_rejection(
@@ -905,7 +916,7 @@ class Rejection(Service["Book"]):
         other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
         for camera, given_id in progress["visit"]:
             try:
-                self.reject(tenant, faceid, given_id, other=other, unmakes=True)
+                self.reject(tenant, faceid, given_id, other=other, unmakes=True, is_rest=True)
             except (FaceNotFound, SightingNotFound):
                 with suppress(FaceNotFound):
                     self.continue_rejection(tenant, other, given_id, camera, other)
@@ -961,6 +972,16 @@ class Rejection(Service["Book"]):
         return Reassigned(
             self.continue_rejection(tenant, other, sighting_id, observation.camera), ids
         )
+
+
+def _say_what_was(sighting: _RejectedSighting, progress: Mapping[str, Any]) -> Was:
+    """Return what a rejection changes, of the first sighting of a visit for all of them."""
+    faceid, other = sighting.face_visits.face.faceid, progress["other"]
+    id_, camera = sighting.observation.id, sighting.capture.camera_id
+    ids = [given_id for _, given_id in progress.get("visit", ())] or [id_]
+    after = {"face": other, "camera": camera, "sightings": ids}
+    faceids = (faceid, other) if other else (faceid,)
+    return Was(ActKind.REJECTION, id_, faceids, {"face": faceid}, after)
 
 
 def _require_one_answer(faceid: str, other: str | None, instead: Instead | None) -> None:

@@ -127,6 +127,7 @@ class AuditedItems:
         act.entered = True
         if listed_act is not None:
             act.takes_back = ""
+            act.is_listed |= listed_act.kind is not ActKind.DELETION
         return None
 
     def _list_maker_writes(
@@ -317,7 +318,7 @@ def _make_done(act: AuditEvent, entry: Entry, actions: Sequence[Action]) -> Done
     was = join_changes(change.was for change in changes)
     if was is None:
         deleted = _list_subjects(changes, (Effect.DELETES,))
-        if not deleted:
+        if not deleted or act.is_listed:
             return None
         was = Was(ActKind.DELETION, "", (), {}, {"people": len(deleted)})
     return Done(

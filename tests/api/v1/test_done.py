@@ -1,5 +1,6 @@
 """Done: what people did in the last 30 days, and taking it back."""
 
+import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -368,3 +369,53 @@ def test_what_a_setting_refuses_is_refused_of_its_undoing_too(v1: V1Client, ann:
     assert v1.failed(409, "POST", f"/v1/done/{act['id']}/undo")["code"] == "GroupExists"
     assert v1.done("GET", f"/v1/groups/{group}")["name"] == "Gold"
     assert acts(v1)[0]["taken_back_at"] is None
+
+
+@pytest.fixture
+def pictured(v1: V1Client, ann: str) -> str:
+    """Ann, with a picture that no camera took."""
+    photo = base64.b64encode(picture(Person(1, side_px=130.0))).decode()
+    v1.done("POST", f"/v1/faces/{ann}/pictures", {"picture": photo, "trust": True})
+    return ann
+
+
+@pytest.mark.parametrize("visit", [False, True])
+def test_a_rejection_is_one_act_and_comes_back(
+    v1: V1Client, pictured: str, services: Services, visit: bool
+) -> None:
+    ann = pictured
+    see(v1, services, 29, Person(1))
+    before = v1.done("GET", f"/v1/faces/{ann}")
+    sightings = v1.done("GET", f"/v1/faces/{ann}/sightings")["sightings"]
+    path = f"/v1/faces/{ann}/sightings/{sightings[0]['id']}/reject"
+    new = v1.done("POST", path, {"instead": "stranger", "visit": visit})["sighting"]["face"]
+    assert new not in (None, ann)
+    act, _named = acts(v1)
+    assert (act["kind"], act["before"]) == ("rejection", {"face": ann})
+
+    back = v1.done("POST", f"/v1/done/{act['id']}/undo")
+
+    assert back["taken_back_at"]
+    face = v1.done("GET", f"/v1/faces/{ann}")
+    assert face["arrive_count"] == before["arrive_count"]
+    assert v1.done("GET", f"/v1/faces/{ann}/rejections")["rejections"] == []
+    assert v1.failed(404, "GET", f"/v1/faces/{new}")["code"] == "FaceNotFound"
+    assert [each["kind"] for each in acts(v1)] == ["rejection", "face"], "who was made went by it"
+
+
+def test_a_sighting_that_was_given_on_stands_in_the_way(
+    v1: V1Client, pictured: str, services: Services
+) -> None:
+    ann = pictured
+    bea, _ = see(v1, services, 60, Person(2))
+    see(v1, services, 29, Person(1))
+    sighting = v1.done("GET", f"/v1/faces/{ann}/sightings")["sightings"][0]["id"]
+    v1.done("POST", f"/v1/faces/{ann}/sightings/{sighting}/reject", {"other": bea})
+    v1.done("POST", f"/v1/faces/{bea}/sightings/{sighting}/reject", {"instead": "stranger"})
+    later, first, *_ = acts(v1)
+    assert [who["id"] for who in first["faces"]] == [ann, bea]
+    refused = v1.failed(409, "POST", f"/v1/done/{first['id']}/undo")
+    assert (refused["code"], refused["acts"]) == ("InTheWay", [later["id"]])
+    v1.done("POST", f"/v1/done/{later['id']}/undo")
+    v1.done("POST", f"/v1/done/{first['id']}/undo")
+    assert v1.done("GET", f"/v1/faces/{ann}/sightings")["total"] == 2
