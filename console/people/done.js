@@ -65,7 +65,7 @@ function Act({ act, all, again }) {
     const later = all.find((one) => one.id === id);
     return later ? `${titleOf(later)} (${called(later.by)}, ${dayAndClock(atOf(id))})` : dayAndClock(atOf(id));
   };
-  const shown = ["deletion", "merge"].includes(act.kind) ? [] : Object.keys(act.after);
+  const shown = ["deletion", "merge", "rejection"].includes(act.kind) ? [] : Object.keys(act.after);
   const face = (one, index) => html`${index > 0 && html`<${Icon} name="right" size=${18} />`}
     <a key=${one.id} href=${to(["person", one.id])} aria-label=${nameOf({ ...one, group: "" })}>
       <${Portrait} url=${one.portrait?.thumb_url} name=${one.name} /></a>`;
@@ -86,6 +86,7 @@ function Act({ act, all, again }) {
 function titleOf(act) {
   if (act.kind === "deletion") return t("done.deletion", { count: act.after.people });
   if (act.kind === "merge") return t(act.after.merged ? "done.merged" : "done.parted");
+  if (act.kind === "rejection") return t("done.rejection", { count: act.after.sightings.length });
   const names = listed(Object.keys(act.after).map((name) => partOf(act, name)));
   const what = act.kind === "face" ? names : `${t(`done.${act.kind}`, { of: act.of })}: ${names}`;
   return act.takes_back ? t("done.back.of", { what, when: dayAndClock(atOf(act.takes_back)) }) : what;
