@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.api.v1.endpoint import (
     Operations,
+    Unlisted,
     V1Context,
     answer_as,
     answer_nothing,
@@ -455,6 +456,7 @@ def list_cameras(context: V1Context) -> Cameras:
     Role.ADMIN,
     status=201,
     again=refuse_secret_again("camera", "ask for another key of it"),
+    unlisted=Unlisted.ADDS,
 )
 def add_camera(context: V1Context, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
@@ -485,7 +487,7 @@ class Muting(Sent):
     camera: Annotated[CameraId | None, Meta(description="null: all cameras.")] = None
 
 
-@operations("PUT", "/v1/mute", Role.OPERATOR)
+@operations("PUT", "/v1/mute", Role.OPERATOR, unlisted=Unlisted.ELSEWHERE)
 def mute_cameras(context: V1Context, body: Muting) -> Cameras:
     """Have nobody told that a camera, or any, needs somebody until a time: no hook and no red line.
 
@@ -522,7 +524,7 @@ def get_fleet(context: V1Context) -> Fleet:
     return Fleet.made_of(wave, state=state, most_boxes=MAX_CAMERAS, most_cameras=MAX_CAMERAS)
 
 
-@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet))
+@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet), unlisted=Unlisted.ELSEWHERE)
 def change_fleet(context: V1Context, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first.
 
@@ -559,7 +561,7 @@ def change_camera(context: V1Context, body: CameraChanges) -> Camera:
     )
 
 
-@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing)
+@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing, unlisted=Unlisted.ENDS)
 def delete_camera(context: V1Context) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
     context.services.cameras.delete(context.tenant, context.path_values["id"], context.request_id)
@@ -595,6 +597,7 @@ def send_heartbeat(context: V1Context, body: Heartbeat) -> CameraHeard:
     "/v1/cameras/{id}/key",
     Role.ADMIN,
     again=refuse_secret_again("a key of camera", "ask for one once more"),
+    unlisted=Unlisted.ACCESS,
 )
 def renew_camera_key(context: V1Context) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
@@ -605,7 +608,7 @@ def renew_camera_key(context: V1Context) -> CameraKeyMade:
     )
 
 
-@operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
+@operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201, unlisted=Unlisted.ACCESS)
 def make_claim_code(context: V1Context) -> ClaimCode:
     """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera
     gets another key.
@@ -645,7 +648,7 @@ def give_view(context: V1Context, body: ViewTaken) -> None:
     )
 
 
-@operations("POST", "/v1/cameras/{id}/view", Role.OPERATOR)
+@operations("POST", "/v1/cameras/{id}/view", Role.OPERATOR, unlisted=Unlisted.SETS_NOTHING)
 def accept_view(context: V1Context) -> Camera:
     """Say that what the camera shows is right, though its box says that it has changed.
 
@@ -657,7 +660,9 @@ def accept_view(context: V1Context) -> Camera:
     )
 
 
-@operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
+@operations(
+    "POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202, unlisted=Unlisted.SETS_NOTHING
+)
 def ask_for_still(context: V1Context) -> Still:
     """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten
     minutes from then on.

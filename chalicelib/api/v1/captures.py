@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Operations, Redirect, V1Context, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, Redirect, Unlisted, V1Context, answer_nothing
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import (
     Box,
@@ -368,7 +368,7 @@ def get_capture(context: V1Context, query: CaptureWanted) -> Capture:
     )
 
 
-@operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR)
+@operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR, unlisted=Unlisted.SETS_NOTHING)
 def redrive_capture(context: V1Context, body: CaptureWanted) -> Capture:
     """Send a parked capture again, once its cause is mended: a moment later it is resolved, or
     parked anew.
@@ -711,7 +711,14 @@ def list_reviews(context: V1Context, query: ReviewsWanted) -> ReviewsPage:
     )
 
 
-@operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)
+@operations(
+    "POST",
+    "/v1/reviews/{id}/done",
+    Role.OPERATOR,
+    tag="reviews",
+    again=answer_nothing,
+    unlisted=Unlisted.ELSEWHERE,
+)
 def finish_review(context: V1Context) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
     context.services.sightings.reviews.forget_review(

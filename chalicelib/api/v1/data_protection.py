@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.dialects import NAMES
-from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as, answer_nothing
 from chalicelib.api.v1.wire import (
     Answer,
     Instant,
@@ -132,7 +132,12 @@ def get_consent(context: V1Context) -> Consent:
 
 
 @operations(
-    "PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_as(get_consent)
+    "PUT",
+    "/v1/faces/{id}/consent",
+    Role.OPERATOR,
+    tag="consents",
+    again=answer_as(get_consent),
+    unlisted=Unlisted.GROUNDS,
 )
 def set_consent(context: V1Context, body: NewConsent) -> Consent:
     """Write down on what basis a face is in the book, in place of what was written before."""
@@ -158,7 +163,14 @@ class Withdrawal(Sent):
     ] = ""
 
 
-@operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_nothing)
+@operations(
+    "DELETE",
+    "/v1/faces/{id}/consent",
+    Role.OPERATOR,
+    tag="consents",
+    again=answer_nothing,
+    unlisted=Unlisted.GROUNDS,
+)
 def withdraw_consent(context: V1Context, query: Withdrawal) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
@@ -304,7 +316,14 @@ def get_hold(context: V1Context) -> Hold:
     return Hold(held=face.hold is not None, **_describe_protection(face.faceid, face.hold, person))
 
 
-@operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
+@operations(
+    "PUT",
+    "/v1/faces/{id}/hold",
+    Role.ADMIN,
+    tag="holds",
+    again=answer_as(get_hold),
+    unlisted=Unlisted.GROUNDS,
+)
 def change_hold(context: V1Context, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user
     (`whole`).
@@ -444,6 +463,7 @@ def get_restriction(context: V1Context) -> Restriction:
     Role.ADMIN,
     tag="restrictions",
     again=answer_as(get_restriction),
+    unlisted=Unlisted.GROUNDS,
 )
 def change_restriction(context: V1Context, body: RestrictionChange) -> Restriction:
     """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR,

@@ -25,7 +25,7 @@ from chalicelib.api.v1.data_protection import (
     describe_erasure,
     make_consent_record,
 )
-from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as
+from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as
 from chalicelib.api.v1.shapes import (
     Box,
     Decided,
@@ -437,7 +437,13 @@ def _answer_enrolment_again(context: V1Context, body: Mapping[str, Any]) -> Enro
 
 
 @operations(
-    "POST", "/v1/faces", Role.OPERATOR, status=201, again=_answer_enrolment_again, searches=True
+    "POST",
+    "/v1/faces",
+    Role.OPERATOR,
+    status=201,
+    again=_answer_enrolment_again,
+    searches=True,
+    unlisted=Unlisted.ADDS,
 )
 def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.

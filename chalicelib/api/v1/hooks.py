@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import (
     Operations,
+    Unlisted,
     V1Context,
     answer_as,
     answer_nothing,
@@ -353,7 +354,9 @@ def _answer_hook_again(context: V1Context, body: Mapping[str, Any]) -> HookMade:
     return HookMade.made_of(hook, health=_describe_health(hook), secret=None)
 
 
-@operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_answer_hook_again)
+@operations(
+    "POST", "/v1/hooks", Role.ADMIN, status=201, again=_answer_hook_again, unlisted=Unlisted.ADDS
+)
 def add_hook(context: V1Context, body: NewHook) -> HookMade:
     """Add a hook and its secret, which is shown nowhere else.
 
@@ -446,7 +449,7 @@ def change_hook(context: V1Context, body: HookChanges) -> Hook:
     )
 
 
-@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing)
+@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing, unlisted=Unlisted.ENDS)
 def delete_hook(context: V1Context) -> None:
     """Forget a hook with all that waits for it."""
     context.services.webhooks.hooks.delete(
@@ -459,6 +462,7 @@ def delete_hook(context: V1Context) -> None:
     "/v1/hooks/{id}/secret",
     Role.ADMIN,
     again=refuse_secret_again("a secret of hook", "ask for one once more"),
+    unlisted=Unlisted.ACCESS,
 )
 def renew_hook_secret(context: V1Context) -> HookSecretMade:
     """Make another secret.
@@ -490,7 +494,7 @@ def list_deliveries(context: V1Context, query: DeliveriesWanted) -> DeliveriesPa
     )
 
 
-@operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)
+@operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN, unlisted=Unlisted.SETS_NOTHING)
 def redeliver(context: V1Context) -> Redelivered:
     """Send again what is parked, and now what waits.
 
@@ -503,7 +507,7 @@ def redeliver(context: V1Context) -> Redelivered:
     )
 
 
-@operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
+@operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN, unlisted=Unlisted.SETS_NOTHING)
 def acknowledge(context: V1Context, body: EventIds) -> Acknowledged:
     """Take events out of a mailbox.
 
@@ -521,7 +525,14 @@ def _answer_test_again(context: V1Context, body: Mapping[str, Any]) -> TestSent:
     )
 
 
-@operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_answer_test_again)
+@operations(
+    "POST",
+    "/v1/hooks/{id}/test",
+    Role.ADMIN,
+    status=202,
+    again=_answer_test_again,
+    unlisted=Unlisted.SETS_NOTHING,
+)
 def test_hook(context: V1Context) -> TestSent:
     """Send the hook an event of kind `test`, whatever its filters are.
 

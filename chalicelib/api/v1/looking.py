@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
 
-from chalicelib.api.v1.endpoint import Operations, V1Context
+from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context
 from chalicelib.api.v1.faces import Face, FaceId, describe_faces
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import PICTURES, Answer, Instant, PictureFile, PictureSent, Sent, Text
@@ -214,7 +214,7 @@ class SimilarFaces(Answer):
     ]
 
 
-@operations("POST", "/v1/identify", Role.OPERATOR, searches=True)
+@operations("POST", "/v1/identify", Role.OPERATOR, searches=True, unlisted=Unlisted.SETS_NOTHING)
 def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
@@ -243,7 +243,7 @@ def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     )
 
 
-@operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
+@operations("POST", "/v1/verify", Role.OPERATOR, searches=True, unlisted=Unlisted.SETS_NOTHING)
 def verify(context: V1Context, body: PicturesToVerify) -> Verified:
     """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
 
@@ -266,7 +266,7 @@ def verify(context: V1Context, body: PicturesToVerify) -> Verified:
     )
 
 
-@operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
+@operations("POST", "/v1/detect", Role.OPERATOR, searches=True, unlisted=Unlisted.SETS_NOTHING)
 def detect(context: V1Context, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows.
 

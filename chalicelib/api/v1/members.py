@@ -7,7 +7,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing, refuse_secret_again
+from chalicelib.api.v1.endpoint import (
+    Operations,
+    Unlisted,
+    V1Context,
+    answer_nothing,
+    refuse_secret_again,
+)
 from chalicelib.api.v1.keys import KeyRole, list_changes
 from chalicelib.api.v1.shapes import Name, QrPath, ScreenPage, ShownPage, draw_qr_code
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
@@ -143,6 +149,7 @@ def list_members(context: V1Context) -> Members:
     Role.ADMIN,
     status=201,
     again=refuse_secret_again("member", "invite this one again"),
+    unlisted=Unlisted.ADDS,
 )
 def add_member(context: V1Context, body: NewMember) -> MemberInvited:
     """Invite somebody, or a screen on the wall.
@@ -172,7 +179,9 @@ def _answer_change_again(context: V1Context, _body: Mapping[str, Any]) -> Member
     return _describe_member(Member, _read_member(context))
 
 
-@operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again)
+@operations(
+    "PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again, unlisted=Unlisted.ACCESS
+)
 def change_member(context: V1Context, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
     changes = list_changes(body)
@@ -186,7 +195,9 @@ def change_member(context: V1Context, body: MemberChanges) -> Member:
     )
 
 
-@operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing)
+@operations(
+    "DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing, unlisted=Unlisted.ACCESS
+)
 def delete_member(context: V1Context, query: RemovalWanted) -> None:
     """Remove somebody, whose sessions and link end at once.
 
@@ -216,7 +227,13 @@ def list_made(context: V1Context) -> MadeAccesses:
     return MadeAccesses(made=[MadeAccess.made_of(each, made_at=each.maker.at) for each in made])
 
 
-@operations("DELETE", "/v1/members/{id}/made/{access}", Role.ADMIN, again=answer_nothing)
+@operations(
+    "DELETE",
+    "/v1/members/{id}/made/{access}",
+    Role.ADMIN,
+    again=answer_nothing,
+    unlisted=Unlisted.ACCESS,
+)
 def end_made(context: V1Context) -> None:
     """End one of them, such as `key 12`: a key, hook, screen or link, the key of a camera, which
     gets another one, or a browser that is signed in."""
@@ -232,6 +249,7 @@ def end_made(context: V1Context) -> None:
     Role.ADMIN,
     status=201,
     again=refuse_secret_again("a link for member", "ask for one more"),
+    unlisted=Unlisted.ACCESS,
 )
 def invite_member(context: V1Context) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is
@@ -245,7 +263,13 @@ def invite_member(context: V1Context) -> MemberInvited:
     )
 
 
-@operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=answer_nothing)
+@operations(
+    "DELETE",
+    "/v1/members/{id}/passkeys/{passkey}",
+    Role.ADMIN,
+    again=answer_nothing,
+    unlisted=Unlisted.ACCESS,
+)
 def remove_passkey(context: V1Context) -> None:
     """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
     context.services.access.members.remove_passkey(

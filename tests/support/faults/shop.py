@@ -333,7 +333,7 @@ def prepared(
                     else {}
                 )
                 for act in box.services.done.list_all(box.tenant):
-                    ids.setdefault("act", act.id)
+                    ids |= {"act": act.id} if "note" in act.after else {}
                 found = {
                     face.faceid: [one.vector for one in face.templates] for face in box.faces()
                 }
