@@ -5,7 +5,10 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { addDays, begin } from "../shared/days.js";
-import { Empty, Field, groupName, Loading, nameOf, Portrait, Select, useLoaded } from "../shared/parts.js";
+import { Empty, Field, Formats, groupName, Loading, nameOf, Portrait, Select, useLoaded } from "../shared/parts.js";
+import { saveTable } from "../shared/saved.js";
+import { moment } from "../shared/tables.js";
+import { may } from "../store.js";
 import { complain, say } from "../undo.js";
 import { dayAndClock, listed, loadMore, t, tOr } from "../words.js";
 import { titled } from "./facts.js";
@@ -30,6 +33,7 @@ export default function Done({ place: { query } }) {
   const again = () => { forget(); setMore([]); first.again(); };
   const next = () => get("done", { ...asked, token }).then((page) => setMore([...more, page]), complain);
   useLoaded(() => Promise.all([loadMore("admin"), loadMore("privacy")]), []); // the names of settings
+  const file = (format) => fileOf(asked).then((rows) => saveTable(rows, t("page.done"), format)).catch(complain);
   const callers = new Map(acts.map((act) => [callerOf(act.by), called(act.by)]));
   if (by) callers.set(by, callers.get(by) ?? by);
   return html`<div class="page desk">
@@ -40,7 +44,8 @@ export default function Done({ place: { query } }) {
         <${Field} label=${t("done.day")} type="date" value=${day}
           onChange=${(event) => at({ day: event.target.value })} />
         <${Field} label=${t("done.name")} type="search" value=${name}
-          onChange=${(event) => at({ name: event.target.value.trim() })} /></div></header>
+          onChange=${(event) => at({ name: event.target.value.trim() })} />
+        ${may("admin") && acts.length > 0 && html`<${Formats} save=${file} />`}</div></header>
     <${Loading} of=${first} count=${4} />
     ${first.value && !acts.length && !token && html`<${Empty} title=${t("done.none")} icon="done" />`}
     <ul class="acts">${acts.map((act) => html`<${Act} key=${act.id} act=${act} all=${acts}
@@ -65,13 +70,12 @@ function Act({ act, all, again }) {
     const later = all.find((one) => one.id === id);
     return later ? `${titleOf(later)} (${called(later.by)}, ${dayAndClock(atOf(id))})` : dayAndClock(atOf(id));
   };
-  const shown = ["deletion", "merge", "rejection"].includes(act.kind) ? [] : Object.keys(act.after);
   const face = (one, index) => html`${index > 0 && html`<${Icon} name="right" size=${18} />`}
     <a key=${one.id} href=${to(["person", one.id])} aria-label=${nameOf({ ...one, group: "" })}>
       <${Portrait} url=${one.portrait?.thumb_url} name=${one.name} /></a>`;
   return html`<li><span class="row">${act.kind !== "hook" && act.faces.map(face)}</span>
     <div><span class="title">${titleOf(act)}</span>
-      ${shown.map((name) => html`<p key=${name} class="called">
+      ${shownOf(act).map((name) => html`<p key=${name} class="called">
         <${Value} name=${name} value=${act.before[name]} /> <${Icon} name="right" size=${14} />
         ${" "}<${Value} name=${name} value=${act.after[name]} /></p>`)}
       <small class="soft">${called(act.by)} · <time datetime=${act.at}>${dayAndClock(act.at)}</time></small>
@@ -99,11 +103,32 @@ function partOf({ kind }, name) {
   return member === "group" ? t("done.group") : titled(part.length ? part.join(".") : member);
 }
 
-function Value({ name, value }) {
-  if (value === "" || value == null) return html`<span class="soft">–</span>`;
+/** A value in words; "": nothing. */
+function textOf(name, value) {
+  if (value === "" || value == null) return "";
   if (name === "group") return groupName(value);
   if (typeof value === "boolean") return tOr(value ? "yes" : "no", String(value));
-  if (Array.isArray(value)) return value.join(", ") || "–";
+  if (Array.isArray(value)) return value.join(", ");
   if (typeof value === "object") return JSON.stringify(value);
   return GENDERS.includes(value) ? t(`gender.${value}`) : String(value);
+}
+
+const Value = ({ name, value }) => textOf(name, value) || html`<span class="soft">–</span>`;
+
+/** The names of the values that an act shows. */
+const shownOf = (act) => (["deletion", "merge", "rejection"].includes(act.kind) ? [] : Object.keys(act.after));
+
+/** All acts that are asked for, as a table: each with the id of its entry in the audit. */
+async function fileOf(asked) {
+  const acts = [];
+  let token;
+  do {
+    const page = await get("done", { ...asked, limit: 100, token });
+    acts.push(...page.acts);
+    token = page.next_token;
+  } while (token);
+  const head = ["at", "by", "what", "whom", "before", "after", "entry"].map((name) => t(`done.${name}`));
+  const said = (act, values) => shownOf(act).map((name) => `${partOf(act, name)}: ${textOf(name, values[name])}`);
+  return [head, ...acts.map((act) => [moment(act.at), act.by, titleOf(act), act.faces.map((one) => one.id).join(", "),
+    said(act, act.before).join("; "), said(act, act.after).join("; "), act.id])];
 }

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from playwright.sync_api import expect
 
 from tests.console.looks import assert_accessible, looked_at
@@ -54,6 +56,13 @@ def test_a_merge_and_a_setting_are_there_in_words(shop: Shop) -> None:
     setting = acts.filter(has_text="Settings: Time zone")
     expect(setting).to_contain_text("Asia/Tokyo")
     looked_at(page, "done-all")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    saved = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    with shop.box.client() as client:
+        ids = [entry.id for entry in client.list_entries(what="PATCH /v1/settings")]
+    assert len(saved) == 4
+    assert any(ids[0] in line and "Asia/Tokyo" in line for line in saved), "the audit's own ids"
     merged.get_by_role("button", name="Take back").click()
     expect(merged).to_contain_text("Taken back by")
     assert shop.face("Ann Other").id == other
