@@ -75,6 +75,8 @@ function Act({ act, all, again }) {
       <${Portrait} url=${one.portrait?.thumb_url} name=${one.name} /></a>`;
   return html`<li><span class="row">${act.kind !== "hook" && act.faces.map(face)}</span>
     <div><span class="title">${titleOf(act)}</span>
+      ${act.kind !== "hook" && act.faces.length > 0 && html`<p class="called soft">
+        ${act.faces.map((one) => nameOf({ ...one, group: "" })).join(" → ")}</p>`}
       ${shownOf(act).map((name) => html`<p key=${name} class="called">
         <${Value} name=${name} value=${act.before[name]} /> <${Icon} name="right" size=${14} />
         ${" "}<${Value} name=${name} value=${act.after[name]} /></p>`)}

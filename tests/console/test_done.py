@@ -15,7 +15,7 @@ def test_a_wrong_name_is_found_an_hour_later_and_taken_back(shop: Shop) -> None:
         client.change_face(dmitri.id, note="small")
     page = shop.open("#/done")
     acts = page.locator(".acts > li")
-    wrong = acts.filter(has_text="Eva")
+    wrong = acts.filter(has_text="Name and Note")
     expect(wrong).to_contain_text("Dmitri")
     looked_at(page, "done")
     assert_accessible(page)
