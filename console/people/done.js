@@ -5,7 +5,8 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { addDays, begin } from "../shared/days.js";
-import { Empty, Field, Formats, groupName, Loading, nameOf, Portrait, Select, useLoaded } from "../shared/parts.js";
+import { Dialog, Empty, Ending, Field, Formats, groupName, Loading, nameOf, Portrait, Select, useLoaded }
+  from "../shared/parts.js";
 import { saveTable } from "../shared/saved.js";
 import { moment } from "../shared/tables.js";
 import { may } from "../store.js";
@@ -58,6 +59,7 @@ export default function Done({ place: { query } }) {
 function Act({ act, all, again }) {
   const [inTheWay, setInTheWay] = useState(null);
   const [waits, setWaits] = useState(false);
+  const [asks, setAsks] = useState(false);
   const back = () => {
     setWaits(true);
     send("POST", `done/${act.id}/undo`).then(() => { say(t("done.backed")); again(); }, (problem) => {
@@ -85,7 +87,18 @@ function Act({ act, all, again }) {
         ${t("done.backed.by", { by: called(act.taken_back_by), when: dayAndClock(act.taken_back_at) })}</small>`}
       ${inTheWay && html`<p class="notice" role="status">
         ${t("done.way", { acts: listed(inTheWay.map(said)) })}</p>`}</div>
-    ${act.until && html`<button disabled=${waits} onClick=${back}>${t("done.back")}</button>`}</li>`;
+    ${act.until && html`<button disabled=${waits} onClick=${act.kind === "settings" ? () => setAsks(true) : back}>
+      ${t("done.back")}</button>`}
+    ${asks && html`<${Sure} act=${act} close=${() => setAsks(false)} back=${back} />`}</li>`;
+}
+
+/** Ask again what the settings ask, before they are as they were. */
+function Sure({ act, close, back }) {
+  const says = (name, value) => tOr(`${name}.${value}.says`, tOr(`set.${name}.says`, ""));
+  return html`<${Dialog} title=${t("done.back")} close=${close}>
+    ${Object.entries(act.before).map(([name, value]) => html`<p key=${name}>
+      <strong>${partOf(act, name)}: <${Value} name=${name} value=${value} /></strong><br />${says(name, value)}</p>`)}
+    <${Ending} close=${close} onClick=${() => { close(); back(); }}>${t("done.back")}<//><//>`;
 }
 
 /** What was done, in words. */

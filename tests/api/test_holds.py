@@ -110,7 +110,7 @@ class Shop:
         observations = list(book.services.merges.mover.list_observations(book.tenant, self.eva))
         merges = book.services.merges.records.list_below(book.tenant.name, self.eva)
         about = read_holdings(Subject(items, book.tenant, face, observations, merges, []))
-        told = ("audit", "journal", "outbox", "requests", "reviews", "duplicates")
+        told = ("audit", "done", "journal", "outbox", "requests", "reviews", "duplicates")
         stored = {
             name: found
             for name, found in about.items()

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from tests.console.conftest import becomes
 from tests.console.looks import assert_accessible, looked_at
 from tests.console.shop import Shop, box, shop
 
@@ -63,6 +64,12 @@ def test_a_merge_and_a_setting_are_there_in_words(shop: Shop) -> None:
         ids = [entry.id for entry in client.list_entries(what="PATCH /v1/settings")]
     assert len(saved) == 4
     assert any(ids[0] in line and "Asia/Tokyo" in line for line in saved), "the audit's own ids"
+    setting.get_by_role("button", name="Take back").click()
+    dialog = page.get_by_role("dialog", name="Take back")
+    expect(dialog).to_contain_text("Days, weeks and hours are counted in it")
+    assert shop.tenant.time_zone == "Asia/Tokyo", "it asks first"
+    dialog.get_by_role("button", name="Take back").click()
+    becomes(page, lambda: shop.tenant.time_zone != "Asia/Tokyo")
     merged.get_by_role("button", name="Take back").click()
     expect(merged).to_contain_text("Taken back by")
     assert shop.face("Ann Other").id == other

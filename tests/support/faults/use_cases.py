@@ -1080,6 +1080,7 @@ SWEPT = (
         "unwanted",
         jobs=("pictures",),
     ),
+    UseCase("sweep", _swept_after_two_months, "of old acts", "named", jobs=("acts",)),
     UseCase("sweep", _swept_at_night, "of a wrong note", "unnoted", jobs=("withdrawn",)),
     UseCase(
         "sweep",
