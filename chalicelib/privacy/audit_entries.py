@@ -266,7 +266,8 @@ def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]
         what = str(entry["what"])
         named_faceids = {*entry.get("faces", ())}
         deleted_faceids = {*entry.get("deleted", ())}
-        if what.endswith("/undo"):
+        # a rejection that is taken back deletes who was made of the sighting, as a part of the face
+        if what.endswith("/undo") and not deleted_faceids:
             absorbed -= named_faceids
         # A sighting may push a stranger out, who is no part of the face.
         elif what != "sighting" and not faceids.isdisjoint(named_faceids - deleted_faceids):

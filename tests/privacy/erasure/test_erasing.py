@@ -139,6 +139,21 @@ def test_a_stranger_who_went_to_make_room_for_another_is_no_part_of_that_one() -
     assert list_absorbed_faces([pushed, merged], {"new"}) == {"same"}
 
 
+def test_who_went_as_a_sighting_was_given_back_is_a_part_and_who_was_made_two_again_is_none() -> (
+    None
+):
+    take_back = {"at": "2026-03-02", "what": "POST /v1/done/{id}/undo", "faces": ["ann", "made"]}
+    merged = {
+        "at": "2026-03-01",
+        "what": "POST /v1/faces/{id}/merge",
+        "faces": ["ann", "twin"],
+        "deleted": ["twin"],
+    }
+    given_back = {**take_back, "deleted": ["made"]}
+    made_two = {**take_back, "faces": ["ann", "twin"]}
+    assert list_absorbed_faces([merged, given_back, made_two], {"ann"}) == {"made"}
+
+
 def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"done": [eva], "failed": []}
