@@ -601,6 +601,10 @@ def merges(account: Account) -> None:
     merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
     shop.v1.done("GET", "/v1/merges")
     assert shop.v1.done("POST", f"/v1/merges/{merge}/undo")["state"] == "undone"
+    shop.v1.done("PATCH", "/v1/settings", {"audit_days": 399})
+    acts = shop.v1.done("GET", "/v1/done")["acts"]
+    setting = next(act["id"] for act in acts if act["kind"] == "settings")
+    assert shop.v1.done("POST", f"/v1/done/{setting}/undo")["taken_back_at"]
     merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
     account.later(minutes=30)
     # by who had found him before

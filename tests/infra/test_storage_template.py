@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.storage.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
+from chalicelib.storage.keys import CAPTURES, DONE, OUTBOX, REQUESTS, TABLES, TENANTS
 from chalicelib.storage.ports import Table
 from infra.storage import make_storage
 
@@ -73,7 +73,7 @@ def test_every_table_is_recoverable_and_paid_by_use() -> None:
         }
 
 
-def test_sessions_stored_answers_captures_and_what_was_sent_expire_and_nothing_else() -> None:
+def test_sessions_stored_answers_captures_acts_and_what_was_sent_expire_and_nothing_else() -> None:
     expiring = {
         table_of(properties).name: properties["TimeToLiveSpecification"]
         for properties in of_type("AWS::DynamoDB::Table").values()
@@ -81,7 +81,7 @@ def test_sessions_stored_answers_captures_and_what_was_sent_expire_and_nothing_e
     }
     assert expiring == {
         table.name: {"AttributeName": "expires_at", "Enabled": True}
-        for table in (TENANTS, REQUESTS, CAPTURES, OUTBOX)
+        for table in (TENANTS, REQUESTS, CAPTURES, OUTBOX, DONE)
     }
 
 
