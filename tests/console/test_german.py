@@ -32,6 +32,8 @@ WITHOUT_PRINTER = "globalThis.print = () => {};"
 OPENED_MS = 100
 """How long a press may take until its dialog is there; one that takes longer is seen with the next
 press."""
+FORMER_NAME = "Front door"
+"""Of the camera that the fixture calls Tor: what was done shows it, as somebody wrote it."""
 UNPRESSED = ("signout",)
 """Texts of buttons after which nothing German is left to look at."""
 
@@ -102,7 +104,11 @@ def test_each_page_and_what_its_buttons_open_is_german(
     now_pressed = {*pressed}
     with visiting(browser, shop.book, None, locale="de-DE") as visitor:
         visitor.context.add_init_script(WITHOUT_PRINTER)
-        found = [*walk(visitor, address_of(shop, name), now_pressed)]
+        found = [
+            one
+            for one in walk(visitor, address_of(shop, name), now_pressed)
+            if FORMER_NAME not in one
+        ]
         visitor.forgive("Failed to load resource")  # what was pressed by the way may be refused
     assert not found, "\n".join(dict.fromkeys(found))
     pressed |= now_pressed  # a second try presses what failed again
