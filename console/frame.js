@@ -173,20 +173,21 @@ function Page({ page, place: here }) {
   return html`<${Settled}><${View} place=${here} /><//>`;
 }
 
-let isLater = false;
-
-/** Have screen readers and keys begin at a page's title. */
-function focusTitle() {
+/** Have screen readers and keys begin at a page's title, unless somebody has gone on from what `held` the focus. */
+function focusTitle(held) {
   const title = /** @type {HTMLElement | null} */ (document.querySelector("main h1"));
-  if (!title || document.querySelector("dialog[open]") || document.activeElement?.closest("main")) return;
+  if (!title || document.activeElement !== held || document.querySelector("dialog[open]")) return;
   title.tabIndex = -1;
   title.focus({ preventScroll: true });
 }
+
+let isLater = false;
 
 /** Shows a page once what it asks for first is there, or was waited for long enough: else parts of it would move. */
 function Settled({ children }) {
   const [isSettled, setSettled] = useState(false);
   useEffect(() => {
+    const held = document.activeElement;
     const end = performance.now() + SETTLED_MS;
     let quiet = 0;
     const timer = setInterval(() => {
@@ -194,7 +195,7 @@ function Settled({ children }) {
       if (quiet < QUIET && performance.now() < end) return;
       clearInterval(timer);
       setSettled(true);
-      if (isLater && !isBack()) focusTitle();
+      if (isLater && !isBack()) focusTitle(held);
       isLater = true;
     }, TICK_MS);
     return () => clearInterval(timer);

@@ -3,12 +3,17 @@ const { navigation } = /** @type {any} */ (globalThis); // none in older browser
 const KEPT_MS = 3_000;
 const ROW = "[data-id], [data-index]";
 const OWN = ["wheel", "touchstart", "pointerdown", "keydown"];
+const EVERY_MS = 50;
 /** @type {Map<string, { y: number, row: string }>} */
 const places = new Map();
+let way = "";
 
 history.scrollRestoration = "manual";
-navigation?.addEventListener("currententrychange", ({ from }) =>
-  places.set(from.key, { y: scrollY, row: rowOf(document.activeElement) }));
+navigation?.addEventListener("currententrychange", ({ from, navigationType }) => {
+  if (navigationType === "replace") return;
+  way = navigationType;
+  places.set(from.key, { y: scrollY, row: rowOf(document.activeElement) });
+});
 
 /** Return what finds the row of a list that something is in, also once it was drawn anew; "" outside of lists. */
 export function rowOf(within) {
@@ -17,16 +22,17 @@ export function rowOf(within) {
   return index ? `[data-index="${index}"]` : "";
 }
 
-/** Give a row the focus. Tell whether it is there. */
+/** Give a row the focus. Tell whether it has it: it may not be drawn, or not be shown yet. */
 export function focusRow(row) {
   const found = row && /** @type {HTMLElement | null} */ (document.querySelector(row));
-  if (found) found.focus({ preventScroll: true });
-  return Boolean(found);
+  if (!found) return false;
+  found.focus({ preventScroll: true });
+  return document.activeElement === found;
 }
 
-/** Scroll to where somebody was who comes back, as the page grows, until he goes on himself; else to the top. */
+/** Scroll to where somebody was who comes back, as the page grows, until they go on themselves; else to the top. */
 export function comeBack() {
-  const { y, row } = places.get(navigation?.currentEntry.key) ?? { y: 0, row: "" };
+  const { y, row } = (isBack() && places.get(navigation.currentEntry.key)) || { y: 0, row: "" };
   let isThere = !row;
   const scroll = () => {
     scrollTo(0, y);
@@ -34,10 +40,9 @@ export function comeBack() {
   };
   scroll();
   if (!y && isThere) return () => {};
-  const watcher = new ResizeObserver(scroll);
-  watcher.observe(document.body);
+  const again = setInterval(scroll, EVERY_MS);
   const stop = () => {
-    watcher.disconnect();
+    clearInterval(again);
     clearTimeout(timer);
     for (const one of OWN) removeEventListener(one, stop);
   };
@@ -46,5 +51,5 @@ export function comeBack() {
   return stop;
 }
 
-/** Whether somebody has come back to where he was; else the page's title takes the focus. */
-export const isBack = () => places.has(navigation?.currentEntry.key);
+/** Tell whether somebody has come back to where they were; else the page's title takes the focus. */
+export const isBack = () => way === "traverse" && places.has(navigation.currentEntry.key);

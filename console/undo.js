@@ -33,8 +33,10 @@ export function tell(note, text) {
 
 /** Say what failed. */
 export function complain(problem) {
-  const { action } = problem;
-  say(explain(problem), { kind: "problem", action, forMs: action ? STAYS_MS : WAIT_MS });
+  const says = explain(problem);
+  const { detail } = problem;
+  const action = problem.action ?? (detail && detail !== says && [t("problem.details"), () => say(detail)]);
+  say(says, { kind: "problem", action, forMs: action ? STAYS_MS : WAIT_MS });
 }
 
 const waiting = new Set();

@@ -87,8 +87,9 @@ export function tOr(name, otherwise) {
  */
 export function explain({ code = "", status = 0, detail = "", breaks = "" }) {
   if (detail && (known === "en" || !status)) return detail;
-  const names = [breaks && `${code}.${breaks}`, code, status >= 500 ? "InternalError" : status, "offline"];
-  return t(names.map((name) => `problem.${name}`).find((name) => name in table) ?? "problem.offline");
+  const names = [breaks && `${code}.${breaks}`, code, status >= 500 ? "InternalError" : status];
+  return t(names.map((name) => `problem.${name}`).find((name) => name in table)
+    ?? (status ? "problem" : "problem.offline"));
 }
 
 /** Return what there is of these texts, as one line. */

@@ -17,7 +17,8 @@ const NEWEST = 100;
 /** `one`: a visit, as v1 lists it; `close`: called once it is answered; `open`: if that is undone. */
 export function Card({ one, close, open }) {
   const isGiven = useRef(false);
-  const who = useIdentity(() => { // once it is somebody else's, and once that is taken back
+  const who = useIdentity((patch) => { // once it is somebody else's, and once that is taken back
+    if (patch([one])[0] === one) return; // it is of another visit
     isGiven.current = !isGiven.current;
     (isGiven.current ? close : open)();
   });

@@ -34,6 +34,7 @@ const person = preference("counter.person", [""], true);
 
 export default function Counter({ place }) {
   const id = place.rest[0];
+  useEffect(() => () => { if (document.fullscreenElement) document.exitFullscreen(); }, []);
   return id ? html`<${OfOne} key=${id} id=${id} />` : html`<${Waiting} />`;
 }
 
@@ -65,7 +66,7 @@ function useSettled(cards) {
   const changedAt = useRef(0);
   useLayoutEffect(() => { changedAt.current = performance.now(); }, [cards]);
   return (event) => {
-    if (performance.now() - changedAt.current > SETTLES_MS) return;
+    if (performance.now() - changedAt.current > SETTLES_MS || event.target.closest("dialog")) return;
     event.preventDefault();
     event.stopPropagation();
   };
@@ -141,7 +142,8 @@ function Timed({ close, children }) {
     const timer = setTimeout(close, SHOWN_MS);
     return () => clearTimeout(timer);
   }, [isHeld]);
-  const [hold, leave] = [() => setHeld(true), () => setHeld(false)];
+  const hold = () => setHeld(true);
+  const leave = ({ currentTarget }) => setHeld(Boolean(currentTarget.querySelector("dialog[open]")));
   return html`<div onMouseEnter=${hold} onMouseLeave=${leave} onFocusIn=${hold}
     onFocusOut=${leave}>${children}</div>`;
 }

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { useLoaded } from "../shared/parts.js";
-import { spellings } from "../shared/spellings.js";
+import { isMeant, spellOtherwise } from "../shared/spellings.js";
 import { useValue } from "../store.js";
 import { complain } from "../undo.js";
 import { AT_ONCE, gone } from "./many.js";
@@ -20,15 +20,16 @@ async function read(group, name, sort, signal) {
   const [order, desc] = ORDERS[sort];
   const wanted = group === KNOWN ? { known: true } : { group: group === ALL ? "" : group };
   if (!name) return (await get("face-ids", { ...wanted, order, desc }, { signal })).ids;
-  const found = new Set();
-  for (const spelt of spellings(name)) {
-    for (let token; token !== null;) {
-      const page = await get("faces", { name: spelt, limit: AT_ONCE, token }, { signal });
-      for (const face of page.faces) if ([KNOWN, ALL, face.group].includes(group)) found.add(face.id);
-      token = page.next_token;
-    }
+  const found = [];
+  for (let token; token !== null;) {
+    const page = await get("faces", { name, limit: AT_ONCE, token }, { signal });
+    found.push(...page.faces);
+    token = page.next_token;
   }
-  return [...found];
+  const other = spellOtherwise(name);
+  const spelt = other ? (await get("faces", { name: other, limit: AT_ONCE }, { signal })).faces : [];
+  found.push(...spelt.filter((face) => isMeant(face.name, name)));
+  return [...new Set(found.filter((face) => [KNOWN, ALL, face.group].includes(group)).map((face) => face.id))];
 }
 
 /** The ids that are listed: those that are deleted, or will be, are not. */

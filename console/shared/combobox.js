@@ -3,21 +3,26 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { groupName, nameOf, Portrait, Score } from "./parts.js";
-import { spellings } from "./spellings.js";
+import { isMeant, spellOtherwise } from "./spellings.js";
 import { t } from "../words.js";
 
 const WAIT_MS = 120;
 const MOST = 8;
+/** People who are looked through for those whose names are spelt otherwise. */
+const MOST_SPELT = 100;
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Find people by the beginning of a name, also spelt otherwise, or by the id. */
 export async function look(wanted, signal) {
-  const pages = await Promise.all([
+  const other = spellOtherwise(wanted);
+  const [one, named, spelt] = await Promise.all([
     ID.test(wanted) ? get("faces", { ids: wanted }, { signal }) : { faces: [] },
-    ...spellings(wanted).map((name) => get("faces", { name, limit: MOST }, { signal })),
+    get("faces", { name: wanted, limit: MOST }, { signal }),
+    other ? get("faces", { name: other, limit: MOST_SPELT }, { signal }) : { faces: [] },
   ]);
-  const found = new Map(pages.flatMap((page) => page.faces.map((face) => /** @type {const} */ ([face.id, face]))));
-  return [...found.values()].slice(0, MOST);
+  const meant = spelt.faces.filter((face) => isMeant(face.name, wanted));
+  const all = [...one.faces, ...named.faces, ...meant];
+  return [...new Map(all.map((face) => /** @type {const} */ ([face.id, face]))).values()].slice(0, MOST);
 }
 
 /** The people who are found by a text as it is typed; null: nothing was typed, or the answer is not there yet. */

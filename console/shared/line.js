@@ -1,6 +1,14 @@
 // A text that is changed in place.
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
+
+/** Browsers that size a field by its text. */
+const GROWS = globalThis.CSS?.supports("field-sizing", "content");
+
+function grow(field) {
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}
 
 /**
  * A text of one line wraps where there is no room for it, so that none is cut. `save` may fail; then what was typed
@@ -30,8 +38,9 @@ export function Line({ value, label, save, placeholder, rows = 1, disabled, max 
     event.preventDefault();
     event.target.blur();
   };
+  useLayoutEffect(() => { if (!GROWS && ref.current) grow(ref.current); }, [text]);
   const style = `line ${className}`;
   if (disabled) return html`<span class=${style}>${value || html`<span class="soft">${placeholder}</span>`}</span>`;
-  return html`<textarea ...${more} ref=${ref} class=${style} aria-label=${label} placeholder=${placeholder} rows=${rows}
-    maxlength=${max} value=${text} onInput=${type} onBlur=${done} onKeyDown=${keys}></textarea>`;
+  return html`<textarea ...${more} ref=${ref} class=${style} aria-label=${label} placeholder=${placeholder}
+    rows=${rows} spellcheck=${rows > 1} maxlength=${max} value=${text} onInput=${type} onBlur=${done} onKeyDown=${keys}></textarea>`;
 }

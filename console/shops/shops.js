@@ -1,5 +1,5 @@
 // The shops that this browser is signed in to, a row each, with how today goes there. A press enters.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { toShop } from "../router.js";
@@ -39,11 +39,13 @@ async function today(known, signal) {
     askFor("groups", { groups: [] }), askFor("places", { places: [] }),
   ]);
   const now = Date.now();
-  const guests = async ({ name: group }) =>
-    ({ group, names: here((await ask("arrivals", { group, limit: MOST_HERE })).arrivals, now) });
-  const special = groups.filter(({ name }) => isSpecial(groups, name));
+  const guests = [];
+  for (const { name: group } of groups.filter(({ name }) => isSpecial(groups, name))) { // one by one: shops are many
+    const { arrivals } = await ask("arrivals", { group, limit: MOST_HERE });
+    guests.push({ group, names: here(arrivals, now) });
+  }
   const day = dayOf(statistics, hours, statistics.time_zone, now);
-  return { ...day, places, guests: await Promise.all(special.map(guests)),
+  return { ...day, places, guests,
     unwell: needs(cameras), isBlind: cameras.some((one) => isUnwell(one) && one.health.blind) };
 }
 
@@ -53,12 +55,14 @@ export function Shops({ books, add }) {
   useEffect(() => { document.title = `${t("shops")} · Regulars`; }, []);
   const [isAsked, setIsAsked] = useState(false);
   const { known, closed } = found.value ?? { known: [], closed: {} };
-  const [calling, setCalling] = useState(new Set());
-  const tell = (book, calls) => setCalling((before) => {
-    const others = [...before].filter((one) => one !== book);
-    return new Set(calls ? [...others, book] : others);
-  });
-  const sorted = known.toSorted((one, other) => Number(calling.has(other.book)) - Number(calling.has(one.book)));
+  const answers = useRef(new Map());
+  const [first, setFirst] = useState(/** @type {any} */ (null)); // once all have answered: rows do not jump
+  const tell = (book, calls) => {
+    answers.current.set(book, calls);
+    if (answers.current.size === known.length) setFirst((before) => before ?? new Map(answers.current));
+  };
+  const calls = ({ book }) => Number(first?.get(book) ?? false);
+  const sorted = known.toSorted((one, other) => calls(other) - calls(one));
   useEffect(() => {
     if (known.length) blur.begin(known.some(({ role }) => role === "viewer") ? "on" : "off");
   }, [found.value]);
@@ -81,7 +85,7 @@ function Row({ known, tell }) {
   useAgain(found, EVERY_MS);
   const { value, problem } = found;
   const calls = Boolean(value && (value.is || value.unwell));
-  useEffect(() => tell(book, calls), [calls]);
+  useEffect(() => { if (value || problem) tell(book, calls); }, [value, problem]);
   return html`<li><a href=${toShop(bookOf(known)) + location.hash}>
     <strong class="shop">${shop}</strong>
     ${value && html`<${Figures} ...${value} /><${Bars} shop=${shop} ...${value} />
