@@ -42,5 +42,6 @@ export function Line({ value, label, save, placeholder, rows = 1, disabled, max 
   const style = `line ${className}`;
   if (disabled) return html`<span class=${style}>${value || html`<span class="soft">${placeholder}</span>`}</span>`;
   return html`<textarea ...${more} ref=${ref} class=${style} aria-label=${label} placeholder=${placeholder}
-    rows=${rows} spellcheck=${rows > 1} maxlength=${max} value=${text} onInput=${type} onBlur=${done} onKeyDown=${keys}></textarea>`;
+    rows=${rows} spellcheck=${rows > 1} maxlength=${max} value=${text}
+    onInput=${type} onBlur=${done} onKeyDown=${keys}></textarea>`;
 }
