@@ -159,11 +159,12 @@ def _print_policy(stack: str, values: Mapping[str, str], policy_of: str) -> None
     comes to beside it."""
     from regulars.deploy import policy
 
+    key = values.get("CustomerKey", "")
     if policy_of == "operator":
-        document = policy.make_operators_policy(stack, values.get("Witness", ""))
+        document = policy.make_operators_policy(stack, values.get("Witness", ""), key)
         left = policy.LEFT_TO_OPERATORS
     else:
-        document = policy.make_role_policy(stack, values.get("RoleBoundary", ""))
+        document = policy.make_role_policy(stack, values.get("RoleBoundary", ""), key)
         left = policy.LEFT_OVER
     print(json.dumps(document, indent=2))
     print(left, file=sys.stderr)

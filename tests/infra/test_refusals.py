@@ -28,6 +28,10 @@ STACK = f"regulars-{'x' * 19}"
 BOUNDARY = f"arn:aws-us-gov:iam::123456789012:policy/{'b' * 128}"
 """The longest name of a policy that bounds roles, in the partition with the longest name."""
 
+CUSTOMER_KEY = f"arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-{'0' * 32}"
+WITNESS = f"{'w' * 63}/heads/of-audits"
+"""The longest name of a bucket, and a prefix."""
+
 BOUNDED = {**BY_CLOUDFORMATION, "iam:PermissionsBoundary": BOUNDARY}
 """What a request says that CloudFormation sends for a role with that boundary."""
 
@@ -183,13 +187,24 @@ OTHER_STAGES = ("dev", f"{'x' * 19}y", "x")
 
 
 def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
-    """Yield what the role may do with what another stage has, by its name or its stack's tag."""
+    """Yield what the role may change of what another stage has, by its name or its stack's tag."""
     named = [action for one in deployed.policy["Statement"] for action in listed(one["Action"])]
     actions = {
         action
         for action in (*_list_permissions(deployed.kinds), *named)
         if not re.search(r":(Get|List|Describe)(?!Item|Object)|[*]", action)
     }
+    yield from _find_ways(
+        deployed.policy, actions | {"s3:PutObject", "s3:DeleteObject", "dynamodb:Scan"}
+    )
+    importing = {"cloudformation:ImportResourceTypes": "AWS::S3::Bucket"}
+    stack = f"arn:aws:cloudformation:{PLACE}:stack/{STACK}/0b7c"
+    if is_allowed(deployed.policy, "cloudformation:CreateChangeSet", stack, importing):
+        yield "a change set that imports"
+
+
+def _find_ways(policy: dict[str, Any], actions: set[str]) -> Iterator[str]:
+    """Yield which of the actions a policy allows with what another stage has."""
     for stage in OTHER_STAGES:
         other = f"regulars-{stage}"
         # keys, APIs and event sources have no name of the stack's: CloudFormation's tag tells
@@ -206,18 +221,14 @@ def find_ways_into_other_stages(deployed: Deployed) -> Iterator[str]:
             f"arn:aws:logs:{PLACE}:log-group:/aws/apigateway/{other}",
             f"arn:aws:apigateway:{PLACE.partition(':')[0]}::/restapis/abc",
         ]
-        for action in sorted(actions | {"s3:PutObject", "s3:DeleteObject", "dynamodb:Scan"}):
+        for action in sorted(actions):
             service = action.partition(":")[0]
             is_of_objects = action.endswith("Object")
             for arn in arns:
                 is_about = arn.split(":")[2] == service
                 is_about &= service != "s3" or is_of_objects is ("/" in arn)
-                if is_about and is_allowed(deployed.policy, action, arn, context):
+                if is_about and is_allowed(policy, action, arn, context):
                     yield f"{action} of {arn}"
-    importing = {"cloudformation:ImportResourceTypes": "AWS::S3::Bucket"}
-    stack = f"arn:aws:cloudformation:{PLACE}:stack/{STACK}/0b7c"
-    if is_allowed(deployed.policy, "cloudformation:CreateChangeSet", stack, importing):
-        yield "a change set that imports"
 
 
 def _list_permissions(kinds: list[str]) -> Iterator[str]:
@@ -376,7 +387,8 @@ def cite(source: str) -> str:
 
 @pytest.fixture(scope="module")
 def deployed(translated: dict[str, Any]) -> Deployed:
-    return Deployed(translated, make_role_policy(STACK, BOUNDARY), dict(WITHOUT_TYPE))
+    policy = make_role_policy(STACK, BOUNDARY, CUSTOMER_KEY)
+    return Deployed(translated, policy, dict(WITHOUT_TYPE))
 
 
 def forget_tag(deployed: Deployed) -> None:
@@ -406,10 +418,18 @@ def test_each_wall_between_stages_is_needed(
     assert [*find_ways_into_other_stages(faulty)] != []
 
 
-def test_who_runs_a_stage_gets_into_no_other_and_makes_and_unmakes_nothing(
+def test_who_runs_a_stage_reaches_no_other_and_changes_no_resource_but_runs_and_copies(
     deployed: Deployed,
 ) -> None:
-    operated = deployed._replace(policy=make_operators_policy(STACK, "heads/of-audits"))
+    policy = make_operators_policy(STACK, WITNESS, CUSTOMER_KEY)
+    operated = deployed._replace(policy=policy)
+    own = {action for one in policy["Statement"] for action in listed(one["Action"])}
+    # what AWS lets nobody narrow to a stage: names, metrics, and results by a query's own ID
+    assert {way.partition(" ")[0] for way in _find_ways(policy, own)} == {
+        "cloudwatch:GetMetricData",
+        "logs:GetQueryResults",
+        "s3:ListAllMyBuckets",
+    }
     for find in (find_ways_into_other_stages, find_partitions, find_large_policies):
         assert [*find(operated)] == []
     changing = {
@@ -457,10 +477,11 @@ DIRECT |= {
     "cloudwatch:GetMetricData",
     "dynamodb:ConditionCheckItem",
     "iam:CreateServiceLinkedRole",
+    "kms:ReEncrypt*",
     "s3:DeleteObject",
 }
-"""Services and actions that `regulars deploy` itself calls, and what API Gateway does for the first
-domain."""
+"""Services and actions that `regulars deploy` itself calls, what API Gateway does for the first
+domain, and what DynamoDB does with a customer's key."""
 
 
 def test_a_role_that_deploys_may_do_nothing_that_no_type_needs(deployed: Deployed) -> None:
@@ -482,7 +503,7 @@ def test_a_role_that_deploys_touches_one_stack(deployed: Deployed) -> None:
         else:
             known = (
                 f"{STACK}|regulars-packages|changeSet/regulars-|:/account|:/domainnames/|transform/|aws-"
-                "service-role/ops.apigateway"
+                f"service-role/ops.apigateway|{CUSTOMER_KEY}"
             )
             assert [of for of in one["Resource"] if not re.search(known, of)] == []
 
@@ -506,7 +527,7 @@ def test_a_policy_without_a_boundary_is_the_same_but_for_its_condition() -> None
         ("arn:aws:iam::123456789012:role/bound", "is the ARN of a policy"),
         (
             f"arn:aws:iam::123456789012:policy/{'path/' * 102}{'b' * 128}",
-            "give the boundary a shorter name",
+            "give the boundary, or the witness's prefix, a shorter name",
         ),
     ],
 )

@@ -38,6 +38,8 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
             of_object = action.endswith("Object")
             if "Bucket" in named:
                 arn = f"arn:aws:s3:::{named['Bucket']}" + (f"/{named['Key']}" if of_object else "")
+            asked = {"s3:if-none-match": "IfNoneMatch", "s3:prefix": "Prefix"}
+            context = {key: named[one] for key, one in asked.items() if one in named}
         case "dynamodb", _:
             arn = f"arn:aws:dynamodb:{place}:table/{named['TableName']}"
         case "budgets", _:
@@ -58,6 +60,7 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
             action = operation.removesuffix("Batch")
             arn = f"arn:aws:sqs:{place}:{named['QueueUrl'].rpartition('/')[2]}"
         case "kms", _ if "EncryptionContext" in named:
+            arn = f"arn:aws:kms:{place}:key/{named['KeyId'].rpartition('/')[2]}"
             context = {
                 f"kms:EncryptionContext:{key}": value
                 for key, value in named["EncryptionContext"].items()

@@ -1,13 +1,16 @@
-"""Each command that has `--stage` and does not deploy, on the emulated account.
+"""Each command that has `--stage`, but `deploy`, on the emulated account, as a run or more.
 
-The policy of those who run a stage allows what each asks of AWS, and has no right beside that.
+The policy of those who run a stage allows what these runs ask of AWS and what docs/stage.md tells
+to look at, and has no right beside that. The emulation asks no customer's key: what AWS asks of one
+is in functions.yaml.
 """
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +25,7 @@ from chalicelib.domain.captures import CaptureState
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Profile
+from chalicelib.privacy.erasure_progress import RECEIPTS
 from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import SERVICES, open_aws_client
 from chalicelib.storage.ports import Put
@@ -30,17 +34,24 @@ from infra import template
 from infra.storage import make_storage
 from regulars.cli import commands, main
 from regulars.deploy.command import deploy
-from regulars.deploy.policy import LEFT_TO_OPERATORS, make_operators_policy
+from regulars.deploy.policy import (
+    LEFT_OVER,
+    LEFT_TO_OPERATORS,
+    make_operators_policy,
+    make_role_policy,
+)
 from tests.regulars.deploy.calls import Call, name_call
 from tests.regulars.deploy.cloud import REGION
-from tests.regulars.deploy.test_rights import list_missing, list_parts
+from tests.regulars.deploy.test_rights import ID, list_missing, list_parts, tag_key
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.box.session import DOCS, read
 from tests.support.fakes import Person
 from tests.support.iam import listed
 from tests.support.pictures import photos as at_hand
 from tests.support.storage.emulated import STACK, Aws, storage_on
 
 WITNESS = "heads-of-audits"
+ELSEWHERE = "receipts-of-mine"
 SHOP = ("--tenant", "shop")
 ANN = (*SHOP, "--face", "ann")
 WHY = ("--reason", "letter 7")
@@ -53,6 +64,8 @@ class Run(NamedTuple):
     arguments: tuple[str, ...] = ()
     stage: str = "test"
     code: int = 0
+    beside: frozenset[str] = frozenset()
+    """What it asks for that the policy does not allow: of buckets that its arguments name."""
 
 
 RUNS = {
@@ -106,11 +119,57 @@ RUNS = {
     "today": [Run(SHOP)],
     "erase": [Run((*SHOP, "--face", "bob", "--receipt", "bob.json", "--yes"))],
     "receipt get": [Run(("{erasure}", *SHOP))],
-    "backup": [Run(("stage.tar",))],
-    "restore": [Run(("stage.tar", "--after", "none", "--new-secrets"), stage="new")],
+    "backup": [Run(("stage.tar",)), Run(("left.tar",), stage="left")],
+    "restore": [
+        Run(("stage.tar", "--after", "none", "--new-secrets"), stage="new"),
+        Run(("stage.tar", "--after", "none"), stage="kept"),
+        Run(
+            ("left.tar", "--after", "none", "--receipts", f"s3://{ELSEWHERE}/mine"),
+            stage="empty",
+            beside=frozenset({"s3:ListBucket", "s3:GetObject"}),
+        ),
+    ],
     "tenants erase": [Run(("gone", "--receipt", "gone.json"))],
 }
 """A run or more of each command, in an order in which each finds what it needs."""
+
+_PLACE = f"{REGION}:{ID}"
+_DEAD_LETTERS = {
+    "SourceArn": f"arn:aws:sqs:{_PLACE}:{STACK}-CapturesDeadLetters-AbC",
+    "DestinationArn": f"arn:aws:sqs:{_PLACE}:{STACK}-CapturesQueue-AbC",
+}
+_LOG = f"arn:aws:logs:{_PLACE}:log-group:/aws/lambda/{STACK}/ingest:*"
+_GATEWAY_LOG = f"arn:aws:logs:{_PLACE}:log-group:/aws/apigateway/{STACK}:*"
+TOLD = {
+    "Alarms go to": [
+        Call("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{_PLACE}:alarm:{STACK}-Busy-AbC", {})
+    ],
+    "Look at the dashboard": [
+        Call("cloudwatch:GetDashboard", f"arn:aws:cloudwatch::{ID}:dashboard/{STACK}", {}),
+        Call("cloudwatch:GetMetricData", "*", {}),
+    ],
+    "the log of the named function (`filter": [
+        Call("logs:StartQuery", _LOG, {}),
+        Call("logs:GetQueryResults", "*", {}),
+    ],
+    "find the message's key in ingest's log": [Call("logs:FilterLogEvents", _LOG, {})],
+    "writes a line for each request to": [
+        Call("logs:StartQuery", _GATEWAY_LOG, {}),
+        Call("logs:FilterLogEvents", _GATEWAY_LOG, {}),
+    ],
+    "is the rule of EventBridge enabled": [
+        Call("events:DescribeRule", f"arn:aws:events:{_PLACE}:rule/{STACK}-CanaryEvent-AbC", {})
+    ],
+    "look at the events of the bucket": [
+        Call("s3:GetBucketNotification", f"arn:aws:s3:::{STACK}-capturesbucket-abc", {})
+    ],
+    "aws sqs start-message-move-task": [
+        name_call("sqs", right, named)
+        for right, named in list_parts("StartMessageMoveTask", _DEAD_LETTERS)
+    ],
+}
+"""What docs/stage.md tells who runs a stage to look at and to do beside these commands, by its
+words, as what AWS asks for."""
 
 
 def walk_commands(
@@ -133,12 +192,16 @@ def list_operating() -> set[str]:
 
 
 @contextmanager
-def note_calls(calls: list[Call]) -> Iterator[None]:
-    """Note what clients of the service, and of sessions that are made meanwhile, ask for."""
+def note_calls(calls: list[Call], stacks: dict[str, str]) -> Iterator[None]:
+    """Note what clients of the service, and of sessions that are made meanwhile, ask for.
+
+    `stacks`: those of keys, by the keys' IDs.
+    """
 
     def note(params: dict[str, Any], model: Any, **_: Any) -> None:
         for operation, named in list_parts(model.name, params):
-            calls.append(name_call(model.service_model.service_name, operation, named))
+            call = name_call(model.service_model.service_name, operation, named)
+            calls.append(tag_key(call, stacks))
 
     clients = [open_aws_client(service) for service in SERVICES]
     for client in clients:
@@ -196,9 +259,10 @@ def fill_stage(aws: Aws, folder: Path) -> dict[str, str]:
         return {"other": other.id, "hers": hers.id}
 
 
-def make_empty_stage(aws: Aws) -> None:
-    """Make the stage `new` beside the first, with a function."""
-    role = aws.client("iam").create_role(RoleName="x", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+def make_empty_stage(aws: Aws, stack: str) -> str:
+    """Make a stage beside the first, with a function; return its key's ID."""
+    made_role = aws.client("iam").create_role(RoleName=stack, AssumeRolePolicyDocument="{}")
+    role = made_role["Role"]["Arn"]
     whole = make_storage()
     kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::KMS::Key")
     made = {
@@ -215,22 +279,28 @@ def make_empty_stage(aws: Aws) -> None:
     }
     resources = {**made, "Sweep": sweep}
     body = json.dumps({**whole, "Resources": resources, "Outputs": outputs})
-    aws.client("cloudformation").create_stack(StackName="regulars-new", TemplateBody=body)
+    formation = aws.client("cloudformation")
+    formation.create_stack(StackName=stack, TemplateBody=body)
+    key = formation.describe_stack_resource(StackName=stack, LogicalResourceId="SecretsKey")
+    return str(key["StackResourceDetail"]["PhysicalResourceId"])
 
 
 def leave_stage(aws: Aws) -> None:
-    """Make what commands that read find of the stage `left`, whose stack is deleted."""
-    described = aws.client("dynamodb").describe_table(TableName=f"{STACK}-{keys.TENANTS.name}")
+    """Make what commands that read find of the stage `left`, whose stack is deleted, and two
+    buckets of others."""
     known = ("AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes")
-    aws.client("dynamodb").create_table(
-        TableName=f"regulars-left-{keys.TENANTS.name}",
-        BillingMode="PAY_PER_REQUEST",
-        **{name: value for name, value in described["Table"].items() if name in known and value},
-    )
-    for bucket in ("regulars-left-databucket-a", "regulars-left-capturesbucket-a", WITNESS):
-        aws.client("s3").create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+    dynamodb, s3 = aws.client("dynamodb"), aws.client("s3")
+    for table in keys.TABLES:
+        described = dynamodb.describe_table(TableName=f"{STACK}-{table.name}")["Table"]
+        dynamodb.create_table(
+            TableName=f"regulars-left-{table.name}",
+            BillingMode="PAY_PER_REQUEST",
+            **{name: value for name, value in described.items() if name in known and value},
         )
+    left = ("regulars-left-databucket-a", "regulars-left-capturesbucket-a")
+    for bucket in (*left, WITNESS, ELSEWHERE):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=ELSEWHERE, Key=f"mine/{RECEIPTS}note.json", Body=b"{}")
 
 
 class Done(NamedTuple):
@@ -247,7 +317,9 @@ def done(aws: Aws, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> li
     """All runs."""
     folder = tmp_path_factory.mktemp("operator")
     names = {"photo": str(photos / at_hand.PORTRAIT)}
-    make_empty_stage(aws)
+    stacks = {aws.physical["SecretsKey"]: STACK}
+    for stack in ("regulars-new", "regulars-kept", "regulars-empty"):
+        stacks[make_empty_stage(aws, stack)] = stack
     leave_stage(aws)
     names |= fill_stage(aws, folder / "book")
     with pytest.MonkeyPatch.context() as environment, serve(aws, folder / "book") as book:
@@ -264,14 +336,14 @@ def done(aws: Aws, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> li
                     one.format(**names, erasure=rows[0].id if rows else "") for one in run.arguments
                 ]
                 calls: list[Call] = []
-                with note_calls(calls):
+                with note_calls(calls, stacks):
                     code = main([*name.split(), *arguments, "--stage", run.stage])
                 found.append(Done(name, run, code, calls))
         return found
 
 
-def test_each_command_that_reads_a_stage_is_run() -> None:
-    """So a new one has to say here what it asks of AWS."""
+def test_each_command_with_a_stage_but_deploy_is_run() -> None:
+    """So a new one has to be run here. Which of its options are tried, nobody checks."""
     assert {*RUNS} == list_operating()
 
 
@@ -279,30 +351,77 @@ def test_each_runs_as_it_says(done: list[Done]) -> None:
     assert [(one.name, one.code) for one in done if one.code != one.run.code] == []
 
 
-def test_the_policy_of_operators_allows_each_of_their_calls(done: list[Done]) -> None:
-    missing = {
-        f"{one.name}: {action}"
-        for one in done
-        for action in list_missing(
-            one.calls, make_operators_policy(f"regulars-{one.run.stage}", f"{WITNESS}/heads")
-        )
-    }
-    assert missing == set()
+def test_the_policy_of_operators_allows_what_these_runs_ask(done: list[Done]) -> None:
+    for one in done:
+        policy = make_operators_policy(f"regulars-{one.run.stage}", f"{WITNESS}/heads")
+        assert list_missing(one.calls, policy) == one.run.beside, one.name
 
 
-def test_the_policy_of_operators_has_no_right_that_no_command_needs(done: list[Done]) -> None:
+def test_the_policy_of_operators_allows_what_the_page_tells_them_to_do() -> None:
+    page = " ".join(read(DOCS / "stage.md").split())
+    policy = make_operators_policy(STACK)
+    for words, calls in TOLD.items():
+        assert words in page
+        assert list_missing(calls, policy) == set(), words
+
+
+def test_each_action_of_the_policy_is_needed_in_each_of_its_statements(done: list[Done]) -> None:
     policy = make_operators_policy(STACK, f"{WITNESS}/heads")
-    calls = {
-        (call.action, call.arn.replace(f"regulars-{one.run.stage}", STACK)): call
-        for one in done
-        for call in one.calls
-    }
-    asked = [call._replace(arn=arn) for (_, arn), call in calls.items()]
-    given = {action for one in policy["Statement"] for action in listed(one["Action"])}
-    assert given == {call.action for call in asked}
+    asked = [call for calls in TOLD.values() for call in calls]
+    for one in done:
+        stack = f"regulars-{one.run.stage}"
+        for action, arn, context in one.calls:
+            own = {key: value.replace(stack, STACK) for key, value in context.items()}
+            asked.append(Call(action, arn.replace(stack, STACK), own))
     for statement in policy["Statement"]:
-        fewer = {"Statement": [one for one in policy["Statement"] if one is not statement]}
-        assert list_missing(asked, fewer) != set(), f"nobody needs {statement}"
+        others = [one for one in policy["Statement"] if one is not statement]
+        for action in listed(statement["Action"]):
+            rest = [one for one in listed(statement["Action"]) if one != action]
+            fewer = {"Statement": [*others, {**statement, "Action": rest}]}
+            calls = [call for call in asked if call.action == action]
+            assert list_missing(calls, fewer) == {action}, f"nobody needs {action} of {statement}"
+
+
+def test_who_runs_a_stage_adds_to_the_witness_and_changes_nothing_there() -> None:
+    policy = make_operators_policy(STACK, f"{WITNESS}/heads")
+    head = f"arn:aws:s3:::{WITNESS}/heads/shop/2026-11-30T10.json"
+    added = Call("s3:PutObject", head, {"s3:if-none-match": "*"})
+    refused = [
+        Call("s3:PutObject", head, {}),
+        Call("s3:DeleteObject", head, {}),
+        Call("s3:ListBucket", f"arn:aws:s3:::{WITNESS}", {}),
+        Call("s3:ListBucket", f"arn:aws:s3:::{WITNESS}", {"s3:prefix": "others/"}),
+    ]
+    assert list_missing([added], policy) == set()
+    for call in refused:
+        assert list_missing([call], policy) == {call.action}
+
+
+@pytest.mark.parametrize("make", [make_role_policy, make_operators_policy])
+def test_dynamodb_and_s3_may_use_the_customers_key_as_they_may_for_the_functions(
+    make: Callable[..., dict[str, Any]],
+) -> None:
+    key = f"arn:aws:kms:{_PLACE}:key/11111111-2222-3333-4444-555555555555"
+    document = template.join_parts()["Resources"]["CustomerKeyUse"]["Properties"]["PolicyDocument"]
+    [use] = document["Statement"]
+    policy, without = make(STACK, customer_key=key), make(STACK)
+    for service in ("dynamodb", "s3", "lambda"):
+        context = {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"}
+        calls = [Call(action, key, context) for action in use["Action"]]
+        known = {"kms:DescribeKey"} if make is make_role_policy else set()
+        refused = {*use["Action"]} - known
+        assert list_missing(calls, policy) == (refused if service == "lambda" else set())
+        assert list_missing(calls, without) == refused
+    given = {action for one in policy["Statement"] for action in listed(one["Action"])}
+    more = given - {action for one in without["Statement"] for action in listed(one["Action"])}
+    for action in more:
+        assert any(fnmatch(one, action) for one in use["Action"]), f"no function has {action}"
+
+
+@pytest.mark.parametrize("key", ["*", "alias/mine", "arn:aws:kms:eu-central-1:123456789012:key/*"])
+def test_a_customers_key_that_is_a_pattern_is_refused(key: str) -> None:
+    with pytest.raises(InvalidInput, match="CustomerKey is the ARN of a key"):
+        make_operators_policy(STACK, customer_key=key)
 
 
 def test_a_witness_that_is_a_pattern_is_refused() -> None:
@@ -313,8 +432,14 @@ def test_a_witness_that_is_a_pattern_is_refused() -> None:
 def test_the_command_prints_the_policy_and_beside_it_what_it_comes_to(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    options = ["--operators-policy", "--parameter", f"Witness={WITNESS}/heads"]
-    assert main(["deploy", "--stage", "test", *options]) == 0
+    key = f"arn:aws:kms:{_PLACE}:key/11111111-2222-3333-4444-555555555555"
+    given = [f"Witness={WITNESS}/heads", f"CustomerKey={key}"]
+    options = [word for one in given for word in ("--parameter", one)]
+    assert main(["deploy", "--stage", "test", "--operators-policy", *options]) == 0
     printed = capsys.readouterr()
-    assert json.loads(printed.out) == make_operators_policy(STACK, f"{WITNESS}/heads")
+    assert json.loads(printed.out) == make_operators_policy(STACK, f"{WITNESS}/heads", key)
     assert printed.err.strip() == LEFT_TO_OPERATORS
+    assert main(["deploy", "--stage", "test", "--policy", *options]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == make_role_policy(STACK, customer_key=key)
+    assert printed.err.strip() == LEFT_OVER

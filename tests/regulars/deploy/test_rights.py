@@ -3,13 +3,13 @@
 A deployment's others are decided in the model of an account (model.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from chalicelib.storage.aws.clients import open_aws_client
-from regulars.deploy.policy import make_role_policy
+from regulars.deploy.policy import make_operators_policy, make_role_policy
 from regulars.tenants.canary import add_canary
 from tests.regulars.deploy.calls import Call, name_call
 from tests.regulars.deploy.cloud import REGION
@@ -19,6 +19,16 @@ from tests.support.storage.emulated import STACK, Aws
 ID = "123456789012"
 TOPIC = f"arn:aws:sns:{REGION}:{ID}:shop"
 POLICY = make_role_policy(STACK)
+
+
+def tag_key(call: Call, stacks: Mapping[str, str]) -> Call:
+    """Return a call with the tag that CloudFormation gave its key. `stacks`: of keys, by their
+    ID."""
+    stack = stacks.get(call.arn.rpartition(":key/")[2])
+    return call._replace(context={**call.context, STACK_TAG: stack}) if stack else call
+
+
+STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
 
 
 def list_missing(calls: list[Call], policy: dict[str, Any]) -> set[str]:
@@ -31,10 +41,12 @@ def list_missing(calls: list[Call], policy: dict[str, Any]) -> set[str]:
 def noted_services(aws: Aws) -> Iterator[list[Call]]:
     """What the clients of the service itself are asked for: transactions by their parts."""
     calls: list[Call] = []
+    stacks = {aws.physical["SecretsKey"]: STACK}
 
     def note(params: dict[str, Any], model: Any, **_: Any) -> None:
         for operation, named in list_parts(model.name, params):
-            calls.append(name_call(model.service_model.service_name, operation, named))
+            call = name_call(model.service_model.service_name, operation, named)
+            calls.append(tag_key(call, stacks))
 
     clients = [open_aws_client(service) for service in ("dynamodb", "kms", "s3", "sqs")]
     for client in clients:
@@ -57,6 +69,14 @@ def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, di
             # docs.aws.amazon.com/amazondynamodb/latest/developerguide/backuprestore_IAM.html
             for right in _OF_A_COPY.split():
                 yield right, {"TableName": params["TargetTableName"]}
+        case "StartMessageMoveTask":
+            # docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
+            # sqs-api-permissions-reference.html
+            ends = (params["SourceArn"], params["DestinationArn"])
+            dead, queue = ({"QueueUrl": arn.replace(":", "/")} for arn in ends)
+            rights = (operation, "ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+            yield from ((right, dead) for right in rights)
+            yield "SendMessage", queue
         case _:
             yield operation, params
 
@@ -84,3 +104,13 @@ def test_a_deployment_may_make_the_canarys_tenant(aws: Aws, noted_services: list
     }
     faulty = {"Statement": [fewer if one is tables else one for one in POLICY["Statement"]]}
     assert list_missing(noted_services, faulty) == {"dynamodb:ConditionCheckItem"}
+
+
+def test_a_key_of_another_stage_seals_and_unseals_nothing() -> None:
+    secret = {"kms:EncryptionContext:regulars": "shop/key"}
+    for policy in (POLICY, make_operators_policy(STACK)):
+        for action in ("kms:Encrypt", "kms:Decrypt"):
+            call = Call(action, "arn:aws:kms:eu-central-1:123456789012:key/other", secret)
+            assert list_missing([tag_key(call, {"other": "regulars-other"})], policy) == {action}
+        own = tag_key(call._replace(action="kms:Encrypt"), {"other": STACK})
+        assert list_missing([own], policy) == set()
