@@ -212,6 +212,27 @@ def test_the_lab_says_of_what_a_capture_and_a_large_tenant_are_made() -> None:
     assert f"USD a month: {said}, the rest {rest:.0f}." in lab
 
 
+def test_deploy_says_what_the_lab_adds_to_a_large_tenant() -> None:
+    """By arithmetic: without cold starts, and with the most of them."""
+    lab = " ".join(read(ROOT / "docs/lab/cost.md").split())
+    said = lab.partition("By arithmetic: slower searches ")[2].partition(". ")[0]
+    [searches, waits, cold, snapshots] = map(
+        int, re.findall(r"^(\d+) and .* wait (\d+) more; .* up to (\d+); .* a day (\d+)", said)[0]
+    )
+    least = searches + waits + snapshots
+    assert f"add {least} to {least + cold} a month" in read(ROOT / "docs/deploy.md")
+
+
+def test_what_a_tenants_month_grew_by_is_said_in_parts() -> None:
+    lab = read(ROOT / "docs/lab/cost.md").replace("\n", " ")
+    now = f"{_usd_of(table.read_table().rows['tenant']):.4f}"
+    [[said, before]] = re.findall(r"A tenant's month is ([\d.]+), and was ([\d.]+) on", lab)
+    parts = re.findall(r"\((0\.\d{4})\)", lab.partition("A tenant's month is")[2])[:4]
+    grown = f"{float(said) - float(before):.4f}"
+    assert said == now
+    assert f"That is {sum(map(float, parts)):.4f} of the {grown};" in lab
+
+
 def test_the_lab_says_what_cold_galleries_and_heartbeats_cost() -> None:
     lab, rows = read(ROOT / "docs/lab/cost.md"), table.read_table().rows
     cold_30_000 = 30_000 * 1_000 * _usd_of(rows["cold_face"])

@@ -42,7 +42,7 @@ from regulars.deploy.policy import (
 )
 from tests.regulars.deploy.calls import Call, name_call
 from tests.regulars.deploy.cloud import REGION
-from tests.regulars.deploy.test_rights import ID, list_missing, list_parts, tag_key
+from tests.regulars.deploy.test_rights import ID, STACK_TAG, list_missing, list_parts, tag_key
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.box.session import DOCS, read
 from tests.support.fakes import Person
@@ -355,6 +355,14 @@ def test_the_policy_of_operators_allows_what_these_runs_ask(done: list[Done]) ->
     for one in done:
         policy = make_operators_policy(f"regulars-{one.run.stage}", f"{WITNESS}/heads")
         assert list_missing(one.calls, policy) == one.run.beside, one.name
+
+
+def test_a_restore_seals_by_the_new_stages_key_whatever_the_environment_names(
+    done: list[Done],
+) -> None:
+    [restored] = [one for one in done if one.run.stage == "new"]
+    sealed = [call for call in restored.calls if call.action == "kms:Encrypt"]
+    assert {call.context[STACK_TAG] for call in sealed} == {"regulars-new"}
 
 
 def test_the_policy_of_operators_allows_what_the_page_tells_them_to_do() -> None:

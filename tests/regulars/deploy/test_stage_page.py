@@ -1,4 +1,5 @@
-"""Each `aws` command that the pages of a stage print is carried out on the emulated account.
+"""Each `aws` command that docs/stage.md and docs/deploy.md print is carried out on the emulated
+account.
 
 botocore knows the commands' options, since the command line of AWS makes them of the same
 descriptions. What the emulation does not know is done by a stand-in, each with its source.
@@ -8,6 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from chalicelib.cost.table import read_prices
 from chalicelib.storage import keys
 from infra import template
 from regulars.deploy.deploy import require_parameters
+from regulars.deploy.policy import make_operators_policy, make_role_policy
 from regulars.deploy.preflight import Wanted, check_account, list_tables
 from regulars.deploy.stack import Account, Budget
 from regulars.findings import Level
@@ -119,6 +122,9 @@ def carry_out(command: str, session: Session, **names: str) -> Any:
     client = session.client(service)
     if service == "s3":
         return _empty(client, operation, *options)
+    if operation == "wait":
+        waiter, _, name = options
+        return client.get_waiter(waiter.replace("-", "_")).wait(TableName=name)
     method = operation.replace("-", "_")
     api = client.meta.method_to_api_mapping[method]
     members = client.meta.service_model.operation_model(api).input_shape.members
@@ -179,6 +185,28 @@ def stage() -> Iterator[Aws]:
         account.protect_tables(list_tables(STACK))
         account.make_budget(STACK, Budget(200, f"arn:aws:sns:{REGION}:{ID}:shop"))
         yield aws
+
+
+def test_the_page_says_who_calls_each_command_that_those_who_run_a_stage_may_not() -> None:
+    """A paragraph goes with the table or the lines of commands below it."""
+    named = []
+    for paragraph in re.split(r"\n\n(?!    |\|)", PAGE):
+        for command in read_commands(paragraph):
+            _, service, operation, *_ = command.split()
+            right = f"{service}:{operation.replace('-', '')}"
+            if not may(make_operators_policy(STACK), right):
+                named.append(right)
+                is_of_deployer = "to who deploys" in paragraph
+                assert is_of_deployer or "administrator" in paragraph, command
+                assert not is_of_deployer or may(make_role_policy(STACK), right), command
+    assert "sqs:startmessagemovetask" not in named
+    assert "dynamodb:updatetable" in named
+
+
+def may(policy: dict[str, Any], right: str) -> bool:
+    """Tell whether a policy has an action of that name, whatever it is allowed on."""
+    given = (action for one in policy["Statement"] for action in one["Action"])
+    return any(fnmatch(right, action.lower()) for action in given)
 
 
 def find_failed(subject: str, session: Session, given: dict[str, str]) -> list[str]:
@@ -252,12 +280,13 @@ def test_a_stage_is_deleted_as_the_page_says_and_what_stays_ends(stage: Aws) -> 
         "budgets": 1,
     }
     assert all("DeadLetters" in url for url in left["queues"])
-    update, delete, bucket, key, packages, queue, budget = END
+    update, wait, delete, bucket, key, packages, queue, budget = END
     with pytest.raises(ClientError, match="DeletionProtectionEnabled"):
         carry_out(delete, session, NAME=f"{STACK}-{keys.TENANTS.name}")
     names = {"ACCOUNT": ID, "REGION": REGION, "ID": left["keys"][0]}
     words: list[tuple[str, str, list[str]]] = [
         (update, "NAME", left["tables"]),
+        (wait, "NAME", left["tables"]),
         (delete, "NAME", left["tables"]),
         (bucket, "NAME", left["buckets"]),
         (queue, "URL", left["queues"]),
@@ -316,6 +345,12 @@ def test_what_stays_and_a_backup_cost_what_the_prices_say() -> None:
         f"{both:.2f} USD a gigabyte, with their recovery; copies {dynamodb['dynamodb_gb']:.2f}"
         in PAGE
     )
-    assert f"A restored gigabyte costs {dynamodb['dynamodb_restored_gb']:.2f} USD" in PAGE
+    page = " ".join(PAGE.split())
+    # a consistent read of 4 KiB is a unit
+    read_gb = 1e9 / 4096 * dynamodb["dynamodb_read_units"]
+    assert (
+        f"a gigabyte of tables costs {dynamodb['dynamodb_restored_gb']:.2f} USD to restore and "
+        f"{read_gb:.2f} to read, and a million pictures cost {1e6 * s3['s3_gets']:.2f}"
+    ) in page
     assert f"{s3['s3_gb']:.3f} USD a gigabyte" in PAGE
     assert f"the key | {kms['keys']:.0f} USD" in PAGE
