@@ -98,6 +98,7 @@ _SEALED = {"kms:EncryptionContext:regulars": "*"}
 """A condition on what is sealed: a secret of this program (chalicelib/storage/aws/vault.py)."""
 
 LEFT_OVER = (
+    "If the stage has a CustomerKey, give it by --parameter. "
     "Give the stage an AWS account of its own where others deploy who are not trusted. Through "
     "CloudFormation this role may change what no stack has made or what AWS gives no tag: keys, "
     "REST APIs and their domains, event sources, sampling rules, and API Gateway's settings of the "
