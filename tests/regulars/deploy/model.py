@@ -324,6 +324,9 @@ class World:
         is_on, name = call.asked["DeletionProtectionEnabled"], call.asked["TableName"]
         (self.protected.add if is_on else self.protected.discard)(name)
 
+    def dynamodb_wait(self, call: Call) -> None:
+        self.dynamodb_describe_table(call)
+
     def dynamodb_delete_table(self, call: Call) -> None:
         if (name := call.asked["TableName"]) in self.protected:
             raise refuse(f"{name} is protected against deletion")

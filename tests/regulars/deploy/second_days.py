@@ -435,6 +435,8 @@ class Days:
         _aws, service, operation, *words = shlex.split(line.replace("`", ""))
         if (service, operation) == ("s3", "rb"):
             words = ["--bucket", words[0].removeprefix("s3://")]
+        if operation == "wait":
+            words = words[1:]
         asked: dict[str, Any] = {}
         while words:
             option = words.pop(0).removeprefix("--")

@@ -113,7 +113,10 @@ def leave_out(subject: str) -> Callable[[Path], Rig]:
         (reword("cloudformation:ContinueUpdateRollback", "x:y"), "not authorized"),
         (reword("budgets:ViewBudget", "x:y"), "lacks .'budgets:ViewBudget'"),
         (reword("s3:DeleteObject", "x:y"), "lacks .'s3:DeleteObject'"),
-        (reword("cloudformation:DescribeEvents", "x:y"), "lacks .'cloudformation:DescribeEvents'"),
+        (
+            reword("cloudformation:Describe*", "cloudformation:DescribeStack*"),
+            "lacks .'cloudformation:DescribeEvents'",
+        ),
         (reword("dynamodb:UpdateTable", "x:y"), "lacks .*dynamodb:UpdateTable"),
         (leave_out("stack"), "preflight passed, and AWS refused: .'state'"),
         (leave_out("DomainName"), "preflight passed, and AWS refused: .'name'"),
