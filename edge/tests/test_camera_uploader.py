@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from regulars_edge import config
 from regulars_edge.camera_uploader import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
-from regulars_edge.capture import Wiring, make_chooser
+from regulars_edge.capture import Capture, Wiring, make_chooser
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.choose.morning import LOOK_EVERY_S, LOOKS, MorningView
 from regulars_edge.clock import ServiceTime
@@ -32,7 +32,7 @@ from regulars_edge.frames import EncodedFrame, Frame, encode_jpeg
 from regulars_edge.health import AIMED_BEAT_S, Health, Machine
 from regulars_edge.http import Http
 from regulars_edge.logs import Dropped
-from regulars_edge.pace import Bandwidth, PerMinute
+from regulars_edge.pace import Bandwidth, Hours, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.spool import spool as spools
@@ -41,7 +41,7 @@ from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance
 from rig import pictures, street
 from rig.clock import FakeClock
-from rig.health import health_of
+from rig.health import health_of, not_wired
 from rig.spooled import add, capture_of, content, copies
 from rig.standin import StandIn
 from rig.weather import LATE, Weather, WeatherAt
@@ -694,6 +694,54 @@ def test_a_heartbeat_names_what_is_wrong_beside_its_sentence(
         health.captures[0].run(threading.Event())
     told = health.describe()
     assert (told["error"], told.get("trouble")) == (str(error), name)
+
+
+@pytest.mark.parametrize(
+    ("makes", "name"), [(True, "upload_error"), (False, "error")], ids=["busy", "no such camera"]
+)
+def test_only_an_upload_that_needs_somebody_is_an_error_and_none_is_outside_of_the_hours(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, *, makes: bool, name: str
+) -> None:
+    add(spool, 1)
+    uploader = uploader_of(spool, stand_in, clock, makes=makes)
+    health = health_of(uploader)
+    stand_in.busy_for = 17 if makes else 0
+    uploader.last = uploader.make_round()
+    told = health.describe()
+    assert told[name]
+    assert ("error" in told) is not makes
+    uploader.hours = Hours([range(1)], within=Hours([range(1, 2)]))  # never
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return True
+
+    uploader.run(Stop())
+    assert health.describe().keys().isdisjoint({"error", "upload_error"})
+
+
+@pytest.mark.parametrize(
+    ("source", "error_ms", "name"),
+    [
+        ("folder", 59_000, None),
+        ("folder", -90_000, "clock"),
+        ("video", 90_000, "clock"),
+        ("rtsp", 90_000, None),
+    ],
+)
+def test_a_wrong_clock_is_told_where_pictures_have_its_times(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, source: str, error_ms: int, name: str | None
+) -> None:
+    add(spool, 1, Stamp(clock.moment()))
+    uploader = uploader_of(spool, stand_in, clock)
+    drain(uploader, clock)
+    health = Health(uploader, Machine("0123456789abcdef", "shop"), 300.0)
+    camera = config.CameraConfig("door", source)
+    health.add_capture(Capture(camera, not_wired, spool, uploader.dropped))
+    clock.wall_error_ms = error_ms
+    told = health.describe()
+    assert (told["clock_error_s"], told.get("trouble")) == (error_ms / 1000, name)
 
 
 def test_a_view_of_the_morning_is_sent_once_it_is_due_and_hides_what_is_masked(

@@ -380,3 +380,53 @@ def test_settings_that_can_be_used_come_in_place_of_those_that_never_could(tmp_p
         capture.rewire(Wiring(Six(clock), Everything(), PerMinute(None), lambda: True))
         capture.run(threading.Event())
         assert (capture.trouble, spool.count_totals()["door"].unsent) == (None, 6)
+
+
+class Failing:
+    """A source that does not answer."""
+
+    def frames(self, _stop: threading.Event) -> Iterator[Frame | None]:
+        raise SourceFailed("no answer")
+        yield None
+
+
+def test_nothing_is_wrong_with_a_camera_that_rests(tmp_path: Path) -> None:
+    is_open, said = [True, False, False], list[object]()
+    with spools.open_spool(tmp_path / "spool", Limits(0, 0)) as spool:
+
+        class Stop(threading.Event):
+            """Looks how the camera is after it failed, and while it rests."""
+
+            def wait(self, timeout: float | None = None) -> bool:
+                said.append((capture.find_fault(), capture.name_fault()))
+                if not is_open:
+                    self.set()
+                return False
+
+        capture = capture_of(spool, Failing(), is_open=lambda: is_open.pop(0))
+        capture.run(Stop())
+    assert said == [("no answer", None), (None, None), (None, None)]
+
+
+def test_a_full_spool_is_told_until_a_picture_has_room(tmp_path: Path) -> None:
+    clock, said = FakeClock(), list[object]()
+    room = Limits(2 * len(pictures.jpeg(0)), 0)
+    with spools.open_spool(tmp_path / "spool", room, clock) as spool:
+
+        class Watched(Six):
+            """Says how the camera is after each frame; before the last one a picture is sent."""
+
+            def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
+                for number, frame in enumerate(super().frames(stop)):
+                    if number == 5:
+                        first, *_ = spool.list_next("door", 1, 10**9)
+                        spool.record_done("door", {first.id: str(first.id)})
+                    yield frame
+                    yield None  # a sign of life, which says nothing of the spool
+                    said.append(capture.name_fault())
+                    assert ("no room" in (capture.find_fault() or "")) == bool(said[-1])
+
+        spool.remember_anchor(Anchor(0, 1, 0))
+        capture = capture_of(spool, Watched(clock))
+        capture.run(threading.Event())
+    assert said[:6] == [None, None, "full", "full", "full", None]

@@ -167,6 +167,7 @@ class CameraUploader:
             self.teller.tell_due()
             self.film_sender.send_due()
             if not self.hours.is_open_at(self.service_time.best_ms()):
+                self.last = RoundOutcome()  # what went wrong before says nothing of now
                 stop.wait(CLOSED_S)
                 continue
             self.wake.clear()

@@ -155,6 +155,8 @@ class Capture:
         self.trouble: str | None = None
         self.trouble_name: Trouble | None = None
         """What a heartbeat calls it."""
+        self._full: SpoolFull | None = None
+        """Why its last picture was turned away; None: it was taken."""
         self.last: Shot | None = None
         self._has_ended = self.finished = False
         self._next: Wiring | None = None
@@ -179,11 +181,15 @@ class Capture:
         """Say what is wrong now; None: nothing."""
         if self.trouble is None and self._is_silent():
             return f"no picture for more than {self.config.silent_after_s:g} s"
+        if self._full is not None:
+            return str(self._full)
         return self.trouble or (self.counter.trouble if self.counter else None)
 
     def name_fault(self) -> Trouble | None:
         """Return what a heartbeat calls the fault of now; None: there is none, or it has no
         name."""
+        if self._full is not None:
+            return self._full.trouble
         if self.trouble is None and not self._is_silent() and self.counter:
             return self.counter.trouble_name
         return self.trouble_name
@@ -231,7 +237,7 @@ class Capture:
                     self._choose((), stop)  # gives out the frames that waited for a better one
                 self._wired, self._next = self._next, None
             if not self._wired.is_open():
-                self.alive_at = time.monotonic()  # it rests because it shall: that is no silence
+                self._note_rest()
                 stop.wait(REST_LOOK_S)
                 continue
             try:
@@ -251,8 +257,21 @@ class Capture:
                     log.error("%s: %s; next try in %.0f s", self.config.name, error, wait_s)
                 stop.wait(wait_s)
 
+    def _note_rest(self) -> None:
+        """Note that it rests because it shall: that is no silence, and nothing is wrong now.
+
+        An alarm about its view goes on until somebody answers it.
+        """
+        self.alive_at, self._failing, self._full = time.monotonic(), False, None
+        check = self._blockage_check if self.is_changed else None
+        self.trouble = None if check is None else check.trouble
+        self.trouble_name = None if check is None else check.name
+        if self.counter is not None:
+            self.counter.trouble = self.counter.trouble_name = None
+
     def _note_failure(self, error: Exception) -> None:
         self.trouble, self._failing = str(error) or repr(error), True
+        self._full = None  # no picture comes that could be turned away
         self.trouble_name = error.trouble if isinstance(error, EdgeError) else None
 
     def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
@@ -311,9 +330,11 @@ class Capture:
         """
         while True:
             try:
-                return self.spool.add_picture(
+                taken = self.spool.add_picture(
                     self._origin, data, content, frame.stamp, frame.mark, track=frame.track
                 )
+                self._full = None
+                return taken
             except SpoolFull as error:
                 self._log_full(error)
             if not self.config.is_of_files:
@@ -444,7 +465,7 @@ class Capture:
             self.take_picture(self._waiting.pop(0), stop)
 
     def _log_full(self, error: SpoolFull) -> None:
-        self.trouble, self.trouble_name = str(error), error.trouble
+        self._full = error
         if time.monotonic() - self._said_full >= _SAY_EVERY_S:
             self._said_full = time.monotonic()
             log.error("%s: PICTURES ARE TURNED AWAY: %s", self.config.name, error)

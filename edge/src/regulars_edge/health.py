@@ -25,6 +25,7 @@ from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
 from regulars_edge.logs import redact_text
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
 from regulars_edge.service import Box, HeartbeatAnswer
+from regulars_edge.troubles import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ AIMED_BEAT_S, AIMED_FOR_S = 3.0, 600.0
 """Somebody aims the camera: so often are heartbeats then, and for so long after the last
 request."""
 
+CLOCK_OFF_MS = 60_000
+"""From which error on the machine's clock puts visits into the wrong hour."""
 FACELESS_SHARE = 0.8
 """Part of a camera's pictures without a face from which on it sends too many."""
 
@@ -175,11 +178,15 @@ class Health:
         return any(capture.is_alive() for capture in self.captures)
 
     def find_error(self) -> str | None:
-        """Return what goes wrong now: at a source, else on the way to the service."""
+        """Return what goes wrong now: at a source, else on the way to the service.
+
+        Uploads that are tried again by themselves are not of it: `upload_error` tells them.
+        """
+        last = self.uploader.last
         troubles = [
             *(capture.find_fault() for capture in self.captures),
             self._unfit,
-            self.uploader.last.trouble,
+            last.trouble if last.needs_operator else None,
             self.uploader.teller.trouble,
             self.uploader.film_sender.trouble,
         ]
@@ -200,6 +207,7 @@ class Health:
         """Describe the camera and the box for a heartbeat: what is known, by name."""
         totals = self.uploader.spool.count_totals().get(self.uploader.camera)
         error_ms = self.uploader.service_time.wall_error_ms()
+        name = next((name for capture in self.captures if (name := capture.name_fault())), None)
         status = {
             "version": __version__,
             **self.machine.describe(),
@@ -226,12 +234,18 @@ class Health:
                 (capture.view_right_at for capture in self.captures if capture.view_right_at),
                 default=None,
             ),
-            "trouble": next(
-                (name for capture in self.captures if (name := capture.name_fault())), None
-            ),
+            "trouble": name or self._name_clock(error_ms),
             "error": (self.find_error() or "")[:LONGEST_ERROR] or None,
+            "upload_error": redact_text(self.uploader.last.trouble or "")[:LONGEST_ERROR] or None,
         }
         return {name: value for name, value in status.items() if value is not None}
+
+    def _name_clock(self, error_ms: int | None) -> Trouble | None:
+        """Return the name of a clock that is so wrong that visits get into the wrong hour: files
+        have its times, and a live camera's times are corrected."""
+        has_files = any(capture.config.is_of_files for capture in self.captures)
+        is_wrong = error_ms is not None and abs(error_ms) >= CLOCK_OFF_MS
+        return Trouble.CLOCK if has_files and is_wrong else None
 
     def run(self, stop: threading.Event) -> None:
         """Send heartbeats until `stop`; none of a camera that is not configured any more."""

@@ -25,3 +25,5 @@ class Trouble(StrEnum):
     """The network, the camera or the machine is too slow for it."""
     NARROW = "narrow"
     """People are larger than the room beside its line."""
+    CLOCK = "clock"
+    """The machine's clock is wrong, and the camera's pictures have its times."""
