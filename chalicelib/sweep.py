@@ -454,9 +454,9 @@ class Watch(Service["Services"]):
         self, tenant: Tenant, camera: Camera, trouble: Trouble | None, now: datetime
     ) -> None:
         """Note what is wrong with a camera that is heard, and tell it if it lasts, or has ended."""
-        after = judge_anew(camera, trouble.name if trouble else "", now)
+        after = judge_anew(camera, trouble, now)
         is_told = after.told_trouble != camera.told_trouble
-        event = make_trouble_event(after, camera, trouble) if is_told else None
+        event = make_trouble_event(after, camera, trouble, now) if is_told else None
         if after != camera:
             self._write_report(tenant, camera, trouble_update(tenant.name, camera, after), event)
 
@@ -516,12 +516,16 @@ def make_silence_event(camera: Camera, silence: Silence, trouble: Trouble, now: 
     )
 
 
-def make_trouble_event(after: Camera, before: Camera, trouble: Trouble | None) -> Event:
+def make_trouble_event(
+    after: Camera, before: Camera, trouble: Trouble | None, now: datetime
+) -> Event:
     """Return the event that something is wrong with a camera that is heard, or is no more.
 
-    `before`: the camera with what was told until now.
+    It is at the time since when that is so; if it became worse, at `now`. `before`: the camera with
+    what was told until now.
     """
     since = after.trouble_since or after.created_at
+    is_worse = trouble is not None and before.told_trouble != ""
     data = (
         CameraWell(name=after.name, was=before.told_trouble)
         if trouble is None
@@ -533,7 +537,7 @@ def make_trouble_event(after: Camera, before: Camera, trouble: Trouble | None) -
         )
     )
     id_ = f"{data.KIND}-{after.id}-{after.trouble or before.told_trouble}-{milliseconds(since)}"
-    return Event(id=id_, data=data, at=since, camera=after.id)
+    return Event(id=id_, data=data, at=now if is_worse else since, camera=after.id)
 
 
 def _describe(event: Event) -> str:

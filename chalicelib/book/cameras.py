@@ -62,7 +62,7 @@ from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import find_opening_hour, parse_opening
-from chalicelib.domain.rules.camera_states import Trouble, choose_trouble
+from chalicelib.domain.rules.camera_states import Trouble, choose_trouble, note_trouble
 from chalicelib.domain.rules.usual import WEEKS, Usual, is_quieter
 from chalicelib.domain.setting import require
 from chalicelib.domain.texts import Texts
@@ -93,6 +93,7 @@ from chalicelib.storage.records.captures import (
     camera_from,
     camera_item,
     setting_fields,
+    trouble_fields,
     wave_from,
     wave_item,
 )
@@ -482,8 +483,11 @@ class Cameras(Service["Book"]):
             return camera
         if is_working:
             seen_fields = dict.fromkeys(("last_seen_at", "heartbeat_at"), milliseconds(now))
-            fields = {**status_fields, **seen_fields, **_outage_fields(camera, tenant, now)}
-            self._note_fields(tenant, camera.id, fields, no_more=("silent_since", "failing_at"))
+            noted, gone = _choose_trouble_fields(camera, status, now)
+            outages = _outage_fields(camera, tenant, now)
+            fields = {**status_fields, **seen_fields, **outages, **noted}
+            no_more = ("silent_since", "failing_at", *gone)
+            self._note_fields(tenant, camera.id, fields, no_more=no_more)
         else:
             self._note_fields(tenant, camera.id, {**status_fields, "failing_at": milliseconds(now)})
         return self.get(tenant, camera.id)
@@ -1051,6 +1055,25 @@ def _choose_status_fields(
         milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS
     )
     return {} if is_same_period else fields
+
+
+def _choose_trouble_fields(
+    camera: Camera, status: Mapping[str, Any] | None, now: datetime
+) -> tuple[Item, tuple[str, ...]]:
+    """Return the fields that a heartbeat notes if something begins to be wrong by it, or ends, and
+    those that go.
+
+    So what passes between two looks of the watch ends what it waits for.
+    """
+    heard = replace(
+        camera,
+        status=camera.status if status is None else status,
+        failing_at=None,
+        heartbeat_at=now,
+    )
+    after = note_trouble(heard, choose_trouble(heard, None, now), now)
+    is_same = bool(after.trouble) == bool(camera.trouble)
+    return ({}, ()) if is_same else trouble_fields(after)
 
 
 def _outage_fields(camera: Camera, tenant: Tenant, now: datetime) -> Item:

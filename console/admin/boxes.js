@@ -15,7 +15,6 @@ import { get, send } from "../api.js";
 
 const LOW_DISK_MIB = 1024;
 const HOT_C = 80;
-const CLOCK_OFF_S = 60;
 const FACTS = ["disk_free_mib", "clock_error_s", "temperature_c"];
 const OF_ALL = {
   version: { pattern: "[0-9]{1,4}(\\.[0-9]{1,4}){2}", placeholder: "1.2.3" },
@@ -40,12 +39,13 @@ export function measured(name, value) {
 function howIs(box, cameras) {
   const ofBox = cameras.filter((camera) => box.cameras.includes(camera.id));
   const [worst] = ofBox.toSorted((one, other) => rankOf(one) - rankOf(other));
-  return worst ? { state: stateOf(worst), rank: rankOf(worst) } : { state: "never_seen", rank: 2 };
+  const bad = badOf(box, ofBox);
+  return worst ? { state: stateOf(worst), rank: rankOf(worst), bad } : { state: "never_seen", rank: 2, bad };
 }
 
 const isBad = { disk_free_mib: (mib) => mib < LOW_DISK_MIB, temperature_c: (degrees) => degrees >= HOT_C,
-  clock_error_s: (error) => Math.abs(error) >= CLOCK_OFF_S };
-const badOf = (box) => FACTS.filter((name) => box[name] !== null && isBad[name](box[name]));
+  clock_error_s: (_, cameras) => cameras.some((one) => one.health.status.trouble === "clock") };
+const badOf = (box, cameras) => FACTS.filter((name) => box[name] !== null && isBad[name](box[name], cameras));
 
 export function Boxes() {
   const loaded = useShared("boxes");
@@ -58,7 +58,7 @@ export function Boxes() {
   const whole = { value: both, waits: loaded.waits || cameras.waits, problem: loaded.problem ?? cameras.problem,
     again: () => { loaded.again(); cameras.again(); } };
   const shown = useMemo(() => both && loaded.value
-    .map((one) => ({ ...one, called: one.name ?? one.id, ...howIs(one, cameras.value), bad: badOf(one) }))
+    .map((one) => ({ ...one, called: one.name ?? one.id, ...howIs(one, cameras.value) }))
     .filter((one) => `${one.called} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase()))
     .sort((one, other) => one.rank - other.rank
       || other.bad.length - one.bad.length || one.called.localeCompare(other.called)), [both, loaded.value, text]);

@@ -450,7 +450,7 @@ def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(
         page = visitor.open("#/cameras")
         expect(page.get_by_text("1 camera")).to_be_visible()
         expect(page.get_by_role("link", name="Boxes")).to_have_count(0)  # one box is no fleet
-        beat("till", 2, disk_free_mib=90_000, temperature_c=86, clock_error_s=-90)
+        beat("till", 2, disk_free_mib=90_000, temperature_c=86, clock_error_s=-90, trouble="clock")
         beat("yard", 3, works=False, error="no frame came", disk_free_mib=300)
         beat("gate", 3)
         for number in range(4, 40):

@@ -1,7 +1,7 @@
 """What may a camera be, which of that needs somebody, and which of several is told?
 
 The box beside a camera names what it finds in its heartbeats (`status.trouble`, edge/troubles.py).
-What its silence, its clock and an error without a name mean is decided here.
+What its silence and an error without a name mean is decided here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from msgspec.structs import replace
 from chalicelib.domain.captures import SILENT_AFTER, Camera
 from chalicelib.storage.values import time_text
 
-CLOCK_OFF_S = 60
-"""A clock that is wrong by so much puts visits into the wrong hour."""
 TOLD_AFTER = timedelta(minutes=10)
 """What is wrong, or right again, for so long is told: a heartbeat in which it is well ends it."""
 
@@ -41,6 +39,8 @@ class CameraState(Struct, frozen=True):
     need: Need
     is_of_view: bool = False
     """A person may say that what it shows is right."""
+    is_told: bool = True
+    """It begins an alert."""
 
 
 STATES: Mapping[str, CameraState] = {
@@ -56,7 +56,7 @@ STATES: Mapping[str, CameraState] = {
         CameraState("turned", Need.BLIND, is_of_view=True),
         CameraState("changed", Need.BLIND, is_of_view=True),
         CameraState("blurred", Need.IMPAIRED, is_of_view=True),
-        CameraState("well_again", Need.IMPAIRED, is_of_view=True),
+        CameraState("well_again", Need.IMPAIRED, is_of_view=True, is_told=False),
         CameraState("slow", Need.IMPAIRED),
         CameraState("narrow", Need.IMPAIRED),
         CameraState("faulty", Need.IMPAIRED),
@@ -116,27 +116,45 @@ def _name_by_box(camera: Camera) -> str | None:
     """
     status, is_changed = camera.status, is_view_changed(camera)
     told, error = status.get("trouble"), status.get("error")
-    is_known = told in TROUBLES
-    if is_known and (is_changed or not STATES[str(told)].is_of_view):
-        return str(told)
+    state = STATES[str(told)] if told in TROUBLES else None
+    if state is not None and state.is_of_view == is_changed:
+        return state.name
+    if state is not None and not state.is_of_view and state.need is Need.BLIND:
+        return state.name
     if is_changed:
         return "changed"
     is_answered = status.get("view_changed") is True  # somebody said that its view is right
-    if (told or error) and not is_answered:
-        return "faulty"
-    error_s = status.get("clock_error_s")
-    is_off = isinstance(error_s, int | float) and abs(error_s) >= CLOCK_OFF_S
-    return "clock" if is_off else None
+    return "faulty" if (told or error) and not is_answered else None
 
 
-def judge_anew(camera: Camera, trouble: str, now: datetime) -> Camera:
+def note_trouble(camera: Camera, trouble: Trouble | None, now: datetime) -> Camera:
+    """Return a camera with what is wrong with it now, and since when something is, or nothing.
+
+    A trouble that becomes another one goes on.
+    """
+    name = trouble.name if trouble else ""
+    since = camera.trouble_since if bool(name) == bool(camera.trouble) else now
+    return replace(camera, trouble=name, trouble_since=since)
+
+
+def judge_anew(camera: Camera, trouble: Trouble | None, now: datetime) -> Camera:
     """Return a camera with what is noted of its trouble when it is looked at again.
 
-    `trouble`: what is wrong now; "": nothing. It is to be told if `told_trouble` is another one
-    then: once it has lasted for TOLD_AFTER.
+    It is to be told if `told_trouble` is another one then: once it has lasted for TOLD_AFTER.
     """
-    if trouble != camera.trouble:
-        return replace(camera, trouble=trouble, trouble_since=now)
-    since = camera.trouble_since
+    after = note_trouble(camera, trouble, now)
+    since = after.trouble_since
     lasts = since is not None and now - since >= TOLD_AFTER
-    return replace(camera, told_trouble=trouble) if lasts else camera
+    return replace(after, told_trouble=after.trouble) if lasts and _is_news(after) else after
+
+
+def _is_news(camera: Camera) -> bool:
+    """Tell whether people are to hear what is wrong with a camera, or that nothing is any more.
+
+    They hear the first trouble, and that nobody is recognised any more if somebody was until then.
+    """
+    told, state = camera.told_trouble, STATES[camera.trouble or "ok"]
+    if not camera.trouble or not told:
+        return told != camera.trouble and state.is_told
+    was_impaired = told in STATES and STATES[told].need is Need.IMPAIRED
+    return was_impaired and state.need is Need.BLIND

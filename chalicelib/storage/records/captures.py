@@ -82,7 +82,8 @@ def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
 def trouble_update(tenant: str, before: Camera, after: Camera) -> Update:
     """Return the update that notes what is wrong with a camera and what was told of it, unless
     another has noted something since it was read."""
-    fields, former = _CAMERA.write(after, *_TROUBLE), _CAMERA.write(before, *_TROUBLE)
+    fields, removed_fields = trouble_fields(after)
+    former = _CAMERA.write(before, *_TROUBLE)
     return Update(
         keys.CAMERAS,
         (tenant, after.id),
@@ -91,8 +92,14 @@ def trouble_update(tenant: str, before: Camera, after: Camera) -> Update:
             *(equals(name, former.get(name), "as-noted") for name in _TROUBLE),
         ),
         set=fields,
-        remove=tuple(name for name in _TROUBLE if name not in fields),
+        remove=removed_fields,
     )
+
+
+def trouble_fields(camera: Camera) -> tuple[Item, tuple[str, ...]]:
+    """Make the attributes that say what is wrong with a camera, and name those that it has not."""
+    fields = _CAMERA.write(camera, *_TROUBLE)
+    return fields, tuple(name for name in _TROUBLE if name not in fields)
 
 
 def setting_fields(camera: Camera) -> Item:

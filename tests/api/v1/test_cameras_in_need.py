@@ -37,7 +37,6 @@ BEATS: Mapping[str, Mapping[str, Any] | None] = {
     },
     "changed": CHANGED,
     "faulty": {"error": "a sentence"},
-    "clock": {"clock_error_s": -61.5},
     "failing": {"error": "no answer"},
     "silent": {},
     "quiet": None,
@@ -129,11 +128,14 @@ def test_it_is_told_at_each_place_once_and_so_is_its_end(door: Door, name: str) 
         door.fall(name)
     said = {member: door.health[member] for member in ("trouble", "blind", "needs_somebody")}
     assert said == {"trouble": name, "blind": is_blind, "needs_somebody": True}
+    assert_shown(door, name, is_blind=is_blind)
+    if not STATES[name].is_told:
+        assert door.list_told() == []
+        return
     [told] = door.list_told()
     assert told["data"]["trouble"] == name
     assert told["type"] in discovery.EVENTS, "brokers hear it"
     assert_in_words(door, told, name)
-    assert_shown(door, name, is_blind=is_blind)
     for _ in range(5):
         door.recover(name)
     assert (door.health["trouble"], door.health["needs_somebody"]) == (None, False)
@@ -180,15 +182,52 @@ def test_what_passes_within_ten_minutes_is_not_told(door: Door) -> None:
     assert [one["type"] for one in door.list_told()] == ["camera.unwell"], "nor that it is well"
 
 
-def test_another_trouble_is_told_anew_and_the_end_once(door: Door) -> None:
+@pytest.mark.parametrize(
+    ("swings", "at_five_minutes", "at_fifteen"),
+    [
+        (("turned", "well_again"), ["turned"], ["turned"]),
+        (("well_again", "turned"), ["turned"], ["turned"]),
+        (("blurred", "well_again"), ["blurred"], ["blurred"]),
+        (("covered", "turned"), ["turned"], ["covered"]),
+        (("slow", "narrow"), ["narrow"], ["slow"]),
+        (("slow", "covered"), ["covered"], ["slow", "covered"]),
+        (("covered", "slow"), ["slow", "covered"], ["covered"]),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 3], ids=["five minutes each", "a quarter of an hour each"])
+def test_a_trouble_that_becomes_another_is_told_once_and_again_only_if_it_blinds(
+    door: Door,
+    swings: tuple[str, ...],
+    at_five_minutes: list[str],
+    at_fifteen: list[str],
+    times: int,
+) -> None:
     door.beat({})
-    for name in ("covered", "well_again", "turned"):
-        for _ in range(4):
-            door.fall(name)
+    for name in [name for name in swings for _ in range(times)] * 5:
+        door.fall(name)
     for _ in range(4):
         door.recover("turned")
+    said = [one["data"].get("trouble", "well") for one in door.list_told()]
+    assert said == [*(at_five_minutes if times == 1 else at_fifteen), "well"]
+
+
+def test_a_silent_camera_that_is_heard_and_slow_is_well_once_it_is_not(door: Door) -> None:
+    door.beat({})
+    for name in ["silent"] * 5 + ["slow"] * 5:
+        door.fall(name)
+    for _ in range(4):
+        door.recover("slow")
     told = [one["data"].get("trouble", "well") for one in door.list_told()]
-    assert told == ["covered", "well_again", "turned", "well"]
+    assert told == ["silent", "well"]
+
+
+def test_a_heartbeat_in_which_it_is_well_ends_it_between_two_looks(door: Door) -> None:
+    door.beat({})
+    for _ in range(9):
+        door.beat({})
+        door.clock.advance(timedelta(minutes=2))
+        door.fall("covered")
+    assert door.list_told() == []
 
 
 def test_nobody_is_told_of_a_camera_that_is_muted_or_off_and_that_it_goes_on_after_that(
@@ -233,6 +272,20 @@ def test_a_camera_that_is_never_silent_is_told_when_it_gives_nothing(door: Door)
         door.fall("failing")
     [told] = door.list_told()
     assert (told["type"], told["data"]["trouble"]) == ("camera.unwell", "failing")
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [*[(name, "changed") for name in ("slow", "narrow", "faulty")], ("full", "full")],
+)
+def test_the_worst_of_several_is_told(door: Door, told: str, name: str) -> None:
+    door.beat({**CHANGED, "error": "a sentence", "trouble": told})
+    assert (door.health["trouble"], door.health["blind"]) == (name, True)
+
+
+def test_a_clock_alone_needs_nobody_since_its_box_corrects_times(door: Door) -> None:
+    door.beat({"clock_error_s": -90.0})
+    assert door.health["needs_somebody"] is False
 
 
 def test_what_a_person_says_is_right_needs_nobody_before_its_box_has_heard(
