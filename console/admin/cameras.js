@@ -238,14 +238,14 @@ function Outages({ camera }) {
   const parts = camera.health.outages.map(({ since, until }) => [Date.parse(since), until ? Date.parse(until) : now])
     .filter(([, until]) => until > from);
   const share = (ms) => `${((100 * ms) / (now - from)).toFixed(2)}%`;
-  const ended = (until) => (until === now ? t("camera.silent") : dayAndClock(until));
-  const named = ([since, until]) => `${dayAndClock(since)} – ${ended(until)}`;
+  const ended = (until) => (until === now ? named("silent") : dayAndClock(until));
+  const part = ([since, until]) => `${dayAndClock(since)} – ${ended(until)}`;
   return parts.length > 0 && html`<div class="outages" aria-hidden="true">${parts.map(([since, until]) => {
     const begin = Math.max(since, from);
     return html`<span key=${since} style=${{ left: share(begin - from), width: share(until - begin) }}></span>`;
   })}</div>
     <p class="soft small">${joined(t("camera.outages", { count: parts.length }),
-      ...parts.slice(-3).reverse().map(named))}</p>`;
+      ...parts.slice(-3).reverse().map(part))}</p>`;
 }
 
 /** What the camera said of itself in its last heartbeat, in words if there are any for it. */

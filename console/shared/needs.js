@@ -4,6 +4,12 @@ import { t } from "../words.js";
 /** Say whether something is wrong with a camera, and nobody muted that. */
 export const isUnwell = ({ health }) => health.needs_somebody;
 
+/** Say whether a camera is known to work: it is on and heard, and nothing is wrong with it. */
+export const isWorking = ({ health }) => health.state === "ok" && !health.trouble;
+
+/** Say whether one of these cameras recognises nobody, also if that is muted. */
+export const isAnyBlind = (cameras) => cameras.some(({ health }) => health.blind);
+
 /** Name how a camera is: by what is wrong with it, if anything is. */
 export const stateOf = ({ health }) => health.trouble ?? health.state;
 

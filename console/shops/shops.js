@@ -5,7 +5,7 @@ import { html } from "../html.js";
 import { toShop } from "../router.js";
 import { Inside } from "../shared/inside.js";
 import { isSpecial } from "../shared/known.js";
-import { isUnwell, needs } from "../shared/needs.js";
+import { isAnyBlind, needs } from "../shared/needs.js";
 import { groupName, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { blur, bookOf, mayLoad } from "../store.js";
@@ -45,8 +45,7 @@ async function today(known, signal) {
     guests.push({ group, names: here(arrivals, now) });
   }
   const day = dayOf(statistics, hours, statistics.time_zone, now);
-  return { ...day, places, guests,
-    unwell: needs(cameras), isBlind: cameras.some((one) => isUnwell(one) && one.health.blind) };
+  return { ...day, places, guests, unwell: needs(cameras), isBlind: isAnyBlind(cameras) };
 }
 
 /** `add`: signs in to one more. */

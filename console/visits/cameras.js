@@ -1,7 +1,7 @@
 // The cameras that need somebody, beside the book; if there is no room, only how many they are.
 import { html } from "../html.js";
 import { to } from "../router.js";
-import { isUnwell, named, needs, stateOf } from "../shared/needs.js";
+import { isUnwell, isWorking, named, needs, stateOf } from "../shared/needs.js";
 import { Portrait } from "../shared/parts.js";
 import { usePolled } from "../shared/polled.js";
 import { mayLoad } from "../store.js";
@@ -19,8 +19,8 @@ export function Wrong({ cameras }) {
 }
 
 export function Cameras({ cameras }) {
-  if (!cameras?.length) return null;
-  const [unwell, working] = [true, false].map((is) => cameras.filter((one) => isUnwell(one) === is));
+  const [unwell, working] = [isUnwell, isWorking].map((is) => cameras?.filter(is) ?? []);
+  if (!unwell.length && !working.length) return null;
   return html`<section class="beside" aria-label=${t("cameras")}><h2>${t("cameras")}</h2>
     <ul class="cameras">${unwell.map((one, index) => html`
       <li key=${one.id}>${index < PICTURED && mayLoad("captures") && html`<${Newest} camera=${one} />`}

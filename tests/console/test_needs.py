@@ -15,7 +15,7 @@ OURS = locate_folder().as_uri()
 PROGRAM = f"""
     const {{ language }} = await import("{OURS}/store.js");
     const {{ load, t }} = await import("{OURS}/words.js");
-    const {{ isUnwell, named, needs, stateOf }} = await import("{OURS}/shared/needs.js");
+    const {{ isAnyBlind, isWorking, named, needs, stateOf }} = await import("{OURS}/shared/needs.js");
     const {{ rankOf }} = await import("{OURS}/admin/states.js");
     const {{ isUsual }} = await import("{OURS}/shops/figures.js");
     const [languages, cameras] = JSON.parse(process.argv[1]);
@@ -23,11 +23,12 @@ PROGRAM = f"""
     for (const one of languages) {{
       language.set(one);
       await load();
+      const muted = ({{ health }}) => ({{ health: {{ ...health, needs_somebody: false }} }});
       said[one] = cameras.map((camera) => ({{
         card: named(stateOf(camera)), works: named("ok"), rank: rankOf(camera),
         needs: needs([camera]), all: needs(cameras),
-        nobody: needs([{{ ...camera, health: {{ ...camera.health, needs_somebody: false }} }}]),
-        usual: isUsual(0, isUnwell(camera) && camera.health.blind),
+        nobody: needs([muted(camera)]), isWorking: isWorking(muted(camera)),
+        usual: isUsual(0, isAnyBlind([muted(camera)])),
       }}));
     }}
     console.log(JSON.stringify(said));
@@ -61,6 +62,7 @@ def test_whatever_is_wrong_with_a_camera_is_said_everywhere(said: Any, language:
             assert (one["needs"], one["usual"]) == ("", True)
             assert one["rank"] > 1
         assert one["nobody"] == "", "somebody muted it"
+        assert one["isWorking"] is (name == "ok"), "muted, off or not watched is not working"
 
 
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
