@@ -1,6 +1,9 @@
 """What IAM calls the calls of AWS's clients."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+
+from tests.support.iam import is_allowed
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 
@@ -66,3 +69,50 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
                 for key, value in named["EncryptionContext"].items()
             }
     return Call(f"{service}:{action}", arn, context)
+
+
+def tag_key(call: Call, stacks: Mapping[str, str]) -> Call:
+    """Return a call with the tag that CloudFormation gave its key. `stacks`: of keys, by their
+    ID."""
+    stack = stacks.get(call.arn.rpartition(":key/")[2])
+    return call._replace(context={**call.context, STACK_TAG: stack}) if stack else call
+
+
+STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
+
+
+def list_missing(calls: list[Call], policy: dict[str, Any]) -> set[str]:
+    return {
+        call.action for call in calls if not is_allowed(policy, call.action, call.arn, call.context)
+    }
+
+
+def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    match operation:
+        case "TransactWriteItems":
+            for part in params["TransactItems"]:
+                [(kind, request)] = part.items()
+                yield {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item"), request
+        case "BatchGetItem" | "BatchWriteItem":
+            yield from ((operation, {"TableName": table}) for table in params["RequestItems"])
+        case "RestoreTableToPointInTime":
+            yield operation, {"TableName": params["SourceTableName"]}
+            # docs.aws.amazon.com/amazondynamodb/latest/developerguide/backuprestore_IAM.html
+            for right in _OF_A_COPY.split():
+                yield right, {"TableName": params["TargetTableName"]}
+        case "StartMessageMoveTask":
+            # docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
+            # sqs-api-permissions-reference.html
+            ends = (params["SourceArn"], params["DestinationArn"])
+            dead, queue = ({"QueueUrl": arn.replace(":", "/")} for arn in ends)
+            rights = (operation, "ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+            yield from ((right, dead) for right in rights)
+            yield "SendMessage", queue
+        case _:
+            yield operation, params
+
+
+_OF_A_COPY = (
+    "RestoreTableToPointInTime BatchWriteItem DeleteItem GetItem PutItem Query Scan UpdateItem"
+)
+"""Rights to the table that a copy is made into, which AWS asks of who has it made."""

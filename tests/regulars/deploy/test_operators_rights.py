@@ -40,9 +40,16 @@ from regulars.deploy.policy import (
     make_operators_policy,
     make_role_policy,
 )
-from tests.regulars.deploy.calls import Call, name_call
+from tests.regulars.deploy.calls import (
+    ACCOUNT,
+    STACK_TAG,
+    Call,
+    list_missing,
+    list_parts,
+    name_call,
+    tag_key,
+)
 from tests.regulars.deploy.cloud import REGION
-from tests.regulars.deploy.test_rights import ID, STACK_TAG, list_missing, list_parts, tag_key
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.box.session import DOCS, read
 from tests.support.fakes import Person
@@ -133,7 +140,7 @@ RUNS = {
 }
 """A run or more of each command, in an order in which each finds what it needs."""
 
-_PLACE = f"{REGION}:{ID}"
+_PLACE = f"{REGION}:{ACCOUNT}"
 _DEAD_LETTERS = {
     "SourceArn": f"arn:aws:sqs:{_PLACE}:{STACK}-CapturesDeadLetters-AbC",
     "DestinationArn": f"arn:aws:sqs:{_PLACE}:{STACK}-CapturesQueue-AbC",
@@ -145,7 +152,7 @@ TOLD = {
         Call("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{_PLACE}:alarm:{STACK}-Busy-AbC", {})
     ],
     "Look at the dashboard": [
-        Call("cloudwatch:GetDashboard", f"arn:aws:cloudwatch::{ID}:dashboard/{STACK}", {}),
+        Call("cloudwatch:GetDashboard", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{STACK}", {}),
         Call("cloudwatch:GetMetricData", "*", {}),
     ],
     "the log of the named function (`filter": [
@@ -260,7 +267,7 @@ def fill_stage(aws: Aws, folder: Path) -> dict[str, str]:
 
 
 def make_empty_stage(aws: Aws, stack: str) -> str:
-    """Make a stage beside the first, with a function; return its key's ID."""
+    """Make a stage beside the first, with a function; return its key's ACCOUNT."""
     made_role = aws.client("iam").create_role(RoleName=stack, AssumeRolePolicyDocument="{}")
     role = made_role["Role"]["Arn"]
     whole = make_storage()

@@ -3,7 +3,7 @@
 A deployment's others are decided in the model of an account (model.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,30 +11,10 @@ import pytest
 from chalicelib.storage.aws.clients import open_aws_client
 from regulars.deploy.policy import make_operators_policy, make_role_policy
 from regulars.tenants.canary import add_canary
-from tests.regulars.deploy.calls import Call, name_call
-from tests.regulars.deploy.cloud import REGION
-from tests.support.iam import is_allowed
+from tests.regulars.deploy.calls import Call, list_missing, list_parts, name_call, tag_key
 from tests.support.storage.emulated import STACK, Aws
 
-ID = "123456789012"
-TOPIC = f"arn:aws:sns:{REGION}:{ID}:shop"
 POLICY = make_role_policy(STACK)
-
-
-def tag_key(call: Call, stacks: Mapping[str, str]) -> Call:
-    """Return a call with the tag that CloudFormation gave its key. `stacks`: of keys, by their
-    ID."""
-    stack = stacks.get(call.arn.rpartition(":key/")[2])
-    return call._replace(context={**call.context, STACK_TAG: stack}) if stack else call
-
-
-STACK_TAG = "aws:ResourceTag/aws:cloudformation:stack-name"
-
-
-def list_missing(calls: list[Call], policy: dict[str, Any]) -> set[str]:
-    return {
-        call.action for call in calls if not is_allowed(policy, call.action, call.arn, call.context)
-    }
 
 
 @pytest.fixture
@@ -54,37 +34,6 @@ def noted_services(aws: Aws) -> Iterator[list[Call]]:
     yield calls
     for client in clients:
         client.meta.events.unregister("before-parameter-build", unique_id="rights")
-
-
-def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    match operation:
-        case "TransactWriteItems":
-            for part in params["TransactItems"]:
-                [(kind, request)] = part.items()
-                yield {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item"), request
-        case "BatchGetItem" | "BatchWriteItem":
-            yield from ((operation, {"TableName": table}) for table in params["RequestItems"])
-        case "RestoreTableToPointInTime":
-            yield operation, {"TableName": params["SourceTableName"]}
-            # docs.aws.amazon.com/amazondynamodb/latest/developerguide/backuprestore_IAM.html
-            for right in _OF_A_COPY.split():
-                yield right, {"TableName": params["TargetTableName"]}
-        case "StartMessageMoveTask":
-            # docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
-            # sqs-api-permissions-reference.html
-            ends = (params["SourceArn"], params["DestinationArn"])
-            dead, queue = ({"QueueUrl": arn.replace(":", "/")} for arn in ends)
-            rights = (operation, "ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
-            yield from ((right, dead) for right in rights)
-            yield "SendMessage", queue
-        case _:
-            yield operation, params
-
-
-_OF_A_COPY = (
-    "RestoreTableToPointInTime BatchWriteItem DeleteItem GetItem PutItem Query Scan UpdateItem"
-)
-"""Rights to the table that a copy is made into, which AWS asks of who has it made."""
 
 
 def test_a_deployment_may_make_the_canarys_tenant(aws: Aws, noted_services: list[Call]) -> None:

@@ -24,14 +24,14 @@ from regulars.deploy.policy import make_operators_policy, make_role_policy
 from regulars.deploy.preflight import Wanted, check_account, list_tables
 from regulars.deploy.stack import Account, Budget
 from regulars.findings import Level
+from tests.regulars.deploy.calls import ACCOUNT
 from tests.regulars.deploy.cloud import REGION, Session, refused
-from tests.regulars.deploy.test_rights import ID
 from tests.support.box.session import DOCS, read
 from tests.support.storage.emulated import Aws, storage_stack
 
 STACK = "regulars-prod"
 PAGE = read(DOCS / "stage.md")
-PACKAGES = f"regulars-packages-{ID}-{REGION}"
+PACKAGES = f"regulars-packages-{ACCOUNT}-{REGION}"
 
 
 def read_commands(text: str) -> list[str]:
@@ -183,7 +183,7 @@ def stage() -> Iterator[Aws]:
         )
         account = Account(Session())
         account.protect_tables(list_tables(STACK))
-        account.make_budget(STACK, Budget(200, f"arn:aws:sns:{REGION}:{ID}:shop"))
+        account.make_budget(STACK, Budget(200, f"arn:aws:sns:{REGION}:{ACCOUNT}:shop"))
         yield aws
 
 
@@ -257,7 +257,7 @@ def list_left(aws: Aws) -> dict[str, list[str]]:
     buckets = [one["Name"] for one in aws.client("s3").list_buckets()["Buckets"]]
     queues = aws.client("sqs").list_queues().get("QueueUrls", [])
     held = aws.client("kms").describe_key(KeyId=aws.physical["SecretsKey"])["KeyMetadata"]
-    budgets = aws.client("budgets").describe_budgets(AccountId=ID)
+    budgets = aws.client("budgets").describe_budgets(AccountId=ACCOUNT)
     packages = aws.client("s3").list_objects_v2(Bucket=PACKAGES).get("Contents", [])
     return {
         "tables": tables,
@@ -289,7 +289,7 @@ def test_a_stage_is_deleted_as_the_page_says_and_what_stays_ends(stage: Aws) -> 
     update, wait, delete, bucket, key, packages, queue, budget = END
     with pytest.raises(ClientError, match="DeletionProtectionEnabled"):
         carry_out(delete, session, NAME=f"{STACK}-{keys.TENANTS.name}")
-    names = {"ACCOUNT": ID, "REGION": REGION, "ID": left["keys"][0]}
+    names = {"ACCOUNT": ACCOUNT, "REGION": REGION, "ID": left["keys"][0]}
     words: list[tuple[str, str, list[str]]] = [
         (update, "NAME", left["tables"]),
         (wait, "NAME", left["tables"]),
@@ -319,7 +319,7 @@ def move_dead_letters(command: str, aws: Aws) -> None:
 
 
 def set_log_role(command: str, _aws: Aws) -> None:
-    session, role = Session(), f"arn:aws:iam::{ID}:role/logs"
+    session, role = Session(), f"arn:aws:iam::{ACCOUNT}:role/logs"
     assert Account(session).find_log_role() is None
     carry_out(command, session, ARN=role)
     assert Account(session).find_log_role() == role
