@@ -521,11 +521,11 @@ def make_trouble_event(
 ) -> Event:
     """Return the event that something is wrong with a camera that is heard, or is no more.
 
-    It is at the time since when that is so; if it became worse, at `now`. `before`: the camera with
-    what was told until now.
+    It is at the time since when something is wrong; if that became worse or has ended, at `now`.
+    `before`: the camera with what was told until now.
     """
     since = after.trouble_since or after.created_at
-    is_worse = trouble is not None and before.told_trouble != ""
+    begins = before.told_trouble == ""
     data = (
         CameraWell(name=after.name, was=before.told_trouble)
         if trouble is None
@@ -537,7 +537,7 @@ def make_trouble_event(
         )
     )
     id_ = f"{data.KIND}-{after.id}-{after.trouble or before.told_trouble}-{milliseconds(since)}"
-    return Event(id=id_, data=data, at=now if is_worse else since, camera=after.id)
+    return Event(id=id_, data=data, at=since if begins else now, camera=after.id)
 
 
 def _describe(event: Event) -> str:

@@ -62,7 +62,12 @@ from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import find_opening_hour, parse_opening
-from chalicelib.domain.rules.camera_states import Trouble, choose_trouble, note_trouble
+from chalicelib.domain.rules.camera_states import (
+    Trouble,
+    choose_trouble,
+    is_muted,
+    note_trouble,
+)
 from chalicelib.domain.rules.usual import WEEKS, Usual, is_quieter
 from chalicelib.domain.setting import require
 from chalicelib.domain.texts import Texts
@@ -1014,10 +1019,6 @@ def is_view_due(camera: Camera, tenant: Tenant, now: datetime) -> bool:
     opening_hour = find_opening_hour(tenant.opening, here.weekday())
     is_there = camera.view_at is not None and camera.view_at.astimezone(zone).date() == here.date()
     return opening_hour is not None and here.hour >= opening_hour and not is_there
-
-
-def is_muted(camera: Camera, now: datetime) -> bool:
-    return camera.muted_until is not None and now < camera.muted_until
 
 
 def silent_at(camera: Camera) -> datetime:

@@ -36,6 +36,7 @@ from chalicelib.domain.errors import Busy, InvalidInput
 from chalicelib.domain.events import EventKind
 from chalicelib.domain.grounds import has_ground
 from chalicelib.domain.model import STRANGER, Face, Tenant
+from chalicelib.domain.rules.camera_states import is_muted
 from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import (
     TAKEN_BACK,
@@ -174,17 +175,42 @@ class Messages(Service["Book"]):
                 self._release_pause(hook, delivery)
         return status
 
+    def find_due_at(self, hook: Hook, delivery: Delivery) -> datetime | None:
+        """Return when a delivery is due that `send_message` did not send, since it waits for the
+        hook's hours; None: it waits for nothing."""
+        if not delivery.waits_for_hours:
+            return None
+        zone = ZoneInfo(self.services.tenants.read_stored(delivery.tenant).time_zone)
+        now = self.services.clock.now().astimezone(zone)
+        return None if hook.is_within_hours(now) else hook.find_next_begin(now)
+
     def _is_wanted(
         self, hook: Hook, delivery: Delivery, tenant: Tenant, at: datetime, face: Face | None
     ) -> bool:
         """Tell whether people are told: at these hours, and of this person.
 
-        A week is told once, whatever the hours.
+        A week is told once, whatever the hours. What is wrong with a camera counts as of the time
+        at which it is told, and one that has waited for the hours is told if it still lasts.
         """
+        if delivery.waits_for_hours:
+            now, zone = self.services.clock.now(), ZoneInfo(tenant.time_zone)
+            if hook.is_within_hours(delivery.created_at.astimezone(zone)):
+                return True
+            return hook.is_within_hours(now.astimezone(zone)) and self._lasts(delivery)
         if delivery.kind != EventKind.WEEK_ENDED and not hook.is_within_hours(at):
             return False
         names_a_face = bool(json.loads(delivery.payload)["data"].get("faceid"))
         return not names_a_face or (face is not None and self._may_be_told(tenant, face))
+
+    def _lasts(self, delivery: Delivery) -> bool:
+        """Tell whether something is still wrong with the camera of a delivery, and nobody muted
+        it."""
+        key = (delivery.tenant, json.loads(delivery.payload)["camera"])
+        item = self.services.items.get(keys.CAMERAS, key)
+        camera = camera_from(item) if item else None
+        if camera is None or not camera.enabled or is_muted(camera, self.services.clock.now()):
+            return False
+        return camera.told_trouble != ""
 
     def _may_be_told(self, tenant: Tenant, face: Face) -> bool:
         """Tell whether somebody may be spoken of: not of people who are restricted, hidden, or

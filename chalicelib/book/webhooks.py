@@ -864,7 +864,7 @@ class Deliveries(Service["Book"]):
             )
             return self._note_failure(hook, tried, "the service failed at it: its log says why")
         if status is None:
-            return self.outbox.delete_delivery(delivery)
+            return self._put_away(hook, delivery)
         if 200 <= status < 300:
             self.outbox.delete_delivery(delivery)
             if hook.failures:
@@ -877,6 +877,14 @@ class Deliveries(Service["Book"]):
                 tried, "the receiver answered 410: it does not want this any more"
             )
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
+
+    def _put_away(self, hook: Hook, delivery: Delivery) -> None:
+        """Delete a delivery that nobody was to get, or let it wait for its hook's hours."""
+        due_at = self.services.webhooks.messages.find_due_at(hook, delivery)
+        if due_at is None:
+            self.outbox.delete_delivery(delivery)
+        else:
+            self.outbox.postpone_delivery(delivery, due_at, "it waits for the hook's hours")
 
     def _post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
         """Post a delivery, and return the status of the answer; None: nobody was to get it, so

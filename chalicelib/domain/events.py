@@ -78,6 +78,8 @@ class EventData(Struct, frozen=True, kw_only=True):
     PAUSES: ClassVar[bool] = False
     """A pause of messages holds it back; not what is told once, nor alarms, of which the next is
     about something else."""
+    WAITS: ClassVar[bool] = False
+    """Outside of the hours of a hook it waits for them, and is told then if it still lasts."""
     AT_BROKER: ClassVar[Literal["camera", ""]] = ""
     """The entity at a broker that tells it, in a message that is not retained; "": none does."""
 
@@ -248,6 +250,7 @@ class CameraSilent(EventData, frozen=True, kw_only=True):
     WORDS: ClassVar = "A camera is silent or quieter than usual"
     CAMERA: ClassVar = "yes"
     OF_PEOPLE: ClassVar = False
+    WAITS: ClassVar = True
     AT_BROKER: ClassVar = "camera"
     name: ThingName
     last_seen_at: Annotated[
@@ -281,6 +284,7 @@ class CameraUnwell(EventData, frozen=True, kw_only=True):
     WORDS: ClassVar = "A camera shows something else, or has another trouble"
     CAMERA: ClassVar = "yes"
     OF_PEOPLE: ClassVar = False
+    WAITS: ClassVar = True
     AT_BROKER: ClassVar = "camera"
     name: ThingName
     trouble: Annotated[

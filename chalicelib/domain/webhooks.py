@@ -181,6 +181,12 @@ class Hook(Struct, frozen=True):
             return begin <= now < end
         return now >= begin or now < end  # over midnight
 
+    def find_next_begin(self, at: datetime) -> datetime:
+        """Return when its `hours` begin next after a time in the tenant's zone."""
+        hour, minute = map(int, self.hours.partition("-")[0].split(":"))
+        begin = at.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        return begin if begin > at else begin + timedelta(days=1)
+
     def find_paused_topic(self, delivery: Delivery) -> str:
         """Return the topic of which the hook tells nobody again for a while (`pause_s`).
 
@@ -242,6 +248,10 @@ class Delivery(Struct, frozen=True):
     @property
     def is_known(self) -> bool:
         return self.kind in EVENTS or self.kind == TAKEN_BACK
+
+    @property
+    def waits_for_hours(self) -> bool:
+        return self.kind in EVENTS and EVENTS[self.kind].WAITS
 
 
 def test_event(id_: str, at: datetime, hook_id: str) -> Event:

@@ -778,7 +778,8 @@ def _describe_cameras(
 def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
     state = _name_state(tenant, camera, now)
     # not at the other routes' cold starts
-    from chalicelib.book.cameras import find_refused_box, find_trouble, is_muted
+    from chalicelib.book.cameras import find_refused_box, find_trouble
+    from chalicelib.domain.rules.camera_states import is_muted
 
     trouble, muted_until = find_trouble(camera, tenant, now), None
     if is_muted(camera, now):

@@ -88,6 +88,10 @@ def is_view_changed(camera: Camera) -> bool:
     return camera.status.get("view_changed") is True and is_heard
 
 
+def is_muted(camera: Camera, now: datetime) -> bool:
+    return camera.muted_until is not None and now < camera.muted_until
+
+
 def choose_trouble(camera: Camera, silence: str | None, now: datetime) -> Trouble | None:
     """Return what is wrong with a camera, the worst of several; None: nothing is, or it is off.
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 import pytest
 from msgspec.structs import replace as changed
 
+from chalicelib.book.cameras import CameraSettings
 from chalicelib.domain.channels import OF_ALL, UNNAMED_TEMPLATE, Channel, list_fields
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import (
@@ -460,6 +461,50 @@ def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> No
     for wrong in ("9-10", "09:00-24:00", "09:00"):
         with pytest.raises(InvalidInput, match="hours are as"):
             add(book, channel, hours=wrong)
+
+
+@pytest.mark.parametrize(
+    ("hours", "ends_after", "told_after"),
+    [
+        ("09:05-18:00", None, 10),
+        ("22:00-08:00", None, 13 * 60),
+        ("10:00-18:00", None, 60),
+        ("10:00-18:00", 30, None),
+        ("10:00-18:00", 240, 60),
+    ],
+    ids=["before the hours", "until the night", "until later", "ends first", "ends within them"],
+)
+@pytest.mark.parametrize("kind", [EventKind.CAMERA_UNWELL, EventKind.CAMERA_SILENT])
+def test_what_is_wrong_with_a_camera_outside_of_the_hours_is_told_when_they_begin_if_it_lasts(
+    book: Book,
+    phone: Receiver,
+    kind: EventKind,
+    hours: str,
+    ends_after: int | None,
+    told_after: int | None,
+) -> None:
+    """It begins at nine o'clock, and is told ten minutes later."""
+    services, tenant, began_at = book.services, book.tenant, book.clock.now()
+    camera, _ = services.cameras.add(tenant, "till", "Till", CameraSettings(silent_after_s=600))
+    told_of = {"kinds": (kind, EventKind.CAMERA_WELL), "cameras": (camera.id,)}
+    add(book, channel_of(Way.NTFY, phone), hours=hours, template="{state}", **told_of)
+    told = list[tuple[int, str]]()
+    for minutes in range(0, 14 * 60, 5):
+        is_well = ends_after is not None and minutes >= ends_after
+        if is_well or kind is EventKind.CAMERA_UNWELL:
+            status = {} if is_well else {"view_changed": True, "trouble": "covered"}
+            services.cameras.note_heartbeat(tenant, services.cameras.get(tenant, camera.id), status)
+        services.watch.run()
+        work(book)
+        told += [(minutes, read_body(heard)) for heard in phone.heard[len(told) :]]
+        book.clock.advance(timedelta(minutes=5))
+    assert began_at.hour == 9
+    expected = list[tuple[int, str]]()
+    if told_after is not None:
+        state = "silent" if kind is EventKind.CAMERA_SILENT else "covered"
+        expected = [(told_after, state)]
+        expected += [(ends_after + 10, "well again")] if ends_after is not None else []
+    assert told == expected
 
 
 def test_people_are_told_in_the_language_of_the_shop(book: Book, phone: Receiver) -> None:
