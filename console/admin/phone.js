@@ -32,6 +32,10 @@ const [WEEK, FULL] = ["week.ended", "place.full"];
 const KINDS = [CAMERAS, STRANGERS, OVERDUE, WEEK, FULL];
 /** What is told of cameras: that one needs somebody, and that it does not any more. */
 const OF_CAMERAS = ["camera.silent", "camera.unwell", "camera.well"];
+/** A field of templates that only silence has. */
+const ONLY_OF_SILENCE = "{last_seen}";
+/** Tell whether a rule was made before anything but silence was told of cameras. */
+const isOfSilence = ({ events }) => events?.includes(OF_CAMERAS[0]) && !OF_CAMERAS.every((kind) => events.includes(kind));
 /** What no single camera finds. */
 const SWEPT = [OVERDUE, WEEK, FULL];
 /** What waits for no pause. */
@@ -96,10 +100,15 @@ function Rules({ asked }) {
       target.checked = !target.checked;
       complain(problem);
     });
+  const widen = ({ id, events, template }) => () => send("PATCH", `hooks/${id}`, {
+    events: [...new Set([...events, ...OF_CAMERAS])],
+    ...(template.includes(ONLY_OF_SILENCE) && { template: t("phone.text.cameras", BLANKS) }),
+  }).then(loaded.again, complain);
   const row = (one) => html`<li key=${one.id}>
     <a class="hook" href=${to(["hooks", one.id])}>
       <strong class=${`ellipsis ${one.people ? "name" : ""}`}>${titleOf(one, names)}</strong>
       <small class="soft">${joined(one.template, one.cameras?.join(", "), one.hours)}</small></a>
+    ${isOfSilence(one) && html`<button class="line" onClick=${widen(one)}>${t("phone.cameras.also")}</button>`}
     <div class="row"><${State} of=${one} />${one.enabled && html`<${Test} path=${`hooks/${one.id}`} />`}
       <input type="checkbox" role="switch" class="switch" aria-label=${t("phone.on", { rule: titleOf(one, names) })}
         checked=${one.enabled} onChange=${turn(one)} />

@@ -15,7 +15,8 @@ OURS = locate_folder().as_uri()
 PROGRAM = f"""
     const {{ language }} = await import("{OURS}/store.js");
     const {{ load, t }} = await import("{OURS}/words.js");
-    const {{ isAnyBlind, isWorking, named, needs, stateOf }} = await import("{OURS}/shared/needs.js");
+    const {{ isAnyBlind, isWorking, named, needs, stateOf }} =
+      await import("{OURS}/shared/needs.js");
     const {{ rankOf }} = await import("{OURS}/admin/states.js");
     const {{ isUsual }} = await import("{OURS}/shops/figures.js");
     const [languages, cameras] = JSON.parse(process.argv[1]);

@@ -110,6 +110,35 @@ def test_a_viewer_has_the_bell_alone(browser: Browser, book: Book) -> None:
         assert page.get_by_role("button", name="Add the alert").count() == 0
 
 
+def test_an_alert_that_was_made_for_silence_tells_on_a_press_what_else_is_wrong(
+    page: Page, book: Book, phone: Receiver
+) -> None:
+    channel = {"way": "ntfy", "url": f"{phone.origin}/topic"}
+    with book.client() as client:
+        for template, events in (
+            ("{camera} is silent since {last_seen}", ["camera.silent"]),
+            ("{camera} is silent", ["camera.silent"]),
+            ("{camera}: {state}", ["camera.silent", "camera.unwell", "camera.well"]),
+            ("{guest}", ["face.arrived"]),
+        ):
+            client.add_hook(url=None, channel=channel, template=template, events=events)
+    page.goto(f"{book.url}/console#/phone")
+    also = page.get_by_role("button", name="Also tell if it is covered")
+    expect(also).to_have_count(2)
+    assert_accessible(page)
+    for left in (1, 0):
+        also.first.click()
+        expect(also).to_have_count(left)
+    with book.client() as client:
+        told = {(hook.template, len(hook.events or ())) for hook in client.list_hooks().hooks}
+    assert told == {
+        ("{camera}: {state}, {time}", 3),
+        ("{camera} is silent", 3),
+        ("{camera}: {state}", 3),
+        ("{guest}", 1),
+    }
+
+
 def test_no_pause_is_offered_for_what_waits_for_none(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/phone")
     for whom, count in (
