@@ -35,7 +35,8 @@ const OF_CAMERAS = ["camera.silent", "camera.unwell", "camera.well"];
 /** A field of templates that only silence has. */
 const ONLY_OF_SILENCE = "{last_seen}";
 /** Tell whether a rule was made before anything but silence was told of cameras. */
-const isOfSilence = ({ events }) => events?.includes(OF_CAMERAS[0]) && !OF_CAMERAS.every((kind) => events.includes(kind));
+const isOfSilence = ({ events }) =>
+  events?.includes(OF_CAMERAS[0]) && !OF_CAMERAS.every((kind) => events.includes(kind));
 /** What no single camera finds. */
 const SWEPT = [OVERDUE, WEEK, FULL];
 /** What waits for no pause. */

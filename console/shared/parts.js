@@ -91,7 +91,7 @@ export function Trouble({ problem, again }) {
   const copy = () => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")));
   return html`<div class="trouble" role="alert">
     <strong>${tOr(`problem.${problem.code}`, t("problem"))}</strong>
-    <p>${problem.code ? explain(problem) : String(problem)}</p>
+    <p>${problem.code || problem.detail ? explain(problem) : String(problem)}</p>
     <p class="row">
       ${retry && html`<button onClick=${retry}>${says}</button>`}
       ${passes && html`<${Countdown} problem=${problem} done=${retry} />`}

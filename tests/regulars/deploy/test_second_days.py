@@ -115,7 +115,7 @@ def leave_out(subject: str) -> Callable[[Path], Rig]:
         (reword("s3:DeleteObject", "x:y"), "lacks .'s3:DeleteObject'"),
         (
             reword("cloudformation:Describe*", "cloudformation:DescribeStack*"),
-            "lacks .'cloudformation:DescribeEvents'",
+            "lacks .'cloudformation:Describe",
         ),
         (reword("dynamodb:UpdateTable", "x:y"), "lacks .*dynamodb:UpdateTable"),
         (leave_out("stack"), "preflight passed, and AWS refused: .'state'"),
