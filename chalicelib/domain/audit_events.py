@@ -131,6 +131,12 @@ def report_taking_back(id_: str) -> None:
         act.takes_back = id_
 
 
+def report_listed() -> None:
+    """Say that the act under way ends one that is listed already."""
+    if (act := _current.get()) is not None:
+        act.is_listed = True
+
+
 def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
     """Report what a search decided; a later search of the same act takes its place, since it was
     made again."""

@@ -280,7 +280,7 @@ def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
     "POST",
     "/v1/done/{id}/undo",
     Role.OPERATOR,
-    again=lambda context, _body: _describe_act(context, _get_act(context)),
+    again=lambda context, _body: take_back(context),
 )
 def take_back(context: V1Context) -> Act:
     """Take an act back: what it changed is as it was before, by the operation that makes such
@@ -293,6 +293,7 @@ def take_back(context: V1Context) -> Act:
     for is_last in (*[False] * (_TRIES - 1), True):
         act = _get_act(context)
         if act.taken_back_at is not None:
+            _finish(context, act)
             break
         try:
             _take_back(context, act)
@@ -340,6 +341,25 @@ def _take_back(context: V1Context, act: Done) -> None:
         body = way_back.make_body(act) if way_back.make_body else _make_body(values)
         arguments["body"] = parse_as(door.body, {**body, **state.sent})
     door.view(replace(context, path_values=state.path or {"id": act.of}), **arguments)
+
+
+def _finish(context: V1Context, act: Done) -> None:
+    """Do what is left of taking an act back, if that was cut off behind its first write; nothing if
+    somebody changed since what it did."""
+    from chalicelib.privacy.done import ActFilter  # not at the other routes' cold starts
+
+    acts = context.services.done
+    later_acts = acts.list_all(context.tenant, ActFilter(since=act.taken_back_at))
+    undoing = next((later for later in later_acts if later.takes_back == act.id), None)
+    if undoing is None or undoing.taken_back_at or acts.list_in_the_way(context.tenant, undoing):
+        return
+    audit_events.report_listed()
+    if act.kind is ActKind.MERGE:
+        context.services.merges.mover.finish_merge(context.tenant, act.of)
+    if act.kind is ActKind.REJECTION:
+        context.services.sightings.rejection.finish_return(
+            context.tenant, *undoing.faces, act.after["sightings"], act.after["camera"]
+        )
 
 
 def _make_body(values: Values) -> dict[str, Any]:

@@ -114,13 +114,15 @@ class Merging(Service["Book"]):
         *,
         more_actions: Sequence[Action] = (),
         is_sure: bool = True,
+        gives_name: bool = True,
     ) -> Merge:
         """Merge `other_id` into `faceid`.
 
         Called again, go on from there. The state may still be MOVING.
 
         `more_actions`: actions of the same transaction; `is_sure`: somebody says that both are one
-        person, so the face is compared by the other's pictures, too, whatever they look like.
+        person, so the face is compared by the other's pictures, too, whatever they look like;
+        `gives_name`: a face without a name takes over the other's.
 
         Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is,
         LimitReached if the face would come from over 20 merges that can be undone, TooManyPictures,
@@ -148,6 +150,7 @@ class Merging(Service["Book"]):
                 more_actions=more_actions,
                 is_joined=False,
                 is_sure=is_sure,
+                gives_name=gives_name,
             )
 
     def merge_read_faces(
@@ -160,11 +163,12 @@ class Merging(Service["Book"]):
         more_actions: Sequence[Action] = (),
         is_joined: bool = True,
         is_sure: bool = True,
+        gives_name: bool = True,
     ) -> Merge:
         """Merge two faces, if they still are as they were read.
 
         `is_joined`: the service joins them by itself, else a person merges them; `more_actions`,
-        `is_sure`: as in `merge`. Raises ConditionFailed, also if one of the `more_actions` was
+        `is_sure`, `gives_name`: as in `merge`. Raises ConditionFailed, also if one of the `more_actions` was
         refused, FaceHeld, LimitReached, TooManyPictures.
         """
         chooser = self.services.tenant_vision.make_chooser(tenant)
@@ -186,7 +190,9 @@ class Merging(Service["Book"]):
         with self.services.face_pictures.replace_pictures(
             survivor.face.picture_keys, [picture.key for picture in pictures]
         ):
-            merge, change = self._plan_merge(tenant, survivor, other, pictures, joined=is_joined)
+            merge, change = self._plan_merge(
+                tenant, survivor, other, pictures, joined=is_joined, gives_name=gives_name
+            )
             answer = self.services.requests.make_answer_actions(
                 tenant.name, request, {"merge": merge.id}
             )
@@ -256,6 +262,7 @@ class Merging(Service["Book"]):
         pictures: tuple[Picture, ...],
         *,
         joined: bool,
+        gives_name: bool,
     ) -> tuple[Merge, Change]:
         """Plan the merge and the change to commit.
 
@@ -267,10 +274,15 @@ class Merging(Service["Book"]):
         own_negatives = negatives.read_of_face(tenant.name, survivor.face)
         other_negatives = negatives.read_of_face(tenant.name, other.face)
         adopted_negatives = choose_adopted_negatives(own_negatives, other_negatives)
+        taken_values = find_taken_values(survivor.face, other.face)
+        if not gives_name:
+            taken_values["name"] = ""
         merge = _make_merge(
             survivor,
             plan,
-            _make_backup(survivor, other, pictures, other_negatives, adopted_negatives),
+            _make_backup(
+                survivor, other, pictures, other_negatives, adopted_negatives, taken_values
+            ),
             now,
             joined=joined,
         )
@@ -279,6 +291,7 @@ class Merging(Service["Book"]):
             other.face,
             plan,
             merge,
+            taken_values=taken_values,
             pictures=pictures,
             negative_count=len(own_negatives) + len(adopted_negatives),
             merge_count=self._count_merges(tenant, survivor.face, other.face),
@@ -552,6 +565,7 @@ def _make_backup(
     pictures: Sequence[Picture],
     other_negatives: Sequence[Negative],
     adopted_negatives: Sequence[Negative],
+    taken_values: Mapping[str, Any],
 ) -> MergeBackup:
     """Return what an undo of the merge needs. `pictures`: the survivor's after the merge.
 
@@ -573,7 +587,7 @@ def _make_backup(
         ),
         given=tuple(negative.sighting_id for negative in adopted_negatives),
         survivor_withdrawn_at=survivor.face.withdrawn_at,
-        **find_taken_values(survivor.face, other.face),
+        **taken_values,
     )
 
 
@@ -710,13 +724,14 @@ def _make_merged_face(
     plan: VisitPlan,
     merge: Merge,
     *,
+    taken_values: Mapping[str, Any],
     pictures: tuple[Picture, ...],
     negative_count: int,
     merge_count: int,
 ) -> Face:
     """Return the survivor as it is after the merge, with what it takes on from the other one."""
     return replace(
-        add_taken_values(apply_plan(survivor, plan), find_taken_values(survivor, other)),
+        add_taken_values(apply_plan(survivor, plan), taken_values),
         changed_at=survivor.changed_at if merge.joined else merge.at,
         withdrawn_at=_find_later(survivor.withdrawn_at, other.withdrawn_at),
         moving=merge.id,

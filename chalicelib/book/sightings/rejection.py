@@ -731,7 +731,7 @@ class Rejection(Service["Book"]):
         given = [(observation.camera, observation.id) for observation in visit_in_order]
         progress = _make_progress(gift, given, way)
         if gift.other is not None and way is _Way.MERGE:
-            self._merge_whole_face(tenant, face_visits.face, gift.other, progress, request)
+            self._merge_whole_face(tenant, faceid, gift.other, progress, request)
         else:
             self.services.sightings.rejection.reject(
                 tenant,
@@ -744,6 +744,36 @@ class Rejection(Service["Book"]):
                 unmakes=way is _Way.RETURN,
             )
         return progress
+
+    def finish_return(
+        self, tenant: Tenant, faceid: str, other: str, ids: Sequence[str], camera_id: str
+    ) -> None:
+        """Give the rest of these sightings back to the `other` face, after a gift of them that was
+        cut off behind its first write.
+
+        `faceid`: the face from which they come back, which may be gone; `camera_id`: of the first.
+        """
+        face_visits = self.services.face_visits.read_face(tenant, faceid)
+        if face_visits is None:
+            with suppress(FaceNotFound):  # it went without a merge
+                self.services.merges.merging.merge(tenant, other, faceid)
+            self._forget_rejections(tenant, other, ids)
+            return
+        find = self.services.captures.find_observation
+        found = {id_: find(tenant, faceid, id_) or find(tenant, other, id_) for id_ in ids}
+        given = [(one.camera if one else camera_id, id_) for id_, one in found.items()]
+        face, sightings = face_visits.face, face_visits.visits.arrivals.sightings
+        is_made_of_them = (
+            sightings <= len(ids) and not _is_by_hand(face) and has_only_a_name(face)
+        )
+        way = _Way.RETURN if is_made_of_them else _Way.ONE_BY_ONE
+        progress = _make_progress(Reassignment(other, None, "", tuple(ids)), given, way)
+        self._finish_gift(tenant, faceid, ids[0], progress, "")
+
+    def _forget_rejections(self, tenant: Tenant, faceid: str, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            with suppress(RejectionNotFound):
+                self.take_back(tenant, faceid, id_)
 
     def _finish_whole_face(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Reassignment
@@ -803,26 +833,26 @@ class Rejection(Service["Book"]):
     def _merge_whole_face(
         self,
         tenant: Tenant,
-        face: Face,
+        faceid: str,
         other: str,
         progress: Mapping[str, Any],
         request: RequestId | None,
     ) -> None:
-        """Merge a face that is nothing but the visit to be given into the other face.
+        """Merge a face that is nothing but the visit to be given into the other face, which keeps
+        its own name, or none.
 
-        The face loses its name first, since the other one keeps its own. `other`: the id of that
-        face; `progress`: the answer so far, which is stored for the request with the merge. Raises
-        what a merge raises.
+        `other`: the id of that face; `progress`: the answer so far, which is stored for the request
+        with the merge. Raises what a merge raises.
         """
-        if face.name:
-            self.services.enrolment.update.change_face(tenant, face.faceid, FaceChanges(name=""))
         answer = Answer(PARTIAL, progress)
         record = (
             [self.services.requests.make_answer_put(tenant.name, request, answer)]
             if request
             else []
         )
-        self.services.merges.merging.merge(tenant, other, face.faceid, more_actions=record)
+        self.services.merges.merging.merge(
+            tenant, other, faceid, more_actions=record, gives_name=False
+        )
 
     def _finish_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
@@ -963,9 +993,7 @@ class Rejection(Service["Book"]):
         """Finish the merge of a face into the other one, which it may be again."""
         other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
         self.services.merges.merging.merge(tenant, other, faceid)
-        for id_ in ids:
-            with suppress(RejectionNotFound):
-                self.take_back(tenant, other, id_)
+        self._forget_rejections(tenant, other, ids)
         observation = self.services.captures.find_observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
