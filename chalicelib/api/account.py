@@ -98,8 +98,10 @@ class Account(Service["Services"]):
                 )
             )
         if promotion_changes:
-            before = self.services.groups.read_promotion_settings(tenant)
-            actions.append(make_promotion_settings_update(tenant.name, before, promotion_changes))
+            directory = directory_of(self.services.items, tenant.name)
+            actions.append(
+                make_promotion_settings_update(tenant.name, directory, promotion_changes)
+            )
         self.services.requests.write_with_answer(tenant.name, actions, request)
         self.services.tenants.begin_consequences(tenant.name, tenant_changes)
 

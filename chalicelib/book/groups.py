@@ -280,8 +280,8 @@ class Groups(Service["Book"]):
         self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None
     ) -> None:
         """Set the settings in `changes`, and leave the others as they are. Raises InvalidInput."""
-        before = self.read_promotion_settings(tenant)
-        update = make_promotion_settings_update(tenant.name, before, changes)
+        directory = directory_of(self.services.items, tenant.name)
+        update = make_promotion_settings_update(tenant.name, directory, changes)
         self.services.requests.write_with_answer(tenant.name, [update], request)
 
     def list_all(self, tenant: Tenant) -> list[Group]:
@@ -462,16 +462,24 @@ class Groups(Service["Book"]):
         return error
 
 
+_SETTINGS_SAME = "settings-as-they-were-read"
+
+
 def make_promotion_settings_update(
-    tenant: str, before: PromotionSettings, changes: Mapping[str, Any]
+    tenant: str, directory: Item, changes: Mapping[str, Any]
 ) -> Update:
-    """Return the update that sets these fields of PromotionSettings. Raises InvalidInput."""
+    """Return the update that sets these fields of PromotionSettings, if nobody changes them
+    meanwhile.
+
+    `directory`: the tenant's item, as it was read. Raises InvalidInput.
+    """
+    before = promotion_settings_from(directory)
     for name, value in changes.items():
         PROMOTION_SETTINGS[name].require(value)
     was = compare_things(ActKind.SETTINGS, "", before, replace(before, **changes), changes)
-    if_there = (exists("tenant-exists"),)
-    tenant_key = (tenant, keys.TENANT_ITEM)
-    return Update(keys.DIRECTORY, tenant_key, if_there, set=dict(changes), was=was)
+    if_same = [equals(name, directory.get(name), _SETTINGS_SAME) for name in changes]
+    tenant_key, when = (tenant, keys.TENANT_ITEM), (exists("tenant-exists"), *if_same)
+    return Update(keys.DIRECTORY, tenant_key, when, set=dict(changes), was=was)
 
 
 def _require_description(description: str) -> None:

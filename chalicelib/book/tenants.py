@@ -510,9 +510,11 @@ class Tenants(Service["Book"]):
         """Return the write that sets these fields of a tenant's settings.
 
         It is refused if the tenant's limits change meanwhile, since what is left of them was worked
-        out from the old ones. The audit log is told the settings (`does`). Raises InvalidInput.
+        out from the old ones, or one of its own settings: what was before is listed. The audit log
+        is told the settings (`does`). Raises InvalidInput.
         """
-        settings = self._apply_settings(tenant, changes)
+        item = self._read_item(tenant.name)
+        before, settings = tenant_from(item), self._apply_settings(tenant, changes)
         stored = tenant_setting_fields(settings)
         fields = {field: stored[field] for field in changes}
         if_same = [
@@ -520,7 +522,8 @@ class Tenants(Service["Book"]):
         ]
         does = [(Effect.SETS, name_setting(name, getattr(settings, name))) for name in changes]
         own = [name for name in changes if name in OF_TENANT]  # else its operator's
-        was = compare_things(ActKind.SETTINGS, "", tenant, settings, own)
+        if_same += [equals(field, item.get(field), _LIMITS_SAME) for field in own]
+        was = compare_things(ActKind.SETTINGS, "", before, settings, own)
         return _make_update(tenant.name, if_same, fields, does=does, was=was)
 
     def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
@@ -616,7 +619,7 @@ class Tenants(Service["Book"]):
         more than the new limit of faces.
         """
         if _LIMITS_SAME in error.names:
-            return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
+            return Busy(f"the settings of {tenant.name} were changed meanwhile: try again")
         directory = directory_of(self.services.items, tenant.name)  # has what is left of the limits
         old_limits, new_limits = tenant.limits, changed_tenant.limits
         if FACES_LEFT in error.names:

@@ -75,6 +75,8 @@ class AuditEvent(Struct):
     """Whether a change of it is listed (domain/done): who is deleted then goes by that change."""
     takes_back: str = ""
     """The id of the act that its first write takes back (domain/done)."""
+    takes_from: Mapping[str, Any] = field(default_factory=dict)
+    """The values that this write must find, of those that it changes."""
 
 
 _current: ContextVar[AuditEvent | None] = ContextVar("act", default=None)
@@ -125,10 +127,13 @@ def add_details(**about: Any) -> None:
         act.about = {**act.about, **about}
 
 
-def report_taking_back(id_: str) -> None:
-    """Say that what the act under way writes next takes back an earlier act."""
+def report_taking_back(id_: str, values: Mapping[str, Any] = {}) -> None:
+    """Say that what the act under way writes next takes back an earlier act.
+
+    `values`: those that the write must find, of what it changes; else it is refused.
+    """
     if (act := _current.get()) is not None:
-        act.takes_back = id_
+        act.takes_back, act.takes_from = id_, values
 
 
 def report_listed() -> None:

@@ -35,6 +35,22 @@ class ActKind(StrEnum):
     """People who were deleted: their number. It cannot be taken back."""
 
 
+OF_PEOPLE = frozenset({ActKind.FACE, ActKind.MERGE, ActKind.REJECTION})
+"""Kinds of acts whose `faces` are those that they change."""
+
+
+class Stays(StrEnum):
+    """Why an act cannot be taken back."""
+
+    DELETED = "deleted"
+    PARTED = "parted"
+    """Two were made two again: they are merged anew by hand."""
+    NOBODYS = "nobodys"
+    """What was taken from somebody is nobody's now, or its picture is gone."""
+    UNKEPT = "unkept"
+    """The former values are kept nowhere: those of a group's attributes, or a secret channel."""
+
+
 Values = Mapping[str, Any]
 """Values by the members of v1 that set them. A part of a member is named like `labels.a`."""
 
@@ -76,13 +92,41 @@ class Done(Struct, frozen=True):
     def expires_at(self) -> datetime:
         return self.at + KEPT_FOR
 
+    @property
+    def is_parting(self) -> bool:
+        """Tell whether two were made two again, who are merged by hand."""
+        return self.kind is ActKind.MERGE and not self.after["merged"]
+
+    def is_merge(self, id_: str) -> bool:
+        return (self.kind, self.of) == (ActKind.MERGE, id_) and not self.is_parting
+
+    def starts_from(self, values: Values) -> bool:
+        """Tell whether what this act changes had these values; others do not matter."""
+        return all(values.get(name, value) == value for name, value in self.before.items())
+
     def concerns_what(self, earlier: Done) -> bool:
-        """Tell whether this later act changed a value that the other one had set, or merged the
-        face away."""
+        """Tell whether this later act changed what the other one had set, or merged somebody away
+        whom that concerns."""
+        if self.id <= earlier.id:
+            return False
+        if self.kind is ActKind.MERGE and earlier.kind in OF_PEOPLE:
+            is_merged_away = self.after["merged"] and self.faces[0] in earlier.faces
+            return is_merged_away or self.of == earlier.of
+        if earlier.kind is ActKind.REJECTION:
+            return self._concerns_sightings(earlier)
         is_of_same = (self.kind, self.of) == (earlier.kind, earlier.of)
-        if is_of_same and self.id > earlier.id:
-            return not earlier.after.keys().isdisjoint(self.after)
-        return self.kind is ActKind.MERGE and self.faces[0] == earlier.of
+        return is_of_same and not earlier.after.keys().isdisjoint(self.after)
+
+    def _concerns_sightings(self, earlier: Done) -> bool:
+        """Tell whether this act gave sightings of the earlier one on, or noted something of whom
+        that made of them.
+
+        The name that came with them is a part of the earlier one.
+        """
+        if self.kind is ActKind.REJECTION:
+            return not set(self.after["sightings"]).isdisjoint(earlier.after["sightings"])
+        made = () if earlier.after["face"] else earlier.faces[1:]
+        return self.kind is ActKind.FACE and self.of in made and self.what != earlier.what
 
 
 def list_in_the_way(act: Done, later_acts: Sequence[Done]) -> list[Done]:

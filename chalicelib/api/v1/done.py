@@ -7,7 +7,7 @@ whoever may not do it may not take it back, and whatever it asks or refuses it a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 from msgspec import Meta, field
 from msgspec.structs import replace
@@ -20,8 +20,13 @@ from chalicelib.api.v1.shapes import Number, Portrait, describe_portrait, parse_
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Text, Time, parse_as
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, model
-from chalicelib.domain.captures import SETTINGS_OF_CAMERA, parts_of_sighting
-from chalicelib.domain.done import ActKind, Done, Values, list_values
+from chalicelib.domain.captures import (
+    SETTINGS_OF_CAMERA,
+    Resolution,
+    Sighting,
+    parts_of_sighting,
+)
+from chalicelib.domain.done import ActKind, Done, Stays, Values, list_values
 from chalicelib.domain.errors import (
     Changed,
     Conflict,
@@ -91,6 +96,14 @@ class Act(Answer):
         Time | None,
         Meta(description="How long it can be taken back; null: it cannot, or was."),
     ]
+    stays: Annotated[
+        Stays | None,
+        Meta(
+            description="Why it cannot be taken back: people were deleted, two were made two again "
+            "(merge them by hand), the sighting is nobody's now or its picture gone, or the "
+            "values are kept nowhere else."
+        ),
+    ]
 
 
 class ActsPage(Answer):
@@ -158,23 +171,37 @@ def _name_face_values(context: V1Context, values: Values) -> Values:
 
 def _read_merge(context: V1Context, act: Done) -> _State:
     merge = context.services.merges.records.get(context.tenant.name, act.of)
+    if merge.is_active:
+        context.services.faces.get(context.tenant, merge.survivor)  # raises FaceMerged
     return _State({"merged": merge.is_active})
 
 
 def _read_rejection(context: V1Context, act: Done) -> _State:
-    """Read whose the sighting is now. If nobody said whose, it is as the act left it as long as no
-    later act gave it on."""
-    capture_id, number = parts_of_sighting(act.of)
-    capture = context.services.captures.find(context.tenant, act.after["camera"], capture_id)
-    present = capture.sightings[number].faceid if capture else None
-    if present is None:
+    """Read whose the sighting is now.
+
+    Raises InTheWay also for later acts on the visit's other sightings, and on a face that was made
+    of it, which would go.
+    """
+    sighting = _find_sighting(context, act)
+    if sighting is None or sighting.faceid is None:
         raise Conflict(
             "the sighting is nobody's now, or its picture is not kept any more, so it cannot be "
             "given back"
         )
-    is_given_on = context.services.done.list_in_the_way(context.tenant, act)
-    face = present if act.after["face"] or is_given_on else None
-    return _State({**act.after, "face": face}, path={"id": present, "sighting": act.of})
+    present = sighting.faceid
+    if sighting.resolution is Resolution.STRANGER:
+        act = replace(act, faces=(*act.faces, present))
+    if context.services.done.list_in_the_way(context.tenant, act):
+        _refuse(context, act)
+    owner = present if act.after["face"] else None
+    return _State({**act.after, "face": owner}, path={"id": present, "sighting": act.of})
+
+
+def _find_sighting(context: V1Context, act: Done) -> Sighting | None:
+    """Return the sighting of a rejection as it is now; None: it is not kept."""
+    capture_id, number = parts_of_sighting(act.of)
+    capture = context.services.captures.find(context.tenant, act.after["camera"], capture_id)
+    return capture.sightings[number] if capture else None
 
 
 def _make_return(act: Done) -> dict[str, Any]:
@@ -276,11 +303,18 @@ def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
     return ActsPage(acts=_describe_acts(context, page.rows), next_token=page.next_token)
 
 
+def _answer_again(context: V1Context, _body: Mapping[str, Any]) -> Act:
+    act = _get_act(context)
+    if act.taken_back_at is not None:
+        _finish(context, act)
+    return _describe_act(context, _get_act(context))
+
+
 @operations(
     "POST",
     "/v1/done/{id}/undo",
     Role.OPERATOR,
-    again=lambda context, _body: take_back(context),
+    again=_answer_again,
 )
 def take_back(context: V1Context) -> Act:
     """Take an act back: what it changed is as it was before, by the operation that makes such
@@ -317,7 +351,7 @@ def _take_back(context: V1Context, act: Done) -> None:
     Raises InTheWay, and what the operation raises.
     """
     way_back = _WAYS_BACK.get(act.kind)
-    if way_back is None or _find_end(act) is None:
+    if way_back is None or act.is_parting:
         raise InTheWay("what was deleted or made two again cannot be taken back", acts=[])
     door = way_back.door
     context.caller.require_role(door.role or Role.ADMIN, of_cameras=False)
@@ -327,20 +361,26 @@ def _take_back(context: V1Context, act: Done) -> None:
     except FaceMerged:  # the merge is one of the later acts
         is_as_left = False
     if not is_as_left:
-        if _get_act(context).taken_back_at is not None:  # between the two looks
-            raise TakenBack
-        later_acts = context.services.done.list_in_the_way(context.tenant, act)
-        raise InTheWay(
-            "what this act set was set anew since: take the later acts back first",
-            acts=[later.id for later in later_acts],
-        )
-    audit_events.report_taking_back(act.id)
+        _refuse(context, act)
+    audit_events.report_taking_back(act.id, {} if way_back.make_body else act.after)
     arguments = {}
     if door.body is not None:
         values = way_back.name_values(context, act.before)
         body = way_back.make_body(act) if way_back.make_body else _make_body(values)
         arguments["body"] = parse_as(door.body, {**body, **state.sent})
     door.view(replace(context, path_values=state.path or {"id": act.of}), **arguments)
+
+
+def _refuse(context: V1Context, act: Done) -> NoReturn:
+    """Raise InTheWay with the later acts; TakenBack if this one was taken back between two
+    looks."""
+    if _get_act(context).taken_back_at is not None:
+        raise TakenBack
+    later_acts = context.services.done.list_in_the_way(context.tenant, act)
+    raise InTheWay(
+        "what this act set was set anew since: take the later acts back first",
+        acts=[later.id for later in later_acts],
+    )
 
 
 def _finish(context: V1Context, act: Done) -> None:
@@ -357,8 +397,9 @@ def _finish(context: V1Context, act: Done) -> None:
     if act.kind is ActKind.MERGE:
         context.services.merges.mover.finish_merge(context.tenant, act.of)
     if act.kind is ActKind.REJECTION:
+        faceid, other = undoing.faces
         context.services.sightings.rejection.finish_return(
-            context.tenant, *undoing.faces, act.after["sightings"], act.after["camera"]
+            context.tenant, faceid, other, act.after["sightings"], act.after["camera"]
         )
 
 
@@ -407,9 +448,10 @@ def _describe_acts(context: V1Context, acts: Iterable[Done]) -> list[Act]:
             after=_name_values(context, act, act.after),
             takes_back=act.takes_back or None,
             taken_back_by=act.taken_back_by or None,
-            until=_find_end(act),
+            until=None if reason or act.taken_back_at else time_text(act.expires_at),
+            stays=reason,
         )
-        for act in acts
+        for act, reason in ((act, _find_reason(context, act)) for act in acts)
     ]
 
 
@@ -433,8 +475,25 @@ def _describe_concerned(context: V1Context, faceid: str, face: model.Face | None
     )
 
 
-def _find_end(act: Done) -> str | None:
-    # who was made two again is merged by hand
-    has_way = act.kind in _WAYS_BACK and act.after != {"merged": False}
-    can_be = has_way and act.taken_back_at is None
-    return time_text(act.expires_at) if can_be else None
+def _find_reason(context: V1Context, act: Done) -> Stays | None:
+    """Return why an act cannot be taken back; None: it can be, unless it was."""
+    if act.kind not in _WAYS_BACK:
+        return Stays.DELETED
+    if act.is_parting:
+        return Stays.PARTED
+    if act.kind is ActKind.REJECTION and act.taken_back_at is None:
+        return None if _can_be_given_back(context, act) else Stays.NOBODYS
+    return None
+
+
+def _can_be_given_back(context: V1Context, act: Done) -> bool:
+    """Tell whether the sighting of a rejection is somebody's, and its picture there."""
+    sighting = _find_sighting(context, act)
+    if sighting is None or sighting.faceid is None:
+        return False
+    try:
+        capture_id, _ = parts_of_sighting(act.of)
+        context.services.captures.require_picture(context.tenant, act.after["camera"], capture_id)
+    except Conflict:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta
@@ -21,10 +22,14 @@ from chalicelib.api.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.auth.roles import Role
 from chalicelib.book.merges.merges import Suggestion
 from chalicelib.domain import audit_events, model
+from chalicelib.domain.errors import TakenBack
 from chalicelib.storage.records import merges
 from chalicelib.storage.records.merges import MergeState
 
 operations = Operations()
+
+_AROUND = timedelta(minutes=5)
+"""By how much the time of a merge and that of its act may differ."""
 
 State = Annotated[
     MergeState,
@@ -140,12 +145,24 @@ def undo_merge(context: V1Context) -> Merged:
     message says which. 409 GroupFull or TenantFull if the other has no place: nothing is changed.
     Undone again, it is answered the same.
     """
-    return _describe_merged_face(
-        context,
-        context.services.merges.merging.undo(
-            context.tenant, context.path_values["id"], context.request_id
-        ),
-    )
+    audit_events.report_taking_back(_find_act(context))
+    undo, merge_id = context.services.merges.merging.undo, context.path_values["id"]
+    try:
+        merge = undo(context.tenant, merge_id, context.request_id)
+    except TakenBack:  # by another call, just now
+        merge = undo(context.tenant, merge_id, context.request_id)
+    return _describe_merged_face(context, merge)
+
+
+def _find_act(context: V1Context) -> str:
+    """Return the id of the act that merged two faces, which an undo takes back; "": none is
+    listed."""
+    from chalicelib.privacy.done import ActFilter  # not at the other routes' cold starts
+
+    merge = context.services.merges.records.get(context.tenant.name, context.path_values["id"])
+    at_that_time = ActFilter(merge.at - _AROUND, merge.at + _AROUND)
+    acts = context.services.done.list_all(context.tenant, at_that_time)
+    return next((act.id for act in acts if act.is_merge(merge.id)), "")
 
 
 def _finish_merge(context: V1Context, merge_id: str) -> Merged:

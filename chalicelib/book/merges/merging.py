@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -168,8 +168,8 @@ class Merging(Service["Book"]):
         """Merge two faces, if they still are as they were read.
 
         `is_joined`: the service joins them by itself, else a person merges them; `more_actions`,
-        `is_sure`, `gives_name`: as in `merge`. Raises ConditionFailed, also if one of the `more_actions` was
-        refused, FaceHeld, LimitReached, TooManyPictures.
+        `is_sure`, `gives_name`: as in `merge`. Raises ConditionFailed, also if one of the
+        `more_actions` was refused, FaceHeld, LimitReached, TooManyPictures.
         """
         chooser = self.services.tenant_vision.make_chooser(tenant)
         chosen_pictures = choose_merged_pictures(

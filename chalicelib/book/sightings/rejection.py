@@ -763,9 +763,7 @@ class Rejection(Service["Book"]):
         found = {id_: find(tenant, faceid, id_) or find(tenant, other, id_) for id_ in ids}
         given = [(one.camera if one else camera_id, id_) for id_, one in found.items()]
         face, sightings = face_visits.face, face_visits.visits.arrivals.sightings
-        is_made_of_them = (
-            sightings <= len(ids) and not _is_by_hand(face) and has_only_a_name(face)
-        )
+        is_made_of_them = sightings <= len(ids) and not _is_by_hand(face) and has_only_a_name(face)
         way = _Way.RETURN if is_made_of_them else _Way.ONE_BY_ONE
         progress = _make_progress(Reassignment(other, None, "", tuple(ids)), given, way)
         self._finish_gift(tenant, faceid, ids[0], progress, "")

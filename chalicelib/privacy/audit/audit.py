@@ -21,7 +21,7 @@ from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.done import ActKind, Done, Was, join_changes
 from chalicelib.domain.effects import DELETING, OF_FACES, Effect, read_effects
-from chalicelib.domain.errors import ConditionFailed, RegularsError, TakenBack
+from chalicelib.domain.errors import Changed, ConditionFailed, RegularsError, TakenBack
 from chalicelib.domain.jobs import Job
 from chalicelib.lazy import lazy
 from chalicelib.privacy.audit_entries import (
@@ -117,6 +117,8 @@ class AuditedItems:
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
             entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
         listed_act = _make_done(act, entry, actions)
+        if listed_act is not None and not listed_act.starts_from(act.takes_from):
+            raise Changed("what is to be taken back was set anew meanwhile: look at it again")
         listed = () if listed_act is None else done_actions(tenant, listed_act)
         try:
             self._items.transact([*actions, *makers, entry_put(tenant, entry), *listed])
@@ -126,7 +128,7 @@ class AuditedItems:
             raise
         act.entered = True
         if listed_act is not None:
-            act.takes_back = ""
+            act.takes_back, act.takes_from = "", {}
             act.is_listed |= listed_act.kind is not ActKind.DELETION
         return None
 

@@ -31,6 +31,7 @@ class Act(Struct, kw_only=True):
     taken_back_at: datetime | None
     taken_back_by: str | None
     until: datetime | None
+    stays: str | None
 
 
 class ActsPage(Struct, kw_only=True):

@@ -419,3 +419,152 @@ def test_a_sighting_that_was_given_on_stands_in_the_way(
     v1.done("POST", f"/v1/done/{later['id']}/undo")
     v1.done("POST", f"/v1/done/{first['id']}/undo")
     assert v1.done("GET", f"/v1/faces/{ann}/sightings")["total"] == 2
+
+
+def in_the_way(v1: V1Client, act: dict[str, Any]) -> list[str]:
+    """The acts that are to be taken back before this one."""
+    refused = v1.failed(409, "POST", f"/v1/done/{act['id']}/undo")
+    assert refused["code"] == "InTheWay", refused
+    ids: list[str] = refused["acts"]
+    return ids
+
+
+def visit_given(v1: V1Client, services: Services, ann: str, **gift: str) -> str:
+    """The face that a further visit of Ann's was given to."""
+    see(v1, services, 29, Person(1))
+    sighting = v1.done("GET", f"/v1/faces/{ann}/sightings")["sightings"][0]["id"]
+    path = f"/v1/faces/{ann}/sightings/{sighting}/reject"
+    given: str = v1.done("POST", path, {"visit": True, **gift})["sighting"]["face"]
+    return given
+
+
+@pytest.mark.parametrize("changes", [{"name": "Bea"}, {"note": "tall"}, {"labels": {"a": "x"}}])
+def test_what_was_noted_of_whom_a_visit_made_stands_in_the_way(
+    v1: V1Client, pictured: str, services: Services, changes: dict[str, Any]
+) -> None:
+    new = visit_given(v1, services, pictured, instead="stranger")
+    [rejected, *_] = acts(v1)
+    v1.done("PATCH", f"/v1/faces/{new}", changes)
+    [noted, *_] = acts(v1)
+    face = v1.done("GET", f"/v1/faces/{new}")
+    assert in_the_way(v1, rejected) == [noted["id"]]
+    assert v1.done("GET", f"/v1/faces/{new}") == face, "nothing is changed"
+    v1.done("POST", f"/v1/done/{noted['id']}/undo")
+    v1.done("POST", f"/v1/done/{rejected['id']}/undo")
+    assert v1.failed(404, "GET", f"/v1/faces/{new}")["code"] == "FaceNotFound"
+
+
+def test_who_was_named_with_the_visit_goes_with_it(
+    v1: V1Client, pictured: str, services: Services
+) -> None:
+    new = visit_given(v1, services, pictured, instead="new", name="Bea")
+    rejected = next(act for act in acts(v1) if act["kind"] == "rejection")
+    v1.done("POST", f"/v1/done/{rejected['id']}/undo")
+    assert v1.failed(404, "GET", f"/v1/faces/{new}")["code"] == "FaceNotFound"
+
+
+def test_what_was_noted_of_somebody_known_since_stands_in_nobodys_way(
+    v1: V1Client, pictured: str, services: Services
+) -> None:
+    bea, _ = see(v1, services, 60, Person(2))
+    visit_given(v1, services, pictured, other=bea)
+    [rejected, *_] = acts(v1)
+    v1.done("PATCH", f"/v1/faces/{bea}", {"name": "Bea"})
+    v1.done("POST", f"/v1/done/{rejected['id']}/undo")
+    assert v1.done("GET", f"/v1/faces/{bea}")["name"] == "Bea"
+
+
+def test_whom_a_refused_merge_would_absorb_keeps_the_name(
+    v1: V1Client, pictured: str, services: Services
+) -> None:
+    """The visit comes back by a merge, since somebody noted more of whom it made."""
+    new = visit_given(v1, services, pictured, instead="stranger")
+    v1.done("PATCH", f"/v1/faces/{new}", {"name": "Bea", "note": "tall"})
+    sighting = v1.done("GET", f"/v1/faces/{new}/sightings")["sightings"][0]["id"]
+    v1.done("PUT", f"/v1/faces/{new}/hold", {"held": True, "reason": "case 7"})
+    path = f"/v1/faces/{new}/sightings/{sighting}/reject"
+    v1.failed(409, "POST", path, {"other": pictured, "visit": True})
+    assert v1.done("GET", f"/v1/faces/{new}")["name"] == "Bea"
+    v1.done("PUT", f"/v1/faces/{new}/hold", {"held": False, "reason": "over"})
+    v1.done("POST", path, {"other": pictured, "visit": True})
+    assert v1.done("GET", f"/v1/faces/{pictured}")["name"] == "Ann"
+    [merged, *_] = acts(v1)
+    v1.done("POST", f"/v1/done/{merged['id']}/undo")
+    assert v1.done("GET", f"/v1/faces/{new}")["name"] == "Bea"
+
+
+def test_a_merge_of_the_merged_stands_in_the_way(
+    v1: V1Client, ann: str, services: Services
+) -> None:
+    twin, _ = see(v1, services, 30, Person(2))
+    other, _ = see(v1, services, 31, Person(3))
+    v1.done("POST", f"/v1/faces/{ann}/merge", {"other": twin})
+    v1.done("POST", f"/v1/faces/{other}/merge", {"other": ann})
+    later, first, *_ = acts(v1)
+    assert in_the_way(v1, first) == [later["id"]]
+
+
+@pytest.mark.parametrize("whom", ["who has it", "who had it", "who was made of it"])
+def test_a_merge_of_whom_a_visit_went_to_stands_in_the_way(
+    v1: V1Client, pictured: str, services: Services, whom: str
+) -> None:
+    bea, _ = see(v1, services, 60, Person(2))
+    other, _ = see(v1, services, 61, Person(3))
+    gift = {"instead": "stranger"} if whom == "who was made of it" else {"other": bea}
+    given = visit_given(v1, services, pictured, **gift)
+    absorbed = pictured if whom == "who had it" else given
+    v1.done("POST", f"/v1/faces/{other}/merge", {"other": absorbed})
+    merged, rejected, *_ = acts(v1)
+    assert in_the_way(v1, rejected) == [merged["id"]]
+    v1.done("POST", f"/v1/done/{merged['id']}/undo")
+    v1.done("POST", f"/v1/done/{rejected['id']}/undo")
+
+
+def test_each_sighting_of_a_visit_that_was_given_on_stands_in_the_way(
+    v1: V1Client, pictured: str, services: Services
+) -> None:
+    bea, _ = see(v1, services, 60, Person(2))
+    see(v1, services, 28, Person(1))
+    visit_given(v1, services, pictured, other=bea)
+    [rejected, *_] = acts(v1)
+    assert len(rejected["after"]["sightings"]) == 2
+    for sighting in rejected["after"]["sightings"]:
+        path = f"/v1/faces/{bea}/sightings/{sighting}/reject"
+        v1.done("POST", path, {"instead": "stranger"})
+        [later, *_] = acts(v1)
+        assert in_the_way(v1, rejected) == [later["id"]]
+        v1.done("POST", f"/v1/done/{later['id']}/undo")
+
+
+def test_a_merge_that_is_undone_elsewhere_is_taken_back(
+    v1: V1Client, ann: str, services: Services
+) -> None:
+    twin, _ = see(v1, services, 30, Person(2))
+    v1.done("PATCH", f"/v1/faces/{twin}", {"name": "A. Lee"})
+    merge = v1.done("POST", f"/v1/faces/{ann}/merge", {"other": twin})["merge"]
+    v1.done("POST", f"/v1/merges/{merge}/undo")
+    undone, merged, named, *_ = acts(v1)
+    assert undone["takes_back"] == merged["id"]
+    assert merged["until"] is None
+    assert merged["taken_back_at"]
+    v1.done("POST", f"/v1/done/{named['id']}/undo")
+
+
+def test_what_cannot_be_given_back_says_so(
+    v1: V1Client, pictured: str, services: Services, shop: Credentials
+) -> None:
+    see(v1, services, 29, Person(1))
+    see(v1, services, 60, Person(1))
+    second, third = v1.done("GET", f"/v1/faces/{pictured}/sightings")["sightings"][:2]
+    path = f"/v1/faces/{pictured}/sightings"
+    v1.done("POST", f"{path}/{second['id']}/reject", {"instead": "nobody"})
+    v1.done("POST", f"{path}/{third['id']}/reject", {"instead": "stranger"})
+    lost, nobodys, _named = acts(v1)
+    assert lost["stays"] is None
+    assert lost["until"]
+    services.ports.storage.uploads.delete(
+        keys.capture_picture(shop.tenant, "door", third["capture"])
+    )
+    lost, nobodys, _named = acts(v1)
+    assert [(act["until"], act["stays"]) for act in (lost, nobodys)] == [(None, "nobodys")] * 2
+    v1.failed(409, "POST", f"/v1/done/{nobodys['id']}/undo")
