@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
 from chalicelib.domain.attributes import append_attributes, drop_attributes, replace_attributes
-from chalicelib.domain.done import ActKind, compare_things
+from chalicelib.domain.done import ActKind, compare, compare_things, list_values
 from chalicelib.domain.errors import (
     ConditionFailed,
     DefaultGroup,
@@ -578,7 +578,14 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
     CAPACITY_LEFT fails, for good. From 120 to 100, the tenant gets 20 back. If GROUP_SAME fails,
     others changed the group: the caller reads it and tries again.
     """
-    was = compare_things(ActKind.GROUP, group.id, group, after, SETTINGS_OF_GROUP)
+    former, now = (
+        {
+            **list_values(one, SETTINGS_OF_GROUP),
+            "attributes": [attribute.name for attribute in one.attributes],
+        }
+        for one in (group, after)
+    )
+    was = compare(ActKind.GROUP, group.id, former, now)
     actions: list[Action] = [replace(_make_group_update(tenant, group, after), was=was)]
     gained = (after.capacity or 0) - (group.capacity or 0)
     if gained:  # if it is negative, at_least holds for sure

@@ -34,7 +34,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.captures import require_camera_id
-from chalicelib.domain.done import ActKind, compare_things
+from chalicelib.domain.done import ActKind, Was, compare, list_values
 from chalicelib.domain.effects import Effect, name_access
 from chalicelib.domain.errors import (
     Busy,
@@ -305,14 +305,7 @@ class Hooks(Service["Book"]):
             set={**hook_fields(changed_hook), "version": changed_hook.version},
             remove=("failures", "paused_until", "claims", *list_absent_fields(changed_hook)),
             does=_describe_change(hook, changed_hook),
-            was=compare_things(
-                ActKind.HOOK,
-                id_,
-                hook,
-                changed_hook,
-                SETTINGS_OF_HOOK,
-                tuple(dict.fromkeys((*(hook.people or ()), *(changed_hook.people or ())))),
-            ),
+            was=_compare_hooks(hook, changed_hook),
         )
         self.services.requests.write_with_answer(tenant, [update], request, {"id": id_})
         return changed_hook
@@ -375,13 +368,25 @@ class Hooks(Service["Book"]):
         return self.services.storage.vault.seal(secret, keys.hook_secret(tenant, id_)), secret
 
 
+def _has_other_channel(before: Hook, after: Hook) -> bool:
+    return after.way is not None and after.sealed_secret != before.sealed_secret
+
+
+def _compare_hooks(before: Hook, after: Hook) -> Was | None:
+    """Return what a change of a hook changes; of a channel, which is a secret, only that it does."""
+    former, now = (list_values(hook, SETTINGS_OF_HOOK) for hook in (before, after))
+    if _has_other_channel(before, after):
+        former["channel"], now["channel"] = "", "changed"
+    people = dict.fromkeys((*(before.people or ()), *(after.people or ())))
+    return compare(ActKind.HOOK, after.id, former, now, tuple(people))
+
+
 def _describe_change(before: Hook, after: Hook) -> Does:
     """Return what a changed hook's write does: another receiver takes the place of the one before.
 
     A secret that signs lets nobody in, so another one is a change.
     """
-    has_other_channel = after.way is not None and after.sealed_secret != before.sealed_secret
-    is_sent_elsewhere = after.url != before.url or has_other_channel
+    is_sent_elsewhere = after.url != before.url or _has_other_channel(before, after)
     effects = (
         (Effect.TAKES_ACCESS, Effect.GIVES_ACCESS)
         if is_sent_elsewhere

@@ -51,6 +51,11 @@ class Stays(StrEnum):
     """The former values are kept nowhere: those of a group's attributes, or a secret channel."""
 
 
+UNKEPT = frozenset({"attributes", "channel"})
+"""What is listed and cannot be taken back: a group's attributes, since the values of one that went
+are forgotten, and the channel of an alert, which is a secret."""
+
+
 Values = Mapping[str, Any]
 """Values by the members of v1 that set them. A part of a member is named like `labels.a`."""
 
@@ -91,6 +96,15 @@ class Done(Struct, frozen=True):
     @property
     def expires_at(self) -> datetime:
         return self.at + KEPT_FOR
+
+    @property
+    def stays(self) -> Stays | None:
+        """Why it cannot be taken back, as far as the act itself tells; None: it can be."""
+        if self.kind is ActKind.DELETION:
+            return Stays.DELETED
+        if self.is_parting:
+            return Stays.PARTED
+        return None if UNKEPT.isdisjoint(self.after) else Stays.UNKEPT
 
     @property
     def is_parting(self) -> bool:

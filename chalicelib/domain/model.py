@@ -253,8 +253,8 @@ PROMOTION_SETTINGS: Mapping[str, Setting] = settings_of(PromotionSettings)
 
 
 SETTINGS_OF_GROUP = ("name", "capacity", "description", "learns", "staff", "unseen_days")
-"""Fields of a group that somebody sets. Attributes are no part: the values of one that goes are
-forgotten, and would not come back."""
+"""Fields of a group that somebody sets and can take back. Attributes are no part: the values of one
+that goes are forgotten, and would not come back."""
 
 
 class Group(Struct, frozen=True):

@@ -280,6 +280,14 @@ _WAYS_BACK: Mapping[ActKind, _WayBack] = {
 """How acts are taken back, by their kinds; those of other kinds cannot be."""
 
 
+_WHY: Mapping[Stays, str] = {
+    Stays.DELETED: "what was deleted cannot be taken back",
+    Stays.PARTED: "who was made two again is merged by hand",
+    Stays.UNKEPT: "the former values of attributes, and a former channel, are kept nowhere: set "
+    "them anew",
+}
+
+
 @operations("GET", "/v1/done", Role.OPERATOR)
 def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
     """List what people did in the last 30 days, newest first: of all, somebody, a time or a name.
@@ -351,8 +359,8 @@ def _take_back(context: V1Context, act: Done) -> None:
     Raises InTheWay, and what the operation raises.
     """
     way_back = _WAYS_BACK.get(act.kind)
-    if way_back is None or act.is_parting:
-        raise InTheWay("what was deleted or made two again cannot be taken back", acts=[])
+    if way_back is None or act.stays is not None:
+        raise InTheWay(_WHY[act.stays or Stays.DELETED], acts=[])
     door = way_back.door
     context.caller.require_role(door.role or Role.ADMIN, of_cameras=False)
     try:
@@ -477,13 +485,9 @@ def _describe_concerned(context: V1Context, faceid: str, face: model.Face | None
 
 def _find_reason(context: V1Context, act: Done) -> Stays | None:
     """Return why an act cannot be taken back; None: it can be, unless it was."""
-    if act.kind not in _WAYS_BACK:
-        return Stays.DELETED
-    if act.is_parting:
-        return Stays.PARTED
     if act.kind is ActKind.REJECTION and act.taken_back_at is None:
         return None if _can_be_given_back(context, act) else Stays.NOBODYS
-    return None
+    return act.stays
 
 
 def _can_be_given_back(context: V1Context, act: Done) -> bool:

@@ -568,3 +568,23 @@ def test_what_cannot_be_given_back_says_so(
     lost, nobodys, _named = acts(v1)
     assert [(act["until"], act["stays"]) for act in (lost, nobodys)] == [(None, "nobodys")] * 2
     v1.failed(409, "POST", f"/v1/done/{nobodys['id']}/undo")
+
+
+def test_whose_former_values_are_kept_nowhere_is_listed_and_stays(v1: V1Client, ann: str) -> None:
+    group = v1.done("POST", "/v1/groups", {"name": "VIP", "capacity": 5, "attributes": ["seat"]})
+    chat = {"way": "ntfy", "url": "https://ntfy.sh/a-secret-topic"}
+    hook = v1.done("POST", "/v1/hooks", {"url": None, "channel": chat, "events": ["face.arrived"]})
+    v1.done("PATCH", f"/v1/groups/{group['id']}", {"attributes": []})
+    other = {**chat, "url": "https://ntfy.sh/another-secret-topic"}
+    v1.done("PATCH", f"/v1/hooks/{hook['id']}", {"channel": other})
+    channel, attributes, *_ = acts(v1)
+    assert (attributes["before"], attributes["after"]) == (
+        {"attributes": ["seat"]},
+        {"attributes": []},
+    )
+    assert (channel["kind"], channel["after"]) == ("hook", {"channel": "changed"})
+    assert "secret" not in repr(channel)
+    for act in (channel, attributes):
+        assert (act["until"], act["stays"]) == (None, "unkept")
+        refused = v1.failed(409, "POST", f"/v1/done/{act['id']}/undo")
+        assert (refused["code"], refused["acts"]) == ("InTheWay", [])
