@@ -373,7 +373,7 @@ def _has_other_channel(before: Hook, after: Hook) -> bool:
 
 
 def _compare_hooks(before: Hook, after: Hook) -> Was | None:
-    """Return what a change of a hook changes; of a channel, which is a secret, only that it does."""
+    """Return what a change of a hook changes; of a channel, which is secret, only that it does."""
     former, now = (list_values(hook, SETTINGS_OF_HOOK) for hook in (before, after))
     if _has_other_channel(before, after):
         former["channel"], now["channel"] = "", "changed"

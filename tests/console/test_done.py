@@ -1,10 +1,17 @@
+import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
+from chalicelib.domain.captures import SETTINGS_OF_CAMERA
+from chalicelib.domain.model import PROMOTION_SETTINGS, SETTINGS_OF_GROUP
+from chalicelib.domain.tenant_settings import OF_TENANT
+from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
 from tests.console.conftest import becomes
 from tests.console.looks import assert_accessible, looked_at
 from tests.console.shop import Shop, box, shop
+from tests.console.spoken import LANGUAGES, OURS, OWN
 
 __all__ = ["box", "shop"]
 
@@ -25,6 +32,9 @@ def test_a_wrong_name_is_found_an_hour_later_and_taken_back(shop: Shop) -> None:
     expect(wrong.get_by_role("status")).to_contain_text("Take back first: Note")
     acts.first.get_by_role("button", name="Take back").click()
     expect(page.get_by_text("Taken back", exact=True)).to_be_visible()
+    expect(wrong.get_by_role("status"), "what stood in the way is gone").to_have_count(0)
+    expect(acts, "the taking back is listed, too").to_have_count(3)
+    expect(acts.nth(1)).to_be_focused()
     wrong.get_by_role("button", name="Take back").click()
     expect(page.get_by_text("Taken back by")).to_have_count(2)
 
@@ -73,3 +83,55 @@ def test_a_merge_and_a_setting_are_there_in_words(shop: Shop) -> None:
     merged.get_by_role("button", name="Take back").click()
     expect(merged).to_contain_text("Taken back by")
     assert shop.face("Ann Other").id == other
+
+
+def test_more_acts_stay_and_come_once(shop: Shop) -> None:
+    dmitri = shop.face("Dmitri")
+    with shop.box.client() as client:
+        for number in range(60):
+            client.change_face(dmitri.id, note=f"note {number}")
+    page = shop.open("#/done")
+    acts = page.locator(".acts > li")
+    more = page.get_by_role("button", name="More")
+    expect(more).to_be_visible()
+    count = acts.count()
+    more.dblclick()
+    expect(acts).to_have_count(60)
+    assert count < 60
+    acts.first.get_by_role("button", name="Take back").click()
+    expect(acts).to_have_count(61)
+    expect(acts.nth(1)).to_be_focused()
+
+
+def test_what_stays_says_why(shop: Shop) -> None:
+    with shop.box.client() as client:
+        group = client.add_group(name="Gold", capacity=5, attributes=["seat"])
+        client.change_group(group.id, attributes=[])
+    page = shop.open("#/done")
+    [act] = page.locator(".acts > li").all()
+    expect(act).to_contain_text("Group: What is noted of its people")
+    expect(act).to_contain_text("the former values are kept nowhere")
+    expect(act.get_by_role("button")).to_have_count(0)
+
+
+KINDS = {
+    "settings": [*OF_TENANT, *PROMOTION_SETTINGS],
+    "camera": [
+        *(name for name in SETTINGS_OF_CAMERA if name not in ("labels", "group_ids")),
+        *("labels.a", "labels.b", "labels.c", "labels.d", "groups"),
+    ],
+    "hook": [*(name for name in SETTINGS_OF_HOOK if name != "kinds"), "events", "channel"],
+    "group": [*SETTINGS_OF_GROUP, "attributes"],
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whatever_is_set_is_called_by_words(language: str) -> None:
+    """Name what is new in PARTS of console/people/done.js, unless it is a `set.` of its name."""
+    code = (OURS / "people" / "done.js").read_text(encoding="utf-8")
+    words = OWN[language]
+    for kind, names in KINDS.items():
+        [parts] = re.findall(rf"^  {kind}: {{(.*?) }},$", code, re.S | re.M)
+        known = dict(re.findall(r'"?([\w.]+)"?: "([\w.]+)"', parts))
+        lacking = [name for name in names if known.get(name, f"set.{name}") not in words]
+        assert lacking == [], kind
