@@ -4,11 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
 from chalicelib.api.v1.endpoint import V1Operation
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.auth.roles import Role
-from chalicelib.domain.done import Done
+from chalicelib.domain.captures import SETTINGS_OF_CAMERA
+from chalicelib.domain.done import UNKEPT, Done
+from chalicelib.domain.model import PROMOTION_SETTINGS, SETTINGS_OF_GROUP
+from chalicelib.domain.person_texts import TEXTS
+from chalicelib.domain.tenant_settings import OF_TENANT
+from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
 from tests.support.faults.shop import Shop, prepared
 from tests.support.faults.use_cases import V1
 
@@ -49,3 +55,26 @@ def test_what_somebody_writes_is_listed(route: str, shops: dict[str, Shop], tmp_
             acts = box.services.done.list_all(box.tenant)
             made += [act for act in acts if act.id not in before]
     assert {act.what for act in made} == {route}
+
+
+MEMBERS = {
+    "/v1/faces/{id}": {"name", *TEXTS, "age", "gender", "group", "labels", "attributes"},
+    "/v1/settings": {*OF_TENANT, *PROMOTION_SETTINGS},
+    "/v1/groups/{id}": {*SETTINGS_OF_GROUP, *UNKEPT},
+    "/v1/cameras/{id}": {*SETTINGS_OF_CAMERA, "groups"},
+    "/v1/hooks/{id}": {*SETTINGS_OF_HOOK, "events", *UNKEPT},
+}
+"""What an act says of a change, by the operation that makes it."""
+SAYS_WHY = {"revision": "it says what was read, and sets nothing"}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in BY_PEOPLE if one.method == "PATCH" and one.unlisted is None],
+    ids=name_of,
+)
+def test_each_member_of_a_change_is_listed(operation: V1Operation) -> None:
+    """Add a new member to what the write says (`was`), or say here why it sets nothing."""
+    assert operation.body is not None
+    sent = {member.encode_name for member in fields(operation.body)}
+    assert sent - MEMBERS[operation.path] - SAYS_WHY.keys() == set()
