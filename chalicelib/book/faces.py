@@ -239,6 +239,23 @@ class Faces(Service["Book"]):
                 )
         return FaceNotFound(f"there is no face {faceid[:70]!r}")
 
+    def list_gone(self, tenant: Tenant, faceids: Iterable[str]) -> set[str]:
+        """Return those of these faces that are not there, and did not become a part of one that
+        is."""
+        missing = [*({*faceids} - self.by_id(tenant, faceids).keys())]
+        note_keys = [(tenant.name, keys.merged_item(faceid)) for faceid in missing]
+        notes = self.services.items.get_many(keys.DIRECTORY, note_keys) if missing else []
+        into = {
+            faceid: str(note["into"]) for faceid, note in zip(missing, notes, strict=True) if note
+        }
+        there = self.by_id(tenant, into.values())
+        merged = {
+            faceid
+            for faceid, survivor in into.items()
+            if survivor in there or isinstance(self.make_missing_error(tenant, faceid), FaceMerged)
+        }
+        return {*missing} - merged
+
     def find(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face | None:
         """Return the face of that id, or None; with `restricted`, one that is restricted, too."""
         if not is_faceid(faceid):

@@ -373,12 +373,20 @@ def _has_other_channel(before: Hook, after: Hook) -> bool:
 
 
 def _compare_hooks(before: Hook, after: Hook) -> Was | None:
-    """Return what a change of a hook changes; of a channel, which is secret, only that it does."""
+    """Return what a change of a hook changes; of a channel, which is secret, only that it does, and
+    of its URL the host, since the path of one may be all that it takes to post there."""
     former, now = (list_values(hook, SETTINGS_OF_HOOK) for hook in (before, after))
     if _has_other_channel(before, after):
         former["channel"], now["channel"] = "", "changed"
     people = dict.fromkeys((*(before.people or ()), *(after.people or ())))
-    return compare(ActKind.HOOK, after.id, former, now, tuple(people))
+    was = compare(ActKind.HOOK, after.id, former, now, tuple(people))
+    if was is None or "url" not in was.after:
+        return was
+    return replace(
+        was,
+        before={**was.before, "url": before.recipient},
+        after={**was.after, "url": after.recipient},
+    )
 
 
 def _describe_change(before: Hook, after: Hook) -> Does:

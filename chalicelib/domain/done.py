@@ -6,9 +6,10 @@ store makes an item of it, in the same transaction as the audit's entry (privacy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct, json
@@ -16,6 +17,13 @@ from msgspec.structs import replace
 
 KEPT_FOR = timedelta(days=30)
 """How long what was before is kept, and an act can be taken back; so long a merge can be undone."""
+
+
+MOST_IN_THE_WAY = 20
+"""Later acts that an answer names at once: who takes them back asks again for the rest."""
+
+LISTED_ALONE = frozenset({"url"})
+"""Values that are listed and not given back: of a hook's URL the host alone is known."""
 
 
 class ActKind(StrEnum):
@@ -97,6 +105,13 @@ class Done(Struct, frozen=True):
     def expires_at(self) -> datetime:
         return self.at + KEPT_FOR
 
+    def gave_name(self, names: Collection[str]) -> bool:
+        """Tell whether a face had one of these names before the act, or has it by the act."""
+        is_of_face = self.kind is ActKind.FACE
+        return is_of_face and any(
+            values.get("name") in names for values in (self.before, self.after)
+        )
+
     @property
     def stays(self) -> Stays | None:
         """Why it cannot be taken back, as far as the act itself tells; None: it can be."""
@@ -104,6 +119,8 @@ class Done(Struct, frozen=True):
             return Stays.DELETED
         if self.is_parting:
             return Stays.PARTED
+        if self.after.keys() <= LISTED_ALONE:
+            return Stays.UNKEPT
         return None if UNKEPT.isdisjoint(self.after) else Stays.UNKEPT
 
     @property
@@ -129,7 +146,7 @@ class Done(Struct, frozen=True):
         if earlier.kind is ActKind.REJECTION:
             return self._concerns_sightings(earlier)
         is_of_same = (self.kind, self.of) == (earlier.kind, earlier.of)
-        return is_of_same and not earlier.after.keys().isdisjoint(self.after)
+        return is_of_same and not (earlier.after.keys() - LISTED_ALONE).isdisjoint(self.after)
 
     def _concerns_sightings(self, earlier: Done) -> bool:
         """Tell whether this act gave sightings of the earlier one on, or noted something of whom
@@ -144,7 +161,10 @@ class Done(Struct, frozen=True):
 
 
 def list_in_the_way(act: Done, later_acts: Sequence[Done]) -> list[Done]:
-    """Return those of the later acts that have to be taken back before this one.
+    """Return those of the later acts that have to be taken back before this one, the newest
+    MOST_IN_THE_WAY at most.
+
+    `later_acts`: newest first.
 
     An act that took another one back stands in nobody's way, but one that took that back does.
     """
@@ -154,11 +174,12 @@ def list_in_the_way(act: Done, later_acts: Sequence[Done]) -> list[Done]:
         target = by_id.get(later.takes_back)
         return bool(later.takes_back) and not (target and is_undoing(target))
 
-    return [
+    in_the_way = (
         later
         for later in later_acts
         if later.taken_back_at is None and not is_undoing(later) and later.concerns_what(act)
-    ]
+    )
+    return list(islice(in_the_way, MOST_IN_THE_WAY))
 
 
 def compare(

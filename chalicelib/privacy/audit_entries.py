@@ -25,6 +25,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict, fields
 
 from chalicelib import telemetry
+from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.privacy.signing import (
     PublicKeys,
@@ -263,16 +264,24 @@ def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]
     """
     absorbed: set[str] = set()
     for entry in sorted(entries, key=lambda entry: str(entry["at"])):
-        what = str(entry["what"])
         named_faceids = {*entry.get("faces", ())}
         deleted_faceids = {*entry.get("deleted", ())}
-        # a rejection that is taken back deletes who was made of the sighting, as a part of the face
-        if what.endswith("/undo") and not deleted_faceids:
-            absorbed -= named_faceids
+        absorbed -= _list_parted_faces(entry)
         # A sighting may push a stranger out, who is no part of the face.
-        elif what != "sighting" and not faceids.isdisjoint(named_faceids - deleted_faceids):
+        if entry["what"] != "sighting" and not faceids.isdisjoint(named_faceids - deleted_faceids):
             absorbed |= deleted_faceids
     return absorbed
+
+
+def _list_parted_faces(entry: Entry) -> set[str]:
+    """Return the faces that came back as a merge was undone. Another act that is taken back adds
+    none."""
+    if not str(entry["what"]).endswith("/undo"):
+        return set()
+    if "does" in entry:
+        return {*entry["does"].get(Effect.ADDS, ())}
+    # Of earlier versions, which undid merges only.
+    return {*entry.get("faces", ())}
 
 
 def with_absorbed(faceids: Iterable[str], parts_of: Callable[[Set[str]], Set[str]]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import Struct
 
 from chalicelib.book.idempotency import PARTIAL
+from chalicelib.domain.done import ActKind
 from chalicelib.domain.model import MEMORY
 from chalicelib.domain.person_texts import WORDS
 from chalicelib.privacy.retention import Kind
@@ -257,13 +258,19 @@ def _take_out_of_answer(item: Item, faceids: frozenset[str]) -> Action | None:
 
 
 def _take_own_act(item: Item, subject: Subject) -> Item | None:
-    """Return what somebody changed of the person; of an act on two, what it did."""
-    own = subject.keep_own(item["faces"], moment(item["at"]))
-    return {name: item[name] for name in ("at", "kind", "before", "after")} if own else None
+    """Return what somebody changed of the person; of another act that names the person, its
+    kind: its values are the shop's, or name others."""
+    ids = subject.list_ids(moment(item["at"]))
+    if ids.isdisjoint(item["faces"]):
+        return None
+    is_of_person = item["kind"] == ActKind.FACE and item["of"] in ids
+    names = ("at", "kind", "before", "after") if is_of_person else ("at", "kind")
+    return {name: item[name] for name in names}
 
 
 def _delete_act(item: Item, faceids: frozenset[str]) -> Action | None:
-    is_of_them = not faceids.isdisjoint(item["faces"])
+    former_face = json.loads(item["before"]).get("face")  # which a rejection may not list
+    is_of_them = not faceids.isdisjoint([*item["faces"], former_face])
     return Delete(keys.DONE, (item["tenant"], item["id"])) if is_of_them else None
 
 
@@ -543,8 +550,16 @@ DATA_MAP = (
         "what somebody who works with the book changed of the person: the values before and after, "
         "who did it and when, so that it can be taken back",
         "30 days",
-        _GONE._replace(take_out=_delete_act),
-        _GONE._replace(take_out=_delete_act),
+        Fate(
+            "gone in minutes. Acts that gave somebody else the person's name stay",
+            Step.TRACES,
+            _delete_act,
+        ),
+        Fate(
+            "gone in minutes, and acts that gave somebody else the person's name",
+            Step.TRACES,
+            _delete_act,
+        ),
         Mark.ERASED,
         keys=("act_time",),
         classes=("Done",),

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from chalicelib.domain.done import KEPT_FOR, ActKind, Done, list_in_the_way
-from chalicelib.domain.errors import ActNotFound, FaceMerged
+from chalicelib.domain.errors import ActNotFound
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.names import is_found, make_terms, wanted_words
 from chalicelib.privacy.audit_entries import is_by
+from chalicelib.privacy.tenant_erasure_progress import tenant_erasure_from
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import ListPage, PageTokens, delete_in_parts, walk_items
@@ -61,20 +62,28 @@ class DoneActs(Service["Services"]):
 
     def forget_expired(self, tenant: str) -> int:
         """Delete the acts of over 30 days ago; return how many. Of storage that expires no items
-        by itself."""
-        stored = walk_items(self.services.items, keys.DONE, tenant)
+        by itself.
+
+        Also those of erased tenants, which an earlier version may have left.
+        """
+        items = self.services.items
+        erased = map(tenant_erasure_from, walk_items(items, keys.TENANTS, keys.ERASED))
+        names = {tenant, *(erasure.tenant for erasure in erased)}
+        stored = (item for name in names for item in walk_items(items, keys.DONE, name))
         return delete_in_parts(self.services.items, keys.DONE, stored, self.services.clock.now())
 
-    def get(self, tenant: Tenant, id_: str) -> Done:
-        """Return an act of the last 30 days. Raises ActNotFound."""
+    def get(self, tenant: Tenant, id_: str, kinds: Collection[ActKind]) -> Done:
+        """Return an act of the last 30 days, of one of these kinds. Raises ActNotFound."""
         item = self.services.items.get(keys.DONE, (tenant.name, id_)) if id_ else None
         act = parse_optional(done_from, item)
-        is_kept = act is not None and act.expires_at > self.services.clock.now()
-        if act is not None and is_kept and self._leave_out_gone_people(tenant, [act]):
+        is_wanted = (
+            act is not None and act.kind in kinds and act.expires_at > self.services.clock.now()
+        )
+        if act is not None and is_wanted and self._leave_out_gone_people(tenant, [act]):
             return act
         raise ActNotFound(
-            f"there is no act {id_[:40]!r} of the last 30 days, or it was of somebody who is not "
-            "in the book any more"
+            f"there is no act {id_[:40]!r} of the last 30 days that you may do, or it was of "
+            "somebody who is not in the book any more"
         )
 
     def read_page(
@@ -122,12 +131,7 @@ class DoneActs(Service["Services"]):
         Who became a part of another face is there.
         """
         faceids = {faceid for act in acts for faceid in act.faces}
-        faces = self.services.faces
-        gone_faceids = {
-            faceid
-            for faceid in faceids - faces.by_id(tenant, faceids).keys()
-            if not isinstance(faces.make_missing_error(tenant, faceid), FaceMerged)
-        }
+        gone_faceids = self.services.faces.list_gone(tenant, faceids)
         return [act for act in acts if gone_faceids.isdisjoint(act.faces)]
 
     def list_all(

@@ -115,7 +115,10 @@ def restore(
                     maxlen=0,
                 )
         for table in keys.TABLES:
-            for chunk in _read_chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
+            name = f"{ITEMS}/{table.name}.jsonl"
+            if name not in manifest.entries:  # of a version that had no such table
+                continue
+            for chunk in _read_chunks(Path(folder) / name):
                 items.put_all(table, chunk)
     return manifest
 

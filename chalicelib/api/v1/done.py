@@ -26,14 +26,21 @@ from chalicelib.domain.captures import (
     Sighting,
     parts_of_sighting,
 )
-from chalicelib.domain.done import ActKind, Done, Stays, Values, list_values
+from chalicelib.domain.done import (
+    LISTED_ALONE,
+    MOST_IN_THE_WAY,
+    ActKind,
+    Done,
+    Stays,
+    Values,
+    list_values,
+)
 from chalicelib.domain.errors import (
     Changed,
     Conflict,
     FaceMerged,
     GroupNotFound,
     InTheWay,
-    MergeNotFound,
     TakenBack,
 )
 from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
@@ -86,7 +93,10 @@ class Act(Answer):
     faces: list[Concerned]
     before: Annotated[
         dict[str, Any],
-        Meta(description="Former values, by the members that set them; a part as `labels.a`."),
+        Meta(
+            description="Former values, by the members that set them; a part as `labels.a`. Of a "
+            "hook's URL the host alone, since more of it may be secret."
+        ),
     ]
     after: Annotated[dict[str, Any], Meta(description="The values that it set.")]
     takes_back: Annotated[str | None, Meta(description="Id of the act that it took back.")]
@@ -236,11 +246,22 @@ def _name_camera_values(context: V1Context, values: Values) -> Values:
 
 def _read_hook(context: V1Context, act: Done) -> _State:
     hook = context.services.webhooks.hooks.get(context.tenant.name, act.of)
-    return _State(list_values(hook, SETTINGS_OF_HOOK))
+    listed_alone = {name: act.after[name] for name in LISTED_ALONE & act.after.keys()}
+    return _State({**list_values(hook, SETTINGS_OF_HOOK), **listed_alone})
 
 
 def _name_hook_values(_context: V1Context, values: Values) -> Values:
+    return _rename_kinds(values)
+
+
+def _rename_kinds(values: Values) -> dict[str, Any]:
     return {"events" if name == "kinds" else name: value for name, value in values.items()}
+
+
+def _make_hook_body(act: Done) -> dict[str, Any]:
+    """Return the body that changes a hook back, as far as that is known."""
+    values = {name: value for name, value in act.before.items() if name not in LISTED_ALONE}
+    return _rename_kinds(values)
 
 
 def _name_groups(context: V1Context, values: Values, stored: str, said: str) -> Values:
@@ -274,7 +295,10 @@ _WAYS_BACK: Mapping[ActKind, _WayBack] = {
         cameras.operations.find("PATCH", "/v1/cameras/{id}"), _read_camera, _name_camera_values
     ),
     ActKind.HOOK: _WayBack(
-        hooks.operations.find("PATCH", "/v1/hooks/{id}"), _read_hook, _name_hook_values
+        hooks.operations.find("PATCH", "/v1/hooks/{id}"),
+        _read_hook,
+        _name_hook_values,
+        _make_hook_body,
     ),
 }
 """How acts are taken back, by their kinds; those of other kinds cannot be."""
@@ -302,11 +326,12 @@ def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
     if by is not None:
         by = context.services.access.callers.find_caller(context.tenant, by)
     wanted = ActFilter(query.since, query.until, by, query.name, query.face)
-    kinds = [kind for kind in ActKind if _may_do(context, kind)]
+    kinds = _list_own_kinds(context)
     page = context.services.done.read_page(context.tenant, wanted, kinds, query.limit, query.token)
     if not page.rows and page.next_token is None:
         require_named(context.services, context.tenant, face=query.face)
-        if query.by is not None:
+        # the error names everybody who has access, which managers alone may read
+        if query.by is not None and context.caller.role.includes(Role.ADMIN):
             context.services.access.callers.require_caller(context.tenant, query.by)
     return ActsPage(acts=_describe_acts(context, page.rows), next_token=page.next_token)
 
@@ -329,8 +354,9 @@ def take_back(context: V1Context) -> Act:
     changes.
 
     Within 30 days. 409 InTheWay if one of the values was set anew since: `acts` are the later acts
-    to take back first, and nothing is changed. Other values stay as they are. Taken back before, it
-    is answered the same. It is an act itself, and can be taken back.
+    to take back first, the newest 20 at most, and nothing is changed. Other values stay as they
+    are, and so does the URL of a hook. Taken back before, it is answered the same. It is an act
+    itself, and can be taken back.
     """
     for is_last in (*[False] * (_TRIES - 1), True):
         act = _get_act(context)
@@ -350,7 +376,9 @@ def take_back(context: V1Context) -> Act:
 
 
 def _get_act(context: V1Context) -> Done:
-    return context.services.done.get(context.tenant, context.path_values["id"])
+    return context.services.done.get(
+        context.tenant, context.path_values["id"], _list_own_kinds(context)
+    )
 
 
 def _take_back(context: V1Context, act: Done) -> None:
@@ -370,7 +398,7 @@ def _take_back(context: V1Context, act: Done) -> None:
         is_as_left = False
     if not is_as_left:
         _refuse(context, act)
-    audit_events.report_taking_back(act.id, {} if way_back.make_body else act.after)
+    audit_events.report_taking_back(act.id, {} if act.kind is ActKind.REJECTION else act.after)
     arguments = {}
     if door.body is not None:
         values = way_back.name_values(context, act.before)
@@ -386,7 +414,8 @@ def _refuse(context: V1Context, act: Done) -> NoReturn:
         raise TakenBack
     later_acts = context.services.done.list_in_the_way(context.tenant, act)
     raise InTheWay(
-        "what this act set was set anew since: take the later acts back first",
+        "what this act set was set anew since: take the later acts back first, of which these "
+        f"are the newest {MOST_IN_THE_WAY} at most",
         acts=[later.id for later in later_acts],
     )
 
@@ -405,7 +434,7 @@ def _finish(context: V1Context, act: Done) -> None:
     if act.kind is ActKind.MERGE:
         context.services.merges.mover.finish_merge(context.tenant, act.of)
     if act.kind is ActKind.REJECTION:
-        faceid, other = undoing.faces
+        faceid, other = undoing.before["face"], undoing.after["face"]
         context.services.sightings.rejection.finish_return(
             context.tenant, faceid, other, act.after["sightings"], act.after["camera"]
         )
@@ -428,11 +457,14 @@ def _name_values(context: V1Context, act: Done, values: Values) -> dict[str, Any
     return dict(values if way_back is None else way_back.name_values(context, values))
 
 
-def _may_do(context: V1Context, kind: ActKind) -> bool:
-    """Tell whether the caller may do acts of this kind."""
-    way_back = _WAYS_BACK.get(kind)
-    role = context.caller.role
-    return way_back is None or role.includes(way_back.door.role or Role.ADMIN)
+def _list_own_kinds(context: V1Context) -> list[ActKind]:
+    """Return the kinds of acts that the caller may do."""
+    role, ways_back = context.caller.role, _WAYS_BACK
+    return [
+        kind
+        for kind in ActKind
+        if kind not in ways_back or role.includes(ways_back[kind].door.role or Role.ADMIN)
+    ]
 
 
 def _describe_act(context: V1Context, act: Done) -> Act:
@@ -444,12 +476,13 @@ def _describe_acts(context: V1Context, acts: Iterable[Done]) -> list[Act]:
     acts = list(acts)
     faceids = {faceid for act in acts for faceid in act.faces}
     found = context.services.faces.by_id(context.tenant, faceids)
+    absorbed = _find_absorbed(context, acts)
     audit_events.report_people(faceids)
     return [
         Act.made_of(
             act,
             faces=[
-                _describe_concerned(context, id_, found.get(id_) or _find_absorbed(context, act))
+                _describe_concerned(context, id_, found.get(id_) or absorbed.get(act.of))
                 for id_ in act.faces
             ],
             before=_name_values(context, act, act.before),
@@ -463,15 +496,11 @@ def _describe_acts(context: V1Context, acts: Iterable[Done]) -> list[Act]:
     ]
 
 
-def _find_absorbed(context: V1Context, act: Done) -> model.Face | None:
-    """Return the face that a merge made a part of another, as it was; None: it is not known."""
-    if act.kind is not ActKind.MERGE:
-        return None
-    try:
-        backup = context.services.merges.records.get(context.tenant.name, act.of).backup
-    except MergeNotFound:  # the face went meanwhile
-        return None
-    return backup.face if backup else None
+def _find_absorbed(context: V1Context, acts: Iterable[Done]) -> dict[str, model.Face]:
+    """Return the faces that merges made a part of another, as they were, by the merges' ids."""
+    merge_ids = [act.of for act in acts if act.kind is ActKind.MERGE]
+    merges = context.services.merges.records.by_id(context.tenant.name, merge_ids)
+    return {id_: merge.backup.face for id_, merge in merges.items() if merge.backup}
 
 
 def _describe_concerned(context: V1Context, faceid: str, face: model.Face | None) -> Concerned:

@@ -108,6 +108,12 @@ class MergeRecords(Service["Book"]):
             )
         return merge_from(item)
 
+    def by_id(self, tenant: str, merge_ids: Sequence[str]) -> dict[str, Merge]:
+        """Return those of these merges that there are, by id."""
+        merge_keys = [(tenant, id_) for id_ in dict.fromkeys(merge_ids)]
+        items = self.services.items.get_many(keys.MERGES, merge_keys) if merge_keys else []
+        return {merge.id: merge for merge in map(merge_from, filter(None, items))}
+
     def read_page(
         self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None
     ) -> ListPage[Merge]:

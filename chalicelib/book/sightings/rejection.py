@@ -1007,6 +1007,8 @@ def _say_what_was(sighting: _RejectedSighting, progress: Mapping[str, Any]) -> W
     ids = [given_id for _, given_id in progress.get("visit", ())] or [id_]
     after = {"face": other, "camera": camera, "sightings": ids}
     faceids = (faceid, other) if other else (faceid,)
+    if progress.get("unmade"):  # the act would not be listed once the made face is gone
+        faceids = (other,)
     return Was(ActKind.REJECTION, id_, faceids, {"face": faceid}, after)
 
 

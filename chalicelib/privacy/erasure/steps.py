@@ -263,10 +263,10 @@ class ErasureSteps(Service["Services"]):
         return remaining_s() >= STOPS_AT_S
 
     def _erase_traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
-        before_ms = milliseconds(erasure.at)
-        self.services.erasure.traces.erase(
-            tenant, step, erasure.faceids, before_ms, erases=erasure.is_whole
-        )
+        before_ms, traces = milliseconds(erasure.at), self.services.erasure.traces
+        traces.erase(tenant, step, erasure.faceids, before_ms, erases=erasure.is_whole)
+        if step is Step.TRACES and erasure.names:
+            traces.delete_acts_of_names(tenant, erasure.names, before_ms)
 
     def _erase_sightings(
         self, tenant: Tenant, erasure: Erasure, span: Span, remaining_s: Callable[[], float]

@@ -21,6 +21,7 @@ from chalicelib.storage.items import (
     write_unless_changed,
 )
 from chalicelib.storage.ports import Delete, ItemStore, Put, equals, exists
+from chalicelib.storage.records.done import done_from
 from chalicelib.storage.records.faces import face_update
 from chalicelib.storage.records.merges import merge_deletes
 from chalicelib.storage.values import milliseconds, moment
@@ -90,6 +91,15 @@ class Traces(Service["Services"]):
             self.services.items,
             [action for merge in removed_merges for action in merge_deletes(tenant.name, merge)],
         )
+
+    def delete_acts_of_names(self, tenant: Tenant, names: Collection[str], before_ms: int) -> None:
+        """Delete the acts until `before_ms` by which a face got or lost one of these names, as
+        somebody else who was called so by mistake."""
+        items = walk_items(self.services.items, keys.DONE, tenant.name)
+        named_items = (
+            item for item in items if item["at"] <= before_ms and done_from(item).gave_name(names)
+        )
+        delete_in_parts(self.services.items, keys.DONE, named_items)
 
     def list_rejections_by_sighting(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the ids of all rejected pictures by their sighting: a person may have been taken

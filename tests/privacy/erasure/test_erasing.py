@@ -142,16 +142,23 @@ def test_a_stranger_who_went_to_make_room_for_another_is_no_part_of_that_one() -
 def test_who_went_as_a_sighting_was_given_back_is_a_part_and_who_was_made_two_again_is_none() -> (
     None
 ):
-    take_back = {"at": "2026-03-02", "what": "POST /v1/done/{id}/undo", "faces": ["ann", "made"]}
+    take_back = {"at": "2026-03-02", "what": "POST /v1/done/{id}/undo"}
     merged = {
         "at": "2026-03-01",
         "what": "POST /v1/faces/{id}/merge",
         "faces": ["ann", "twin"],
         "deleted": ["twin"],
     }
-    given_back = {**take_back, "deleted": ["made"]}
-    made_two = {**take_back, "faces": ["ann", "twin"]}
-    assert list_absorbed_faces([merged, given_back, made_two], {"ann"}) == {"made"}
+    made_goes = {"faces": ["ann", "made"], "deleted": ["made"], "does": {"deletes": ["made"]}}
+    given_back = {**take_back, **made_goes}
+    # The return's other transactions, which may have the same time, and a hook's filter.
+    begun = {**take_back, "faces": ["made"], "does": {"edits": ["made"]}}
+    filtered = {**take_back, "faces": ["made"], "does": {"changes access": ["hook 1"]}}
+    made_two = {**take_back, "faces": ["ann", "twin"], "does": {"adds": ["twin"]}}
+    earlier_made_two = {"at": "2026-03-02", "what": "POST /v1/merges/{id}/undo", "faces": ["twin"]}
+    for parting in (made_two, earlier_made_two):
+        entries = [merged, given_back, begun, filtered, parting]
+        assert list_absorbed_faces(entries, {"ann"}) == {"made"}
 
 
 def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:

@@ -1,6 +1,7 @@
 """A stage on AWS (emulated) as one file, and from it another stage that answers the same."""
 
 import json
+import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ from chalicelib.storage.aws.clients import open_aws_client
 from chalicelib.storage.ports import Postman, Vision
 from chalicelib.witness import open_witness
 from infra.storage import make_storage
+from regulars.backup import archive
 from regulars.backup.backup import backup, restore
+from regulars.backup.cloud_backup import ITEMS
 from regulars.backup.new_secrets import renew_secrets
 from regulars.backup.owed import Owed, Questions, Step
 from regulars.backup.receipts import (
@@ -300,6 +303,31 @@ def test_a_boxs_file_and_a_stages_are_not_taken_for_each_other(
         restore(second, of_box)
     with pytest.raises(DamagedFile, match="of a stage"):
         restore(replace(first, storage=tmp_path / "again"), of_stage)
+
+
+def test_the_file_of_a_version_without_one_of_the_tables_is_restored_and_a_damaged_one_refused(
+    stages: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    first, second = stages
+    services_of(first).tenants.add("shop", Profile.CLOUD)
+    new_file, later_table = backup(first, tmp_path / "new.tar"), f"{ITEMS}/{keys.DONE.name}.jsonl"
+    manifest = archive.check_file(new_file)
+    archive.unpack_file(new_file, tmp_path / "unpacked")
+    damaged_file, old_file = tmp_path / "damaged.tar", tmp_path / "old.tar"
+    with tarfile.open(new_file) as tar, tarfile.open(damaged_file, "w") as damaged:
+        for member in tar:
+            if member.name != later_table:
+                damaged.addfile(member, tar.extractfile(member))
+    with pytest.raises(DamagedFile, match=later_table):
+        restore(second, damaged_file)
+    with archive.write_archive(old_file) as writer:
+        for name in manifest.entries.keys() - {later_table}:
+            writer.add(name, tmp_path / "unpacked" / name)
+        writer.finish(manifest.created_at)
+    restore(second, old_file)
+    again = services_of(second)
+    tenant = again.tenants.get_by_name("shop")
+    assert list(again.done.list_all(tenant)) == []
 
 
 def test_a_restore_reads_its_own_receipts_in_a_bucket_that_two_boxes_share(tmp_path: Path) -> None:
