@@ -41,6 +41,7 @@ from chalicelib.domain.errors import (
     FaceMerged,
     GroupNotFound,
     InTheWay,
+    InvalidInput,
     TakenBack,
 )
 from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
@@ -325,6 +326,10 @@ def list_acts(context: V1Context, query: ActsWanted) -> ActsPage:
     by = query.by
     if by is not None:
         by = context.services.access.callers.find_caller(context.tenant, by)
+    if query.since and query.until and query.until <= query.since:
+        raise InvalidInput(
+            f"to ({time_text(query.until)}) is not behind from ({time_text(query.since)})"
+        )
     wanted = ActFilter(query.since, query.until, by, query.name, query.face)
     kinds = _list_own_kinds(context)
     page = context.services.done.read_page(context.tenant, wanted, kinds, query.limit, query.token)
