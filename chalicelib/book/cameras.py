@@ -94,6 +94,7 @@ from chalicelib.storage.ports import (
 from chalicelib.storage.records.captures import (
     OUTAGES,
     STATUS,
+    TOLD_TROUBLE,
     USUAL,
     camera_from,
     camera_item,
@@ -1073,8 +1074,12 @@ def _choose_trouble_fields(
         heartbeat_at=now,
     )
     after = note_trouble(heard, choose_trouble(heard, None, now), now)
-    is_same = bool(after.trouble) == bool(camera.trouble)
-    return ({}, ()) if is_same else trouble_fields(after)
+    if bool(after.trouble) == bool(camera.trouble):
+        return {}, ()
+    fields, no_more = trouble_fields(after)
+    # what was told is the watch's, which may write it at this moment
+    noted = {name: value for name, value in fields.items() if name != TOLD_TROUBLE}
+    return noted, tuple(name for name in no_more if name != TOLD_TROUBLE)
 
 
 def _outage_fields(camera: Camera, tenant: Tenant, now: datetime) -> Item:

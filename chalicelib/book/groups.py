@@ -276,6 +276,7 @@ class Groups(Service["Book"]):
         """
         self.change_promotion_settings(tenant, asdict(rule), request)
 
+    @retry_if_changed(CHANGED_ALL_THE_TIME)
     def change_promotion_settings(
         self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None
     ) -> None:

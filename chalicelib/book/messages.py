@@ -53,7 +53,7 @@ from chalicelib.storage.items import write, write_unless_changed
 from chalicelib.storage.ports import Delete, Put, Update, absent, equals
 from chalicelib.storage.records.captures import camera_from
 from chalicelib.storage.records.faces import face_from
-from chalicelib.storage.values import milliseconds, moment_of_text
+from chalicelib.storage.values import milliseconds, moment_of_text, time_text
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
@@ -203,14 +203,21 @@ class Messages(Service["Book"]):
         return not names_a_face or (face is not None and self._may_be_told(tenant, face))
 
     def _lasts(self, delivery: Delivery) -> bool:
-        """Tell whether something is still wrong with the camera of a delivery, and nobody muted
-        it."""
-        key = (delivery.tenant, json.loads(delivery.payload)["camera"])
-        item = self.services.items.get(keys.CAMERAS, key)
+        """Tell whether that very trouble of a camera is still there, and nobody muted it.
+
+        A camera that fails again and again until the hours begin is told once, by the last time.
+        """
+        payload = json.loads(delivery.payload)
+        item = self.services.items.get(keys.CAMERAS, (delivery.tenant, payload["camera"]))
         camera = camera_from(item) if item else None
         if camera is None or not camera.enabled or is_muted(camera, self.services.clock.now()):
             return False
-        return camera.told_trouble != ""
+        if delivery.kind == EventKind.CAMERA_SILENT:
+            heard_at = camera.last_seen_at and time_text(camera.last_seen_at)
+            return camera.told_trouble != "" and payload["data"]["last_seen_at"] == heard_at
+        began_at = camera.trouble_since or camera.created_at
+        is_same = camera.told_trouble == payload["data"]["trouble"]
+        return is_same and delivery.created_at >= began_at
 
     def _may_be_told(self, tenant: Tenant, face: Face) -> bool:
         """Tell whether somebody may be spoken of: not of people who are restricted, hidden, or

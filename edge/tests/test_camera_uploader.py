@@ -710,6 +710,8 @@ def test_only_an_upload_that_needs_somebody_is_an_error_and_none_is_outside_of_t
     told = health.describe()
     assert told[name]
     assert ("error" in told) is not makes
+    clock.pass_(3_601_000)
+    assert "error" in health.describe(), "a picture has waited for an hour"
     uploader.hours = Hours([range(1)], within=Hours([range(1, 2)]))  # never
 
     class Stop(threading.Event):

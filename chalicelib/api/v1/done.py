@@ -436,9 +436,9 @@ def _finish(context: V1Context, act: Done) -> None:
     if undoing is None or undoing.taken_back_at or acts.list_in_the_way(context.tenant, undoing):
         return
     audit_events.report_listed()
-    if act.kind is ActKind.MERGE:
-        context.services.merges.mover.finish_merge(context.tenant, act.of)
-    if act.kind is ActKind.REJECTION:
+    if undoing.kind is ActKind.MERGE:  # so also goes back who was made by a rejection
+        context.services.merges.mover.finish_merge(context.tenant, undoing.of)
+    if undoing.kind is ActKind.REJECTION:
         faceid, other = undoing.before["face"], undoing.after["face"]
         context.services.sightings.rejection.finish_return(
             context.tenant, faceid, other, act.after["sightings"], act.after["camera"]
@@ -520,7 +520,8 @@ def _describe_concerned(context: V1Context, faceid: str, face: model.Face | None
 def _find_reason(context: V1Context, act: Done) -> Stays | None:
     """Return why an act cannot be taken back; None: it can be, unless it was."""
     if act.kind is ActKind.REJECTION and act.taken_back_at is None:
-        return None if _can_be_given_back(context, act) else Stays.NOBODYS
+        is_gone = context.services.faces.list_gone(context.tenant, [str(act.before["face"])])
+        return Stays.NOBODYS if is_gone or not _can_be_given_back(context, act) else None
     return act.stays
 
 

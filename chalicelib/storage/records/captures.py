@@ -60,7 +60,8 @@ _CAMERA = Codec(
 )
 camera_from = _CAMERA.read
 
-_TROUBLE = ("trouble", "trouble_since", "told_trouble")
+TOLD_TROUBLE = "told_trouble"
+_TROUBLE = ("trouble", "trouble_since", TOLD_TROUBLE)
 
 
 def camera_of(capture: Capture, item: Item | None) -> Camera:

@@ -157,6 +157,8 @@ class Capture:
         """What a heartbeat calls it."""
         self._full: SpoolFull | None = None
         """Why its last picture was turned away; None: it was taken."""
+        self._full_bytes = 0
+        """What the spool held then: with less in it there may be room again."""
         self.last: Shot | None = None
         self._has_ended = self.finished = False
         self._next: Wiring | None = None
@@ -181,15 +183,18 @@ class Capture:
         """Say what is wrong now; None: nothing."""
         if self.trouble is None and self._is_silent():
             return f"no picture for more than {self.config.silent_after_s:g} s"
-        if self._full is not None:
-            return str(self._full)
+        if (full := self._find_full()) is not None:
+            return str(full)
         return self.trouble or (self.counter.trouble if self.counter else None)
+
+    def _find_full(self) -> SpoolFull | None:
+        return self._full if self.spool.held_bytes >= self._full_bytes else None
 
     def name_fault(self) -> Trouble | None:
         """Return what a heartbeat calls the fault of now; None: there is none, or it has no
         name."""
-        if self._full is not None:
-            return self._full.trouble
+        if (full := self._find_full()) is not None:
+            return full.trouble
         if self.trouble is None and not self._is_silent() and self.counter:
             return self.counter.trouble_name
         return self.trouble_name
@@ -465,7 +470,7 @@ class Capture:
             self.take_picture(self._waiting.pop(0), stop)
 
     def _log_full(self, error: SpoolFull) -> None:
-        self._full = error
+        self._full, self._full_bytes = error, self.spool.held_bytes
         if time.monotonic() - self._said_full >= _SAY_EVERY_S:
             self._said_full = time.monotonic()
             log.error("%s: PICTURES ARE TURNED AWAY: %s", self.config.name, error)

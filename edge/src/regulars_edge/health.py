@@ -40,6 +40,8 @@ request."""
 
 CLOCK_OFF_MS = 60_000
 """From which error on the machine's clock puts visits into the wrong hour."""
+STUCK_S = 3_600.0
+"""How long a picture may wait though it is tried again, until somebody has to look why."""
 FACELESS_SHARE = 0.8
 """Part of a camera's pictures without a face from which on it sends too many."""
 
@@ -180,17 +182,24 @@ class Health:
     def find_error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service.
 
-        Uploads that are tried again by themselves are not of it: `upload_error` tells them.
+        Uploads that are tried again by themselves are not of it, unless a picture has waited for an
+        hour: `upload_error` tells them.
         """
         last = self.uploader.last
+        needs_operator = last.needs_operator or self._find_unsent_s() > STUCK_S
         troubles = [
             *(capture.find_fault() for capture in self.captures),
             self._unfit,
-            last.trouble if last.needs_operator else None,
+            last.trouble if needs_operator else None,
             self.uploader.teller.trouble,
             self.uploader.film_sender.trouble,
         ]
         return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
+
+    def _find_unsent_s(self) -> float:
+        """Return how long the oldest picture of the camera has waited; 0: none waits."""
+        totals = self.uploader.spool.count_totals().get(self.uploader.camera)
+        return (totals.oldest_unsent_s if totals else None) or 0
 
     def is_view_changed(self) -> bool:
         """Return whether the camera shows something else than usual, or did so this morning, and

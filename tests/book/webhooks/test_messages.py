@@ -507,6 +507,23 @@ def test_what_is_wrong_with_a_camera_outside_of_the_hours_is_told_when_they_begi
     assert told == expected
 
 
+def test_a_camera_that_fails_all_night_is_told_once_when_the_hours_begin(
+    book: Book, phone: Receiver
+) -> None:
+    """It is silent four times before ten o'clock, and heard in between."""
+    services, tenant = book.services, book.tenant
+    camera, _ = services.cameras.add(tenant, "till", "Till", CameraSettings(silent_after_s=600))
+    told_of = {"kinds": (EventKind.CAMERA_SILENT,), "cameras": (camera.id,)}
+    add(book, channel_of(Way.NTFY, phone), hours="10:00-18:00", template="{state}", **told_of)
+    for minutes in range(0, 90, 5):
+        if minutes in (15, 30, 45):
+            services.cameras.note_heartbeat(tenant, services.cameras.get(tenant, camera.id), {})
+        services.watch.run()
+        work(book)
+        book.clock.advance(timedelta(minutes=5))
+    assert [read_body(heard) for heard in phone.heard] == ["silent"]
+
+
 def test_people_are_told_in_the_language_of_the_shop(book: Book, phone: Receiver) -> None:
     book.services.tenants.change_settings("shop", {"language": "de"})
     kinds = (EventKind.STRANGER_CREATED,)
