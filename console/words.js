@@ -86,10 +86,10 @@ export function tOr(name, otherwise) {
  * @param {{ code?: string, status?: number, detail?: string, breaks?: string }} problem
  */
 export function explain({ code = "", status = 0, detail = "", breaks = "" }) {
-  if (detail && (known === "en" || !status)) return detail;
+  if (!status) return detail || t("problem.offline");
+  if (detail && known === "en") return detail;
   const names = [breaks && `${code}.${breaks}`, code, status >= 500 ? "InternalError" : status];
-  return t(names.map((name) => `problem.${name}`).find((name) => name in table)
-    ?? (status ? "problem" : "problem.offline"));
+  return t(names.map((name) => `problem.${name}`).find((name) => name in table) ?? "problem");
 }
 
 /** Return what there is of these texts, as one line. */

@@ -133,7 +133,7 @@ def test_a_file_goes_only_when_the_spool_has_it(
             capture.take_picture(frame, stop)
         assert [path.name for path in drop.iterdir()] == ["b.jpg"]
         assert spool.count_totals()["door"].turned_away == 1
-        assert "no room" in str(capture.trouble)
+        assert "no room" in str(capture.find_fault())
 
 
 def test_a_file_whose_removal_a_kill_cut_off_is_known_again(

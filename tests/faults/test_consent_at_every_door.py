@@ -95,6 +95,7 @@ DOORS = {
     "POST /v1/faces/{id}/sightings/{sighting}/reject",
     "POST /v1/faces/{id}/merge",
     "POST /v1/merges/{id}/undo",
+    "POST /v1/done/{id}/undo",
     *(BY_THE_CLOCK := {"ingest", "sweep", "watch"}),
 }
 """Routes of which some row gives somebody something if the tenant does not ask, and no consent with

@@ -1,66 +1,24 @@
 """Done: what people did in the last 30 days, and taking it back."""
 
-import base64
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from chalice.app import Chalice
 
 from chalicelib.auth.roles import Role
 from chalicelib.domain.model import Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items
+from tests.api.v1.acts import acts, ann, forget, pictured, stored, v1
 from tests.api.v1.seen import see
-from tests.support.api.gateway import Reply
 from tests.support.api.v1.client import V1Client
 from tests.support.fakes import FakeClock, Person, picture
 
-
-class Ticking(V1Client):
-    """Each of its requests comes a second later: acts are listed by their times."""
-
-    clock: FakeClock
-
-    def send(self, *request: Any, **more: Any) -> Reply:
-        self.clock.advance(timedelta(seconds=1))
-        return super().send(*request, **more)
-
-    def with_key(self, api_key: str | None) -> V1Client:
-        other = Ticking(self.app, api_key)
-        other.clock = self.clock
-        return other
-
-
-@pytest.fixture
-def v1(app: Chalice, shop: Credentials, clock: FakeClock) -> V1Client:
-    client = Ticking(app, shop.api_key)
-    client.clock = clock
-    return client
-
-
-@pytest.fixture
-def ann(v1: V1Client, services: Services) -> str:
-    """A stranger whom a camera saw, named Ann by somebody."""
-    v1.add_camera("door")
-    faceid, _ = see(v1, services, 90, Person(1))
-    v1.done("PATCH", f"/v1/faces/{faceid}", {"name": "Ann", "note": "tea"})
-    return faceid
-
+__all__ = ["ann", "pictured", "v1"]
 
 SINCE = {"revision", "portrait", "kept_until"}
 """Of a face, what an act and its undoing leave otherwise."""
-
-
-def acts(v1: V1Client, **query: Any) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = v1.done("GET", "/v1/done", **query)["acts"]
-    return listed
-
-
-def stored(services: Services, tenant: str = "shop") -> list[dict[str, Any]]:
-    return [dict(item) for item in walk_items(services.items, keys.DONE, tenant)]
 
 
 def test_a_change_is_listed_with_what_was_before_and_after(v1: V1Client, ann: str) -> None:
@@ -240,10 +198,6 @@ def test_of_somebody_deleted_nothing_stays_there(
     assert erasing not in repr(deleted)
 
 
-def forget(services: Services, shop: Credentials) -> None:
-    services.erasure.steps.continue_all(services.tenants.get_by_name(shop.tenant))
-
-
 def test_of_somebody_who_withdrew_nothing_stays_there(
     v1: V1Client, erasing: str, services: Services, shop: Credentials
 ) -> None:
@@ -369,14 +323,6 @@ def test_what_a_setting_refuses_is_refused_of_its_undoing_too(v1: V1Client, ann:
     assert v1.failed(409, "POST", f"/v1/done/{act['id']}/undo")["code"] == "GroupExists"
     assert v1.done("GET", f"/v1/groups/{group}")["name"] == "Gold"
     assert acts(v1)[0]["taken_back_at"] is None
-
-
-@pytest.fixture
-def pictured(v1: V1Client, ann: str) -> str:
-    """Ann, with a picture that no camera took."""
-    photo = base64.b64encode(picture(Person(1, side_px=130.0))).decode()
-    v1.done("POST", f"/v1/faces/{ann}/pictures", {"picture": photo, "trust": True})
-    return ann
 
 
 @pytest.mark.parametrize("visit", [False, True])

@@ -17,8 +17,8 @@ from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import write
 from chalicelib.storage.ports import Delete, Item, Put
+from tests.api.v1.acts import acts, ann, forget, pictured, stored, v1
 from tests.api.v1.seen import see
-from tests.api.v1.test_done import acts, ann, forget, pictured, stored, v1
 from tests.support.api.stage import Stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book_with import book_with
