@@ -92,6 +92,7 @@ def test_the_sections_stand_at_the_right_and_an_arrow_key_goes_where_it_points(
         page.goto(f"{shop.book.url}/console#/people")
         ready(page)
         cells = page.get_by_role("gridcell")
+        expect(cells.first).to_be_visible()
         cells.first.focus()
         page.keyboard.press("ArrowLeft")
         expect(cells.nth(1)).to_be_focused()

@@ -492,12 +492,14 @@ def test_another_key_is_made_by_keys_alone(page: Page, book: Book) -> None:
     heading(page, "Cameras")
     cell = page.get_by_role("gridcell", name=re.compile("^Front door"))
     expect(cell).to_be_visible()
+    expect(page.get_by_role("gridcell").first).to_be_visible()
     page.get_by_role("gridcell").first.focus()
     while "Front door" not in page.evaluate("document.activeElement.ariaLabel"):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Front door")
     renew = page.get_by_role("button", name="Create another key")
+    expect(renew).to_be_visible()
     renew.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(

@@ -67,6 +67,7 @@ def test_a_capture_is_looked_at_in_large_and_leads_to_who_is_on_it(cells: Page, 
         newest = next(iter(client.list_captures()))
     first = page.get_by_role("gridcell").first
     expect(first).to_contain_text("Front door")
+    expect(first).to_be_visible()
     first.focus()
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")

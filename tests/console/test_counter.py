@@ -193,6 +193,7 @@ def test_the_card_of_a_guest_comes_by_itself_and_goes_after_ten_seconds(
         last = page.get_by_role("button", name=PEOPLE[0])
         last.click()
         held = card(page).get_by_role("link", name=PEOPLE[0])
+        expect(held).to_be_visible()
         held.focus()
         assert_accessible(page, VIEWS)
         expect(card(page)).to_be_visible()
@@ -287,6 +288,7 @@ def test_the_card_of_somebody_who_leaves_the_list_of_visits_goes(
         expect(card(pushed)).to_contain_text("Window seat, oat milk")
         expect(card(page)).to_contain_text("Window seat, oat milk")
         card(page).hover()
+        expect(card(page).get_by_role("link", name=PEOPLE[0])).to_be_visible()
         card(page).get_by_role("link", name=PEOPLE[0]).focus()
         leave(client, ann.id)
         expect(card(page)).to_have_count(0)
@@ -305,6 +307,7 @@ def test_a_card_that_is_held_stays_while_the_service_does_not_answer(
     with reviewing(browser, shop) as visitor:
         page = counter(visitor)
         shop.see(0, 0, like=0.9)
+        expect(card(page).get_by_role("link", name=PEOPLE[0])).to_be_visible()
         card(page).get_by_role("link", name=PEOPLE[0]).focus()
         visitor.context.set_offline(True)
         expect(page.get_by_role("alert")).to_be_visible()

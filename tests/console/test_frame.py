@@ -60,6 +60,7 @@ def test_a_long_name_of_the_shop_takes_one_line_of_a_phone(phone: Page, book: Bo
 
 def test_more_is_opened_walked_and_left_by_keys(phone: Page) -> None:
     more = phone.get_by_role("button", name="More")
+    expect(more).to_be_visible()
     more.focus()
     phone.keyboard.press("Enter")
     rest = phone.get_by_role("navigation").locator("[popover] a")

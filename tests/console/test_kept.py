@@ -84,6 +84,7 @@ def test_after_naming_by_keys_the_focus_is_on_the_row(browser: Browser, shops: M
     with reviewing(browser, shop) as visitor:
         page = visitor.open("#/visits")
         row = page.locator(".visit").first
+        expect(row).to_be_visible()
         row.focus()
         first = row.get_attribute("data-id")
         page.keyboard.press("Tab")

@@ -41,6 +41,7 @@ def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back
     expect(rows).to_have_count(len(NAMES))
     expect(rows.filter(has_text="王芳").get_by_role("gridcell").nth(1)).to_have_text("Regulars")
     looked_at(page, "people-table")
+    expect(rows.nth(0)).to_be_visible()
     rows.nth(0).focus()
     page.keyboard.press("Space")
     page.keyboard.press("Shift+ArrowDown")

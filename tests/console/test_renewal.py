@@ -92,6 +92,7 @@ def test_what_is_typed_stays_though_somebody_has_to_sign_in_again(shop: Shop) ->
     shop.visitor.context.clock.install()
     with a_tab_of_before_an_update(shop, "signin", path) as page:
         note = page.get_by_label("Note", exact=True)
+        expect(note).to_be_visible()  # until a page is settled nobody can type in it
         note.press_sequentially("likes tea")
         shop.visitor.context.clear_cookies()
         page.clock.fast_forward("01:05")  # the page asks each minute what waits

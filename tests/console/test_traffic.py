@@ -205,6 +205,7 @@ def test_nothing_that_is_in_sight_moves_while_traffic_loads(
 def test_a_bar_leads_to_the_visits_of_its_day(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open("#/traffic")
     expect(page.locator(".parts h3")).to_have_text(["New"])  # each visit is another person's
+    expect(page.get_by_role("slider").first).to_be_visible()
     page.get_by_role("slider").first.focus()
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
@@ -224,6 +225,7 @@ def test_a_week_in_which_nobody_came_yet_stands_beside_the_last_all_the_same(
     expect(page.locator(".amount.sum")).to_contain_text(
         re.compile(r"^0 visits.*by the same time: 0(?!\d)")
     )
+    expect(page.locator(".settling")).to_have_count(0)
     page.keyboard.press("t")
     expect(page.locator(".plot")).to_have_count(0)
     saturday = MONDAY - timedelta(days=2)
@@ -288,6 +290,7 @@ def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(
     expect(page.locator(".plot").first).to_be_visible()
     summary = chart.get_attribute("aria-valuetext") or ""
     assert f"{shop.count(MONDAY - WEEK, MONDAY - timedelta(days=1)).total()} visit" in summary
+    expect(chart).to_be_visible()
     chart.focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
