@@ -72,7 +72,7 @@ class AuditEvent(Struct):
     entered: bool = False
     """Whether an entry of it was written."""
     is_listed: bool = False
-    """Whether a change of it is listed (domain/done): who is deleted then goes by that change."""
+    """True if a change is listed (domain/done): its deletions are then no act by themselves."""
     takes_back: str = ""
     """The id of the act that its first write takes back (domain/done)."""
     takes_from: Mapping[str, Any] = field(default_factory=dict)

@@ -147,10 +147,9 @@ class Camera(CameraOptions, frozen=True):
     silent_since: datetime | None = None
     """When the event of its silence was sent; None: it is not silent."""
     trouble: str = ""
-    """What was wrong with it when the watch looked last (domain/rules/camera_states); "":
-    nothing."""
+    """Name of its trouble when the watch looked last (domain/rules/camera_states); "": none."""
     trouble_since: datetime | None = None
-    """Since when that is so, or nothing is wrong any more; None: the watch has noted nothing."""
+    """Time at which that trouble began, or ended; None: the watch has noted nothing."""
     told_trouble: str = ""
     """The trouble that was told last; "": none was, or that it is well again."""
     former_until: datetime | None = None

@@ -1,4 +1,4 @@
-"""What people did, with what was before: each act is listed for 30 days, and can be taken back.
+"""Acts of people, with former values: each is listed for 30 days, and can be taken back.
 
 Who writes says with the write itself (`was` of an action in storage/ports) what it changes. The
 store makes an item of it, in the same transaction as the audit's entry (privacy/audit).
@@ -54,14 +54,14 @@ class Stays(StrEnum):
     PARTED = "parted"
     """Two were made two again: they are merged anew by hand."""
     NOBODYS = "nobodys"
-    """What was taken from somebody is nobody's now, or its picture is gone."""
+    """The sighting that was taken from somebody is nobody's now, or its picture is gone."""
     UNKEPT = "unkept"
     """The former values are kept nowhere: those of a group's attributes, or a secret channel."""
 
 
 UNKEPT = frozenset({"attributes", "channel"})
-"""What is listed and cannot be taken back: a group's attributes, since the values of one that went
-are forgotten, and the channel of an alert, which is a secret."""
+"""Values that are listed and cannot be taken back: a group's attributes, since the values of one
+that went are forgotten, and the channel of an alert, which is a secret."""
 
 
 Values = Mapping[str, Any]
@@ -69,7 +69,7 @@ Values = Mapping[str, Any]
 
 
 class Was(Struct, frozen=True):
-    """What a write changes. `of`: the id of the thing; `faces`: the people whom it concerns.
+    """Change that a write makes. `of`: the id of the thing; `faces`: the people whom it concerns.
 
     `before` and `after` have the values that differ.
     """

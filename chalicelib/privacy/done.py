@@ -1,5 +1,4 @@
-"""What did people do in the last 30 days, and what was before? Of one act, a day, a colleague or a
-name.
+"""Acts of the last 30 days, with former values: of one act, a day, a colleague or a name.
 
 The store writes each act's item in the act's own transaction (privacy/audit). The items of somebody
 who is deleted, erased or restricted go with that person (privacy/data_map).

@@ -1,7 +1,7 @@
-"""What people did in the last 30 days, with what was before; and taking it back.
+"""List of what people did in the last 30 days, with former values; and taking it back.
 
-An act is taken back by the operation that makes such changes, which is given what was before: so
-whoever may not do it may not take it back, and whatever it asks or refuses it asks or refuses here.
+An act is taken back by the operation that makes such changes, which is given the former values. So
+people who may not do it may not take it back, and the operation asks and refuses the same here.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class ActsPage(Answer):
 
 
 class _State(NamedTuple):
-    """What an act changed, as it is now.
+    """Present values of the thing that an act changed.
 
     `sent`: what the operation is given beside the values; `path`: the values in its path, if they
     are others than the id of what was changed.

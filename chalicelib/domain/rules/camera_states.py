@@ -1,4 +1,4 @@
-"""What may a camera be, which of that needs somebody, and which of several is told?
+"""States of a camera: which of them need somebody, and which of several is told.
 
 The box beside a camera names what it finds in its heartbeats (`status.trouble`, edge/troubles.py).
 What its silence and an error without a name mean is decided here.
