@@ -5,7 +5,7 @@ import { html } from "../html.js";
 
 const BEYOND = "600px";
 const BEGUN = 12;
-/** Rows up to which a list is drawn whole. */
+/** Rows below which a list is drawn whole. */
 export const MOST_WHOLE = 200;
 
 /**

@@ -32,7 +32,7 @@ export function List({ day, chosen, all, cameras, who, look }) {
   const row = (one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
     camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`;
   const parts = (some, before) => inParts(some, clockOf).map(([key, rows]) => html`<${Part} key=${key} rows=${rows}
-    isWhole=${day.rows.length <= MOST_WHOLE} row=${row} changed=${mark} before=${before + some.indexOf(rows[0])} />`);
+    isWhole=${day.rows.length < MOST_WHOLE} row=${row} changed=${mark} before=${before + some.indexOf(rows[0])} />`);
   return html`<div class="hours" ...${list}>
     ${waiting > 0 && html`<button class="strong waiting" onClick=${() => scrollTo({ top: 0 })}>
       ${t("visits.waiting", { count: waiting })} ↑</button>`}
