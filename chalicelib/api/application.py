@@ -21,7 +21,7 @@ from chalice.app import Chalice, Request
 
 from chalicelib.api.dialect import ROOT, Dialect
 from chalicelib.api.dialects import DIALECTS, find_owner
-from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Provide, Refused, answer_plainly
+from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, MIXED, Provide, Refused, answer_plainly
 
 OFFERS_PATH = "/v1/captures/uploads"
 CAMERAS_PATHS = (
@@ -120,7 +120,7 @@ class Application(PerThread):
         self._unregistered: dict[str, Callable[[], object]] = {}
         self.api.binary_types += [
             content_type
-            for content_type in (*FORMS, *IMAGES)
+            for content_type in (*FORMS, MIXED, *IMAGES)
             if content_type not in self.api.binary_types
         ]
 

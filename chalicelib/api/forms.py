@@ -97,6 +97,22 @@ def _parse_urlencoded(codec: str, body: bytes) -> Form:
 def _parse_multipart(media_type: MediaType, body: bytes) -> Form:
     """Read a multipart form, and divide its parts into fields and files.
 
+    Raises InvalidInput as `parse_parts`, and if a part has no name.
+    """
+    parts = parse_parts(media_type, body)
+    if not all(part.name for part in parts):
+        raise _make_form_error("a part has no name")
+    return Form(
+        fields=tuple(
+            (part.name, decode_field(part, media_type.codec)) for part in parts if not is_file(part)
+        ),
+        uploads=tuple(part for part in parts if is_file(part)),
+    )
+
+
+def parse_parts(media_type: MediaType, body: bytes) -> list[Part]:
+    """Read the parts of a multipart body, in order; one without a name has "".
+
     Raises InvalidInput if there are too many parts, the body is no such form, or a name is not in
     the form's charset.
     """
@@ -109,23 +125,22 @@ def _parse_multipart(media_type: MediaType, body: bytes) -> Form:
     except RequestEntityTooLarge as error:
         raise _make_count_error(multipart.MAX_PARTS) from error
     except ValueError as error:
-        raise InvalidInput(
-            f"the body is no multipart form ({error}): send its parts between the declared "
-            "boundaries, and the last one"
-        ) from error
+        raise _make_form_error(str(error)) from error
     if any("\ufffd" in part.name for part in parts):
         raise _make_charset_error("a parameter's name", media_type.codec)
-    return Form(
-        fields=tuple(
-            (
-                part.name,
-                _decode_text(part.data, CHARSETS.get(part.charset, media_type.codec), part.name),
-            )
-            for part in parts
-            if not _is_file(part)
-        ),
-        uploads=tuple(part for part in parts if _is_file(part)),
+    return parts
+
+
+def _make_form_error(reason: str) -> InvalidInput:
+    return InvalidInput(
+        f"the body is no multipart form ({reason}): send its parts between the declared "
+        "boundaries, and the last one"
     )
+
+
+def decode_field(part: Part, codec: str) -> str:
+    """Return the text of a part, in its own charset or else the form's. Raises InvalidInput."""
+    return _decode_text(part.data, CHARSETS.get(part.charset, codec), part.name)
 
 
 def _check_boundary(media_type: MediaType) -> bytes:
@@ -137,7 +152,7 @@ def _check_boundary(media_type: MediaType) -> bytes:
     return media_type.boundary
 
 
-def _is_file(part: Part) -> bool:
+def is_file(part: Part) -> bool:
     """Return whether a part is a file: it has a file name, or a type other than text, as some
     clients' pictures do."""
     return part.filename is not None or not (part.media_type or "text/").startswith(_TEXTS)

@@ -51,6 +51,8 @@ JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 FORMS = (URLENCODED, MULTIPART)
+MIXED = "multipart/mixed"
+"""The form of some cameras (RFC 2046): parts that need no names."""
 IMAGES = (
     *(
         f"image/{kind}"

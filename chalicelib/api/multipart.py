@@ -7,6 +7,7 @@ Import this only when a multipart form has come: werkzeug takes 35 ms to load.
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Callable
 
 from werkzeug.http import parse_options_header
@@ -41,6 +42,8 @@ _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "base64": binascii.a2b_base64,
     "quoted-printable": binascii.a2b_qp,
 }
+
+_DISPOSITION = re.compile(rb"^content-disposition[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 MAX_PREAMBLE_BYTES = 1024
 """Limit of bytes up to the end of the first boundary. Clients send nothing before it."""
@@ -97,6 +100,8 @@ class _Decoder(MultipartDecoder):
         headers = self.buffer[:size]
         if not headers.isascii():
             self.buffer[:size] = headers.decode(self._codec, "replace").encode()
+        if not _DISPOSITION.search(headers):  # some cameras send none
+            self.buffer[:0] = b"Content-Disposition: form-data\r\n"
 
 
 def _make_part(part_head: Field | File, data: bytes) -> Part:
@@ -104,12 +109,10 @@ def _make_part(part_head: Field | File, data: bytes) -> Part:
 
     Raises ValueError.
     """
-    if part_head.name is None:  # though werkzeug declares a str
-        raise ValueError("a part has no name")
     decode = _ENCODINGS.get(part_head.headers.get("content-transfer-encoding", "").lower())
     media_type, options = parse_options_header(part_head.headers.get("content-type", ""))
     return Part(
-        name=part_head.name,
+        name=part_head.name or "",  # it may be None, though werkzeug declares a str
         filename=part_head.filename if isinstance(part_head, File) else None,
         media_type=media_type.lower(),
         charset=options.get("charset", "").lower(),

@@ -359,7 +359,13 @@ class TooManyRequests(LimitReached):
 class Unauthorized(RegularsError): ...
 
 
-class WrongCredentials(Unauthorized): ...
+class WrongCredentials(Unauthorized):
+    """Credentials that are missing, or not good any more."""
+
+    def __init__(self, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Say why. `headers`: a way to sign in, for the answer."""
+        super().__init__(message)
+        self.headers = headers
 
 
 class StaleRequest(Unauthorized): ...

@@ -22,6 +22,24 @@ MAX_PICTURE_BYTES = 20 * 1024 * 1024
 """Bytes of a picture, 20 MB: a camera's frame has 0.1 to 2 MB, a photo of a phone up to 10."""
 
 
+_BEGINNINGS = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"RIFF": "image/webp",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+}
+
+
+def find_type(data: bytes) -> str | None:
+    """Return a picture's content type by its first bytes; None: they begin no picture."""
+    if data[4:8] == b"ftyp":
+        return "image/heic"
+    return next(
+        (kind for beginning, kind in _BEGINNINGS.items() if data.startswith(beginning)), None
+    )
+
+
 FOUND_DIGITS = 6
 """Digits to which the place of a face is stored."""
 

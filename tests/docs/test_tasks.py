@@ -100,6 +100,13 @@ def test_a_capture_sent_by_hand_is_in_the_book(server: Server, photos: Path) -> 
     assert {"door": 1} in [bucket["amounts"] for bucket in statistics["buckets"]]
 
 
+def test_a_camera_that_sends_by_itself_is_in_the_book(server: Server, photos: Path) -> None:
+    session = Session.of("Try it as the camera would", TASKS / "push.md")
+    (line,) = session.output(server, "curl", "sed", picture=photos / at_hand.PORTRAIT)
+    capture = json.loads(line)
+    assert (capture["camera"], capture["state"]) == ("till", "stored")
+
+
 def test_who_came_today_is_told_by_command_and_by_call(server: Server, photos: Path) -> None:
     sees(server, photos / at_hand.OTHER)
     printed = "\n".join(Session.of("On the command line", TASKS / "today.md").output(server))

@@ -9,6 +9,7 @@ must also be JSON, or have neither body nor content type, since no form of HTML 
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -22,6 +23,7 @@ from msgspec.structs import replace
 from chalicelib.api.http import BOOK_HEADER, JSON, HttpRequest
 from chalicelib.api.sites import is_of_another_site, is_of_this_host, parse_host
 from chalicelib.auth.roles import ApiKey, Member, Role, Session
+from chalicelib.domain import api_keys
 from chalicelib.domain.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
@@ -179,11 +181,67 @@ def authenticate(request: HttpRequest, services: Services) -> Caller:
         require_own_page(request, public_url)
     else:
         raise _make_no_key_error()
-    if caller.tenant.disabled:
-        raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+    _require_enabled(caller.tenant)
     if isinstance(caller.key, ApiKey):
         services.access.keys.note_use(caller.tenant, caller.key)
     return caller
+
+
+def authenticate_pushing(request: HttpRequest, services: Services) -> Caller:
+    """Return the caller where cameras push pictures by themselves: a camera may sign in by Basic.
+
+    A browser is never asked for that: it would ask its user for a password. Raises as
+    `authenticate`.
+    """
+    scheme = parse_scheme(request.headers.get("authorization", ""))
+    if scheme == "basic":
+        for camera_id, key in parse_basic(request.headers["authorization"]):
+            of_camera = services.cameras.find_by_api_key(key)
+            if of_camera is not None and of_camera[1].id == camera_id:
+                _require_enabled(of_camera[0])
+                return Caller(of_camera[0], camera=of_camera[1])
+        raise WrongCredentials(
+            "no camera has this user and password: the user is the camera's id, the password its "
+            "key (ck_...). If that is too long, the user is the key's 32 digits after ck_, and the "
+            "password the camera's id",
+            _ASK_FOR_BASIC,
+        )
+    if scheme == "bearer" or any(name in request.headers for name in _OF_BROWSERS):
+        return authenticate(request, services)
+    raise WrongCredentials(
+        "sign in by Basic, with the camera's id as the user and its key as the password; a program "
+        "sends `Authorization: Bearer <api_key>`",
+        _ASK_FOR_BASIC,
+    )
+
+
+_ASK_FOR_BASIC = {"WWW-Authenticate": 'Basic realm="regulars", charset="UTF-8"'}
+_OF_BROWSERS = ("cookie", "origin", "sec-fetch-site")
+"""Headers of which a browser sends one with each POST."""
+
+
+def parse_scheme(header: str) -> str:
+    """Return the scheme of an Authorization header, in lower case; "" if there is none."""
+    return header.strip().partition(" ")[0].lower()
+
+
+def parse_basic(header: str) -> list[tuple[str, str]]:
+    """Return the camera's id and key that a Basic header may mean: as user and password, or the
+    other way round, with the key's digits alone.
+
+    Some cameras take 32 characters of a user, and 16 of a password. None, if it is no such header.
+    """
+    try:
+        decoded = b64decode(header.strip().partition(" ")[2].strip(), validate=True).decode()
+    except ValueError:
+        return []
+    user, _, password = decoded.partition(":")
+    return [(user, password), (password, f"{api_keys.OF_CAMERA}{user}")]
+
+
+def _require_enabled(tenant: Tenant) -> None:
+    if tenant.disabled:
+        raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
 
 
 def _authenticate_bearer(header: str, services: Services) -> Caller:

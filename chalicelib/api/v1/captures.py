@@ -29,7 +29,7 @@ from chalicelib.api.v1.wire import (
     Instant,
     NextToken,
     Paged,
-    PictureSent,
+    PicturePushed,
     Sent,
     Text,
     Time,
@@ -242,7 +242,7 @@ class CapturesPage(Answer):
     next_token: NextToken
 
 
-class CaptureTaken(PictureSent):
+class CaptureTaken(PicturePushed):
     camera: OfCamera | None = None
     captured_at: Annotated[
         Instant | None,
@@ -307,6 +307,13 @@ def take_capture(context: V1Context, body: CaptureTaken) -> Capture:
     moment later.
 
     On AWS a body has up to 4 MiB; offer a larger one (`POST /v1/captures/uploads`).
+
+    A camera may send it by itself, in the form of its maker. It may sign in by Basic (RFC 7617):
+    its id is the user, its key the password. If the key is too long for its form, its 32 digits
+    after `ck_` are the user, and its id the password. The picture needs no content type. Of a form,
+    also of `multipart/mixed`, the one part that is a picture counts, whatever its name. The query
+    may stand beside it. XML or JSON of the maker is passed over. With two pictures it is 400
+    InvalidInput.
 
     The same picture of the same camera and `captured_at` is one capture, however often and in
     whatever way it is sent. Without `captured_at`, a repeat is another capture, unless it has the

@@ -25,9 +25,10 @@ from msgspec.structs import replace
 from chalicelib.api import http
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.auth import Caller, authenticate, name_book
+from chalicelib.api.v1.auth import Caller, authenticate, authenticate_pushing, name_book
 from chalicelib.api.v1.wire import (
     MAX_BYTES,
+    PicturePushed,
     Sent,
     WithPicture,
     parse_body,
@@ -212,6 +213,12 @@ class V1Operation(Struct, frozen=True, dict=True):
         body = self.body
         return isinstance(body, type) and issubclass(body, WithPicture)
 
+    @property
+    def is_pushed(self) -> bool:
+        """Tell whether cameras may send the body by themselves, and sign in as they can."""
+        body = self.body
+        return isinstance(body, type) and issubclass(body, PicturePushed)
+
     def answer(
         self, provide: Provide, reading: V1Operation | None, request: HttpRequest
     ) -> Response:
@@ -276,7 +283,7 @@ class V1Operation(Struct, frozen=True, dict=True):
         if self.role is None:
             return self._run_keyless_view(provide, request)
         services, request = provide(), name_book(request)
-        caller = authenticate(request, services)
+        caller = (authenticate_pushing if self.is_pushed else authenticate)(request, services)
         http.enter_book(request.headers, caller.tenant, caller.audit_name)
         caller.require_page(f"{self.method} {self.path}", request.query)
         caller.require_role(self.role, of_cameras=self.of_cameras)

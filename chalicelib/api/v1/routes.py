@@ -14,8 +14,9 @@ from chalicelib.api import v1
 from chalicelib.api.credentials import NOBODY, Head, KeyCredential
 from chalicelib.api.http import Views
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.auth import parse_session_token
+from chalicelib.api.v1.auth import parse_basic, parse_scheme, parse_session_token
 from chalicelib.api.v1.endpoint import TIME_HEADER, V1Operation
+from chalicelib.domain import api_keys
 from chalicelib.domain.errors import WrongCredentials
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
@@ -57,10 +58,13 @@ def parse_credential(settings: Settings, request: Head) -> KeyCredential:
             token = parse_session_token(request.headers, settings.public_url)
             return KeyCredential(_find_session_tenant, token) if token else NOBODY
         return NOBODY
-    scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
-    return (
-        KeyCredential(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
-    )
+    header = request.headers["authorization"]
+    if parse_scheme(header) == "bearer":
+        return KeyCredential(_find_bearer_tenant, header.strip().partition(" ")[2].strip())
+    if parse_scheme(header) != "basic":
+        return NOBODY
+    sent_keys = (key for _, key in parse_basic(header) if api_keys.is_key(key, api_keys.OF_CAMERA))
+    return KeyCredential(_find_bearer_tenant, next(sent_keys, ""))
 
 
 VIEWS = Views(

@@ -22,11 +22,19 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from chalicelib.api.base64_text import parse_base64
-from chalicelib.api.forms import MAX_COMMAS, collect_once, parse_form, parse_object
-from chalicelib.api.http import JSON, MULTIPART, HttpRequest, is_picture
+from chalicelib.api.forms import (
+    MAX_COMMAS,
+    collect_once,
+    decode_field,
+    is_file,
+    parse_form,
+    parse_object,
+    parse_parts,
+)
+from chalicelib.api.http import JSON, MIXED, MULTIPART, HttpRequest, MediaType, Part, is_picture
 from chalicelib.api.v1.times import parse_time, parse_time_parameter
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.domain.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, PictureRules
+from chalicelib.domain.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, PictureRules, find_type
 from chalicelib.domain.setting import Setting
 from chalicelib.storage.values import time_text
 
@@ -84,6 +92,15 @@ class PictureSent(WithPicture):
     """Base of bodies with one picture at least."""
 
     picture: PictureFile
+
+
+class PicturePushed(PictureSent):
+    """Base of bodies that a camera sends by itself, too, in the form of its maker.
+
+    Its first bytes tell a picture that has no content type. Of a form, also of multipart/mixed, the
+    one part that is a picture counts, whatever its name, with the fields and the query beside it. A
+    maker's XML or JSON beside it is passed over.
+    """
 
 
 class Answer(Struct, kw_only=True):
@@ -329,13 +346,20 @@ _Body = TypeVar("_Body", bound=WithPicture)
 def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
     data = request.read_body(MAX_BYTES)
-    media_type = (
-        request.parse_media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
-    )
+    media_type = _parse_media_type(request, data, struct) if data.strip() else None
+    picture = next(name for name, kind in find_kinds(struct).items() if kind is bytes)
+    texts = [(name, value) for name, values in request.query.items() for value in values]
     if media_type is not None and is_picture(media_type.name):
-        picture = next(name for name, kind in find_kinds(struct).items() if kind is bytes)
-        texts = [(name, value) for name, values in request.query.items() for value in values]
         return _parse_texts(texts, [(picture, data)], struct)
+    if media_type is not None and media_type.name != JSON and issubclass(struct, PicturePushed):
+        parts = parse_parts(media_type, data)
+        pushed = _find_pushed_picture(parts, picture)
+        texts += [
+            (part.name, decode_field(part, media_type.codec))
+            for part in parts
+            if part is not pushed and not _is_passed_over(part, pushed.name, struct)
+        ]
+        return _parse_texts(texts, [(picture, pushed.data)], struct)
     if media_type is None and request.query:
         raise InvalidInput(
             "the body is empty: send the picture there, with everything else in the query"
@@ -345,6 +369,44 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
         form = parse_form(media_type, data)
         return _parse_texts(form.fields, [(part.name, part.data) for part in form.uploads], struct)
     return parse_body(data, struct)
+
+
+def _parse_media_type(request: HttpRequest, data: bytes, struct: type[WithPicture]) -> MediaType:
+    """Return the type of a body, by its first bytes if a camera declares none. Raises Refused."""
+    if not issubclass(struct, PicturePushed):
+        return request.parse_media_type((JSON, MULTIPART), or_picture=True)
+    kind = None if request.headers.get("content-type") else find_type(data)
+    if kind is not None:
+        return MediaType(kind)
+    return request.parse_media_type((JSON, MULTIPART, MIXED), or_picture=True)
+
+
+def _find_pushed_picture(parts: Sequence[Part], name: str) -> Part:
+    """Return the one part of a form that is a picture, or is called so. Raises InvalidInput."""
+    pictures = [part for part in parts if part.name == name or find_type(part.data)]
+    if len(pictures) == 1:
+        return pictures[0]
+    if not pictures:
+        raise InvalidInput(
+            f"none of the {len(parts)} parts of this form is a picture: have the camera send one "
+            "with each event"
+        )
+    names = ", ".join(repr((part.name or part.filename or "")[:_SHOWN]) for part in pictures[:5])
+    raise InvalidInput(
+        f"{len(pictures)} parts of this form are pictures ({names}), and a capture is one: have "
+        "the camera send the whole picture alone"
+    )
+
+
+def _is_passed_over(part: Part, pushed_name: str, struct: type[PicturePushed]) -> bool:
+    """Tell whether a part of a camera's form has nothing for the capture.
+
+    In a form whose picture is called as ours is, a plain field is somebody's, who may have misspelt
+    it.
+    """
+    kinds = find_kinds(struct)
+    is_of_maker = is_file(part) or bool(part.media_type) or kinds.get(pushed_name) is not bytes
+    return is_of_maker and kinds.get(part.name) is not str
 
 
 def _parse_texts(

@@ -55,7 +55,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import Observation, ObservationKind
-from chalicelib.domain.pictures import MAX_PICTURE_BYTES, BoundingBox
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES, BoundingBox, find_type
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -834,19 +834,6 @@ class Shot(Struct, frozen=True):
     track: str = ""
 
 
-_BEGINNINGS = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"RIFF": "image/webp",
-    b"GIF8": "image/gif",
-    b"BM": "image/bmp",
-}
-
-
 def type_of(picture: bytes) -> str:
     """Return a picture's content type by its first bytes; a JPEG's if they say nothing."""
-    if picture[4:8] == b"ftyp":
-        return "image/heic"
-    return next(
-        (kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)),
-        "image/jpeg",
-    )
+    return find_type(picture) or "image/jpeg"

@@ -237,7 +237,8 @@ class TooManyRequests(LimitReached):
 class Unauthorized(ApiError): ...
 
 
-class WrongCredentials(Unauthorized): ...
+class WrongCredentials(Unauthorized):
+    """Credentials that are missing, or not good any more."""
 
 
 class StaleRequest(Unauthorized): ...
