@@ -1,7 +1,7 @@
 // Pictures that somebody drops, pastes or chooses: found in folders, made smaller, cut, and written as the API reads
 // them.
 import { html } from "../html.js";
-import { isPicture, picturesOf } from "./files.js";
+import { isClutter, isPicture, picturesOf } from "./files.js";
 import { Icon } from "../icons.js";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../words.js";
@@ -66,6 +66,7 @@ async function dropped(transfer) {
 }
 
 async function walk(entry, found) {
+  if (isClutter(entry.name)) return;
   if (entry.isFile) {
     const file = await new Promise((done, failed) => entry.file(done, failed));
     if (isPicture(file)) found.push([entry.fullPath.replace(/^\//, ""), file]);

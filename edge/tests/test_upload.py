@@ -51,6 +51,22 @@ def test_a_folder_with_all_that_people_have_in_folders(
     assert set(there) == pictures.expected(folder)
 
 
+def test_what_a_system_left_in_the_folder_is_passed_over(stand_in: StandIn, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    pictures.fill(folder, 2)
+    for place in ("@eaDir/0.jpg/SYNOPHOTO_THUMB_XL.jpg", "#recycle/b.jpg", "north/._0.jpg"):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_bytes(pictures.jpeg(77))
+    done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool")
+    assert done.returncode == 0, done.stderr
+    assert "2 pictures are at the service" in done.stdout
+    assert "skipped" not in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "passed over, since no person put it there: #recycle (1), @eaDir (1), names that begin "
+        "with a dot (1)"
+    )
+
+
 def test_a_second_run_sends_what_is_new_and_nothing_twice(
     stand_in: StandIn, tmp_path: Path
 ) -> None:

@@ -582,7 +582,9 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
     )
     if dry_run:
         print(UNKNOWN_BEFORE)
-    print(f"{source.about}: {_sum_up(fates, verb='would be added' if dry_run else 'added')}")
+    passed_over = f"; {source.passed_over}" if source.passed_over else ""
+    summary = _sum_up(fates, verb="would be added" if dry_run else "added")
+    print(f"{source.about}: {summary}{passed_over}")
     return 1 if refused else 0
 
 

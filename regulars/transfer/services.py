@@ -21,6 +21,7 @@ from regulars_client.connection import read_secret
 from regulars_client.errors import NotConfigured
 
 from regulars.errors import NoPictures, OperatorError
+from regulars.transfer.clutter import name_clutter
 from regulars.transfer.sources import SUFFIXES, Person, Photo, Source, escape_name
 
 _PAGE = 1000
@@ -180,7 +181,13 @@ def read_bucket(url: str, collection: str | None) -> Source:
         s3 = boto3.client("s3")
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [PurePosixPath(entry["Key"]) for page in pages for entry in page.get("Contents", ())]
-        pictures = [key for key in keys if key.suffix.lower() in SUFFIXES]
+        below = PurePosixPath(prefix).parts
+        pictures = [
+            key
+            for key in keys
+            if key.suffix.lower() in SUFFIXES
+            and not any(map(name_clutter, key.parts[len(below) :]))
+        ]
         faces = []
         if collection is not None:
             listed = (

@@ -21,6 +21,7 @@ from chalicelib.domain.model import is_faceid
 from chalicelib.domain.names import normalise_name
 from chalicelib.domain.person_texts import TEXTS as WRITTEN
 from regulars.errors import DamagedFile, NoPictures
+from regulars.transfer.clutter import describe_clutter, name_clutter, walk
 from regulars.transfer.tables import read_rows
 
 
@@ -62,6 +63,8 @@ class Source(Struct, frozen=True):
     people: Sequence[Person]
     groups: Sequence[Mapping[str, Any]] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)
+    passed_over: str = ""
+    """Says what nobody put into a folder, if there is such."""
 
     @property
     def photo_count(self) -> int:
@@ -98,7 +101,9 @@ def read_folder(folder: Path) -> Source:
     for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
         if (folder / inner).is_dir():
             return Source(
-                f"{folder}, {about}", _make_people(_group_by_folder(folder / inner), folder / inner)
+                f"{folder}, {about}",
+                _make_people(_group_by_folder(folder / inner), folder / inner),
+                passed_over=describe_clutter(folder / inner),
             )
     by_folder = _group_by_folder(folder)
     if by_folder:
@@ -108,11 +113,11 @@ def read_folder(folder: Path) -> Source:
             if other_count
             else ""
         )
-        source = Source(f"{folder}, a folder a person{left_out}", _make_people(by_folder, folder))
+        about = f"{folder}, a folder a person{left_out}"
     else:
-        source = Source(
-            f"{folder}, by file name", _make_people(_group_by_prefix(list_pictures(folder)), folder)
-        )
+        by_folder = _group_by_prefix(list_pictures(folder))
+        about = f"{folder}, by file name"
+    source = Source(about, _make_people(by_folder, folder), passed_over=describe_clutter(folder))
     if not source.people:
         raise NoPictures(
             f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in "
@@ -124,7 +129,9 @@ def read_folder(folder: Path) -> Source:
 
 def list_pictures(folder: Path) -> list[Path]:
     """List the pictures in a folder by name, without those in folders below it."""
-    return sorted(path for path in folder.iterdir() if _is_picture(path))
+    return sorted(
+        path for path in folder.iterdir() if _is_picture(path) and not name_clutter(path.name)
+    )
 
 
 def _is_picture(path: Path) -> bool:
@@ -133,15 +140,13 @@ def _is_picture(path: Path) -> bool:
 
 def _count_deeper_pictures(folder: Path) -> int:
     """Count the pictures in folders within people's folders."""
-    deeper_paths = (
-        path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path)
-    )
-    return sum(not any(part.startswith(".") for part in path.parts) for path in deeper_paths)
+    files = (where / name for where, _, names, _ in walk(folder) for name in names)
+    return sum(_is_picture(file) and len(file.relative_to(folder).parts) > 2 for file in files)
 
 
 def _group_by_folder(folder: Path) -> dict[str, list[Path]]:
     inner_folders = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+        path for path in folder.iterdir() if path.is_dir() and not name_clutter(path.name)
     )
     is_frigates = folder.parts[-2:] == FRIGATE.parts
     return {

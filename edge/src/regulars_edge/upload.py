@@ -27,6 +27,7 @@ from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
+from regulars_edge.sources.clutter import describe_clutter
 from regulars_edge.sources.folder import NoPicture, Picture, list_files, read_mark, read_picture
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Origin, State, Waiting
@@ -58,6 +59,8 @@ class Report:
     found: int = 0
     skipped: list[NoPicture] = field(default_factory=list)
     unreadable: list[NoPicture] = field(default_factory=list)
+    passed_over: str = ""
+    """Says what nobody put into the folder, if there is such."""
     trouble: str | None = None
     needs_operator: bool = False
     waiting: list[Waiting] = field(default_factory=list)
@@ -103,7 +106,7 @@ class Upload:
     def _walk(self) -> None:
         """Go through the folder's files once, and report on them."""
         leave_out = self.spool.folder.resolve()
-        self.report, self._ids = Report(), set()
+        self.report, self._ids = Report(passed_over=describe_clutter(self.folder)), set()
         self.report.found = sum(1 for _ in list_files(self.folder, leave_out))
         remaining = list_files(self.folder, leave_out)
         while self.report.trouble is None and (
@@ -211,6 +214,8 @@ def list_summary(report: Report) -> list[str]:
     lines += [f"{one} (regulars-edge status)" for one in report.waiting]
     if report.trouble:
         lines.append(f"last trouble: {report.trouble}")
+    if report.passed_over:
+        lines.append(report.passed_over)
     return lines
 
 

@@ -36,6 +36,7 @@ from regulars_edge.picture import (
     is_whole,
     parse_content,
 )
+from regulars_edge.sources.clutter import walk
 from regulars_edge.spool.model import FileMark, Stamp
 
 log = logging.getLogger(__name__)
@@ -63,12 +64,12 @@ class Picture:
 
 
 def list_files(folder: Path, leave_out: Path) -> Iterator[Path | NoPicture]:
-    """Give all files below `folder`, but those below `leave_out`; links to folders are not
-    followed."""
+    """Give all files below `folder`, but clutter and those below `leave_out`; links to folders are
+    not followed."""
     errors: list[OSError] = []
-    for where, folders, names in os.walk(folder, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if Path(where, name).resolve() != leave_out)
-        yield from (Path(where, name) for name in sorted(names))
+    for where, folders, names, _ in walk(folder, errors.append):
+        folders[:] = [name for name in folders if (where / name).resolve() != leave_out]
+        yield from (where / name for name in names)
     yield from (
         NoPicture(Path(error.filename), error.strerror or "?", may_hold=True) for error in errors
     )
@@ -199,7 +200,7 @@ class FolderSource:
         for path in list_files(self.folder, (self.leave_out or self.folder / "\0").absolute()):
             if isinstance(path, NoPicture):
                 self._say_unreadable(path)
-            elif not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
+            elif path.suffix.lower() not in _UNFINISHED:
                 if self.after is not None and self.after in path.parents:
                     continue
                 mark = read_mark(path)
