@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from chalicelib.domain.names import normalise_name
 from chalicelib.domain.person_texts import TEXTS as WRITTEN
 from regulars.errors import DamagedFile, NoPictures
 from regulars.transfer.clutter import describe_clutter, name_clutter, walk
+from regulars.transfer.genders import choose_words, find_gender, is_unread
 from regulars.transfer.tables import read_rows
 
 
@@ -64,7 +65,7 @@ class Source(Struct, frozen=True):
     groups: Sequence[Mapping[str, Any]] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)
     passed_over: str = ""
-    """Says what nobody put into a folder, if there is such."""
+    """Says what nobody put into a folder, or which genders a table has that are none of ours."""
 
     @property
     def photo_count(self) -> int:
@@ -182,6 +183,8 @@ _LONGEST = max(text.most for text in WRITTEN.values())
 _OTHER_NAMES = {"path": ("file", "picture", "image"), "name": ("subject", "person")}
 KNOWN_COLUMNS = frozenset({*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)})
 _ALL_NAMES = KNOWN_COLUMNS.union(*_OTHER_NAMES.values())
+_SHOWN, _MOST_EXAMPLES = 40, 5
+"""Characters of a cell, and cells, that a report repeats."""
 _MAX_FAULTS_SHOWN = 20
 """Faults of a file that are named; the others are counted."""
 
@@ -212,20 +215,29 @@ def read_table(file: Path) -> Source:
     table = read_rows(file)
     columns, faults = _name_columns(f"{file}, read as {table.form},", table.head), list[Fault]()
     lines_by_person: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    gender_places = [place for place, name in columns.items() if name == "gender"]
+    gender_words = choose_words(
+        row.get(place, "") for _, row in table.rows for place in gender_places
+    )
+    unread_by_person: dict[tuple[str, str], str] = {}
     for line, row in table.rows:
         if not row.keys() <= columns.keys():
             faults.append((line, "has more cells than the first line has names of columns"))
-        cells = {
+        typed = {
             name: text if name == "path" else normalise_name(text, _LONGEST)
             for place, name in columns.items()
             for text in (row.get(place, ""),)
         }
         faults += [
             (line, f"says {name} {value!r}, which a spreadsheet shows in place of a value")
-            for name, value in cells.items()
+            for name, value in typed.items()
             if _NO_VALUE.fullmatch(value)
         ]
-        lines_by_person.setdefault(_identify_person(cells, line), []).append((line, cells))
+        person, gender = _identify_person(typed, line), typed.get("gender", "")
+        if is_unread(gender, gender_words):
+            unread_by_person[person] = gender
+        cells = {**typed, "gender": find_gender(gender, gender_words)} if gender else typed
+        lines_by_person.setdefault(person, []).append((line, cells))
     people = [_make_person(file, key, lines, faults) for key, lines in lines_by_person.items()]
     if faults:
         unlisted = (
@@ -239,7 +251,19 @@ def read_table(file: Path) -> Source:
         raise DamagedFile(f"{file}, read as {table.form}: {fault_list}{unlisted}")
     attributes = ", ".join(sorted({*columns.values()} - KNOWN_COLUMNS))
     with_attributes = f", with the attributes {attributes}" if attributes else ""
-    return Source(f"{file}, a line a picture, in {table.form}{with_attributes}", people)
+    return Source(
+        f"{file}, a line a picture, in {table.form}{with_attributes}",
+        people,
+        passed_over=_describe_unread(unread_by_person.values()),
+    )
+
+
+def _describe_unread(genders: Collection[str]) -> str:
+    """Say of how many people a table has a gender that is none of ours; "": of nobody."""
+    examples = ", ".join(repr(one[:_SHOWN]) for one in sorted(set(genders))[:_MOST_EXAMPLES])
+    return (
+        f"gender unknown of {len(genders):,} people, of whom it says {examples}" if genders else ""
+    )
 
 
 def _name_columns(about: str, head: Mapping[int, str]) -> dict[int, str]:

@@ -245,3 +245,46 @@ def test_bytes_that_are_no_text_are_no_table(tmp_path: Path) -> None:
     file.write_bytes(b"path,name\n\xff\xfe\x00,\x00")
     with pytest.raises(DamagedFile, match="no table"):
         sources.read_table(file)
+
+
+def genders(folder: Path, *cells: str) -> tuple[list[str | None], str]:
+    """The genders that are sent of these cells, and what the last line says of others."""
+    pictures(folder, *(f"{number}.jpg" for number in range(len(cells))))
+    lines = [f"{number}.jpg;P{number};{cell}" for number, cell in enumerate(cells)]
+    source = sources.read_table(table(folder, "path;name;Gender", *lines))
+    return [person.other_fields.get("gender") for person in source.people], source.passed_over
+
+
+FEMALE = (
+    "female Female F f w W v Frau weiblich Weiblich Femme Féminin FEMININO mujer Femenino donna "
+    "Femmina femminile vrouw Vrouwelijk mulher feminina أنثى انثى 女 女性 woman f."
+)
+MALE = (
+    "male M m Mann männlich MÄNNLICH maennlich ma\u0308nnlich homme Masculin varón masculino uomo "
+    "maschile maschio man mannelijk homem ذكر 男 男性"
+)
+
+
+def test_a_gender_is_read_in_any_case_by_letter_and_in_nine_languages(tmp_path: Path) -> None:
+    assert genders(tmp_path / "f", *FEMALE.split()) == (["female"] * len(FEMALE.split()), "")
+    assert genders(tmp_path / "m", *MALE.split()) == (["male"] * len(MALE.split()), "")
+
+
+def test_another_gender_is_unknown_and_counted_as_it_was_typed(tmp_path: Path) -> None:
+    read, says = genders(tmp_path, "F", "diverse", "Männlich?", "unknown", "", "-", "diverse")
+    assert read == ["female", "unknown", "unknown", "unknown", None, "unknown", "unknown"]
+    assert says == "gender unknown of 3 people, of whom it says 'Männlich?', 'diverse'"
+
+
+def test_m_beside_h_is_a_woman(tmp_path: Path) -> None:
+    assert genders(tmp_path / "es", "H", "M", "m")[0] == ["male", "female", "female"]
+    assert genders(tmp_path / "fr", "H", "F", "M")[0] == ["male", "female", "male"]
+
+
+def test_lines_of_one_person_may_write_a_gender_in_two_ways(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.jpg", "2.jpg")
+    lines = ("path;name;gender", "1.jpg;Ann;F", "2.jpg;Ann;female")
+    [ann] = sources.read_table(table(tmp_path, *lines)).people
+    assert ann.other_fields == {"gender": "female"}
+    with pytest.raises(DamagedFile, match="line 3 says gender 'male'"):
+        sources.read_table(table(tmp_path, *lines[:2], "2.jpg;Ann;M"))
