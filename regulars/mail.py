@@ -19,6 +19,7 @@ from msgspec import Struct
 from chalicelib.domain.errors import InvalidInput, Unusable
 from chalicelib.domain.setting import setting
 from chalicelib.settings import SettingError
+from chalicelib.storage.ports import ComeBackLater
 from regulars.errors import OperatorError
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ _TIMEOUT_S = 30
 """Time that each step of the mail server may take."""
 _REPLIES_S, _REPLIES_BYTES = 120.0, 65_536
 """How long all replies of a server may take, before TLS and within it, and how much they may be."""
+_LATER_S = 300.0
+"""Wait after a mail that is refused for the moment: what greylisting asks for mostly."""
 _TLS_PORT = 465
 """The port on which the server speaks TLS from the first byte on (RFC 8314)."""
 
@@ -120,6 +123,15 @@ def send_mail(message: EmailMessage, mail: MailSettings) -> None:
         raise OperatorError(f"the mail was not sent by {host}:{port}: {error}") from error
 
 
+def _is_for_later(error: BaseException | None) -> bool:
+    """Tell whether a server refused a mail for now (RFC 5321, 4.2.1), as greylisting does."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+    else:
+        codes = [error.smtp_code] if isinstance(error, smtplib.SMTPResponseException) else []
+    return bool(codes) and all(400 <= code < 500 for code in codes)
+
+
 class SmtpMailer:
     """The Mailer port. `mail` names a server and a sender."""
 
@@ -137,6 +149,9 @@ class SmtpMailer:
         except OperatorError as error:
             # no log has an address of mail
             _log.warning("%s", str(error).replace(to, to.rpartition("@")[2]))
+            if _is_for_later(error.__cause__):
+                said = "the box's mail server takes it later"
+                raise ComeBackLater(said, _LATER_S) from error
             raise Unusable("the box's mail server did not take it") from error
 
     def _write_letter(

@@ -88,6 +88,7 @@ from chalicelib.storage.items import (
 )
 from chalicelib.storage.ports import (
     Action,
+    ComeBackLater,
     Condition,
     Delete,
     Does,
@@ -816,7 +817,8 @@ class Deliveries(Service["Book"]):
             return self.outbox.park(
                 delivery, f"events of {delivery.kind[:40]!r} are of a later version: {_UPDATE}"
             )
-        if hook.is_failing and not self._may_probe(hook, delivery, now):
+        is_held = hook.paused_until is not None and hook.paused_until > now
+        if is_held or (hook.is_failing and not self._may_probe(hook, delivery, now)):
             return self._wait_for(hook, delivery, now)
         return self._attempt_delivery(hook, delivery)
 
@@ -867,6 +869,8 @@ class Deliveries(Service["Book"]):
             )
         except InvalidInput as error:
             return self.outbox.park(tried, str(error))
+        except ComeBackLater as error:
+            return self._obey(hook, tried, error)
         except Unusable as error:
             return self._note_failure(hook, tried, str(error))
         except StorageUnavailable:
@@ -932,17 +936,32 @@ class Deliveries(Service["Book"]):
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses
         only the count."""
         now = self.services.clock.now()
-        if now >= delivery.ends_at:
-            self.outbox.park(delivery, error)
-        else:
-            delay = timedelta(seconds=self.jitter(0, longest_delay_s(delivery.attempts)))
-            self.outbox.postpone_delivery(delivery, min(now + delay, delivery.ends_at), error)
+        self._try_again(delivery, now, error)
         failures = hook.failures + 1
         paused_until = (
             now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
         )
         fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
         self.hooks.note_fields(delivery.tenant, hook.id, set=fields, add={"failures": 1})
+
+    def _obey(self, hook: Hook, delivery: Delivery, error: ComeBackLater) -> None:
+        """Postpone the delivery as its receiver asked, which is no failure, and let the hook's
+        others wait as long."""
+        now = self.services.clock.now()
+        until = now + timedelta(seconds=error.again_in_s)
+        self._try_again(delivery, now, str(error), until)
+        self.hooks.note_fields(delivery.tenant, hook.id, set={"paused_until": milliseconds(until)})
+
+    def _try_again(
+        self, delivery: Delivery, now: datetime, error: str, earliest: datetime | None = None
+    ) -> None:
+        """Postpone a delivery by its own delay, and at least until `earliest`, or park it after its
+        day."""
+        if now >= delivery.ends_at:
+            return self.outbox.park(delivery, error)
+        delay = timedelta(seconds=self.jitter(0, longest_delay_s(delivery.attempts)))
+        next_at = min(max(now + delay, earliest or now), delivery.ends_at)
+        return self.outbox.postpone_delivery(delivery, next_at, error)
 
     def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
         """Claim to be the delivery that tries a failing hook; return whether it is."""
@@ -956,13 +975,16 @@ class Deliveries(Service["Book"]):
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
         """Postpone the delivery until the hook has been tried, at random so that not all come at
         the same moment."""
-        reason = (
-            delivery.last_error
-            or f"not tried: the {hook.failures} deliveries to this hook before it failed"
+        before = (
+            f"the {hook.failures} deliveries to this hook before it failed"
+            if hook.is_failing
+            else "the receiver asked to wait"
         )
+        reason = delivery.last_error or f"not tried: {before}"
         if now >= delivery.ends_at:
             return self.outbox.park(delivery, reason)
-        free_at = max(now + ATTEMPT, hook.paused_until or now)
+        probed_at = now + ATTEMPT if hook.is_failing else now
+        free_at = max(probed_at, hook.paused_until or now)
         next_at = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
         return self.outbox.postpone_delivery(delivery, next_at, reason)
 

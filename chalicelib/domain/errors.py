@@ -419,6 +419,10 @@ class AnotherFace(NotThisPerson):
 class Busy(RegularsError):
     """Contention or throttling: nothing was changed, and the call may be sent again."""
 
+    def __init__(self, message: str, again_in_s: int = 1) -> None:
+        super().__init__(message)
+        self.again_in_s = again_in_s
+
 
 class WrongModel(Busy):
     """An embedding by a model that is no longer the tenant's: the model was changed meanwhile.
@@ -429,6 +433,10 @@ class WrongModel(Busy):
 
 class StorageUnavailable(RegularsError):
     """A failure of storage; nothing was changed."""
+
+    def __init__(self, message: str, again_in_s: int = 1) -> None:
+        super().__init__(message)
+        self.again_in_s = again_in_s
 
 
 def every_error(kind: type[RegularsError] = RegularsError) -> Iterator[type[RegularsError]]:

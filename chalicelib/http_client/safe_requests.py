@@ -34,6 +34,8 @@ from chalicelib.http_client.connection import (
 )
 from chalicelib.http_client.url import Address, Target, is_public, parse_redirect, parse_url
 from chalicelib.slots import hold_slot
+from chalicelib.storage.ports import ComeBackLater
+from chalicelib.storage.values import parse_retry_after_s
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
 """Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send
@@ -222,6 +224,9 @@ class SafeFetcher:
         )
 
 
+_TOO_MANY, _SERVER_ERROR = 429, 500
+"""Statuses whose Retry-After is heard: this one, and from this one on (RFC 6585, 4; RFC 9110,
+15.6)."""
 POST_LIMIT_S = 10.0
 """How long a hook may take to answer, in s. Then the delivery counts as failed and is tried again
 (book/webhooks)."""
@@ -332,4 +337,17 @@ def _post_body(exchange: Exchange, method: str, body: bytes, headers: Mapping[st
         exchange.deadline.shorten(_DRAIN_S)
         with suppress(OSError, HTTPException, Unusable):  # the status is known by now
             response.read(_DRAINED_BYTES)
+        _require_no_wait(response)
         return response.status
+
+
+def _require_no_wait(response: HTTPResponse) -> None:
+    """Raise ComeBackLater if the receiver is too busy, or not there, and says until when."""
+    if response.status != _TOO_MANY and response.status < _SERVER_ERROR:
+        return
+    sent = response.getheader("Retry-After") or ""
+    again_in_s = parse_retry_after_s(sent, response.getheader("Date") or "")
+    if again_in_s is not None:
+        raise ComeBackLater(
+            f"the receiver answered {response.status}: again in {again_in_s:.0f} s", again_in_s
+        )

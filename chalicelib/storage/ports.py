@@ -18,6 +18,7 @@ from urllib.parse import quote
 from msgspec import Struct, field
 
 from chalicelib.domain.done import Was
+from chalicelib.domain.errors import Unusable
 from chalicelib.domain.pictures import (
     ATTRIBUTES,
     BoundingBox,
@@ -399,6 +400,18 @@ class Vault(Protocol):
         """Decrypt the secret. Raises StorageUnavailable for a wrong context or damaged bytes."""
 
 
+LONGEST_ASKED_S = 3_600.0
+"""Longest wait that a receiver may ask for: more is a mistake over there, and would silence it."""
+
+
+class ComeBackLater(Unusable):
+    """A receiver that takes nothing now, and says when: `again_in_s`, an hour at most."""
+
+    def __init__(self, message: str, again_in_s: float) -> None:
+        super().__init__(message)
+        self.again_in_s = min(again_in_s, LONGEST_ASKED_S)
+
+
 class Postman(Protocol):
     def require_url(self, url: str) -> None:
         """Raise InvalidInput for a URL that is never posted to."""
@@ -408,8 +421,8 @@ class Postman(Protocol):
 
         No redirect is followed.
 
-        Raises InvalidInput for a URL that is never posted to, Unusable if the call failed, and
-        Busy.
+        Raises InvalidInput for a URL that is never posted to, ComeBackLater if the receiver says
+        when, Unusable if the call failed, and Busy.
         """
 
 
@@ -418,7 +431,7 @@ class Mailer(Protocol):
         """Send a mail to one address, with a JPEG if there is one.
 
         Raises InvalidInput if it can be no mail, and Unusable, which a tenant may read, if it was
-        not sent.
+        not sent: ComeBackLater if the server takes it later.
         """
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType, NoneType
@@ -403,3 +404,20 @@ def first_version() -> int:
 def format_count(number: int, one: str, many: str) -> str:
     """Say how many there are of something, as `1 hour` or `2 hours`."""
     return f"{number:,} {one if number == 1 else many}"
+
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+
+def parse_retry_after_s(text: str, answered_at: str) -> float | None:
+    """Return the seconds that a Retry-After means (RFC 9110, 10.2.3); None: it means none.
+
+    `answered_at`: the answer's Date, from which a date counts: clocks differ.
+    """
+    if _SECONDS.fullmatch(text.strip()):
+        return float(text.strip())
+    try:
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(answered_at)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, wait.total_seconds())

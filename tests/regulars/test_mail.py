@@ -13,6 +13,7 @@ from email.message import EmailMessage
 import pytest
 
 from chalicelib.domain.errors import InvalidInput, Unusable
+from chalicelib.storage.ports import ComeBackLater
 from regulars.errors import OperatorError
 from regulars.mail import MailSettings, Replies, SmtpMailer, send_mail
 from tests.regulars.inbox import Inbox, receiving_mail
@@ -84,6 +85,16 @@ def test_a_tenant_is_told_nothing_of_the_operators_mail_server(
         "the operator reads it"
     )
     assert "boss" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "later"), [(b"450 4.2.0 greylisted, try later", True), (b"550 unknown", False)]
+)
+def test_a_mail_that_is_refused_for_now_comes_again_later(answer: bytes, later: bool) -> None:
+    with receiving_mail(answer + b"\r\n") as port, pytest.raises(Unusable) as refused:
+        mailer(port).mail("boss@shop.example", "Eva", "The text")
+    assert isinstance(refused.value, ComeBackLater) is later
+    assert "greylisted" not in str(refused.value), "a tenant is told nothing of the server"
 
 
 # a hostile server

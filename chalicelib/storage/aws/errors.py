@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from chalicelib.domain.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.storage.ports import LONGEST_ASKED_S
+from chalicelib.storage.values import parse_retry_after_s
 
 FAILURES = (ClientError, BotoCoreError, ResponseParserError)
 """Every error that a client's call raises."""
@@ -62,12 +65,21 @@ def translate_failure(failure: Exception, service: str) -> RegularsError:
 
     AWS's own words are for the log: they may name accounts, roles and tables.
     """
-    code = parse_error_code(failure)
+    code, again_in_s = parse_error_code(failure), _parse_wait_s(failure)
     if code in BUSY_CODES:
-        return Busy(f"{service} is busy: try again")
+        return Busy(f"{service} is busy: try again", again_in_s)
     return find_item_refusal(str(failure), service) or StorageUnavailable(
-        f"{service} did not answer as it should: try again later"
+        f"{service} did not answer as it should: try again later", again_in_s
     )
+
+
+def _parse_wait_s(failure: Exception) -> int:
+    """Return in how many seconds AWS wants to be asked again: 1 unless it says more, an hour at
+    most."""
+    response = failure.response if isinstance(failure, ClientError) else {}
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    asked_s = parse_retry_after_s(headers.get("retry-after", ""), headers.get("date", ""))
+    return math.ceil(min(max(asked_s or 0.0, 1.0), LONGEST_ASKED_S))
 
 
 def find_item_refusal(message: str, service: str) -> InvalidInput | None:

@@ -26,7 +26,7 @@ from chalicelib.domain.model import Face
 from chalicelib.domain.webhooks import Event, Hook, Way
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
-from chalicelib.storage.ports import Update, exists
+from chalicelib.storage.ports import ComeBackLater, Update, exists
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.person import worked_off
 from tests.support.fakes import Person
@@ -246,6 +246,30 @@ def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone
     assert heard.headers["Content-Encoding"] == "aes128gcm"
     assert book.services.webhooks.messages.read_push_key("shop") in heard.headers["Authorization"]
     assert book.services.webhooks.hooks.get("shop", hook.id).enabled
+
+
+@pytest.mark.parametrize("way", [way for way in Way if way is not Way.MAIL])
+def test_who_asks_to_wait_is_not_asked_before_whatever_the_way(
+    book: Book, phone: Receiver, way: Way
+) -> None:
+    enrol_vip(book)
+    hook = add(book, channel_of(way, phone))
+    phone.answer_from_now_on(answers(429, headers={"Retry-After": "40"}))
+    come(book, EVA)
+    [waiting] = pending(book, hook)
+    assert waiting.next_at >= book.clock.now() + timedelta(seconds=39)
+    assert book.services.webhooks.hooks.get("shop", hook.id).failures == 0
+
+
+def test_a_mail_server_that_takes_it_later_is_no_failure(book: Book, phone: Receiver) -> None:
+    letters = book.services.ports.mailer = Letters()
+    hook = add(book, channel_of(Way.MAIL, phone))
+    enrol_vip(book)
+    letters.error = ComeBackLater("greylisted", 300)
+    come(book, EVA)
+    [waiting] = pending(book, hook)
+    assert waiting.next_at >= book.clock.now() + timedelta(seconds=299)
+    assert book.services.webhooks.hooks.get("shop", hook.id).failures == 0
 
 
 @pytest.mark.parametrize("status", [404, 410])
