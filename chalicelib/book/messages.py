@@ -16,7 +16,13 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from chalicelib.book.web_push import check_browser_key, new_key, public_key, write_push
+from chalicelib.book.web_push import (
+    check_browser_key,
+    choose_subject,
+    new_key,
+    public_key,
+    write_push,
+)
 from chalicelib.domain.channels import (
     DEFAULT_TEMPLATE,
     UNNAMED_TEMPLATE,
@@ -50,7 +56,7 @@ from chalicelib.domain.webhooks import (
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
-from chalicelib.storage.ports import Delete, Put, Update, absent, equals
+from chalicelib.storage.ports import Delete, Put, Update, absent, equals, exists
 from chalicelib.storage.records.captures import camera_from
 from chalicelib.storage.records.faces import face_from
 from chalicelib.storage.values import milliseconds, moment_of_text, time_text
@@ -58,7 +64,6 @@ from chalicelib.storage.values import milliseconds, moment_of_text, time_text
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
 
-_NO_SUBJECT = "https://regulars.invalid"
 _SENT, _GONE = 200, 410
 """Statuses that stand for a mail that was sent, and for a browser that is gone."""
 _NO_LONGER_THERE = (404, 410)
@@ -110,12 +115,28 @@ class Messages(Service["Book"]):
             )
         )
 
-    def read_push_key(self, tenant: str) -> str:
+    def read_push_key(self, tenant: str, origin: str = "") -> str:
         """Return what browsers know this tenant's sender by; the first call makes it.
 
-        Raises Busy.
+        `origin`: of the page that asks, as https://box.example. If its host is real, push services
+        are told it where the tenant has neither a `contact` nor a `public_url`. Raises Busy.
         """
-        return public_key(self._read_private_key(tenant))
+        key = public_key(self._read_private_key(tenant))
+        if choose_subject("", origin) and origin != self._read_origin(tenant):
+            row, if_there = keys.push_key(tenant), (exists("key-there"),)
+            update = Update(keys.HOOKS, row, if_there, set={"origin": origin})
+            write_unless_changed(self.services.items, [update])
+        return key
+
+    def _read_origin(self, tenant: str) -> str:
+        """Return the origin at which a browser subscribed last; "": none with a real host."""
+        item = self.services.items.get(keys.HOOKS, keys.push_key(tenant)) or {}
+        return str(item.get("origin", ""))
+
+    def _choose_subject(self, tenant: Tenant) -> str:
+        """Choose whom push services may ask about this tenant's pushes; "": nobody real."""
+        public_url = self.services.settings.public_url
+        return choose_subject(tenant.contact, public_url, self._read_origin(tenant.name))
 
     def _read_private_key(self, tenant: str) -> str:
         item_key, context = keys.push_key(tenant), keys.hook_secret(tenant, keys.PUSH_KEY)
@@ -160,16 +181,14 @@ class Messages(Service["Book"]):
         status = 0
         try:
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
-            shop, faceid = tenant.shown_name, face.faceid if face else ""
+            faceid = face.faceid if face else ""
             if hook.way == Way.PUSH and face and (face.name or face.group_id != STRANGER):
                 self._note_push(delivery, faceid)
                 # who went meanwhile has not taken this push back
                 now_there = self._find_face(delivery.tenant, event)
                 if not self._is_wanted(hook, delivery, tenant, event_time, now_there):
                     return None
-            status = self._send_by_channel(
-                hook, delivery.tenant, shop, values, picture=picture, faceid=faceid
-            )
+            status = self._send_by_channel(hook, tenant, values, picture=picture, faceid=faceid)
         finally:
             if not 200 <= status < 300:
                 self._release_pause(hook, delivery)
@@ -308,8 +327,7 @@ class Messages(Service["Book"]):
     def _send_by_channel(
         self,
         hook: Hook,
-        tenant: str,
-        shop: str,
+        tenant: Tenant,
         values: Mapping[str, str],
         *,
         picture: bytes | None,
@@ -317,10 +335,9 @@ class Messages(Service["Book"]):
     ) -> int:
         """Send a message by its hook's channel; return the status of the answer.
 
-        `shop`: what the tenant is called. `faceid`: of whom it tells, whose card a push leads to;
-        "": of nobody.
+        `faceid`: of whom it tells, whose card a push leads to; "": of nobody.
         """
-        channel = self.read_channel(tenant, hook)
+        channel = self.read_channel(tenant.name, hook)
         if channel.way is Way.MAIL:
             if (mailer := self.services.ports.mailer) is None:
                 raise InvalidInput(
@@ -331,8 +348,8 @@ class Messages(Service["Book"]):
             return _SENT
         if channel.way is Way.PUSH:
             text = message_text(hook.template, values)
-            name = name_push(faceid, self._read_private_key(tenant)) if faceid else ""
-            message = {"title": shop, "text": text, "face": faceid, "tag": name}
+            name = name_push(faceid, self._read_private_key(tenant.name)) if faceid else ""
+            message = {"title": tenant.shown_name, "text": text, "face": faceid, "tag": name}
             return self._push(channel, tenant, message)
         post = write_message(channel, hook.template, values, picture)
         return self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
@@ -347,18 +364,21 @@ class Messages(Service["Book"]):
         status."""
         text = Texts(tenant.language).write("push.taken_back")
         message = {"title": tenant.shown_name, "text": text, "tag": delivery.event_id, "gone": "1"}
-        return self._push(self.read_channel(tenant.name, hook), tenant.name, message)
+        return self._push(self.read_channel(tenant.name, hook), tenant, message)
 
-    def _push(self, channel: Channel, tenant: str, message: dict[str, str]) -> int:
+    def _push(self, channel: Channel, tenant: Tenant, message: dict[str, str]) -> int:
         """Push a message to a browser; return the status of the answer, _GONE if the browser is
         gone.
 
         `message`: its `tag` is what a browser calls it: the next one of that tag takes its place.
         """
-        public_url = self.services.settings.public_url
-        subject = public_url if public_url and public_url.startswith("https:") else _NO_SUBJECT
+        subject = self._choose_subject(tenant)
         post = write_push(
-            channel, message, self._read_private_key(tenant), subject, self.services.clock.now()
+            channel,
+            message,
+            self._read_private_key(tenant.name),
+            subject,
+            self.services.clock.now(),
         )
         status = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
         return _GONE if status in _NO_LONGER_THERE else status

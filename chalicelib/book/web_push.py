@@ -14,7 +14,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chalicelib.domain.channels import PUSHED_FOR, Channel, Post, from_base64url
+from chalicelib.domain.channels import (
+    MAIL_ADDRESS,
+    PUSHED_FOR,
+    Channel,
+    Post,
+    from_base64url,
+)
 from chalicelib.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,6 +37,14 @@ _LAST = b"\x02"
 """The end of the last record (RFC 8188, 2)."""
 _TOKEN_LASTS = timedelta(hours=12)
 """How long a sender's token holds: push services take none of more than 24 hours (RFC 8292, 2)."""
+_UNREAL_ENDINGS = frozenset(
+    {
+        *("alt", "arpa", "corp", "example", "home", "internal", "intranet", "invalid", "lan"),
+        *("local", "localdomain", "localhost", "onion", "private", "test"),
+        *("example.com", "example.net", "example.org"),
+    }
+)
+"""Ends of names that nobody on the internet answers to (RFC 2606, 6761, 6762, 8375, 9476)."""
 _KEY_BITS = 256
 """Size of a private key, and of each half of a signature: the curve is P-256."""
 
@@ -48,20 +62,49 @@ def public_key(private: str) -> str:
     return _text(_point(_private(private)))
 
 
+def choose_subject(contact: str, *urls: str | None) -> str:
+    """Choose whom a push service may ask about a sender; "" if there is nobody real.
+
+    `contact` is taken if it is a mail address, else the first of `urls` that is https. Apple's
+    service refuses every push of a sender whose host cannot be real, such as `box.local`, and of
+    one without a subject. Google's and Mozilla's take pushes without one (RFC 8292, 2.1).
+    """
+    if MAIL_ADDRESS.fullmatch(contact) and is_public_name(contact.rpartition("@")[2]):
+        return f"mailto:{contact}"
+    hosts = [_find_https_host(url or "") for url in urls]
+    return next((f"https://{host}" for host in hosts if is_public_name(host)), "")
+
+
+def _find_https_host(url: str) -> str:
+    """Return the host of an https URL; "": it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as https://[
+        return ""
+    return (parts.hostname or "") if parts.scheme == "https" else ""
+
+
+def is_public_name(host: str) -> bool:
+    """Tell whether a host's name can be one of the internet: no address, no reserved ending."""
+    labels = host.lower().rstrip(".").split(".")
+    if len(labels) < 2 or not all(labels) or labels[-1].isdigit():
+        return False
+    return not _UNREAL_ENDINGS & {labels[-1], ".".join(labels[-2:])}
+
+
 def write_push(
     channel: Channel, message: dict[str, str], private: str, subject: str, now: datetime
 ) -> Post:
     """Make the request to a browser's push service.
 
-    `private`: the sender's key; `subject`: whom the service may ask. While a message waits there,
-    the next one of its `tag` takes its place (RFC 8030, 5.4).
+    `private`: the sender's key; `subject`: whom the service may ask, "" without. While a message
+    waits there, the next one of its `tag` takes its place (RFC 8030, 5.4).
 
     Raises InvalidInput if the browser's key is no point of the curve.
     """
     target = urlsplit(channel.url)
-    token = _signed_token(
-        {"aud": f"{target.scheme}://{target.netloc}", "sub": subject}, private, now + _TOKEN_LASTS
-    )
+    claims = {"aud": f"{target.scheme}://{target.netloc}", **({"sub": subject} if subject else {})}
+    token = _signed_token(claims, private, now + _TOKEN_LASTS)
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Encoding": "aes128gcm",

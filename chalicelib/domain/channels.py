@@ -104,7 +104,7 @@ _OUR_HEADERS = frozenset(
 )
 _TOKEN = re.compile(r"[!-.0-~]{1,200}")
 """No slash: Telegram's stands in a path."""
-_MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
+MAIL_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
 """Without = and ?: a mail program decodes `=?utf-8?q?a=40b?=` into another address."""
 
 
@@ -151,7 +151,7 @@ def _check_values(channel: Channel) -> None:
         raise InvalidInput(
             "the token has 1 to 200 letters, digits and signs, none of them a slash or a space"
         )
-    if channel.way is Way.MAIL and not _MAIL.fullmatch(channel.to):
+    if channel.way is Way.MAIL and not MAIL_ADDRESS.fullmatch(channel.to):
         raise InvalidInput("to is one address of mail, as boss@shop.example")
 
     for name, value in channel.headers.items():

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from chalicelib.book.web_push import encrypt, new_key, public_key, write_push
+from chalicelib.book.web_push import choose_subject, encrypt, new_key, public_key, write_push
 from chalicelib.domain.channels import Channel, Way, from_base64url
 from chalicelib.domain.errors import InvalidInput
 
@@ -74,3 +74,39 @@ def test_a_message_of_any_letters_fits_into_what_push_services_take(text: str, t
 def test_a_key_that_is_no_point_is_refused() -> None:
     with pytest.raises(InvalidInput, match="subscribe it again"):
         encrypt(b"here", b"\x04" + bytes(64), from_base64url(SECRET))
+
+
+REAL = "https://box.shop.fr"
+UNREAL = [
+    *("https://regulars.invalid", "https://box.local", "https://localhost:8000", "https://box"),
+    *("https://10.0.0.2", "https://[fd00::2]:8443", "https://box.fritz.lan", "https://a.internal"),
+    *("https://box.example", "https://www.example.com", "https://box.home.arpa", "https://a..b"),
+    *("http://box.shop.fr", "https://", "https://[", "", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("contact", "urls", "subject"),
+    [
+        ("privacy@shop.fr", [REAL], "mailto:privacy@shop.fr"),
+        ("privacy@shop.fr", [], "mailto:privacy@shop.fr"),
+        ("privacy@shop.local", [REAL], REAL),
+        ("privacy@localhost", ["https://box.local", REAL], REAL),
+        ("privacy@shop.example", [REAL], REAL),
+        ("Mrs Lee, 030 1234", [f"{REAL}:8443/book"], REAL),
+        ("", ["https://box.tail1.ts.net"], "https://box.tail1.ts.net"),
+        ("", ["https://xn--bcher-kva.de"], "https://xn--bcher-kva.de"),
+        ("", ["https://a1b2.execute-api.eu-central-1.amazonaws.com"], None),
+        ("", UNREAL, ""),
+    ],
+)
+def test_a_sender_names_who_is_real_or_nobody(
+    contact: str, urls: list[str], subject: str | None
+) -> None:
+    assert choose_subject(contact, *urls) == (urls[0] if subject is None else subject)
+
+
+def test_a_sender_whom_nobody_can_ask_names_nobody() -> None:
+    channel = Channel(Way.PUSH, "https://push.example/a", p256dh=BROWSER, auth=SECRET)
+    token = write_push(channel, {"text": "x"}, new_key(), "", AT).headers["Authorization"]
+    assert set(json.loads(from_base64url(token.split(".")[1]))) == {"aud", "exp"}

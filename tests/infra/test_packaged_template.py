@@ -62,7 +62,7 @@ def settings(packaged: dict[str, Any], function: str) -> Settings:
 
 
 def _first_value(packaged: dict[str, Any], value: Any) -> Any:
-    if isinstance(value, dict) and value.get("Fn::If", [""])[0] == "HasWitness":
+    if isinstance(value, dict) and value.get("Fn::If", [""])[0] in ("HasWitness", "HasDomain"):
         return value["Fn::If"][2]
     known = packaged["Parameters"].get(value.get("Ref"), {}) if isinstance(value, dict) else {}
     return known.get("Default", value)
@@ -98,6 +98,12 @@ def test_commands_read_the_settings_of_all_functions_from_the_outputs(
     assert packaged["Outputs"]["Witness"]["Condition"] == "HasWitness", (
         "a restore reads the receipts there"
     )
+
+
+def test_pushes_name_the_domain_that_the_stage_has(packaged: dict[str, Any]) -> None:
+    variables = packaged["Resources"]["Deliver"]["Properties"]["Environment"]["Variables"]
+    domain = {"Fn::Sub": "https://${DomainName}"}
+    assert variables["REGULARS_PUBLIC_URL"] == {"Fn::If": ["HasDomain", domain, ""]}
 
 
 def test_each_parameter_is_in_what_cloudformation_compares(packaged: dict[str, Any]) -> None:

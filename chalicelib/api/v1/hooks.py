@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from chalicelib.api.v1.auth import find_origin
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import (
     Operations,
@@ -418,7 +419,9 @@ def get_push_key(context: V1Context) -> PushKey:
 
     Subscribe a browser with it, and add a hook whose channel is that subscription.
     """
-    return PushKey(key=context.services.webhooks.messages.read_push_key(context.tenant.name))
+    origin = find_origin(context.request, context.services.settings.public_url)
+    key = context.services.webhooks.messages.read_push_key(context.tenant.name, origin)
+    return PushKey(key=key)
 
 
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)

@@ -340,3 +340,15 @@ def test_a_key_that_sees_no_pictures_changes_no_hook_that_sends_some(
 def test_the_push_key_stays_the_same(v1: V1Client) -> None:
     key = v1.done("GET", "/v1/push-key")["key"]
     assert v1.done("GET", "/v1/push-key")["key"] == key
+
+
+def test_the_page_that_asks_for_the_push_key_says_where_the_shop_is(
+    v1: V1Client, services: Services
+) -> None:
+    """Apple's push service takes no push of a sender whom nobody can ask."""
+    for scheme, host in (("https", "a1b2.execute-api.eu-west-1.amazonaws.com"), ("http", "[")):
+        headers = {"X-Forwarded-Proto": scheme, "Host": host}
+        assert v1.send("GET", "/v1/push-key", headers=headers).status == 200
+    item = services.items.get(keys.HOOKS, keys.push_key("shop"))
+    assert item is not None
+    assert item["origin"] == "https://a1b2.execute-api.eu-west-1.amazonaws.com"

@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_plus
 
 import pytest
 from msgspec.structs import replace as changed
 
 from chalicelib.book.cameras import CameraSettings
-from chalicelib.domain.channels import OF_ALL, UNNAMED_TEMPLATE, Channel, list_fields
+from chalicelib.domain.channels import (
+    OF_ALL,
+    UNNAMED_TEMPLATE,
+    Channel,
+    from_base64url,
+    list_fields,
+)
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import (
     Conflict,
@@ -270,6 +276,33 @@ def test_a_mail_server_that_takes_it_later_is_no_failure(book: Book, phone: Rece
     [waiting] = pending(book, hook)
     assert waiting.next_at >= book.clock.now() + timedelta(seconds=299)
     assert book.services.webhooks.hooks.get("shop", hook.id).failures == 0
+
+
+def read_subject(heard: Heard) -> str | None:
+    claims = json.loads(from_base64url(heard.headers["Authorization"].split(".")[1]))
+    return cast("str | None", claims.get("sub"))
+
+
+def test_a_push_service_is_told_the_contact_else_where_the_browser_subscribed(
+    book: Book, phone: Receiver
+) -> None:
+    """Apple's refuses a sender whose host cannot be real, or who names nobody."""
+    messages = book.services.webhooks.messages
+    enrol_vip(book)
+    add(book, channel_of(Way.PUSH, phone))
+    for minutes, origin in enumerate(
+        ("http://box.shop.fr", "https://box.local", "https://box.shop.fr", "https://localhost")
+    ):
+        messages.read_push_key("shop", origin)
+        come(book, EVA, minutes=600 * minutes)
+    assert [read_subject(heard) for heard in phone.heard] == [
+        None,
+        None,
+        *["https://box.shop.fr"] * 2,
+    ]
+    book.services.tenants.change_settings("shop", {"contact": "privacy@shop.fr"})
+    come(book, EVA, minutes=2400)
+    assert read_subject(phone.heard[-1]) == "mailto:privacy@shop.fr"
 
 
 @pytest.mark.parametrize("status", [404, 410])
