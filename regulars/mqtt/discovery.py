@@ -2,7 +2,8 @@
 
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery: a retained message at
 `PREFIX/COMPONENT/NODE/OBJECT/config` describes an entity, an empty one takes it away. A camera is
-an `event`, a person a `sensor` whose state is the camera that saw them last.
+an `event`. A person is a `sensor`, whose state is the camera that saw them last, and a
+`device_tracker`, which is `home` until nobody has seen them for the camera's gap.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from regulars_client.models import ArrivalTotals, Camera, Entries, Event, Face, Opening, Place
+from regulars_client.models import (
+    ArrivalTotals,
+    Camera,
+    Entries,
+    Event,
+    Face,
+    FaceArrival,
+    Opening,
+    Place,
+)
 
 from chalicelib.domain import events
 
@@ -109,6 +119,9 @@ class Topics(Struct, frozen=True):
 
     def name_person_config(self, face: str) -> str:
         return f"{self.prefix}/sensor/{self._node}/{face}/config"
+
+    def name_tracker_config(self, face: str) -> str:
+        return f"{self.prefix}/device_tracker/{self._node}/{face}/config"
 
     def find_face(self, config: str) -> str | None:
         """Return the face whose description is at this topic; None if it is none of a person."""
@@ -221,6 +234,18 @@ class Descriptions(Struct, frozen=True):
             icon="mdi:account",
         )
 
+    def describe_tracker(self, face: Face) -> str:
+        """Describe a person as Home Assistant's people have it: `home` while somebody is here."""
+        topic = self.topics.name_person(face.id)
+        return self._describe_entity(
+            f"person_{face.id}_here",
+            f"{face.name} here",
+            topic,
+            value_template="{{ 'home' if value_json.here else 'not_home' }}",
+            json_attributes_topic=topic,
+            source_type="router",
+        )
+
     def _describe_entity(self, key: str, name: str, topic: str, **fields: Any) -> str:
         """Return the description of an entity whose state is at `topic`, as JSON.
 
@@ -321,17 +346,41 @@ def is_older(event: Event, face: Face) -> bool:
     return face.arrive_time is not None and event.at < face.arrive_time
 
 
-def write_person_state(event: Event) -> str:
-    """Name the camera that saw somebody."""
-    at = event.at.isoformat()
-    return _write_json(
-        {
-            "camera": event.camera,
-            "at": at,
-            "group": event.group,
-            "visit": event.data.get("arrive_count"),
-        }
-    )
+class Visit(Struct, frozen=True):
+    """A person's last visit.
+
+    `camera`: where it began, `at`; `until`: when it ends if nobody sees that person again.
+    """
+
+    camera: str
+    at: datetime
+    group: str | None
+    visit: int | None
+    until: datetime
+
+    @classmethod
+    def of_event(cls, event: Event, gap: timedelta) -> Visit:
+        """Begin the visit that an event tells. `gap`: of its camera, after which a visit ends."""
+        visit = event.data.get("arrive_count")
+        return cls(str(event.camera), event.at, event.group, visit, event.at + gap)
+
+    @classmethod
+    def of_arrival(cls, arrival: FaceArrival, gap: timedelta) -> Visit:
+        """Read a visit of the book, with the last time that somebody was seen in it."""
+        until = arrival.last + gap
+        return cls(arrival.camera, arrival.first, arrival.group, arrival.visit, until)
+
+    def write(self, now: datetime) -> str:
+        """Say which camera saw somebody, and whether that person is `here` now."""
+        return _write_json(
+            {
+                "camera": self.camera,
+                "at": self.at.isoformat(),
+                "group": self.group,
+                "visit": self.visit,
+                "here": now < self.until,
+            }
+        )
 
 
 def _write_json(value: dict[str, Any]) -> str:

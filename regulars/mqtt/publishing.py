@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from regulars_client import Regulars
 from regulars_client.codes import NotFound
@@ -18,7 +19,7 @@ from regulars_client.models import Event, Face
 
 from regulars.mqtt import discovery
 from regulars.mqtt.broker import Broker
-from regulars.mqtt.discovery import Descriptions, Topics
+from regulars.mqtt.discovery import Descriptions, Topics, Visit
 
 EVERY_S = 1.0
 """Between two looks into the mailbox, if there was nothing."""
@@ -34,6 +35,12 @@ TIDY_S = 60.0
 
 _SETTLE_S = 1.0
 """In this time after a connection the broker sends its retained messages."""
+
+RESTORED = timedelta(days=7)
+"""How far back a broker that has forgotten people is told who came last."""
+
+_MOST_RESTORED = 2_000
+"""Visits that are looked through for that, newest first."""
 
 _REMEMBERED = 10_000
 """Events that are remembered, so that none is published twice."""
@@ -70,6 +77,11 @@ class Publisher:
         """Ids of events that were sent, oldest first."""
         self._unconfirmed_ids: dict[int, str] = {}
         """Ids of events that are not confirmed yet, by the number of their message."""
+        self._gaps: dict[str, timedelta] = {}
+        """The time after which a visit ends, by the id of its camera."""
+        self._present: dict[str, Visit] = {}
+        """The visits that have not ended, by the id of the face."""
+        self._must_restore = False
         self._confirmed_ids: list[str] = []
         """Ids of events that are confirmed and still in the mailbox."""
         for pattern in (self._topics.configs, self._topics.place_configs):
@@ -130,12 +142,10 @@ class Publisher:
             self._confirmed_ids.append(event.id)
             return
         if face is not None:
-            self._describe(
-                self._topics.name_person_config(face.id), self._descriptions.describe_person(face)
-            )
+            for topic, description in self._describe_face(face).items():
+                self._describe(topic, description)
             if not discovery.is_older(event, face):
-                state = discovery.write_person_state(event)
-                self._broker.tell(self._topics.name_person(face.id), state, retain=True)
+                self._tell_visit(face.id, Visit.of_event(event, self._gap_of(event.camera)))
         payload = discovery.write_camera_event(event, datetime.now(UTC), face)
         self._unconfirmed_ids[
             self._broker.tell(self._topics.name_camera(event.camera), payload)
@@ -143,29 +153,38 @@ class Publisher:
 
     def _keep_entities(self) -> None:
         """Describe the cameras and people anew if they changed, and take away those that are
-        gone."""
+        gone.
+
+        A broker may have forgotten all: after a connection people's states are written from the
+        book.
+        """
         if self._connection_number != self._broker.connections:
             self._connection_number = self._broker.connections
             self._tidy_at = time.monotonic() + min(_SETTLE_S, self._tidy_s)
             self._published.clear()
+            self._must_restore = self._shows_names
         if time.monotonic() < self._tidy_at:
             return
+        cameras = self._service.list_cameras().cameras
+        self._gaps = {camera.id: timedelta(seconds=camera.gap_s) for camera in cameras}
+        restored_visits = self._read_last_visits() if self._must_restore else {}
         topics_at_broker = self._topics_at_broker.copy()
-        described_faces = [
-            face for topic in topics_at_broker if (face := self._topics.find_face(topic))
-        ]
-        payload_by_topic = {
-            **{
-                self._topics.name_camera_config(camera.id): self._descriptions.describe_camera(
-                    camera
-                )
-                for camera in self._service.list_cameras().cameras
-            },
-            **{
-                self._topics.name_person_config(face.id): self._descriptions.describe_person(face)
-                for face in self._read_named_faces(described_faces).values()
-            },
+        described_faces = {
+            face_id for topic in topics_at_broker if (face_id := self._topics.find_face(topic))
         }
+        faces = self._read_named_faces(
+            described_faces | restored_visits.keys() | self._present.keys()
+        )
+        payload_by_topic = {
+            self._topics.name_camera_config(camera.id): self._descriptions.describe_camera(camera)
+            for camera in cameras
+        }
+        for face in faces.values():
+            payload_by_topic |= self._describe_face(face)
+        for face_id in restored_visits.keys() & faces.keys():
+            self._tell_visit(face_id, restored_visits[face_id])
+        self._end_visits(faces)
+        self._must_restore = False
         counted = self._tell_places(payload_by_topic)
         for topic in topics_at_broker - payload_by_topic.keys():
             self._take_away(topic)
@@ -175,6 +194,56 @@ class Publisher:
         for topic, payload in payload_by_topic.items():
             self._describe(topic, payload)
         self._tidy_at = time.monotonic() + self._tidy_s
+
+    def _gap_of(self, camera: str) -> timedelta:
+        return self._gaps.get(camera, timedelta())
+
+    def _read_last_visits(self) -> dict[str, Visit]:
+        """Return the last visit of each named person of the last days, by the id of the face."""
+        since = datetime.now(UTC) - RESTORED
+        arrivals = self._service.list_arrivals(from_=since, staff=True, limit=AT_ONCE)
+        last_visits: dict[str, Visit] = {}
+        for arrival in islice(arrivals, _MOST_RESTORED):  # newest first
+            if arrival.name:
+                visit = Visit.of_arrival(arrival, self._gap_of(arrival.camera))
+                last_visits.setdefault(arrival.face, visit)
+        return last_visits
+
+    def _end_visits(self, faces: Mapping[str, Face]) -> None:
+        """Tell of who is not here any more.
+
+        Of somebody who is not among `faces`, and may not be named any more, nothing is told.
+        """
+        now = datetime.now(UTC)
+        for face_id in self._present.keys() - faces.keys():
+            del self._present[face_id]
+        for face_id, visit in [*self._present.items()]:
+            if visit.until <= now:
+                self._tell_visit(face_id, self._read_visit(face_id, visit))
+
+    def _read_visit(self, face_id: str, visit: Visit) -> Visit:
+        """Return the person's visit as it is now: somebody may have been seen again in it."""
+        arrivals = self._service.list_arrivals(face=face_id, from_=visit.at, staff=True, limit=1)
+        newest = next(iter(arrivals), None)
+        if newest is None:
+            return visit
+        return Visit.of_arrival(newest, self._gap_of(newest.camera))
+
+    def _tell_visit(self, face_id: str, visit: Visit) -> None:
+        """Write a person's last visit, and remember it until its end is told."""
+        now = datetime.now(UTC)
+        if now < visit.until:
+            self._present[face_id] = visit
+        else:
+            self._present.pop(face_id, None)
+        self._broker.tell(self._topics.name_person(face_id), visit.write(now), retain=True)
+
+    def _describe_face(self, face: Face) -> dict[str, str]:
+        """Return the descriptions of a person's two entities, by their topics."""
+        return {
+            self._topics.name_person_config(face.id): self._descriptions.describe_person(face),
+            self._topics.name_tracker_config(face.id): self._descriptions.describe_tracker(face),
+        }
 
     def _tell_places(self, payload_by_topic: dict[str, str]) -> Mapping[str, int | None]:
         """Tell how many are inside each place, and return who came in today; nothing, if no camera

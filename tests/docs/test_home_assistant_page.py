@@ -37,6 +37,7 @@ ENTITY = {"name", "unique_id", "state_topic", "availability_topic", "qos", "devi
 DISCOVERED = {
     "event": {"event_types"},
     "sensor": {"value_template", "json_attributes_topic", "icon"},
+    "device_tracker": {"value_template", "json_attributes_topic", "source_type"},
 }
 MEASURED = {"state_class", "unit_of_measurement"}
 """What a sensor has beside, of which Home Assistant draws a curve."""
@@ -92,7 +93,7 @@ def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path
             shop.arrives()
             shop.arrives(who=2)
             with told(shop, broker, names=True):
-                until(lambda: shop.waiting() == 0 and len(listener.configs()) == 3)
+                until(lambda: shop.waiting() == 0 and len(listener.configs()) == 4)
     entities = set()
     for topic, config in listener.configs().items():
         component = topic.split("/")[1]
@@ -103,6 +104,7 @@ def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path
         entities.add(f"{component}.{name}")
     assert entities == {
         "event.regulars_shop_front_door",
+        "device_tracker.regulars_shop_ann_lee_here",
         "sensor.regulars_shop_ann_lee",
         "sensor.regulars_shop_visits_today",
     }

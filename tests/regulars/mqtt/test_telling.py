@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from regulars_client import Regulars, models
@@ -27,9 +27,13 @@ DOOR = "homeassistant/event/regulars_shop/door/config"
 TODAY = ("regulars/shop/today", "homeassistant/sensor/regulars_shop/config")
 
 
-def person_of(face: models.Face) -> tuple[str, str]:
-    """The topics of a person's description and state."""
-    return f"homeassistant/sensor/regulars_shop/{face.id}/config", f"regulars/shop/people/{face.id}"
+def person_of(face: models.Face) -> tuple[str, str, str]:
+    """The topics of a person's two descriptions, and of the state."""
+    sensor, tracker = (
+        f"homeassistant/{kind}/regulars_shop/{face.id}/config"
+        for kind in ("sensor", "device_tracker")
+    )
+    return sensor, f"regulars/shop/people/{face.id}", tracker
 
 
 def test_an_arrival_is_told_once_and_leaves_the_mailbox(
@@ -62,7 +66,7 @@ def test_with_names_each_named_person_has_an_entity(
     named, nobody = sorted(listener.events(ARRIVALS), key=lambda one: "name" not in one)
     assert (named["name"], named["face"]) == ("Ann Lee", ann.id)
     assert (nobody["group"], "name" in nobody, "face" in nobody) == ("stranger", False, False)
-    config, state = person_of(ann)
+    config, state, _ = person_of(ann)
     described = listener.configs()[config]
     assert (described["name"], described["state_topic"]) == ("Ann Lee", state)
     assert described["value_template"] == "{{ value_json.camera }}"
@@ -70,6 +74,70 @@ def test_with_names_each_named_person_has_an_entity(
     assert [
         topic for topic in listener.configs() if "/sensor/" in topic and topic not in TODAY
     ] == [config]
+
+
+def here(listener: Listener, face: models.Face) -> bool | None:
+    """Whether the person is here by the state that the broker retains; None: it has none."""
+    said = json.loads(listener.retained.get(person_of(face)[1], "{}"))
+    return cast("bool | None", said.get("here"))
+
+
+def test_presence_ends_after_the_cameras_gap_and_lasts_while_somebody_is_seen(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    ann, bo = shop.enrol("Ann Lee"), shop.enrol("Bo", who=2)
+    shop.client.change_camera("door", gap_s=10)
+    came_at = datetime.now(UTC)
+    with told(shop, broker, names=True):
+        shop.sees(ANN, came_at, "door")
+        shop.sees(2, came_at - timedelta(minutes=5), "door")
+        until(lambda: here(listener, ann) is True and here(listener, bo) is False)
+        tracker = listener.configs()[person_of(ann)[2]]
+        assert (tracker["state_topic"], tracker["name"]) == (person_of(ann)[1], "Ann Lee here")
+        shop.sees(ANN, came_at + timedelta(seconds=9), "door")  # no event tells it
+        until(lambda: here(listener, ann) is False)
+    assert datetime.now(UTC) - came_at > timedelta(seconds=19)
+    assert json.loads(listener.retained[person_of(ann)[1]])["visit"] == 1
+
+
+@pytest.mark.parametrize("is_bridge_new", [False, True])
+def test_a_broker_that_has_forgotten_all_is_told_who_came_last(
+    shop: Shop, broker: Mosquitto, is_bridge_new: bool
+) -> None:
+    """Of staff, too; of a stranger, and of somebody who was deleted, nothing."""
+    shop.client.add_camera(id="back", name="Back door")
+    shop.client.change_group("regular", staff=True)
+    ann, bo = shop.enrol("Ann Lee"), shop.enrol("Bo", who=2)
+    for who in (ANN, 2, 3):
+        shop.sees(who, datetime.now(UTC) - timedelta(days=2), "back")
+    with told(shop, broker, names=True):
+        until(lambda: shop.waiting() == 0)
+        if not is_bridge_new:
+            forget(broker)
+            shop.client.delete_face(bo.id)
+            check_restored(broker, ann, bo)
+    if is_bridge_new:
+        forget(broker)
+        shop.client.delete_face(bo.id)
+        with told(shop, broker, names=True):
+            check_restored(broker, ann, bo)
+
+
+def forget(broker: Mosquitto) -> None:
+    """Let the broker end, and begin with nothing retained."""
+    broker.rest()
+    (broker.folder / "mosquitto.db").unlink()
+    broker.start()
+
+
+def check_restored(broker: Mosquitto, ann: models.Face, bo: models.Face) -> None:
+    with listening(broker) as listener:
+        until(lambda: {*person_of(ann)} <= {*listener.retained})
+        state = json.loads(listener.retained[person_of(ann)[1]])
+        assert (state["camera"], state["visit"], state["here"]) == ("back", 1, False)
+        until(lambda: TODAY[0] in listener.retained)
+        assert not {*person_of(bo)} & {*listener.retained}
+        assert [one for one in listener.retained if "/people/" in one] == [person_of(ann)[1]]
 
 
 def test_a_camera_is_an_entity_of_events(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
@@ -94,7 +162,7 @@ def test_events_are_not_retained_and_entities_are(
     with told(shop, broker, names=True):
         until(lambda: shop.waiting() == 0 and DOOR in listener.configs())
     with listening(broker) as later:
-        until(lambda: len(later.heard) == 6)
+        until(lambda: len(later.heard) == 7)
     assert {topic for topic, _ in later.heard} == {AVAILABLE, DOOR, *TODAY, *person_of(ann)}
     one = {"visits": 1, "people": 1, "new": 1, "returning": 0, "known": 0, "staff": 0}
     assert json.loads(later.retained[TODAY[0]]) == one
@@ -226,9 +294,8 @@ def test_what_is_retained_of_a_person_is_the_same_in_whatever_order_pictures_com
     )
     state = "regulars/shop/people/FACE"
     assert of_ann[state]["camera"] == "door"
-    assert (of_ann[state].pop("visit"), of_bo[state].pop("visit")) == (3, 1), (
-        "which visit it was when it was told"
-    )
+    assert of_ann[state].pop("visit") == 3
+    assert 1 <= of_bo[state].pop("visit") <= 3, "which visit it was when it was told"
     assert of_ann == of_bo
 
 
@@ -368,7 +435,7 @@ def test_what_a_broker_retains_of_an_erased_tenant_is_emptied_and_nothing_of_oth
     listener.client.publish(other, "{}", 1, retain=True)
     until(lambda: other in listener.retained)
     assert main(["mqtt", "--broker", f"mqtt://127.0.0.1:{broker.port}", "--forget", "shop"]) == 0
-    assert capsys.readouterr().out == "6 retained messages of shop are emptied\n"
+    assert capsys.readouterr().out == "7 retained messages of shop are emptied\n"
     with listening(broker) as later:
         until(lambda: later.heard)
         assert [topic for topic, _ in later.heard] == [other], (

@@ -61,7 +61,10 @@ def test_two_boxes_whose_tenants_have_one_name_keep_their_people(
             each.enrol(f"{name} of {place}", who)
             each.arrives(who)
     expected = {
-        book_of(each): {"Front door", "Visits today", *(f"{name} of {place}" for name in names)}
+        book_of(each): {
+            *("Front door", "Visits today"),
+            *(f"{name} of {place}{end}" for name in names for end in ("", " here")),
+        }
         for each, place in ((shop, "Berlin"), (other_shop, "Hamburg"))
     }
 
