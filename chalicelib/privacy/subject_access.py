@@ -287,7 +287,6 @@ padding-block: .25rem; padding-inline: 0 .8rem; border-bottom: 1px solid #d9dbde
 
 _A_MOMENT = timedelta(minutes=1)
 """An observation of an enrolment so near to the time of the face is that of its own."""
-_ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 
 def write_page(
@@ -333,7 +332,7 @@ def write_page(
         words=words,
         shop=isolate(document["shop"], language),
         other_shops=say_other_shops(document["other_shops"], language),
-        written_at=isolate(document["written_at"], language),
+        written_at=isolate(_write_time(moment_of_text(document["written_at"]), zone), language),
         zone=isolate(zone.key, language),
         notice=notice,
         pictures=_write_images(document["pictures"]),
@@ -437,12 +436,22 @@ def _describe_consent(consent: Consent | None, language: Language, zone: ZoneInf
 
 
 def _list_estimates(subject: Subject, language: Language) -> list[list[str]]:
-    estimates = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
-    return [
-        [_translate(name, language), _translate(value, language)]
-        for name, value in estimates.items()
-        if value is not None
-    ]
+    """List what was estimated of the face, as people say it: "about 22", "a woman"."""
+    estimates, words = subject.face.estimates, words_of("archive", language)
+    said = {
+        "age": None if estimates.age is None else words["about"].format(round(estimates.age)),
+        "gender": words.get(f"a {estimates.gender}"),
+        "emotion": estimates.emotion and _translate(estimates.emotion, language),
+        "beauty": _write_share(estimates.beauty, 1, words),
+        "liveness": _write_share(estimates.liveness, 100, words),
+        "quality": _write_share(estimates.quality, 1, words),
+    }
+    return [[_translate(name, language), text] for name, text in said.items() if text]
+
+
+def _write_share(value: float | None, unit: float, words: Mapping[str, str]) -> str | None:
+    """Say a number of 0 to 100, once multiplied by `unit`, as "81 of 100"."""
+    return None if value is None else words["of_100"].format(round(value * unit))
 
 
 def _write_images(files: Iterable[str]) -> Markup:

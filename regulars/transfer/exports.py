@@ -20,11 +20,12 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
 from regulars_client import Regulars, codes, models
@@ -206,8 +207,10 @@ def export(
         lines.seek(0)
         writer.add_stream(FACES, lines, size)
         if history:
-            _add_table(writer, OBSERVATIONS, service.list_observations())
-            _add_table(writer, ARRIVALS, _list_arrivals(service, staff_groups, staff))
+            zone = ZoneInfo(rules["time_zone"])
+            _add_table(writer, OBSERVATIONS, service.list_observations(), zone)
+            arrivals = _list_arrivals(service, staff_groups, staff)
+            _add_table(writer, ARRIVALS, arrivals, zone)
         writer.finish(datetime.now(UTC), FORMAT)
     return count
 
@@ -302,37 +305,50 @@ def _add(writer: archive.Writer, name: str, data: bytes) -> None:
     writer.add_stream(name, io.BytesIO(data), len(data))
 
 
-def _add_table(writer: archive.Writer, name: str, records: Iterable[msgspec.Struct]) -> None:
+def _add_table(
+    writer: archive.Writer, name: str, records: Iterable[msgspec.Struct], zone: tzinfo
+) -> None:
     with tempfile.TemporaryFile() as file:
-        write_table(records, file)
+        write_table(records, file, zone)
         size = file.tell()
         file.seek(0)
         writer.add_stream(name, file, size)
 
 
-def write_table(records: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
+def write_table(records: Iterable[msgspec.Struct], file: IO[bytes], zone: tzinfo) -> None:
     """Write a table with a column a member; members of members are JSON.
 
-    Links are left out: they soon end.
+    A time has a second column, such as `first_local`: the clock of the shop's `zone`, in a form
+    that spreadsheets take for a time. Links are left out: they soon end.
 
     A text that a spreadsheet would take for a formula begins with `'`.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    write_rows(_list_rows(records), text)
+    write_rows(_list_rows(records, zone), text)
     text.detach()  # which writes what is left
 
 
-def _list_rows(records: Iterable[msgspec.Struct]) -> Iterator[Iterable[Any]]:
-    """Yield the names of the members, and then the cells of each record."""
+def _list_rows(records: Iterable[msgspec.Struct], zone: tzinfo) -> Iterator[Iterable[Any]]:
+    """Yield the names of the columns, and then the cells of each record."""
     for number, record in enumerate(records):
-        members = {
-            name: value
+        cells = {
+            name: _make_cell(value)
             for name, value in msgspec.to_builtins(record).items()
             if not name.endswith(_LINKS)
         }
+        local_times = {
+            f"{one.encode_name}_local": _write_local(getattr(record, one.name), zone)
+            for one in msgspec.structs.fields(record)
+            if datetime in (one.type, *get_args(one.type))
+        }
+        row = cells | local_times
         if not number:
-            yield members
-        yield map(_make_cell, members.values())
+            yield row
+        yield row.values()
+
+
+def _write_local(at: datetime | None, zone: tzinfo) -> str:
+    return "" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _make_cell(value: Any) -> Any:

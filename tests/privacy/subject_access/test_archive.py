@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from markupsafe import escape
@@ -487,6 +488,27 @@ def test_the_page_shows_no_value_as_the_service_stores_it(book: Book, language: 
     shown = {*cells, *(cell.partition(", ")[0] for cell in cells)}
     shown_tokens = {"happy", "male", "female", "regular", *GROUNDS, *ESTIMATED}
     assert {values[token] for token in shown_tokens} <= shown
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_says_estimates_and_its_time_as_people_do(book: Book, language: Language) -> None:
+    book.services.tenants.change_settings("shop", {"time_zone": "America/New_York"})
+    ann = enrolled(book, ANN, "Ann")
+    page = opened(book, ann.faceid, language).read("index.html").decode()
+    local = book.clock.now().astimezone(ZoneInfo("America/New_York"))
+    assert f"{local:%Y-%m-%d %H:%M:%S}" in page.partition("<h2>")[0]
+    assert not re.search(r"\dT\d\d:\d\d", page), "no time is as programs write it"
+    rows = re.findall("<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", page)
+    words, said = words_of("archive", language), dict(rows)
+    named = {
+        name: said[text] for name, text in words_of("values", language).items() if text in said
+    }
+    estimates = ann.estimates
+    assert estimates.age is not None
+    assert named["age"] == words["about"].format(round(estimates.age))
+    assert named["gender"] == words[f"a {estimates.gender}"]
+    for name in {"beauty", "liveness", "quality"} & {*named}:
+        assert re.fullmatch(words["of_100"].format("[0-9]{1,3}"), named[name]), name
 
 
 def test_a_capture_whose_picture_is_gone_is_only_a_record(book: Book) -> None:

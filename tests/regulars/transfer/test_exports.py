@@ -1,8 +1,9 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -111,7 +112,7 @@ class Row(msgspec.Struct):
 def test_no_cell_of_a_table_is_a_formula() -> None:
     rows = [Row("=1+1", {"x": -2.5}), Row("@a", None), Row("+4", {"x": 0.0}), Row("Ann", {})]
     file = io.BytesIO()
-    write_table(rows, file)
+    write_table(rows, file, UTC)
     assert list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig")))) == [
         ["name", "box"],
         ["'=1+1", '{"x": -2.5}'],
@@ -121,9 +122,27 @@ def test_no_cell_of_a_table_is_a_formula() -> None:
     ]
 
 
+class Time(msgspec.Struct):
+    at: datetime
+    before: datetime | None = None
+
+
+def test_a_time_stands_beside_it_as_the_shops_clock_shows_it() -> None:
+    """Also of the hour that comes twice, and where no record has the time."""
+    at = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    file = io.BytesIO()
+    rows = [Time(at), Time(at + timedelta(hours=1), before=at)]
+    write_table(rows, file, ZoneInfo("Europe/Berlin"))
+    assert list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig")))) == [
+        ["at", "before", "at_local", "before_local"],
+        ["2026-10-25T00:30:00Z", "", "2026-10-25 02:30:00", ""],
+        ["2026-10-25T01:30:00Z", "2026-10-25T00:30:00Z", *["2026-10-25 02:30:00"] * 2],
+    ]
+
+
 def test_what_stands_in_json_is_no_formula_if_semicolons_divide_cells() -> None:
     file = io.BytesIO()
-    write_table([Row("Ann", {'x";=1+1': 1.0})], file)  # type: ignore[arg-type]
+    write_table([Row("Ann", {'x";=1+1': 1.0})], file, UTC)  # type: ignore[arg-type]
     text = file.getvalue().decode()
     assert not [
         cell
