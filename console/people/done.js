@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { focusRow } from "../kept.js";
 import { replace, to } from "../router.js";
 import { addDays, begin } from "../shared/days.js";
-import { Dialog, Empty, Ending, Field, Formats, groupName, Loading, nameOf, Portrait, Select, useLoaded }
+import { Dialog, Empty, Ending, Field, groupName, Loading, nameOf, Portrait, Save, Select, useLoaded }
   from "../shared/parts.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { saveTable } from "../shared/saved.js";
@@ -74,7 +74,7 @@ export default function Done({ place: { query } }) {
           onChange=${(event) => at({ day: event.target.value })} />
         <${Field} label=${t("done.name")} type="search" value=${name}
           onChange=${(event) => at({ name: event.target.value.trim() })} />
-        ${may("admin") && acts.length > 0 && html`<${Formats} save=${file} />`}</div></header>
+        ${may("admin") && acts.length > 0 && html`<${Save} save=${file} />`}</div></header>
     <${Loading} of=${first} count=${4} />
     ${first.value && !acts.length && !token && html`<${Empty} title=${t("done.none")} icon="done" />`}
     <ul class="acts">${acts.map((act) => html`<${Act} key=${act.id} act=${act} all=${acts}

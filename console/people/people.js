@@ -9,7 +9,7 @@ import { ALL, KNOWN, ORDERS, useChosen, useDetails, useListed } from "./list.js"
 import { download } from "./many.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { Empty, Formats, groupName, Loading, nameOf, Portrait, Segments, Select, useLoaded } from "../shared/parts.js";
+import { Empty, groupName, Loading, nameOf, Portrait, Save, Segments, Select, useLoaded } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
 import { may, preference, useValue } from "../store.js";
 import { complain } from "../undo.js";
@@ -42,8 +42,7 @@ export default function People({ place: { query } }) {
   const refresh = () => { forget(); [listed, groups, twins].forEach((one) => one.again()); };
   const at = (more) => replace("people", { group, sort: query.sort, name, ...more });
   const file = (format) => download(chosen.size ? [...chosen] : ids, format).catch(complain);
-  const exported = may("admin") && html`<${Formats} save=${file} class="export"
-    says=${(name) => t("people.export", { name })} />`;
+  const exported = may("admin") && html`<${Save} save=${file} class="export" />`;
   const onKey = (event, index, before) => {
     const isOfOne = event.target.closest("[data-index]") && event.target.tagName !== "INPUT";
     if (event.key === " " && operator) { event.preventDefault(); choose(index, false); }

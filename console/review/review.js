@@ -108,12 +108,13 @@ function keysOf(review, card, can, { naming, operator, whole }) {
   };
 }
 
-/** The queues, and on a phone what is not in the bar below. */
+/** The queues that are not known to be empty, and on a phone what is not in the bar below. */
 function Tools({ review, can }) {
   const { deck, show } = review;
+  const kinds = KINDS.filter((kind) => kind === deck.kind || deck.queues[kind].count || !deck.queues[kind].ended);
   return html`<div class="tools">
     <${Segments} label=${t("review.queues")} value=${deck.kind} set=${show}
-      options=${KINDS.map((kind) => [kind, html`${t(`review.${kind}`)} ${counted(deck.queues[kind])}`])} />
+      options=${kinds.map((kind) => [kind, html`${t(`review.${kind}`)} ${counted(deck.queues[kind])}`])} />
     ${deck.kind === "stranger" && html`<${Select} label=${t("review.least")} value=${deck.queue.least}
       set=${(least) => review.least(Number(least))}
       options=${LEAST.map((one) => [one, t("review.least.count", { count: one })])} />`}

@@ -16,9 +16,6 @@ export const placeInWeek = (weekday) => (weekday - (session.now?.first_weekday ?
 export const written = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const addDays = (day, count) => written(instant(day) + count * DAY_MS);
 
-/** Return the first day of the week that holds a day. */
-export const weekBegin = (day) => addDays(day, -placeInWeek(weekdayOf(day)));
-
 /** Return the first instant of a day in the tenant's zone, also if its clocks change at midnight, in ms since 1970. */
 export function begin(day) {
   const midnight = instant(day);
@@ -27,7 +24,6 @@ export function begin(day) {
   return around.find((at) => isoDay(at) === day && isoDay(at - 1) !== day) ?? around[0];
 }
 
-const MINUTE_MS = 60_000;
 const HALF_HOUR_MS = 1_800_000;
 
 /** Return when an hour of a day, "14", begins and ends by the tenant's clocks; null if they leave it out that day. */
@@ -35,18 +31,6 @@ export function hourSpan(day, hour) {
   const halves = Array.from({ length: 52 }, (_, place) => begin(day) + place * HALF_HOUR_MS);
   const within = halves.filter((at) => isoDay(at) === day && clock(at).slice(0, 2) === hour);
   return within.length ? [within[0], within.at(-1) + HALF_HOUR_MS] : null;
-}
-
-/**
- * Return the instant of a minute of the tenant's clocks, "2026-11-20T14:05", as v1 takes it. Of an hour that comes
- * twice it is the first; of one that the clocks leave out, the hour behind it.
- */
-export function minuteAt(text) {
-  const [day, time] = text.split("T");
-  const [hour, minute] = time.split(":").map(Number);
-  const named = (number) => hourSpan(day, String(number).padStart(2, "0"));
-  const [first] = named(hour) ?? named(hour + 1);
-  return new Date(first + minute * MINUTE_MS).toISOString();
 }
 
 function offset(at) {

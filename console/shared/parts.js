@@ -188,9 +188,11 @@ export function Select({ label, options, set, ...more }) {
     ${options.map(([one, text]) => html`<option key=${one} value=${one}>${text}</option>`)}</select>`;
 }
 
-/** Buttons that save a table in each format. `says`: what a button is called. */
-export const Formats = ({ save, says = (name) => name, ...more }) => ["csv", "xlsx"].map((one) =>
-  html`<button key=${one} ...${more} onClick=${() => save(one)}>${says(one.toUpperCase())}</button>`);
+/** A button that offers the formats of a table, and saves it in one. A page shows one of them. */
+export const Save = ({ save, ...more }) => html`<button ...${more} popovertarget="saves">${t("save")}</button>
+  <div id="saves" popover="auto">${["xlsx", "csv"].map((one) => html`
+    <button key=${one} class="plain" popovertarget="saves" onClick=${() => save(one)}>${t(`save.${one}`)}</button>`)}
+  </div>`;
 
 /** One of a few, side by side. */
 export function Segments({ label, options, value, set, disabled = false }) {

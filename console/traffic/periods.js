@@ -1,8 +1,11 @@
 // Days, weeks, months and years of the tenant's calendar, and their names.
-import { addDays, DAY_MS, weekBegin, weekdayOf, written } from "../shared/days.js";
+import { addDays, DAY_MS, placeInWeek, weekdayOf, written } from "../shared/days.js";
 import { dated } from "../words.js";
 
 export const SPANS = ["day", "week", "month", "year"];
+
+/** Return the first day of the week that holds a day. */
+const weekBegin = (day) => addDays(day, -placeInWeek(weekdayOf(day)));
 
 /** Return the first day of a period and the day behind its last: that which holds `day`, or `later` ones after it. */
 export function period(span, day, later = 0) {

@@ -5,7 +5,7 @@ import { replace, to } from "../router.js";
 import { addDays, isDay } from "../shared/days.js";
 import { saved } from "./file.js";
 import { share } from "../shared/known.js";
-import { Formats, Loading, useLoaded } from "../shared/parts.js";
+import { Loading, Save, useLoaded } from "../shared/parts.js";
 import { may, session } from "../store.js";
 import { complain } from "../undo.js";
 import { isoDay, joined, number, signed, t } from "../words.js";
@@ -34,7 +34,7 @@ export default function Report({ place }) {
         <${Icon} name="back" /></button>
       <button class="square" aria-label=${t("traffic.later")} disabled=${week.end > today} onClick=${() => turn(1)}>
         <${Icon} name="forward" /></button>
-      <${Formats} save=${file} />
+      <${Save} save=${file} />
       <button class="strong" onClick=${() => print()}>${t("report.print")}</button></p>
     <h1>${t("report.title", { name: session.now.display_name || session.now.tenant })}</h1>
     <p class="soft">${periodName("week", week)}</p>

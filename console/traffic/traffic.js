@@ -12,7 +12,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
 import { useShared } from "../shared/known.js";
-import { Formats, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Save, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
 import { mayLoad, session } from "../store.js";
 import { complain } from "../undo.js";
@@ -41,7 +41,7 @@ export default function Traffic({ place }) {
     <header class="top"><h1>${t("page.traffic")}</h1><div class="tools">
       <${Choices} name="measure" options=${MEASURES} chosen=${measure} set=${set} />
       ${span === "week" && html`<a class="button" href=${to("report", { at: now.first })}>${t("page.report")}</a>`}
-      <${Formats} save=${file} /></div></header>
+      <${Save} save=${file} /></div></header>
     <${Tools} asked=${asked} set=${set} asTable=${asTable} setAsTable=${setAsTable} />
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}

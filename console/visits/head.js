@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { loaded } from "../renewal.js";
-import { Formats, groupName, Select, useLoaded } from "../shared/parts.js";
+import { groupName, Save, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
@@ -45,7 +45,7 @@ export function Choices({ chosen, set, cameras }) {
   };
   return html`<${Select} label=${t("camera")} value=${chosen.camera} set=${(camera) => set({ camera })}
       options=${[["", t("visits.cameras")], ...cameras]} />
-    <${Formats} save=${file} disabled=${waits} />`;
+    <${Save} save=${file} disabled=${waits} />`;
 }
 
 /** The figures of the day or of one hour, and the day as a picture, which is asked for anew when somebody has come. */

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 from msgspec import Struct
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Download,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 from regulars_client import Regulars
 
 from chalicelib.book.vision.packs import packs
@@ -267,6 +275,17 @@ def press_pair(page: Page, first: str, second: str) -> None:
     """Press two keys that mean something together, at once: half a second later, the first would
     stand for itself."""
     page.evaluate(PRESS, [first, second])
+
+
+def save_as(page: Page, kind: str) -> Download:
+    """Save the page's table as CSV or XLSX, in any language."""
+    button = page.locator("[popovertarget=saves]:not([popover] *)")
+    choice = page.locator("#saves").get_by_text(kind)
+    button.click()
+    with page.expect_download() as begun:
+        choice.click()
+    expect(choice).to_be_hidden()
+    return begun.value
 
 
 def heading(page: Page, text: str) -> None:

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { minuteAt } from "../../console/admin/minutes.js";
 import { language, session } from "../../console/store.js";
 import { asked, byHour, extended, figures, folded, held, hours, joined, placed, question, seen, usualDay, which }
   from "../../console/visits/day.js";
-import { minuteAt } from "../../console/shared/days.js";
 import { table } from "../../console/shared/tables.js";
 import { lines } from "../../console/visits/file.js";
 import { load } from "../../console/words.js";

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import Regulars, models
 
-from tests.console.conftest import Book, Visitor, becomes, heading, visiting
+from tests.console.conftest import Book, Visitor, becomes, heading, save_as, visiting
 from tests.console.looks import looked_at
 from tests.support.book.synthetic import write_visits
 from tests.support.box.box import Box, serving
@@ -225,9 +225,8 @@ def test_an_hour_that_was_watched_in_part_says_so_in_the_chart_and_in_files_and_
     hours = page.get_by_role("slider").first
     hours.fill("14")
     expect(hours).to_have_attribute("aria-valuetext", re.compile(": 5 · of 1 minutes of 60$"))
-    with page.expect_download() as begun:
-        page.get_by_role("button", name="CSV").click()
-    rows = [*csv.DictReader(begun.value.path().read_text("utf-8-sig").splitlines())]
+    begun = save_as(page, "CSV")
+    rows = [*csv.DictReader(begun.path().read_text("utf-8-sig").splitlines())]
     assert [row["Entries"] for row in rows] == ["1", "1", "3"]
     assert {(row["Minutes watched"], row["Minutes to watch"]) for row in rows} == {("1", "60")}
     page.goto("about:blank")

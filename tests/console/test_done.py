@@ -8,7 +8,7 @@ from chalicelib.domain.captures import SETTINGS_OF_CAMERA
 from chalicelib.domain.model import PROMOTION_SETTINGS, SETTINGS_OF_GROUP
 from chalicelib.domain.tenant_settings import OF_TENANT
 from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
-from tests.console.conftest import becomes
+from tests.console.conftest import becomes, save_as
 from tests.console.looks import assert_accessible, looked_at
 from tests.console.shop import Shop, box, shop
 from tests.console.spoken import LANGUAGES, OURS, OWN
@@ -67,9 +67,8 @@ def test_a_merge_and_a_setting_are_there_in_words(shop: Shop) -> None:
     setting = acts.filter(has_text="Settings: Time zone")
     expect(setting).to_contain_text("Asia/Tokyo")
     looked_at(page, "done-all")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
-    saved = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    download = save_as(page, "CSV")
+    saved = Path(download.path()).read_text(encoding="utf-8-sig").splitlines()
     with shop.box.client() as client:
         ids = [entry.id for entry in client.list_entries(what="PATCH /v1/settings")]
     assert len(saved) == 4

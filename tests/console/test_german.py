@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from regulars_client import models
 
 from regulars.demo.drawn_vision import DrawnPerson, draw_capture
-from tests.console.conftest import Visitor, visiting
+from tests.console.conftest import Visitor, save_as, visiting
 from tests.console.english import english_of, find_english
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
@@ -153,10 +153,9 @@ def test_a_german_spreadsheet_reads_what_is_saved(
         ready(page)
         saved = {}
         for kind in ("CSV", "XLSX"):
-            with page.expect_download() as download:
-                page.get_by_role("button", name=kind).click()
-            assert download.value.suggested_filename.endswith(f".{kind.lower()}")
-            saved[kind] = download.value.path().read_bytes()
+            download = save_as(page, kind)
+            assert download.suggested_filename.endswith(f".{kind.lower()}")
+            saved[kind] = download.path().read_bytes()
     rows = [*csv.reader(saved["CSV"].decode("utf-8-sig").splitlines(), delimiter=";")]
     assert rows[0][: len(head)] == head
     assert [text for row in rows for text in row if find_english(text)] == []

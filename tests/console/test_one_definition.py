@@ -18,7 +18,7 @@ from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.model import Profile, PromotionSettings
 from regulars.mqtt import discovery
 from regulars.report import format_csv, format_text
-from tests.console.conftest import Book, visiting
+from tests.console.conftest import Book, save_as, visiting
 from tests.console.shop import SETTINGS, Shop, box
 from tests.support.box.box import Box
 from tests.support.fakes import Person, picture
@@ -159,9 +159,8 @@ def compare_all(shop: Shop, appcode: str) -> None:
     before = page.get_by_role("row", name="Week before").get_by_role("cell").all_inner_texts()
     assert int(before[0]) == week.before.visits == 2
     page.get_by_text(f"Without {staff} visits of staff.").wait_for()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
-    table = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+    download = save_as(page, "CSV")
+    table = list(csv.DictReader(io.StringIO(download.path().read_text("utf-8-sig"))))
     assert sum(int(one["Visits"]) for one in table) == visits
 
     page = shop.visitor.open(f"#/traffic?at={monday:%Y-%m-%d}")

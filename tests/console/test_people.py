@@ -13,6 +13,7 @@ from tests.console.conftest import (
     becomes,
     heading,
     reload,
+    save_as,
     visiting,
 )
 from tests.console.looks import looked_at
@@ -229,18 +230,16 @@ def test_a_group_that_is_made_while_the_groups_are_on_their_way_is_shown(shop: S
 
 def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> None:
     page = shop.open()
-    with page.expect_download() as loading:
-        page.get_by_role("button", name="Save as CSV").click()
-    text = Path(loading.value.path()).read_bytes().decode("utf-8-sig")
+    loading = save_as(page, "CSV")
+    text = Path(loading.path()).read_bytes().decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert sorted(row["Name"] for row in rows) == sorted(
         ["'" + name if name == HOSTILE else name for name in NAMES]
     )
     assert {row["Visits"] for row in rows} == {"0"}
     page.get_by_role("gridcell").filter(has_text="Dmitri").get_by_role("checkbox").click()
-    with page.expect_download() as loading:
-        page.get_by_role("button", name="Save as CSV").click()
-    assert len(Path(loading.value.path()).read_text(encoding="utf-8").splitlines()) == 2
+    loading = save_as(page, "CSV")
+    assert len(Path(loading.path()).read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_a_phone_selects_and_moves_by_touch(shop: Shop, browser: Browser) -> None:

@@ -2,7 +2,7 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import Book, becomes, heading, visiting
+from tests.console.conftest import Book, becomes, heading, save_as, visiting
 from tests.console.looks import assert_accessible, looked_at
 
 
@@ -21,9 +21,8 @@ def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(
     expect(page.get_by_text("for the first time.")).to_be_visible()
     expect(page.get_by_text("Busiest hour:")).to_be_visible()
     looked_at(page, "report")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
-    assert download.value.path().read_text("utf-8-sig").startswith('"Time","New or not","Visits"')
+    download = save_as(page, "CSV")
+    assert download.path().read_text("utf-8-sig").startswith('"Time","New or not","Visits"')
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation")).to_have_count(0)
     expect(page.get_by_role("button", name="Print")).to_have_count(0)

@@ -35,6 +35,7 @@ from tests.console.conftest import (
     Visitor,
     heading,
     press_pair,
+    save_as,
     settle,
     shoot,
     visiting,
@@ -308,10 +309,9 @@ def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(
 
 def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open(f"#/traffic?at={MONDAY - WEEK}&split=camera")
-    with page.expect_download() as begun:
-        page.get_by_role("button", name="CSV").click()
-    assert begun.value.suggested_filename == f"visits-{MONDAY - WEEK}.csv"
-    rows = [*csv.DictReader(begun.value.path().read_text("utf-8-sig").splitlines())]
+    begun = save_as(page, "CSV")
+    assert begun.suggested_filename == f"visits-{MONDAY - WEEK}.csv"
+    rows = [*csv.DictReader(begun.path().read_text("utf-8-sig").splitlines())]
     counts = shop.count(
         MONDAY - WEEK, MONDAY - timedelta(days=1), lambda one: (str(local(one).date()), one.camera)
     )
@@ -334,11 +334,10 @@ def test_what_came_since_a_week_was_closed_stands_beside_it_and_in_its_file(
         f"{shop.book.url}/console#/traffic?at={MONDAY - WEEK}&span=year&by=week&measure=persons"
     )
     expect(since).to_have_text(re.compile(rf": was {now - 1}, now {now}$"))
-    with page.expect_download() as begun:
-        page.goto(f"{shop.book.url}/console#/traffic?at={TODAY}&span=year&by=week&split=none")
-        expect(since).to_be_visible()
-        page.get_by_role("button", name="CSV").click()
-    rows = [*csv.DictReader(begun.value.path().read_text("utf-8-sig").splitlines())]
+    page.goto(f"{shop.book.url}/console#/traffic?at={TODAY}&span=year&by=week&split=none")
+    expect(since).to_be_visible()
+    begun = save_as(page, "CSV")
+    rows = [*csv.DictReader(begun.path().read_text("utf-8-sig").splitlines())]
     assert [row["When closed"] for row in rows if row["Visits"] == f"{now}"] == [f"{now - 1}"]
     page.goto(f"{shop.book.url}/console#/report?at={MONDAY - WEEK}")
     sheet = (

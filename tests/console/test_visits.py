@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, shoot
+from tests.console.conftest import TOUCH, Visitor, becomes, heading, save_as, settle, shoot
 from tests.console.looks import LIGHT, assert_accessible, looked_at
 from tests.console.portraits import Mall, Shop, mall
 from tests.console.reviews import PEOPLE, reviewing
@@ -367,9 +367,8 @@ def test_who_came_two_days_ago_is_two_clicks_away(browser: Browser, shop: Shop) 
         asked = polls(visitor, page)
         page.wait_for_timeout(2500)
         assert polls(visitor, page) == asked, "a day that is over is not asked for again"
-        with page.expect_download() as load:
-            page.get_by_role("button", name="CSV").click()
-        assert PEOPLE[0] in load.value.path().read_text("utf-8")
+        load = save_as(page, "CSV")
+        assert PEOPLE[0] in load.path().read_text("utf-8")
         looked_at(page, "visits-day")
         page.get_by_role("button", name="The next day").click()
         expect(page.get_by_text("Nobody came on this day")).to_be_visible()
