@@ -8,6 +8,7 @@ import { Copy } from "../shared/settings.js";
 import { may } from "../store.js";
 import { ago, dayAndClock, t } from "../words.js";
 import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
+import { Qr } from "./qr.js";
 import { usePolled } from "../shared/polled.js";
 
 const LOCKED = '--pip-args="--constraint regulars-edge.lock"'; // which names the wheel by its hash, too
@@ -95,8 +96,7 @@ export function ByCode({ id, address = ownAddress(), place = "", begins = false,
     return html`${where}${byHand}${!begins && html`<div class="setting">
       <p class="soft small">${t("camera.claim.says")}</p><button onClick=${make}>${t("camera.claim")}</button></div>`}`;
   }
-  const picture = address === ownAddress() && html`<svg class="qr" viewBox=${`0 0 ${code.qr_size} ${code.qr_size}`}
-    role="img" aria-label=${t("connect.qr")}><path d=${code.qr_path} /></svg>
+  const picture = address === ownAddress() && html`<${Qr} of=${code} label=${t("connect.qr")} />
     <p class="soft small">${t(onPage ? "connect.scan" : "connect.seen")}</p>`;
   const line = html`${where}<p>${t("connect.claim")}</p><${Copy} rows=${3} label=${t("connect.commands")}
     text=${`${claimLine(code.claim_code, address, place)}\n${RUN}`} />`;

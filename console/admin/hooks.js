@@ -4,6 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Secret } from "./secret.js";
+import { told, written } from "../shared/fields.js";
 import { changer, Settings } from "../shared/settings.js";
 import { useShared } from "../shared/known.js";
 import { Dialog, Empty, Ending, Field, Form, groupName, Loading, Segments, Trouble, useLoaded }
@@ -67,6 +68,10 @@ function Hook({ id }) {
   if (!one) return html`<div class="page">${back}${trouble}</div>`;
   const isMailbox = one.url === null && !one.way;
   const renew = () => send("POST", `${path}/secret`).then((answer) => setSecret(answer.secret), complain);
+  const set = changer(path, loaded);
+  const change = ({ template, ...changes }, isBeside) =>
+    set({ ...changes, ...(template && { template: written(template) }) }, isBeside);
+  const value = { ...one, template: told(one.template) };
   const remove = () => later(t("hook.deleted"), {
     take: () => { setGone(true); go("hooks"); },
     back: () => go(["hooks", id]),
@@ -95,7 +100,7 @@ function Hook({ id }) {
       <code>GET /v1/hooks/${id}/deliveries?state=pending</code>, <code>POST /v1/hooks/${id}/ack</code></p>`}
     ${!isMailbox && html`<${Deliveries} path=${path} state="parked" version=${version} changed=${changed} />`}
     <${Deliveries} path=${path} state="pending" version=${version} isMailbox=${isMailbox} changed=${changed} />
-    <section><h2>${t("hook.settings")}</h2><${Settings} fields=${fields} value=${one} change=${changer(path, loaded)}
+    <section><h2>${t("hook.settings")}</h2><${Settings} fields=${fields} value=${value} change=${change}
       may=${may("admin")} /></section>
     <section>${one.url !== null && html`<div class="setting"><p class="soft small">${t("hook.renew.says")}</p>
       <button onClick=${renew}>${t("hook.renew")}</button></div>`}

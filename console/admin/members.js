@@ -9,6 +9,7 @@ import { session, useValue } from "../store.js";
 import { complain, later } from "../undo.js";
 import { ago, dayAndClock, t } from "../words.js";
 import { Made, readMade, Removal } from "./made.js";
+import { Qr } from "./qr.js";
 import { Rights } from "./rights.js";
 
 const SCREENS = ["visits", "counter", "traffic", "report"];
@@ -108,10 +109,10 @@ function Invite({ page, close, made }) {
 
 /** The link, shown once, and the same as a code for a phone's camera. */
 function Link({ invited, close }) {
-  const { name, url, qr_path: path, qr_size: size } = invited;
+  const { name, url } = invited;
   return html`<${Dialog} title=${t("members.link", { name })} close=${close}>
     <p>${t("members.link.says")}</p>
-    <svg class="qr" viewBox=${`0 0 ${size} ${size}`} role="img" aria-label=${t("members.code")}><path d=${path} /></svg>
+    <${Qr} of=${invited} label=${t("members.code")} />
     <${Copy} text=${url} label=${t("members.link", { name })} />
     ${LOCAL.includes(new URL(url).hostname) && html`<p class="notice small">${t("members.link.here")}</p>`}
     <p class="row end"><button class="strong" onClick=${close}>${t("close")}</button></p>

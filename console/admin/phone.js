@@ -1,19 +1,22 @@
 // Alerts: how this browser tells who comes, and who else is told of whom, by which way. Each rule is a hook with a way.
-import { useState } from "preact/hooks";
-import { get, send } from "../api.js";
+import { useRef, useState } from "preact/hooks";
+import { get, newName, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { to } from "../router.js";
 import { Bell } from "../shared/alerts.js";
 import { look } from "../shared/combobox.js";
 import { sameName } from "../shared/correct.js";
+import { filled, inWords, told, written } from "../shared/fields.js";
 import { useShared } from "../shared/known.js";
-import { Check, Field, Form, groupName, Loading, nameOf, Select, useLoaded } from "../shared/parts.js";
+import { Check, Dialog, Field, Form, groupName, Loading, nameOf, Select, useLoaded } from "../shared/parts.js";
+import { Copy } from "../shared/settings.js";
 import { may, session } from "../store.js";
 import { complain, later } from "../undo.js";
-import { joined, t } from "../words.js";
+import { clock, joined, t } from "../words.js";
 import { State, Test } from "./hooks.js";
 import { canBePushed, pushed } from "./pushed.js";
+import { Qr } from "./qr.js";
 
 /** The fields of each way, those first that need nothing but an address. */
 const WAYS = {
@@ -22,9 +25,6 @@ const WAYS = {
 };
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
 const OPTIONAL = { ntfy: ["token"], request: ["token"] };
-/** The fields of a template stay as they are in what is proposed. */
-const NAMED = ["who", "guest", "camera", "time", "state", "days", "report", "inside", "inside_share"];
-const BLANKS = Object.fromEntries(NAMED.map((one) => [one, `{${one}}`]));
 const MOST_NAMED = 100;
 const PAUSES = [0, 600, 3600, 86_400];
 const [CAMERAS, STRANGERS, OVERDUE, PERSON] = ["cameras", "stranger.created", "face.overdue", "person"];
@@ -39,6 +39,18 @@ const isOfSilence = ({ events }) =>
   events?.includes(OF_CAMERAS[0]) && !OF_CAMERAS.every((kind) => events.includes(kind));
 /** What no single camera finds. */
 const SWEPT = [OVERDUE, WEEK, FULL];
+/** What a message can say: of somebody who comes, and of what else is told. */
+const FIELDS = {
+  known: ["guest", "who", "camera", "time"], [STRANGERS]: ["guest", "camera", "time"],
+  [OVERDUE]: ["guest", "who", "days"], [CAMERAS]: ["camera", "state", "time"],
+  [WEEK]: ["report"], [FULL]: ["who", "inside", "inside_share"],
+};
+const kindOf = (whom) => (KINDS.includes(whom) ? whom : "known");
+/** Return what is proposed to be said of somebody or something, with its fields in words. */
+const proposed = (whom) => t(`phone.text.${kindOf(whom)}`,
+  Object.fromEntries(FIELDS[kindOf(whom)].map((field) => [field, inWords(field)])));
+/** Return the address of a topic that nobody guesses, which a phone joins. */
+const newTopic = () => `https://ntfy.sh/regulars-${newName()}`;
 /** What waits for no pause. */
 const WITHOUT_PAUSE = [CAMERAS, ...SWEPT];
 
@@ -103,12 +115,12 @@ function Rules({ asked }) {
     });
   const widen = ({ id, events, template }) => () => send("PATCH", `hooks/${id}`, {
     events: [...new Set([...events, ...OF_CAMERAS])],
-    ...(template.includes(ONLY_OF_SILENCE) && { template: t("phone.text.cameras", BLANKS) }),
+    ...(template.includes(ONLY_OF_SILENCE) && { template: written(proposed(CAMERAS)) }),
   }).then(loaded.again, complain);
   const row = (one) => html`<li key=${one.id}>
     <a class="hook" href=${to(["hooks", one.id])}>
       <strong class=${`ellipsis ${one.people ? "name" : ""}`}>${titleOf(one, names)}</strong>
-      <small class="soft">${joined(one.template, one.cameras?.join(", "), one.hours)}</small></a>
+      <small class="soft">${joined(told(one.template), one.cameras?.join(", "), one.hours)}</small></a>
     ${isOfSilence(one) && html`<button class="line" onClick=${widen(one)}>${t("phone.cameras.also")}</button>`}
     <div class="row"><${State} of=${one} />${one.enabled && html`<${Test} path=${`hooks/${one.id}`} />`}
       <input type="checkbox" role="switch" class="switch" aria-label=${t("phone.on", { rule: titleOf(one, names) })}
@@ -128,17 +140,24 @@ function Rule({ asked, made }) {
   const [who, setWho] = useState(KINDS.includes(asked) ? asked : null);
   const [text, setText] = useState(null);
   const [picture, setPicture] = useState(false);
+  const [topic, setTopic] = useState(newTopic);
+  const [joining, setJoining] = useState(null);
   const known = groups.filter((group) => group.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
   const whom = who ?? known.find(([name]) => name === "VIP")?.[0] ?? "regular";
-  const words = text ?? t(`phone.text.${KINDS.includes(whom) ? whom : "known"}`, BLANKS);
   const canShow = WITH_PICTURE.includes(way) && ![CAMERAS, WEEK, FULL].includes(whom) && session.now?.pictures;
-  const make = async (/** @type {any} */ typed) => send("POST", "hooks", {
+  const make = async (/** @type {any} */ typed) => ({ topic: typed.url, ...await send("POST", "hooks", {
     url: null, ...(await filtersOf(whom, typed.name)), channel: await channelOf(way, typed),
-    template: typed.template, ...(typed.camera && { cameras: [typed.camera] }),
+    template: written(typed.template), ...(typed.camera && { cameras: [typed.camera] }),
     ...(typed.begin && typed.end && { hours: `${typed.begin}-${typed.end}` }),
     pause_s: Number(typed.pause ?? 0), picture: Boolean(canShow && picture),
-  });
-  return html`<${Form} class="phone" send=${make} done=${made}>
+  }) });
+  const done = (hook) => {
+    made();
+    if (!hook.qr_path) return;
+    setJoining(hook);
+    setTopic(newTopic());
+  };
+  return html`<${Form} class="phone" send=${make} done=${done}>
     <label>${t("phone.who")}<${Select} label=${t("phone.who")} value=${whom} set=${setWho}
       options=${[...known, [STRANGERS, t("phone.strangers")], [OVERDUE, t("phone.overdue")],
         [WEEK, t("phone.week")], [PERSON, t("phone.person")],
@@ -154,12 +173,42 @@ function Rule({ asked, made }) {
     <label>${t("phone.way")}<${Select} label=${t("phone.way")} value=${way} set=${setWay}
       options=${Object.keys(WAYS).filter((one) => one !== "push" || canBePushed())
         .map((one) => [one, t(`way.${one}`)])} /></label>
-    ${WAYS[way].map((field) => html`<${Field} key=${`${way} ${field}`} label=${t(`phone.${way}.${field}`)} name=${field}
-      type=${{ url: "url", token: "password" }[field] ?? "text"} autocomplete="off" maxlength="2048"
+    ${WAYS[way].map((field) => html`<${Field} key=${`${way} ${field} ${topic}`} label=${t(`phone.${way}.${field}`)}
+      name=${field} type=${{ url: "url", token: "password" }[field] ?? "text"} autocomplete="off" maxlength="2048"
+      defaultValue=${way === "ntfy" && field === "url" ? topic : ""}
       required=${!OPTIONAL[way]?.includes(field)} />`)}
-    <label class="whole">${t("phone.text")}<input type="text" name="template" required maxlength="500" 
-      value=${words} onInput=${({ target }) => setText(target.value)} /></label>
+    <${Message} whom=${whom} text=${text ?? proposed(whom)} set=${setText} camera=${cameras[0]?.name} />
     ${canShow && html`<${Check} label=${t("phone.picture")} checked=${picture} set=${setPicture} />`}
     <p class="row end whole"><button class="strong">${t("phone.make")}</button></p>
-  <//>`;
+  <//>${joining && html`<${Join} hook=${joining} close=${() => setJoining(null)} />`}`;
+}
+
+/** The words of a message: what it fills in stands in brackets, has a button each, and is shown by an example. */
+function Message({ whom, text, set, camera }) {
+  const ref = useRef();
+  const put = (field) => {
+    ref.current.setRangeText(inWords(field), ref.current.selectionStart, ref.current.selectionEnd, "end");
+    set(ref.current.value);
+    ref.current.focus();
+  };
+  const shop = session.now.display_name || session.now.tenant;
+  const example = { who: whom === FULL ? shop : t("phone.example.who"), camera, time: clock(Date.now()), days: 12,
+    guest: groupName(KINDS.includes(whom) || whom === PERSON ? "regular" : whom), inside: 40,
+    state: t("camera.unwatched") };
+  return html`<label class="whole">${t("phone.text")}<input ref=${ref} type="text" name="template" required
+      maxlength="500" value=${text} onInput=${({ target }) => set(target.value)} /></label>
+    <p class="row whole" role="group" aria-label=${t("phone.fields")}>
+      <span class="soft small">${t("phone.fields")}</span>
+      ${FIELDS[kindOf(whom)].map((field) => html`<button key=${field} type="button" class="small"
+        onClick=${() => put(field)}>${t(`field.${field}`)}</button>`)}</p>
+    ${whom !== WEEK && html`<p class="soft small whole">
+      ${t("phone.example", { text: filled(written(text), example) })}</p>`}`;
+}
+
+/** The topic of an alert, which a phone joins by its camera, or by the link. */
+function Join({ hook, close }) {
+  return html`<${Dialog} title=${t("phone.join")} close=${close}><p>${t("phone.join.says")}</p>
+    <${Qr} of=${hook} label=${t("phone.join.code")} />
+    <${Copy} text=${hook.topic} label=${t("phone.join")} /><${Test} path=${`hooks/${hook.id}`} />
+    <p class="row end"><button class="strong" onClick=${close}>${t("close")}</button></p><//>`;
 }

@@ -1,14 +1,18 @@
 """The page Alerts: a rule is made on one screen, tried out, and taken away; a browser shows what is
 pushed."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from chalicelib.qr_code import draw_code
 from tests.console.conftest import TOUCH, Book, Visitor, becomes, leave, visiting
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.hooks.receiver import Receiver, answers, receiving
+
+EXAMPLE = re.compile(r"^For example: VIP is here: Counter, \d\d:\d\d$")
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +32,13 @@ def phone() -> Iterator[Receiver]:
 def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone: Receiver) -> None:
     page.goto(f"{book.url}/console#/phone")
     expect(page.get_by_label("Of whom")).to_have_value("VIP")
-    expect(page.get_by_label("In these words")).to_have_value("{guest} is here: {camera}, {time}")
+    text = page.get_by_label("In these words")
+    expect(text).to_have_value("[guest] is here: [camera], [time]")
+    expect(page.get_by_text(EXAMPLE)).to_be_visible()
     page.get_by_label("By", exact=True).select_option("ntfy")
-    page.get_by_label("URL of the topic").fill(f"{phone.origin}/topic")
+    topic = page.get_by_label("Address in the app ntfy")
+    expect(topic).to_have_value(re.compile(r"^https://ntfy\.sh/regulars-[0-9a-f]{32}$"))
+    topic.fill(f"{phone.origin}/topic")
     page.get_by_label("Access token").fill("tk_1")
     page.get_by_label("At", exact=True).select_option("Front door")
     page.get_by_label("Only from").fill("08:00")
@@ -39,8 +47,14 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     page.get_by_label("With the face's picture").check()
     looked_at(page, "phone", whole=True)
     page.get_by_role("button", name="Add the alert").click()
+    joined = page.get_by_role("dialog", name="Let the phone join")
+    drawn = joined.get_by_role("img", name="Code for the phone's camera").locator("path")
+    assert drawn.get_attribute("d") == draw_code(f"{phone.origin}/topic").path
+    expect(joined.get_by_label("Let the phone join")).to_have_value(f"{phone.origin}/topic")
+    looked_at(page, "phone-join")
+    joined.get_by_role("button", name="Close").last.click()
     row = page.get_by_role("listitem").filter(has_text="VIP: phone")
-    expect(row).to_contain_text("{guest} is here")
+    expect(row).to_contain_text("[guest] is here")
     row.get_by_role("button", name="Send a test").click()
     expect(row.get_by_text("It arrived.")).to_be_visible()
     assert phone.bodies[0].decode().startswith("VIP is here: Front door, ")
@@ -56,9 +70,11 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     assert (hook.pause_s, hook.picture) == (600, True)
     assert_accessible(page)
     row.get_by_role("link").click()
-    expect(page.get_by_label("Words of the message")).to_have_value(
-        "{guest} is here: {camera}, {time}"
-    )
+    words = page.get_by_label("Words of the message")
+    expect(words).to_have_value("[guest] is here: [camera], [time]")
+    words.fill("[guest] again: [camera]")
+    words.press("Enter")
+    becomes(page, lambda: template(book) == "{guest} again: {camera}")
     page.go_back()
     row.get_by_role("switch", name="Tell: VIP: phone").click()
     expect(row).to_contain_text("Off")
@@ -67,12 +83,17 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     becomes(page, lambda: enabled(book))
     row.get_by_role("button", name="Delete this alert").click()
     expect(row).to_have_count(0)
-    page.get_by_role("button", name="Undo").click()
+    page.locator(".note", has_text="Alert deleted").get_by_role("button", name="Undo").click()
     expect(row).to_be_visible()
     row.get_by_role("button", name="Delete this alert").click()
     leave(page)
     with book.client() as client:
         becomes(page, lambda: not client.list_hooks().hooks)
+
+
+def template(book: Book) -> str:
+    with book.client() as client:
+        return client.list_hooks().hooks[0].template
 
 
 def enabled(book: Book) -> bool:
@@ -164,15 +185,18 @@ def test_a_wrong_field_and_an_unknown_person_are_told(
     expect(page.get_by_role("alert")).to_contain_text("there are {who}, {guest}, {event}")
     page.get_by_label("Of whom").select_option("One person")
     page.get_by_label("Name of the person").fill("Nobody Here")
-    page.get_by_label("In these words").fill("{who}")
+    page.get_by_label("In these words").fill("Look: ")
+    page.get_by_role("group", name="Put in").get_by_role("button", name="name").click()
+    expect(page.get_by_text("For example: Look: Ann Lee")).to_be_visible()
     page.get_by_role("button", name="Add the alert").click()
     expect(page.get_by_role("alert")).to_contain_text("Nobody is called Nobody Here")
     page.get_by_label("Name of the person").fill("ann lee")
     page.get_by_role("button", name="Add the alert").click()
-    expect(page.get_by_role("listitem").filter(has_text="{who}")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Look: [name]")).to_be_visible()
     visitor.forgive("400")
     with book.client() as client:
         [hook] = client.list_hooks().hooks
+        assert hook.template == "Look: {who}"
         assert hook.people == [next(iter(client.list_faces(name="Ann Lee"))).id]
 
 

@@ -16,10 +16,13 @@ from regulars_edge.config import parse_config
 from regulars_edge.count.line import parse_line
 
 from chalicelib.api.console_files import locate_folder
+from chalicelib.domain.channels import OF_ALL
 from chalicelib.domain.counts import require_line
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.events import list_samples
 from chalicelib.domain.local_time import LocalTime
 from chalicelib.storage.values import milliseconds
+from tests.console.spoken import LANGUAGES
 from tests.support.node import node
 
 HERE, OURS = Path(__file__).parent, locate_folder()
@@ -84,6 +87,27 @@ def test_the_uploader_reads_the_file_of_each_kind_of_camera() -> None:
         (source, place) for source in ("rtsp", "folder", "rtsp", "usb")
     ]
     assert [one.choice for one in cameras] == ["best_shot", "all", "best_shot", "best_shot"]
+
+
+def test_all_fields_of_messages_have_words_of_their_own_in_each_language() -> None:
+    fields = sorted({*OF_ALL, *list_samples()})
+    text = " ".join(f"{{{field}}}" for field in fields)
+    program = f"""
+        const {{ language }} = await import("{OURS.as_uri()}/store.js");
+        const {{ load, loadMore }} = await import("{OURS.as_uri()}/words.js");
+        const {{ told, written }} = await import("{OURS.as_uri()}/shared/fields.js");
+        const said = [];
+        for (const one of {json.dumps(LANGUAGES)}) {{
+          language.set(one);
+          await load();
+          await loadMore("shared");
+          said.push([told({json.dumps(text)}), written(told({json.dumps(text)}))]);
+        }}
+        console.log(JSON.stringify(said));
+        """
+    for said, back in json.loads(node("--input-type=module", "--eval", program)):
+        assert "{" not in said
+        assert back == text
 
 
 def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:

@@ -51,11 +51,11 @@ SAME = {
     "pt": {"Editor", "Pose"},
     "nl": {
         *("Camera", "Label A", "Label B", "Label C", "Label D", "Label {name}", "Later", "Open"),
-        *("Privacy", "Score", "Score {score}", "Webcam", "Week"),
+        *("Privacy", "Score", "Score {score}", "Webcam", "Week", "camera"),
     },
     "fr": {
         *("Note", "Page", "Photo {n}", "Photos", "Portrait", "Pose", "Score", "Score {score}"),
-        *("Sections", "Strict", "Webcam", "minutes"),
+        *("Sections", "Strict", "Webcam", "date", "minutes"),
     },
 }
 """Other texts that are the same in English, by language."""

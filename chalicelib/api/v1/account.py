@@ -378,7 +378,7 @@ def get_notice(context: V1Context, query: NoticeWanted) -> Notice:
     page = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(
         facts, query.language
     )
-    code = draw_qr_code(page.url) if page.url else {"qr_path": None, "qr_size": None}
+    code = draw_qr_code(page.url)
     return Notice(
         language=query.language,
         title=page.title,

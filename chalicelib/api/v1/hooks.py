@@ -20,6 +20,7 @@ from chalicelib.api.v1.endpoint import (
     refuse_secret_again,
 )
 from chalicelib.api.v1.filters import require_named
+from chalicelib.api.v1.shapes import draw_qr_code
 from chalicelib.api.v1.wire import (
     Answer,
     Changes,
@@ -257,6 +258,14 @@ class HookMade(Hook):
     secret: Annotated[
         HookSecret | None, Meta(description="Null of a mailbox, and of what tells people.")
     ]
+    qr_path: Annotated[
+        str | None,
+        Meta(
+            description="Of ntfy: the code of its topic's address, which a phone joins by it, as "
+            "an SVG path of its dark squares. Null of others, and in the answer to a repeat."
+        ),
+    ]
+    qr_size: Annotated[int | None, Meta(description="Squares of the code's side.")]
 
 
 class Hooks(Answer):
@@ -352,7 +361,7 @@ def _answer_hook_again(context: V1Context, body: Mapping[str, Any]) -> HookMade:
     hook = context.services.webhooks.hooks.get(context.tenant.name, body["id"])
     if hook.url is not None:
         refuse_secret_again("hook", "ask for another secret")(context, body)
-    return HookMade.made_of(hook, health=_describe_health(hook), secret=None)
+    return _describe_made(hook, secret=None, topic="")
 
 
 @operations(
@@ -369,7 +378,9 @@ def add_hook(context: V1Context, body: NewHook) -> HookMade:
     hook, secret = context.services.webhooks.hooks.add(
         context.tenant.name, **settings, request=context.request_id
     )
-    return HookMade.made_of(hook, health=_describe_health(hook), secret=secret)
+    channel = settings.get("channel")
+    topic = channel.url if channel and channel.way is Way.NTFY else ""
+    return _describe_made(hook, secret, topic)
 
 
 def _require_named(
@@ -558,6 +569,12 @@ def _describe_test_event(context: V1Context, event: webhooks.Event) -> TestSent:
 
 def _describe_hook(hook: webhooks.Hook) -> Hook:
     return Hook.made_of(hook, health=_describe_health(hook))
+
+
+def _describe_made(hook: webhooks.Hook, secret: str | None, topic: str) -> HookMade:
+    """Describe a hook that was just made. `topic`: the address that a phone joins; "": none."""
+    health = _describe_health(hook)
+    return HookMade.made_of(hook, health=health, secret=secret, **draw_qr_code(topic))
 
 
 def _describe_health(hook: webhooks.Hook) -> HookHealth:

@@ -329,7 +329,9 @@ QrPath = Annotated[
 
 def draw_qr_code(text: str) -> dict[str, Any]:
     """Draw a text as a QR code with a margin: give the path of its dark squares, and the squares of
-    a side."""
+    a side. Of "" both are null."""
+    if not text:
+        return {"qr_path": None, "qr_size": None}
     from chalicelib.qr_code import draw_code  # not at the other routes' cold starts
 
     code = draw_code(text)

@@ -892,6 +892,8 @@ class HookMade(Struct, kw_only=True):
     created_at: datetime
     health: HookHealth
     secret: str | None
+    qr_path: str | None
+    qr_size: int | None
 
 
 class HookSecretMade(Struct, kw_only=True):

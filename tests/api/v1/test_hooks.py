@@ -7,6 +7,7 @@ from chalicelib.book.webhooks import MAX_ANNOUNCED, MAX_HOOKS
 from chalicelib.domain.events import CHOSEN, GroupFull
 from chalicelib.domain.model import Credentials
 from chalicelib.domain.webhooks import FAILING_FROM, Event
+from chalicelib.qr_code import draw_code
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Update, exists
@@ -60,6 +61,7 @@ def test_a_hook_needs_a_url_only_and_its_secret_is_shown_once(v1: V1Client) -> N
     assert reply.status == 201
     hook = reply.json
     assert hook.pop("secret").startswith("whsec_")
+    assert (hook.pop("qr_path"), hook.pop("qr_size")) == (None, None)
     expected = {
         **ANY,
         **TELLS_NOBODY,
@@ -260,6 +262,8 @@ def test_a_hook_that_tells_people_shows_its_host_and_no_secret(v1: V1Client) -> 
     v1.done("POST", "/v1/faces", ANN)
     made = v1.done("POST", HOOKS, {**TELLS, "pause_s": 60, "people": ["456088349737713666"]})
     assert made["secret"] is None
+    topic = draw_code(NTFY["url"])
+    assert (made["qr_path"], made["qr_size"]) == (topic.path, topic.size)
     shown = v1.done("GET", f"{HOOKS}/{made['id']}")
     assert (shown["way"], shown["address"], shown["template"]) == ("ntfy", "ntfy.example", "{who}")
     assert (shown["hours"], shown["pause_s"], shown["people"]) == (
@@ -330,7 +334,7 @@ def test_a_key_that_sees_no_pictures_changes_no_hook_that_sends_some(
     hook = v1.done("POST", HOOKS, {**TELLS, "picture": True, "enabled": False})
     path = f"{HOOKS}/{hook['id']}"
     assert "sees no pictures" in blind.failed(403, "PATCH", path, change)["detail"]
-    assert {**v1.done("GET", path), "secret": None} == hook
+    assert {**hook, **v1.done("GET", path)} == hook
     assert blind.done("PATCH", path, {"enabled": False})["enabled"] is False
     after = blind.done("PATCH", path, {**change, "picture": False})
     assert after["picture"] is False
