@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from threading import Event
@@ -17,13 +17,15 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from chalicelib.auth.roles import Role
+from chalicelib.auth.roles import Member, Role
 from chalicelib.book.absences import LEAST_VISITS
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.counts.places import PlaceFields
+from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.bootstrap import build
+from chalicelib.domain.audit_events import AuditEvent, begin_audit_event, kind_of
 from chalicelib.domain.captures import RULES
 from chalicelib.domain.channels import Channel
 from chalicelib.domain.errors import RegularsError
@@ -56,6 +58,15 @@ NAMES = (
 STAFF_NAMES = {40: "Olga Petrova", 41: "Paul Meyer"}
 """Names of those who work in the shop, by number."""
 OWNER = "Maria Alvarez"
+CHANGES_OF_OWNER = {
+    6: FaceChanges(new_group_name=VIP),
+    2: FaceChanges(note="Takes her coffee without sugar, at the window"),
+}
+"""Changes that the owner made today, by the number of who they are of."""
+ACTS_EVERY = timedelta(minutes=9)
+"""Time between two acts of the owner, the last of which was so long ago."""
+TWICE = 9
+"""Number of a regular who was in the book twice, until the owner merged the two today."""
 OVERDUE = 7
 """Number of a regular who came every fourth day, and stays away now."""
 EVERY = timedelta(days=4)
@@ -123,7 +134,7 @@ def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
     ) as services:
         services.tenants.change_settings(tenant_name, _SETTINGS)
         tenant = services.tenants.get_by_name(tenant_name)
-        _open_shop(services, tenant)
+        faceids = _open_shop(services, tenant)
         for visit in sorted(list_visits(now, ZoneInfo(tenant.time_zone))):
             clock.at = visit.at
             _write_visit(services, tenant, visit)
@@ -132,8 +143,10 @@ def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
         for days_ago in reversed(range(COUNTED_DAYS)):
             _write_counts(services, tenant, days_ago)
         # The owner signs in by a password, so that nobody is asked to make one first.
-        _, invitation = services.access.members.add(tenant, OWNER, Role.ADMIN)
+        owner, invitation = services.access.members.add(tenant, OWNER, Role.ADMIN)
         services.access.sessions.begin_by_invitation(invitation, password=secrets.token_urlsafe())
+        _act_as_owner(services, tenant, owner, faceids, clock)
+        clock.at = now
         services.cameras.learn_usual(tenant)
         services.sightings.absences.tell_hour(tenant, now)
         services.joining.join_tenant(tenant)
@@ -150,8 +163,11 @@ _SETTINGS = {
 }
 
 
-def _open_shop(services: Services, tenant: Tenant) -> None:
-    """Add the groups, the cameras, whom to tell, and everybody who is known by name."""
+def _open_shop(services: Services, tenant: Tenant) -> list[str]:
+    """Add the groups, the cameras, whom to tell, and everybody who is known by name.
+
+    Return the ids of those in NAMES.
+    """
     services.groups.create(tenant, VIP, 100, "Those whom we greet by name")
     staff = services.groups.create(tenant, STAFF, 100, "Those who work here; no figure counts them")
     services.groups.change_fields(tenant, staff.id, {"staff": True})
@@ -173,17 +189,49 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
         kinds=(EventKind.FACE_ARRIVED,),
         enabled=False,
     )
-    for number, name in enumerate(NAMES):
-        enrol_drawn(services, tenant, number, name, REGULAR if number % 4 else VIP)
     for number, name in STAFF_NAMES.items():
         enrol_drawn(services, tenant, number, name, STAFF)
+    return [
+        enrol_drawn(services, tenant, number, name, REGULAR if number % 4 else VIP)
+        for number, name in enumerate(NAMES)
+    ]
 
 
-def enrol_drawn(services: Services, tenant: Tenant, number: int, name: str, group: str) -> None:
-    """Enrol the drawn person of this number. The services look at pictures by DrawnVision."""
-    services.enrolment.enrol_largest_face(
+def enrol_drawn(services: Services, tenant: Tenant, number: int, name: str, group: str) -> str:
+    """Enrol the drawn person of this number, and return the face's id.
+
+    The services look at pictures by DrawnVision.
+    """
+    face = services.enrolment.enrol_largest_face(
         tenant, group, draw_portrait(DrawnPerson(number)), RULES, NewFace(name=name)
     )
+    return face.faceid
+
+
+def _act_as_owner(
+    services: Services, tenant: Tenant, owner: Member, faceids: Sequence[str], clock: PastClock
+) -> None:
+    """Do what an owner does on a day: merge who is twice in the book, make a regular a VIP, note
+    something. *Done* lists it.
+
+    `faceids`: of those in NAMES.
+    """
+    clock.at -= ACTS_EVERY * (1 + len(CHANGES_OF_OWNER))
+    again = enrol_drawn(services, tenant, TWICE, "", REGULAR)
+    with _as_act(owner, "POST /v1/faces/{id}/merge", tenant, faceids[TWICE]):
+        services.merges.merging.merge(tenant, faceids[TWICE], again)
+    for number, changes in CHANGES_OF_OWNER.items():
+        clock.at += ACTS_EVERY
+        with _as_act(owner, "PATCH /v1/faces/{id}", tenant, faceids[number]):
+            services.enrolment.update.change_face(tenant, faceids[number], changes)
+
+
+def _as_act(
+    owner: Member, what: str, tenant: Tenant, faceid: str
+) -> AbstractContextManager[AuditEvent]:
+    """Count what is written meanwhile as the owner's act, as v1 does."""
+    act = AuditEvent(what, owner.audit_name, kind_of(what), tenant.name, {"face": faceid})
+    return begin_audit_event(act)
 
 
 def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:

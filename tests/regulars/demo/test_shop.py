@@ -54,7 +54,7 @@ def test_there_are_vips_staff_strangers_and_regulars_whom_nobody_has_named(
     client: Regulars,
 ) -> None:
     counts = {group.name: group.count for group in client.list_groups()}
-    assert counts[VIP] == 3
+    assert counts[VIP] == 4
     assert counts[STAFF] == len(shop.STAFF_NAMES)
     assert counts["stranger"] > 50
     assert len([face for face in client.list_faces(group="regular") if not face.name]) >= len(
@@ -99,6 +99,14 @@ def test_faces_lie_within_their_pictures(client: Regulars) -> None:
         assert (capture.width, capture.height) == (SIDE_PX, SIDE_PX)
         assert box.x + box.width <= capture.width
         assert box.y + box.height <= capture.height
+
+
+def test_what_the_owner_did_is_listed_and_can_be_taken_back(client: Regulars) -> None:
+    acts = [*client.list_acts(limit=100)]
+    listed = [(act.kind, act.faces[-1].name) for act in acts]
+    changed = [("face", NAMES[number]) for number in reversed(shop.CHANGES_OF_OWNER)]
+    assert listed == [*changed, ("merge", NAMES[shop.TWICE])]
+    assert all(act.until and act.by.startswith(shop.OWNER) for act in acts)
 
 
 def test_nothing_is_sent_to_anybody(client: Regulars) -> None:
