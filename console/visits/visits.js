@@ -1,5 +1,5 @@
 // The book of a day: who came, of any day, and who comes while they come.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
@@ -27,7 +27,9 @@ export default function Visits({ place }) {
   const cameras = useCameras();
   const groups = useShared("groups").value;
   const named = new Map(cameras?.map((camera) => [camera.id, camera.name || camera.id]));
-  const set = (changes) => replace("visits", { ...placed(chosen), ...changes });
+  const [isEarly, setEarly] = useState(false);
+  const shown = isEarly ? dayBefore(chosen) : chosen;
+  const set = (changes) => replace("visits", { ...placed(shown), ...changes });
   const chosenBy = ["group", "only", "camera", "staff"].filter((one) => chosen[one]).length;
   const isShown = open ? "open" : "";
   const [corrected, setCorrected] = useState(0);
@@ -35,7 +37,7 @@ export default function Visits({ place }) {
   return html`<div class="page visiting">
     <header class="top"><h1>${t("page.visits")}</h1>
       ${!session.now?.screen && html`<${Turn} chosen=${chosen} set=${set} today=${today} />`}
-      <div class=${`tools filters ${isShown}`} id="filters"><${Choices} chosen=${chosen} set=${set}
+      <div class=${`tools filters ${isShown}`} id="filters"><${Choices} chosen=${shown} set=${set}
         cameras=${named} /></div>
       <button class="square filter" aria-label=${t("visits.filter")} title=${t("visits.filter")} aria-expanded=${open}
         aria-controls="filters" onClick=${() => setOpen(!open)}><${Icon} name="filter" />
@@ -43,12 +45,13 @@ export default function Visits({ place }) {
       <a class="button square" href=${to("phone")} aria-label=${t("page.phone")} title=${t("page.phone")}>
         <${Icon} name="bell" /></a>
     </header>
-    <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
+    ${isEarly && html`<p class="notice">${t("visits.early")}</p>`}
+    <${Counts} key=${`counts ${shown.day} ${corrected}`} chosen=${shown} set=${set} isShown=${isShown} />
     <div class="columns">
       <div class="needs">${chosen.isToday && html`<${InsideNow} />`}<${Wrong} cameras=${cameras} /><${Asked} /></div>
       ${chosen.isToday && html`<aside><${Seen} groups=${groups} cameras=${cameras} />
         <${Cameras} cameras=${cameras} /></aside>`}
-      <${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
+      <${Day} key=${key} chosen=${chosen} set=${set} cameras=${named} early=${setEarly}
         corrected=${() => setCorrected((count) => count + 1)} /></div>
   </div>`;
 }
@@ -59,7 +62,10 @@ function useEarly(isEmpty) {
   return useLoaded(async (signal) => read(signal), [isEmpty]).value?.not_open_yet;
 }
 
-function Day({ chosen, set, cameras, corrected }) {
+const dayBefore = (chosen) => ({ ...chosen, day: addDays(chosen.day, -1), isToday: false });
+
+/** The visits of a day; those of the day before until the shop opens, which `early` is told. */
+function Day({ chosen, set, cameras, corrected, early = (_isEarly) => {} }) {
   const day = useVisits(chosen);
   const missed = useTitle();
   useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
@@ -70,10 +76,10 @@ function Day({ chosen, set, cameras, corrected }) {
   const all = () => set({ group: "", only: "", camera: "", hour: "" });
   const isEmpty = !day.waits && !day.rows.length && !day.token && !chosen.group && !chosen.only && !chosen.camera;
   const isEarly = useEarly(chosen.isToday && !chosen.hour && isEmpty && !session.now?.screen);
+  useEffect(() => early(Boolean(isEarly)), [isEarly]);
   if (isEarly) {
-    const before = { ...chosen, day: addDays(chosen.day, -1), isToday: false };
-    return html`<div><p class="notice">${t("visits.early")}</p>
-      <${Day} key=${before.day} chosen=${before} set=${set} cameras=${cameras} corrected=${corrected} /></div>`;
+    const before = dayBefore(chosen);
+    return html`<${Day} key=${before.day} chosen=${before} set=${set} cameras=${cameras} corrected=${corrected} />`;
   }
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}

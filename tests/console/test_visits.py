@@ -387,6 +387,7 @@ def test_before_the_shop_opens_the_day_before_is_shown_until_somebody_comes(
         page = visitor.open()
         expect(page.get_by_text("Not open yet today. This is the day before.")).to_be_visible()
         expect(visits(page)).to_have_count(1)
+        expect(page.locator(".figures button").first).to_have_text("1 visit")
         shop.see(0, 0, like=0.9)
         expect(page.get_by_text("Not open yet today")).to_have_count(0)
         expect(visits(page)).to_have_count(1)
