@@ -117,7 +117,7 @@ def _take_complete(data: Path, stage: Path) -> list[Tenant]:
     """Copy records and objects until no record names an object that is missing; return the tenants
     in the copy."""
     for _ in range(_TRIES):
-        _take(data, stage)
+        copy_folder(data, stage)
         with _open_copied_items(stage) as items:
             missing = [
                 key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()
@@ -131,7 +131,11 @@ def _take_complete(data: Path, stage: Path) -> list[Tenant]:
     )
 
 
-def _take(data: Path, stage: Path) -> None:
+def copy_folder(data: Path, stage: Path) -> None:
+    """Copy a data folder into one on the same disk, while it is served: objects as links.
+
+    Raises DamagedFile, OperatorError or OSError.
+    """
     _link_objects(data, stage)
     # A process that makes or rotates keys holds this lock until both the database and the file have
     # changed.

@@ -17,7 +17,7 @@ from regulars.options import host_option, models_option, photos_option, port_opt
 @click.option(
     "--public",
     is_flag=True,
-    help="Show the drawn shop alone, to everybody: nobody signs in or changes anything.",
+    help="Show the drawn shop alone, to everybody: nobody signs in, each corrects a copy.",
 )
 @models_option
 def demo(

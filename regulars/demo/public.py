@@ -1,9 +1,9 @@
-"""The public demo: the drawn shop for strangers on the Internet, who may look at everything and
-change nothing.
+"""The public demo: the drawn shop for strangers on the Internet, who may look at everything, and
+correct things in a copy of their own.
 
-It is one process, which gives each request a viewer's rights, whatever credentials came with it.
-The drawn people go on coming while it runs. Nothing is swept or sent, and nobody else is
-recognised.
+It is one process, which gives each request an editor's rights, whatever credentials came with it.
+The drawn people go on coming while it runs; a copy is as the shop was when it was made. Nothing is
+swept or sent, and nobody else is recognised.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from msgspec.structs import replace
 from chalicelib.auth.roles import Role
 from chalicelib.book.vision.packs import packs
 from chalicelib.bootstrap import build
+from chalicelib.services import Services
 from regulars import configuration, folder, libraries
+from regulars.backup.backup import copy_folder
 from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import fill_shop, let_visitors_come
 from regulars.serve.public import PublicSite
@@ -29,38 +31,45 @@ from regulars.tenants.credentials import FIRST_TENANT, CredentialsFile
 
 
 def serve_public(host: str, port: int, data: Path) -> None:
-    """Fill the empty folder `data` and serve it until SIGTERM or SIGINT.
+    """Fill the empty folder `data` with the shop and visitors' copies, and serve it until SIGTERM
+    or SIGINT.
 
     Raises PortTaken, MissingModel.
     """
-    settings = configuration.read_settings({"data": data}, os.environ, Path(os.devnull))
+    shop, copies = data / "shop", data / "copies"
+    copies.mkdir(mode=0o700)
+    settings = configuration.read_settings({"data": shop}, os.environ, Path(os.devnull))
     pack, stop = packs.read_pack(), stop_on_signals()
-    folder.prepare_folder(data)
+    folder.prepare_folder(shop)
     # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no
     # network's time.
     service_settings = replace(
         settings.settings, requests_a_second=1e6, searches_a_second=1e6, is_demo=True
     )
+
+    def open_copy(to: Path) -> Services:
+        copy_folder(shop, to)
+        return build(replace(service_settings, storage=to), vision=lambda: DrawnVision(pack))
+
     with (
         open_listener(host, port) as sock,
-        folder.hold_folder(data),
+        folder.hold_folder(shop),
         closing(build(service_settings, vision=lambda: DrawnVision(pack))) as services,
     ):
         import app  # its handlers and their imports belong to a server alone
 
-        CredentialsFile(data, services.tenants).provide()
+        CredentialsFile(shop, services.tenants).provide()
         name, _ = FIRST_TENANT
         print("a shop opens, whose drawn people have come for five weeks ...", flush=True)
         opened_at = datetime.now(UTC)
-        fill_shop(data, name, pack, opened_at)
+        fill_shop(shop, name, pack, opened_at)
         _, api_key = services.access.keys.add(
-            services.tenants.get_by_name(name), "everybody", Role.VIEWER
+            services.tenants.get_by_name(name), "everybody", Role.OPERATOR
         )
         app.provide.use(services)
         app.console_files.use(libraries.find_modules())
-        front = Front(
-            PublicSite(app.app, services, api_key), sock, proxies=settings.serving.trusted_proxies
-        )
+        site = PublicSite(app.app, services, api_key, copies, open_copy)
+        front = Front(site, sock, proxies=settings.serving.trusted_proxies)
         print(
             f"everybody may look at {front.url}/console until Ctrl-C, which deletes this book",
             flush=True,

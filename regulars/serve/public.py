@@ -1,20 +1,36 @@
-"""A site for strangers on the Internet: they look at everything that one key may see, and change
-nothing."""
+"""A site for strangers on the Internet: they look at everything that one key may see, and correct
+things in a copy of their own.
+
+A copy is made by a visitor's first correction (copies.py). Whoever only looks is shown the shop
+itself, to which nobody writes.
+"""
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 
 from chalice.app import Chalice
 from msgspec.structs import replace
+from werkzeug.http import parse_cookie
 
+from chalicelib.api.application import Application, Routes
 from chalicelib.api.dialects import find_owner
+from chalicelib.api.v1 import blueprint
 from chalicelib.api.v1 import routes as v1
+from chalicelib.api.v1.endpoint import Unlisted, V1Operation
 from chalicelib.auth.addresses import find_network
 from chalicelib.auth.rate_limits import Buckets, Rate
-from chalicelib.domain.errors import NotAllowed, TooManyRequests
+from chalicelib.auth.roles import Role
+from chalicelib.domain.audit_events import Kind, kind_of
+from chalicelib.domain.errors import NotAllowed, StorageUnavailable, TooManyRequests
 from chalicelib.services import Services
 from regulars.serve.asgi import Exchange
+from regulars.serve.copies import LIMITS, Copies, Copy, Limits
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request, Response, convert_response
 from regulars.serve.server import make_signed_blobs
@@ -23,8 +39,8 @@ from regulars.serve.site import Site
 RATE = Rate("requests", "requests of an address", a_second=20, burst=200)
 """A page of the console asks for some fifty things at once, mostly pictures."""
 REFUSAL = (
-    "this is a public demo, where everybody may look and nobody may change anything: run "
-    "`make demo` for your own"
+    "this is a public demo, where everybody may look, and correct what can be taken back, and "
+    "nothing else: run `make demo` for your own"
 )
 WORK = Rate("work", "milliseconds of work for an address", a_second=250, burst=10_000)
 """A page of figures takes two seconds of a core. Four addresses that ask all the time use one
@@ -40,9 +56,21 @@ FORWARDED_HEADERS = frozenset(
         "if-none-match",
         "user-agent",
         "x-forwarded-proto",
+        "content-length",
+        "content-type",
+        "idempotency-key",
+        "if-match",
     }
 )
 """Headers of strangers that the service sees. None of them is a credential."""
+MOST_BYTES = 8192
+"""Bytes of a correction."""
+COOKIE = "regulars-copy"
+"""Name of the cookie with the token of a visitor's copy."""
+SESSION = "/v1/session"
+"""Path that a console asks for first: its answer brings the cookie. No cache keeps that answer."""
+_TOKEN = re.compile(r"[\w-]{32}")
+_TOKEN_BYTES = 24
 ROBOTS = Response(
     200, (("Content-Type", "text/plain; charset=utf-8"),), b"User-agent: *\nDisallow: /\n"
 )
@@ -65,16 +93,53 @@ class _MeteredGateway(Gateway):
             self._work.spend(find_network(request.client), 1000 * (time.thread_time() - begun_s))
 
 
+def may_visitors_call(operation: V1Operation | None) -> bool:
+    """Tell whether visitors may change something by an operation: an editor's, whose changes are
+    listed and taken back.
+
+    So they send no picture, reach nobody outside, and give nobody access.
+    """
+    return (
+        operation is not None
+        and operation.role is Role.OPERATOR
+        and kind_of(f"{operation.method} {operation.path}") is Kind.CHANGE
+        and operation.unlisted in (None, Unlisted.ELSEWHERE)
+        and not operation.takes_picture
+        and not operation.of_cameras
+    )
+
+
 class PublicSite(Site):
-    """Handler of a public demo's requests: only GET is answered, by the rights of one key, and no
-    dialect."""
+    """Handler of a public demo's requests, by the rights of one key: GET, and what visitors may
+    change, each in a copy. No dialect is answered."""
 
     def __init__(
-        self, app: Chalice, services: Services, api_key: str, rate: Rate = RATE, work: Rate = WORK
+        self,
+        app: Chalice,
+        services: Services,
+        api_key: str,
+        folder: Path,
+        open_copy: Callable[[Path], Services],
+        *,
+        rate: Rate = RATE,
+        work: Rate = WORK,
+        limits: Limits = LIMITS,
     ) -> None:
+        """Show the book of the services. `folder` and `open_copy`: as `Copies` takes them.
+
+        `api_key`: of an editor; a copy has it, too.
+        """
         self._buckets, self._work = Buckets(rate), Buckets(work)
         super().__init__(_MeteredGateway(app, self._work), make_signed_blobs(services))
         self._authorization = f"Bearer {api_key}"
+        self._copies = Copies(folder, open_copy, self._make_copy_site, limits)
+        self._routes = Routes(app.routes)
+
+    def _make_copy_site(self, services: Services) -> Site:
+        app = Application("copy")
+        app.register_blueprint(blueprint.make_blueprint(lambda: services))
+        gateway = _MeteredGateway(app, self._work)
+        return Site(gateway, make_signed_blobs(services), threads=COPY_THREADS)
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
         """Answer a stranger, and have no search engine show the answer."""
@@ -83,22 +148,65 @@ class PublicSite(Site):
         return replace(response, headers=headers)
 
     async def _answer_stranger(self, head: Request, exchange: Exchange) -> Response:
-        """Answer what a stranger may ask, with the key of all strangers; refuse the rest.
-
-        No body is read: whatever is sent with one is refused by its head.
-        """
+        """Answer what a stranger may ask, with the key of all strangers; refuse the rest by its
+        head."""
+        sent_token = parse_cookie(head.headers.get("cookie")).get(COOKIE, "")
+        is_known = _TOKEN.fullmatch(sent_token) is not None
+        token = sent_token if is_known else secrets.token_urlsafe(_TOKEN_BYTES)
         try:
             self._buckets.take(find_network(head.client))
             self._work.take(find_network(head.client))
-            is_of_dialect = find_owner(head.path) is not None and head.path != CONSOLE_START
-            has_body = head.is_chunked or head.announced_bytes > 0
-            if head.method != "GET" or is_of_dialect or has_body:
-                raise NotAllowed(REFUSAL)
-        except (NotAllowed, TooManyRequests) as error:
+            copy = await self._choose_copy(head, token)
+        except (NotAllowed, TooManyRequests, StorageUnavailable) as error:
             return convert_response(v1.VIEWS.answer_error(error, head.path))
         if head.path == "/robots.txt":
             return ROBOTS
         headers = {name: value for name, value in head.headers.items() if name in FORWARDED_HEADERS}
-        return await super().__call__(
-            replace(head, headers={**headers, "authorization": self._authorization}), exchange
-        )
+        request = replace(head, headers={**headers, "authorization": self._authorization})
+        answer_shown = super().__call__ if copy is None else copy.site
+        with nullcontext() if copy is None else copy.use():
+            response = await answer_shown(request, exchange)
+        if is_known or (head.method == "GET" and head.path != SESSION):
+            return response
+        return replace(response, headers=(*response.headers, _make_cookie(token, head)))
+
+    async def _choose_copy(self, head: Request, token: str) -> Copy | None:
+        """Return the copy that a request is for; None: it reads what all see.
+
+        Raises NotAllowed, TooManyRequests, StorageUnavailable.
+        """
+        has_body = head.is_chunked or head.announced_bytes > 0
+        is_of_dialect = find_owner(head.path) is not None and head.path != CONSOLE_START
+        if head.method == "GET" and not is_of_dialect and not has_body:
+            return self._copies.find(token) if self._is_of_book(head.path) else None
+        operation = self._find_operation(head)
+        is_short = not head.is_chunked and head.announced_bytes <= MOST_BYTES
+        if not may_visitors_call(operation) or not is_short:
+            raise NotAllowed(REFUSAL)
+        copy = await self._copies.provide(token, find_network(head.client))
+        copy.count_change()
+        return copy
+
+    def _is_of_book(self, path: str) -> bool:
+        return path.startswith(("/v1/", *self._parts_by_prefix))
+
+    def _find_operation(self, head: Request) -> V1Operation | None:
+        matched = self._routes.match(head.method, head.escaped_path or head.path)
+        return None if matched is None else _OPERATIONS.get((head.method, matched[0]))
+
+    def close(self, timeout_s: float) -> bool:
+        """End as a site does, and delete all copies."""
+        is_ended = super().close(timeout_s)
+        self._copies.close()
+        return is_ended
+
+
+_OPERATIONS = {(each.method, each.path): each for each in v1.OPERATIONS}
+COPY_THREADS = 2
+"""Threads that answer one visitor, of a copy."""
+
+
+def _make_cookie(token: str, head: Request) -> tuple[str, str]:
+    """Return the header that has the browser send the token with all that its page asks for."""
+    secure = "; Secure" if head.scheme == "https" else ""
+    return "Set-Cookie", f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"

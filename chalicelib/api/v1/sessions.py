@@ -182,7 +182,11 @@ class CurrentSession(Answer):
         ),
     ]
     demo: Annotated[
-        bool, Meta(description="Whether it shows drawn people to strangers, who change nothing.")
+        bool,
+        Meta(
+            description="Whether it shows drawn people to strangers, each of whom may correct a "
+            "copy, which forgets itself."
+        ),
     ]
     begun_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie.")]
     expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]

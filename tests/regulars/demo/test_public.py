@@ -1,4 +1,5 @@
-"""The public demo: strangers look at everything that a viewer sees, and nobody changes anything."""
+"""The public demo: strangers look at everything that an editor sees, and change a copy of their
+own, as far as that can be taken back."""
 
 import re
 import subprocess
@@ -8,20 +9,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 from itertools import count
+from pathlib import Path
 
 import pytest
 import requests
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.api import dialects
 from chalicelib.api.v1 import routes as v1
 from chalicelib.auth.rate_limits import Rate
 from chalicelib.auth.roles import Role
-from regulars.serve.public import RATE, WORK, PublicSite
+from chalicelib.bootstrap import build
+from chalicelib.services import Services
+from regulars.backup.backup import copy_folder
+from regulars.serve.copies import LIMITS, Limits
+from regulars.serve.public import MOST_BYTES, RATE, WORK, PublicSite, may_visitors_call
 from regulars.serve.server import Front, open_listener
 from tests.support.api.stage import make_stage
 from tests.support.box.box import Box, serving
-from tests.support.fakes import Person, picture
+from tests.support.fakes import FakeVision, Person, picture
+from tests.support.waiting import until
 
 METHODS = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OPERATIONS = {(one.method, one.path): one for one in v1.OPERATIONS}
@@ -29,11 +37,37 @@ OPERATIONS = {(one.method, one.path): one for one in v1.OPERATIONS}
 _addresses = count(1)
 
 
+class Visitor:
+    """Somebody with a browser of one's own, at an address of one's own."""
+
+    def __init__(self, url: str, address: str = "") -> None:
+        self._url, self._session = url, requests.Session()
+        number = next(_addresses)
+        self._session.headers["X-Forwarded-For"] = (
+            address or f"203.0.{number // 250}.{number % 250}"
+        )
+
+    def ask(self, method: str, path: str, body: object = None) -> requests.Response:
+        return self._session.request(method, f"{self._url}{path}", json=body, timeout=60)
+
+    def rename(self, name: str) -> requests.Response:
+        """Rename the only person of the shop."""
+        (face,) = self.ask("GET", "/v1/faces").json()["faces"]
+        return self.ask("PATCH", f"/v1/faces/{face['id']}", {"name": name})
+
+    @property
+    def name(self) -> str:
+        """Name of the only person of the shop, as this visitor sees it."""
+        (face,) = self.ask("GET", "/v1/faces").json()["faces"]
+        return str(face["name"])
+
+
 class Shown(Struct, frozen=True):
-    """A box, and the URL by which strangers see it."""
+    """A box, the URL by which strangers see it, and the folder of their copies."""
 
     box: Box
     url: str
+    copies: Path
 
     def ask(
         self, method: str, path: str, *, address: str = "", **headers: str
@@ -56,28 +90,42 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 
 @contextmanager
-def showing(box: Box, rate: Rate, work: Rate) -> Iterator[Shown]:
+def showing(
+    box: Box, copies: Path, *, rate: Rate = RATE, work: Rate = WORK, limits: Limits = LIMITS
+) -> Iterator[Shown]:
     services, ended = box.services, threading.Event()
     _, key = services.access.keys.add(
-        services.tenants.get_by_name("shop"), "everybody", Role.VIEWER
+        services.tenants.get_by_name("shop"), "everybody", Role.OPERATOR
     )
+    data = services.settings.storage
+    assert isinstance(data, Path)
+
+    def open_copy(to: Path) -> Services:
+        copy_folder(data, to)
+        return build(replace(services.settings, storage=to), vision=FakeVision)
+
     with open_listener("127.0.0.1", 0) as sock:
         # Who waits gets nothing back before this test has asked, however slow the machine is.
-        slow_rates = (rate._replace(a_second=0.001), work._replace(a_second=0.001))
-        site = PublicSite(make_stage(services).app, services, key, *slow_rates)
+        rate, work = rate._replace(a_second=0.001), work._replace(a_second=0.001)
+        app = make_stage(services).app
+        site = PublicSite(
+            app, services, key, copies, open_copy, rate=rate, work=work, limits=limits
+        )
         front = Front(site, sock, proxies=[ip_network("127.0.0.0/8")])
         thread = threading.Thread(target=front.run, args=(ended,))
         thread.start()
         try:
-            yield Shown(box, front.url)
+            yield Shown(box, front.url, copies)
         finally:
             ended.set()
             thread.join()
+    assert not [*copies.iterdir()]
 
 
 @pytest.fixture(scope="module")
-def shown(box: Box) -> Iterator[Shown]:
-    with showing(box, RATE, WORK._replace(burst=10**9)) as shown:
+def shown(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    unlimited = WORK._replace(burst=10**9)
+    with showing(box, tmp_path_factory.mktemp("copies"), work=unlimited) as shown:
         yield shown
 
 
@@ -91,16 +139,34 @@ def routes() -> dict[str, set[str]]:
     }
 
 
-def test_whatever_is_no_get_is_refused_on_every_path(shown: Shown) -> None:
+def test_whatever_changes_something_is_refused_but_what_can_be_taken_back(shown: Shown) -> None:
     for path, own in routes().items():
         for method in sorted({*own, "POST", *(METHODS if path == "/v1/faces" else ())} - {"GET"}):
+            if may_visitors_call(OPERATIONS.get((method, path))):
+                continue
             answer = shown.ask(method, path, Authorization=f"Bearer {shown.box.key}")
             assert answer.status_code == 403, (method, path, answer.text)
             if method != "HEAD":
-                assert "nobody may change anything" in answer.json()["detail"]
+                assert "nothing else" in answer.json()["detail"]
+    assert not [*shown.copies.iterdir()], "what is refused makes no copy"
 
 
-def test_every_get_of_v1_that_a_viewer_may_not_call_is_refused_whatever_key_comes_with_it(
+def test_visitors_may_correct_and_take_back_and_reach_nobody() -> None:
+    allowed = {
+        f"{method} {path}" for (method, path), one in OPERATIONS.items() if may_visitors_call(one)
+    }
+    assert {
+        "PATCH /v1/faces/{id}",
+        "POST /v1/done/{id}/undo",
+        "POST /v1/faces/{id}/merge",
+        "POST /v1/faces/{id}/sightings/{sighting}/reject",
+        "POST /v1/reviews/{id}/done",
+    } <= allowed
+    reaching = re.compile(r"keys|hooks|members|settings|exports|push|pictures|still|film|captures")
+    assert not [name for name in allowed if reaching.search(name)]
+
+
+def test_every_get_of_v1_that_an_editor_may_not_call_is_refused_whatever_key_comes_with_it(
     shown: Shown,
 ) -> None:
     for (method, path), operation in OPERATIONS.items():
@@ -109,7 +175,7 @@ def test_every_get_of_v1_that_a_viewer_may_not_call_is_refused_whatever_key_come
         answer = shown.ask(
             method, path, Authorization=f"Bearer {shown.box.key}", Cookie="regulars=x"
         )
-        may = operation.role is None or Role.VIEWER.includes(operation.role)
+        may = operation.role is None or Role.OPERATOR.includes(operation.role)
         assert (answer.status_code == 403) is not may, (path, answer.text)
         assert answer.status_code < 500
         assert answer.status_code != 401
@@ -121,7 +187,97 @@ def test_what_comes_with_a_body_is_refused_by_its_head(
 ) -> None:
     answer = requests.get(f"{shown.url}/v1/faces", data=body, timeout=60)
     assert answer.status_code == 403
-    assert "nobody may change anything" in answer.json()["detail"]
+    assert "nothing else" in answer.json()["detail"]
+
+
+def test_a_long_correction_is_refused_by_its_head(shown: Shown) -> None:
+    answer = Visitor(shown.url).ask("PATCH", "/v1/faces/x", {"name": "x" * MOST_BYTES})
+    assert answer.status_code == 403
+
+
+def test_a_correction_is_seen_by_its_visitor_alone_and_can_be_taken_back(shown: Shown) -> None:
+    ann, ben, looking = (Visitor(shown.url) for _ in range(3))
+    for visitor, name in ((ann, "Of Ann"), (ben, "Of Ben")):
+        assert visitor.ask("GET", "/v1/session").json()["role"] == "operator"
+        assert visitor.rename(name).status_code == 200
+    assert [one.name for one in (ann, ben, looking)] == ["Of Ann", "Of Ben", "Ann Lee"]
+    acts = ann.ask("GET", "/v1/done").json()["acts"]
+    assert [(act["before"], act["after"]) for act in acts] == [
+        ({"name": "Ann Lee"}, {"name": "Of Ann"})
+    ]
+    assert ann.ask("POST", f"/v1/done/{acts[0]['id']}/undo").status_code == 200
+    assert [one.name for one in (ann, ben, looking)] == ["Ann Lee", "Of Ben", "Ann Lee"]
+
+
+def test_two_corrections_at_once_go_to_one_copy(shown: Shown) -> None:
+    visitor = Visitor(shown.url)
+    visitor.ask("GET", "/v1/session")
+    before = len([*shown.copies.iterdir()])
+    changes = [
+        threading.Thread(target=visitor.rename, args=(name,)) for name in ("first", "second")
+    ]
+    for change in changes:
+        change.start()
+    for change in changes:
+        change.join()
+    assert len([*shown.copies.iterdir()]) == before + 1
+    assert len(visitor.ask("GET", "/v1/done").json()["acts"]) == 2
+
+
+def test_the_pictures_of_before_are_shown_in_the_copy(shown: Shown) -> None:
+    visitor = Visitor(shown.url)
+    (face,) = visitor.ask("GET", "/v1/faces").json()["faces"]
+    visitor.rename("Another")
+    path = face["portrait"]["thumb_url"].removeprefix(shown.url)
+    assert visitor.ask("GET", path).status_code == 200
+
+
+def test_when_all_copies_are_in_use_a_visitor_reads_and_is_told_why(
+    box: Box, tmp_path: Path
+) -> None:
+    with showing(box, tmp_path, limits=replace(LIMITS, copies=1)) as shown:
+        first, second = Visitor(shown.url), Visitor(shown.url)
+        assert first.rename("First").status_code == 200
+        refused = second.rename("Second")
+        assert (refused.status_code, second.name, first.name) == (403, "Ann Lee", "First")
+        assert "all copies of this public demo (1)" in refused.json()["detail"]
+
+
+def test_the_copy_that_was_unused_for_longest_goes_first(box: Box, tmp_path: Path) -> None:
+    with showing(box, tmp_path, limits=replace(LIMITS, copies=2, spared_s=0)) as shown:
+        first, second, third = visitors = [Visitor(shown.url) for _ in range(3)]
+        for visitor in (first, second):
+            visitor.rename("Another")
+        assert (first.name, third.rename("Another").status_code) == ("Another", 200)
+        assert [one.name for one in visitors] == ["Another", "Ann Lee", "Another"]
+        until(lambda: len([*tmp_path.iterdir()]) == 2)
+
+
+def test_a_copy_forgets_itself(box: Box, tmp_path: Path) -> None:
+    for limits in (replace(LIMITS, unused_s=0.2), replace(LIMITS, unused_s=0.2, kept_s=0.2)):
+        with showing(box, tmp_path, limits=limits) as shown:
+            visitor = Visitor(shown.url)
+            assert visitor.rename("Another").status_code == 200
+            until(lambda: not [*tmp_path.iterdir()])
+            assert visitor.name == "Ann Lee"
+
+
+def test_one_copy_and_one_address_have_their_limits(box: Box, tmp_path: Path) -> None:
+    limits = replace(LIMITS, changes=2, of_address=LIMITS.of_address._replace(burst=2))
+    with showing(box, tmp_path, limits=limits) as shown:
+        visitor, *others = (Visitor(shown.url, "203.0.113.77") for _ in range(3))
+        statuses = [visitor.rename(name).status_code for name in ("a", "b", "c")]
+        assert (statuses, visitor.name) == ([200, 200, 403], "b")
+        assert [other.rename("x").status_code for other in others] == [200, 429]
+
+
+def test_a_shop_that_cannot_be_copied_is_still_read(box: Box, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    with showing(box, copies) as shown:
+        visitor = Visitor(shown.url)
+        assert (visitor.rename("Another").status_code, visitor.name) == (503, "Ann Lee")
+        copies.mkdir()
+        assert (visitor.rename("Another").status_code, visitor.name) == (200, "Another")
 
 
 def test_no_search_engine_shows_any_answer(shown: Shown) -> None:
@@ -140,14 +296,17 @@ def test_no_dialect_answers(shown: Shown) -> None:
 
 
 def test_secrets_are_shown_to_nobody(shown: Shown) -> None:
-    for path in ("/v1/keys", "/v1/members", "/v1/hooks", "/v1/audit"):
+    for path in ("/v1/keys", "/v1/members", "/v1/hooks", "/v1/audit", "/v1/faces/x/everything"):
         answer = shown.ask("GET", path)
         assert answer.status_code == 403
-        assert "viewer" in answer.json()["detail"]
+        assert "operator" in answer.json()["detail"]
 
 
-def test_a_stranger_is_a_viewer_of_the_console_without_signing_in(shown: Shown) -> None:
-    assert shown.ask("GET", "/v1/session").json()["role"] == "viewer"
+def test_a_stranger_is_an_editor_of_the_console_without_signing_in(shown: Shown) -> None:
+    session = shown.ask("GET", "/v1/session")
+    assert session.json()["role"] == "operator"
+    assert "HttpOnly; SameSite=Strict" in session.headers["Set-Cookie"]
+    assert "Set-Cookie" not in shown.ask("GET", "/v1/faces").headers
     (face,) = shown.ask("GET", "/v1/faces").json()["faces"]
     assert face["name"] == "Ann Lee"
     thumbnail = requests.get(face["portrait"]["thumb_url"], timeout=60)
@@ -155,8 +314,8 @@ def test_a_stranger_is_a_viewer_of_the_console_without_signing_in(shown: Shown) 
     assert shown.ask("GET", "/console").status_code == 200
 
 
-def test_who_has_much_work_done_waits_and_nobody_else_does(box: Box) -> None:
-    with showing(box, RATE, WORK._replace(burst=1)) as shown:
+def test_who_has_much_work_done_waits_and_nobody_else_does(box: Box, tmp_path: Path) -> None:
+    with showing(box, tmp_path, work=WORK._replace(burst=1)) as shown:
         statuses = [
             shown.ask("GET", "/v1/faces", address=f"203.0.113.{host}").status_code
             for host in (7, 7, 8)
