@@ -1,18 +1,20 @@
-// The tour of a public demo: six stops with a few words each, and then how to run one's own. No other console loads it.
+// The tour of a public demo: seven stops with a few words each, and then how to run one's own. No other console loads it.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useKeys } from "../keys.js";
 import { go, place } from "../router.js";
 import { useValue } from "../store.js";
+import { settleAll } from "../undo.js";
 import { t } from "../words.js";
 
-/** Each stop's name, its page with the query, and what is marked there. */
+/** Each stop's name, its page with the query, and the one thing that is marked there. */
 const STOPS = [
-  ["came", "visits", {}, ".visits > li:first-child"],
-  ["who", "review", { queue: "promoted" }, "article"],
-  ["correct", "review", { queue: "uncertain" }, "article"],
-  ["traffic", "traffic", {}, ".page > .panel"],
-  ["inside", "places", {}, ".panel"],
+  ["came", "visits", {}, ".hour:first-of-type > ol:first-of-type > li:first-child"],
+  ["correct", "review", { queue: "uncertain" }, "article:not([hidden])"],
+  ["done", "done", {}, ".acts > li:first-child"],
+  ["who", "review", { queue: "promoted" }, "article:not([hidden])"],
+  ["traffic", "traffic", {}, ".page > .panel:not(.panel ~ .panel)"],
+  ["inside", "places", {}, ".panel:not(.panel ~ .panel)"],
   ["forget", "privacy", {}, ".page > section:first-of-type"],
 ];
 const COMMANDS = ["demo", "test"];
@@ -25,7 +27,7 @@ export function Tour() {
   const [name, of, , marked] = STOPS[at] ?? [];
   const turn = (next) => {
     setAt(next);
-    if (STOPS[next]) go(STOPS[next][1], STOPS[next][2]);
+    if (STOPS[next]) settleAll("do").finally(() => go(STOPS[next][1], STOPS[next][2])); // Done lists what is done
   };
   const isOver = at === STOPS.length;
   // Keys, since a page that opens may take the focus.
@@ -44,10 +46,9 @@ export function Tour() {
     <div aria-live="polite">${says()}</div>
     <div class="row">
       ${name && html`<span class="small">${t("tour.place", { n: at + 1, all: STOPS.length })}</span>`}
-      ${at >= 0 && html`<button onClick=${() => turn(at - 1)}>${t("tour.back")}
-        <kbd aria-hidden="true">,</kbd></button>`}
+      ${at >= 0 && html`<button onClick=${() => turn(at - 1)}>${t("tour.back")}</button>`}
       ${!isOver && html`<button class="strong" onClick=${() => turn(at + 1)}>
-        ${t(at < 0 ? "tour.begin" : "tour.next")}<kbd aria-hidden="true">.</kbd></button>`}
+        ${t(at < 0 ? "tour.begin" : "tour.next")}</button>`}
     </div>
   </section>`;
 }

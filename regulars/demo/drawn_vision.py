@@ -52,31 +52,39 @@ class DrawnPerson(Struct, frozen=True):
     """Somebody on a drawing. `number`: who it is.
 
     `likeness`: how much the template is the person's own, 0..1. `take`: any number; another one
-    gives another template of the same likeness. `smiles`: as `draw_person` takes it.
+    gives another template of the same likeness. `smiles`: as `draw_person` takes it. `looks`: whose
+    drawing it is, if that is somebody else's.
     """
 
     number: int
     likeness: float = 0.9
     take: float = 0.0
     smiles: bool = True
+    looks: int | None = None
+
+    @property
+    def drawn_number(self) -> int:
+        return self.number if self.looks is None else self.looks
 
     @property
     def age(self) -> float:
-        return 18.0 + self.number * 7 % 52
+        return 18.0 + self.drawn_number * 7 % 52
 
     @property
     def gender(self) -> Gender:
-        return Gender.MALE if self.number % 2 else Gender.FEMALE
+        return Gender.MALE if self.drawn_number % 2 else Gender.FEMALE
 
 
 def draw_portrait(person: DrawnPerson) -> bytes:
     """Draw a person as for an enrolment."""
-    return _draw_jpeg(person.number, smiles=False) + _write_people([replace(person, smiles=False)])
+    return _draw_jpeg(person.drawn_number, smiles=False) + _write_people(
+        [replace(person, smiles=False)]
+    )
 
 
 def draw_capture(*people: DrawnPerson) -> bytes:
     """Draw a camera's picture. It shows the first of these people, and tells of all."""
-    return _draw_jpeg(people[0].number, smiles=True) + _write_people(people)
+    return _draw_jpeg(people[0].drawn_number, smiles=True) + _write_people(people)
 
 
 @cache
@@ -199,7 +207,7 @@ class DrawnVision:
         self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
     ) -> FaceJpeg:
         person = _find_person(image, face)
-        head_jpeg, thumbnail = _draw_head(person.number, smiles=person.smiles)
+        head_jpeg, thumbnail = _draw_head(person.drawn_number, smiles=person.smiles)
         return FaceJpeg(
             head_jpeg + _write_people([person]),
             thumbnail,
@@ -212,11 +220,13 @@ class DrawnVision:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
-        return _draw_small(_read_people(image)[0].number)
+        return _draw_small(_read_people(image)[0].drawn_number)
 
     def hide_faces(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Blur the drawing so that nobody is recognised; nobody is on it any more."""
-        drawing = Image.open(io.BytesIO(_draw_jpeg(_read_people(image)[0].number, smiles=True)))
+        drawing = Image.open(
+            io.BytesIO(_draw_jpeg(_read_people(image)[0].drawn_number, smiles=True))
+        )
         return encode_jpeg(drawing.filter(ImageFilter.GaussianBlur(SIDE_PX / 10))) + _write_people(
             []
         )

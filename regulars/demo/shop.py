@@ -94,6 +94,8 @@ OPENS, CLOSES = 9, 19
 UNSURE, UNSURE_LIKENESS = 3, 0.61
 """Number of a visitor whom the camera saw badly, and how well: a card asks whether it is that
 person. Two such pictures take turns, whose scores are among those that are asked about."""
+MISTAKEN = 5
+"""Number of the regular who that visitor is by the looks: a mistake for people to correct."""
 REVIEW_MARGIN = 0.15
 """Scores so little above the threshold are asked about."""
 UNSURE_AFTER, UNSURE_DAYS = timedelta(minutes=4), 2
@@ -236,7 +238,8 @@ def _as_act(
 
 def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
     """Let the camera take its picture, and let the service say who that is."""
-    person = DrawnPerson(visit.number, visit.likeness, visit.take)
+    looks = MISTAKEN if visit.likeness == UNSURE_LIKENESS else None
+    person = DrawnPerson(visit.number, visit.likeness, visit.take, looks=looks)
     shot = Shot(visit.camera, draw_capture(person), "image/jpeg", visit.at)
     capture = services.captures.store_shot(tenant, shot)
     services.sightings.ingest.resolve_capture(tenant.name, capture.camera_id, capture.id)

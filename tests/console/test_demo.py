@@ -12,7 +12,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from regulars.demo.shop import NAMES
+from regulars.demo.shop import MISTAKEN, NAMES, UNSURE
 from regulars.serve.service import stop
 from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
 from tests.console.looks import looked_at
@@ -88,7 +88,9 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
         settings = requests.get(f"{url}/v1/settings", timeout=60).json()
         assert (session["demo"], settings["time_zone"]) == (True, ZONE)
         assert requests.post(f"{url}/v1/session", json={}, timeout=60).status_code == 403
+        assert page.locator(".tour kbd").count() == 0
         take_tour(page)
+        correct_and_take_back(page, url)
         visitor.check()
         visitor.context.close()
         # one: who asks as fast as a test uses up what a stranger may ask for
@@ -97,14 +99,14 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
                 read_tour(context.new_page(), url, language)
 
 
-STOPS = ("came", "who", "correct", "traffic", "inside", "forget")
+STOPS = ("came", "correct", "done", "who", "traffic", "inside", "forget")
 NARROW = {"width": 320, "height": 568}
 
 
 def take_tour(page: Page) -> None:
     """Go through the tour by the keyboard alone, each stop with what it marks, to the commands."""
     tour = page.locator(".tour")
-    marked = page.locator("main .page :is(li, article, .panel, section)")
+    marked = page.locator("main .page *")
     for name in STOPS:
         page.keyboard.press(".")
         expect(tour).to_contain_text(str(TABLES["en"][f"tour.{name}.says"]))
@@ -118,7 +120,29 @@ def take_tour(page: Page) -> None:
     expect(tour).to_contain_text(str(TABLES["en"]["tour.forget.says"]))
 
 
-IS_MARKED = "all => all.some((one) => getComputedStyle(one).outlineWidth === '3px')"
+def correct_and_take_back(page: Page, url: str) -> None:
+    """Correct the drawn mistake as the tour invites to, see the others not see it, and take it
+    back."""
+    seen_by_all = requests.get(f"{url}/v1/done", timeout=60).json()["acts"]
+    page.goto(f"{url}/console#/review?queue=uncertain")
+    card = page.locator("article:visible")
+    expect(card).to_contain_text(NAMES[UNSURE])
+    page.get_by_role("button", name="Somebody else").click()
+    page.get_by_role("combobox").fill(NAMES[MISTAKEN])
+    with page.expect_response(lambda answer: answer.url.endswith("/reject")):
+        page.get_by_role("option", name=NAMES[MISTAKEN]).first.click()
+    page.goto(f"{url}/console#/done")
+    first = page.locator(".acts > li").first
+    expect(first).to_contain_text(f"{NAMES[UNSURE]} → {NAMES[MISTAKEN]}")
+    looked_at(page, "demo-done")
+    first.get_by_role("button", name="Take back").click()
+    expect(page.get_by_text("Taken back").first).to_be_visible()
+    assert requests.get(f"{url}/v1/done", timeout=60).json()["acts"] == seen_by_all
+
+
+IS_MARKED = """all => all.map((one) => [one, getComputedStyle(one)]).filter(([one, style]) =>
+  style.outline.includes("solid 3px") && one.checkVisibility()).length === 1"""
+"""Whether one thing is marked, and no second one."""
 
 
 ARE_CUT = (
