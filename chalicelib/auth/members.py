@@ -361,7 +361,8 @@ def _require_free(members: Sequence[Member], member: Member) -> None:
         for other in members
     ):
         raise MemberExists(
-            f"there is a {member.name!r} already: take a name that tells the two apart"
+            f"there is a {member.name!r} already: take a name that tells the two apart",
+            field="name",
         )
 
 

@@ -1172,7 +1172,9 @@ def _make_name_put(tenant: str, name: str, id_: str, condition: str) -> Put:
 
 
 def _make_name_in_use_error(name: str) -> CameraExists:
-    return CameraExists(f"there is a camera with the name or id {name!r} already: choose another")
+    return CameraExists(
+        f"there is a camera with the name or id {name!r} already: choose another", field="name"
+    )
 
 
 ASKED_FOR = timedelta(minutes=10)

@@ -124,7 +124,9 @@ class Groups(Service["Book"]):
         )
         group = replace_attributes(group, attributes)
         if self._is_name_in_use(tenant, name):
-            raise GroupExists(f"there is a group {name!r} already: choose another name")
+            raise GroupExists(
+                f"there is a group {name!r} already: choose another name", field="name"
+            )
         self._require_capacity(tenant, capacity, count=0)
 
         # The group, its name's item and what it takes of the tenant's limits are one transaction.
@@ -206,7 +208,8 @@ class Groups(Service["Book"]):
         self._require_values_kept(tenant, group, removed_attributes)
         if changed_group.name != group.name and self._is_name_in_use(tenant, changed_group.name):
             raise GroupExists(
-                f"there is a group {changed_group.name!r} already: choose another name"
+                f"there is a group {changed_group.name!r} already: choose another name",
+                field="name",
             )
         if changed_group.capacity != group.capacity:
             self._require_capacity(tenant, changed_group.capacity, group.count)
@@ -439,7 +442,8 @@ class Groups(Service["Book"]):
         if not max(count, 1) <= capacity <= max_capacity:
             also_not = f" and not below the {count} faces of the group" if count > 1 else ""
             raise IllegalCapacity(
-                f"a capacity is a whole number from 1 to {max_capacity}{also_not}, not {capacity}"
+                f"a capacity is a whole number from 1 to {max_capacity}{also_not}, not {capacity}",
+                field="capacity",
             )
 
     def _make_refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
@@ -449,11 +453,14 @@ class Groups(Service["Book"]):
         capacity left, or it may have no further group. For any other, return `error` itself.
         """
         if NAME_FREE in error.names:
-            return GroupExists(f"there is a group {name!r} already: choose another name")
+            return GroupExists(
+                f"there is a group {name!r} already: choose another name", field="name"
+            )
         if CAPACITY_LEFT in error.names:
             return IllegalCapacity(
                 f"the capacities of all groups may sum to {tenant.limits.faces}, and this one "
-                "would pass that: choose a smaller capacity"
+                "would pass that: choose a smaller capacity",
+                field="capacity",
             )
         if GROUPS_LEFT in error.names:
             return TooManyGroups(

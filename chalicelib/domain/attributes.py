@@ -109,7 +109,7 @@ def replace_attributes(group: Group, names: Sequence[str]) -> Group:
     _require_own(group)
     if len(names) > MAX_ATTRIBUTES:
         raise WrongAttributeCount(
-            f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}"
+            f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}", field="attributes"
         )
     _require_legal(names, RESERVED)
     new_names = [name for name in names if name not in present_attributes]
@@ -141,9 +141,11 @@ def _require_legal(names: Sequence[str], used_names: Collection[str]) -> None:
         if not 0 < len(name) <= NAME_LENGTH:
             raise IllegalAttribute(
                 f"an attribute's name has 1 to {NAME_LENGTH} characters, {name[:60]!r} has "
-                f"{len(name)}"
+                f"{len(name)}",
+                field="attributes",
             )
         if name in used_names or name in names[:index]:
             raise IllegalAttribute(
-                f"the name {name!r} is reserved, there already, or sent twice: choose another"
+                f"the name {name!r} is reserved, there already, or sent twice: choose another",
+                field="attributes",
             )

@@ -124,7 +124,9 @@ def check_channel(channel: Channel) -> Channel:
 
     if missing := [name for name in needed_names if name not in given_names]:
         raise InvalidInput(
-            f"a channel of {channel.way} needs {' and '.join(needed_names)}: send {missing[0]}, too"
+            f"a channel of {channel.way} needs {' and '.join(needed_names)}: send {missing[0]}, "
+            "too",
+            field=f"channel.{missing[0]}",
         )
     if surplus := sorted(given_names.difference(needed_names, allowed_names)):
         known_names = ", ".join([*needed_names, *allowed_names])
@@ -149,10 +151,11 @@ def _check_values(channel: Channel) -> None:
         raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
     if channel.token and not _TOKEN.fullmatch(channel.token):
         raise InvalidInput(
-            "the token has 1 to 200 letters, digits and signs, none of them a slash or a space"
+            "the token has 1 to 200 letters, digits and signs, none of them a slash or a space",
+            field="channel.token",
         )
     if channel.way is Way.MAIL and not MAIL_ADDRESS.fullmatch(channel.to):
-        raise InvalidInput("to is one address of mail, as boss@shop.example")
+        raise InvalidInput("to is one address of mail, as boss@shop.example", field="channel.to")
 
     for name, value in channel.headers.items():
         is_ours = name.lower() in _OUR_HEADERS  # those that the HTTP client sets itself
@@ -236,13 +239,14 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
     sends JSON, the template with its fields filled has to be JSON.
     """
     if not template.strip() or len(template) > MAX_TEMPLATE:
-        raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters")
+        raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters", field="template")
     fields = list_fields(kinds)
     if unknown := [name for name in _FIELD.findall(template) if name not in fields]:
         known_fields = ", ".join(f"{{{name}}}" for name in fields)
         raise InvalidInput(
             f"the template names {{{unknown[0][:40]}}}, which not all of these events have: there "
-            f"are {known_fields}"
+            f"are {known_fields}",
+            field="template",
         )
     if is_json(channel):
         any_values = dict.fromkeys(fields, "x")  # to see whether the text around them is JSON
@@ -251,7 +255,8 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
         except ValueError:
             raise InvalidInput(
                 "the channel's Content-Type is application/json, and the template is none: as "
-                '{"text": "{who}"}'
+                '{"text": "{who}"}',
+                field="template",
             ) from None
 
 

@@ -183,7 +183,8 @@ def _require_basis(basis: Basis) -> None:
 def _require_length(evidence: str) -> None:
     if len(evidence) > EVIDENCE_LENGTH:
         raise InvalidInput(
-            f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(evidence)}"
+            f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(evidence)}",
+            field="evidence",
         )
 
 
@@ -193,11 +194,13 @@ def _require_legal(consent: Consent, now: datetime) -> None:
     given_at, expires_at = consent.given_at, consent.expires_at
     if given_at > now + AHEAD:  # the sender's clock may be ahead
         raise InvalidInput(
-            f"given_at is when the basis began, at most now, not {given_at.isoformat()}"
+            f"given_at is when the basis began, at most now, not {given_at.isoformat()}",
+            field="given_at",
         )
     if expires_at is not None and not now < expires_at < CONSENTS_END:
         raise InvalidInput(
             f"expires_at lies ahead, before {CONSENTS_END.year}, not at {expires_at.isoformat()}; "
-            "null: it does not end"
+            "null: it does not end",
+            field="expires_at",
         )
     _require_length(consent.evidence)

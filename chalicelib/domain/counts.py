@@ -286,10 +286,11 @@ def require_void(void: Void, now: datetime) -> None:
     if void.first_ms % MINUTE_MS or void.end_ms % MINUTE_MS:
         raise InvalidInput("whole minutes are void: from and to are times with second 0")
     if not 0 <= void.first_ms < void.end_ms:
-        raise InvalidInput("to is behind from: swap them")
+        raise InvalidInput("to is behind from: swap them", field="to")
     if void.end_ms > milliseconds(now + MAX_AHEAD) + MINUTE_MS:
         raise InvalidInput(
-            f"nobody has counted yet what comes: to is at most now, {time_text(now)}"
+            f"nobody has counted yet what comes: to is at most now, {time_text(now)}",
+            field="to",
         )
 
 

@@ -108,7 +108,9 @@ class RegularsError(Exception):
         }
 
 
-class InvalidInput(RegularsError): ...
+class InvalidInput(RegularsError):
+    """A value that cannot be taken. `details["field"]`: the member of what was sent, if it is
+    one."""
 
 
 class IllegalGroupName(InvalidInput): ...

@@ -125,7 +125,8 @@ def require_zone(name: str) -> str:
     hint = f": did you mean {near[0]}?" if near else ""
     raise InvalidInput(
         "a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not "
-        f"{name[:60]!r}{hint}"
+        f"{name[:60]!r}{hint}",
+        field="time_zone",
     )
 
 

@@ -151,7 +151,8 @@ def printable_name(name: str, longest: int, whose: str) -> str:
     if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
         raise InvalidInput(
             f"{whose} name has 1 to {longest} printable characters and no space at either end, not "
-            f"{normal[:longest]!r}"
+            f"{normal[:longest]!r}",
+            field="name",
         )
     return normal
 
@@ -165,11 +166,14 @@ def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
     if not normal or normal[0].isspace() or len(normal) > longest:
         raise IllegalGroupName(
             f"a group's name has 1 to {longest} characters and does not begin with a space; "
-            f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
+            f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}",
+            field="name",
         )
     if not is_one_line(normal):
         raise IllegalGroupName(
-            f"a group's name is one line, without control characters; this one has some: {normal!r}"
+            "a group's name is one line, without control characters; this one has some: "
+            f"{normal!r}",
+            field="name",
         )
     return normal
 
@@ -181,10 +185,13 @@ def face_name(name: str) -> str:
     """
     normal = normalise_name(name, FACE_NAME_LENGTH).strip()
     if len(normal) > FACE_NAME_LENGTH:
-        raise InvalidInput(f"name has up to {FACE_NAME_LENGTH} characters, not {len(normal)}")
+        raise InvalidInput(
+            f"name has up to {FACE_NAME_LENGTH} characters, not {len(normal)}", field="name"
+        )
     if not is_one_line(normal):
         raise InvalidInput(
-            "name is one line of text: send it without line breaks and other control characters"
+            "name is one line of text: send it without line breaks and other control characters",
+            field="name",
         )
     return normal
 

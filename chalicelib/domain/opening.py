@@ -78,7 +78,8 @@ def _list_spans(text: str) -> Iterator[tuple[int, int]]:
         match = re.fullmatch(_SPAN, span.strip(), re.ASCII)
         if match is None:
             raise InvalidInput(
-                f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}"
+                f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}",
+                field="opening",
             )
         first_day, last_day, *clocks = match.groups()
         # Clocks are HH:MM.

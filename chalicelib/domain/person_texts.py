@@ -80,9 +80,11 @@ def parse_texts(of: object) -> dict[str, str]:
 def _parse_text(name: str, text: Text, value: str) -> str:
     normal = normalise_name(value, text.most)
     if len(normal) > text.most:
-        raise InvalidInput(f"{name} has up to {text.most} characters, not {len(normal)}")
+        raise InvalidInput(
+            f"{name} has up to {text.most} characters, not {len(normal)}", field=name
+        )
     if not text.has_lines and not is_one_line(normal):
-        raise InvalidInput(f"{name} is one line of text, without control characters")
+        raise InvalidInput(f"{name} is one line of text, without control characters", field=name)
     return normal
 
 

@@ -57,13 +57,18 @@ class Setting(Struct, frozen=True):
         if self.choices:
             if value not in self.choices:
                 choices = " or ".join(self.choices)
-                raise InvalidInput(f"{self.name} is {choices}, not {str(value)[:40]!r}")
+                raise InvalidInput(
+                    f"{self.name} is {choices}, not {str(value)[:40]!r}", field=self.name
+                )
         elif self.kind is str:
             if self.most is not None and (len(value) > self.most or not value.isprintable()):
-                raise InvalidInput(f"{self.name} is one line of up to {self.most:g} characters")
+                raise InvalidInput(
+                    f"{self.name} is one line of up to {self.most:g} characters", field=self.name
+                )
         elif self.kind is not frozenset and not self.holds(value):
             raise InvalidInput(
-                f"{self.name} is {self.bounds}{self.or_none}, not {_format_number(value)}"
+                f"{self.name} is {self.bounds}{self.or_none}, not {_format_number(value)}",
+                field=self.name,
             )
 
     def holds(self, value: float) -> bool:

@@ -80,7 +80,9 @@ _PAGE = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?")
 def require_notice_url(url: str) -> None:
     """Raise InvalidInput unless a phone can open it; "" is none."""
     if url and not _PAGE.fullmatch(url):
-        raise InvalidInput(f"notice_url is as https://shop.example/cameras, not {url[:60]!r}")
+        raise InvalidInput(
+            f"notice_url is as https://shop.example/cameras, not {url[:60]!r}", field="notice_url"
+        )
 
 
 class StoredSettings(Struct, frozen=True, kw_only=True):

@@ -310,9 +310,9 @@ class SafePostman:
         try:
             target = parse_url(url, user_ports=True)
         except Unusable as error:
-            raise InvalidInput(str(error)) from error
+            raise InvalidInput(str(error), field="url") from error
         if target.address is not None and not self._allowed(target.address):
-            raise InvalidInput(f"the URL's address is not public: {_HINT}")
+            raise InvalidInput(f"the URL's address is not public: {_HINT}", field="url")
         return target
 
 

@@ -88,6 +88,16 @@ class Problem(Struct, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    field: (
+        Annotated[
+            str,
+            Meta(
+                description="The member of what was sent that is wrong, or whose value is taken, "
+                "such as `name` or `channel.url`."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     into: (
         Annotated[str, Meta(description="FaceMerged: the id of the face into which it was merged.")]
         | UnsetType

@@ -61,7 +61,10 @@ def make_validation_error(
             kind for kind in spot.kind.types if not isinstance(kind, types.NoneType)
         )
         spot = replace(spot, kind=types.UnionType(other_kinds))
-    invalid_input = InvalidInput(_write_sentence(spot, text))
+    missing = _MISSING.match(text)
+    field = spot.member(missing[1]) if missing else spot.name
+    named = {"field": field} if field else {}
+    invalid_input = InvalidInput(_write_sentence(spot, text), **named)
     invalid_input.index = spot.index
     return invalid_input
 

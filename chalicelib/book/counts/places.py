@@ -486,7 +486,8 @@ def _choose_free_at(fields: PlaceFields) -> int | None:
     if full_at is None or not 0 <= free_at < full_at:
         raise InvalidInput(
             f"free_at is 0 at least and less than full_at, not {free_at:,}: a place that is full "
-            "at 80 is free again at 72, say"
+            "at 80 is free again at 72, say",
+            field="free_at",
         )
     return free_at
 

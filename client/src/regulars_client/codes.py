@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from regulars_client.errors import ApiError
 
 
-class InvalidInput(ApiError): ...
+class InvalidInput(ApiError):
+    """A value that cannot be taken. `details["field"]`: the member of what was sent, if it is
+    one."""
 
 
 class IllegalGroupName(InvalidInput): ...
