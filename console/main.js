@@ -18,7 +18,7 @@ import { load, spoken } from "./words.js";
 const over = new Value(null);
 let isLeft = false;
 
-const signing = (module) => loaded(() => Promise.all([module(), dressed("signin")]));
+const signing = (module) => loaded(() => Promise.all([module(), dressed("shared"), dressed("signin")]));
 const signIn = () => signing(() => import("./signin/signin.js")).then(([{ SignIn, Over }]) => ({ SignIn, Over }));
 const allShops = () => loaded(() => Promise.all([import("./shops/shops.js"), dressed("shops")]))
   .then(([{ Shops }]) => ({ Shops }));

@@ -83,14 +83,17 @@ export function tOr(name, otherwise) {
 /**
  * Say what went wrong in the reader's language, by the code of the API's answer, or by its status. In English it is
  * the API's own sentence, and so it is of what the page itself refuses.
- * @param {{ code?: string, status?: number, detail?: string, breaks?: string }} problem
+ * @param {{ code?: string, status?: number, detail?: string, breaks?: string, field?: string }} problem
  */
-export function explain({ code = "", status = 0, detail = "", breaks = "" }) {
+export function explain({ code = "", status = 0, detail = "", breaks = "", field = "" }) {
   if (!status) return detail || t("problem.offline");
   if (detail && known === "en") return detail;
-  const names = [breaks && `${code}.${breaks}`, code, status >= 500 ? "InternalError" : status];
+  const names = [breaks && `${code}.${breaks}`, code, field && `at.${field}`, status >= 500 ? "InternalError" : status];
   return t(names.map((name) => `problem.${name}`).find((name) => name in table) ?? "problem");
 }
+
+/** Return the problem of a picture whose face the service finds unfit. `detail`: its sentence; "": it is fit. */
+export const unusable = (detail) => ({ status: 422, code: "Unusable", detail });
 
 /** Return what there is of these texts, as one line. */
 export const joined = (...texts) => texts.filter(Boolean).join(" · ");

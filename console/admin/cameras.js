@@ -19,8 +19,8 @@ import { AllChanged, Changed, refusalOf, troubleOf, useJpeg } from "./views.js";
 import { Voids } from "./voids.js";
 import { changer, Settings } from "../shared/settings.js";
 import { Line } from "../shared/line.js";
-import { Check, Dialog, Empty, Field, Form, groupName, Loading, Portrait, Trouble, useLoaded }
-  from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Check, Dialog, Empty, groupName, Loading, Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { Tabs } from "../shared/tabs.js";
 import { DAY_MS } from "../shared/days.js";
 import { useAgain } from "../shared/polled.js";
@@ -190,7 +190,7 @@ function Camera({ id }) {
     <header class="profile camera">
       <div><${Newest} camera=${one} large /></div>
       <div><h1><${Line} className="title" value=${one.name} label=${t("camera.name")} disabled=${!may("admin")}
-          save=${(name) => change({ name })} /></h1>
+          save=${(name) => change({ name }, true)} /></h1>
         <p class="row"><span class=${markOf(stateOf(one))}>${named(stateOf(one))}</span>
           <span class="soft">${seen(one)}</span>
           ${may("operator") && (isUnwell(one) || one.health.muted_until) && html`<button class="line" onClick=${muting}>

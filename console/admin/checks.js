@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Field, Form, Trouble, useLoaded } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Trouble, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { complain, later } from "../undo.js";
 import { dayAndClock, joined, t } from "../words.js";

@@ -1,8 +1,9 @@
 // What is typed into a camera, or run or saved beside it: by its kind.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Field, Trouble } from "../shared/parts.js";
+import { Field } from "../shared/form.js";
+import { Check, Trouble } from "../shared/parts.js";
 import { save } from "../shared/saved.js";
 import { Copy } from "../shared/settings.js";
 import { may } from "../store.js";
@@ -31,13 +32,15 @@ export function Connect({ kind: begun = "", id = "", secret = "" }) {
   const [kind, setKind] = useState(begun);
   const [text, setText] = useState(ownAddress);
   const address = serviceAddress(text);
+  const last = useRef(address); // what was typed below stays while the address is wrong
+  last.current = address || last.current;
   return html`<div class="connect">
     ${!begun && html`<${Tiles} chosen=${kind} kinds=${OWN_KEY} choose=${setKind} />`}
-    ${kind && html`<label>${t("connect.address")}<input type="url" required value=${text}
-        onInput=${(event) => setText(event.target.value)} /></label>
+    ${kind && html`<${Field} label=${t("connect.address")} type="url" required value=${text}
+        why=${address ? "" : t("connect.wrong")} onInput=${(event) => setText(event.target.value)} />
       ${isOwnAddress(text) && html`<p class="notice" role="alert">${t("connect.own")}</p>`}
-      ${address ? html`<${Needed} key=${kind} kind=${kind} id=${id} secret=${secret} address=${address} />`
-        : html`<p class="danger small" role="alert">${t("connect.wrong")}</p>`}`}
+      <div hidden=${!address}><${Needed} key=${kind} kind=${kind} id=${id} secret=${secret}
+        address=${last.current} /></div>`}
   </div>`;
 }
 

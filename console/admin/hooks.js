@@ -7,8 +7,8 @@ import { Secret } from "./secret.js";
 import { told, written } from "../shared/fields.js";
 import { changer, Settings } from "../shared/settings.js";
 import { useShared } from "../shared/known.js";
-import { Dialog, Empty, Ending, Field, Form, groupName, Loading, Segments, Trouble, useLoaded }
-  from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Dialog, Empty, Ending, groupName, Loading, Segments, Trouble, useLoaded } from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { EVENTS, may } from "../store.js";
 import { complain, later, say } from "../undo.js";

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Line } from "../shared/line.js";
-import { Check, Dialog, Ending, Field, Form, Select, Trouble, useLoaded } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Check, Dialog, Ending, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { changer, Copy } from "../shared/settings.js";
 import { session, useValue } from "../store.js";
 import { complain, later } from "../undo.js";
@@ -61,7 +62,8 @@ function Member({ one, isOwn, remove, show, invite, reload, set }) {
     && readMade(one).then((made) => made.some(({ ends }) => ends === "asked") && show(one), complain);
   const drop = (passkey) => send("DELETE", `members/${one.id}/passkeys/${passkey}`).then(reload, complain);
   return html`<li>
-    <div><${Line} value=${one.name} label=${t("members.name")} save=${(name) => change({ name })} className="title" />
+    <div><${Line} value=${one.name} label=${t("members.name")} className="title"
+        save=${(name) => change({ name }, true)} />
       <p class="soft small">${told(one).join(" · ")}</p></div>
     <${Rights} role=${one.role} pictures=${one.pictures} fixed=${one.screen} blind=${isOfFigures(one)}
       disabled=${isOwn} change=${quietly} />

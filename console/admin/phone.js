@@ -1,5 +1,5 @@
 // Alerts: how this browser tells who comes, and who else is told of whom, by which way. Each rule is a hook with a way.
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { get, newName, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
@@ -9,7 +9,8 @@ import { look } from "../shared/combobox.js";
 import { sameName } from "../shared/correct.js";
 import { filled, inWords, told, written } from "../shared/fields.js";
 import { useShared } from "../shared/known.js";
-import { Check, Dialog, Field, Form, groupName, Loading, nameOf, Select, useLoaded } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Check, Dialog, groupName, Loading, nameOf, Select, useLoaded } from "../shared/parts.js";
 import { Copy } from "../shared/settings.js";
 import { may, session } from "../store.js";
 import { complain, later } from "../undo.js";
@@ -59,7 +60,7 @@ async function filtersOf(who, name) {
   if (KINDS.includes(who)) return { events: who === CAMERAS ? OF_CAMERAS : [who] };
   if (who !== PERSON) return { events: ["face.arrived"], groups: [who] };
   const person = sameName(await look(name), name);
-  if (!person) throw { detail: t("phone.nobody", { name }) };
+  if (!person) throw { field: "name", detail: t("phone.nobody", { name }) };
   return { events: ["face.arrived"], people: [person.id] };
 }
 
@@ -145,10 +146,16 @@ function Rule({ asked, made }) {
   const known = groups.filter((group) => group.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
   const whom = who ?? known.find(([name]) => name === "VIP")?.[0] ?? "regular";
   const canShow = WITH_PICTURE.includes(way) && ![CAMERAS, WEEK, FULL].includes(whom) && session.now?.pictures;
-  const make = async (/** @type {any} */ typed) => ({ topic: typed.url, ...await send("POST", "hooks", {
+  const make = async (/** @type {any} */ typed) => {
+    if (Boolean(typed.begin) !== Boolean(typed.end)) {
+      throw { field: typed.begin ? "end" : "begin", detail: t("unfit.valueMissing") };
+    }
+    return add(typed);
+  };
+  const add = async (/** @type {any} */ typed) => ({ topic: typed.url, ...await send("POST", "hooks", {
     url: null, ...(await filtersOf(whom, typed.name)), channel: await channelOf(way, typed),
     template: written(typed.template), ...(typed.camera && { cameras: [typed.camera] }),
-    ...(typed.begin && typed.end && { hours: `${typed.begin}-${typed.end}` }),
+    ...(typed.begin && { hours: `${typed.begin}-${typed.end}` }),
     pause_s: Number(typed.pause ?? 0), picture: Boolean(canShow && picture),
   }) });
   const done = (hook) => {
@@ -185,22 +192,22 @@ function Rule({ asked, made }) {
 
 /** The words of a message: what it fills in stands in brackets, has a button each, and is shown by an example. */
 function Message({ whom, text, set, camera }) {
-  const ref = useRef();
-  const put = (field) => {
-    ref.current.setRangeText(inWords(field), ref.current.selectionStart, ref.current.selectionEnd, "end");
-    set(ref.current.value);
-    ref.current.focus();
+  const put = (field) => ({ currentTarget }) => {
+    const input = currentTarget.form.elements.template;
+    input.setRangeText(inWords(field), input.selectionStart, input.selectionEnd, "end");
+    set(input.value);
+    input.focus();
   };
   const shop = session.now.display_name || session.now.tenant;
   const example = { who: whom === FULL ? shop : t("phone.example.who"), camera, time: clock(Date.now()), days: 12,
     guest: groupName(KINDS.includes(whom) || whom === PERSON ? "regular" : whom), inside: 40,
     state: t("camera.unwatched") };
-  return html`<label class="whole">${t("phone.text")}<input ref=${ref} type="text" name="template" required
-      maxlength="500" value=${text} onInput=${({ target }) => set(target.value)} /></label>
+  return html`<div class="whole"><${Field} label=${t("phone.text")} name="template" required maxlength="500"
+      value=${text} onInput=${({ target }) => set(target.value)} /></div>
     <p class="row whole" role="group" aria-label=${t("phone.fields")}>
       <span class="soft small">${t("phone.fields")}</span>
       ${FIELDS[kindOf(whom)].map((field) => html`<button key=${field} type="button" class="small"
-        onClick=${() => put(field)}>${t(`field.${field}`)}</button>`)}</p>
+        onClick=${put(field)}>${t(`field.${field}`)}</button>`)}</p>
     ${whom !== WEEK && html`<p class="soft small whole">
       ${t("phone.example", { text: filled(written(text), example) })}</p>`}`;
 }

@@ -8,7 +8,8 @@ import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js"
 import { Secret } from "./secret.js";
 import { toShops } from "../router.js";
 import { Line } from "../shared/line.js";
-import { Dialog, Ending, Field, Form, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Dialog, Ending, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { called, languagesOf } from "../shared/languages.js";
 import { blur, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
@@ -188,7 +189,7 @@ function Key({ one, isLast, remove, renew, set }) {
   const quietly = (changes) => change(changes).catch(() => set({ ...one }));
   return html`<li>
     <div><${Line} className="title" value=${one.name} label=${t("keys.api.name")} disabled=${isFirst}
-        save=${(name) => change({ name })} />
+        save=${(name) => change({ name }, true)} />
       <p class="soft small">${joined(
         t("keys.api.made", { when: ago(one.created_at) }),
         used ? t("keys.api.used", { when: ago(used < one.created_at ? one.created_at : used) }) : t("keys.api.unused"),

@@ -1,7 +1,8 @@
 // Times whose counts of a camera are wrong: they are taken back here, and count again if somebody wants that.
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Field, Form, Trouble, useLoaded } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Trouble, useLoaded } from "../shared/parts.js";
 import { complain } from "../undo.js";
 import { dayAndClock, stamp, t } from "../words.js";
 import { minuteAt } from "./minutes.js";

@@ -12,7 +12,7 @@ import { Boxes } from "../shared/pictures.js";
 import { addPhoto } from "../shared/photo.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
-import { dayAndClock, onward, t } from "../words.js";
+import { dayAndClock, explain, onward, t, unusable } from "../words.js";
 import { became, captureOf, outcomes, why } from "./named.js";
 
 /**
@@ -107,7 +107,7 @@ function Said({ one, who }) {
 
 /** Who is on a capture, or what became of it, and why. */
 export function Became({ one }) {
-  if (one.state !== "resolved") return one.reason ?? t(`captures.state.${one.state}`);
+  if (one.state !== "resolved") return one.reason ? explain(unusable(one.reason)) : t(`captures.state.${one.state}`);
   const { names, ...counts } = outcomes(one.sightings, called);
   const [skipped] = one.sightings;
   if (one.sightings.length === 1 && skipped.resolution === "skipped" && skipped.reason) return why(skipped.reason);

@@ -117,7 +117,7 @@ function Known({ known: { face, score }, as, set }) {
 function Picture({ shot, choose, open }) {
   const { face, faces, state, says, url } = shot;
   const quality = state === "good" && face && t("quality", { value: Math.round(face.quality) });
-  const flaw = !says && face?.quality < PLAIN_QUALITY && face.flaw;
+  const flaw = !says && face?.quality < PLAIN_QUALITY && face.flaw && t(`flaw.${face.flaw}`);
   const box = (one, index) => html`<button key=${index} class=${`box ${index === shot.at ? "meant" : ""}`}
     style=${placed(one.box, shot)} disabled=${!open || faces.length < 2} aria-label=${t("add.face", { n: index + 1 })}
     aria-pressed=${index === shot.at} onClick=${() => choose(index)}></button>`;

@@ -6,7 +6,8 @@ import { Icon } from "../icons.js";
 import { focusRow } from "../kept.js";
 import { replace, to } from "../router.js";
 import { addDays, begin } from "../shared/days.js";
-import { Dialog, Empty, Ending, Field, groupName, Loading, nameOf, Portrait, Save, Select, useLoaded }
+import { Field } from "../shared/form.js";
+import { Dialog, Empty, Ending, groupName, Loading, nameOf, Portrait, Save, Select, useLoaded }
   from "../shared/parts.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { saveTable } from "../shared/saved.js";

@@ -2,7 +2,7 @@
 // open.
 import { newName, send } from "../api.js";
 import { session, Value } from "../store.js";
-import { explain, t } from "../words.js";
+import { explain, t, unusable } from "../words.js";
 import { patiently } from "./many.js";
 import { peopleOf } from "./people_of_files.js";
 import { base64, largest, shrunk, thumbnail } from "../shared/pictures.js";
@@ -37,7 +37,9 @@ class Shot {
   choose(index) {
     this.at = index;
     this.chosen = index >= 0 && index !== largest(this.faces);
-    this.refuse(!this.faces.length ? t("add.noface") : index < 0 ? t("add.which") : this.face.reason);
+    if (!this.faces.length) return this.refuse(t("add.noface"));
+    if (index < 0) return this.refuse(t("add.which"));
+    this.refuse(this.face.reason && explain(unusable(this.face.reason)));
   }
 
   refuse(says) {

@@ -89,7 +89,7 @@ function useChanges(path, face) {
       if (problem.code === "Changed") {
         face.set(problem.present);
         ask(changes, problem.present);
-      } else complain(problem);
+      } else if (!problem.field) complain(problem); // else its field says so
       throw problem;
     }
   };

@@ -3,12 +3,13 @@ import { useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { useRefused } from "../shared/form.js";
 import { Portrait, Trouble } from "../shared/parts.js";
 import { addPhoto } from "../shared/photo.js";
 import { base64, shrunk } from "../shared/pictures.js";
 import { Webcam } from "../shared/webcam.js";
 import { later } from "../undo.js";
-import { day, t } from "../words.js";
+import { day, explain, joined, t } from "../words.js";
 
 const ENOUGH_PICTURES = 3;
 const MOST_PICTURES = 8;
@@ -18,9 +19,15 @@ const TURNED = 20;
 export function Photos({ path, loaded, operator, changed }) {
   const [waits, setWaits] = useState(false);
   const [webcam, setWebcam] = useState(false);
+  const [why, setWhy] = useState("");
+  const { marks, says } = useRefused(why);
   const add = async (files) => {
     setWaits(true);
-    for (const file of files) await addPhoto(path, { picture: await base64(await shrunk(file)) }, changed);
+    setWhy("");
+    const refused = (file) => (problem) => setWhy(joined(file.name, explain(problem)));
+    for (const file of files) {
+      await addPhoto(path, { picture: await base64(await shrunk(file)) }, changed, refused(file));
+    }
     setWaits(false);
   };
   const remove = (picture) => {
@@ -41,10 +48,11 @@ export function Photos({ path, loaded, operator, changed }) {
         remove=${operator && count > 1 && remove} />`)}
       ${operator && count < MOST_PICTURES && html`<li><label class="drop-small" aria-busy=${waits}>
         <${Icon} name="add" size=${24} /><span>${t("person.picture.add")}</span>
-        <input type="file" accept="image/*" multiple onChange=${chosen} disabled=${waits} /></label>
+        <input type="file" accept="image/*" multiple ...${marks} onChange=${chosen} disabled=${waits} /></label>
         <button class="plain small" disabled=${waits} onClick=${() => setWebcam(true)}>
           <${Icon} name="camera" size=${18} />${t("webcam")}</button></li>`}
     </ul>
+    ${says}
     ${loaded.value?.some((one) => one.learnt) && html`<p class="soft small">${t("person.picture.learnt.says")}</p>`}
     ${webcam && html`<${Webcam} close=${() => setWebcam(false)}
       take=${(pairs) => add(pairs.map(([, file]) => file))} />`}</section>`;

@@ -5,7 +5,7 @@ import { html } from "../html.js";
 import { groupName, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../shared/parts.js";
 import { base64, Boxes, Drop, shrunk } from "../shared/pictures.js";
 import { to } from "../router.js";
-import { ago, number, t } from "../words.js";
+import { ago, explain, number, t, unusable } from "../words.js";
 
 const CANDIDATES = 5;
 const PLAIN_QUALITY = 60;
@@ -59,7 +59,7 @@ const verdict = (face) => (best(face) ? nameOf(best(face).face) : face.reason ? 
 
 function Found({ face, n, open, choose }) {
   const known = best(face);
-  const flaw = face.quality < PLAIN_QUALITY && face.flaw ? ` · ${face.flaw}` : "";
+  const flaw = face.quality < PLAIN_QUALITY && face.flaw ? ` · ${t(`flaw.${face.flaw}`)}` : "";
   const compared = () => t("search.compared", { count: face.gallery_size, threshold: number(face.threshold, 2),
     quality: Math.round(face.quality) });
   const candidate = ({ face: one, score, match }) => html`<li key=${one.id}>
@@ -73,7 +73,8 @@ function Found({ face, n, open, choose }) {
       <strong class="name">${verdict(face)}</strong>
       ${known && html`<${Score} score=${known.score} threshold=${face.threshold} match=${true} />`}</button>
     ${open && html`<div class="details">
-      ${face.reason ? html`<p>${face.reason}</p>` : html`<p class="soft small">${compared()}${flaw}</p>`}
+      ${face.reason ? html`<p>${explain(unusable(face.reason))}</p>`
+        : html`<p class="soft small">${compared()}${flaw}</p>`}
       ${face.candidates.length > 0 && html`<ul class="candidates">${face.candidates.map(candidate)}</ul>`}</div>`}
   </li>`;
 }

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { go } from "../router.js";
-import { Dialog, Ending, Field, Form, Trouble, useLoaded } from "./parts.js";
+import { Field, Form } from "./form.js";
+import { Dialog, Ending, Trouble, useLoaded } from "./parts.js";
 import { complain, say } from "../undo.js";
 import { day, isoDay, t } from "../words.js";
 import { addDays, begin } from "./days.js";
@@ -73,7 +74,7 @@ function Withdrawal({ held, close, withdraw, erase }) {
 
 function Edit({ path, one, close, done }) {
   const today = isoDay(Date.now());
-  const written = ({ basis, since, end, evidence }) => {
+  const written = ({ basis, given_at: since, expires_at: end, evidence }) => {
     const instant = (ms) => new Date(ms).toISOString();
     const last = end ? instant(begin(addDays(end, 1))) : null;
     const given = instant(givenOn(since, one));
@@ -82,11 +83,11 @@ function Edit({ path, one, close, done }) {
   return html`<${Dialog} title=${t("consent")} close=${close}><${Form} class="consent" send=${written} done=${done}>
     <label>${t("consent.basis")}<select name="basis">${BASES.map((each) => html`<option key=${each} value=${each}
       selected=${each === (one?.basis ?? BASES[0])}>${t(`consent.basis.${each}`)}</option>`)}</select></label>
-    <${Field} label=${t("consent.since")} name="since" type="date" required max=${today}
+    <${Field} label=${t("consent.since")} name="given_at" type="date" required max=${today}
       defaultValue=${sinceOf(one)} />
-    <${Field} label=${t("consent.until")} name="end" type="date" min=${today}
+    <${Field} label=${t("consent.until")} name="expires_at" type="date" min=${today}
       defaultValue=${one?.expires_at ? isoDay(until(one)) : ""} />
-    <label>${t("consent.evidence")}<textarea name="evidence" rows="3" maxlength=${MOST}
-      placeholder=${t("consent.evidence.says")} defaultValue=${one?.evidence ?? ""}></textarea></label>
+    <${Field} as="textarea" label=${t("consent.evidence")} name="evidence" rows="3" maxlength=${MOST}
+      placeholder=${t("consent.evidence.says")} defaultValue=${one?.evidence ?? ""} />
     <${Ending} close=${close}>${t("save")}<//><//><//>`;
 }

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, newName, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ending, Form, Trouble, useLoaded, whose } from "./parts.js";
+import { Form } from "./form.js";
+import { Dialog, Ending, Trouble, useLoaded, whose } from "./parts.js";
 import { firstLanguage, OfPaper } from "./languages.js";
 import { to } from "../router.js";
 import { t } from "../words.js";

@@ -1,6 +1,8 @@
 // A text that is changed in place.
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
+import { explain } from "../words.js";
+import { useRefused } from "./form.js";
 
 /** Browsers that size a field by its text. */
 const GROWS = globalThis.CSS?.supports("field-sizing", "content");
@@ -12,8 +14,8 @@ function grow(field) {
 
 /**
  * A text of one line wraps where there is no room for it, so that none is cut. `save` may fail; then what was typed
- * stays. It stays, too, if another value is shown meanwhile: it is saved over what was read when typing began, unless
- * somebody else has changed that.
+ * stays, and why it is refused is said below it. It stays, too, if another value is shown meanwhile: it is saved over
+ * what was read when typing began, unless somebody else has changed that.
  */
 export function Line({ value, label, save, placeholder, rows = 1, disabled, max = 100, className = "", ...more }) {
   const [typed, setTyped] = useState(/** @type {any} */ (null));
@@ -30,7 +32,8 @@ export function Line({ value, label, save, placeholder, rows = 1, disabled, max 
     const end = (next) => setTyped((now) => (now === sent ? next : now)); // more may be typed by then
     setTyped(sent);
     typed.save(wanted).then(() => end(null),
-      ({ code }) => end(code === "Changed" ? null : { ...sent, isSent: false }));
+      (problem) => end(problem.code === "Changed" ? null
+        : { ...sent, isSent: false, why: problem.field && explain(problem) }));
   };
   const keys = (event) => {
     if (event.key === "Escape") { setTyped(null); requestAnimationFrame(() => ref.current?.blur()); }
@@ -39,9 +42,10 @@ export function Line({ value, label, save, placeholder, rows = 1, disabled, max 
     event.target.blur();
   };
   useLayoutEffect(() => { if (!GROWS && ref.current) grow(ref.current); }, [text]);
+  const { marks, says } = useRefused(typed?.why);
   const style = `line ${className}`;
   if (disabled) return html`<span class=${style}>${value || html`<span class="soft">${placeholder}</span>`}</span>`;
   return html`<textarea ...${more} ref=${ref} class=${style} aria-label=${label} placeholder=${placeholder}
     rows=${rows} spellcheck=${rows > 1} maxlength=${max} value=${text}
-    onInput=${type} onBlur=${done} onKeyDown=${keys}></textarea>`;
+    ...${marks} onInput=${type} onBlur=${done} onKeyDown=${keys}></textarea>${says}`;
 }

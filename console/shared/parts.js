@@ -159,25 +159,6 @@ export function Ending({ close, children, before = null, kind = "strong", ...doe
     <button class=${kind} ...${does}>${children}</button></p>`;
 }
 
-/** A form. `send`: is given what was typed by the names of its fields; `done` gets the answer; else it says why not. */
-export function Form({ send, done = null, children, ...more }) {
-  const [problem, setProblem] = useState(null);
-  const waits = useRef(false);
-  const submit = (event) => {
-    event.preventDefault();
-    if (waits.current) return; // pressed twice
-    waits.current = true;
-    const typed = Object.fromEntries(new FormData(event.currentTarget));
-    send(typed).finally(() => { waits.current = false; })
-      .then((answer) => { setProblem(null); done?.(answer); }, setProblem);
-  };
-  return html`<form ...${more} onSubmit=${submit}>
-    ${problem && html`<${Trouble} problem=${problem} />`}${children}</form>`;
-}
-
-/** A field of a form with its name. */
-export const Field = ({ label, ...more }) => html`<label>${label}<input ...${more} /></label>`;
-
 /** Something that holds or not. */
 export const Check = ({ label, set, ...more }) => html`<label class="inline"><input type="checkbox" ...${more}
   onChange=${({ target }) => set(target.checked)} />${label}</label>`;

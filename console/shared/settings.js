@@ -4,7 +4,8 @@ import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { complain, say, unsay } from "../undo.js";
-import { spoken, t } from "../words.js";
+import { explain, t } from "../words.js";
+import { useRefused, whyUnfit } from "./form.js";
 import { Select } from "./parts.js";
 
 const MOST_OFFERED = 50;
@@ -45,7 +46,7 @@ export function changer(path, loaded) {
   };
 }
 
-const isRefusal = ({ code }) => code === "InvalidInput";
+const isRefusal = ({ code, field }) => code === "InvalidInput" || Boolean(field);
 
 /**
  * Settings of one thing. `fields`: by name what kind each is, and `words` if others are told by another name; `may`:
@@ -83,9 +84,6 @@ export function Held({ Field, value, change, name, ...more }) {
     problem=${chosen?.problem} forget=${() => setChosen(null)} />`;
 }
 
-/** Say why a value is refused: in English by the service's sentence, else that it is not as the setting's words say. */
-const whyRefused = (problem) => (spoken.now === "en" ? problem.detail : t("set.refused"));
-
 function Switch({ id, value, set, disabled }) {
   return html`<input type="checkbox" role="switch" class="switch" id=${id} aria-describedby=${`${id}-says`}
     checked=${value} disabled=${disabled}
@@ -100,10 +98,13 @@ export function Typed({ id, value, set, disabled, field, label = undefined, prob
   const [typed, setTyped] = useState(/** @type {string | null} */ (null)); // it stays if another value comes meanwhile
   const text = typed ?? shown;
   const [invalid, setWrong] = useState("");
-  const wrong = invalid || (problem && typed === null ? whyRefused(problem) : "");
+  const wrong = invalid || (problem && typed === null ? explain(problem) : "");
+  const { marks, says } = useRefused(wrong);
+  const described = [!label && `${id}-says`, marks["aria-describedby"]].filter(Boolean).join(" ");
   const done = ({ target }) => {
-    setWrong(target.validationMessage);
-    if (target.validationMessage) return;
+    const unfit = whyUnfit(target);
+    setWrong(unfit);
+    if (unfit) return;
     setTyped(null);
     const said = text.trim();
     const next = isNumber ? (said === "" ? null : Number((Number(said) * per).toFixed(6))) : said;
@@ -114,7 +115,7 @@ export function Typed({ id, value, set, disabled, field, label = undefined, prob
     if (event.key === "Escape") { setTyped(null); setWrong(""); forget(); }
   };
   return html`<span class="typed"><input type=${kind} id=${id} aria-label=${label}
-      aria-describedby=${label ? null : `${id}-says`} aria-invalid=${wrong ? "true" : null}
+      ...${marks} aria-describedby=${described || null}
       value=${text} disabled=${disabled} required=${!none} placeholder=${none ? t(none) : null}
       list=${list ? `${id}-list` : null}
       min=${min} max=${isNumber ? max : null} maxlength=${isNumber ? null : max} step=${isNumber ? step : null}
@@ -122,7 +123,7 @@ export function Typed({ id, value, set, disabled, field, label = undefined, prob
     ${list && html`<${Offered} id=${id} text=${text}
       pairs=${list.filter((item) => item !== text).map((one) => [one, one])} />`}
     ${unit && html`<span class="soft">${t(unit)}</span>`}
-    ${wrong && html`<small class="danger" role="alert">${wrong}</small>`}</span>`;
+    ${says}</span>`;
 }
 
 /** What a field offers for what was typed. */

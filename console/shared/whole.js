@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Dialog, Ending, Field, Form, nameOf, Portrait, Trouble, useLoaded } from "./parts.js";
+import { Field, Form } from "./form.js";
+import { Check, Dialog, Ending, nameOf, Portrait, Trouble, useLoaded } from "./parts.js";
 import { t } from "../words.js";
 
 const LONGEST_REASON = 500;

@@ -98,7 +98,7 @@ export function give(one, choice, { put, drop, changed, ask }) {
   }
   put(one.sighting, { text });
   act().then((done) => {
-    if (!done.sighting.face) return complain({ detail: done.sighting.reason });
+    if (!done.sighting.face) return complain({ status: 409, detail: done.sighting.reason });
     const undo = () => inverse(surely, done).then((back) => changed(given(back)), complain);
     say(text, { action: [t("undo"), undo] });
     return meetTwin(done.sighting.face, choice, ask);

@@ -2,7 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Field, Form } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Check } from "../shared/parts.js";
 import { blur, session } from "../store.js";
 import { t } from "../words.js";
 import { canUse, make, sign } from "./passkeys.js";

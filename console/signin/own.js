@@ -3,7 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Field, Form } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Dialog } from "../shared/parts.js";
 import { preference } from "../store.js";
 import { t } from "../words.js";
 import { Invited } from "./invited.js";

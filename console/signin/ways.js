@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { Problem, send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Field, Form, Trouble } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Check, Trouble } from "../shared/parts.js";
 import { preference } from "../store.js";
 import { t } from "../words.js";
 import { canUse, use } from "./passkeys.js";

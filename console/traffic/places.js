@@ -5,7 +5,8 @@ import { html } from "../html.js";
 import { to } from "../router.js";
 import { Inside } from "../shared/inside.js";
 import { cameraName, isKnown, minutes, useShared } from "../shared/known.js";
-import { Check, Dialog, Empty, Ending, Field, Form, Loading, useLoaded } from "../shared/parts.js";
+import { Field, Form } from "../shared/form.js";
+import { Check, Dialog, Empty, Ending, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
 import { Tabs } from "../shared/tabs.js";
 import { may } from "../store.js";
@@ -64,8 +65,8 @@ function Shown({ one, cameras, again, change }) {
 function Correct({ one, done }) {
   const put = ({ inside }) => send("PUT", `places/${one.id}/inside`, { inside: Number(inside) });
   return html`<${Form} class="row" send=${put} done=${done}>
-    <label class="inline">${t("places.correct")}<input name="inside" type="number" required min="0" max=${MOST}
-      placeholder=${one.inside} /></label><button>${t("places.correct.do")}</button><//>`;
+    <${Field} label=${t("places.correct")} name="inside" type="number" required min="0" max=${MOST}
+      placeholder=${one.inside} /><button>${t("places.correct.do")}</button><//>`;
 }
 
 /** Each time in which it was open, with all by which more or fewer were inside, so that no drift is hidden. */
@@ -102,14 +103,16 @@ function Change({ one, cameras, others, close, done, remove }) {
       ...(one.id && { revision: one.revision }) });
   const turn = (id) => (isOn) => setDoors(isOn ? [...doors, id] : doors.filter((each) => each !== id));
   return html`<${Dialog} title=${one.name ?? t("places.new")} close=${close}><${Form} send=${save} done=${done}>
-    <${Field} label=${t("places.name")} name="name" value=${one.name} required maxlength="100" />
+    <${Field} label=${t("places.name")} name="name" defaultValue=${one.name} required maxlength="100" />
     <fieldset><legend>${t("places.doors")}</legend>${[...cameras, ...gone].map(({ id, name }) => html`<${Check}
       key=${id} label=${joined(name, ownerOf(id)?.name)} checked=${doors.includes(id)} set=${turn(id)} />`)}</fieldset>
     <p class="soft small">${t("places.doors.says")} <a href=${to("cameras")}>${t("page.cameras")}</a></p>
     ${asks && html`<${Field} label=${t(one.id ? "places.moved" : "places.correct", one)} name="inside" type="number"
       min="0" max=${MOST} /><p class="soft small">${t(one.id ? "places.moved.says" : "places.made.says")}</p>`}
-    <${Field} label=${t("places.full_at")} name="full_at" type="number" min="1" max=${MOST} value=${one.full_at} />
-    <${Field} label=${t("places.free_at")} name="free_at" type="number" min="0" max=${MOST} value=${one.free_at} />
+    <${Field} label=${t("places.full_at")} name="full_at" type="number" min="1" max=${MOST}
+      defaultValue=${one.full_at} />
+    <${Field} label=${t("places.free_at")} name="free_at" type="number" min="0" max=${MOST}
+      defaultValue=${one.free_at} />
     <p class="soft small">${t("places.limits.says")}</p>
     <${Ending} close=${close} before=${one.id && html`<button type="button" class="danger"
       onClick=${() => remove(one)}>${t("delete")}</button>`} disabled=${!doors.length}>${t("places.save")}<//>

@@ -17,6 +17,7 @@ from regulars_client import models
 from regulars.demo.drawn_vision import DrawnPerson, draw_capture
 from tests.console.conftest import Visitor, save_as, visiting
 from tests.console.english import english_of, find_english
+from tests.console.forms import FIELDS, find_unknown
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
 from tests.console.spoken import TABLES
@@ -102,24 +103,31 @@ def test_each_page_and_what_its_buttons_open_is_german(
     shop: Shop, browser: Browser, pressed: set[str], name: str
 ) -> None:
     now_pressed = {*pressed}
+    fields: list[str] = []
     with visiting(browser, shop.book, None, locale="de-DE") as visitor:
         visitor.context.add_init_script(WITHOUT_PRINTER)
         found = [
             one
-            for one in walk(visitor, address_of(shop, name), now_pressed)
+            for one in walk(visitor, address_of(shop, name), now_pressed, fields)
             if FORMER_NAME not in one
         ]
         visitor.forgive("Failed to load resource")  # what was pressed by the way may be refused
     assert not found, "\n".join(dict.fromkeys(found))
+    unknown = find_unknown(fields, "de")
+    assert not unknown, f"fields without a row in tests/console/forms.py: {unknown}"
     pressed |= now_pressed  # a second try presses what failed again
 
 
-def walk(visitor: Visitor, address: str, pressed: set[str]) -> Iterator[str]:
-    """Yield what is English on a page, and once each button was pressed that no page before had."""
+def walk(visitor: Visitor, address: str, pressed: set[str], fields: list[str]) -> Iterator[str]:
+    """Yield what is English on a page, and once each button was pressed that no page before had.
+
+    `fields`: gets the labels of the fields that are met.
+    """
     page = visitor.open(address)
     ready(page)
     expect(page.locator("html")).to_have_attribute("lang", "de")
     yield from english_of(page)
+    fields += page.evaluate(FIELDS)
     for button in page.evaluate(BUTTONS):
         if button in pressed:
             continue
@@ -127,6 +135,7 @@ def walk(visitor: Visitor, address: str, pressed: set[str]) -> Iterator[str]:
         page.evaluate(PRESS, button)
         page.wait_for_timeout(OPENED_MS)
         yield from (f"{button} > {one}" for one in english_of(page))
+        fields += page.evaluate(FIELDS)
         page.keyboard.press("Escape")
         if page.url.partition("#")[2] != address[1:] or page.locator("dialog[open]").count():
             page.close()

@@ -211,7 +211,10 @@ def test_what_no_setting_can_be_is_told_beside_it_and_not_sent(
 
 @pytest.mark.parametrize(
     ("locale", "said"),
-    [("en", "opening hours are as `Mon-Fri 08:00-19:00"), ("de", "Das geht so nicht.")],
+    [
+        ("en", "opening hours are as `Mon-Fri 08:00-19:00"),
+        ("de", "Schreiben Sie Öffnungszeiten wie Mon-Fri"),
+    ],
 )
 def test_what_the_service_refuses_stays_beside_its_field_and_says_why_in_the_readers_language(
     browser: Browser, book: Book, locale: str, said: str
