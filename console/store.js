@@ -138,7 +138,7 @@ export const shortcuts = preference("shortcuts", ["on", "off"]);
 
 theme.listen(showTheme);
 blur.listen(showBlur);
-session.listen((known) => known && blur.begin(known.role === "viewer" && !known.demo ? "on" : "off"));
+session.listen((known) => known && blur.begin(known.role === "viewer" ? "on" : "off"));
 
 export function showTheme() {
   document.documentElement.dataset.theme = theme.now;

@@ -5,7 +5,8 @@ export const isPicture = (file) => file.type.startsWith("image/") || NAMED.test(
 
 // What systems leave in a folder, as in regulars/transfer/clutter.py: nobody put it there.
 const CLUTTER = new Set(["#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle",
-  "__macosx", "desktop.ini", "ehthumbs.db", "lost+found", "system volume information", "thumbnails", "thumbs", "thumbs.db"]);
+  "__macosx", "desktop.ini", "ehthumbs.db", "lost+found", "system volume information", "thumbnails", "thumbs",
+  "thumbs.db"]);
 
 export const isClutter = (name) => name.startsWith(".") || CLUTTER.has(name.toLowerCase());
 

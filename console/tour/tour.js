@@ -1,4 +1,4 @@
-// The tour of a public demo: seven stops with a few words each, and then how to run one's own. Nothing else loads it.
+// The tour of a public demo: stops with a few words each, and then how to run one's own. Nothing else loads it.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useKeys } from "../keys.js";

@@ -27,13 +27,15 @@ export default function Visits({ place }) {
   const cameras = useCameras();
   const groups = useShared("groups").value;
   const named = new Map(cameras?.map((camera) => [camera.id, camera.name || camera.id]));
-  const [isEarly, setEarly] = useState(false);
-  const shown = isEarly ? dayBefore(chosen) : chosen;
+  const [isEarly, setEarly] = useState();
+  const shown = isEarly ? asked({ day: addDays(today, -1) }, today) : chosen;
   const set = (changes) => replace("visits", { ...placed(shown), ...changes });
-  const chosenBy = ["group", "only", "camera", "staff"].filter((one) => chosen[one]).length;
+  const { group, only, camera, staff } = chosen;
+  const chosenBy = [group, only, camera, staff].filter(Boolean).length;
   const isShown = open ? "open" : "";
   const [corrected, setCorrected] = useState(0);
-  const key = JSON.stringify(placed(chosen)) + chosen.day;
+  const list = (of, setEarly) => html`<${Day} key=${JSON.stringify(of)} chosen=${of} set=${set} cameras=${named}
+    setEarly=${setEarly} corrected=${() => setCorrected((count) => count + 1)} />`;
   return html`<div class="page visiting">
     <header class="top"><h1>${t("page.visits")}</h1>
       ${!session.now?.screen && html`<${Turn} chosen=${chosen} set=${set} today=${today} />`}
@@ -46,41 +48,31 @@ export default function Visits({ place }) {
         <${Icon} name="bell" /></a>
     </header>
     ${isEarly && html`<p class="notice">${t("visits.early")}</p>`}
-    <${Counts} key=${`counts ${shown.day} ${corrected}`} chosen=${shown} set=${set} isShown=${isShown} />
+    <${Counts} key=${`${shown.day} ${corrected}`} chosen=${shown} set=${set} isShown=${isShown} />
     <div class="columns">
       <div class="needs">${chosen.isToday && html`<${InsideNow} />`}<${Wrong} cameras=${cameras} /><${Asked} /></div>
       ${chosen.isToday && html`<aside><${Seen} groups=${groups} cameras=${cameras} />
         <${Cameras} cameras=${cameras} /></aside>`}
-      <${Day} key=${key} chosen=${chosen} set=${set} cameras=${named} early=${setEarly}
-        corrected=${() => setCorrected((count) => count + 1)} /></div>
+      ${list(chosen, setEarly)}${isEarly && list(shown)}</div>
   </div>`;
 }
 
-/** Tell whether the shop has not opened yet today, if nobody has come. */
-function useEarly(isEmpty) {
-  const read = (signal) => (isEmpty ? get("usual", {}, { signal }) : null);
-  return useLoaded(async (signal) => read(signal), [isEmpty]).value?.not_open_yet;
-}
-
-const dayBefore = (chosen) => ({ ...chosen, day: addDays(chosen.day, -1), isToday: false });
-
-/** The visits of a day; those of the day before until the shop opens, which `early` is told. */
-function Day({ chosen, set, cameras, corrected, early = (_isEarly) => {} }) {
+/** `setEarly` is told whether the shop has not opened yet today, and nobody has come. */
+function Day({ chosen, set, cameras, corrected, setEarly }) {
   const day = useVisits(chosen);
   const missed = useTitle();
   useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
   const change = (patch) => { day.change(patch); corrected(); };
   const who = useIdentity(change);
   const viewer = useViewer(change);
-  const look = mayLoad("captures") ? (one) => viewer.open({ visit: one }) : null;
+  const look = mayLoad("captures") && ((one) => viewer.open({ visit: one }));
   const all = () => set({ group: "", only: "", camera: "", hour: "" });
-  const isEmpty = !day.waits && !day.rows.length && !day.token && !chosen.group && !chosen.only && !chosen.camera;
-  const isEarly = useEarly(chosen.isToday && !chosen.hour && isEmpty && !session.now?.screen);
-  useEffect(() => early(Boolean(isEarly)), [isEarly]);
-  if (isEarly) {
-    const before = dayBefore(chosen);
-    return html`<${Day} key=${before.day} chosen=${before} set=${set} cameras=${cameras} corrected=${corrected} />`;
-  }
+  const isEmpty = !day.rows.length && day.token === null && !session.now?.screen
+    && !Object.values(placed(chosen)).some(Boolean);
+  const isEarly = useLoaded(async (signal) => (isEmpty ? get("usual", {}, { signal }) : null), [isEmpty])
+    .value?.not_open_yet;
+  useEffect(() => setEarly?.(isEarly), [isEarly]);
+  if (isEarly) return null;
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}
     <${List} day=${day} chosen=${chosen} all=${all} cameras=${cameras} who=${who} look=${look} />
