@@ -42,7 +42,7 @@ from chalicelib.domain.captures import (
     require_camera_id,
 )
 from chalicelib.domain.counts import require_line
-from chalicelib.domain.done import ActKind, compare_things
+from chalicelib.domain.done import ActKind, compare_things, make_deletion
 from chalicelib.domain.effects import Effect, name_access, name_code
 from chalicelib.domain.errors import (
     CameraExists,
@@ -378,7 +378,12 @@ class Cameras(Service["Book"]):
             equals("key_digest", item["key_digest"], _KEY_SAME),
         )
         actions: list[Action] = [
-            Delete(keys.CAMERAS, (tenant.name, id_), if_same),
+            Delete(
+                keys.CAMERAS,
+                (tenant.name, id_),
+                if_same,
+                was=make_deletion(ActKind.CAMERA, id_, item["name"]),
+            ),
             *(
                 Delete(keys.CAMERAS, (tenant.name, name_key))
                 for name_key in sorted(_list_name_keys(id_, item["name"]))

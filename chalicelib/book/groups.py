@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
 from chalicelib.domain.attributes import append_attributes, drop_attributes, replace_attributes
-from chalicelib.domain.done import ActKind, compare, compare_things, list_values
+from chalicelib.domain.done import ActKind, compare, compare_things, list_values, make_deletion
 from chalicelib.domain.errors import (
     ConditionFailed,
     DefaultGroup,
@@ -536,7 +536,12 @@ def group_deletes(tenant: str, group: Group) -> list[Action]:
     )
     if_name_there = (exists("name-exists"),)
     return [
-        Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), if_same),
+        Delete(
+            keys.DIRECTORY,
+            (tenant, keys.group_item(group.id)),
+            if_same,
+            was=make_deletion(ActKind.GROUP, group.id, group.name),
+        ),
         Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), if_name_there),
     ]
 

@@ -34,7 +34,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.captures import require_camera_id
-from chalicelib.domain.done import ActKind, Was, compare, list_values
+from chalicelib.domain.done import ActKind, Was, compare, list_values, make_deletion
 from chalicelib.domain.effects import Effect, name_access
 from chalicelib.domain.errors import (
     Busy,
@@ -271,11 +271,11 @@ class Hooks(Service["Book"]):
     )
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
-        self.get(tenant, id_)
+        hook = self.get(tenant, id_)
         does = ((Effect.TAKES_ACCESS, name_access("hook", id_)),)
-        self.services.requests.write_with_answer(
-            tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,), does)], request
-        )
+        was = make_deletion(ActKind.HOOK, id_, hook.name or "")
+        delete = Delete(keys.HOOKS, (tenant, id_), (_THERE,), does, was)
+        self.services.requests.write_with_answer(tenant, [delete], request)
         # if this is cut off, the rest are dropped when they are due, or expire
         for prefix in keys.DELIVERY_PREFIXES:
             deliveries = walk_items(

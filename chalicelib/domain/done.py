@@ -39,6 +39,8 @@ class ActKind(StrEnum):
     GROUP = "group"
     CAMERA = "camera"
     HOOK = "hook"
+    PLACE = "place"
+    """It went: what else is set of places is shown and taken back on their own page."""
     DELETION = "deletion"
     """People who were deleted: their number. It cannot be taken back."""
 
@@ -115,13 +117,18 @@ class Done(Struct, frozen=True):
     @property
     def stays(self) -> Stays | None:
         """Why it cannot be taken back, as far as the act itself tells; None: it can be."""
-        if self.kind is ActKind.DELETION:
+        if self.is_deletion:
             return Stays.DELETED
         if self.is_parting:
             return Stays.PARTED
         if self.after.keys() <= LISTED_ALONE:
             return Stays.UNKEPT
         return None if UNKEPT.isdisjoint(self.after) else Stays.UNKEPT
+
+    @property
+    def is_deletion(self) -> bool:
+        """Tell whether people went, or the thing itself."""
+        return self.kind is ActKind.DELETION or "deleted" in self.after
 
     @property
     def is_parting(self) -> bool:
@@ -180,6 +187,12 @@ def list_in_the_way(act: Done, later_acts: Sequence[Done]) -> list[Done]:
         if later.taken_back_at is None and not is_undoing(later) and later.concerns_what(act)
     )
     return list(islice(in_the_way, MOST_IN_THE_WAY))
+
+
+def make_deletion(kind: ActKind, of: str, name: str) -> Was:
+    """Return the end of a thing that somebody had set up, such as a camera. `name`: of the
+    thing."""
+    return Was(kind, of, (), {"name": name}, {"deleted": True})
 
 
 def compare(

@@ -10,6 +10,7 @@ import { Field } from "../shared/form.js";
 import { Dialog, Empty, Ending, groupName, Loading, nameOf, Portrait, Save, Select, useLoaded }
   from "../shared/parts.js";
 import { cameraName, useShared } from "../shared/known.js";
+import { told } from "../shared/fields.js";
 import { saveTable } from "../shared/saved.js";
 import { moment } from "../shared/tables.js";
 import { may } from "../store.js";
@@ -22,7 +23,12 @@ const MS_DIGITS = 13;
 const atOf = (id) => Number(id.slice(0, MS_DIGITS));
 /** Whom the audit means, without the role, and by what it is asked for. */
 const callerOf = (by) => by.match(/(member|key) \S+$/)?.[0] ?? by;
-const nameOfCaller = (by) => by.replace(/( \([^()]*\))?, member \S+$/, "");
+/** Say who did it: somebody by the name, a key or a camera by what it is called, else by which way it came. */
+function nameOfCaller(by, called) {
+  const [, kind, of] = by.match(/^(key|camera) (\S+)$/) ?? [];
+  if (kind) return t(`done.by.${kind}`, { name: called({ kind, of }) });
+  return tOr(`done.by.${by}`, by.replace(/( \([^()]*\))?, member \S+$/, ""));
+}
 const GENDERS = ["male", "female"];
 /** What a part of a thing is called where that is not `set.` and its name in v1. */
 const PARTS = {
@@ -32,6 +38,7 @@ const PARTS = {
     "labels.a": "set.a", "labels.b": "set.b", "labels.c": "set.c", "labels.d": "set.d" },
   group: { name: "group.name", capacity: "done.of.capacity", description: "done.of.description",
     staff: "group.staff", unseen_days: "done.of.unseen_days", attributes: "done.of.attributes" },
+  place: { name: "camera.name" },
   settings: { fpir: "set.sure", strangers: "strangers", audit_days: "privacy.audit" },
 };
 
@@ -64,7 +71,7 @@ export default function Done({ place: { query } }) {
   useLoaded(() => Promise.all([loadMore("admin"), loadMore("privacy")]), []); // the names of settings
   const file = (format) => fileOf(asked, called)
     .then((rows) => saveTable(rows, t("page.done"), format)).catch(complain);
-  const callers = new Map(acts.map((act) => [callerOf(act.by), nameOfCaller(act.by)]));
+  const callers = new Map(acts.map((act) => [callerOf(act.by), nameOfCaller(act.by, called)]));
   if (by) callers.set(by, callers.get(by) ?? by);
   return html`<div class="page desk">
     <header class="top"><div><h1>${t("page.done")}</h1><p class="soft">${t("done.says")}</p></div>
@@ -91,12 +98,14 @@ function joinActs(newer, older) {
   return [...byId.values()].sort((one, other) => (one.id < other.id ? 1 : -1));
 }
 
-/** What cameras and connections are called that an admin sees. */
+/** What cameras, connections and keys are called that an admin sees. */
 function useCalled() {
   const { value: cameras } = useShared("cameras");
-  const hooks = useLoaded(async (signal) => (may("admin") ? (await get("hooks", {}, { signal })).hooks : []), []);
+  const list = (kind, signal) => (may("admin") ? get(kind, {}, { signal }).then((page) => page[kind]) : []);
+  const hooks = useLoaded(async (signal) => list("hooks", signal), []);
+  const keys = useLoaded(async (signal) => list("keys", signal), []);
   return ({ kind, of }) => (kind === "camera" ? cameraName(cameras, of)
-    : hooks.value?.find((hook) => hook.id === of)?.name || of);
+    : (kind === "key" ? keys : hooks).value?.find((one) => one.id === of)?.name || of);
 }
 
 /** An act: whom it concerns, what was before and is after, who did it and when, and the way back. */
@@ -116,7 +125,7 @@ function Act({ act, all, backed, called, inTheWay, refused }) {
   const said = (id) => {
     const later = all.find((one) => one.id === id);
     const when = dayAndClock(atOf(id));
-    return later ? `${titleOf(later, called)} (${nameOfCaller(later.by)}, ${when})` : when;
+    return later ? `${titleOf(later, called)} (${nameOfCaller(later.by, called)}, ${when})` : when;
   };
   const face = (one, index) => html`${index > 0 && html`<${Icon} name="right" size=${18} />`}
     <a key=${one.id} href=${to(["person", one.id])} aria-label=${nameOf({ ...one, group: "" })}>
@@ -128,9 +137,11 @@ function Act({ act, all, backed, called, inTheWay, refused }) {
       ${shownOf(act).map((name) => html`<p key=${name} class="called">
         <${Value} name=${name} value=${act.before[name]} /> <${Icon} name="right" size=${14} />
         ${" "}<${Value} name=${name} value=${act.after[name]} /></p>`)}
-      <small class="soft">${nameOfCaller(act.by)} · <time datetime=${act.at}>${dayAndClock(act.at)}</time></small>
+      <small class="soft">${nameOfCaller(act.by, called)} ·
+        ${" "}<time datetime=${act.at}>${dayAndClock(act.at)}</time></small>
       ${act.taken_back_at && html`<small class="soft">
-        ${t("done.backed.by", { by: nameOfCaller(act.taken_back_by), when: dayAndClock(act.taken_back_at) })}</small>`}
+        ${t("done.backed.by",
+          { by: nameOfCaller(act.taken_back_by, called), when: dayAndClock(act.taken_back_at) })}</small>`}
       ${act.stays && act.stays !== "deleted" && html`<small class="soft">${t(`done.stays.${act.stays}`)}</small>`}
       ${inTheWay && html`<p class="notice" role="status">
         ${t("done.way", { acts: listed(inTheWay.map(said)) })}</p>`}</div>
@@ -155,6 +166,7 @@ function Sure({ act, close, back }) {
 /** What was done, in words. */
 function titleOf(act, called) {
   if (act.kind === "deletion") return t("done.deletion", { count: act.after.people });
+  if (act.after.deleted) return t("done.deleted", { what: t(`done.${act.kind}`, { of: called(act) }) });
   if (act.kind === "merge") return t(act.after.merged ? "done.merged" : "done.parted");
   if (act.kind === "rejection") return t("done.rejection", { count: act.after.sightings.length });
   const names = listed(Object.keys(act.after).map((name) => partOf(act, name)));
@@ -176,15 +188,21 @@ function textOf(name, value) {
   if (value === "" || value == null) return "";
   if (name === "group") return groupName(value);
   if (typeof value === "boolean") return tOr(value ? "yes" : "no", String(value));
-  if (Array.isArray(value)) return value.join(", ");
+  if (name === "template") return told(value);
+  if (Array.isArray(value)) return listed(value.map((one) => wordOfValue(name, String(one))));
   if (typeof value === "object") return JSON.stringify(value);
-  return GENDERS.includes(value) ? t(`gender.${value}`) : String(value);
+  return GENDERS.includes(value) ? t(`gender.${value}`) : wordOfValue(name, String(value));
 }
+
+/** A choice by its name, where it has one: `set.events.face.arrived`, `strangers.off`. */
+const wordOfValue = (name, value) => (["groups", "no_pictures_of"].includes(name) ? groupName(value)
+  : tOr(`set.${name}.${value}`, tOr(`${name}.${value}`, value)));
 
 const Value = ({ name, value }) => textOf(name, value) || html`<span class="soft">–</span>`;
 
 /** The names of the values that an act shows. */
-const shownOf = (act) => (["deletion", "merge", "rejection"].includes(act.kind) ? [] : Object.keys(act.after));
+const shownOf = (act) => (["deletion", "merge", "rejection"].includes(act.kind) ? []
+  : act.after.deleted ? Object.keys(act.before).filter((name) => act.before[name]) : Object.keys(act.after));
 
 /** All acts that are asked for, as a table: each with the id of its entry in the audit. */
 async function fileOf(asked, called) {
@@ -199,7 +217,8 @@ async function fileOf(asked, called) {
     ...["at", "by"].map((name) => `${t("done.backed")}: ${t(`done.${name}`)}`)];
   const said = (act, values) => shownOf(act).map((name) => `${partOf(act, name)}: ${textOf(name, values[name])}`);
   const whom = (act) => act.faces.map((one) => one.id).join(", ");
-  return [head, ...acts.map((act) => [moment(act.at), act.by, titleOf(act, called), whom(act),
+  return [head, ...acts.map((act) => [moment(act.at), nameOfCaller(act.by, called), titleOf(act, called), whom(act),
     said(act, act.before).join("; "), said(act, act.after).join("; "), act.id,
-    act.taken_back_at ? moment(act.taken_back_at) : "", act.taken_back_by ?? ""])];
+    act.taken_back_at ? moment(act.taken_back_at) : "",
+    act.taken_back_by ? nameOfCaller(act.taken_back_by, called) : ""])];
 }

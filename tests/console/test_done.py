@@ -1,3 +1,4 @@
+import csv
 import re
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib.domain.captures import SETTINGS_OF_CAMERA
+from chalicelib.domain.done import ActKind
 from chalicelib.domain.model import PROMOTION_SETTINGS, SETTINGS_OF_GROUP
 from chalicelib.domain.tenant_settings import OF_TENANT
 from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
@@ -12,6 +14,7 @@ from tests.console.conftest import becomes, save_as
 from tests.console.looks import assert_accessible, looked_at
 from tests.console.shop import Shop, box, shop
 from tests.console.spoken import LANGUAGES, OURS, OWN
+from tests.support.fakes import Person
 
 __all__ = ["box", "shop"]
 
@@ -82,6 +85,60 @@ def test_a_merge_and_a_setting_are_there_in_words(shop: Shop) -> None:
     merged.get_by_role("button", name="Take back").click()
     expect(merged).to_contain_text("Taken back by")
     assert shop.face("Ann Other").id == other
+
+
+def do_one_of_each_kind(shop: Shop) -> None:
+    shop.see(Person(0))
+    ann, other, dmitri, wang = (
+        shop.face(name).id for name in ("Ann Lee", "Ann Other", "Dmitri", "王芳")
+    )
+    with shop.box.client() as client:
+        client.change_face(dmitri, name="Dima", note="tall")
+        client.merge_faces(ann, other=other)
+        [sighting] = client.list_observations(kind="sighting", face=ann)
+        client.reject_sighting(ann, sighting.id)
+        client.delete_face(wang)
+        client.change_settings(time_zone="Asia/Tokyo")
+        client.change_camera("door", gap_s=60)
+        group = client.add_group(name="Gold", capacity=5)
+        client.change_group(group.id, capacity=6)
+        client.delete_group(group.id)
+        channel = {"way": "slack", "url": "https://hooks.slack.com/services/T/B/x"}
+        hook = client.add_hook(url=None, channel=channel, template="{who}")
+        client.change_hook(hook.id, template="{guest}", events=["face.arrived"])
+        client.delete_hook(hook.id)
+        place = client.add_place(name="Hall", doors=["door"])
+        client.delete_place(place.id)
+        client.delete_camera("door")
+
+
+def test_the_file_has_what_the_page_has_of_each_kind_of_act(shop: Shop) -> None:
+    do_one_of_each_kind(shop)
+    with shop.box.client() as client:
+        acts = list(client.list_acts())
+        entries = {entry.id for entry in client.list_entries()}
+    assert {act.kind for act in acts} == {*ActKind}
+    assert {act.id for act in acts} <= entries
+    page = shop.open("#/done")
+    shown = page.locator(".acts > li")
+    expect(shown).to_have_count(len(acts))
+    expect(page.locator(".acts").get_by_text("Key first").first).to_be_visible()
+    saved = save_as(page, "CSV").path().read_text("utf-8-sig")
+    rows = {row["Entry of the audit"]: row for row in csv.DictReader(saved.splitlines())}
+    assert [*rows] == [one.get_attribute("data-id") for one in shown.all()]
+    for one in shown.all():
+        row = rows[str(one.get_attribute("data-id"))]
+        assert one.locator(".title").inner_text() == row["What"]
+        assert one.locator("small").first.inner_text().startswith(f"{row['Who']} · ")
+        said = one.inner_text()
+        values = [*row["Before"].split("; "), *row["After"].split("; ")]
+        assert [value for value in values if value.partition(": ")[2] not in said] == []
+    written = " ".join(shown.all_inner_texts())
+    assert "[guest]" in written
+    assert "{" not in written
+    assert "face.arrived" not in written
+    assert "Place Hall" not in written, "the name stands beside"
+    assert "Hall" in written
 
 
 def test_more_acts_stay_and_come_once(shop: Shop) -> None:

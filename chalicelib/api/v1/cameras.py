@@ -561,13 +561,15 @@ def change_camera(context: V1Context, body: CameraChanges) -> Camera:
     )
 
 
-@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing, unlisted=Unlisted.ENDS)
+@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing)
 def delete_camera(context: V1Context) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
     context.services.cameras.delete(context.tenant, context.path_values["id"], context.request_id)
 
 
-@operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
+@operations(
+    "POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True, unlisted=Unlisted.MACHINES
+)
 def send_heartbeat(context: V1Context, body: Heartbeat) -> CameraHeard:
     """Say how the camera is; answered with its settings."""
     from chalicelib.domain.checks import find_request  # not at the other routes' cold starts
@@ -634,7 +636,14 @@ def list_views(context: V1Context) -> Views:
     return Views(views=[View.made_of(view) for view in views])
 
 
-@operations("PUT", "/v1/cameras/{id}/view", Role.OPERATOR, of_cameras=True, again=answer_nothing)
+@operations(
+    "PUT",
+    "/v1/cameras/{id}/view",
+    Role.OPERATOR,
+    of_cameras=True,
+    unlisted=Unlisted.MACHINES,
+    again=answer_nothing,
+)
 def give_view(context: V1Context, body: ViewTaken) -> None:
     """Send what the camera shows this morning, once a day: a JPEG of up to 256 KiB.
 
@@ -684,7 +693,14 @@ def get_still(context: V1Context) -> Still:
     )
 
 
-@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=answer_nothing)
+@operations(
+    "PUT",
+    "/v1/cameras/{id}/still",
+    Role.OPERATOR,
+    of_cameras=True,
+    unlisted=Unlisted.MACHINES,
+    again=answer_nothing,
+)
 def give_still(context: V1Context, body: StillTaken) -> None:
     """Send the still that was asked for: a JPEG of up to 256 KiB.
 

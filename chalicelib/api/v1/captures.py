@@ -270,7 +270,9 @@ class PictureWanted(CaptureWanted):
     ] = None
 
 
-@operations("POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True)
+@operations(
+    "POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True, unlisted=Unlisted.MACHINES
+)
 def offer_captures(context: V1Context, body: Offers) -> Uploads:
     """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its
     picture.
@@ -301,7 +303,9 @@ def offer_captures(context: V1Context, body: Offers) -> Uploads:
     )
 
 
-@operations("POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True)
+@operations(
+    "POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True, unlisted=Unlisted.MACHINES
+)
 def take_capture(context: V1Context, body: CaptureTaken) -> Capture:
     """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a
     moment later.

@@ -209,7 +209,14 @@ def get_film(context: V1Context) -> Film:
     )
 
 
-@operations("PUT", "/v1/cameras/{id}/film", Role.OPERATOR, of_cameras=True, again=answer_nothing)
+@operations(
+    "PUT",
+    "/v1/cameras/{id}/film",
+    Role.OPERATOR,
+    of_cameras=True,
+    unlisted=Unlisted.MACHINES,
+    again=answer_nothing,
+)
 def give_film(context: V1Context, body: FilmSent) -> None:
     """Send the film that was asked for, by the camera's own key alone.
 

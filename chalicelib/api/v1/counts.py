@@ -73,7 +73,9 @@ class MinutesStored(Answer):
     stored: Annotated[int, Meta(ge=1)]
 
 
-@operations("PUT", "/v1/cameras/{id}/counts", Role.OPERATOR, of_cameras=True)
+@operations(
+    "PUT", "/v1/cameras/{id}/counts", Role.OPERATOR, of_cameras=True, unlisted=Unlisted.MACHINES
+)
 def give_counts(context: V1Context, body: MinutesCounted) -> MinutesStored:
     """Report how many people crossed a camera's line, in whole minutes (UTC) of the last 30 days.
 
@@ -381,7 +383,7 @@ def change_place(context: V1Context, body: PlaceChanges) -> Place:
     return get_place(context)
 
 
-@operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing, unlisted=Unlisted.ENDS)
+@operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing)
 def delete_place(context: V1Context) -> None:
     """Forget a place. What was counted at its doors stays, and is of no other place."""
     context.services.counts.places.delete(

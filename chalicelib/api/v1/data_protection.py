@@ -719,7 +719,7 @@ def get_everything(context: V1Context, query: EverythingWanted) -> Everything:
     )
 
 
-@operations("POST", "/v1/exports", Role.VIEWER, tag="everything")
+@operations("POST", "/v1/exports", Role.VIEWER, tag="everything", unlisted=Unlisted.SETS_NOTHING)
 def begin_export(context: V1Context) -> None:
     """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that.
 

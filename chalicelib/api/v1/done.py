@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 from msgspec import Meta, field
 from msgspec.structs import replace
 
-from chalicelib.api.v1 import account, cameras, faces, groups, hooks, merges
+from chalicelib.api.v1 import account, cameras, counts, faces, groups, hooks, merges
 from chalicelib.api.v1.endpoint import Operations, V1Context, V1Operation
 from chalicelib.api.v1.faces import FaceId
 from chalicelib.api.v1.filters import require_named
@@ -88,7 +88,10 @@ class Act(Answer):
     by: Annotated[str, Meta(description="Who did it, as the audit has it.")]
     kind: Annotated[
         ActKind,
-        Meta(description="What it changed. deletion: people went; it cannot be taken back."),
+        Meta(
+            description="What it changed. deletion: people went. Of another kind `after.deleted` "
+            "says that the thing itself went. Neither can be taken back."
+        ),
     ]
     of: Annotated[str, Meta(description="Id of what it changed; empty if that is gone for good.")]
     faces: list[Concerned]
@@ -110,8 +113,8 @@ class Act(Answer):
     stays: Annotated[
         Stays | None,
         Meta(
-            description="Why it cannot be taken back: people were deleted, two were made two again "
-            "(merge them by hand), the sighting is nobody's now or its picture gone, or the "
+            description="Why it cannot be taken back: something was deleted, two were made two "
+            "again (merge them by hand), the sighting is nobody's now or its picture gone, or the "
             "values are kept nowhere else."
         ),
     ]
@@ -304,6 +307,12 @@ _WAYS_BACK: Mapping[ActKind, _WayBack] = {
 }
 """How acts are taken back, by their kinds; those of other kinds cannot be."""
 
+_DOORS: Mapping[ActKind, V1Operation] = {
+    **{kind: way_back.door for kind, way_back in _WAYS_BACK.items()},
+    ActKind.PLACE: counts.operations.find("DELETE", "/v1/places/{id}"),
+}
+"""The operations whose role may see acts of a kind; those of other kinds all editors see."""
+
 
 _WHY: Mapping[Stays, str] = {
     Stays.DELETED: "what was deleted cannot be taken back",
@@ -464,11 +473,11 @@ def _name_values(context: V1Context, act: Done, values: Values) -> dict[str, Any
 
 def _list_own_kinds(context: V1Context) -> list[ActKind]:
     """Return the kinds of acts that the caller may do."""
-    role, ways_back = context.caller.role, _WAYS_BACK
+    role = context.caller.role
     return [
         kind
         for kind in ActKind
-        if kind not in ways_back or role.includes(ways_back[kind].door.role or Role.ADMIN)
+        if kind not in _DOORS or role.includes(_DOORS[kind].role or Role.ADMIN)
     ]
 
 

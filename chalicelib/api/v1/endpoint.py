@@ -140,6 +140,7 @@ class Unlisted(StrEnum):
     GROUNDS = "it is written down with its ground, and ended by the same operation, with another"
     ELSEWHERE = "it has a list of its own, or is shown as it is now, and is taken back there"
     SETS_NOTHING = "it asks, looks or sends, and changes nothing that somebody set"
+    MACHINES = "a camera or its box tells what it sees, and how it is"
 
 
 class V1Operation(Struct, frozen=True, dict=True):
@@ -155,7 +156,7 @@ class V1Operation(Struct, frozen=True, dict=True):
     the service stored with its change. None: the view is called again, which changes nothing more.
     `searches`: whether it looks for faces in a picture; then fewer requests a second are allowed.
     `tag`: its chapter in the document; the module's name if empty. `unlisted`: why the list of what
-    people did has none of it; None: that has it, if it changes something, or no person calls it.
+    people did has none of it; None: that has it, if it changes something.
     """
 
     method: str

@@ -20,7 +20,7 @@ from chalicelib.api.v1.auth import (
     parse_session_cookies,
     require_no_other_site,
 )
-from chalicelib.api.v1.endpoint import KeylessContext, Operations, V1Context
+from chalicelib.api.v1.endpoint import KeylessContext, Operations, Unlisted, V1Context
 from chalicelib.api.v1.shapes import ShownPage
 from chalicelib.api.v1.wire import Answer, FirstWeekday, Sent, Time
 from chalicelib.auth.addresses import find_network
@@ -294,7 +294,7 @@ def get_session(context: V1Context) -> CurrentSession:
     return _describe_session(services, context.caller, books)
 
 
-@operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
+@operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True, unlisted=Unlisted.ACCESS)
 def end_session(context: V1Context) -> None:
     """Sign out: end the session of the cookie, and of no other shop.
 

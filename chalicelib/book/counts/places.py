@@ -32,6 +32,7 @@ from chalicelib.domain.counts import (
     forget_counts,
     list_void_minutes,
 )
+from chalicelib.domain.done import ActKind, Was, make_deletion
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import (
     Conflict,
@@ -217,7 +218,8 @@ class Places(Service["Book"]):
         item, before = self._read(tenant, now)
         place = _find(before.places, id_)
         after = arrange(before, [other for other in before.places if other != place], now)
-        self._store(tenant, after, item, request)
+        was = make_deletion(ActKind.PLACE, id_, place.name)
+        self._store(tenant, after, item, request, was=was)
 
     @retry_if_changed(_BUSY)
     def correct(
@@ -376,8 +378,10 @@ class Places(Service["Book"]):
         request: RequestId | None,
         answer: Mapping[str, Any] = NO_BODY,
         more_actions: Sequence[Action] = (),
+        was: Was | None = None,
     ) -> None:
-        actions = [_make_put(tenant.name, arrangement, item_before), *more_actions]
+        put = replace(_make_put(tenant.name, arrangement, item_before), was=was)
+        actions = [put, *more_actions]
         self.services.requests.write_with_answer(tenant.name, actions, request, answer)
         self.services.webhooks.outbox.send_messages(tenant.name, more_actions)
 

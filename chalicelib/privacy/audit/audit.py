@@ -129,7 +129,7 @@ class AuditedItems:
         act.entered = True
         if listed_act is not None:
             act.takes_back, act.takes_from = "", {}
-            act.is_listed |= listed_act.kind is not ActKind.DELETION
+            act.is_listed |= not listed_act.is_deletion
         return None
 
     def _list_maker_writes(

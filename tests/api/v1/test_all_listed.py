@@ -8,7 +8,6 @@ from msgspec.structs import fields
 
 from chalicelib.api.v1.endpoint import V1Operation
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.auth.roles import Role
 from chalicelib.domain.captures import SETTINGS_OF_CAMERA
 from chalicelib.domain.done import UNKEPT, Done
 from chalicelib.domain.model import PROMOTION_SETTINGS, SETTINGS_OF_GROUP
@@ -23,13 +22,7 @@ def name_of(operation: V1Operation) -> str:
     return f"{operation.method} {operation.path}"
 
 
-BY_PEOPLE = [
-    operation
-    for operation in OPERATIONS
-    if operation.method != "GET"
-    and operation.role in (Role.OPERATOR, Role.ADMIN)
-    and not operation.of_cameras
-]
+BY_PEOPLE = [operation for operation in OPERATIONS if operation.is_write]
 LISTED = [name_of(operation) for operation in BY_PEOPLE if operation.unlisted is None]
 CASES = [case for case in V1 if case.route in LISTED]
 

@@ -305,6 +305,31 @@ def test_what_is_set_up_is_taken_back_by_who_may_set_it(
     assert read() == before != changed
 
 
+GOES = [
+    ("/v1/groups", "group", {"name": "Gold", "capacity": 5}, True),
+    ("/v1/cameras", "camera", {"id": "till", "name": "Till"}, False),
+    ("/v1/hooks", "hook", {"url": "https://8.8.8.8/", "name": "crm"}, False),
+    ("/v1/places", "place", {"name": "Hall", "doors": ["door"]}, False),
+]
+
+
+@pytest.mark.parametrize(("path", "kind", "body", "by_editors"), GOES)
+def test_what_was_set_up_and_deleted_is_listed_and_stays_away(
+    v1: V1Client, path: str, kind: str, body: dict[str, Any], by_editors: bool
+) -> None:
+    if kind == "place":
+        v1.done("POST", "/v1/cameras", {"id": "door", "name": "Door"})
+    made = v1.done("POST", path, body)["id"]
+    assert v1.send("DELETE", f"{path}/{made}").status == 204
+    [act] = acts(v1)
+    assert (act["kind"], act["of"], act["faces"]) == (kind, made, [])
+    assert (act["before"], act["after"]) == ({"name": body["name"]}, {"deleted": True})
+    assert (act["stays"], act["until"]) == ("deleted", None)
+    assert v1.failed(409, "POST", f"/v1/done/{act['id']}/undo")["code"] == "InTheWay"
+    key = v1.done("POST", "/v1/keys", {"name": "o", "role": "operator"})["api_key"]
+    assert len(acts(v1.with_key(key))) == by_editors
+
+
 def test_a_setting_that_was_set_again_stands_in_the_way_whoever_did_it(
     v1: V1Client, services: Services, shop: Credentials
 ) -> None:
