@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -335,7 +336,7 @@ class Messages(Service["Book"]):
     ) -> int:
         """Send a message by its hook's channel; return the status of the answer.
 
-        `faceid`: of whom it tells, whose card a push leads to; "": of nobody.
+        `faceid`: of whom it tells, whose card a push and a message of ntfy lead to; "": of nobody.
         """
         channel = self.read_channel(tenant.name, hook)
         if channel.way is Way.MAIL:
@@ -351,8 +352,17 @@ class Messages(Service["Book"]):
             name = name_push(faceid, self._read_private_key(tenant.name)) if faceid else ""
             message = {"title": tenant.shown_name, "text": text, "face": faceid, "tag": name}
             return self._push(channel, tenant, message)
-        post = write_message(channel, hook.template, values, picture)
+        link = self._make_card_link(tenant, faceid)
+        post = write_message(channel, hook.template, values, picture, link=link)
         return self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
+
+    def _make_card_link(self, tenant: Tenant, faceid: str) -> str:
+        """Return the address of the arrival card of a face; "" for nobody, or without a public
+        URL."""
+        public_url = self.services.settings.public_url
+        if not faceid or not public_url:
+            return ""
+        return f"{public_url.rstrip('/')}/console?shop={tenant.book_id}#/counter/{quote(faceid)}"
 
     def _note_push(self, delivery: Delivery, faceid: str) -> None:
         """Remember a push before it is sent, so that it is taken back however it ends."""

@@ -380,12 +380,18 @@ PUSHED_FOR = timedelta(hours=1)
 
 
 def write_message(
-    channel: Channel, template: str, values: Mapping[str, str], picture: bytes | None = None
+    channel: Channel,
+    template: str,
+    values: Mapping[str, str],
+    picture: bytes | None = None,
+    *,
+    link: str = "",
 ) -> Post:
     """Return the HTTP request by which a channel's way (ntfy, Slack and so on) takes a message.
 
     `template`: the message with fields, such as `{who} came`, and `values` by the fields' names.
-    `picture`: a JPEG, for ways of WITH_PICTURE. The way REQUEST is any server of the user's: the
+    `picture`: a JPEG, for ways of WITH_PICTURE. `link`: the page that a press of ntfy's message
+    opens; "": none. The way REQUEST is any server of the user's: the
     body is the filled template itself, and if that is JSON, values are escaped.
     """
     if channel.way is Way.REQUEST:
@@ -394,7 +400,10 @@ def write_message(
         return Post(channel.url, body.encode(), {**content_type, **channel.headers}, channel.method)
     escape = _escape_markdown if channel.way in _WITH_MARKDOWN else str
     text = message_text(template, values, escape)
-    return _WRITERS[channel.way](channel, text, picture)
+    post = _WRITERS[channel.way](channel, text, picture)
+    if channel.way is not Way.NTFY or not link:
+        return post
+    return post._replace(headers={**post.headers, "Click": link})
 
 
 def message_text(

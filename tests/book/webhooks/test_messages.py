@@ -114,6 +114,20 @@ def enrol_vip(book: Book, person: Person = EVA, name: str = "Eva Lee") -> Face:
     return book.enrol(person, "VIP", name=name)
 
 
+def test_a_message_of_ntfy_leads_to_the_card_of_who_has_come(book: Book, phone: Receiver) -> None:
+    eva = enrol_vip(book)
+    add(book, channel_of(Way.NTFY, phone))
+    add(book, channel_of(Way.SLACK, phone))
+    come(book, EVA)
+    assert [one.headers.get("Click") for one in phone.heard] == [None, None]
+    settings = book.services.settings
+    book.services.settings = changed(settings, public_url="https://box.example/shop")
+    come(book, EVA, 60)
+    links = {one.headers.get("Click") for one in phone.heard[2:]}
+    card = f"https://box.example/shop/console?shop={book.tenant.book_id}#/counter/{eva.faceid}"
+    assert links == {None, card}
+
+
 def read_body(heard: Heard) -> str:
     return heard.body.decode()
 
