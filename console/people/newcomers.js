@@ -2,7 +2,8 @@
 // open.
 import { newName, send } from "../api.js";
 import { session, Value } from "../store.js";
-import { explain, t, unusable } from "../words.js";
+import { unusable } from "../shared/form.js";
+import { explain, t } from "../words.js";
 import { patiently } from "./many.js";
 import { peopleOf } from "./people_of_files.js";
 import { base64, largest, shrunk, thumbnail } from "../shared/pictures.js";

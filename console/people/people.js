@@ -13,7 +13,7 @@ import { Empty, groupName, Loading, nameOf, Portrait, Save, Segments, Select, us
 import { go, replace, to } from "../router.js";
 import { may, preference, useValue } from "../store.js";
 import { complain } from "../undo.js";
-import { ago, day, number, shortDay, t } from "../words.js";
+import { ago, dated, day, isoDay, joined, number, t } from "../words.js";
 
 const STRANGERS = "stranger";
 /** By head, what it can be sorted by, and in which direction; the first is the one that is pressed first. */
@@ -23,6 +23,7 @@ const COLUMNS = {
   "person.enrolled": { newest: "descending", oldest: "ascending" },
 };
 const TYPING_MS = 250;
+const DATE = { day: "numeric", month: "short" };
 
 const shape = preference("people", ["cards", "rows"]);
 const order = preference("people.sort", Object.keys(ORDERS));
@@ -52,7 +53,7 @@ export default function People({ place: { query } }) {
     choose(index, true);
   };
   const cell = (index, more) => html`<${isTable ? Entry : Card} key=${ids[index]} id=${ids[index]} more=${more}
-    face=${details.get(ids[index])} chosen=${chosen.has(ids[index])}
+    face=${details.get(ids[index])} sort=${sort} chosen=${chosen.has(ids[index])}
     choose=${operator ? (event) => choose(index, event.shiftKey) : null} />`;
   const sorted = (next) => { order.set(next); at({ sort: next }); };
   return html`<div class="page people">
@@ -151,7 +152,13 @@ function Filter({ name, set }) {
 
 const seen = (face) => (face.arrive_time ? ago(face.arrive_time, "narrow") : t("face.never"));
 /** When a nameless face came: the first and the last day. */
-const days = (face) => [...new Set([face.enrolled_at, face.arrive_time].sort().map(shortDay))].join(" – ");
+const came = (face) => (face.name === "" && face.arrive_time
+  ? dated(DATE).formatRange(...[face.enrolled_at, face.arrive_time].sort().map((at) => new Date(isoDay(at))))
+  : seen(face));
+const visits = (face) => t("visits", { count: face.arrive_count });
+const enrolled = (face) => day(face.enrolled_at);
+/** What a card says in an order: that by which the list is sorted, whole. */
+const SAID = { most: visits, lately: came, away: came, newest: enrolled, oldest: enrolled };
 
 /** What a card and a row have alike: its root's attributes, the box that chooses it, picture, and name. */
 function partsOf(kind, { id, face, more, chosen, choose }) {
@@ -170,13 +177,12 @@ function partsOf(kind, { id, face, more, chosen, choose }) {
 }
 
 function Card(props) {
-  const { face } = props;
+  const { face, sort } = props;
   const { root, picture, box, name } = partsOf("card", props);
-  const came = face && [face.arrive_time && t("visits", { count: face.arrive_count }), seen(face)].filter(Boolean)
-    .join(" · ");
-  return html`<div ...${root} aria-label=${came ? `${name}, ${came}` : name}>${picture}${box}
-    <strong class="name two-lines">${name}</strong>
-    <small class="soft">${face?.name === "" && face.arrive_time ? days(face) : came}</small></div>`;
+  const all = face && joined(face.arrive_time && visits(face), seen(face));
+  const said = face && (SAID[sort] ?? (() => all))(face);
+  return html`<div ...${root} aria-label=${all ? `${name}, ${joined(...new Set([said, all]))}` : name}>${picture}${box}
+    <strong class="name two-lines">${name}</strong><small class="soft">${said}</small></div>`;
 }
 
 function Entry(props) {

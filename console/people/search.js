@@ -2,10 +2,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
+import { unusable } from "../shared/form.js";
 import { groupName, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../shared/parts.js";
 import { base64, Boxes, Drop, shrunk } from "../shared/pictures.js";
 import { to } from "../router.js";
-import { ago, explain, number, t, unusable } from "../words.js";
+import { ago, explain, number, t } from "../words.js";
 
 const CANDIDATES = 5;
 const PLAIN_QUALITY = 60;

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.console.conftest import (
@@ -128,9 +129,48 @@ def test_a_stranger_of_whom_a_picture_came_late_has_the_earlier_day_first(shop: 
         at.astimezone(ZoneInfo(shop.tenant.time_zone))
         for at in (face.arrive_time, face.enrolled_at)
     ]
-    first, last = (f"{at:%a} {at.day} {at:%b}" for at in times)
     page = shop.open("#/people?group=stranger")
-    expect(page.get_by_role("gridcell").locator("small")).to_have_text(f"{first} – {last}")
+    first, last = times
+    begin = f"{first.day}" if first.month == last.month else f"{first.day} {first:%b}"
+    expect(page.get_by_role("gridcell").locator("small")).to_have_text(
+        re.compile(rf"^{begin}\s?–\s?{last.day} {last:%b}$")
+    )
+
+
+SEEN = re.compile(r"(ago|now|yesterday|never seen|\d+ \w{3})$")
+SHOWN_BY = {
+    "lately": SEEN,
+    "away": SEEN,
+    "most": re.compile(r"^(no|\d+) visits?$", re.IGNORECASE),
+    "newest": re.compile(r"^\d+ \w{3,4} \d{4}$"),
+    "oldest": re.compile(r"^\d+ \w{3,4} \d{4}$"),
+    "name": re.compile(r"."),
+}
+"""What a card says below the name in each order, in English of Britain."""
+CUT = (
+    "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+)
+
+
+@pytest.mark.parametrize("group", ["regular", "stranger"])
+def test_each_order_shows_what_it_sorts_by(shop: Shop, group: str) -> None:
+    stranger = Person(900, side_px=300)
+    for minutes in (3 * 24 * 60, 200, 100):
+        shop.see(Person(NAMES.index("Dmitri")), minutes)
+        shop.see(stranger, minutes)
+    page = shop.open(f"#/people?group={group}")
+    page.set_viewport_size(PHONE)
+    said = page.get_by_role("gridcell").locator("small")
+    expect(said.first).not_to_be_empty()
+    orders = page.get_by_label("Order")
+    for order in orders.locator("option").evaluate_all("all => all.map((one) => one.value)"):
+        orders.select_option(order)
+        for text in said.all():
+            expect(text).to_have_text(SHOWN_BY[order])
+        if order != "name":
+            assert said.evaluate_all(CUT) == []
+    orders.select_option("most")
+    expect(said.first).to_have_text("3 visits")
 
 
 def test_a_filter_by_name_shows_all_of_that_name_and_selects_no_others(shop: Shop) -> None:
