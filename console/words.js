@@ -92,9 +92,6 @@ export function explain({ code = "", status = 0, detail = "", breaks = "", field
   return t(names.map((name) => `problem.${name}`).find((name) => name in table) ?? "problem");
 }
 
-/** Return the problem of a picture whose face the service finds unfit. `detail`: its sentence; "": it is fit. */
-export const unusable = (detail) => ({ status: 422, code: "Unusable", detail });
-
 /** Return what there is of these texts, as one line. */
 export const joined = (...texts) => texts.filter(Boolean).join(" · ");
 
@@ -104,24 +101,31 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(locale, style).format(rounded);
 }
 
-/** Return the sign between a number and its fraction. */
-export const decimalSign = () => new Intl.NumberFormat(locale).formatToParts(0.5)
-  .find(({ type }) => type === "decimal").value;
-
 /** Write a change: "+12", with `style` "percent" of a share "+12%". */
 export const signed = (value, style = "decimal") => new Intl.NumberFormat(locale,
   /** @type {Intl.NumberFormatOptions} */ ({ style, signDisplay: "exceptZero" })).format(value).replace("-", "\u2212");
 
 const shown = (value) => (typeof value === "number" ? number(value) : String(value ?? ""));
 
-function format(name, options) {
-  return (made[`${name} ${session.now?.time_zone}`] ??= new Intl.DateTimeFormat(locale, {
+function format(name, options, by = locale) {
+  return (made[`${name} ${session.now?.time_zone}`] ??= new Intl.DateTimeFormat(by, {
     ...options, timeZone: session.now?.time_zone,
   }));
 }
 
-export const clock = (at) =>
-  format("clock", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(at));
+const OF_24 = /** @type {const} */ ({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+/** Tell whether the browser's region cuts a day in two halves, as "4:35 PM" does. */
+export const hasHalves = () => (made.halves ??= new Intl.DateTimeFormat(locale, { hour: "numeric" }).resolvedOptions())
+  .hour12;
+
+/** Return how a minute of a day is written. @returns {Intl.DateTimeFormatOptions} */
+export const ofClock = () => (hasHalves() ? { hour: "numeric", minute: "2-digit" } : OF_24);
+
+export const clock = (at) => format("clock", ofClock()).format(new Date(at));
+
+/** Return the minute of the tenant's day, "16:35" in each language: for sums and files. */
+export const minuteOf = (at) => format("minute", OF_24, "sv").format(new Date(at));
 export const day = (at) => format("day", { day: "numeric", month: "short", year: "numeric" }).format(new Date(at));
 export const shortDay = (at) =>
   format("short", { weekday: "short", day: "numeric", month: "short" }).format(new Date(at));
@@ -135,15 +139,7 @@ export const dated = (options) =>
 export const weekdayName = (number, style) => dated({ weekday: style }).format(new Date(Date.UTC(2024, 0, 1 + number)));
 
 /** Return the day as 2026-11-20, by the tenant's calendar. */
-export function isoDay(at) {
-  const parts = (made[`iso ${session.now?.time_zone}`] ??= new Intl.DateTimeFormat("en-CA", {
-    year: "numeric", month: "2-digit", day: "2-digit", timeZone: session.now?.time_zone,
-  }));
-  return parts.format(new Date(at));
-}
-
-/** Return the minute as 2026-11-20 14:05, by the tenant's calendar; "" for none. */
-export const stamp = (at) => (at ? `${isoDay(at)} ${clock(at)}` : "");
+export const isoDay = (at) => format("iso", {}, "sv").format(new Date(at));
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [

@@ -3,8 +3,9 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Field, Form } from "../shared/form.js";
 import { Trouble, useLoaded } from "../shared/parts.js";
+import { stamp } from "../shared/tables.js";
 import { complain } from "../undo.js";
-import { dayAndClock, stamp, t } from "../words.js";
+import { dayAndClock, t } from "../words.js";
 import { minuteAt } from "./minutes.js";
 
 const MINUTE_MS = 60_000;

@@ -9,10 +9,11 @@ import { pathOf } from "../shared/correct.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Dialog, nameOf, Portrait, Score, Trouble, useLoaded } from "../shared/parts.js";
 import { Boxes } from "../shared/pictures.js";
+import { unusable } from "../shared/form.js";
 import { addPhoto } from "../shared/photo.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
-import { dayAndClock, explain, onward, t, unusable } from "../words.js";
+import { dayAndClock, explain, onward, t } from "../words.js";
 import { became, captureOf, outcomes, why } from "./named.js";
 
 /**

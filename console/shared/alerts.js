@@ -74,8 +74,8 @@ export function Bell() {
   const box = (name, checked, onChange, disabled = false) => html`<label class="inline">
     <input type="checkbox" checked=${checked} disabled=${disabled} onChange=${onChange} />${t(name)}</label>`;
   return html`<section><h2>${t("alerts")}</h2>
-    ${box("alerts.sound", hasSound === "on", setSound)}
-    ${box("alerts.notify", notifies === "on" && canNotify, setNotify, !canNotify)}
+    <div class="boxes">${box("alerts.sound", hasSound === "on", setSound)}
+      ${box("alerts.notify", notifies === "on" && canNotify, setNotify, !canNotify)}</div>
     ${!canNotify && html`<p class="soft small">${t("alerts.denied")}</p>`}
     <label class="inline">${t("alerts.of")}
       <${Select} value=${chosen} set=${(next) => group.set(next)}

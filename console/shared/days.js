@@ -1,6 +1,6 @@
 // Days of the tenant's calendar: texts such as 2026-11-20, whatever the browser's clock says.
 import { session } from "../store.js";
-import { clock, isoDay } from "../words.js";
+import { isoDay, minuteOf } from "../words.js";
 
 export const DAY_MS = 86_400_000;
 export const instant = (day) => Date.parse(`${day}T00:00Z`);
@@ -29,7 +29,7 @@ const HALF_HOUR_MS = 1_800_000;
 /** Return when an hour of a day, "14", begins and ends by the tenant's clocks; null if they leave it out that day. */
 export function hourSpan(day, hour) {
   const halves = Array.from({ length: 52 }, (_, place) => begin(day) + place * HALF_HOUR_MS);
-  const within = halves.filter((at) => isoDay(at) === day && clock(at).slice(0, 2) === hour);
+  const within = halves.filter((at) => isoDay(at) === day && minuteOf(at).slice(0, 2) === hour);
   return within.length ? [within[0], within.at(-1) + HALF_HOUR_MS] : null;
 }
 

@@ -11,6 +11,9 @@ const FLAWS = ["badInput", "valueMissing", "typeMismatch", "patternMismatch", "t
 
 const Refused = createContext(/** @type {Record<string, string>} */ ({}));
 
+/** Return the problem of a picture whose face the service finds unfit. `detail`: its sentence. */
+export const unusable = (detail) => ({ status: 422, code: "Unusable", detail });
+
 /** Write the least or the most that a field takes. */
 function bound(type, value) {
   if (type === "date") return day(`${value}T12:00Z`);

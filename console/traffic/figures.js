@@ -3,7 +3,8 @@ import { get, readSession } from "../api.js";
 import { begin, isDay } from "../shared/days.js";
 import { share } from "../shared/known.js";
 import { session } from "../store.js";
-import { isoDay, joined, stamp, t } from "../words.js";
+import { isoDay, joined, t } from "../words.js";
+import { stamp } from "../shared/tables.js";
 import { changes } from "./closed.js";
 import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
 

@@ -1,6 +1,6 @@
 // Days, weeks, months and years of the tenant's calendar, and their names.
 import { addDays, DAY_MS, placeInWeek, weekdayOf, written } from "../shared/days.js";
-import { dated } from "../words.js";
+import { dated, ofClock } from "../words.js";
 
 export const SPANS = ["day", "week", "month", "year"];
 
@@ -50,23 +50,26 @@ export function buckets(by, { first, end }) {
 
 const DAY = { weekday: "short", day: "numeric", month: "short" };
 const DATE = { day: "numeric", month: "short", year: "numeric" };
-const NAMED = {
-  hour: { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }, day: DAY,
-  month: { month: "long", year: "numeric" },
-};
+const MONTH = { month: "long", year: "numeric" };
+
+/** Return when a bucket begins. */
+const beginOf = (by, name) =>
+  new Date(by === "month" ? `${name}-01` : `${name.slice(0, 13)}${by === "hour" ? ":00Z" : ""}`);
+
+const inWords = (by, options, name) => dated(options).format(beginOf(by, name));
 
 /** Say a bucket in words: "Fri, 20 Nov, 09:00". */
 export function bucketName(by, name) {
-  const at = new Date(by === "month" ? `${name}-01` : `${name.slice(0, 13)}${by === "hour" ? ":00Z" : ""}`);
+  const at = beginOf(by, name);
   if (by === "week") return dated(DATE).formatRange(at, new Date(at.getTime() + 6 * DAY_MS));
-  return dated(NAMED[by]).format(at);
+  return inWords(by, { hour: { ...DAY, ...ofClock() }, day: DAY, month: MONTH }[by], name);
 }
 
 /** Return what stands below a bucket, "" for most of many. */
 export function tick(by, span, name) {
   const at = new Date(by === "month" ? `${name}-01` : `${name.slice(0, 10)}`);
   const [date, hour] = [at.getUTCDate(), Number(name.slice(11, 13))];
-  if (by === "hour" && span === "day") return hour % 3 ? "" : name.slice(11);
+  if (by === "hour" && span === "day") return hour % 3 ? "" : inWords("hour", ofClock(), name);
   if (by === "month" || span === "year") {
     return by !== "month" && date > (by === "week" ? 7 : 1) ? "" : dated({ month: "short" }).format(at);
   }
@@ -78,7 +81,7 @@ export function tick(by, span, name) {
 export function periodName(span, { first, end }) {
   const at = new Date(first);
   if (span === "year") return dated({ year: "numeric" }).format(at);
-  if (span === "month") return dated(NAMED.month).format(at);
+  if (span === "month") return dated(MONTH).format(at);
   if (span === "day") return dated({ ...DAY, year: "numeric" }).format(at);
   return dated(DATE).formatRange(at, new Date(addDays(end, -1)));
 }

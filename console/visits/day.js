@@ -1,10 +1,11 @@
 // The list of a day: what its address says, pages put together, hours, and what waits while somebody reads below.
 import { addDays, begin, hourSpan, isDay, weekdayOf } from "../shared/days.js";
 import { isSpecial } from "../shared/known.js";
-import { ago, isoDay, shortDay, t, visit } from "../words.js";
+import { ago, dated, hasHalves, isoDay, shortDay, t, visit } from "../words.js";
 
 const ONLY = ["first", "uncertain"];
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 /** How long ago somebody was seen just now. */
 export const RECENT_MS = 30 * MINUTE_MS;
 const [SPECIAL, STAFF] = ["special", "staff"];
@@ -47,7 +48,16 @@ export function usualDay(week, day, clockNow) {
   return { hours, whole: Math.round(sum(24)), now: Math.round(sum(hour) + (hours[hour] * minute) / 60) };
 }
 
-export const hourName = (hour) => `${hour} – ${String((Number(hour) + 1) % 24).padStart(2, "0")}`;
+const atHour = (hour) => Date.UTC(2024, 0, 1, Number(hour));
+
+/** Name an hour of the day: "16 – 17", or "4 – 5 PM". */
+export const hourName = (hour) => (hasHalves()
+  ? dated({ hour: "numeric" }).formatRange(atHour(hour), atHour(hour) + HOUR_MS)
+  : `${hour} – ${String((Number(hour) + 1) % 24).padStart(2, "0")}`);
+
+/** Return what stands below an hour's bar, as short as can be: "15", or "3p". */
+export const hourMark = (hour) => (hasHalves()
+  ? dated({ hour: "numeric" }).format(atHour(hour)).toLowerCase().replace(/[\s.]|m\.?$/g, "") : hour);
 
 /** Return the same weekday of the week before, until the same minute of the day. */
 export function weekBefore(day, isToday, now) {

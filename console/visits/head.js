@@ -8,9 +8,9 @@ import { groupName, Save, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
-import { clock, dated, number, signed, t } from "../words.js";
+import { dated, minuteOf, number, signed, t } from "../words.js";
 import { useTotals } from "./book.js";
-import { byHour, figures, hourName, question, usualDay, weekBefore } from "./day.js";
+import { byHour, figures, hourMark, hourName, question, usualDay, weekBefore } from "./day.js";
 
 const MINUTE_MS = 60_000;
 const SHORT = { weekday: "short", day: "numeric", month: "short" };
@@ -52,7 +52,7 @@ export function Choices({ chosen, set, cameras }) {
 export function Counts({ chosen, set, isShown }) {
   const totals = useTotals({ ...chosen, hour: "" });
   const week = useLoaded((signal) => get("usual", {}, { signal }), []).value?.hours;
-  const usual = chosen.camera || chosen.staff ? null : usualDay(week, chosen.day, clock(Date.now()));
+  const usual = chosen.camera || chosen.staff ? null : usualDay(week, chosen.day, minuteOf(Date.now()));
   const Shown = chosen.hour ? OfHour : Figures;
   return html`<p class="glance"><strong>${totals && t("visits.figure.all", { count: totals.arrivals })}</strong>
       <span class="soft">${usual && t(chosen.isToday ? "visits.usual.now" : "visits.usual", usual)}</span></p>
@@ -129,7 +129,7 @@ function Strip({ chosen, set, isShown, count: came, usual }) {
       onClick=${() => set({ hour: isChosen ? "" : hour })}>
       ${usual?.[place] > 0 && html`<em style=${{ height: `calc((100% - 18px) * ${usual[place] / most})` }}></em>`}
       <span style=${{ height: `${(100 * count) / (most || 1)}%` }}></span>
-      <small>${place % NAMED_EACH ? "" : hour}</small></button>`;
+      <small>${place % NAMED_EACH ? "" : hourMark(hour)}</small></button>`;
   };
   const quiet = chosen.isToday && !chosen.hour ? "quiet" : "";
   return html`<div class=${`day-hours ${quiet} ${isShown}`} role="group" aria-label=${t("visits.hours")}

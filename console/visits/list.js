@@ -5,7 +5,7 @@ import { to } from "../router.js";
 import { addDays } from "../shared/days.js";
 import { Empty, groupName, nameOf, Portrait, Score, Shapes, useSlow } from "../shared/parts.js";
 import { may } from "../store.js";
-import { clock, dayAndClock, number, t } from "../words.js";
+import { clock, dayAndClock, minuteOf, number, t } from "../words.js";
 import { useHeld } from "./book.js";
 import { folded, hourName, hours, which } from "./day.js";
 import { MOST_WHOLE, Part, useRows } from "./drawn.js";
@@ -28,7 +28,7 @@ export function List({ day, chosen, all, cameras, who, look }) {
   if (day.waits || (day.problem && !rows.length)) return slow ? html`<${Shapes} count=${6} />` : null;
   begun.current ??= day.rows[0]?.first ?? "";
   if (!rows.length && !day.token) return html`<${Nobody} chosen=${chosen} all=${all} cameras=${cameras} />`;
-  const clockOf = (at) => clocks.current.get(at) ?? clocks.current.set(at, clock(at)).get(at);
+  const clockOf = (at) => clocks.current.get(at) ?? clocks.current.set(at, minuteOf(at)).get(at);
   const row = (one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
     camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`;
   const parts = (some, before) => inParts(some, clockOf).map(([key, rows]) => html`<${Part} key=${key} rows=${rows}

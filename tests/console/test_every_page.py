@@ -108,6 +108,18 @@ TOO_WIDE = """() => [...document.querySelectorAll("#console :is(button, .button)
   .map((one) => one.outerHTML.slice(0, 120))"""
 """Lists the buttons out of which their text reaches."""
 
+TOO_NEAR = """(least) => {
+  const boxes = "#console label:has([type=checkbox], [type=radio])";
+  const labels = [...document.querySelectorAll(boxes)].filter((one) => one.checkVisibility())
+    .map((one) => [one.textContent.trim(), one.getBoundingClientRect()]);
+  const gap = (one, other) => Math.max(other.top - one.bottom, one.top - other.bottom,
+    other.left - one.right, one.left - other.right);
+  return labels.flatMap(([name, one], place) => labels.slice(place + 1)
+    .filter(([, other]) => gap(one, other) < least - 0.5)
+    .map(([otherName]) => `${name} | ${otherName}`));
+}"""
+"""Lists the boxes of which a finger may press the other one."""
+
 OVER_TITLE = """() => {
   const range = document.createRange();
   const title = document.querySelector("h1");
@@ -144,7 +156,7 @@ CUT_NAMES = """(longest) => {
 }"""
 """Lists the names of up to so many letters that are not whole."""
 
-LEAST_PX, NARROWEST_PX = 44, 320
+LEAST_PX, LEAST_GAP_PX, NARROWEST_PX = 44, 8, 320
 LONGEST_NAME = 36
 PHONES_PX = (360, 390)
 
@@ -319,6 +331,7 @@ def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(
     page = opened(phone, shop, name)
     small = page.evaluate(TOO_SMALL, LEAST_PX)
     assert small == [], small
+    assert page.evaluate(TOO_NEAR, LEAST_GAP_PX) == []
     assert page.evaluate(TOO_WIDE) == []
     assert page.evaluate(OVER_TITLE) == []
     for width in (PHONE["width"], NARROWEST_PX):

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { language, session } from "../../console/store.js";
-import { ago, clock, day, isoDay, load, loadMore, number, t, tOr, visit } from "../../console/words.js";
+import { stamp } from "../../console/shared/tables.js";
+import { hourMark, hourName } from "../../console/visits/day.js";
+import { ago, clock, day, isoDay, load, loadMore, minuteOf, number, t, tOr, visit } from "../../console/words.js";
 
 const spoken = async (chosen) => { language.set(chosen); await load(); };
 const NOW = Date.parse("2026-11-23T12:00Z");
@@ -36,7 +38,33 @@ test("words of a folder come when they are asked for, and in each language from 
 test("times are the tenant's", async () => {
   await spoken("en");
   session.set(/** @type {any} */ ({ time_zone: "Asia/Kathmandu" }));
-  assert.deepEqual([clock("2026-11-23T18:30Z"), isoDay("2026-11-23T18:30Z")], ["00:15", "2026-11-24"]);
+  assert.deepEqual([minuteOf("2026-11-23T18:30Z"), isoDay("2026-11-23T18:30Z")], ["00:15", "2026-11-24"]);
+});
+
+const inRegion = async (tag, act) => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: { languages: [tag] }, configurable: true });
+  await spoken("system");
+  act();
+  Object.defineProperty(globalThis, "navigator", before);
+};
+
+test("a clock is that of the browser's region, and a file's is the same in each", async () => {
+  session.set(/** @type {any} */ ({ time_zone: "UTC" }));
+  const at = "2026-11-23T16:35Z";
+  const shown = {};
+  const chosen = language.now;
+  for (const tag of ["en-US", "en-GB", "de-DE"]) {
+    await inRegion(tag, () => {
+      shown[tag] = [clock(at), stamp(at), hourName("16"), hourMark("00")].join("; ").replaceAll(/[\u202f\u2009]/g, " ");
+    });
+  }
+  assert.deepEqual(shown, {
+    "en-US": "4:35 PM; 2026-11-23 16:35; 4 – 5 PM; 12a",
+    "en-GB": "16:35; 2026-11-23 16:35; 16 – 17; 00",
+    "de-DE": "16:35; 2026-11-23 16:35; 16 – 17; 00",
+  });
+  await spoken(chosen);
 });
 
 test("how long ago it was is said in the largest unit that fits", () => {
