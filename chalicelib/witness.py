@@ -31,9 +31,8 @@ class PostedHeads:
         self._postman, self._url = postman, url
 
     def keep(self, name: str, head: bytes) -> None:
-        status = self._postman().post(
-            self._url, head, {"Content-Type": _JSON, "Regulars-Head": name}
-        )
+        headers = {"Content-Type": _JSON, "Regulars-Head": name}
+        status = self._postman().post(self._url, head, headers).status
         if status // 100 != 2:
             raise Unusable(
                 f"the witness answered {status} to head {name}: it is sent again within the hour"

@@ -57,7 +57,15 @@ from chalicelib.domain.webhooks import (
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
-from chalicelib.storage.ports import Delete, Put, Update, absent, equals, exists
+from chalicelib.storage.ports import (
+    Delete,
+    Put,
+    SenderRefused,
+    Update,
+    absent,
+    equals,
+    exists,
+)
 from chalicelib.storage.records.captures import camera_from
 from chalicelib.storage.records.faces import face_from
 from chalicelib.storage.values import milliseconds, moment_of_text, time_text
@@ -67,6 +75,14 @@ if TYPE_CHECKING:
 
 _SENT, _GONE = 200, 410
 """Statuses that stand for a mail that was sent, and for a browser that is gone."""
+_SENDER_REFUSED = (401, 403)
+"""Answers of a push service about the token of the sender (RFC 8292, 4.2)."""
+_REMEDY = {
+    True: "have this browser join once more",
+    False: "set the shop's `contact` to a mail address, or `public_url` to an https address of the "
+    "internet",
+}
+"""What to do about a refusal, by whether the token names somebody."""
 _NO_LONGER_THERE = (404, 410)
 """Answers of a push service about a browser that wants nothing any more (RFC 8030, 7.3)."""
 
@@ -354,7 +370,8 @@ class Messages(Service["Book"]):
             return self._push(channel, tenant, message)
         link = self._make_card_link(tenant, faceid)
         post = write_message(channel, hook.template, values, picture, link=link)
-        return self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
+        answer = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
+        return answer.status
 
     def _make_card_link(self, tenant: Tenant, faceid: str) -> str:
         """Return the address of the arrival card of a face; "" for nobody, or without a public
@@ -390,8 +407,13 @@ class Messages(Service["Book"]):
             subject,
             self.services.clock.now(),
         )
-        status = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
-        return _GONE if status in _NO_LONGER_THERE else status
+        answer = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
+        if answer.status in _SENDER_REFUSED:
+            said = " ".join(filter(None, (str(answer.status), answer.reason)))
+            raise SenderRefused(
+                f"the push service refuses the sender ({said}): {_REMEDY[bool(subject)]}"
+            )
+        return _GONE if answer.status in _NO_LONGER_THERE else answer.status
 
 
 def _parse_claims(hook: Hook) -> dict[str, Any]:

@@ -93,6 +93,7 @@ from chalicelib.storage.ports import (
     Delete,
     Does,
     Put,
+    SenderRefused,
     Update,
     absent,
     equals,
@@ -871,6 +872,8 @@ class Deliveries(Service["Book"]):
             return self.outbox.park(tried, str(error))
         except ComeBackLater as error:
             return self._obey(hook, tried, error)
+        except SenderRefused as error:  # the next one is refused as well: the hook fails at once
+            return self._note_failure(hook, tried, str(error), FAILING_FROM - hook.failures)
         except Unusable as error:
             return self._note_failure(hook, tried, str(error))
         except StorageUnavailable:
@@ -920,7 +923,7 @@ class Deliveries(Service["Book"]):
             signature = make_signature(secret, self.services.clock.now(), body)
             signed = {**headers, "X-Regulars-Signature": signature}
             with self.slots.take_slot(delivery.tenant, hook.id):
-                status = self.services.ports.postman.post(hook.url, body, signed)
+                status = self.services.ports.postman.post(hook.url, body, signed).status
             if status not in _REFUSALS:
                 break
         return status
@@ -932,17 +935,17 @@ class Deliveries(Service["Book"]):
             tenant, hook.id, if_same, set={"enabled": False, "version": hook.version + 1}
         )
 
-    def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
+    def _note_failure(self, hook: Hook, delivery: Delivery, error: str, counted: int = 1) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses
-        only the count."""
-        now = self.services.clock.now()
+        only the count. `counted`: failures that this one stands for, 1 at least."""
+        now, more = self.services.clock.now(), max(counted, 1)
         self._try_again(delivery, now, error)
-        failures = hook.failures + 1
+        failures = hook.failures + more
         paused_until = (
             now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
         )
         fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
-        self.hooks.note_fields(delivery.tenant, hook.id, set=fields, add={"failures": 1})
+        self.hooks.note_fields(delivery.tenant, hook.id, set=fields, add={"failures": more})
 
     def _obey(self, hook: Hook, delivery: Delivery, error: ComeBackLater) -> None:
         """Postpone the delivery as its receiver asked, which is no failure, and let the hook's

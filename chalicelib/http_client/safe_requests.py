@@ -12,6 +12,7 @@ Posts to a URL that a tenant chose are made safe by the same means (docs/decisio
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ from chalicelib.http_client.connection import (
 )
 from chalicelib.http_client.url import Address, Target, is_public, parse_redirect, parse_url
 from chalicelib.slots import hold_slot
-from chalicelib.storage.ports import ComeBackLater
+from chalicelib.storage.ports import Answered, ComeBackLater
 from chalicelib.storage.values import parse_retry_after_s
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
@@ -227,6 +228,7 @@ class SafeFetcher:
 _TOO_MANY, _SERVER_ERROR = 429, 500
 """Statuses whose Retry-After is heard: this one, and from this one on (RFC 6585, 4; RFC 9110,
 15.6)."""
+_REASON = re.compile("[A-Za-z][A-Za-z0-9 _-]{0,39}")
 POST_LIMIT_S = 10.0
 """How long a hook may take to answer, in s. Then the delivery counts as failed and is tried again
 (book/webhooks)."""
@@ -276,8 +278,10 @@ class SafePostman:
         """
         self._read_target(url)
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> int:
-        """Post the body and return the answer's status.
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> Answered:
+        """Post the body and return what was answered.
 
         No redirect is followed: its status is returned.
 
@@ -327,18 +331,34 @@ def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
     return is_public(address) or any(address in network for network in networks)
 
 
-def _post_body(exchange: Exchange, method: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """Post and return the status.
+def _post_body(
+    exchange: Exchange, method: str, body: bytes, headers: Mapping[str, str]
+) -> Answered:
+    """Post and return what was answered.
 
     Read on for a moment: some receivers stop when nobody listens any more.
     """
+    answer_body = b""
     with exchange.send_request(method, headers, body) as response:
         exchange.allowed_bytes = MAX_HEAD_BYTES + _DRAINED_BYTES
         exchange.deadline.shorten(_DRAIN_S)
         with suppress(OSError, HTTPException, Unusable):  # the status is known by now
-            response.read(_DRAINED_BYTES)
+            answer_body = response.read(_DRAINED_BYTES)
         _require_no_wait(response)
-        return response.status
+        return Answered(response.status, _parse_reason(answer_body))
+
+
+def _parse_reason(body: bytes) -> str:
+    """Read the reason that an answer of JSON names, as Apple's push service does.
+
+    A tenant may read it, so nothing longer or of other signs is taken over.
+    """
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    reason = said.get("reason") if isinstance(said, dict) else None
+    return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else ""
 
 
 def _require_no_wait(response: HTTPResponse) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct, field
@@ -412,12 +412,26 @@ class ComeBackLater(Unusable):
         self.again_in_s = min(again_in_s, LONGEST_ASKED_S)
 
 
+class Answered(NamedTuple):
+    """A receiver's answer: its status, and the reason that its JSON names in a few words, such as
+    `BadJwtToken`; "": none."""
+
+    status: int
+    reason: str = ""
+
+
+class SenderRefused(Unusable):
+    """A receiver that refuses whoever sends, whatever is sent: somebody has to set something."""
+
+
 class Postman(Protocol):
     def require_url(self, url: str) -> None:
         """Raise InvalidInput for a URL that is never posted to."""
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> int:
-        """Post to a URL that a stranger chose, and return the answer's status.
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> Answered:
+        """Post to a URL that a stranger chose, and return what was answered.
 
         No redirect is followed.
 

@@ -36,7 +36,7 @@ def local(limit_s: float = 2.0, at_once: int = 4) -> Postman:
 
 def posted(behaviour: Behaviour, limit_s: float = 2.0) -> int:
     with receiving(behaviour) as receiver:
-        return local(limit_s).post(receiver.url, BODY, HEADERS)
+        return local(limit_s).post(receiver.url, BODY, HEADERS).status
 
 
 def refusal(behaviour: Behaviour, limit_s: float = 2.0) -> str:
@@ -51,7 +51,7 @@ def refusal(behaviour: Behaviour, limit_s: float = 2.0) -> str:
 
 def test_receiver_gets_the_body_and_the_headers_that_were_given() -> None:
     with receiving(answers(200)) as receiver:
-        assert local().post(receiver.url, BODY, HEADERS) == 200
+        assert local().post(receiver.url, BODY, HEADERS).status == 200
         (heard,) = receiver.heard
         assert (heard.path, heard.body) == ("/hook?shop=12", BODY)
         assert dict(heard.headers) == {
@@ -81,7 +81,7 @@ def test_port_is_dialled_and_named_in_the_host_header(url: str, port: int, host:
     with receiving(answers(204, b"")) as receiver:
         for address in (PUBLIC, OTHER_PUBLIC):
             internet.listen(address, port, receiver.port)
-        assert SafePostman(internet.resolve, internet.dial).post(url, BODY, HEADERS) == 204
+        assert SafePostman(internet.resolve, internet.dial).post(url, BODY, HEADERS).status == 204
         assert receiver.heard[0].headers["Host"] == host
 
 
@@ -100,7 +100,7 @@ def test_redirect_is_not_followed(status: int) -> None:
         receiving(answers(200)) as elsewhere,
         receiving(answers(status, headers={"Location": elsewhere.url})) as first,
     ):
-        assert local().post(first.url, BODY, HEADERS) == status
+        assert local().post(first.url, BODY, HEADERS).status == status
         assert len(first.heard) == 1
         assert elsewhere.heard == []
 
@@ -214,7 +214,7 @@ def test_certificate_is_checked_for_the_name_though_an_address_is_dialled(
     secured: Internet, authority: Authority
 ) -> None:
     postman = SafePostman(secured.resolve, secured.dial, tls=authority.client())
-    assert postman.post("https://hooks.example:8443/", BODY, HEADERS) == 200
+    assert postman.post("https://hooks.example:8443/", BODY, HEADERS).status == 200
     with pytest.raises(Unusable, match="certificate"):
         postman.post("https://public.example:8443/", BODY, HEADERS)
 
@@ -293,7 +293,7 @@ def test_only_the_networks_that_the_operator_names_are_reached_besides(
             internet.resolve, internet.dial, networks=[ip_network(text) for text in networks]
         )
         if reached:
-            assert postman.post("http://inside.example:8000/", BODY, HEADERS) == 200
+            assert postman.post("http://inside.example:8000/", BODY, HEADERS).status == 200
         else:
             with pytest.raises(Unusable, match=r"not public: .* REGULARS_HOOK_NETWORKS"):
                 postman.post("http://inside.example:8000/", BODY, HEADERS)
@@ -319,3 +319,17 @@ def test_networks_that_are_none_are_refused_at_the_start(text: str) -> None:
 
 def test_one_deadline_of_ten_seconds_holds_for_all_of_a_call() -> None:
     assert POST_LIMIT_S == 10.0
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"reason":"BadJwtToken"}', "BadJwtToken"),
+        (b'{"reason": "Vapid key mismatch", "code": 7}', "Vapid key mismatch"),
+        *((body, "") for body in (b"", b"thanks", b'["reason"]', b'{"reason":7}', b"[" * 9_000)),
+        *((b'{"reason":"%s"}' % text, "") for text in (b"<b>", b"10.0.0.7:22", b"a" * 41, b"")),
+    ],
+)
+def test_of_an_answer_only_the_reason_of_its_json_is_taken_over(body: bytes, reason: str) -> None:
+    with receiving(answers(403, body=body)) as receiver:
+        assert local().post(receiver.url, BODY, HEADERS) == (403, reason)

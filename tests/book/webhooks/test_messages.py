@@ -319,6 +319,27 @@ def test_a_push_service_is_told_the_contact_else_where_the_browser_subscribed(
     assert read_subject(phone.heard[-1]) == "mailto:privacy@shop.fr"
 
 
+@pytest.mark.parametrize(
+    ("contact", "remedy"), [("", "set the shop's `contact`"), ("a@shop.fr", "join once more")]
+)
+def test_a_push_services_refusal_is_told_with_its_reason_and_the_hook_fails_at_once(
+    book: Book, phone: Receiver, contact: str, remedy: str
+) -> None:
+    book.services.tenants.change_settings("shop", {"contact": contact})
+    enrol_vip(book)
+    hook = add(book, channel_of(Way.PUSH, phone))
+    phone.answer_from_now_on(answers(403, body=b'{"reason":"BadJwtToken"}'), answers(201))
+    come(book, EVA)
+    [waiting] = pending(book, hook)
+    assert "(403 BadJwtToken)" in waiting.last_error
+    assert remedy in waiting.last_error
+    assert book.services.webhooks.hooks.get("shop", hook.id).is_failing
+    book.clock.advance(timedelta(hours=1))
+    work(book)
+    assert (len(phone.heard), pending(book, hook)) == (2, [])
+    assert book.services.webhooks.hooks.get("shop", hook.id).failures == 0
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_browser_that_is_gone_is_pushed_to_no_more(
     book: Book, phone: Receiver, status: int

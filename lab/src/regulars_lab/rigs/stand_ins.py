@@ -22,7 +22,7 @@ from chalicelib.domain.pictures import (
     Sides,
 )
 from chalicelib.domain.rules.decision import ImpostorCurve, Population
-from chalicelib.storage.ports import Examined
+from chalicelib.storage.ports import Answered, Examined
 from regulars.demo import run
 from regulars.demo.album import encode_jpeg, open_picture, turn_upright
 
@@ -152,8 +152,8 @@ class Postman:
     def require_url(self, url: str) -> None:
         pass
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        return 204
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+        return Answered(204)
 
 
 class SteppedClock:
