@@ -16,7 +16,7 @@ import { may, session } from "../store.js";
 import { complain, later } from "../undo.js";
 import { clock, joined, t } from "../words.js";
 import { State, Test } from "./hooks.js";
-import { canBePushed, pushed } from "./pushed.js";
+import { canBePushed, isBeforeHomeScreen, pushed } from "./pushed.js";
 import { Qr } from "./qr.js";
 
 /** The fields of each way, those first that need nothing but an address. */
@@ -180,6 +180,7 @@ function Rule({ asked, made }) {
     <label>${t("phone.way")}<${Select} label=${t("phone.way")} value=${way} set=${setWay}
       options=${Object.keys(WAYS).filter((one) => one !== "push" || canBePushed())
         .map((one) => [one, t(`way.${one}`)])} /></label>
+    ${isBeforeHomeScreen() && html`<p class="soft small whole">${t("phone.home")}</p>`}
     ${WAYS[way].map((field) => html`<${Field} key=${`${way} ${field} ${topic}`} label=${t(`phone.${way}.${field}`)}
       name=${field} type=${{ url: "url", token: "password" }[field] ?? "text"} autocomplete="off" maxlength="2048"
       defaultValue=${way === "ntfy" && field === "url" ? topic : ""}

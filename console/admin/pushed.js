@@ -9,6 +9,9 @@ const source = import.meta.resolve("../worker.js");
 
 export const canBePushed = () => Boolean(navigator.serviceWorker && globalThis.PushManager);
 
+/** Tell whether this is Safari on a phone or tablet of Apple's, which pushes only to pages of the home screen. */
+export const isBeforeHomeScreen = () => /** @type {any} */ (navigator).standalone === false && !canBePushed();
+
 const register = (/** @type {string} */ scope) =>
   navigator.serviceWorker.register(policy?.createScriptURL(source) ?? source, { scope });
 

@@ -208,6 +208,19 @@ def test_a_phone_has_one_column(book: Book, browser: Browser) -> None:
         assert_accessible(page)
 
 
+def test_safari_of_a_phone_is_told_to_add_the_page_to_the_home_screen_first(
+    book: Book, browser: Browser
+) -> None:
+    """Apple's browsers push to pages of the home screen alone: only there is a PushManager."""
+    tab = "Object.defineProperty(navigator, 'standalone', { value: false });"
+    for is_tab, script in ((True, f"delete window.PushManager; {tab}"), (False, tab)):
+        with visiting(browser, book, **TOUCH) as visitor:
+            visitor.context.add_init_script(script)
+            page = visitor.sign_in().open("#/phone")
+            expect(page.get_by_role("button", name="Add the alert")).to_be_visible()
+            expect(page.get_by_text("Add to Home Screen")).to_have_count(int(is_tab))
+
+
 def test_a_browser_gets_a_worker_and_says_why_it_is_not_told(book: Book, browser: Browser) -> None:
     """This machine's browser has no push service, and allows no notifications.
 
