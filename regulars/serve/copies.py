@@ -27,14 +27,14 @@ class Limits(Struct, frozen=True):
     """The most that all visitors of a public demo take."""
 
     copies: int = 24
-    """Copies at once. Each takes 3 MB of memory and of disk; pictures are links."""
+    """Copies at once. Each takes 4 MB of disk and 2 MB of memory; pictures are links."""
     kept_s: float = 3600
     unused_s: float = 900
     """A copy goes so long after it was made, or was last asked for something."""
     spared_s: float = 60
     """As all are taken, the one goes that was unused for longest, if it was for so long."""
     changes: int = 300
-    """Changes in one copy: each writes some KB."""
+    """Changes in one copy: each writes 20 KB or so."""
     of_address: Rate = Rate("copies", "copies for an address", a_second=1 / 300, burst=5)
 
 
