@@ -260,10 +260,11 @@ def read_table(file: Path) -> Source:
 
 def _describe_unread(genders: Collection[str]) -> str:
     """Say of how many people a table has a gender that is none of ours; "": of nobody."""
+    if not genders:
+        return ""
     examples = ", ".join(repr(one[:_SHOWN]) for one in sorted(set(genders))[:_MOST_EXAMPLES])
-    return (
-        f"gender unknown of {len(genders):,} people, of whom it says {examples}" if genders else ""
-    )
+    people = "1 person" if len(genders) == 1 else f"{len(genders):,} people"
+    return f"gender unknown of {people}, of whom it says {examples}"
 
 
 def _name_columns(about: str, head: Mapping[int, str]) -> dict[int, str]:

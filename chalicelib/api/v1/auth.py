@@ -208,9 +208,10 @@ def authenticate_pushing(request: HttpRequest, services: Services) -> Caller:
         )
     if scheme == "bearer" or any(name in request.headers for name in _OF_BROWSERS):
         return authenticate(request, services)
+    why = "Digest is not taken: " if scheme == "digest" else ""
     raise WrongCredentials(
-        "sign in by Basic, with the camera's id as the user and its key as the password; a program "
-        "sends `Authorization: Bearer <api_key>`",
+        f"{why}sign in by Basic, over HTTPS, with the camera's id as the user and its key as the "
+        "password; a program sends `Authorization: Bearer <api_key>`",
         _ASK_FOR_BASIC,
     )
 

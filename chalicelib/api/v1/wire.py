@@ -97,9 +97,9 @@ class PictureSent(WithPicture):
 class PicturePushed(PictureSent):
     """Base of bodies that a camera sends by itself, too, in the form of its maker.
 
-    Its first bytes tell a picture that has no content type. Of a form, also of multipart/mixed, the
-    one part that is a picture counts, whatever its name, with the fields and the query beside it. A
-    maker's XML or JSON beside it is passed over.
+    Its first bytes tell a picture that has no content type, or a wrong one. Of a form, also of
+    multipart/mixed, the one part that is a picture counts, whatever its name, with the fields and
+    the query beside it. A maker's XML or JSON beside it is passed over.
     """
 
 
@@ -372,18 +372,25 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
 
 
 def _parse_media_type(request: HttpRequest, data: bytes, struct: type[WithPicture]) -> MediaType:
-    """Return the type of a body, by its first bytes if a camera declares none. Raises Refused."""
+    """Return the type of a body; of a camera's picture by its first bytes, whatever is declared.
+
+    Raises Refused.
+    """
     if not issubclass(struct, PicturePushed):
         return request.parse_media_type((JSON, MULTIPART), or_picture=True)
-    kind = None if request.headers.get("content-type") else find_type(data)
-    if kind is not None:
+    kind = find_type(data)
+    if kind in _SURE_TYPES:
         return MediaType(kind)
     return request.parse_media_type((JSON, MULTIPART, MIXED), or_picture=True)
 
 
+_SURE_TYPES = ("image/jpeg", "image/png")
+"""Types of which a capture is, and whose first bytes no text has: a BMP begins as BMW does."""
+
+
 def _find_pushed_picture(parts: Sequence[Part], name: str) -> Part:
     """Return the one part of a form that is a picture, or is called so. Raises InvalidInput."""
-    pictures = [part for part in parts if part.name == name or find_type(part.data)]
+    pictures = [part for part in parts if part.name == name or find_type(part.data) in _SURE_TYPES]
     if len(pictures) == 1:
         return pictures[0]
     if not pictures:

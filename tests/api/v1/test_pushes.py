@@ -165,10 +165,11 @@ def test_khjs_alarm_picture(box: House, camera: Camera) -> None:
     assert is_capture(box, camera, push(box, camera, body, "multipart/form-data; boundary=x"))
 
 
-def test_a_picture_without_a_content_type_is_known_by_its_first_bytes(
+def test_a_picture_without_its_content_type_is_known_by_its_first_bytes(
     box: House, camera: Camera
 ) -> None:
-    assert is_capture(box, camera, push(box, camera, JPEG, None))
+    for kind in (None, "application/x-www-form-urlencoded", "text/plain"):
+        assert is_capture(box, camera, push(box, camera, JPEG, kind))
     refused = push(box, camera, XML, None)
     assert (refused.status, refused.json["code"]) == (415, "UnsupportedMediaType")
 
@@ -253,6 +254,24 @@ def test_no_other_door_takes_basic(box: House, camera: Camera) -> None:
         reply = box.http(method, path, b"", **signed)
         assert reply.status in (400, 401), (path, reply.status)
         assert not reply.headers.get("www-authenticate", "").startswith("Basic")
+
+
+def test_digest_is_refused_with_what_would_be_right(box: House, camera: Camera) -> None:
+    header = f'Digest username="{camera.id}", realm="", nonce="", uri="/v1/captures", response=""'
+    refused = push(box, camera, JPEG, "image/jpeg", Authorization=header)
+    assert (refused.status, refused.json["code"]) == (401, "WrongCredentials")
+    assert refused.json["detail"].startswith("Digest is not taken: sign in by Basic, over HTTPS")
+    assert refused.headers["www-authenticate"].startswith("Basic ")
+
+
+def test_a_text_that_begins_as_a_picture_may_is_none(box: House, camera: Camera) -> None:
+    body = parts(
+        ('Content-Disposition: form-data; name="plate"', b"BMW 7"),
+        ('Content-Disposition: form-data; name="scene"; filename="a.jpg"', JPEG),
+        boundary=MIME,
+    )
+    reply = push(box, camera, body, f"multipart/form-data; boundary={MIME}")
+    assert is_capture(box, camera, reply)
 
 
 @pytest.mark.parametrize("of_browser", ["Cookie", "Origin", "Sec_Fetch_Site"])
