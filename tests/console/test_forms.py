@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.console.conftest import QUICK_MS, visiting
 from tests.console.forms import REFUSALS, SENTENCES, Refusal, describe
 from tests.console.pages import ready
+from tests.console.people_invited import invite
 from tests.console.portraits import Shop, mall
 from tests.console.spoken import TABLES
 from tests.support.second_try import second_try
@@ -95,3 +96,51 @@ def test_each_number_that_no_setting_can_be_is_refused_beside_its_field(
             expect(told).to_have_text(whole("unfit.rangeOverflow"))
             expect(number).to_have_value("99999999")
             expect(number).to_have_attribute("aria-invalid", "true")
+
+
+def test_what_a_sign_in_lacks_is_said_beside_its_fields(shop: Shop, browser: Browser) -> None:
+    with visiting(browser, shop.book, locale="de-DE") as visitor:
+        page = visitor.open()
+        name = page.get_by_label(whole("signin.name"))
+        name.fill("Anna")
+        page.get_by_role("button", name=TABLES[GERMAN]["signin"], exact=True).click()
+        password = page.get_by_label(whole("signin.password"))
+        expect(password).to_have_attribute("aria-invalid", "true")
+        expect(password).to_be_focused()
+        expect(page.get_by_role("alert")).to_have_text([whole("unfit.valueMissing")])
+        expect(name).to_have_value("Anna")
+        assert page.evaluate(SENTENCES) == []
+        visitor.forgive("401")
+
+
+def test_a_password_that_is_too_short_is_refused_before_it_is_sent(
+    shop: Shop, browser: Browser
+) -> None:
+    with visiting(browser, shop.book, locale="de-DE") as visitor:
+        page = visitor.open(invite(shop.book, "Dora", role="viewer"))
+        password = page.get_by_label(whole("invited.password"))
+        password.press_sequentially("kurz")
+        password.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("Mindestens 12 Zeichen")
+        expect(password).to_have_value("kurz")
+        visitor.forgive("401")
+
+
+def test_a_photo_that_is_refused_says_so_beside_where_it_was_chosen(
+    shop: Shop, browser: Browser
+) -> None:
+    with (
+        visiting(browser, shop.book, None, locale="de-DE") as visitor,
+        shop.book.client() as client,
+    ):
+        page = visitor.open(f"#/person/{next(iter(client.list_faces(name='anna'))).id}")
+        ready(page)
+        chosen = page.locator(".drop-small input[type=file]")
+        chosen.set_input_files(
+            {"name": "notiz.png", "mimeType": "image/png", "buffer": b"kein Bild"}
+        )
+        expect(chosen).to_have_attribute("aria-invalid", "true")
+        told = page.locator(f"[id='{chosen.get_attribute('aria-describedby')}']")
+        expect(told).to_contain_text("notiz.png")
+        assert page.evaluate(SENTENCES) == []
+        visitor.forgive("Failed to load resource")
