@@ -1,4 +1,6 @@
-// Where somebody was on a page, by the browser's entry of history: "back" leads there again.
+// Where somebody was on a page, and what was open there, by the browser's entry of history: "back" leads there again.
+import { useState } from "preact/hooks";
+
 const { navigation } = /** @type {any} */ (globalThis); // none in older browsers, where "back" begins at the top
 const KEPT_MS = 3_000;
 const ROW = "[data-id], [data-index]";
@@ -6,6 +8,8 @@ const OWN = ["wheel", "touchstart", "pointerdown", "keydown"];
 const EVERY_MS = 50;
 /** @type {Map<string, { y: number, row: string }>} */
 const places = new Map();
+/** @type {Map<string, any>} */
+const states = new Map();
 let way = "";
 
 history.scrollRestoration = "manual";
@@ -14,6 +18,23 @@ navigation?.addEventListener("currententrychange", ({ from, navigationType }) =>
   way = navigationType;
   places.set(from.key, { y: scrollY, row: rowOf(document.activeElement) });
 });
+
+/**
+ * A state of a page that is there again for who comes back, such as that a row is open. `name`: one on the page.
+ * @template T
+ * @param {string} name
+ * @param {T} first
+ * @returns {[T, (next: T) => void]}
+ */
+export function useKept(name, first) {
+  const place = () => `${navigation.currentEntry.key} ${name}`;
+  const [value, set] = useState(() => (navigation && states.has(place()) ? states.get(place()) : first));
+  const keep = (next) => {
+    if (navigation) states.set(place(), next);
+    set(next);
+  };
+  return [value, keep];
+}
 
 /** Return what finds the row of a list that something is in, also once it was drawn anew; "" outside of lists. */
 export function rowOf(within) {

@@ -6,6 +6,7 @@ import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
+import { useKept } from "../kept.js";
 import { toShops } from "../router.js";
 import { Line } from "../shared/line.js";
 import { Field, Form } from "../shared/form.js";
@@ -60,6 +61,7 @@ export default function Settings({ place }) {
   const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
   const usual = useLoaded((signal) => get("usual", {}, { signal }), []).value?.proposed;
   const admin = may("admin");
+  const [isOpen, setOpen] = useKept("advanced", false);
   const set = (next) => {
     loaded.set(next);
     readSession();
@@ -82,7 +84,7 @@ export default function Settings({ place }) {
       <section><h2>${t("set.rule")}</h2><${Rule} ...${common} /></section>
       <section><h2>${t("set.recognition")}</h2><${Sure} ...${common} />
         <${Fields} fields=${RECOGNITION} ...${common} />
-        <details><summary>${t("set.advanced")}</summary>
+        <details open=${isOpen} onToggle=${({ target }) => setOpen(target.open)}><summary>${t("set.advanced")}</summary>
           <${Fields} fields=${ADVANCED} ...${common} /></details></section>`}
     ${admin && html`<${Members} page=${place.query.invite} /><${Keys} />`}
     <${Usage} />

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { forget, get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { focusRow } from "../kept.js";
+import { focusRow, useKept } from "../kept.js";
 import { replace, to } from "../router.js";
 import { addDays, begin } from "../shared/days.js";
 import { Field } from "../shared/form.js";
@@ -43,7 +43,7 @@ const PARTS = {
 };
 
 export default function Done({ place: { query } }) {
-  const [more, setMore] = useState([]);
+  const [more, setMore] = useKept("more", []);
   const [later, setLater] = useState([]); // what was done and taken back here since
   const [inTheWay, setInTheWay] = useState({});
   const [waits, setWaits] = useState(false);

@@ -1,5 +1,5 @@
 // Age and gender as they were set, else as they are estimated, which is said; then what the group notes, and labels.
-import { useState } from "preact/hooks";
+import { useKept } from "../kept.js";
 import { html } from "../html.js";
 import { Line } from "../shared/line.js";
 import { Select } from "../shared/parts.js";
@@ -20,7 +20,7 @@ const gendered = (one) => (["male", "female"].includes(one) ? t(`gender.${one}`)
 
 /** `noted`: what the group notes; `set(name, was)`: returns what saves a value. */
 export function Facts({ face, noted, set, operator }) {
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useKept("labels", false);
   const names = [...new Set([...noted, ...Object.keys(face.attributes)])];
   const lines = names.map((name) => ["attributes", name, face.attributes[name] ?? "", 50]);
   const texts = Object.entries(PERSON_TEXTS).map(([name, max]) => [name, name, face[name] ?? "", max]);

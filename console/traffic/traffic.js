@@ -1,5 +1,5 @@
 // Who came when: a period beside the one before it, split by camera, age and more, and the week by the hour.
-import { useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { get } from "../api.js";
 import { Chart } from "./chart.js";
 import { Since } from "./closed.js";
@@ -10,6 +10,7 @@ import { buckets, period, periodName, SPANS } from "./periods.js";
 import { Away, First, Week } from "./week.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { useKept } from "../kept.js";
 import { useKeys } from "../keys.js";
 import { useShared } from "../shared/known.js";
 import { Save, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
@@ -24,13 +25,13 @@ const SHOWN = 8;
 export default function Traffic({ place }) {
   const asked = wish(place.query);
   const { measure, span, by, split, beside, staff, now } = asked;
-  const [asTable, setAsTable] = useState(false);
+  const [asTable, setAsTable] = useKept("table", false);
   const load = (signal) => figures(asked, signal);
   const cameras = useShared("cameras").value;
   const file = (format) => saved(asked, cameras, format).catch(complain);
   const loaded = useLoaded(load, [measure, span, now.first, by, split, beside, staff]);
   const set = (changes) => replace("traffic", { ...place.query, ...changes });
-  useKeys({ t: ["traffic.table", () => setAsTable((shown) => !shown)] });
+  useKeys({ t: ["traffic.table", () => setAsTable(!asTable)] }, [asTable]);
   const last = useRef(null);
   const found = loaded.value ?? last.current; // it stays while the next is read
   last.current = found;
@@ -142,7 +143,7 @@ const ORDER = { age: rising, stay: rising, gender: () => 0, entry: () => 0 };
 function Parts({ found, asTable, choose }) {
   const { asked, parts: { sum, sumBefore, ...series } } = found;
   const { split, measure } = asked;
-  const [most, setMost] = useState(SHOWN);
+  const [most, setMost] = useKept("most", SHOWN);
   const cameras = useShared("cameras").value;
   const [now, before] = [sums(sum), sums(sumBefore)];
   const order = ORDER[split] ?? ((one, other) => now(other) - now(one));

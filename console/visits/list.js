@@ -1,11 +1,12 @@
 // The visits of a day by the hour, newest first: one stop of Tab, in which arrows move.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
+import { useKept } from "../kept.js";
 import { to } from "../router.js";
 import { addDays } from "../shared/days.js";
 import { Empty, groupName, nameOf, Portrait, Score, Shapes, useSlow } from "../shared/parts.js";
 import { may } from "../store.js";
-import { clock, dayAndClock, minuteOf, number, t } from "../words.js";
+import { clock, dayAndClock, isoDay, minuteOf, number, t } from "../words.js";
 import { useHeld } from "./book.js";
 import { folded, hourName, hours, which } from "./day.js";
 import { MOST_WHOLE, Part, useRows } from "./drawn.js";
@@ -46,7 +47,7 @@ export function List({ day, chosen, all, cameras, who, look }) {
 
 /** The visits of an hour. If it `isFolded`, those of strangers who came for the first time are behind one button. */
 function Hour({ hour, isFolded, parts }) {
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useKept(`${isoDay(hour.rows[0].first)} ${hour.hour}`, false);
   const { rows, once } = isFolded ? folded(hour.rows) : { rows: hour.rows, once: [] };
   return html`<section class="hour">
     <h2>${hourName(hour.hour)}${hour.count !== null && html` <span class="soft">· ${number(hour.count)}</span>`}</h2>

@@ -35,6 +35,11 @@ def shop(shops: Mall) -> Shop:
     return shop
 
 
+@pytest.fixture(scope="module")
+def strangers(shops: Mall) -> Shop:
+    return shops.shop().ask(strangers=3)
+
+
 @pytest.mark.parametrize(
     ("address", "opens"), [("#/people", ".card"), ("#/visits", ".visit .title a")]
 )
@@ -97,3 +102,34 @@ def test_after_naming_by_keys_the_focus_is_on_the_row(browser: Browser, shops: M
         page.keyboard.press("Enter")
         expect(row).to_contain_text("Key Board")
         becomes(page, lambda: page.evaluate(FOCUSED) == first)
+
+
+OPEN = [
+    ("#/visits", ".once > button", TOUCH),
+    ("#/traffic", ".periods button:text-is('Table')", {}),
+    ("#/settings", "details > summary", {}),
+]
+IS_OPEN = """(one) => one.getAttribute("aria-expanded") === "true"
+  || one.getAttribute("aria-pressed") === "true" || Boolean(one.parentElement.open)"""
+
+
+@pytest.mark.parametrize(("address", "opens", "view"), OPEN, ids=[one[1] for one in OPEN])
+def test_what_was_open_is_open_for_who_comes_back_and_for_nobody_else(
+    browser: Browser, strangers: Shop, address: str, opens: str, view: dict[str, object]
+) -> None:
+    with reviewing(browser, strangers, **view) as visitor:
+        page = visitor.open(address)
+        ready(page)
+        row = page.locator(opens).first
+        row.click()
+        becomes(page, lambda: row.evaluate(IS_OPEN))
+        page.evaluate("location.hash = '#/people'")
+        heading(page, "People")
+        page.go_back()
+        ready(page)
+        becomes(page, lambda: row.evaluate(IS_OPEN))
+        page.evaluate("location.hash = '#/people'")
+        heading(page, "People")
+        page.evaluate(f"location.hash = '{address}'")
+        ready(page)
+        assert not row.evaluate(IS_OPEN)
