@@ -1,5 +1,4 @@
-// The start, which stands in the page itself. The service may refuse a file for a moment: a new account on AWS answers
-// ten requests at once. So what the page begins with is asked for until it comes, and the page says that it waits.
+// The start. The service may refuse a file for a moment, so it is asked for until it comes, and the page says so.
 (() => {
   const FIRST_MS = 500;
   const LATEST_MS = 15_000;
@@ -8,12 +7,14 @@
   const waits = () => /** @type {HTMLElement} */ (said(navigator.language.slice(0, 2)) ?? said("en"));
   const isAnswered = (url) => fetch(url).then(({ ok }) => ok, () => false);
 
-  /** Ask for a file until it is answered. The browser then has it for good. */
+  /** Ask for a file that was refused until it comes. */
   async function fetched(url) {
-    for (let wait = FIRST_MS; !(await isAnswered(url)); wait = Math.min(2 * wait, LATEST_MS)) {
-      waits().hidden = false;
+    waits().hidden = false;
+    let wait = FIRST_MS;
+    do {
       await new Promise((go) => { setTimeout(go, wait * (0.5 + Math.random() / 2)); });
-    }
+      wait = Math.min(2 * wait, LATEST_MS);
+    } while (!(await isAnswered(url)));
   }
 
   addEventListener("error", ({ target: link }) => {
@@ -21,5 +22,10 @@
       fetched(link.href).then(() => link.replaceWith(link.cloneNode()));
     }
   }, { capture: true });
-  fetched(main).then(() => import(main)).then(() => { waits().hidden = true; });
+  // A page never asks again for a module that was refused.
+  document.head.append(Object.assign(document.createElement("link"), {
+    rel: "modulepreload", href: main,
+    onload: () => import(main).then(() => { waits().hidden = true; }),
+    onerror: () => fetched(main).then(() => location.reload()),
+  }));
 })();

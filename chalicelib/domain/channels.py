@@ -82,6 +82,9 @@ _NEEDS: Mapping[Way, _Needs] = {
 WITH_PICTURE = frozenset({Way.NTFY, Way.TELEGRAM, Way.DISCORD, Way.PUSHOVER, Way.MAIL})
 """The ways that take a picture beside the text."""
 
+NEW_TOPIC = "https://ntfy.sh/regulars-"
+"""The beginning of the address of a topic of ntfy that the service makes."""
+
 METHODS = ("POST", "PUT")
 _MOST_BYTES = 3_500
 """Of a channel as it is sealed: KMS seals 4,096."""

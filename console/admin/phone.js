@@ -1,6 +1,6 @@
 // Alerts: how this browser tells who comes, and who else is told of whom, by which way. Each rule is a hook with a way.
 import { useState } from "preact/hooks";
-import { get, newName, send } from "../api.js";
+import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { to } from "../router.js";
@@ -25,7 +25,7 @@ const WAYS = {
   teams: ["url"], discord: ["url"], request: ["url", "token"],
 };
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
-const OPTIONAL = { ntfy: ["token"], request: ["token"] };
+const OPTIONAL = { ntfy: ["url", "token"], request: ["token"] };
 const MOST_NAMED = 100;
 const PAUSES = [0, 600, 3600, 86_400];
 const [CAMERAS, STRANGERS, OVERDUE, PERSON] = ["cameras", "stranger.created", "face.overdue", "person"];
@@ -50,8 +50,6 @@ const kindOf = (whom) => (KINDS.includes(whom) ? whom : "known");
 /** Return what is proposed to be said of somebody or something, with its fields in words. */
 const proposed = (whom) => t(`phone.text.${kindOf(whom)}`,
   Object.fromEntries(FIELDS[kindOf(whom)].map((field) => [field, inWords(field)])));
-/** Return the address of a topic that nobody guesses, which a phone joins. */
-const newTopic = () => `https://ntfy.sh/regulars-${newName()}`;
 /** What waits for no pause. */
 const WITHOUT_PAUSE = [CAMERAS, ...SWEPT];
 
@@ -141,7 +139,6 @@ function Rule({ asked, made }) {
   const [who, setWho] = useState(KINDS.includes(asked) ? asked : null);
   const [text, setText] = useState(null);
   const [picture, setPicture] = useState(false);
-  const [topic, setTopic] = useState(newTopic);
   const [joining, setJoining] = useState(null);
   const known = groups.filter((group) => group.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
   const whom = who ?? known.find(([name]) => name === "VIP")?.[0] ?? "regular";
@@ -152,17 +149,15 @@ function Rule({ asked, made }) {
     }
     return add(typed);
   };
-  const add = async (/** @type {any} */ typed) => ({ topic: typed.url, ...await send("POST", "hooks", {
+  const add = async (/** @type {any} */ typed) => send("POST", "hooks", {
     url: null, ...(await filtersOf(whom, typed.name)), channel: await channelOf(way, typed),
     template: written(typed.template), ...(typed.camera && { cameras: [typed.camera] }),
     ...(typed.begin && { hours: `${typed.begin}-${typed.end}` }),
     pause_s: Number(typed.pause ?? 0), picture: Boolean(canShow && picture),
-  }) });
+  });
   const done = (hook) => {
     made();
-    if (!hook.qr_path) return;
-    setJoining(hook);
-    setTopic(newTopic());
+    if (hook.topic) setJoining(hook);
   };
   return html`<${Form} class="phone" send=${make} done=${done}>
     <label>${t("phone.who")}<${Select} label=${t("phone.who")} value=${whom} set=${setWho}
@@ -181,9 +176,8 @@ function Rule({ asked, made }) {
       options=${Object.keys(WAYS).filter((one) => one !== "push" || canBePushed())
         .map((one) => [one, t(`way.${one}`)])} /></label>
     ${isBeforeHomeScreen() && html`<p class="soft small whole">${t("phone.home")}</p>`}
-    ${WAYS[way].map((field) => html`<${Field} key=${`${way} ${field} ${topic}`} label=${t(`phone.${way}.${field}`)}
+    ${WAYS[way].map((field) => html`<${Field} key=${`${way} ${field}`} label=${t(`phone.${way}.${field}`)}
       name=${field} type=${{ url: "url", token: "password" }[field] ?? "text"} autocomplete="off" maxlength="2048"
-      defaultValue=${way === "ntfy" && field === "url" ? topic : ""}
       required=${!OPTIONAL[way]?.includes(field)} />`)}
     <${Message} whom=${whom} text=${text ?? proposed(whom)} set=${setText} camera=${cameras[0]?.name} />
     ${canShow && html`<${Check} label=${t("phone.picture")} checked=${picture} set=${setPicture} />`}

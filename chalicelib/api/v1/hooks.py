@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -103,8 +104,8 @@ class Channel(Sent):
     url: Annotated[
         Url,
         Meta(
-            description="Of ntfy (with its topic), Slack, Teams, Discord, request and push; else "
-            "if it is your own."
+            description="Of ntfy (with its topic; a new hook without one gets a new one), Slack, "
+            "Teams, Discord, request and push; else if it is your own."
         ),
     ] = ""
     token: Annotated[
@@ -258,12 +259,16 @@ class HookMade(Hook):
     secret: Annotated[
         HookSecret | None, Meta(description="Null of a mailbox, and of what tells people.")
     ]
-    qr_path: Annotated[
+    topic: Annotated[
         str | None,
         Meta(
-            description="Of ntfy: the code of its topic's address, which a phone joins by it, as "
-            "an SVG path of its dark squares. Null of others, and in the answer to a repeat."
+            description="Of ntfy: the address of its topic, which a phone joins. Shown nowhere "
+            "else, and null in the answer to a repeat."
         ),
+    ]
+    qr_path: Annotated[
+        str | None,
+        Meta(description="The topic's address as a code: an SVG path of its dark squares."),
     ]
     qr_size: Annotated[int | None, Meta(description="Squares of the code's side.")]
 
@@ -375,10 +380,11 @@ def add_hook(context: V1Context, body: NewHook) -> HookMade:
     """
     settings = _list_settings(context, body)
     _require_named(context, settings, None)
+    if channel := settings.get("channel"):
+        settings["channel"] = channel = _fill_topic(channel)
     hook, secret = context.services.webhooks.hooks.add(
         context.tenant.name, **settings, request=context.request_id
     )
-    channel = settings.get("channel")
     topic = channel.url if channel and channel.way is Way.NTFY else ""
     return _describe_made(hook, secret, topic)
 
@@ -412,6 +418,14 @@ def _list_settings(context: V1Context, body: HookSettings) -> dict[str, Any]:
         id_of = context.services.cameras.id_of
         sent_members["cameras"] = [id_of(context.tenant, camera) for camera in cameras]
     return sent_members
+
+
+def _fill_topic(channel: channels.Channel) -> channels.Channel:
+    """Return a channel of ntfy without an address with one that nobody guesses; others as they
+    are."""
+    if channel.way is not Way.NTFY or channel.url:
+        return channel
+    return msgspec.structs.replace(channel, url=f"{channels.NEW_TOPIC}{secrets.token_hex(16)}")
 
 
 class PushKey(Answer):
@@ -574,7 +588,8 @@ def _describe_hook(hook: webhooks.Hook) -> Hook:
 def _describe_made(hook: webhooks.Hook, secret: str | None, topic: str) -> HookMade:
     """Describe a hook that was just made. `topic`: the address that a phone joins; "": none."""
     health = _describe_health(hook)
-    return HookMade.made_of(hook, health=health, secret=secret, **draw_qr_code(topic))
+    code = draw_qr_code(topic)
+    return HookMade.made_of(hook, health=health, secret=secret, topic=topic or None, **code)
 
 
 def _describe_health(hook: webhooks.Hook) -> HookHealth:

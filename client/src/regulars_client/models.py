@@ -892,6 +892,7 @@ class HookMade(Struct, kw_only=True):
     created_at: datetime
     health: HookHealth
     secret: str | None
+    topic: str | None
     qr_path: str | None
     qr_size: int | None
 

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_hook_needs_a_url_only_and_its_secret_is_shown_once(v1: V1Client) -> N
     assert reply.status == 201
     hook = reply.json
     assert hook.pop("secret").startswith("whsec_")
-    assert (hook.pop("qr_path"), hook.pop("qr_size")) == (None, None)
+    assert [hook.pop(name) for name in ("topic", "qr_path", "qr_size")] == [None] * 3
     expected = {
         **ANY,
         **TELLS_NOBODY,
@@ -262,8 +263,12 @@ def test_a_hook_that_tells_people_shows_its_host_and_no_secret(v1: V1Client) -> 
     v1.done("POST", "/v1/faces", ANN)
     made = v1.done("POST", HOOKS, {**TELLS, "pause_s": 60, "people": ["456088349737713666"]})
     assert made["secret"] is None
-    topic = draw_code(NTFY["url"])
-    assert (made["qr_path"], made["qr_size"]) == (topic.path, topic.size)
+    code = draw_code(NTFY["url"])
+    assert (made["topic"], made["qr_path"], made["qr_size"]) == (NTFY["url"], code.path, code.size)
+    new = v1.done("POST", HOOKS, {**TELLS, "channel": {"way": "ntfy"}})["topic"]
+    assert re.fullmatch(r"https://ntfy\.sh/regulars-[0-9a-f]{32}", new)
+    path = f"{HOOKS}/{made['id']}"
+    assert v1.failed(400, "PATCH", path, {"channel": {"way": "ntfy"}})["code"] == "InvalidInput"
     shown = v1.done("GET", f"{HOOKS}/{made['id']}")
     assert (shown["way"], shown["address"], shown["template"]) == ("ntfy", "ntfy.example", "{who}")
     assert (shown["hours"], shown["pause_s"], shown["people"]) == (
