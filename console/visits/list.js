@@ -6,7 +6,7 @@ import { to } from "../router.js";
 import { addDays } from "../shared/days.js";
 import { Empty, groupName, nameOf, Portrait, Score, Shapes, useSlow } from "../shared/parts.js";
 import { may } from "../store.js";
-import { clock, dayAndClock, isoDay, minuteOf, number, t } from "../words.js";
+import { clock, dayAndClock, hasHalves, isoDay, minuteOf, number, t } from "../words.js";
 import { useHeld } from "./book.js";
 import { folded, hourName, hours, which } from "./day.js";
 import { MOST_WHOLE, Part, useRows } from "./drawn.js";
@@ -34,7 +34,7 @@ export function List({ day, chosen, all, cameras, who, look }) {
     camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`;
   const parts = (some, before) => inParts(some, clockOf).map(([key, rows]) => html`<${Part} key=${key} rows=${rows}
     isWhole=${day.rows.length < MOST_WHOLE} row=${row} changed=${mark} before=${before + some.indexOf(rows[0])} />`);
-  return html`<div class="hours" ...${list}>
+  return html`<div class=${`hours ${hasHalves() ? "halves" : ""}`} ...${list}>
     ${waiting > 0 && html`<button class="strong waiting" onClick=${() => scrollTo({ top: 0 })}>
       ${t("visits.waiting", { count: waiting })} ↑</button>`}
     ${hours(rows, !day.token, (at) => clockOf(at).slice(0, 2)).map((hour) => html`<${Hour} key=${hour.hour}

@@ -454,3 +454,23 @@ def test_a_book_in_which_nothing_is_yet_says_what_would_fill_it(
             expect(page.get_by_text(says)).to_be_visible()
             looked_at(page, f"{name}-empty")
             page.close()
+
+
+CUT_TIMES = """(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1
+  || one.clientHeight > 1.8 * parseFloat(getComputedStyle(one).fontSize))
+  .map((one) => one.textContent)"""
+"""Lists the times that are cut, or have a second line."""
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_times_of_two_halves_of_a_day_are_whole(
+    shop: Shop, browser: Browser, viewport: Any
+) -> None:
+    with visiting(browser, shop.book, None, viewport=viewport, locale="en-US") as visitor:
+        page = opened(visitor, shop, "visits")
+        times = page.locator(".visit time")
+        expect(times.first).to_have_text(re.compile(r"^\d{1,2}:\d\d\s[AP]M$"))
+        assert times.evaluate_all(CUT_TIMES) == []
+        marks = page.locator(".day-hours small")
+        assert marks.evaluate_all(CUT_TIMES) == []
+        shoot(page, "visits-en-US")
