@@ -1,9 +1,6 @@
 // A table for spreadsheets, and how it is written as CSV. xlsx.js writes it as a workbook.
 import { isoDay, minuteOf, number } from "../words.js";
 
-/** Return the sign between a number and its fraction. */
-const decimalSign = () => number(0.5, 1)[1];
-
 const NO_TEXT = /(^|[;\t\r\n])(?='*["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))/g;
 
 /** A day or a minute by the tenant's calendar: "2026-11-20", or "2026-11-20 14:05". */

@@ -53,7 +53,7 @@ test("what went wrong is said in the reader's language, by the most that is know
   await speak("system", "en-GB");
   assert.equal(explain(problem), "no face was found");
   await speak("system", "de-DE");
-  assert.equal(explain(problem), t("problem.422"), "what breaks a picture is said where pictures are added");
+  assert.equal(explain(problem), t("problem.Unusable"), "what breaks a picture is said where pictures are added");
   await loadMore("shared");
   assert.equal(explain(problem), t("problem.Unusable.no face"));
   assert.equal(explain({ ...problem, breaks: "" }), t("problem.Unusable"));
