@@ -60,6 +60,12 @@ _JOINERS = re.compile(r"(?<=\w)['\u2019\u2018.·\-\u2010\u2013\u00ad\u200b-\u200
 """Signs within a name that people leave out: they type "oneil" for O'Neil, "jeanluc" for
 Jean-Luc."""
 
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+"""Signs that nothing is drawn for (Default_Ignorable_Code_Point of Unicode)."""
+
 _LETTERS_OF_THEIR_OWN = (0, 8, 9)
 """Unicode's classes of signs that are no accents: no mark at all, the marks that make か a が, and
 viramas of India's scripts."""
@@ -230,11 +236,12 @@ def _list_word_terms(word: str) -> list[str]:
 
 
 def _list_joined_words(folded: str) -> list[str]:
-    """Return a folded name's words without the signs inside, as people type them: "oneil".
+    """Return a folded name's words without the signs inside, and those that nobody sees, as people
+    type them: "oneil".
 
     Scripts without spaces have no such words.
     """
-    words = split_words(_JOINERS.sub("", folded))
+    words = split_words(_JOINERS.sub("", _UNSEEN.sub("", folded)))
     return [word[:_TERM_LENGTH] for word in words if not _runs_together(word[0])]
 
 
@@ -269,7 +276,8 @@ def split_words(text: str) -> list[str]:
 def wanted_words(fold: Fold, text: str) -> list[str]:
     """Return the words that are searched for: of "Stranger 135", as a face without a name is
     called, the number."""
-    words = split_words(fold(text))
+    folded = fold(text)
+    words = split_words(_UNSEEN.sub("", folded) if fold is fold_letters else folded)
     if len(words) == 2 and words[0] in map(fold, _CALLED) and words[1].isdecimal():
         return words[1:]
     return words

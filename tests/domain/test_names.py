@@ -15,6 +15,7 @@ from chalicelib.domain.names import (
     make_terms,
     normalise_name,
     split_words,
+    wanted_words,
 )
 from chalicelib.domain.person_texts import parse_texts
 from chalicelib.storage import keys
@@ -56,6 +57,22 @@ def test_a_name_is_found_by_its_words_and_by_all_endings_of_a_run_without_spaces
     name: str, expected: tuple[str, ...]
 ) -> None:
     assert make_terms(fold_letters, name) == expected
+
+
+UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u180e\u200b\u200c\u200d\u202a\u202e\u2060\u3164\ufe0f\ufeff\uffa0"
+)
+"""Signs that nothing is drawn for, by Unicode's DerivedCoreProperties.txt."""
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_names_that_are_the_same_to_the_eye_are_found_by_each_other(sign: str) -> None:
+    plain = "Ann Lee"
+    for place in range(len(plain) + 1):
+        odd = plain[:place] + sign + plain[place:]
+        for name, typed in ((odd, plain), (plain, odd), (odd, odd)):
+            words = wanted_words(fold_letters, typed)
+            assert is_found(make_terms(fold_letters, name), words), (name, typed)
 
 
 @given(st.text(max_size=100))
