@@ -130,6 +130,11 @@ class Topics(Struct, frozen=True):
         )
         return topic_match[1] if topic_match else None
 
+    def find_person(self, state: str) -> str | None:
+        """Return the face whose state is at this topic; None if it is none of a person."""
+        topic_match = re.fullmatch(rf"regulars/{self.book}/people/([A-Za-z0-9_-]{{1,64}})", state)
+        return topic_match[1] if topic_match else None
+
     def find_place(self, config: str) -> str | None:
         """Return the place whose description is at this topic; None if it is none of a place."""
         topic_match = re.fullmatch(
@@ -344,6 +349,15 @@ def is_older(event: Event, face: Face) -> bool:
     `face`: as it was read after the event.
     """
     return face.arrive_time is not None and event.at < face.arrive_time
+
+
+def says_here(payload: bytes) -> bool:
+    """Tell whether a person's state says that somebody is here."""
+    try:
+        state = json.loads(payload)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(state, dict) and state.get("here") is True
 
 
 class Visit(Struct, frozen=True):

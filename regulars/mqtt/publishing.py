@@ -15,7 +15,7 @@ from itertools import islice
 
 from regulars_client import Regulars
 from regulars_client.codes import NotFound
-from regulars_client.models import Event, Face
+from regulars_client.models import Camera, Event, Face
 
 from regulars.mqtt import discovery
 from regulars.mqtt.broker import Broker
@@ -41,6 +41,8 @@ RESTORED = timedelta(days=7)
 
 _MOST_RESTORED = 2_000
 """Visits that are looked through for that, newest first."""
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 _REMEMBERED = 10_000
 """Events that are remembered, so that none is published twice."""
@@ -81,11 +83,18 @@ class Publisher:
         """The time after which a visit ends, by the id of its camera."""
         self._present: dict[str, Visit] = {}
         """The visits that have not ended, by the id of the face."""
-        self._must_restore = False
+        self._must_restore, self._restored_at = False, float("-inf")
+        """Whether the broker may have forgotten people. However often it goes, it is told them once
+        in `tidy_s` at most."""
+        self._untold_visits: dict[str, Visit | None] = {}
+        """What a new connection is still to be told, by the id of the face."""
+        self._here_at_broker: dict[str, bool] = {}
+        """Whether a person is here by the state that the broker has, by the id of the face."""
         self._confirmed_ids: list[str] = []
         """Ids of events that are confirmed and still in the mailbox."""
         for pattern in (self._topics.configs, self._topics.place_configs):
             broker.listen(pattern, self._note_topic)
+        broker.listen(self._topics.name_person("+"), self._note_state)
         self._former = Topics(descriptions.tenant, self._topics.prefix)
         """Topics of earlier versions: of all tenants of one name at a broker."""
         self._own_former_topics: set[str] = set()
@@ -145,7 +154,10 @@ class Publisher:
             for topic, description in self._describe_face(face).items():
                 self._describe(topic, description)
             if not discovery.is_older(event, face):
-                self._tell_visit(face.id, Visit.of_event(event, self._gap_of(event.camera)))
+                visit = Visit.of_event(event, self._find_gap(event.camera))
+                is_over = visit.until <= datetime.now(UTC)  # if told late, it may go on
+                last_visit = self._read_visit(face.id, event.at) if is_over else visit
+                self._tell_visit(face.id, last_visit)
         payload = discovery.write_camera_event(event, datetime.now(UTC), face)
         self._unconfirmed_ids[
             self._broker.tell(self._topics.name_camera(event.camera), payload)
@@ -166,14 +178,17 @@ class Publisher:
         if time.monotonic() < self._tidy_at:
             return
         cameras = self._service.list_cameras().cameras
-        self._gaps = {camera.id: timedelta(seconds=camera.gap_s) for camera in cameras}
-        restored_visits = self._read_last_visits() if self._must_restore else {}
+        self._gaps = _list_gaps(cameras)
+        if self._must_restore and time.monotonic() >= self._restored_at + self._tidy_s:
+            self._untold_visits = self._read_last_visits()
+            self._must_restore, self._restored_at = False, time.monotonic()
         topics_at_broker = self._topics_at_broker.copy()
         described_faces = {
             face_id for topic in topics_at_broker if (face_id := self._topics.find_face(topic))
         }
+        states = self._here_at_broker.copy()
         faces = self._read_named_faces(
-            described_faces | restored_visits.keys() | self._present.keys()
+            described_faces | states.keys() | self._untold_visits.keys() | self._present.keys()
         )
         payload_by_topic = {
             self._topics.name_camera_config(camera.id): self._descriptions.describe_camera(camera)
@@ -181,32 +196,43 @@ class Publisher:
         }
         for face in faces.values():
             payload_by_topic |= self._describe_face(face)
-        for face_id in restored_visits.keys() & faces.keys():
-            self._tell_visit(face_id, restored_visits[face_id])
-        self._end_visits(faces)
-        self._must_restore = False
         counted = self._tell_places(payload_by_topic)
         for topic in topics_at_broker - payload_by_topic.keys():
             self._take_away(topic)
+        for face_id in states.keys() - faces.keys():
+            self._broker.tell(self._topics.name_person(face_id), "", retain=True)
         self._take_former_away()
         payload_by_topic[self._topics.today_config] = self._descriptions.describe_today()
         self._tell_today(counted)
+        # Descriptions first: by them another start finds whose state is to be taken away.
         for topic, payload in payload_by_topic.items():
             self._describe(topic, payload)
+        for face_id in self._untold_visits.keys() & faces.keys():
+            self._tell_visit(face_id, self._untold_visits[face_id])
+        self._untold_visits = {}
+        self._end_visits(faces)
         self._tidy_at = time.monotonic() + self._tidy_s
 
-    def _gap_of(self, camera: str) -> timedelta:
+    def _find_gap(self, camera: str) -> timedelta:
+        """Return the time after which a visit to a camera ends; 0 if there is no such camera."""
+        if camera not in self._gaps:  # it is younger than the last look
+            self._gaps = _list_gaps(self._service.list_cameras().cameras)
         return self._gaps.get(camera, timedelta())
 
-    def _read_last_visits(self) -> dict[str, Visit]:
-        """Return the last visit of each named person of the last days, by the id of the face."""
-        since = datetime.now(UTC) - RESTORED
-        arrivals = self._service.list_arrivals(from_=since, staff=True, limit=AT_ONCE)
-        last_visits: dict[str, Visit] = {}
+    def _read_last_visits(self) -> dict[str, Visit | None]:
+        """Return what a new connection has to be told: the last visit of each named person of the
+        last days, and of whom the broker has as here; None: there is none any more."""
+        arrivals = self._service.list_arrivals(
+            from_=datetime.now(UTC) - RESTORED, staff=True, limit=AT_ONCE
+        )
+        last_visits: dict[str, Visit | None] = {}
         for arrival in islice(arrivals, _MOST_RESTORED):  # newest first
             if arrival.name:
-                visit = Visit.of_arrival(arrival, self._gap_of(arrival.camera))
+                visit = Visit.of_arrival(arrival, self._find_gap(arrival.camera))
                 last_visits.setdefault(arrival.face, visit)
+        said_here = {face_id for face_id, is_here in self._here_at_broker.items() if is_here}
+        for face_id in self._read_named_faces(said_here - last_visits.keys()):
+            last_visits[face_id] = self._read_visit(face_id, _EVER)
         return last_visits
 
     def _end_visits(self, faces: Mapping[str, Face]) -> None:
@@ -219,24 +245,30 @@ class Publisher:
             del self._present[face_id]
         for face_id, visit in [*self._present.items()]:
             if visit.until <= now:
-                self._tell_visit(face_id, self._read_visit(face_id, visit))
+                self._tell_visit(face_id, self._read_visit(face_id, visit.at))
 
-    def _read_visit(self, face_id: str, visit: Visit) -> Visit:
-        """Return the person's visit as it is now: somebody may have been seen again in it."""
-        arrivals = self._service.list_arrivals(face=face_id, from_=visit.at, staff=True, limit=1)
+    def _read_visit(self, face_id: str, since: datetime) -> Visit | None:
+        """Return the person's last visit as it is now: somebody may have been seen again in it.
+
+        None: there is none any more, since it was another person's.
+        """
+        arrivals = self._service.list_arrivals(face=face_id, from_=since, staff=True, limit=1)
         newest = next(iter(arrivals), None)
         if newest is None:
-            return visit
-        return Visit.of_arrival(newest, self._gap_of(newest.camera))
+            return None
+        return Visit.of_arrival(newest, self._find_gap(newest.camera))
 
-    def _tell_visit(self, face_id: str, visit: Visit) -> None:
-        """Write a person's last visit, and remember it until its end is told."""
-        now = datetime.now(UTC)
+    def _tell_visit(self, face_id: str, visit: Visit | None) -> None:
+        """Write a person's last visit, and remember it until its end is told; None: take away what
+        was written."""
+        now, topic = datetime.now(UTC), self._topics.name_person(face_id)
+        self._present.pop(face_id, None)
+        if visit is None:
+            self._broker.tell(topic, "", retain=True)
+            return
         if now < visit.until:
             self._present[face_id] = visit
-        else:
-            self._present.pop(face_id, None)
-        self._broker.tell(self._topics.name_person(face_id), visit.write(now), retain=True)
+        self._broker.tell(topic, visit.write(now), retain=True)
 
     def _describe_face(self, face: Face) -> dict[str, str]:
         """Return the descriptions of a person's two entities, by their topics."""
@@ -322,3 +354,16 @@ class Publisher:
             self._topics_at_broker.add(topic)
         else:
             self._topics_at_broker.discard(topic)
+
+    def _note_state(self, topic: str, payload: bytes) -> None:
+        face_id = self._topics.find_person(topic)
+        if face_id is None:
+            return
+        if payload:
+            self._here_at_broker[face_id] = discovery.says_here(payload)
+        else:
+            self._here_at_broker.pop(face_id, None)
+
+
+def _list_gaps(cameras: Iterable[Camera]) -> dict[str, timedelta]:
+    return {camera.id: timedelta(seconds=camera.gap_s) for camera in cameras}

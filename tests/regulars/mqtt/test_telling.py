@@ -123,6 +123,42 @@ def test_a_broker_that_has_forgotten_all_is_told_who_came_last(
             check_restored(broker, ann, bo)
 
 
+def test_who_is_here_is_not_away_by_an_event_that_is_told_late(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    ann = shop.enrol("Ann Lee")
+    shop.client.change_camera("door", gap_s=60)
+    now = datetime.now(UTC)
+    for ago_s in (140, 90, 45, 3):  # one visit, of which the first alone is an event
+        shop.sees(ANN, now - timedelta(seconds=ago_s), "door")
+    with told(shop, broker, names=True):
+        until(lambda: here(listener, ann) is not None)
+        assert here(listener, ann) is True
+
+
+def test_a_visit_that_was_somebody_elses_ends_while_the_program_is_away(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    with told(shop, broker, names=True):
+        until(lambda: here(listener, ann) is True)
+    [sighting] = shop.client.list_sightings(ann.id)
+    shop.client.reject_sighting(ann.id, sighting.id)
+    with told(shop, broker, names=True):
+        until(lambda: person_of(ann)[1] not in listener.retained)
+
+
+def test_a_state_without_a_person_goes(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    """As a program leaves it that ended between a state and its description."""
+    states = [Topics("shop").name_person(one) for one in ("gone", "7")]
+    for state in states:
+        listener.client.publish(state, '{"camera": "door", "here": true}', 1, retain=True)
+    until(lambda: {*states} <= {*listener.retained})
+    with told(shop, broker, names=True):
+        until(lambda: not {*states} & {*listener.retained})
+
+
 def forget(broker: Mosquitto) -> None:
     """Let the broker end, and begin with nothing retained."""
     broker.rest()
