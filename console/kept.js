@@ -20,7 +20,8 @@ navigation?.addEventListener("currententrychange", ({ from, navigationType }) =>
 });
 
 /**
- * A state of a page that is there again for who comes back, such as that a row is open. `name`: one on the page.
+ * A state of a page that is there again for who comes back, such as that a row is open. `name`: one on the page. It is
+ * never what the service answered: that is read anew.
  * @template T
  * @param {string} name
  * @param {T} first
@@ -34,6 +35,12 @@ export function useKept(name, first) {
     set(next);
   };
   return [value, keep];
+}
+
+/** Forget where somebody was: whoever signs in next at this browser may be another person. */
+export function forgetPlaces() {
+  places.clear();
+  states.clear();
 }
 
 /** Return what finds the row of a list that something is in, also once it was drawn anew; "" outside of lists. */

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { forget, get, Problem, send, whenSessionIsOver } from "./api.js";
 import { Frame } from "./frame.js";
 import { html } from "./html.js";
+import { forgetPlaces } from "./kept.js";
 import { placeShop, replace, toShop } from "./router.js";
 import { bookOf, hasSeveral, inAddress, language, session, showBlur, shownHere, showTheme, useValue, Value }
   from "./store.js";
@@ -126,7 +127,11 @@ async function begun() {
 showTheme();
 showBlur();
 whenSessionIsOver(signedOut);
-session.listen((known) => { if (!known) forget(); });
+session.listen((known) => {
+  if (known) return;
+  forget();
+  forgetPlaces();
+});
 const byLink = location.hash.startsWith("#code=");
 const invitation = /^#invitation=([\w.-]+)$/.exec(location.hash)?.[1];
 if (invitation) replace("visits");

@@ -100,7 +100,10 @@ class Messages(Service["Book"]):
                 "first"
             )
         if channel.way is not Way.MAIL:
-            self.services.ports.postman.require_url(channel.url)
+            try:
+                self.services.ports.postman.require_url(channel.url)
+            except InvalidInput as error:
+                raise InvalidInput(str(error), field="channel.url") from error
         if channel.way is Way.PUSH:
             check_browser_key(from_base64url(channel.p256dh))
         if hook.picture and channel.way not in WITH_PICTURE:

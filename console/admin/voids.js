@@ -19,7 +19,7 @@ export function Voids({ camera, counts }) {
     `cameras/${encodeURIComponent(camera)}/${what}?${new URLSearchParams(time)}`).then(loaded.set);
   const takeBack = ({ from, to }) => remove("counts", { from: minuteAt(from), to: minuteAt(to) });
   const latest = stamp(Date.now() + MINUTE_MS).replace(" ", "T");
-  const time = { type: "datetime-local", required: true, max: latest };
+  const time = { type: "datetime-local", required: true, min: "2000-01-01T00:00", max: latest };
   return html`<section><h2>${t("camera.voids")}</h2>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <p class="soft small">${t("camera.voids.says")}</p>

@@ -43,7 +43,8 @@ const PARTS = {
 };
 
 export default function Done({ place: { query } }) {
-  const [more, setMore] = useKept("more", []);
+  const [open, setOpen] = useKept("pages", 0); // further pages, which are read anew for who comes back
+  const [more, setMore] = useState([]);
   const [later, setLater] = useState([]); // what was done and taken back here since
   const [inTheWay, setInTheWay] = useState({});
   const [waits, setWaits] = useState(false);
@@ -53,13 +54,18 @@ export default function Done({ place: { query } }) {
   const pages = [first.value, ...more].filter(Boolean);
   const acts = joinActs(later, pages.flatMap((page) => page.acts));
   const token = pages.at(-1)?.next_token;
-  const clear = () => { setMore([]); setLater([]); setInTheWay({}); };
+  const clear = () => { setMore([]); setOpen(0); setLater([]); setInTheWay({}); };
   const at = (next) => { clear(); replace("done", { by, day, name, ...next }); };
   const next = () => {
     setWaits(true);
-    return get("done", { ...asked, token }).then((page) => setMore([...more, page]), complain)
-      .finally(() => setWaits(false));
+    return get("done", { ...asked, token }).then((page) => {
+      setMore([...more, page]);
+      setOpen(Math.max(open, more.length + 1));
+    }, complain).finally(() => setWaits(false));
   };
+  useEffect(() => {
+    if (token && more.length < open && !waits) next();
+  }, [first.value, more]);
   const backed = async (act) => {
     forget();
     setInTheWay({});

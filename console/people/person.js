@@ -78,13 +78,13 @@ function useChanges(path, face) {
   const [asked, setAsked] = useState(null);
   const ask = (changes, present) =>
     setAsked((before) => ({ changes: joined(before?.changes ?? {}, changes), present }));
-  const save = () => { setAsked(null); change(asked.changes, null, asked.present.revision).catch(() => {}); };
+  const save = () => { setAsked(null); change(asked.changes, null, asked.present.revision).catch(told); };
   /** `back`: as it was. */
   const change = async (changes, back, revision = face.value.revision) => {
     try {
       const next = await surely("PATCH", path, { ...changes, revision });
       face.set(next);
-      say(t("saved"), { action: back && [t("undo"), () => change(back, null, next.revision).catch(() => {})] });
+      say(t("saved"), { action: back && [t("undo"), () => change(back, null, next.revision).catch(told)] });
     } catch (problem) {
       if (problem.code === "Changed") {
         face.set(problem.present);
@@ -95,6 +95,9 @@ function useChanges(path, face) {
   };
   return { change, clash: asked && html`<${Clash} ...${asked} save=${save} close=${() => setAsked(null)} />` };
 }
+
+/** Say why a field's text is refused where the field is not seen any more. */
+const told = (problem) => { if (problem.field) complain(problem); };
 
 /** Both changes as one: what the later says, and what the first says else. */
 const joined = (first, later) => ({ ...first, ...Object.fromEntries(Object.entries(later).map(([name, value]) =>

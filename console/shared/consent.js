@@ -83,9 +83,9 @@ function Edit({ path, one, close, done }) {
   return html`<${Dialog} title=${t("consent")} close=${close}><${Form} class="consent" send=${written} done=${done}>
     <label>${t("consent.basis")}<select name="basis">${BASES.map((each) => html`<option key=${each} value=${each}
       selected=${each === (one?.basis ?? BASES[0])}>${t(`consent.basis.${each}`)}</option>`)}</select></label>
-    <${Field} label=${t("consent.since")} name="given_at" type="date" required max=${today}
+    <${Field} label=${t("consent.since")} name="given_at" type="date" required min="1900-01-01" max=${today}
       defaultValue=${sinceOf(one)} />
-    <${Field} label=${t("consent.until")} name="expires_at" type="date" min=${today}
+    <${Field} label=${t("consent.until")} name="expires_at" type="date" min=${today} max="2999-12-31"
       defaultValue=${one?.expires_at ? isoDay(until(one)) : ""} />
     <${Field} as="textarea" label=${t("consent.evidence")} name="evidence" rows="3" maxlength=${MOST}
       placeholder=${t("consent.evidence.says")} defaultValue=${one?.evidence ?? ""} />

@@ -47,7 +47,8 @@ export function Form({ send, done = null, children, ...more }) {
     const unfit = [...form.elements].filter((one) => one.name && whyUnfit(one));
     if (unfit.length) return refuse(Object.fromEntries(unfit.map((one) => [one.name, whyUnfit(one)])));
     waits.current = true;
-    send(Object.fromEntries(new FormData(form))).finally(() => { waits.current = false; }).then(
+    const typed = Object.fromEntries(new FormData(form));
+    Promise.resolve(typed).then(send).finally(() => { waits.current = false; }).then(
       (answer) => { refuse({}); done?.(answer); },
       (failed) => (fieldOf(form, failed) ? refuse({ [fieldOf(form, failed)]: explain(failed) }) : refuse({}, failed)));
   };

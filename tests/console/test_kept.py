@@ -1,5 +1,6 @@
 """A place is kept: "back" leads to where somebody was, and the focus comes back to a row."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from tests.console.portraits import Mall, Shop, mall
 from tests.console.reviews import reviewing
 
 SCROLLED_PX = 1_500
+A_PAGE, SEVERAL_PAGES = 50, 110
+"""Acts that Done shows at first, and changes that fill more than two pages."""
 NEAR_PX = 80
 IN_SIGHT = """(selector) => [...document.querySelectorAll(selector)].find((one) => {
   const { top } = one.getBoundingClientRect();
@@ -133,3 +136,43 @@ def test_what_was_open_is_open_for_who_comes_back_and_for_nobody_else(
         page.evaluate(f"location.hash = '{address}'")
         ready(page)
         assert not row.evaluate(IS_OPEN)
+
+
+def test_nothing_of_a_shop_is_there_for_who_signs_in_next(browser: Browser, shops: Mall) -> None:
+    """Done keeps how many pages were open: what stands in them is read anew, by who reads."""
+    shop, other = shops.shop(), shops.shop()
+    shop.enrol("Ann Lee")
+    with shop.book.client() as client:
+        [ann] = client.list_faces(name="Ann Lee")
+        for number in range(SEVERAL_PAGES):
+            client.change_face(ann.id, note=f"secret note {number}")
+    with reviewing(browser, shop) as visitor:
+        page = visitor.open("#/done")
+        page.get_by_role("button", name="Show more").click()
+        acts = page.locator(".acts > li")
+        becomes(page, lambda: acts.count() > A_PAGE)
+        shown = acts.count()
+        page.evaluate("location.hash = '#/people'")
+        heading(page, "People")
+        with shop.book.client() as client:
+            client.change_face(ann.id, note="another note")
+        page.go_back()
+        becomes(page, lambda: acts.count() >= shown)
+        expect(acts.first).to_contain_text("another note")
+        numbers = re.findall(r"secret note (\d+)", page.locator(".acts").inner_text())
+        least = min(map(int, numbers))
+        assert {*map(int, numbers)} == {*range(least, SEVERAL_PAGES)}, "none lacks"
+
+        page.evaluate("location.hash = '#/settings'")
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("button", name="Sign in with a key").click()
+        page.get_by_label("Key", exact=True).fill(other.book.key)
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Key", exact=True)).to_have_count(0)
+        ready(page)
+        for _ in range(3):  # settings, and what the sign-in leads to, stand behind it
+            if "#/done" not in page.url:
+                page.go_back()
+        assert "#/done" in page.url
+        ready(page)
+        expect(page.get_by_text("secret note")).to_have_count(0)
