@@ -135,9 +135,6 @@ export const dayAndClock = (at) => `${shortDay(at)}${directionOf(known) === "rtl
 export const dated = (options) =>
   (made[JSON.stringify(options)] ??= new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }));
 
-/** Name a weekday, 0 for Monday. */
-export const weekdayName = (number, style) => dated({ weekday: style }).format(new Date(Date.UTC(2024, 0, 1 + number)));
-
 /** Return the day as 2026-11-20, by the tenant's calendar. */
 export const isoDay = (at) => format("iso", {}, "sv").format(new Date(at));
 

@@ -15,7 +15,8 @@ import { DAY_MS } from "../shared/days.js";
 import { called, languagesOf } from "../shared/languages.js";
 import { blur, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
-import { ago, dayAndClock, joined, number, t, weekdayName } from "../words.js";
+import { weekdayName } from "../shared/weekdays.js";
+import { ago, dayAndClock, joined, number, t } from "../words.js";
 
 const ENDS = [0, 1, 7, 30, 365];
 const MB = 1e6;

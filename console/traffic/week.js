@@ -9,7 +9,8 @@ import { share, useShared } from "../shared/known.js";
 import { NARROW, useMedia } from "../shared/media.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
-import { ago, number, t, weekdayName } from "../words.js";
+import { weekdayName } from "../shared/weekdays.js";
+import { ago, number, t } from "../words.js";
 import { stamp } from "../shared/tables.js";
 
 const AWAY = 8;
