@@ -407,7 +407,7 @@ LONGEST_ASKED_S = 3_600.0
 class ComeBackLater(Unusable):
     """A receiver that takes nothing now, and says when: `again_in_s`, an hour at most."""
 
-    def __init__(self, message: str, again_in_s: float) -> None:
+    def __init__(self, message: str, again_in_s: float = 0.0) -> None:
         super().__init__(message)
         self.again_in_s = min(again_in_s, LONGEST_ASKED_S)
 

@@ -366,7 +366,7 @@ def _answer_hook_again(context: V1Context, body: Mapping[str, Any]) -> HookMade:
     hook = context.services.webhooks.hooks.get(context.tenant.name, body["id"])
     if hook.url is not None:
         refuse_secret_again("hook", "ask for another secret")(context, body)
-    return _describe_made(hook, secret=None, topic="")
+    return _describe_made(hook, None, _read_topic(context, hook))
 
 
 @operations(
@@ -381,12 +381,18 @@ def add_hook(context: V1Context, body: NewHook) -> HookMade:
     settings = _list_settings(context, body)
     _require_named(context, settings, None)
     if channel := settings.get("channel"):
-        settings["channel"] = channel = _fill_topic(channel)
+        settings["channel"] = _fill_topic(channel)
     hook, secret = context.services.webhooks.hooks.add(
         context.tenant.name, **settings, request=context.request_id
     )
-    topic = channel.url if channel and channel.way is Way.NTFY else ""
-    return _describe_made(hook, secret, topic)
+    return _describe_made(hook, secret, _read_topic(context, hook))
+
+
+def _read_topic(context: V1Context, hook: webhooks.Hook) -> str:
+    """Return the address of ntfy that a phone joins; "": the hook tells people otherwise."""
+    if hook.way != Way.NTFY:
+        return ""
+    return context.services.webhooks.messages.read_channel(context.tenant.name, hook).url
 
 
 def _require_named(
