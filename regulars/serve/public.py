@@ -97,13 +97,14 @@ def may_visitors_call(operation: V1Operation | None) -> bool:
     """Tell whether visitors may change something by an operation: an editor's, whose changes are
     listed and taken back.
 
-    So they send no picture, reach nobody outside, and give nobody access.
+    So they delete nobody, send no picture, reach nobody outside, and give nobody access.
     """
     return (
         operation is not None
         and operation.role is Role.OPERATOR
         and kind_of(f"{operation.method} {operation.path}") is Kind.CHANGE
         and operation.unlisted in (None, Unlisted.ELSEWHERE)
+        and not operation.deletes
         and not operation.takes_picture
         and not operation.of_cameras
     )

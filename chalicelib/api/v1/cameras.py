@@ -561,7 +561,7 @@ def change_camera(context: V1Context, body: CameraChanges) -> Camera:
     )
 
 
-@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing)
+@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing, deletes=True)
 def delete_camera(context: V1Context) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
     context.services.cameras.delete(context.tenant, context.path_values["id"], context.request_id)

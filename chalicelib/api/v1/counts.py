@@ -383,7 +383,7 @@ def change_place(context: V1Context, body: PlaceChanges) -> Place:
     return get_place(context)
 
 
-@operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing)
+@operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing, deletes=True)
 def delete_place(context: V1Context) -> None:
     """Forget a place. What was counted at its doors stays, and is of no other place."""
     context.services.counts.places.delete(

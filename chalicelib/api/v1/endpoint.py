@@ -156,7 +156,8 @@ class V1Operation(Struct, frozen=True, dict=True):
     the service stored with its change. None: the view is called again, which changes nothing more.
     `searches`: whether it looks for faces in a picture; then fewer requests a second are allowed.
     `tag`: its chapter in the document; the module's name if empty. `unlisted`: why the list of what
-    people did has none of it; None: that has it, if it changes something.
+    people did has none of it; None: that has it, if it changes something. `deletes`: whether it may
+    delete something for good, which is listed and cannot be taken back.
     """
 
     method: str
@@ -169,6 +170,7 @@ class V1Operation(Struct, frozen=True, dict=True):
     searches: bool = False
     tag: str = ""
     unlisted: Unlisted | None = None
+    deletes: bool = False
 
     @cached_property
     def types(self) -> Mapping[str, Any]:

@@ -532,7 +532,14 @@ def _answer_deletion_again(context: V1Context, body: Mapping[str, Any]) -> Erase
     return _describe_erasures(context, body.get("erasures", ()))
 
 
-@operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_answer_deletion_again)
+@operations(
+    "DELETE",
+    "/v1/faces/{id}",
+    Role.OPERATOR,
+    status=202,
+    again=_answer_deletion_again,
+    deletes=True,
+)
 def delete_face(context: V1Context, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
@@ -853,7 +860,12 @@ def _answer_change_again(_context: V1Context, body: Mapping[str, Any]) -> FacesC
 
 
 @operations(
-    "POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_answer_change_again
+    "POST",
+    "/v1/face-changes",
+    Role.OPERATOR,
+    tag="face_changes",
+    again=_answer_change_again,
+    deletes=True,
 )
 def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
     """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails

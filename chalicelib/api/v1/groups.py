@@ -166,7 +166,7 @@ def change_group(context: V1Context, body: GroupChanges) -> Group:
     )
 
 
-@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing)
+@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing, deletes=True)
 def delete_group(context: V1Context) -> None:
     """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
     context.services.groups.delete_id(context.tenant, context.path_values["id"], context.request_id)

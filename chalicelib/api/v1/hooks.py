@@ -483,7 +483,7 @@ def change_hook(context: V1Context, body: HookChanges) -> Hook:
     )
 
 
-@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing)
+@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing, deletes=True)
 def delete_hook(context: V1Context) -> None:
     """Forget a hook with all that waits for it."""
     context.services.webhooks.hooks.delete(

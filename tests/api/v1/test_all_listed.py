@@ -9,7 +9,7 @@ from msgspec.structs import fields
 from chalicelib.api.v1.endpoint import V1Operation
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.domain.captures import SETTINGS_OF_CAMERA
-from chalicelib.domain.done import UNKEPT, Done
+from chalicelib.domain.done import UNKEPT, Done, Stays
 from chalicelib.domain.model import PROMOTION_SETTINGS, SETTINGS_OF_GROUP
 from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.tenant_settings import OF_TENANT
@@ -24,6 +24,7 @@ def name_of(operation: V1Operation) -> str:
 
 BY_PEOPLE = [operation for operation in OPERATIONS if operation.is_write]
 LISTED = [name_of(operation) for operation in BY_PEOPLE if operation.unlisted is None]
+DELETING = {name_of(operation) for operation in BY_PEOPLE if operation.deletes}
 CASES = [case for case in V1 if case.route in LISTED]
 
 
@@ -39,7 +40,10 @@ def test_each_operation_that_says_no_reason_is_tried() -> None:
 
 @pytest.mark.parametrize("route", LISTED)
 def test_what_somebody_writes_is_listed(route: str, shops: dict[str, Shop], tmp_path: Path) -> None:
-    """Declare `unlisted` at the operation, or say `was` with the write that it makes."""
+    """Declare `unlisted` at the operation, or say `was` with the write that it makes.
+
+    Declare `deletes` if that can be taken back by nobody.
+    """
     made: list[Done] = []
     for number, case in enumerate(case for case in CASES if case.route == route):
         with shops[case.shop].copied(tmp_path / str(number)) as box:
@@ -48,6 +52,7 @@ def test_what_somebody_writes_is_listed(route: str, shops: dict[str, Shop], tmp_
             acts = box.services.done.list_all(box.tenant)
             made += [act for act in acts if act.id not in before]
     assert {act.what for act in made} == {route}
+    assert (Stays.DELETED in {act.stays for act in made}) == (route in DELETING)
 
 
 MEMBERS = {
