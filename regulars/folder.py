@@ -161,9 +161,9 @@ def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
     """
     descriptor = _lock_file(folder / LOCK)
     try:
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             time.sleep(_LOOK_S)
-            if not _try_lock(descriptor):
+            if not try_lock(descriptor):
                 owner = _read_note(descriptor).process or "unknown"
                 raise FolderInUse(
                     f"{folder} is served already, by process {owner}: stop that one first"
@@ -199,12 +199,13 @@ def find_server(folder: Path) -> Served | None:
     except OSError:
         return None
     try:
-        return None if _try_lock(descriptor, fcntl.LOCK_SH) else _read_note(descriptor)
+        return None if try_lock(descriptor, fcntl.LOCK_SH) else _read_note(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+def try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file or folder, and tell whether nobody else has it."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

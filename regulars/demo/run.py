@@ -31,7 +31,7 @@ from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.model import Profile
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
-from regulars import configuration
+from regulars import configuration, folder
 from regulars.clients import V1, Connection
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
@@ -153,9 +153,39 @@ def wait_for_end(running: Service, console: Console) -> None:
 
 @contextmanager
 def open_scratch_folder() -> Iterator[Path]:
-    """Make an empty data folder for one run, and remove it at the end."""
-    with tempfile.TemporaryDirectory(prefix="regulars-demo-", ignore_cleanup_errors=True) as data:
+    """Make an empty data folder for one run, and remove it at the end.
+
+    Remove those that killed runs left, too: what people wrote there was to go with the run.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as data,
+        _lock_folder(Path(data)),
+    ):
+        for left in Path(data).parent.glob(f"{SCRATCH}*"):
+            _remove_if_left(left)
         yield Path(data)
+
+
+@contextmanager
+def _lock_folder(path: Path) -> Iterator[bool]:
+    """Lock a folder until the block or this process ends, and give whether nobody else has it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield folder.try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_left(path: Path) -> None:
+    """Remove a run's folder if it is this user's, and no run has it any more."""
+    with suppress(OSError):  # gone meanwhile, or somebody else's
+        found = path.lstat()
+        is_new = time.time() - found.st_mtime < NEW_S
+        if found.st_uid != os.getuid() or is_new or folder.find_server(path):
+            return
+        with _lock_folder(path) as is_left:
+            if is_left:
+                shutil.rmtree(path)
 
 
 @contextmanager
@@ -226,6 +256,10 @@ PROOF = "proof"
 """Name of the tenant in whose book the story is played on the pictures that come along."""
 ENTRANCE = "entrance"
 """Camera that the people of the pictures come before; the drawn people have others."""
+SCRATCH = "regulars-demo-"
+"""Beginning of the name of a run's folder."""
+NEW_S = 60.0
+"""A folder that is newer may be one that a run has made and not locked yet."""
 SETTLED_S = 300.0
 """How long the demo waits for its captures to be resolved, in s."""
 _EVERY = timedelta(minutes=1)
