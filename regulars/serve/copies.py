@@ -34,7 +34,8 @@ class Limits(Struct, frozen=True):
     spared_s: float = 60
     """As all are taken, the one goes that was unused for longest, if it was for so long."""
     changes: int = 300
-    """Changes in one copy: each writes 20 KB or so."""
+    bytes: int = 16 * 2**20
+    """Disk that one copy has before its last change."""
     of_address: Rate = Rate("copies", "copies for an address", a_second=1 / 300, burst=5)
 
 
@@ -44,11 +45,13 @@ LIMITS = Limits()
 class Copy:
     """A visitor's copy of the shop, in a folder of its own."""
 
-    def __init__(self, services: Services, site: Site, folder: Path, changes: int) -> None:
-        """Take what the copy has. `changes`: so many may be made in it."""
+    def __init__(self, services: Services, site: Site, folder: Path, limits: Limits) -> None:
+        """Take what the copy has, and the limits of what is done in it."""
         self.site = site
-        self._services, self._folder, self._changes_left = services, folder, changes
-        self.made_at_s = self.used_at_s = monotonic()
+        self._services, self._folder, self._limits = services, folder, limits
+        self._changes_left = limits.changes
+        self.used_at_s = monotonic()
+        self._over_at_s = self.used_at_s + limits.kept_s
         self.requests = 0
         """Requests under way."""
 
@@ -62,14 +65,28 @@ class Copy:
             self.requests -= 1
             self.used_at_s = monotonic()
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether its longest time is over: then it takes no new request."""
+        return monotonic() >= self._over_at_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until it goes, if it is not used."""
+        return min(self._over_at_s, self.used_at_s + self._limits.unused_s) - monotonic()
+
     def count_change(self) -> None:
-        """Count a change. Raises NotAllowed if there were too many."""
-        if not self._changes_left:
+        """Count a change. Raises NotAllowed if there were too many, or they wrote too much."""
+        if not self._changes_left or self._count_bytes() >= self._limits.bytes:
             raise NotAllowed(
-                "this copy of the shop was changed as often as a public demo allows: run `make "
+                "this copy of the shop was changed as much as a public demo allows: run `make "
                 "demo` for your own"
             )
         self._changes_left -= 1
+
+    def _count_bytes(self) -> int:
+        """Return what its database takes: nobody sends a picture."""
+        return sum(file.stat().st_size for file in self._folder.iterdir() if file.is_file())
 
     def close(self) -> None:
         """Delete it. Nobody may use it any more."""
@@ -96,13 +113,15 @@ class Copies:
         self._making = asyncio.Lock()
 
     def find(self, token: str) -> Copy | None:
-        return self._by_token.get(token)
+        """Return the visitor's copy; None: there is none that takes requests."""
+        copy = self._by_token.get(token)
+        return None if copy is None or copy.is_over else copy
 
     async def provide(self, token: str, address: str) -> Copy:
         """Return the visitor's copy, and make it first if there is none.
 
-        Raises NotAllowed if all are in use, TooManyRequests if the address had too many, and
-        StorageUnavailable.
+        Raises NotAllowed if all are in use or the visitor's just ends, TooManyRequests if the
+        address had too many, and StorageUnavailable.
         """
         # A visitor who goes meanwhile leaves a copy behind that is known, and forgets itself.
         return await asyncio.shield(self._provide(token, address))
@@ -110,13 +129,15 @@ class Copies:
     async def _provide(self, token: str, address: str) -> Copy:
         async with self._making:
             known = self._by_token.get(token)
+            if known is not None and known.is_over:
+                raise NotAllowed("this copy of the shop just ends: correct it in a minute, anew")
             if known is not None:
                 return known
-            self._make_room()
             self._buckets.take(address)
+            self._make_room()
             copy = await asyncio.to_thread(self._make_copy)
             self._by_token[token] = copy
-            self._look_later(token, self._limits.unused_s)
+            self._look_later(token, copy.left_s)
             return copy
 
     def _make_room(self) -> None:
@@ -142,7 +163,7 @@ class Copies:
                     "the shop could not be copied: try it again later"
                 ) from error
             undo.pop_all()
-        return Copy(services, self._make_site(services), folder, self._limits.changes)
+        return Copy(services, self._make_site(services), folder, self._limits)
 
     def _look_later(self, token: str, in_s: float) -> None:
         asyncio.get_running_loop().call_later(in_s, self._forget_if_due, token)
@@ -152,14 +173,10 @@ class Copies:
         copy = self._by_token.get(token)
         if copy is None:
             return
-        ends_at_s = min(
-            copy.made_at_s + self._limits.kept_s, copy.used_at_s + self._limits.unused_s
-        )
-        left_s = ends_at_s - monotonic()
-        if left_s <= 0 and not copy.requests:
+        if copy.left_s <= 0 and not copy.requests:
             self._forget(token)
         else:
-            self._look_later(token, max(left_s, 1.0))
+            self._look_later(token, max(copy.left_s, 1.0))
 
     def _forget(self, token: str) -> None:
         copy = self._by_token.pop(token)

@@ -20,8 +20,10 @@ from werkzeug.http import parse_cookie
 
 from chalicelib.api.application import Application, Routes
 from chalicelib.api.dialects import find_owner
+from chalicelib.api.sites import is_of_another_site
 from chalicelib.api.v1 import blueprint
 from chalicelib.api.v1 import routes as v1
+from chalicelib.api.v1.auth import is_secure
 from chalicelib.api.v1.endpoint import Unlisted, V1Operation
 from chalicelib.auth.addresses import find_network
 from chalicelib.auth.rate_limits import Buckets, Rate
@@ -67,6 +69,12 @@ MOST_BYTES = 8192
 """Bytes of a correction."""
 COOKIE = "regulars-copy"
 """Name of the cookie with the token of a visitor's copy."""
+TLS_COOKIE = f"__Host-{COOKIE}"
+"""Its name for browsers that come by TLS. They let no other host set it."""
+NO_COOKIE = (
+    "this browser sent no cookie, by which a public demo knows whose copy of the shop to correct: "
+    "allow cookies, and load the page anew"
+)
 SESSION = "/v1/session"
 """Path that a console asks for first: its answer brings the cookie. No cache keeps that answer."""
 _TOKEN = re.compile(r"[\w-]{32}")
@@ -133,6 +141,7 @@ class PublicSite(Site):
         self._buckets, self._work = Buckets(rate), Buckets(work)
         super().__init__(_MeteredGateway(app, self._work), make_signed_blobs(services))
         self._authorization = f"Bearer {api_key}"
+        self._public_url = services.settings.public_url
         self._copies = Copies(folder, open_copy, self._make_copy_site, limits)
         self._routes = Routes(app.routes)
 
@@ -151,9 +160,8 @@ class PublicSite(Site):
     async def _answer_stranger(self, head: Request, exchange: Exchange) -> Response:
         """Answer what a stranger may ask, with the key of all strangers; refuse the rest by its
         head."""
-        sent_token = parse_cookie(head.headers.get("cookie")).get(COOKIE, "")
-        is_known = _TOKEN.fullmatch(sent_token) is not None
-        token = sent_token if is_known else secrets.token_urlsafe(_TOKEN_BYTES)
+        name = self._name_cookie(head)
+        token = _find_token(head, name)
         try:
             self._buckets.take(find_network(head.client))
             self._work.take(find_network(head.client))
@@ -167,14 +175,21 @@ class PublicSite(Site):
         answer_shown = super().__call__ if copy is None else copy.site
         with nullcontext() if copy is None else copy.use():
             response = await answer_shown(request, exchange)
-        if is_known or (head.method == "GET" and head.path != SESSION):
+        # Others' pages can lead a browser here, which then sends no cookie, and keeps its own.
+        is_led = is_of_another_site(head.headers, self._public_url)
+        if token or head.path != SESSION or is_led:
             return response
-        return replace(response, headers=(*response.headers, _make_cookie(token, head)))
+        return replace(response, headers=(*response.headers, _make_cookie(name)))
+
+    def _name_cookie(self, head: Request) -> str:
+        is_by_tls = head.scheme == "https" or is_secure(head.headers, self._public_url)
+        return TLS_COOKIE if is_by_tls else COOKIE
 
     async def _choose_copy(self, head: Request, token: str) -> Copy | None:
         """Return the copy that a request is for; None: it reads what all see.
 
-        Raises NotAllowed, TooManyRequests, StorageUnavailable.
+        `token`: the visitor's; "": none came. Raises NotAllowed, TooManyRequests,
+        StorageUnavailable.
         """
         has_body = head.is_chunked or head.announced_bytes > 0
         is_of_dialect = find_owner(head.path) is not None and head.path != CONSOLE_START
@@ -184,6 +199,8 @@ class PublicSite(Site):
         is_short = not head.is_chunked and head.announced_bytes <= MOST_BYTES
         if not may_visitors_call(operation) or not is_short:
             raise NotAllowed(REFUSAL)
+        if not token:
+            raise NotAllowed(NO_COOKIE)
         copy = await self._copies.provide(token, find_network(head.client))
         copy.count_change()
         return copy
@@ -207,7 +224,14 @@ COPY_THREADS = 2
 """Threads that answer one visitor, of a copy."""
 
 
-def _make_cookie(token: str, head: Request) -> tuple[str, str]:
-    """Return the header that has the browser send the token with all that its page asks for."""
-    secure = "; Secure" if head.scheme == "https" else ""
-    return "Set-Cookie", f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
+def _find_token(head: Request, name: str) -> str:
+    """Return the token that came with a request, by its cookie's name; "": none did."""
+    token = parse_cookie(head.headers.get("cookie")).get(name, "")
+    return token if _TOKEN.fullmatch(token) else ""
+
+
+def _make_cookie(name: str) -> tuple[str, str]:
+    """Return the header that has the browser send a new token with all that its page asks for."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    secure = "; Secure" if name == TLS_COOKIE else ""
+    return "Set-Cookie", f"{name}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"

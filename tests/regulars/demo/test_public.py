@@ -34,11 +34,13 @@ from tests.support.waiting import until
 METHODS = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OPERATIONS = {(one.method, one.path): one for one in v1.OPERATIONS}
 """Of v1, by method and path."""
+MARGIN = 500_000
+"""Bytes that a copy may grow in the test of its bound."""
 _addresses = count(1)
 
 
 class Visitor:
-    """Somebody with a browser of one's own, at an address of one's own."""
+    """Somebody with a browser of one's own, at an address of one's own, whose console has begun."""
 
     def __init__(self, url: str, address: str = "") -> None:
         self._url, self._session = url, requests.Session()
@@ -46,6 +48,7 @@ class Visitor:
         self._session.headers["X-Forwarded-For"] = (
             address or f"203.0.{number // 250}.{number % 250}"
         )
+        self.ask("GET", "/v1/session")
 
     def ask(self, method: str, path: str, body: object = None) -> requests.Response:
         return self._session.request(method, f"{self._url}{path}", json=body, timeout=60)
@@ -218,7 +221,6 @@ def test_a_correction_is_seen_by_its_visitor_alone_and_can_be_taken_back(shown: 
 
 def test_two_corrections_at_once_go_to_one_copy(shown: Shown) -> None:
     visitor = Visitor(shown.url)
-    visitor.ask("GET", "/v1/session")
     before = len([*shown.copies.iterdir()])
     changes = [
         threading.Thread(target=visitor.rename, args=(name,)) for name in ("first", "second")
@@ -276,6 +278,96 @@ def test_one_copy_and_one_address_have_their_limits(box: Box, tmp_path: Path) ->
         statuses = [visitor.rename(name).status_code for name in ("a", "b", "c")]
         assert (statuses, visitor.name) == ([200, 200, 403], "b")
         assert [other.rename("x").status_code for other in others] == [200, 429]
+
+
+def test_a_copy_grows_to_its_bound_and_no_further(box: Box, tmp_path: Path) -> None:
+    def count_bytes() -> int:
+        files = [file.stat() for file in tmp_path.rglob("*") if file.is_file()]
+        return sum(file.st_size for file in files if file.st_nlink == 1)
+
+    with showing(box, tmp_path) as shown:
+        Visitor(shown.url).rename("Another")
+        made_bytes = count_bytes()
+    bound = made_bytes + MARGIN
+    with showing(box, tmp_path, limits=replace(LIMITS, bytes=bound)) as shown:
+        visitor = Visitor(shown.url)
+        (face,) = visitor.ask("GET", "/v1/faces").json()["faces"]
+        for number in range(LIMITS.changes):
+            note = f"{number}" + "看" * 480
+            answer = visitor.ask("PATCH", f"/v1/faces/{face['id']}", {"note": note})
+            if answer.status_code == 403:
+                break
+        assert (answer.status_code, number < LIMITS.changes - 1) == (403, True)
+        assert made_bytes < count_bytes() < bound + MARGIN
+        assert visitor.name == "Ann Lee"
+
+
+def test_a_copy_takes_no_new_request_when_its_hour_is_over(box: Box, tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def ask_on(visitor: Visitor) -> None:
+        while not ended.is_set():
+            visitor.ask("GET", "/v1/faces")
+
+    rate, work = RATE._replace(burst=10**6), WORK._replace(burst=10**9)
+    limits = replace(LIMITS, kept_s=3)
+    with showing(box, tmp_path, rate=rate, work=work, limits=limits) as shown:
+        visitor = Visitor(shown.url)
+        assert visitor.rename("Another").status_code == 200
+        asking = [threading.Thread(target=ask_on, args=(visitor,)) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        try:
+            until(lambda: visitor.name == "Ann Lee")
+            until(lambda: not [*tmp_path.iterdir()])
+        finally:
+            ended.set()
+            for thread in asking:
+                thread.join()
+
+
+def test_who_had_too_many_copies_takes_nobody_elses(box: Box, tmp_path: Path) -> None:
+    limits = replace(LIMITS, copies=1, spared_s=0, of_address=LIMITS.of_address._replace(burst=1))
+    with showing(box, tmp_path, limits=limits) as shown:
+        greedy, again = (Visitor(shown.url, "203.0.113.78") for _ in range(2))
+        kind = Visitor(shown.url)
+        assert (greedy.rename("x").status_code, kind.rename("Kind").status_code) == (200, 200)
+        assert (again.rename("y").status_code, kind.name) == (429, "Kind")
+
+
+def test_who_sends_no_cookie_corrects_nothing_and_gets_none_by_it(shown: Shown) -> None:
+    """So it is for whoever blocks cookies, and for what pages of other sites have a browser
+    send."""
+    before = [*shown.copies.iterdir()]
+    for path in ("/v1/reviews/x/done", "/v1/merges/x/undo", "/v1/done/x/undo"):
+        answer = shown.ask("POST", path)
+        assert answer.status_code == 403
+        assert "cookie" in answer.json()["detail"]
+        assert "Set-Cookie" not in answer.headers
+    assert [*shown.copies.iterdir()] == before
+
+
+@pytest.mark.parametrize(
+    ("site", "is_given"),
+    [("same-origin", True), ("none", False), ("same-site", False), ("cross-site", False)],
+)
+def test_a_page_of_another_site_replaces_nobodys_cookie(
+    shown: Shown, site: str, is_given: bool
+) -> None:
+    answer = shown.ask("GET", "/v1/session", **{"Sec-Fetch-Site": site})
+    assert ("Set-Cookie" in answer.headers) is is_given
+
+
+def test_no_other_host_can_set_the_cookie_of_a_site_with_tls(shown: Shown) -> None:
+    given = shown.ask("GET", "/v1/session", **{"X-Forwarded-Proto": "https"}).headers["Set-Cookie"]
+    name, _, token = given.partition(";")[0].partition("=")
+    assert name.startswith("__Host-")
+    assert "; Secure" in given
+    for sent, is_known in ((name, True), (name.removeprefix("__Host-"), False)):
+        again = shown.ask(
+            "GET", "/v1/session", **{"X-Forwarded-Proto": "https", "Cookie": f"{sent}={token}"}
+        )
+        assert ("Set-Cookie" in again.headers) is not is_known
 
 
 def test_a_shop_that_cannot_be_copied_is_still_read(box: Box, tmp_path: Path) -> None:
