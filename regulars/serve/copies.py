@@ -133,16 +133,22 @@ class Copies:
                 raise NotAllowed("this copy of the shop just ends: correct it in a minute, anew")
             if known is not None:
                 return known
+            spared = self._find_spared()
             self._buckets.take(address)
-            self._make_room()
+            if spared is not None:
+                self._forget(spared)
             copy = await asyncio.to_thread(self._make_copy)
             self._by_token[token] = copy
             self._look_later(token, copy.left_s)
             return copy
 
-    def _make_room(self) -> None:
+    def _find_spared(self) -> str | None:
+        """Return the token of the copy that has to go before another is made; None: none has to.
+
+        Raises NotAllowed if all are in use.
+        """
         if len(self._by_token) < self._limits.copies:
-            return
+            return None
         unused = {token: copy for token, copy in self._by_token.items() if not copy.requests}
         longest = min(unused, key=lambda token: unused[token].used_at_s, default=None)
         if longest is None or monotonic() - unused[longest].used_at_s < self._limits.spared_s:
@@ -150,7 +156,7 @@ class Copies:
                 f"all copies of this public demo ({self._limits.copies}) are in use: look around, "
                 "and correct something in some minutes"
             )
-        self._forget(longest)
+        return longest
 
     def _make_copy(self) -> Copy:
         with ExitStack() as undo:
