@@ -414,7 +414,7 @@ class ComeBackLater(Unusable):
 
 class Answered(NamedTuple):
     """A receiver's answer: its status, and the reason that its JSON names in a few words, such as
-    `BadJwtToken`; "": none."""
+    "BadJwtToken" of Apple's; "": none."""
 
     status: int
     reason: str = ""

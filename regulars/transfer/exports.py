@@ -318,7 +318,7 @@ def _add_table(
 def write_table(records: Iterable[msgspec.Struct], file: IO[bytes], zone: tzinfo) -> None:
     """Write a table with a column a member; members of members are JSON.
 
-    A time has a second column, such as `first_local`: the clock of the shop's `zone`, in a form
+    A time has a second column, of its name and "_local": the clock of the shop's `zone`, in a form
     that spreadsheets take for a time. Links are left out: they soon end.
 
     A text that a spreadsheet would take for a formula begins with `'`.
