@@ -87,6 +87,7 @@ from chalicelib.storage.items import (
     write_unless_changed,
 )
 from chalicelib.storage.ports import (
+    LONGEST_ASKED_S,
     Action,
     ComeBackLater,
     Condition,
@@ -94,6 +95,7 @@ from chalicelib.storage.ports import (
     Does,
     Put,
     SenderRefused,
+    TooMany,
     Update,
     absent,
     equals,
@@ -303,7 +305,7 @@ class Hooks(Service["Book"]):
         update = Update(
             keys.HOOKS,
             (tenant, id_),
-            (equals("version", hook.version, "not-changed-meanwhile"),),
+            (_is_unchanged(hook),),
             set={**hook_fields(changed_hook), "version": changed_hook.version},
             remove=("failures", "paused_until", "claims", *list_absent_fields(changed_hook)),
             does=_describe_change(hook, changed_hook),
@@ -701,7 +703,7 @@ _LONGEST_PAUSE_S = 900
 _AT_ONCE = 10
 """Deliveries that one process attempts at once."""
 _SPREAD_S = 30.0
-"""Seconds over which those that waited for a failing hook are spread when it is back."""
+"""Seconds over which those that waited for a hook are spread when it is back."""
 _GONE = 410
 _UPDATE = "update the service, then send its deliveries again"
 
@@ -749,6 +751,10 @@ class DeliverySlots:
                 )
                 slots.enter_context(hold_slot(slot, slow, self._waited_s))
             yield
+
+
+def _is_unchanged(hook: Hook) -> Condition:
+    return equals("version", hook.version, "not-changed-meanwhile")
 
 
 class Deliveries(Service["Book"]):
@@ -818,8 +824,8 @@ class Deliveries(Service["Book"]):
             return self.outbox.park(
                 delivery, f"events of {delivery.kind[:40]!r} are of a later version: {_UPDATE}"
             )
-        is_held = hook.paused_until is not None and hook.paused_until > now
-        if is_held or (hook.is_failing and not self._may_probe(hook, delivery, now)):
+        is_tried = hook.is_failing or hook.paused_until is not None
+        if is_tried and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
         return self._attempt_delivery(hook, delivery)
 
@@ -870,8 +876,10 @@ class Deliveries(Service["Book"]):
             )
         except InvalidInput as error:
             return self.outbox.park(tried, str(error))
-        except ComeBackLater as error:
+        except TooMany as error:
             return self._obey(hook, tried, error)
+        except ComeBackLater as error:
+            return self._note_failure(hook, tried, str(error), asked_s=error.again_in_s)
         except SenderRefused as error:  # the next one is refused as well: the hook fails at once
             return self._note_failure(hook, tried, str(error), FAILING_FROM - hook.failures)
         except Unusable as error:
@@ -887,7 +895,7 @@ class Deliveries(Service["Book"]):
             return self._put_away(hook, delivery)
         if 200 <= status < 300:
             self.outbox.delete_delivery(delivery)
-            if hook.failures:
+            if hook.failures or hook.paused_until is not None:
                 self.hooks.note_recovery(delivery.tenant, hook.id)
             return None
         if status == _GONE:
@@ -930,30 +938,33 @@ class Deliveries(Service["Book"]):
 
     def _switch_off_hook(self, hook: Hook, tenant: str) -> None:
         """Switch off a hook, unless somebody has changed it meanwhile."""
-        if_same = equals("version", hook.version, "not-changed-meanwhile")
-        self.hooks.note_fields(
-            tenant, hook.id, if_same, set={"enabled": False, "version": hook.version + 1}
-        )
+        changes = {"enabled": False, "version": hook.version + 1}
+        self.hooks.note_fields(tenant, hook.id, _is_unchanged(hook), set=changes)
 
-    def _note_failure(self, hook: Hook, delivery: Delivery, error: str, counted: int = 1) -> None:
-        """Postpone or park the delivery, then count the hook's failure: a crash in between loses
-        only the count. `counted`: failures that this one stands for, 1 at least."""
+    def _note_failure(
+        self, hook: Hook, delivery: Delivery, error: str, counted: int = 1, asked_s: float = 0.0
+    ) -> None:
+        """Postpone or park the delivery, then count the failure of a hook that nobody has changed
+        meanwhile: a crash in between loses only the count.
+
+        `counted`: failures that this one stands for, 1 at least. `asked_s`: the least wait.
+        """
         now, more = self.services.clock.now(), max(counted, 1)
-        self._try_again(delivery, now, error)
-        failures = hook.failures + more
-        paused_until = (
-            now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
+        self._try_again(delivery, now, error, now + timedelta(seconds=asked_s))
+        wait_s = max(pause_s(hook.failures + more), asked_s)
+        fields = {"paused_until": milliseconds(now + timedelta(seconds=wait_s))} if wait_s else {}
+        self.hooks.note_fields(
+            delivery.tenant, hook.id, _is_unchanged(hook), set=fields, add={"failures": more}
         )
-        fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
-        self.hooks.note_fields(delivery.tenant, hook.id, set=fields, add={"failures": more})
 
-    def _obey(self, hook: Hook, delivery: Delivery, error: ComeBackLater) -> None:
+    def _obey(self, hook: Hook, delivery: Delivery, error: TooMany) -> None:
         """Postpone the delivery as its receiver asked, which is no failure, and let the hook's
         others wait as long."""
         now = self.services.clock.now()
         until = now + timedelta(seconds=error.again_in_s)
         self._try_again(delivery, now, str(error), until)
-        self.hooks.note_fields(delivery.tenant, hook.id, set={"paused_until": milliseconds(until)})
+        fields = {"paused_until": milliseconds(until)}
+        self.hooks.note_fields(delivery.tenant, hook.id, _is_unchanged(hook), set=fields)
 
     def _try_again(
         self, delivery: Delivery, now: datetime, error: str, earliest: datetime | None = None
@@ -967,8 +978,9 @@ class Deliveries(Service["Book"]):
         return self.outbox.postpone_delivery(delivery, next_at, error)
 
     def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
-        """Claim to be the delivery that tries a failing hook; return whether it is."""
-        if hook.paused_until is not None and hook.paused_until > now:
+        """Claim to be the delivery that tries a hook when its pause is over; return whether it
+        is."""
+        if find_free_at(hook, now) > now:
             return False
         paused_until_ms = None if hook.paused_until is None else milliseconds(hook.paused_until)
         nobody_else = equals("paused_until", paused_until_ms, "nobody-else-tries")
@@ -986,9 +998,9 @@ class Deliveries(Service["Book"]):
         reason = delivery.last_error or f"not tried: {before}"
         if now >= delivery.ends_at:
             return self.outbox.park(delivery, reason)
-        probed_at = now + ATTEMPT if hook.is_failing else now
-        free_at = max(probed_at, hook.paused_until or now)
-        next_at = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
+        free_at = max(now + ATTEMPT, find_free_at(hook, now))
+        spread = timedelta(seconds=self.jitter(0, _find_spread_s(hook, delivery, now)))
+        next_at = min(free_at + spread, delivery.ends_at)
         return self.outbox.postpone_delivery(delivery, next_at, reason)
 
 
@@ -999,9 +1011,33 @@ def longest_delay_s(attempts: int) -> int:
 
 
 def pause_s(failures: int) -> int:
-    """Return the pause of a hook with so many consecutive failures: 10 s, doubling up to 15
-    minutes."""
-    return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))
+    """Return the pause of a hook with so many consecutive failures: none, then 10 s, doubling up
+    to 15 minutes."""
+    if failures < FAILING_FROM:
+        return 0
+    return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(failures - FAILING_FROM, 20))
+
+
+def find_free_at(hook: Hook, now: datetime) -> datetime:
+    """Return when the hook's pause is over, or now.
+
+    A pause that is longer than any may be was noted by a clock that was ahead.
+    """
+    paused_until = hook.paused_until or now
+    is_held = now < paused_until <= now + timedelta(seconds=LONGEST_ASKED_S)
+    return paused_until if is_held else now
+
+
+def _find_spread_s(hook: Hook, delivery: Delivery, now: datetime) -> float:
+    """Return the seconds over which a delivery waits behind its hook's pause.
+
+    A receiver that asks for pauses all day may ask for short ones: a delivery then comes the more
+    rarely, the longer it has waited.
+    """
+    if hook.is_failing:
+        return _SPREAD_S
+    waited_s = (now - delivery.created_at).total_seconds()
+    return min(max(waited_s, _SPREAD_S), _LONGEST_PAUSE_S)
 
 
 class Webhooks(Service["Book"]):

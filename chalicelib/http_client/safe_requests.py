@@ -35,7 +35,7 @@ from chalicelib.http_client.connection import (
 )
 from chalicelib.http_client.url import Address, Target, is_public, parse_redirect, parse_url
 from chalicelib.slots import hold_slot
-from chalicelib.storage.ports import Answered, ComeBackLater
+from chalicelib.storage.ports import Answered, ComeBackLater, TooMany
 from chalicelib.storage.values import parse_retry_after_s
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
@@ -368,6 +368,7 @@ def _require_no_wait(response: HTTPResponse) -> None:
     sent = response.getheader("Retry-After") or ""
     again_in_s = parse_retry_after_s(sent, response.getheader("Date") or "")
     if again_in_s is not None:
-        raise ComeBackLater(
+        kind = TooMany if response.status == _TOO_MANY else ComeBackLater
+        raise kind(
             f"the receiver answered {response.status}: again in {again_in_s:.0f} s", again_in_s
         )

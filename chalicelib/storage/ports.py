@@ -412,6 +412,10 @@ class ComeBackLater(Unusable):
         self.again_in_s = min(again_in_s, LONGEST_ASKED_S)
 
 
+class TooMany(ComeBackLater):
+    """A receiver that is well, and takes no more for the moment."""
+
+
 class Answered(NamedTuple):
     """A receiver's answer: its status, and the reason that its JSON names in a few words, such as
     "BadJwtToken" of Apple's; "": none."""

@@ -281,7 +281,9 @@ def test_who_asks_to_wait_is_not_asked_before_whatever_the_way(
     assert book.services.webhooks.hooks.get("shop", hook.id).failures == 0
 
 
-def test_a_mail_server_that_takes_it_later_is_no_failure(book: Book, phone: Receiver) -> None:
+def test_a_mail_server_that_takes_mail_later_all_the_time_fails_within_an_hour(
+    book: Book, phone: Receiver
+) -> None:
     letters = book.services.ports.mailer = Letters()
     hook = add(book, channel_of(Way.MAIL, phone))
     enrol_vip(book)
@@ -289,7 +291,11 @@ def test_a_mail_server_that_takes_it_later_is_no_failure(book: Book, phone: Rece
     come(book, EVA)
     [waiting] = pending(book, hook)
     assert waiting.next_at >= book.clock.now() + timedelta(seconds=299)
-    assert book.services.webhooks.hooks.get("shop", hook.id).failures == 0
+    assert book.services.webhooks.hooks.get("shop", hook.id).failures == 1
+    for _ in range(12):
+        book.clock.advance(timedelta(minutes=5))
+        work(book)
+    assert book.services.webhooks.hooks.get("shop", hook.id).is_failing
 
 
 def read_subject(heard: Heard) -> str | None:
