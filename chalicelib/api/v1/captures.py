@@ -314,10 +314,10 @@ def take_capture(context: V1Context, body: CaptureTaken) -> Capture:
 
     A camera may send it by itself, in the form of its maker. It may sign in by Basic (RFC 7617):
     its id is the user, its key the password. If the key is too long for its form, its 32 digits
-    after `ck_` are the user, and its id the password. The picture needs no content type. Of a form,
-    also of `multipart/mixed`, the one part that is a picture counts, whatever its name. The query
-    may stand beside it. XML or JSON of the maker is passed over. With two pictures it is 400
-    InvalidInput.
+    after `ck_` are the user, and its id the password. Its picture needs no content type. Of its
+    form, also of `multipart/mixed`, the one part that is a picture counts, whatever its name. The
+    query may stand beside it. If that part is not called `picture`, the form's other parts are the
+    maker's, and passed over. With two pictures it is 400 InvalidInput.
 
     The same picture of the same camera and `captured_at` is one capture, however often and in
     whatever way it is sent. Without `captured_at`, a repeat is another capture, unless it has the

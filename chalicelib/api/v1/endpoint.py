@@ -33,6 +33,7 @@ from chalicelib.api.v1.wire import (
     WithPicture,
     parse_body,
     parse_query,
+    read_pushed,
     read_with_picture,
 )
 from chalicelib.auth.roles import Role
@@ -302,7 +303,8 @@ class V1Operation(Struct, frozen=True, dict=True):
             request,
             request_id=id_,
         )
-        arguments = self._read_request(request)
+        is_push = self.is_pushed and caller.camera is not None
+        arguments = (self._read_push if is_push else self._read_request)(request)
 
         def run() -> Any:
             if reading is not None and self.method != "GET" and "if-match" in request.headers:
@@ -348,6 +350,9 @@ class V1Operation(Struct, frozen=True, dict=True):
             AuditEvent(operation_name, "sign-in", kind_of(operation_name))
         ):
             return _make_response(self.view(**arguments), self.status, headers)
+
+    def _read_push(self, request: HttpRequest) -> dict[str, Any]:
+        return {"body": read_pushed(request, self.types["body"])}
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
         """Read the view's arguments `query` and `body`.

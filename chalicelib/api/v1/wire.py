@@ -98,8 +98,8 @@ class PicturePushed(PictureSent):
     """Base of bodies that a camera sends by itself, too, in the form of its maker.
 
     Its first bytes tell a picture that has no content type, or a wrong one. Of a form, also of
-    multipart/mixed, the one part that is a picture counts, whatever its name, with the fields and
-    the query beside it. A maker's XML or JSON beside it is passed over.
+    multipart/mixed, the one part that is a picture counts, whatever its name, with the query beside
+    it. Fields count if it is called as ours is; all else is its maker's, and passed over.
     """
 
 
@@ -346,20 +346,39 @@ _Body = TypeVar("_Body", bound=WithPicture)
 def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
     data = request.read_body(MAX_BYTES)
-    media_type = _parse_media_type(request, data, struct) if data.strip() else None
-    picture = next(name for name, kind in find_kinds(struct).items() if kind is bytes)
-    texts = [(name, value) for name, values in request.query.items() for value in values]
-    if media_type is not None and is_picture(media_type.name):
-        return _parse_texts(texts, [(picture, data)], struct)
-    if media_type is not None and media_type.name != JSON and issubclass(struct, PicturePushed):
-        parts = parse_parts(media_type, data)
-        pushed = _find_pushed_picture(parts, picture)
+    allowed = (JSON, MULTIPART)
+    media_type = request.parse_media_type(allowed, or_picture=True) if data.strip() else None
+    return _parse_with_picture(request, media_type, data, struct)
+
+
+def read_pushed(request: HttpRequest, struct: type[_Body]) -> _Body:
+    """Read what a camera sends by itself, as `struct`: as `read_with_picture`, or in the form of
+    its maker.
+
+    Raises Refused, InvalidInput.
+    """
+    data = request.read_body(MAX_BYTES)
+    media_type = _parse_pushed_type(request, data) if data.strip() else None
+    if media_type is None or media_type.name == JSON or is_picture(media_type.name):
+        return _parse_with_picture(request, media_type, data, struct)
+    picture, kinds = _name_picture(struct), find_kinds(struct)
+    parts = parse_parts(media_type, data)
+    pushed = _find_pushed_picture(parts, picture)
+    texts = _list_texts(request)
+    if pushed.name == picture:  # else the fields are its maker's
         texts += [
             (part.name, decode_field(part, media_type.codec))
             for part in parts
-            if part is not pushed and not _is_passed_over(part, pushed.name, struct)
+            if part is not pushed and (_is_plain(part) or kinds.get(part.name) is str)
         ]
-        return _parse_texts(texts, [(picture, pushed.data)], struct)
+    return _parse_texts(texts, [(picture, pushed.data)], struct)
+
+
+def _parse_with_picture(
+    request: HttpRequest, media_type: MediaType | None, data: bytes, struct: type[_Body]
+) -> _Body:
+    if media_type is not None and is_picture(media_type.name):
+        return _parse_texts(_list_texts(request), [(_name_picture(struct), data)], struct)
     if media_type is None and request.query:
         raise InvalidInput(
             "the body is empty: send the picture there, with everything else in the query"
@@ -371,13 +390,19 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     return parse_body(data, struct)
 
 
-def _parse_media_type(request: HttpRequest, data: bytes, struct: type[WithPicture]) -> MediaType:
-    """Return the type of a body; of a camera's picture by its first bytes, whatever is declared.
+def _name_picture(struct: type[WithPicture]) -> str:
+    return next(name for name, kind in find_kinds(struct).items() if kind is bytes)
+
+
+def _list_texts(request: HttpRequest) -> list[tuple[str, str]]:
+    return [(name, value) for name, values in request.query.items() for value in values]
+
+
+def _parse_pushed_type(request: HttpRequest, data: bytes) -> MediaType:
+    """Return the type of a body; of a picture by its first bytes, whatever is declared.
 
     Raises Refused.
     """
-    if not issubclass(struct, PicturePushed):
-        return request.parse_media_type((JSON, MULTIPART), or_picture=True)
     kind = find_type(data)
     if kind in _SURE_TYPES:
         return MediaType(kind)
@@ -389,8 +414,13 @@ _SURE_TYPES = ("image/jpeg", "image/png")
 
 
 def _find_pushed_picture(parts: Sequence[Part], name: str) -> Part:
-    """Return the one part of a form that is a picture, or is called so. Raises InvalidInput."""
-    pictures = [part for part in parts if part.name == name or find_type(part.data) in _SURE_TYPES]
+    """Return the one part of a form that is a picture, else the one that is called so.
+
+    Raises InvalidInput.
+    """
+    pictures = [part for part in parts if _is_pushed_picture(part, name)] or [
+        part for part in parts if part.name == name
+    ]
     if len(pictures) == 1:
         return pictures[0]
     if not pictures:
@@ -405,15 +435,14 @@ def _find_pushed_picture(parts: Sequence[Part], name: str) -> Part:
     )
 
 
-def _is_passed_over(part: Part, pushed_name: str, struct: type[PicturePushed]) -> bool:
-    """Tell whether a part of a camera's form has nothing for the capture.
+def _is_pushed_picture(part: Part, name: str) -> bool:
+    kind = find_type(part.data)
+    return kind in _SURE_TYPES or (kind is not None and part.name == name and is_file(part))
 
-    In a form whose picture is called as ours is, a plain field is somebody's, who may have misspelt
-    it.
-    """
-    kinds = find_kinds(struct)
-    is_of_maker = is_file(part) or bool(part.media_type) or kinds.get(pushed_name) is not bytes
-    return is_of_maker and kinds.get(part.name) is not str
+
+def _is_plain(part: Part) -> bool:
+    """Tell whether a part is a field that somebody may have misspelt, and no file of a maker."""
+    return not is_file(part) and not part.media_type
 
 
 def _parse_texts(

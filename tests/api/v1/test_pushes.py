@@ -181,13 +181,56 @@ def test_the_query_stands_beside_a_form(box: House, camera: Camera) -> None:
     reply = push(box, camera, body, kind, f"?camera={camera.id}&captured_at={at}&track=7")
     assert (reply.json["captured_at"], reply.json["track"]) == ("2026-11-29T08:00:00.000Z", "7")
     twice = parts(
-        ('Content-Disposition: form-data; name="camera"', camera.id.encode()),
-        (PICTURE_HEAD, JPEG),
+        field("camera", camera.id),
+        (PICTURE_HEAD.replace('name="detectionPicture"', 'name="picture"'), JPEG),
         boundary=MIME,
     )
     assert is_capture(box, camera, push(box, camera, twice, kind))
     refused = push(box, camera, twice, kind, f"?camera={camera.id}")
     assert (refused.status, "was sent twice" in refused.json["detail"]) == (400, True)
+
+
+def field(name: str, text: str) -> tuple[str, bytes]:
+    return f'Content-Disposition: form-data; name="{name}"', text.encode()
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [("camera", "Camera 01")],
+        [("captured_at", "2026-11-30 08:00:00")],
+        [("track", "x" * 500), ("camera", "")],
+        [("picture", "/snap/1.jpg")],
+        [("camera", "1"), ("camera", "2"), ("picture", "BMW"), ("picture", "")],
+    ],
+)
+def test_a_makers_fields_spoil_no_picture_and_the_query_counts(
+    box: House, camera: Camera, others: list[tuple[str, str]]
+) -> None:
+    kind = f"multipart/form-data; boundary={MIME}"
+    body = parts(*(field(*other) for other in others), (PICTURE_HEAD, JPEG), boundary=MIME)
+    reply = push(box, camera, body, kind, "?captured_at=2026-11-29T08:00:00Z&track=7")
+    assert is_capture(box, camera, reply)
+    assert (reply.json["captured_at"], reply.json["track"]) == ("2026-11-29T08:00:00.000Z", "7")
+    refused = push(box, camera, body, kind, "?capturd_at=2026-11-29T08:00:00Z")
+    assert (refused.status, "capturd_at" in refused.json["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize("named", ["picture", "detectionPicture"])
+def test_who_is_no_camera_is_told_of_a_misspelt_field_or_part(
+    box: House, camera: Camera, named: str
+) -> None:
+    head = PICTURE_HEAD.replace('name="detectionPicture"', f'name="{named}"')
+    ours = [field("camera", camera.id), (head, JPEG)]
+    bearer = {"Authorization": f"Bearer {box.credentials.api_key}"}
+    kind = f"multipart/form-data; boundary={MIME}"
+    body = parts(field("capturd_at", "2026-11-29T08:00:00Z"), *ours, boundary=MIME)
+    refused = push(box, camera, body, kind, **bearer)
+    assert (refused.status, refused.json["code"]) == (400, "InvalidInput")
+    reply = push(box, camera, parts(*ours, boundary=MIME), kind, **bearer)
+    assert reply.status == (202 if named == "picture" else 400)
+    by_key = push(box, camera, body, kind, Authorization=f"Bearer {camera.key}")
+    assert by_key.status == (400 if named == "picture" else 202)
 
 
 def form_of(*names: str, data: bytes = JPEG) -> bytes:
