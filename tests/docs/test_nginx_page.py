@@ -4,6 +4,7 @@ import os
 import re
 import ssl
 import subprocess
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +42,7 @@ def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
         ("/etc/ssl/box.key", key),
         ("listen 443", f"listen 127.0.0.1:{port}"),
         ("http://127.0.0.1:8000", server.url),
+        ("/var/log/nginx/access.log", tmp_path / "access.log"),
     ):
         assert shown in block
         block = block.replace(shown, str(real))
@@ -52,7 +54,7 @@ def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
         # Workers would be of another user, who may not write to the test's folder.
         f"{'user root; ' if os.geteuid() == 0 else ''}daemon off;\n"
         f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log warn; events {{}}\n"
-        f"http {{ access_log off;\n{folders}{block}}}\n"
+        f"http {{ access_log {tmp_path}/access.log;\n{folders}{block}}}\n"
     )
     running = subprocess.Popen(
         [program, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
@@ -87,6 +89,20 @@ def test_nginx_passes_requests_on_and_bodies_of_20_mib(status: Callable[..., int
         "the service's answer to an upload that nobody signed"
     )
     assert status("/_blobs/x", bytes(21 << 20)) == 413, "nginx's"
+
+
+def test_nginx_logs_no_key_of_a_camera_and_no_signature(
+    status: Callable[..., int], tmp_path: Path
+) -> None:
+    digits = "0123456789abcdef" * 2
+    basic = "Basic " + b64encode(f"{digits}:till".encode()).decode()
+    assert status("/v1/captures", b"x", "POST", Authorization=basic) == 401
+    assert status("/_blobs/x?signature=secret", b"x") == 403
+    log = tmp_path / "access.log"
+    until(lambda: '"PUT /_blobs/x" 403' in log.read_text())
+    assert '"POST /v1/captures" 401' in log.read_text()
+    assert digits not in log.read_text()
+    assert "secret" not in log.read_text()
 
 
 def sign_in(status: Callable[..., int], address: str, written: str = "") -> int:

@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import tomllib
+from base64 import b64encode
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 import yaml
 
@@ -189,6 +192,38 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
         process.terminate()
         process.wait(60)
         assert server.stop() == 0
+
+
+def test_caddys_log_has_no_cameras_key_though_the_service_is_away(tmp_path: Path) -> None:
+    caddy, port, digits = needed("caddy"), free_port(), "0123456789abcdef" * 2
+    said = {
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
+        "REGULARS_DOMAIN": f"http://127.0.0.1:{port}",
+        "REGULARS_UPSTREAM": f"127.0.0.1:{free_port()}",
+    }
+    config, log = tmp_path / "Caddyfile", tmp_path / "caddy.log"
+    config.write_text((BOX / "Caddyfile").read_text().replace("{\n", "{\n\tadmin off\n", 1))
+    with log.open("w") as lines:
+        process = subprocess.Popen(
+            [caddy, "run", "--config", config], env={**os.environ, **said}, stderr=lines
+        )
+
+    def is_refused() -> bool:
+        with suppress(httpx.TransportError):
+            reply = httpx.post(f"http://127.0.0.1:{port}/v1/captures", auth=(digits, "till"))
+            return reply.status_code == 502
+        return False
+
+    try:
+        until(is_refused)
+    finally:
+        process.terminate()
+        process.wait(60)
+    text = log.read_text()
+    assert "/v1/captures" in text, "it logs the failed request"
+    assert digits not in text
+    assert b64encode(digits.encode()).decode()[:40] not in text
 
 
 def test_no_image_of_ours_is_looked_for_at_a_registry(compose: dict[str, Any]) -> None:
