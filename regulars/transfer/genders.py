@@ -1,23 +1,39 @@
-"""Genders as people's tables have them: in any case, by first letter, and in the nine languages of
-the console."""
+"""Genders as people's tables have them: in any case, and in words and letters of the nine languages
+of the console."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from chalicelib.domain.pictures import Gender
 
-_WORDS = {
-    Gender.FEMALE: (
-        "female woman girl f w v weiblich frau femme feminin feminine femenino femenina mujer "
-        "femminile femmina donna vrouw vrouwelijk feminino mulher feminina أنثى امرأة 女 女性 女士"
+
+class _Language(NamedTuple):
+    """Words of a language, and the ways in which its tables write letters in place of them, each
+    the letters of women and of men."""
+
+    female: str
+    male: str
+    codes: tuple[tuple[str, str], ...] = ()
+
+
+_LANGUAGES = (
+    _Language("female woman girl", "male man boy", (("fw", "m"),)),
+    _Language("weiblich frau", "männlich maennlich mann herr", (("fw", "m"), ("fw", "h"))),
+    _Language("femme feminin feminine", "homme masculin masculine", (("f", "m"), ("f", "h"))),
+    _Language(
+        "femenino femenina mujer",
+        "masculino hombre varón",
+        (("f", "m"), ("m", "h"), ("m", "v"), ("", "hv")),
     ),
-    Gender.MALE: (
-        "male man boy m h männlich maennlich mann herr homme masculin masculine masculino hombre "
-        "varón maschile maschio uomo mannelijk homem masculina ذكر رجل 男 男性 先生"
-    ),
-}
+    _Language("femminile femmina donna", "maschile maschio masculino uomo", (("f", "m"),)),
+    _Language("vrouw vrouwelijk", "man mannelijk", (("v", "m"), ("v", "h"))),
+    _Language("feminino feminina mulher", "masculino masculina homem", (("f", "m"), ("m", "h"))),
+    _Language("أنثى امرأة", "ذكر رجل"),
+    _Language("女 女性 女士", "男 男性 先生"),
+)
 
 
 def _fold(text: str) -> str:
@@ -26,9 +42,11 @@ def _fold(text: str) -> str:
     return "".join(sign for sign in decomposed if not unicodedata.combining(sign)).casefold()
 
 
-_GENDERS = {_fold(word): gender for gender, words in _WORDS.items() for word in words.split()}
-_SPANISH = frozenset({"h", "m"})
-"""Letters of `hombre` and `mujer`."""
+_GENDERS = {
+    **{_fold(word): Gender.FEMALE for one in _LANGUAGES for word in one.female.split()},
+    **{_fold(word): Gender.MALE for one in _LANGUAGES for word in one.male.split()},
+}
+_LETTERS = frozenset("fhmvw")
 
 _UNKNOWN = frozenset({"", "-", "?", "unknown"})
 
@@ -36,12 +54,28 @@ _UNKNOWN = frozenset({"", "-", "?", "unknown"})
 def choose_words(column: Iterable[str]) -> Mapping[str, Gender]:
     """Return the genders by their words, as the cells of a column mean them.
 
-    M is `mujer` if there is H beside it, and neither F nor V nor W.
+    A letter may be of two genders: M is `man` or `mujer`, V `vrouw` or `varón`. It is left out
+    unless the column's words, or its other letters, tell which.
     """
-    letters = {folded for folded in map(_fold, column) if len(folded) == 1}
-    if letters >= _SPANISH and letters.isdisjoint("fvw"):
-        return {**_GENDERS, "m": Gender.FEMALE}
-    return _GENDERS
+    cells = set(map(_fold, column))
+    letters = cells & _LETTERS
+    named = [
+        one for one in _LANGUAGES if cells & {*map(_fold, (*one.female.split(), *one.male.split()))}
+    ]
+    if letters == {"m"} and not named:
+        return {**_GENDERS, "m": Gender.MALE}
+    codes = [code for one in named or _LANGUAGES for code in one.codes]
+    fitting_codes = [code for code in codes if letters <= {*"".join(code)}] or codes
+    genders_by_letter = {
+        letter: {
+            Gender.FEMALE if letter in female else Gender.MALE
+            for female, male in fitting_codes
+            if letter in female + male
+        }
+        for letter in letters
+    }
+    known = {letter: min(found) for letter, found in genders_by_letter.items() if len(found) == 1}
+    return {**_GENDERS, **known}
 
 
 def find_gender(text: str, words: Mapping[str, Gender]) -> Gender:
