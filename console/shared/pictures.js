@@ -1,7 +1,7 @@
 // Pictures that somebody drops, pastes or chooses: found in folders, made smaller, cut, and written as the API reads
 // them.
 import { html } from "../html.js";
-import { isClutter, isPicture, picturesOf } from "./files.js";
+import { dropped, picturesOf } from "./files.js";
 import { Icon } from "../icons.js";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../words.js";
@@ -54,30 +54,6 @@ export function base64(blob) {
     reader.onerror = () => failed(reader.error);
     reader.readAsDataURL(blob);
   });
-}
-
-/** Return the pictures of a drop, folders read to their ends: pairs of a path and a file. */
-async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return picturesOf(transfer.files);
-  const found = [];
-  for (const entry of entries) await walk(entry, found);
-  return found;
-}
-
-async function walk(entry, found) {
-  if (isClutter(entry.name)) return;
-  if (entry.isFile) {
-    const file = await new Promise((done, failed) => entry.file(done, failed));
-    if (isPicture(file)) found.push([entry.fullPath.replace(/^\//, ""), file]);
-    return;
-  }
-  const reader = entry.createReader();
-  for (;;) {
-    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
-    if (!some.length) return;
-    for (const one of some) await walk(one, found);
-  }
 }
 
 /** A place to drop pictures on, with buttons for people without a mouse. `take`: gets pairs of a path and a file. */
