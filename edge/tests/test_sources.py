@@ -91,6 +91,19 @@ def test_unfinished_names_and_what_is_no_picture_stay_where_they_are(
     assert caplog.text.count("neither JPEG nor PNG") == 1
 
 
+def test_what_a_system_left_in_the_folder_is_named_once(
+    drop: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    source = FolderSource(drop, clock)
+    for name in ("@eaDir/1.jpg", "north/@eaDir/2.jpg", ".1.jpg", ".2.jpg"):
+        write(drop / name, pictures.jpeg(1), clock)
+    for _ in range(4):
+        assert names(source, clock, QUIET_MS) == []
+    for name in ("@eaDir", "names that begin with a dot"):
+        assert caplog.text.count(f"passed over, since no person put it there: {name}\n") == 1
+
+
 def test_the_oldest_file_comes_first_sub_folders_too(drop: Path, clock: FakeClock) -> None:
     for name in ("z/1.jpg", "a/2.jpg", "3.jpg"):
         write(drop / name, pictures.jpeg(ord(name[0])), clock)

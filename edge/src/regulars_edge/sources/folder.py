@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -36,7 +36,7 @@ from regulars_edge.picture import (
     is_whole,
     parse_content,
 )
-from regulars_edge.sources.clutter import walk
+from regulars_edge.sources.clutter import name_clutter, walk
 from regulars_edge.spool.model import FileMark, Stamp
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,15 @@ class Picture:
     stamp: Stamp
 
 
-def list_files(folder: Path, leave_out: Path) -> Iterator[Path | NoPicture]:
-    """Give all files below `folder`, but clutter and those below `leave_out`; links to folders are
-    not followed."""
+def list_files(
+    folder: Path, leave_out: Path, note_clutter: Callable[[str], object] = lambda _: None
+) -> Iterator[Path | NoPicture]:
+    """Give all files below `folder`, but clutter, whose names are noted, and those below
+    `leave_out`; links to folders are not followed."""
     errors: list[OSError] = []
-    for where, folders, names, _ in walk(folder, errors.append):
+    for where, folders, names, clutter in walk(folder, errors.append):
+        for name in clutter:
+            note_clutter(name_clutter(name))
         folders[:] = [name for name in folders if (where / name).resolve() != leave_out]
         yield from (where / name for name in names)
     yield from (
@@ -166,6 +170,7 @@ class FolderSource:
     _seen: dict[Path, _SeenFile] = field(default_factory=dict, init=False)
     _left_alone: set[FileMark] = field(default_factory=set, init=False)
     _unreadable: set[Path] = field(default_factory=set, init=False)
+    _passed_over: set[str] = field(default_factory=set, init=False)
     _last_look: Moment | None = field(default=None, init=False)
 
     def frames(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
@@ -197,7 +202,8 @@ class FolderSource:
                 yield frame
 
     def _list_marks(self) -> Iterator[FileMark]:
-        for path in list_files(self.folder, (self.leave_out or self.folder / "\0").absolute()):
+        leave_out = (self.leave_out or self.folder / "\0").absolute()
+        for path in list_files(self.folder, leave_out, self._say_passed_over):
             if isinstance(path, NoPicture):
                 self._say_unreadable(path)
             elif path.suffix.lower() not in _UNFINISHED:
@@ -206,6 +212,12 @@ class FolderSource:
                 mark = read_mark(path)
                 if isinstance(mark, FileMark) and mark not in self._left_alone:
                     yield mark
+
+    def _say_passed_over(self, clutter: str) -> None:
+        """Log once that clutter of a name is not sent."""
+        if clutter not in self._passed_over:
+            self._passed_over.add(clutter)
+            log.info("%s: passed over, since no person put it there: %s", self.folder, clutter)
 
     def _say_unreadable(self, place: NoPicture) -> None:
         """Log once that a folder below cannot be read. Raises SourceFailed if it is this one."""
