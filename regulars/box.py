@@ -23,6 +23,7 @@ from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from chalicelib.storage.items import camera_ids
 from regulars.errors import CopiedFolder
+from regulars.mqtt.command import PASSWORD, BrokerOptions
 from regulars.options import (
     PATH,
     SERVICE_URL,
@@ -203,24 +204,59 @@ def _find_folder(data: Path | None) -> Path:
 @click.option(
     "--keys", type=PATH, metavar="FILE", help="A line `name: value` for each of its keys."
 )
-def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> int:
+@click.option(
+    "--reach",
+    is_flag=True,
+    help="Send each party that the service speaks with a test, instead: phones, mail, cameras.",
+)
+@click.option("--stage", help="With --reach: a stage in AWS, in place of this box.")
+@click.option("--broker", metavar="URL", help="With --reach: an MQTT broker, as `regulars mqtt`.")
+@click.option("--broker-user", metavar="NAME", help="Its user.")
+@click.option(
+    "--broker-password-file", type=PATH, metavar="FILE", help=f"Else its password is ${PASSWORD}."
+)
+@click.option("--broker-ca-file", type=PATH, metavar="FILE", help="Certificates (PEM) to trust.")
+def doctor(
+    *,
+    dialect: str | None,
+    url: str,
+    keys: Path | None,
+    reach: bool,
+    stage: str | None,
+    broker: str | None,
+    broker_user: str | None,
+    broker_password_file: Path | None,
+    broker_ca_file: Path | None,
+    **options: Any,
+) -> int:
     """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with
     what mends it.
 
     Give it the options that `serve` gets. The service may run or not; nothing is changed. The exit
     code is 1 if a line says `failed`, and 0 if all is `ok` or there are warnings only.
 
+    With --reach, tests are really sent: to phones, channels, hooks, mail and the witness, and to
+    the service as cameras do. A line `unasked` says what is not set up, and so not known.
+
     \b
     Examples:
       regulars doctor
       regulars doctor --config /etc/regulars/regulars.toml
       regulars doctor --dialect DIALECT --url http://box:8000 --keys client.keys
+      regulars doctor --reach --broker mqtt://127.0.0.1
     """
     from regulars.doctor import clients, doctor
     from regulars.findings import print_findings
 
     if dialect is not None:
         return print_findings(clients.check_client_calls(dialect, url, clients.read_keys(keys)))
+    if reach:
+        from regulars.doctor.reach.reach import check_box, check_stage
+
+        at = broker and BrokerOptions(broker, broker_user, broker_password_file, broker_ca_file, "")
+        if stage is not None:
+            return print_findings(check_stage(stage, at or None))
+        return print_findings(check_box(read_configuration(**options), at or None))
     return print_findings(doctor.check_all(lambda: read_configuration(**options)))
 
 

@@ -12,6 +12,8 @@ class Level(StrEnum):
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
+    UNASKED = "unasked"
+    """Nobody could be asked, so nothing is known."""
 
 
 class Finding(NamedTuple):
@@ -23,7 +25,7 @@ class Finding(NamedTuple):
     says: str
 
 
-well, warning, failed = (partial(Finding, level) for level in Level)
+well, warning, failed, unasked = (partial(Finding, level) for level in Level)
 
 
 def print_findings(findings: Iterable[Finding]) -> int:

@@ -20,6 +20,7 @@ from chalicelib.domain.setting import Setting
 from chalicelib.services import Services
 from chalicelib.settings import Settings, describe_default, list_rows, name_variable, parse_text
 from chalicelib.storage.items import ListPage
+from chalicelib.storage.ports import Mailer
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError
@@ -169,21 +170,23 @@ def choose_settings(
     return Settings.from_environment({**values, "REGULARS_PACK": pack}, SETTINGS)
 
 
-def open_services(settings: Settings, *, new: bool = False) -> Services:
+def open_services(
+    settings: Settings, *, new: bool = False, mailer: Mailer | None = None
+) -> Services:
     """Open the services over the storage.
 
     `new`: make the data folder if there is none, else raise OperatorError, also if a restore of it
-    has not ended.
+    has not ended. `mailer`: what sends mail; None: no mail is sent.
     """
     if isinstance(settings.storage, Path):
         (folder.prepare_folder if new else folder.require_data)(settings.storage)
-    return _build(settings)
+    return _build(settings, mailer)
 
 
-def _build(settings: Settings) -> Services:
+def _build(settings: Settings, mailer: Mailer | None = None) -> Services:
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
-    return bootstrap.build(settings)
+    return bootstrap.build(settings, mailer=mailer)
 
 
 def open_services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:

@@ -867,7 +867,7 @@ class Deliveries(Service["Book"]):
         """
         tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
-            status = self._post_delivery(hook, delivery)
+            status = self.post_delivery(hook, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
             return self.outbox.postpone_delivery(
                 delivery,
@@ -914,7 +914,7 @@ class Deliveries(Service["Book"]):
         else:
             self.outbox.postpone_delivery(delivery, due_at, "it waits for the hook's hours")
 
-    def _post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
+    def post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
         """Post a delivery, and return the status of the answer; None: nobody was to get it, so
         nothing was sent."""
         if hook.url is None:

@@ -81,7 +81,8 @@ class Broker:
     Messages are told by one thread.
 
     `client_id`: no other connection may have it, or the broker ends that one. `start` begins;
-    `is_connected` says whether it is there now, `connections` how often it came about.
+    `is_connected` says whether it is there now, `connections` how often it came about, `said` what
+    the broker did last.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Broker:
         self._topics: list[str] = []
         self._is_open = False
         self._subscriptions = 0
-        self._said = ""
+        self.said = ""
         self.connections = 0
         if available:
             self.listen(available, self._correct_availability)
@@ -221,6 +222,6 @@ class Broker:
 
     def _say(self, level: int, text: str) -> None:
         """Log an act of the broker, once until it does something else."""
-        if text != self._said:
+        if text != self.said:
             _log.log(level, "the broker %s:%d %s", self._address.host, self._address.port, text)
-        self._said = text
+        self.said = text

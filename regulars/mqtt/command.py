@@ -185,7 +185,7 @@ def _run_bridge(
     from regulars.mqtt.turns import Turns
 
     host = Address.of(options.broker).host
-    login = _make_login(options.user, options.password_file)
+    login = make_login(options.user, options.password_file)
     descriptions = describe_book(service, options.discovery)
     topics = descriptions.topics
     recipients = ", ".join(
@@ -232,7 +232,7 @@ def describe_book(service: Regulars, discovery: str) -> Descriptions:
     return Descriptions(topics, tenant, service.url, metadata.version("regulars"))
 
 
-def _make_login(user: str | None, password_file: Path | None) -> Login | None:
+def make_login(user: str | None, password_file: Path | None) -> Login | None:
     from regulars_client.connection import read_secret
 
     from regulars.mqtt.broker import Login
@@ -251,7 +251,7 @@ def _forget(tenant: str, options: BrokerOptions) -> int:
     from regulars.mqtt.forgetting import empty_messages, find_books
 
     def connect() -> Broker:
-        return options.connect(_make_login(options.user, options.password_file), "")
+        return options.connect(make_login(options.user, options.password_file), "")
 
     books = find_books(connect(), tenant, options.discovery)
     if len(books) > 1:

@@ -60,7 +60,7 @@ from tests.support.storage.torn import tear
 from tests.support.web.certificate import certificate
 
 NOW = datetime.now(UTC)
-OK, WARNING, FAILED = Level
+OK, WARNING, FAILED, _ = Level
 
 
 def levels(found: Iterable[Finding]) -> list[Level]:

@@ -1,0 +1,114 @@
+"""Means by which parties are asked, and a camera of one's own that may send pictures."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.domain.captures import Camera, Capture
+from chalicelib.domain.model import Tenant
+from chalicelib.services import Services
+from regulars.clients import Connection, Reply
+from regulars.findings import Finding
+from regulars.mail import MailSettings
+from regulars.mqtt.command import BrokerOptions
+
+CAPTURES = "/v1/captures"
+_ANSWER_S = 30.0
+
+
+class Reach(Struct, frozen=True):
+    """All that it takes to ask the parties of a service."""
+
+    services: Services
+    mail: MailSettings
+    url: str
+    """The address that clients have; "": none is known."""
+    inner_url: str
+    """The service's own address on this machine; "": none runs here."""
+    broker: BrokerOptions | None = None
+    patience_s: float = 20.0
+    """Time in which a party has to do what it has confirmed."""
+
+    @property
+    def tenants(self) -> list[Tenant]:
+        tenants = self.services.tenants.list_all()
+        return [tenant for tenant in tenants if not tenant.disabled]
+
+    @property
+    def is_box(self) -> bool:
+        return isinstance(self.services.settings.storage, Path)
+
+    @property
+    def now(self) -> datetime:
+        return self.services.clock.now()
+
+
+Ask = Callable[[Reach], Iterator[Finding]]
+"""A question to a party: a line about each answer."""
+
+
+class OwnCamera(NamedTuple):
+    """A camera that is there for the questions, and its key."""
+
+    reach: Reach
+    tenant: Tenant
+    camera: Camera
+    key: str
+
+    @property
+    def basic(self) -> Mapping[str, str]:
+        """Return the header by which it signs in as cameras do (RFC 7617)."""
+        pair = base64.b64encode(f"{self.camera.id}:{self.key}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+    def find(self, capture_id: str) -> Capture | None:
+        return self.reach.services.captures.find(self.tenant, self.camera.id, capture_id)
+
+
+@contextmanager
+def own_camera(reach: Reach) -> Iterator[OwnCamera | None]:
+    """Add a camera to the first tenant while a block lasts; None: there is no tenant."""
+    cameras, tenants = reach.services.cameras, reach.tenants
+    if not tenants:
+        yield None
+        return
+    name = f"doctor-{secrets.token_hex(4)}"
+    camera, key = cameras.add(tenants[0], name, name, CameraSettings())
+    try:
+        yield OwnCamera(reach, tenants[0], camera, key)
+    finally:
+        cameras.delete(tenants[0], camera.id)
+
+
+def send(url: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    """Send a request on a connection of its own. Raises ConnectionError if no answer comes."""
+    with Connection(url, _ANSWER_S) as connection:
+        return connection.request(method, path, body, headers)
+
+
+def choose_remedy(status: int, remedies: Mapping[int, str]) -> str:
+    """Choose what to do about a status: by itself, else by its hundred, else to read a log."""
+    general = remedies.get(status // 100 * 100, "see the log of what answers there")
+    return remedies.get(status, general)
+
+
+def find_cause(error: BaseException) -> BaseException:
+    """Return what an error began with."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def say_break(error: ConnectionError) -> str:
+    """Say why no answer came, without the names of libraries."""
+    said = str(find_cause(error))
+    return said.partition(">: ")[2] or said

@@ -1,0 +1,83 @@
+"""The MQTT broker: a topic of one's own is filled, emptied and filled again.
+
+The bridge relies on what a broker retains: each new listener is told of who is here.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from regulars.doctor.reach.asking import Reach
+from regulars.errors import OperatorError
+from regulars.findings import Finding, failed, unasked, well
+from regulars.mqtt.broker import Broker
+from regulars.mqtt.command import BrokerOptions, make_login
+
+_QUIET_S = 1.0
+"""Time in which a broker would have sent what it retains."""
+_LOOK_S = 0.02
+_CONNECT = "set --broker, --broker-user and the password; see the broker's log"
+_RIGHTS = "allow this user to write and read that topic, as `regulars-doctor/#`"
+_RETAIN = "allow retained messages (mosquitto: `retain_available true`)"
+
+
+def ask_broker(reach: Reach) -> Iterator[Finding]:
+    """Fill a topic, empty it and fill it again, and see each time what a new listener is told."""
+    options = reach.broker
+    if options is None:
+        yield unasked("broker", "not set up: --broker names one")
+        return
+    topic = f"regulars-doctor/{secrets.token_hex(6)}"
+    try:
+        for payload in ("1", "", "2"):
+            _fill(options, topic, payload, reach.patience_s)
+        _fill(options, topic, "", reach.patience_s)
+    except (OperatorError, OSError) as error:
+        yield failed("broker", f"messages to a topic of its own: {error}")
+        return
+    yield well("broker", "a topic of its own was filled, emptied and filled again, as it was told")
+
+
+def _fill(options: BrokerOptions, topic: str, payload: str, patience_s: float) -> None:
+    """Write a retained message; see that the writer hears it, and what a new listener is told.
+
+    Raises OperatorError, which says what was otherwise.
+    """
+    with _listening(options, topic, patience_s) as (broker, heard):
+        broker.tell(topic, payload, retain=True)
+        if not _wait(lambda: payload.encode() in heard, patience_s):
+            lost = "it was written, and nobody heard it" if broker.is_connected else broker.said
+            raise OperatorError(f"{lost}: {_RIGHTS}, and {_RETAIN}")
+    told_at = patience_s if payload else _QUIET_S
+    with _listening(options, topic, patience_s) as (_, heard):
+        _wait(lambda: bool(heard), told_at)
+        told = b"".join(heard).decode(errors="replace")
+    if told != payload:
+        raise OperatorError(f"a new listener was told {told!r}, not {payload!r}: {_RETAIN}")
+
+
+@contextmanager
+def _listening(
+    options: BrokerOptions, topic: str, patience_s: float
+) -> Iterator[tuple[Broker, list[bytes]]]:
+    """Listen to a topic while a block lasts. Raises OperatorError if the broker lets nobody."""
+    heard: list[bytes] = []
+    broker = options.connect(make_login(options.user, options.password_file), "")
+    broker.listen(topic, lambda _topic, payload: heard.append(payload))
+    broker.start()
+    try:
+        if not _wait(lambda: broker.is_listening, patience_s):
+            raise OperatorError(f"the broker {broker.said or 'says nothing'}: {_CONNECT}")
+        yield broker, heard
+    finally:
+        broker.stop()
+
+
+def _wait(is_so: Callable[[], bool], patience_s: float) -> bool:
+    until = time.monotonic() + patience_s
+    while not is_so() and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+    return is_so()

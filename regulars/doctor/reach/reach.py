@@ -1,0 +1,64 @@
+"""All parties, in the order of a picture's way: from a camera to whom it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+
+from msgspec.structs import replace
+
+from regulars import folder
+from regulars.configuration import Configuration, parse_lines
+from regulars.doctor.reach import broker, cameras, hooks, mail, tls, web, witness
+from regulars.doctor.reach.asking import Ask, Reach
+from regulars.findings import Finding
+from regulars.mail import MailSettings, make_mailer
+from regulars.mqtt.command import BrokerOptions
+from regulars.options import open_services, open_services_of
+
+PARTIES: Mapping[str, Ask] = MappingProxyType(
+    {
+        "address": web.ask_address,
+        "tls": tls.ask_tls,
+        "paths": web.ask_paths,
+        "limits": web.ask_limits,
+        "camera": cameras.ask_pushes,
+        "upload": cameras.ask_uploads,
+        "push": hooks.ask_pushes,
+        "message": hooks.ask_channels,
+        "mail": mail.ask_mail,
+        "hook": hooks.ask_hooks,
+        "broker": broker.ask_broker,
+        "witness": witness.ask_witness,
+    }
+)
+"""Parties by the subjects of their lines."""
+
+
+def ask_parties(reach: Reach) -> Iterator[Finding]:
+    """Ask each party, and say what it answers."""
+    for ask in PARTIES.values():
+        yield from ask(reach)
+
+
+def check_box(configured: Configuration, broker: BrokerOptions | None) -> Iterator[Finding]:
+    """Ask the parties of a box, by the settings of the service that runs, else by those here."""
+    data = configured.settings.storage
+    assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
+    running = folder.find_server(data)
+    in_use, inner_url = configured, ""
+    if running is not None and running.settings:
+        in_use, inner_url = parse_lines(running.settings, data / folder.LOCK), running.url
+    settings = replace(in_use.settings, storage=data)
+    url = settings.public_url or inner_url
+    with closing(open_services(settings, mailer=make_mailer(in_use.mail))) as services:
+        yield from ask_parties(Reach(services, in_use.mail, url, inner_url, broker))
+
+
+def check_stage(stage: str, broker: BrokerOptions | None) -> Iterator[Finding]:
+    """Ask the parties of a stage in AWS, which sends no mail."""
+    with open_services_of(None, stage) as services:
+        url = services.settings.public_url or ""
+        yield from ask_parties(Reach(services, MailSettings(), url, "", broker))

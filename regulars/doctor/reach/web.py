@@ -1,0 +1,127 @@
+"""The address that clients have: its service, its paths and its limits.
+
+Between a client and the service stand a name, a router and a proxy, each with rules of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chalicelib.api.http import MAX_BODY_BYTES
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES
+from regulars.doctor.reach.asking import CAPTURES, Reach, choose_remedy, own_camera, say_break, send
+from regulars.findings import Finding, failed, unasked, well
+
+_NO_ADDRESS = "not set up: set `public_url` to the address that clients have, and let it run"
+_UNSUPPORTED = 415
+"""Status by which the service says that a body is no picture: it has read all of it."""
+_PATHS = (
+    "/v1/openapi.json",
+    "/v1/faces",
+    "/v1/faces/",
+    "/v1//faces",
+    "/v1/hooks/a%2Fb",
+    "/v1/captures?camera=a%20b",
+    "/console",
+    "/console/",
+    "/openapi/",
+    "/icredit/",
+)
+"""Paths of clients, and those that proxies like to write otherwise."""
+_OF_HEALTH = {
+    300: "it sends elsewhere: set `public_url` to that address",
+    401: "a proxy asks for a sign-in of its own: let it pass these paths",
+    403: "a proxy lets nobody in: let it pass these paths",
+    404: "the proxy passes the path on otherwise, or another service is there",
+    502: "the proxy does not reach the service: see the address that it passes on to",
+    503: "the service is not ready: `regulars doctor` says why",
+    504: "the proxy does not reach the service: see the address that it passes on to",
+}
+_OF_BODIES = {
+    401: "the key of a camera of this book is not known there: the address leads to another "
+    "book, or a proxy takes `Authorization` away",
+    408: "the body came too slowly for a proxy: raise its time limit",
+    413: "a proxy takes no body of this size: raise its limit (nginx: `client_max_body_size`)",
+    429: "too much is sent: ask again in a minute, and raise a proxy's limit",
+    502: "a proxy broke off: raise its limits of size and time",
+}
+
+
+def ask_address(reach: Reach) -> Iterator[Finding]:
+    """Ask at the address whether a service lives there, and whether it has this book."""
+    if not reach.url:
+        yield unasked("address", _NO_ADDRESS)
+        return
+    sent = f"GET {reach.url}/health"
+    try:
+        reply = send(reach.url, "GET", "/health", b"", {})
+    except ConnectionError as error:
+        yield failed(
+            "address", f"{sent}: {say_break(error)}: see name, router, port and certificate"
+        )
+        return
+    if reply.json != {"alive": True}:
+        remedy = choose_remedy(reply.status, {**_OF_HEALTH, 200: "another service is there"})
+        yield failed("address", f"{sent} was answered {reply.status}: {remedy}")
+        return
+    yield well("address", f"{sent} was answered by a service")
+    yield from _post_nothing(reach, "address", 16)
+
+
+def ask_limits(reach: Reach) -> Iterator[Finding]:
+    """Post as many bytes as the largest picture may have."""
+    if not reach.url:
+        yield unasked("limits", _NO_ADDRESS)
+        return
+    most_bytes = MAX_PICTURE_BYTES if reach.is_box else MAX_BODY_BYTES
+    yield from _post_nothing(reach, "limits", most_bytes)
+
+
+def _post_nothing(reach: Reach, subject: str, size: int) -> Iterator[Finding]:
+    """Post so many zeros as a camera of this book, of which the service stores nothing."""
+    with own_camera(reach) as camera:
+        if camera is None:
+            yield unasked(subject, "not set up: there is no tenant")
+            return
+        sent = f"a camera's body of {size:,} bytes, which is no picture,"
+        try:
+            status = send(reach.url, "POST", CAPTURES, bytes(size), camera.basic).status
+        except ConnectionError as error:
+            remedy = "a proxy may cut off bodies of this size: raise its limits of size and time"
+            yield failed(subject, f"{sent}: {say_break(error)}: {remedy}")
+            return
+    if status == _UNSUPPORTED:
+        yield well(subject, f"{sent} was read by the service with this book")
+    else:
+        remedy = choose_remedy(status, _OF_BODIES)
+        yield failed(subject, f"{sent} was answered {status}: {remedy}")
+
+
+def ask_paths(reach: Reach) -> Iterator[Finding]:
+    """Ask for paths at the address and at the service itself, and compare the answers."""
+    if not reach.url or reach.url == reach.inner_url:
+        yield unasked("paths", "not set up: `public_url` names no address before the service")
+        return
+    if not reach.inner_url.startswith("http:"):
+        yield unasked("paths", "not compared: no service speaks plain HTTP on this machine")
+        return
+    try:
+        changed = [path for path in _PATHS if _ask(reach.inner_url, path) != _ask(reach.url, path)]
+    except ConnectionError as error:
+        yield failed("paths", f"{say_break(error)}: see the proxy's log")
+        return
+    if changed:
+        remedy = (
+            "pass paths on as they come (nginx: `proxy_pass` without a path, `merge_slashes off`)"
+        )
+        yield failed(
+            "paths", f"GET of {', '.join(changed)} is answered otherwise than here: {remedy}"
+        )
+    else:
+        yield well("paths", f"{len(_PATHS)} paths are answered there as by the service itself")
+
+
+def _ask(url: str, path: str) -> tuple[int, str]:
+    """Return status and kind of an answer, the same for each way to one service."""
+    reply = send(url, "GET", path, b"", {})
+    return reply.status, str(reply.json.get("type")) if isinstance(reply.json, dict) else ""
