@@ -118,6 +118,7 @@ class Broker:
         self._client.on_subscribe = lambda *_: self._count_subscription()
         self._topics: list[str] = []
         self._is_open = False
+        self._is_accepted = False
         self._subscriptions = 0
         self.said = ""
         self.connections = 0
@@ -200,6 +201,7 @@ class Broker:
         if self._available:
             client.publish(self._available, ONLINE, QOS, retain=True)
         self.connections += 1
+        self._is_accepted = True
         self._say(logging.INFO, "is connected")
 
     def _correct_availability(self, _topic: str, payload: bytes) -> None:
@@ -214,7 +216,8 @@ class Broker:
     def _handle_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any
     ) -> None:
-        if reason.is_failure:
+        was_accepted, self._is_accepted = self._is_accepted, False
+        if reason.is_failure and was_accepted:  # else it has said why it refuses
             self._say(
                 logging.WARNING,
                 f"has gone ({reason}); what is not confirmed is sent when it is back",

@@ -17,6 +17,8 @@ class Inbox(socketserver.StreamRequestHandler):
     tls: ClassVar[ssl.SSLContext | None] = None
     receiver: ClassVar[bytes] = b""
     """The answer to RCPT; b"": the receiver is known."""
+    password: ClassVar[bytes] = b""
+    """The answer to a password; b"": it is right."""
 
     def handle(self) -> None:
         self.connection.sendall(b"220 here\r\n")
@@ -31,9 +33,11 @@ class Inbox(socketserver.StreamRequestHandler):
             elif word == b"EHLO" and self.tls is not None:
                 answer = b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
             self.connection.sendall(
-                {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 right\r\n", b"STAR": b"220 go on\r\n"}.get(
-                    word, answer
-                )
+                {
+                    b"QUIT": b"221 bye\r\n",
+                    b"AUTH": self.password or b"235 right\r\n",
+                    b"STAR": b"220 go on\r\n",
+                }.get(word, answer)
             )
             if word == b"STAR" and self.tls is not None:
                 try:

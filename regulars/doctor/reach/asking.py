@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.domain.captures import Camera, Capture
+from chalicelib.domain.channels import NO_HEADERS
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from regulars.clients import Connection, Reply
@@ -22,7 +24,6 @@ from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
 
 CAPTURES = "/v1/captures"
-_ANSWER_S = 30.0
 
 
 class Reach(Struct, frozen=True):
@@ -35,8 +36,8 @@ class Reach(Struct, frozen=True):
     inner_url: str
     """The service's own address on this machine; "": none runs here."""
     broker: BrokerOptions | None = None
-    patience_s: float = 20.0
-    """Time in which a party has to do what it has confirmed."""
+    patience_s: float = 30.0
+    """Time in which a party has to answer, and to do what it has confirmed."""
 
     @property
     def tenants(self) -> list[Tenant]:
@@ -50,6 +51,17 @@ class Reach(Struct, frozen=True):
     @property
     def now(self) -> datetime:
         return self.services.clock.now()
+
+    def send(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = NO_HEADERS
+    ) -> Reply:
+        """Send a request to the address, on a connection of its own.
+
+        Raises ConnectionError if no answer comes.
+        """
+        with Connection(self.url, self.patience_s) as connection:
+            below = urlsplit(self.url).path  # of a service that is not at the top of its host
+            return connection.request(method, below + path, body, headers)
 
 
 Ask = Callable[[Reach], Iterator[Finding]]
@@ -87,12 +99,6 @@ def own_camera(reach: Reach) -> Iterator[OwnCamera | None]:
         yield OwnCamera(reach, tenants[0], camera, key)
     finally:
         cameras.delete(tenants[0], camera.id)
-
-
-def send(url: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-    """Send a request on a connection of its own. Raises ConnectionError if no answer comes."""
-    with Connection(url, _ANSWER_S) as connection:
-        return connection.request(method, path, body, headers)
 
 
 def choose_remedy(status: int, remedies: Mapping[int, str]) -> str:

@@ -69,11 +69,17 @@ def _listening(
     broker.listen(topic, lambda _topic, payload: heard.append(payload))
     broker.start()
     try:
-        if not _wait(lambda: broker.is_listening, patience_s):
+        _wait(lambda: broker.is_listening or _is_refused(broker), patience_s)
+        if not broker.is_listening:
             raise OperatorError(f"the broker {broker.said or 'says nothing'}: {_CONNECT}")
         yield broker, heard
     finally:
         broker.stop()
+
+
+def _is_refused(broker: Broker) -> bool:
+    """Tell whether something was said of a broker that has let nobody in."""
+    return bool(broker.said) and not broker.connections
 
 
 def _wait(is_so: Callable[[], bool], patience_s: float) -> bool:

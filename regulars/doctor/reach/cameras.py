@@ -26,7 +26,6 @@ from regulars.doctor.reach.asking import (
     choose_remedy,
     own_camera,
     say_break,
-    send,
 )
 from regulars.findings import Finding, failed, unasked, well
 
@@ -112,7 +111,7 @@ def ask_pushes(reach: Reach) -> Iterator[Finding]:
 def _ask_challenge(reach: Reach) -> Finding:
     """Post without a key: a camera then reads how to sign in."""
     try:
-        reply = send(reach.url, "POST", CAPTURES, b"", {})
+        reply = reach.send("POST", CAPTURES)
     except ConnectionError as error:
         return failed("camera", f"a post without a key: {say_break(error)}: see name and router")
     offered = reply.headers.get("www-authenticate", "")
@@ -128,7 +127,7 @@ def _push(camera: OwnCamera, push: Push) -> Finding:
     sent = f"a picture as {push.maker}'s cameras post it ({push.kind.partition(';')[0]})"
     headers = {**camera.basic, "Content-Type": push.kind}
     try:
-        reply = send(camera.reach.url, "POST", CAPTURES, push.write(picture), headers)
+        reply = camera.reach.send("POST", CAPTURES, push.write(picture), headers)
     except ConnectionError as error:
         return failed("camera", f"{sent}: {say_break(error)}: see the proxy's log and limits")
     if reply.status != 202:
@@ -168,7 +167,7 @@ def _upload(camera: OwnCamera, picture: bytes) -> Finding:
     }
     body, typed = json.dumps({"captures": [offer]}).encode(), {"Content-Type": "application/json"}
     headers = {"Authorization": f"Bearer {camera.key}", **typed}
-    reply = send(camera.reach.url, "POST", f"{CAPTURES}/uploads", body, headers)
+    reply = camera.reach.send("POST", f"{CAPTURES}/uploads", body, headers)
     if reply.status != 200:
         remedy = choose_remedy(reply.status, _REMEDIES)
         return failed("upload", f"a picture's offer was answered {reply.status}: {remedy}")

@@ -27,13 +27,13 @@ _REMEDIES = {
 
 def ask_pushes(reach: Reach) -> Iterator[Finding]:
     """Push a test to each browser that has joined, by the tenant's own token."""
-    how = "no browser gets pushes: on the phone, open the console's Alerts and join"
+    how = "no browser gets pushes: open the console's Alerts there, over https"
     yield from _ask_hooks(reach, "push", how, lambda hook: hook.way == Way.PUSH)
 
 
 def ask_channels(reach: Reach) -> Iterator[Finding]:
     """Send a test message to each channel, mail too."""
-    how = "no channel gets messages: POST /v1/hooks with a `channel` (docs/tasks/messages.md)"
+    how = "no channel gets messages: make an alert in the console (docs/webhooks.md)"
     yield from _ask_hooks(reach, "message", how, lambda hook: hook.way not in (None, Way.PUSH))
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES
-from regulars.doctor.reach.asking import CAPTURES, Reach, choose_remedy, own_camera, say_break, send
+from regulars.doctor.reach.asking import CAPTURES, Reach, choose_remedy, own_camera, say_break
 from regulars.findings import Finding, failed, unasked, well
 
 _NO_ADDRESS = "not set up: set `public_url` to the address that clients have, and let it run"
@@ -54,7 +56,7 @@ def ask_address(reach: Reach) -> Iterator[Finding]:
         return
     sent = f"GET {reach.url}/health"
     try:
-        reply = send(reach.url, "GET", "/health", b"", {})
+        reply = reach.send("GET", "/health")
     except ConnectionError as error:
         yield failed(
             "address", f"{sent}: {say_break(error)}: see name, router, port and certificate"
@@ -85,7 +87,7 @@ def _post_nothing(reach: Reach, subject: str, size: int) -> Iterator[Finding]:
             return
         sent = f"a camera's body of {size:,} bytes, which is no picture,"
         try:
-            status = send(reach.url, "POST", CAPTURES, bytes(size), camera.basic).status
+            status = reach.send("POST", CAPTURES, bytes(size), camera.basic).status
         except ConnectionError as error:
             remedy = "a proxy may cut off bodies of this size: raise its limits of size and time"
             yield failed(subject, f"{sent}: {say_break(error)}: {remedy}")
@@ -105,8 +107,9 @@ def ask_paths(reach: Reach) -> Iterator[Finding]:
     if not reach.inner_url.startswith("http:"):
         yield unasked("paths", "not compared: no service speaks plain HTTP on this machine")
         return
+    inner = replace(reach, url=reach.inner_url)
     try:
-        changed = [path for path in _PATHS if _ask(reach.inner_url, path) != _ask(reach.url, path)]
+        changed = [path for path in _PATHS if _ask(inner, path) != _ask(reach, path)]
     except ConnectionError as error:
         yield failed("paths", f"{say_break(error)}: see the proxy's log")
         return
@@ -121,7 +124,7 @@ def ask_paths(reach: Reach) -> Iterator[Finding]:
         yield well("paths", f"{len(_PATHS)} paths are answered there as by the service itself")
 
 
-def _ask(url: str, path: str) -> tuple[int, str]:
+def _ask(reach: Reach, path: str) -> tuple[int, str]:
     """Return status and kind of an answer, the same for each way to one service."""
-    reply = send(url, "GET", path, b"", {})
+    reply = reach.send("GET", path)
     return reply.status, str(reply.json.get("type")) if isinstance(reply.json, dict) else ""
