@@ -27,6 +27,15 @@ def read_settings(stage: str) -> dict[str, str]:
     return account.read_settings(stack)
 
 
+def read_url(stage: str) -> str:
+    """Return the address of a stage's service; "": its stack is gone.
+
+    Raises InvalidInput if no stage can have that name.
+    """
+    account, stack = _find_account_and_stack(stage)
+    return (account.read_outputs(stack) or {}).get("EndpointURL", "").rstrip("/")
+
+
 def stop_functions(stage: str | None) -> AbstractContextManager[None]:
     """Let no function of a stage run while a block lasts, or for good if it fails.
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from regulars import folder
 from regulars.configuration import Configuration, parse_lines
-from regulars.doctor.reach import broker, cameras, hooks, mail, tls, web, witness
+from regulars.deploy.stage import read_url
+from regulars.doctor.reach import broker, cameras, hooks, mail, stage, tls, web, witness
 from regulars.doctor.reach.asking import Ask, Reach
 from regulars.findings import Finding
 from regulars.mail import MailSettings, make_mailer
@@ -26,6 +27,7 @@ PARTIES: Mapping[str, Ask] = MappingProxyType(
         "limits": web.ask_limits,
         "camera": cameras.ask_pushes,
         "upload": cameras.ask_uploads,
+        "s3": stage.ask_bucket,
         "push": hooks.ask_pushes,
         "message": hooks.ask_channels,
         "mail": mail.ask_mail,
@@ -57,8 +59,8 @@ def check_box(configured: Configuration, broker: BrokerOptions | None) -> Iterat
         yield from ask_parties(Reach(services, in_use.mail, url, inner_url, broker))
 
 
-def check_stage(stage: str, broker: BrokerOptions | None) -> Iterator[Finding]:
+def check_stage(name: str, broker: BrokerOptions | None) -> Iterator[Finding]:
     """Ask the parties of a stage in AWS, which sends no mail."""
-    with open_services_of(None, stage) as services:
-        url = services.settings.public_url or ""
-        yield from ask_parties(Reach(services, MailSettings(), url, "", broker))
+    with open_services_of(None, name) as services:
+        reach = Reach(services, MailSettings(), read_url(name), "", broker)
+        yield from ask_parties(reach)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from chalicelib.domain.errors import RegularsError
 from chalicelib.storage.values import time_ordered_id, time_text
-from chalicelib.witness import read_documents
 from regulars.doctor.reach.asking import Reach
 from regulars.findings import Finding, failed, unasked, well
 
@@ -28,14 +28,13 @@ def ask_witness(reach: Reach) -> Iterator[Finding]:
     try:
         if (witness := reach.services.ports.witness) is not None:
             witness.keep(name, document)
-        read = dict(read_documents(address, _BELOW))
-        kept = read[name]() if name in read else None
+        is_kept = where != "folder" or (Path(address) / name).read_bytes() == document
     except (RegularsError, OSError) as error:
         yield failed("witness", f"{sent}: {error}. See that `witness` is there and may be written")
         return
-    if where in ("http", "https"):
-        yield well("witness", f"{sent} was taken; a URL gives nothing back to compare")
-    elif kept == document:
+    if not is_kept:
+        yield failed("witness", f"{sent} was taken, and reads otherwise: see that folder")
+    elif where == "folder":
         yield well("witness", f"{sent} was kept, and reads the same")
     else:
-        yield failed("witness", f"{sent} was taken, and is not there: see `witness`")
+        yield well("witness", f"{sent} was taken; who asks may not read there")

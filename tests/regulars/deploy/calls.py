@@ -31,6 +31,7 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
             arn = f"arn:aws:cloudformation:{place}:stack/{named['StackName']}/0b7c"
         case "s3", _:
             action = {
+                "GetBucketNotificationConfiguration": "GetBucketNotification",
                 "HeadObject": "GetObject",
                 "HeadBucket": "ListBucket",
                 "ListObjectsV2": "ListBucket",

@@ -10,7 +10,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import boto3
 import pytest
+from moto import mock_aws
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,7 +21,7 @@ from chalicelib.domain.channels import Channel
 from chalicelib.domain.webhooks import Way
 from chalicelib.http_client.safe_requests import SafePostman
 from chalicelib.services import Services
-from chalicelib.settings import Settings
+from chalicelib.settings import AwsStorage, Settings
 from regulars.cli import main
 from regulars.doctor.reach.asking import Reach
 from regulars.doctor.reach.reach import PARTIES
@@ -37,6 +39,9 @@ from tests.support.web.certificate import certificate
 
 OK, WARNING, FAILED, UNASKED = Level
 NETWORKS = (ip_network("127.0.0.0/8"),)
+REGION = "eu-central-1"
+HOME: Any = {"LocationConstraint": REGION}
+QUEUES = f"arn:aws:sqs:{REGION}:123456789012:"
 MB = 2**20
 SHORT_S = 0.6
 
@@ -48,7 +53,10 @@ class Box(Struct, frozen=True):
     services: Services
     opened: ExitStack
     folder: Path
-    trust: Callable[[Path], None]
+    set_variable: Callable[[str, str], None]
+
+    def trust(self, chain: Path) -> None:
+        self.set_variable("SSL_CERT_FILE", str(chain))
 
     def reach(self, url: str = "", **more: Any) -> Reach:
         return Reach(self.services, MailSettings(), url, self.server.url, **more)
@@ -76,11 +84,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def box(served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
     settings = Settings(storage=served.data, hook_networks=NETWORKS)
 
-    def trust(chain: Path) -> None:
-        monkeypatch.setenv("SSL_CERT_FILE", str(chain))
-
     with closing(bootstrap.build(settings)) as services, ExitStack() as opened:
-        yield Box(served, services, opened, tmp_path, trust)
+        yield Box(served, services, opened, tmp_path, monkeypatch.setenv)
         shop = services.tenants.get_by_name("shop")
         for hook in services.webhooks.hooks.list_all("shop"):
             services.webhooks.hooks.delete("shop", hook.id)
@@ -531,7 +536,7 @@ def blocked(box: Box) -> Reach:
 
 WITNESS = {
     "well": Case(witness_folder, OK, "was kept, and reads the same"),
-    "a URL": Case(posted_heads(answers(200)), OK, "a URL gives nothing back to compare"),
+    "a URL": Case(posted_heads(answers(200)), OK, "who asks may not read there"),
     "not set up": Case(Box.reach, UNASKED, "`witness` names a folder, a bucket or a URL"),
     "not mounted": Case(
         lambda box: box.reach_with(witness=str(box.folder / "gone")), FAILED, "is it mounted?"
@@ -544,6 +549,45 @@ WITNESS = {
     ),
 }
 
+# --- a stage
+# --------------------------------------------------------------------------------------------------
+
+CREATED, REMOVED = "s3:ObjectCreated:*", "s3:ObjectRemoved:*"
+
+
+def staged(*rules: tuple[str, str], bucket: str = "captures", below: str = "") -> Start:
+    """A stage whose bucket tells queues of events. `below`: only of keys that begin so."""
+
+    def start(box: Box) -> Reach:
+        box.set_variable("AWS_DEFAULT_REGION", REGION)
+        box.opened.enter_context(mock_aws())
+        s3, sqs = boto3.client("s3"), boto3.client("sqs")
+        s3.create_bucket(Bucket="captures", CreateBucketConfiguration=HOME)
+        urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("seen", "other")}
+        told = [{"QueueArn": f"{QUEUES}{name}", "Events": [event]} for name, event in rules]
+        only = {"Key": {"FilterRules": [{"Name": "prefix", "Value": below}]}}
+        s3.put_bucket_notification_configuration(
+            Bucket="captures",
+            NotificationConfiguration={
+                "QueueConfigurations": [{**one, "Filter": only} if below else one for one in told]
+            },
+        )
+        stage = AwsStorage("t-", "data", "index", bucket, urls["seen"], "deliveries", "key")
+        return box.reach_with(storage=stage)
+
+    return start
+
+
+S3 = {
+    "well": Case(staged(("seen", CREATED)), OK, "the queue seen, of each"),
+    "not set up": Case(Box.reach, UNASKED, "not set up: --stage names a stage in AWS"),
+    "no event": Case(staged(), FAILED, "not the queue seen, of each: deploy the stage again"),
+    "another queue": Case(staged(("other", CREATED)), FAILED, "not the queue seen"),
+    "another event": Case(staged(("seen", REMOVED)), FAILED, "not the queue seen"),
+    "only some": Case(staged(("seen", CREATED), below="x/"), FAILED, "not the queue seen"),
+    "no bucket": Case(staged(("seen", CREATED), bucket="gone"), FAILED, "see the bucket, and"),
+}
+
 TABLE = {
     "address": ADDRESS,
     "tls": TLS,
@@ -551,6 +595,7 @@ TABLE = {
     "limits": LIMITS,
     "camera": CAMERAS,
     "upload": UPLOADS,
+    "s3": S3,
     "push": PUSHED,
     "message": MESSAGES,
     "mail": MAIL,
