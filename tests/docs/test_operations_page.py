@@ -18,6 +18,7 @@ from chalicelib.telemetry import UNITS
 from infra import template
 from regulars.cli import main
 from regulars.serve import metrics
+from tests.support.box.server import Server
 from tests.support.box.session import DOCS, read
 from tests.support.fakes import RULES, FakeVision, Person, picture
 
@@ -68,6 +69,24 @@ def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder
         storage.items.transact(
             [Update(keys.DIRECTORY, regular, (exists("there"),), add={"count": 1, "free": -1})]
         )
+
+
+def test_doctor_says_of_each_party_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = Server(tmp_path / "shop")
+    block = (
+        PAGE.partition("\n### Do others hear it\n")[2]
+        .partition("```console\n$ regulars ")[2]
+        .partition("```")[0]
+    )
+    command, _, printed = block.partition("\n")
+    try:
+        assert main(command.split()) == 0
+    finally:
+        assert server.stop() == 0
+    assert capsys.readouterr().out == printed.replace("http://127.0.0.1:8000", server.url)
 
 
 def test_fsck_says_what_the_page_shows(

@@ -39,7 +39,6 @@ CHANGES_NOTHING = {
     "regulars counts list": "lists",
     "regulars demo": "begins a folder of its own",
     "regulars deploy": "changes the account of AWS, which has an audit of its own",
-    "regulars doctor": "looks",
     "regulars folder moved": "notes where the folder is",
     "regulars mqtt": "takes what a mailbox or a hook tells, over v1",
     "regulars notice": "prints a text",
