@@ -52,7 +52,7 @@ class Reach(Struct, frozen=True):
     def now(self) -> datetime:
         return self.services.clock.now()
 
-    def send(
+    def request(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = NO_HEADERS
     ) -> Reply:
         """Send a request to the address, on a connection of its own.
@@ -64,8 +64,14 @@ class Reach(Struct, frozen=True):
             return connection.request(method, below + path, body, headers)
 
 
+class NotSetUp(Exception):
+    """A party that is not there to be asked; the message says what sets it up."""
+
+
 Ask = Callable[[Reach], Iterator[Finding]]
-"""A question to a party: a line about each answer."""
+"""A question to a party: a line about each answer.
+
+Raises NotSetUp, and ConnectionError if no answer comes."""
 
 
 class OwnCamera(NamedTuple):
@@ -87,12 +93,13 @@ class OwnCamera(NamedTuple):
 
 
 @contextmanager
-def own_camera(reach: Reach) -> Iterator[OwnCamera | None]:
-    """Add a camera to the first tenant while a block lasts; None: there is no tenant."""
+def own_camera(reach: Reach) -> Iterator[OwnCamera]:
+    """Add a camera to the first tenant while a block lasts. Raises NotSetUp."""
     cameras, tenants = reach.services.cameras, reach.tenants
+    if not reach.url:
+        raise NotSetUp("set `public_url` to the address that clients have, and let it run")
     if not tenants:
-        yield None
-        return
+        raise NotSetUp("there is no tenant: `regulars tenants add`")
     name = f"doctor-{secrets.token_hex(4)}"
     camera, key = cameras.add(tenants[0], name, name, CameraSettings())
     try:
@@ -112,9 +119,3 @@ def find_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def say_break(error: ConnectionError) -> str:
-    """Say why no answer came, without the names of libraries."""
-    said = str(find_cause(error))
-    return said.partition(">: ")[2] or said

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from regulars.doctor.reach.asking import Reach
+from regulars.doctor.reach.asking import NotSetUp, Reach
 from regulars.errors import OperatorError
-from regulars.findings import Finding, failed, unasked, well
+from regulars.findings import Finding, failed, well
 from regulars.mqtt.broker import Broker
 from regulars.mqtt.command import BrokerOptions, make_login
 
@@ -28,8 +28,7 @@ def ask_broker(reach: Reach) -> Iterator[Finding]:
     """Fill a topic, empty it and fill it again, and see each time what a new listener is told."""
     options = reach.broker
     if options is None:
-        yield unasked("broker", "not set up: --broker names one")
-        return
+        raise NotSetUp("--broker names one")
     topic = f"regulars-doctor/{secrets.token_hex(6)}"
     try:
         for payload in ("1", "", "2"):

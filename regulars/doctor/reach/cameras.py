@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-import urllib3
+from msgspec.structs import replace
 
-from chalicelib.domain.captures import Capture, CaptureState
+from chalicelib.domain.captures import CaptureState
 from chalicelib.storage.values import time_text
-from regulars.clients import Reply
-from regulars.doctor.reach.asking import (
-    CAPTURES,
-    OwnCamera,
-    Reach,
-    choose_remedy,
-    own_camera,
-    say_break,
-)
-from regulars.findings import Finding, failed, unasked, well
+from regulars.clients import V1
+from regulars.doctor.reach.asking import CAPTURES, OwnCamera, Reach, choose_remedy, own_camera
+from regulars.findings import Finding, failed, well
 
 _LOOK_S = 0.2
 _REMEDIES = {
@@ -95,13 +88,7 @@ PUSHES = (
 
 def ask_pushes(reach: Reach) -> Iterator[Finding]:
     """Post a picture as each maker's camera does, which first asks how to sign in."""
-    if not reach.url:
-        yield unasked("camera", "not set up: no service runs, and no `public_url` is set")
-        return
     with own_camera(reach) as camera:
-        if camera is None:
-            yield unasked("camera", "not set up: there is no tenant")
-            return
         if reach.is_box:  # a stage's gateway passes no WWW-Authenticate on
             yield _ask_challenge(reach)
         for push in PUSHES:
@@ -110,13 +97,9 @@ def ask_pushes(reach: Reach) -> Iterator[Finding]:
 
 def _ask_challenge(reach: Reach) -> Finding:
     """Post without a key: a camera then reads how to sign in."""
-    try:
-        reply = reach.send("POST", CAPTURES)
-    except ConnectionError as error:
-        return failed("camera", f"a post without a key: {say_break(error)}: see name and router")
-    offered = reply.headers.get("www-authenticate", "")
+    reply = reach.request("POST", CAPTURES)
     said = f"a post without a key was answered {reply.status}"
-    if reply.status == 401 and offered.startswith("Basic"):
+    if reply.status == 401 and reply.headers.get("www-authenticate", "").startswith("Basic"):
         return well("camera", f"{said}, by which a camera signs in")
     remedy = "cameras that wait to be asked send nothing: have the proxy pass WWW-Authenticate on"
     return failed("camera", f"{said}, and names no Basic: {remedy}")
@@ -124,16 +107,14 @@ def _ask_challenge(reach: Reach) -> Finding:
 
 def _push(camera: OwnCamera, push: Push) -> Finding:
     picture = _draw()
-    sent = f"a picture as {push.maker}'s cameras post it ({push.kind.partition(';')[0]})"
     headers = {**camera.basic, "Content-Type": push.kind}
-    try:
-        reply = camera.reach.send("POST", CAPTURES, push.write(picture), headers)
-    except ConnectionError as error:
-        return failed("camera", f"{sent}: {say_break(error)}: see the proxy's log and limits")
+    reply = camera.reach.request("POST", CAPTURES, push.write(picture), headers)
+    kind = push.kind.partition(";")[0]
+    sent = f"a picture as {push.maker}'s cameras post it ({kind})"
     if reply.status != 202:
         remedy = choose_remedy(reply.status, _REMEDIES)
         return failed("camera", f"{sent} was answered {reply.status}: {remedy}")
-    capture = _find_capture(camera, reply)
+    capture = camera.find(reply.json.get("id", "none")) if isinstance(reply.json, dict) else None
     if capture is None or capture.sha256 != hashlib.sha256(picture).hexdigest():
         return failed("camera", f"{sent} was answered 202, and this book has not those bytes")
     return well("camera", f"{sent} is a capture, byte for byte")
@@ -144,17 +125,8 @@ def ask_uploads(reach: Reach) -> Iterator[Finding]:
 
     On AWS S3 takes it, and its event says that it is there.
     """
-    if not reach.url:
-        yield unasked("upload", "not set up: no service runs, and no `public_url` is set")
-        return
     with own_camera(reach) as camera:
-        if camera is None:
-            yield unasked("upload", "not set up: there is no tenant")
-            return
-        try:
-            yield _upload(camera, _draw())
-        except (ConnectionError, urllib3.exceptions.HTTPError) as error:
-            yield failed("upload", f"a picture that was offered: {error}: see name and router")
+        yield _upload(camera, _draw())
 
 
 def _upload(camera: OwnCamera, picture: bytes) -> Finding:
@@ -165,30 +137,23 @@ def _upload(camera: OwnCamera, picture: bytes) -> Finding:
         "size": len(picture),
         "content_type": "image/jpeg",
     }
-    body, typed = json.dumps({"captures": [offer]}).encode(), {"Content-Type": "application/json"}
-    headers = {"Authorization": f"Bearer {camera.key}", **typed}
-    reply = camera.reach.send("POST", f"{CAPTURES}/uploads", body, headers)
+    service = V1(camera.reach, camera.key)
+    reply = service.request_reply("POST", f"{CAPTURES}/uploads", {"captures": [offer]})
     if reply.status != 200:
         remedy = choose_remedy(reply.status, _REMEDIES)
         return failed("upload", f"a picture's offer was answered {reply.status}: {remedy}")
     [upload] = reply.json["uploads"]
-    host = urllib3.util.parse_url(upload["url"]).host
-    sent = f"a picture that was offered, and put to {host}"
-    status = _put(upload, picture)
+    url = urlsplit(upload["url"])
+    sent = f"a picture that was offered, and put to {url.hostname}"
+    storage = replace(camera.reach, url=f"{url.scheme}://{url.netloc}")
+    path = f"{url.path}?{url.query}"
+    status = storage.request(upload["method"], path, picture, upload["headers"]).status
     if status != 200:
         return failed("upload", f"{sent}, was answered {status}: see that this host takes PUT")
     state = _await_look(camera, upload["id"])
     if state is CaptureState.RESOLVED:
         return well("upload", f"{sent}, was looked at")
     return failed("upload", f"{sent}, is {state}, and was not looked at: {_NOT_LOOKED_AT}")
-
-
-def _put(upload: Mapping[str, Any], picture: bytes) -> int:
-    with urllib3.PoolManager(retries=False) as pool:
-        reply = pool.request(
-            upload["method"], upload["url"], body=picture, headers=upload["headers"]
-        )
-        return reply.status
 
 
 def _await_look(camera: OwnCamera, capture_id: str) -> CaptureState:
@@ -199,11 +164,6 @@ def _await_look(camera: OwnCamera, capture_id: str) -> CaptureState:
         capture = camera.find(capture_id)
         state = capture.state if capture else CaptureState.WANTED
     return state
-
-
-def _find_capture(camera: OwnCamera, reply: Reply) -> Capture | None:
-    id_ = reply.json.get("id") if isinstance(reply.json, dict) else None
-    return camera.find(id_) if isinstance(id_, str) else None
 
 
 def _draw() -> bytes:

@@ -9,7 +9,7 @@ from chalicelib.domain.model import Tenant
 from chalicelib.domain.webhooks import Delivery, Hook, Way, test_event, write_payload
 from chalicelib.storage.ports import ComeBackLater
 from chalicelib.storage.values import time_ordered_id
-from regulars.doctor.reach.asking import Reach, choose_remedy
+from regulars.doctor.reach.asking import NotSetUp, Reach, choose_remedy
 from regulars.findings import Finding, failed, unasked, warning, well
 
 _REMEDIES = {
@@ -55,7 +55,7 @@ def _ask_hooks(
     for tenant, hook in hooks:
         yield _ask_hook(reach, subject, tenant, hook)
     if not hooks:
-        yield unasked(subject, f"not set up: {how}")
+        raise NotSetUp(how)
 
 
 def _ask_hook(reach: Reach, subject: str, tenant: Tenant, hook: Hook) -> Finding:

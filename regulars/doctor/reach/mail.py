@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from chalicelib.domain.errors import RegularsError
 from chalicelib.storage.ports import ComeBackLater
-from regulars.doctor.reach.asking import Reach, find_cause
-from regulars.findings import Finding, failed, unasked, warning, well
+from regulars.doctor.reach.asking import NotSetUp, Reach, find_cause
+from regulars.findings import Finding, failed, warning, well
 from regulars.mail import make_mailer
 
 _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
@@ -31,8 +31,7 @@ def ask_mail(reach: Reach) -> Iterator[Finding]:
     """Mail the sender's own address by the server of the settings."""
     mailer, mail = make_mailer(reach.mail), reach.mail
     if mailer is None or mail.sender is None:
-        yield unasked("mail", "not set up: set `smtp_host` and `smtp_from`")
-        return
+        raise NotSetUp("set `smtp_host` and `smtp_from`")
     sent = f"a mail from {mail.smtp_host}:{mail.smtp_port} to its own sender"
     text = "Regulars tries whether mail arrives: there is nothing to do.\n"
     try:

@@ -13,8 +13,8 @@ from regulars import folder
 from regulars.configuration import Configuration, parse_lines
 from regulars.deploy.stage import read_url
 from regulars.doctor.reach import broker, cameras, hooks, mail, stage, tls, web, witness
-from regulars.doctor.reach.asking import Ask, Reach
-from regulars.findings import Finding
+from regulars.doctor.reach.asking import Ask, NotSetUp, Reach, find_cause
+from regulars.findings import Finding, failed, unasked
 from regulars.mail import MailSettings, make_mailer
 from regulars.mqtt.command import BrokerOptions
 from regulars.options import open_services, open_services_of
@@ -39,10 +39,25 @@ PARTIES: Mapping[str, Ask] = MappingProxyType(
 """Parties by the subjects of their lines."""
 
 
+_BROKEN = "see name, router, port and certificate; a proxy's log, and its limits of size and time"
+
+
+def ask_party(subject: str, reach: Reach) -> Iterator[Finding]:
+    """Ask a party, and say what it answers."""
+    try:
+        yield from PARTIES[subject](reach)
+    except NotSetUp as error:
+        yield unasked(subject, f"not set up: {error}")
+    except ConnectionError as error:
+        said = str(find_cause(error).args[-1])
+        said_alone = said.partition(">: ")[2] or said  # behind the name of a library's object
+        yield failed(subject, f"no answer ({said_alone}): {_BROKEN}")
+
+
 def ask_parties(reach: Reach) -> Iterator[Finding]:
-    """Ask each party, and say what it answers."""
-    for ask in PARTIES.values():
-        yield from ask(reach)
+    """Ask each party."""
+    for subject in PARTIES:
+        yield from ask_party(subject, reach)
 
 
 def check_box(configured: Configuration, broker: BrokerOptions | None) -> Iterator[Finding]:

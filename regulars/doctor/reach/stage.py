@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.settings import AwsStorage
-from regulars.doctor.reach.asking import Reach
-from regulars.findings import Finding, failed, unasked, well
+from regulars.doctor.reach.asking import NotSetUp, Reach
+from regulars.findings import Finding, failed, well
 
 _CREATED = "s3:ObjectCreated:*"
 
@@ -17,8 +17,7 @@ def ask_bucket(reach: Reach) -> Iterator[Finding]:
     """Ask S3 whom it tells of new pictures. A picture itself is sent by `cameras.ask_uploads`."""
     storage = reach.services.settings.storage
     if not isinstance(storage, AwsStorage):
-        yield unasked("s3", "not set up: --stage names a stage in AWS")
-        return
+        raise NotSetUp("--stage names a stage in AWS")
     from chalicelib.storage.aws.clients import open_aws_client
 
     bucket, queue = storage.captures_bucket, storage.captures_queue_url.rpartition("/")[2]

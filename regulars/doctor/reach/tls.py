@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from regulars.doctor.reach.asking import Reach
-from regulars.findings import Finding, failed, unasked, warning, well
+from regulars.doctor.reach.asking import NotSetUp, Reach
+from regulars.findings import Finding, failed, warning, well
 from regulars.serve.tls import SOON_DAYS
 
 _PATIENCE_S = 10.0
@@ -29,8 +29,7 @@ def ask_tls(reach: Reach) -> Iterator[Finding]:
     """Shake hands by TLS 1.2, with the host's name and without."""
     parts = urlsplit(reach.url)
     if parts.scheme != "https" or not parts.hostname:
-        yield unasked("tls", "not set up: the address has no https, and keys go in the clear")
-        return
+        raise NotSetUp("the address has no https, and keys go in the clear")
     address = (parts.hostname, parts.port or 443)
     sent = f"TLS 1.2 with {parts.hostname}:{address[1]}"
     try:

@@ -11,10 +11,16 @@ from msgspec.structs import replace
 
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES
-from regulars.doctor.reach.asking import CAPTURES, Reach, choose_remedy, own_camera, say_break
-from regulars.findings import Finding, failed, unasked, well
+from regulars.doctor.reach.asking import (
+    CAPTURES,
+    NotSetUp,
+    OwnCamera,
+    Reach,
+    choose_remedy,
+    own_camera,
+)
+from regulars.findings import Finding, failed, well
 
-_NO_ADDRESS = "not set up: set `public_url` to the address that clients have, and let it run"
 _UNSUPPORTED = 415
 """Status by which the service says that a body is no picture: it has read all of it."""
 _PATHS = (
@@ -31,6 +37,7 @@ _PATHS = (
 )
 """Paths of clients, and those that proxies like to write otherwise."""
 _OF_HEALTH = {
+    200: "another service is there",
     300: "it sends elsewhere: set `public_url` to that address",
     401: "a proxy asks for a sign-in of its own: let it pass these paths",
     403: "a proxy lets nobody in: let it pass these paths",
@@ -51,80 +58,49 @@ _OF_BODIES = {
 
 def ask_address(reach: Reach) -> Iterator[Finding]:
     """Ask at the address whether a service lives there, and whether it has this book."""
-    if not reach.url:
-        yield unasked("address", _NO_ADDRESS)
-        return
-    sent = f"GET {reach.url}/health"
-    try:
-        reply = reach.send("GET", "/health")
-    except ConnectionError as error:
-        yield failed(
-            "address", f"{sent}: {say_break(error)}: see name, router, port and certificate"
-        )
-        return
-    if reply.json != {"alive": True}:
-        remedy = choose_remedy(reply.status, {**_OF_HEALTH, 200: "another service is there"})
-        yield failed("address", f"{sent} was answered {reply.status}: {remedy}")
-        return
-    yield well("address", f"{sent} was answered by a service")
-    yield from _post_nothing(reach, "address", 16)
+    with own_camera(reach) as camera:
+        reply = reach.request("GET", "/health")
+        answered = f"GET {reach.url}/health was answered"
+        if reply.json == {"alive": True}:
+            yield well("address", f"{answered} by a service")
+            yield _post_zeros(camera, "address", 16)
+        else:
+            remedy = choose_remedy(reply.status, _OF_HEALTH)
+            yield failed("address", f"{answered} {reply.status}: {remedy}")
 
 
 def ask_limits(reach: Reach) -> Iterator[Finding]:
     """Post as many bytes as the largest picture may have."""
-    if not reach.url:
-        yield unasked("limits", _NO_ADDRESS)
-        return
-    most_bytes = MAX_PICTURE_BYTES if reach.is_box else MAX_BODY_BYTES
-    yield from _post_nothing(reach, "limits", most_bytes)
-
-
-def _post_nothing(reach: Reach, subject: str, size: int) -> Iterator[Finding]:
-    """Post so many zeros as a camera of this book, of which the service stores nothing."""
     with own_camera(reach) as camera:
-        if camera is None:
-            yield unasked(subject, "not set up: there is no tenant")
-            return
-        sent = f"a camera's body of {size:,} bytes, which is no picture,"
-        try:
-            status = reach.send("POST", CAPTURES, bytes(size), camera.basic).status
-        except ConnectionError as error:
-            remedy = "a proxy may cut off bodies of this size: raise its limits of size and time"
-            yield failed(subject, f"{sent}: {say_break(error)}: {remedy}")
-            return
+        most_bytes = MAX_PICTURE_BYTES if reach.is_box else MAX_BODY_BYTES
+        yield _post_zeros(camera, "limits", most_bytes)
+
+
+def _post_zeros(camera: OwnCamera, subject: str, size: int) -> Finding:
+    """Post so many zeros as a camera of this book, of which the service stores nothing."""
+    status = camera.reach.request("POST", CAPTURES, bytes(size), camera.basic).status
+    sent = f"a camera's body of {size:,} bytes, which is no picture, was"
     if status == _UNSUPPORTED:
-        yield well(subject, f"{sent} was read by the service with this book")
-    else:
-        remedy = choose_remedy(status, _OF_BODIES)
-        yield failed(subject, f"{sent} was answered {status}: {remedy}")
+        return well(subject, f"{sent} read by the service with this book")
+    return failed(subject, f"{sent} answered {status}: {choose_remedy(status, _OF_BODIES)}")
 
 
 def ask_paths(reach: Reach) -> Iterator[Finding]:
     """Ask for paths at the address and at the service itself, and compare the answers."""
     if not reach.url or reach.url == reach.inner_url:
-        yield unasked("paths", "not set up: `public_url` names no address before the service")
-        return
+        raise NotSetUp("`public_url` names no address before the service")
     if not reach.inner_url.startswith("http:"):
-        yield unasked("paths", "not compared: no service speaks plain HTTP on this machine")
-        return
+        raise NotSetUp("no service speaks plain HTTP on this machine, to compare with")
     inner = replace(reach, url=reach.inner_url)
-    try:
-        changed = [path for path in _PATHS if _ask(inner, path) != _ask(reach, path)]
-    except ConnectionError as error:
-        yield failed("paths", f"{say_break(error)}: see the proxy's log")
-        return
-    if changed:
-        remedy = (
-            "pass paths on as they come (nginx: `proxy_pass` without a path, `merge_slashes off`)"
-        )
-        yield failed(
-            "paths", f"GET of {', '.join(changed)} is answered otherwise than here: {remedy}"
-        )
-    else:
+    changed = [path for path in _PATHS if _ask(inner, path) != _ask(reach, path)]
+    if not changed:
         yield well("paths", f"{len(_PATHS)} paths are answered there as by the service itself")
+        return
+    remedy = "pass paths on as they come (nginx: `proxy_pass` without a path, `merge_slashes off`)"
+    yield failed("paths", f"GET of {', '.join(changed)} is answered otherwise than here: {remedy}")
 
 
 def _ask(reach: Reach, path: str) -> tuple[int, str]:
     """Return status and kind of an answer, the same for each way to one service."""
-    reply = reach.send("GET", path)
+    reply = reach.request("GET", path)
     return reply.status, str(reply.json.get("type")) if isinstance(reply.json, dict) else ""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from chalicelib.domain.errors import RegularsError
 from chalicelib.storage.values import time_ordered_id, time_text
-from regulars.doctor.reach.asking import Reach
-from regulars.findings import Finding, failed, unasked, well
+from regulars.doctor.reach.asking import NotSetUp, Reach
+from regulars.findings import Finding, failed, well
 
 _BELOW = "doctor"
 """Folder of such documents at a witness, beside those of heads and receipts."""
@@ -19,8 +19,7 @@ def ask_witness(reach: Reach) -> Iterator[Finding]:
     """Have the witness keep a document, and read it again."""
     address = reach.services.settings.witness
     if address is None:
-        yield unasked("witness", "not set up: `witness` names a folder, a bucket or a URL")
-        return
+        raise NotSetUp("`witness` names a folder, a bucket or a URL")
     where = address.partition("://")[0] if "://" in address else "folder"
     name = f"{_BELOW}/{time_ordered_id(reach.now)}.json"
     document = json.dumps({"doctor": time_text(reach.now)}).encode()

@@ -24,7 +24,7 @@ from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from regulars.cli import main
 from regulars.doctor.reach.asking import Reach
-from regulars.doctor.reach.reach import PARTIES
+from regulars.doctor.reach.reach import PARTIES, ask_party
 from regulars.findings import Level
 from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
@@ -166,8 +166,8 @@ cut = says(b"")
 ADDRESS = {
     "well": Case(behind(passing), OK, "was answered by a service"),
     "not set up": Case(Box.reach, UNASKED, "not set up: set `public_url`"),
-    "refused": Case(at_nobody, FAILED, "refused: see name, router, port and certificate"),
-    "cut": Case(behind(lambda _: cut), FAILED, "see name, router, port and certificate"),
+    "refused": Case(at_nobody, FAILED, "refused): see name, router, port and certificate"),
+    "cut": Case(behind(lambda _: cut), FAILED, "see name, router, port and cert"),
     "slow": Case(slow, FAILED, "timed out"),
     "another service": Case(answering(200, b"{}"), FAILED, "200: another service is there"),
     "path rewritten": Case(behind(rewritten("/h", "/x/h")), FAILED, "404: the proxy passes"),
@@ -192,21 +192,21 @@ PATHS = {
     "slashes merged": Case(behind(rewritten("//", "/")), FAILED, "/v1//faces"),
     "%2F decoded": Case(behind(rewritten("%2F", "/")), FAILED, "/v1/hooks/a%2Fb"),
     "prefix taken away": Case(behind(rewritten("/v1/", "/")), FAILED, "/v1/openapi.json"),
-    "cut": Case(behind(lambda _: cut), FAILED, "see the proxy's log"),
+    "cut": Case(behind(lambda _: cut), FAILED, "a proxy's log, and its limits"),
 }
 LIMITS = {
     "well": Case(behind(passing), OK, "a camera's body of 20,971,520 bytes"),
     "not set up": Case(Box.reach, UNASKED, "not set up"),
     "1 MB": Case(behind(up_to(MB, answers(413))), FAILED, "raise its limit (nginx: `client_max"),
-    "cut at 1 MB": Case(behind(up_to(MB, cut)), FAILED, "raise its limits of size and time"),
+    "cut at 1 MB": Case(behind(up_to(MB, cut)), FAILED, "its limits of size and time"),
     "too slow": Case(behind(up_to(MB, answers(408))), FAILED, "raise its time limit"),
     "broken off": Case(behind(up_to(MB, answers(502))), FAILED, "a proxy broke off"),
 }
 CAMERAS = {
     "well": Case(behind(passing), OK, "as Dahua's cameras post it (multipart/mixed) is a capture"),
-    "not set up": Case(Box.reach, UNASKED, "no `public_url` is set"),
-    "refused": Case(at_nobody, FAILED, "refused: see the proxy's log and limits"),
-    "cut": Case(behind(on_posts(cut)), FAILED, "see the proxy's log and limits"),
+    "not set up": Case(Box.reach, UNASKED, "set `public_url`"),
+    "refused": Case(at_nobody, FAILED, "refused): see name, router"),
+    "cut": Case(behind(on_posts(cut)), FAILED, "a proxy's log, and its limits"),
     "slow": Case(slow, FAILED, "timed out"),
     "no Authorization": Case(
         behind(lambda asked: asked.without("authorization")), FAILED, "takes `Authorization` away"
@@ -231,10 +231,10 @@ CAMERAS = {
 UPLOADS = {
     "well": Case(behind(passing), OK, "and put to 127.0.0.1, was looked at"),
     "not set up": Case(Box.reach, UNASKED, "not set up"),
-    "refused": Case(at_nobody, FAILED, "see name and router"),
+    "refused": Case(at_nobody, FAILED, "see name, router, port and cert"),
     "offer refused": Case(behind(on_posts(answers(403))), FAILED, "offer was answered 403"),
     "no PUT": Case(behind(on_puts(answers(405))), FAILED, "answered 405: see that this host"),
-    "cut": Case(behind(on_puts(cut)), FAILED, "see name and router"),
+    "cut": Case(behind(on_puts(cut)), FAILED, "see name, router, port and cert"),
     "no event": Case(
         behind(on_puts(answers(200)), SHORT_S), FAILED, "the bucket's notification, its queue"
     ),
@@ -620,7 +620,7 @@ def test_what_is_wrong_with_a_party_is_named_with_what_mends_it(
     box: Box, party: str, name: str
 ) -> None:
     case = TABLE[party][name]
-    found = list(PARTIES[party](case.start(box)))
+    found = list(ask_party(party, case.start(box)))
     assert {one.subject for one in found} == {party}
     matching = [one for one in found if one.level is case.level and case.says in one.says]
     assert matching, found
@@ -631,7 +631,7 @@ def test_what_is_wrong_with_a_party_is_named_with_what_mends_it(
 
 def test_nothing_is_left_and_no_hook_fails_by_it(box: Box) -> None:
     told(Way.NTFY, answers(500))(box)
-    list(PARTIES["message"](box.reach()))
+    list(ask_party("message", box.reach()))
     [hook] = box.services.webhooks.hooks.list_all("shop")
     assert (hook.failures, hook.paused_until) == (0, None)
     assert not box.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=9).rows
