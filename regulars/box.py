@@ -257,6 +257,8 @@ def doctor(
         if stage is not None:
             return print_findings(check_stage(stage, at or None))
         return print_findings(check_box(read_configuration(**options), at or None))
+    if stage is not None or broker is not None:
+        raise click.UsageError("--stage and --broker go with --reach")
     return print_findings(doctor.check_all(lambda: read_configuration(**options)))
 
 

@@ -16,7 +16,7 @@ from chalicelib.domain.errors import InvalidInput, Unusable
 from chalicelib.storage.ports import ComeBackLater
 from regulars.errors import OperatorError
 from regulars.mail import MailSettings, Replies, SmtpMailer, send_mail
-from tests.regulars.inbox import Inbox, receiving_mail
+from tests.support.inbox import Inbox, receiving_mail
 
 HEADERS = [
     "From",

@@ -14,8 +14,8 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Put
 from regulars.cli import main
 from regulars.report import compose_mail, format_csv, format_text
-from tests.regulars.inbox import Inbox, receiving_mail
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.inbox import Inbox, receiving_mail
 from tests.support.web.certificate import certificate
 
 DAYS = 24 * 60

@@ -128,15 +128,14 @@ class House(Struct, frozen=True):
 
 
 @contextmanager
-def house(data: Path, vision: Vision, host: str = "127.0.0.1", **more: Any) -> Iterator[House]:
+def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House]:
     """Serve a box. `host`: where it listens; from the networks of this machine DeepStack's calls
-    need no key. `more`: settings."""
+    need no key."""
     settings = Settings(
         storage=data,
         requests_a_second=MANY,
         searches_a_second=MANY,
         of_dialects={"deepstack": KeylessClients("home", (ip_network("127.0.0.0/8"),))},
-        **more,
     )
     stop = threading.Event()
     with (

@@ -29,10 +29,10 @@ from regulars.findings import Level
 from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
 from tests.regulars.doctor.stand_ins import Asked, Spoil, proxy, saying, shaking_hands, silent
-from tests.regulars.inbox import Inbox, receiving_mail
 from tests.support.box.server import Server
 from tests.support.hooks.browser import SUBSCRIPTION
 from tests.support.hooks.receiver import Behaviour, answers, hangs, receiving, says
+from tests.support.inbox import Inbox, receiving_mail
 from tests.support.mqtt.mosquitto import mosquitto
 from tests.support.ports import free_port
 from tests.support.web.certificate import certificate
@@ -655,3 +655,11 @@ def test_the_command_says_what_it_sent_and_ends_as_doctor_does(
     assert main(["audit", "list", "--tenant", "shop", "--data", str(served.data)]) == 0
     entries = [line for line in capsys.readouterr().out.splitlines() if "regulars doctor" in line]
     assert entries
+
+
+@pytest.mark.parametrize("option", ["--stage", "--broker"])
+def test_options_of_reach_are_refused_without_it(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", option, "prod"]) == 2
+    assert "--stage and --broker go with --reach" in capsys.readouterr().err
