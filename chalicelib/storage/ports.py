@@ -417,8 +417,8 @@ class TooMany(ComeBackLater):
 
 
 class Answered(NamedTuple):
-    """A receiver's answer: its status, and the reason that its JSON names in a few words, such as
-    "BadJwtToken" of Apple's; "": none."""
+    """A receiver's answer: its status, and the reason that its JSON names in a few words;
+    "": none."""
 
     status: int
     reason: str = ""
