@@ -345,10 +345,10 @@ def _post_body(
         with suppress(OSError, HTTPException, Unusable):  # the status is known by now
             answer_body = response.read(_DRAINED_BYTES)
         _require_no_wait(response)
-        return Answered(response.status, _parse_reason(answer_body))
+        return Answered(response.status, parse_reason(answer_body))
 
 
-def _parse_reason(body: bytes) -> str:
+def parse_reason(body: bytes) -> str:
     """Read the reason that an answer of JSON names, as Apple's push service does.
 
     A tenant may read it, so nothing longer or of other signs is taken over.

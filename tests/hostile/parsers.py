@@ -107,7 +107,7 @@ from chalicelib.domain.pictures import VIEW_RULES, PictureRules, may_be_read
 from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.domain.webhooks import Way
-from chalicelib.http_client.safe_requests import SafeFetcher, SafePostman
+from chalicelib.http_client.safe_requests import SafeFetcher, SafePostman, parse_reason
 from chalicelib.http_client.url import parse_url
 from chalicelib.privacy import audit_entries, signing
 from chalicelib.privacy.audit.audit import verified_export
@@ -1585,6 +1585,10 @@ b"\"[x](y)",
 b"\n{name}\n",
         ],
         lines.map(lambda text: text.encode()),
+    ),
+    "reasons of receivers": Parser(
+        plain(parse_reason), (), ("chalicelib.http_client.safe_requests",),
+        [b'{"reason":"BadJwtToken"}', b'{"reason": ["a"]}', b"thanks"], json_values,
     ),
     "opening hours": Parser(
         plain(opening_of), (InvalidInput,), ("chalicelib.domain.opening",),

@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
-from tests.reported.house import House, house
 from tests.support.fakes import FakeVision
+from tests.support.house import House, house
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib.domain.captures import sighting_id
-from tests.reported.house import House, b64, photo
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.fakes import RULES, Person, picture
+from tests.support.house import House, b64, photo
 from tests.support.reported import replays
 
 ODD = [

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from tests.reported.house import House
 from tests.support.api.compreface.client import RECOGNITION
+from tests.support.house import House
 from tests.support.pictures import photos
 from tests.support.reported import replays
 

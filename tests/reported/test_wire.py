@@ -8,10 +8,10 @@ from urllib.parse import urljoin
 
 import pytest
 
-from tests.reported.house import House, b64, house, photo
 from tests.support.api.deepstack.client import FACE
 from tests.support.api.rekognition.client import refused
 from tests.support.fakes import FakeVision, Person, picture
+from tests.support.house import House, b64, house, photo
 from tests.support.reported import replays
 
 DETECT = "/v1/detect"

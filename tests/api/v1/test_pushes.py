@@ -26,9 +26,9 @@ from typing import NamedTuple
 import pytest
 
 from chalicelib.book.cameras import CameraSettings
-from tests.reported.house import Answered, House, house
 from tests.support.api.gateway import send
 from tests.support.fakes import FakeVision
+from tests.support.house import Answered, House, house
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 4 + b"\r\n--\r\n\xff\xd9"
 XML = (

@@ -7,7 +7,7 @@ import pytest
 
 from regulars.errors import NoPictures
 from regulars.transfer import clutter, sources
-from tests.regulars.transfer.test_sources import people, pictures
+from tests.regulars.transfer.folders import people, pictures
 
 ROOT = Path(__file__).parents[3]
 SYSTEMS = (

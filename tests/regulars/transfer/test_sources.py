@@ -5,19 +5,7 @@ import pytest
 
 from regulars.errors import DamagedFile, NoPictures
 from regulars.transfer import sources
-from regulars.transfer.sources import Source
-
-
-def pictures(folder: Path, *names: str) -> Path:
-    for name in names:
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(name.encode())
-    return folder
-
-
-def people(source: Source) -> dict[str, list[str]]:
-    return {person.name: [photo.name for photo in person.photos] for person in source.people}
+from tests.regulars.transfer.folders import people, pictures
 
 
 def test_a_folder_a_person(tmp_path: Path) -> None:
