@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
@@ -55,11 +54,6 @@ LONGEST = (
 """Files of which a worker takes half a minute or more: one that began late would let the others
 wait. Those that mostly wait for a service or a box stand apart, so that the cores have work
 meanwhile."""
-
-_PROFILE = settings.get_current_profile_name()
-# No example has a deadline: these machines are shared.
-settings.register_profile(_PROFILE, settings.get_profile(_PROFILE), deadline=None)
-settings.load_profile(_PROFILE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

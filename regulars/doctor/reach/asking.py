@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
 
 CAPTURES = "/v1/captures"
+_OWN = re.compile("doctor-[0-9a-f]{8}")
+_LONGEST = timedelta(hours=1)
+"""Longest time that questions take."""
 
 
 class Reach(Struct, frozen=True):
@@ -100,6 +104,9 @@ def own_camera(reach: Reach) -> Iterator[OwnCamera]:
         raise NotSetUp("set `public_url` to the address that clients have, and let it run")
     if not tenants:
         raise NotSetUp("there is no tenant: `regulars tenants add`")
+    for camera in cameras.list_all(tenants[0]):
+        if _OWN.fullmatch(camera.id) and camera.created_at < reach.now - _LONGEST:
+            cameras.delete(tenants[0], camera.id)  # of a question that was killed
     name = f"doctor-{secrets.token_hex(4)}"
     camera, key = cameras.add(tenants[0], name, name, CameraSettings())
     try:

@@ -14,6 +14,7 @@ from regulars.configuration import Configuration, parse_lines
 from regulars.deploy.stage import read_url
 from regulars.doctor.reach import broker, cameras, hooks, mail, stage, tls, web, witness
 from regulars.doctor.reach.asking import Ask, NotSetUp, Reach, find_cause
+from regulars.errors import OperatorError
 from regulars.findings import Finding, failed, unasked
 from regulars.mail import MailSettings, make_mailer
 from regulars.mqtt.command import BrokerOptions
@@ -61,9 +62,13 @@ def ask_parties(reach: Reach) -> Iterator[Finding]:
 
 
 def check_box(configured: Configuration, broker: BrokerOptions | None) -> Iterator[Finding]:
-    """Ask the parties of a box, by the settings of the service that runs, else by those here."""
+    """Ask the parties of a box, by the settings of the service that runs, else by those here.
+
+    Raises OperatorError if they are of a stage.
+    """
     data = configured.settings.storage
-    assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
+    if not isinstance(data, Path):
+        raise OperatorError("these settings are of a stage in AWS: name it, as --stage NAME")
     running = folder.find_server(data)
     in_use, inner_url = configured, ""
     if running is not None and running.settings:

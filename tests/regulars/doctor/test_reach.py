@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
+from chalicelib.book.cameras import CameraSettings
 from chalicelib.domain.channels import Channel
 from chalicelib.domain.webhooks import Way
 from chalicelib.http_client.safe_requests import SafePostman
@@ -30,6 +32,7 @@ from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
 from tests.regulars.doctor.stand_ins import Asked, Spoil, proxy, saying, shaking_hands, silent
 from tests.support.box.server import Server
+from tests.support.fakes import FakeClock
 from tests.support.hooks.browser import SUBSCRIPTION
 from tests.support.hooks.receiver import Behaviour, answers, hangs, receiving, says
 from tests.support.inbox import Inbox, receiving_mail
@@ -635,6 +638,20 @@ def test_nothing_is_left_and_no_hook_fails_by_it(box: Box) -> None:
     [hook] = box.services.webhooks.hooks.list_all("shop")
     assert (hook.failures, hook.paused_until) == (0, None)
     assert not box.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=9).rows
+
+
+def test_what_a_killed_question_left_goes_at_the_next_and_nothing_of_others(box: Box) -> None:
+    shop = box.services.tenants.get_by_name("shop")
+    ago = FakeClock(box.services.clock.now() - timedelta(hours=2))
+    with closing(bootstrap.build(box.services.settings, clock=ago)) as earlier:
+        for one in ("doctor-0a1b2c3d", "doctor-who"):
+            earlier.cameras.add(shop, one, one, CameraSettings())
+    box.services.cameras.add(shop, "doctor-4e5f6a7b", "of another question now", CameraSettings())
+    list(ask_party("camera", box.reach(box.server.url)))
+    left = {camera.id for camera in box.services.cameras.list_all(shop)}
+    assert {one for one in left if one.startswith("doctor")} == {"doctor-who", "doctor-4e5f6a7b"}
+    for one in ("doctor-who", "doctor-4e5f6a7b"):
+        box.services.cameras.delete(shop, one)
 
 
 def test_the_command_says_what_it_sent_and_ends_as_doctor_does(
