@@ -702,6 +702,8 @@ _LONGEST_PAUSE_S = 900
 
 _AT_ONCE = 10
 """Deliveries that one process attempts at once."""
+_CLOCKS_APART = timedelta(minutes=1)
+"""By how much the clocks of two processes may differ."""
 _SPREAD_S = 30.0
 """Seconds over which those that waited for a hook are spread when it is back."""
 _GONE = 410
@@ -869,12 +871,14 @@ class Deliveries(Service["Book"]):
         try:
             status = self.post_delivery(hook, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
+            self._give_turn_back(hook, delivery.tenant)
             return self.outbox.postpone_delivery(
                 delivery,
                 self.services.clock.now() + timedelta(seconds=self.jitter(1, 5)),
                 str(error),
             )
         except InvalidInput as error:
+            self._give_turn_back(hook, delivery.tenant)
             return self.outbox.park(tried, str(error))
         except TooMany as error:
             return self._obey(hook, tried, error)
@@ -892,6 +896,7 @@ class Deliveries(Service["Book"]):
             )
             return self._note_failure(hook, tried, "the service failed at it: its log says why")
         if status is None:
+            self._give_turn_back(hook, delivery.tenant)
             return self._put_away(hook, delivery)
         if 200 <= status < 300:
             self.outbox.delete_delivery(delivery)
@@ -899,6 +904,7 @@ class Deliveries(Service["Book"]):
                 self.hooks.note_recovery(delivery.tenant, hook.id)
             return None
         if status == _GONE:
+            self._give_turn_back(hook, delivery.tenant)
             if hook.way == Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
                 self._switch_off_hook(hook, delivery.tenant)
             return self.outbox.park(
@@ -987,6 +993,16 @@ class Deliveries(Service["Book"]):
         probe_fields = {"paused_until": milliseconds(now + ATTEMPT)}
         return self.hooks.note_fields(delivery.tenant, hook.id, nobody_else, set=probe_fields)
 
+    def _give_turn_back(self, hook: Hook, tenant: str) -> None:
+        """Let the next delivery try the hook at once, since this one says nothing of it: it was not
+        sent, or is not wanted."""
+        if not hook.is_failing and hook.paused_until is None:
+            return  # no turn was taken
+        paused: dict[str, Any] = {"remove": ("paused_until",)}
+        if hook.is_failing and hook.paused_until is not None:
+            paused = {"set": {"paused_until": milliseconds(hook.paused_until)}}
+        self.hooks.note_fields(tenant, hook.id, _is_unchanged(hook), **paused)
+
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
         """Postpone the delivery until the hook has been tried, at random so that not all come at
         the same moment."""
@@ -1024,7 +1040,7 @@ def find_free_at(hook: Hook, now: datetime) -> datetime:
     A pause that is longer than any may be was noted by a clock that was ahead.
     """
     paused_until = hook.paused_until or now
-    is_held = now < paused_until <= now + timedelta(seconds=LONGEST_ASKED_S)
+    is_held = now < paused_until <= now + timedelta(seconds=LONGEST_ASKED_S) + _CLOCKS_APART
     return paused_until if is_held else now
 
 

@@ -155,15 +155,19 @@ def wait_for_end(running: Service, console: Console) -> None:
 def open_scratch_folder() -> Iterator[Path]:
     """Make an empty data folder for one run, and remove it at the end.
 
-    Remove those that killed runs left, too: what people wrote there was to go with the run.
+    Remove those that killed runs left, too: what people wrote there was to go with the run. A mark
+    beside the data tells them from folders of somebody's own that are called so.
     """
     with (
-        tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as data,
-        _lock_folder(Path(data)),
+        tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as made,
+        _lock_folder(Path(made)),
     ):
-        for left in Path(data).parent.glob(f"{SCRATCH}*"):
+        data = Path(made) / DATA
+        data.mkdir(mode=0o700)
+        (Path(made) / MARK).touch()
+        for left in Path(made).parent.glob(f"{SCRATCH}*"):
             _remove_if_left(left)
-        yield Path(data)
+        yield data
 
 
 @contextmanager
@@ -181,7 +185,10 @@ def _remove_if_left(path: Path) -> None:
     with suppress(OSError):  # gone meanwhile, or somebody else's
         found = path.lstat()
         is_new = time.time() - found.st_mtime < NEW_S
-        if found.st_uid != os.getuid() or is_new or folder.find_server(path):
+        is_scratch = {one.name for one in path.iterdir()} == {DATA, MARK}
+        if not is_scratch or found.st_uid != os.getuid() or is_new:
+            return
+        if folder.find_server(path / DATA):
             return
         with _lock_folder(path) as is_left:
             if is_left:
@@ -258,6 +265,8 @@ ENTRANCE = "entrance"
 """Camera that the people of the pictures come before; the drawn people have others."""
 SCRATCH = "regulars-demo-"
 """Beginning of the name of a run's folder."""
+DATA, MARK = "data", "of-one-run-of-regulars"
+"""What a run's folder has, and nothing else."""
 NEW_S = 60.0
 """A folder that is newer may be one that a run has made and not locked yet."""
 SETTLED_S = 300.0

@@ -118,7 +118,7 @@ class Broker:
         self._client.on_subscribe = lambda *_: self._count_subscription()
         self._topics: list[str] = []
         self._is_open = False
-        self._is_accepted = False
+        self._is_accepted, self._has_refused = False, False
         self._subscriptions = 0
         self.said = ""
         self.connections = 0
@@ -194,6 +194,7 @@ class Broker:
         both."""
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
+            self._has_refused = True
             return
         self._subscriptions = 0
         for topic in self._topics:
@@ -217,11 +218,14 @@ class Broker:
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any
     ) -> None:
         was_accepted, self._is_accepted = self._is_accepted, False
-        if reason.is_failure and was_accepted:  # else it has said why it refuses
-            self._say(
-                logging.WARNING,
-                f"has gone ({reason}); what is not confirmed is sent when it is back",
-            )
+        has_refused, self._has_refused = self._has_refused, False
+        if not reason.is_failure or has_refused:  # then it has said why
+            return
+        if was_accepted:
+            said = f"has gone ({reason}); what is not confirmed is sent when it is back"
+        else:
+            said = f"hangs up before it answers ({reason}): see whether it speaks TLS at this port"
+        self._say(logging.WARNING, said)
 
     def _say(self, level: int, text: str) -> None:
         """Log an act of the broker, once until it does something else."""

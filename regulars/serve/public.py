@@ -182,7 +182,7 @@ class PublicSite(Site):
         return replace(response, headers=(*response.headers, _make_cookie(name)))
 
     def _name_cookie(self, head: Request) -> str:
-        is_by_tls = head.scheme == "https" or is_secure(head.headers, self._public_url)
+        is_by_tls = head.scheme == "https" or is_secure(head.headers, None)
         return TLS_COOKIE if is_by_tls else COOKIE
 
     async def _choose_copy(self, head: Request, token: str) -> Copy | None:

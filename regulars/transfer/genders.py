@@ -64,7 +64,8 @@ def choose_words(column: Iterable[str]) -> Mapping[str, Gender]:
     ]
     if letters == {"m"} and not named:
         return {**_GENDERS, "m": Gender.MALE}
-    codes = [code for one in named or _LANGUAGES for code in one.codes]
+    codes = [code for one in named for code in one.codes]  # Arabic and Chinese have none
+    codes = codes or [code for one in _LANGUAGES for code in one.codes]
     fitting_codes = [code for code in codes if letters <= {*"".join(code)}] or codes
     genders_by_letter = {
         letter: {

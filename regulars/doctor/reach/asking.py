@@ -105,7 +105,8 @@ def own_camera(reach: Reach) -> Iterator[OwnCamera]:
     if not tenants:
         raise NotSetUp("there is no tenant: `regulars tenants add`")
     for camera in cameras.list_all(tenants[0]):
-        if _OWN.fullmatch(camera.id) and camera.created_at < reach.now - _LONGEST:
+        is_own = _OWN.fullmatch(camera.id) and camera.name == camera.id
+        if is_own and camera.created_at < reach.now - _LONGEST:
             cameras.delete(tenants[0], camera.id)  # of a question that was killed
     name = f"doctor-{secrets.token_hex(4)}"
     camera, key = cameras.add(tenants[0], name, name, CameraSettings())

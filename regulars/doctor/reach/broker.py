@@ -5,10 +5,9 @@ The bridge relies on what a broker retains: each new listener is told of who is 
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from regulars.doctor.reach.asking import NotSetUp, Reach
 from regulars.errors import OperatorError
@@ -19,6 +18,8 @@ from regulars.mqtt.command import BrokerOptions, make_login
 _QUIET_S = 1.0
 """Time in which a broker would have sent what it retains."""
 _LOOK_S = 0.02
+_TOPIC = "regulars-doctor/check"
+"""The same at each question, so that one that was killed leaves no more than the next empties."""
 _CONNECT = "set --broker, --broker-user and the password; see the broker's log"
 _RIGHTS = "allow this user to write and read that topic, as `regulars-doctor/#`"
 _RETAIN = "allow retained messages (mosquitto: `retain_available true`)"
@@ -29,15 +30,21 @@ def ask_broker(reach: Reach) -> Iterator[Finding]:
     options = reach.broker
     if options is None:
         raise NotSetUp("--broker names one")
-    topic = f"regulars-doctor/{secrets.token_hex(6)}"
     try:
-        for payload in ("1", "", "2"):
-            _fill(options, topic, payload, reach.patience_s)
-        _fill(options, topic, "", reach.patience_s)
+        for payload in ("1", "", "2", ""):
+            _fill(options, _TOPIC, payload, reach.patience_s)
     except (OperatorError, OSError) as error:
+        _empty(options, reach.patience_s)
         yield failed("broker", f"messages to a topic of its own: {error}")
         return
     yield well("broker", "a topic of its own was filled, emptied and filled again, as it was told")
+
+
+def _empty(options: BrokerOptions, patience_s: float) -> None:
+    """Empty the topic of a question that failed, if the broker lets us."""
+    with suppress(OperatorError, OSError), _listening(options, _TOPIC, patience_s) as (broker, _):
+        number = broker.tell(_TOPIC, "", retain=True)
+        _wait(lambda: number in broker.take_confirmations(), patience_s)
 
 
 def _fill(options: BrokerOptions, topic: str, payload: str, patience_s: float) -> None:

@@ -68,7 +68,7 @@ def _ask_hook(reach: Reach, subject: str, tenant: Tenant, hook: Hook) -> Finding
     try:
         status = reach.services.webhooks.deliveries.post_delivery(hook, delivery)
     except ComeBackLater as error:
-        return warning(subject, f"{sent}: {error}. The service waits as long; ask again then")
+        return warning(subject, f"{sent}: {error}. Ask again then")
     except RegularsError as error:
         return failed(subject, f"{sent}: {error}")
     if status is None:

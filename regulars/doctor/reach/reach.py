@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
+from chalicelib.domain.errors import RegularsError
 from regulars import folder
 from regulars.configuration import Configuration, parse_lines
 from regulars.deploy.stage import read_url
@@ -49,6 +50,8 @@ def ask_party(subject: str, reach: Reach) -> Iterator[Finding]:
         yield from PARTIES[subject](reach)
     except NotSetUp as error:
         yield unasked(subject, f"not set up: {error}")
+    except (RegularsError, OperatorError) as error:  # of the book: it is full, busy or away
+        yield failed(subject, f"it could not be asked: {error}")
     except ConnectionError as error:
         said = str(find_cause(error).args[-1])
         said_alone = said.partition(">: ")[2] or said  # behind the name of a library's object

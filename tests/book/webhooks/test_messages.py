@@ -29,10 +29,11 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.events import CHOSEN, EventKind
 from chalicelib.domain.model import Face
-from chalicelib.domain.webhooks import Event, Hook, Way
+from chalicelib.domain.webhooks import FAILING_FROM, Event, Hook, Way
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import ComeBackLater, Update, exists
+from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.person import worked_off
 from tests.support.fakes import Person
@@ -296,6 +297,25 @@ def test_a_mail_server_that_takes_mail_later_all_the_time_fails_within_an_hour(
         book.clock.advance(timedelta(minutes=5))
         work(book)
     assert book.services.webhooks.hooks.get("shop", hook.id).is_failing
+
+
+@pytest.mark.parametrize("failures", [0, FAILING_FROM])
+def test_what_nobody_is_to_get_keeps_no_delivery_behind_it_waiting(
+    book: Book, phone: Receiver, failures: int
+) -> None:
+    """After a pause one delivery tries: it gives its turn back if nothing is sent."""
+    hooks = book.services.webhooks.hooks
+    enrol_vip(book)
+    hook = add(book, channel_of(Way.NTFY, phone), hours="00:00-00:01")
+    over_ms = milliseconds(book.clock.now() - timedelta(minutes=1))
+    hooks.note_fields("shop", hook.id, set={"paused_until": over_ms, "failures": failures})
+    come(book, EVA)
+    assert (phone.heard, pending(book, hook)) == ([], [])
+    after = hooks.get("shop", hook.id)
+    assert after.paused_until is None or after.paused_until < book.clock.now()
+    hooks.note_fields("shop", hook.id, set={"hours": ""})
+    come(book, EVA, minutes=600)
+    assert (len(phone.heard), pending(book, hook)) == (1, [])
 
 
 def read_subject(heard: Heard) -> str | None:

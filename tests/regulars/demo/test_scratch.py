@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from regulars import folder
-from regulars.demo.run import NEW_S, SCRATCH
+from regulars.demo.run import DATA, MARK, NEW_S, SCRATCH
 
 RUN = """
 from regulars.demo.run import open_scratch_folder
@@ -29,7 +29,7 @@ def running(scratch: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     ) as process:
         assert process.stdout is not None
         data = Path(process.stdout.readline().strip())
-        make_old(data)
+        make_old(data.parent)
         try:
             yield process, data
         finally:
@@ -47,19 +47,26 @@ def test_the_folder_of_a_killed_run_goes_and_that_of_a_running_one_stays(tmp_pat
         killed.wait()
         assert (left / "text").exists()
         with running(tmp_path) as (_, own):
-            assert {*tmp_path.iterdir()} == {kept, own}
+            assert {*tmp_path.iterdir()} == {kept.parent, own.parent}
         assert (kept / "text").read_text() == "of a visitor"
 
 
 def test_what_may_be_somebodys_stays(tmp_path: Path) -> None:
-    new, served, linked, other = (tmp_path / f"{SCRATCH}{number}" for number in range(4))
+    own_names = ("new", "served", "linked", "other", "photos", "1234567")
+    new, served, linked, other, photos, plain = (tmp_path / f"{SCRATCH}{one}" for one in own_names)
     beside = tmp_path / "beside"
-    for path in (new, served, beside):
-        path.mkdir()
+    for path in (new, served / DATA, beside, photos, plain):
+        path.mkdir(parents=True)
+    (served / MARK).touch()
+    (photos / "eva.jpg").write_text("somebody's own")
     linked.symlink_to(beside)
     other.write_text("no folder")
-    with folder.hold_folder(served):
-        for path in (served, beside, other):
+    with folder.hold_folder(served / DATA):
+        for path in (served, beside, other, photos, plain):
             make_old(path)
         with running(tmp_path) as (_, own):
-            assert {*tmp_path.iterdir()} == {new, served, linked, other, beside, own}
+            assert {*tmp_path.iterdir()} == {
+                *(new, served, linked, other, photos, plain, beside),
+                own.parent,
+            }
+    assert (photos / "eva.jpg").exists()

@@ -107,6 +107,18 @@ def saying(*lines: bytes) -> Iterator[int]:
 
 
 @contextmanager
+def hanging_up() -> Iterator[int]:
+    """Take what comes first, and hang up without a word; yield the port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1_024)
+
+    with _serving(Handler) as port:
+        yield port
+
+
+@contextmanager
 def silent() -> Iterator[int]:
     """Take connections, and say nothing; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -30,7 +30,15 @@ from regulars.doctor.reach.reach import PARTIES, ask_party
 from regulars.findings import Level
 from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
-from tests.regulars.doctor.stand_ins import Asked, Spoil, proxy, saying, shaking_hands, silent
+from tests.regulars.doctor.stand_ins import (
+    Asked,
+    Spoil,
+    hanging_up,
+    proxy,
+    saying,
+    shaking_hands,
+    silent,
+)
 from tests.support.box.server import Server
 from tests.support.fakes import FakeClock
 from tests.support.hooks.browser import SUBSCRIPTION
@@ -356,7 +364,7 @@ def faults_of_receivers(way: Way | None) -> dict[str, Case]:
         "come back": Case(
             told(way, answers(429, headers={"Retry-After": "40"})),
             WARNING,
-            "again in 40 s. The service waits as long",
+            "again in 40 s. Ask again then",
         ),
         "too often": Case(told(way, answers(429)), FAILED, "it is sent too much"),
         "failed": Case(told(way, answers(500)), FAILED, "answered 500: it failed: see its log"),
@@ -511,6 +519,13 @@ BROKER = {
         FAILED,
         "says nothing: set --broker",
     ),
+    "hangs up": Case(
+        lambda box: box.reach(
+            broker=at_broker(box.opened.enter_context(hanging_up())), patience_s=SHORT_S
+        ),
+        FAILED,
+        "hangs up before it answers",
+    ),
     "slow": Case(late, FAILED, "set --broker"),
     "no rights": Case(denied, FAILED, "allow this user to write and read that topic"),
     "retains nothing": Case(
@@ -638,6 +653,17 @@ def test_nothing_is_left_and_no_hook_fails_by_it(box: Box) -> None:
     [hook] = box.services.webhooks.hooks.list_all("shop")
     assert (hook.failures, hook.paused_until) == (0, None)
     assert not box.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=9).rows
+
+
+@pytest.mark.parametrize("may_read", [True, False])
+def test_no_retained_message_is_left_at_the_broker(box: Box, may_read: bool) -> None:
+    rights = box.folder / "rights"
+    rights.write_text(f"topic {'readwrite' if may_read else 'write'} regulars-doctor/#\n")
+    settings = ("allow_anonymous true", f"acl_file {rights}")
+    broker = box.opened.enter_context(mosquitto(box.folder / "broker", *settings))
+    list(ask_party("broker", box.reach(broker=at_broker(broker.port), patience_s=SHORT_S)))
+    broker.rest()
+    assert b"regulars-doctor" not in (broker.folder / "mosquitto.db").read_bytes()
 
 
 def test_what_a_killed_question_left_goes_at_the_next_and_nothing_of_others(box: Box) -> None:

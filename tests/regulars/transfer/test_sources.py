@@ -295,6 +295,8 @@ def test_another_gender_is_unknown_and_counted_as_it_was_typed(tmp_path: Path) -
         ("femme H M F", "f m m f"),
         ("maschio M", "m m"),
         ("vrouw Mujer M V", "f f ? ?"),
+        ("女 男 F M", "f m f m"),
+        ("أنثى m f", "f m f"),
     ],
 )
 def test_a_letter_that_may_be_of_either_gender_is_never_the_wrong_one(
