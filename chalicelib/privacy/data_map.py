@@ -697,6 +697,7 @@ DATA_MAP = (
             "name_camera_config",
             "name_person",
             "name_person_config",
+            "name_tracker_config",
             "name_place",
             "name_place_config",
         ),

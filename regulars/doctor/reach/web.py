@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from chalicelib.api.dialects import DIALECTS
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES
 from regulars.doctor.reach.asking import (
@@ -32,8 +33,7 @@ _PATHS = (
     "/v1/captures?camera=a%20b",
     "/console",
     "/console/",
-    "/openapi/",
-    "/icredit/",
+    *(prefix for one in DIALECTS for prefix in one.prefixes),
 )
 """Paths of clients, and those that proxies like to write otherwise."""
 _OF_HEALTH = {

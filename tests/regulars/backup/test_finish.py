@@ -46,7 +46,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def begin_restore(
     shop: Shop, again: Path, sent: signal.Signals, at: str, file: Path | None = None
 ) -> str:
-    """Begin a restore, and send it a signal once it prints a line; return all that it printed."""
+    """Begin a restore, and send it a signal once it prints a line; return all that it printed.
+
+    On a busy machine it may be over before the signal comes.
+    """
     command = [sys.executable, "-m", "regulars", "restore", str(file or shop.backup)]
     with subprocess.Popen(
         [*command, "--data", str(again), "--after", "none"],
@@ -62,15 +65,16 @@ def begin_restore(
             if at in line and process.poll() is None:
                 process.send_signal(sent)
         process.wait()
-    assert process.returncode != 0, "it was over before the signal came"
     return "".join(lines)
 
 
-def cut_restore_off(shop: Shop, place: Path, sent: signal.Signals, at: str) -> Path:
+def cut_restore_off(
+    shop: Shop, place: Path, sent: signal.Signals, at: str, file: Path | None = None
+) -> Path:
     """Begin restores until the signal meets one that has something left; return its folder."""
     for number in range(9):
         again = place / f"again-{number}"
-        begin_restore(shop, again, sent, at)
+        begin_restore(shop, again, sent, at, file)
         if read_owed(again):
             return again
     pytest.fail("each restore was over before the signal came")
@@ -305,9 +309,9 @@ def test_a_book_that_was_begun_meanwhile_stays_as_it_is(shop: Shop, tmp_path: Pa
 def test_a_restore_does_not_end_while_the_disk_of_its_documents_is_away(
     shop: Shop, tmp_path: Path, capsys: Captured
 ) -> None:
-    again, disk = tmp_path / "again", tmp_path / "disk"
+    disk = tmp_path / "disk"
     shutil.copytree(shop.backup.parent, disk)
-    begin_restore(shop, again, signal.SIGKILL, "are copied", disk / "monday.tar")
+    again = cut_restore_off(shop, tmp_path, signal.SIGKILL, "are copied", disk / "monday.tar")
     receipts = disk / "receipts"
     receipts.rename(tmp_path / "away")
     assert main(["restore", "--finish", "--data", str(again)]) == 1
