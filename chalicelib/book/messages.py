@@ -82,7 +82,7 @@ _REMEDY = {
     False: "set the shop's `contact` to a mail address, or `public_url` to an https address of the "
     "internet",
 }
-"""What to do about a refusal, by whether the token names somebody."""
+"""Remedies of a refusal, by whether the token names somebody."""
 _NO_LONGER_THERE = (404, 410)
 """Answers of a push service about a browser that wants nothing any more (RFC 8030, 7.3)."""
 

@@ -425,7 +425,7 @@ class Answered(NamedTuple):
 
 
 class SenderRefused(Unusable):
-    """A receiver that refuses whoever sends, whatever is sent: somebody has to set something."""
+    """A receiver that refuses this sender in general: somebody has to change a setting."""
 
 
 class Postman(Protocol):

@@ -18,7 +18,8 @@ from chalicelib.domain.captures import SILENT_AFTER, Camera
 from chalicelib.storage.values import time_text
 
 TOLD_AFTER = timedelta(minutes=10)
-"""What is wrong, or right again, for so long is told: a heartbeat in which it is well ends it."""
+"""Time for which a trouble, or its end, has to last until it is told. A heartbeat without the
+trouble ends it."""
 
 
 class Need(StrEnum):
@@ -71,7 +72,7 @@ TROUBLES = tuple(name for name, state in STATES.items() if state.need is not Nee
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a camera: a name of TROUBLES. `is_blind`: it recognises nobody."""
+    """A camera's trouble, by a name of TROUBLES. `is_blind`: it recognises nobody."""
 
     name: str
     is_blind: bool

@@ -1,4 +1,4 @@
-"""What people did: how it is stored, by the id of its entry in the audit."""
+"""Records of acts: what people did, by the id of the act's entry in the audit."""
 
 from __future__ import annotations
 

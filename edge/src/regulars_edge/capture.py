@@ -154,7 +154,7 @@ class Capture:
         """How long it worked on frames in that minute."""
         self.trouble: str | None = None
         self.trouble_name: Trouble | None = None
-        """What a heartbeat calls it."""
+        """Name of the trouble in heartbeats."""
         self._full: SpoolFull | None = None
         """Why its last picture was turned away; None: it was taken."""
         self._full_bytes = 0
