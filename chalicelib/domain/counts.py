@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from functools import reduce
 from itertools import pairwise
 from math import dist
@@ -519,6 +520,28 @@ def expect_seconds(
                 if seconds:
                     expected[key] = seconds
     return expected
+
+
+class Staff(Enum):
+    """How members of staff count among those who came in."""
+
+    LEFT_OUT = auto()
+    """They are taken off, and their number is said."""
+    KNOWN = auto()
+    """They count as people whom we know."""
+    UNTOLD = auto()
+    """They count as somebody, so that no figure tells when one of them came."""
+
+
+def part_by_faces(count: Count, known: int, staff: int, counted: Staff) -> Entries:
+    """Divide those who came in as `part_entries` does, with staff `counted` in this way."""
+    match counted:
+        case Staff.LEFT_OUT:
+            return part_entries(count, known, staff)
+        case Staff.KNOWN:
+            return part_entries(count, known + staff, 0)
+        case Staff.UNTOLD:
+            return part_entries(count, known, 0)
 
 
 def part_entries(count: Count, known: int, staff: int) -> Entries:

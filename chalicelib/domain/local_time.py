@@ -196,6 +196,15 @@ class LocalTime:
         piece_indexes = np.searchsorted(piece_begins, at_ms, side="right") - 1
         return np.asarray((at_ms + piece_offsets[piece_indexes]) // HOUR_MS, np.int64)
 
+    def widen_to_hours(self, span: Span) -> Span:
+        """Return the span of whole local hours that has all of this one: 9:17 to 11:02 is 9 to
+        12."""
+        pieces = self.divide_span(span)
+        first_offset, last_offset = pieces[0].offset_ms, pieces[-1].offset_ms
+        first_ms = (span.first_ms + first_offset) // HOUR_MS * HOUR_MS - first_offset
+        end_ms = ((span.last_ms + last_offset) // HOUR_MS + 1) * HOUR_MS - last_offset
+        return Span(max(first_ms, 0), min(end_ms - 1, 1000 * LAST_SECOND))
+
     def days(self, span: Span) -> list[int]:
         """Return the local days that the span touches, ascending."""
         return sorted({day for piece in self.divide_span(span) for day in _days(piece.hours)})

@@ -105,6 +105,7 @@ function Invite({ page, close, made }) {
     ${wanted.screen && html`<label class="inline">${t("members.screen.page")}<${Select}
       label=${t("members.screen.page")} value=${wanted.page} set=${(one) => set({ page: one })}
       options=${SCREENS.map((one) => [one, t(`page.${one}`)])} /></label>`}
+    ${isOfFigures(wanted) && html`<p class="soft small">${t("members.figures")}</p>`}
     <${Ending} close=${close}>${t("members.link.make")}<//>
   <//><//>`;
 }

@@ -21,6 +21,7 @@ const OF_FIGURES = [...OF_VISITS, "camera", "none"];
 const ENTERED = ["known", "not_known", "faceless"];
 /** The share of the other time's watched hours from which on two times are compared. */
 const ALIKE = 0.9;
+const HOUR_MS = 3_600_000;
 export const OLDEST = "2000-01-01";
 
 const among = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
@@ -69,8 +70,9 @@ export const counted = (...asked) => asking(...asked).then((page) => page.bucket
 
 /**
  * Read what the page shows: the buckets of the period and of the one before, and the amounts of both as a whole. To
- * compare like with like, a period that is not over is compared with the same part. Persons are counted anew for a
- * whole period, since days of persons cannot be added. One that is over may be closed, and says what came since.
+ * compare like with like, a period that is not over is compared with the same part. A link to figures is answered for
+ * whole hours, so it compares these. Persons are counted anew for a whole period, since days of persons cannot be
+ * added. One that is over may be closed, and says what came since.
  */
 export async function figures(asked, signal) {
   const { measure, span, by, now, before, beside } = asked;
@@ -78,7 +80,8 @@ export async function figures(asked, signal) {
   const whole = { by: span === "year" ? "month" : span };
   const isOver = begin(now.end) <= Date.now();
   const elapsed = isOver ? Infinity : Date.now() - begin(now.first);
-  const same = Math.min(begin(before.end), begin(before.first) + elapsed);
+  const compared = session.now?.page ? Math.max(1, Math.round(elapsed / HOUR_MS)) * HOUR_MS : elapsed;
+  const same = Math.min(begin(before.end), begin(before.first) + compared);
   const isClosed = isOver && span !== "year";
   const read = async (more) => {
     const [page, earlier, ofWhole, pageBefore] = await Promise.all([

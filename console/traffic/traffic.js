@@ -127,6 +127,7 @@ function Whole({ found, asTable, set }) {
     <${Since} of="traffic.since" told=${all.since} />
     ${all.recounted > 0 && html`<p class="soft">${t("traffic.recounted", { count: all.recounted })}</p>`}
     ${asked.measure === "entries" && html`<p>${conversion(all.sum)}
+      ${session.now?.page && ` ${t("traffic.entries.all")}`}
       ${gaps > 0 && html` <span class="soft">${t("traffic.gaps", { count: gaps, of: chart.gaps.length })}</span>`}</p>`}
     <${Chart} ...${chart} title=${`${name}, ${t(`traffic.by.${asked.by}`)}`} says=${says(found, chart, now)}
       open=${opens(asked)} height=${260} asTable=${asTable}>

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import (
     DAY_MS,
+    HOUR_MS,
     LAST_SECOND,
     Granularity,
     LocalTime,
@@ -189,3 +190,38 @@ def test_zone_has_an_iana_name() -> None:
     ):
         with pytest.raises(InvalidInput):
             require_zone(name)
+
+
+@settings(max_examples=200, deadline=None)
+@given(places, around, st.integers(0, 3 * 86_400), st.integers(0, 3_599), st.integers(0, 3_599))
+def test_spans_that_begin_and_end_in_the_same_hours_are_widened_to_the_same(
+    place: tuple[str, str], shift: int, length_s: int, later_s: int, longer_s: int
+) -> None:
+    zone, day = place
+    local = LocalTime(zone)
+    asked = Span.of_seconds(second_of(day, shift), second_of(day, shift) + length_s)
+    wide = local.widen_to_hours(asked)
+    assert wide.holds(asked)
+    assert wide.last_ms - wide.first_ms < asked.last_ms - asked.first_ms + 2 * HOUR_MS
+    first_ms, last_ms = asked.first_ms + 1000 * later_s, asked.last_ms + 1000 * longer_s
+    if first_ms > last_ms:
+        return
+    other = Span(first_ms, last_ms)
+    is_same = [
+        (local.find_hours(np.array([one]))[0], local.divide_span(Span(one, one))[0].offset_ms)
+        == (local.find_hours(np.array([two]))[0], local.divide_span(Span(two, two))[0].offset_ms)
+        for one, two in ((asked.first_ms, first_ms), (asked.last_ms, last_ms))
+    ]
+    widened = local.widen_to_hours(other)
+    assert not is_same[0] or widened.first_ms == wide.first_ms
+    assert not is_same[1] or widened.last_ms == wide.last_ms
+
+
+def test_a_span_is_widened_to_the_hours_of_the_clock() -> None:
+    asked = Span.of_seconds(second_of("2026-03-01", 917), second_of("2026-03-01", 4_000))
+    assert LocalTime("UTC").widen_to_hours(asked) == Span.of_seconds(
+        second_of("2026-03-01", 0), second_of("2026-03-01", 7_199)
+    )
+    assert LocalTime("Asia/Kathmandu").widen_to_hours(asked) == Span.of_seconds(
+        second_of("2026-03-01", 900), second_of("2026-03-01", 4_499)
+    )

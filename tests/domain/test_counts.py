@@ -23,6 +23,7 @@ from chalicelib.domain.counts import (
     CountedMinute,
     Doubts,
     Entries,
+    Staff,
     SummedDay,
     Void,
     add_counts,
@@ -35,6 +36,7 @@ from chalicelib.domain.counts import (
     join_voids,
     list_local_hours,
     list_void_minutes,
+    part_by_faces,
     part_entries,
     require_line,
     require_minutes,
@@ -263,6 +265,15 @@ def test_entries_are_parted_and_staff_is_taken_off() -> None:
     assert part_entries(Count(60), known=2, staff=1) == Entries(), "nobody knows"
     doubted = dark(20, 7)
     assert part_entries(doubted, known=2, staff=1) == Entries(doubts=doubted.doubts)
+
+
+def test_staff_are_left_out_or_known_or_not_told() -> None:
+    count = Count(3_600, 10, 4, 6)
+    left_out, known, untold = (part_by_faces(count, 2, 3, counted) for counted in Staff)
+    assert left_out == part_entries(count, 2, 3)
+    assert (known.entries, known.known, known.staff) == (10, 5, 0)
+    assert (untold.entries, untold.known, untold.staff) == (10, 2, 0)
+    assert untold == part_by_faces(count, 2, 0, Staff.UNTOLD), "with and without her"
 
 
 def test_a_time_is_whole_from_nine_tenths_on() -> None:

@@ -40,7 +40,7 @@ from chalicelib.api.v1.wire import (
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
-from chalicelib.domain.counts import Why, sum_entries
+from chalicelib.domain.counts import Staff, Why, sum_entries
 from chalicelib.domain.errors import InvalidInput, NotAllowed
 from chalicelib.domain.local_time import LAST_SECOND, Granularity, Span
 from chalicelib.domain.model import Face
@@ -590,6 +590,10 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
 
     With `entries`, known are as many of those who showed a face as there are arrivals of known
     people at that camera in that hour. Hours older than 30 days are whole.
+
+    A link to figures (a screen with the page `report` or `traffic`) is answered for all of each
+    hour that its time touches. Among those who came in staff count as anybody. So no two answers
+    tell by their difference at which minute somebody came, or that it was one of staff.
     """
     # not at the other routes' cold starts
     from chalicelib.book.statistics.statistics import Question
@@ -599,8 +603,12 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         names = ", ".join(sorted(attributes_off))
         raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
     now = context.services.clock.now()
-    span = _make_span(context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
-    camera, span = _find_camera(context, query, span)
+    asked_span = _make_span(
+        context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1))
+    )
+    if context.caller.is_of_figures:
+        asked_span = context.tenant.local_time.widen_to_hours(asked_span)
+    camera, span = _find_camera(context, query, asked_span)
     entries = _count_entries(context, query, span, camera)
     observation_filter = _make_filter(context, query, _choose_kind(query), camera)
     question = Question(span, query.by, _choose_measure(query), query.split, observation_filter)
@@ -674,22 +682,16 @@ def _count_entries(
 ) -> Mapping[str, counts.Entries] | None:
     """Count who came in by a bucket's TIME; None: nobody asked for it. Raises InvalidInput.
 
-    A page of figures says nothing of staff.
+    On a page of figures staff count as somebody: taken off, they would be told by what is less.
     """
     if not query.entries:
         return None
     if query.split is not None or query.group is not None or query.face is not None:
         raise InvalidInput("entries are counted without split, group and face: leave these out")
-    counted = context.services.counts.count_entries(
-        context.tenant,
-        span,
-        query.by,
-        camera,
-        takes_staff_off=not query.staff,
-    )
-    if not context.caller.is_of_figures:
-        return counted
-    return {time: entries._replace(staff=0) for time, entries in counted.items()}
+    staff = Staff.KNOWN if query.staff else Staff.LEFT_OUT
+    if context.caller.is_of_figures:
+        staff = Staff.UNTOLD
+    return context.services.counts.count_entries(context.tenant, span, query.by, camera, staff)
 
 
 def _describe_entries(entries: counts.Entries | None) -> Entries | None:

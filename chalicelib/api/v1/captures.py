@@ -346,11 +346,14 @@ def list_captures(context: V1Context, query: CapturesWanted) -> CapturesPage:
     listed by its id only, until another camera gets that id. A page shows 2,500 faces and reads a
     thousand captures at most, also those that do not pass the filters, and offered ones that never
     came. So it may have fewer than `limit`, even none, and not be the last: go on until
-    `next_token` is null.
+    `next_token` is null. A camera's key is told nothing of faces: `sightings` is empty, and a
+    filter by `faces` is answered 403 NotAllowed.
     """
     # not at the other routes' cold starts
     from chalicelib.book.captures.captures import CaptureFilter
 
+    if query.faces is not None and context.caller.camera is not None:
+        raise errors.NotAllowed("a camera's key is told nothing of faces: leave out faces")
     camera = _choose_camera(context, query.camera)
     state = None if query.state is None else CaptureState(query.state)
     capture_filter = CaptureFilter(query.since, query.until, state, query.faces)
@@ -560,10 +563,20 @@ def _describe_capture(
         thumb_url=_link_part(context, capture.camera_id, capture.id, "thumbnail")
         if is_resolved
         else url,
-        sightings=[
-            describe_sighting(context, capture, sighting, faces) for sighting in capture.sightings
-        ],
+        sightings=_describe_sightings(context, capture, faces),
     )
+
+
+def _describe_sightings(
+    context: V1Context, capture: captures.Capture, faces: Mapping[str, SeenNow]
+) -> list[Sighting]:
+    """Describe the faces of a capture; none if a camera asks.
+
+    A thief of its key could learn by a photo whether somebody is in the book.
+    """
+    if context.caller.camera is not None:
+        return []
+    return [describe_sighting(context, capture, sighting, faces) for sighting in capture.sightings]
 
 
 def list_partly_shown(context: V1Context, sightings: Iterable[tuple[str, str]]) -> Collection[str]:

@@ -25,6 +25,7 @@ from chalicelib.domain.counts import (
     DayCounts,
     Doubts,
     Entries,
+    Staff,
     Void,
     add_counts,
     add_entries,
@@ -36,7 +37,7 @@ from chalicelib.domain.counts import (
     leave_out_settled,
     list_local_hours,
     list_void_minutes,
-    part_entries,
+    part_by_faces,
     require_minutes,
 )
 from chalicelib.domain.errors import CameraDisabled
@@ -184,8 +185,7 @@ class Counts(Service["Book"]):
         span: Span,
         granularity: Granularity,
         camera: str | None = None,
-        *,
-        takes_staff_off: bool = True,
+        staff_counted: Staff = Staff.LEFT_OUT,
     ) -> Mapping[str, Entries]:
         """Count who came in and went out by a bucket's TIME, and say how long that was watched, and
         was to be.
@@ -199,9 +199,7 @@ class Counts(Service["Book"]):
         known, staff = self.services.statistics.count_arrivals_of_cameras(tenant, span)
         local, entries = tenant.local_time, dict[str, Entries]()
         for key in sorted(counts.keys() | expected.keys()):
-            is_staff = staff[key] if takes_staff_off else 0
-            is_known = known[key] + (0 if takes_staff_off else staff[key])
-            part = part_entries(counts.get(key, Count()), is_known, is_staff)
+            part = part_by_faces(counts.get(key, Count()), known[key], staff[key], staff_counted)
             time = time_key(granularity, local.bucket_of(granularity, key[0]))
             entries[time] = add_entries(
                 entries.get(time, Entries()), part._replace(open_s=expected.get(key, 0))

@@ -161,7 +161,9 @@ def test_a_capture_has_its_sides_and_the_names_that_its_faces_have_now(
     assert [(one["width"], one["height"]) for one in captures] == [(width, height)] * 2
     door = v1.with_key(v1.done("POST", "/v1/cameras/door/key")["api_key"])
     [_, capture] = door.done("GET", "/v1/captures")["captures"]
-    assert [one["name"] for one in capture["sightings"]] == [None], "a camera's key learns no names"
+    assert capture["sightings"] == [], "a camera's key learns nothing of faces"
+    said = door.failed(403, "GET", "/v1/captures", faces="none")["detail"]
+    assert said == "a camera's key is told nothing of faces: leave out faces"
 
 
 def test_arrivals_are_chosen_by_time_camera_group_and_face_and_walked_by_token(
