@@ -215,7 +215,7 @@ class Members(Service["Services"]):
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's
         sessions have ended."""
-        tenant_and_member = self._find_with_tenant(tenant, id_)
+        tenant_and_member = self.find_with_tenant(tenant, id_)
         return (
             tenant_and_member
             if tenant_and_member is not None
@@ -229,7 +229,7 @@ class Members(Service["Services"]):
         Raises WrongCredentials if it is used up, too old or not ours.
         """
         parts = _INVITATION.fullmatch(invitation)
-        tenant_and_member = self._find_with_tenant(parts[1], parts[2]) if parts else None
+        tenant_and_member = self.find_with_tenant(parts[1], parts[2]) if parts else None
         if parts and tenant_and_member:
             _, member = tenant_and_member
             until = member.invited_until
@@ -249,7 +249,7 @@ class Members(Service["Services"]):
         parts = _HANDLE.fullmatch(handle)
         maker = [(parts[1].decode(), parts[2].decode())] if parts else []
         others = [(item["tenant"], item["member"]) for item in self._walk_shared(passkey)]
-        found = [self._find_with_tenant(*names) for names in dict.fromkeys([*maker, *others])]
+        found = [self.find_with_tenant(*names) for names in dict.fromkeys([*maker, *others])]
         return [
             each for each in found if each and any(passkey == own.id for own in each[1].passkeys)
         ]
@@ -299,7 +299,8 @@ class Members(Service["Services"]):
             )
         return names[0] if names else ""
 
-    def _find_with_tenant(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
+    def find_with_tenant(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
+        """Return a tenant and its member as they are stored now; None: one is not there."""
         item_keys = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
         tenant_item, item = self.services.items.get_many(keys.TENANTS, item_keys)
         if tenant_item is None or item is None:

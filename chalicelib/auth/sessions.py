@@ -14,6 +14,7 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,12 @@ _NEVER = 2**40
 """Seconds since 1970 of a time that does not come."""
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
+_CHANGED = "this person was changed meanwhile: try again"
 _UNKNOWN_KEY = "this key is unknown: it was mistyped, or another has taken its place"
+
+
+Holder = tuple[Tenant, Member, Passkey]
+"""Somebody in one shop, with the passkey that has signed and its counter of now."""
 
 
 class Challenge(Struct, frozen=True):
@@ -226,27 +232,56 @@ class Sessions(Service["Services"]):
         """Begin a session with a passkey's signature in each shop to which it signs in; return
         their tokens, too.
 
-        The first is that of the shop that it was made for. A disabled shop is left out, unless
-        there is no other. Raises WrongCredentials, TenantDisabled, InvalidInput.
+        The first is that of the shop that it was made for. Left out is a disabled shop, and one in
+        which the person is changed at each of three tries, unless there is no other. Raises
+        WrongCredentials, TenantDisabled, InvalidInput, Busy.
         """
         from chalicelib.auth import passkeys
 
         site, (challenge, use_up) = passkeys.parse_site(origin), self._check_challenge(passkey)
         holders = self._find_holders(site, challenge, passkey)
         open_holders = [holder for holder in holders if not holder[0].disabled] or holders
-        begun_sessions = []
-        for place, (tenant, member, used_passkey) in enumerate(open_holders):
+        begun_sessions: list[tuple[str, Session]] = []
+        for holder in open_holders:
+            actions = [] if begun_sessions else [use_up]
+            begun = self._begin_in_shop(holder, actions, keep=keep)
+            if begun is not None:
+                begun_sessions.append(begun)
+        if not begun_sessions:
+            raise Busy(_CHANGED)
+        return begun_sessions
+
+    def _begin_in_shop(
+        self, holder: Holder, actions: Sequence[Action], *, keep: bool
+    ) -> tuple[str, Session] | None:
+        """Begin a session in one of the shops of a passkey; None if its member is changed at each
+        try.
+
+        So who manages one shop keeps nobody out of the others.
+        """
+        for tenant, member, used_passkey in self._list_tries(holder):
             # The counter of the one that was used is higher now.
             passkeys_now = tuple(
                 used_passkey if each.id == used_passkey.id else each for each in member.passkeys
             )
-            member_now, actions = replace(member, passkeys=passkeys_now), [] if place else [use_up]
-            begun_sessions.append(self._sign_in_again(tenant, member_now, actions, keep=keep))
-        return begun_sessions
+            member_now = replace(member, passkeys=passkeys_now)
+            with suppress(Busy):
+                return self._sign_in_again(tenant, member_now, actions, keep=keep)
+        return None
 
-    def _find_holders(
-        self, site: Site, challenge: str, passkey: Mapping[str, Any]
-    ) -> list[tuple[Tenant, Member, Passkey]]:
+    def _list_tries(self, holder: Holder) -> Iterator[Holder]:
+        """Yield a holder as read, and twice more as it is then, while the passkey is good there."""
+        yield holder
+        tenant, member, used_passkey = holder
+        for _ in range(2):
+            found = self.services.access.members.find_with_tenant(tenant.name, member.id)
+            if found is None or found[0].disabled:
+                return
+            if not any(_is_used(used_passkey, each) for each in found[1].passkeys):
+                return
+            yield *found, used_passkey
+
+    def _find_holders(self, site: Site, challenge: str, passkey: Mapping[str, Any]) -> list[Holder]:
         """Return those who sign in by a passkey that has signed, each with it and its new counter.
 
         Members who have the same key come together or not at all: a counter that does not rise at
@@ -488,7 +523,7 @@ class Sessions(Service["Services"]):
         except ConditionFailed as error:
             if "challenge-unused" in error.names:
                 raise WrongCredentials("this was sent twice: try once more") from error
-            raise Busy("this person was changed meanwhile: try again") from error
+            raise Busy(_CHANGED) from error
 
     def _begin_member_session(
         self,
@@ -533,6 +568,13 @@ class Sessions(Service["Services"]):
             self.services.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),), does)]
         )
         return token, Session(tenant, key, now, ends_at)
+
+
+def _is_used(used_passkey: Passkey, stored_passkey: Passkey) -> bool:
+    """Tell whether it is this one that was used, and by nobody since."""
+    if (stored_passkey.id, stored_passkey.data) != (used_passkey.id, used_passkey.data):
+        return False
+    return not used_passkey.counter or stored_passkey.counter < used_passkey.counter
 
 
 def _compute_end(key: ApiKey | Member, now: datetime, *, keep: bool) -> datetime | None:

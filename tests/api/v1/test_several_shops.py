@@ -4,7 +4,8 @@ for all."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,10 +19,14 @@ from chalicelib.domain.model import Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Action, Put
 from tests.support.api.devices import BY_HTTPS, Device, asked, invitation_of, sign_in
 from tests.support.api.gateway import Reply
+from tests.support.api.stage import Stage
 from tests.support.api.v1.client import V1Client
+from tests.support.book.book_with import book_with
 from tests.support.fakes import Person, picture
+from tests.support.meanwhile import Around, Meanwhile
 
 SESSION, MEMBERS = "/v1/session", "/v1/members"
 SECOND, THIRD = "second", "third"
@@ -336,6 +341,82 @@ def test_a_disabled_shop_is_left_out_unless_there_is_no_other(
         sign_in(person.v1, {"passkey": device.sign(asked(person.v1))}).json["code"]
         == "TenantDisabled"
     )
+
+
+class Changing(Around):
+    """A store in which a manager of these shops changes each member there just before somebody
+    signs in."""
+
+    def __init__(self, services: Services, *shops: str) -> None:
+        super().__init__(services.items)
+        self.services, self.shops, self.changes = services, shops, 0
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        if any(isinstance(one, Put) and one.item.get("kind") == "session" for one in actions):
+            for tenant in map(self.services.tenants.get_by_name, self.shops):
+                for member in self.services.access.members.list_all(tenant):
+                    self.changes += 1
+                    name = f"Maria {self.changes}"
+                    self.services.access.members.change_member(tenant, member.id, {"name": name})
+        self._items.transact(actions)
+
+
+def test_a_shop_that_changes_its_member_all_the_time_keeps_her_out_of_no_other_shop(
+    person: Browser, shops: list[Shop], device: Device, services: Services, stage: Stage
+) -> None:
+    busy = Changing(services, "shop")
+    stage.services = book_with(services, items=busy)
+    begun = Browser(person.v1).sign_in(passkey=device.sign(asked(person.v1)))
+    assert (begun.status, {*begun.json["books"]}) == (201, {shop.book for shop in shops[1:]})
+    assert busy.changes == 5, "three tries there, and one each in the other two"
+    busy.shops = ()
+    again = Browser(person.v1).sign_in(passkey=device.sign(asked(person.v1)))
+    assert {*again.json["books"]} == {shop.book for shop in shops}
+    stage.services = book_with(services, items=Changing(services, "shop", SECOND, THIRD))
+    refused = sign_in(person.v1, {"passkey": device.sign(asked(person.v1))})
+    assert (refused.status, refused.json["detail"]) == (
+        429,
+        "this person was changed meanwhile: try again",
+    )
+
+
+def test_a_member_who_is_changed_once_while_she_signs_in_is_signed_in_there_too(
+    person: Browser, shops: list[Shop], device: Device, services: Services, stage: Stage
+) -> None:
+    once = Meanwhile(services.items)
+    stage.services = book_with(services, items=once)
+    tenant = services.tenants.get_by_name("shop")
+    [member] = services.access.members.list_all(tenant)
+    signed = device.sign(asked(person.v1))
+    change = partial(services.access.members.change_member, tenant, member.id, {"name": "Mary"})
+    once.first = [change]
+    begun = Browser(person.v1).sign_in(passkey=signed)
+    assert (begun.status, {*begun.json["books"]}) == (201, {shop.book for shop in shops})
+    assert [one.name for one in services.access.members.list_all(tenant)] == ["Mary"]
+    assert sign_in(person.v1, {"passkey": signed}).status == 401, "once is enough"
+
+
+def test_a_shop_that_takes_the_passkey_while_it_signs_in_is_left_out(
+    person: Browser, shops: list[Shop], device: Device, services: Services, stage: Stage
+) -> None:
+    meanwhile = Meanwhile(services.items)
+    stage.services = book_with(services, items=meanwhile)
+    tenant = services.tenants.get_by_name("shop")
+    [member] = services.access.members.list_all(tenant)
+
+    def disable() -> None:
+        services.access.members.change_member(tenant, member.id, {"name": "Mary"})
+        services.tenants.disable("shop")
+
+    def delete() -> None:
+        services.tenants.enable("shop")
+        services.access.members.delete(tenant, member.id)
+
+    for leave in (disable, delete):
+        signed = device.sign(asked(person.v1))
+        meanwhile.first = [leave]
+        begun = Browser(person.v1).sign_in(passkey=signed)
+        assert (begun.status, {*begun.json["books"]}) == (201, {shop.book for shop in shops[1:]})
 
 
 # --- what an attacker tries
