@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.errors import InvalidInput, mark_errors
 from chalicelib.domain.local_time import DAY_MS, HOUR_MS, HOURS_PER_DAY, LocalTime, Span
@@ -609,10 +610,31 @@ class Place(Struct, frozen=True):
     """A place that was full is free again with so few inside: less than `full_at`."""
     is_full: bool = False
     """Whether the last event said so."""
+    untold_turns: int = 0
+    """So often it has got full, or free, since then, without an event."""
+    told_at_ms: tuple[int, ...] = ()
+    """When the last two events said so; each of a kind of its own."""
     corrections: tuple[Correction, ...] = ()
     """Of the last days, the newest last."""
     version: int = 1
     """Grows with each change of its name, doors and limits."""
+
+
+def turn_place(place: Place, now_ms: int, *, is_full: bool) -> tuple[Place, int]:
+    """Return a place as it is full now, or free, and how many turns an event has to tell; 0: none
+    is to be sent.
+
+    Of each kind one is sent a minute, the counts' own grain: a stolen key of a door could have
+    hooks wait for 20 a second. What was not told is told by a later report. So of full, free, full,
+    free, full in one minute the first two are told, and the next report tells the last, for three.
+    """
+    was_full = place.is_full is not (place.untold_turns % 2 == 1)
+    turns = place.untold_turns + (is_full is not was_full)
+    same_kind_at_ms = place.told_at_ms[0] if len(place.told_at_ms) == 2 else 0
+    if is_full is place.is_full or now_ms - same_kind_at_ms < MINUTE_MS:
+        return replace(place, untold_turns=turns), 0
+    told_at_ms = (*place.told_at_ms[-1:], now_ms)
+    return replace(place, is_full=is_full, untold_turns=0, told_at_ms=told_at_ms), turns
 
 
 class DoorChange(NamedTuple):

@@ -227,6 +227,7 @@ class PlaceEvent(EventData, frozen=True, kw_only=True):
             "closed",
         ),
     ] = None
+    turns: Annotated[int, Member(says="how many turns it stands for: one a minute is told")] = 1
 
 
 class PlaceFull(PlaceEvent, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ from chalicelib.domain.counts import (
     Void,
     forget_counts,
     list_void_minutes,
+    turn_place,
 )
 from chalicelib.domain.done import ActKind, Was, make_deletion
 from chalicelib.domain.effects import Effect
@@ -302,8 +303,9 @@ class Places(Service["Book"]):
     ) -> tuple[Place, list[Action]]:
         """Return the place with whether it is full, and the deliveries of the event that says so;
         none, if that was said."""
-        place, present = place_now.place, place_now.present
-        if place_now.is_full == place.is_full:
+        present = place_now.present
+        place, turns = turn_place(place_now.place, milliseconds(now), is_full=place_now.is_full)
+        if not turns:
             return place, []
         kind = PlaceFull if place_now.is_full else PlaceFree
         data = kind(
@@ -312,13 +314,14 @@ class Places(Service["Book"]):
             inside=place_now.inside,
             full_at=place.full_at,
             free_at=place.free_at,
+            turns=turns,
             watched_s=present.watched_s if present else None,
             open_s=present.open_s if present else None,
             whole=present.is_whole if present else None,
         )
         event = Event(f"{data.KIND}-{place.id}-{milliseconds(now)}", data, now)
         puts = self.services.webhooks.outbox.make_delivery_puts(tenant.name, [event])
-        return replace(place, is_full=place_now.is_full), puts
+        return place, puts
 
     def _read_present(
         self,

@@ -30,7 +30,7 @@ _HALF = 1 << 16
 
 _MINUTES_OF_DAY = 1_440
 
-_PLACES = many(Codec(Place, rare="is_full corrections"))
+_PLACES = many(Codec(Place, rare="is_full untold_turns told_at_ms corrections"))
 ARRANGEMENT = Codec(Arrangement, rare="door_changes", places=_PLACES)
 VOID = Codec(Void)
 

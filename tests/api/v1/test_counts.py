@@ -279,6 +279,25 @@ def test_hooks_are_told_once_that_it_is_full_and_once_that_it_is_free(
     assert (data["event"]["camera"], data["event"]["group"]) == (None, None)
 
 
+def test_a_cameras_key_has_hooks_told_once_a_minute_and_kind_however_often_it_turns_a_place(
+    door: V1Client, clock: FakeClock
+) -> None:
+    """It sends an old minute anew, with more who came in, or more who went out."""
+    events = ["place.full", "place.free"]
+    mailbox = door.done("POST", "/v1/hooks", {"url": None, "name": "m", "events": events})["id"]
+    path = f"{PLACES}/{add_place(door, full_at=5)['id']}"
+    for number in range(1, 41):
+        report(door, minute(number, 0, 900))
+        report(door, minute(number, 10, 0))
+    told = read_told(door, mailbox)
+    assert told == [("place.full", 10)]
+    for _ in range(3):
+        clock.advance(timedelta(minutes=1))
+        report(door, minute(1, 0, 0))
+    assert door.done("GET", path)["full"]
+    assert read_told(door, mailbox) == told
+
+
 def test_places_are_changed_and_forgotten(door: V1Client) -> None:
     place = add_place(door, full_at=80)
     path = f"{PLACES}/{place['id']}"

@@ -151,7 +151,7 @@ def test_how_many_are_inside_follows_and_hooks_are_told(shop: Shop, clock: FakeC
     steps = [(void, 5, False), (again, 5 + FORGED, True), (void, 5, False)]
     told = [("place.full", 5 + FORGED)]
     for change, inside, is_full in steps:
-        clock.advance(timedelta(seconds=1))
+        clock.advance(timedelta(minutes=1))
         change(shop.v1, 20, 19)
         read = shop.v1.done("GET", path)
         assert (read["inside"], read["full"]) == (inside, is_full)
