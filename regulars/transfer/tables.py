@@ -27,6 +27,14 @@ _DIVIDERS = ";\t|,"
 """Signs that divide cells. Of two that are as frequent, the comma may be part of a number."""
 _DIVIDER_LINE = re.compile(r'"?sep=(.)\1*"?\s*[\r\n]', re.IGNORECASE)
 """The first line by which Excel knows what divides cells."""
+MOST_BYTES = 8 * 2**20
+"""Of a table's file: 100,000 people in rows of 80 bytes have as many."""
+MOST_COLUMNS = 1_000
+MOST_ROWS = 200_000
+"""Of a table, blank ones too."""
+MOST_CELLS = 500_000
+"""Of a table that have a text: 100,000 people in five columns have as many."""
+
 _UNSEEN = r"[\s\ufeff\u200b-\u200f\u202a-\u202e\u2066-\u2069]+"
 _EDGES = re.compile(rf"\A{_UNSEEN}|{_UNSEEN}\Z")
 """Spaces around a cell's text, and marks of order and direction that nobody sees."""
@@ -47,6 +55,8 @@ class Table(Struct, frozen=True):
 
 def read_rows(file: Path) -> Table:
     """Read a table, without blank rows. Raises DamagedFile."""
+    if file.stat().st_size > MOST_BYTES:
+        raise DamagedFile(f"{file} has more than {MOST_BYTES >> 20} MB: divide the table")
     data = file.read_bytes()
     if data.startswith(_WORKBOOK_OF_1997):
         raise DamagedFile(
@@ -61,7 +71,7 @@ def read_rows(file: Path) -> Table:
             text, form = _decode_table(data)
             rows = _split_text(text)
         filled_rows: list[tuple[int, Row]] = [
-            (number, filled) for number, cells in rows if (filled := _trim_row(cells))
+            (number, filled) for number, cells in _bound(rows) if (filled := _trim_row(cells))
         ]
     except (csv.Error, workbooks.NoWorkbook) as error:
         raise DamagedFile(f"{file} is no table in {form}: {error}") from error
@@ -69,10 +79,26 @@ def read_rows(file: Path) -> Table:
     return Table(form, head, filled_rows[1:])
 
 
+def _bound(rows: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a table; raise csv.Error at the first that is too many."""
+    cell_count = 0
+    for count, (number, cells) in enumerate(rows, start=1):
+        cell_count += len(cells)
+        if count > MOST_ROWS or cell_count > MOST_CELLS:
+            raise csv.Error(
+                f"it has over {MOST_ROWS:,} rows, or {MOST_CELLS:,} cells: divide the table"
+            )
+        yield number, cells
+
+
 def _trim_row(cells: Row) -> Row:
     """Return the cells that have a text, without spaces around it."""
-    trimmed = {place: _EDGES.sub("", cell) for place, cell in cells.items()}
+    trimmed = {place: _trim_text(cell) for place, cell in cells.items()}
     return {place: text for place, text in trimmed.items() if text}
+
+
+def _trim_text(text: str) -> str:
+    return text.strip() if text.isascii() else _EDGES.sub("", text)
 
 
 def _split_text(text: str) -> Iterator[tuple[int, Row]]:
@@ -83,21 +109,28 @@ def _split_text(text: str) -> Iterator[tuple[int, Row]]:
     if "\0" in text:
         raise csv.Error("it has bytes that are no text")
     told = _DIVIDER_LINE.match(text)
-    first_line = next(filter(str.strip, text.splitlines()), "")
+    first_line = next(filter(str.strip, io.StringIO(text, newline=None)), "")
     bare = re.sub('"[^"]*"', "", first_line)
     divider = told[1] if told else max(_DIVIDERS, key=bare.count)
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=divider, skipinitialspace=True, strict=True)
     try:
         for cells in reader:
+            if len(cells) > MOST_COLUMNS:
+                raise csv.Error(f"it has over {MOST_COLUMNS:,} cells")
             if not (told and reader.line_num == 1):
-                yield reader.line_num, {n: _parse_cell(cell) for n, cell in enumerate(cells)}
+                yield (
+                    reader.line_num,
+                    {n: _parse_cell(cell) for n, cell in enumerate(cells) if cell},
+                )
     except csv.Error as error:
         raise csv.Error(f"line {reader.line_num}: {error}") from error
 
 
 def _parse_cell(cell: str) -> str:
     """Return the text of a cell: `="007"` is 007, by which programs keep its zeros in Excel."""
+    if "'" not in cell and not cell.startswith("="):
+        return cell
     formula = re.fullmatch('="(.*)"', cell, re.DOTALL)
     return formula[1].replace('""', '"') if formula else unmark_text(cell)
 

@@ -17,7 +17,12 @@ from xml.etree import ElementTree as ET
 from msgspec import Struct
 
 MOST_BYTES = 16 * 2**20
-"""Of a part of a workbook, unpacked: a sheet of 100,000 pictures has about as many."""
+"""Of a part of a workbook, unpacked: the sheet of 50,000 people has about half as many."""
+MOST_ELEMENTS = 600_000
+"""Of a part's XML: the sheet of 50,000 people in five columns has as many. Each costs 2 us and 200
+bytes, also those of a zip of 20 KB."""
+MOST_MERGED = 100_000
+"""Cells that get the text of another one, with which they are merged."""
 
 _EPOCH, _EPOCH_OF_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)  # noqa: DTZ001 -- of no zone
 _FORMATS = {
@@ -97,7 +102,7 @@ def _name_sheet(shown: Sequence[ET.Element]) -> str:
 
 def _read_rows(sheet: ET.Element, book: _Book) -> Iterator[tuple[int, Mapping[int, str]]]:
     """Yield the rows of a sheet. Raises NoWorkbook."""
-    number = "0"
+    number, merged_count = "0", 0
     try:
         merged_by_row, above = _read_merged(sheet), dict[int, tuple[int, str]]()
         for place, row in enumerate(sheet.iter("row"), start=1):
@@ -106,10 +111,17 @@ def _read_rows(sheet: ET.Element, book: _Book) -> Iterator[tuple[int, Mapping[in
                 _find_column(cell.get("r", ""), index): _read_cell(cell, book)
                 for index, cell in enumerate(row.iter("c"))
             }
-            cells |= {column: text for column, (last, text) in above.items() if int(number) <= last}
-            above |= {
-                column: (last, cells.get(column, ""))
+            merged = {column: text for column, (last, text) in above.items() if int(number) <= last}
+            merged_count += len(merged)
+            if merged_count > MOST_MERGED:
+                raise NoWorkbook(
+                    f"over {MOST_MERGED:,} cells are merged: end that, or save the table as CSV"
+                )
+            cells |= merged
+            above = {column: above[column] for column in merged} | {
+                column: (last, cells[column])
                 for column, last in merged_by_row.get(int(number), ())
+                if cells.get(column)
             }
             yield int(number), cells
     except (ValueError, IndexError, OverflowError) as error:
@@ -134,6 +146,8 @@ def _read_xml(parts: zipfile.ZipFile, path: str) -> ET.Element:
         data = part.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise NoWorkbook(f"{path} has more than {MOST_BYTES >> 20} MB: save the table as CSV")
+    if data.count(b"<") - data.count(b"</") > MOST_ELEMENTS:
+        raise NoWorkbook(f"{path} has over {MOST_ELEMENTS:,} elements: save the table as CSV")
     if b"<!DOCTYPE" in data or b"\0" in data:  # which alone declares what makes XML dangerous
         raise NoWorkbook(f"{path} is no XML as spreadsheets write it")
     try:

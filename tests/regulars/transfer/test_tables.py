@@ -223,7 +223,7 @@ def test_a_workbook_is_read_as_it_is_shown(folder: Path) -> None:
     assert source.about.endswith("in a workbook, with the attributes Left, Member since, Number")
 
 
-SHEET = "xl__worksheets__sheet1.xml"
+SHEET, TEXTS = "xl__worksheets__sheet1.xml", "xl__sharedStrings.xml"
 MERGED = "</sheetData><mergeCells><mergeCell ref='B2:B3'/><mergeCell ref='A5:B5'/></mergeCells>"
 
 
@@ -359,3 +359,56 @@ def test_a_workbook_that_the_console_wrote_is_read(folder: Path) -> None:
 def test_a_workbook_that_cannot_be_read_says_why(folder: Path, data: bytes, says: str) -> None:
     with pytest.raises(DamagedFile, match=says):
         read(folder, data)
+
+
+MIB = 2**20
+MERGED_ALL = "".join(
+    f"<mergeCell ref='{letter}1:{letter}9999999'/>" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+FULL_ROW = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>x</t></is></c>' for letter in "ABCDEFG")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"path\n" * 200_001, "over 200,000 rows"),
+        (b"\n" * 2 * MIB, "over 200,000 rows"),
+        (b";" * 2 * MIB, "line 1: it has over 1,000 cells"),
+        ((b"a;" * 999 + b"a\n") * 501, "or 500,000 cells: divide the table"),
+        (b" " * 8 * MIB + b"a", "has more than 8 MB: divide the table"),
+        (
+            make_workbook([["path"]], **{SHEET: "<a>" + "<row/>" * 600_000 + "</a>"}),
+            "sheet1.xml has over 600,000 elements: save the table as CSV",
+        ),
+        (
+            make_workbook([["path"]], **{TEXTS: "<a>" + "<si/>" * 600_000 + "</a>"}),
+            "sharedStrings.xml has over 600,000 elements",
+        ),
+        (
+            make_workbook(
+                [["path"]],
+                **{
+                    SHEET: f"<a><row r='1'>{FULL_ROW}</row>{'<row/>' * 20_000}"
+                    f"<mergeCells>{MERGED_ALL}</mergeCells></a>"
+                },
+            ),
+            "over 100,000 cells are merged: end that, or save the table as CSV",
+        ),
+    ],
+    ids=[
+        *("rows", "blank rows", "columns", "cells", "bytes"),
+        *("elements", "texts", "merged cells"),
+    ],
+)
+def test_a_table_that_would_cost_seconds_is_refused_before_it_does(
+    folder: Path, data: bytes, says: str
+) -> None:
+    """Workbooks of 20 KB took 6 s and 450 MB; 8 MB of CSV took a minute."""
+    with pytest.raises(DamagedFile, match=says):
+        read(folder, data)
+
+
+def test_empty_cells_that_are_merged_downwards_cost_nothing(folder: Path) -> None:
+    sheet = f"<a><row r='1'/>{'<row/>' * 20_000}<mergeCells>{MERGED_ALL}</mergeCells></a>"
+    with pytest.raises(DamagedFile, match="path"):
+        read(folder, make_workbook([["path"]], **{SHEET: sheet}))
