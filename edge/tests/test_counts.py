@@ -437,6 +437,7 @@ def test_numbers_alone_leave_the_box(spool: Spool, shop: StandIn, clock: FakeClo
         "shop",
         "life",
         "lost",
+        "hours",
     }
 
 

@@ -7,20 +7,19 @@ import socket
 import subprocess
 import time
 import urllib.request
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from regulars_edge.config import load, parse_config
+from regulars_edge.config import load
 from regulars_edge.run import Uploader
 from regulars_edge.spool import spool as spools
 from regulars_edge.update import EXTRAS
 from rig import pictures
 from rig.box import SNAPSHOT, Box, until
 from rig.camera import Camera
-from rig.clock import FakeClock
 from rig.lacking import lack
 from rig.real import Regulars
 from rig.spooled import add
@@ -161,26 +160,6 @@ def test_a_box_that_is_told_to_stop_does_not_begin_anew_with_a_changed_file(
         assert uploader.begins_anew is not told_first
         acts[told_first]()
         assert not uploader.begins_anew
-
-
-def test_hours_do_not_stop_pictures_while_nobody_knows_what_time_it_is(tmp_path: Path) -> None:
-    clock = FakeClock()
-    hour = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).hour
-    closed = f"{(hour + 6) % 24:02}:00-{(hour + 7) % 24:02}:00"
-    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/", "zone": "UTC"}
-    raw = {
-        "server": {"url": "http://127.0.0.1:9"},
-        "camera": [row | {"capture_hours": [closed]}],
-    }
-    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
-        uploader = Uploader(parse_config(raw), spool, str)
-        (capture,) = uploader.captures
-        is_open = capture.make(capture.config).is_open
-        assert not is_open(), "by the machine's clock, which is right"
-        clock.wall_error_ms = -clock.wall_ms()
-        assert is_open(), "a clock of 1970 says nothing"
-        uploader.service_time.take_sample(clock.true_ms, clock.boot_ms(), clock.boot_ms() + 2)
-        assert not is_open(), "by the service's clock"
 
 
 def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(

@@ -36,7 +36,7 @@ from regulars_edge.errors import (
 from regulars_edge.frames import WAITING_FRAMES, EncodedFrame, Frame
 from regulars_edge.http import CAMERA, Address, Http, Timeouts, tls_context
 from regulars_edge.logs import Dropped, Tally
-from regulars_edge.pace import Backoff, PerMinute
+from regulars_edge.pace import ALWAYS, Backoff, Hours, PerMinute
 from regulars_edge.picture import Content, parse_content
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.sources.folder import FolderSource
@@ -63,13 +63,15 @@ MOST_WAITING = 8
 
 class Wiring(NamedTuple):
     """The parts of a camera that its settings decide. `is_open`: whether pictures are taken now;
-    `counter`: None if nobody is counted."""
+    `counter`: None if nobody is counted; `hours`: when pictures may be taken, once the hour is
+    known."""
 
     source: Source
     chooser: Chooser
     per_minute: PerMinute
     is_open: Callable[[], bool]
     counter: Counter | None = None
+    hours: Hours = ALWAYS
 
 
 READABLE_S = 300.0
@@ -336,7 +338,13 @@ class Capture:
         while True:
             try:
                 taken = self.spool.add_picture(
-                    self._origin, data, content, frame.stamp, frame.mark, track=frame.track
+                    self._origin,
+                    data,
+                    content,
+                    frame.stamp,
+                    frame.mark,
+                    track=frame.track,
+                    hours=self._wired.hours,
                 )
                 self._full = None
                 return taken

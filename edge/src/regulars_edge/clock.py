@@ -15,9 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_SET_BY_NTP = Path("/run/systemd/timesync/synchronized")
+"""The file that systemd-timesyncd makes when it has set the clock, and no boot inherits. The unit's
+ProtectClock forbids to ask the kernel."""
 
 DRIFT_PER_MS = 100e-6
 """How much a crystal may drift: an anchor's uncertainty grows by this share of its age."""
+
+NTP_UNSURE_MS = 1_000.0
+"""Error of a clock that NTP has set: more than GOOD_MS, so that the service is asked all the
+same."""
 
 GOOD_MS = 500
 """Uncertainty below which an anchor is good enough for times that shall be right within a
@@ -52,6 +59,10 @@ class Clock:
     def wall_ms(self) -> int:
         """Since 1970, as the machine believes."""
         return time.time_ns() // 1_000_000
+
+    def is_set_by_ntp(self) -> bool:
+        """Tell whether NTP has set the wall clock in this boot."""
+        return _SET_BY_NTP.exists()
 
 
 def parse_moment(clock: Clock, boot_ms: int | None = None) -> Moment:
@@ -132,8 +143,8 @@ class ServiceTime:
         return anchor is not None and anchor.uncertainty_at(self.clock.boot_ms()) <= GOOD_MS
 
     def now_ms(self) -> int | None:
-        """Return the service's time now, in milliseconds since 1970; None until the service was
-        heard from."""
+        """Return the service's time now, in milliseconds since 1970; None until the service or NTP
+        was heard in this boot."""
         anchor = self.anchor
         return None if anchor is None else self.clock.boot_ms() + anchor.offset_ms
 
@@ -146,6 +157,14 @@ class ServiceTime:
         not known."""
         now = self.now_ms()
         return None if now is None else self.clock.wall_ms() - now
+
+    def hear_ntp(self) -> None:
+        """Let the machine's clock count until the service is heard, if NTP has set it."""
+        if self.anchor is None and self.clock.is_set_by_ntp():
+            moment = parse_moment(self.clock)
+            offset_ms = moment.wall_ms - moment.boot_ms
+            with self._lock:
+                self.anchor = self.anchor or Anchor(offset_ms, NTP_UNSURE_MS, moment.boot_ms)
 
     def take_sample(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> None:
         """Take in the service's time that an answer carried, asked and answered at these times of

@@ -143,6 +143,7 @@ class Dropped(Enum):
     DAMAGED = "they were cut off"
     REFUSED = "the service refuses them"
     TOO_OLD = "they were not sent within `unsent_days`"
+    OUT_OF_HOURS = "they are from outside of `capture_hours`, or nobody knows their hour"
 
 
 @dataclass(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -11,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
 
 LONGEST_RETRY_AFTER_S = 3600.0
 """A Retry-After beyond this is not believed: a mistake over there must not silence a camera for a
@@ -101,6 +103,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 _DAY_MIN, _WEEK_MIN = 24 * 60, 7 * 24 * 60
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,25 @@ class Hours:
         """
         return cls(tuple(span for text in texts for span in _parse_span(text)), zone)
 
+    @classmethod
+    def read(cls, text: str) -> Hours:
+        """Read what `write` wrote."""
+        return _make_hours(json.loads(text)) if text else ALWAYS
+
+    def write(self) -> str:
+        """Write them for another process; "": always."""
+        return json.dumps(_list_hours(self), separators=(",", ":")) if self.ever_close else ""
+
+    @property
+    def ever_close(self) -> bool:
+        """Return whether there is a time that is not in them, as far as they are written."""
+        return bool(self.spans) or (self.within is not None and self.within.ever_close)
+
+    def is_open_through(self, first_ms: int, last_ms: int) -> bool:
+        """Tell whether all of a time lies in them, both ends included."""
+        minutes = range(first_ms, last_ms, _MINUTE_MS)
+        return all(self.is_open_at(at_ms) for at_ms in (*minutes, last_ms))
+
     def is_open_at(self, at_ms: int) -> bool:
         if self.within is not None and not self.within.is_open_at(at_ms):
             return False
@@ -133,6 +155,17 @@ class Hours:
 
 
 ALWAYS = Hours(())
+
+
+def _list_hours(hours: Hours) -> list[object]:
+    spans = [[span.start, span.stop] for span in hours.spans]
+    return [spans, hours.zone and str(hours.zone), hours.within and _list_hours(hours.within)]
+
+
+def _make_hours(row: Any) -> Hours:
+    spans, zone, within = row
+    ranges = tuple(range(*span) for span in spans)
+    return Hours(ranges, zone and ZoneInfo(zone), within and _make_hours(within))
 
 
 _DAY = f"({'|'.join(_DAYS)})"

@@ -41,7 +41,6 @@ from regulars_edge.errors import (
 from regulars_edge.health import BOX_FILE, LONGEST_ERROR, Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
-from regulars_edge.picture import EARLIEST_MS
 from regulars_edge.report import REPEAT_S, Report, find_newest
 from regulars_edge.service import Box, Service
 from regulars_edge.sources.folder import read_mark
@@ -163,6 +162,7 @@ class Uploader(Collector):
         self._news = threading.Event()
         self._failed: EdgeError | None = None
         self.service_time = ServiceTime(spool.clock, spool.read_anchor())
+        self.service_time.hear_ntp()
         self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
         self._allowance = Allowance(
             spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone
@@ -190,6 +190,7 @@ class Uploader(Collector):
     def run(self, systemd: Systemd) -> None:
         """Run until `stop`. Raises the error that a thread could not go on with."""
         self._take_settings()
+        self._say_if_hourless()
         self._begin_threads()
         self._tell_updater(False)
         systemd.tell("READY=1")
@@ -363,7 +364,7 @@ class Uploader(Collector):
     ) -> Wiring:
         clock, film = self._spool.clock, self._make_film_keeper(camera)
         minutes = SpooledMinutes(
-            partial(self._spool.add_counts, camera.name),
+            partial(self._spool.add_counts, camera.name, hours=camera.capture_hours),
             lambda: self.service_time.best_ms() - clock.boot_ms(),
             film,
         )
@@ -375,6 +376,7 @@ class Uploader(Collector):
             PerMinute(camera.per_minute),
             partial(self._is_open, camera),
             counter,
+            camera.capture_hours,
         )
 
     def _make_film_keeper(self, camera: CameraConfig) -> FilmKeeper | None:
@@ -395,10 +397,21 @@ class Uploader(Collector):
         )
 
     def _is_open(self, camera: CameraConfig) -> bool:
-        """Tell whether pictures are taken now: always while nobody knows what time it is. Their own
-        times are settled later."""
-        at_ms = self.service_time.best_ms()
-        return at_ms < EARLIEST_MS or camera.capture_hours.is_open_at(at_ms)
+        """Tell whether pictures are taken now: always while nobody has said what time it is. Then
+        those from outside the hours go later (spool/hours.py)."""
+        at_ms = self.service_time.now_ms()
+        return at_ms is None or camera.capture_hours.is_open_at(at_ms)
+
+    def _say_if_hourless(self) -> None:
+        """Log which cameras have hours, if nobody has said yet what time it is."""
+        names = [one.config.name for one in self.captures if one.settings.capture_hours.ever_close]
+        if names and self.service_time.anchor is None:
+            log.warning(
+                "neither the service nor NTP has said the time since this machine started: until "
+                "then pictures are taken at any hour, and kept here; those from outside of "
+                "`capture_hours` are deleted unsent (%s)",
+                ", ".join(sorted(set(names))),
+            )
 
     def _make_health(self, name: str, service: Service) -> Health:
         uploader = CameraUploader(
@@ -497,6 +510,7 @@ class Uploader(Collector):
         for capture in self.captures:
             if capture.film is not None and capture.finished:
                 self._spool.note_fact(capture.film)
+        self.service_time.hear_ntp()
         self._spool.remember_anchor(self.service_time.anchor)
 
     def _tell_updater(self, is_old_enough: bool) -> None:

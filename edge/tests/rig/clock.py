@@ -12,6 +12,7 @@ class FakeClock(Clock):
     def __init__(self, boot_id: str = "boot-1", wall_error_ms: int = 0) -> None:
         self.boot_id = boot_id
         self.true_ms = BOOTED_MS + 5_000
+        self.has_ntp = False
         self.wall_error_ms = wall_error_ms
         self._booted_ms = BOOTED_MS
 
@@ -20,6 +21,9 @@ class FakeClock(Clock):
 
     def wall_ms(self) -> int:
         return self.true_ms + self.wall_error_ms
+
+    def is_set_by_ntp(self) -> bool:
+        return self.has_ntp
 
     def pass_(self, ms: int) -> None:
         self.true_ms += ms

@@ -16,6 +16,7 @@ from regulars_edge.count.minutes import SpooledMinutes
 from regulars_edge.count.people import Body
 from regulars_edge.frames import Frame
 from regulars_edge.http import Http
+from regulars_edge.pace import ALWAYS
 from regulars_edge.service import Service
 from regulars_edge.spool.model import Stamp
 from regulars_edge.spool.spool import Spool
@@ -149,7 +150,7 @@ class CountingBox:
     def __init__(self, spool: Spool, service: Any, clock: Any) -> None:
         """`service`: a stand-in, or the service; `clock`: a test's, or the machine's."""
         self.spool, self.clock, self.service_time = spool, clock, ServiceTime(clock)
-        self.key = service.key
+        self.key, self.hours = service.key, ALWAYS
         api = Service(
             Http(clock), service.url, lambda: self.key, self.service_time, makes_cameras=True
         )
@@ -159,7 +160,7 @@ class CountingBox:
         self.film_sender = self.uploader.film_sender
         self.film_sender.now = self.teller.now
         self.minutes = SpooledMinutes(
-            lambda part: spool.add_counts("door", part),
+            lambda part: spool.add_counts("door", part, self.hours),
             lambda: self.service_time.best_ms() - clock.boot_ms(),
         )
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regulars_edge.spool import shops, times
+from regulars_edge.spool.hours import is_inside
 from regulars_edge.spool.model import DueMinutes, Minute, MinutePart
 
 if TYPE_CHECKING:
+    from regulars_edge.pace import Hours
     from regulars_edge.spool.database import SpoolDatabase
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -32,6 +34,8 @@ LEAST_WATCHED = 0.9
 """Of a minute: who crossed in the rest of it may be missing."""
 MOST_CROSSINGS = 1_000
 """Of a minute, as the service takes them."""
+_SMALL_STEP_MS = 2_000
+"""By how much an offset changes at most as it becomes surer."""
 
 _OF_ITS_SHOP = shops.OF_ITS_SHOP.replace("pictures", "counts")
 _TOLD_LIFE = "(SELECT life FROM shops WHERE shops.shop = counts.shop LIMIT 1)"
@@ -43,7 +47,9 @@ _WATCHED_MS = "CASE WHEN doubts > 0 AND lost = '' THEN 0 ELSE watched_ms END"
 """SQL: an uploader from before `lost` doubts whole minutes, and says no reason."""
 
 
-def add_part(db: sqlite3.Connection, camera: str, part: MinutePart, books: SpoolDatabase) -> None:
+def add_part(
+    db: sqlite3.Connection, camera: str, part: MinutePart, books: SpoolDatabase, hours: Hours
+) -> None:
     """Write a part of a minute of this boot, for the shop that the camera is opened for."""
     row = {
         "camera": camera,
@@ -58,6 +64,7 @@ def add_part(db: sqlite3.Connection, camera: str, part: MinutePart, books: Spool
         "doubts": sum(part.lost.values()),
         "lost": _write_lost(part.lost),
         "counted_at_ms": books.now_ms(),
+        "hours": hours.write() or None,
     }
     db.execute(f"INSERT INTO counts ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
 
@@ -85,20 +92,38 @@ def list_due(db: sqlite3.Connection, camera: str, service_ms: int) -> DueMinutes
     return DueMinutes(minutes, rows[0][6], max(row[7] for row in rows))
 
 
-def settle_times(db: sqlite3.Connection, camera: str, this_boot: int) -> None:
-    """Settle to which minute of the service each row belongs, as far as the time is known."""
+def settle_times(db: sqlite3.Connection, camera: str, this_boot: int) -> int:
+    """Settle to which minute of the service each row belongs, as far as the time is known; delete
+    what cannot be shown to be of its camera's capture hours, and return how many minutes that
+    were."""
     unsettled = db.execute(
-        "SELECT DISTINCT boot, began_ms FROM counts WHERE camera = ? AND at_ms IS NULL", (camera,)
+        "SELECT DISTINCT boot, began_ms, hours FROM counts WHERE camera = ? AND at_ms IS NULL",
+        (camera,),
     ).fetchall()
-    for boot, began_ms in unsettled:
-        if boot == this_boot and times.find_anchor(db, boot) is None:
+    is_known = times.find_anchor(db, this_boot) is not None
+    which = "camera = ? AND boot = ? AND began_ms = ? AND hours IS ? AND at_ms IS NULL"
+    deleted = 0
+    for boot, began_ms, hours in unsettled:
+        if not is_known and (boot == this_boot or hours is not None):
+            continue
+        row = (camera, boot, began_ms, hours)
+        if hours is not None and not _is_inside(db, boot, began_ms, hours, this_boot):
+            db.execute(f"DELETE FROM counts WHERE {which}", row)
+            deleted += 1
             continue
         at_ms = began_ms + times.find_offset_ms(db, boot, this_boot)
-        db.execute(
-            "UPDATE counts SET at_ms = ? WHERE camera = ? AND boot = ? AND began_ms = ? AND at_ms "
-            "IS NULL",
-            (round(at_ms / MINUTE_MS) * MINUTE_MS, camera, boot, began_ms),
-        )
+        minute_ms = round(at_ms / MINUTE_MS) * MINUTE_MS
+        db.execute(f"UPDATE counts SET at_ms = ? WHERE {which}", (minute_ms, *row))
+    return deleted
+
+
+def _is_inside(
+    db: sqlite3.Connection, boot: int, began_ms: int, hours: str, this_boot: int
+) -> bool:
+    """Tell whether a minute lies in the hours, but for what an offset moves as it becomes surer."""
+    bounds = times.find_bounds(db, boot, this_boot)
+    ends_ms = began_ms + MINUTE_MS - _SMALL_STEP_MS
+    return is_inside(hours, bounds, began_ms + _SMALL_STEP_MS, ends_ms)
 
 
 def _make_minute(

@@ -137,6 +137,16 @@ CREATE TABLE films (
 """
 """Added as the shops were."""
 
+_HOURS = """
+-- when its camera may take pictures, until it is checked that this was then (hours.py)
+ALTER TABLE pictures ADD COLUMN hours TEXT;
+CREATE INDEX unchecked ON pictures (boot) WHERE hours IS NOT NULL;
+"""
+_COUNT_HOURS = """
+ALTER TABLE counts ADD COLUMN hours TEXT; -- likewise
+"""
+"""Added as the shops were."""
+
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR_WRITE,
@@ -268,9 +278,15 @@ def open_books(folder: Path) -> sqlite3.Connection:
             sql = "SELECT 1 FROM sqlite_master WHERE name = ?"
             if not connection.execute(sql, (table,)).fetchone():
                 connection.executescript(f"BEGIN IMMEDIATE; {made_by} COMMIT;")
-        has_lost = "SELECT 1 FROM pragma_table_info('counts') WHERE name = 'lost'"
-        if not connection.execute(has_lost).fetchone():
-            connection.executescript(f"BEGIN IMMEDIATE; {_LOST} COMMIT;")
+        columns = (
+            ("counts", "lost", _LOST),
+            ("pictures", "hours", _HOURS),
+            ("counts", "hours", _COUNT_HOURS),
+        )
+        for table, column, made_by in columns:
+            sql = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
+            if not connection.execute(sql, (table, column)).fetchone():
+                connection.executescript(f"BEGIN IMMEDIATE; {made_by} COMMIT;")
     except BaseException:
         connection.close()
         raise

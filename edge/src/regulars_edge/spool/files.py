@@ -38,12 +38,22 @@ LONGEST_CAMERA_BYTES = 150
 """A file's name has at most 255 bytes; 105 are for the rest."""
 
 
+_TOKEN_LETTERS = 16
+
+
 def escape_camera(camera: str) -> str:
     """Write a camera's name so that a file's name can hold it."""
     return camera.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
 
 
-def make_name(camera: str, stamp: Stamp, content_type: str, shop: str = "") -> str:
+_OF_NO_HOUR = "x"
+"""The token of a copy whose hour is to be checked begins with it, and no other: a kill may leave
+the copy without the row that says the hours."""
+
+
+def make_name(
+    camera: str, stamp: Stamp, content_type: str, shop: str = "", *, has_hour: bool = True
+) -> str:
     """Make a name that no other copy has: a token and the shop, the wall and the boot clock's ms,
     the boot, the camera.
 
@@ -56,7 +66,9 @@ def make_name(camera: str, stamp: Stamp, content_type: str, shop: str = "") -> s
         else f"{moment.wall_ms}_{moment.boot_ms}_{moment.boot_id}"
     )
     ending = ".jpg" if content_type == JPEG else ".png"
-    return f"{secrets.token_hex(8)}{shop}_{at}_{escape_camera(camera)}{ending}"
+    first = "" if has_hour else _OF_NO_HOUR
+    token = (first + secrets.token_hex(8))[:_TOKEN_LETTERS]
+    return f"{token}{shop}_{at}_{escape_camera(camera)}{ending}"
 
 
 def parse_name(name: str) -> tuple[str, Stamp] | None:
@@ -75,7 +87,12 @@ def parse_name(name: str) -> tuple[str, Stamp] | None:
 
 def parse_shop(name: str) -> str:
     """Return whom the copy of this name is for; empty: its name does not say it."""
-    return name.partition("_")[0][16:]
+    return name.partition("_")[0][_TOKEN_LETTERS:]
+
+
+def has_hour(name: str) -> bool:
+    """Tell whether it was known that the copy of this name is of its camera's hours."""
+    return not name.startswith(_OF_NO_HOUR)
 
 
 PICTURES = "pictures"
@@ -86,7 +103,7 @@ def prepare_copies(folder: Path) -> Path:
     copies = folder / PICTURES
     copies.mkdir(exist_ok=True)
     for place in (folder, copies):
-        _sync_folder(place)
+        sync_folder(place)
     return copies
 
 
@@ -106,7 +123,7 @@ def write_file(
             stream.write(data)
             stream.flush()
             os.fsync(handle)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -123,7 +140,7 @@ def replace_file(
     beside.unlink(missing_ok=True)  # a kill may have left it
     write_file(beside, data, mode, owner)
     beside.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def list_strays(copies: Path, ours: Collection[str]) -> list[str]:
@@ -133,7 +150,7 @@ def list_strays(copies: Path, ours: Collection[str]) -> list[str]:
     return sorted(found, key=lambda name: int(name.split("_")[1]))
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

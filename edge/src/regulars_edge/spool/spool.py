@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from io import BufferedReader
@@ -18,8 +19,10 @@ from typing import Any, NamedTuple
 from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
+from regulars_edge.pace import ALWAYS, Hours
 from regulars_edge.picture import Content, is_whole, parse_content
 from regulars_edge.spool import counts, database, files, films, shops, times, totals
+from regulars_edge.spool import hours as capture_hours
 from regulars_edge.spool.database import SpoolDatabase
 from regulars_edge.spool.model import (
     DueMinutes,
@@ -51,6 +54,7 @@ _REFUSED_COPY = (
 )
 _OLDEST_UNSENT = f"{_COPY} NOT INDEXED WHERE state = 0 AND file IS NOT NULL ORDER BY id LIMIT 1"
 
+_OUT = Dropped.OUT_OF_HOURS.value
 _DAY_MS = 86_400_000
 _DONE_MS = 3_600_000
 """How long rows of what is done are kept if no file can come again: for `status`, and for what came
@@ -116,8 +120,9 @@ class Spool:
         mark: FileMark | None = None,
         *,
         track: str = "",
+        hours: Hours = ALWAYS,
     ) -> Taken:
-        """Keep a copy of `data`.
+        """Keep a copy of `data`. `hours`: when its camera may take pictures (spool/hours.py).
 
         On return it survives a power cut. Raises SpoolFull, and keeps nothing then.
         """
@@ -128,7 +133,10 @@ class Spool:
             if twin is not None and not twin.is_new:
                 return twin
             self._make_room(origin.camera, content.size)
-            name = files.make_name(origin.camera, stamp, content.content_type, shop)
+            has_hour = capture_hours.is_surely_inside(hours, stamp.moment, self.read_anchor())
+            name = files.make_name(
+                origin.camera, stamp, content.content_type, shop, has_hour=has_hour
+            )
             try:
                 files.write_file(self._copies / name, data)
             except OSError as error:
@@ -149,6 +157,7 @@ class Spool:
                         # its book may have become known while the copy was written
                         shop=shops.find_rescued(db, origin.camera, shop),
                         twin=twin,
+                        hours=hours,
                     )
             except BaseException:
                 (self._copies / name).unlink(missing_ok=True)
@@ -157,9 +166,10 @@ class Spool:
             return Taken(row_id, True)
 
     def _adopt_copy(self, name: str, settled_ms: int | None) -> bool:
-        """Give a copy its row; remove it if it is half, or in another row already.
+        """Give a copy its row; remove it if it is half, or in another row already, or if the hours
+        are lost in which its camera might have taken it.
 
-        Return whether it was whole.
+        Return whether it was whole, and is kept.
 
         `settled_ms`: its time of capture, if the service may have heard it: with another, the
         picture came twice. Raises OSError if the copy cannot be read; SpoolFull.
@@ -167,6 +177,10 @@ class Spool:
         camera, stamp = files.parse_name(name) or ("", Stamp(stated_ms=0))
         if settled_ms is not None:
             stamp = Stamp(stated_ms=settled_ms)
+        elif not files.has_hour(name):
+            (self._copies / name).unlink(missing_ok=True)
+            self._note_out_of_hours([camera])
+            return False
         with (self._copies / name).open("rb") as stream:
             content = parse_content(data := stream.read())
             is_half = content is None or not is_whole(content.content_type, data)
@@ -288,6 +302,7 @@ class Spool:
         track: str,
         shop: str,
         twin: Taken | None,
+        hours: Hours = ALWAYS,
     ) -> int:
         """Write a new picture's row, and return its id.
 
@@ -313,6 +328,7 @@ class Spool:
             "spooled_at_ms": self.books.now_ms(),
             "track": track or None,
             "shop": shop,
+            "hours": (moment and hours.write()) or None,
         }
         if twin is not None:
             sql = "SELECT id, captured_at_ms FROM pictures WHERE id = ?"
@@ -349,16 +365,57 @@ class Spool:
                 # what cannot be removed now goes at the next start
                 shutil.rmtree(aside, ignore_errors=True)
 
+    def check_hours(self) -> None:
+        """Delete the pictures that cannot be shown to be of their camera's hours, once the time is
+        known (spool/hours.py).
+
+        A copy goes before its row: what a kill or a power cut leaves is checked once more. Raises
+        SpoolFull, SpoolDamaged.
+        """
+        if self.books.read_rows("SELECT 1 FROM pictures WHERE hours IS NOT NULL LIMIT 1"):
+            with self._adding:
+                self._delete_unless_inside()
+
+    def _delete_unless_inside(self) -> None:
+        with self.books.reading() as db:
+            checked = capture_hours.check_pictures(db, self.books.boot)
+        out = [picture for picture in checked if picture.is_out]
+        held = [picture for picture in out if picture.file is not None]
+        try:
+            for picture in held:
+                (self._copies / str(picture.file)).unlink(missing_ok=True)
+            if held:
+                files.sync_folder(self._copies)
+        except OSError as error:
+            raise SpoolFull(
+                f"pictures from outside of their hours cannot be deleted: {error.strerror}"
+            ) from error
+        with self.books.writing(durable=False) as db:
+            db.executemany("DELETE FROM pictures WHERE id = ?", [(each.id,) for each in out])
+            inside = [(each.id,) for each in checked if not each.is_out]
+            db.executemany("UPDATE pictures SET hours = NULL WHERE id = ?", inside)
+        self.held_bytes -= sum(picture.size for picture in held)
+        self._note_out_of_hours([picture.camera for picture in held])
+
+    def _note_out_of_hours(self, cameras: Sequence[str]) -> None:
+        self.dropped += [(Dropped.OUT_OF_HOURS, camera) for camera in cameras]
+        for camera, number in Counter(cameras).items():
+            log.warning("%s: pictures deleted unsent: %d; %s", camera, number, _OUT)
+
     def read_anchor(self) -> Anchor | None:
         """Return the anchor of this boot that an earlier process measured."""
         with self.books.reading() as db:
             return times.find_anchor(db, self.books.boot)
 
     def remember_anchor(self, anchor: Anchor | None) -> None:
-        """Keep the anchor of this boot, if it is another than the one that is kept."""
-        if anchor is not None and anchor != self.read_anchor():
+        """Keep the anchor of this boot, if it is another than the one that is kept; with the first,
+        the hours of what was taken before are known."""
+        known = self.read_anchor()
+        if anchor is not None and anchor != known:
             with self.books.writing() as db:
                 times.remember_anchor(db, self.books.boot, anchor)
+            if known is None:
+                self.check_hours()
 
     def list_cameras(self) -> list[str]:
         """Name the cameras that have unsent pictures or counts."""
@@ -401,8 +458,10 @@ class Spool:
 
         The oldest and the newest by turns: after an outage, who is there now is known at once, and
         the rest follows in order. All are for the shop that the camera is opened for. Until the
-        service's time is known, this boot's pictures wait (`needs_time`).
+        service's time is known, this boot's pictures wait (`needs_time`). What is not of its
+        camera's hours is deleted before.
         """
+        self.check_hours()
         untimed_boot = self.books.boot if self.read_anchor() is None else -1  # no boot has -1
 
         def list_unsent(order: str) -> list[_Unsent]:
@@ -410,6 +469,7 @@ class Spool:
                 "SELECT id, sha256, size, content_type, captured_at_ms, file, track, shop "
                 "FROM pictures INDEXED BY unsent WHERE camera = ? AND state = 0 AND "
                 f"{shops.OF_ITS_SHOP} "
+                "AND hours IS NULL "
                 f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
                 (camera, untimed_boot, limit + len(skip)),
             )
@@ -621,13 +681,15 @@ class Spool:
         with self.books.writing() as db:
             return shops.release_waiting(db, url)
 
-    def add_counts(self, camera: str, part: MinutePart) -> None:
+    def add_counts(self, camera: str, part: MinutePart, hours: Hours = ALWAYS) -> None:
         """Keep what was counted in a part of a minute of this boot. Raises SpoolFull, SpoolDamaged.
+
+        `hours`: when the camera may count.
 
         A kill leaves it there; a power cut takes at most what came since the last picture.
         """
         with self.books.writing(durable=False) as db:
-            counts.add_part(db, camera, part, self.books)
+            counts.add_part(db, camera, part, self.books, hours)
 
     def list_due_minutes(self, camera: str, service_ms: int) -> DueMinutes:
         """List the minutes that the camera's shop is to be told, at this time of the service.
@@ -637,7 +699,9 @@ class Spool:
         sql = "SELECT 1 FROM counts WHERE camera = ? AND at_ms IS NULL LIMIT 1"
         if self.books.read_rows(sql, (camera,)):
             with self.books.writing(durable=False) as db:
-                counts.settle_times(db, camera, self.books.boot)
+                deleted = counts.settle_times(db, camera, self.books.boot)
+            if deleted:
+                log.warning("%s: counted minutes deleted untold: %d; %s", camera, deleted, _OUT)
         with self.books.reading() as db:
             return counts.list_due(db, camera, service_ms)
 

@@ -4,6 +4,7 @@ counts their age."""
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
 from regulars_edge.clock import Anchor, Clock
 
@@ -103,7 +104,7 @@ def _estimate_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> in
 
     The last it said counts for the whole boot, since a clock that is corrected is right afterwards.
     But that boot ended before the next one that is known began, so its pictures are not later than
-    that.
+    that, nor earlier than what is known of the boot before.
     """
     offset, last_boot_ms = (
         db.execute(
@@ -121,4 +122,39 @@ def _estimate_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> in
         "SELECT min(anchor_ms) FROM boots WHERE boot > ? AND boot <= ? AND anchor_ms IS NOT NULL",
         (boot, this_boot),
     ).fetchone()[0]
-    return int(offset if following is None else min(offset, following - last_boot_ms))
+    bounds = find_bounds(db, boot, this_boot)
+    least = offset if bounds is None else max(offset, bounds.least_ms)
+    return int(least if following is None else min(least, following - last_boot_ms))
+
+
+class Bounds(NamedTuple):
+    """Bounds of the service's time less a boot's clock."""
+
+    least_ms: int
+    most_ms: int
+
+
+def find_bounds(db: sqlite3.Connection, boot: int, this_boot: int) -> Bounds | None:
+    """Return between what a boot's offset lies, by measured times alone; None: that is not known.
+
+    A boot that nobody told the time began after the last that is known of the ones before it, and
+    ended before the next one began that was told.
+    """
+    known = find_anchor(db, boot)
+    if known is not None and known.uncertainty_ms < _UNSURE_MS:
+        return Bounds(known.offset_ms, known.offset_ms)
+    last_ms = "(SELECT max({}) FROM {} AS its WHERE its.boot = boots.boot)"
+    ends = [last_ms.format("boot_ms", "pictures"), last_ms.format("began_ms", "counts")]
+    end = f"max(coalesce({ends[0]}, 0), coalesce({ends[1]}, 0), coalesce(anchored_at_boot_ms, 0))"
+    measured = f"anchor_ms IS NOT NULL AND uncertainty_ms < {_UNSURE_MS}"
+    ((least_ms,),) = db.execute(
+        f"SELECT max(anchor_ms + {end}) FROM boots WHERE boot < ? AND {measured}", (boot,)
+    )
+    ((following_ms,),) = db.execute(
+        f"SELECT min(anchor_ms) FROM boots WHERE boot > ? AND boot <= ? AND {measured}",
+        (boot, this_boot),
+    )
+    ((ended_ms,),) = db.execute(f"SELECT {end} FROM boots WHERE boot = ?", (boot,))
+    if least_ms is None or following_ms is None or least_ms > following_ms - ended_ms:
+        return None
+    return Bounds(least_ms, following_ms - ended_ms)
