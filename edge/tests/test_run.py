@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +250,31 @@ def test_what_grew_too_old_while_the_box_was_off_is_counted(
     )
     assert box.stop() == 0
     assert stand_in.captures() == []
+
+
+def test_pictures_from_outside_hours_never_leave_a_box_that_knew_no_time(
+    box: Box, stand_in: StandIn, camera: Camera, tmp_path: Path
+) -> None:
+    """It takes them until it hears the service, whose key comes late; then it deletes them."""
+    hour = datetime.now(UTC).hour
+    closed = f'["{(hour + 6) % 24:02}:00-{(hour + 7) % 24:02}:00"]'
+    box.configure(SNAPSHOT.format(host=camera.host) + f'zone = "UTC"\ncapture_hours = {closed}\n')
+    kept = box.key_file.rename(tmp_path / "late")
+    box.start()
+    until(lambda: camera.given > 10, said=box.log)
+    assert "neither the service nor NTP has said the time" in box.log()
+    kept.rename(box.key_file)
+    until(lambda: "door: pictures deleted unsent: " in box.log(), said=box.log)
+    until(lambda: len(stand_in.books.heartbeats) > 3, said=box.log)
+    given = camera.given
+    until(lambda: len(stand_in.books.heartbeats) > 10, said=box.log)
+    assert camera.given <= given + 1
+    until(
+        lambda: "dropped_out_of_hours" in stand_in.books.heartbeats[-1][1]["status"], said=box.log
+    )
+    assert box.stop() == 0
+    assert stand_in.captures() == []
+    assert list((tmp_path / "spool" / "pictures").iterdir()) == []
 
 
 def test_systemd_hears_that_it_is_ready_alive_and_stopping(

@@ -10,7 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from rig.camera import PASSWORD, USER, Camera
+from rig.camera import NONCE, PASSWORD, USER, Camera
 from rig.server import Handler, Served
 
 _SOAP = (
@@ -24,13 +24,14 @@ _FAULT = (
     '<e:Reason><e:Text xml:lang="en">{text}</e:Text></e:Reason></e:Fault></e:Body>'
 )
 
+CHALLENGE = f'Digest realm="cam", nonce="{NONCE}"'
 GROUP = "239.255.255.250"
 
 
 class Device(Served):
     """`answers`: bodies that replace those of calls, by the call's name.
 
-    `password`: None if it asks for none.
+    `password`: None if it asks for none; `has_http_digest`: whether it takes Digest of HTTP alone.
 
     A token is refused if its time is more than a minute off the device's clock, which is `ahead_s`
     ahead. A picture's URL asks for `picture_auth`.
@@ -43,6 +44,7 @@ class Device(Served):
         self.name = name
         self.channels = channels
         self.password: str | None = PASSWORD
+        self.has_http_digest = False
         self.ahead_s = 0.0
         self.answers: dict[str, str | bytes] = {}
         self.datagrams: list[bytes] | None = None
@@ -50,6 +52,7 @@ class Device(Served):
         """Of each channel: encoding, width and height by the profile's name, if it says them."""
         self.has_media2_only = False
         self.calls: list[str] = []
+        self.requests: list[str] = []
         self.camera = Camera(picture_auth)
         self.snapshot = f"http://127.0.0.1:{self.camera.port}/shot.jpg"
         self.xaddrs = f"http://192.168.77.1/onvif/device_service {self.url}/onvif/device_service"
@@ -139,8 +142,14 @@ class Device(Served):
             parts = f"<Configurations>{parts}</Configurations>"
         return f'<Profiles token="p&amp;{channel}{kind}">{parts}</Profiles>'
 
+    def is_signed(self, path: str, header: str) -> bool:
+        """Tell whether a header has the answer to CHALLENGE (RFC 2069)."""
+        parts = (f"{USER}:cam:{PASSWORD}", f"POST:{path}")
+        secret, asked = (hashlib.md5(part.encode()).hexdigest() for part in parts)
+        return f'"{hashlib.md5(f"{secret}:{NONCE}:{asked}".encode()).hexdigest()}"' in header
+
     def lets_in(self, request: str) -> bool:
-        if self.password is None:
+        if self.password is None or self.has_http_digest:
             return True
         fields = dict(
             re.findall(r"<(Username|Password|Nonce|Created)(?: [^>]*)?>([^<]*)</", request)
@@ -163,6 +172,11 @@ class _Handler(Handler):
         request = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         (call,) = re.findall(r"<s:Body><(\w+)", request)
         device.calls.append(f"{self.path} {call}")
+        device.requests.append(request)
+        signed = self.headers.get("Authorization") or ""
+        if device.has_http_digest and not device.is_signed(self.path, signed):
+            self.reply(401, b"", {"WWW-Authenticate": CHALLENGE})
+            return
         body: str | bytes
         status = 200
         if call != "GetSystemDateAndTime" and not device.lets_in(request):

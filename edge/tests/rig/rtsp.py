@@ -58,6 +58,9 @@ class Rtsp(socketserver.ThreadingTCPServer):
     where it sends clients that are let in, by method and path; `heard`: all answers; `refuses`:
     statuses by method; `says_udp`: whether it answers a wish for TCP with UDP; `transport`: how
     it answers one with TCP; "": not at all. `places`: None for any number of clients.
+
+    `answers`: what goes out in place of an answer to a method; `frames`: and in place of a packet
+    within the connection.
     """
 
     daemon_threads = True
@@ -86,6 +89,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.sdp, self.transport = _SDP, "RTP/AVP/TCP;unicast;interleaved=0-1"
         self.session = "1"
         self.asked: list[str] = []
+        self.answers: Callable[[str, bytes], bytes] = lambda method, answer: answer
+        self.frames: Callable[[bytes], bytes] = bytes
         self.stopped = threading.Event()
         self.url = f"rtsp://{host}:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -171,6 +176,10 @@ class _Client(socketserver.StreamRequestHandler):
         if not first:
             return None
         line = first + self.rfile.readline()
+        if line.startswith(b"RTSP/"):  # its answer to what the camera asked
+            while self.rfile.readline().strip():
+                pass
+            return self._request()
         method, place, _ = line.decode().split()
         if method == "SETUP":
             self.server.setups.append(place.rpartition("/")[2])
@@ -193,10 +202,9 @@ class _Client(socketserver.StreamRequestHandler):
             self.wfile.write(f"RTSP/1.0 461 Unsupported Transport\r\n{head}\r\n".encode())
             return
         if method != "OPTIONS" and camera.asks_for and not self._is_right(method, answer):
-            self.wfile.write(
-                f"RTSP/1.0 401 Unauthorized\r\n{head}"
-                f"WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode()
-            )
+            head += f"WWW-Authenticate: {camera.asks_for}\r\n\r\n"
+            whole = f"RTSP/1.0 401 Unauthorized\r\n{head}".encode()
+            self.wfile.write(camera.answers(method, whole))
             return
         if to := camera.moved.get(f"{method} {urlsplit(place).path}"):
             self.wfile.write(f"RTSP/1.0 302 Found\r\n{head}Location: {to}\r\n\r\n".encode())
@@ -215,7 +223,8 @@ class _Client(socketserver.StreamRequestHandler):
             more = self._by_udp(headers["transport"])
         more += f"Date: {camera.date}\r\n" if camera.date else ""
         head = f"RTSP/1.0 200 OK\r\n{head}Session: {camera.session}\r\n{more}"
-        self.wfile.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        whole = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        self.wfile.write(camera.answers(method, whole))
 
     def _is_right(self, method: str, answer: str) -> bool:
         """Tell whether an answer is right (RFC 7616, MD5 or SHA-256, with and without quality)."""
@@ -242,7 +251,8 @@ class _Client(socketserver.StreamRequestHandler):
         return said.get("response") == digest(":".join(parts))
 
     def _interleaved(self, channel: int, data: bytes) -> None:
-        self.connection.sendall(b"$" + struct.pack(">BH", channel, len(data)) + data)
+        packet = b"$" + struct.pack(">BH", channel, len(data)) + data
+        self.connection.sendall(self.server.frames(packet))
 
     def _by_udp(self, transport: str) -> str:
         (port,) = re.findall(r"client_port=(\d+)", transport)

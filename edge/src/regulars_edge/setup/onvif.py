@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
 from urllib.parse import unquote, urlsplit
+from xml.parsers import expat
 
 from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Answer, Http
@@ -40,15 +41,25 @@ def parse_xml(data: bytes) -> ET.Element:
     """Parse XML without a document type, so that there are no entities. Raises SourceFailed.
 
     What is no UTF-8 is read as such all the same: cameras put names of any encoding into their
-    answers, and blank lines and zeros around them.
+    answers, and blank lines and zeros around them. Names are those behind the prefix, which some do
+    not declare.
     """
     text = data.decode("utf-8", "replace").strip("\ufeff\0 \r\n\t")
     if "<!DOCTYPE" in text:
         raise SourceFailed("its answer is XML with a document type, which SOAP forbids")
+    builder, parser = ET.TreeBuilder(), expat.ParserCreate()
+    parser.StartElementHandler = lambda name, given: builder.start(_drop_prefix(name), given)
+    parser.EndElementHandler = lambda name: builder.end(_drop_prefix(name))
+    parser.CharacterDataHandler = builder.data
     try:
-        return ET.fromstring(text)  # noqa: S314 - only a document type can declare what makes XML dangerous
-    except ET.ParseError as error:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
         raise SourceFailed(f"its answer is no XML: {error}") from error
+    return builder.close()
+
+
+def _drop_prefix(name: str) -> str:
+    return name.rpartition(":")[2]
 
 
 def parse_text(element: ET.Element, path: str) -> str:
@@ -404,7 +415,7 @@ class Talk:
         with nullcontext() if credentials is None else credentials.open_login(url):
             answer = self._post(url, body, self._make_token() if signed else "")
             message = parse_xml(answer.body) if answer.status != 401 else None
-            fault = None if message is None else message.find(".//{*}Fault")
+            fault = None if message is None else _find_fault(message)
             is_refused = answer.status == 401 or (
                 fault is not None and "NotAuthorized" in "".join(fault.itertext())
             )
@@ -478,6 +489,12 @@ class Talk:
         if time.monotonic() > self._ends:
             raise SourceFailed(f"it has taken more than {DEVICE_S:.0f} s")
         return self.http
+
+
+def _find_fault(message: ET.Element) -> ET.Element | None:
+    """Return what an answer says in place of what was asked; one amid that does not count."""
+    body = message.find("{*}Body")
+    return (message if body is None else body).find("{*}Fault")
 
 
 def _encode_base64(data: bytes) -> str:

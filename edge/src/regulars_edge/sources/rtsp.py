@@ -41,6 +41,13 @@ _FLOWS_S = 5.0
 _MESSAGE = re.compile(rb"RTSP/|[A-Z_]+ \S+ RTSP/")
 """How an answer or a request begins, such as the answer to a client's TEARDOWN: nothing of a
 stream."""
+_MAYBE_MESSAGE = re.compile(rb"RTSP/|[A-Z_]{3,20}(?:[ *]|\Z)|[\r\n]+[A-Z]")
+"""Likewise, as far as it has come."""
+_SIZE = re.compile(rb"(?i)\ncontent-length: *(\d{1,5})")
+_LARGEST_HEAD_BYTES = 4_096
+_PACKET, _LEAST_BYTES = re.compile(rb"(?s)\$[\0-\x1f](..)(?=[\x80-\xbf])"), 5
+"""How a packet begins: with its mark, its channel, of which cameras use a few, its length, and the
+version of RTP and RTCP, which is 2."""
 _LEAVE_S = 0.5
 """How long a thread of a connection may take to end, in s."""
 _BATCH_S = 0.01
@@ -419,12 +426,11 @@ class Line:
         """
         from_client = bytearray()
         while True:
-            if self._received:
-                self._hear_challenge()
-                if not _MESSAGE.match(self._received):
+            self._hear_challenge()
+            if whole := take_frames(self._received):
+                if not _MESSAGE.match(whole):
                     self.sent_at = time.monotonic()
-                client.sendall(self._received)
-                self._received.clear()
+                client.sendall(whole)
             ready: list[socket.socket] = [self._camera]
             if not (isinstance(self._camera, ssl.SSLSocket) and self._camera.pending()):
                 ready, _, _ = select.select([self._camera, client], [], [])
@@ -486,6 +492,42 @@ class Line:
                     else self._sign_request(method, self._put_camera_url(url), head)
                 )
             del waiting[:size]
+
+
+def take_frames(waiting: bytearray) -> bytes:
+    """Take the packets and messages out that are whole; what is neither is passed over.
+
+    FFmpeg would look for the next line that begins with a packet, which may never come.
+    """
+    kept, began, at = list[bytes](), 0, 0
+    while at + _LEAST_BYTES <= len(waiting):
+        if found := _PACKET.match(waiting, at):
+            end = found.end() + int.from_bytes(found[1], "big")
+        elif _MAYBE_MESSAGE.match(waiting, at):
+            end = _find_message_end(waiting, at)
+        else:
+            kept.append(bytes(waiting[began:at]))
+            began = at = min(_find_from(waiting, mark, at + 1) for mark in (b"$", b"RTSP/"))
+            continue
+        if end > len(waiting):
+            break
+        at = end
+    kept.append(bytes(waiting[began:at]))
+    del waiting[:at]
+    return b"".join(kept)
+
+
+def _find_from(waiting: bytearray, mark: bytes, at: int) -> int:
+    """Return where the next mark is; the end, if there is none."""
+    return found if (found := waiting.find(mark, at)) >= 0 else len(waiting)
+
+
+def _find_message_end(waiting: bytearray, at: int) -> int:
+    """Return where a message ends that begins there; beyond the end, if it is not whole yet."""
+    if (head := _HEAD_END.search(waiting, at)) is None:
+        return len(waiting) + (1 if len(waiting) - at < _LARGEST_HEAD_BYTES else 0)
+    size = _SIZE.search(waiting, at, head.end())
+    return head.end() + (int(size[1]) if size else 0)
 
 
 def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
