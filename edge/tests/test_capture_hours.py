@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from regulars_edge.clock import Anchor
+from regulars_edge.clock import Anchor, parse_moment
 from regulars_edge.config import parse_config
 from regulars_edge.errors import SpoolFull
 from regulars_edge.logs import Dropped
@@ -143,6 +143,7 @@ def test_what_is_from_outside_is_deleted_unsent_once_the_time_is_known(
         assert hours_of(spool) == []
         assert len(copies(tmp_path)) == 8
         hear_service(spool, clock)
+        spool.check_hours()
         assert len(copies(tmp_path)) == 4, "at once, and not when they would be sent"
         assert hours_of(spool) == pytest.approx([8, 12, 19.99, 23])
         assert spool.held_bytes == sum(path.stat().st_size for path in copies(tmp_path))
@@ -249,26 +250,38 @@ def test_ntp_says_the_time_of_a_boot_that_the_service_did_not_hear(tmp_path: Pat
         assert hours_of(spool) == [9]
 
 
+def test_what_is_from_outside_goes_while_nothing_may_be_sent_and_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    clock = clock_at(23)
+    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/"}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "upload": {"hours": ["03:00-04:00"]}}
+    config = parse_config(raw | {"camera": [row]})
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        take(spool, 1, clock)
+        hear_service(spool, clock)  # and is killed
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        Uploader(config, spool, str)._tick(0.0)
+        assert copies(tmp_path) == []
+
+
 def test_a_copy_whose_row_a_kill_took_is_not_sent_at_any_hour(tmp_path: Path) -> None:
     """Its name says that its hour is to be checked, and the hours were in the row."""
     clock = clock_at(23)
     with spools.open_spool(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
-        hear_service(spool, clock)
         take(spool, 2, clock, ALWAYS)
-        (name,) = (path.name for path in copies(tmp_path))
-    with spools.open_spool(tmp_path / "before", clock=clock) as spool:
-        take(spool, 1, clock)
         go_to(clock, 24 + 9)
         hear_service(spool, clock)
-        take(spool, 2, clock)
         take(spool, 3, clock)
-    (tmp_path / "before" / "spool.sqlite").unlink()
-    shutil.copy(tmp_path / "pictures" / name, tmp_path / "before" / "pictures")
-    with spools.open_spool(tmp_path / "before", clock=clock) as spool:
+        late = Stamp(parse_moment(clock, clock.boot_ms() - 10 * HOUR_MS))
+        add(spool, 4, late, hours=OPEN)
+    (tmp_path / "spool.sqlite").unlink()
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         spool.take_in(threading.Event())
         hear_service(spool, clock)
-        assert sorted(hours_of(spool)) == pytest.approx([23, 24 + 9, 24 + 9], abs=1e-5)
+        assert hours_of(spool) == pytest.approx([23, 24 + 9], abs=1e-5)
+        assert len(copies(tmp_path)) == 2
 
 
 # cut, and a full disk

@@ -506,12 +506,13 @@ class Uploader(Collector):
 
     def _note_progress(self) -> None:
         """Note which films were read to their ends, and the time that was measured: the next start
-        knows both."""
+        knows both, and what was taken outside of its hours goes, though nothing may be sent now."""
         for capture in self.captures:
             if capture.film is not None and capture.finished:
                 self._spool.note_fact(capture.film)
         self.service_time.hear_ntp()
         self._spool.remember_anchor(self.service_time.anchor)
+        self._spool.check_hours()
 
     def _tell_updater(self, is_old_enough: bool) -> None:
         """Write the box's report for `regulars-edge update`, if that looks after it.

@@ -408,14 +408,10 @@ class Spool:
             return times.find_anchor(db, self.books.boot)
 
     def remember_anchor(self, anchor: Anchor | None) -> None:
-        """Keep the anchor of this boot, if it is another than the one that is kept; with the first,
-        the hours of what was taken before are known."""
-        known = self.read_anchor()
-        if anchor is not None and anchor != known:
+        """Keep the anchor of this boot, if it is another than the one that is kept."""
+        if anchor is not None and anchor != self.read_anchor():
             with self.books.writing() as db:
                 times.remember_anchor(db, self.books.boot, anchor)
-            if known is None:
-                self.check_hours()
 
     def list_cameras(self) -> list[str]:
         """Name the cameras that have unsent pictures or counts."""
