@@ -56,6 +56,23 @@ def test_a_query_without_names_is_hidden_whole() -> None:
         assert SECRET not in redact_text(f"at http://10.0.0.9/shot?{query}, which is busy")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://10.0.0.9/0/admin:{}/main is busy",
+        "rtsp://10.0.0.9:554/admin:{}",
+        "rtsp://[fe80::1]:554/u/admin:{}/main",
+        "http:/cam/user:{}/shot.jpg: cannot be read",
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, f"{SECRET}:{SECRET}", "4711471147"])
+def test_no_password_in_a_path_is_shown(text: str, secret: str) -> None:
+    shown = redact_text(text.format(secret))
+    assert secret not in shown
+    assert SECRET not in shown
+    assert redact_text(shown) == shown
+
+
 def test_what_stands_beside_a_url_stays_and_a_second_look_changes_nothing() -> None:
     shown = redact_text(
         'edge.toml: url = "http://10.0.0.9/shot?a=b&c=d": it is busy (http://a/b?c=d). What? a = b'

@@ -23,6 +23,10 @@ a URL."""
 _BEARER = re.compile(r"(?i)\b(bearer|basic|digest)\s+[^\s,'\"]+")
 _URL = re.compile(r"(?::/|[?&][^\s?&=]*=)\S*")
 """A URL behind its scheme, and a query by itself, to the next space."""
+_HOST = re.compile(r":/+[^/]*")
+"""The host and the port of a URL behind its scheme."""
+_IN_PATH = re.compile(r"(?<==)[^&]+|(?<=:)[^/:]+")
+"""In a URL's path: a value, and what stands behind a colon of a part, as in `admin:PASSWORD`."""
 _CLOSERS = re.compile(r"[\"'),.:;]*$")
 """What a sentence or a quote writes behind a URL."""
 
@@ -39,6 +43,8 @@ def redact_text(text: str) -> str:
 
     >>> redact_text("rtsp://admin:pa@ss@10.0.0.9/live?loginpas=x&channel=1 is busy")
     'rtsp://***@10.0.0.9/live?loginpas=***&channel=*** is busy'
+    >>> redact_text("rtsp://10.0.0.9:554/0/admin:pass/main")
+    'rtsp://10.0.0.9:554/0/admin:***/main'
     """
     text = "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
     text = _USERINFO.sub(f"/{HIDDEN}@", text)
@@ -59,8 +65,11 @@ def redact_url(url: str) -> str:
 def _hide_values(url: str) -> str:
     closers = "".join(_CLOSERS.findall(url))
     path, mark, query = url.removesuffix(closers).partition("?")
+    host = _HOST.match(path)
+    start = host.end() if host else 0
     return (
-        re.sub("=[^&]+", f"={HIDDEN}", path)
+        path[:start]
+        + _IN_PATH.sub(HIDDEN, path[start:])
         + mark
         + "&".join(map(_hide_value, query.split("&")))
         + closers
