@@ -32,18 +32,18 @@ help:  ## These lines
 
 setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
 
-.venv/python:
+.venv/python: infra/locks/setup.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@echo "== making .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	@echo "== updating its pip"
-	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1,<26.3" || { $(PIP_FAILED) }
+	@$(BIN)/python -m pip install -q --require-hashes -r infra/locks/setup.txt || { $(PIP_FAILED) }
 	@touch $@
 
-.venv/box: .venv/python pyproject.toml requirements.txt regulars/requirements.txt client/pyproject.toml edge/pyproject.toml regulars/libraries.toml
-	@echo "== installing what the box runs with, about 50 packages, in about a minute; beside it, fetching the console's libraries"
+.venv/box: .venv/python pyproject.toml infra/locks/regulars.txt infra/locks/regulars-edge.txt client/pyproject.toml edge/pyproject.toml regulars/libraries.toml
+	@echo "== installing what the box runs with, about 70 packages, in about a minute; beside it, fetching the console's libraries"
 	@$(BIN)/python -m regulars.libraries & libraries=$$!; \
-	$(PIP) -q "setuptools>=77" && $(PIP) -q --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
+	$(PIP) -q --require-hashes -r infra/locks/regulars.txt -r infra/locks/regulars-edge.txt && $(PIP) -q --no-deps --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
 	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
 	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) -q --group kernel || true; }
@@ -51,9 +51,9 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	@command -v $${CC:-cc} > /dev/null || $(BIN)/python -m pip uninstall -qq --yes ziglang || true # it has 300 MB
 	@touch $@
 
-.venv/test: .venv/box edge/pyproject.toml
-	@echo "== installing the tests' tools, and what the uploader runs with"
-	@$(PIP) -q --no-build-isolation --editable './edge[detector,video]' && $(PIP) --group test || { $(PIP_FAILED) }
+.venv/test: .venv/box
+	@echo "== installing the tests' tools"
+	@$(PIP) --group test || { $(PIP_FAILED) }
 	@touch $@
 
 .venv/compiled: .venv/test
@@ -149,6 +149,7 @@ container: dist  ## The images of infra/box, built, loaded from their archives a
 
 lock: .venv/test  ## Locks of what goes to Lambda, and of what is installed with the wheels: as few changes as they ask for; UPGRADE=1 for the newest versions
 	$(BIN)/python -m pip install -qq --group lock
+	$(WHEELS_LOCK) infra/locks/setup.in --output-file infra/locks/setup.txt
 	$(LOCK) --python-version 3.12 requirements.txt --output-file infra/locks/functions.txt
 	$(LOCK) --python-version 3.12 infra/locks/chalice.in --output-file infra/locks/chalice.txt
 	$(WHEELS_LOCK) requirements.txt regulars/requirements.txt client/pyproject.toml --output-file infra/locks/regulars.txt
@@ -156,7 +157,7 @@ lock: .venv/test  ## Locks of what goes to Lambda, and of what is installed with
 
 vulnerabilities: .venv/test  ## Asks whether what is locked has published vulnerabilities; fails, too, if a package could not be looked up
 	$(BIN)/python -m pip install -qq --group audit
-	for lock in functions chalice regulars regulars-edge; do echo "== $$lock"; \
+	for lock in setup functions chalice regulars regulars-edge; do echo "== $$lock"; \
 		$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r infra/locks/$$lock.txt || failed=1; done; exit $${failed:-0}
 
 client: .venv/test  ## docs/api/v1.yaml, and what the client has from it and from domain/errors.py: models, operations and codes

@@ -30,6 +30,7 @@ from infra.target import Target
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "infra" / "locks"
 FUNCTIONS, CHALICE = LOCKS / "functions.txt", LOCKS / "chalice.txt"
+SETUP = LOCKS / "setup.txt"
 SERVICE, EDGE = LOCKS / "regulars.txt", LOCKS / "regulars-edge.txt"
 """One version of each distribution, with the hashes of its files, for all targets: `make lock`
 writes them."""

@@ -6,11 +6,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from infra.dependencies import CHALICE, EDGE, FUNCTIONS, LOCKS, ROOT, SERVICE
+from infra.dependencies import CHALICE, EDGE, FUNCTIONS, LOCKS, ROOT, SERVICE, SETUP
 from infra.target import ARCHITECTURES, PYTHONS, Target
 
 UPDATE = "`make lock` writes the locks anew"
 FILES = {
+    SETUP: ["infra/locks/setup.in"],
     FUNCTIONS: ["requirements.txt"],
     CHALICE: ["infra/locks/chalice.in"],
     SERVICE: ["requirements.txt", "regulars/requirements.txt", "client/pyproject.toml"],
@@ -21,7 +22,7 @@ OF_WHEELS = ("3.11", "3.12", "3.13", "3.14")
 TARGETS = [
     (lock, Target(architecture, python))
     for lock in FILES
-    for python in (OF_WHEELS if lock in (SERVICE, EDGE) else PYTHONS)
+    for python in (OF_WHEELS if lock in (SETUP, SERVICE, EDGE) else PYTHONS)
     for architecture in ARCHITECTURES
 ]
 
