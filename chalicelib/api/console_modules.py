@@ -124,7 +124,10 @@ def _join(
     for name in names:
         if "import.meta" in modules[name] and _name_file(name) != file:
             raise ValueError(f"{name} says import.meta, which is another file's in {file}")
-        for need in (_resolve(name, match[3]) for match in _IMPORT.finditer(modules[name])):
+        for match in _IMPORT.finditer(modules[name]):
+            need = _resolve(name, match[3])
+            if need.startswith("./"):  # ours
+                _require_exported(name, match, _list_exports(modules[need]))
             if files[need] != file:
                 elsewhere.setdefault(files[need], set()).add(_name_value(need))
         texts.append(_write_module(name, modules[name], file, files))
@@ -161,6 +164,17 @@ def _list_exports(text: str) -> dict[str, str]:
         names = (one.split(" as ") for one in listed.split(","))
         exports |= {name[-1].strip(): name[0].strip() for name in names}
     return exports | ({"default": _THE_UNNAMED} if _UNNAMED.search(text) else {})
+
+
+def _require_exported(name: str, found: re.Match[str], exports: Iterable[str]) -> None:
+    """Raise ValueError if a module imports what another one does not export as it is read here.
+
+    So is the second name of `export const A = 1, B = 2`.
+    """
+    default, listed, imported = found.groups()
+    wanted = ["default"] if default else [one.split(" as ")[0].strip() for one in listed.split(",")]
+    if missing := {*filter(None, wanted)}.difference(exports):
+        raise ValueError(f"{name} imports {', '.join(sorted(missing))} of {imported}: not exported")
 
 
 def _write_import(name: str, found: re.Match[str]) -> str:

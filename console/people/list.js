@@ -7,8 +7,9 @@ import { useValue } from "../store.js";
 import { complain } from "../undo.js";
 import { AT_ONCE, gone } from "./many.js";
 
-/** A choice beside the groups. */
-export const KNOWN = "", ALL = "*";
+/** Choices beside the groups. */
+export const KNOWN = "";
+export const ALL = "*";
 export const ORDERS = {
   lately: ["arrived", true], name: ["name", false], most: ["visits", true], newest: ["enrolled", true],
   away: ["arrived", false], oldest: ["enrolled", false],

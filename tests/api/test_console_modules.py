@@ -88,6 +88,13 @@ def test_joined_modules_do_what_they_do_apart(tmp_path: Path) -> None:
             },
             "import.meta",
         ),
+        (
+            {
+                "./console/people/list.js": 'import { A, B } from "./own.js";',
+                "./console/people/own.js": "export const A = 1, B = 2;",
+            },
+            "imports B of ./own.js: not exported",
+        ),
     ],
 )
 def test_what_is_not_read_or_goes_round_in_a_circle_is_refused(
