@@ -211,7 +211,10 @@ def _make_table_of_away(today: Today) -> Table:
 
 
 def _read_away(services: Services, tenant: Tenant, since: datetime) -> list[ListedFace]:
-    page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _MOST_AWAY)
+    hidden = services.faces.list_hidden(tenant)
+    page = services.faces.lists.read_page(
+        tenant, REGULAR, FaceOrder.ARRIVED, _MOST_AWAY, left_out=hidden
+    )
     return [
         face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < since
     ]

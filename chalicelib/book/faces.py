@@ -16,7 +16,8 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -43,6 +44,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.jobs import STOPS_AT_S, Job, JobContext, Unfinished, make_unfinished
 from chalicelib.domain.model import (
+    MAX_HIDDEN,
     STRANGER,
     Candidate,
     Edit,
@@ -69,6 +71,7 @@ from chalicelib.storage.items import (
     PageTokens,
     cut_in_parts,
     faces_in,
+    list_hidden_faceids,
     list_restricted_faceids,
     retry_if_changed,
     walk_items,
@@ -266,6 +269,23 @@ class Faces(Service["Book"]):
         if not item or item["group"] in hidden_groups:
             return None
         return parse_visible_face(tenant, item)
+
+    def list_hidden(self, tenant: Tenant) -> frozenset[str]:
+        """Return the ids of the faces that lists of people leave out."""
+        return list_hidden_faceids(self.services.items, tenant.name)
+
+    def count_hidden(self, tenant: Tenant) -> Mapping[str, int]:
+        """Return how many faces of each group, by its id, lists of people leave out."""
+        hidden_faces = self.by_id(tenant, self.list_hidden(tenant)).values()
+        return Counter(face.group_id for face in hidden_faces)
+
+    def require_room_for_hidden(self, tenant: Tenant) -> None:
+        """Raise TooMany if no further face can be hidden from lists."""
+        if len(self.list_hidden(tenant)) >= MAX_HIDDEN:
+            raise TooMany(
+                f"{MAX_HIDDEN} people at most are hidden from lists: show some of them again, or "
+                "delete those not needed"
+            )
 
     def find_person(self, tenant: Tenant, faceid: str) -> Person:
         """Return the faces of the person that this face shows, restricted ones, too.
@@ -827,9 +847,23 @@ def make_enrolment_change(
     )
 
 
+def is_shown_by_name(tenant: Tenant, face: Face, text: str) -> bool:
+    """Return whether a list shows a face that a text found in names.
+
+    One that is hidden from lists is shown only if its name, or its number, is typed in full.
+    """
+    fold = choose_fold(tenant)
+    own_words = wanted_words(fold, face.name or str(face.number))
+    return not face.hidden or {*own_words} <= {*wanted_words(fold, text)}
+
+
 def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
-    """Return the actions that a changed name needs, for the transaction that stores the face."""
-    return [] if after.name == before.name else _term_actions(tenant, before, after)
+    """Return the actions that a changed name needs, for the transaction that stores the face.
+
+    So does a face that is hidden from lists, or listed again.
+    """
+    is_same = (after.name, after.hidden) == (before.name, before.hidden)
+    return [] if is_same else _term_actions(tenant, before, after)
 
 
 def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
@@ -921,13 +955,20 @@ Rank = tuple[Any, ...]
 
 
 class _ListQuery(NamedTuple):
-    """Which faces a list shows, of a group or of all (None), and how many on a page (`limit`)."""
+    """Which faces a list shows, of a group or of all (None), and how many on a page (`limit`).
+
+    `left_out`: the ids of faces that it does not show.
+    """
 
     tenant: Tenant
     group_name: str | None
     order: FaceOrder
     limit: int
     descending: bool
+    left_out: Set[str] = frozenset()
+
+    def shows(self, listed: _Ranked | _Placed) -> bool:
+        return listed.item["faceid"] not in self.left_out
 
 
 class _SortedPosition(NamedTuple):
@@ -990,17 +1031,19 @@ class FaceLists(Service["Book"]):
         token: str | None = None,
         *,
         descending: bool = False,
+        left_out: Set[str] = frozenset(),
     ) -> ListPage[ListedFace]:
         """Return a page of the faces of a group, or of all groups (None), in an order.
 
         By name and by visits, all faces are sorted for each page. By id they are read from the
         table; by enrolment and arrival, an index has each group's list, and these are merged.
-        `token` says where the page before ended; None is the first page. Faces that come or move
-        meanwhile may be missing. Raises GroupNotFound, TooMany (faces to be sorted). Raises
-        InvalidInput for a bad token, one group by id, or over 100 groups in another order.
+        `token` says where the page before ended; None is the first page. `left_out` has the ids of
+        faces that are not shown. Faces that come or move meanwhile may be missing. Raises
+        GroupNotFound, TooMany (faces to be sorted). Raises InvalidInput for a bad token, one group
+        by id, or over 100 groups in another order.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
-        query = _ListQuery(tenant, group_name, order, limit, descending)
+        query = _ListQuery(tenant, group_name, order, limit, descending, left_out)
         if order in _SORTED:
             return self._make_sorted_page(query, pages, token)
         last_position = pages.parse_position(token, str)  # of the page before's last face
@@ -1009,7 +1052,8 @@ class FaceLists(Service["Book"]):
         else:
             groups = self._read_groups(tenant, group_name)
             placed_items = self._merge_group_lists(query, groups, last_position)
-        page = pages.make_first_page(placed_items, limit, itemgetter(0))  # [0]: the position
+        shown = filter(query.shows, placed_items)
+        page = pages.make_first_page(shown, limit, itemgetter(0))  # [0]: the position
         items: list[Item | None] = [placed.item for placed in page.rows]
         if order is FaceOrder.ENROLLED and items:  # its index has keys alone, so the rest is read
             items = self._read_whole(tenant, [placed.item["faceid"] for placed in page.rows])
@@ -1147,7 +1191,7 @@ class FaceLists(Service["Book"]):
                 "group, or read face-ids, which has all in this order"
             )
         begun_ms, last_rank = self._read_sorted_position(pages, token, query.order)
-        ranked = self._rank_faces(query, groups, begun_ms)
+        ranked = [*filter(query.shows, self._rank_faces(query, groups, begun_ms))]
         # Leave out the pages before: what comes behind their last rank goes on.
         if last_rank is not None and query.descending:
             ranked = [each for each in ranked if each.rank < last_rank]

@@ -365,6 +365,9 @@ MAX_PICTURES = 100
 """Most pictures of one face. Every sighting writes the face's record, of which each is about 0.7
 KB."""
 
+MAX_HIDDEN = 500
+"""Most faces of a tenant that are hidden from lists: each list reads the ids of all of them."""
+
 MAX_NEGATIVES = 20
 """Most pictures of one face of which people said "not this person". If there are more, it needs a
 better one."""
@@ -517,6 +520,8 @@ class Face(PersonTexts, frozen=True):
     absorbed: tuple[str, ...] = ()
     """Ids of faces that had become a part of it before all but id and templates went: a restore of
     a book from before withdraws these, too."""
+    hidden: bool = False
+    """Lists of people and suggestions leave it out; searches, visits and rights do not."""
 
     @property
     def own_group_id(self) -> str:
@@ -576,6 +581,7 @@ class NewFace(PersonTexts, frozen=True):
     name: str = ""
     labels: Labels = NO_LABELS
     consent: Consent | None = None
+    hidden: bool = False
 
 
 NO_FIELDS = NewFace()
@@ -587,10 +593,11 @@ OF_THE_SERVICE = frozenset(
         *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
         *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
         *("withdrawn_at", "remembered", "stripped_at", "ended_at", "absorbed"),
-        *("changed_at", "revision", "version"),
+        *("changed_at", "revision", "version", "hidden"),
     )
 )
-"""Fields of a face that the service writes. All others are what somebody wrote of the person."""
+"""Fields of a face that say nothing of the person: most are the service's. All others are what
+somebody wrote of the person."""
 
 _NOBODY = Face("", "", datetime.min.replace(tzinfo=UTC), ())
 BLANK = {

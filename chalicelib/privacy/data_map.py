@@ -310,7 +310,7 @@ DATA_MAP = (
     DataCategory(
         "faces",
         f"the face's record: group, name, {WORDS}, attributes, labels, consent, legal hold, "
-        "estimates (age, gender ...), templates",
+        "whether it is hidden from lists, estimates (age, gender ...), templates",
         "until it is deleted or erased. A face that is not seen any more is deleted: a stranger "
         "after "
         "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); "
@@ -326,7 +326,7 @@ DATA_MAP = (
     ),
     DataCategory(
         "names",
-        "the words of the name; a search by name finds the face by them",
+        "the words of the name, by which a search finds the face; that it is hidden from lists",
         "as long as the face",
         *_AT_ONCE,
         agrees=Agrees.NAMES,

@@ -181,6 +181,12 @@ def list_faceids_on_hold(items: ItemStore, tenant: str) -> list[str]:
     ]
 
 
+def list_hidden_faceids(items: ItemStore, tenant: str) -> frozenset[str]:
+    """Return the ids of the faces that lists leave out. Reads the terms of these only."""
+    terms = walk_items(items, keys.NAMES, tenant, between=keys.HIDDEN)
+    return frozenset(item["faceid"] for item in terms)
+
+
 def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
     """Return the ids of the faces of which no clock and no setting takes anything: held ones and
     restricted ones."""

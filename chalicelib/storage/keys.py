@@ -673,6 +673,12 @@ def parts_of_name_term(key: str) -> tuple[str, str]:
     return term, faceid
 
 
+HIDDEN_TERM = "-hidden"
+"""In place of a word: the term of a face that lists leave out. No word has a hyphen."""
+HIDDEN = (f"{HIDDEN_TERM}#", f"{HIDDEN_TERM}$")
+"""Bounds around the terms of all such faces ("$" is the byte after "#")."""
+
+
 def name_terms_range(prefix: str) -> tuple[str, str]:
     """Make the bounds around the keys of all terms that begin so."""
     return prefix, prefix + "\U0010ffff"

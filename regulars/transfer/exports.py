@@ -78,6 +78,7 @@ class FaceLine(PersonTexts, kw_only=True, frozen=True, omit_defaults=True):
     gender: str | None = None
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    hidden: bool = False
     consent: dict[str, Any] | None = None
     """As it is sent with an enrolment."""
 

@@ -51,6 +51,7 @@ from chalicelib.api.v1.wire import (
     list_sent_members,
 )
 from chalicelib.auth.roles import Role
+from chalicelib.book.faces import is_shown_by_name
 from chalicelib.domain import audit_events, errors, model
 from chalicelib.domain.captures import Instead, parts_of_sighting
 from chalicelib.domain.local_time import DAY_MS
@@ -142,6 +143,13 @@ class Face(Answer):
             "stranger with a name; lists of a group or of all do not say it."
         ),
     ]
+    hidden: Annotated[
+        bool | None,
+        Meta(
+            description="Whether the console's lists of people and its suggestions leave the face "
+            "out. Null in lists of a group or of all."
+        ),
+    ]
 
 
 class EnrolledFace(Face):
@@ -170,6 +178,7 @@ class NewFace(PictureSent):
     gender: Gender | None = None
     attributes: Values = field(default_factory=dict)
     labels: FaceLabels = field(default_factory=FaceLabels)
+    hidden: bool = False
     consent: Annotated[
         NewConsent | None,
         Meta(description="400 ConsentMissing without it if the tenant has `consent_required`."),
@@ -207,7 +216,20 @@ class FaceChanges(Changes):
         | UnsetType
     ) = UNSET
     labels: FaceLabels | UnsetType = UNSET
+    hidden: (
+        Annotated[
+            bool,
+            Meta(
+                description="Lists with `listed`, and `GET /v1/duplicates`, leave the face out. "
+                "409 TooMany beyond 500."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     revision: Revision | UnsetType = UNSET
+
+
+LISTED = "Leave out people who are hidden from lists"
 
 
 class FacesWanted(Paged):
@@ -244,6 +266,9 @@ class FacesWanted(Paged):
             "`135` and `stranger 135` find a number, too."
         ),
     ] = None
+    listed: Annotated[
+        bool, Meta(description=f"{LISTED}; by `name`, unless it is the name in full.")
+    ] = False
 
 
 class FacesPage(Answer):
@@ -254,6 +279,8 @@ class FacesPage(Answer):
 class FaceIdsWanted(Sent):
     group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
     known: Annotated[bool, Meta(description="Of all groups, leave out the strangers'.")] = False
+    listed: Annotated[bool, Meta(description=f"{LISTED}.")] = False
+    hidden: Annotated[bool, Meta(description="Those only, of whom `listed` has none.")] = False
     order: FaceOrder = FaceOrder.ENROLLED
     desc: Annotated[bool, Meta(description="The other way round.")] = False
 
@@ -407,11 +434,22 @@ def list_faces(context: V1Context, query: FacesWanted) -> FacesPage:
         )
     if query.name is not None:
         name_page = faces.search_by_name(context.tenant, query.name, query.limit, query.token)
+        found_faces = [
+            face
+            for face in name_page.rows
+            if not query.listed or is_shown_by_name(context.tenant, face, query.name)
+        ]
         return FacesPage(
-            faces=describe_faces(context, name_page.rows), next_token=name_page.next_token
+            faces=describe_faces(context, found_faces), next_token=name_page.next_token
         )
     page = faces.lists.read_page(
-        context.tenant, query.group, order, query.limit, query.token, descending=query.desc
+        context.tenant,
+        query.group,
+        order,
+        query.limit,
+        query.token,
+        descending=query.desc,
+        left_out=faces.list_hidden(context.tenant) if query.listed else frozenset(),
     )
     return FacesPage(faces=describe_faces(context, page.rows), next_token=page.next_token)
 
@@ -425,8 +463,12 @@ def list_face_ids(context: V1Context, query: FaceIdsWanted) -> FaceIds:
     face_ids = context.services.faces.lists.list_ids(
         context.tenant, query.group, query.order, descending=query.desc, known=query.known
     )
-    audit_events.report_people(face_ids.ids)
-    return FaceIds(ids=face_ids.ids, seq=face_ids.seq)
+    ids = face_ids.ids
+    if query.listed or query.hidden:
+        hidden_ids = context.services.faces.list_hidden(context.tenant)
+        ids = [id_ for id_ in ids if (id_ in hidden_ids) is query.hidden]
+    audit_events.report_people(ids)
+    return FaceIds(ids=ids, seq=face_ids.seq)
 
 
 def _answer_enrolment_again(context: V1Context, body: Mapping[str, Any]) -> EnrolledFace:
@@ -475,6 +517,7 @@ def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
             gender=body.gender,
             values=body.attributes,
             name=body.name,
+            hidden=body.hidden,
             labels=model.Labels(**list_sent_members(body.labels)),
             consent=None if body.consent is None else make_consent_record(body.consent),
             **copy_texts(body),
@@ -800,6 +843,7 @@ def _describe_face_of_group(
         kept_until=goes_at(context.tenant, group, face)
         if group and isinstance(face, model.Face)
         else None,
+        hidden=face.hidden if isinstance(face, model.Face) else None,
     )
 
 
@@ -810,9 +854,8 @@ def _require_one_list(query: FacesWanted) -> None:
         "order": query.order is not None,
         "desc": query.desc,
     }
-    if query.ids is not None and (
-        query.name is not None or query.token is not None or any(order_parameters.values())
-    ):
+    others = (query.name is not None, query.token is not None, query.listed)
+    if query.ids is not None and any((*others, *order_parameters.values())):
         raise errors.InvalidInput(
             "ids are answered all at once, in their order: send them without any other parameter"
         )
@@ -824,11 +867,12 @@ def _require_one_list(query: FacesWanted) -> None:
 
 
 class FaceSelection(Sent):
-    """Some faces, and one of `group`, `labels` and `delete`."""
+    """Some faces, and one of `group`, `labels`, `hidden` and `delete`."""
 
     ids: Annotated[list[FaceId], Meta(min_length=1, max_length=100)]
     group: Annotated[Text, Meta(description="The group that they move to.")] | UnsetType = UNSET
     labels: FaceLabels | UnsetType = UNSET
+    hidden: bool | UnsetType = UNSET
     delete: bool = False
 
 
@@ -868,14 +912,15 @@ def _answer_change_again(_context: V1Context, body: Mapping[str, Any]) -> FacesC
     deletes=True,
 )
 def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
-    """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails
-    stops no other.
+    """Move, label, hide or delete up to 100 faces of any groups: each by itself, so that one that
+    fails stops no other.
 
     But 409 FaceHeld, and nothing is changed, if one that is to be deleted is under legal hold.
     """
-    if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
+    kinds = (body.group, body.labels, body.hidden)
+    if sum(kind is not UNSET for kind in kinds) + body.delete != 1:
         raise errors.InvalidInput(
-            "send one of group, labels and delete (true): one kind of change at a time"
+            "send one of group, labels, hidden and delete (true): one kind of change at a time"
         )
     if body.delete:
         return _describe_deletion(
@@ -888,6 +933,8 @@ def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
     if isinstance(body.group, str):
         context.services.groups.get_by_name(context.tenant, body.group)  # raises if there is none
         changes = FaceChanges(new_group_name=body.group)
+    elif isinstance(body.hidden, bool):
+        changes = FaceChanges(hidden=body.hidden)
     else:
         changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))
     changed = context.services.enrolment.update.change_many(

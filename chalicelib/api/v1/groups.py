@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
@@ -92,6 +92,9 @@ class Group(Answer):
     staff: Staff
     unseen_days: UnseenDays
     count: Annotated[int, Meta(ge=0, description="How many faces it holds.")]
+    hidden: Annotated[
+        int, Meta(ge=0, description="How many of these are hidden from lists of people.")
+    ]
     revision: Annotated[
         int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")
     ]
@@ -105,16 +108,12 @@ class Groups(Answer):
 @operations("GET", "/v1/groups", Role.VIEWER)
 def list_groups(context: V1Context) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
-    return Groups(
-        groups=[
-            describe_group(group) for group in context.services.groups.list_all(context.tenant)
-        ],
-        next_token=None,
-    )
+    groups = context.services.groups.list_all(context.tenant)
+    return Groups(groups=_describe_groups(context, groups), next_token=None)
 
 
 def _answer_group_again(context: V1Context, body: Mapping[str, Any]) -> Group:
-    return describe_group(context.services.groups.get(context.tenant, body["id"]))
+    return describe_group(context, context.services.groups.get(context.tenant, body["id"]))
 
 
 @operations(
@@ -140,13 +139,15 @@ def add_group(context: V1Context, body: NewGroup) -> Group:
         attributes=body.attributes,
         tells_id=True,
     )
-    return describe_group(group)
+    return describe_group(context, group)
 
 
 @operations("GET", "/v1/groups/{id}", Role.VIEWER)
 def get_group(context: V1Context) -> Group:
     """Read one group, by its id."""
-    return describe_group(context.services.groups.get(context.tenant, context.path_values["id"]))
+    return describe_group(
+        context, context.services.groups.get(context.tenant, context.path_values["id"])
+    )
 
 
 @operations("PATCH", "/v1/groups/{id}", Role.OPERATOR, again=answer_as(get_group))
@@ -160,9 +161,10 @@ def change_group(context: V1Context, body: GroupChanges) -> Group:
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
     return describe_group(
+        context,
         context.services.groups.change_fields(
             context.tenant, context.path_values["id"], changes, revision, context.request_id
-        )
+        ),
     )
 
 
@@ -172,6 +174,20 @@ def delete_group(context: V1Context) -> None:
     context.services.groups.delete_id(context.tenant, context.path_values["id"], context.request_id)
 
 
-def describe_group(group: model.Group) -> Group:
-    names = [attribute.name for attribute in group.attributes]
-    return Group.made_of(group, attributes=names, revision=group.version)
+def describe_group(context: V1Context, group: model.Group) -> Group:
+    [described] = _describe_groups(context, [group])
+    return described
+
+
+def _describe_groups(context: V1Context, groups: Sequence[model.Group]) -> list[Group]:
+    """Describe groups, reading once who is hidden from lists."""
+    hidden_counts = context.services.faces.count_hidden(context.tenant)
+    return [
+        Group.made_of(
+            group,
+            attributes=[attribute.name for attribute in group.attributes],
+            hidden=hidden_counts.get(group.id, 0),
+            revision=group.version,
+        )
+        for group in groups
+    ]

@@ -227,8 +227,9 @@ def list_duplicates(context: V1Context, query: DuplicatesWanted) -> DuplicatesPa
 
     The service itself joins two faces that are surely one person; `GET /v1/merges` shows them.
     Decide about these: merge the two (`POST /v1/faces/{id}/merge`), or say that they are two (`POST
-    /v1/duplicates/{id}/done`). A pair is over when one of its faces is gone. A page may have fewer
-    than `limit` and not be the last: go on until `next_token` is null.
+    /v1/duplicates/{id}/done`). A pair is over when one of its faces is gone. Nobody who is
+    hidden from lists is suggested. A page may have fewer than `limit` and not be the last: go on
+    until `next_token` is null.
     """
     page = context.services.merges.duplicates.read_page(context.tenant, query.limit, query.token)
     faces = iter(

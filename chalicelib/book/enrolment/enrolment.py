@@ -140,6 +140,8 @@ class Enrolment(Service["Book"]):
         checked_face = replace(new_face, name=face_name(new_face.name), **parse_texts(new_face))
         if new_face.faceid is not None:
             require_faceid(tenant, new_face.faceid)
+        if new_face.hidden:
+            self.services.faces.require_room_for_hidden(tenant)
         return checked_face
 
     def write_portrait(
@@ -361,6 +363,7 @@ def _make_face(
         labels=new_face.labels,
         name=new_face.name,
         consent=new_face.consent,
+        hidden=new_face.hidden,
         version=first_version(),
         **copy_texts(new_face),
     )

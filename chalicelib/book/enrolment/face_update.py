@@ -295,12 +295,15 @@ class FaceUpdate(Service["Book"]):
         """Return the face as it is to be, with the change of the gallery (what searches see).
 
         Of all that, only the `portrait`, a new picture in place of all that the face has, is stored
-        here. The change time stays if the face stays the same. Raises GroupFull, InvalidInput.
+        here. The change time stays if the face stays the same. Raises GroupFull, InvalidInput,
+        TooMany (faces that are hidden from lists).
         """
         group, target = move
         if target.id != group.id:
             raise_if_full(target)
         after = _apply_changes(face, move, changes)
+        if after.hidden and not face.hidden:
+            self.services.faces.require_room_for_hidden(tenant)
         if portrait is not None:
             now = self.services.clock.now()
             picture = self.services.enrolment.write_portrait(tenant, after, portrait, now)
@@ -377,7 +380,8 @@ def _apply_changes(face: Face, move: _Move, changes: FaceChanges) -> Face:
 
 
 _PLAIN_FIELDS = [
-    name for name in FaceChanges.__struct_fields__ if name in BLANK and name != "labels"
+    "hidden",
+    *(name for name in FaceChanges.__struct_fields__ if name in BLANK and name != "labels"),
 ]
 """Fields of a face that take the value of the changes as it is, such as `name` and `age`."""
 

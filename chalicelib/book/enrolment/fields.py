@@ -43,7 +43,7 @@ def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, 
 
 def list_face_values(face: Face, group: Group) -> dict[str, Any]:
     """Return what people say of a face, by the members of v1, but its group by the id."""
-    own = {name: getattr(face, name) for name in ("name", *TEXTS, "age", "gender")}
+    own = {name: getattr(face, name) for name in ("name", *TEXTS, "age", "gender", "hidden")}
     labels = {f"labels.{letter}": value for letter, value in face.labels._asdict().items()}
     attributes = {
         f"attributes.{attribute.name}": face.attributes.get(attribute.id, "")
@@ -109,4 +109,5 @@ class FaceChanges(PersonTextChanges, frozen=True):
     values: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    hidden: bool | None = None
     cleared_names: frozenset[str] = frozenset()

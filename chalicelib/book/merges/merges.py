@@ -337,7 +337,8 @@ class Duplicates(Service["Book"]):
     def _read_suggestions(
         self, tenant: Tenant, duplicates: Sequence[Duplicate]
     ) -> list[Suggestion]:
-        faces = self.services.faces.by_id(tenant, _list_faceids(duplicates))
+        found_faces = self.services.faces.by_id(tenant, _list_faceids(duplicates))
+        faces = {id_: face for id_, face in found_faces.items() if not face.hidden}
         return [
             Suggestion(duplicate, (faces[duplicate.first], faces[duplicate.second]))
             for duplicate in duplicates

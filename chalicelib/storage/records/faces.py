@@ -50,7 +50,8 @@ from chalicelib.storage.values import (
 
 _RARE = " ".join(
     (
-        "attributes labels name external_id user negatives merges moving number revision absorbed",
+        "attributes labels name external_id user negatives merges moving number revision absorbed "
+        "hidden",
         *TEXTS,
     )
 )
@@ -310,12 +311,12 @@ def choose_fold(tenant: Tenant) -> Fold:
 
 
 def terms_of(tenant: Tenant, face: Face) -> tuple[str, ...]:
-    """Return the terms by which the face is found."""
-    return make_terms(choose_fold(tenant), face.name, face.number)
+    """Return the terms by which the face is found, and the one that says that it is hidden."""
+    return _make_terms(choose_fold(tenant), face)
 
 
 def possible_terms(face: Face) -> tuple[str, ...]:
-    """Return all terms (words of the name, number) that may be stored of a face, in either format.
+    """Return all terms (words of the name, number, that it is hidden) that may be stored of a face.
 
     From the format `FOLDED` on, terms are without accents; before, with them.
     """
@@ -330,10 +331,12 @@ def certain_terms(face: Face) -> set[str]:
 
 def _terms_by_format(face: Face) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return a face's terms before the format `FOLDED`, and from it on."""
-    return (
-        make_terms(fold_case, face.name, face.number),
-        make_terms(fold_letters, face.name, face.number),
-    )
+    return _make_terms(fold_case, face), _make_terms(fold_letters, face)
+
+
+def _make_terms(fold: Fold, face: Face) -> tuple[str, ...]:
+    terms = make_terms(fold, face.name, face.number)
+    return (*terms, keys.HIDDEN_TERM) if face.hidden else terms
 
 
 def is_of_former_format(term: str) -> bool:

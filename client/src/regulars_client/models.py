@@ -516,6 +516,7 @@ class EnrolledFace(Struct, kw_only=True):
     rejections: int
     revision: int
     kept_until: datetime | None
+    hidden: bool | None
     absorbed: list[str]
 
 
@@ -676,6 +677,7 @@ class Face(Struct, kw_only=True):
     rejections: int
     revision: int
     kept_until: datetime | None
+    hidden: bool | None
 
 
 class FaceArrival(Struct, kw_only=True):
@@ -795,6 +797,7 @@ class Group(Struct, kw_only=True):
     staff: bool
     unseen_days: int | None
     count: int
+    hidden: int
     revision: int
 
 

@@ -636,15 +636,16 @@ class Operations(Connection):
         ids: list[str],
         group: str | UnsetType = UNSET,
         labels: models.FaceLabels | UnsetType = UNSET,
+        hidden: bool | UnsetType = UNSET,
         delete: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.FacesChanged:
-        """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other."""
+        """Move, label, hide or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other."""
         return self._call(
             "POST",
             "/v1/face-changes",
             models.FacesChanged,
-            body={"ids": ids, "group": group, "labels": labels, "delete": delete},
+            body={"ids": ids, "group": group, "labels": labels, "hidden": hidden, "delete": delete},
             idempotency_key=idempotency_key,
         )
 
@@ -653,6 +654,8 @@ class Operations(Connection):
         *,
         group: str | UnsetType = UNSET,
         known: bool | UnsetType = UNSET,
+        listed: bool | UnsetType = UNSET,
+        hidden: bool | UnsetType = UNSET,
         order: Literal["arrived", "enrolled", "id", "name", "visits"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
     ) -> models.FaceIds:
@@ -661,7 +664,14 @@ class Operations(Connection):
             "GET",
             "/v1/face-ids",
             models.FaceIds,
-            query={"group": group, "known": known, "order": order, "desc": desc},
+            query={
+                "group": group,
+                "known": known,
+                "listed": listed,
+                "hidden": hidden,
+                "order": order,
+                "desc": desc,
+            },
         )
 
     def list_faces(
@@ -672,6 +682,7 @@ class Operations(Connection):
         desc: bool | UnsetType = UNSET,
         ids: list[str] | UnsetType = UNSET,
         name: str | UnsetType = UNSET,
+        listed: bool | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.FacesPage, models.Face]:
@@ -686,6 +697,7 @@ class Operations(Connection):
                 "desc": desc,
                 "ids": ids,
                 "name": name,
+                "listed": listed,
                 "limit": limit,
                 "token": token,
             },
@@ -704,6 +716,7 @@ class Operations(Connection):
         gender: Literal["female", "male", "unknown"] | UnsetType | None = UNSET,
         attributes: dict[str, str] | UnsetType = UNSET,
         labels: models.FaceLabels | UnsetType = UNSET,
+        hidden: bool | UnsetType = UNSET,
         consent: models.NewConsent | UnsetType | None = UNSET,
         if_known: Literal["enrol", "refuse"] | UnsetType = UNSET,
         if_erased: Literal["enrol", "refuse"] | UnsetType = UNSET,
@@ -725,6 +738,7 @@ class Operations(Connection):
                 "gender": gender,
                 "attributes": attributes,
                 "labels": labels,
+                "hidden": hidden,
                 "consent": consent,
                 "if_known": if_known,
                 "if_erased": if_erased,
@@ -748,6 +762,7 @@ class Operations(Connection):
         gender: Literal["female", "male", "unknown"] | UnsetType | None = UNSET,
         attributes: dict[str, str] | UnsetType = UNSET,
         labels: models.FaceLabels | UnsetType = UNSET,
+        hidden: bool | UnsetType = UNSET,
         revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Face:
@@ -765,6 +780,7 @@ class Operations(Connection):
                 "gender": gender,
                 "attributes": attributes,
                 "labels": labels,
+                "hidden": hidden,
                 "revision": revision,
             },
             idempotency_key=idempotency_key,

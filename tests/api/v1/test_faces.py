@@ -24,6 +24,7 @@ FRESH = {
     "rejections": 0,
     "revision": 1,
     "kept_until": "2029-02-28T12:00:00.000Z",
+    "hidden": False,
 }
 """Members of v1's answer that are the same for each face that was just enrolled."""
 
@@ -238,8 +239,12 @@ def test_many_are_moved_labelled_and_deleted_each_by_itself(v1: V1Client, vip: s
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
-        ({"ids": ["p1"]}, 400, "one of group, labels and delete"),
-        ({"ids": ["p1"], "group": "VIP", "delete": True}, 400, "one of group, labels and delete"),
+        ({"ids": ["p1"]}, 400, "one of group, labels, hidden and delete"),
+        (
+            {"ids": ["p1"], "group": "VIP", "delete": True},
+            400,
+            "one of group, labels, hidden and delete",
+        ),
         ({"ids": ["p1"], "group": "nowhere"}, 404, "nowhere"),
     ],
 )

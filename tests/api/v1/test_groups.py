@@ -25,6 +25,7 @@ def test_a_group_is_made_read_changed_and_deleted(v1: V1Client, vip: str) -> Non
         "staff": False,
         "unseen_days": 1095,
         "count": 0,
+        "hidden": 0,
         "revision": 1,
     }
     changes = {

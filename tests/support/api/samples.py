@@ -417,6 +417,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/face-changes"): [
         Sample(fields={"ids": ["{face}"], "group": "{empty_group}"}),
         Sample(fields={"ids": ["{face}"], "labels": {"a": "north"}}),
+        Sample(fields={"ids": ["{face}"], "hidden": True}),
         Sample(fields={"ids": ["{face}"], "delete": True}),
     ],
     ("GET", "/v1/faces/{id}/rejections"): [Sample({"id": "{other_face}"})],

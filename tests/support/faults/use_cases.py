@@ -760,6 +760,7 @@ _OF_V1 = (
     _v1("POST /v1/faces", {**_NEW_FACE, "id": "61", "if_known": "refuse"}, "unless known"),
     _v1("PATCH /v1/faces/{id}", {"name": "Eva Novak", "group": "regular"}, of="finn"),
     _v1("PATCH /v1/faces/{id}", {"name": "", "labels": {"a": "x"}}, "its name away", of="eva"),
+    _v1("PATCH /v1/faces/{id}", {"hidden": True}, "hidden from lists", of="eva"),
     _v1(
         "PATCH /v1/faces/{id}",
         {"name": "Lea Moe"},
@@ -783,6 +784,7 @@ _OF_V1 = (
     _v1("DELETE /v1/faces/{id}/consent", of="eva", shop="consented"),
     _many("moved", group="regular"),
     _many("labelled", labels={"b": "x"}),
+    _many("hidden", hidden=True),
     _many("deleted", delete=True),
     _v1("GET /v1/faces/{id}/rejections", of="eva", shop="rejected"),
     _v1("DELETE /v1/faces/{id}/rejections/{sighting}", of="eva", shop="rejected"),
