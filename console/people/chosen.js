@@ -27,8 +27,11 @@ async function change(ids, body, inverse, said, refresh) {
   return done.length;
 }
 
-/** The bar of who is chosen. `choose`: takes a set of ids; `refresh`: reads the page anew; `exported`: hands out. */
-export function Selection({ ids, chosen, choose, groups, refresh, exported }) {
+/**
+ * The bar of who is chosen. `choose`: takes a set of ids; `hides`: whether they can be hidden from lists, or else shown
+ * again; `refresh`: reads the page anew; `exported`: hands out.
+ */
+export function Selection({ ids, chosen, choose, groups, hides, refresh, exported }) {
   const [dialog, setDialog] = useState(null);
   const count = chosen.size;
   const clear = () => choose(new Set());
@@ -45,6 +48,8 @@ export function Selection({ ids, chosen, choose, groups, refresh, exported }) {
   const label = (labels) => does({ labels },
     (face) => ({ labels: Object.fromEntries(Object.keys(labels).map((one) => [one, face.labels[one]])) }),
     (done) => t("people.labelled", { count: done }));
+  const hide = () => does({ hidden: hides }, (face) => ({ hidden: face.hidden }),
+    (done) => t(hides ? "people.hid" : "people.shown", { count: done }));
   const remove = () => {
     close();
     removeLater([...chosen], t("people.deleted", { count }), { done: refresh });
@@ -58,6 +63,7 @@ export function Selection({ ids, chosen, choose, groups, refresh, exported }) {
       <${Select} key=${count} label=${t("people.move")} value="" set=${move}
         options=${[["", t("people.move")], ...groupOptions(groups)]} />
       <button onClick=${() => setDialog("labels")}>${t("people.label")}</button>
+      <button onClick=${hide}>${t(hides ? "person.hide" : "person.show")}</button>
       ${count > 1 && count <= MOST_MERGED && html`<button onClick=${merge}>${t("person.merge")}</button>`}
       ${exported}
       <span class="apart"></span>

@@ -11,7 +11,8 @@ const LABELS = ["a", "b", "c", "d"];
 export function titled(name) {
   if (LABELS.includes(name)) return t("label", { name: name.toUpperCase() });
   if (name in PERSON_TEXTS) return t(`person.${name}`);
-  return { name: t("person.name"), note: t("person.note"), age: t("age"), gender: t("gender") }[name] ?? name;
+  return { name: t("person.name"), note: t("person.note"), age: t("age"), gender: t("gender"),
+    hidden: t("person.hidden") }[name] ?? name;
 }
 
 const row = (name, content) => html`<div key=${name}><dt>${titled(name)}</dt><dd>${content}</dd></div>`;

@@ -7,9 +7,10 @@ import { useValue } from "../store.js";
 import { complain } from "../undo.js";
 import { AT_ONCE, gone } from "./many.js";
 
-/** Choices beside the groups. */
+/** Choices beside the groups. No group's name begins with a space. */
 export const KNOWN = "";
 export const ALL = "*";
+export const HIDDEN = " ";
 export const ORDERS = {
   lately: ["arrived", true], name: ["name", false], most: ["visits", true], newest: ["enrolled", true],
   away: ["arrived", false], oldest: ["enrolled", false],
@@ -19,18 +20,22 @@ const SETTLED_MS = 60;
 /** Read the ids of a group, or all of a name, so that "select all" is all. */
 async function read(group, name, sort, signal) {
   const [order, desc] = ORDERS[sort];
-  const wanted = group === KNOWN ? { known: true } : { group: group === ALL ? "" : group };
-  if (!name) return (await get("face-ids", { ...wanted, order, desc }, { signal })).ids;
+  const isHidden = group === HIDDEN;
+  const shown = isHidden ? { hidden: true } : { listed: true };
+  const wanted = group === KNOWN ? { known: true } : { group: [ALL, HIDDEN].includes(group) ? "" : group };
+  if (!name) return (await get("face-ids", { ...wanted, ...shown, order, desc }, { signal })).ids;
+  const listed = !isHidden;
   const found = [];
   for (let token; token !== null;) {
-    const page = await get("faces", { name, limit: AT_ONCE, token }, { signal });
+    const page = await get("faces", { name, listed, limit: AT_ONCE, token }, { signal });
     found.push(...page.faces);
     token = page.next_token;
   }
   const other = spellOtherwise(name);
-  const spelt = other ? (await get("faces", { name: other, limit: AT_ONCE }, { signal })).faces : [];
+  const spelt = other ? (await get("faces", { name: other, listed, limit: AT_ONCE }, { signal })).faces : [];
   found.push(...spelt.filter((face) => isMeant(face.name, name)));
-  return [...new Set(found.filter((face) => [KNOWN, ALL, face.group].includes(group)).map((face) => face.id))];
+  const isOf = (face) => (isHidden ? face.hidden : [KNOWN, ALL, face.group].includes(group));
+  return [...new Set(found.filter(isOf).map((face) => face.id))];
 }
 
 /** The ids that are listed: those that are deleted, or will be, are not. */

@@ -5,7 +5,7 @@ import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { GroupDialog } from "./group.js";
 import { Selection } from "./chosen.js";
-import { ALL, KNOWN, ORDERS, useChosen, useDetails, useListed } from "./list.js";
+import { ALL, HIDDEN, KNOWN, ORDERS, useChosen, useDetails, useListed } from "./list.js";
 import { download } from "./many.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
@@ -69,7 +69,7 @@ export default function People({ place: { query } }) {
       label=${t("page.people")} inSight=${inSight} onKey=${onKey} cell=${cell}
       head=${isTable && html`<${Heads} sort=${sort} set=${!name && sorted} />`} />`}
     ${operator && html`<${Selection} ids=${ids} chosen=${chosen} choose=${setChosen} groups=${groups.value}
-      refresh=${refresh} exported=${exported} />`}
+      hides=${group !== HIDDEN} refresh=${refresh} exported=${exported} />`}
   </div>`;
 }
 
@@ -94,12 +94,13 @@ function Groups({ all, group, at, twins }) {
   const operator = may("operator");
   const groups = all.value ?? [];
   const here = groups.find((one) => one.name === group);
-  const total = groups.reduce((sum, one) => sum + one.count, 0);
-  const chip = ({ name, count }) => [name, groupName(name), count];
+  const listed = (some) => some.reduce((sum, one) => sum + one.count - one.hidden, 0);
+  const chip = (one) => [one.name, groupName(one.name), listed([one])];
   const [strangers, others] = [true, false].map((are) => groups.filter(({ name }) => (name === STRANGERS) === are));
-  const known = others.reduce((sum, one) => sum + one.count, 0);
-  const chips = [[KNOWN, t("people.known"), known], ...[...strangers, ...others].map(chip),
-    [ALL, t("people.all"), total]];
+  const hidden = groups.reduce((sum, one) => sum + one.hidden, 0);
+  const isHidden = hidden > 0 || group === HIDDEN;
+  const chips = [[KNOWN, t("people.known"), listed(others)], ...[...strangers, ...others].map(chip),
+    [ALL, t("people.all"), listed(groups)], ...(isHidden ? [[HIDDEN, t("people.hidden"), hidden]] : [])];
   const done = (made) => { setDialog(null); all.again(); at({ group: made }); };
   return html`${groups.length > 0 && html`<div class="groups" role="group" aria-label=${t("groups")}>
       ${chips.map(([value, text, count]) => html`<button key=${value} aria-pressed=${group === value}

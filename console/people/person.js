@@ -51,7 +51,8 @@ function Face({ id, shown }) {
   const erase = () => setErasing(true);
   const common = { path, operator, changed };
   return html`<${Head} one=${one} set=${set} change=${change} operator=${operator} missed=${() => setMissed(true)}>
-      ${operator && html`<${MoreMenu} one=${one} path=${path} hold=${hold} erase=${erase} />`}<//>
+      ${operator && html`<${MoreMenu} one=${one} path=${path} hold=${hold} erase=${erase}
+        hide=${() => set("hidden")(!one.hidden).catch(() => {})} />`}<//>
     <div class="halves">
       <div><${Came} face=${one} ...${common} />
         ${operator && html`<${Rejections} count=${one.rejections} ...${common} />`}
@@ -110,7 +111,8 @@ function Clash({ changes, present, save, close }) {
   /** @param {any[]} one */
   const row = ([name, mine, theirs]) => html`<tr key=${name}>
     <th scope="row">${name === "group" ? t("group") : titled(name)}</th>
-    <td class="name">${theirs || "–"}</td><td class="name">${mine || "–"}</td></tr>`;
+    ${[theirs, mine].map((value, n) => html`<td key=${n} class="name">
+      ${value === true ? "✓" : value || "–"}</td>`)}</tr>`;
   return html`<${Dialog} title=${t("problem.Changed")} close=${close}>
     <table class="clash"><thead><tr><td></td><th scope="col">${t("clash.theirs")}</th>
       <th scope="col">${t("clash.mine")}</th></tr></thead>
@@ -137,6 +139,7 @@ function Head({ one, set, change, operator, missed, children }) {
       <p class="row">${operator ? html`<label class="inline">${t("group")}<${Select} value=${one.group} set=${move}
           options=${groupOptions(groups.value ?? [{ name: one.group }])} /></label>`
         : html`<span class="tag">${groupName(one.group)}</span>`}
+        ${one.hidden && html`<span class="tag">${t("person.hidden")}</span>`}
         ${one.kept_until && html`<span class="soft small">${t("person.goes", { day: day(one.kept_until) })}</span>`}</p>
       <${Line} value=${one.note} label=${t("person.note")} placeholder=${operator ? t("person.note.add") : ""}
         save=${set("note")} rows=${2} max=${500} disabled=${!operator} className="note-text" />
@@ -145,7 +148,7 @@ function Head({ one, set, change, operator, missed, children }) {
 }
 
 /** What is handed out, held, deleted, erased: none of it daily work. */
-function MoreMenu({ one, path, hold, erase }) {
+function MoreMenu({ one, path, hold, erase, hide }) {
   const remove = () => {
     const text = whose("person.deleted", { name: nameOf(one) });
     removeLater([one.id], text, { back: () => go(["person", one.id]) });
@@ -153,8 +156,10 @@ function MoreMenu({ one, path, hold, erase }) {
   };
   return html`<div class="seldom"><button class="square" popovertarget="seldom" aria-label=${t("person.more")}>
       <${Icon} name="more" /></button>
-    <div id="seldom" popover="auto"><${Everything} path=${path} /><${Hold} path=${path} loaded=${hold} />
-      <${Restriction} path=${path} />
+    <div id="seldom" popover="auto">
+      <div><button onClick=${hide}>${t(one.hidden ? "person.show" : "person.hide")}</button>
+        <p class="soft small">${t("person.hide.says")}</p></div>
+      <${Everything} path=${path} /><${Hold} path=${path} loaded=${hold} /><${Restriction} path=${path} />
       <${Leaving} held=${hold.value?.held} remove=${remove} erase=${erase} /></div></div>`;
 }
 

@@ -1,5 +1,6 @@
 // What waits for somebody to look at it: queues of cards, listed ahead and loaded a few at a time.
 import { get } from "../api.js";
+import { isListed } from "../shared/correct.js";
 import { settled } from "./deck.js";
 
 export const KINDS = ["promoted", "uncertain", "stranger", "pair"];
@@ -99,12 +100,12 @@ export class Queue {
   #card(one, faces) {
     if (this.kind === "pair") return { ...one, kind: this.kind };
     const like = ({ face, score }) => ({ face: faces.get(face), score, match: face === one.face });
-    const near = this.kind === "uncertain" ? one.near.map(like).filter(({ face }) => face) : null;
+    const near = this.kind === "uncertain" ? one.near.map(like).filter(isListed) : null;
     return { ...one, kind: this.kind, face: faces.get(one.face), near, needs: one.threshold };
   }
 
   #isOpen({ id, face, other }) {
-    if (!face || [id, face.id, other?.id].some((one) => settled.has(one))) return false;
+    if (!face || face.hidden || [id, face.id, other?.id].some((one) => settled.has(one))) return false;
     return this.kind !== "stranger" || (face.group === "stranger" && !face.name && face.arrive_count >= this.least);
   }
 }

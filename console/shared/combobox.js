@@ -12,13 +12,13 @@ const MOST = 8;
 const MOST_SPELT = 100;
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Find people by the beginning of a name, also spelt otherwise, or by the id. */
+/** Find people by the beginning of a name, also spelt otherwise, or by the id; who is hidden by the name in full. */
 export async function look(wanted, signal) {
   const other = spellOtherwise(wanted);
   const [one, named, spelt] = await Promise.all([
     ID.test(wanted) ? get("faces", { ids: wanted }, { signal }) : { faces: [] },
-    get("faces", { name: wanted, limit: MOST }, { signal }),
-    other ? get("faces", { name: other, limit: MOST_SPELT }, { signal }) : { faces: [] },
+    get("faces", { name: wanted, listed: true, limit: MOST }, { signal }),
+    other ? get("faces", { name: other, listed: true, limit: MOST_SPELT }, { signal }) : { faces: [] },
   ]);
   const meant = spelt.faces.filter((face) => isMeant(face.name, wanted));
   const all = [...one.faces, ...named.faces, ...meant];

@@ -5,7 +5,7 @@ import { complain, later, say } from "../undo.js";
 import { surely } from "../unsent.js";
 import { t } from "../words.js";
 import { look, useCombobox } from "./combobox.js";
-import { given, giving, merging, naming, patches, pathOf, sameName } from "./correct.js";
+import { given, giving, isListed, merging, naming, patches, pathOf, sameName } from "./correct.js";
 import { Unlike, unlikeOf } from "./likeness.js";
 import { Dialog, nameOf, Portrait, useLoaded, whose } from "./parts.js";
 
@@ -16,7 +16,8 @@ async function similar(face, sighting, signal) {
   const ask = (wanted) => get(`${pathOf(face)}/similar`, { limit: MOST_LIKE, ...wanted }, { signal });
   const orFace = (problem) => (problem.status === 409 ? ask({}) : Promise.reject(problem));
   const found = await (sighting ? ask({ sighting }).catch(orFace) : ask({}));
-  return found.faces.map((face) => ({ ...face, id: face.face.id, kind: "face", threshold: found.threshold }));
+  return found.faces.filter(isListed)
+    .map((one) => ({ ...one, id: one.face.id, kind: "face", threshold: found.threshold }));
 }
 
 /**

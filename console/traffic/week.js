@@ -90,7 +90,8 @@ export function Week({ asked, children }) {
 export function Away() {
   const [group, setGroup] = useState("regular");
   const groups = useShared("groups").value ?? [{ id: group, name: group }];
-  const load = (signal) => get("faces", { group, order: "arrived", desc: false, limit: AWAY }, { signal });
+  const load = (signal) =>
+    get("faces", { group, listed: true, order: "arrived", desc: false, limit: AWAY }, { signal });
   const loaded = useLoaded((signal) => load(signal).then((page) => page.faces), [group]);
   if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
   return html`<section><header><h2>${t("traffic.away")}</h2>
