@@ -77,6 +77,7 @@ BY_NAME = {"faceid": st.just("f"), "group_id": st.just("g"), "pictures": picture
 BY_KIND = {
     str: texts,
     int: st.integers(1, 999),
+    bool: st.booleans(),
     datetime: moments,
     Gender: st.sampled_from(Gender),
     Mapping[int, str]: st.dictionaries(st.integers(1, 9), texts),
