@@ -44,6 +44,8 @@ NO_NAMES = {
         "language",
         "layer",
         "known",
+        "listed",
+        "hidden",
         "faces",
         "record",
         "former",
