@@ -8,7 +8,7 @@ import { useKeys } from "./keys.js";
 import { DAILY, OTHERS, SETUP } from "./pages.js";
 import { MOST_COUNTED, useShared } from "./shared/known.js";
 import { needs } from "./shared/needs.js";
-import { Trouble, useSlow } from "./shared/parts.js";
+import { IsSettled, Trouble, useSlow } from "./shared/parts.js";
 import { useAgain } from "./shared/polled.js";
 import { go, place, to, toShops } from "./router.js";
 import { alerts, blur, hasSeveral, may, mayLoad, pageTitle, session, useValue } from "./store.js";
@@ -21,8 +21,11 @@ import { number, t } from "./words.js";
 const SOON_MS = 3_000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
-/** How long a page may wait for its answers before it is shown, how often they are counted, how often none is out. */
-const [SETTLED_MS, TICK_MS, QUIET] = [1_000, 16, 3];
+/**
+ * How long a page may wait for its answers before it is shown, and before pictures are; how often they are counted, how
+ * often none is out.
+ */
+const [SEEN_MS, SETTLED_MS, TICK_MS, QUIET] = [1_000, 5_000, 16, 3];
 const TRIES = 4;
 /** How often a page's files are asked for until somebody is told: beyond ten at once, a new account on AWS refuses. */
 /** What the first page does without, and may be wanted at any moment after it, also without a network: corrections. */
@@ -46,7 +49,6 @@ export function Frame() {
   const find = () => open("Find");
   useEffect(() => {
     if (demo) loaded(tour).then(([module]) => setTour(() => module.Tour), complain);
-    setTimeout(() => loaded(soon).then(renewWorker).catch(() => {}), SOON_MS);
     if (blur.now === "on" && !blur.isKept) {
       say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
     }
@@ -182,25 +184,39 @@ function focusTitle(held) {
 }
 
 let isLater = false;
+let later;
 
 /** Shows a page once what it asks for first is there, or was waited for long enough: else parts of it would move. */
 function Settled({ children }) {
+  const [isSeen, setSeen] = useState(false);
   const [isSettled, setSettled] = useState(false);
   useEffect(() => {
     const held = document.activeElement;
-    const end = performance.now() + SETTLED_MS;
-    let quiet = 0;
-    const timer = setInterval(() => {
-      quiet = reading.count ? 0 : quiet + 1;
-      if (quiet < QUIET && performance.now() < end) return;
-      clearInterval(timer);
-      setSettled(true);
+    return whenQuiet(SEEN_MS, () => {
+      setSeen(true);
       if (isLater && !isBack()) focusTitle(held);
       isLater = true;
-    }, TICK_MS);
-    return () => clearInterval(timer);
+    });
   }, []);
-  return html`<div class=${isSettled ? "" : "settling"}>${children}</div>`;
+  useEffect(() => whenQuiet(SETTLED_MS, () => {
+    setSettled(true);
+    later ??= setTimeout(() => loaded(soon).then(renewWorker).catch(() => {}), SOON_MS);
+  }), []);
+  return html`<${IsSettled.Provider} value=${isSettled}>
+    <div class=${isSeen ? "" : "settling"}>${children}</div><//>`;
+}
+
+/** Call once no answer is waited for, or after so long. Return what ends that. */
+function whenQuiet(mostMs, done) {
+  const end = performance.now() + mostMs;
+  let quiet = 0;
+  const timer = setInterval(() => {
+    quiet = reading.count ? 0 : quiet + 1;
+    if (quiet < QUIET && performance.now() < end) return;
+    clearInterval(timer);
+    done();
+  }, TICK_MS);
+  return () => clearInterval(timer);
 }
 
 function Who() {

@@ -1,7 +1,7 @@
 """The console's page and files, as they are answered: one source for one box and for AWS.
 
-Modules are served joined, a file a folder, and words as a folder a language; all else as it was
-written. Each file or its folder has a digest in its URL, so a browser keeps it for good and asks
+Modules are served joined, a file a folder, words as a folder a language, and stylesheets without
+their comments; all else as it was written. Each file or its folder has a digest in its URL, so a browser keeps it for good and asks
 only for the page again; the page's import map says which URL stands for which file or folder.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -39,6 +40,7 @@ _KINDS = {
 """All of them are text, which the gateway passes as it is."""
 
 _MODULES = (".js", ".mjs")
+_STYLE_COMMENTS = re.compile(r"\s*/\*(?:(?!\*/)[\s\S])*\*/")
 
 _PICTURES = ("'self'", "blob:")
 _SAFE = {
@@ -103,13 +105,18 @@ def read_texts(paths: Mapping[str, Path]) -> dict[str, str]:
 
     `paths`: of all files but the page, by such names.
     """
-    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
+    texts = {name: _read_text(path) for name, path in paths.items()}
     modules = {name: text for name, text in texts.items() if paths[name].suffix in _MODULES}
     words = {name: text for name, text in texts.items() if paths[name].suffix == ".json"}
     others = {
         name: text for name, text in texts.items() if name not in modules and name not in words
     }
     return {**join_modules(modules), **others, **fill_words(words)}
+
+
+def _read_text(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    return _STYLE_COMMENTS.sub("", text) if path.suffix == ".css" else text
 
 
 def make_files(texts: Mapping[str, str]) -> dict[str, File]:

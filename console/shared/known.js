@@ -33,8 +33,17 @@ function ask(name) {
  * @param {"groups" | "cameras" | "boxes" | "reviews"} name
  */
 export function useShared(name) {
+  const now = useKnown(name);
+  useEffect(now.ask, []);
+  return now;
+}
+
+/**
+ * The same of what the frame asks for with each page: cameras and reviews.
+ * @param {"groups" | "cameras" | "boxes" | "reviews"} name
+ */
+export function useKnown(name) {
   const now = useValue(known[name]);
-  useEffect(() => ask(name), []);
   // An answer that is on its way may be from before what was just changed.
   const again = async () => { await asked[name]; ask(name); };
   return { ...now, again, ask: () => ask(name) };

@@ -1,5 +1,6 @@
 // Parts that pages are made of.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { focusRow, rowOf } from "../kept.js";
@@ -12,6 +13,9 @@ import { isPassing, isTold, meet, troubles, tryAll, waitOf } from "./troubles.js
 
 /** How long a page may take to draw what a dialog has changed. */
 const DRAWN_MS = 100;
+
+/** Whether what a page asks for first is there: pictures come after it. */
+export const IsSettled = createContext(true);
 
 /**
  * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands
@@ -27,7 +31,8 @@ export function Portrait(given) {
     addEventListener("online", again);
     return () => removeEventListener("online", again);
   }, [broken]);
-  if (!url || broken === url) {
+  const isSettled = useContext(IsSettled);
+  if (!url || broken === url || !isSettled) {
     return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}>
       ${name ? html`<span class="called" aria-hidden="true">${[...name][0].toUpperCase()}</span>`
         : html`<${Icon} name=${icon} size=${24} />`}</span>`;

@@ -1,16 +1,26 @@
 // The cameras that need somebody, beside the book; if there is no room, only how many they are.
+import { useContext } from "preact/hooks";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { isUnwell, isWorking, named, needs, stateOf } from "../shared/needs.js";
-import { Portrait } from "../shared/parts.js";
-import { usePolled } from "../shared/polled.js";
+import { useKnown } from "../shared/known.js";
+import { useMedia } from "../shared/media.js";
+import { IsSettled, Portrait } from "../shared/parts.js";
+import { useAgain, usePolled } from "../shared/polled.js";
 import { mayLoad } from "../store.js";
 import { ago, dayAndClock, t } from "../words.js";
 
 const EVERY_MS = 15_000;
 const PICTURED = 6;
+/** Where style.css shows them beside the book. */
+const WIDE = "(min-width: 1121px)";
 
-export const useCameras = () => usePolled("cameras", {}, EVERY_MS)[0].value?.cameras;
+/** All cameras: the frame asks for them first. */
+export function useCameras() {
+  const { value, ask } = useKnown("cameras");
+  useAgain({ again: ask }, EVERY_MS);
+  return value;
+}
 
 /** Says on a narrow screen that a camera needs somebody. */
 export function Wrong({ cameras }) {
@@ -20,7 +30,8 @@ export function Wrong({ cameras }) {
 
 export function Cameras({ cameras }) {
   const [unwell, working] = [isUnwell, isWorking].map((is) => cameras?.filter(is) ?? []);
-  if (!unwell.length && !working.length) return null;
+  const isWide = useMedia(WIDE);
+  if (!isWide || (!unwell.length && !working.length)) return null;
   return html`<section class="beside" aria-label=${t("cameras")}><h2>${t("cameras")}</h2>
     <ul class="cameras">${unwell.map((one, index) => html`
       <li key=${one.id}>${index < PICTURED && mayLoad("captures") && html`<${Newest} camera=${one} />`}
@@ -34,6 +45,11 @@ export function Cameras({ cameras }) {
 }
 
 function Newest({ camera }) {
+  return useContext(IsSettled) ? html`<${Pictured} camera=${camera} />`
+    : html`<${Portrait} size="newest" icon="camera" />`;
+}
+
+function Pictured({ camera }) {
   const [last] = usePolled("captures", { camera: camera.id, limit: 1 }, EVERY_MS);
   const capture = last.value?.captures[0];
   const time = capture && dayAndClock(capture.captured_at);

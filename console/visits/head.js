@@ -49,9 +49,8 @@ export function Choices({ chosen, set, cameras }) {
 }
 
 /** The figures of the day or of one hour, and the day as a picture, which is asked for anew when somebody has come. */
-export function Counts({ chosen, set, isShown }) {
+export function Counts({ chosen, set, isShown, week }) {
   const totals = useTotals({ ...chosen, hour: "" });
-  const week = useLoaded((signal) => get("usual", {}, { signal }), []).value?.hours;
   const usual = chosen.camera || chosen.staff ? null : usualDay(week, chosen.day, minuteOf(Date.now()));
   const Shown = chosen.hour ? OfHour : Figures;
   return html`<p class="glance"><strong>${totals && t("visits.figure.all", { count: totals.arrivals })}</strong>
@@ -108,12 +107,12 @@ const NAMED_EACH = 3;
 function Strip({ chosen, set, isShown, count: came, usual }) {
   const { day, camera, staff } = chosen;
   const query = { ...question({ ...chosen, hour: "" }), by: /** @type {const} */ ("hour") };
-  const read = (signal) => (came === undefined ? null : get("statistics", query, { signal }));
+  const read = (signal) => (came ? get("statistics", query, { signal }) : { buckets: [] });
   const found = useLoaded(async (signal) => read(signal), [day, camera, staff]);
   useEffect(found.again, [came]);
   const counts = byHour(found.value?.buckets ?? []);
   const most = Math.max(...counts, ...(usual ?? []));
-  if (found.value && !most && !chosen.hour) return null;
+  if (came !== undefined && found.value && !most && !chosen.hour) return null;
   const stop = chosen.hour ? Number(chosen.hour) : counts.findIndex(Boolean);
   const keys = ({ key, target }) => {
     const bars = [...target.parentNode.querySelectorAll("button:enabled")];

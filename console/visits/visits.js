@@ -26,6 +26,7 @@ export default function Visits({ place }) {
   const [open, setOpen] = useState(false);
   const cameras = useCameras();
   const groups = useShared("groups").value;
+  const usual = useLoaded((signal) => get("usual", {}, { signal }), [today]).value;
   const named = new Map(cameras?.map((camera) => [camera.id, camera.name || camera.id]));
   const [isEarly, setEarly] = useState();
   const shown = isEarly ? asked({ day: addDays(today, -1) }, today) : chosen;
@@ -35,7 +36,7 @@ export default function Visits({ place }) {
   const isShown = open ? "open" : "";
   const [corrected, setCorrected] = useState(0);
   const list = (of, setEarly) => html`<${Day} key=${JSON.stringify(of)} chosen=${of} set=${set} cameras=${named}
-    setEarly=${setEarly} corrected=${() => setCorrected((count) => count + 1)} />`;
+    notOpen=${usual?.not_open_yet} setEarly=${setEarly} corrected=${() => setCorrected((count) => count + 1)} />`;
   return html`<div class="page visiting">
     <header class="top"><h1>${t("page.visits")}</h1>
       ${!session.now?.screen && html`<${Turn} chosen=${chosen} set=${set} today=${today} />`}
@@ -48,7 +49,7 @@ export default function Visits({ place }) {
         <${Icon} name="bell" /></a>
     </header>
     ${isEarly && html`<p class="notice">${t("visits.early")}</p>`}
-    <${Counts} key=${`${shown.day} ${corrected}`} chosen=${shown} set=${set} isShown=${isShown} />
+    <${Counts} key=${`${shown.day} ${corrected}`} chosen=${shown} set=${set} isShown=${isShown} week=${usual?.hours} />
     <div class="columns">
       <div class="needs">${chosen.isToday && html`<${InsideNow} />`}<${Wrong} cameras=${cameras} /><${Asked} /></div>
       ${chosen.isToday && html`<aside><${Seen} groups=${groups} cameras=${cameras} />
@@ -57,8 +58,8 @@ export default function Visits({ place }) {
   </div>`;
 }
 
-/** `setEarly` is told whether the shop has not opened yet today, and nobody has come. */
-function Day({ chosen, set, cameras, corrected, setEarly }) {
+/** `notOpen`: the shop has not opened yet today. `setEarly` is told that, if nobody has come either. */
+function Day({ chosen, set, cameras, corrected, notOpen, setEarly }) {
   const day = useVisits(chosen);
   const missed = useTitle();
   useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
@@ -69,8 +70,7 @@ function Day({ chosen, set, cameras, corrected, setEarly }) {
   const all = () => set({ group: "", only: "", camera: "", hour: "" });
   const isEmpty = !day.rows.length && day.token === null && !session.now?.screen
     && !Object.values(placed(chosen)).some(Boolean);
-  const isEarly = useLoaded(async (signal) => (isEmpty ? get("usual", {}, { signal }) : null), [isEmpty])
-    .value?.not_open_yet;
+  const isEarly = isEmpty && notOpen;
   useEffect(() => setEarly?.(isEarly), [isEarly]);
   if (isEarly) return null;
   return html`<section aria-label=${t("visits.visits")}>

@@ -163,6 +163,15 @@ def test_what_the_first_page_imports_is_one_file_and_no_other_page_is_in_it(app:
     assert not re.search(r"^import ", code, re.MULTILINE), "it needs another file before it runs"
 
 
+def test_stylesheets_come_whole_but_for_their_comments(app: Chalice) -> None:
+    [url] = re.findall(r'href="([^"]+\.css)"', got(app, "/console").body)
+    written = (OURS / "style.css").read_text(encoding="utf-8")
+    served = got(app, url.removeprefix(".")).body
+    assert "/*" in written
+    assert "*/" not in served
+    assert served.count("{") == re.sub(r"/\*.*?\*/", "", written, flags=re.DOTALL).count("{")
+
+
 def test_the_page_is_asked_for_each_time_and_sent_if_it_has_changed(app: Chalice) -> None:
     headers = got(app, "/console").headers
     assert headers["cache-control"] == "no-cache"

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, Request, Route, expect
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.console.conftest import (
+    PHONE,
     Book,
     Visitor,
     becomes,
@@ -15,11 +17,12 @@ from tests.console.conftest import (
     press_pair,
     settle,
     shoot,
+    visiting,
 )
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.pictures.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT
 
-MOST_FILES, MOST_BYTES = 8, 52_000
+MOST_FILES, MOST_BYTES, MOST_REQUESTS = 8, 52_000, 20
 """Of the console, as they are sent: what the API answers depends on the book."""
 LOADED = """() => [...new Map(["resource", "navigation"]
   .flatMap((kind) => performance.getEntriesByType(kind))
@@ -27,6 +30,17 @@ LOADED = """() => [...new Map(["resource", "navigation"]
   .map((one) => [new URL(one.name).pathname, one.encodedBodySize]))]"""
 """Lists what the page has loaded, but for pictures: paths, and bytes as they were sent. What is
 read again from the browser's cache counts once."""
+NOTE_FIRST_ROW = """
+new MutationObserver((_, watcher) => {
+  const row = document.querySelector(".visits > li");
+  if (!row || getComputedStyle(row).visibility !== "visible") return;
+  watcher.disconnect();
+  globalThis.firstRow = performance.now();
+}).observe(document, { subtree: true, childList: true, attributes: true });
+"""
+ASKED = """() => ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
+  .filter((one) => one.startTime <= globalThis.firstRow).map((one) => one.name)"""
+"""Lists what was asked for until the first row was seen."""
 
 
 def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(
@@ -219,6 +233,22 @@ def test_the_first_page_is_small_and_a_second_visit_asks_for_nothing_that_stays(
         f"{entries}.filter((one) => one.name.includes('/console/') && one.transferSize > 0).length"
     )
     assert again == 0
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE])
+def test_the_first_page_shows_its_rows_after_few_requests_and_pictures_later(
+    browser: Browser, book: Book, viewport: dict[str, int]
+) -> None:
+    with visiting(browser, book, key=None, viewport=viewport) as visitor:
+        visitor.context.add_init_script(NOTE_FIRST_ROW)
+        page = visitor.open()
+        expect(page.locator(".visits > li").first).to_be_visible()
+        asked = page.evaluate(ASKED)
+        print(f"first rows at {viewport['width']} px: {len(asked)} requests")
+        assert len(asked) <= MOST_REQUESTS, asked
+        assert not [one for one in asked if re.search(r"/_(pictures|blobs)/|/crops/", one)]
+        assert len(asked) == len(set(asked)), "something is asked for twice"
+        becomes(page, lambda: page.evaluate("document.images[0]?.naturalWidth > 0"))
 
 
 def test_a_page_comes_although_each_of_its_files_is_refused_at_first(visitor: Visitor) -> None:
