@@ -57,8 +57,10 @@ from chalicelib.domain.webhooks import (
     TAKEN_BACK,
     Delivery,
     Event,
+    Hindrance,
     Hook,
     Way,
+    Why,
     delivery_from,
     delivery_item,
     delivery_key,
@@ -539,17 +541,15 @@ class Outbox(Service["Book"]):
     def delete_delivery(self, delivery: Delivery) -> None:
         write(self.services.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
-    def postpone_delivery(self, delivery: Delivery, next_at: datetime, last_error: str) -> None:
+    def postpone_delivery(self, delivery: Delivery, next_at: datetime, why: Why) -> None:
         """Set the delivery's next attempt to `next_at`.
 
         If another worker was first, nothing is changed.
         """
-        self._move_delivery(
-            delivery,
-            replace(delivery, next_at=moment(milliseconds(next_at)), last_error=last_error),
-        )
+        waiting = replace(delivery, next_at=moment(milliseconds(next_at)))
+        self._move_delivery(delivery, _with_reason(waiting, why))
 
-    def park(self, delivery: Delivery, last_error: str) -> None:
+    def park(self, delivery: Delivery, why: Why) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed.
 
         What takes a push back says nothing to anybody later, so it is deleted.
@@ -558,11 +558,11 @@ class Outbox(Service["Book"]):
             self.delete_delivery(delivery)
             return
         now = moment(milliseconds(self.services.clock.now()))
-        parked = replace(delivery, next_at=now, last_error=last_error, parked=True)
+        parked = _with_reason(replace(delivery, next_at=now, parked=True), why)
         if not write_unless_changed(self.services.items, _replacement_actions(delivery, parked)):
             return
         _log.warning(
-            "delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error
+            "delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, why.text
         )
 
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
@@ -662,6 +662,7 @@ class Outbox(Service["Book"]):
             "next_at": milliseconds(to.next_at),
             "attempts": to.attempts,
             "last_error": to.last_error,
+            "last_code": to.last_code,
         }
         return self._queue_delivery(
             [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to
@@ -673,6 +674,10 @@ class Outbox(Service["Book"]):
         if is_stored:
             self.queue_message(delivery)
         return is_stored
+
+
+def _with_reason(delivery: Delivery, why: Why) -> Delivery:
+    return replace(delivery, last_error=why.text, last_code=why.code)
 
 
 def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
@@ -813,19 +818,19 @@ class Deliveries(Service["Book"]):
             )
         if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant):
             return self.outbox.postpone_delivery(
-                delivery, now + OVERDUE, "the consent of somebody has expired"
+                delivery,
+                now + OVERDUE,
+                Why(Hindrance.CONSENT, "the consent of somebody has expired"),
             )
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.is_mailbox:  # deleted; a mailbox's deliveries have no message
             return self.outbox.delete_delivery(delivery)
         if not hook.enabled and delivery.kind != TAKEN_BACK:
-            return self.outbox.park(
-                delivery, "the hook is disabled: enable it, then send its deliveries again"
-            )
+            disabled = "the hook is disabled: enable it, then send its deliveries again"
+            return self.outbox.park(delivery, Why(Hindrance.DISABLED, disabled))
         if not delivery.is_known:
-            return self.outbox.park(
-                delivery, f"events of {delivery.kind[:40]!r} are of a later version: {_UPDATE}"
-            )
+            later = f"events of {delivery.kind[:40]!r} are of a later version: {_UPDATE}"
+            return self.outbox.park(delivery, Why(Hindrance.LATER_VERSION, later))
         is_tried = hook.is_failing or hook.paused_until is not None
         if is_tried and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
@@ -875,26 +880,29 @@ class Deliveries(Service["Book"]):
             return self.outbox.postpone_delivery(
                 delivery,
                 self.services.clock.now() + timedelta(seconds=self.jitter(1, 5)),
-                str(error),
+                Why(Hindrance.SLOW, str(error)),
             )
         except InvalidInput as error:
             self._give_turn_back(hook, delivery.tenant)
-            return self.outbox.park(tried, str(error))
+            return self.outbox.park(tried, Why(Hindrance.UNFIT, str(error)))
         except TooMany as error:
             return self._obey(hook, tried, error)
         except ComeBackLater as error:
-            return self._note_failure(hook, tried, str(error), asked_s=error.again_in_s)
+            why = Why(Hindrance.ASKED_TO_WAIT, str(error))
+            return self._note_failure(hook, tried, why, asked_s=error.again_in_s)
         except SenderRefused as error:  # the next one is refused as well: the hook fails at once
-            return self._note_failure(hook, tried, str(error), FAILING_FROM - hook.failures)
+            why = Why(Hindrance.SENDER_REFUSED, str(error))
+            return self._note_failure(hook, tried, why, FAILING_FROM - hook.failures)
         except Unusable as error:
-            return self._note_failure(hook, tried, str(error))
+            return self._note_failure(hook, tried, Why(Hindrance.UNUSABLE, str(error)))
         except StorageUnavailable:
             raise
         except Exception as error:  # else it would come again and again, and nobody be told of it
             report_failure(
                 error, f"a delivery to hook {hook.id} of tenant {delivery.tenant} failed"
             )
-            return self._note_failure(hook, tried, "the service failed at it: its log says why")
+            why = Why(Hindrance.FAILED, "the service failed at it: its log says why")
+            return self._note_failure(hook, tried, why)
         if status is None:
             self._give_turn_back(hook, delivery.tenant)
             return self._put_away(hook, delivery)
@@ -907,10 +915,10 @@ class Deliveries(Service["Book"]):
             self._give_turn_back(hook, delivery.tenant)
             if hook.way == Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
                 self._switch_off_hook(hook, delivery.tenant)
-            return self.outbox.park(
-                tried, "the receiver answered 410: it does not want this any more"
-            )
-        return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
+            gone = "the receiver answered 410: it does not want this any more"
+            return self.outbox.park(tried, Why(Hindrance.GONE, gone))
+        answered = f"the receiver answered {status}, not 200 to 299"
+        return self._note_failure(hook, tried, Why(Hindrance.ANSWERED, answered))
 
     def _put_away(self, hook: Hook, delivery: Delivery) -> None:
         """Delete a delivery that nobody was to get, or let it wait for its hook's hours."""
@@ -918,7 +926,8 @@ class Deliveries(Service["Book"]):
         if due_at is None:
             self.outbox.delete_delivery(delivery)
         else:
-            self.outbox.postpone_delivery(delivery, due_at, "it waits for the hook's hours")
+            why = Why(Hindrance.HOURS, "it waits for the hook's hours")
+            self.outbox.postpone_delivery(delivery, due_at, why)
 
     def post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
         """Post a delivery, and return the status of the answer; None: nobody was to get it, so
@@ -948,7 +957,7 @@ class Deliveries(Service["Book"]):
         self.hooks.note_fields(tenant, hook.id, _is_unchanged(hook), set=changes)
 
     def _note_failure(
-        self, hook: Hook, delivery: Delivery, error: str, counted: int = 1, asked_s: float = 0.0
+        self, hook: Hook, delivery: Delivery, why: Why, counted: int = 1, asked_s: float = 0.0
     ) -> None:
         """Postpone or park the delivery, then count the failure of a hook that nobody has changed
         meanwhile: a crash in between loses only the count.
@@ -956,7 +965,7 @@ class Deliveries(Service["Book"]):
         `counted`: failures that this one stands for, 1 at least. `asked_s`: the least wait.
         """
         now, more = self.services.clock.now(), max(counted, 1)
-        self._try_again(delivery, now, error, now + timedelta(seconds=asked_s))
+        self._try_again(delivery, now, why, now + timedelta(seconds=asked_s))
         wait_s = max(pause_s(hook.failures + more), asked_s)
         fields = {"paused_until": milliseconds(now + timedelta(seconds=wait_s))} if wait_s else {}
         self.hooks.note_fields(
@@ -968,20 +977,20 @@ class Deliveries(Service["Book"]):
         others wait as long."""
         now = self.services.clock.now()
         until = now + timedelta(seconds=error.again_in_s)
-        self._try_again(delivery, now, str(error), until)
+        self._try_again(delivery, now, Why(Hindrance.ASKED_TO_WAIT, str(error)), until)
         fields = {"paused_until": milliseconds(until)}
         self.hooks.note_fields(delivery.tenant, hook.id, _is_unchanged(hook), set=fields)
 
     def _try_again(
-        self, delivery: Delivery, now: datetime, error: str, earliest: datetime | None = None
+        self, delivery: Delivery, now: datetime, why: Why, earliest: datetime | None = None
     ) -> None:
         """Postpone a delivery by its own delay, and at least until `earliest`, or park it after its
         day."""
         if now >= delivery.ends_at:
-            return self.outbox.park(delivery, error)
+            return self.outbox.park(delivery, why)
         delay = timedelta(seconds=self.jitter(0, longest_delay_s(delivery.attempts)))
         next_at = min(max(now + delay, earliest or now), delivery.ends_at)
-        return self.outbox.postpone_delivery(delivery, next_at, error)
+        return self.outbox.postpone_delivery(delivery, next_at, why)
 
     def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
         """Claim to be the delivery that tries a hook when its pause is over; return whether it
@@ -1011,13 +1020,17 @@ class Deliveries(Service["Book"]):
             if hook.is_failing
             else "the receiver asked to wait"
         )
-        reason = delivery.last_error or f"not tried: {before}"
+        why = (
+            Why(delivery.last_code, delivery.last_error)
+            if delivery.last_error
+            else Why(Hindrance.NOT_TRIED, f"not tried: {before}")
+        )
         if now >= delivery.ends_at:
-            return self.outbox.park(delivery, reason)
+            return self.outbox.park(delivery, why)
         free_at = max(now + ATTEMPT, find_free_at(hook, now))
         spread = timedelta(seconds=self.jitter(0, _find_spread_s(hook, delivery, now)))
         next_at = min(free_at + spread, delivery.ends_at)
-        return self.outbox.postpone_delivery(delivery, next_at, reason)
+        return self.outbox.postpone_delivery(delivery, next_at, why)
 
 
 def longest_delay_s(attempts: int) -> int:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import StrEnum, auto
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -217,6 +217,32 @@ class Hook(Struct, frozen=True):
         )
 
 
+class Hindrance(StrEnum):
+    """Kind of what kept a delivery, for words in other languages."""
+
+    ANSWERED = auto()
+    ASKED_TO_WAIT = auto()
+    CONSENT = auto()
+    DISABLED = auto()
+    FAILED = auto()
+    GONE = auto()
+    HOURS = auto()
+    LATER_VERSION = auto()
+    NOT_TRIED = auto()
+    SENDER_REFUSED = auto()
+    SLOW = auto()
+    UNFIT = auto()
+    UNUSABLE = auto()
+
+
+class Why(Struct, frozen=True):
+    """Reason that a delivery waits or is given up: its kind, and a sentence."""
+
+    code: str
+    """A Hindrance, or one that a later version has stored."""
+    text: str
+
+
 class Delivery(Struct, frozen=True):
     """One event on its way to one hook.
 
@@ -237,6 +263,9 @@ class Delivery(Struct, frozen=True):
     """Time of the next attempt; of a parked one, the time of parking."""
     attempts: int = 0
     last_error: str = ""
+    last_code: str = ""
+    """A Hindrance, or one that a later version has stored; "": none, or stored before there was
+    any."""
     parked: bool = False
     in_mailbox: bool = False
     on_phone: bool = False

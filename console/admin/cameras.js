@@ -6,6 +6,7 @@ import { Icon } from "../icons.js";
 import { mute } from "../shared/alerts.js";
 import { useShared } from "../shared/known.js";
 import { isUnwell, named, stateOf } from "../shared/needs.js";
+import { inEnglish, Said } from "./said.js";
 import { markOf, rankOf } from "./states.js";
 import { Grid } from "../shared/grid.js";
 import { Boxes, isLow, measured, seen } from "./boxes.js";
@@ -129,7 +130,7 @@ function Card({ one, more }) {
     <p class="row"><span class=${markOf(stateOf(one))}>${named(stateOf(one))}</span>
       ${one.forgets_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
     <small class="soft two-lines">
-      ${troubleOf(one) ?? refusalOf(one) ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
+      ${inEnglish(troubleOf(one)) ?? refusalOf(one) ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
   </div>`;
 }
 
@@ -196,7 +197,8 @@ function Camera({ id }) {
           ${may("operator") && (isUnwell(one) || one.health.muted_until) && html`<button class="line" onClick=${muting}>
             ${t(one.health.muted_until ? "camera.unmute" : "camera.mute")}</button>`}</p>
         ${one.health.view_changed ? html`<${Changed} one=${one} told=${loaded.set} />`
-          : troubleOf(one) && html`<p class="notice">${troubleOf(one)}</p>`}
+          : troubleOf(one) && html`<div class="notice">
+            <${Said} words=${inEnglish(troubleOf(one)) ?? named(stateOf(one))} detail=${troubleOf(one)} /></div>`}
         ${refusalOf(one) && html`<p class="notice">${refusalOf(one)}</p>`}
         ${isLow(one.health.status) && html`<p class="notice">${t("camera.low")}</p>`}
         ${!may("operator") && html`<${Proof} proof=${one.proof} />`}
@@ -316,7 +318,8 @@ function Aim({ path, one, change, checks }) {
   return html`<section><h2>${t("camera.still")}</h2>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <div class="setting"><p class="soft small">${t("camera.still.says")}</p>
-      <button onClick=${ask} disabled=${Boolean(asked)}>${t("camera.still.ask")}</button></div>
+      ${may("keeper") && html`<button onClick=${ask} disabled=${Boolean(asked)}>
+        ${t("camera.still.ask")}</button>`}</div>
     <p role="status" class="soft small">${asked ? t("camera.still.waits") : taken && ago(taken)}</p>
     <${CountingLine} edge=${one.edge} url=${url} alt=${url && t("camera.still.alt", { ago: ago(taken) })}
       change=${change} may=${may("admin")} walked=${checks.film?.walked}

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { Field } from "../shared/form.js";
+import { named, stateOf } from "../shared/needs.js";
 import { Check, Trouble } from "../shared/parts.js";
 import { save } from "../shared/saved.js";
 import { Copy } from "../shared/settings.js";
@@ -10,6 +11,7 @@ import { may } from "../store.js";
 import { ago, dayAndClock, t } from "../words.js";
 import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
 import { Qr } from "./qr.js";
+import { inEnglish, Said } from "./said.js";
 import { usePolled } from "../shared/polled.js";
 
 const LOCKED = '--pip-args="--constraint regulars-edge.lock"'; // which names the wheel by its hash, too
@@ -81,8 +83,9 @@ function Uploader({ kind, id, secret, address }) {
 function Heard({ id }) {
   const [{ value: one }] = usePolled(`cameras/${encodeURIComponent(id)}`, {}, EVERY_MS);
   const error = one?.health.status.error;
-  return html`<p class=${error ? "notice" : ""} role="status">${error
-    ?? (one?.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.waits"))}</p>`;
+  return html`<div class=${error ? "notice" : ""} role="status">${error ? html`
+    <${Said} words=${inEnglish(error) ?? named(stateOf(one))} detail=${error} />`
+    : (one?.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.waits"))}</div>`;
 }
 
 /** A code, good for a quarter of an hour: for a new box's page, and as a line. `begins`: without a click. */

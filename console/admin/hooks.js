@@ -3,6 +3,7 @@ import { useEffect, useReducer, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { Said, whyNot } from "./said.js";
 import { Secret } from "./secret.js";
 import { told, written } from "../shared/fields.js";
 import { changer, Settings } from "../shared/settings.js";
@@ -131,7 +132,8 @@ export function Test({ path, tested = () => {} }) {
       for (let look = 0; look < LOOKS; look++) {
         await new Promise((done) => setTimeout(done, LOOK_MS));
         const one = (await found(path, "pending", event.id)) ?? (await found(path, "parked", event.id));
-        setSaid(one ? one.last_error || t(one.next_at ? "hook.testing" : "hook.waits") : t("hook.arrived"));
+        const said = one ? t(one.next_at ? "hook.testing" : "hook.waits") : t("hook.arrived");
+        setSaid(one?.last_error ? whyNot(one) : said);
         if (!one || one.attempts || !one.next_at) break;
       }
       tested();
@@ -179,7 +181,8 @@ function Deliveries({ path, state, version, isMailbox = false, changed }) {
     <ul class="rows">${rows.map((row) => html`<li key=${row.event.id}>
       <div><strong>${tOr(`set.events.${row.event.type}`, row.event.type)}</strong>${" "}
         <small class="soft">${joined(row.event.data.name, row.event.camera, dayAndClock(row.event.at))}</small>
-        ${row.last_error && html`<p class="danger small">${row.last_error}</p>`}</div>
+        ${row.last_error && html`<div class="danger small">
+          <${Said} words=${whyNot(row)} detail=${row.last_error} /></div>`}</div>
       <small class="soft">${joined(
         row.attempts > 0 && t("hook.attempts", { count: row.attempts }),
         row.next_at && t("hook.next", { when: dayAndClock(row.next_at) }),

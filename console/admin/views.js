@@ -7,11 +7,12 @@ import { Trouble, useLoaded } from "../shared/parts.js";
 import { may, session } from "../store.js";
 import { complain } from "../undo.js";
 import { dayAndClock, t } from "../words.js";
+import { inEnglish } from "./said.js";
 
 /** So many are listed at once: who is done with one sees the next. */
 const LISTED = 20;
 
-/** What is wrong with a camera, in its box's words; null if a person said that it is right, and the box hears it. */
+/** What is wrong with a camera, in its box's English; null if a person said that it is right, and the box hears it. */
 export function troubleOf({ health }) {
   return health.status.view_changed && !health.view_changed ? null : health.status.error;
 }
@@ -43,9 +44,9 @@ export function AllChanged({ cameras, told }) {
 /** What one shows, and the word that it is right. `told` is called with the camera as it is then. */
 export function Changed({ one, told }) {
   const accept = () => send("POST", `cameras/${encodeURIComponent(one.id)}/view`).then(told, complain);
-  return html`<div class="notice"><p>${troubleOf(one) ?? t("camera.view.changed")}</p>
+  return html`<div class="notice"><p>${inEnglish(troubleOf(one)) ?? t("camera.view.changed")}</p>
     ${may("operator") && session.now.pictures && html`<${Mornings} id=${one.id} />`}
-    ${may("operator") && html`<p class="soft small">${t("camera.view.says")}</p>
+    ${may("keeper") && html`<p class="soft small">${t("camera.view.says")}</p>
       <button onClick=${accept}>${t("camera.view.right")}</button>`}</div>`;
 }
 

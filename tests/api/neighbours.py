@@ -36,7 +36,7 @@ from chalicelib.domain.captures import captured_ms
 from chalicelib.domain.events import GroupFull
 from chalicelib.domain.model import Credentials, Decision, Profile
 from chalicelib.domain.observations import Review, ReviewKind
-from chalicelib.domain.webhooks import Event
+from chalicelib.domain.webhooks import Event, Hindrance, Why
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
@@ -603,7 +603,7 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
     ]
     services.items.transact(outbox.make_delivery_puts(tenant, events))
     for one in services.webhooks.outbox.read_page(tenant, hook["id"], parked=False, limit=10).rows:
-        outbox.park(replace(one, attempts=3), f"{word} answered 500")
+        outbox.park(replace(one, attempts=3), Why(Hindrance.ANSWERED, f"{word} answered 500"))
     return hook["id"], hook["secret"]
 
 

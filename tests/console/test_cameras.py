@@ -34,8 +34,10 @@ from tests.console.conftest import (
     reload,
     shoot,
     time_stands,
+    visiting,
 )
 from tests.console.looks import LIGHT, assert_accessible, looked_at
+from tests.console.spoken import TABLES
 from tests.support.api.over_http import Sunmi
 from tests.support.box.box import serving
 from tests.support.pictures.photos import FOLDER, PORTRAIT
@@ -119,6 +121,26 @@ def test_what_the_uploader_finds_wrong_with_a_new_camera_stands_beside_its_code(
         expect(dialog.get_by_label("Install the uploader")).to_be_visible()
         client.delete_camera(made.id)
     page.goto("about:blank")
+
+
+def test_a_german_reads_in_german_what_a_box_says_of_its_camera(
+    browser: Browser, book: Book
+) -> None:
+    with book.client() as client:
+        client.add_camera(id="keller", name="Keller")
+        status = {"error": "the camera refuses the password", "trouble": "login"}
+        client.send_heartbeat("keller", status=status, working=False)
+        with visiting(browser, book, key=None, locale="de-DE") as visitor:
+            page = visitor.open("#/cameras")
+            expect(page.get_by_role("gridcell").filter(has_text="Keller")).to_be_visible()
+            expect(page.get_by_text("refuses the password")).to_have_count(0)
+            page.goto(f"{book.url}/console#/cameras/keller")
+            notice = page.locator(".notice")
+            said = str(TABLES["de"]["camera.login"])
+            expect(notice).to_contain_text(said[0].upper() + said[1:])
+            expect(notice.locator("[lang=en]")).to_have_text("the camera refuses the password")
+            expect(notice.locator("[lang=en]")).not_to_be_visible()
+        client.delete_camera("keller")
 
 
 def test_a_camera_that_pushes_is_added_by_four_clicks(page: Page, book: Book) -> None:

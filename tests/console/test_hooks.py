@@ -76,6 +76,25 @@ def test_what_was_given_up_is_told_with_its_error_and_sent_again(
     becomes(page, lambda: len(receiver.bodies) == 2)
 
 
+def test_a_german_reads_in_german_why_an_event_did_not_arrive_and_the_rest_behind_it(
+    browser: Browser, book: Book, receiver: Receiver
+) -> None:
+    receiver.answer_from_now_on(answers(410))
+    with book.client() as client:
+        hook = client.add_hook(url=receiver.url).id
+    with visiting(browser, book, key=None, locale="de-DE") as visitor:
+        page = visitor.open(f"#/hooks/{hook}")
+        page.get_by_role("button", name="Probe senden").click()
+        said = "Der Empfänger will das nicht mehr."
+        expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
+        row = page.get_by_role("listitem").filter(has_text=said)
+        own = row.locator("[lang=en]")
+        expect(own).not_to_be_visible()
+        row.locator("summary").click()
+        expect(own).to_have_text(re.compile("^the receiver answered 410"))
+        assert_accessible(page)
+
+
 def test_url_filters_and_the_switch_are_changed_in_place(
     page: Page, book: Book, receiver: Receiver
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from chalicelib.api.console_words import DECLARED, OF_MESSAGES
 from chalicelib.domain.names import fold_letters, wanted_words
 from chalicelib.domain.texts import READ_BY
+from chalicelib.domain.webhooks import Hindrance
 from tests.console.spoken import FILES, LANGUAGES, OURS, OWN, TABLES
 
 MODULES = {path: path.read_text(encoding="utf-8") for path in OURS.rglob("*.js")}
@@ -84,6 +85,12 @@ def test_somebody_without_a_name_is_found_by_what_the_console_calls_them(languag
     table = TABLES[language]
     for name in ("face.number.regular", "face.number.stranger"):
         assert wanted_words(fold_letters, str(table[name]).replace("{n}", "135")) == ["135"]
+
+
+def test_each_kind_of_what_keeps_a_delivery_has_its_words() -> None:
+    assert {f"problem.hook.{one}" for one in Hindrance} == {
+        name for name in TABLES["en"] if name.startswith("problem.hook.")
+    }
 
 
 def test_each_text_stands_in_one_file_and_files_are_sorted() -> None:

@@ -74,6 +74,7 @@ deliveries = (
         next_at=moments,
         attempts=st.integers(0, 1000),
         last_error=st.text(),
+        last_code=st.text(),
         parked=st.booleans(),
     )
     | st.builds(

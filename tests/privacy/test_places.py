@@ -89,8 +89,8 @@ OF_ONE_PERSON: Mapping[type[Struct], str] = {
     f"given survivor_withdrawn_at {' '.join(TAKEN)}",
     Review: "kind at faceid camera sighting_id decision box near twice",
     Duplicate: "first second at decision are_two",
-    Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked "
-    "in_mailbox on_phone",
+    Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error "
+    "last_code parked in_mailbox on_phone",
     Done: "at kind before after",
     Hook: "id url created_at sealed_secret kinds groups cameras enabled name passes_to failures "
     "paused_until version people way address template hours pause_s picture claims "

@@ -322,6 +322,13 @@ class Delivery(Answer):
     ]
     parked_at: Time | None
     last_error: str
+    last_code: Annotated[
+        str,
+        Meta(
+            description="The kind of `last_error`, such as `unusable`, for words in other "
+            'languages; "" if there is none.'
+        ),
+    ]
 
 
 class DeliveriesPage(Answer):

@@ -378,6 +378,7 @@ class Delivery(Struct, kw_only=True):
     next_at: datetime | None
     parked_at: datetime | None
     last_error: str
+    last_code: str
 
 
 class DetectedFace(Struct, kw_only=True):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from chalicelib.book.webhooks import MAX_ANNOUNCED, MAX_HOOKS
 from chalicelib.domain.events import CHOSEN, GroupFull
 from chalicelib.domain.model import Credentials
-from chalicelib.domain.webhooks import FAILING_FROM, Event
+from chalicelib.domain.webhooks import FAILING_FROM, Event, Hindrance, Why
 from chalicelib.qr_code import draw_code
 from chalicelib.services import Services
 from chalicelib.storage import keys
@@ -54,7 +54,8 @@ def happen(services: Services, tenant: str, count: int) -> None:
 def park(services: Services, tenant: str, hook_id: str) -> None:
     outbox = services.webhooks.outbox
     for one in services.webhooks.outbox.read_page(tenant, hook_id, parked=False, limit=1000).rows:
-        outbox.park(replace(one, attempts=3), "the receiver answered 500, not 200 to 299")
+        why = Why(Hindrance.ANSWERED, "the receiver answered 500, not 200 to 299")
+        outbox.park(replace(one, attempts=3), why)
 
 
 def test_a_hook_needs_a_url_only_and_its_secret_is_shown_once(v1: V1Client) -> None:
@@ -164,6 +165,7 @@ def test_what_waits_and_what_is_parked_are_listed(
         "next_at": "2026-03-01T12:00:00.000Z",
         "parked_at": None,
         "last_error": "",
+        "last_code": "",
     }
     park(services, shop.tenant, hook["id"])
     assert v1.done("GET", path, state="pending")["deliveries"] == []
@@ -175,6 +177,7 @@ def test_what_waits_and_what_is_parked_are_listed(
         "next_at": None,
         "parked_at": "2026-03-01T12:00:00.000Z",
         "last_error": "the receiver answered 500, not 200 to 299",
+        "last_code": "answered",
     }
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from chalicelib.book.webhooks import MAX_ANNOUNCED, longest_delay_s, pause_s
 from chalicelib.domain.events import EventKind
+from chalicelib.domain.webhooks import Hindrance, Why
 from chalicelib.storage import keys
 from tests.support.fakes import FakeClock
 from tests.support.hooks.events import make_data
@@ -307,7 +308,7 @@ def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, "https://shop.example/")
     desk.commit(*(desk.event() for _ in range(7)))
     for one in desk.pending[:5]:
-        desk.outbox.park(one, "for the test")
+        desk.outbox.park(one, Why(Hindrance.ANSWERED, "for the test"))
     listed = []
     for page in paged(
         lambda token: desk.outbox.read_page(TENANT, hook.id, parked=True, limit=2, token=token)
@@ -323,7 +324,7 @@ def test_parked_deliveries_are_forgotten_after_thirty_days(desk: Desk) -> None:
     desk.hooks.add(TENANT, "https://shop.example/")
     desk.commit(*(desk.event() for _ in range(100)))
     for one in desk.pending[:90]:
-        desk.outbox.park(one, "for the test")
+        desk.outbox.park(one, Why(Hindrance.ANSWERED, "for the test"))
     desk.clock.advance(timedelta(days=30, seconds=-1))
     assert desk.outbox.forget_expired(TENANT) == 0
     desk.clock.advance(timedelta(seconds=1))
@@ -336,7 +337,7 @@ def test_redelivery_is_done_in_parts_that_a_call_has_time_for(desk: Desk) -> Non
     for _ in range(0, MAX_ANNOUNCED, 50):
         desk.commit(*(desk.event() for _ in range(51)))
     for one in desk.pending:
-        desk.outbox.park(one, "for the test")
+        desk.outbox.park(one, Why(Hindrance.ANSWERED, "for the test"))
     sent = []
     while not sent or sent[-1]:
         sent.append(desk.outbox.redeliver_hook(TENANT, hook.id))

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.book.webhooks import MAX_HOOKS
 from chalicelib.domain.errors import InvalidInput, TooManyHooks
+from chalicelib.domain.webhooks import Hindrance, Why
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Update, exists
 from tests.support.hooks.hook_desk import TENANT, Desk
@@ -118,7 +119,7 @@ def test_deleted_hook_takes_what_waits_for_it_along(desk: Desk) -> None:
     other, _ = desk.hooks.add(TENANT, URL)
     desk.commit(*(desk.event() for _ in range(30)))
     parked = desk.pending[3]
-    desk.outbox.park(parked, "for the test")
+    desk.outbox.park(parked, Why(Hindrance.ANSWERED, "for the test"))
     assert parked.hook_id == hook.id
     desk.hooks.delete(TENANT, hook.id)
     assert desk.hooks.list_all(TENANT) == [other]

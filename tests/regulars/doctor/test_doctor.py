@@ -20,7 +20,7 @@ from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.events import GroupFull
 from chalicelib.domain.model import NewFace, Profile
 from chalicelib.domain.tenant_settings import OF_NOTICE, TenantSettings
-from chalicelib.domain.webhooks import Event, Way
+from chalicelib.domain.webhooks import Event, Hindrance, Way, Why
 from chalicelib.services import Services
 from chalicelib.settings import Settings, parse_networks
 from chalicelib.storage.ports import Disk
@@ -507,7 +507,9 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         services.items.transact(services.webhooks.outbox.make_delivery_puts("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
         [delivery] = services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=2).rows
-        services.webhooks.outbox.park(replace(delivery, attempts=9), "the receiver answered 503")
+        services.webhooks.outbox.park(
+            replace(delivery, attempts=9), Why(Hindrance.ANSWERED, "the receiver answered 503")
+        )
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (
             WARNING,
@@ -519,7 +521,9 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         [delivery] = services.webhooks.outbox.read_page(
             "shop", phone.id, parked=False, limit=2
         ).rows
-        services.webhooks.outbox.park(replace(delivery, attempts=1), "the receiver answered 404")
+        services.webhooks.outbox.park(
+            replace(delivery, attempts=1), Why(Hindrance.ANSWERED, "the receiver answered 404")
+        )
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "(to slack.example): events 1 are given up" in says) == (WARNING, True)
         assert "secret-path" not in says
