@@ -4,6 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Field, Form } from "../shared/form.js";
 import { Dialog, Ending } from "../shared/parts.js";
+import { may } from "../store.js";
 import { complain } from "../undo.js";
 import { t } from "../words.js";
 
@@ -39,8 +40,8 @@ export function GroupDialog({ group: first, close, done }) {
         defaultValue=${group?.attributes.join("\n")} />`}
       ${group && !isFixed && html`<label class="inline"><input type="checkbox" name="staff"
         defaultChecked=${group.staff} />${t("group.staff")}</label>`}
-      <${Ending} close=${close} before=${group?.count === 0 && !isFixed && html`<button type="button" class="danger"
-        onClick=${remove}>${t("group.delete")}</button><span class="apart"></span>`}>
+      <${Ending} close=${close} before=${group?.count === 0 && !isFixed && may("keeper") && html`<button type="button"
+        class="danger" onClick=${remove}>${t("group.delete")}</button><span class="apart"></span>`}>
         ${t(group ? "save" : "people.group.make")}<//>
     <//><//>`;
 }

@@ -89,6 +89,7 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
         assert (session["demo"], settings["time_zone"]) == (True, ZONE)
         assert requests.post(f"{url}/v1/session", json={}, timeout=60).status_code == 403
         assert page.locator(".tour kbd").count() == 0
+        see_no_button_that_is_refused(page, url)
         take_tour(page)
         correct_and_take_back(page, url)
         visitor.check()
@@ -101,6 +102,30 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
 
 STOPS = ("came", "correct", "done", "who", "traffic", "inside", "forget")
 NARROW = {"width": 320, "height": 568}
+
+
+REFUSED = (
+    *("people.add", "people.group", "person.more", "consent.write", "consent.change"),
+    *("camera.still.ask", "check.ask", "camera.view.right", "captures.again"),
+    *("signout", "page.search"),
+)
+"""Names of what a visitor of the demo may not do."""
+
+
+def see_no_button_that_is_refused(page: Page, url: str) -> None:
+    faces = requests.get(f"{url}/v1/faces?limit=1&group=regular", timeout=60).json()["faces"]
+    shown = ["visits", "people", f"person/{faces[0]['id']}", "cameras/door", "settings", "add"]
+    for path in shown:
+        page.goto(f"{url}/console#/{path}")
+        ready(page)
+        named = "all => all.map((one) => one.ariaLabel ?? one.textContent.trim())"
+        names = page.locator("#console :is(button, a, input):visible").evaluate_all(named)
+        refused = {str(TABLES["en"][name]) for name in REFUSED}
+        assert refused.isdisjoint(names), (path, refused & {*names})
+        assert path != "people" or page.get_by_role("checkbox").count() == 0
+    assert page.get_by_role("heading", name="Add").count() == 0
+    page.goto(f"{url}/console#/visits")
+    ready(page)
 
 
 def take_tour(page: Page) -> None:
@@ -134,6 +159,7 @@ def correct_and_take_back(page: Page, url: str) -> None:
     page.goto(f"{url}/console#/done")
     first = page.locator(".acts > li").first
     expect(first).to_contain_text(f"{NAMES[UNSURE]} → {NAMES[MISTAKEN]}")
+    expect(first).to_contain_text("A visitor of the demo")
     looked_at(page, "demo-done")
     first.get_by_role("button", name="Take back").click()
     expect(page.get_by_text("Taken back").first).to_be_visible()
