@@ -106,7 +106,7 @@ class Console:
         if name not in self._files:
             raise Refused(404, "")
         file = self._files[name]
-        return Response(file.text, dict(file.headers))
+        return Response(file.body, dict(file.headers))
 
 
 def make_blueprint(console: Console, post: Answer | None = None) -> Blueprint:

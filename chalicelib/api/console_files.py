@@ -1,7 +1,7 @@
 """The console's page and files, as they are answered: one source for one box and for AWS.
 
 Modules are served joined, a file a folder, words as a folder a language, and stylesheets without
-their comments; all else as it was written. Each file or its folder has a digest in its URL, so a
+their comments and indents; all else as it was written. Each file or its folder has a digest in its URL, so a
 browser keeps it for good and asks only for the page again; the page's import map says which URL
 stands for which file or folder.
 """
@@ -30,18 +30,20 @@ from chalicelib.privacy.texts import direction_of
 LIBRARIES = "libraries"
 """Folder of libraries beside the console's own files, in the package for AWS."""
 
+_PNG = "image/png"
 _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".json": "application/json; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".png": _PNG,
     ".webmanifest": "application/manifest+json",
 }
-"""All of them are text, which the gateway passes as it is."""
+"""All but pictures are text, which the gateway passes as it is."""
 
 _MODULES = (".js", ".mjs")
-_STYLE_COMMENTS = re.compile(r"\s*/\*(?:(?!\*/)[\s\S])*\*/")
+_STYLE_SPARE = re.compile(r"\s*/\*(?:(?!\*/)[\s\S])*\*/|(?<=\n)[ ]+")
 
 _PICTURES = ("'self'", "blob:")
 _SAFE = {
@@ -53,10 +55,15 @@ _SAFE = {
 
 
 class File(Struct, frozen=True):
-    """Answer to a URL: headers and text."""
+    """Answer to a URL: headers and text; a picture's is its base64."""
 
     headers: Mapping[str, str]
     text: str
+
+    @property
+    def body(self) -> str | bytes:
+        is_picture = self.headers["Content-Type"] == _PNG
+        return base64.b64decode(self.text) if is_picture else self.text
 
 
 def locate_folder() -> Path:
@@ -116,8 +123,10 @@ def read_texts(paths: Mapping[str, Path]) -> dict[str, str]:
 
 
 def _read_text(path: Path) -> str:
+    if path.suffix == ".png":
+        return base64.b64encode(path.read_bytes()).decode()
     text = path.read_text(encoding="utf-8")
-    return _STYLE_COMMENTS.sub("", text) if path.suffix == ".css" else text
+    return _STYLE_SPARE.sub("", text) if path.suffix == ".css" else text
 
 
 def make_files(texts: Mapping[str, str]) -> dict[str, File]:
@@ -171,7 +180,7 @@ def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[st
     hosts that pictures come from.
     """
     urls = {name: _make_url(name, text) for name, text in texts.items()}
-    imports = {name: url for name, url in urls.items() if not name.endswith(".json")}
+    imports = {name: url for name, url in urls.items() if not name.endswith((".json", ".png"))}
     import_map = json.dumps({"imports": imports | _make_folder_urls(texts)})
     start = texts["./console/start.js"]
     text = Template((page_folder / "index.html").read_text(encoding="utf-8")).substitute(
@@ -180,6 +189,7 @@ def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[st
         main=urls[f"./console/{JOINED}"],
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
+        touch_icon=urls["./console/icon-180.png"],
         manifest=urls["./console/app.webmanifest"],
         person_texts=Markup.escape(json.dumps(LINES)),
         events=Markup.escape(json.dumps(CHOSEN)),

@@ -56,7 +56,7 @@ MIXED = "multipart/mixed"
 IMAGES = (
     *(
         f"image/{kind}"
-        for kind in ("jpeg", "png", "bmp", "webp", "heic", "heif", "jpg", "pjpeg", "gif")
+        for kind in ("jpeg", "png", "bmp", "webp", "heic", "heif", "avif", "jpg", "pjpeg", "gif")
     ),
     *("application/octet-stream", "binary/octet-stream"),
 )

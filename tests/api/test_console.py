@@ -7,12 +7,14 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 from chalice.app import Chalice
+from PIL import Image
 
 from chalicelib.api import console
 from chalicelib.api.console_files import LIBRARIES, list_own_files, locate_folder
@@ -48,6 +50,10 @@ def app_of(libraries: Path, public_url: str | None = None) -> Iterator[Chalice]:
 @pytest.fixture
 def app(fetched: Path) -> Iterator[Chalice]:
     yield from app_of(fetched)
+
+
+ACCEPTED = "image/avif,image/webp,image/apng,image/*,*/*;q=0.8"
+"""What browsers accept as a picture: a gateway passes one on by the first of these types."""
 
 
 def got(app: Chalice, path: str, method: str = "GET", **headers: str) -> Reply:
@@ -99,7 +105,7 @@ def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chal
     urls.append(main_url(app))
     assert len(set(urls)) > 20
     for url in urls:
-        answer = got(app, url.removeprefix("."))
+        answer = got(app, url.removeprefix("."), accept=ACCEPTED)
         assert "immutable" in answer.headers["cache-control"]
         assert hashlib.sha256(answer.body.encode()).hexdigest().startswith(url.split(".")[-2])
 
@@ -150,9 +156,23 @@ def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> 
     assert policy(app)["manifest-src"] == ["'self'"]
     assert urljoin(place, manifest["start_url"]) == urljoin(place, manifest["scope"]) == "/console"
     for icon in manifest["icons"]:
-        assert got(app, urljoin(place, icon["src"])).status == 200, (
-            "the manifest has the digest of console/icon.svg"
-        )
+        answer = got(app, urljoin(place, icon["src"]), accept=ACCEPTED)
+        assert answer.status == 200, "the manifest has the digests of console/icon*"
+        assert answer.headers["content-type"] == icon["type"]
+
+
+def test_home_screens_find_icons_in_png_of_the_sizes_that_they_want(app: Chalice) -> None:
+    page = got(app, "/console").body
+    [touch] = re.findall(r'rel="apple-touch-icon" href="\.([^"]+)"', page)
+    place = re.findall(r'rel="manifest" href="\.([^"]+)"', page)[0]
+    icons = json.loads(got(app, place).body)["icons"]
+    urls = {urljoin(place, one["src"]): one["sizes"] for one in icons if "png" in one["type"]}
+    for url, sizes in {touch: "180x180", **urls}.items():
+        answer = got(app, url, accept=ACCEPTED)
+        with Image.open(BytesIO(answer.data)) as image:
+            assert (image.format, f"{image.width}x{image.height}") == ("PNG", sizes)
+            assert image.convert("RGBA").getextrema()[3] == (255, 255), "phones show black there"
+    assert {*urls.values()} == {"192x192", "512x512"}
 
 
 def test_what_the_first_page_imports_is_one_file_and_no_other_page_is_in_it(app: Chalice) -> None:
@@ -163,12 +183,13 @@ def test_what_the_first_page_imports_is_one_file_and_no_other_page_is_in_it(app:
     assert not re.search(r"^import ", code, re.MULTILINE), "it needs another file before it runs"
 
 
-def test_stylesheets_come_whole_but_for_their_comments(app: Chalice) -> None:
+def test_stylesheets_come_whole_but_for_comments_and_indents(app: Chalice) -> None:
     [url] = re.findall(r'href="([^"]+\.css)"', got(app, "/console").body)
     written = (OURS / "style.css").read_text(encoding="utf-8")
     served = got(app, url.removeprefix(".")).body
     assert "/*" in written
     assert "*/" not in served
+    assert "\n " not in served
     assert served.count("{") == re.sub(r"/\*.*?\*/", "", written, flags=re.DOTALL).count("{")
 
 
@@ -207,7 +228,7 @@ def test_pictures_may_come_from_the_public_url(fetched: Path) -> None:
 
 
 def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
-    for path in (one for one in OURS.rglob("*") if one.is_file()):
+    for path in (one for one in OURS.rglob("*") if one.is_file() and one.suffix != ".png"):
         text = path.read_text()
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function|dangerously",
