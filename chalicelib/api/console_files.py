@@ -1,9 +1,9 @@
 """The console's page and files, as they are answered: one source for one box and for AWS.
 
 Modules are served joined, a file a folder, words as a folder a language, and stylesheets without
-their comments and indents; all else as it was written. Each file or its folder has a digest in its URL, so a
-browser keeps it for good and asks only for the page again; the page's import map says which URL
-stands for which file or folder.
+their comments and indents; all else as it was written. Each file or its folder has a digest in its
+URL, so a browser keeps it for good and asks only for the page again; the page's import map says
+which URL stands for which file or folder.
 """
 
 from __future__ import annotations
