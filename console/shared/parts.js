@@ -32,7 +32,8 @@ export function Portrait(given) {
     return () => removeEventListener("online", again);
   }, [broken]);
   const isSettled = useContext(IsSettled);
-  if (!url || broken === url || !isSettled) {
+  if (url && !isSettled) return html`<span class="portrait ${size} none"></span>`;
+  if (!url || broken === url) {
     return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}>
       ${name ? html`<span class="called" aria-hidden="true">${[...name][0].toUpperCase()}</span>`
         : html`<${Icon} name=${icon} size=${24} />`}</span>`;

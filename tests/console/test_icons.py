@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from chalicelib.api.console_files import locate_folder
 from tests.console.conftest import Book, visiting
-from tests.icons import SIZES_PX, draw_icon
+from tests.console.icons import SIZES_PX, draw_icon
 
 MOST_APART = 2.0
 """Mean difference of pixels: another Chromium may smooth edges otherwise."""
@@ -24,7 +24,9 @@ def test_an_icon_is_drawn_of_the_svg(browser: Browser, size_px: int) -> None:
             BytesIO(draw_icon(browser, size_px)),
         )
     )
-    assert np.abs(kept - drawn).mean() < MOST_APART, "`python -m tests.icons --write` draws them"
+    assert np.abs(kept - drawn).mean() < MOST_APART, (
+        "`python -m tests.console.icons --write` draws them"
+    )
 
 
 def test_a_browser_shows_the_icon_of_a_home_screen(browser: Browser, book: Book) -> None:

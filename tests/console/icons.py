@@ -1,4 +1,4 @@
-"""The console's PNG icons, which `python -m tests.icons --write` draws of console/icon.svg.
+"""The console's PNG icons, which `python -m tests.console.icons --write` draws of console/icon.svg.
 
 A phone's home screen takes no SVG. It rounds the corners itself, and shows what is transparent as
 black, so the ground fills the square.
