@@ -39,7 +39,7 @@ from chalicelib.domain.channels import (
     message_text,
     write_message,
 )
-from chalicelib.domain.errors import Busy, InvalidInput
+from chalicelib.domain.errors import Busy, InvalidInput, Unusable
 from chalicelib.domain.events import EventKind
 from chalicelib.domain.grounds import has_ground
 from chalicelib.domain.model import STRANGER, Face, Tenant
@@ -58,6 +58,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
 from chalicelib.storage.ports import (
+    Answered,
     Delete,
     Put,
     SenderRefused,
@@ -73,10 +74,12 @@ from chalicelib.storage.values import milliseconds, moment_of_text, time_text
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
 
-_SENT, _GONE = 200, 410
-"""Statuses that stand for a mail that was sent, and for a browser that is gone."""
+_SENT, _GONE = Answered(200), Answered(410)
+"""Answers that stand for a mail that was sent, and for a browser that is gone."""
 _SENDER_REFUSED = (401, 403)
 """Answers of a push service about the token of the sender (RFC 8292, 4.2)."""
+_OTHER_KEY = "VapidPkHashMismatch"
+"""Apple's reason if a browser joined by a key that the sender has no more."""
 _REMEDY = {
     True: "have this browser join once more",
     False: "set the shop's `contact` to a mail address, or `public_url` to an https address of the "
@@ -177,9 +180,8 @@ class Messages(Service["Book"]):
         another."""
         write(self.services.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
 
-    def send_message(self, hook: Hook, delivery: Delivery) -> int | None:
-        """Send a delivery's message; return the status of the answer, or None if people are not to
-        be told now.
+    def send_message(self, hook: Hook, delivery: Delivery) -> Answered | None:
+        """Send a delivery's message; return the answer, or None if people are not to be told now.
 
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """
@@ -198,7 +200,7 @@ class Messages(Service["Book"]):
             return None
         camera = self._read_camera_name(delivery.tenant, event)
         values = event_values(event, zone, tenant.shown_name, camera, texts=Texts(tenant.language))
-        status = 0
+        answer = None
         try:
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
             faceid = face.faceid if face else ""
@@ -208,11 +210,11 @@ class Messages(Service["Book"]):
                 now_there = self._find_face(delivery.tenant, event)
                 if not self._is_wanted(hook, delivery, tenant, event_time, now_there):
                     return None
-            status = self._send_by_channel(hook, tenant, values, picture=picture, faceid=faceid)
+            answer = self._send_by_channel(hook, tenant, values, picture=picture, faceid=faceid)
         finally:
-            if not 200 <= status < 300:
+            if answer is None or not answer.is_well:
                 self._release_pause(hook, delivery)
-        return status
+        return answer
 
     def find_due_at(self, hook: Hook, delivery: Delivery) -> datetime | None:
         """Return when a delivery is due that `send_message` did not send, since it waits for the
@@ -352,8 +354,9 @@ class Messages(Service["Book"]):
         *,
         picture: bytes | None,
         faceid: str,
-    ) -> int:
-        """Send a message by its hook's channel; return the status of the answer.
+    ) -> Answered:
+        """Send a message by its hook's channel; return the answer. Raises Unusable if it says by a
+        status of success that nothing was taken.
 
         `faceid`: of whom it tells, whose card a push and a message of ntfy lead to; "": of nobody.
         """
@@ -374,7 +377,9 @@ class Messages(Service["Book"]):
         link = self._make_card_link(tenant, faceid)
         post = write_message(channel, hook.template, values, picture, link=link)
         answer = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
-        return answer.status
+        if answer.is_well and answer.says_no:
+            raise Unusable(f"the receiver answered {answer}, and that it took nothing")
+        return answer
 
     def _make_card_link(self, tenant: Tenant, faceid: str) -> str:
         """Return the address of the arrival card of a face; "" for nobody, or without a public
@@ -389,16 +394,14 @@ class Messages(Service["Book"]):
         name = name_push(faceid, self._read_private_key(delivery.tenant))
         write(self.services.items, [note_push(delivery, name, faceid, self.services.clock.now())])
 
-    def _take_back(self, hook: Hook, delivery: Delivery, tenant: Tenant) -> int:
-        """Push what takes the place of a push about somebody who went; return the answer's
-        status."""
+    def _take_back(self, hook: Hook, delivery: Delivery, tenant: Tenant) -> Answered:
+        """Push what takes the place of a push about somebody who went; return the answer."""
         text = Texts(tenant.language).write("push.taken_back")
         message = {"title": tenant.shown_name, "text": text, "tag": delivery.event_id, "gone": "1"}
         return self._push(self.read_channel(tenant.name, hook), tenant, message)
 
-    def _push(self, channel: Channel, tenant: Tenant, message: dict[str, str]) -> int:
-        """Push a message to a browser; return the status of the answer, _GONE if the browser is
-        gone.
+    def _push(self, channel: Channel, tenant: Tenant, message: dict[str, str]) -> Answered:
+        """Push a message to a browser; return the answer, _GONE if the browser is gone.
 
         `message`: its `tag` is what a browser calls it: the next one of that tag takes its place.
         """
@@ -411,12 +414,13 @@ class Messages(Service["Book"]):
             self.services.clock.now(),
         )
         answer = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
-        if answer.status in _SENDER_REFUSED:
+        if answer.status in _SENDER_REFUSED or answer.reason == _OTHER_KEY:
             said = " ".join(filter(None, (str(answer.status), answer.reason)))
+            is_known = bool(subject) or answer.reason == _OTHER_KEY
             raise SenderRefused(
-                f"the push service refuses the sender ({said}): {_REMEDY[bool(subject)]}"
+                f"the push service refuses the sender ({said}): {_REMEDY[is_known]}"
             )
-        return _GONE if answer.status in _NO_LONGER_THERE else answer.status
+        return _GONE if answer.status in _NO_LONGER_THERE else answer
 
 
 def _parse_claims(hook: Hook) -> dict[str, Any]:

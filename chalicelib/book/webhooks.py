@@ -91,6 +91,7 @@ from chalicelib.storage.items import (
 from chalicelib.storage.ports import (
     LONGEST_ASKED_S,
     Action,
+    Answered,
     ComeBackLater,
     Condition,
     Delete,
@@ -874,7 +875,7 @@ class Deliveries(Service["Book"]):
         """
         tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
-            status = self.post_delivery(hook, delivery)
+            answer = self.post_delivery(hook, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
             self._give_turn_back(hook, delivery.tenant)
             return self.outbox.postpone_delivery(
@@ -903,21 +904,21 @@ class Deliveries(Service["Book"]):
             )
             why = Why(Hindrance.FAILED, "the service failed at it: its log says why")
             return self._note_failure(hook, tried, why)
-        if status is None:
+        if answer is None:
             self._give_turn_back(hook, delivery.tenant)
             return self._put_away(hook, delivery)
-        if 200 <= status < 300:
+        if answer.is_well:
             self.outbox.delete_delivery(delivery)
             if hook.failures or hook.paused_until is not None:
                 self.hooks.note_recovery(delivery.tenant, hook.id)
             return None
-        if status == _GONE:
+        if answer.status == _GONE:
             self._give_turn_back(hook, delivery.tenant)
             if hook.way == Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
                 self._switch_off_hook(hook, delivery.tenant)
             gone = "the receiver answered 410: it does not want this any more"
             return self.outbox.park(tried, Why(Hindrance.GONE, gone))
-        answered = f"the receiver answered {status}, not 200 to 299"
+        answered = f"the receiver answered {answer}, not 200 to 299"
         return self._note_failure(hook, tried, Why(Hindrance.ANSWERED, answered))
 
     def _put_away(self, hook: Hook, delivery: Delivery) -> None:
@@ -929,9 +930,11 @@ class Deliveries(Service["Book"]):
             why = Why(Hindrance.HOURS, "it waits for the hook's hours")
             self.outbox.postpone_delivery(delivery, due_at, why)
 
-    def post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
-        """Post a delivery, and return the status of the answer; None: nobody was to get it, so
-        nothing was sent."""
+    def post_delivery(self, hook: Hook, delivery: Delivery) -> Answered | None:
+        """Post a delivery, and return the answer; None: nobody was to get it, so nothing was sent.
+
+        Of a URL's answer the status alone counts (docs/webhooks.md).
+        """
         if hook.url is None:
             with self.slots.take_slot(delivery.tenant, hook.id):
                 return self.services.webhooks.messages.send_message(hook, delivery)
@@ -949,7 +952,7 @@ class Deliveries(Service["Book"]):
                 status = self.services.ports.postman.post(hook.url, body, signed).status
             if status not in _REFUSALS:
                 break
-        return status
+        return None if status is None else Answered(status)
 
     def _switch_off_hook(self, hook: Hook, tenant: str) -> None:
         """Switch off a hook, unless somebody has changed it meanwhile."""

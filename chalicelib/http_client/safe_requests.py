@@ -21,6 +21,7 @@ from functools import partial
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from ipaddress import IPv4Network, IPv6Network
 from threading import BoundedSemaphore
+from typing import Any
 
 from chalicelib.domain.errors import InvalidInput, Unusable
 from chalicelib.http_client.connection import (
@@ -228,7 +229,16 @@ class SafeFetcher:
 _TOO_MANY, _SERVER_ERROR = 429, 500
 """Statuses whose Retry-After is heard: this one, and from this one on (RFC 6585, 4; RFC 9110,
 15.6)."""
-_REASON = re.compile("[A-Za-z][A-Za-z0-9 _-]{0,39}")
+_REASON = re.compile("[A-Za-z][A-Za-z0-9 _.,:'-]{0,99}")
+_CODE = re.compile("[a-z]+(_[a-z]+)+")
+"""A reason that is the whole answer: a code of Slack's."""
+_REASONS = ("reason", "description", "errmsg", "message", "error")
+"""Members of an answer in JSON that name a reason, as Apple, Telegram, Tencent, Discord and ntfy
+call them."""
+_OF_WNS = "X-WNS-Error-Description"
+"""Header in which Microsoft's push service names a reason."""
+_TEAMS_FAILED = b"Webhook message delivery failed"
+"""Beginning of what Teams' connectors answer by 200 about a message that they did not take."""
 POST_LIMIT_S = 10.0
 """How long a hook may take to answer, in s. Then the delivery counts as failed and is tried again
 (book/webhooks)."""
@@ -345,20 +355,46 @@ def _post_body(
         with suppress(OSError, HTTPException, Unusable):  # the status is known by now
             answer_body = response.read(_DRAINED_BYTES)
         _require_no_wait(response)
-        return Answered(response.status, parse_reason(answer_body))
+        reason = parse_reason(answer_body) or _limit_reason(response.getheader(_OF_WNS))
+        return Answered(response.status, reason, says_no(answer_body))
 
 
 def parse_reason(body: bytes) -> str:
-    """Read the reason that an answer of JSON names, as Apple's push service does.
+    """Read the reason that an answer names: in JSON, or as its whole text.
 
     A tenant may read it, so nothing longer or of other signs is taken over.
     """
+    said = _parse_json(body)
+    if said is None:
+        text = body.decode("ascii", "replace").strip()
+        return _limit_reason(text) if _CODE.fullmatch(text) else ""
+    errors = said.get("errors")  # a list is Pushover's
+    texts = [said.get(name) for name in _REASONS] + (errors if isinstance(errors, list) else [])
+    reason = next(filter(None, map(_limit_reason, texts)), "")
+    parameters = said.get("parameters")
+    moved = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
+    return f"{reason}: {moved}" if isinstance(moved, int) else reason  # where Telegram's chat is
+
+
+def says_no(body: bytes) -> bool:
+    """Tell whether an answer says that it has taken nothing, as those of Slack, Tencent and Teams
+    may though their status is 200."""
+    said = _parse_json(body) or {}
+    is_refused = said.get("ok") is False or said.get("errcode", 0) not in (0, "0", None)
+    return is_refused or body.startswith(_TEAMS_FAILED)
+
+
+def _limit_reason(text: object) -> str:
+    return text if isinstance(text, str) and _REASON.fullmatch(text) else ""
+
+
+def _parse_json(body: bytes) -> dict[str, Any] | None:
+    """Read an object in JSON; None: it is none."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        return ""
-    reason = said.get("reason") if isinstance(said, dict) else None
-    return reason if isinstance(reason, str) and _REASON.fullmatch(reason) else ""
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def _require_no_wait(response: HTTPResponse) -> None:

@@ -417,11 +417,20 @@ class TooMany(ComeBackLater):
 
 
 class Answered(NamedTuple):
-    """A receiver's answer: its status, and the reason that its JSON names in a few words;
-    "": none."""
+    """A receiver's answer: its status, and the reason that it names in a few words; "": none."""
 
     status: int
     reason: str = ""
+    says_no: bool = False
+    """Whether it says, also by a status of success, that it has taken nothing."""
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether its status is one of success."""
+        return 200 <= self.status < 300
+
+    def __str__(self) -> str:
+        return f"{self.status} ({self.reason})" if self.reason else f"{self.status}"
 
 
 class SenderRefused(Unusable):

@@ -66,14 +66,14 @@ def _ask_hook(reach: Reach, subject: str, tenant: Tenant, hook: Hook) -> Finding
     delivery = Delivery(tenant.name, hook.id, event.id, event.kind, body, now, now)
     sent = f"a test to {hook.way or 'hook'} {hook.id} of tenant {tenant.name} ({hook.recipient})"
     try:
-        status = reach.services.webhooks.deliveries.post_delivery(hook, delivery)
+        answer = reach.services.webhooks.deliveries.post_delivery(hook, delivery)
     except ComeBackLater as error:
         return warning(subject, f"{sent}: {error}. Ask again then")
     except RegularsError as error:
         return failed(subject, f"{sent}: {error}")
-    if status is None:
+    if answer is None:
         return unasked(subject, f"{sent} was not sent: nobody is to be told now")
-    answered = f"{sent} was answered {status}"
-    if 200 <= status < 300:
+    answered = f"{sent} was answered {answer}"
+    if answer.is_well:
         return well(subject, answered)
-    return failed(subject, f"{answered}: {choose_remedy(status, _REMEDIES)}")
+    return failed(subject, f"{answered}: {choose_remedy(answer.status, _REMEDIES)}")
