@@ -26,6 +26,8 @@ HEADERS = [
     "Content-Type",
     "Content-Transfer-Encoding",
     "MIME-Version",
+    "Date",
+    "Message-ID",
 ]
 
 

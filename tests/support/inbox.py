@@ -14,6 +14,9 @@ class Inbox(socketserver.StreamRequestHandler):
 
     mails: ClassVar[list[bytes]] = []
     heard: ClassVar[list[bytes]] = []
+    lines: ClassVar[list[bytes]] = []
+    ways: ClassVar[bytes] = b"PLAIN"
+    """The ways to sign in that it names."""
     tls: ClassVar[ssl.SSLContext | None] = None
     receiver: ClassVar[bytes] = b""
     """The answer to RCPT; b"": the receiver is known."""
@@ -25,13 +28,14 @@ class Inbox(socketserver.StreamRequestHandler):
         while line := self.rfile.readline():
             word, answer = line[:4].upper(), b"250 taken\r\n"
             self.heard.append(word)
+            self.lines.append(line)
             if word == b"RCPT" and self.receiver:
                 answer = self.receiver
             elif word == b"DATA":
                 self.connection.sendall(b"354 go on\r\n")
                 self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
             elif word == b"EHLO" and self.tls is not None:
-                answer = b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
+                answer = b"250-here\r\n250-AUTH %s\r\n250 STARTTLS\r\n" % self.ways
             self.connection.sendall(
                 {
                     b"QUIT": b"221 bye\r\n",
@@ -52,12 +56,13 @@ class Inbox(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def receiving_mail(receiver: bytes = b"") -> Iterator[int]:
+def receiving_mail(receiver: bytes = b"", handler: type[Inbox] = Inbox) -> Iterator[int]:
     """Take mails into `Inbox.mails`; yield the port. `receiver`: the answer to RCPT."""
     Inbox.receiver = receiver
     Inbox.mails.clear()
     Inbox.heard.clear()
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Inbox) as server:
+    Inbox.lines.clear()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
