@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -120,6 +121,7 @@ class Broker:
         self._is_open = False
         self._is_accepted, self._has_refused = False, False
         self._subscriptions = 0
+        self._unheard_since: float | None = None
         self.said = ""
         self.connections = 0
         if available:
@@ -134,6 +136,16 @@ class Broker:
         """Return whether the broker has confirmed all that `listen` asked for: then it sends what
         it retains."""
         return self.is_connected and self._subscriptions >= len(self._topics)
+
+    @property
+    def unheard_s(self) -> float:
+        """Return for how long this connection has not heard what it said at `available`; 0: it
+        has.
+
+        A broker confirms also what it throws away, since this user may not write there.
+        """
+        since = self._unheard_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def listen(self, topic: str, hear: Callable[[str, bytes], object]) -> None:
         """Call `hear` with the topic and the payload of each message, in a thread of its own.
@@ -200,6 +212,7 @@ class Broker:
         for topic in self._topics:
             client.subscribe(topic, QOS)
         if self._available:
+            self._unheard_since = time.monotonic()
             client.publish(self._available, ONLINE, QOS, retain=True)
         self.connections += 1
         self._is_accepted = True
@@ -208,6 +221,8 @@ class Broker:
     def _correct_availability(self, _topic: str, payload: bytes) -> None:
         """Say once more that the bridge is there, if another one has said goodbye at the same
         topic."""
+        if payload == ONLINE.encode():
+            self._unheard_since = None
         if payload == OFFLINE.encode() and self._is_open:
             self._client.publish(self._available, ONLINE, QOS, retain=True)
 

@@ -39,7 +39,7 @@ class NotFrigates(ValueError):
 
 
 class Away(Exception):
-    """Frigate does not answer, or not now."""
+    """Frigate does not answer, or not now; or the broker throws away what it is told."""
 
 
 class Refused(Exception):

@@ -20,6 +20,7 @@ from regulars_client.models import Camera, Event, Face
 from regulars.mqtt import discovery
 from regulars.mqtt.broker import Broker
 from regulars.mqtt.discovery import Descriptions, Topics, Visit
+from regulars.mqtt.frigate import Away
 
 EVERY_S = 1.0
 """Between two looks into the mailbox, if there was nothing."""
@@ -35,6 +36,13 @@ TIDY_S = 60.0
 
 _SETTLE_S = 1.0
 """In this time after a connection the broker sends its retained messages."""
+
+_ECHO_S = 5.0
+"""Time in which a broker tells a listener what was said."""
+_UNHEARD = (
+    "the broker takes what is told, and nobody hears it: let this user write and read `regulars/#` "
+    "and Home Assistant's prefix"
+)
 
 RESTORED = timedelta(days=7)
 """How far back a broker that has forgotten people is told who came last."""
@@ -107,12 +115,16 @@ class Publisher:
     def step(self) -> float:
         """Tell the new events; return the seconds until the next step.
 
-        Raises RegularsError of the client.
+        Raises RegularsError of the client, and Away if the broker throws away what is told.
         """
         self._acknowledge()
         if not self._broker.is_connected:
             return EVERY_S
         if self._unconfirmed_ids:
+            return CONFIRMED_S
+        if unheard_s := self._broker.unheard_s:
+            if unheard_s > _ECHO_S:
+                raise Away(_UNHEARD)
             return CONFIRMED_S
         self._keep_entities()
         page = next(
