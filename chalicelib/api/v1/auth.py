@@ -171,7 +171,7 @@ def authenticate(request: HttpRequest, services: Services) -> Caller:
     TenantDisabled.
     """
     public_url = services.settings.public_url
-    if "authorization" in request.headers:
+    if has_key(request.headers):
         caller = _authenticate_bearer(request.headers["authorization"], services)
     elif (cookie := _choose_session_cookie(request, services)) is not None:
         session = services.access.sessions.find(cookie.token)
@@ -200,6 +200,8 @@ def authenticate_pushing(request: HttpRequest, services: Services) -> Caller:
             if of_camera is not None and of_camera[1].id == camera_id:
                 _require_enabled(of_camera[0])
                 return Caller(of_camera[0], camera=of_camera[1])
+        if "cookie" in request.headers:
+            return authenticate(request, services)
         raise WrongCredentials(
             "no camera has this user and password: the user is the camera's id, the password its "
             "key (ck_...). If that is too long, the user is the key's 32 digits after ck_, and the "
@@ -219,6 +221,16 @@ def authenticate_pushing(request: HttpRequest, services: Services) -> Caller:
 _ASK_FOR_BASIC = {"WWW-Authenticate": 'Basic realm="regulars", charset="UTF-8"'}
 _OF_BROWSERS = ("cookie", "origin", "sec-fetch-site")
 """Headers of which a browser sends one with each POST."""
+
+
+def has_key(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request says who it is by a header: else its cookie counts.
+
+    A proxy that asks for a password has browsers send `Authorization: Basic` beside the cookie, and
+    passes that on.
+    """
+    sent = headers.get("authorization")
+    return sent is not None and ("cookie" not in headers or parse_scheme(sent) != "basic")
 
 
 def parse_scheme(header: str) -> str:

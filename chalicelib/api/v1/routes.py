@@ -14,7 +14,7 @@ from chalicelib.api import v1
 from chalicelib.api.credentials import NOBODY, Head, KeyCredential
 from chalicelib.api.http import Views
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.auth import parse_basic, parse_scheme, parse_session_token
+from chalicelib.api.v1.auth import has_key, parse_basic, parse_scheme, parse_session_token
 from chalicelib.api.v1.endpoint import TIME_HEADER, V1Operation
 from chalicelib.domain import api_keys
 from chalicelib.domain.errors import WrongCredentials
@@ -53,7 +53,7 @@ def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
 
 def parse_credential(settings: Settings, request: Head) -> KeyCredential:
     """Read the key or the session of a request."""
-    if "authorization" not in request.headers:
+    if not has_key(request.headers):
         with suppress(WrongCredentials):
             token = parse_session_token(request.headers, settings.public_url)
             return KeyCredential(_find_session_tenant, token) if token else NOBODY
