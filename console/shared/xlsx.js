@@ -26,19 +26,23 @@ export function workbook(rows) {
   const relation = (id, kind, target) =>
     `<Relationship Id="${id}" Type="${DOCUMENT}/${kind}" Target="${target}"/>`;
   const relations = (...some) => `<Relationships xmlns="${PACKAGE}/relationships">${some.join("")}</Relationships>`;
+  const texts = new Map();
+  const rowsAsXml = sheet(rows, texts); // which finds the texts
   return zipped({
     "[Content_Types].xml": `<Types xmlns="${PACKAGE}/content-types">
 <Default Extension="rels" ContentType="${RELATIONS}"/><Default Extension="xml" ContentType="application/xml"/>
 <Override PartName="/xl/workbook.xml" ContentType="${TYPE}.sheet.main+xml"/>
 <Override PartName="/xl/worksheets/sheet1.xml" ContentType="${TYPE}.worksheet+xml"/>
+<Override PartName="/xl/sharedStrings.xml" ContentType="${TYPE}.sharedStrings+xml"/>
 <Override PartName="/xl/styles.xml" ContentType="${TYPE}.styles+xml"/></Types>`,
     "_rels/.rels": relations(relation("r1", "officeDocument", "xl/workbook.xml")),
     "xl/workbook.xml": `<workbook xmlns="${MAIN}" xmlns:r="${DOCUMENT}"><sheets>
 <sheet name="Regulars" sheetId="1" r:id="r1"/></sheets></workbook>`,
     "xl/_rels/workbook.xml.rels": relations(relation("r1", "worksheet", "worksheets/sheet1.xml"),
-      relation("r2", "styles", "styles.xml")),
+      relation("r2", "styles", "styles.xml"), relation("r3", "sharedStrings", "sharedStrings.xml")),
     "xl/styles.xml": STYLES,
-    "xl/worksheets/sheet1.xml": sheet(rows),
+    "xl/sharedStrings.xml": `<sst xmlns="${MAIN}" uniqueCount="${texts.size}">${[...texts.keys()].join("\n")}</sst>`,
+    "xl/worksheets/sheet1.xml": rowsAsXml,
   });
 }
 
@@ -52,18 +56,19 @@ const STYLES = `<styleSheet xmlns="${MAIN}">
 <cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>
 </styleSheet>`;
 
-function sheet(rows) {
+/** Return a sheet as XML. Its texts go into a table of their own: Numbers shows no others. */
+function sheet(rows, texts) {
   const length = (value) => String(value instanceof Moment ? value.text : value ?? "").length;
   const widths = (rows[0] ?? []).map((_, place) =>
     Math.min(WIDEST, rows.reduce((most, row) => Math.max(most, length(row[place])), 0) + 2));
   const columns = widths.map((width, place) =>
     `<col min="${place + 1}" max="${place + 1}" width="${width}" customWidth="1"/>`);
-  const lines = rows.map((row, place) => `<row>${row.map((value) => cell(value, place === 0)).join("")}</row>`);
+  const lines = rows.map((row, place) => `<row>${row.map((value) => cell(value, place === 0, texts)).join("")}</row>`);
   return `<worksheet xmlns="${MAIN}">${columns.length ? `<cols>${columns.join("")}</cols>` : ""}
 <sheetData>${lines.join("\n")}</sheetData></worksheet>`;
 }
 
-function cell(value, isHead) {
+function cell(value, isHead, texts) {
   if (value == null || value === "") return "<c/>";
   if (Number.isFinite(value)) return `<c><v>${value}</v></c>`;
   if (value instanceof Moment) {
@@ -73,7 +78,9 @@ function cell(value, isHead) {
   }
   const text = marked(String(value)).replace(NO_XML, " ").replace(CODED, "_x005F_")
     .replace(/[&<>"\r]/g, (sign) => MARKS[sign]);
-  return `<c t="inlineStr"${isHead ? ` s="${HEAD}"` : ""}><is><t xml:space="preserve">${text}</t></is></c>`;
+  const item = `<si><t xml:space="preserve">${text}</t></si>`;
+  if (!texts.has(item)) texts.set(item, texts.size);
+  return `<c t="s"${isHead ? ` s="${HEAD}"` : ""}><v>${texts.get(item)}</v></c>`;
 }
 
 /** Return a zip of these texts by path (APPNOTE 6.3), as a Blob's parts. */

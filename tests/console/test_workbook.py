@@ -11,6 +11,7 @@ import pytest
 from chalicelib.api.console_files import locate_folder
 from tests.console.workbooks import MAIN, read, read_cells
 from tests.support.node import node
+from tests.support.reported import replays
 
 RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 DOCUMENT = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -64,6 +65,16 @@ def test_each_part_is_whole_has_a_type_and_is_reached_from_the_package(
     )
     [sheet] = read(workbook, "xl/workbook.xml").iter(f"{MAIN}sheet")
     assert reached[f"xl/{sheet.get(f'{DOCUMENT}id')}"] == "xl/worksheets/sheet1.xml"
+
+
+@replays(114, "box/spout 53", "Cadasta/cadasta-platform 1496")
+def test_texts_stand_in_the_table_of_texts_which_numbers_reads(
+    workbook: zipfile.ZipFile,
+) -> None:
+    sheet = read(workbook, "xl/worksheets/sheet1.xml")
+    assert {cell.get("t", "n") for cell in sheet.iter(f"{MAIN}c")} == {"n", "s"}
+    items = [*read(workbook, "xl/sharedStrings.xml").iter(f"{MAIN}si")]
+    assert len(items) == len({item.findtext(f"{MAIN}t") for item in items}), "each stands once"
 
 
 def test_texts_are_texts_numbers_numbers_and_days_days(workbook: zipfile.ZipFile) -> None:

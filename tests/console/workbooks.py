@@ -23,11 +23,14 @@ def read_cells(workbook: zipfile.ZipFile) -> list[list[Any]]:
         for one in read(workbook, "xl/styles.xml").iterfind(f"{MAIN}cellXfs/{MAIN}xf")
     ]
 
+    table = read(workbook, "xl/sharedStrings.xml")
+    texts = [item.findtext(f"{MAIN}t") for item in table.iter(f"{MAIN}si")]
+
     def value_of(cell: ElementTree.Element) -> Any:
-        if cell.get("t") == "inlineStr":
-            return cell.findtext(f"{MAIN}is/{MAIN}t")
         if (text := cell.findtext(f"{MAIN}v")) is None:
             return None
+        if cell.get("t") == "s":
+            return texts[int(text)]
         is_time = formats[int(cell.get("s", "0"))]
         return DAY_0 + timedelta(seconds=round(float(text) * 86_400)) if is_time else float(text)
 
