@@ -37,7 +37,7 @@ def load_later(page: str) -> str:
     return "".join([first, *kept, loader])
 
 
-@replays(117, "outline/outline 5718", "coder/code-server 8017", "netdata/netdata 1018")
+@replays(135, "outline/outline 5718", "coder/code-server 8017", "netdata/netdata 1018")
 def test_a_page_that_cloudflare_writes_anew_is_whole(visitor: Visitor, book: Book) -> None:
     def write_anew(route: Route) -> None:
         answer = route.fetch()
@@ -52,7 +52,7 @@ def test_a_page_that_cloudflare_writes_anew_is_whole(visitor: Visitor, book: Boo
     visitor.forgive("rocket-loader", "cdn-cgi")
 
 
-@replays(118, "preactjs/preact 948", "react/react 11538")
+@replays(136, "preactjs/preact 948", "react/react 11538")
 def test_a_browser_that_translates_leaves_figures_and_names_that_change(page: Page) -> None:
     heading(page, "Visits")
     page.evaluate(TRANSLATE)
@@ -65,7 +65,7 @@ def test_a_browser_that_translates_leaves_figures_and_names_that_change(page: Pa
     assert page.locator("font").count() == 0
 
 
-@replays(119, "friendica/friendica 5668", "themesberg/flowbite 803", "ttlequals0/Audicle 51")
+@replays(137, "friendica/friendica 5668", "themesberg/flowbite 803", "ttlequals0/Audicle 51")
 @pytest.mark.parametrize("path", ["phone", "settings", "people"])
 def test_letters_of_fields_are_so_large_that_no_iphone_zooms(
     book: Book, browser: Browser, path: str

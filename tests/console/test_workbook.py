@@ -67,7 +67,7 @@ def test_each_part_is_whole_has_a_type_and_is_reached_from_the_package(
     assert reached[f"xl/{sheet.get(f'{DOCUMENT}id')}"] == "xl/worksheets/sheet1.xml"
 
 
-@replays(114, "box/spout 53", "Cadasta/cadasta-platform 1496")
+@replays(132, "box/spout 53", "Cadasta/cadasta-platform 1496")
 def test_texts_stand_in_the_table_of_texts_which_numbers_reads(
     workbook: zipfile.ZipFile,
 ) -> None:

@@ -13,13 +13,14 @@ import pytest
 
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.book.cameras import CameraSettings
-from chalicelib.storage.aws.blobs import S3UploadStore
+from chalicelib.storage.aws.blobs import S3BlobStore, S3UploadStore
 from chalicelib.storage.aws.clients import make_client_config
 from chalicelib.storage.ports import Upload
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.api.gateway import MULTIPART, Call, make_event
 from tests.support.api.whole_gateway import Answer, answer_call
 from tests.support.fakes import FakeClock
+from tests.support.hooks.receiver import answers, receiving
 from tests.support.house import House, photo
 from tests.support.reported import replays
 
@@ -158,3 +159,18 @@ def test_json_and_texts_are_no_base64_beside_pictures(box: House) -> None:
         "/v1/groups",
     )
     assert (event["body"], event["isBase64Encoded"]) == ("{}", False)
+
+
+@replays(118, "home-assistant/core 143995", "storj/gateway-st 89")
+def test_a_store_that_knows_no_checksums_of_s3_is_sent_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    session = boto3.session.Session("AKIDEXAMPLE", "secret", None, "eu-central-1")
+    with receiving(answers(200, b"")) as receiver:
+        client = session.client("s3", config=make_client_config("s3"), endpoint_url=receiver.origin)
+        S3BlobStore(client, "heads").put_if_absent("a.json", b"{}", "application/json")
+    [heard] = receiver.heard
+    names = {name.lower() for name in heard.headers}
+    assert not [name for name in names if "checksum" in name or "trailer" in name]
+    assert (heard.path, heard.body) == ("/heads/a.json", b"{}")

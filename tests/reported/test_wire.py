@@ -2,12 +2,15 @@
 docs/reported.md."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 
+from chalicelib.book.cameras import CameraSettings
 from tests.support.api.deepstack.client import FACE
 from tests.support.api.rekognition.client import refused
 from tests.support.fakes import FakeVision, Person, picture
@@ -269,3 +272,62 @@ def test_a_page_may_call_compreface_and_not_deepstack(box: House) -> None:
     allowed = box.http("OPTIONS", "/api/v1/recognition/recognize", **asked)
     assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (204, "*")
     assert "access-control-allow-origin" not in box.http("OPTIONS", FACE, **asked).headers
+
+
+@replays(134, "evcc-io/evcc 30757", "Kareadita/Kavita 2992")
+def test_a_password_that_a_proxy_asks_for_hides_no_session(box: House) -> None:
+    """A browser sends it beside the cookie, and nginx, Caddy and Traefik pass it on."""
+    of_proxy = {"Authorization": f"Basic {b64(b'visitor:of-the-proxy')}"}
+    own = {"Sec_Fetch_Site": "same-origin", "Content_Type": "application/json", **of_proxy}
+    signed_in = box.http(
+        "POST", "/v1/session", json.dumps({"api_key": box.credentials.api_key}), **own
+    )
+    assert signed_in.status == 201, signed_in
+    cookie = {"Cookie": signed_in.headers["set-cookie"].partition(";")[0]}
+    assert box.http("GET", "/v1/faces", **of_proxy, **cookie).status == 200
+    camera = json.dumps({"id": box.camera() + "-b", "name": "By cookie"})
+    assert box.http("POST", "/v1/cameras", camera, **own, **cookie).status == 201
+    other = {**own, "Sec_Fetch_Site": "cross-site"}
+    assert box.http("POST", "/v1/cameras", camera, **other, **cookie).status == 403
+    for no_session in (of_proxy, {**of_proxy, "Cookie": "theme=dark"}):
+        assert box.http("GET", "/v1/faces", **no_session).status == 401
+    wrong = {"Authorization": "Bearer rk_wrong"}
+    assert box.http("GET", "/v1/faces", **wrong, **cookie).status == 401, "a key counts alone"
+
+
+@replays(138, "srawlins/timezone 162", "nextcloud/server 41606", "nextlevelbuilder/goclaw 1372")
+@pytest.mark.parametrize("zone", ["Asia/Calcutta", "Asia/Saigon", "Europe/Kiev", "US/Eastern"])
+def test_a_zone_is_known_by_the_name_that_browsers_have(box: House, zone: str) -> None:
+    key = {"Authorization": f"Bearer {box.credentials.api_key}"}
+    sent = json.dumps({"time_zone": zone})
+    reply = box.http("PATCH", "/v1/settings", sent, Content_Type="application/json", **key)
+    assert (reply.status, reply.json["time_zone"]) == (200, zone)
+    no_zones_here = {"PYTHONTZPATH": "", "PATH": "/usr/bin"}
+    read = f"from zoneinfo import ZoneInfo; print(ZoneInfo({zone!r}))"
+    said = subprocess.run(
+        [sys.executable, "-c", read], env=no_zones_here, capture_output=True, check=True
+    )
+    assert said.stdout.decode().strip() == zone, "also in a container without zones"
+
+
+@replays(139, "maciej-or/hikvision_next 117")
+def test_a_camera_that_sends_a_face_beside_its_scene_is_told_of_both(box: House) -> None:
+    camera, key = box.services.cameras.add(box.tenant, "anpr", "anpr", CameraSettings())
+    smile = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(99)
+    body = form(
+        part(smile, 'name="licensePlatePicture.jpg"; filename="licensePlatePicture.jpg"'),
+        part(smile, 'name="detectionPicture.jpg"; filename="detectionPicture.jpg"'),
+    )
+    signed = {"Authorization": f"Basic {b64(f'{camera.id}:{key}'.encode())}"}
+    kind = "multipart/form-data; boundary=B"
+    reply = box.http("POST", "/v1/captures", body, Content_Type=kind, **signed)
+    assert (reply.status, "'detectionPicture.jpg'" in reply.json["detail"]) == (400, True)
+
+
+@replays(140, "CornerBit/HikSink 11")
+@pytest.mark.parametrize(
+    "line", [": no name", "Content Type: image/jpeg", "X-Odd", "\x01: x", "X: \xff"]
+)
+def test_a_broken_line_of_a_parts_head_hides_no_picture(box: House, line: str) -> None:
+    head = f'Content-Disposition: form-data; name="image"; filename="a.jpg"\r\n{line}\r\n\r\n'
+    assert faces(box, form(head.encode("latin-1") + picture(Person(1)))) == 1

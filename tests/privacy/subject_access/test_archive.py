@@ -34,6 +34,7 @@ from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Item, Table
 from tests.support.book.book import MONDAY, Book, Shot, ViewedShot, shot
 from tests.support.fakes import HIDDEN, Person, picture
+from tests.support.reported import replays
 
 ANN, BEN = 1, 2
 EMOTIONS = ("happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt")
@@ -65,6 +66,25 @@ def partitions(book: Book, table: Table) -> set[str]:
         today = int(book.clock.now().timestamp()) // 86_400
         return {keys.observations("shop", day) for day in range(today - 60, today + 2)}
     return {keys.captures("shop", "door")} if table is keys.CAPTURES else {"shop"}
+
+
+_ZIP64 = 45
+"""Version from which on a zip has sizes of 8 bytes, which older programs do not read."""
+
+
+@replays(
+    133, "gildas-lormeau/zip.js 274", "srikanth-lingala/zip4j 86", "PowerShell/PowerShell 2140"
+)
+def test_an_archive_is_opened_by_what_a_mac_and_windows_bring(book: Book) -> None:
+    """No sizes behind the data, no other sign between folders than a slash, and names in UTF-8."""
+    archive = opened(book, book.enrol(Person(1), name="Ann Müßig").faceid)
+    assert archive.testzip() is None
+    for one in archive.infolist():
+        assert not one.flag_bits & 0x08, "sizes stand before the data"
+        assert one.filename.isascii() or one.flag_bits & 0x800
+        assert "\\" not in one.filename
+        assert one.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        assert one.extract_version < _ZIP64
 
 
 def test_the_archive_says_of_which_shop_it_is_and_which_others_to_ask(book: Book) -> None:

@@ -293,6 +293,34 @@ def test_a_format_is_known_by_what_it_shows(code: str, form: str) -> None:
     assert workbooks._simplify(code) == form
 
 
+def inline(*texts: str) -> str:
+    return "".join(f"<c t='inlineStr'><is><t>{text}</t></is></c>" for text in texts)
+
+
+def named(xml: str, prefix: str) -> str:
+    """Write each element's name with a prefix."""
+    return xml.replace("</", "\0").replace("<", f"<{prefix}").replace("\0", f"</{prefix}")
+
+
+@replays(
+    131,
+    "akeneo-labs/spreadsheet-parser 46",
+    "tidyverse/readxl 26",
+    "dilshod/xlsx2csv 311",
+    "nuovo/spreadsheet-reader 147",
+)
+@pytest.mark.parametrize(
+    ("prefix", "space"), [("", ' xmlns="urn:main"'), ("x:", ' xmlns:x="urn:main"')]
+)
+def test_a_workbook_of_other_programs_is_read(folder: Path, prefix: str, space: str) -> None:
+    """Without dimension, places of cells and the table of texts, and with a prefix, as Power BI's,
+    Google's and Numbers'."""
+    lines = [("path", "name"), ("ann.jpg", "Ann Müßig"), ("bo.jpg", "Bo")]
+    rows = "".join(f"<row>{inline(*line)}</row>" for line in lines)
+    sheet = named(f"<worksheet{space}><sheetData>{rows}</sheetData></worksheet>", prefix)
+    assert people(read(folder, make_workbook([], **{SHEET: sheet}))) == ANN_AND_BO
+
+
 def test_a_workbook_of_several_sheets_says_which_is_read(folder: Path) -> None:
     data = make_workbook([["path", "name"], ["ann.jpg", "Ann"]], others=["More"])
     assert read(folder, data).about.endswith("in a workbook, by its sheet 'Sheet1' alone")
