@@ -893,7 +893,7 @@ class Deliveries(Service["Book"]):
             return self._note_failure(hook, tried, why, asked_s=error.again_in_s)
         except SenderRefused as error:  # the next one is refused as well: the hook fails at once
             why = Why(Hindrance.SENDER_REFUSED, str(error))
-            return self._note_failure(hook, tried, why, FAILING_FROM - hook.failures)
+            return self._note_failure(hook, tried, why, at_least=FAILING_FROM)
         except Unusable as error:
             return self._note_failure(hook, tried, Why(Hindrance.UNUSABLE, str(error)))
         except StorageUnavailable:
@@ -960,19 +960,23 @@ class Deliveries(Service["Book"]):
         self.hooks.note_fields(tenant, hook.id, _is_unchanged(hook), set=changes)
 
     def _note_failure(
-        self, hook: Hook, delivery: Delivery, why: Why, counted: int = 1, asked_s: float = 0.0
+        self, hook: Hook, delivery: Delivery, why: Why, *, at_least: int = 0, asked_s: float = 0.0
     ) -> None:
         """Postpone or park the delivery, then count the failure of a hook that nobody has changed
         meanwhile: a crash in between loses only the count.
 
-        `counted`: failures that this one stands for, 1 at least. `asked_s`: the least wait.
+        `at_least`: failures that the hook has by this one, however many come at once. `asked_s`:
+        the least wait.
         """
-        now, more = self.services.clock.now(), max(counted, 1)
+        now = self.services.clock.now()
         self._try_again(delivery, now, why, now + timedelta(seconds=asked_s))
-        wait_s = max(pause_s(hook.failures + more), asked_s)
+        is_raised = hook.failures < at_least
+        wait_s = max(pause_s(max(hook.failures + 1, at_least)), asked_s)
         fields = {"paused_until": milliseconds(now + timedelta(seconds=wait_s))} if wait_s else {}
+        raised = {"failures": at_least} if is_raised else {}
+        one_more = {} if is_raised else {"failures": 1}
         self.hooks.note_fields(
-            delivery.tenant, hook.id, _is_unchanged(hook), set=fields, add={"failures": more}
+            delivery.tenant, hook.id, _is_unchanged(hook), set={**fields, **raised}, add=one_more
         )
 
     def _obey(self, hook: Hook, delivery: Delivery, error: TooMany) -> None:

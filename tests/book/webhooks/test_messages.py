@@ -1,6 +1,8 @@
 """Hooks that tell people: in which words, by which way, and of whom they say nothing."""
 
+import http.server
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -12,6 +14,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.webhooks import pause_s
 from chalicelib.domain.channels import (
     OF_ALL,
     UNNAMED_TEMPLATE,
@@ -364,6 +367,28 @@ def test_a_push_services_refusal_is_told_with_its_reason_and_the_hook_fails_at_o
     work(book)
     assert (len(phone.heard), pending(book, hook)) == (2, [])
     assert book.services.webhooks.hooks.get("shop", hook.id).failures == 0
+
+
+def test_refusals_at_one_time_of_one_sender_count_as_one(book: Book, phone: Receiver) -> None:
+    both = threading.Barrier(2, timeout=20)
+    enrol_vip(book)
+    hook = add(book, channel_of(Way.PUSH, phone))
+
+    def refuse(handler: http.server.BaseHTTPRequestHandler) -> None:
+        both.wait()
+        answers(403, body=b'{"reason":"BadJwtToken"}')(handler)
+
+    phone.answer_from_now_on(refuse)
+    webhooks = book.services.webhooks
+    for _ in range(2):
+        webhooks.deliveries.send_test("shop", hook.id)
+    queue = book.storage.deliveries_queue
+    messages = {one.receipt: one.body for one in queue.receive(10, 60)}  # type: ignore[attr-defined]
+    assert (len(messages), webhooks.deliveries.deliver_all(messages)) == (2, {})
+    after = webhooks.hooks.get("shop", hook.id)
+    assert (len(phone.heard), after.failures) == (2, FAILING_FROM)
+    assert after.paused_until is not None
+    assert after.paused_until <= book.clock.now() + timedelta(seconds=pause_s(FAILING_FROM))
 
 
 @pytest.mark.parametrize("status", [404, 410])
