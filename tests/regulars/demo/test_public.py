@@ -372,6 +372,22 @@ def test_no_other_host_can_set_the_cookie_of_a_site_with_tls(shown: Shown) -> No
         assert ("Set-Cookie" in again.headers) is not is_known
 
 
+def test_a_visitor_by_plain_http_has_a_cookie_that_browsers_keep(box: Box, tmp_path: Path) -> None:
+    """Also where the public URL is https: a browser throws a `__Host-` cookie away that comes
+    without TLS."""
+    settings = box.services.settings
+    box.services.settings = replace(settings, public_url="https://demo.example")
+    try:
+        with showing(box, tmp_path) as shown:
+            given = shown.ask("GET", "/v1/session").headers["Set-Cookie"]
+            assert not given.startswith("__Host-")
+            assert "Secure" not in given
+            cookie = given.partition(";")[0]
+            assert "Set-Cookie" not in shown.ask("GET", "/v1/session", Cookie=cookie).headers
+    finally:
+        box.services.settings = settings
+
+
 def test_a_shop_that_cannot_be_copied_is_still_read(box: Box, tmp_path: Path) -> None:
     copies = tmp_path / "copies"
     with showing(box, copies) as shown:

@@ -22,11 +22,16 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.domain.channels import Channel
 from chalicelib.domain.webhooks import Way
 from chalicelib.http_client.safe_requests import SafePostman
+from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
+from chalicelib.storage import keys
+from chalicelib.storage.in_process import SystemClock
+from chalicelib.storage.items import write
+from chalicelib.storage.ports import Update, exists
 from regulars.cli import main
 from regulars.doctor.reach.asking import Reach
-from regulars.doctor.reach.reach import PARTIES, ask_party
+from regulars.doctor.reach.reach import PARTIES, ask_parties, ask_party
 from regulars.findings import Level
 from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
@@ -46,6 +51,7 @@ from tests.support.hooks.receiver import Behaviour, answers, hangs, receiving, s
 from tests.support.inbox import Inbox, receiving_mail
 from tests.support.mqtt.mosquitto import mosquitto
 from tests.support.ports import free_port
+from tests.support.storage.failing import UNANSWERED, Calls
 from tests.support.web.certificate import certificate
 
 OK, WARNING, FAILED, UNASKED = Level
@@ -678,6 +684,50 @@ def test_what_a_killed_question_left_goes_at_the_next_and_nothing_of_others(box:
     assert {one for one in left if one.startswith("doctor")} == {"doctor-who", "doctor-4e5f6a7b"}
     for one in ("doctor-who", "doctor-4e5f6a7b"):
         box.services.cameras.delete(shop, one)
+
+
+def kinds_of_lines(reach: Reach) -> dict[str, set[Level]]:
+    """Ask each party; return the levels of its lines."""
+    kinds: dict[str, set[Level]] = {}
+    for one in ask_parties(reach):
+        kinds.setdefault(one.subject, set()).add(one.level)
+    return kinds
+
+
+def test_a_full_book_ends_no_questions(box: Box) -> None:
+    """No camera can be added for the questions: what needs none is asked."""
+    shop = box.services.tenants.get_by_name("shop")
+    key = ("shop", keys.CAMERAS_LEFT)
+    box.services.cameras.add(shop, "one", "one", CameraSettings())
+    counted = box.services.items.get(keys.CAMERAS, key) or {}
+    write(box.services.items, [Update(keys.CAMERAS, key, (exists("there"),), set={"left": 0})])
+    try:
+        kinds = kinds_of_lines(box.reach(box.server.url))
+    finally:
+        write(
+            box.services.items,
+            [Update(keys.CAMERAS, key, (exists("there"),), set={"left": counted["left"]})],
+        )
+        box.services.cameras.delete(shop, "one")
+    assert kinds.keys() == PARTIES.keys()
+    assert {name for name, levels in kinds.items() if FAILED in levels} == {
+        *("address", "limits", "camera", "upload"),
+    }
+
+
+def test_a_book_that_is_away_ends_no_questions(box: Box) -> None:
+    """Each party that the book says how to reach could not be asked, and the others were."""
+    calls = Calls()
+    settings = replace(box.services.settings, witness=str(box.folder))
+    storage = calls.wrap(open_storage(settings, SystemClock()))
+    with closing(bootstrap.build(settings, storage=storage)) as services:
+        calls.refuse(1.0, UNANSWERED)
+        kinds = kinds_of_lines(replace(box.reach(box.server.url), services=services))
+        calls.refuse(0.0)
+    assert kinds.keys() == PARTIES.keys()
+    assert kinds["witness"] == {OK}
+    for name in ("address", "limits", "camera", "upload", "push", "message", "hook"):
+        assert FAILED in kinds[name], kinds
 
 
 def test_the_command_says_what_it_sent_and_ends_as_doctor_does(
