@@ -27,6 +27,7 @@ from regulars.mqtt.command import PASSWORD, BrokerOptions
 from regulars.options import (
     PATH,
     SERVICE_URL,
+    ask_yes_or_no,
     choose_settings,
     data_option,
     find_tenants,
@@ -209,6 +210,9 @@ def _find_folder(data: Path | None) -> Path:
     is_flag=True,
     help="Send each party that the service speaks with a test, instead: phones, mail, cameras.",
 )
+@click.option(
+    "--yes", is_flag=True, help="With --reach: send to people and others' programs without asking."
+)
 @click.option("--stage", help="With --reach: a stage in AWS, in place of this box.")
 @click.option("--broker", metavar="URL", help="With --reach: an MQTT broker, as `regulars mqtt`.")
 @click.option("--broker-user", metavar="NAME", help="Its user.")
@@ -222,6 +226,7 @@ def doctor(
     url: str,
     keys: Path | None,
     reach: bool,
+    yes: bool,
     stage: str | None,
     broker: str | None,
     broker_user: str | None,
@@ -235,8 +240,9 @@ def doctor(
     Give it the options that `serve` gets. The service may run or not; nothing is changed. The exit
     code is 1 if a line says `failed`, and 0 if all is `ok` or there are warnings only.
 
-    With --reach, tests are really sent: to phones, channels, hooks, mail and the witness, and to
-    the service as cameras do. A line `unasked` says what is not set up, and so not known.
+    With --reach, tests are really sent: to the witness, and to the service as cameras do. It asks
+    before it sends to phones, channels, hooks and mail, and says to whom; without a terminal it
+    needs --yes. A line `unasked` says what is not set up, or not sent, and so not known.
 
     \b
     Examples:
@@ -254,12 +260,25 @@ def doctor(
         from regulars.doctor.reach.reach import check_box, check_stage
 
         at = broker and BrokerOptions(broker, broker_user, broker_password_file, broker_ca_file, "")
+        agree = _agree_to_all if yes else _ask_to_send
         if stage is not None:
-            return print_findings(check_stage(stage, at or None))
-        return print_findings(check_box(read_configuration(**options), at or None))
-    if stage is not None or broker is not None:
-        raise click.UsageError("--stage and --broker go with --reach")
+            return print_findings(check_stage(stage, at or None, agree))
+        return print_findings(check_box(read_configuration(**options), at or None, agree))
+    if stage is not None or broker is not None or yes:
+        raise click.UsageError("--stage, --broker and --yes go with --reach")
     return print_findings(doctor.check_all(lambda: read_configuration(**options)))
+
+
+def _agree_to_all(_tests: Sequence[str]) -> bool:
+    return True
+
+
+def _ask_to_send(tests: Sequence[str]) -> bool:
+    """Say what would be sent and to whom, and ask; False: nobody can be asked."""
+    if not sys.stdin.isatty():
+        return False
+    print(*(f"to send: {test}" for test in tests), sep="\n", flush=True)
+    return ask_yes_or_no(f"Send {len(tests)} now?")
 
 
 @click.command(short_help="Check that what is stored agrees with itself.")

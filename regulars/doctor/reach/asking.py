@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from chalicelib.domain.channels import NO_HEADERS
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from regulars.clients import Connection, Reply
-from regulars.findings import Finding
+from regulars.findings import Finding, unasked
 from regulars.mail import MailSettings
 from regulars.mqtt.command import BrokerOptions
 
@@ -28,6 +28,15 @@ CAPTURES = "/v1/captures"
 _OWN = re.compile("doctor-[0-9a-f]{8}")
 _LONGEST = timedelta(hours=1)
 """Longest time that questions take."""
+
+
+Agree = Callable[[Sequence[str]], bool]
+"""Answer whether these tests may be sent, each said in a line: they reach people, or others'
+programs."""
+
+
+def agree_to_nothing(_tests: Sequence[str]) -> bool:
+    return False
 
 
 class Reach(Struct, frozen=True):
@@ -40,6 +49,7 @@ class Reach(Struct, frozen=True):
     inner_url: str
     """The service's own address on this machine; "": none runs here."""
     broker: BrokerOptions | None = None
+    agree: Agree = agree_to_nothing
     patience_s: float = 30.0
     """Time in which a party has to answer, and to do what it has confirmed."""
 
@@ -70,6 +80,11 @@ class Reach(Struct, frozen=True):
 
 class NotSetUp(Exception):
     """A party that is not there to be asked; the message says what sets it up."""
+
+
+def say_unsent(subject: str, test: str) -> Finding:
+    """Say that a test was not sent, since nobody agreed."""
+    return unasked(subject, f"{test} was not sent: nobody agreed; --yes sends it")
 
 
 Ask = Callable[[Reach], Iterator[Finding]]

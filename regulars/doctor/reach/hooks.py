@@ -9,7 +9,7 @@ from chalicelib.domain.model import Tenant
 from chalicelib.domain.webhooks import Delivery, Hook, Way, test_event, write_payload
 from chalicelib.storage.ports import ComeBackLater
 from chalicelib.storage.values import time_ordered_id
-from regulars.doctor.reach.asking import NotSetUp, Reach, choose_remedy
+from regulars.doctor.reach.asking import NotSetUp, Reach, choose_remedy, say_unsent
 from regulars.findings import Finding, failed, unasked, warning, well
 
 _REMEDIES = {
@@ -52,10 +52,18 @@ def _ask_hooks(
         for hook in reach.services.webhooks.hooks.list_all(tenant.name)
         if hook.enabled and takes(hook)
     ]
-    for tenant, hook in hooks:
-        yield _ask_hook(reach, subject, tenant, hook)
     if not hooks:
         raise NotSetUp(how)
+    is_agreed = reach.agree([_name_test(*one) for one in hooks])
+    for tenant, hook in hooks:
+        if is_agreed:
+            yield _ask_hook(reach, subject, tenant, hook)
+        else:
+            yield say_unsent(subject, _name_test(tenant, hook))
+
+
+def _name_test(tenant: Tenant, hook: Hook) -> str:
+    return f"a test to {hook.way or 'hook'} {hook.id} of tenant {tenant.name} ({hook.recipient})"
 
 
 def _ask_hook(reach: Reach, subject: str, tenant: Tenant, hook: Hook) -> Finding:
@@ -64,7 +72,7 @@ def _ask_hook(reach: Reach, subject: str, tenant: Tenant, hook: Hook) -> Finding
     event = test_event(f"test-{time_ordered_id(now)}", now, hook.id)
     body = write_payload(tenant.name, event)
     delivery = Delivery(tenant.name, hook.id, event.id, event.kind, body, now, now)
-    sent = f"a test to {hook.way or 'hook'} {hook.id} of tenant {tenant.name} ({hook.recipient})"
+    sent = _name_test(tenant, hook)
     try:
         answer = reach.services.webhooks.deliveries.post_delivery(hook, delivery)
     except ComeBackLater as error:

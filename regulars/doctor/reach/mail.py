@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from chalicelib.domain.errors import RegularsError
 from chalicelib.storage.ports import ComeBackLater
-from regulars.doctor.reach.asking import NotSetUp, Reach, find_cause
+from regulars.doctor.reach.asking import NotSetUp, Reach, find_cause, say_unsent
 from regulars.findings import Finding, failed, warning, well
 from regulars.mail import make_mailer
 
@@ -33,6 +33,9 @@ def ask_mail(reach: Reach) -> Iterator[Finding]:
     if mailer is None or mail.sender is None:
         raise NotSetUp("set `smtp_host` and `smtp_from`")
     sent = f"a mail from {mail.smtp_host}:{mail.smtp_port} to its own sender"
+    if not reach.agree([sent]):
+        yield say_unsent("mail", sent)
+        return
     text = "Regulars tries whether mail arrives: there is nothing to do.\n"
     try:
         mailer.mail(mail.sender, "Regulars: a trial", text)

@@ -14,7 +14,7 @@ from regulars import folder
 from regulars.configuration import Configuration, parse_lines
 from regulars.deploy.stage import read_url
 from regulars.doctor.reach import broker, cameras, hooks, mail, stage, tls, web, witness
-from regulars.doctor.reach.asking import Ask, NotSetUp, Reach, find_cause
+from regulars.doctor.reach.asking import Agree, Ask, NotSetUp, Reach, find_cause
 from regulars.errors import OperatorError
 from regulars.findings import Finding, failed, unasked
 from regulars.mail import MailSettings, make_mailer
@@ -64,7 +64,9 @@ def ask_parties(reach: Reach) -> Iterator[Finding]:
         yield from ask_party(subject, reach)
 
 
-def check_box(configured: Configuration, broker: BrokerOptions | None) -> Iterator[Finding]:
+def check_box(
+    configured: Configuration, broker: BrokerOptions | None, agree: Agree
+) -> Iterator[Finding]:
     """Ask the parties of a box, by the settings of the service that runs, else by those here.
 
     Raises OperatorError if they are of a stage.
@@ -79,11 +81,11 @@ def check_box(configured: Configuration, broker: BrokerOptions | None) -> Iterat
     settings = replace(in_use.settings, storage=data)
     url = settings.public_url or inner_url
     with closing(open_services(settings, mailer=make_mailer(in_use.mail))) as services:
-        yield from ask_parties(Reach(services, in_use.mail, url, inner_url, broker))
+        yield from ask_parties(Reach(services, in_use.mail, url, inner_url, broker, agree))
 
 
-def check_stage(name: str, broker: BrokerOptions | None) -> Iterator[Finding]:
+def check_stage(name: str, broker: BrokerOptions | None, agree: Agree) -> Iterator[Finding]:
     """Ask the parties of a stage in AWS, which sends no mail."""
     with open_services_of(None, name) as services:
-        reach = Reach(services, MailSettings(), read_url(name), "", broker)
+        reach = Reach(services, MailSettings(), read_url(name), "", broker, agree)
         yield from ask_parties(reach)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import ssl
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from ipaddress import ip_network
@@ -76,7 +80,8 @@ class Box(Struct, frozen=True):
         self.set_variable("SSL_CERT_FILE", str(chain))
 
     def reach(self, url: str = "", **more: Any) -> Reach:
-        return Reach(self.services, MailSettings(), url, self.server.url, **more)
+        agreed = {"agree": lambda _tests: True, **more}
+        return Reach(self.services, MailSettings(), url, self.server.url, **agreed)
 
     def reach_with(self, **settings: Any) -> Reach:
         data = self.services.settings
@@ -686,6 +691,62 @@ def test_what_a_killed_question_left_goes_at_the_next_and_nothing_of_others(box:
         box.services.cameras.delete(shop, one)
 
 
+def test_nothing_is_sent_to_anybody_before_somebody_agrees(box: Box) -> None:
+    """What would be sent is said, and to whom; what needs no consent is asked all the same."""
+    receiver = box.opened.enter_context(receiving(answers(200)))
+    port = box.opened.enter_context(receiving_mail())
+    for way, more in ((Way.NTFY, {}), (Way.PUSH, SUBSCRIPTION)):
+        channel = Channel(way, f"{receiver.origin}/secret-topic", **more)
+        box.services.webhooks.hooks.add("shop", None, channel=channel)
+    box.services.webhooks.hooks.add("shop", f"{receiver.origin}/secret-topic")
+    mail = MailSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="box@shop.example")
+    told: list[str] = []
+
+    def refuse(tests: Sequence[str]) -> bool:
+        told.extend(tests)
+        return False
+
+    found = list(ask_parties(replace(box.reach(box.server.url, agree=refuse), mail=mail)))
+    unsent = [one for one in found if "was not sent: nobody agreed; --yes sends it" in one.says]
+    assert {one.subject for one in unsent} == {"push", "message", "mail", "hook"}
+    assert [one.says.partition(" was not sent")[0] for one in unsent] == told
+    assert (receiver.heard, Inbox.heard) == ([], [])
+    assert OK in {one.level for one in found if one.subject == "camera"}
+    assert not [secret for secret in SECRETS if secret in str(found)]
+
+
+def test_the_command_asks_on_a_terminal_and_sends_nothing_without_one(
+    served: Server, box: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver = box.opened.enter_context(receiving(answers(200)))
+    channel = Channel(Way.NTFY, f"{receiver.origin}/secret-topic")
+    hook, _ = box.services.webhooks.hooks.add("shop", None, channel=channel)
+    asked = ["doctor", "--reach", "--data", str(served.data)]
+    test = f"a test to ntfy {hook.id} of tenant shop (http://127.0.0.1)"
+    main(asked)
+    assert f"unasked  message  {test} was not sent: nobody agreed" in capsys.readouterr().out
+    assert receiver.heard == []
+    for typed, is_refused in ((b"n\n", True), (b"y\n", False)):
+        said = on_a_terminal(asked, typed)
+        assert f"to send: {test}" in said
+        assert "Send 1 now? [y/N]" in said
+        assert (f"{test} was not sent: nobody agreed" in said) is is_refused
+        assert is_refused or f"failed   message  {test}: the URL's address is not public" in said
+
+
+def on_a_terminal(words: list[str], typed: bytes) -> str:
+    """Run the command where somebody sits, who types this; return what is shown."""
+    ours, theirs = pty.openpty()
+    os.write(ours, typed)
+    command = [sys.executable, "-m", "regulars", *words]
+    try:
+        ran = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=120)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return ran.stdout
+
+
 def kinds_of_lines(reach: Reach) -> dict[str, set[Level]]:
     """Ask each party; return the levels of its lines."""
     kinds: dict[str, set[Level]] = {}
@@ -750,9 +811,9 @@ def test_the_command_says_what_it_sent_and_ends_as_doctor_does(
     assert entries
 
 
-@pytest.mark.parametrize("option", ["--stage", "--broker"])
+@pytest.mark.parametrize("option", [["--stage", "prod"], ["--broker", "prod"], ["--yes"]])
 def test_options_of_reach_are_refused_without_it(
-    option: str, capsys: pytest.CaptureFixture[str]
+    option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["doctor", option, "prod"]) == 2
-    assert "--stage and --broker go with --reach" in capsys.readouterr().err
+    assert main(["doctor", *option]) == 2
+    assert "--stage, --broker and --yes go with --reach" in capsys.readouterr().err
