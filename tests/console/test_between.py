@@ -29,8 +29,11 @@ LETTERS = """
 def load_later(page: str) -> str:
     """Write a page as Cloudflare's Rocket Loader does: its own script runs the others."""
     first, *scripts = page.split("<script")
+    marks = ("data-cfasync", "importmap")
     kept = [
-        f"<script{one}" if "data-cfasync" in one.partition(">")[0] else f'<script type="7-x"{one}'
+        f"<script{one}"
+        if any(mark in one.partition(">")[0] for mark in marks)
+        else f'<script type="7-x"{one}'
         for one in scripts
     ]
     loader = '<script src="/cdn-cgi/scripts/rocket-loader.min.js" defer></script>'
