@@ -87,7 +87,7 @@ def test_a_page_asks_for_few_files_at_first(box: House) -> None:
     browser."""
     page = box.http("GET", "/console").body.decode()
     main, *others = re.findall(r'(?:data-main|href)="\./(console/[^"]+)"', page)
-    assert len(others) == 3, "icon, manifest and stylesheet"
+    assert len(others) == 4, "icon, that of a home screen, manifest and stylesheet"
     assert not re.search("^import ", box.http("GET", f"/{main}").body.decode(), re.MULTILINE), (
         "it needs no other file"
     )
