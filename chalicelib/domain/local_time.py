@@ -203,7 +203,9 @@ class LocalTime:
         first_offset, last_offset = pieces[0].offset_ms, pieces[-1].offset_ms
         first_ms = (span.first_ms + first_offset) // HOUR_MS * HOUR_MS - first_offset
         end_ms = ((span.last_ms + last_offset) // HOUR_MS + 1) * HOUR_MS - last_offset
-        return Span(max(first_ms, 0), min(end_ms - 1, 1000 * LAST_SECOND))
+        begun = self.divide_span(Span(max(first_ms, 0), span.first_ms))
+        ended = self.divide_span(Span(span.last_ms, min(end_ms - 1, 1000 * LAST_SECOND)))
+        return Span(begun[-1].first_ms, ended[0].last_ms)  # an hour ends where clocks are changed
 
     def days(self, span: Span) -> list[int]:
         """Return the local days that the span touches, ascending."""

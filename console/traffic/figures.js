@@ -75,10 +75,11 @@ export const counted = (...asked) => asking(...asked).then((page) => page.bucket
  * added. One that is over may be closed, and says what came since.
  */
 export async function figures(asked, signal) {
-  const { measure, span, by, now, before, beside } = asked;
+  const { measure, span, by, now, before } = asked;
   const isPersons = measure === "persons";
   const whole = { by: span === "year" ? "month" : span };
   const isOver = begin(now.end) <= Date.now();
+  const beside = asked.beside && (isOver || !isPersons || !session.now?.page); // a link counts people of whole days
   const elapsed = isOver ? Infinity : Date.now() - begin(now.first);
   const compared = session.now?.page ? Math.max(1, Math.round(elapsed / HOUR_MS)) * HOUR_MS : elapsed;
   const same = Math.min(begin(before.end), begin(before.first) + compared);

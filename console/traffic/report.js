@@ -88,7 +88,7 @@ function Sheet({ days, staff, hours, people, entered, whole, earlier, peopleBefo
       ${staff > 0 && html` <span class="soft">${t("report.staff", { count: staff })}</span>`}</p>
     <${Since} of="report.since" told=${since} /><${Since} of="report.since.before" told=${sinceBefore} />
     ${entered.length > 0 && html`<p>${joined(t("traffic.count.entries", { count: total(entered) }),
-      share(entered[0].looked), conversion(entered))}${session.now.screen && ` ${t("traffic.entries.all")}`}</p>`}
+      share(entered[0].looked), conversion(entered))}${session.now.page && ` ${t("traffic.entries.all")}`}</p>`}
     <${Bars} days=${days} />
     <div class="scrolls" tabindex="0" role="region" aria-label=${t("report.week")}>
     <table class="numbers"><thead><tr><td></td>

@@ -23,6 +23,12 @@ MOST_ELEMENTS = 600_000
 bytes, also those of a zip of 20 KB."""
 MOST_MERGED = 100_000
 """Cells that get the text of another one, with which they are merged."""
+MOST_MERGES, MOST_FORMATS = 10_000, 10_000
+"""Ranges of merged cells, and formats that somebody chose: Excel takes some 250 of these."""
+_FORMAT_LENGTH = 255
+"""Signs of a format, as Excel bounds it."""
+_LONG_TAG = re.compile(rb"<[^<>]{65536}")
+"""An element with so many attributes that it costs as much as a sheet."""
 
 _EPOCH, _EPOCH_OF_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)  # noqa: DTZ001 -- of no zone
 _FORMATS = {
@@ -34,6 +40,7 @@ _FORMATS = {
 _NO_LEAP_DAY = 60
 """29 February 1900, which Excel has: days before it are one more behind the epoch."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LAST_COLUMN = "XFD"
 _MOST_DIGITS = 15
 """Digits of a number that a spreadsheet keeps."""
 
@@ -105,11 +112,11 @@ def _read_rows(sheet: ET.Element, book: _Book) -> Iterator[tuple[int, Mapping[in
     number, merged_count = "0", 0
     try:
         merged_by_row, above = _read_merged(sheet), dict[int, tuple[int, str]]()
-        for place, row in enumerate(sheet.iter("row"), start=1):
+        for place, row in enumerate(_list_rows(sheet), start=1):
             number = row.get("r", f"{place}")
             cells = {
                 _find_column(cell.get("r", ""), index): _read_cell(cell, book)
-                for index, cell in enumerate(row.iter("c"))
+                for index, cell in enumerate(row.findall("c"))
             }
             merged = {column: text for column, (last, text) in above.items() if int(number) <= last}
             merged_count += len(merged)
@@ -128,11 +135,21 @@ def _read_rows(sheet: ET.Element, book: _Book) -> Iterator[tuple[int, Mapping[in
         raise NoWorkbook(f"row {number} has a cell that cannot be read: {error}") from error
 
 
+def _list_rows(sheet: ET.Element) -> Iterator[ET.Element]:
+    """Yield the rows of a sheet, and none that stands in another one."""
+    yield from sheet.findall("row")
+    for data in sheet.findall("sheetData"):
+        yield from data.findall("row")
+
+
 def _read_merged(sheet: ET.Element) -> dict[int, list[tuple[int, int]]]:
     """Return the columns of cells that are merged downwards, each with its last row, by the first
     row. Raises ValueError."""
     found = dict[int, list[tuple[int, int]]]()
-    for one in sheet.iter("mergeCell"):
+    merges = [*sheet.iter("mergeCell")]
+    if len(merges) > MOST_MERGES:
+        raise NoWorkbook(f"over {MOST_MERGES:,} ranges are merged: save the table as CSV")
+    for one in merges:
         begin, _, end = one.get("ref", "").partition(":")
         first, last = (int(place.lstrip(_LETTERS)) for place in (begin, end or begin))
         if last > first:
@@ -146,6 +163,8 @@ def _read_xml(parts: zipfile.ZipFile, path: str) -> ET.Element:
         data = part.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise NoWorkbook(f"{path} has more than {MOST_BYTES >> 20} MB: save the table as CSV")
+    if _LONG_TAG.search(data):
+        raise NoWorkbook(f"{path} has an element of more than 64 KB: save the table as CSV")
     if data.count(b"<") - data.count(b"</") > MOST_ELEMENTS:
         raise NoWorkbook(f"{path} has over {MOST_ELEMENTS:,} elements: save the table as CSV")
     if b"<!DOCTYPE" in data or b"\0" in data:  # which alone declares what makes XML dangerous
@@ -180,10 +199,15 @@ def _read_formats(parts: zipfile.ZipFile) -> list[str]:
     if path not in parts.namelist():
         return []
     styles = _read_xml(parts, path)
-    codes = {one.get("numFmtId"): one.get("formatCode", "") for one in styles.iter("numFmt")}
+    chosen = [*styles.iter("numFmt")][: MOST_FORMATS + 1]
+    if len(chosen) > MOST_FORMATS:
+        raise NoWorkbook(f"{path} has over {MOST_FORMATS:,} formats: save the table as CSV")
+    codes = {
+        one.get("numFmtId"): _simplify(one.get("formatCode", "")[:_FORMAT_LENGTH]) for one in chosen
+    }
     lists = [one for one in styles if one.tag == "cellXfs"]
     ids = [style.get("numFmtId", "0") for one in lists for style in one]
-    return [_FORMATS.get(int(id_)) or _simplify(codes.get(id_, "")) for id_ in ids]
+    return [_FORMATS.get(int(id_)) or codes.get(id_, "") for id_ in ids]
 
 
 def _simplify(code: str) -> str:
@@ -198,7 +222,10 @@ def _simplify(code: str) -> str:
 def _find_column(reference: str, index: int) -> int:
     """Return the place of a cell, from 0: `AA7` is in column 26; without a reference `index`."""
     number = 0 if reference else index + 1
-    for letter in reference.rstrip("0123456789"):
+    letters = reference.rstrip("0123456789")
+    if len(letters) > len(_LAST_COLUMN):
+        raise ValueError(f"{letters[:9]} is no column: the last one is {_LAST_COLUMN}")
+    for letter in letters:
         number = 26 * number + _LETTERS.index(letter) + 1
     return number - 1
 

@@ -1,12 +1,18 @@
 """When a place is told to be full, or free: one event of each kind a minute, and none is lost."""
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.counts import MINUTE_MS, Place, turn_place
+from chalicelib.domain import counts
+from chalicelib.domain.counts import MINUTE_MS, Place
 
 PLACE = Place("1", "Shop", ("door",), full_at=5)
 steps = st.lists(st.tuples(st.integers(0, 2 * MINUTE_MS), st.booleans()), max_size=40)
+
+
+turn_place = partial(counts.turn_place, held_ms=MINUTE_MS)
 
 
 def test_what_was_not_told_is_told_by_a_later_report() -> None:
@@ -36,3 +42,11 @@ def test_each_turn_is_told_once_and_no_kind_twice_in_a_minute(
         assert told + place.untold_turns == turned
     place, turns = turn_place(place, now_ms + MINUTE_MS, is_full=was_full)
     assert place.is_full is was_full, "after a minute of peace hooks know how it is"
+
+
+def test_a_person_waits_for_nothing_and_a_clock_that_was_ahead_holds_nothing_back() -> None:
+    place = PLACE
+    for second, is_full in enumerate([True, False]):
+        place, _ = turn_place(place, MINUTE_MS * 9_999 + second, is_full=is_full)
+    assert counts.turn_place(place, MINUTE_MS * 9_999 + 2, is_full=True, held_ms=0)[1] == 1
+    assert turn_place(place, MINUTE_MS * 9, is_full=True)[1] == 1

@@ -110,6 +110,7 @@ OURS = {
     "regulars_edge.doctor": "a place among its own options",
     "regulars_edge.http": "proxies of the operator's environment, and URLs of cameras",
     "regulars_edge.setup.command": "a file that it has written itself",
+    "regulars_edge.pace": "hours that it has stored itself, beside the box's pictures",
     "regulars_edge.spool.spool": "settings that it has stored itself, in a file of the box's user",
     "regulars_edge.sources": "URLs and credentials of the operator's configuration, and films",
     "chalicelib.storage.aws.blobs": "URLs that it signs itself",

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from chalicelib.api.v1 import endpoint
 from chalicelib.api.v1.captures import link_sighting, list_partly_shown
@@ -42,7 +42,7 @@ from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.counts import Staff, Why, sum_entries
 from chalicelib.domain.errors import InvalidInput, NotAllowed
-from chalicelib.domain.local_time import LAST_SECOND, Granularity, Span
+from chalicelib.domain.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.domain.model import Face
 from chalicelib.domain.observations import Measure, ObservationFilter, ObservationKind, Only, Split
 from chalicelib.domain.pictures import Gender
@@ -592,8 +592,9 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     people at that camera in that hour. Hours older than 30 days are whole.
 
     A link to figures (a screen with the page `report` or `traffic`) is answered for all of each
-    hour that its time touches. Among those who came in staff count as anybody. So no two answers
-    tell by their difference at which minute somebody came, or that it was one of staff.
+    hour that its time touches, of `persons` for all of each day. Among those who came in staff
+    count as anybody, and `closed` says nothing of `entries`. So spans that are subtracted tell no
+    minute at which somebody came. The hour that runs is told as it is now.
     """
     # not at the other routes' cold starts
     from chalicelib.book.statistics.statistics import Question
@@ -607,7 +608,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1))
     )
     if context.caller.is_of_figures:
-        asked_span = context.tenant.local_time.widen_to_hours(asked_span)
+        asked_span = _widen_span(context.tenant.local_time, asked_span, query.measure)
     camera, span = _find_camera(context, query, asked_span)
     entries = _count_entries(context, query, span, camera)
     observation_filter = _make_filter(context, query, _choose_kind(query), camera)
@@ -652,6 +653,18 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     )
 
 
+def _widen_span(local: LocalTime, span: Span, measure: Measure) -> Span:
+    """Return the span of whole hours that a link to figures is answered for, of people whole days.
+
+    People of 8 to 10 o'clock, less those of 8 and those of 9, would tell who came in both hours.
+    """
+    if measure is not Measure.PERSONS:
+        return local.widen_to_hours(span)
+    days = local.days(span)
+    first, last = local.pieces_of(days[0])[0], local.pieces_of(days[-1])[-1]
+    return Span(first.first_ms, last.last_ms)
+
+
 def _find_proof(context: V1Context, query: StatisticsWanted, camera: str | None) -> Proof | None:
     """Return how right the count of the one camera is that is asked for; None: nobody has checked
     it, or it is not there any more."""
@@ -674,7 +687,11 @@ def _read_closed(
     if not counts_all or query.by is Granularity.HOUR:
         return None
     closed = context.services.statistics.closed.list_figures(context.tenant, query.by, span)
-    return {period.time: figures for period, figures in closed.items()}
+    figures_by_time = {period.time: figures for period, figures in closed.items()}
+    if not context.caller.is_of_figures:
+        return figures_by_time
+    # The entries of a closed time are without staff: a link would be told how many of them came.
+    return {time: replace(one, entries=None) for time, one in figures_by_time.items()}
 
 
 def _count_entries(

@@ -173,7 +173,10 @@ class Capture(Answer):
     id: CaptureId
     camera: CameraId
     captured_at: Time
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[
+        Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None,
+        Meta(description="Null: it is not kept, since nobody is who was on it, or a camera asks."),
+    ]
     size: Annotated[int, Meta(ge=1)]
     content_type: Annotated[str, Meta(extra_json_schema={"enum": ["image/jpeg", "image/png"]})]
     state: Annotated[
@@ -555,6 +558,7 @@ def _describe_capture(
     return Capture.made_of(
         capture,
         camera=capture.camera_id,
+        sha256=None if context.caller.camera is not None else capture.sha256 or None,
         track=capture.track or None,
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
         width=width,

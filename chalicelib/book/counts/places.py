@@ -21,6 +21,7 @@ from chalicelib.book.idempotency import NO_BODY, RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.counts import (
     MAX_AHEAD,
+    MINUTE_MS,
     TOLD_WITHIN,
     Arrangement,
     Correction,
@@ -268,7 +269,7 @@ class Places(Service["Book"]):
             place_now, checks = self._read_present(
                 tenant, place, doors[place.id], now, changed=changed_keys, voids=voids
             )
-            told_place, puts = self._tell_crossing(tenant, place_now, now)
+            told_place, puts = self._tell_crossing(tenant, place_now, now, held_ms=MINUTE_MS)
             told = _put_in_place(told, told_place)
             all_checks += checks
             all_puts += puts
@@ -294,17 +295,19 @@ class Places(Service["Book"]):
             place_now, checks = self._read_present(tenant, place, doors[place.id], now)
             if said is not None:
                 place_now = _correct(place_now, said, now)
-            place, puts = self._tell_crossing(tenant, place_now, now)
+            place, puts = self._tell_crossing(tenant, place_now, now, held_ms=0)
             actions = [*_list_once(checks, _MOST_ACTIONS - len(puts)), *puts]
         return replace(arrangement, places=_put_in_place(arrangement.places, place)), actions
 
     def _tell_crossing(
-        self, tenant: Tenant, place_now: PlaceNow, now: datetime
+        self, tenant: Tenant, place_now: PlaceNow, now: datetime, *, held_ms: int
     ) -> tuple[Place, list[Action]]:
         """Return the place with whether it is full, and the deliveries of the event that says so;
-        none, if that was said."""
+        none, if that was said, or waits (`turn_place`)."""
         present = place_now.present
-        place, turns = turn_place(place_now.place, milliseconds(now), is_full=place_now.is_full)
+        place, turns = turn_place(
+            place_now.place, milliseconds(now), is_full=place_now.is_full, held_ms=held_ms
+        )
         if not turns:
             return place, []
         kind = PlaceFull if place_now.is_full else PlaceFree

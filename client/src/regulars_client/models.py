@@ -192,7 +192,7 @@ class Capture(Struct, kw_only=True):
     id: str
     camera: str
     captured_at: datetime
-    sha256: str
+    sha256: str | None
     size: int
     content_type: str
     state: str

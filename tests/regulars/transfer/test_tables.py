@@ -224,6 +224,7 @@ def test_a_workbook_is_read_as_it_is_shown(folder: Path) -> None:
 
 
 SHEET, TEXTS = "xl__worksheets__sheet1.xml", "xl__sharedStrings.xml"
+STYLES = "xl__styles.xml"
 MERGED = "</sheetData><mergeCells><mergeCell ref='B2:B3'/><mergeCell ref='A5:B5'/></mergeCells>"
 
 
@@ -422,10 +423,28 @@ FULL_ROW = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>x</t></is></c>' for l
             ),
             "over 100,000 cells are merged: end that, or save the table as CSV",
         ),
+        (
+            make_workbook(
+                [["path"]], **{SHEET: "<a>" + "<mergeCell ref='A1:A2'/>" * 10_001 + "</a>"}
+            ),
+            "over 10,000 ranges are merged",
+        ),
+        (
+            make_workbook([["path"]], **{SHEET: f"<a><row><c r='{'A' * 300_000}1'/></row></a>"}),
+            "an element of more than 64 KB",
+        ),
+        (
+            make_workbook([["path"]], **{SHEET: f"<a><row><c r='{'A' * 30_000}1'/></row></a>"}),
+            "AAAAAAAAA is no column: the last one is XFD",
+        ),
+        (
+            make_workbook([["path"]], **{STYLES: f"<a>{'<numFmt/>' * 10_001}</a>"}),
+            "styles.xml has over 10,000 formats",
+        ),
     ],
     ids=[
         *("rows", "blank rows", "columns", "cells", "bytes"),
-        *("elements", "texts", "merged cells"),
+        *("elements", "texts", "merged cells", "ranges", "tag", "column", "formats"),
     ],
 )
 def test_a_table_that_would_cost_seconds_is_refused_before_it_does(
@@ -440,3 +459,18 @@ def test_empty_cells_that_are_merged_downwards_cost_nothing(folder: Path) -> Non
     sheet = f"<a><row r='1'/>{'<row/>' * 20_000}<mergeCells>{MERGED_ALL}</mergeCells></a>"
     with pytest.raises(DamagedFile, match="path"):
         read(folder, make_workbook([["path"]], **{SHEET: sheet}))
+
+
+def test_rows_in_rows_are_none(folder: Path) -> None:
+    """Each of them would have the cells of all that stand in it."""
+    sheet = f"<a>{'<row>' * 3_000}{'<c/>' * 3_000}{'</row>' * 3_000}</a>"
+    _, rows = workbooks.read_sheet(make_workbook([["path"]], **{SHEET: sheet}))
+    assert sum(len(cells) for _, cells in rows) == 0
+
+
+def test_a_long_format_is_read_once_and_to_its_end_as_spreadsheets_have_it(folder: Path) -> None:
+    chosen = f"<numFmts><numFmt numFmtId='200' formatCode='{'[' * 60_000}'/></numFmts>"
+    used = "<xf numFmtId='200'/>" * 100_000
+    styles = f"<a>{chosen}<cellXfs>{used}</cellXfs></a>"
+    data = make_workbook([["path"], ["ann.jpg"]], **{STYLES: styles})
+    assert people(read(folder, data)) == {"": ["ann.jpg"]}

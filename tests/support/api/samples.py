@@ -344,12 +344,13 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(),
         Sample(query={"group": "{group}", "order": "arrived", "desc": "true"}),
         Sample(query={"ids": "{face}"}),
-        Sample(query={"name": "{face_name}"}),
+        Sample(query={"name": "{face_name}", "listed": "true"}),
         Sample(query={"limit": "1", "token": "{faces_token}"}),
         Sample(query={"name": "lee", "limit": "1", "token": "{names_token}"}),
     ],
     ("GET", "/v1/face-ids"): [
-        Sample(query={"known": "true"}),
+        Sample(query={"known": "true", "listed": "true"}),
+        Sample(query={"hidden": "true"}),
         Sample(query={"group": "{group}", "order": "arrived", "desc": "true"}),
     ],
     ("POST", "/v1/faces"): [
@@ -359,6 +360,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "picture": "{photo}",
                 "id": "{face}",
                 "consent": _CONSENT,
+                "hidden": False,
                 **_PERSON,
             },
             free=frozenset({"photo"}),
