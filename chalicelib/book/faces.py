@@ -641,8 +641,7 @@ def parse_visible_face(tenant: Tenant, item: Item) -> Face:
 def make_listed_face(tenant: Tenant, item: Item) -> ListedFace:
     """Return a face as a list shows it, without estimates that were switched off since."""
     face = listed_face_from(item)
-    portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
-    return replace(face, portrait=portrait) if tenant.unestimated else face
+    return replace(face, estimates=tenant.visible(face.estimates))
 
 
 def require_faceid(tenant: Tenant, faceid: str) -> None:

@@ -465,7 +465,7 @@ class Face(PersonTexts, frozen=True):
     group_id: str
     enrolled_at: datetime
     pictures: tuple[Picture, ...]
-    """1 to MAX_PICTURES; the first is the portrait, whose estimates are the face's."""
+    """1 to MAX_PICTURES; the estimates of the first are the face's."""
     age: int | None = None
     """Years, as the user set it; None: not set."""
     gender: Gender | None = None
@@ -522,6 +522,9 @@ class Face(PersonTexts, frozen=True):
     a book from before withdraws these, too."""
     hidden: bool = False
     """Lists of people and suggestions leave it out; searches, visits and rights do not."""
+    portrait_id: str = ""
+    """Id of the picture that somebody chose as the portrait; "", or none of its pictures' ids: the
+    first is. It is stored only while the face has that picture."""
 
     @property
     def own_group_id(self) -> str:
@@ -544,8 +547,14 @@ class Face(PersonTexts, frozen=True):
         return tuple(template for picture in self.compared for template in picture.templates)
 
     @property
-    def portrait(self) -> Picture:
+    def first_picture(self) -> Picture:
         return self.pictures[0]
+
+    @property
+    def portrait(self) -> Picture:
+        """The picture that people are shown; searches and the face's estimates do not go by it."""
+        chosen = (picture for picture in self.pictures if picture.id == self.portrait_id)
+        return next(chosen, self.first_picture)
 
     @property
     def picture_count(self) -> int:
@@ -553,13 +562,13 @@ class Face(PersonTexts, frozen=True):
 
     @property
     def estimates(self) -> Estimates:
-        """Estimates of the portrait."""
-        return self.portrait.estimates
+        """Estimates of the first picture."""
+        return self.first_picture.estimates
 
     @property
     def picture_key(self) -> str:
-        """Key of the portrait."""
-        return self.portrait.key
+        """Key of the first picture."""
+        return self.first_picture.key
 
     @property
     def picture_keys(self) -> tuple[str, ...]:
@@ -593,7 +602,7 @@ OF_THE_SERVICE = frozenset(
         *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
         *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
         *("withdrawn_at", "remembered", "stripped_at", "ended_at", "absorbed"),
-        *("changed_at", "revision", "version", "hidden"),
+        *("changed_at", "revision", "version", "hidden", "portrait_id"),
     )
 )
 """Fields of a face that say nothing of the person: most are the service's. All others are what
@@ -640,6 +649,7 @@ class ListedFace(Struct, frozen=True):
     group_id: str
     enrolled_at: datetime
     portrait: Picture
+    estimates: Estimates
     picture_count: int
     age: int | None = None
     gender: Gender | None = None
@@ -652,10 +662,6 @@ class ListedFace(Struct, frozen=True):
     negatives: int = 0
     revision: int = 1
     number: int = 0
-
-    @property
-    def estimates(self) -> Estimates:
-        return self.portrait.estimates
 
 
 class Candidate(NamedTuple):

@@ -310,7 +310,8 @@ DATA_MAP = (
     DataCategory(
         "faces",
         f"the face's record: group, name, {WORDS}, attributes, labels, consent, legal hold, "
-        "whether it is hidden from lists, estimates (age, gender ...), templates",
+        "whether it is hidden from lists, which picture is the portrait, estimates (age, gender "
+        "...), templates",
         "until it is deleted or erased. A face that is not seen any more is deleted: a stranger "
         "after "
         "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); "

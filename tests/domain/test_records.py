@@ -71,6 +71,7 @@ pictures = st.lists(
     ),
     min_size=1,
     max_size=3,
+    unique_by=lambda picture: picture.id,
 ).map(tuple)
 texts = st.text(max_size=3)
 BY_NAME = {"faceid": st.just("f"), "group_id": st.just("g"), "pictures": pictures}
@@ -107,7 +108,12 @@ def values_of(field: FieldInfo) -> st.SearchStrategy[Any]:
     )
 
 
-faces = st.builds(Face, **{field.name: values_of(field) for field in fields(Face)})
+faces = st.builds(Face, **{field.name: values_of(field) for field in fields(Face)}).flatmap(
+    lambda face: st.sampled_from(face.pictures).map(
+        lambda chosen: replace(face, portrait_id="" if chosen is face.pictures[0] else chosen.id)
+    )
+)
+"""Faces of which the portrait is any of the pictures."""
 
 
 @given(faces)

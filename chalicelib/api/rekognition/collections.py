@@ -384,14 +384,14 @@ def describe_face(face: Face, version: str) -> dict[str, Any]:
     audit_events.report_people([face.faceid])
     answer: dict[str, Any] = {
         "FaceId": write_faceid(face.faceid),
-        "ImageId": str(uuid.UUID(hex=face.portrait.id)),
+        "ImageId": str(uuid.UUID(hex=face.first_picture.id)),
     }
     if face.external_id:
         answer["ExternalImageId"] = face.external_id
     if face.user:
         answer["UserId"] = face.user
-    if portrait_box := face.portrait.found:
-        answer |= describe_box(portrait_box)
+    if found := face.first_picture.found:
+        answer |= describe_box(found)
     return {**answer, "IndexFacesModelVersion": version}
 
 

@@ -45,6 +45,7 @@ from chalicelib.domain.errors import (
     TakenBack,
 )
 from chalicelib.domain.webhooks import SETTINGS_OF_HOOK
+from chalicelib.storage import keys
 from chalicelib.storage.values import time_text
 
 operations = Operations()
@@ -167,8 +168,14 @@ def _read_face(context: V1Context, act: Done) -> _State:
 
 
 def _name_face_values(context: V1Context, values: Values) -> Values:
-    """Return a face's values with the present name of its group, and those attributes of it that
-    the group has still. A group that is gone has the name ""."""
+    """Return a face's values with the id of the portrait, the present name of its group, and those
+    attributes of it that the group has still. A picture, or group, that is gone is called ""."""
+    if key := values.get("portrait"):
+        face = context.services.faces.find(
+            context.tenant, keys.faceid_of_picture(context.tenant.name, key)
+        )
+        ids = (picture.id for picture in (face.pictures if face else ()) if picture.key == key)
+        values = {**values, "portrait": next(ids, "")}
     if "group" not in values:
         return values
     group = context.services.groups.find_by_id(context.tenant, values["group"])

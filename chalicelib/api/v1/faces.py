@@ -226,6 +226,17 @@ class FaceChanges(Changes):
         ]
         | UnsetType
     ) = UNSET
+    portrait: (
+        Annotated[
+            str | None,
+            Meta(
+                description="The id of the picture of the face that answers show as its portrait; "
+                "searches and estimates do not go by it. Null: the first. 409 Conflict if "
+                "only its template is kept."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     revision: Revision | UnsetType = UNSET
 
 
@@ -555,6 +566,8 @@ def change_face(context: V1Context, body: FaceChanges) -> Face:
 
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
+    if "portrait" in changes:
+        changes["portrait_id"] = changes.pop("portrait")
     face_changes = fields.FaceChanges(
         new_group_name=changes.pop("group", None),
         values=changes.pop("attributes", {}),

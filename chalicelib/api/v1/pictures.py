@@ -96,12 +96,13 @@ class Pictures(Answer):
 def list_pictures(context: V1Context) -> Pictures:
     """List the pictures of the face, the portrait first, then as they were added.
 
-    The portrait is the one that the face was enrolled with; what other answers say of the face's
-    estimates and quality is what it shows. Pictures of a face that was merged into this one are
-    among the others.
+    The portrait is the one that the face was enrolled with, unless `PATCH /v1/faces/{id}` chose
+    another. What other answers say of the face's estimates and quality is what the first one added
+    shows. Pictures of a face that was merged into this one are among the others.
     """
     face = context.services.faces.get(context.tenant, context.path_values["id"])
-    return Pictures(pictures=[_describe_picture(context, picture) for picture in face.pictures])
+    pictures = sorted(face.pictures, key=lambda picture: picture.id != face.portrait.id)
+    return Pictures(pictures=[_describe_picture(context, picture) for picture in pictures])
 
 
 def _answer_picture_again(context: V1Context, body: Mapping[str, Any]) -> Picture:
@@ -181,8 +182,8 @@ def add_picture(context: V1Context, body: NewPicture) -> Picture:
 def delete_picture(context: V1Context) -> None:
     """Forget one picture and its templates; the face is found by the mean of the others.
 
-    If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face.
-    What was merged into the face and can come back keeps its own copy.
+    If it is the portrait, the first of the others is. 409 LastPicture if there is no other: delete
+    the face. What was merged into the face and can come back keeps its own copy.
     """
     context.services.enrolment.pictures.remove_picture(
         context.tenant,

@@ -257,7 +257,7 @@ Thumbnail = Annotated[
 
 
 class Portrait(Answer):
-    """The face's first picture."""
+    """The picture that stands for the face: the chosen one, or else the first."""
 
     picture: Annotated[str, Meta(description="Its id, as in the list of the face's pictures.")]
     url: Link

@@ -296,12 +296,12 @@ class FaceUpdate(Service["Book"]):
 
         Of all that, only the `portrait`, a new picture in place of all that the face has, is stored
         here. The change time stays if the face stays the same. Raises GroupFull, InvalidInput,
-        TooMany (faces that are hidden from lists).
+        PictureNotFound, Conflict, TooMany (faces that are hidden from lists).
         """
         group, target = move
         if target.id != group.id:
             raise_if_full(target)
-        after = _apply_changes(face, move, changes)
+        after = _choose_portrait(_apply_changes(face, move, changes), changes.portrait_id)
         if after.hidden and not face.hidden:
             self.services.faces.require_room_for_hidden(tenant)
         if portrait is not None:
@@ -367,8 +367,8 @@ def _apply_changes(face: Face, move: _Move, changes: FaceChanges) -> Face:
 
     set_fields = {name: getattr(changes, name) for name in _PLAIN_FIELDS}
     set_fields = {name: value for name, value in set_fields.items() if value is not None}
-    # BLANK has the value of each field that says nothing.
-    cleared_fields = {name: BLANK[name] for name in changes.cleared_names}
+    # BLANK has the value of each field that says nothing of the person; of a portrait it is "".
+    cleared_fields = {name: BLANK.get(name, "") for name in changes.cleared_names}
     return replace(
         face,
         group_id=target.id,
@@ -377,6 +377,24 @@ def _apply_changes(face: Face, move: _Move, changes: FaceChanges) -> Face:
         labels=face.labels._replace(**changes.labels),
         **set_fields | cleared_fields,
     )
+
+
+def _choose_portrait(face: Face, picture_id: str | None) -> Face:
+    """Return the face with one of its pictures as the portrait; None: as it is.
+
+    Raises PictureNotFound, Conflict.
+    """
+    if picture_id is None:
+        return face
+    picture = next((each for each in face.pictures if each.id == picture_id), None)
+    if picture is None:
+        raise _no_picture(face.faceid, picture_id)
+    if not picture.key:
+        raise Conflict(
+            f"picture {picture_id} is not kept, only its template: choose another portrait"
+        )
+    is_first = picture == face.first_picture
+    return replace(face, portrait_id="" if is_first else picture_id)
 
 
 _PLAIN_FIELDS = [
@@ -495,7 +513,7 @@ class PictureChanges(Service["Book"]):
         face = self.services.faces.get(tenant, faceid)
         others = tuple(picture for picture in face.pictures if picture.id != picture_id)
         if others == face.pictures:
-            raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
+            raise _no_picture(faceid, picture_id)
         self._store_kept_pictures(tenant, face, others, request)
 
     @retry_if_changed(_BUSY)
@@ -673,6 +691,10 @@ class PictureChanges(Service["Book"]):
         demand = vision.population.compute_demand(portrait.embedding, stored_vector)
         point = self.services.tenant_vision.make_operating_point(tenant, model)
         return point.find_threshold(gallery_size, demand)
+
+
+def _no_picture(faceid: str, picture_id: str) -> PictureNotFound:
+    return PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
 
 
 def require_room_for_picture(face: Face) -> None:

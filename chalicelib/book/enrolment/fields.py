@@ -42,14 +42,16 @@ def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, 
 
 
 def list_face_values(face: Face, group: Group) -> dict[str, Any]:
-    """Return what people say of a face, by the members of v1, but its group by the id."""
+    """Return what people say of a face, by the members of v1, but its group by the id, and a chosen
+    portrait by its key: the id is a hash of a photo, on which others may be erased."""
     own = {name: getattr(face, name) for name in ("name", *TEXTS, "age", "gender", "hidden")}
     labels = {f"labels.{letter}": value for letter, value in face.labels._asdict().items()}
     attributes = {
         f"attributes.{attribute.name}": face.attributes.get(attribute.id, "")
         for attribute in group.attributes
     }
-    return {**own, "group": group.id, **labels, **attributes}
+    portrait = None if face.portrait == face.first_picture else face.portrait.key
+    return {**own, "group": group.id, "portrait": portrait, **labels, **attributes}
 
 
 def require_attributes(group: Group, values: Mapping[str, str]) -> None:
@@ -110,4 +112,5 @@ class FaceChanges(PersonTextChanges, frozen=True):
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     hidden: bool | None = None
+    portrait_id: str | None = None
     cleared_names: frozenset[str] = frozenset()

@@ -138,7 +138,7 @@ class GroupEnrolment(Service["Book"]):
         # A tenant may keep no pictures: then the new face has none, but the same template.
         jpeg: FaceJpeg | None = NO_JPEG
         if face.picture_key:
-            jpeg = self.services.face_pictures.load_picture(face.portrait)
+            jpeg = self.services.face_pictures.load_picture(face.first_picture)
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(
@@ -147,7 +147,7 @@ class GroupEnrolment(Service["Book"]):
             template=template,
             estimates=face.estimates,
             jpeg=jpeg,
-            photo_id=face.portrait.id,
+            photo_id=face.first_picture.id,
         )
         fields = _FaceFields(labels, old_labels=face.labels, consent=face.consent)
         [enrolled] = self._enrol_portraits(tenant, name, [portrait], fields)
@@ -569,7 +569,7 @@ def _is_face_of_photo(face: Face, photo: _Photo, number: int) -> bool:
     """
     if face.restriction is not None:
         return False
-    stored_place = face.portrait.found
+    stored_place = face.first_picture.found
     if stored_place is None:  # it was stored before places were kept
         return True
     return stored_place.measure_overlap(_make_found(photo.seen, number)) >= SAME_FACE_OVERLAP

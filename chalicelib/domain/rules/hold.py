@@ -26,10 +26,10 @@ def loses_anything(before: Face, after: Face) -> bool:
         is_empty = value_before in (None, "")
         if not is_empty and value_before != value_after:
             return True
-    keeps_portrait = before.portrait.is_among(after.pictures[:1])
+    keeps_first = before.first_picture.is_among(after.pictures[:1])
     keeps_pictures = all(picture.is_among(after.pictures) for picture in before.pictures)
     keeps_negatives = after.negatives >= before.negatives  # pictures that people rejected for it
-    return not (keeps_portrait and keeps_pictures and keeps_negatives)
+    return not (keeps_first and keeps_pictures and keeps_negatives)
 
 
 def require_no_loss(before: Face, after: Face | None = None) -> None:

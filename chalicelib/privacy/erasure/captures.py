@@ -7,7 +7,7 @@ a few grey cells.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change, make_face_change
 from chalicelib.domain.captures import ERASED, RULES, Capture, leave_place, sighting_id
 from chalicelib.domain.errors import FaceMerged, FaceNotFound, InvalidInput, Unusable
-from chalicelib.domain.model import Face, Picture, Tenant
+from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.pictures import BoundingBox
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -84,20 +84,18 @@ class CaptureErasure(Service["Services"]):
         """
         old_id, new_id = photo_id(capture.sha256), capture.photo_after_erasure
 
-        def rename(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
-            return tuple(
-                replace(picture, id=new_id) if picture.id == old_id else picture
-                for picture in pictures
+        def rename_id(id_: str) -> str:
+            return new_id if id_ == old_id else id_
+
+        def rename(face: Face) -> Face:
+            pictures = tuple(
+                replace(picture, id=rename_id(picture.id)) for picture in face.pictures
             )
+            return replace(face, pictures=pictures, portrait_id=rename_id(face.portrait_id))
 
         def rename_in_backup(backup: MergeBackup) -> MergeBackup:
-            ids = {
-                name: tuple(new_id if id_ == old_id else id_ for id_ in getattr(backup, name))
-                for name in PHOTOS
-            }
-            return replace(
-                backup, face=replace(backup.face, pictures=rename(backup.face.pictures)), **ids
-            )
+            ids = {name: tuple(map(rename_id, getattr(backup, name))) for name in PHOTOS}
+            return replace(backup, face=rename(backup.face), **ids)
 
         def rename_of_face(face: Face) -> tuple[Face, Change] | None:
             """Return the face with the photo's new id, also in the backups by which merges are
@@ -120,7 +118,7 @@ class CaptureErasure(Service["Services"]):
                 for merge, before, after in backups
                 if after != before
             ]
-            renamed_face = replace(face, pictures=rename(face.pictures))
+            renamed_face = rename(face)
             return (
                 (renamed_face, make_face_change(face, renamed_face, updates))
                 if updates or renamed_face != face

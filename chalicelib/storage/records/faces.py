@@ -239,8 +239,8 @@ SHOWN: dict[str, Any] = {
     "labels": Form(Labels._asdict, lambda stored: Labels(**stored)),
 }
 """Forms of what somebody wrote of a face that has several values."""
-_LISTED = Codec(ListedFace, _FACE_NAMES, apart="portrait", **SHOWN)
-_FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, **SHOWN)
+_LISTED = Codec(ListedFace, _FACE_NAMES, apart="portrait estimates", **SHOWN)
+_FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures portrait_id", consent=CONSENT, **SHOWN)
 
 
 def face_update(
@@ -346,13 +346,23 @@ def is_of_former_format(term: str) -> bool:
 
 def face_from(item: Item) -> Face:
     pictures = ({**item["portrait"], "templates": item["templates"]}, *item["others"])
-    return _FACE.read(item, pictures=tuple(_picture_from(item, picture) for picture in pictures))
+    chosen = item["portrait"].get("chosen")
+    return _FACE.read(
+        item,
+        pictures=tuple(_picture_from(item, picture) for picture in pictures),
+        portrait_id=HEX.read(chosen["id"]) if chosen else "",
+    )
 
 
 def listed_face_from(item: Item) -> ListedFace:
     """Read what a list shows of a face, from its item or from what the index by arrival carries of
     it."""
-    return _LISTED.read(item, portrait=_picture_from(item, item["portrait"]))
+    first = item["portrait"]
+    return _LISTED.read(
+        item,
+        portrait=_picture_from(item, first.get("chosen", first)),
+        estimates=_picture_from(item, first).estimates,
+    )
 
 
 def hold_fields(face: Face) -> Item:
@@ -370,12 +380,15 @@ def picture_fields(face: Face) -> dict[str, Any]:
 
     The first is the `portrait`, which lists show. Its `templates` (embeddings) are an attribute of
     their own, so that lists do not read them. `others` has the other pictures whole, `pictures` how
-    many there are in all.
+    many there are in all. If lists show one of the others, the first has it as `chosen`, too.
     """
-    portrait, *others = (_picture_item(face, picture) for picture in face.pictures)
+    first, *others = (_picture_item(face, picture) for picture in face.pictures)
+    templates = first.pop("templates")
+    if place := face.pictures.index(face.portrait):
+        first["chosen"] = {**others[place - 1], "templates": []}
     return {
-        "templates": portrait.pop("templates"),
-        "portrait": portrait,
+        "templates": templates,
+        "portrait": first,
         "others": others,
         "pictures": len(face.pictures),
     }

@@ -1303,7 +1303,7 @@ class Point(Struct, kw_only=True):
 
 
 class Portrait(Struct, kw_only=True):
-    """The face's first picture."""
+    """The picture that stands for the face: the chosen one, or else the first."""
 
     picture: str
     url: str | None

@@ -763,6 +763,7 @@ class Operations(Connection):
         attributes: dict[str, str] | UnsetType = UNSET,
         labels: models.FaceLabels | UnsetType = UNSET,
         hidden: bool | UnsetType = UNSET,
+        portrait: str | UnsetType | None = UNSET,
         revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Face:
@@ -781,6 +782,7 @@ class Operations(Connection):
                 "attributes": attributes,
                 "labels": labels,
                 "hidden": hidden,
+                "portrait": portrait,
                 "revision": revision,
             },
             idempotency_key=idempotency_key,

@@ -56,7 +56,9 @@ def test_what_somebody_writes_is_listed(route: str, shops: dict[str, Shop], tmp_
 
 
 MEMBERS = {
-    "/v1/faces/{id}": {"name", *TEXTS, "age", "gender", "group", "labels", "attributes", "hidden"},
+    "/v1/faces/{id}": {
+        *("name", *TEXTS, "age", "gender", "group", "labels", "attributes", "hidden", "portrait"),
+    },
     "/v1/settings": {*OF_TENANT, *PROMOTION_SETTINGS},
     "/v1/groups/{id}": {*SETTINGS_OF_GROUP, *UNKEPT},
     "/v1/cameras/{id}": {*SETTINGS_OF_CAMERA, "groups"},

@@ -15,6 +15,9 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, make_face_change
+from chalicelib.book.enrolment.fields import FaceChanges
+from chalicelib.domain import audit_events
+from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import Capture, Instead, sighting_id
 from chalicelib.domain.model import Face
 from chalicelib.storage import keys
@@ -45,6 +48,15 @@ def as_learnt(book: Book, faceid: str, capture: Capture) -> None:
     """Learnt from the capture already, when it came."""
 
 
+def as_portrait(book: Book, faceid: str, capture: Capture) -> None:
+    """Somebody chose it, and the choice is an act; the picture stays the portrait."""
+    by_hand(book, faceid, capture)
+    act = AuditEvent("PATCH /v1/faces/{id}", "member 7", Kind.CHANGE, "shop")
+    with audit_events.begin_audit_event(act):
+        changes = FaceChanges(portrait_id=ids_of(book, faceid)[1])
+        book.services.enrolment.update.change_face(book.tenant, faceid, changes)
+
+
 def before_a_merge(book: Book, faceid: str, capture: Capture) -> None:
     """The face that was seen becomes a part of another one."""
     by_hand(book, faceid, capture)
@@ -65,7 +77,7 @@ def held(book: Book, faceid: str, capture: Capture) -> None:
     book.services.faces.holds.set(book.tenant, faceid, "a lawsuit")
 
 
-WAYS = [as_learnt, by_hand, before_a_merge, undone_later, restricted, held]
+WAYS = [as_learnt, by_hand, as_portrait, before_a_merge, undone_later, restricted, held]
 Way = Callable[[Book, str, Capture], None]
 
 
@@ -161,10 +173,14 @@ def test_a_picture_of_a_shared_capture_goes_with_the_sighting_that_is_rejected_a
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_record_holds_the_hash_of_the_picture_that_came(book: Book, way: Way) -> None:
-    capture, _ = begin(book, way)
+    capture, finn = begin(book, way)
     assert person.left(book, hash_of(capture))
     erase_eva(book, capture)
     assert person.left(book, hash_of(capture)) == []
+    if way is as_portrait:
+        [act] = book.services.done.list_all(book.tenant)
+        assert act.after.keys() == {"portrait"}
+        assert book.services.faces.get(book.tenant, finn).portrait.id == ids_of(book, finn)[1]
 
 
 def test_an_erasure_that_is_cut_off_anywhere_leaves_the_picture_to_be_found(tmp_path: Path) -> None:

@@ -761,6 +761,7 @@ _OF_V1 = (
     _v1("PATCH /v1/faces/{id}", {"name": "Eva Novak", "group": "regular"}, of="finn"),
     _v1("PATCH /v1/faces/{id}", {"name": "", "labels": {"a": "x"}}, "its name away", of="eva"),
     _v1("PATCH /v1/faces/{id}", {"hidden": True}, "hidden from lists", of="eva"),
+    _v1("PATCH /v1/faces/{id}", {"portrait": "picture"}, "another portrait", of="eva"),
     _v1(
         "PATCH /v1/faces/{id}",
         {"name": "Lea Moe"},
