@@ -207,9 +207,10 @@ const wordOfValue = (name, value) => (["groups", "no_pictures_of"].includes(name
 
 const Value = ({ name, value }) => textOf(name, value) || html`<span class="soft">–</span>`;
 
-/** The names of the values that an act shows. */
+/** The names of the values that an act shows: of a portrait nobody reads the id. */
 const shownOf = (act) => (["deletion", "merge", "rejection"].includes(act.kind) ? []
-  : act.after.deleted ? Object.keys(act.before).filter((name) => act.before[name]) : Object.keys(act.after));
+  : act.after.deleted ? Object.keys(act.before).filter((name) => act.before[name])
+    : Object.keys(act.after).filter((name) => name !== "portrait"));
 
 /** All acts that are asked for, as a table: each with the id of its entry in the audit. */
 async function fileOf(asked, called) {

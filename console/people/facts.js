@@ -12,7 +12,7 @@ export function titled(name) {
   if (LABELS.includes(name)) return t("label", { name: name.toUpperCase() });
   if (name in PERSON_TEXTS) return t(`person.${name}`);
   return { name: t("person.name"), note: t("person.note"), age: t("age"), gender: t("gender"),
-    hidden: t("person.hidden") }[name] ?? name;
+    hidden: t("person.hidden"), portrait: t("visits.portrait") }[name] ?? name;
 }
 
 const row = (name, content) => html`<div key=${name}><dt>${titled(name)}</dt><dd>${content}</dd></div>`;

@@ -58,7 +58,7 @@ function Face({ id, shown }) {
         ${operator && html`<${Rejections} count=${one.rejections} ...${common} />`}
         <${Similar} id=${id} shown=${shown} face=${one} ...${common} />
         <${Merges} id=${id} operator=${operator} shown=${shown} /></div>
-      <div class="about"><${Photos} loaded=${photos} ...${common} operator=${may("keeper")} />
+      <div class="about"><${Photos} portrait=${one.portrait} loaded=${photos} ...${common} operator=${may("keeper")} />
         <${Consent} id=${id} operator=${may("keeper")} held=${hold.value?.held} erase=${erase} /></div>
     </div>
     ${erasing && html`<${Erasing} face=${one} path=${path} close=${() => setErasing(false)} done=${setErasure} />`}
