@@ -71,11 +71,18 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.close()
 
 
+def choose_portrait(book: Book, faceid: str) -> None:
+    enrolment, photo = book.services.enrolment, picture(Person(1, quality=66))
+    added = enrolment.pictures.add_photo(book.tenant, faceid, photo, RULES, is_vouched_for=True)
+    enrolment.update.change_face(book.tenant, faceid, FaceChanges(portrait_id=added.id))
+
+
 @pytest.mark.parametrize("is_scrubbed", [False, True])
 def test_a_wiped_folder_is_restored_as_it_was(
     book: Book, tmp_path: Path, is_scrubbed: bool
 ) -> None:
     data, clock = tmp_path / "data", book.clock
+    choose_portrait(book, book.faceids()[0])
     if is_scrubbed:  # the database's name is a link since
         book.services.storage.scrub()
     before = everything(data)
@@ -91,6 +98,7 @@ def test_a_wiped_folder_is_restored_as_it_was(
         tenant = again.tenants.get_by_name("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
+        assert [one.portrait_id == one.portrait.id for one in faces.values()].count(True) == 1
         assert {
             face.faceid for face in again.faces.search_by_name(tenant, "lee", 10).rows
         } == faces.keys()

@@ -86,6 +86,24 @@ def test_an_import_into_an_empty_tenant_gives_the_same(
             ]
 
 
+def test_the_portrait_that_somebody_chose_is_the_portrait_after_an_import(
+    box: Box, other_box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with box.client() as client:
+        face = client.enrol_face(group="regular", picture=picture(Person(1, quality=80)))
+        chosen = client.add_picture(face.id, picture=picture(Person(1, quality=60)))
+        portrait = client.change_face(face.id, portrait=chosen.id).portrait
+        jpeg = client.fetched(portrait.url or "")
+    file = exported(box, tmp_path / "shop.tar", monkeypatch)
+    monkeypatch.setenv("REGULARS_API_KEY", other_box.key)
+    for _ in range(2):
+        assert main(["import", str(file), "--url", other_box.url]) == 0
+        with other_box.client() as other:
+            imported = other.get_face(face.id)
+            assert imported.pictures == 2
+            assert other.fetched(imported.portrait.url or "") == jpeg
+
+
 def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) -> None:
     with box.client() as client:
         client.add_camera(id="door", name="door")
