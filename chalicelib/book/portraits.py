@@ -1,8 +1,8 @@
 """How good a picture must be to enrol a face, and which portrait is taken from it: template,
 estimates and JPEG.
 
-The quality is the tenant's `enrol_quality`, else MIN_QUALITY (domain/rules/decision). A face's
-portrait is its first picture (domain/model).
+The quality is the tenant's `enrol_quality`, else MIN_QUALITY (domain/rules/decision). A face shows
+its first picture unless somebody chose another (domain/model).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Face(Answer):
     arrive_time: Annotated[Time | None, Meta(description="When the last arrival began.")]
     quality: Annotated[
         float | None,
-        Meta(description="0 to 100, of the face's portrait, which is its first picture."),
+        Meta(description="0 to 100, of the face's first picture."),
     ]
     estimates: Estimates
     portrait: Portrait

@@ -161,7 +161,7 @@ class Pose(Answer):
 
 
 class Estimates(Answer):
-    """Estimates from the face's portrait, its first picture.
+    """Estimates from the face's first picture.
 
     Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it
     off.

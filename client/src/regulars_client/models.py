@@ -624,7 +624,7 @@ class EstimatedNumber(Struct, kw_only=True):
 
 
 class Estimates(Struct, kw_only=True):
-    """Estimates from the face's portrait, its first picture.
+    """Estimates from the face's first picture.
 
     Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it
     off."""
