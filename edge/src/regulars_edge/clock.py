@@ -16,8 +16,8 @@ from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SET_BY_NTP = Path("/run/systemd/timesync/synchronized")
-"""The file that systemd-timesyncd makes when it has set the clock, and no boot inherits. The unit's
-ProtectClock forbids to ask the kernel."""
+"""The file that systemd-timesyncd makes when it has set the clock, and no boot inherits. The unit
+forbids the program to ask the kernel."""
 
 DRIFT_PER_MS = 100e-6
 """How much a crystal may drift: an anchor's uncertainty grows by this share of its age."""

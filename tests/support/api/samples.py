@@ -378,7 +378,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/faces/{id}"): [
         Sample(_FACE, fields={"group": "{empty_group}", "revision": 3, **_PERSON}),
         Sample(_FACE, fields={"attributes": {"{attribute}": "7"}}),
-        Sample(_FACE, fields={"portrait": "{picture}"}),
+        Sample(_FACE, fields={"portrait": "{picture}", "hidden": False}),
     ],
     ("DELETE", "/v1/faces/{id}"): [
         Sample(_FACE),
