@@ -12,7 +12,7 @@ const AT_ONCE = { promoted: 100, uncertain: 16, stranger: 100, pair: 100 };
 const MOST_PAGES = 5;
 
 async function reviews(kind, token) {
-  const page = await get("reviews", { kind, limit: LISTED, token });
+  const page = await get("reviews", { kind, limit: LISTED, token, listed: true });
   return { ...page, found: page.reviews };
 }
 

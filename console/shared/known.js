@@ -8,7 +8,7 @@ const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ wa
 const known = { groups: state(), cameras: state(), boxes: state(), reviews: state() };
 /** How many reviews are asked for: more are not counted. */
 export const MOST_COUNTED = 100;
-const LIMITS = { reviews: { limit: MOST_COUNTED } };
+const LIMITS = { reviews: { limit: MOST_COUNTED, listed: true } };
 const asked = {};
 
 let tenant = session.now?.tenant;

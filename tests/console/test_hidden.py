@@ -90,3 +90,16 @@ def test_who_is_hidden_is_suggested_to_nobody(shop: Shop) -> None:
     away = page.get_by_role("heading", name="Away longest").locator("xpath=ancestor::section")
     expect(away.get_by_role("link").filter(has_text="Ann Lee")).to_be_visible()
     expect(away.get_by_role("link").filter(has_text="Ann Other")).to_have_count(0)
+
+
+def test_nothing_is_asked_about_who_is_hidden(shop: Shop) -> None:
+    shop.box.services.tenants.change_settings(shop.name, {"review_margin": 0.5})
+    shop.see(Person(DMITRI, side_px=90))
+    page = shop.open("#/visits")
+    waits = page.get_by_role("link", name="Review").first.locator(".waits")
+    expect(waits).to_have_text("1")
+    with shop.box.client() as client:
+        client.change_face(shop.face("Dmitri").id, hidden=True)
+    page.reload()
+    expect(page.locator(".visits > li").first).to_be_visible()
+    expect(waits).to_have_count(0)

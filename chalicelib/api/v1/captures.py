@@ -15,6 +15,7 @@ from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Operations, Redirect, Unlisted, V1Context, answer_nothing
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import (
+    LISTED,
     Box,
     Decided,
     Masked,
@@ -674,6 +675,7 @@ class ReviewsWanted(Paged):
             "threshold, or the lesser of two in one picture, is it this face?"
         ),
     ] = None
+    listed: Annotated[bool, Meta(description=f"{LISTED}.")] = False
 
 
 class NearFace(Answer):
@@ -727,8 +729,9 @@ def list_reviews(context: V1Context, query: ReviewsWanted) -> ReviewsPage:
     any more. A page may have fewer than `limit` and not be the last: go on until `next_token` is
     null.
     """
+    left_out = context.services.faces.list_hidden(context.tenant) if query.listed else frozenset()
     page = context.services.sightings.reviews.read_page(
-        context.tenant, query.kind, query.limit, query.token
+        context.tenant, query.kind, query.limit, query.token, left_out=left_out
     )
     partly_shown = list_partly_shown(
         context, ((review.camera, review.sighting_id) for review in page.rows)

@@ -27,6 +27,7 @@ from chalicelib.api.v1.data_protection import (
 )
 from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as
 from chalicelib.api.v1.shapes import (
+    LISTED,
     Box,
     Decided,
     Estimates,
@@ -238,9 +239,6 @@ class FaceChanges(Changes):
         | UnsetType
     ) = UNSET
     revision: Revision | UnsetType = UNSET
-
-
-LISTED = "Leave out people who are hidden from lists"
 
 
 class FacesWanted(Paged):

@@ -19,6 +19,9 @@ from chalicelib.domain.pictures import ATTRIBUTES
 from chalicelib.storage import keys
 from chalicelib.storage.values import milliseconds, time_text
 
+LISTED = "Leave out people who are hidden from lists"
+"""The words of a query's `listed`."""
+
 Name = Annotated[
     str,
     Meta(

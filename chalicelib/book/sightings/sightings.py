@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, groupby
@@ -548,18 +548,25 @@ class Reviews(Service["Book"]):
     regulars."""
 
     def read_page(
-        self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None
+        self,
+        tenant: Tenant,
+        kind: ReviewKind | None,
+        limit: int,
+        token: str | None = None,
+        *,
+        left_out: Set[str] = frozenset(),
     ) -> ListPage[Review]:
         """Return a page of open reviews: uncertain sightings by their time, promoted faces by their
         ids.
 
+        `left_out` has the ids of faces about whom nothing is asked, and to whom nobody is near.
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
         reviews = self._list_reviews(tenant.name, between, tokens.parse_position(token, str))
         return tokens.make_filtered_page(
-            reviews, _id_of, limit, partial(self._show, tenant), _id_of
+            reviews, _id_of, limit, partial(self._show, tenant, left_out), _id_of
         )
 
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
@@ -629,14 +636,16 @@ class Reviews(Service["Book"]):
         )
         return map(review_from, stored_items)
 
-    def _show(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
+    def _show(self, tenant: Tenant, left_out: Set[str], reviews: Sequence[Review]) -> list[Review]:
         """Return those of the reviews that are not over, near to faces that are shown alone.
 
         The others are still stored: a restriction may be lifted.
         """
-        open_reviews = self._open(tenant, reviews)
+        listed_reviews = [review for review in reviews if review.faceid not in left_out]
+        open_reviews = self._open(tenant, listed_reviews)
         asked_ids = {review.faceid for review in open_reviews}
-        near_ids = {one.faceid for review in open_reviews for one in review.near} - asked_ids
+        near_ids = {one.faceid for review in open_reviews for one in review.near}
+        near_ids -= asked_ids | left_out
         faces = self._read_items(keys.FACES, {id_: (tenant.name, id_) for id_ in near_ids})
         shown_ids = asked_ids | {
             id_ for id_, face in faces.items() if face and face["group"] not in tenant.hidden

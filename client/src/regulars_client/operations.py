@@ -1664,6 +1664,7 @@ class Operations(Connection):
         self,
         *,
         kind: Literal["promoted", "uncertain"] | UnsetType = UNSET,
+        listed: bool | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ReviewsPage, models.Review]:
@@ -1672,7 +1673,7 @@ class Operations(Connection):
             "/v1/reviews",
             models.ReviewsPage,
             lambda page: page.reviews,
-            query={"kind": kind, "limit": limit, "token": token},
+            query={"kind": kind, "listed": listed, "limit": limit, "token": token},
         )
 
     def finish_review(self, id: str, *, idempotency_key: str | None = None) -> None:

@@ -446,6 +446,19 @@ def test_who_is_promoted_is_asked_about(
     assert doubting.done("GET", f"/v1/faces/{review['face']}")["group"] == "regular"
 
 
+def test_of_somebody_hidden_a_list_without_these_asks_nothing(
+    doubting: V1Client, services: Services, clock: FakeClock
+) -> None:
+    for n in range(5):
+        see(doubting, services, clock.now() - timedelta(days=5 - n), 100.0 - 5 * n)
+    every_review = doubting.done("GET", REVIEWS)["reviews"]
+    assert {one["kind"] for one in every_review} == {"promoted", "uncertain"}
+    assert doubting.done("GET", REVIEWS, listed="true")["reviews"] == every_review
+    doubting.done("PATCH", f"/v1/faces/{every_review[0]['face']}", {"hidden": True})
+    assert doubting.done("GET", REVIEWS)["reviews"] == every_review
+    assert doubting.done("GET", REVIEWS, listed="true")["reviews"] == []
+
+
 CAPTURES = "/v1/captures"
 
 PICTURE = picture(Person(1))
