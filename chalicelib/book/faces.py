@@ -56,7 +56,14 @@ from chalicelib.domain.model import (
     Tenant,
     is_faceid,
 )
-from chalicelib.domain.names import is_found, normalise_name, prefix, sorting_form, wanted_words
+from chalicelib.domain.names import (
+    is_found,
+    is_in_full,
+    normalise_name,
+    prefix,
+    sorting_form,
+    wanted_words,
+)
 from chalicelib.domain.rules.hold import require_no_loss
 from chalicelib.domain.rules.templates import User, entry_of, reduce_templates, user_of
 from chalicelib.domain.rules.visits import MOST_IN_HEAD
@@ -125,6 +132,11 @@ class _FoundFace(NamedTuple):
 
     term_key: str
     face: Face
+
+
+def show_all(_tenant: Tenant, _face: Face, _text: str) -> bool:
+    """Return that a list shows a face that a text found in names (see `is_shown_by_name`)."""
+    return True
 
 
 class Faces(Service["Book"]):
@@ -542,7 +554,13 @@ class Faces(Service["Book"]):
             ) from None
 
     def search_by_name(
-        self, tenant: Tenant, name: str, limit: int, token: str | None = None
+        self,
+        tenant: Tenant,
+        name: str,
+        limit: int,
+        token: str | None = None,
+        *,
+        shows: Callable[[Tenant, Face, str], bool] = show_all,
     ) -> ListPage[Face]:
         """Return a page of the faces whose names have words that begin with each word of `name`.
 
@@ -550,7 +568,8 @@ class Faces(Service["Book"]):
         is found within a run of these, too, and a face's number as a word of its name. Each word of
         a stored name is an item (term): "smith#ID" leads to a face. A page walks the terms that
         begin with the longest word of `name`, since these are the fewest. Of their faces it keeps
-        those that the other words find, too. `token` holds the term where the page before ended.
+        those that the other words find, too, and that `shows` takes. `token` holds the term where
+        the page before ended.
         Raises InvalidInput if `name` has no letter and no digit, or the token is damaged.
         """
         words = wanted_words(choose_fold(tenant), name)
@@ -575,7 +594,11 @@ class Faces(Service["Book"]):
             stored_rows=(str(item["term"]) for item in stored_items),
             position_of_stored=_to_hex,
             limit=limit,
-            make_rows=partial(self._find_faces_at_terms, tenant, words, longest_prefix),
+            make_rows=lambda term_keys: [
+                found
+                for found in self._find_faces_at_terms(tenant, words, longest_prefix, term_keys)
+                if shows(tenant, found.face, name)
+            ],
             position_of_row=lambda found: _to_hex(found.term_key),
         )
         return ListPage([found.face for found in page.rows], page.next_token)
@@ -851,9 +874,7 @@ def is_shown_by_name(tenant: Tenant, face: Face, text: str) -> bool:
 
     One that is hidden from lists is shown only if its name, or its number, is typed in full.
     """
-    fold = choose_fold(tenant)
-    own_words = wanted_words(fold, face.name or str(face.number))
-    return not face.hidden or {*own_words} <= {*wanted_words(fold, text)}
+    return not face.hidden or is_in_full(choose_fold(tenant), text, face.name, face.number)
 
 
 def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:

@@ -241,8 +241,24 @@ def _list_joined_words(folded: str) -> list[str]:
 
     Scripts without spaces have no such words.
     """
-    words = split_words(_JOINERS.sub("", _UNSEEN.sub("", folded)))
+    words = _split_joined(folded)
     return [word[:_TERM_LENGTH] for word in words if not _runs_together(word[0])]
+
+
+def _split_joined(folded: str) -> list[str]:
+    return split_words(_JOINERS.sub("", _UNSEEN.sub("", folded)))
+
+
+def is_in_full(fold: Fold, text: str, name: str, number: int = 0) -> bool:
+    """Return whether a text has all words of a person's name, in any order, or the number.
+
+    Signs inside a word may be left out: "oneil" is O'Neil in full.
+    """
+    words = {*wanted_words(fold, text), *_split_joined(fold(text))}
+    folded = fold(name)
+    numbers = [str(number)] if number else []
+    wholes = (split_words(folded), _split_joined(folded), numbers)
+    return any(whole and words.issuperset(whole) for whole in wholes)
 
 
 def split_words(text: str) -> list[str]:

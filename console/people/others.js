@@ -3,7 +3,6 @@ import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
-import { isListed } from "../shared/correct.js";
 import { Merging } from "../shared/merging.js";
 import { Dialog, groupName, Loading, nameOf, Portrait, Score, useLoaded } from "../shared/parts.js";
 import { complain, say } from "../undo.js";
@@ -38,10 +37,10 @@ const Alike = ({ of: { face, score, match }, threshold, says, children }) => htm
 export function Similar({ id, path, face: self, operator, shown }) {
   const [merge, setMerge] = useState(null);
   const pairOf = (face) => (one) => [one.face.id, one.other.id].includes(face);
-  const loaded = useLoaded((signal) => get(`${path}/similar`, { limit: 6 }, { signal }), [path]);
+  const loaded = useLoaded((signal) => get(`${path}/similar`, { limit: 6, listed: true }, { signal }), [path]);
   const pairs = useLoaded((signal) => get("duplicates", { limit: MOST_PAIRS }, { signal })
     .then((page) => page.duplicates.filter(pairOf(id))), [id]);
-  const all = loaded.value?.faces.filter(isListed) ?? [];
+  const all = loaded.value?.faces ?? [];
   if (!all.length) return null;
   const areTwo = (pair) => send("POST", `duplicates/${encodeURIComponent(pair.id)}/done`).then(pairs.again, complain);
   const one = (each) => {
@@ -63,9 +62,9 @@ export function Similar({ id, path, face: self, operator, shown }) {
 export function Missed({ path, face: self, operator, shown, close }) {
   const since = self.arrive_time;
   const [merge, setMerge] = useState(null);
-  const loaded = useLoaded((signal) => get(`${path}/similar`, { limit: 12, since }, { signal }), [path, since]);
+  const loaded = useLoaded((signal) => get(`${path}/similar`, { limit: 12, since, listed: true }, { signal }), [path, since]);
   if (merge) return html`<${Merging} faces=${[self, merge]} close=${() => setMerge(null)} done=${shown} />`;
-  const all = loaded.value?.faces.filter(isListed);
+  const all = loaded.value?.faces;
   return html`<${Dialog} title=${t("person.missed", { when: dayAndClock(since) })} close=${close} wide=${true}>
     <p class="soft">${t(all?.length === 0 ? "person.missed.none" : "person.missed.says")}</p>
     <${Loading} of=${loaded} count=${6} kind="cards" />

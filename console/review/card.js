@@ -3,7 +3,7 @@ import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { useCombobox } from "../shared/combobox.js";
-import { isListed, pathOf } from "../shared/correct.js";
+import { pathOf } from "../shared/correct.js";
 import { groupName, nameOf, Portrait, Score, whose } from "../shared/parts.js";
 import { placed } from "../shared/pictures.js";
 import { dayAndClock, t } from "../words.js";
@@ -51,8 +51,8 @@ function useNear(card, gone) {
   const [, draw] = useReducer((count) => count + 1, 0);
   useEffect(() => {
     if (card.near || card.kind === "pair") return;
-    get(`${pathOf(card.face)}/similar`, { limit: CANDIDATES }).then((found) => {
-      Object.assign(card, { near: found.faces.filter(isListed), needs: found.threshold });
+    get(`${pathOf(card.face)}/similar`, { limit: CANDIDATES, listed: true }).then((found) => {
+      Object.assign(card, { near: found.faces, needs: found.threshold });
       draw();
     }, (problem) => { if (problem.status === 404) gone(); });
   }, []);

@@ -1,6 +1,5 @@
 // What waits for somebody to look at it: queues of cards, listed ahead and loaded a few at a time.
 import { get } from "../api.js";
-import { isListed } from "../shared/correct.js";
 import { settled } from "./deck.js";
 
 export const KINDS = ["promoted", "uncertain", "stranger", "pair"];
@@ -100,7 +99,7 @@ export class Queue {
   #card(one, faces) {
     if (this.kind === "pair") return { ...one, kind: this.kind };
     const like = ({ face, score }) => ({ face: faces.get(face), score, match: face === one.face });
-    const near = this.kind === "uncertain" ? one.near.map(like).filter(isListed) : null;
+    const near = this.kind === "uncertain" ? one.near.map(like).filter((one) => one.face) : null;
     return { ...one, kind: this.kind, face: faces.get(one.face), near, needs: one.threshold };
   }
 

@@ -3,9 +3,6 @@
 export const pathOf = (face) => `faces/${encodeURIComponent(face.id)}`;
 const REGULAR = "regular";
 
-/** Tell whether somebody may be suggested: who is there, and not hidden from lists. */
-export const isListed = ({ face }) => face && !face.hidden;
-
 /** Name somebody. A stranger who has a name is a regular. */
 export function naming(face, name) {
   const moves = face.group === "stranger";

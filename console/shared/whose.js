@@ -5,7 +5,7 @@ import { complain, later, say } from "../undo.js";
 import { surely } from "../unsent.js";
 import { t } from "../words.js";
 import { look, useCombobox } from "./combobox.js";
-import { given, giving, isListed, merging, naming, patches, pathOf, sameName } from "./correct.js";
+import { given, giving, merging, naming, patches, pathOf, sameName } from "./correct.js";
 import { Unlike, unlikeOf } from "./likeness.js";
 import { Dialog, nameOf, Portrait, useLoaded, whose } from "./parts.js";
 
@@ -13,11 +13,10 @@ const MOST_LIKE = 5;
 
 /** Load the faces most like a sighting, or like its face if the picture is gone. */
 async function similar(face, sighting, signal) {
-  const ask = (wanted) => get(`${pathOf(face)}/similar`, { limit: MOST_LIKE, ...wanted }, { signal });
+  const ask = (wanted) => get(`${pathOf(face)}/similar`, { limit: MOST_LIKE, listed: true, ...wanted }, { signal });
   const orFace = (problem) => (problem.status === 409 ? ask({}) : Promise.reject(problem));
   const found = await (sighting ? ask({ sighting }).catch(orFace) : ask({}));
-  return found.faces.filter(isListed)
-    .map((one) => ({ ...one, id: one.face.id, kind: "face", threshold: found.threshold }));
+  return found.faces.map((one) => ({ ...one, id: one.face.id, kind: "face", threshold: found.threshold }));
 }
 
 /**

@@ -52,7 +52,7 @@ from chalicelib.api.v1.wire import (
     list_sent_members,
 )
 from chalicelib.auth.roles import Role
-from chalicelib.book.faces import is_shown_by_name
+from chalicelib.book.faces import is_shown_by_name, show_all
 from chalicelib.domain import audit_events, errors, model
 from chalicelib.domain.captures import Instead, parts_of_sighting
 from chalicelib.domain.local_time import DAY_MS
@@ -442,14 +442,12 @@ def list_faces(context: V1Context, query: FacesWanted) -> FacesPage:
             next_token=None,
         )
     if query.name is not None:
-        name_page = faces.search_by_name(context.tenant, query.name, query.limit, query.token)
-        found_faces = [
-            face
-            for face in name_page.rows
-            if not query.listed or is_shown_by_name(context.tenant, face, query.name)
-        ]
+        shows = is_shown_by_name if query.listed else show_all
+        name_page = faces.search_by_name(
+            context.tenant, query.name, query.limit, query.token, shows=shows
+        )
         return FacesPage(
-            faces=describe_faces(context, found_faces), next_token=name_page.next_token
+            faces=describe_faces(context, name_page.rows), next_token=name_page.next_token
         )
     page = faces.lists.read_page(
         context.tenant,

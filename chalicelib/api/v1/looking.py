@@ -11,7 +11,7 @@ from msgspec import Meta, field
 
 from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context
 from chalicelib.api.v1.faces import Face, FaceId, describe_faces
-from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
+from chalicelib.api.v1.shapes import LISTED, Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import PICTURES, Answer, Instant, PictureFile, PictureSent, Sent, Text
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events
@@ -190,7 +190,7 @@ class SimilarWanted(Sent):
         Meta(
             description="These faces alone, in this order, however little they are alike: ask "
             "before a merge. Leave "
-            "out `limit`, `sighting` and `since` then."
+            "out `limit`, `sighting`, `since` and `listed` then."
         ),
     ] = None
     sighting: Annotated[
@@ -202,6 +202,7 @@ class SimilarWanted(Sent):
     since: Annotated[
         Instant | None, Meta(description="Strangers alone, whose last arrival began then or later.")
     ] = None
+    listed: Annotated[bool, Meta(description=f"{LISTED}; not with `faces`.")] = False
 
 
 class SimilarFaces(Answer):
@@ -309,10 +310,10 @@ def list_similar(context: V1Context, query: SimilarWanted) -> SimilarFaces:
     """
     faceid, sighting = context.path_values["id"], query.sighting
     if query.faces is not None:
-        if sighting is not None or query.since is not None:
+        if sighting is not None or query.since is not None or query.listed:
             raise InvalidInput(
-                "send faces alone, without sighting and since: these faces are compared with the "
-                "face"
+                "send faces alone, without sighting, since and listed: these faces are compared "
+                "with the face"
             )
         compared = context.services.recognition.verification.compare_faces(
             context.tenant, faceid, query.faces
@@ -323,8 +324,9 @@ def list_similar(context: V1Context, query: SimilarWanted) -> SimilarFaces:
         if sighting is None
         else context.services.captures.read_face_of_sighting(context.tenant, faceid, sighting)
     )
+    left_out = context.services.faces.list_hidden(context.tenant) if query.listed else frozenset()
     similar_faces = context.services.recognition.face_analysis.find_similar_faces(
-        context.tenant, faceid, query.limit, face, since=query.since
+        context.tenant, faceid, query.limit, face, since=query.since, left_out=left_out
     )
     return SimilarFaces.made_of(
         similar_faces, faces=_describe_candidates(context, similar_faces.faces)

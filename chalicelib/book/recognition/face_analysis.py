@@ -7,7 +7,7 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -290,12 +290,14 @@ class FaceAnalysis(Service["Book"]):
         sighting: SeenFace | None = None,
         *,
         since: datetime | None = None,
+        left_out: Set[str] = frozenset(),
     ) -> SimilarFaces:
         """Return the `max_faces` faces (1..50) of all groups that are most like a face.
 
         The face itself is left out, and so are those that are not alike. If a `sighting` of the
         face is given, its picture is compared instead. If `since` is given, only strangers who came
-        then or later count, of the STRANGERS (200) that are most like the face.
+        then or later count, of the STRANGERS (200) that are most like the face. `left_out` has the
+        ids of further faces that are left out; others take their places.
 
         Raises InvalidInput. Raises FaceNotFound if there is no such face, or it has no template of
         the tenant's model. The search raises Busy.
@@ -307,13 +309,14 @@ class FaceAnalysis(Service["Book"]):
         probe = parse_vector(template)
         point = self.services.tenant_vision.make_operating_point(tenant)
         groups, limit = (None, max_faces) if since is None else ([STRANGER], STRANGERS)
-        # One more, since the face itself is found, too.
-        request = SearchRequest(tenant.model, probe[None], groups, limit=limit + 1)
+        unwanted_ids = left_out | {faceid}
+        search_limit = limit + len(unwanted_ids)  # all of these may be found, too
+        request = SearchRequest(tenant.model, probe[None], groups, limit=search_limit)
         answer, (verdicts,) = self.services.recognition.search_and_judge(tenant, request, point)
         others = []
         for verdict in verdicts:
             candidate = verdict.candidate
-            if candidate and candidate.faceid != faceid:
+            if candidate and candidate.faceid not in unwanted_ids:
                 others.append((candidate, verdict.match))
         others = others[:limit]
 

@@ -1023,13 +1023,20 @@ class Operations(Connection):
         faces: list[str] | UnsetType = UNSET,
         sighting: str | UnsetType = UNSET,
         since: datetime | str | UnsetType = UNSET,
+        listed: bool | UnsetType = UNSET,
     ) -> models.SimilarFaces:
         """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/similar",
             models.SimilarFaces,
-            query={"limit": limit, "faces": faces, "sighting": sighting, "since": since},
+            query={
+                "limit": limit,
+                "faces": faces,
+                "sighting": sighting,
+                "since": since,
+                "listed": listed,
+            },
         )
 
     def get_fleet(self) -> models.Fleet:

@@ -70,6 +70,14 @@ def test_by_name_somebody_hidden_is_found_in_full(people: V1Client) -> None:
     assert "without any other parameter" in says["detail"]
 
 
+def test_hidden_people_take_nobodys_place_on_a_page(people: V1Client) -> None:
+    for faceid in ("p1", "p2", "p3", "p4"):
+        hide(people, faceid)
+    page = people.done("GET", "/v1/faces", name="ann", listed="true", limit=1)
+    assert [face["id"] for face in page["faces"]] == ["p5"]
+    assert page["next_token"] is None
+
+
 def test_somebody_is_enrolled_hidden(people: V1Client) -> None:
     body = {"group": "regular", "picture": photo(9), "id": "p9", "hidden": True}
     assert people.done("POST", "/v1/faces", body)["hidden"] is True

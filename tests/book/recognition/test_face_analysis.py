@@ -3,6 +3,8 @@ everybody."""
 
 from collections.abc import Collection, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -244,6 +246,25 @@ def test_nobody_is_offered_who_is_less_than_half_as_alike_as_a_match_needs(
         services.recognition.face_analysis.find_similar_faces(cloud, "nobody")
     with pytest.raises(InvalidInput, match="limit is 1 to 50, not 0"):
         services.recognition.face_analysis.find_similar_faces(cloud, twin, 0)
+
+
+@pytest.mark.parametrize("since", [None, datetime.min.replace(tzinfo=UTC)])
+def test_who_is_left_out_takes_nobodys_place_among_those_most_alike(
+    services: Services, cloud: Tenant, since: datetime | None
+) -> None:
+    itself, *others = [
+        services.enrolment.enrol_largest_face(
+            cloud, "stranger", picture(Person(3, 100.0 - number)), RULES
+        ).faceid
+        for number in range(5)
+    ]
+    find = partial(
+        services.recognition.face_analysis.find_similar_faces, cloud, itself, 2, since=since
+    )
+    first = [one.face.faceid for one in find().faces]
+    assert {*first} < {*others}
+    rest = [one.face.faceid for one in find(left_out=frozenset(first)).faces]
+    assert {*first, *rest} == {*others}
 
 
 def test_a_picture_is_described_as_an_enrolment_sees_it(services: Services, cloud: Tenant) -> None:
