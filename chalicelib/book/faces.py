@@ -286,14 +286,21 @@ class Faces(Service["Book"]):
         """Return the ids of the faces that lists of people leave out."""
         return list_hidden_faceids(self.services.items, tenant.name)
 
-    def count_hidden(self, tenant: Tenant) -> Mapping[str, int]:
+    def count_hidden(self, tenant: Tenant) -> Counter[str]:
         """Return how many faces of each group, by its id, lists of people leave out."""
-        hidden_faces = self.by_id(tenant, self.list_hidden(tenant)).values()
-        return Counter(face.group_id for face in hidden_faces)
+        face_keys = [(tenant.name, faceid) for faceid in self.list_hidden(tenant)]
+        items = self.services.items.get_many(keys.FACES, face_keys)
+        group_ids = (item["group"] for item in items if item)
+        return Counter(id_ for id_ in group_ids if id_ not in tenant.hidden)
 
     def require_room_for_hidden(self, tenant: Tenant) -> None:
-        """Raise TooMany if no further face can be hidden from lists."""
-        if len(self.list_hidden(tenant)) >= MAX_HIDDEN:
+        """Raise TooMany if no further face can be hidden from lists.
+
+        Those that are restricted do not count, since nobody can show them again.
+        """
+        if len(self.list_hidden(tenant)) < MAX_HIDDEN:
+            return
+        if self.count_hidden(tenant).total() >= MAX_HIDDEN:
             raise TooMany(
                 f"{MAX_HIDDEN} people at most are hidden from lists: show some of them again, or "
                 "delete those not needed"
@@ -878,12 +885,23 @@ def is_shown_by_name(tenant: Tenant, face: Face, text: str) -> bool:
 
 
 def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
-    """Return the actions that a changed name needs, for the transaction that stores the face.
+    """Return the actions that a changed face's terms need, for the transaction that stores it.
 
-    So does a face that is hidden from lists, or listed again.
+    They change with its name, and as it is hidden from lists or listed again.
     """
     is_same = (after.name, after.hidden) == (before.name, before.hidden)
     return [] if is_same else _term_actions(tenant, before, after)
+
+
+def listing_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
+    """Return the action after which lists show a face that is not hidden, by `rename_actions` or
+    not.
+
+    A version that knows no hidden faces may have left the term of one.
+    """
+    if rename_actions(tenant, before, after):
+        return []
+    return [Delete(keys.NAMES, _term_key(tenant.name, before.faceid, keys.HIDDEN_TERM))]
 
 
 def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:

@@ -605,8 +605,8 @@ OF_THE_SERVICE = frozenset(
         *("changed_at", "revision", "version", "hidden", "portrait_id"),
     )
 )
-"""Fields of a face that say nothing of the person: most are the service's. All others are what
-somebody wrote of the person."""
+"""Fields of a face that say nothing of the person. All are the service's but `hidden`, by which
+somebody chooses who is in lists. All other fields are what somebody wrote of the person."""
 
 _NOBODY = Face("", "", datetime.min.replace(tzinfo=UTC), ())
 BLANK = {

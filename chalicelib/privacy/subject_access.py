@@ -159,11 +159,7 @@ def _read_names(subject: Subject) -> Iterator[Item]:
         (subject.tenant.name, keys.name_term(term, subject.faceid))
         for term in possible_terms(subject.face)
     ]
-    return (
-        (item for item in subject.items.get_many(keys.NAMES, name_keys) if item)
-        if name_keys
-        else iter([])
-    )
+    return (item for item in subject.items.get_many(keys.NAMES, name_keys) if item)
 
 
 def _read_users(subject: Subject) -> Iterator[Item]:

@@ -467,6 +467,8 @@ def list_face_ids(context: V1Context, query: FaceIdsWanted) -> FaceIds:
 
     409 TooMany if there are over 100,000.
     """
+    if query.listed and query.hidden:
+        raise errors.InvalidInput("nobody is in both: ask for those listed or hidden")
     face_ids = context.services.faces.lists.list_ids(
         context.tenant, query.group, query.order, descending=query.desc, known=query.known
     )

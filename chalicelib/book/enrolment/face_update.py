@@ -28,7 +28,7 @@ from chalicelib.book.enrolment.fields import (
     require_attributes,
 )
 from chalicelib.book.face_pictures import drop_unwanted_pictures
-from chalicelib.book.faces import ChangedFace
+from chalicelib.book.faces import ChangedFace, listing_actions
 from chalicelib.book.groups import raise_if_full
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait, photo_id_of
@@ -295,8 +295,9 @@ class FaceUpdate(Service["Book"]):
         """Return the face as it is to be, with the change of the gallery (what searches see).
 
         Of all that, only the `portrait`, a new picture in place of all that the face has, is stored
-        here. The change time stays if the face stays the same. Raises GroupFull, InvalidInput,
-        PictureNotFound, Conflict, TooMany (faces that are hidden from lists).
+        here. The change time, by which retention goes, stays if the face stays the same, or is only
+        hidden from lists, or shown by another portrait. Raises GroupFull, InvalidInput,
+        PictureNotFound, Conflict, TooMany (faces that are hidden).
         """
         group, target = move
         if target.id != group.id:
@@ -311,9 +312,12 @@ class FaceUpdate(Service["Book"]):
         # JPEGs go if the target keeps none. (The emotion of who comes to a group of staff goes at
         # night, with that of the sightings.)
         after = drop_unwanted_pictures(tenant, after)
-        if after != face:
+        shown_alike = replace(after, hidden=face.hidden, portrait_id=face.portrait_id)
+        if shown_alike != face:
             after = replace(after, changed_at=self.services.clock.now())
         more_actions = self._end_promotion_actions(tenant, face, after)
+        if changes.hidden is False:
+            more_actions += listing_actions(tenant, face, after)
         # Of groups with a capacity the commit checks that there is room.
         groups_with_capacity = limited_groups(group) | limited_groups(target)
         values = list_face_values(face, group), list_face_values(after, target)

@@ -318,9 +318,11 @@ def terms_of(tenant: Tenant, face: Face) -> tuple[str, ...]:
 def possible_terms(face: Face) -> tuple[str, ...]:
     """Return all terms (words of the name, number, that it is hidden) that may be stored of a face.
 
-    From the format `FOLDED` on, terms are without accents; before, with them.
+    From the format `FOLDED` on, terms are without accents; before, with them. A version that knows
+    no hidden faces writes one as not hidden, and leaves that term.
     """
-    return tuple(dict.fromkeys(term for terms in _terms_by_format(face) for term in terms))
+    before, now = _terms_by_format(face)
+    return tuple(dict.fromkeys((*before, *now, keys.HIDDEN_TERM)))
 
 
 def certain_terms(face: Face) -> set[str]:

@@ -1,6 +1,7 @@
 """People who are hidden from lists, over v1: who asks for `listed` does not see them, counts agree,
 and each hiding is an act that can be taken back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from chalicelib.services import Services
 from chalicelib.storage.items import FaceOrder
 from tests.api.v1.acts import acts, v1
 from tests.support.api.v1.client import V1Client
-from tests.support.fakes import photo
+from tests.support.fakes import FakeClock, photo
 
 __all__ = ["v1"]
 
@@ -101,6 +102,25 @@ def test_each_hiding_is_an_act_that_is_taken_back(people: V1Client) -> None:
     [back] = [one for one in acts(people) if one["takes_back"] == act["id"]]
     people.done("POST", f"/v1/done/{back['id']}/undo")
     assert read_face_ids(people, hidden="true") == ["p2"]
+
+
+def test_a_stranger_who_is_hidden_or_shown_is_kept_no_longer(
+    v1: V1Client, clock: FakeClock
+) -> None:
+    v1.done("POST", "/v1/faces", {"group": "stranger", "picture": photo(1), "id": "p1"})
+    kept_until = v1.done("GET", "/v1/faces/p1")["kept_until"]
+    for hidden in (True, False):
+        clock.advance(timedelta(days=20))
+        assert hide(v1, "p1", hidden=hidden)["kept_until"] == kept_until
+    clock.advance(timedelta(days=20))
+    v1.done("POST", f"/v1/done/{acts(v1)[0]['id']}/undo")
+    face = v1.done("GET", "/v1/faces/p1")
+    assert (face["hidden"], face["kept_until"]) == (True, kept_until)
+
+
+def test_nobody_is_listed_and_hidden(people: V1Client) -> None:
+    says = people.failed(400, "GET", "/v1/face-ids", listed="true", hidden="true")
+    assert "listed or hidden" in says["detail"]
 
 
 def test_dialects_list_everybody(people: V1Client, services: Services, shop: Credentials) -> None:

@@ -3,6 +3,7 @@ with the faces, whatever becomes of these."""
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ from chalicelib.domain.model import MAX_HIDDEN, Face
 from chalicelib.storage import keys
 from chalicelib.storage.items import FaceOrder, walk_items, write_in_parts
 from chalicelib.storage.ports import Delete, Put
-from chalicelib.storage.records.faces import face_from, name_item
+from chalicelib.storage.records.faces import face_from, face_puts, name_item
 from tests.support.book.book import Book, shot
 from tests.support.book.people import two_strangers
 from tests.support.fakes import Person
@@ -232,15 +233,40 @@ def test_a_stranger_who_is_hidden_is_found_by_the_number(book: Book) -> None:
 
 
 def test_more_are_hidden_than_may_be_by_nobody(few: Book) -> None:
-    hide(few, "r1")
-    items = (name_item("shop", f"x{number}", keys.HIDDEN_TERM) for number in range(1, MAX_HIDDEN))
-    write_in_parts(few.storage.items, map(partial(Put, keys.NAMES), items))
+    face = hide(few, "r1")
+    others = (replace(face, faceid=f"x{number}") for number in range(1, MAX_HIDDEN))
+    puts = chain.from_iterable(face_puts(few.tenant, other) for other in others)
+    write_in_parts(few.storage.items, puts)
     hide(few, "r1")
     with pytest.raises(TooMany, match="500 people at most are hidden"):
         hide(few, "r2")
     with pytest.raises(TooMany):
         few.enrol(Person(30), hidden=True)
-    assert hidden_by_faces(few) == {"r1"}
+    restrict(few)  # who is restricted cannot be shown again
+    hide(few, "r2")
+
+
+def forget_hiding(book: Book, faceid: str) -> None:
+    """Write the face as a version does that knows no `hidden`, and leaves the term."""
+    hide(book, faceid)
+    item = book.storage.items.get(keys.FACES, ("shop", faceid)) or {}
+    fields = {name: value for name, value in item.items() if name != "hidden"}
+    book.storage.items.transact([Put(keys.FACES, fields)])
+    assert len(book.disagreements()) == 1
+
+
+def show_and_rename(book: Book) -> None:
+    changes = FaceChanges(name="Zoe", hidden=False)
+    book.services.enrolment.update.change_face(book.tenant, "r1", changes)
+
+
+@pytest.mark.parametrize("does", [delete, erase, rename, show, show_and_rename, absorb])
+def test_what_an_older_version_left_of_a_hiding_goes_with_the_next_change(
+    few: Book, does: Callable[[Book], None]
+) -> None:
+    forget_hiding(few, "r1")
+    does(few)
+    assert listed(few) == set()
 
 
 def test_fsck_finds_and_mends_a_list_of_hidden_people_that_is_wrong(few: Book) -> None:

@@ -45,7 +45,7 @@ def shop(box: Box) -> Box:
                     else {}
                 ),
             )
-            client.change_face(face.id, labels={"a": "x" * number})
+            client.change_face(face.id, labels={"a": "x" * number}, hidden=number == 1)
             for quality in range(50, 50 + 10 * number, 10):
                 client.add_picture(face.id, picture=picture(Person(number, quality=quality)))
     return box
