@@ -1,6 +1,7 @@
 // What can be decided about a card, and what each decision changes.
 import { giving, keeping, merging, naming, pathOf } from "../shared/correct.js";
 import { groupName, nameOf, whose } from "../shared/parts.js";
+import { may } from "../store.js";
 import { t } from "../words.js";
 import { settled, whoStays } from "./deck.js";
 
@@ -41,11 +42,11 @@ function ofNameless(card, decide) {
     name: (text) => decide(whose("visits.named", { name: text }), naming(face, text)),
     group: (wanted) =>
       decide(whose("review.did.moved", { name: nameOf(face), group: groupName(wanted) }), moving(face, wanted)),
-    remove: () => {
+    remove: may("keeper") ? () => {
       settled.add(face.id);
       decide(whose("person.deleted", { name: nameOf(face) }), {
         does: (send, options) => send("DELETE", pathOf(face), undefined, options) });
-    },
+    } : undefined,
   };
 }
 
@@ -56,7 +57,7 @@ function ofMatch(card, decide) {
   const yes = () => decide(whose("review.did.yes", { name: nameOf(face) }), { does: finish(card) });
   return {
     yes,
-    keep: card.condition !== "mask" ? undefined : () =>
+    keep: card.condition !== "mask" || !may("keeper") ? undefined : () =>
       decide(whose("review.did.mask", { name: nameOf(face) }), after(keeping(face, card.sighting), finish(card))),
     no: score == null ? undefined : () => give(whose("visits.rejected", { name: nameOf(face) })),
     is: (other) => (other.id === face.id ? yes()

@@ -107,19 +107,26 @@ NARROW = {"width": 320, "height": 568}
 REFUSED = (
     *("people.add", "people.group", "person.more", "consent.write", "consent.change"),
     *("camera.still.ask", "check.ask", "camera.view.right", "captures.again"),
-    *("signout", "page.search"),
+    *("signout", "page.search", "review.forget", "review.mask", "erase"),
 )
 """Names of what a visitor of the demo may not do."""
+
+
+QUEUES = ("stranger", "promoted", "uncertain")
+ARE_NAMED = """all => all.map((one) => one.ariaLabel ??
+  [...one.childNodes].filter((part) => part.nodeName !== "KBD").map((part) => part.textContent).join("").trim())"""
+"""The names of buttons, without their keys."""
 
 
 def see_no_button_that_is_refused(page: Page, url: str) -> None:
     faces = requests.get(f"{url}/v1/faces?limit=1&group=regular", timeout=60).json()["faces"]
     shown = ["visits", "people", f"person/{faces[0]['id']}", "cameras/door", "settings", "add"]
-    for path in shown:
+    for path in (*shown, "privacy", *(f"review?queue={kind}" for kind in QUEUES)):
         page.goto(f"{url}/console#/{path}")
         ready(page)
-        named = "all => all.map((one) => one.ariaLabel ?? one.textContent.trim())"
-        names = page.locator("#console :is(button, a, input):visible").evaluate_all(named)
+        if path.startswith("review"):
+            expect(page.locator("article:visible")).to_be_visible()
+        names = page.locator("#console :is(button, a, input):visible").evaluate_all(ARE_NAMED)
         refused = {str(TABLES["en"][name]) for name in REFUSED}
         assert refused.isdisjoint(names), (path, refused & {*names})
         assert path != "people" or page.get_by_role("checkbox").count() == 0
