@@ -170,9 +170,12 @@ class Application(PerThread):
 
 
 def _add_accept_header(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Say what a request without Accept means, "*/*" (RFC 9110, 12.5.1): else Chalice answers it no
-    picture."""
+    """Say what a request without Accept means, "*/*" (RFC 9110, 12.5.1), or one of a PNG's path:
+    else Chalice answers it no picture."""
     headers = event.get("headers") or {}
+    if str(event.get("path")).endswith(".png"):
+        others = {name: value for name, value in headers.items() if name.lower() != "accept"}
+        return {**event, "headers": {**others, "Accept": "image/png"}}
     if any(name.lower() == "accept" for name in headers):
         return event
     return {**event, "headers": {**headers, "Accept": "*/*"}}

@@ -17,6 +17,7 @@ from chalice.app import Chalice
 from PIL import Image
 
 from chalicelib.api import console
+from chalicelib.api.application import Application
 from chalicelib.api.console_files import LIBRARIES, list_own_files, locate_folder
 from chalicelib.api.console_modules import JOINED
 from chalicelib.bootstrap import build
@@ -41,7 +42,7 @@ def app_of(libraries: Path, public_url: str | None = None) -> Iterator[Chalice]:
     services = build(Settings(storage=libraries / "data", public_url=public_url))
     page = console.Console(lambda: services)
     page.use(find_modules(libraries))
-    made = Chalice("console", configure_logs=False)
+    made = Application("console")
     made.register_blueprint(console.make_blueprint(page))
     yield made
     services.close()
@@ -161,14 +162,20 @@ def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> 
         assert answer.headers["content-type"] == icon["type"]
 
 
-def test_home_screens_find_icons_in_png_of_the_sizes_that_they_want(app: Chalice) -> None:
+@pytest.mark.parametrize(
+    "accepts",
+    [{}, *({"Accept": types} for types in (ACCEPTED, "*/*", "image/*", "image/webp", ""))],
+)
+def test_home_screens_find_icons_in_png_of_the_sizes_that_they_want(
+    app: Chalice, accepts: dict[str, str]
+) -> None:
     page = got(app, "/console").body
     [touch] = re.findall(r'rel="apple-touch-icon" href="\.([^"]+)"', page)
     place = re.findall(r'rel="manifest" href="\.([^"]+)"', page)[0]
     icons = json.loads(got(app, place).body)["icons"]
     urls = {urljoin(place, one["src"]): one["sizes"] for one in icons if "png" in one["type"]}
     for url, sizes in {touch: "180x180", **urls}.items():
-        answer = got(app, url, accept=ACCEPTED)
+        answer = got(app, url, **accepts)
         with Image.open(BytesIO(answer.data)) as image:
             assert (image.format, f"{image.width}x{image.height}") == ("PNG", sizes)
             assert image.convert("RGBA").getextrema()[3] == (255, 255), "phones show black there"
