@@ -92,6 +92,22 @@ def test_who_is_hidden_is_suggested_to_nobody(shop: Shop) -> None:
     expect(away.get_by_role("link").filter(has_text="Ann Other")).to_have_count(0)
 
 
+def test_a_group_of_hidden_people_says_why_it_cannot_be_deleted(shop: Shop) -> None:
+    with shop.box.client() as client:
+        client.change_face(shop.face("Dmitri").id, group="VIP", hidden=True)
+    page = shop.open()
+    page.get_by_role("group", name="Groups").get_by_role("button", name="VIP").click()
+    page.get_by_role("button", name="Edit the group").click()
+    says = page.get_by_text("Everybody in this group is hidden from lists")
+    expect(says).to_be_visible()
+    with shop.box.client() as client:
+        client.change_face(shop.face("Dmitri").id, hidden=False)
+    page.reload()
+    page.get_by_role("button", name="Edit the group").click()
+    expect(page.get_by_label("Name of the group")).to_be_visible()
+    expect(says).to_have_count(0)
+
+
 def test_nothing_is_asked_about_who_is_hidden(shop: Shop) -> None:
     shop.box.services.tenants.change_settings(shop.name, {"review_margin": 0.5})
     shop.see(Person(DMITRI, side_px=90))
