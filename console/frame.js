@@ -26,8 +26,8 @@ const COUNTED_EVERY_MS = 60_000;
  * often none is out.
  */
 const [SEEN_MS, SETTLED_MS, TICK_MS, QUIET] = [1_000, 5_000, 16, 3];
-const TRIES = 4;
 /** How often a page's files are asked for until somebody is told: beyond ten at once, a new account on AWS refuses. */
+const TRIES = 4;
 /** What the first page does without, and may be wanted at any moment after it, also without a network: corrections. */
 const soon = () => Promise.all([import("./shared/overlays.js"), dressed("shared")]);
 const tour = () => Promise.all([import("./tour/tour.js"), dressed("tour")]);

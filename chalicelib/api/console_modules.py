@@ -167,9 +167,10 @@ def _list_exports(text: str) -> dict[str, str]:
 
 
 def _require_exported(name: str, found: re.Match[str], exports: Iterable[str]) -> None:
-    """Raise ValueError if a module imports what another one does not export as it is read here.
+    """Raise ValueError if a module's import at its beginning wants what another does not export.
 
-    So is the second name of `export const A = 1, B = 2`.
+    Exports are read as `_list_exports` does, so not the second name of `export const A = 1, B = 2`.
+    What is taken of a lazy import is not looked at.
     """
     default, listed, imported = found.groups()
     wanted = ["default"] if default else [one.split(" as ")[0].strip() for one in listed.split(",")]

@@ -113,8 +113,8 @@ REFUSED = (
 
 
 QUEUES = ("stranger", "promoted", "uncertain")
-ARE_NAMED = """all => all.map((one) => one.ariaLabel ??
-  [...one.childNodes].filter((part) => part.nodeName !== "KBD").map((part) => part.textContent).join("").trim())"""
+ARE_NAMED = """all => all.map((one) => one.ariaLabel ?? [...one.childNodes]
+  .filter((part) => part.nodeName !== "KBD").map((part) => part.textContent).join("").trim())"""
 """The names of buttons, without their keys."""
 
 
