@@ -62,7 +62,8 @@ export function Similar({ id, path, face: self, operator, shown }) {
 export function Missed({ path, face: self, operator, shown, close }) {
   const since = self.arrive_time;
   const [merge, setMerge] = useState(null);
-  const loaded = useLoaded((signal) => get(`${path}/similar`, { limit: 12, since, listed: true }, { signal }), [path, since]);
+  const load = (signal) => get(`${path}/similar`, { limit: 12, since, listed: true }, { signal });
+  const loaded = useLoaded(load, [path, since]);
   if (merge) return html`<${Merging} faces=${[self, merge]} close=${() => setMerge(null)} done=${shown} />`;
   const all = loaded.value?.faces;
   return html`<${Dialog} title=${t("person.missed", { when: dayAndClock(since) })} close=${close} wide=${true}>
