@@ -29,6 +29,7 @@ def state(box: Box) -> Any:
                 group.attributes,
                 group.learns,
                 group.count,
+                group.hidden,
             )
             for group in client.list_groups()
         )
