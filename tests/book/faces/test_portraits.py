@@ -2,6 +2,7 @@
 becomes of the face, as long as the face has that picture."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -64,7 +65,9 @@ def test_a_portrait_changes_nothing_that_searches_see(book: Book, place: int) ->
     [found] = book.services.recognition.recognise(book.tenant, probes)
     assert found.face == before
     seq = book.services.writer.read_seq("shop")
+    book.clock.advance(timedelta(days=1))
     after = choose(book, ids[place])
+    assert after.changed_at == before.changed_at, "retention goes by it"
     assert shown(book) == ids[place]
     assert after.pictures == before.pictures == read(book).pictures
     assert (after.templates, after.estimates) == (before.templates, before.estimates)
