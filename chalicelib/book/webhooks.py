@@ -656,9 +656,7 @@ class Outbox(Service["Book"]):
         return self._queue_delivery(_replacement_actions(delivery, fresh), fresh)
 
     def _move_delivery(self, delivery: Delivery, to: Delivery) -> bool:
-        """Store the delivery's new time; return False if the time is not the one that was read any
-        more."""
-        unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        """Store the delivery's new time; return False if others changed its time or its names."""
         fields = {
             "next_at": milliseconds(to.next_at),
             "attempts": to.attempts,
@@ -666,7 +664,7 @@ class Outbox(Service["Book"]):
             "last_code": to.last_code,
         }
         return self._queue_delivery(
-            [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to
+            [Update(keys.OUTBOX, delivery_key(delivery), _if_same(delivery), set=fields)], to
         )
 
     def _queue_delivery(self, actions: Sequence[Action], delivery: Delivery) -> bool:
@@ -681,15 +679,18 @@ def _with_reason(delivery: Delivery, why: Why) -> Delivery:
     return replace(delivery, last_error=why.text, last_code=why.code)
 
 
-def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
-    """Return the actions that move a delivery, unless its time or payload has changed since it was
-    read."""
-    if_same = (
+def _if_same(delivery: Delivery) -> tuple[Condition, ...]:
+    """Return the conditions that neither its time nor its names have changed since it was read."""
+    return (
         equals("next_at", milliseconds(delivery.next_at), _UNMOVED),
         equals("payload", delivery.payload, _UNMOVED),
     )
+
+
+def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
+    """Return the actions that put another delivery in a delivery's place."""
     return [
-        Delete(keys.OUTBOX, delivery_key(delivery), if_same),
+        Delete(keys.OUTBOX, delivery_key(delivery), _if_same(delivery)),
         Put(keys.OUTBOX, delivery_item(to)),
     ]
 

@@ -387,11 +387,13 @@ def _list_face_ids() -> frozenset[str]:
     )
 
 
-def empty_names(kind: str, data: Mapping[str, Any], faceids: Collection[str]) -> dict[str, Any]:
+def empty_names(
+    kind: str, data: Mapping[str, Any], faceids: Collection[str]
+) -> dict[str, Any] | None:
     """Return empty values for those members of a stored event's `data` that name these faces.
 
-    {}: the event is about none of the faces, or names nobody. A newer version of the software may
-    have written the event, with members that this one does not know. As nobody knows what they
+    {}: the event names nobody. None: it is about none of the faces. A newer version of the software
+    may have written the event, with members that this one does not know. As nobody knows what they
     hold, all texts in them are emptied. Ids of faces stay.
     """
     members = members_of(kind) if kind in EVENTS else {}
@@ -403,7 +405,7 @@ def empty_names(kind: str, data: Mapping[str, Any], faceids: Collection[str]) ->
     }
     mentioned = {data.get(name) for name in id_members}.union(_list_texts(unknown))
     if mentioned.isdisjoint(faceids):
-        return {}
+        return None
     emptied = {name: "" for name, member in members.items() if member.names and data.get(name)}
     for name, value in unknown.items():
         if _list_texts(value):

@@ -499,18 +499,19 @@ def take_back(item: Item, faceids: Collection[str]) -> Update | None:
 def without_names(item: Item, faceids: Collection[str]) -> Update | None:
     """Return the write that empties names and texts in a delivery about one of these faces.
 
-    `item` is the stored delivery, one event on its way to one hook. None: it is about none of the
-    faces, or has no names. The write fails if the delivery is gone meanwhile.
+    The receiver's reason goes, too: it may repeat what the receiver was sent. `item` is the stored
+    delivery, one event on its way to one hook. None: it is about none of the faces, or has neither
+    names nor a reason. The write fails if the delivery is gone meanwhile.
     """
     payload = json.loads(item["payload"])
     data = payload["data"]
     emptied = empty_names(payload["type"], data, faceids)
-    if not emptied:
+    if emptied is None or not (emptied or item.get("last_error")):
         return None
     unnamed = json.dumps({**payload, "data": {**data, **emptied}}, ensure_ascii=False)
     return Update(
         keys.OUTBOX,
         (item["tenant"], item["id"]),
         (exists("still-there"),),
-        set={"payload": unnamed},
+        set={"payload": unnamed, "last_error": ""},
     )

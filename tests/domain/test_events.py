@@ -63,20 +63,20 @@ def test_what_is_not_set_is_left_out() -> None:
     [
         ("face.arrived", {"faceid": "1", "name": "Ann", "capture": "c"}, {"name": ""}),
         ("face.merged", {"faceid": "2", "other": "1", "name": "Ann"}, {"name": ""}),
-        ("face.arrived", {"faceid": "2", "name": "Ann"}, {}),
+        ("face.arrived", {"faceid": "2", "name": "Ann"}, None),
         ("face.arrived", {"faceid": "1", "name": ""}, {}),
-        ("place.full", {"name": "Hall", "place": "1"}, {}),
+        ("place.full", {"name": "Hall", "place": "1"}, None),
         ("person.praised", {"faceid": "1", "word": "Ann", "n": 3}, {"word": ""}),
         (
             "person.praised",
             {"by": "1", "of": {"Ann": 1}, "to": ["Bo"]},
             {"by": "", "of": {}, "to": []},
         ),
-        ("person.praised", {"faceid": "2", "word": "Ann"}, {}),
+        ("person.praised", {"faceid": "2", "word": "Ann"}, None),
         ("face.arrived", {"faceid": "1", "name": "", "former": "Ann"}, {"former": ""}),
     ],
 )
 def test_who_goes_is_named_by_no_member_also_of_a_later_version(
-    kind: str, data: dict[str, object], left: dict[str, object]
+    kind: str, data: dict[str, object], left: dict[str, object] | None
 ) -> None:
     assert empty_names(kind, data, {"1"}) == left

@@ -91,7 +91,11 @@ def tell_all(book: Book, faceid: str) -> int:
     for number, kind in enumerate(kind for kind in EVENTS if is_about_somebody(kind)):
         event = make_event(kind, faceid, number)
         in_mailbox, pending = (event_put("shop", one, event, now) for one in (mailbox, url))
-        parked = replace(delivery_from(pending.item), event_id=f"{event.id}-parked", parked=True)
+        said = f"the receiver answered 400 (cannot tell {NEEDLE}{kind}), not 200 to 299"
+        failed = replace(
+            delivery_from(pending.item), event_id=f"{event.id}-failed", last_error=said
+        )
+        parked = replace(failed, event_id=f"{event.id}-parked", parked=True)
         body = json.loads(in_mailbox.item["payload"])
         body = {**body, "type": "person.praised", "data": {"faceid": faceid, **LATER}}
         later = replace(
@@ -100,7 +104,7 @@ def tell_all(book: Book, faceid: str) -> int:
             kind="person.praised",
             payload=json.dumps(body),
         )
-        others = [Put(keys.OUTBOX, delivery_item(one)) for one in (parked, later)]
+        others = [Put(keys.OUTBOX, delivery_item(one)) for one in (failed, parked, later)]
         puts += [in_mailbox, pending, *others]
     write(book.storage.items, puts)
     return len(puts)

@@ -11,11 +11,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.book.webhooks import MAX_ANNOUNCED, longest_delay_s, pause_s
 from chalicelib.domain.events import EventKind
-from chalicelib.domain.webhooks import Hindrance, Why
+from chalicelib.domain.webhooks import Hindrance, Why, without_names
 from chalicelib.storage import keys
+from chalicelib.storage.items import walk_items, write
 from tests.support.fakes import FakeClock
 from tests.support.hooks.events import make_data
 from tests.support.hooks.hook_desk import TENANT, Desk, stores, told
@@ -364,3 +366,28 @@ def test_pauses_of_a_failing_hook_double_from_ten_seconds_to_a_quarter_of_an_hou
         900,
     ]
     assert pause_s(10_000) == 900
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=2), DAY], ids=["to be tried again", "given up"])
+def test_a_reason_about_who_went_meanwhile_is_not_kept(desk: Desk, age: timedelta) -> None:
+    """She is erased while the receiver thinks about its answer, which may repeat her name."""
+    refuse = answers(400)
+
+    def refuse_later(handler: BaseHTTPRequestHandler) -> None:
+        [waiting] = walk_items(desk.items, keys.OUTBOX, TENANT)
+        unnamed = without_names(waiting, {"1"})
+        assert unnamed is not None
+        write(desk.items, [unnamed])
+        refuse(handler)
+
+    with receiving(refuse_later) as receiver:
+        desk.hooks.add(TENANT, receiver.url)
+        data = make_data(EventKind.FACE_ARRIVED, faceid="1", name="Eva Lee")
+        desk.commit(replace(desk.event(), data=data))
+        desk.clock.advance(age)
+        desk.outbox.announce_overdue(TENANT)
+        desk.work()
+        assert len(receiver.heard) == 1
+    [left] = desk.pending + desk.parked
+    assert "Eva" not in left.payload
+    assert left.last_error == "", "the answer is to what names her"
