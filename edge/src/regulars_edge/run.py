@@ -242,6 +242,7 @@ class Uploader(Collector):
             self._look_for_new_config()
             self._note_progress()
             self._tell_updater(time.monotonic() - began_at >= self._config.well_after_s)
+            self._spool.check_hours()  # also while nothing may be sent
         except SpoolFull as error:
             log.error("%s", error)
         if (
@@ -506,13 +507,12 @@ class Uploader(Collector):
 
     def _note_progress(self) -> None:
         """Note which films were read to their ends, and the time that was measured: the next start
-        knows both, and what was taken outside of its hours goes, though nothing may be sent now."""
+        knows both."""
         for capture in self.captures:
             if capture.film is not None and capture.finished:
                 self._spool.note_fact(capture.film)
         self.service_time.hear_ntp()
         self._spool.remember_anchor(self.service_time.anchor)
-        self._spool.check_hours()
 
     def _tell_updater(self, is_old_enough: bool) -> None:
         """Write the box's report for `regulars-edge update`, if that looks after it.
