@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -25,6 +25,7 @@ from regulars_edge.errors import SpoolFull
 from regulars_edge.logs import Dropped
 from regulars_edge.pace import ALWAYS, Hours
 from regulars_edge.run import Uploader
+from regulars_edge.spool import counts
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import MinutePart, Stamp
 from regulars_edge.spool.spool import Spool
@@ -244,10 +245,48 @@ def test_ntp_says_the_time_of_a_boot_that_the_service_did_not_hear(tmp_path: Pat
         uploader = Uploader(parse_config(raw), spool, str)
         uploader._tick(0.0)
         take(spool, 2, clock)
+        spool.add_counts("door", MinutePart(clock.boot_ms(), 60_000, 2, 1, 0, {}), OPEN)
+        uploader._tick(0.0)
+        assert hours_of(spool) == [9]
+        assert spool.list_due_minutes("door", clock.true_ms + HOUR_MS).minutes == ()
         for _ in range(2):
             uploader.service_time.take_sample(clock.true_ms, clock.boot_ms(), clock.boot_ms())
         uploader._tick(0.0)
         assert hours_of(spool) == [9]
+        assert spool.list_due_minutes("door", clock.true_ms + HOUR_MS).minutes == ()
+        assert len(copies(tmp_path)) == 1
+
+
+def test_a_slow_line_to_the_service_confirms_what_ntp_says(tmp_path: Path) -> None:
+    clock = clock_at(9)
+    clock.has_ntp = True
+    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/"}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "camera": [row]}
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        uploader = Uploader(parse_config(raw), spool, str)
+        uploader._tick(0.0)
+        take(spool, 1, clock)
+        assert hours_of(spool) == []
+        now_ms = clock.boot_ms()
+        uploader.service_time.take_sample(clock.true_ms, now_ms - 2_000, now_ms + 2_000)
+        uploader._tick(0.0)
+        assert hours_of(spool) == [9]
+
+
+def test_what_ntp_says_is_not_in_the_name_of_a_copy(tmp_path: Path) -> None:
+    """Else a lost book would let out what was taken in the night by a forged time."""
+    clock = clock_at(23)
+    clock.has_ntp, clock.wall_error_ms = True, -12 * HOUR_MS
+    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/"}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "camera": [row]}
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        Uploader(parse_config(raw), spool, str)._tick(0.0)
+        take(spool, 1, clock)
+    (tmp_path / "spool.sqlite").unlink()
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        spool.take_in(threading.Event())
+        hear_service(spool, clock)
+        assert hours_of(spool) == []
 
 
 def test_what_is_from_outside_goes_while_nothing_may_be_sent_and_after_a_restart(
@@ -379,6 +418,23 @@ def test_a_full_disk_sends_nothing_from_outside_and_deletes_it_when_it_can(tmp_p
         assert len(copies(tmp_path)) == 40
 
 
+def test_what_cannot_be_deleted_keeps_no_update_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = clock_at(23)
+    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/"}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "update": {"url": "http://127.0.0.1:9"}}
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        take(spool, 1, clock)
+        [copy] = copies(tmp_path)
+        copy.unlink()
+        copy.mkdir()  # which nobody unlinks
+        hear_service(spool, clock)
+        Uploader(parse_config(raw | {"camera": [row]}), spool, str)._tick(0.0)
+    assert "cannot be deleted" in caplog.text
+    assert (tmp_path / "report.json").exists()
+
+
 # counting
 
 
@@ -431,3 +487,49 @@ def test_hours_that_are_kept_are_open_as_they_were(
     assert kept.is_open_at(at_ms) == both.is_open_at(at_ms)
     assert (both.write() == "") == (not both.ever_close)
     assert both.write() == "" or json.loads(both.write())
+
+
+# how much work that is
+
+
+class CountingZone(tzinfo):
+    """UTC, which counts how often it is asked."""
+
+    asked = 0
+
+    def utcoffset(self, _at: datetime | None) -> timedelta:
+        self.asked += 1
+        return timedelta()
+
+    def dst(self, _at: datetime | None) -> timedelta:
+        return timedelta()
+
+
+def test_hours_of_each_day_are_looked_through_for_a_week() -> None:
+    """A machine that was off for half a year, with hours that never close."""
+    zone = CountingZone()
+    hours = Hours.read_spans(["00:00-12:00", "12:00-24:00"], zone)
+    began_ms = round(NINE.timestamp() * 1000)
+    assert hours.is_open_through(began_ms, began_ms + 180 * DAY_MS)
+    assert zone.asked <= 2 * (7 * 24 * 60 + 1)
+
+
+def test_minutes_are_settled_in_proportion_to_their_number(tmp_path: Path) -> None:
+    steps = []
+    for number in (250, 1_000):
+        clock = clock_at(9)
+        with spools.open_spool(tmp_path / str(number), clock=clock) as spool:
+            for minute in range(number):
+                part = MinutePart(clock.boot_ms() + minute * 60_000, 60_000, 1)
+                spool.add_counts("door", part, OPEN)
+            hear_service(spool, clock)
+            steps.append(0)
+
+            def count_steps() -> None:
+                steps[-1] += 1
+
+            with spool.books.writing() as db:
+                db.set_progress_handler(count_steps, 100)
+                assert counts.settle_times(db, "door", spool.books.boot) == max(0, number - 660)
+                db.set_progress_handler(None, 0)
+    assert steps[1] < 6 * steps[0], steps

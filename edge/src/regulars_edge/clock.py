@@ -22,9 +22,9 @@ forbids the program to ask the kernel."""
 DRIFT_PER_MS = 100e-6
 """How much a crystal may drift: an anchor's uncertainty grows by this share of its age."""
 
-NTP_UNSURE_MS = 1_000.0
-"""Error of a clock that NTP has set: more than GOOD_MS, so that the service is asked all the
-same."""
+NTP_UNSURE_MS = 1_000.25
+"""Error of a clock that NTP has set: more than GOOD_MS, so that the service is asked all the same,
+and of no answer of the service, whose errors are halves."""
 
 GOOD_MS = 500
 """Uncertainty below which an anchor is good enough for times that shall be right within a
@@ -80,6 +80,11 @@ class Anchor:
     offset_ms: int
     uncertainty_ms: float
     at_boot_ms: int
+
+    @property
+    def is_of_ntp(self) -> bool:
+        """Return whether NTP alone has said it, which can be forged."""
+        return self.uncertainty_ms == NTP_UNSURE_MS
 
     def uncertainty_at(self, boot_ms: int) -> float:
         return self.uncertainty_ms + abs(boot_ms - self.at_boot_ms) * DRIFT_PER_MS
@@ -170,9 +175,9 @@ class ServiceTime:
         """Take in the service's time that an answer carried, asked and answered at these times of
         the boot clock.
 
-        A surer sample replaces the anchor. One that contradicts it counts only when the next one
-        says the same: a single odd answer (a cached one, one that came twice) must not move any
-        picture's time.
+        A surer sample replaces the anchor, and any that agrees with NTP replaces NTP's. One that
+        contradicts it counts only when the next one says the same: a single odd answer (a cached
+        one, one that came twice) must not move any picture's time.
         """
         half_ms = (received_boot_ms - sent_boot_ms) / 2
         sample = Anchor(round(service_ms - sent_boot_ms - half_ms), half_ms + 1, received_boot_ms)
@@ -181,8 +186,10 @@ class ServiceTime:
                 if self._dissent is None or self._contradict(self._dissent, sample):
                     self._dissent = sample
                     return
-            elif self.anchor is not None and sample.uncertainty_ms > self.anchor.uncertainty_at(
-                received_boot_ms
+            elif (
+                self.anchor is not None
+                and not self.anchor.is_of_ntp
+                and sample.uncertainty_ms > self.anchor.uncertainty_at(received_boot_ms)
             ):
                 self._dissent = None
                 return

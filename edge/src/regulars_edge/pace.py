@@ -140,9 +140,11 @@ class Hours:
         return bool(self.spans) or (self.within is not None and self.within.ever_close)
 
     def is_open_through(self, first_ms: int, last_ms: int) -> bool:
-        """Tell whether all of a time lies in them, both ends included."""
-        minutes = range(first_ms, last_ms, _MINUTE_MS)
-        return all(self.is_open_at(at_ms) for at_ms in (*minutes, last_ms))
+        """Tell whether all of a time lies in them, both ends included; each week is like the
+        first."""
+        end_ms = min(last_ms, first_ms + _WEEK_MIN * _MINUTE_MS)
+        minutes = range(first_ms, end_ms, _MINUTE_MS)
+        return all(map(self.is_open_at, (*minutes, last_ms)))
 
     def is_open_at(self, at_ms: int) -> bool:
         if self.within is not None and not self.within.is_open_at(at_ms):

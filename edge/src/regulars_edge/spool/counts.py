@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from regulars_edge.spool import shops, times
@@ -96,32 +97,31 @@ def settle_times(db: sqlite3.Connection, camera: str, this_boot: int) -> int:
     """Settle to which minute of the service each row belongs, as far as the time is known; delete
     what cannot be shown to be of its camera's capture hours, and return how many minutes that
     were."""
-    unsettled = db.execute(
-        "SELECT DISTINCT boot, began_ms, hours FROM counts WHERE camera = ? AND at_ms IS NULL",
+    rows = db.execute(
+        "SELECT id, boot, began_ms, hours FROM counts WHERE camera = ? AND at_ms IS NULL",
         (camera,),
     ).fetchall()
-    is_known = times.find_anchor(db, this_boot) is not None
-    which = "camera = ? AND boot = ? AND began_ms = ? AND hours IS ? AND at_ms IS NULL"
-    deleted = 0
-    for boot, began_ms, hours in unsettled:
-        if not is_known and (boot == this_boot or hours is not None):
+    is_timed = times.find_anchor(db, this_boot) is not None
+    is_said = times.has_service_said(db, this_boot)
+    bounds = {boot: times.find_bounds(db, boot, this_boot) for boot in {row[1] for row in rows}}
+    find_offset_ms = cache(partial(times.find_offset_ms, db, this_boot=this_boot))
+    settled, out, minutes_out = list[tuple[int, int]](), list[tuple[int]](), set[object]()
+    for row_id, boot, began_ms, hours in rows:
+        if (not is_said and hours is not None) or (not is_timed and boot == this_boot):
             continue
-        row = (camera, boot, began_ms, hours)
-        if hours is not None and not _is_inside(db, boot, began_ms, hours, this_boot):
-            db.execute(f"DELETE FROM counts WHERE {which}", row)
-            deleted += 1
+        if hours is not None and not _is_inside(bounds[boot], began_ms, hours):
+            out.append((row_id,))
+            minutes_out.add((boot, began_ms, hours))
             continue
-        at_ms = began_ms + times.find_offset_ms(db, boot, this_boot)
-        minute_ms = round(at_ms / MINUTE_MS) * MINUTE_MS
-        db.execute(f"UPDATE counts SET at_ms = ? WHERE {which}", (minute_ms, *row))
-    return deleted
+        minutes = round((began_ms + find_offset_ms(boot)) / MINUTE_MS)
+        settled.append((minutes * MINUTE_MS, row_id))
+    db.executemany("DELETE FROM counts WHERE id = ?", out)
+    db.executemany("UPDATE counts SET at_ms = ? WHERE id = ?", settled)
+    return len(minutes_out)
 
 
-def _is_inside(
-    db: sqlite3.Connection, boot: int, began_ms: int, hours: str, this_boot: int
-) -> bool:
+def _is_inside(bounds: times.Bounds | None, began_ms: int, hours: str) -> bool:
     """Tell whether a minute lies in the hours, but for what an offset moves as it becomes surer."""
-    bounds = times.find_bounds(db, boot, this_boot)
     ends_ms = began_ms + MINUTE_MS - _SMALL_STEP_MS
     return is_inside(hours, bounds, began_ms + _SMALL_STEP_MS, ends_ms)
 

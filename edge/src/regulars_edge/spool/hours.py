@@ -2,9 +2,9 @@
 
 Nobody knows the hour before the service or NTP has said it. A machine without a battery goes on
 with the time of its last shutdown. So pictures and counts are taken at any hour then, and kept with
-the hours of their camera. Once their time is known, what is from outside goes. Of a boot in which
-nobody said the time it is known when it began at the earliest and ended at the latest: all of that
-has to lie in the hours.
+the hours of their camera. Once the service has said their time, what is from outside goes: NTP can
+be forged. Of a boot in which nobody said the time it is known when it began at the earliest and
+ended at the latest: all of that has to lie in the hours.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Checked(NamedTuple):
 
 
 def check_pictures(db: sqlite3.Connection, this_boot: int) -> list[Checked]:
-    """Check all pictures that were not yet; none while this boot's time is not known."""
-    if times.find_anchor(db, this_boot) is None:
+    """Check all pictures that were not yet; none until the service has said this boot's time."""
+    if not times.has_service_said(db, this_boot):
         return []
     rows = db.execute(
         "SELECT id, camera, file, size, boot, boot_ms, hours FROM pictures INDEXED BY unchecked "
@@ -49,7 +49,9 @@ def is_surely_inside(hours: Hours, moment: Moment | None, anchor: Anchor | None)
     does."""
     if moment is None or not hours.ever_close:
         return True
-    return anchor is not None and hours.is_open_at(moment.boot_ms + anchor.offset_ms)
+    if anchor is None or anchor.is_of_ntp:
+        return False
+    return hours.is_open_at(moment.boot_ms + anchor.offset_ms)
 
 
 def is_inside(text: str, bounds: times.Bounds | None, first_ms: int, last_ms: int) -> bool:

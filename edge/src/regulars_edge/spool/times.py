@@ -61,6 +61,12 @@ def find_anchor(db: sqlite3.Connection, boot: int) -> Anchor | None:
     return Anchor(*row) if row and row[0] is not None else None
 
 
+def has_service_said(db: sqlite3.Connection, boot: int) -> bool:
+    """Tell whether the service has said the time of a boot, not NTP alone."""
+    anchor = find_anchor(db, boot)
+    return anchor is not None and not anchor.is_of_ntp
+
+
 def settle_time(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
     """Settle a picture's time of capture by the anchor of its boot, behind what its source took
     before it.
