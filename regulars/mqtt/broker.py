@@ -125,7 +125,7 @@ class Broker:
         self.said = ""
         self.connections = 0
         if available:
-            self.listen(available, self._correct_availability)
+            self._listen(available, self._correct_availability)
 
     @property
     def is_connected(self) -> bool:
@@ -152,10 +152,12 @@ class Broker:
 
         Only before `start`.
         """
+        self._listen(topic, lambda message: hear(message.topic, bytes(message.payload)))
 
+    def _listen(self, topic: str, hear: Callable[[MQTTMessage], object]) -> None:
         def heard(_client: Client, _data: Any, message: MQTTMessage) -> None:
             try:
-                hear(message.topic, bytes(message.payload))
+                hear(message)
             except Exception:  # else it would end the thread that holds the connection
                 _log.exception("a message at %s could not be used", message.topic)
 
@@ -218,10 +220,14 @@ class Broker:
         self._is_accepted = True
         self._say(logging.INFO, "is connected")
 
-    def _correct_availability(self, _topic: str, payload: bytes) -> None:
+    def _correct_availability(self, message: MQTTMessage) -> None:
         """Say once more that the bridge is there, if another one has said goodbye at the same
-        topic."""
-        if payload == ONLINE.encode():
+        topic.
+
+        A retained message may be of an earlier connection.
+        """
+        payload = bytes(message.payload)
+        if payload == ONLINE.encode() and not message.retain:
             self._unheard_since = None
         if payload == OFFLINE.encode() and self._is_open:
             self._client.publish(self._available, ONLINE, QOS, retain=True)

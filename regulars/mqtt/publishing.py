@@ -122,11 +122,11 @@ class Publisher:
             return EVERY_S
         if self._unconfirmed_ids:
             return CONFIRMED_S
+        self._keep_entities()
         if unheard_s := self._broker.unheard_s:
             if unheard_s > _ECHO_S:
                 raise Away(_UNHEARD)
             return CONFIRMED_S
-        self._keep_entities()
         page = next(
             self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages()
         )

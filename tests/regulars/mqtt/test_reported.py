@@ -4,7 +4,10 @@ docs/reported.md."""
 import json
 from pathlib import Path
 
+import pytest
+
 from chalicelib.domain.captures import require_camera_id
+from regulars.mqtt.broker import OFFLINE, ONLINE
 from regulars.mqtt.discovery import Topics
 from tests.support.mqtt.mosquitto import listening, mosquitto
 from tests.support.mqtt.shop import ARRIVALS, Shop, told
@@ -35,14 +38,22 @@ def test_a_broker_of_small_messages_takes_all_of_them(shop: Shop, tmp_path: Path
     "eclipse-paho/paho.mqtt.python 895",
     "emqx/emqx 368",
 )
+@pytest.mark.parametrize("retained", ["", ONLINE, OFFLINE])
 def test_what_a_broker_confirms_and_throws_away_stays_in_the_mailbox_and_is_told(
-    shop: Shop, tmp_path: Path, caplog
+    shop: Shop, tmp_path: Path, caplog, retained: str
 ) -> None:
+    """`retained`: what an earlier connection, which had the right, has said there."""
     rights = tmp_path / "rights"
-    rights.write_text("topic read #\n")
+    rights.write_text("topic readwrite #\n")
     settings = ("allow_anonymous true", f"acl_file {rights}")
     shop.arrives()
     with mosquitto(tmp_path / "closed", *settings) as broker:
+        with listening(broker) as earlier:
+            topic = Topics("shop").available
+            earlier.client.publish(topic, retained, 1, retain=True).wait_for_publish(20)
+        broker.stop()
+        rights.write_text("topic read #\n")
+        broker.start()
         with told(shop, broker):
             until(lambda: "nobody hears it: let this user write" in caplog.text)
             assert shop.waiting() == 1
@@ -52,6 +63,29 @@ def test_what_a_broker_confirms_and_throws_away_stays_in_the_mailbox_and_is_told
         with listening(broker) as listener, told(shop, broker):
             until(lambda: shop.waiting() == 0)
             assert len(listener.events(ARRIVALS)) == 1
+
+
+def test_who_is_erased_goes_also_by_a_user_who_may_only_write(
+    shop: Shop, tmp_path: Path, caplog
+) -> None:
+    rights = tmp_path / "rights"
+    rights.write_text("topic readwrite #\n")
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    config = Topics("shop").name_tracker_config(ann.id)
+    settings = ("allow_anonymous true", f"acl_file {rights}")
+    with mosquitto(tmp_path / "writes", *settings) as broker:
+        with listening(broker) as listener, told(shop, broker, names=True):
+            until(lambda: config in listener.retained)
+        broker.stop()
+        rights.write_text("topic write #\ntopic read homeassistant/#\n")
+        broker.start()
+        shop.client.delete_face(ann.id)
+        with listening(broker) as listener:
+            until(lambda: config in listener.retained)
+            with told(shop, broker, names=True):
+                until(lambda: config not in listener.retained)
+                until(lambda: "nobody hears it" in caplog.text)
 
 
 @replays(130, "home-assistant/core 11147", "home-assistant/core 15362")
