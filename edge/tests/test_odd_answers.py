@@ -2,9 +2,13 @@
 
 import base64
 import itertools
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +24,7 @@ from rig.film import RATE, encoded, number_of, numbered
 from rig.onvif import Device
 from rig.sources import stream
 
+from tests.support.cost import cost
 from tests.support.reported import replays
 
 pytest.importorskip("av")
@@ -186,6 +191,43 @@ def test_what_a_camera_sends_between_packets_loses_no_picture(rtsp: Rtsp, betwee
     rtsp.frames = lambda packet: packet + (b"" if next(counted) % 7 else between)
     assert len(set(take_pictures(rtsp.url, 20))) == 20
     assert rtsp.connections == 1
+
+
+def test_channels_may_have_any_numbers(rtsp: Rtsp) -> None:
+    rtsp.transport = "RTP/AVP/TCP;unicast;interleaved=200-201"
+    rtsp.frames = lambda packet: b"$" + bytes([packet[1] + 200]) + packet[2:]
+    assert len(set(take_pictures(rtsp.url, 20))) == 20
+
+
+class Ending(Rtsp):
+    """Ends its connection within a packet."""
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        counted = itertools.count()
+
+        def cut(packet: bytes) -> bytes:
+            if next(counted) < 30:
+                return packet
+            threading.Timer(0.2, request.shutdown, (socket.SHUT_RDWR,)).start()
+            self.frames = lambda _: b""
+            return packet[:-9]
+
+        self.frames = cut
+        super().finish_request(request, client_address)
+
+
+def test_a_camera_that_ends_within_a_packet_is_noticed_at_once(film: Path) -> None:
+    camera = Ending(film, RATE)
+    began = time.monotonic()
+    with pytest.raises(SourceFailed, match="has ended"):
+        take_pictures(camera.url, 10_000)
+    assert time.monotonic() - began < 10
+    camera.stop()
+
+
+def test_marks_without_packets_are_passed_over_in_one_step() -> None:
+    few, many = (cost(partial(take_frames, bytearray(b"$" * n))) for n in (100, 100_000))
+    assert many.lines < 2 * few.lines
 
 
 MESSAGE = b"RTSP/1.0 200 OK\r\nCSeq: 9\r\nContent-Length: 2\r\n\r\nok"

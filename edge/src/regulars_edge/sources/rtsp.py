@@ -45,9 +45,10 @@ _MAYBE_MESSAGE = re.compile(rb"RTSP/|[A-Z_]{3,20}(?:[ *]|\Z)|[\r\n]+[A-Z]")
 """Likewise, as far as it has come."""
 _SIZE = re.compile(rb"(?i)\ncontent-length: *(\d{1,5})")
 _LARGEST_HEAD_BYTES = 4_096
-_PACKET, _LEAST_BYTES = re.compile(rb"(?s)\$[\0-\x1f](..)(?=[\x80-\xbf])"), 5
-"""How a packet begins: with its mark, its channel, of which cameras use a few, its length, and the
-version of RTP and RTCP, which is 2."""
+_BEGIN = rb"(?s)\$[^$](..)(?=[\x80-\xbf])"
+_PACKET, _NEXT, _LEAST_BYTES = re.compile(_BEGIN), re.compile(_BEGIN + rb"|RTSP/"), 5
+"""The beginning of a packet: its mark, its channel, its length, and the version of RTP and RTCP,
+which is 2. The beginning of that or of a message. Their fewest bytes."""
 _LEAVE_S = 0.5
 """How long a thread of a connection may take to end, in s."""
 _BATCH_S = 0.01
@@ -446,13 +447,14 @@ class Line:
     def _read_batch(self) -> None:
         """Take what has come by now: one read of TLS gives one record, which may hold no packet at
         all."""
+        size_before = len(self._received)
         self._camera.settimeout(0)
         try:
             self._receive_until(_BATCH_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         except ConnectionError:
-            if not self._received:  # what came before the end goes on first
+            if len(self._received) == size_before:  # what came before the end goes on first
                 raise
         finally:
             self._camera.settimeout(WAIT_S)
@@ -507,7 +509,8 @@ def take_frames(waiting: bytearray) -> bytes:
             end = _find_message_end(waiting, at)
         else:
             kept.append(bytes(waiting[began:at]))
-            began = at = min(_find_from(waiting, mark, at + 1) for mark in (b"$", b"RTSP/"))
+            found = _NEXT.search(waiting, at + 1)
+            began = at = found.start() if found else len(waiting) - _LEAST_BYTES + 1
             continue
         if end > len(waiting):
             break
@@ -515,11 +518,6 @@ def take_frames(waiting: bytearray) -> bytes:
     kept.append(bytes(waiting[began:at]))
     del waiting[:at]
     return b"".join(kept)
-
-
-def _find_from(waiting: bytearray, mark: bytes, at: int) -> int:
-    """Return where the next mark is; the end, if there is none."""
-    return found if (found := waiting.find(mark, at)) >= 0 else len(waiting)
 
 
 def _find_message_end(waiting: bytearray, at: int) -> int:
