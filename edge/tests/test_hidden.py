@@ -63,6 +63,8 @@ def test_a_query_without_names_is_hidden_whole() -> None:
         "rtsp://10.0.0.9:554/admin:{}",
         "rtsp://[fe80::1]:554/u/admin:{}/main",
         "http:/cam/user:{}/shot.jpg: cannot be read",
+        "rtsp://10.0.0.9/0/admin%3A{}/main",
+        "rtsp://10.0.0.9/0/admin%3a{}/main",
     ],
 )
 @pytest.mark.parametrize("secret", [SECRET, f"{SECRET}:{SECRET}", "4711471147"])

@@ -25,7 +25,7 @@ _URL = re.compile(r"(?::/|[?&][^\s?&=]*=)\S*")
 """A URL behind its scheme, and a query by itself, to the next space."""
 _HOST = re.compile(r":/+[^/]*")
 """The host and the port of a URL behind its scheme."""
-_IN_PATH = re.compile(r"(?<==)[^&]+|(?<=:)[^/:]+")
+_IN_PATH = re.compile(r"(?i)(?<==)[^&]+|(?:(?<=:)|(?<=%3A))[^/:]+")
 """In a URL's path: a value, and what stands behind a colon of a part, as in `admin:PASSWORD`."""
 _CLOSERS = re.compile(r"[\"'),.:;]*$")
 """What a sentence or a quote writes behind a URL."""
