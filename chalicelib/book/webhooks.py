@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -971,14 +972,13 @@ class Deliveries(Service["Book"]):
         """
         now = self.services.clock.now()
         self._try_again(delivery, now, why, now + timedelta(seconds=asked_s))
-        is_raised = hook.failures < at_least
         wait_s = max(pause_s(max(hook.failures + 1, at_least)), asked_s)
         fields = {"paused_until": milliseconds(now + timedelta(seconds=wait_s))} if wait_s else {}
-        raised = {"failures": at_least} if is_raised else {}
-        one_more = {} if is_raised else {"failures": 1}
-        self.hooks.note_fields(
-            delivery.tenant, hook.id, _is_unchanged(hook), set={**fields, **raised}, add=one_more
-        )
+        note = partial(self.hooks.note_fields, delivery.tenant, hook.id, _is_unchanged(hook))
+        if hook.failures < at_least:  # what others count meanwhile is lost: it fails all the same
+            note(set={**fields, "failures": at_least})
+            return
+        note(set=fields, add={"failures": 1})
 
     def _obey(self, hook: Hook, delivery: Delivery, error: TooMany) -> None:
         """Postpone the delivery as its receiver asked, which is no failure, and let the hook's

@@ -373,14 +373,16 @@ def parse_reason(body: bytes) -> str:
     reason = next(filter(None, map(_limit_reason, texts)), "")
     parameters = said.get("parameters")
     moved = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
-    return f"{reason}: {moved}" if isinstance(moved, int) else reason  # where Telegram's chat is
+    if type(moved) is not int:
+        return reason
+    return _limit_reason(f"{reason}: {moved}") or reason  # where Telegram's chat is
 
 
 def says_no(body: bytes) -> bool:
     """Tell whether an answer says that it has taken nothing, as those of Slack, Tencent and Teams
     may though their status is 200."""
     said = _parse_json(body) or {}
-    is_refused = said.get("ok") is False or said.get("errcode", 0) not in (0, "0", None)
+    is_refused = said.get("ok") is False or said.get("errcode", 0) not in (0, "0", "", None)
     return is_refused or body.startswith(_TEAMS_FAILED)
 
 

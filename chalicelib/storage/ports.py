@@ -422,7 +422,7 @@ class Answered(NamedTuple):
     status: int
     reason: str = ""
     says_no: bool = False
-    """Whether it says, also by a status of success, that it has taken nothing."""
+    """Refusal in its words, also by a status of success: it has taken nothing."""
 
     @property
     def is_well(self) -> bool:

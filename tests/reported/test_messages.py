@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from chalicelib.domain.channels import Channel, message_text, write_message
 from chalicelib.domain.webhooks import Delivery, Hook, Way
-from chalicelib.http_client.safe_requests import SafePostman
+from chalicelib.http_client.safe_requests import SafePostman, parse_reason
 from tests.support.book.book import Book
 from tests.support.hooks.browser import SUBSCRIPTION
 from tests.support.hooks.receiver import Behaviour, Receiver, answers, receiving
@@ -106,6 +106,8 @@ def test_a_200_whose_json_says_no_is_a_failure(desk: Desk, said: bytes, reason: 
     assert f"200 ({reason}), and that it took nothing" in desk.read_error(hook)
     well = desk.tell(Way.REQUEST, answers(200, b'{"ok":true,"errcode":0}'), url=desk.url)
     assert desk.list_waiting(well) == []
+    empty = desk.tell(Way.REQUEST, answers(200, b'{"errcode":""}'), url=desk.url)
+    assert desk.list_waiting(empty) == []
 
 
 @replays(113, "TwiN/gatus 179", "laravel-notification-channels/telegram 166")
@@ -117,6 +119,12 @@ def test_where_telegrams_chat_is_now_is_told(desk: Desk) -> None:
         Way.TELEGRAM, answers(400, body), url=desk.receiver.origin, token="1:a", to="-15"
     )
     assert f"400 ({said}: {MOVED})" in desk.read_error(hook)
+
+
+@pytest.mark.parametrize("moved", [True, int("9" * 4_000)])
+def test_what_is_no_chat_is_not_told(moved: int) -> None:
+    said = {"description": "Bad Request", "parameters": {"migrate_to_chat_id": moved}}
+    assert parse_reason(json.dumps(said).encode()) == "Bad Request"
 
 
 @replays(
