@@ -53,18 +53,19 @@ def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
 
 def parse_credential(settings: Settings, request: Head) -> KeyCredential:
     """Read the key or the session of a request."""
+    header = request.headers.get("authorization", "")
+    if parse_scheme(header) == "basic":  # a camera's key counts before a load balancer's cookie
+        for _, key in parse_basic(header):
+            if api_keys.is_key(key, api_keys.OF_CAMERA):
+                return KeyCredential(_find_bearer_tenant, key)
     if not has_key(request.headers):
         with suppress(WrongCredentials):
             token = parse_session_token(request.headers, settings.public_url)
             return KeyCredential(_find_session_tenant, token) if token else NOBODY
         return NOBODY
-    header = request.headers["authorization"]
-    if parse_scheme(header) == "bearer":
-        return KeyCredential(_find_bearer_tenant, header.strip().partition(" ")[2].strip())
-    if parse_scheme(header) != "basic":
+    if parse_scheme(header) != "bearer":
         return NOBODY
-    sent_keys = (key for _, key in parse_basic(header) if api_keys.is_key(key, api_keys.OF_CAMERA))
-    return KeyCredential(_find_bearer_tenant, next(sent_keys, ""))
+    return KeyCredential(_find_bearer_tenant, header.strip().partition(" ")[2].strip())
 
 
 VIEWS = Views(

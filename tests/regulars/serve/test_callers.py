@@ -1,5 +1,6 @@
 import json
 import time
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def proved(callers: Tenants, request: Request) -> str | None:
 
 def at_head(callers: Tenants, path: str, authorization: str = "", query: str = "") -> str | None:
     return proved(callers, Request("POST", path, query, {"authorization": authorization}))
+
+
+@pytest.mark.parametrize("cookie", [{}, {"cookie": "AWSALB=1"}], ids=["", "a balancer's cookie"])
+def test_a_cameras_key_by_basic_tells_the_tenant(
+    services: Services, cookie: dict[str, str]
+) -> None:
+    services.tenants.add("shop", Profile.CLOUD)
+    camera, key = services.cameras.add(services.tenants.get_by_name("shop"), "door", "Door")
+    sent = b64encode(f"{camera.id}:{key}".encode()).decode()
+    head = Request("POST", "/v1/captures", "", {"authorization": f"Basic {sent}", **cookie})
+    assert proved(Tenants(services), head) == "shop"
 
 
 def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
