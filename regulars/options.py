@@ -345,10 +345,14 @@ def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def ask_yes_or_no(question: str) -> bool:
-    """Ask on the terminal. Raises OperatorError without one."""
+    """Ask on the terminal; the end of input is a no. Raises OperatorError without one."""
     if not sys.stdin.isatty():
         raise OperatorError("there is nobody to ask, and nothing is changed; --yes carries it out")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def choose_tenant(services: Services, name: str | None) -> Tenant:

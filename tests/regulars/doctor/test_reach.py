@@ -726,7 +726,7 @@ def test_the_command_asks_on_a_terminal_and_sends_nothing_without_one(
     main(asked)
     assert f"unasked  message  {test} was not sent: nobody agreed" in capsys.readouterr().out
     assert receiver.heard == []
-    for typed, is_refused in ((b"n\n", True), (b"y\n", False)):
+    for typed, is_refused in ((b"n\n", True), (b"\x04", True), (b"y\n", False)):
         said = on_a_terminal(asked, typed)
         assert f"to send: {test}" in said
         assert "Send 1 now? [y/N]" in said
