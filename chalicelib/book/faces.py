@@ -16,7 +16,6 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import partial
@@ -286,13 +285,6 @@ class Faces(Service["Book"]):
         """Return the ids of the faces that lists of people leave out."""
         return list_hidden_faceids(self.services.items, tenant.name)
 
-    def count_hidden(self, tenant: Tenant) -> Counter[str]:
-        """Return how many faces of each group, by its id, lists of people leave out."""
-        face_keys = [(tenant.name, faceid) for faceid in self.list_hidden(tenant)]
-        items = self.services.items.get_many(keys.FACES, face_keys)
-        group_ids = (item["group"] for item in items if item)
-        return Counter(id_ for id_ in group_ids if id_ not in tenant.hidden)
-
     def require_room_for_hidden(self, tenant: Tenant) -> None:
         """Raise TooMany if no further face can be hidden from lists.
 
@@ -300,7 +292,7 @@ class Faces(Service["Book"]):
         """
         if len(self.list_hidden(tenant)) < MAX_HIDDEN:
             return
-        if self.count_hidden(tenant).total() >= MAX_HIDDEN:
+        if self.services.groups.count_hidden(tenant).total() >= MAX_HIDDEN:
             raise TooMany(
                 f"{MAX_HIDDEN} people at most are hidden from lists: show some of them again, or "
                 "delete those not needed"

@@ -8,6 +8,7 @@ of the one last seen longest ago. An event says so, at most once an hour
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import (
     delete_in_parts,
     directory_of,
+    list_hidden_faceids,
     retry_if_changed,
     spared_faces,
     walk_items,
@@ -292,6 +294,14 @@ class Groups(Service["Book"]):
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
         items = walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
         return [group_from(item) for item in sorted(items, key=_order_by_creation)]
+
+    def count_hidden(self, tenant: Tenant) -> Counter[str]:
+        """Return how many faces of each group, by its id, lists of people leave out."""
+        hidden_ids = list_hidden_faceids(self.services.items, tenant.name)
+        face_keys = [(tenant.name, faceid) for faceid in hidden_ids]
+        items = self.services.items.get_many(keys.FACES, face_keys)
+        group_ids = (item["group"] for item in items if item)
+        return Counter(id_ for id_ in group_ids if id_ not in tenant.hidden)
 
     def read_promotion_settings(self, tenant: Tenant) -> PromotionSettings:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""

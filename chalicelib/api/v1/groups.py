@@ -181,7 +181,7 @@ def describe_group(context: V1Context, group: model.Group) -> Group:
 
 def _describe_groups(context: V1Context, groups: Sequence[model.Group]) -> list[Group]:
     """Describe groups, reading once who is hidden from lists."""
-    hidden_counts = context.services.faces.count_hidden(context.tenant)
+    hidden_counts = context.services.groups.count_hidden(context.tenant)
     return [
         Group.made_of(
             group,

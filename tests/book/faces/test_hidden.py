@@ -90,7 +90,7 @@ def test_pages_are_the_list_without_hidden_people(
     shown = [face.faceid for page in paged(read) for face in page.rows]
     assert shown == [faceid for faceid in every_id if faceid not in chosen]
     groups = {one.name: one for one in few.services.groups.list_all(tenant)}
-    counts = faces.count_hidden(tenant)
+    counts = few.services.groups.count_hidden(tenant)
     for name, letter in (("regular", "r"), ("vip", "v")):
         hidden_count = sum(faceid.startswith(letter) for faceid in chosen)
         assert counts.get(groups[name].id, 0) == hidden_count
@@ -118,7 +118,7 @@ def restrict(book: Book) -> None:
 def free(book: Book) -> None:
     restrict(book)
     assert listed(book) == {"r1"}
-    assert book.services.faces.count_hidden(book.tenant) == {}
+    assert book.services.groups.count_hidden(book.tenant) == {}
     book.services.restrictions.lift(book.tenant, "r1", "closed")
 
 
@@ -139,7 +139,7 @@ def delete_group(book: Book) -> None:
 def move(book: Book) -> None:
     changes = FaceChanges(new_group_name="vip")
     book.services.enrolment.update.change_face(book.tenant, "r1", changes)
-    [group_id] = book.services.faces.count_hidden(book.tenant)
+    [group_id] = book.services.groups.count_hidden(book.tenant)
     assert group_id == book.services.groups.get_by_name(book.tenant, "vip").id
 
 
