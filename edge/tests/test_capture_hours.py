@@ -257,6 +257,25 @@ def test_ntp_says_the_time_of_a_boot_that_the_service_did_not_hear(tmp_path: Pat
         assert len(copies(tmp_path)) == 1
 
 
+def test_ntp_of_a_former_boot_does_not_count_beyond_what_the_service_says_of_its_neighbours(
+    tmp_path: Path,
+) -> None:
+    """It said noon at 2 o'clock: by its word that boot ended after the next one had begun."""
+    clock = clock_at(2)
+    clock.has_ntp, clock.wall_error_ms = True, 10 * HOUR_MS
+    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/"}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "camera": [row]}
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        Uploader(parse_config(raw), spool, str)._tick(0.0)
+        take(spool, 1, clock)
+    clock.has_ntp, clock.wall_error_ms = False, 0
+    reboot(clock, 2, 60_000)
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        hear_service(spool, clock)
+        assert hours_of(spool) == []
+        assert copies(tmp_path) == []
+
+
 def test_a_slow_line_to_the_service_confirms_what_ntp_says(tmp_path: Path) -> None:
     clock = clock_at(9)
     clock.has_ntp = True

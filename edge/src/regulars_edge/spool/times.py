@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from regulars_edge.clock import Anchor, Clock
+from regulars_edge.clock import NTP_UNSURES_MS, Anchor, Clock
 
 _SMALL_STEP_BACK_MS = 5_000
 """A refined anchor may put a picture some milliseconds before the one before it: then it is set
@@ -144,15 +144,19 @@ def find_bounds(db: sqlite3.Connection, boot: int, this_boot: int) -> Bounds | N
     """Return between what a boot's offset lies, by measured times alone; None: that is not known.
 
     A boot that nobody told the time began after the last that is known of the ones before it, and
-    ended before the next one began that was told.
+    ended before the next one began that was told. What NTP alone said of it counts within these.
     """
     known = find_anchor(db, boot)
-    if known is not None and known.uncertainty_ms < _UNSURE_MS:
+    is_measured = known is not None and known.uncertainty_ms < _UNSURE_MS
+    if known is not None and is_measured and not known.is_of_ntp:
         return Bounds(known.offset_ms, known.offset_ms)
     last_ms = "(SELECT max({}) FROM {} AS its WHERE its.boot = boots.boot)"
     ends = [last_ms.format("boot_ms", "pictures"), last_ms.format("began_ms", "counts")]
     end = f"max(coalesce({ends[0]}, 0), coalesce({ends[1]}, 0), coalesce(anchored_at_boot_ms, 0))"
-    measured = f"anchor_ms IS NOT NULL AND uncertainty_ms < {_UNSURE_MS}"
+    measured = (
+        f"anchor_ms IS NOT NULL AND uncertainty_ms < {_UNSURE_MS} "
+        f"AND uncertainty_ms NOT IN {NTP_UNSURES_MS}"
+    )
     ((least_ms,),) = db.execute(
         f"SELECT max(anchor_ms + {end}) FROM boots WHERE boot < ? AND {measured}", (boot,)
     )
@@ -161,6 +165,11 @@ def find_bounds(db: sqlite3.Connection, boot: int, this_boot: int) -> Bounds | N
         (boot, this_boot),
     )
     ((ended_ms,),) = db.execute(f"SELECT {end} FROM boots WHERE boot = ?", (boot,))
+    if known is not None and is_measured:
+        is_after = least_ms is None or least_ms <= known.offset_ms
+        is_before = following_ms is None or known.offset_ms <= following_ms - ended_ms
+        if is_after and is_before:
+            return Bounds(known.offset_ms, known.offset_ms)
     if least_ms is None or following_ms is None or least_ms > following_ms - ended_ms:
         return None
     return Bounds(least_ms, following_ms - ended_ms)
