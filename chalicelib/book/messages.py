@@ -339,10 +339,12 @@ class Messages(Service["Book"]):
         return camera_from(item).name if item else str(event["camera"])
 
     def _load_thumbnail(self, tenant: Tenant, face: Face) -> bytes | None:
-        """Return the face's first picture that is kept, small; None: there is none."""
+        """Return the face's portrait, or its first picture that is kept, small; None: there is
+        none."""
         if not tenant.keeps_pictures_of(face.group_id):
             return None
-        first = next((picture.key for picture in face.pictures if picture.key), None)
+        shown_first = (face.portrait, *face.pictures)
+        first = next((picture.key for picture in shown_first if picture.key), None)
         blobs = self.services.storage.blobs
         return (blobs.get(keys.thumbnail(first)) or blobs.get(first)) if first else None
 

@@ -44,7 +44,8 @@ export function Photos({ path, portrait, loaded, operator, changed }) {
     changed();
     say(t("saved"), { action: before !== undefined && [t("undo"), () => show(before)] });
   }, complain);
-  const choose = (picture) => show(picture.id, portrait.url ? portrait.picture : null);
+  const isKept = loaded.value?.some((one) => one.kept && one.id === portrait.picture);
+  const choose = (picture) => show(picture.id, isKept ? portrait.picture : null);
   const count = loaded.value?.length ?? 0;
   const chosen = (event) => { const files = [...event.target.files]; event.target.value = ""; add(files); };
   return html`<section><h2>${t("person.pictures")}</h2>

@@ -169,13 +169,16 @@ def _read_face(context: V1Context, act: Done) -> _State:
 
 def _name_face_values(context: V1Context, values: Values) -> Values:
     """Return a face's values with the id of the portrait, the present name of its group, and those
-    attributes of it that the group has still. A picture, or group, that is gone is called ""."""
+    attributes of it that the group has still. A group that is gone is called "", and so is a
+    picture, unless other values go back without it."""
     if key := values.get("portrait"):
         face = context.services.faces.find(
             context.tenant, keys.faceid_of_picture(context.tenant.name, key)
         )
         ids = (picture.id for picture in (face.pictures if face else ()) if picture.key == key)
-        values = {**values, "portrait": next(ids, "")}
+        picture_id = next(ids, "")
+        others = {name: value for name, value in values.items() if name != "portrait"}
+        values = others if others and not picture_id else {**others, "portrait": picture_id}
     if "group" not in values:
         return values
     group = context.services.groups.find_by_id(context.tenant, values["group"])

@@ -91,6 +91,18 @@ def test_a_picture_that_is_gone_does_not_come_back(v1: V1Client, ids: list[str])
     assert read(v1)["portrait"]["picture"] == ids[2]
 
 
+def test_what_was_changed_beside_it_goes_back_without_a_picture_that_is_gone(
+    v1: V1Client, ids: list[str]
+) -> None:
+    choose(v1, ids[1])
+    v1.done("PATCH", "/v1/faces/1", {"name": "Bea", "portrait": ids[2]})
+    [second] = acts(v1)[:1]
+    v1.done_without_body("DELETE", f"/v1/faces/1/pictures/{ids[1]}")
+    v1.done("POST", f"/v1/done/{second['id']}/undo")
+    face = read(v1)
+    assert (face["name"], face["portrait"]["picture"]) == ("Ann", ids[2])
+
+
 def test_dialects_answer_as_before(
     v1: V1Client,
     ids: list[str],
