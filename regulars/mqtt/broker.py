@@ -204,8 +204,8 @@ class Broker:
     def _handle_connect(
         self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any
     ) -> None:
-        """Subscribe to the topics again, and say that the bridge is there: the broker has forgotten
-        both."""
+        """Subscribe to the topics again, and then say that the bridge is there: the broker has
+        forgotten both."""
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
             self._has_refused = True
@@ -215,7 +215,8 @@ class Broker:
             client.subscribe(topic, QOS)
         if self._available:
             self._unheard_since = time.monotonic()
-            client.publish(self._available, ONLINE, QOS, retain=True)
+        if not self._topics:
+            self._say_online()
         self.connections += 1
         self._is_accepted = True
         self._say(logging.INFO, "is connected")
@@ -234,6 +235,12 @@ class Broker:
 
     def _count_subscription(self) -> None:
         self._subscriptions += 1
+        if self._subscriptions == len(self._topics):
+            self._say_online()  # earlier, a broker may send it back as a retained one alone
+
+    def _say_online(self) -> None:
+        if self._available:
+            self._client.publish(self._available, ONLINE, QOS, retain=True)
 
     def _handle_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any
