@@ -218,7 +218,8 @@ class LocalTime:
         that the zone skipped has none.
         """
         midnight = day * DAY_MS  # of that date in UTC: the local one is within a day of it
-        around = self.divide_span(Span(midnight - 2 * DAY_MS, midnight + 3 * DAY_MS))
+        end_ms = min(midnight + 3 * DAY_MS, 1000 * LAST_SECOND)
+        around = self.divide_span(Span(midnight - 2 * DAY_MS, end_ms))
         parts = []
         for piece in around:
             begin_ms = midnight - piece.offset_ms  # of the day, by this stretch's clocks

@@ -23,12 +23,14 @@ MOST_ELEMENTS = 600_000
 bytes, also those of a zip of 20 KB."""
 MOST_MERGED = 100_000
 """Cells that get the text of another one, with which they are merged."""
-MOST_MERGES, MOST_FORMATS = 10_000, 10_000
-"""Ranges of merged cells, and formats that somebody chose: Excel takes some 250 of these."""
+MOST_ATTRIBUTES = 1_200_000
+"""Of a part's XML: two of each element."""
+MOST_FORMATS = 10_000
+"""Formats that somebody chose: Excel takes some 250."""
 _FORMAT_LENGTH = 255
 """Signs of a format, as Excel bounds it."""
-_LONG_TAG = re.compile(rb"<[^<>]{65536}")
-"""An element with so many attributes that it costs as much as a sheet."""
+_LONG_TEXT = re.compile(rb"[^<]{262144}")
+"""An element or a text that no spreadsheet writes: a cell has 32,767 letters at most."""
 
 _EPOCH, _EPOCH_OF_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)  # noqa: DTZ001 -- of no zone
 _FORMATS = {
@@ -146,10 +148,7 @@ def _read_merged(sheet: ET.Element) -> dict[int, list[tuple[int, int]]]:
     """Return the columns of cells that are merged downwards, each with its last row, by the first
     row. Raises ValueError."""
     found = dict[int, list[tuple[int, int]]]()
-    merges = [*sheet.iter("mergeCell")]
-    if len(merges) > MOST_MERGES:
-        raise NoWorkbook(f"over {MOST_MERGES:,} ranges are merged: save the table as CSV")
-    for one in merges:
+    for one in sheet.iter("mergeCell"):
         begin, _, end = one.get("ref", "").partition(":")
         first, last = (int(place.lstrip(_LETTERS)) for place in (begin, end or begin))
         if last > first:
@@ -163,8 +162,8 @@ def _read_xml(parts: zipfile.ZipFile, path: str) -> ET.Element:
         data = part.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise NoWorkbook(f"{path} has more than {MOST_BYTES >> 20} MB: save the table as CSV")
-    if _LONG_TAG.search(data):
-        raise NoWorkbook(f"{path} has an element of more than 64 KB: save the table as CSV")
+    if _LONG_TEXT.search(data) or data.count(b"=") > MOST_ATTRIBUTES:
+        raise NoWorkbook(f"{path} has a text or attributes of a size as no spreadsheet writes them")
     if data.count(b"<") - data.count(b"</") > MOST_ELEMENTS:
         raise NoWorkbook(f"{path} has over {MOST_ELEMENTS:,} elements: save the table as CSV")
     if b"<!DOCTYPE" in data or b"\0" in data:  # which alone declares what makes XML dangerous
@@ -199,7 +198,7 @@ def _read_formats(parts: zipfile.ZipFile) -> list[str]:
     if path not in parts.namelist():
         return []
     styles = _read_xml(parts, path)
-    chosen = [*styles.iter("numFmt")][: MOST_FORMATS + 1]
+    chosen = [*styles.iter("numFmt")]
     if len(chosen) > MOST_FORMATS:
         raise NoWorkbook(f"{path} has over {MOST_FORMATS:,} formats: save the table as CSV")
     codes = {

@@ -662,7 +662,7 @@ def _widen_span(local: LocalTime, span: Span, measure: Measure) -> Span:
         return local.widen_to_hours(span)
     days = local.days(span)
     first, last = local.pieces_of(days[0])[0], local.pieces_of(days[-1])[-1]
-    return Span(first.first_ms, last.last_ms)
+    return Span(max(first.first_ms, 0), last.last_ms)
 
 
 def _find_proof(context: V1Context, query: StatisticsWanted, camera: str | None) -> Proof | None:

@@ -176,7 +176,7 @@ class Capture(Answer):
     captured_at: Time
     sha256: Annotated[
         Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None,
-        Meta(description="Null: it is not kept, since nobody is who was on it, or a camera asks."),
+        Meta(description="Null for a camera's key, and where the hash is not kept."),
     ]
     size: Annotated[int, Meta(ge=1)]
     content_type: Annotated[str, Meta(extra_json_schema={"enum": ["image/jpeg", "image/png"]})]

@@ -322,6 +322,16 @@ def restrict(v1: V1Client, face: str) -> None:
     v1.done("PUT", f"/v1/faces/{face}/restriction", {"restricted": True, "reason": "asked"})
 
 
+@pytest.mark.parametrize("measure", ["arrivals", "persons"])
+def test_a_link_to_figures_may_ask_until_the_end_of_time(make_shop: Maker, measure: str) -> None:
+    shop = make_shop("one", *both_regulars())
+    [statistics] = [one for one in READS if one.path == "/v1/statistics"]
+    for first, last in (("9998-12-30", "9998-12-31"), ("1970-01-01", "1970-01-02")):
+        span = {"from": f"{first}T10:00:00Z", "to": f"{last}T12:00:00Z"}
+        asked = {"by": "day", "measure": measure, **span}
+        assert answer(shop, "report", statistics, asked)[0] == 200
+
+
 @pytest.mark.parametrize("leave", [erase, withdraw, restrict])
 def test_a_viewer_tells_of_who_is_shown_no_more_what_the_page_says(
     make_shop: Maker, services: Services, clock: FakeClock, leave: Callable[[V1Client, str], None]
