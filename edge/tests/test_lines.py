@@ -85,7 +85,7 @@ def client_of(url: str, ca_file: Path | None = None) -> Iterator[Client]:
 def test_packets_by_tls_go_on_as_many_as_have_come(tmp_path: Path) -> None:
     """One record of TLS for each batch would hold a camera to a megabit a second."""
     certificate, context = own_certificate(tmp_path, "127.0.0.1")
-    packet = b"$\0" + (1396).to_bytes(2, "big") + bytes(1396)
+    packet = b"$\0" + (1396).to_bytes(2, "big") + b"\x80" + bytes(1395)
 
     def play(line: ssl.SSLSocket) -> None:
         with line, line.makefile("rb") as messages, suppress(OSError):
@@ -293,7 +293,10 @@ def test_an_answer_may_end_its_lines_otherwise_and_begin_with_blank_ones(answer:
 
 @pytest.mark.parametrize(
     "refusal",
-    [b"RTSP/1.0 401 Unauthorized\r\nWWW-Auth", b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n"],
+    [
+        b"RTSP/1.0 401 Unauthorized\r\nWWW-Auth\r\n\r\n",
+        b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n",
+    ],
     ids=["cut", "none"],
 )
 def test_a_refusal_without_a_challenge_leaves_the_former_one_while_it_plays(refusal: bytes) -> None:

@@ -4,7 +4,6 @@ import base64
 import itertools
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -218,10 +217,8 @@ class Ending(Rtsp):
 
 def test_a_camera_that_ends_within_a_packet_is_noticed_at_once(film: Path) -> None:
     camera = Ending(film, RATE)
-    began = time.monotonic()
-    with pytest.raises(SourceFailed, match="has ended"):
+    with pytest.raises(SourceFailed, match="has ended"):  # not: has sent nothing for 15 s
         take_pictures(camera.url, 10_000)
-    assert time.monotonic() - began < 10
     camera.stop()
 
 

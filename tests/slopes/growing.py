@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 
 from chalicelib.domain.observations import OF_ARRIVALS, Split
 from chalicelib.storage.items import FaceOrder
@@ -25,6 +26,7 @@ itself takes four pages in place of three."""
 
 _ALL_IDS = "answers the ids of all faces"
 _IDS_OF_GROUP = "answers the ids of a group, or of all known faces"
+_OF_LISTS, _BOOLS = ("hidden", "listed"), ("false", "true")
 _SORTED = "sorts all faces for each page, 10,000 at most: no index has such an order"
 _PAGE = "looks through a hundred rows at least"
 _FILTERED = "looks through a thousand captures at most for what a filter takes"
@@ -36,6 +38,7 @@ MUST_GROW: Mapping[str, str] = {
     "GET /v1/face-ids desc=false": _ALL_IDS,
     "GET /v1/face-ids desc=true": _ALL_IDS,
     "GET /v1/face-ids known=false": _ALL_IDS,
+    **{f"GET /v1/face-ids {name}={value}": _ALL_IDS for name, value in product(_OF_LISTS, _BOOLS)},
     "GET /v1/faces/{id}/everything": _PERSON,
     "GET /v1/faces/{id}/everything language=zh part={everything_token} shops=Elsewhere": _PERSON,
     "job reviews, night": "those of somebody who was deleted are gone within a day, so it looks at "
@@ -61,6 +64,9 @@ GROWS_TO_A_BOUND: Mapping[str, str] = {
     "GET /v1/captures token={all_captures_token}": f"{_PAGE} of each camera",
     "GET /v1/faces/{id}/similar since=2026-01-01T00:00:00Z": "reads 200 strangers at most",
     "GET /v1/reviews kind=uncertain": _PAGE,
+    "GET /v1/reviews kind=uncertain listed=true": _PAGE,
+    "GET /v1/reviews listed=false": _PAGE,
+    "GET /v1/reviews listed=true": _PAGE,
     "GET /v1/reviews token={reviews_token}": _PAGE,
 }
 """What grows until a page is full: a year's shop is above that."""

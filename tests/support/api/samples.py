@@ -466,7 +466,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY, "enrols": "further"})],
     ("GET", "/v1/faces/{id}/similar"): [
-        Sample(_FACE, {"limit": "3"}),
+        Sample(_FACE, {"limit": "3", "listed": "true"}),
         Sample(_FACE, {"sighting": "{sighting}"}),
         Sample(_FACE, {"faces": "{other_face}"}),
         Sample(_FACE, {"since": "2026-01-01T00:00:00Z"}),
@@ -497,7 +497,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={"language": "ar", "layer": "sheet"}),
     ],
     ("GET", "/v1/reviews"): [
-        Sample(query={"kind": "uncertain"}),
+        Sample(query={"kind": "uncertain", "listed": "true"}),
         Sample(query={"limit": "1", "token": "{reviews_token}"}),
     ],
     ("POST", "/v1/reviews/{id}/done"): [Sample({"id": "{review}"})],
