@@ -75,7 +75,7 @@ _UNKNOWN_KEY = "this key is unknown: it was mistyped, or another has taken its p
 
 
 Holder = tuple[Tenant, Member, Passkey]
-"""Somebody in one shop, with the passkey that has signed and its counter of now."""
+"""A person in one shop, with the passkey that has signed and its counter of now."""
 
 
 class Challenge(Struct, frozen=True):

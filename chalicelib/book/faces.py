@@ -985,7 +985,7 @@ Rank = tuple[Any, ...]
 
 
 class _ListQuery(NamedTuple):
-    """Which faces a list shows, of a group or of all (None), and how many on a page (`limit`).
+    """The faces that a list shows, of a group or of all (None); `limit` of them are on a page.
 
     `left_out`: the ids of faces that it does not show.
     """

@@ -524,7 +524,7 @@ def expect_seconds(
 
 
 class Staff(Enum):
-    """How members of staff count among those who came in."""
+    """The ways to count members of staff among those who came in."""
 
     LEFT_OUT = auto()
     """They are taken off, and their number is said."""

@@ -167,7 +167,7 @@ def test_what_comes_from_before_the_time_was_known_is_checked_when_it_comes(tmp_
 
 
 def test_the_hours_of_when_it_was_taken_count(tmp_path: Path) -> None:
-    """Whatever they are when the time is known; and the file's bound those of the service."""
+    """Hours that are set later do not count; and the file's bound those of the service."""
     clock = clock_at(19)
     zone = ZoneInfo("Europe/Berlin")
     bound = Hours.read_spans(["00:00-20:30"], zone)

@@ -54,7 +54,7 @@ def app(fetched: Path) -> Iterator[Chalice]:
 
 
 ACCEPTED = "image/avif,image/webp,image/apng,image/*,*/*;q=0.8"
-"""What browsers accept as a picture: a gateway passes one on by the first of these types."""
+"""Types of pictures that browsers accept: a gateway goes by the first of them."""
 
 
 def got(app: Chalice, path: str, method: str = "GET", **headers: str) -> Reply:

@@ -1,5 +1,5 @@
-"""What stands between the service and a reader changes nothing of a page: proxies that write pages
-anew, and browsers that translate or zoom. The page of reports: docs/reported.md."""
+"""Proxies that write pages anew, and browsers that translate or zoom, change nothing of a page. The
+page of reports: docs/reported.md."""
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -19,7 +19,7 @@ TRANSLATE = """
   }
 }
 """
-"""What Chrome's translation does to texts: another element takes the place of each."""
+"""Chrome's translation of texts: another element takes the place of each."""
 
 LETTERS = """
 (fields) => fields.map((field) => parseFloat(getComputedStyle(field).fontSize))

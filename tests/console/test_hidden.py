@@ -1,4 +1,4 @@
-"""Somebody is hidden from lists, in no list of people from then on, and shown again."""
+"""A person is hidden from lists, in no list of people from then on, and shown again."""
 
 from playwright.sync_api import Page, expect
 

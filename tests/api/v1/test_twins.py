@@ -49,7 +49,7 @@ FIGURES = ("report", "traffic")
 
 
 class Visit(Struct, frozen=True):
-    """Somebody comes, so many minutes before noon. `group` None: nobody enrolled them."""
+    """A person comes, so many minutes before noon. `group` None: nobody enrolled them."""
 
     person: Person
     group: str | None
@@ -361,7 +361,7 @@ def test_a_viewer_tells_of_who_is_shown_no_more_what_the_page_says(
 def test_a_cameras_key_tells_nobody_from_another(
     make_shop: Maker, services: Services, strangers: str
 ) -> None:
-    """What a camera is answered of its pictures is the same, whoever is on them."""
+    """A camera is answered alike of its pictures, also of people who are in the book."""
     ways = {"a stranger": None, "a guest": None, "withdrew": withdraw, "restricted": restrict}
     answers: dict[str, list[str]] = {}
     for who, leave in ways.items():
