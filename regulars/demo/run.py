@@ -266,7 +266,7 @@ ENTRANCE = "entrance"
 SCRATCH = "regulars-demo-"
 """Beginning of the name of a run's folder."""
 DATA, MARK = "data", "of-one-run-of-regulars"
-"""What a run's folder has, and nothing else."""
+"""The contents of a run's folder, and nothing else."""
 NEW_S = 60.0
 """A folder that is newer may be one that a run has made and not locked yet."""
 SETTLED_S = 300.0

@@ -95,7 +95,7 @@ class Publisher:
         """Whether the broker may have forgotten people. However often it goes, it is told them once
         in `tidy_s` at most."""
         self._untold_visits: dict[str, Visit | None] = {}
-        """What a new connection is still to be told, by the id of the face."""
+        """Messages that a new connection is still to be told, by the id of the face."""
         self._here_at_broker: dict[str, bool] = {}
         """Whether a person is here by the state that the broker has, by the id of the face."""
         self._confirmed_ids: list[str] = []

@@ -32,7 +32,7 @@ class Limits(Struct, frozen=True):
     unused_s: float = 900
     """A copy goes so long after it was made, or was last asked for something."""
     spared_s: float = 60
-    """As all are taken, the one goes that was unused for longest, if it was for so long."""
+    """If all are taken, the one goes that was unused for longest, if it was for so long."""
     changes: int = 300
     bytes: int = 16 * 2**20
     """Disk that one copy has before its last change."""

@@ -24,7 +24,7 @@ _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
     (TimeoutError, "set `smtp_host` and `smtp_port`; a firewall may be between"),
     (OSError, "set `smtp_host` and `smtp_port`; see that it runs, and the password's file"),
 )
-"""What to do, by what went wrong: the first that fits."""
+"""Remedies by the trouble: the first that fits."""
 
 
 def ask_mail(reach: Reach) -> Iterator[Finding]:

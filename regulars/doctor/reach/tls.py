@@ -22,7 +22,7 @@ _REMEDIES = {
     62: "it is of another name: get one of the name in `public_url`",
     64: "it is of another address: get one of the address in `public_url`",
 }
-"""What to do, by OpenSSL's number of what is wrong with a certificate."""
+"""Remedies by OpenSSL's number of the fault of a certificate."""
 
 
 def ask_tls(reach: Reach) -> Iterator[Finding]:

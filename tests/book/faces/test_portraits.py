@@ -168,7 +168,7 @@ def test_a_portrait_holds(
 
 
 def replace_all(book: Book, ids: list[str]) -> None:
-    """As SUNMI's updateFace does."""
+    """Replace the pictures, like SUNMI's updateFace."""
     changes = FaceChanges(picture=picture(Person(1, quality=90)))
     book.services.enrolment.update.change_in_group(book.tenant, "regular", "ann", changes, RULES)
 
