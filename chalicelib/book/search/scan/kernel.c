@@ -14,7 +14,7 @@
 #define SMALLEST 1e-30 /* more than what floats lose that are too small for their exponent */
 
 /* A tier of coder.py with its rows' codes, and the probe's query: a score from `begin` on is at most step * (row .
- * query) + slack. call.py's Tier names the same members. */
+ * query) + slack. coder.py's Tier names the same members. */
 typedef struct {
     const int8_t *codes; /* (rows, width) */
     int64_t begin, end, columns, width;
@@ -265,7 +265,7 @@ typedef struct {
     int64_t face;
 } scored;
 
-/* What is searched for, where, and what was found. call.py's Call names the same members, and tells those up to
+/* What is searched for, where, and what was found. coder.py's Call names the same members, and tells those up to
  * `numbers` once for all searches in the rows. */
 typedef struct {
     tier tiers[2];
