@@ -4,7 +4,7 @@ writes there.
     python -m tests.map            prints four ways
     python -m tests.map --terms    prints the first, and below each step the meaning of words
                                    that are met there for the first time
-    python -m tests.map --write    writes the first into CONTRIBUTING.md
+    python -m tests.map --write    writes the first into CONTRIBUTING.md, and draws it for README
 
 Each is followed as it runs, on the embedded storage; eyes alone are fakes (tests/support/fakes.py).
 What everybody uses is left out: words, records and storage. A module stands where it is entered
@@ -40,6 +40,7 @@ from tests.support.fakes import FakeVision, Person, picture
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "CONTRIBUTING.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
+PICTURE = ROOT / "docs" / "pictures" / "capture.svg"
 KNOWN = "a capture with a known face"
 NEW = "a capture with a new stranger"
 ENROLMENT = "an enrolment by CompreFace"
@@ -289,12 +290,63 @@ def write_page(text: str, way: Way) -> str:
     return _BLOCK.sub(lambda found: found[1] + way.write() + found[2], text)
 
 
+PLACES = (
+    ("camera", "RTSP, ONVIF,", "or it posts"),
+    ("edge", "uploader:", "best shots"),
+    ("S3", "box:", "a folder"),
+    ("SQS", "box:", "SQLite"),
+    ("Lambda", "box: threads", "the code below"),
+    ("DynamoDB", "box: SQLite", "the book"),
+    ("answers", "API, console,", "hooks, MQTT"),
+)
+"""Through what a capture goes: on AWS, and below it what stands there on one box."""
+_WIDTH, _STEP, _HEIGHT = 960, 134, 230
+
+
+def draw_picture(way: Way) -> str:
+    """Draw a capture's way as SVG, on a dark ground that suits light pages, too.
+
+    Its packages are those of the way, in their order, each once.
+    """
+    packages = list(dict.fromkeys("/".join(step.module.split("/")[:2]) for step in way.steps))
+    half = (len(packages) + 1) // 2
+    lines = [packages[:half], packages[half:]]
+    text = [
+        '<svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="ui-monospace, monospace" '
+        'font-size="13" fill="#d5dee2" role="img" aria-labelledby="way">',
+        '  <title id="way">The way of a capture: camera, uploader, S3, SQS, Lambda, DynamoDB, '
+        "answers</title>",
+        f'  <rect width="{_WIDTH}" height="{_HEIGHT}" rx="10" fill="#1c2a30"/>',
+        '  <g text-anchor="middle">',
+    ]
+    for number, (name, *below) in enumerate(PLACES):
+        left = 18 + number * _STEP
+        text += [
+            f'  <rect x="{left}" y="24" width="118" height="84" rx="8" '
+            'fill="#26363d" stroke="#6fd0a0"/>',
+            f'  <text x="{left + 59}" y="50" font-weight="600">{name}</text>',
+            f'  <text x="{left + 59}" y="76" fill="#8fa3ad">{below[0]}</text>',
+            f'  <text x="{left + 59}" y="94" fill="#8fa3ad">{below[1]}</text>',
+        ]
+        if number:
+            text.append(f'  <text x="{left - 8}" y="71" fill="#6fd0a0">→</text>')
+    text.append(
+        f'  <text x="{_WIDTH // 2}" y="146" fill="#8fa3ad">chalicelib, the same in both: '
+        f"{way.sum_up().partition(',')[0]} for a known face</text>"
+    )
+    for number, line in enumerate(lines):
+        text.append(f'  <text x="{_WIDTH // 2}" y="{180 + 26 * number}">{" → ".join(line)}</text>')
+    return "\n".join([*text, "  </g>", "</svg>"]) + "\n"
+
+
 def main() -> None:
-    """Print the ways, or write the first into CONTRIBUTING.md."""
+    """Print the ways, or write the first into CONTRIBUTING.md and its picture."""
     with tempfile.TemporaryDirectory() as folder:
         ways = follow_all(Path(folder))
     if "--write" in sys.argv:
         PAGE.write_text(write_page(PAGE.read_text("utf-8"), ways[KNOWN]), "utf-8")
+        PICTURE.write_text(draw_picture(ways[KNOWN]), "utf-8")
         return
     if "--terms" in sys.argv:
         print(write_terms(ways[KNOWN]))

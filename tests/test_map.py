@@ -9,9 +9,11 @@ from tests.map import (
     KNOWN,
     NEW,
     PAGE,
+    PICTURE,
     RECOGNITION,
     Step,
     Way,
+    draw_picture,
     follow_all,
     write_page,
     write_terms,
@@ -40,6 +42,12 @@ def test_contributing_has_the_way_of_a_known_face(ways: dict[str, Way]) -> None:
     text = PAGE.read_text("utf-8")
     assert write_page(text, ways[KNOWN]) == text, "run `python -m tests.map --write`"
     assert ways[KNOWN].write() in text
+
+
+def test_readmes_picture_is_of_the_way_of_a_known_face(ways: dict[str, Way]) -> None:
+    assert PICTURE.read_text("utf-8") == draw_picture(ways[KNOWN]), (
+        "run `python -m tests.map --write`"
+    )
 
 
 @pytest.mark.parametrize("name", [KNOWN, NEW])
