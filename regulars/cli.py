@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
@@ -36,7 +37,30 @@ GROUP = "regulars.commands"
 `regulars models`."""
 
 
+class Sections(click.Group):
+    """A group of commands whose help lists them by who types them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._sections: dict[str, tuple[click.Command, ...]] = {}
+
+    def add_section(self, title: str, *members: click.Command) -> None:
+        """Add commands that stand below a title of their own."""
+        self._sections[title] = members
+        for member in members:
+            self.add_command(member)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = formatter.width - 6 - max(map(len, self.commands))
+        for title, members in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(str(one.name), one.get_short_help_str(limit)) for one in members]
+                )
+
+
 @click.group(
+    cls=Sections,
     no_args_is_help=False,
     context_settings={
         "help_option_names": ["-h", "--help"],
@@ -84,45 +108,49 @@ def completion(shell: str) -> None:
 tenants.tenants.add_command(erasing.erase)
 tenants.tenants.add_command(members.members)
 
-for command in (
-    box.serve,
-    box.folder_commands,
-    tenants.tenants,
-    tenants.console,
-    models.models,
-    models.reembed,
+commands.add_section(
+    "A shop's day",
     demo.demo,
     today.today,
     report.report,
+    tenants.console,
+    transfer.import_,
+    transfer.export,
     box.captures,
     counts.counts,
+    mqtt.mqtt,
+)
+commands.add_section(
+    "Privacy",
+    privacy.about,
+    privacy.erase,
+    privacy.receipt,
     privacy.consent,
     privacy.hold,
     privacy.restriction,
     privacy.retention,
     privacy.notice,
     privacy.privacy,
-    drill.drill,
-    deploy.deploy,
     audit.audit,
-    backup.backup,
-    backup.restore,
-    transfer.import_,
-    transfer.export,
-    mqtt.mqtt,
-    privacy.about,
-    box.fsck,
+    drill.drill,
+)
+commands.add_section(
+    "A box",
+    box.serve,
+    tenants.tenants,
     box.doctor,
     box.config,
-    privacy.receipt,
-    privacy.erase,
+    box.folder_commands,
+    box.fsck,
+    backup.backup,
+    backup.restore,
     uninstall,
     completion,
-):
-    commands.add_command(command)
+)
+commands.add_section("AWS", deploy.deploy)
+measuring = [entry.load() for entry in metadata.entry_points(group=GROUP)]
+commands.add_section("Models", models.models, models.reembed, *measuring)
 
-for entry in metadata.entry_points(group=GROUP):
-    commands.add_command(entry.load())
 for entry in metadata.entry_points(group=f"{GROUP}.models"):
     models.models.add_command(entry.load())
 

@@ -10,7 +10,8 @@ import pytest
 from tests.support.changed import is_changed
 
 ROOT = Path(__file__).parents[1]
-MAKEFILE, GATE = (ROOT / "Makefile").read_text(), (ROOT / ".ci/run").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text() + (ROOT / "lab/Makefile").read_text()
+GATE = (ROOT / ".ci/run").read_text()
 
 WRITES = {"client", "clean", "format", "lock", "pictures"}
 SHOWS = {"book", "help", "proofs", "nightly", "serve", "setup"}

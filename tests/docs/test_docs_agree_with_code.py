@@ -18,6 +18,7 @@ from tests.support.box.session import DOCS, ROOT, read
 
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
 PAGES = [*ROOT.glob("*.md"), ROOT / "lab/README.md", *DOCS.glob("**/*.md")]
+MAKEFILES = (ROOT / "Makefile", ROOT / "lab/Makefile")
 PRIVACY = ("privacy.md", "threat-model.md")
 OURS = ("chalicelib", "regulars", "edge", "client", "lab", "infra", "docs")
 """The folders of what we write: `build/` may hold a whole Debian."""
@@ -25,8 +26,8 @@ OURS = ("chalicelib", "regulars", "edge", "client", "lab", "infra", "docs")
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_commands_of_a_page_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE))
-    assert set(re.findall(r"`make ([a-z-]+)", read(page))) <= targets
+    targets = {one for file in MAKEFILES for one in re.findall(r"(?m)^([a-z-]+):", read(file))}
+    assert set(re.findall(r"`make (?!-C lab`)(?:-C lab )?([a-z-]+)", read(page))) <= targets
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(page)):
         assert (page.parent / link).exists(), link
 
@@ -57,12 +58,29 @@ def test_the_commands_of_a_page_have_the_options_that_it_names(page: Path) -> No
         )
 
 
-def test_make_help_names_every_target_that_says_what_it_is() -> None:
+@pytest.mark.parametrize(("folder", "file"), [(".", MAKEFILES[0]), ("lab", MAKEFILES[1])])
+def test_make_lists_every_target_that_says_what_it_is(folder: str, file: Path) -> None:
     said = subprocess.run(
-        ["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--silent", "--no-print-directory", "-C", folder, "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
-    described = set(re.findall(r"^([a-z-]+):.*##", read(ROOT / "Makefile"), re.MULTILINE))
-    assert {line.split()[1] for line in said.splitlines()} == described >= {"demo", "test", "help"}
+    described = set(re.findall(r"^([a-z-]+):.*##", read(file), re.MULTILINE))
+    listed = re.findall(r"^ *make (?:-C lab )?([a-z-]+) ", said, re.MULTILINE)
+    assert sorted(listed) == sorted(described)
+    assert len(listed) <= 16 or folder == "lab", "what a person types, not what a proof is called"
+
+
+def test_a_target_of_the_labs_makefile_is_called_from_both() -> None:
+    words = ["make", "--silent", "--no-print-directory", "--dry-run", "soak", "SOAK_S=3"]
+    one, other = (
+        subprocess.run([*words, *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for more in ([], ["-C", "lab"])
+    )
+    assert other.endswith(one)
+    assert "--soak-seconds 3" in one
 
 
 def test_contributing_maps_the_folders_that_there_are() -> None:

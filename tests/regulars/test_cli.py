@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib import bootstrap
 from chalicelib.settings import AwsStorage, SettingError, Settings
-from regulars.cli import main
+from regulars.cli import commands, main
 from regulars.options import choose_settings
 
 Captured = pytest.CaptureFixture[str]
@@ -47,6 +47,15 @@ def test_every_command_has_help_with_examples(
         assert [line for line in lines if line.count(f"regulars {command} ") > 1] == []
 
 
+def test_each_command_stands_in_one_section_of_the_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["--help"])
+    below = capsys.readouterr().out.partition("\nOptions:\n")[2]
+    listed = re.findall(r"^  ([a-z][a-z-]*)  ", below, re.MULTILINE)
+    assert sorted(listed) == sorted(commands.commands)
+
+
 @pytest.mark.parametrize(
     "group",
     [
@@ -65,7 +74,8 @@ def test_no_command_is_told_in_half_a_sentence(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert main([*group, "--help"]) == 0
-    listed = capsys.readouterr().out.partition("\nCommands:\n")[2].splitlines()
+    shown = capsys.readouterr().out
+    listed = shown.partition("\nOptions:\n")[2].partition("\n\n")[2].splitlines()
     assert listed
     assert [line for line in listed if line.endswith("...")] == []
 
@@ -404,6 +414,7 @@ def test_every_command_that_we_tell_people_exists(capsys: pytest.CaptureFixture[
 
 
 def test_every_target_that_we_tell_people_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    rules = "".join((ROOT / file).read_text() for file in ("Makefile", "lab/Makefile"))
+    targets = set(re.findall(r"^([a-z-]+):", rules, re.MULTILINE))
     told = {target.split()[0] for target in named("make")} - {"a"}  # "make a tenant" is no target
     assert {"demo", "bench"} <= told <= targets
