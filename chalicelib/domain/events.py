@@ -151,7 +151,7 @@ class FaceMerged(FaceEvent, frozen=True, kw_only=True):
         Member(
             of=True,
             says="the id of the merged face: [what calls answer for "
-            "it](visits.md#strangers-who-become-one)",
+            "it](faces.md#strangers-who-become-one)",
         ),
     ]
     arrive_count: VisitCount
