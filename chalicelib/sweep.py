@@ -295,7 +295,6 @@ class Sweep(Service["Services"]):
                 services.subjects,
                 services.joining,
                 services.tenants,
-                services.faces,
             ),
         )
         jobs = [*(job for owner in owners for job in owner.list_jobs()), snapshots]

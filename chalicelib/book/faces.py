@@ -41,7 +41,6 @@ from chalicelib.domain.errors import (
     InvalidInput,
     TooMany,
 )
-from chalicelib.domain.jobs import STOPS_AT_S, Job, JobContext, Unfinished, make_unfinished
 from chalicelib.domain.model import (
     MAX_HIDDEN,
     STRANGER,
@@ -69,7 +68,6 @@ from chalicelib.domain.rules.visits import MOST_IN_HEAD
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.formats import FOLDED
 from chalicelib.storage.items import (
     Bounds,
     FaceOrder,
@@ -82,18 +80,14 @@ from chalicelib.storage.items import (
     retry_if_changed,
     walk_items,
 )
-from chalicelib.storage.ports import Action, Check, Delete, Item, ItemStore, Put, equals
+from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.storage.records.faces import (
-    certain_terms,
-    choose_fold,
     face_from,
     face_puts,
     hold_fields,
     hold_from,
-    is_of_former_format,
     listed_face_from,
     name_item,
-    possible_terms,
     terms_of,
     user_from,
 )
@@ -133,7 +127,7 @@ class _FoundFace(NamedTuple):
     face: Face
 
 
-def show_all(_tenant: Tenant, _face: Face, _text: str) -> bool:
+def show_all(_face: Face, _text: str) -> bool:
     """Return that a list shows a face that a text found in names (see `is_shown_by_name`)."""
     return True
 
@@ -151,68 +145,6 @@ class Faces(Service["Book"]):
     @lazy
     def holds(self) -> Holds:
         return Holds(self.services)
-
-    def list_jobs(self) -> tuple[Job, ...]:
-        return (Job("names", self._fold_terms_if_due),)
-
-    def _fold_terms_if_due(self, context: JobContext) -> Unfinished | None:
-        """Renew the words under which names are found (terms), if their stored form has changed.
-
-        It has, from the night in which the tenant's data get a new format. For a day after that,
-        processes of the version before may still write old terms, so these are renewed, too. Return
-        what tells the scheduler to go on later, if the time ran out; else None.
-        """
-        if context.tenant.format_due is None:  # no upgrade is under way
-            return None
-        tenant = self.services.tenants.get_by_name(context.tenant.name)
-        # Asked first: what another process writes until then, the next run renews.
-        is_over = self.services.tenants.is_upgrade_over(tenant)
-        is_done = self.fold_terms(tenant, context.remaining_s)
-        if is_done and is_over:
-            self.services.tenants.end_upgrade(tenant)
-        return make_unfinished(is_done)
-
-    def fold_terms(
-        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
-    ) -> bool:
-        """Give all faces the terms (words under which their names are found) of today's format.
-
-        Those that a version before the format FOLDED has stored are replaced; those of whole words
-        are added, such as "oneil" of O'Neil. Return False if the time ran out first. May be cut off
-        anywhere and repeated. Raises Busy, StorageUnavailable.
-        """
-        if tenant.format < FOLDED:
-            return True
-        stored_terms: dict[str, set[str]] = {}
-        for item in walk_items(self.services.items, keys.NAMES, tenant.name):
-            term, faceid = keys.parts_of_name_term(item["term"])
-            stored_terms.setdefault(faceid, set()).add(term)
-
-        # A face of one word has one term; if that is of today's format, nothing is missing. Of two
-        # words (O'Neil), the term of the whole may be missing.
-        may_differ = [
-            faceid
-            for faceid, terms in stored_terms.items()
-            if len(terms) > 1 or any(map(is_of_former_format, terms))
-        ]
-        for faceids in cut_in_parts(may_differ, _AT_ONCE):
-            if remaining_s() < STOPS_AT_S:
-                return False
-            for face in self.by_id(tenant, faceids, restricted=True).values():
-                if stored_terms[face.faceid] != {*terms_of(tenant, face)}:
-                    self._fold_terms_of_face(tenant, face.faceid)
-        return True
-
-    @retry_if_changed("this face is being changed: try again")
-    def _fold_terms_of_face(self, tenant: Tenant, faceid: str) -> None:
-        """Replace a face's terms by those of today's format, if the face is still there."""
-        face = self.find(tenant, faceid, restricted=True)
-        if face is None:
-            return
-        # The face itself is not written, only checked: the terms must be those of its present name.
-        if_same = equals("version", face.version, "face-same")
-        check = Check(keys.FACES, (tenant.name, faceid), (if_same,))
-        self.services.items.transact([check, *_term_actions(tenant, face, face)])
 
     def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
         """Return the face of that id, or raise FaceNotFound; find a `restricted` one, too."""
@@ -531,7 +463,7 @@ class Faces(Service["Book"]):
                 ),
             ):
                 put = replace(face_put(tenant, before, after), was=was)
-                renames = rename_actions(tenant, before, after)
+                renames = rename_actions(tenant.name, before, after)
                 actions = (put, *renames, *change.actions, *answer_actions)
                 self.services.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
@@ -559,7 +491,7 @@ class Faces(Service["Book"]):
         limit: int,
         token: str | None = None,
         *,
-        shows: Callable[[Tenant, Face, str], bool] = show_all,
+        shows: Callable[[Face, str], bool] = show_all,
     ) -> ListPage[Face]:
         """Return a page of the faces whose names have words that begin with each word of `name`.
 
@@ -571,7 +503,7 @@ class Faces(Service["Book"]):
         the page before ended.
         Raises InvalidInput if `name` has no letter and no digit, or the token is damaged.
         """
-        words = wanted_words(choose_fold(tenant), name)
+        words = wanted_words(name)
         if not words:
             raise InvalidInput(
                 f"name has at least one letter or digit to search by, and {name[:40]!r} has none"
@@ -596,7 +528,7 @@ class Faces(Service["Book"]):
             make_rows=lambda term_keys: [
                 found
                 for found in self._find_faces_at_terms(tenant, words, longest_prefix, term_keys)
-                if shows(tenant, found.face, name)
+                if shows(found.face, name)
             ],
             position_of_row=lambda found: _to_hex(found.term_key),
         )
@@ -618,7 +550,7 @@ class Faces(Service["Book"]):
             if faceid not in faces:
                 continue
             # Those of its present name: others than the index has, if it was renamed just now.
-            face_terms = terms_of(tenant, faces[faceid])
+            face_terms = terms_of(faces[faceid])
             if not is_found(face_terms, words):
                 continue
             first_term = min(each for each in face_terms if each.startswith(longest_prefix))
@@ -868,58 +800,36 @@ def make_enrolment_change(
     )
 
 
-def is_shown_by_name(tenant: Tenant, face: Face, text: str) -> bool:
+def is_shown_by_name(face: Face, text: str) -> bool:
     """Return whether a list shows a face that a text found in names.
 
     One that is hidden from lists is shown only if its name, or its number, is typed in full.
     """
-    return not face.hidden or is_in_full(choose_fold(tenant), text, face.name, face.number)
+    return not face.hidden or is_in_full(text, face.name, face.number)
 
 
-def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
+def rename_actions(tenant: str, before: Face, after: Face) -> list[Action]:
     """Return the actions that a changed face's terms need, for the transaction that stores it.
 
     They change with its name, and as it is hidden from lists or listed again.
     """
-    is_same = (after.name, after.hidden) == (before.name, before.hidden)
-    return [] if is_same else _term_actions(tenant, before, after)
-
-
-def listing_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
-    """Return the action after which lists show a face that is not hidden, by `rename_actions` or
-    not.
-
-    A version that knows no hidden faces may have left the term of one.
-    """
-    if rename_actions(tenant, before, after):
-        return []
-    return [Delete(keys.NAMES, _term_key(tenant.name, before.faceid, keys.HIDDEN_TERM))]
-
-
-def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
-    """Return the writes after which a face is found by the words of its new name, and no others.
-
-    Each word of a name is an item, a term, as it is searched for. Of José it is "jose"; the format
-    before stored "josé". Nobody knows in which of the two the old name's terms are stored. So
-    "josé" and "jose" are possible, and "anna", the same in both, is certain.
-    """
-    new_terms = terms_of(tenant, after)
-    certainly_stored = certain_terms(before)
-    actions: list[Action] = []
-    for term in possible_terms(before):  # to delete one that is not there does no harm
-        if term not in new_terms:
-            actions.append(Delete(keys.NAMES, _term_key(tenant.name, before.faceid, term)))
-    for term in new_terms:  # what surely is there needs no write
-        if term not in certainly_stored:
-            actions.append(Put(keys.NAMES, name_item(tenant.name, after.faceid, term)))
-    return actions
+    old_terms, new_terms = terms_of(before), terms_of(after)
+    deletes = [
+        Delete(keys.NAMES, _term_key(tenant, before.faceid, term))
+        for term in old_terms
+        if term not in new_terms
+    ]
+    puts = [
+        Put(keys.NAMES, name_item(tenant, after.faceid, term))
+        for term in new_terms
+        if term not in old_terms
+    ]
+    return [*deletes, *puts]
 
 
 def name_deletes(tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face's terms, for the transaction that deletes the face."""
-    return [
-        Delete(keys.NAMES, _term_key(tenant, face.faceid, term)) for term in possible_terms(face)
-    ]
+    return [Delete(keys.NAMES, _term_key(tenant, face.faceid, term)) for term in terms_of(face)]
 
 
 def has_ended_record(face: Face) -> bool:

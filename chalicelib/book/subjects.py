@@ -3,9 +3,8 @@ like?
 
 A subject is a user (domain/rules/templates) with a name, and one face has all its photos; by which
 it is compared, domain/rules/choice says. An example is a photo that was given; its id holds the
-face's and the beginning of the photo's, so that nothing else has to be stored of it. Only a subject
-that was made before format UNITED may have several faces, until they are one, and one of which a
-face was restricted while it was made again.
+face's and the beginning of the photo's, so that nothing else has to be stored of it. A subject has
+two faces only if one was restricted while it was made again, until a night makes them one.
 """
 
 from __future__ import annotations
@@ -76,7 +75,6 @@ from chalicelib.domain.rules.templates import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.formats import UNITED
 from chalicelib.storage.items import count_attempts, cut_in_parts, retry_if_changed, walk_items
 from chalicelib.storage.ports import Action, Delete, Put, absent
 from chalicelib.storage.records.faces import user_from, user_item
@@ -237,7 +235,7 @@ class Subjects(Service["Book"]):
 
         May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
-        for group in self.services.groups.list_all(tenant) if tenant.format >= UNITED else ():
+        for group in self.services.groups.list_all(tenant):
             for subject in self.list_all(tenant, group) if group.users else ():
                 if remaining_s() < STOPS_AT_S:
                     return False
@@ -746,7 +744,7 @@ class Subjects(Service["Book"]):
         actions: list[Action] = []
         for face in faces:
             after = _assign_to_subject(subject, face)
-            actions += [face_put(tenant, face, after), *rename_actions(tenant, face, after)]
+            actions += [face_put(tenant, face, after), *rename_actions(tenant.name, face, after)]
         return actions
 
     def _commit_actions(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:

@@ -48,7 +48,7 @@ from chalicelib.domain.tenant_settings import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.formats import FORMAT, is_over, require_format, upgrade_format
+from chalicelib.storage.formats import FORMAT, require_format, upgrade_format
 from chalicelib.storage.items import (
     WITHDRAWN,
     count_attempts,
@@ -703,16 +703,6 @@ class Tenants(Service["Book"]):
         fields = {"format": new_format, "format_due": parse_optional(list, new_due)}
         if_same = [equals("format", tenant.format, "format-same")]
         write(self.services.items, [_make_update(tenant.name, if_same, fields)])
-
-    def is_upgrade_over(self, tenant: Tenant) -> bool:
-        """Tell whether the last day of an upgrade is over, so that no process writes as before."""
-        now_ms = milliseconds(self.services.clock.now())
-        return tenant.format == FORMAT and is_over(tenant.format_due, now_ms)
-
-    def end_upgrade(self, tenant: Tenant) -> None:
-        """Forget the note of an upgrade, after all that other processes wrote in it was redone."""
-        if_same = [equals("format", FORMAT, "format-same")]
-        write(self.services.items, [_make_update(tenant.name, if_same, {"format_due": None})])
 
     def _set_fields(self, name: str, effect: Effect, **fields: Any) -> None:
         """Set fields of a tenant's item, and tell the audit log of this `effect`.

@@ -32,13 +32,11 @@ from chalicelib.domain.rules.visits import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.formats import PAGED
 from chalicelib.storage.items import observed_on, read_ended_records, write
 from chalicelib.storage.ports import (
     Action,
     Condition,
     Delete,
-    Item,
     ItemStore,
     Put,
     Update,
@@ -112,7 +110,7 @@ class FaceVisitsStore(Service["Book"]):
         if group is None:
             return None
 
-        visits = _parse_visits(tenant, stored_visits)
+        visits = visits_from(stored_visits)
         # The head has the latest visits: enough, unless `at_ms` is before them, for example.
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, default_groups.rule):
             visits = read_missing_pages(self.services.items, tenant.name, faceid, visits)
@@ -203,15 +201,6 @@ def _grant_promotion(face: Face, groups: DefaultGroups) -> DefaultGroups:
     For other faces `promotes` stays: it is False if the tenant asks for consent.
     """
     return replace(groups, promotes=True) if has_ground(face.consent) else groups
-
-
-def _parse_visits(tenant: Tenant, item: Item | None) -> Visits:
-    """Return a face's visits as their stored head has them; None: it has none yet.
-
-    Data of a format before PAGED have no pages, since an older version that reads them knows none.
-    So such visits must be written in one item.
-    """
-    return replace(visits_from(item), must_fit_one_item=tenant.format < PAGED)
 
 
 def _number_as_stored(before: Visits, after: Visits) -> Visits:

@@ -89,7 +89,7 @@ class NameRecords(Pointers):
 
         def expect_pointers() -> Iterator[_Pointer]:
             for faceid, face in faces.items():
-                for term in terms_of(tenant, face):
+                for term in terms_of(face):
                     item = name_item(tenant.name, faceid, term)
                     yield _Pointer(
                         keys.NAMES, item, f"the term {term!r} of face {faceid}", check_face(faceid)

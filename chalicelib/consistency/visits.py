@@ -16,7 +16,6 @@ from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.observations import ObservationKind, is_of
 from chalicelib.domain.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
 from chalicelib.storage import keys
-from chalicelib.storage.formats import PAGED
 from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Check, Delete, absent, equals
 from chalicelib.storage.records.faces import face_from, face_update
@@ -179,7 +178,7 @@ class VisitRecords(Subject):
         self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals
     ) -> None:
         """Store other arrivals of a face, in its visits and in the face itself."""
-        after = replace(visits, arrivals=arrivals, must_fit_one_item=tenant.format < PAGED)
+        after = replace(visits, arrivals=arrivals)
         update = make_visit_update(tenant, face, apply_plan(face, VisitPlan(after, face.group_id)))
         same = equals("version", face.version, SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)

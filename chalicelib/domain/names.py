@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from chalicelib.domain.errors import IllegalGroupName, InvalidInput
 
@@ -39,9 +39,6 @@ _TERM_LENGTH = 100
 
 _MOST_TO_ONE = 4
 """Most characters that NFC makes one, such as alpha with two accents and an iota below it."""
-
-Fold = Callable[[str], str]
-"""A function that gives a text the form in which names are found."""
 
 _PLAIN = {
     **str.maketrans("łøđðħŧ\u0131", "loddhti"),
@@ -139,14 +136,6 @@ def fold_letters(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(letters).translate(_PLAIN))
 
 
-def fold_case(text: str) -> str:
-    """Return a text without case and width; accents stay.
-
-    Tenants whose data have a format before `FOLDED` (storage/formats) have terms of this form.
-    """
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-
-
 def printable_name(name: str, longest: int, whose: str) -> str:
     """Return a name in the form in which it is stored (Unicode NFC), if it may be one.
 
@@ -207,19 +196,18 @@ def is_one_line(text: str) -> bool:
     return not any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text)
 
 
-def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
+def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
     """Return the terms of a person's name: who types the beginning of one finds the person.
 
-    They are the words of the name as `fold` writes them, MAX_TERMS at most, each once. Behind them
+    They are the words of the name in folded form, MAX_TERMS at most, each once. Behind them
     comes the number of a stranger (0: none). In a script without spaces each ending of a word is a
     term: 王小明 has also 小明 and 明.
 
-    O'Neil has "o" and "neil". If `fold` leaves accents out (`fold_letters`), "oneil" is one, too.
+    O'Neil has "o", "neil" and "oneil".
     """
-    folded = fold(name)
+    folded = fold_letters(name)
     terms = [term for word in split_words(folded) for term in _list_word_terms(word)]
-    if fold is fold_letters:
-        terms += _list_joined_words(folded)
+    terms += _list_joined_words(folded)
     first_terms = list(dict.fromkeys(terms))[:MAX_TERMS]  # each once, the name's own words first
     if number and str(number) not in first_terms:
         first_terms.append(str(number))
@@ -249,13 +237,13 @@ def _split_joined(folded: str) -> list[str]:
     return split_words(_JOINERS.sub("", _UNSEEN.sub("", folded)))
 
 
-def is_in_full(fold: Fold, text: str, name: str, number: int = 0) -> bool:
+def is_in_full(text: str, name: str, number: int = 0) -> bool:
     """Return whether a text has all words of a person's name, in any order, or the number.
 
     Signs inside a word may be left out: "oneil" is O'Neil in full.
     """
-    words = {*wanted_words(fold, text), *_split_joined(fold(text))}
-    folded = fold(name)
+    words = {*wanted_words(text), *_split_joined(fold_letters(text))}
+    folded = fold_letters(name)
     numbers = [str(number)] if number else []
     wholes = (split_words(folded), _split_joined(folded), numbers)
     return any(whole and words.issuperset(whole) for whole in wholes)
@@ -289,12 +277,11 @@ def split_words(text: str) -> list[str]:
     return words
 
 
-def wanted_words(fold: Fold, text: str) -> list[str]:
+def wanted_words(text: str) -> list[str]:
     """Return the words that are searched for: of "Stranger 135", as a face without a name is
     called, the number."""
-    folded = fold(text)
-    words = split_words(_UNSEEN.sub("", folded) if fold is fold_letters else folded)
-    if len(words) == 2 and words[0] in map(fold, _CALLED) and words[1].isdecimal():
+    words = split_words(_UNSEEN.sub("", fold_letters(text)))
+    if len(words) == 2 and words[0] in map(fold_letters, _CALLED) and words[1].isdecimal():
         return words[1:]
     return words
 

@@ -190,7 +190,7 @@ class Consents(Service["Services"]):
         require_record(self.services.faces.get(tenant, faceid, restricted=True))
         faceids = self.services.faces.find_person(tenant, faceid).faces
         self._end_links_to_crops(tenant, faceids)  # first: what fails here is asked for again
-        for other in faceids[1:]:  # of subjects from before format UNITED
+        for other in faceids[1:]:  # if one was restricted, and made again
             self.services.faces.change_face(tenant, other, restrict_other, None, restricted=True)
         self.services.faces.change_face(tenant, faceid, withdraw_record, request, restricted=True)
 

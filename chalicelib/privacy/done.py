@@ -23,7 +23,6 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import ListPage, PageTokens, delete_in_parts, walk_items
 from chalicelib.storage.records.done import done_from
-from chalicelib.storage.records.faces import choose_fold
 from chalicelib.storage.values import parse_optional
 
 if TYPE_CHECKING:
@@ -98,8 +97,7 @@ class DoneActs(Service["Services"]):
         It reads a thousand at most, so a page may be short and not be the last. Raises InvalidInput
         if the token is damaged or another query's.
         """
-        fold = choose_fold(tenant)
-        words = wanted_words(fold, wanted.name) if wanted.name else []
+        words = wanted_words(wanted.name) if wanted.name else []
         query = ["done", tenant.name, *map(str, (wanted.since, wanted.until, wanted.by, words))]
         pages = PageTokens(json.dumps([*query, wanted.face, sorted(kinds)]))
 
@@ -109,7 +107,7 @@ class DoneActs(Service["Services"]):
                 act.kind in kinds
                 and (wanted.by is None or is_by({"by": act.by}, wanted.by))
                 and (wanted.face is None or wanted.face in act.faces)
-                and (not words or any(is_found(make_terms(fold, name), words) for name in names))
+                and (not words or any(is_found(make_terms(name), words) for name in names))
             )
 
         return pages.make_filtered_page(

@@ -62,7 +62,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import PageTokens, walk_items
 from chalicelib.storage.ports import Item, ItemStore, Table, Vision
 from chalicelib.storage.records.captures import capture_from
-from chalicelib.storage.records.faces import possible_terms
+from chalicelib.storage.records.faces import terms_of
 from chalicelib.storage.records.merges import UNDONE_WITHIN, Merge
 from chalicelib.storage.records.observations import observation_item, read_visits
 from chalicelib.storage.values import (
@@ -157,7 +157,7 @@ def _read_arrivals(subject: Subject) -> Iterator[Item]:
 def _read_names(subject: Subject) -> Iterator[Item]:
     name_keys = [
         (subject.tenant.name, keys.name_term(term, subject.faceid))
-        for term in possible_terms(subject.face)
+        for term in terms_of(subject.face)
     ]
     return (item for item in subject.items.get_many(keys.NAMES, name_keys) if item)
 

@@ -11,18 +11,12 @@ from urllib.parse import quote
 import pytest
 from chalice.app import Chalice
 from msgspec import Struct
-from msgspec.structs import replace
 
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.domain.model import Credentials, Profile
 from chalicelib.domain.names import is_same_name
-from chalicelib.domain.rules.templates import subject_id
 from chalicelib.services import Services
-from chalicelib.storage import keys
-from chalicelib.storage.formats import UNITED
 from chalicelib.storage.in_process import SystemClock
-from chalicelib.storage.items import walk_items
-from chalicelib.storage.records.faces import user_from
 from regulars.transfer import sources
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.api.compreface.client import Client as CompreFace
@@ -197,8 +191,7 @@ def test_the_night_unites_nobody_whose_names_only_fold_alike(
 ) -> None:
     for seed, name in enumerate(["ann", "Ann", "Weiß", "Weiss"]):
         deepstack.enrol(name, seed)
-    tenant = replace(services.tenants.get_by_name("home"), format=UNITED)
-    assert services.subjects.unite_all(tenant)
+    assert services.subjects.unite_all(services.tenants.get_by_name("home"))
     assert [deepstack.named(seed) for seed in range(4)] == ["ann", "Ann", "Weiß", "Weiss"]
 
 
@@ -220,24 +213,6 @@ def test_a_rename_reaches_one_of_two_and_unites_no_others(compreface: OfCompreFa
     ]
     assert compreface.names() == ["Anna Weiß"]
     assert [compreface.named(seed) for seed in (1, 2)] == ["Anna Weiß"] * 2
-
-
-def test_who_was_stored_by_an_earlier_version_is_found_by_each_spelling_that_it_meant(
-    services: Services, compreface: Dialect, deepstack: Dialect
-) -> None:
-    """Their ids were made of folded names.
-
-    Its first of each kind still has it, so that version finds it, too.
-    """
-    deepstack.enrol("Anna WEISS", 1)
-    (stored,) = (
-        user_from(one)
-        for one in walk_items(services.items, keys.DIRECTORY, "home", between=keys.USERS)
-    )
-    assert stored.id == subject_id("Anna Weiß")
-    for name in ("anna weiss", "ANNA WEISS"):
-        compreface.enrol(name, 1)
-    assert (compreface.names(), deepstack.names()) == (["Anna WEISS"], ["Anna WEISS"])
 
 
 def test_somebody_who_is_restricted_keeps_the_place_from_another_name(

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from chalicelib.api.console_words import DECLARED, OF_MESSAGES
-from chalicelib.domain.names import fold_letters, wanted_words
+from chalicelib.domain.names import wanted_words
 from chalicelib.domain.texts import READ_BY
 from chalicelib.domain.webhooks import Hindrance
 from tests.console.spoken import FILES, LANGUAGES, OURS, OWN, TABLES
@@ -84,7 +84,7 @@ def test_no_text_of_another_language_is_english(language: str) -> None:
 def test_somebody_without_a_name_is_found_by_what_the_console_calls_them(language: str) -> None:
     table = TABLES[language]
     for name in ("face.number.regular", "face.number.stranger"):
-        assert wanted_words(fold_letters, str(table[name]).replace("{n}", "135")) == ["135"]
+        assert wanted_words(str(table[name]).replace("{n}", "135")) == ["135"]
 
 
 def test_each_kind_of_what_keeps_a_delivery_has_its_words() -> None:

@@ -56,7 +56,7 @@ def test_no_name_that_fits_when_composed_is_taken_for_too_long() -> None:
 def test_a_name_is_found_by_its_words_and_by_all_endings_of_a_run_without_spaces(
     name: str, expected: tuple[str, ...]
 ) -> None:
-    assert make_terms(fold_letters, name) == expected
+    assert make_terms(name) == expected
 
 
 UNSEEN = (
@@ -71,13 +71,13 @@ def test_names_that_are_the_same_to_the_eye_are_found_by_each_other(sign: str) -
     for place in range(len(plain) + 1):
         odd = plain[:place] + sign + plain[place:]
         for name, typed in ((odd, plain), (plain, odd), (odd, odd)):
-            words = wanted_words(fold_letters, typed)
-            assert is_found(make_terms(fold_letters, name), words), (name, typed)
+            words = wanted_words(typed)
+            assert is_found(make_terms(name), words), (name, typed)
 
 
 @given(st.text(max_size=100))
 def test_terms_fit_keys_and_find_their_name(name: str) -> None:
-    held = make_terms(fold_letters, name)
+    held = make_terms(name)
     assert len(held) == len(set(held)) <= MAX_TERMS
     for term in held:
         key = keys.name_term(term, "f" * 64)

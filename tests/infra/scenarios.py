@@ -35,10 +35,8 @@ from chalicelib.privacy.makers import Maker, make_maker_put
 from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import open_aws_client
 from chalicelib.storage.aws.items import DynamoItemStore
-from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Put, Update, exists
-from chalicelib.storage.records.faces import name_item
 from chalicelib.storage.records.observations import review_item
 from chalicelib.storage.values import moment
 from tests.infra.account import Account
@@ -125,7 +123,6 @@ def play(account: Account) -> None:
         usual_weeks,
         kept_no_longer,
         counted,
-        names_as_before,
         withdrawn,
         pictures_off,
         readiness,
@@ -490,30 +487,6 @@ def counted(account: Account) -> None:
     account.tick("sweep")
     assert [len(shop.items.query(keys.SUMMARIES, one).items) for one in partitions] == [0, 1]
     assert shop.v1.done("GET", "/v1/statistics", entries="true")["entries"] is None
-
-
-def names_as_before(account: Account) -> None:
-    """On the day behind an upgrade the sweep finds terms of names that a process of the version
-    before has written."""
-    shop = Shop(account, "named-shop")
-    assert shop.camera.create_group("vip")["code"] == 0
-    _enrol(shop, 31)
-    [face] = [one["id"] for one in shop.v1.done("GET", "/v1/faces")["faces"]]
-    shop.v1.done("PATCH", f"/v1/faces/{face}", {"name": "Jos\u00e9"})
-    due = [FORMAT, int((account.clock.now() + timedelta(days=1)).timestamp() * 1000)]
-    shop.items.transact(
-        [
-            Put(keys.NAMES, name_item(shop.name, face, "jos\u00e9")),
-            Update(
-                keys.TENANTS,
-                keys.tenant_item(shop.name),
-                (exists("there"),),
-                set={"format_due": due},
-            ),
-        ]
-    )
-    account.tick("sweep")
-    assert shop.items.get(keys.NAMES, (shop.name, keys.name_term("jos\u00e9", face))) is None
 
 
 def withdrawn(account: Account) -> None:

@@ -45,21 +45,19 @@ STEPS = ("older", "newer", "older", "newer", "newer", "newer", "older", "newer")
 """Which version runs, step by step, as a deployment that goes wrong and is repeated.
 
 The newer one notes at its first sweep that it will raise the format a day later. An older one's
-sweep forgets the note, so the sixth step raises the format; if it does not, the fourth. Then the
-older version refuses the data.
+sweep forgets the note, so the sixth step raises the format. Then the older version refuses the
+data.
 """
+
+RAISED_IN = 5
+"""The step, from 0, that raises the format."""
 
 
 class Version(Struct, frozen=True):
-    """A version in a checkout. `format`: the format to which it raises a tenant's data.
-
-    `forgets`: whether its sweep forgets the note of a newer version that is taken back, as since 25
-    November 2026.
-    """
+    """A version in a checkout. `format`: the format to which it raises a tenant's data."""
 
     root: Path
     format: int
-    forgets: bool = True
 
     def start(self, *words: str | Path, **variables: str) -> subprocess.Popen[str]:
         """Start its command line: of the environment in its checkout, if there is one, else of this
@@ -89,9 +87,8 @@ def expected_outcomes(
 ) -> list[Outcome]:
     """Return what each step must leave: no visit is lost, and none is counted twice."""
     outcomes, visits = [], 0
-    raised_in = 5 if older.forgets else 3
     for number, name in enumerate(steps):
-        is_raised = newer.format > older.format and number >= raised_in
+        is_raised = newer.format > older.format and number >= RAISED_IN
         is_refused = is_raised and name == "older"
         visits += 0 if is_refused else VISITS
         outcomes.append(Outcome(newer.format if is_raised else older.format, visits, is_refused))
@@ -137,13 +134,9 @@ def serve(version: Version, data: Path, clock: Path, ahead: timedelta) -> Iterat
 
 
 def add_tenant(version: Version, data: Path) -> str:
-    """Add TENANT, which remembers strangers, and return its key.
-
-    Early versions do not ask about strangers.
-    """
-    asks = "--strangers" in version.start("tenants", "add", "--help").communicate()[0]
-    options = ["--strangers", "keep"] if asks else []
-    answer, _ = version.start("tenants", "add", TENANT, "--data", data, *options).communicate()
+    """Add TENANT, which remembers strangers, and return its key."""
+    words = ("tenants", "add", TENANT, "--strangers", "keep", "--data", data)
+    answer, _ = version.start(*words).communicate()
     return str(json.loads(answer)["api_key"])
 
 
@@ -212,13 +205,9 @@ def check_out(commit: str, root: Path) -> Version:
     archive = subprocess.run(["git", "archive", commit], cwd=HERE, capture_output=True, check=True)
     subprocess.run(["tar", "-x"], cwd=root, input=archive.stdout, check=True)
     subprocess.run(["make", "setup"], cwd=root, capture_output=True, check=True)
-    texts = [file.read_text() for file in (root / "chalicelib").rglob("*.py")]
-    (number,) = {
-        int(found[1])
-        for text in texts
-        if (found := re.search(r"^FORMAT = (\d+)$", text, re.MULTILINE))
-    }
-    return Version(root, number, forgets=any("format_due" in text for text in texts))
+    formats = (root / "chalicelib" / "storage" / "formats.py").read_text()
+    (number,) = re.findall(r"^FORMAT = (\d+)$", formats, re.MULTILINE)
+    return Version(root, int(number))
 
 
 def main(commits: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.local_time import Granularity, LocalTime, Span
-from chalicelib.domain.names import fold_letters, is_found, make_terms, wanted_words
+from chalicelib.domain.names import is_found, make_terms, wanted_words
 from chalicelib.storage.values import milliseconds
 from regulars.transfer import sources
 from tests.support.reported import replays
@@ -33,8 +33,8 @@ from tests.support.workbook import DAY, OWN_DAY, ZEROS, Cell, Styled, make_workb
     ],
 )
 def test_accents_count_neither_in_a_name_nor_in_what_is_typed(name: str, typed: list[str]) -> None:
-    terms = make_terms(fold_letters, name)
-    assert [one for one in typed if not is_found(terms, wanted_words(fold_letters, one))] == []
+    terms = make_terms(name)
+    assert [one for one in typed if not is_found(terms, wanted_words(one))] == []
 
 
 def read_people(folder: Path, data: bytes) -> list[sources.Person]:

@@ -28,7 +28,7 @@ from chalicelib.book.enrolment.fields import (
     require_attributes,
 )
 from chalicelib.book.face_pictures import drop_unwanted_pictures
-from chalicelib.book.faces import ChangedFace, listing_actions
+from chalicelib.book.faces import ChangedFace
 from chalicelib.book.groups import raise_if_full
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait, photo_id_of
@@ -316,8 +316,6 @@ class FaceUpdate(Service["Book"]):
         if shown_alike != face:
             after = replace(after, changed_at=self.services.clock.now())
         more_actions = self._end_promotion_actions(tenant, face, after)
-        if changes.hidden is False:
-            more_actions += listing_actions(tenant, face, after)
         # Of groups with a capacity the commit checks that there is room.
         groups_with_capacity = limited_groups(group) | limited_groups(target)
         values = list_face_values(face, group), list_face_values(after, target)

@@ -633,7 +633,7 @@ def _make_survivor_actions(
     """Return the actions that store the survivor as `face`, by a merge or its undo."""
     return [
         face_put(tenant, survivor.face, face),
-        *rename_actions(tenant, survivor.face, face),
+        *rename_actions(tenant.name, survivor.face, face),
         *visits_puts(tenant.name, face.faceid, survivor.visits, plan.visits),
     ]
 

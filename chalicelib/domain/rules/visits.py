@@ -212,8 +212,8 @@ class Visits(Struct, frozen=True):
     `is_regrouped`: the groups of its sightings are being changed, and some may be unchanged.
     `version` 0: no record is stored. `pages`: the start of each page, ascending. `unread`: how many
     arrivals and sightings are in pages that were not read; they count as folded. `head_ms`: when
-    the arrivals of the head begin, if pages were read. `must_fit_one_item`: the tenant's format
-    knows no pages, or the transaction has no room for them.
+    the arrivals of the head begin, if pages were read. `must_fit_one_item`: the
+    transaction has no room for pages.
     """
 
     arrivals: Arrivals = Arrivals()

@@ -28,13 +28,13 @@ from chalicelib.domain.model import (
     Renewal,
     Tenant,
 )
-from chalicelib.domain.names import Fold, fold_case, fold_letters, make_terms
+from chalicelib.domain.names import make_terms
 from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.pictures import ATTRIBUTES, FOUND_DIGITS, BoundingBox, Estimates, Found, Pose
 from chalicelib.domain.rules.templates import User
 from chalicelib.domain.tenant_settings import SETTINGS, StoredSettings
 from chalicelib.storage import keys
-from chalicelib.storage.formats import FOLDED, require_format
+from chalicelib.storage.formats import require_format
 from chalicelib.storage.ports import NOTHING, Action, Condition, Item, Put, Update, absent
 from chalicelib.storage.values import (
     HEX,
@@ -298,52 +298,17 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
     require_ground(tenant, None, face)
     if_free = (absent(FACE_FREE),)
     adds_face = ((Effect.ADDS, face.faceid),)  # for the audit's entry
-    terms = terms_of(tenant, face)
+    terms = terms_of(face)
     return [
         Put(keys.FACES, face_item(tenant.name, face), when=if_free, does=adds_face),
         *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in terms),
     ]
 
 
-def choose_fold(tenant: Tenant) -> Fold:
-    """Return how names are folded to be found, by the format of the tenant's data."""
-    return fold_letters if tenant.format >= FOLDED else fold_case
-
-
-def terms_of(tenant: Tenant, face: Face) -> tuple[str, ...]:
+def terms_of(face: Face) -> tuple[str, ...]:
     """Return the terms by which the face is found, and the one that says that it is hidden."""
-    return _make_terms(choose_fold(tenant), face)
-
-
-def possible_terms(face: Face) -> tuple[str, ...]:
-    """Return all terms (words of the name, number, that it is hidden) that may be stored of a face.
-
-    From the format `FOLDED` on, terms are without accents; before, with them. A version that knows
-    no hidden faces writes one as not hidden, and leaves that term.
-    """
-    before, now = _terms_by_format(face)
-    return tuple(dict.fromkeys((*before, *now, keys.HIDDEN_TERM)))
-
-
-def certain_terms(face: Face) -> set[str]:
-    """Return the terms that are stored of a face in either format."""
-    before, now = _terms_by_format(face)
-    return {*before} & {*now}
-
-
-def _terms_by_format(face: Face) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a face's terms before the format `FOLDED`, and from it on."""
-    return _make_terms(fold_case, face), _make_terms(fold_letters, face)
-
-
-def _make_terms(fold: Fold, face: Face) -> tuple[str, ...]:
-    terms = make_terms(fold, face.name, face.number)
+    terms = make_terms(face.name, face.number)
     return (*terms, keys.HIDDEN_TERM) if face.hidden else terms
-
-
-def is_of_former_format(term: str) -> bool:
-    """Return whether only a version before the format `FOLDED` makes this term."""
-    return fold_letters(term) != term
 
 
 def face_from(item: Item) -> Face:

@@ -219,17 +219,17 @@ def test_somebody_hidden_is_found_by_the_name_in_full(
     book: Book, name: str, text: str, is_shown: bool
 ) -> None:
     face = hide(book, book.enrol(Person(1), name=name).faceid)
-    assert is_shown_by_name(book.tenant, face, text) is is_shown
-    assert is_shown_by_name(book.tenant, replace(face, hidden=False), text)
+    assert is_shown_by_name(face, text) is is_shown
+    assert is_shown_by_name(replace(face, hidden=False), text)
 
 
 def test_a_stranger_who_is_hidden_is_found_by_the_number(book: Book) -> None:
     face = hide(book, book.see(shot(0, 1))[0].sightings[0].faceid or "")
     [found] = book.services.faces.search_by_name(book.tenant, str(face.number), 10).rows
-    assert is_shown_by_name(book.tenant, found, f"stranger {face.number}")
+    assert is_shown_by_name(found, f"stranger {face.number}")
     named = replace(face, name="Zoe")
     for text in (str(face.number), f"stranger {face.number}", "zoe"):
-        assert is_shown_by_name(book.tenant, named, text)
+        assert is_shown_by_name(named, text)
 
 
 def test_more_are_hidden_than_may_be_by_nobody(few: Book) -> None:
@@ -244,29 +244,6 @@ def test_more_are_hidden_than_may_be_by_nobody(few: Book) -> None:
         few.enrol(Person(30), hidden=True)
     restrict(few)  # who is restricted cannot be shown again
     hide(few, "r2")
-
-
-def forget_hiding(book: Book, faceid: str) -> None:
-    """Write the face as a version does that knows no `hidden`, and leaves the term."""
-    hide(book, faceid)
-    item = book.storage.items.get(keys.FACES, ("shop", faceid)) or {}
-    fields = {name: value for name, value in item.items() if name != "hidden"}
-    book.storage.items.transact([Put(keys.FACES, fields)])
-    assert len(book.disagreements()) == 1
-
-
-def show_and_rename(book: Book) -> None:
-    changes = FaceChanges(name="Zoe", hidden=False)
-    book.services.enrolment.update.change_face(book.tenant, "r1", changes)
-
-
-@pytest.mark.parametrize("does", [delete, erase, rename, show, show_and_rename, absorb])
-def test_what_an_older_version_left_of_a_hiding_goes_with_the_next_change(
-    few: Book, does: Callable[[Book], None]
-) -> None:
-    forget_hiding(few, "r1")
-    does(few)
-    assert listed(few) == set()
 
 
 def test_fsck_finds_and_mends_a_list_of_hidden_people_that_is_wrong(few: Book) -> None:

@@ -3,7 +3,6 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,8 @@ from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Face
 from chalicelib.storage import keys
-from chalicelib.storage.formats import FOLDED
 from chalicelib.storage.items import MOST_READ, walk_items, write_in_parts
-from chalicelib.storage.ports import Delete, Put, Update, exists
+from chalicelib.storage.ports import Delete, Put
 from chalicelib.storage.records.faces import name_item
 from tests.support.book.book import Book, shot
 from tests.support.book.recount import every_face
@@ -110,104 +108,6 @@ def test_a_name_is_found_as_it_is_typed_with_and_without_accents(book: Book) -> 
     assert [stored[str(number)] for number in range(1, len(AS_TYPED) + 1)] == [
         unicodedata.normalize("NFC", name) for name in AS_TYPED
     ], "a name stays as it was given, and names that fold alike stay two people"
-
-
-def give_format(book: Book, number: int) -> None:
-    key, there = keys.tenant_item("shop"), (exists("there"),)
-    book.storage.items.transact([Update(keys.TENANTS, key, there, set={"format": number})])
-
-
-def test_names_of_an_older_book_are_found_as_typed_once_its_format_is_raised(book: Book) -> None:
-    """Before, each is found as it was; whoever was renamed or deleted in between leaves nothing."""
-    give_format(book, FOLDED - 1)
-    for number, name in enumerate(["José", "Zoë", "Łukasz", "Renée", "Ann", "O'Neil"], start=1):
-        enrol(book, str(number), name)
-    assert (found(book, "josé"), found(book, "jose"), found(book, "ann")) == (["1"], [], ["5"])
-    assert (found(book, "o'neil"), found(book, "oneil")) == (["6"], [])
-    assert book.disagreements() == []
-    give_format(book, FOLDED)
-    rename(book, "2", "Zoë José")
-    book.services.deletion.delete_faces(book.tenant, ["3"])
-    give_format(book, FOLDED - 1)
-    book.sweep()
-    book.clock.advance(timedelta(hours=25))
-    book.sweep()
-    assert book.tenant.format == FOLDED
-    assert [found(book, name) for name in ("josé", "jose", "zoe", "lukasz", "renee", "ann")] == [
-        ["1", "2"],
-        ["1", "2"],
-        ["2"],
-        [],
-        ["4"],
-        ["5"],
-    ]
-    assert [term for term in terms_stored(book) if not term.isascii()] == []
-    assert found(book, "oneil") == ["6"]
-
-
-def test_what_a_process_of_before_wrote_meanwhile_is_folded_within_a_day(book: Book) -> None:
-    give_format(book, FOLDED - 1)
-    book.sweep()
-    book.clock.advance(timedelta(hours=25))
-    book.sweep()
-    for hours in (1, 22):
-        give_format(book, FOLDED - 1)
-        enrol(book, f"{hours}", f"José {hours}")
-        give_format(book, FOLDED)
-        book.clock.advance(timedelta(hours=hours))
-        assert found(book, "jose") == (["1"] if hours == 22 else [])
-        book.sweep()
-    assert found(book, "jose") == ["1", "22"]
-
-
-def test_what_the_last_sweep_of_that_day_did_not_fold_the_next_one_does(book: Book) -> None:
-    give_format(book, FOLDED - 1)
-    enrol(book, "1", "José")
-    book.sweep()
-    for _ in range(2):
-        book.clock.advance(timedelta(hours=25))
-        now = book.clock.now()
-        for job in ("format", "names"):
-            book.services.sweep.sweep_tenant(book.tenant, now, [job], remaining_s=lambda: 0.0)
-    assert found(book, "jose") == []
-    book.sweep()
-    assert (found(book, "jose"), book.tenant.format_due) == (["1"], None)
-
-
-def test_what_a_process_of_before_writes_behind_the_last_folding_is_folded_too(book: Book) -> None:
-    """The last day ends while names are folded, and another process writes once more."""
-    give_format(book, FOLDED - 1)
-    enrol(book, "1", "José")
-    book.sweep()
-    book.clock.advance(timedelta(hours=25))
-    now = book.clock.now()
-    book.services.sweep.sweep_tenant(book.tenant, now, ["format"], is_part=True)
-    book.clock.advance(timedelta(hours=23, minutes=59))
-
-    def write_late() -> float:
-        if book.clock.now() < now + timedelta(hours=24):
-            book.clock.advance(timedelta(minutes=2))
-            give_format(book, FOLDED - 1)
-            enrol(book, "2", "José")
-            give_format(book, FOLDED)
-        return 600.0
-
-    book.services.sweep.sweep_tenant(book.tenant, now, ["names"], remaining_s=write_late)
-    assert found(book, "jose") == ["1"]
-    book.sweep()
-    assert found(book, "jose") == ["1", "2"]
-
-
-def test_what_a_process_of_before_wrote_is_folded_as_far_as_there_is_time(book: Book) -> None:
-    enrol(book, "1", "José Núñez")
-    give_format(book, FOLDED - 1)
-    enrol(book, "2", "Zoë")
-    rename(book, "1", "José Żak")
-    give_format(book, FOLDED)
-    assert not book.services.faces.fold_terms(book.tenant, lambda: 0.0)
-    assert found(book, "zak") == []
-    assert book.services.faces.fold_terms(book.tenant)
-    assert (found(book, "zak"), found(book, "zoe"), found(book, "nunez")) == (["1"], ["2"], [])
 
 
 texts = st.text(f"aAbBéßＡ- '{CJK}", max_size=8)

@@ -475,7 +475,7 @@ def test_a_merge_loses_nothing_that_somebody_set_and_its_undo_gives_it_back(
 
 def set_field(book: Book, face: Face, name: str, value: object) -> None:
     after = structs.replace(face, **{name: value, "version": face.version + 1})
-    actions = [face_put(book.tenant, face, after), *rename_actions(book.tenant, face, after)]
+    actions = [face_put(book.tenant, face, after), *rename_actions(book.tenant.name, face, after)]
     book.storage.items.transact(actions)
 
 

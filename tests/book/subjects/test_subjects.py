@@ -12,12 +12,8 @@ from chalicelib.api.compreface.requests import RULES
 from chalicelib.book.subjects import Example
 from chalicelib.domain.errors import FaceHeld, PictureNotFound, TooManyPictures, UserNotFound
 from chalicelib.domain.model import MAX_COMPARED, MAX_PICTURES, Face, Group, Profile, Tenant
-from chalicelib.domain.rules.templates import subject_id
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from chalicelib.storage import keys
-from chalicelib.storage.formats import UNITED
-from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_visits import disagreements_of_visits
@@ -365,8 +361,8 @@ def see(book: Book, *days: int) -> None:
     book.see(*(Shot(shot(DAY * day).at, (Person(1, side_px=300.0 + day),)) for day in days))
 
 
-def old_form(book: Book) -> Group:
-    """A subject whose twenty photos are three faces, with visits each, as before format UNITED."""
+def in_three_faces(book: Book) -> Group:
+    """A subject whose twenty photos are three faces, with visits each."""
     book.services.groups.create(book.tenant, "family", None, "")
     group = family(book.services, book.tenant)
     numbers, days = (range(8), range(8, 16), range(16, 20)), (range(3), range(3, 9), range(9, 12))
@@ -382,17 +378,13 @@ def arrivals(book: Book) -> list[int]:
 
 
 def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "old")) as book:
-        group, subjects = old_form(book), book.services.subjects
+    with closing(Book(tmp_path / "data")) as book:
+        group, subjects = in_three_faces(book), book.services.subjects
         assert arrivals(book) == [3, 3, 6]
         before = {one.faceid: one.pictures for one in book.faces()}
         examples = list(
             subjects.list_examples(book.tenant, group, subjects.list_all(book.tenant, group))
         )
-        raised_to(book, UNITED - 1)
-        subjects.unite_all(book.tenant)
-        assert arrivals(book) == [3, 3, 6], "a version that is taken back has it so"
-        raised_to(book, UNITED)
         assert not subjects.unite_all(book.tenant, lambda: 0.0)
         assert subjects.unite_all(book.tenant)
         [face] = book.faces()
@@ -426,40 +418,12 @@ def test_the_sweep_makes_no_face_of_two_people_whose_names_fold_alike_however_al
             photos = [[picture(Person(1, side_px=100.0 + n))] for n in (10 * first, 10 * first + 1)]
             several_faces(book.services, book.tenant, group, name, photos, matches_case=True)
         before = examples_by_name(book)
-        raised_to(book, UNITED)
         for _ in range(2):
             assert subjects.unite_all(book.tenant)
             assert [len(one.faceids) for one in subjects.list_all(book.tenant, group)] == [1, 1]
             assert examples_by_name(book) == before
         assert [len(before[name]) for name in names] == [2, 2]
         assert list(book.services.merges.records.list_all(book.tenant.name)) != []
-        assert book.disagreements() == []
-
-
-def test_a_subject_of_before_that_has_two_people_stays_one_and_takes_nobody_more(
-    tmp_path: Path,
-) -> None:
-    """Its id was made of the folded name, so it got the photos of both."""
-    with closing(Book(tmp_path / "old")) as book:
-        book.services.groups.create(book.tenant, "family", None, "")
-        subjects, group = book.services.subjects, family(book.services, book.tenant)
-        photos = [[picture(Person(seed, side_px=100.0 + n)) for n in range(2)] for seed in (1, 2)]
-        several_faces(book.services, book.tenant, group, "Anna Weiß", photos)
-        (old,) = subjects.list_all(book.tenant, group)
-        assert (old.id, len(old.faceids)) == (subject_id("Anna Weiss"), 2)
-        before = examples_by_name(book)
-        enrolled(book.services, book.tenant, "Anna Weiss", 2, 5)
-        raised_to(book, UNITED)
-        assert subjects.unite_all(book.tenant)
-        found = examples_by_name(book)
-        assert {name: len(some) for name, some in found.items()} == {
-            "Anna Weiß": 4,
-            "Anna Weiss": 1,
-        }
-        assert found["Anna Weiß"] == before["Anna Weiß"]
-        assert subjects.get(book.tenant, group, "Anna Weiß").id == old.id
-        subjects.delete(book.tenant, group, [subjects.get(book.tenant, group, "Anna Weiss")], "me")
-        assert examples_by_name(book) == before
         assert book.disagreements() == []
 
 
@@ -473,8 +437,8 @@ def examples_by_name(book: Book) -> dict[str, set[str]]:
 
 
 def test_whichever_face_of_a_subject_is_seen_the_visit_is_the_first_ones(tmp_path: Path) -> None:
-    with closing(Book(tmp_path / "old")) as book:
-        group = old_form(book)
+    with closing(Book(tmp_path / "data")) as book:
+        group = in_three_faces(book)
         before = {one.faceid: one.arrive_count for one in book.faces()}
         see(book, 12, 13)
         (ann,) = book.services.subjects.list_all(book.tenant, group)
@@ -496,10 +460,3 @@ def test_spare_photos_get_templates_of_another_model_too_and_are_compared_by_non
         assert all(one.has(OtherVision.model) for one in face.pictures)
         assert (face.picture_count, len(face.compared)) == (13, MAX_COMPARED)
         assert book.disagreements() == []
-
-
-def raised_to(book: Book, number: int) -> None:
-    update = Update(
-        keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"format": number}
-    )
-    book.storage.items.transact([update])

@@ -22,18 +22,16 @@ from regulars.tenants.credentials import CredentialsFile, read_credentials
 from tests.support.fakes import FakeClock
 
 OTHERS = {
-    "none": (
-        None,
-        "the data of tenant shop has no format number, so a version before 0.1.0 wrote it",
-    ),
-    "a later one": (
-        FORMAT + 1,
-        f"the data of tenant shop has format {FORMAT + 1}, so a newer version wrote it",
-    ),
-    "a format that has ended": (
-        1,
-        f"the data of tenant shop has format 1, and this version reads formats 2 to {FORMAT}",
-    ),
+    "none": (None, "the data of tenant shop has no format number, so no release wrote it"),
+    "a later one": (6, "the data of tenant shop has format 6, so a newer version wrote it"),
+    **{
+        f"{number}, from before the first release": (
+            number,
+            f"the data of tenant shop has format {number}, from before the first release, and "
+            "nothing was changed: run `regulars export FILE --data DIR` in a checkout of ",
+        )
+        for number in (2, 5)
+    },
 }
 in_another_format = pytest.mark.parametrize(("number", "said"), OTHERS.values(), ids=OTHERS)
 
@@ -85,21 +83,6 @@ def test_a_new_tenants_record_has_the_number(made: Credentials, tmp_path: Path) 
     with closing(storage):
         records = [*walk_items(storage.items, keys.TENANTS, "tenant")]
     assert [record["format"] for record in records] == [FORMAT]
-
-
-@pytest.mark.parametrize(("number", "model"), [(FORMAT - 1, "of before"), (FORMAT, None)])
-def test_a_new_tenant_gets_the_number_of_the_others_and_their_model_while_the_version_before_may_come_back(  # noqa: E501
-    made: Credentials, tmp_path: Path, number: int, model: str | None
-) -> None:
-    give(tmp_path, number)
-    with closing(services_on(tmp_path)) as services:
-        stored = Update(
-            keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"model": "of before"}
-        )
-        services.ports.storage.items.transact([stored])
-        services.tenants.add("new", Profile.CLOUD)
-        new = services.tenants.get_by_name("new")
-        assert (new.format, new.model) == (number, model or services.ports.model())
 
 
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:

@@ -70,7 +70,6 @@ NO_ENTRY = {
         GET /v1/boxes
         GET /v1/fleet
         regulars tenants erase
-        sweep names
         sweep withdrawn
         GET /v1/cameras
         GET /v1/cameras/{id}

@@ -26,7 +26,6 @@ from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.ports import Put
 from regulars.backup import archive
 from regulars.backup.backup import backup, make_copy_error, restore
@@ -241,18 +240,6 @@ def test_two_boxes_back_up_into_one_folder_at_the_same_second(book: Book, tmp_pa
     assert manifest.books == (book.tenant.app_id,)
 
 
-def test_a_backup_of_the_day_after_an_update_has_the_format_of_its_data(
-    book: Book, tmp_path: Path
-) -> None:
-    stored = book.services.items.get(keys.TENANTS, keys.tenant_item("shop"))
-    assert stored
-    book.services.items.transact([Put(keys.TENANTS, {**stored, "format": FORMAT - 1})])
-    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
-    judged: list[object] = []
-    archive.check_file(file, lambda _, number: judged.append(number))
-    assert judged == [FORMAT - 1]
-
-
 def test_a_backup_is_never_written_over_another_file(book: Book, tmp_path: Path) -> None:
     (tmp_path / "shop.tar").write_text("precious")
     with pytest.raises(FileExistsError, match="nothing is written over"):
@@ -455,7 +442,7 @@ def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(
         backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
 
 
-@pytest.mark.parametrize("number", [None, 1, FORMAT + 1])
+@pytest.mark.parametrize("number", [None, 5, 6])
 def test_a_backup_of_another_format_is_refused_before_anything_is_made(
     number: int | None, book: Book, tmp_path: Path
 ) -> None:

@@ -1,5 +1,4 @@
-"""A subject of several faces, as one of many photos was before its photos were those of one
-face."""
+"""A subject of several faces, as of one that was restricted and made again."""
 
 from collections.abc import Callable, Iterable
 

@@ -42,7 +42,6 @@ from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import (
     SENT_AGAIN,
     Clock,
-    Delete,
     Storage,
     Update,
     exists,
@@ -599,7 +598,8 @@ def _close_month(box: Box) -> None:
 def _aged(box: Box) -> None:
     """What the jobs of a night look for: a week that is to be told, a capture whose event was lost,
     an object that no seal names, a key that was renewed, a camera's usual hours that are not known
-    any more, a pair of people who are gone, and what an older version had written."""
+    any more, a pair of people who are gone, and the note of a newer version that was taken
+    back."""
     services, items = box.services, box.storage.items
     services.webhooks.hooks.add("shop", None, kinds=frozenset({EventKind.WEEK_ENDED}))
     services.tenants.renew_key(box.tenant, "sunmi", SharedKey.APP_KEY)
@@ -610,15 +610,12 @@ def _aged(box: Box) -> None:
     seen_ms = milliseconds(box.clock.now())
     usual = {"usual": USUAL.write((100,) * 24), "last_seen_at": seen_ms}
     there = (exists("there"),)
-    tenant = {"format": FORMAT - 1, "format_due": [FORMAT, seen_ms - 1]}
-    box.v1.done("PATCH", f"/v1/faces/{box.ids['eva']}", {"name": "O'Neil Lee"})
-    term = ("shop", keys.name_term("oneil", box.ids["eva"]))
+    tenant = {"format_due": [FORMAT + 1, seen_ms - 1]}
     items.transact(
         [
             Update(keys.CAMERAS, ("shop", "door"), there, set=usual),
             two_people_put("shop", Duplicate.make_ordered("gone", "left", box.clock.now(), _ALIKE)),
             Update(keys.TENANTS, keys.tenant_item("shop"), there, set=tenant),
-            Delete(keys.NAMES, term),
         ]
     )
 

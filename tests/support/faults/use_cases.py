@@ -1108,7 +1108,6 @@ SWEPT = (
             "absences",
             "format",
             "old keys",
-            "names",
         ),
     ),
     UseCase(
@@ -1116,7 +1115,7 @@ SWEPT = (
         _swept_after_two_months,
         "of all that has aged, two months later",
         "aged",
-        jobs=("names", "periods"),
+        jobs=("periods",),
     ),
 )
 JOBS_WITHOUT = {
