@@ -114,7 +114,7 @@ def command(network: Path, tmp_path: Path) -> list[str]:
         ),
         ('upstream = "Vendor Ltd, faces.onnx of 2026"\n', "", "missing required field `upstream`"),
         ('pack = "theirs"', 'pack = "../theirs"', "a pack's name has up to 40 of a-z, 0-9 and -"),
-        ('pack = "theirs"', 'pack = "face-pack-3"', "there is a pack face-pack-3 already"),
+        ('pack = "theirs"', 'pack = "face-pack-2"', "there is a pack face-pack-2 already"),
         (
             "size_px = 112",
             "size_px = 128",

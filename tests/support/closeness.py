@@ -1,15 +1,5 @@
-"""The curve of face-pack-1."""
+"""The curve of the program's pack."""
 
-import json
-from pathlib import Path
+from chalicelib.book.vision.packs import packs
 
-from chalicelib.domain.rules.decision import ImpostorCurve
-
-CALIBRATION = (
-    Path(__file__).resolve().parents[2]
-    / "chalicelib"
-    / "model_packs"
-    / "face-pack-1"
-    / "calibration.json"
-)
-CURVE = ImpostorCurve.from_calibration(json.loads(CALIBRATION.read_text())["face_reid_0095+flip"])
+CURVE = packs.read_pack().manifest.impostor_curve

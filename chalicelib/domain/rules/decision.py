@@ -139,14 +139,12 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     The demand is what is added to the pair's threshold: more if many people resemble the two.
 
     `rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand. `usual`: how
-    near faces of the most usual kind are to their NEAREST rows. `lowers`: False if the curve was
-    measured by a version in which a demand lowered no threshold; then it lowers none. `mask_rule`:
-    None if the models cannot tell a mask.
+    near faces of the most usual kind are to their NEAREST rows. `mask_rule`: None if the models
+    cannot tell a mask.
     """
 
     rows: NDArray[np.float32]
     usual: float
-    lowers: bool = True
     mask_rule: MaskRule | None = None
 
     def compute_demands(
@@ -181,7 +179,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         scores = faces.astype(np.float64) @ others.astype(np.float64).T
         by_centring = scores - centred @ centred_others.T  # (n, m)
         excess, others_excess = self._measure_excess(centred), self._measure_excess(centred_others)
-        return self._limit_demands(by_centring + excess[:, None] + others_excess)
+        return by_centring + excess[:, None] + others_excess
 
     def compute_demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
         """Return the demand of two unit templates: what is added to their threshold."""
@@ -197,7 +195,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         import numpy as np
 
         least_addition = 0.0 if self.mask_rule is None else self.mask_rule.least_addition
-        if not (self.lowers and len(self.rows)):  # then only masks lower a threshold
+        if not len(self.rows):  # then only masks lower a threshold
             return [least_addition] * len(faces)
         centred, middle = self._centre_rows(faces), self._middle_and_rows[0]
         # How far centring moves the face itself, and any other one at most.
@@ -226,13 +224,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     def _measure_excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return each face's own part of its demands: how much nearer than usual it is to the
         population."""
-        return self._limit_demands(self._mean_best_scores(centred) - self.usual)
-
-    def _limit_demands(self, demands: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the demands, none of them less than 0 if no threshold may be lowered."""
-        import numpy as np
-
-        return demands if self.lowers else np.asarray(np.maximum(demands, 0.0))
+        return self._mean_best_scores(centred) - self.usual
 
     def _mean_best_scores(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np

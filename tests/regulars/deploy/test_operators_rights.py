@@ -118,7 +118,7 @@ RUNS = {
     "notice": [Run(SHOP)],
     "privacy record": [Run(SHOP)],
     "receipt key": [Run(SHOP)],
-    "reembed": [Run(("--pack", "face-pack-3", "--tenant", "bakery"))],
+    "reembed": [Run(("--pack", "face-pack-2", "--tenant", "bakery"))],
     "report": [Run(SHOP)],
     "restriction set": [Run((*ANN, *WHY))],
     "restriction list": [Run(SHOP)],

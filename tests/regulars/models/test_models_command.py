@@ -20,7 +20,7 @@ def test_the_programs_pack_is_listed_with_licences_and_is_whole(
     assert [line.split()[:2] for line in rest[: len(pack.files)]] == [
         ["ok", file.name] for file in pack.files
     ]
-    assert rest[len(pack.files)].startswith("face-pack-1 ")
+    assert rest[len(pack.files)].startswith("face-pack-2 ")
     assert {line.split()[0] for line in rest if line.startswith(" ")} == {"ok"}
 
 
@@ -32,9 +32,7 @@ def test_ones_own_packs_are_listed_behind_it(
     heads = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
     assert [line.split()[0] for line in heads] == [
         "face-pack-4",
-        "face-pack-1",
         "face-pack-2",
-        "face-pack-3",
         NAME,
     ]
 
@@ -73,6 +71,6 @@ def test_a_pack_that_is_chosen_and_does_not_exist_is_one_line(
     assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(tmp_path)]) == 1
     assert (
         capsys.readouterr().err
-        == "regulars: there is no model pack 'nope': the packs are face-pack-4, face-pack-1, "
-        "face-pack-2, face-pack-3\n"
+        == "regulars: there is no model pack 'nope': the packs are face-pack-4, "
+        "face-pack-2\n"
     )

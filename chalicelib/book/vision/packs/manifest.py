@@ -437,8 +437,6 @@ class Measured(Struct, frozen=True):
     curve: ImpostorCurve
     usual: float | None
     rows: Path | None
-    lowers: bool = True
-    """Whether a demand may lower a threshold: not by a curve of a version before that."""
     one_masked: Points = NO_ADDITION
     """Additions to the threshold by score, if one face wears a mask and the other is bare, as far
     as strangers in masks were measured beside the curve."""
@@ -461,7 +459,6 @@ def read_measured(file: Path, model: str) -> Measured | None:
             curve=ImpostorCurve.from_calibration(entry),
             usual=None if usual is None else float(usual),
             rows=population_file if population_file.is_file() else None,
-            lowers=bool(entry.get("lowers", False)),
             one_masked=convert(entry.get("one_masked", NO_ADDITION), Points),
         )
     except KeyError as error:
@@ -492,4 +489,4 @@ def parse_population_rows(measured: Measured, dimensions: int) -> Population:
             f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, "
             f"not {rows.shape}"
         )
-    return Population(rows.astype(np.float32), usual=measured.usual, lowers=measured.lowers)
+    return Population(rows.astype(np.float32), usual=measured.usual)

@@ -2,8 +2,8 @@
 
 A pack is a folder that is called as its manifest says, with the files that the manifest names.
 face-pack-4 is part of the program, in model_packs; a package for Lambda holds others beside it. An
-operator's own packs are in the folder that a setting names (docs/models.md). face-pack-1, 2 and 3,
-which tenants are changed from, use face-pack-4's files.
+operator's own packs are in the folder that a setting names (docs/models.md). face-pack-2, which
+does without one of the networks, uses face-pack-4's files.
 
 A file is right if its sha256 is the manifest's. `Pack.read_content` checks it at each read; a
 process reads a file once.
@@ -72,7 +72,7 @@ class Pack(Struct, frozen=True):
         return next(file for file in self.files if file.name == name)
 
     def find_path(self, name: str) -> Path:
-        """Return where the file is: in the pack's folder or, for a former pack of the program, in
+        """Return where the file is: in the pack's folder or, for another pack of the program, in
         DEFAULT_PACK's."""
         own_path, shared_path = self.folder / name, PACKS / DEFAULT_PACK / name
         is_of_program = self.folder.parent == PACKS
@@ -163,8 +163,7 @@ def find_by_model(model: str, models: Path | None) -> Pack:
             return find(models, pack.manifest.name)
     raise UnknownPack(
         f"no model pack here makes embeddings of the model {model!r}: tenants that go by it need "
-        "its pack, in the folder that --models or REGULARS_MODELS names; or the version that they "
-        f"were made with, where `regulars reembed --pack {DEFAULT_PACK}` changes them"
+        "its pack, in the folder that --models or REGULARS_MODELS names"
     )
 
 

@@ -1,13 +1,13 @@
 """Changing the model of a shop that exists while its captures come in: who is lost, and how true
 the book is then.
 
-    python -m regulars_lab.bench.reembed [--people 1000] [--captures 600] [--from face-pack-3] [--to
+    python -m regulars_lab.bench.reembed [--people 1000] [--captures 600] [--from face-pack-2] [--to
     face-pack-4]
         [--json FILE]
 
-The people are enrolled by one photo each with the first pack, as a former version did. A backlog of
-captures, half of them of enrolled people, is processed while `regulars reembed` runs in a process
-of its own, and ends after it. Beside it stands a shop that had the second pack from the beginning.
+The people are enrolled by one photo each with the first pack. A backlog of captures, half of them
+of enrolled people, is processed while `regulars reembed` runs in a process of its own, and ends
+after it. Beside it stands a shop that had the second pack from the beginning.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
         "--captures", type=int, default=600, help="of the backlog (default: %(default)s)"
     )
     options.add_argument(
-        "--from", dest="old", default="face-pack-3", help="pack (default: %(default)s)"
+        "--from", dest="old", default="face-pack-2", help="pack (default: %(default)s)"
     )
     options.add_argument(
         "--to", dest="new", default="face-pack-4", help="pack (default: %(default)s)"

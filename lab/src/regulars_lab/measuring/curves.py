@@ -151,7 +151,6 @@ def measure_model(
     entry: dict[str, Any] = {
         "score": "cosine, less the demand of the pair",
         "usual": round(usual_nearness, 4),
-        "lowers": True,
         "persons": len(embeddings),
         "impostor_pairs": len(scores_less_demand),
         "left_out_as_label_errors": len(left_out.pairs),

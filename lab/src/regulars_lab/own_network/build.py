@@ -29,9 +29,10 @@ from regulars_lab.measuring.pairs import Faces
 from regulars_lab.measuring.suspects import choose_one_each
 from regulars_lab.own_network.network import BASIS, CENTRE, MANIFEST, Offer
 
-BASE = "face-pack-1"
-"""The pack whose other models the new one takes: its gender needs no template, which no other
-network makes."""
+HERE = Path(__file__).resolve().parent
+BASE = "base"
+"""The pack beside this file whose other roles the new one takes: its gender needs no template,
+which no other network makes. Their files are those of the program's pack."""
 
 FEWEST_PERSONS = 2 * curves.FEWEST_PERSONS
 """Persons that a measurement needs: the curve of each half judges the other half."""
@@ -80,11 +81,11 @@ def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
     Return the pack. Its embeddings are not centred yet. Raises UnusableNetwork if a network has the
     name of one of these files.
     """
-    base = packs.read_pack(name=BASE)
+    base, program = packs.read_pack(HERE, BASE), packs.read_pack()
     role = EmbeddingRole(model="draft", number=0, networks=offer.networks)
     base_files = [file for file in base.files if file.name not in base.manifest.embedding.files]
     for file in base_files:
-        shutil.copyfile(base.find_path(file.name), draft_folder / file.name)
+        shutil.copyfile(program.find_path(file.name), draft_folder / file.name)
     names = dict.fromkeys(network.file for network in offer.networks)
     if used_names := names.keys() & {file.name for file in base_files}:
         raise UnusableNetwork(
@@ -207,8 +208,8 @@ def _write_manifest(pack: Pack, offer: Offer) -> str:
 
     The other roles are those of the base pack.
     """
-    base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
-    quality = packs.read_pack(name=BASE).manifest.quality
+    base = (HERE / BASE / MANIFEST).read_text(encoding="utf-8")
+    quality = packs.read_pack(HERE, BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
     other_tables = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
     first_table = {
