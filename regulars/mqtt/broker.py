@@ -8,16 +8,18 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from regulars.errors import OperatorError
+from regulars.mqtt.frigate import Away
 
 QOS = 1
 """At least once: the broker confirms each message."""
@@ -173,9 +175,10 @@ class Broker:
         """Say goodbye, so that the broker need not find out, and end the connection."""
         self._is_open = False
         if self._available and self.is_connected:
-            self._client.publish(self._available, OFFLINE, QOS, retain=True).wait_for_publish(
-                _GOODBYE_S
-            )
+            with suppress(RuntimeError):  # the connection ends meanwhile
+                self._client.publish(self._available, OFFLINE, QOS, retain=True).wait_for_publish(
+                    _GOODBYE_S
+                )
         self._client.disconnect()
         self._client.loop_stop()
         # Without these, nothing holds the client when this is dropped, and it closes its sockets at
@@ -187,8 +190,14 @@ class Broker:
 
     def tell(self, topic: str, payload: str, *, retain: bool = False) -> int:
         """Send a message, or have it wait for the connection; return the number by which it is
-        confirmed."""
-        return self._client.publish(topic, payload, QOS, retain=retain).mid
+        confirmed.
+
+        Raises Away if each number is of a message that is not confirmed.
+        """
+        sent = self._client.publish(topic, payload, QOS, retain=retain)
+        if sent.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            raise Away("the broker confirms nothing of what it is told")
+        return sent.mid
 
     def tell_now(self, topic: str, payload: str) -> None:
         """Send a message that is of no use later: it is not confirmed, and dropped if there is no
@@ -225,13 +234,15 @@ class Broker:
         """Say once more that the bridge is there, if another one has said goodbye at the same
         topic.
 
-        A retained message may be of an earlier connection.
+        A retained message may be of an earlier connection. What was said and is not heard yet comes
+        after this goodbye: then nothing is said, so that goodbyes without end cost little.
         """
         payload = bytes(message.payload)
         if payload == ONLINE.encode() and not message.retain:
             self._unheard_since = None
-        if payload == OFFLINE.encode() and self._is_open:
-            self._client.publish(self._available, ONLINE, QOS, retain=True)
+        if payload == OFFLINE.encode() and self._is_open and self._unheard_since is None:
+            self._unheard_since = time.monotonic()
+            self._say_online()
 
     def _count_subscription(self) -> None:
         self._subscriptions += 1

@@ -52,6 +52,13 @@ _MOST_RESTORED = 2_000
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
+_MOST_NOTED, _LONGEST_TOPIC = 10_000, 300
+"""Topics of others that are noted, of each kind, and their length: anybody at the broker may write
+there, and each is asked of the service."""
+
+_MOST_TAKEN_AWAY = 500
+"""Topics that one look takes away, own ones first: more would hold up what is told meanwhile."""
+
 _REMEMBERED = 10_000
 """Events that are remembered, so that none is published twice."""
 
@@ -194,7 +201,7 @@ class Publisher:
         if self._must_restore and time.monotonic() >= self._restored_at + self._tidy_s:
             self._untold_visits = self._read_last_visits()
             self._must_restore, self._restored_at = False, time.monotonic()
-        topics_at_broker = self._topics_at_broker.copy()
+        topics_at_broker = self._topics_at_broker.copy() | self._published.keys()
         described_faces = {
             face_id for topic in topics_at_broker if (face_id := self._topics.find_face(topic))
         }
@@ -209,12 +216,16 @@ class Publisher:
         for face in faces.values():
             payload_by_topic |= self._describe_face(face)
         counted = self._tell_places(payload_by_topic)
-        for topic in topics_at_broker - payload_by_topic.keys():
+        payload_by_topic[self._topics.today_config] = self._descriptions.describe_today()
+        gone = sorted(
+            topics_at_broker - payload_by_topic.keys(),
+            key=lambda topic: topic not in self._published,
+        )
+        for topic in gone[:_MOST_TAKEN_AWAY]:
             self._take_away(topic)
-        for face_id in states.keys() - faces.keys():
+        for face_id in islice(states.keys() - faces.keys(), _MOST_TAKEN_AWAY):
             self._broker.tell(self._topics.name_person(face_id), "", retain=True)
         self._take_former_away()
-        payload_by_topic[self._topics.today_config] = self._descriptions.describe_today()
         self._tell_today(counted)
         # Descriptions first: by them another start finds whose state is to be taken away.
         for topic, payload in payload_by_topic.items():
@@ -348,7 +359,7 @@ class Publisher:
     def _take_former_away(self) -> None:
         """Take away what an earlier version described of this service, which has topics of its
         book's id now."""
-        for topic in self._own_former_topics.copy():
+        for topic in islice(self._own_former_topics.copy(), _MOST_TAKEN_AWAY):
             face, states = self._former.find_face(topic), [topic]
             if face is not None:
                 states.append(self._former.name_person(face))
@@ -359,22 +370,26 @@ class Publisher:
 
     def _note_former_topic(self, topic: str, payload: bytes) -> None:
         is_own = discovery.parse_device(payload).get("configuration_url") == self._descriptions.url
-        (self._own_former_topics.add if is_own else self._own_former_topics.discard)(topic)
+        _note(self._own_former_topics, topic, is_there=is_own)
 
     def _note_topic(self, topic: str, payload: bytes) -> None:
-        if payload:
-            self._topics_at_broker.add(topic)
-        else:
-            self._topics_at_broker.discard(topic)
+        _note(self._topics_at_broker, topic, is_there=bool(payload))
 
     def _note_state(self, topic: str, payload: bytes) -> None:
         face_id = self._topics.find_person(topic)
         if face_id is None:
             return
-        if payload:
-            self._here_at_broker[face_id] = discovery.says_here(payload)
-        else:
+        if not payload:
             self._here_at_broker.pop(face_id, None)
+        elif face_id in self._here_at_broker or len(self._here_at_broker) < _MOST_NOTED:
+            self._here_at_broker[face_id] = discovery.says_here(payload)
+
+
+def _note(topics: set[str], topic: str, *, is_there: bool) -> None:
+    if not is_there:
+        topics.discard(topic)
+    elif len(topics) < _MOST_NOTED and len(topic) <= _LONGEST_TOPIC:
+        topics.add(topic)
 
 
 def _list_gaps(cameras: Iterable[Camera]) -> dict[str, timedelta]:

@@ -109,4 +109,4 @@ class Turns:
                 )
             self._senior, self._senior_heard_at = host, time.monotonic()
         elif rank > self._rank and not self._senior:
-            self._tell()
+            self._told_at = 0.0  # the next step tells it, however many came
