@@ -16,6 +16,7 @@ from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
+from chalicelib.storage.values import one_line
 from regulars import audit, box, counts, privacy, report, today
 from regulars.backup import command as backup
 from regulars.demo import command as demo
@@ -214,5 +215,5 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _complain(text: str, code: int) -> int:
-    print(f"regulars: {' '.join(text.split())}", file=sys.stderr)
+    print(f"regulars: {' '.join(one_line(text).split())}", file=sys.stderr)
     return code

@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import partial
 from typing import NamedTuple
 
+from chalicelib.storage.values import one_line
+
 
 class Level(StrEnum):
     OK = "ok"
@@ -32,6 +34,6 @@ def print_findings(findings: Iterable[Finding]) -> int:
     """Print findings; return the exit code."""
     worst = 0
     for level, subject, sentence in findings:
-        print(f"{level:<8} {subject:<8} {sentence}", flush=True)
+        print(one_line(f"{level:<8} {subject:<8} {sentence}"), flush=True)
         worst |= level is Level.FAILED
     return worst

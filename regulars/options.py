@@ -21,6 +21,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings, describe_default, list_rows, name_variable, parse_text
 from chalicelib.storage.items import ListPage
 from chalicelib.storage.ports import Mailer
+from chalicelib.storage.values import one_line
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError
@@ -303,7 +304,7 @@ def print_lines(lines: Iterable[str], empty: str) -> None:
     none."""
     line = None
     for line in lines:
-        print(line)
+        print(one_line(line))
     if line is None:
         click.echo(empty, err=True)
 

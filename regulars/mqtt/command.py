@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import secrets
-import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -126,9 +125,9 @@ def mqtt(
         raise click.UsageError(
             f"--frigate-topic is a topic such as frigate or shop/frigate, not {frigate_topic!r}"
         )
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s"
-    )
+    from regulars.serve.logs import log_to_stderr
+
+    log_to_stderr("text", "info")
     for library in ("httpx", "stamina"):
         logging.getLogger(library).setLevel(logging.WARNING)
     with Access(url, key_file, patience_s=_PATIENCE_S).open_client() as service:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 
 from chalicelib import telemetry
 from chalicelib.api import observability
+from chalicelib.storage.values import one_line
 from chalicelib.telemetry import CAPTURES_PARKED, Invocation
 from regulars.serve import metrics
 
@@ -54,14 +55,19 @@ def is_text(form: str | None) -> bool:
 
 
 class TextLines(logging.Formatter):
-    """A formatter for people. Each line on the way names its tenant."""
+    """A formatter for people. Each line on the way names its tenant.
+
+    A terminal obeys nothing in it, and a message is one line: others' words may be in both.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
         tenant = "" if hasattr(record, "line") else telemetry.tenant()
-        return f"{super().format(record)}{f' [{tenant}]' if tenant else ''}\n"
+        text, message = super().format(record), self.formatMessage(record)
+        lines = (message, *text.removeprefix(message).split("\n")[1:])
+        return "\n".join(map(one_line, lines)) + (f" [{tenant}]\n" if tenant else "\n")
 
 
 def observe_invocation(
