@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from chalicelib.consistency.findings import Disagreement
 
 
+_LOOPBACK = "127.0.0.1"
+"""Address of a trial, whatever the settings of the service say: a backup lets in who was removed
+since."""
+
+
 @click.command(short_help="Serve a data folder over HTTP.")
 @data_option
 @models_option
@@ -61,7 +66,7 @@ def serve(*, trial: bool, with_caller: bool, **options: Any) -> None:
 
     With --trial it serves a restored backup beside the service. It answers, and resolves pictures
     that are sent. Hooks, mails, pushes and the witness are told nothing, nothing is done by the
-    clock, and the console says so.
+    clock, and the console says so. Without --host only this machine reaches it.
 
     \b
     Examples:
@@ -71,6 +76,8 @@ def serve(*, trial: bool, with_caller: bool, **options: Any) -> None:
       regulars serve --host 0.0.0.0 --port 443 --tls-cert chain.pem --tls-key key.pem
       regulars serve --config /etc/regulars/regulars.toml
     """
+    if trial and options["host"] is None:
+        options["host"] = _LOOPBACK
     configuration = replace(read_configuration(**options), is_trial=trial)
     settings, serving = configuration.settings, configuration.serving
     from chalicelib.book.vision.packs import packs

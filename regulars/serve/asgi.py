@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from chalicelib import telemetry
 from chalicelib.api.application import normalize_path
 from chalicelib.api.http import join_values
-from chalicelib.auth.addresses import find_network, find_sender
+from chalicelib.auth.addresses import find_network, find_sender, is_in_networks
 from chalicelib.domain.errors import Busy
 from chalicelib.telemetry import Invocation
 from regulars.serve import logs
@@ -208,6 +208,8 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     if "transfer-encoding" in headers and "content-length" in headers:
         raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
     path, escaped_path = parse_paths(scope)
+    by_https = headers.get("x-forwarded-proto") == "https"
+    is_told_https = by_https and is_in_networks(scope["client"][0], proxies)
     client, headers = find_sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
@@ -217,7 +219,7 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         client=client,
-        scheme=scope["scheme"],
+        scheme="https" if is_told_https else scope["scheme"],
     )
 
 

@@ -53,7 +53,7 @@ class ServeSettings(Struct, frozen=True):
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
         (),
-        "addresses or networks of proxies whose X-Forwarded-For is believed, as 127.0.0.1",
+        "addresses or networks of proxies whose X-Forwarded-For and -Proto count, as 127.0.0.1",
         read=parse_networks,
         nothing="none",
     )

@@ -4,6 +4,7 @@ in infra/box."""
 import json
 import os
 import re
+import ssl
 import subprocess
 import tomllib
 from base64 import b64encode
@@ -156,8 +157,8 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
     caddy = needed("caddy")
     page = (ROOT / "docs/install.md").read_text().split("### Caddy as a service")[1]
     settings = tomllib.loads(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0])
-    proxies = [word for one in settings["trusted_proxies"] for word in ("--trusted-proxies", one)]
-    server, port = Server(tmp_path / "shop", *proxies), free_port()
+    proxies = ",".join(settings["trusted_proxies"])
+    server, port = Server(tmp_path / "shop", "--trusted-proxies", proxies), free_port()
     [drop_in] = re.findall(r"^Environment=(.*)$", page, re.MULTILINE)
     said = {
         **dict(word.split("=") for word in drop_in.split()),
@@ -188,6 +189,15 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
         session = Session.of("A session to paste", ROOT / "docs/sunmi.md")
         answers = session.answers(server, photos / OTHER, "md5sum", "sort", "paste", "sed", "od")
         assert [json.loads(answer)["code"] for answer in answers] == [0] * 6
+        cookie = httpx.post(
+            f"{server.url}/v1/session",
+            json={"api_key": server.credentials("shop").api_key},
+            headers={"X-Forwarded-Proto": "http"},
+            verify=ssl.create_default_context(cafile=root),
+            timeout=60,
+        ).headers["Set-Cookie"]
+        assert cookie.startswith("__Host-regulars")
+        assert "; Secure" in cookie
     finally:
         process.terminate()
         process.wait(60)

@@ -603,6 +603,28 @@ def test_a_proxy_that_is_trusted_tells_the_sender_and_nobody_else_does(
     assert event["requestContext"]["identity"]["sourceIp"] == expected
 
 
+@pytest.mark.parametrize(
+    ("proxies", "said", "expected"),
+    [
+        ("", "https", "http"),
+        ("198.51.100.1", "https", "http"),
+        ("127.0.0.1", "https", "https"),
+        ("127.0.0.1", "HTTPS, http", "http"),
+        ("127.0.0.1", "javascript", "http"),
+    ],
+)
+def test_a_proxy_that_is_trusted_tells_that_browsers_came_by_https_and_nobody_else_does(
+    proxies: str, said: str, expected: str
+) -> None:
+    """By that the session's cookie is for https alone: without it, whoever listens where somebody
+    opens the shop's address by http reads the cookie of who is signed in."""
+    with served(echo_app(), proxies=parse_networks(proxies)) as (host, port, _):
+        head = f"GET /echo HTTP/1.1\r\nHost: box\r\nX-Forwarded-Proto: {said}\r\n".encode()
+        answer = exchanged((host, port), head + b"Connection: close\r\n\r\n")
+    event = json.loads(answer.rpartition(b"\r\n")[2])
+    assert event["headers"]["X-Forwarded-Proto"] == expected
+
+
 def test_answers_are_not_cached(box: tuple[str, int]) -> None:
     assert b"\r\ncache-control: no-store\r\n" in exchanged(box, GET + LAST).lower()
 
