@@ -317,6 +317,8 @@ def add_route(
         with telemetry.collect_stages() as stages:
             response = _answer_by_method(list_answers(), answer_refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
+        # no browser takes what somebody wrote for a script of ours
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
         if (invocation := telemetry.current()) is not None:
             # by which the log knows the request
             response.headers["X-Request-Id"] = invocation.request_id

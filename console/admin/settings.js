@@ -13,7 +13,8 @@ import { Field, Form } from "../shared/form.js";
 import { Dialog, Ending, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { called, languagesOf } from "../shared/languages.js";
-import { blur, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
+import { tellTabs } from "../shared/left.js";
+import { blur, bookOf, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { weekdayName } from "../shared/weekdays.js";
 import { ago, dayAndClock, joined, number, t } from "../words.js";
@@ -102,6 +103,7 @@ function Here() {
     const gone = () => {
       forget();
       session.set(null);
+      tellTabs(bookOf(known));
       if (left) location.assign(toShops());
     };
     await send("DELETE", "session").then(gone, complain);

@@ -281,7 +281,13 @@ def test_nothing_else_is_served(app: Chalice, method: str, path: str, status: in
     assert got(app, path, method).status == status
 
 
-def test_a_dialects_answers_are_never_kept_by_a_browser(tmp_path: Path) -> None:
+def test_a_dialects_answers_are_never_kept_by_a_browser_nor_taken_for_scripts(
+    tmp_path: Path,
+) -> None:
+    """The policy lets scripts come from this server: then no answer that holds others' words may
+    be one."""
     services = build(Settings(storage=tmp_path))
-    assert got(make_stage(services).app, "/v1/session").headers["cache-control"] == "no-store"
+    headers = got(make_stage(services).app, "/v1/session").headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
     services.close()
