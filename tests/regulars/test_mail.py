@@ -4,11 +4,13 @@ tenant."""
 import itertools
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from chalicelib.storage.ports import ComeBackLater
 from regulars.errors import OperatorError
 from regulars.mail import MailSettings, Replies, SmtpMailer, send_mail
 from tests.support.inbox import Inbox, receiving_mail
+from tests.support.web.certificate import certificate
 
 HEADERS = [
     "From",
@@ -159,3 +162,28 @@ def test_replies_are_read_as_a_file_reads_them() -> None:
             b"thr",
             b"",
         ]
+
+
+@pytest.mark.parametrize("user", [None, "regulars"])
+@pytest.mark.parametrize("host", [None, "other.example"])
+def test_neither_a_mail_nor_a_password_goes_to_a_certificate_that_is_not_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str | None, host: str | None
+) -> None:
+    """One that nobody vouches for, and one that is trusted and another host's."""
+    chain, key = certificate(tmp_path, host=host)
+    if host is not None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    (tmp_path / "password").write_text("correct-horse-battery")
+    with receiving_mail(handler=type("Tls", (Inbox,), {"tls": context})) as port:
+        mail = MailSettings(
+            smtp_host="127.0.0.1",
+            smtp_port=port,
+            smtp_from="regulars@shop.example",
+            smtp_user=user,
+            smtp_password_file=user and tmp_path / "password",
+        )
+        with pytest.raises(Unusable):
+            SmtpMailer(mail).mail("boss@shop.example", "Eva", "The text")
+    assert Inbox.heard == [b"EHLO", b"STAR"]
