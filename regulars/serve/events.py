@@ -26,7 +26,7 @@ from regulars.serve import logs
 from regulars.serve.gateway import Context
 
 VISIBILITY_S = 300
-"""How long a message is hidden while its handler works: as long as the slowest handler may take."""
+"""How long a message stays hidden if its handler was killed."""
 
 SHARED_VISIBILITY_S = 60
 """The same if several threads take one message each."""
@@ -97,6 +97,7 @@ def feed_handlers(
     queues: Mapping[str, tuple[SqliteQueue, int]],
     background: Background,
     only: Collection[str] | None = None,
+    shared_visibility_s: int = SHARED_VISIBILITY_S,
 ) -> None:
     """Start the threads of each event handler that `app` has registered.
 
@@ -112,7 +113,9 @@ def feed_handlers(
         if only is not None and name not in only:
             continue
         if isinstance(source, SQSEventConfig):
-            _feed_queue(source, handler, *queues[name], background)
+            queue, threads = queues[name]
+            visibility_s = VISIBILITY_S if threads == 1 else shared_visibility_s
+            _feed_queue(source, handler, queue, threads, background, visibility_s)
         elif isinstance(source, ScheduledEventConfig):
             every_s = parse_interval_s(source.schedule_expression)
             background.start(name, partial(_run_schedule, handler, name, every_s))
@@ -128,12 +131,16 @@ def _feed_queue(
     queue: SqliteQueue,
     threads: int,
     background: Background,
+    visibility_s: int,
 ) -> None:
-    """Start the threads that take messages from a queue and call its handler."""
-    name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
-    if threads > 1:
-        limit, visibility_s = 1, SHARED_VISIBILITY_S
-    receiving = threading.Lock()
+    """Start the threads that take messages from a queue and call its handler.
+
+    A message stays hidden while its handler works, however long: a mail server that takes minutes
+    would get the mail from another thread, too.
+    """
+    name = source.name
+    limit = min(source.batch_size, MAX_BATCH) if threads == 1 else 1
+    receiving, held_receipts = threading.Lock(), set[str]()
 
     def step() -> float:
         """Wait for messages, one thread for all of the handler's, and hand them over."""
@@ -143,8 +150,19 @@ def _feed_queue(
                 messages = queue.receive(limit, visibility_s)
                 if not messages:
                     queue.wait(IDLE_S)
-        return handle_messages(messages, queue, handler, name, visibility_s)
+        receipts = {message.receipt for message in messages}
+        held_receipts.update(receipts)
+        try:
+            return handle_messages(messages, queue, handler, name, visibility_s)
+        finally:
+            held_receipts.difference_update(receipts)
 
+    def keep_hidden() -> float:
+        for receipt in held_receipts.copy():
+            queue.hide(receipt, visibility_s)
+        return visibility_s / 3
+
+    background.start(f"{name}-hidden", keep_hidden)
     for number in range(threads):
         background.start(name if threads == 1 else f"{name}-{number}", step)
 

@@ -118,6 +118,28 @@ def test_only_the_messages_that_a_handler_names_come_again(
     assert done == [str(number) for number in range(10) if number != 4]
 
 
+def test_a_message_is_hidden_while_its_handler_works_however_long(
+    tmp_path: Path, background: Background
+) -> None:
+    """A mail server that takes longer than that got the same mail again from the next thread."""
+    queue = SqliteQueue(tmp_path / "queue.db", "deliver", SystemClock())
+    app = Chalice("worker", configure_logs=False)
+    begun: list[str] = []
+    done = threading.Event()
+
+    @app.on_sqs_message(queue="deliver")
+    def deliver(event: Any) -> None:
+        begun.extend(record.body for record in event)
+        time.sleep(4)
+        done.set()
+
+    feed_handlers(app, {"deliver": (queue, 3)}, background, shared_visibility_s=1)
+    queue.send("the mail")
+    assert done.wait(PATIENCE_S)
+    until(lambda: queue.waiting() == 0)
+    assert begun == ["the mail"]
+
+
 def test_every_registered_handler_is_fed_until_the_stop(
     queue: SqliteQueue, background: Background
 ) -> None:
