@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -24,9 +25,15 @@ from chalicelib.settings import SettingError
 from chalicelib.storage.ports import ComeBackLater
 from regulars.errors import OperatorError
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 30
-"""Time that each step of the mail server may take."""
+"""Time that each step of the mail server may take, before the mail itself."""
+_TAKEN_S = 300
+"""Time in which a server says whether it took the mail itself. It may look for viruses meanwhile
+(RFC 5321, 4.5.3.2.6), and who does not wait sends the mail twice."""
 _REPLIES_S, _REPLIES_BYTES = 120.0, 65_536
 """How long all replies of a server may take, before TLS and within it, and how much they may be."""
 _LATER_S = 300.0
@@ -115,6 +122,17 @@ class _Server(smtplib.SMTP):
             raise smtplib.SMTPAuthenticationError(code, said)
         return code, said
 
+    def data(self, msg: ReadableBuffer | str) -> tuple[int, bytes]:
+        if self.sock is not None:
+            self.sock.settimeout(_TAKEN_S)
+        return super().data(msg)
+
+    def __exit__(self, *_error: object) -> None:
+        # what it answers changes nothing: it has taken the mail, or an error says that it has not
+        with suppress(smtplib.SMTPException, OSError):
+            self.quit()
+        self.close()
+
     def getreply(self) -> tuple[int, bytes]:
         # also after STARTTLS: what came in the clear is no reply
         if self.file is None and self.sock is not None:
@@ -126,8 +144,10 @@ class _TlsServer(_Server, smtplib.SMTP_SSL):
     pass
 
 
-def send_mail(message: EmailMessage, mail: MailSettings) -> None:
+def send_mail(message: EmailMessage, mail: MailSettings, timeout_s: float = _TIMEOUT_S) -> None:
     """Send a mail. A password goes over TLS only, to a server whose certificate is good.
+
+    `timeout_s`: time that each step before the mail itself may take.
 
     It has a date and an id: Gmail refuses mails without, and not every server adds them. Raises
     OperatorError.
@@ -138,7 +158,7 @@ def send_mail(message: EmailMessage, mail: MailSettings) -> None:
     tls = ssl.create_default_context()  # smtplib's own verifies nothing
     connect = partial(_TlsServer, context=tls) if port == _TLS_PORT else _Server
     try:
-        with connect(host, port, _OWN_NAME, timeout=_TIMEOUT_S) as server:
+        with connect(host, port, _OWN_NAME, timeout=timeout_s) as server:
             if port != _TLS_PORT:
                 with suppress(*([smtplib.SMTPNotSupportedError] if mail.smtp_user is None else [])):
                     server.starttls(context=tls)

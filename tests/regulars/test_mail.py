@@ -140,6 +140,28 @@ def test_a_greeting_without_end_is_not_read_to_it(says: bytes, why: str) -> None
         )
 
 
+def test_a_server_that_takes_its_time_with_a_mail_is_waited_for() -> None:
+    """Else it has the mail, and gets it again at each further try."""
+    letter = EmailMessage()
+    letter["From"], letter["To"] = "regulars@shop.example", "boss@shop.example"
+    slow = type("Slow", (Inbox,), {"looks_s": 2.0})
+    with receiving_mail(handler=slow) as port:
+        mail = MailSettings(
+            smtp_host="127.0.0.1", smtp_port=port, smtp_from="regulars@shop.example"
+        )
+        send_mail(letter, mail, timeout_s=0.5)
+    assert len(Inbox.mails) == 1
+
+
+@pytest.mark.parametrize("goodbye", [b"500 unknown\r\n", b"421 busy\r\n", b"?\r\n"])
+def test_a_server_that_has_taken_a_mail_may_say_goodbye_as_it_likes(goodbye: bytes) -> None:
+    """Else the mail is sent again."""
+    rude = type("Rude", (Inbox,), {"goodbye": goodbye})
+    with receiving_mail(handler=rude) as port:
+        mailer(port).mail("boss@shop.example", "Eva", "The text")
+    assert len(Inbox.mails) == 1
+
+
 def test_a_reply_that_trickles_ends_in_time() -> None:
     clock = itertools.count(0.0, 10.0)
     with (

@@ -3,6 +3,7 @@
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -20,6 +21,9 @@ class Inbox(socketserver.StreamRequestHandler):
     tls: ClassVar[ssl.SSLContext | None] = None
     receiver: ClassVar[bytes] = b""
     """The answer to RCPT; b"": the receiver is known."""
+    looks_s: ClassVar[float] = 0.0
+    """How long it looks at a mail until it says that it took it."""
+    goodbye: ClassVar[bytes] = b"221 bye\r\n"
     password: ClassVar[bytes] = b""
     """The answer to a password; b"": it is right."""
 
@@ -34,11 +38,12 @@ class Inbox(socketserver.StreamRequestHandler):
             elif word == b"DATA":
                 self.connection.sendall(b"354 go on\r\n")
                 self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+                time.sleep(self.looks_s)
             elif word == b"EHLO" and self.tls is not None:
                 answer = b"250-here\r\n250-AUTH %s\r\n250 STARTTLS\r\n" % self.ways
             self.connection.sendall(
                 {
-                    b"QUIT": b"221 bye\r\n",
+                    b"QUIT": self.goodbye,
                     b"AUTH": self.password or b"235 right\r\n",
                     b"STAR": b"220 go on\r\n",
                 }.get(word, answer)
