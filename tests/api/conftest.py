@@ -1,6 +1,7 @@
 """All dialects on one app, as app.py registers them, over the services of tests/conftest.py."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.api.stage import Stage, make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
 from tests.support.fakes import UNHURRIED, FakeClock
+from tests.support.twins import Maker, make_twin
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +77,9 @@ def market(app: Chalice, shop: Credentials) -> MarketClient:
 def v1(app: Chalice, shop: Credentials) -> V1Client:
     """With the tenant's own key."""
     return V1Client(app, shop.api_key)
+
+
+@pytest.fixture
+def make_shop(app: Chalice, services: Services) -> Maker:
+    """Make twins on this app."""
+    return partial(make_twin, app, services)

@@ -143,18 +143,90 @@ class _Meaning:
             return self._app(event, context)
 
 
-class Walk:
+class Sender:
+    """Sends filled samples as the clients of their dialects do."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self._random = 10**6
+
+    def send_to(
+        self, app: Chalice | _Meaning, method: str, path: str, sample: Sample, **key: Any
+    ) -> Reply:
+        how = (
+            _of_v1
+            if path.startswith(_V1)
+            else self._of_sunmi
+            if path.startswith(_SUNMI)
+            else _of_icredit
+        )
+        how = self._of_rekognition if path.startswith(REKOGNITION) else how
+        how = _of_compreface if path.startswith(COMPREFACE) else how
+        how = _of_deepstack if path.startswith(DEEPSTACK) else how
+        return how(app, method, path, sample, **key)
+
+    def _of_rekognition(
+        self,
+        app: Chalice,
+        _method: str,
+        path: str,
+        sample: Sample,
+        access_key_id: str = "",
+        secret: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        operation = path.removeprefix(REKOGNITION)
+        if access_key_id:
+            return signed.call(
+                app, access_key_id, secret, operation, sample.fields, self.clock.now()
+            )
+        target = {"X-Amz-Target": f"RekognitionService.{operation}"}
+        body = json.dumps(dict(sample.fields)).encode()
+        return send(
+            app, "/", body, content_type=CONTENT_TYPE, headers={**target, **(headers or {})}
+        )
+
+    def _of_sunmi(
+        self,
+        app: Chalice,
+        _method: str,
+        path: str,
+        sample: Sample,
+        app_id: str = "",
+        app_key: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        self._random += 1
+        public = {
+            "app_id": app_id,
+            "random": self._random,
+            "timestamp": int(self.clock.now().timestamp()),
+        }
+        pairs: Pairs = [
+            (name, str(value))
+            for name, value in {**(public if app_id else {}), **sample.fields}.items()
+        ]
+        pairs += [("sign", md5_sign(pairs, app_key))] if app_key else []
+        if not sample.pic:
+            return send(app, path, urlencode(pairs).encode(), content_type=FORM, headers=headers)
+        parts = [
+            *(Part(name, value.encode()) for name, value in pairs),
+            jpeg(base64.b64decode(sample.pic)),
+        ]
+        return send(app, path, multipart(parts), content_type=MULTIPART, headers=headers)
+
+
+class Walk(Sender):
     """Sends requests to the street as it was made, or to a copy of it that no request has
     changed."""
 
     def __init__(self, street: Street, folder: Path) -> None:
+        super().__init__(FakeClock())
         self.street = street
-        self.clock = FakeClock()
         self._folder = folder
         self._copies = 0
         self._stage: Stage | None = None
         self._watch: sqlite3.Connection | None = None
-        self._random = 10**6
         self._as_made = stored(street.folder)
 
     @property
@@ -201,38 +273,8 @@ class Walk:
 
     def send(self, method: str, path: str, sample: Sample, *, meant: str = "", **key: Any) -> Reply:
         """The answer to a filled sample. `meant`: the book that the request names; "": none."""
-        how = (
-            _of_v1
-            if path.startswith(_V1)
-            else self._of_sunmi
-            if path.startswith(_SUNMI)
-            else _of_icredit
-        )
-        how = self._of_rekognition if path.startswith(REKOGNITION) else how
-        how = _of_compreface if path.startswith(COMPREFACE) else how
-        how = _of_deepstack if path.startswith(DEEPSTACK) else how
-        return how(_Meaning(self.app, meant) if meant else self.app, method, path, sample, **key)
-
-    def _of_rekognition(
-        self,
-        app: Chalice,
-        _method: str,
-        path: str,
-        sample: Sample,
-        access_key_id: str = "",
-        secret: str = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        operation = path.removeprefix(REKOGNITION)
-        if access_key_id:
-            return signed.call(
-                app, access_key_id, secret, operation, sample.fields, self.clock.now()
-            )
-        target = {"X-Amz-Target": f"RekognitionService.{operation}"}
-        body = json.dumps(dict(sample.fields)).encode()
-        return send(
-            app, "/", body, content_type=CONTENT_TYPE, headers={**target, **(headers or {})}
-        )
+        app = _Meaning(self.app, meant) if meant else self.app
+        return self.send_to(app, method, path, sample, **key)
 
     def changed(self) -> set[object]:
         """What was stored as the street was made, or is now, but not both.
@@ -247,35 +289,6 @@ class Walk:
         if any(row[0] != keys.AUDIT.name for row in changed):
             self.close()
         return changed
-
-    def _of_sunmi(
-        self,
-        app: Chalice,
-        _method: str,
-        path: str,
-        sample: Sample,
-        app_id: str = "",
-        app_key: str = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        self._random += 1
-        public = {
-            "app_id": app_id,
-            "random": self._random,
-            "timestamp": int(self.clock.now().timestamp()),
-        }
-        pairs: Pairs = [
-            (name, str(value))
-            for name, value in {**(public if app_id else {}), **sample.fields}.items()
-        ]
-        pairs += [("sign", md5_sign(pairs, app_key))] if app_key else []
-        if not sample.pic:
-            return send(app, path, urlencode(pairs).encode(), content_type=FORM, headers=headers)
-        parts = [
-            *(Part(name, value.encode()) for name, value in pairs),
-            jpeg(base64.b64decode(sample.pic)),
-        ]
-        return send(app, path, multipart(parts), content_type=MULTIPART, headers=headers)
 
 
 def _of_compreface(

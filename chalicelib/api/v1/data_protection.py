@@ -126,8 +126,14 @@ def list_consents(context: V1Context, query: ConsentsWanted) -> ConsentsPage:
 
 @operations("GET", "/v1/faces/{id}/consent", Role.VIEWER, tag="consents")
 def get_consent(context: V1Context) -> Consent:
-    """Read a face's record of consent."""
-    face, record = context.services.consents.of_face(context.tenant, context.path_values["id"])
+    """Read a face's record of consent.
+
+    An ended one is read by who may list restrictions: to others the face is not there.
+    """
+    faceid = context.path_values["id"]
+    if not context.caller.role.includes(Role.OPERATOR):
+        context.services.faces.get(context.tenant, faceid)
+    face, record = context.services.consents.of_face(context.tenant, faceid)
     return _answer(face, record)
 
 

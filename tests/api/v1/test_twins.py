@@ -1,127 +1,55 @@
 """Twin books, which differ in one person: who was not given that person is answered alike by both.
 
-Each twin is a shop of its own. Two regulars came to both, and were counted at the door. The person
-came to one of them alone, or to both at another second of the same hour. All that a link, a screen,
-a key or a camera may ask is asked of both. Equal answers have equal differences, so no two of them
-tell more when they are subtracted.
+All that a link, a screen or a camera may ask is asked of both. Equal answers have equal
+differences, so no two of them tell more when they are subtracted. Roles: test_twins_of_roles;
+hooks: test_twins_of_hooks; keys of other APIs: test_twins_of_dialects; the broker:
+regulars/mqtt/test_twins.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import combinations
-from pathlib import Path
 
 import pytest
-from chalice.app import Chalice
-from msgspec import Struct
 
 from chalicelib.api.v1.book import Format, Measure, Split
 from chalicelib.api.v1.endpoint import V1Operation
 from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.auth.roles import PAGES, Member, Role
 from chalicelib.domain.local_time import Granularity
-from chalicelib.domain.model import Profile
-from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from tests.support.api.devices import BY_HTTPS, invitation_of, sign_in
+from tests.support.api.devices import BY_HTTPS
 from tests.support.api.v1.client import V1Client
 from tests.support.api.v1.document import names_of
-from tests.support.fakes import FakeClock, Person, photo, picture
-
-READS = [
-    one
-    for one in OPERATIONS
-    if one.role is not None and one.method == "GET" and "{" not in one.path
-]
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-REGULARS = (Person(1, age=24.0), Person(2, age=71.0))
-MARKED = Person(3, age=45.0)
-"""The person in whom two twins differ."""
-
-RANDOM = re.compile(
-    r'"(?:request_id|book|tenant|display_name|public_key|fingerprint)":"[^"]*"|'
-    r"[0-9a-f]{12,}|\d{5,}|/(?:with|without|a-stranger|a-guest|withdrew|restricted)/"
+from tests.support.fakes import FakeClock, photo
+from tests.support.twins import (
+    LEAVES,
+    MARKED,
+    NOON,
+    READS,
+    REGULARS,
+    Leave,
+    Maker,
+    Shop,
+    Visit,
+    both_regulars,
+    list_paths_said,
+    list_said,
+    mask,
+    restrict,
+    sweep,
+    withdraw,
 )
-"""Ids, hashes, addresses and the names of shops."""
 
-FIGURES = ("report", "traffic")
+
+def is_of_figures(page: str) -> bool:
+    screen = Member("1", "", Role.VIEWER, NOON, "", screen=True, page=page)
+    return screen.is_of_figures
+
+
+FIGURES = [page for page in PAGES if is_of_figures(page)]
 """Pages on which nobody is seen."""
-
-
-class Visit(Struct, frozen=True):
-    """A person comes, so many minutes before noon. `group` None: nobody enrolled them."""
-
-    person: Person
-    group: str | None
-    minutes_ago: float
-
-
-class Shop(Struct, frozen=True):
-    """A shop's key, the cookies of its links, and the words by which it may be asked for its first
-    visitor."""
-
-    v1: V1Client
-    cookies: Mapping[str, str]
-    words: Mapping[str, str]
-
-
-Maker = Callable[..., Shop]
-
-
-@pytest.fixture
-def make_shop(app: Chalice, services: Services) -> Maker:
-    """Make a shop to which these came. A minute of two people is counted at the door for each of
-    the `counted`, so many minutes before noon."""
-
-    def make(
-        name: str, *visits: Visit, counted: tuple[float, ...] = (300, 60), strangers: str = "keep"
-    ) -> Shop:
-        settings = TenantSettings(time_zone="Etc/UTC", strangers=strangers, basis="consent")
-        v1 = V1Client(app, services.tenants.add(name, Profile.CLOUD, settings).api_key)
-        for group in ("vip", "guest", "staff"):
-            id_ = v1.done("POST", "/v1/groups", {"name": group})["id"]
-            v1.done("PATCH", f"/v1/groups/{id_}", {"staff": group == "staff"})
-        v1.add_camera("door", labels={"a": "front"})
-        words = {}
-        for one in visits:
-            if one.group and one.person not in words:
-                words[one.person] = enrol(v1, one)
-        for one in visits:
-            v1.take(services, picture(one.person), one.minutes_ago, tenant=name)
-        for minutes_ago in counted:
-            at = (NOON - timedelta(minutes=minutes_ago)).isoformat()
-            minute = {"at": at, "seconds": 60, "in": 2, "out": 0, "faces": 2}
-            v1.done("PUT", "/v1/cameras/door/counts", {"minutes": [minute]})
-        cookies = {page: enter(v1, page) for page in FIGURES}
-        return Shop(v1, cookies, {**words[REGULARS[0]], "camera": "door"})
-
-    return make
-
-
-def enrol(v1: V1Client, visit: Visit) -> dict[str, str]:
-    """Enrol who comes, and return the words by which a shop may be asked for them."""
-    name = f"Ann {visit.person.seed}"
-    asked = {"picture": photo(visit.person.seed), "group": visit.group, "name": name}
-    face = v1.done("POST", "/v1/faces", asked)
-    return {"face": face["id"], "group": visit.group or "", "name": name}
-
-
-def enter(v1: V1Client, page: str) -> str:
-    """The cookie of a link to a page."""
-    wanted = {"name": f"Boss of {page}", "role": "viewer", "screen": True, "page": page}
-    link = v1.done("POST", "/v1/members", wanted)
-    reply = sign_in(v1, {"invitation": invitation_of(link)})
-    return reply.headers["set-cookie"].partition(";")[0]
-
-
-def both_regulars(order: int = 1) -> list[Visit]:
-    """The first of them in this order came five hours ago, the other an hour ago."""
-    groups = dict(zip(REGULARS, ("vip", "regular"), strict=True))
-    return [
-        Visit(who, groups[who], minutes_ago)
-        for minutes_ago, who in zip((300, 60), REGULARS[::order], strict=True)
-    ]
-
 
 SPANS = [
     {"from": (NOON - timedelta(minutes=first)).isoformat()}
@@ -146,7 +74,7 @@ def values_of(name: str, shop: Shop) -> list[str]:
         "format": [*Format],
         "by": [*Granularity],
         "staff": ["true", "false"],
-        "entries": ["true"],
+        **{name: ["true"] for name in ("entries", "totals", "listed", "known", "hidden")},
         "kind": ["sighting", "all"],
     }
     return known.get(name) or ([shop.words[name]] if name in shop.words else ["1"])
@@ -168,22 +96,6 @@ def questions_of(operation: V1Operation, shop: Shop) -> Iterator[dict[str, str]]
     )
 
 
-def answer(
-    shop: Shop, page: str, operation: V1Operation, question: Mapping[str, str]
-) -> tuple[int, str]:
-    """Status and body of what a link is answered, without the shop's own name and ids."""
-    headers = {"Cookie": shop.cookies[page], **BY_HTTPS}
-    reply = V1Client(shop.v1.app, None).send(
-        "GET", operation.path, query=dict(question), headers=headers
-    )
-    return reply.status, re.sub(
-        r'"(request_id|begun_at|expires_at|book|tenant|display_name|member)":"[^"]*"|'
-        r'"books":\["[^"]*"\]',
-        "",
-        reply.body,
-    )
-
-
 def list_questions(
     operation: V1Operation,
     twins: tuple[Shop, Shop],
@@ -195,7 +107,7 @@ def list_questions(
         yield questions
         if "to" not in names_of(operation.query):
             continue
-        if answer(twins[0], page, operation, questions[0])[0] == 200:
+        if twins[0].ask(page, operation, questions[0])[0] == 200:
             yield from (tuple(asked | span for asked in questions) for span in spans)
 
 
@@ -208,7 +120,7 @@ def list_told(
     for operation in READS:
         for questions in list_questions(operation, twins, page, spans):
             one, other = (
-                answer(shop, page, operation, question)
+                shop.ask(page, operation, question)
                 for shop, question in zip(twins, questions, strict=True)
             )
             answered |= {operation.path} if one[0] == 200 else set()
@@ -254,9 +166,9 @@ def test_a_closed_day_tells_a_link_nothing_of_staff(
     [statistics] = [one for one in READS if one.path == "/v1/statistics"]
     day = {"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z", "by": "day"}
     for more in ({}, {"entries": "true"}, {"entries": "true", "format": "csv"}):
-        one, other = (answer(shop, "report", statistics, day | more) for shop in twins)
+        one, other = (shop.ask("report", statistics, day | more) for shop in twins)
         assert one == other
-    assert '"closed":[{' in answer(twins[1], "report", statistics, day)[1]
+    assert '"closed":[{' in twins[1].ask("report", statistics, day)[1]
 
 
 def test_people_of_hours_that_are_subtracted_tell_a_link_nobodys_next_hour(
@@ -279,7 +191,7 @@ def test_people_of_hours_that_are_subtracted_tell_a_link_nobodys_next_hour(
         span = {"from": f"2026-03-01T{first:02}:00:00Z", "to": f"2026-03-01T{last:02}:00:00Z"}
         for by in Granularity:
             asked = {"by": by.value, "measure": "persons", **span}
-            one, other = (answer(shop, "report", statistics, asked) for shop in shops)
+            one, other = (shop.ask("report", statistics, asked) for shop in shops)
             assert one == other
 
 
@@ -301,27 +213,6 @@ def test_a_link_to_figures_tells_by_figures_alone_that_somebody_came(make_shop: 
     assert re.search("link to figures.*in which hour somebody came", list_said()[1])
 
 
-def list_said() -> list[str]:
-    """The points that docs/privacy.md makes of what can still be told."""
-    page = Path("docs/privacy.md").read_text()
-    part = page.partition("## What can still be told of somebody\n")[2].partition("\n## ")[0]
-    return [" ".join(point.split()) for point in re.findall(r"^- (.*(?:\n  .*)*)", part, re.M)]
-
-
-def erase(v1: V1Client, face: str) -> None:
-    v1.done("DELETE", f"/v1/faces/{face}", erase="true")
-
-
-def withdraw(v1: V1Client, face: str) -> None:
-    record = {"basis": "consent", "given_at": "2026-01-01T00:00:00Z", "evidence": "signed"}
-    v1.done("PUT", f"/v1/faces/{face}/consent", record)
-    v1.done_without_body("DELETE", f"/v1/faces/{face}/consent")
-
-
-def restrict(v1: V1Client, face: str) -> None:
-    v1.done("PUT", f"/v1/faces/{face}/restriction", {"restricted": True, "reason": "asked"})
-
-
 @pytest.mark.parametrize("measure", ["arrivals", "persons"])
 def test_a_link_to_figures_may_ask_until_the_end_of_time(make_shop: Maker, measure: str) -> None:
     shop = make_shop("one", *both_regulars())
@@ -329,32 +220,33 @@ def test_a_link_to_figures_may_ask_until_the_end_of_time(make_shop: Maker, measu
     for first, last in (("9998-12-30", "9998-12-31"), ("1970-01-01", "1970-01-02")):
         span = {"from": f"{first}T10:00:00Z", "to": f"{last}T12:00:00Z"}
         asked = {"by": "day", "measure": measure, **span}
-        assert answer(shop, "report", statistics, asked)[0] == 200
+        assert shop.ask("report", statistics, asked)[0] == 200
 
 
-@pytest.mark.parametrize("leave", [erase, withdraw, restrict])
-def test_a_viewer_tells_of_who_is_shown_no_more_what_the_page_says(
-    make_shop: Maker, services: Services, clock: FakeClock, leave: Callable[[V1Client, str], None]
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in FIGURES])
+@pytest.mark.parametrize("leave", LEAVES)
+def test_a_screen_of_people_tells_of_who_is_shown_no_more_what_a_viewer_tells(
+    make_shop: Maker, services: Services, clock: FakeClock, page: str, leave: Leave
 ) -> None:
     """One twin never knew her."""
     hers = Visit(MARKED, "guest", 280.4)
     twins = make_shop("without", *both_regulars()), make_shop("with", *both_regulars(), hers)
-    [face] = twins[1].v1.done("GET", "/v1/faces", name="Ann 3")["faces"]
-    leave(twins[1].v1, face["id"])
-    for _ in range(9):
-        clock.advance(timedelta(minutes=1))
-        for name in ("without", "with"):
-            services.sweep.sweep_tenant(services.tenants.get_by_name(name), clock.now())
-    keys = [shop.v1.done("POST", "/v1/keys", {"name": "Max", "role": "viewer"}) for shop in twins]
-    viewers = [V1Client(twins[0].v1.app, key["api_key"]) for key in keys]
-    told = set()
+    face = twins[1].find_marked()
+    leave(twins[1].v1, face)
+    sweep(twins, clock)
+    told, answered = set(), set()
     for operation in READS:
-        bodies = [viewer.send("GET", operation.path).body for viewer in viewers]
-        one, other = (RANDOM.sub("#", body) for body in bodies)
-        told |= {operation.path} if one != other else set()
-        assert "Ann 3" not in bodies[1]
-        assert face["id"] not in bodies[1]
-    assert told == {path for point in list_said() for path in re.findall(r"`GET (\S+)`", point)}
+        for questions in zip(*(questions_of(operation, shop) for shop in twins), strict=True):
+            replies = [
+                shop.ask(page, operation, question)
+                for shop, question in zip(twins, questions, strict=True)
+            ]
+            answered |= {operation.path} if replies[1][0] == 200 else set()
+            told |= {f"GET {operation.path}"} if mask(replies[0]) != mask(replies[1]) else set()
+            assert "Ann 3" not in replies[1][1]
+            assert face not in replies[1][1]
+    assert {"/v1/arrivals", "/v1/statistics", "/v1/groups"} <= answered
+    assert told <= list_paths_said(Role.VIEWER)
 
 
 @pytest.mark.parametrize("strangers", ["keep", "forget"])
@@ -386,7 +278,7 @@ def ask_as_camera(shop: Shop, services: Services, name: str) -> list[str]:
     ]
     replies = [sent, *(door.send("GET", path, query={"camera": "door"}) for path in paths)]
     listed = door.send("GET", "/v1/captures")
-    return [f"{one.status} {RANDOM.sub('#', one.body)}" for one in (*replies, listed)]
+    return [mask((one.status, one.body)) for one in (*replies, listed)]
 
 
 def test_the_walk_tells_two_regulars_apart_by_a_key(make_shop: Maker) -> None:
