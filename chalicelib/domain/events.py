@@ -13,7 +13,7 @@ from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Struct, UnsetType, to_builtins
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 
 class EventKind(StrEnum):
@@ -50,6 +50,8 @@ class Member(Struct, frozen=True):
     a camera, in the words of domain/languages."""
     at_broker: str = ""
     """Its name in a message at the broker; "": it has none there."""
+    of_book: bool = False
+    """It tells how many people the book has."""
     says: str = ""
     """Words of the docs beside its name."""
 
@@ -62,6 +64,7 @@ Id = Annotated[str, Member()]
 """Id or address of a thing."""
 ThingName = Annotated[str, Member(is_who=True)]
 Inside = Annotated[int, Member(shown_as="inside", sample="80")]
+_NOT_OF_SOME = "not for a hook of some `groups`, `cameras` or `people`"
 
 
 class EventData(Struct, frozen=True, kw_only=True):
@@ -89,6 +92,11 @@ class EventData(Struct, frozen=True, kw_only=True):
         faceid: str = getattr(self, "faceid", "")
         return faceid
 
+    def hide_book(self) -> EventData:
+        """Return the event without what tells how many people the book has."""
+        members = members_of(self.KIND).items()
+        return replace(self, **{name: UNSET for name, member in members if member.of_book})
+
     def write(self) -> dict[str, Any]:
         """Return the members as JSON has them, without those that are not set."""
         written: dict[str, Any] = to_builtins(self)
@@ -112,9 +120,11 @@ class SightingEvent(FaceEvent, frozen=True, kw_only=True):
     crop_url: Annotated[str, Member(says="for a key that sees pictures")]
     captured_at: Id
     score: float | UnsetType = UNSET
-    threshold: float | UnsetType = UNSET
-    gallery_size: int | UnsetType = UNSET
-    false_match_probability: float | UnsetType = UNSET
+    threshold: Annotated[float | UnsetType, Member(of_book=True, says=_NOT_OF_SOME)] = UNSET
+    gallery_size: Annotated[int | UnsetType, Member(of_book=True, says="as `threshold`")] = UNSET
+    false_match_probability: Annotated[
+        float | UnsetType, Member(of_book=True, says="as `threshold`")
+    ] = UNSET
 
 
 class FaceArrived(SightingEvent, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from enum import StrEnum, auto
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.events import EVENTS, EventData, EventKind, HookTested, empty_names
 from chalicelib.storage import keys
@@ -216,6 +217,16 @@ class Hook(Struct, frozen=True):
             and (self.people is None or event.data.about in self.people)
         )
 
+    def limit(self, event: Event) -> Event:
+        """Return an event as the hook is told of it.
+
+        One that is told of some people only does not learn by their events how many others come
+        into the book and leave it.
+        """
+        if (self.groups, self.cameras, self.people) == (None, None, None):
+            return event
+        return replace(event, data=event.data.hide_book())
+
 
 class Hindrance(StrEnum):
     """Kind of what kept a delivery, for words in other languages."""
@@ -391,7 +402,7 @@ def event_puts(
 def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
     """Return the action that has the event delivered to the hook, whether the hook takes it or
     not."""
-    at, body = moment(milliseconds(now)), write_payload(tenant, event)
+    at, body = moment(milliseconds(now)), write_payload(tenant, hook.limit(event))
     delivery = Delivery(
         tenant, hook.id, event.id, event.kind, body, at, at, in_mailbox=hook.is_mailbox
     )
