@@ -35,6 +35,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import CountedList, retry_if_changed, walk_items
 from chalicelib.storage.ports import Action, Delete, Item, Put, absent, equals
+from chalicelib.storage.records.faces import tenant_from
 from chalicelib.storage.values import time_ordered_id
 
 if TYPE_CHECKING:
@@ -241,15 +242,16 @@ class Members(Service["Services"]):
         )
 
     def list_by_passkey(self, passkey: str, handle: bytes) -> list[tuple[Tenant, Member]]:
-        """Return the members who sign in by a passkey, each with the tenant: first whom it was made
-        for.
+        """Return the members who sign in by a passkey, each with the tenant as it is stored: first
+        whom it was made for.
 
-        `passkey`: its id; `handle`: what `make_handle` gave it.
+        No tenant is opened for work on its faces, so that one that is busy with them keeps nobody
+        out of the others. `passkey`: its id; `handle`: what `make_handle` gave it.
         """
         parts = _HANDLE.fullmatch(handle)
         maker = [(parts[1].decode(), parts[2].decode())] if parts else []
         others = [(item["tenant"], item["member"]) for item in self._walk_shared(passkey)]
-        found = [self.find_with_tenant(*names) for names in dict.fromkeys([*maker, *others])]
+        found = [self.find_stored(*names) for names in dict.fromkeys([*maker, *others])]
         return [
             each for each in found if each and any(passkey == own.id for own in each[1].passkeys)
         ]
@@ -300,12 +302,21 @@ class Members(Service["Services"]):
         return names[0] if names else ""
 
     def find_with_tenant(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
+        """Return a tenant, ready for work on its faces, and its member; None: one is not there."""
+        if (items := self._read_with_tenant(tenant, id_)) is None:
+            return None
+        return self.services.tenants.open_tenant(items[0]), member_from(items[1])
+
+    def find_stored(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
         """Return a tenant and its member as they are stored now; None: one is not there."""
+        if (items := self._read_with_tenant(tenant, id_)) is None:
+            return None
+        return tenant_from(items[0]), member_from(items[1])
+
+    def _read_with_tenant(self, tenant: str, id_: str) -> tuple[Item, Item] | None:
         item_keys = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
         tenant_item, item = self.services.items.get_many(keys.TENANTS, item_keys)
-        if tenant_item is None or item is None:
-            return None
-        return self.services.tenants.open_tenant(tenant_item), member_from(item)
+        return None if tenant_item is None or item is None else (tenant_item, item)
 
     def _make_invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
         """Make an invitation, and the fields that a member has of it."""

@@ -14,7 +14,6 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from chalicelib.domain.errors import (
     Busy,
     ConditionFailed,
     InvalidInput,
+    StorageUnavailable,
     TenantDisabled,
     WrongCredentials,
 )
@@ -42,6 +42,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items, write, write_unless_changed
 from chalicelib.storage.ports import Action, Delete, Item, Put, absent, exists
 from chalicelib.storage.values import milliseconds, moment, parse_optional
+from chalicelib.telemetry import log_failure
 
 if TYPE_CHECKING:
     from chalicelib.auth.passkeys import Site
@@ -233,8 +234,8 @@ class Sessions(Service["Services"]):
         their tokens, too.
 
         The first is that of the shop that it was made for. Left out is a disabled shop, and one in
-        which the person is changed at each of three tries, unless there is no other. Raises
-        WrongCredentials, TenantDisabled, InvalidInput, Busy.
+        which each of three tries is refused, unless there is no other. Raises WrongCredentials,
+        TenantDisabled, InvalidInput, Busy, StorageUnavailable.
         """
         from chalicelib.auth import passkeys
 
@@ -242,39 +243,46 @@ class Sessions(Service["Services"]):
         holders = self._find_holders(site, challenge, passkey)
         open_holders = [holder for holder in holders if not holder[0].disabled] or holders
         begun_sessions: list[tuple[str, Session]] = []
+        failures: list[Exception] = []
         for holder in open_holders:
             actions = [] if begun_sessions else [use_up]
             begun = self._begin_in_shop(holder, actions, keep=keep)
-            if begun is not None:
+            if isinstance(begun, Exception):
+                log_failure(begun, f"a sign-in leaves out tenant {holder[0].name}")
+                failures.append(begun)
+            else:
                 begun_sessions.append(begun)
         if not begun_sessions:
-            raise Busy(_CHANGED)
+            raise failures[-1]
         return begun_sessions
 
     def _begin_in_shop(
         self, holder: Holder, actions: Sequence[Action], *, keep: bool
-    ) -> tuple[str, Session] | None:
-        """Begin a session in one of the shops of a passkey; None if its member is changed at each
-        try.
+    ) -> tuple[str, Session] | Exception:
+        """Begin a session in one of the shops of a passkey, or return why it was refused at each
+        try: its member is changed all the time, or its storage takes nothing.
 
-        So who manages one shop keeps nobody out of the others.
+        So neither who manages one shop nor its trouble keeps anybody out of the others.
         """
+        failures: list[Exception] = []
         for tenant, member, used_passkey in self._list_tries(holder):
             # The counter of the one that was used is higher now.
             passkeys_now = tuple(
                 used_passkey if each.id == used_passkey.id else each for each in member.passkeys
             )
             member_now = replace(member, passkeys=passkeys_now)
-            with suppress(Busy):
+            try:
                 return self._sign_in_again(tenant, member_now, actions, keep=keep)
-        return None
+            except (Busy, StorageUnavailable) as error:
+                failures.append(error)
+        return failures[-1]
 
     def _list_tries(self, holder: Holder) -> Iterator[Holder]:
         """Yield a holder as read, and twice more as it is then, while the passkey is good there."""
         yield holder
         tenant, member, used_passkey = holder
         for _ in range(2):
-            found = self.services.access.members.find_with_tenant(tenant.name, member.id)
+            found = self.services.access.members.find_stored(tenant.name, member.id)
             if found is None or found[0].disabled:
                 return
             if not any(_is_used(used_passkey, each) for each in found[1].passkeys):

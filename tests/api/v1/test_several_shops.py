@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,7 +16,9 @@ from msgspec import Struct, field
 
 from chalicelib.api.v1 import auth
 from chalicelib.auth import sessions
-from chalicelib.domain.model import Credentials, Profile
+from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.domain.hooks import BookHooks
+from chalicelib.domain.model import Credentials, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -25,7 +28,7 @@ from tests.support.api.gateway import Reply
 from tests.support.api.stage import Stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book_with import book_with
-from tests.support.fakes import Person, picture
+from tests.support.fakes import FakeClock, Person, photo, picture
 from tests.support.meanwhile import Around, Meanwhile
 
 SESSION, MEMBERS = "/v1/session", "/v1/members"
@@ -378,6 +381,49 @@ def test_a_shop_that_changes_its_member_all_the_time_keeps_her_out_of_no_other_s
         429,
         "this person was changed meanwhile: try again",
     )
+
+
+class Full(Around):
+    """Storage that takes nothing of one shop any more."""
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        if any(isinstance(one, Put) and one.item.get("tenant") == "shop" for one in actions):
+            raise StorageUnavailable("the disk is full")
+        self._items.transact(actions)
+
+
+def test_a_shop_whose_storage_is_full_keeps_her_out_of_no_other_shop(
+    person: Browser, shops: list[Shop], device: Device, services: Services, stage: Stage
+) -> None:
+    stage.services = book_with(services, items=Full(services.items))
+    begun = Browser(person.v1).sign_in(passkey=device.sign(asked(person.v1)))
+    assert (begun.status, {*begun.json["books"]}) == (201, {shop.book for shop in shops[1:]})
+
+
+class Restricting(BookHooks):
+    """A book in which the consent of so many people has just ended that all wait."""
+
+    def restrict_expired(self, tenant: Tenant) -> None:
+        raise Busy(f"the consent of many people of {tenant.name} has just expired")
+
+
+def test_a_shop_whose_people_are_being_restricted_keeps_her_out_of_no_other_shop(
+    person: Browser,
+    shops: list[Shop],
+    device: Device,
+    services: Services,
+    stage: Stage,
+    clock: FakeClock,
+) -> None:
+    face = shops[0].v1.done("POST", "/v1/faces", {"picture": photo(1), "group": "regular"})["id"]
+    record = {"basis": "consent", "given_at": 0, "evidence": "signed"}
+    ends_at = (clock.now() + timedelta(minutes=1)).isoformat()
+    shops[0].v1.done("PUT", f"/v1/faces/{face}/consent", {**record, "expires_at": ends_at})
+    clock.advance(timedelta(minutes=2))
+    stage.services = book_with(services, book_hooks=Restricting())
+    begun = Browser(person.v1).sign_in(passkey=device.sign(asked(person.v1)))
+    assert begun.status == 201, begun
+    assert {*begun.json["books"]} == {shop.book for shop in shops}
 
 
 def test_a_member_who_is_changed_once_while_she_signs_in_is_signed_in_there_too(
