@@ -28,7 +28,7 @@ from chalicelib.book.webhooks import OVERDUE
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import job
 from chalicelib.domain.captures import Camera
-from chalicelib.domain.errors import Busy, RegularsError, TenantNotFound
+from chalicelib.domain.errors import Busy, TenantNotFound
 from chalicelib.domain.events import CameraSilent, CameraUnwell, CameraWell
 from chalicelib.domain.jobs import (
     JOINS,
@@ -74,7 +74,7 @@ class Sweep(Service["Services"]):
         for tenant in self.services.tenants.list_all():
             try:
                 self._send_message(tenant, hour, self._list_due_jobs(tenant, hour))
-            except RegularsError as error:
+            except Exception as error:
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
     def handle_message(self, body: str, received: int, remaining_s: Callable[[], float]) -> None:
@@ -358,7 +358,10 @@ class Watch(Service["Services"]):
         tenant are not reported.
         """
         tenants = self.services.tenants.list_all()
-        self._report_oldest_sweep(tenants)
+        try:
+            self._report_oldest_sweep(tenants)
+        except Exception as error:
+            report_failure(error, "how long tenants wait for a sweep is reported later")
         if (
             not self.services.storage.expires_items
         ):  # AWS charges for the hours in which a metric has a value: there none

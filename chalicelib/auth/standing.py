@@ -13,7 +13,13 @@ from chalicelib.auth.roles import ApiKey, Member, Role
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.consent import Basis, Ending, Remembered
 from chalicelib.domain.effects import SHARED_KEYS, name_access
-from chalicelib.domain.errors import InvalidInput, LastAdminKey, NotFound, RegularsError
+from chalicelib.domain.errors import (
+    InvalidInput,
+    LastAdminKey,
+    NotFound,
+    RegularsError,
+    TenantNotFound,
+)
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.tenant_settings import SETTINGS
 from chalicelib.domain.webhooks import Hook, hook_fields
@@ -92,7 +98,9 @@ class StandingDocuments(Service["Services"]):
         key, by which they are hashed.
         """
         items = self.services.items
-        record = items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
+        record = items.get(keys.TENANTS, keys.tenant_item(tenant.name))
+        if record is None:
+            raise TenantNotFound(f"tenant {tenant.name} is erased meanwhile")
         # The key as it is sealed: on a stage with another KMS key nobody can read it.
         shared = (
             bytes(record["app_key"]).hex(),

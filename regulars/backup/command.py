@@ -15,7 +15,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain.errors import RegularsError, StorageUnavailable
+from chalicelib.domain.errors import RegularsError
 from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP
 from regulars import folder
@@ -67,7 +67,8 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
         raise OperatorError(
             f"{to} is in the data folder, and would be lost with it: name another disk, or folder"
         )
-    _enter_backup(data, stage)
+    with open_services_of(data, stage) as services:
+        enter_backup(services)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     with open_services_of(data, stage) as services:
         try:
@@ -83,20 +84,22 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     )
 
 
-def _enter_backup(data: Path | None, stage: str | None) -> None:
+def enter_backup(services: Services) -> None:
     """Write into each tenant's audit that all is copied.
 
-    A full disk must not stop the copy, so that is told only.
+    A full disk or a busy book must not stop the copy, so that is told only.
 
     The tenant has its signing key then, by which a restore knows what the tenant has signed since.
     """
-    with open_services_of(data, stage) as services:
-        for tenant in services.tenants.list_all():
-            try:
-                services.audit.signing.read_public_keys(tenant.name)
-                services.audit.reads.write_export_entry(tenant.name)
-            except StorageUnavailable as error:
-                print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
+    for tenant in services.tenants.list_all():
+        try:
+            services.audit.signing.read_public_keys(tenant.name)
+            services.audit.reads.write_export_entry(tenant.name)
+        except RegularsError as error:
+            print(
+                f"regulars: the audit of {tenant.name} has no entry of this backup: {error}",
+                file=sys.stderr,
+            )
 
 
 @click.command(short_help="Make a data folder from a backup.")

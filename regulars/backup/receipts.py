@@ -6,14 +6,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
-from chalicelib.domain.errors import InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.domain.errors import (
+    InvalidInput,
+    RegularsError,
+    StorageUnavailable,
+    TenantNotFound,
+)
 from chalicelib.privacy.erasure.again import Receipt, parse_receipt
 from chalicelib.privacy.erasure_progress import RECEIPTS, receipt_name
 from chalicelib.privacy.signing import canonical_json
@@ -33,14 +39,25 @@ def write_beside(services: Services, backup_folder: Path) -> int:
     receipts there are.
 
     Receipts that are there already are left as they are. A tenant's document of what stands takes
-    the place of the one before, if that is of the same life.
+    the place of the one before, if that is of the same life. Raises StorageUnavailable at the end
+    if a tenant's could not be read.
     """
-    documents = {
-        receipt_name(tenant.app_id, erasure.id): erasure.receipt
-        for tenant in services.tenants.list_all()
-        for erasure in services.erasure.records.list_all(tenant.name)
-        if erasure.receipt is not None
-    }
+    documents: dict[str, Mapping[str, Any]] = {}
+    standing: dict[str, Mapping[str, Any]] = {}
+    refused: list[str] = []
+    for tenant in services.tenants.list_all():
+        try:
+            documents |= {
+                receipt_name(tenant.app_id, erasure.id): erasure.receipt
+                for erasure in services.erasure.records.list_all(tenant.name)
+                if erasure.receipt is not None
+            }
+            name, stands = services.access.standing.make_document(tenant)
+            standing[name] = stands
+        except TenantNotFound:
+            continue  # it is erased meanwhile: its own receipt tells it
+        except RegularsError as error:
+            refused.append(f"{tenant.name}: {error}")
     for erasure in services.erasure.of_tenants.list_all():
         if erasure.receipt is not None:
             documents[receipt_name(erasure.app_id, erasure.id)] = erasure.receipt
@@ -49,11 +66,12 @@ def write_beside(services: Services, backup_folder: Path) -> int:
         if not file.exists():
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.write_durably(file, canonical_json(document).decode())
-    for tenant in services.tenants.list_all():
-        name, stands = services.access.standing.make_document(tenant)
+    for name, document in standing.items():
         (backup_folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.write_durably(backup_folder / name, canonical_json(stands).decode())
+        folder.write_durably(backup_folder / name, canonical_json(document).decode())
     sync_folder(backup_folder)
+    if refused:
+        raise StorageUnavailable("; ".join(refused))
     return len(documents)
 
 

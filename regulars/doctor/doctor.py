@@ -6,9 +6,10 @@ events do not arrive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -97,20 +98,41 @@ def check_book(settings: Settings) -> Iterator[Finding]:
                 yield failed("book", f"{DAMAGED} ({damage})")
             tenants = services.tenants.list_all()
             yield from check_models(settings, tenants)
-            active = [tenant for tenant in tenants if not tenant.disabled]
-            yield from check_cameras(services, active, services.clock.now())
-            yield from check_hooks(services, active)
-            yield from check_retention(services, active)
-            yield from check_ends(services, active)
-            yield from check_notices(services, active)
-            yield from check_feelings(active)
-            yield from check_left(services, active)
-            yield from check_ended(services, active)
+            yield from check_tenants(services, tenants)
     except RegularsError as error:
-        yield failed(
-            "book",
-            f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back",
-        )
+        yield _fail_book(error)
+
+
+def check_tenants(services: Services, tenants: Sequence[Tenant]) -> Iterator[Finding]:
+    """Check cameras, hooks, retention and notices of those that are not disabled."""
+    active = [tenant for tenant in tenants if not tenant.disabled]
+    of_books = (check_hooks, check_retention, check_ends, check_notices, check_left, check_ended)
+    checks = (partial(check_cameras, now=services.clock.now()), *of_books)
+    findings = [
+        finding for check in checks for finding in _check_each(partial(check, services), active)
+    ]
+    yield from dict.fromkeys(findings)
+    yield from check_feelings(active)
+
+
+def _fail_book(error: RegularsError, whose: str = "") -> Finding:
+    advice = "`regulars fsck` looks closer, `regulars restore` brings a backup back"
+    return failed("book", f"{whose}{error}: {advice}")
+
+
+def _check_each(
+    check: Callable[[list[Tenant]], Iterator[Finding]], tenants: list[Tenant]
+) -> Iterator[Finding]:
+    """Check all tenants; if the book of one cannot be read, each alone, so that it hides nothing of
+    the others."""
+    try:
+        findings = [*check(tenants)]
+    except RegularsError as error:
+        if len(tenants) == 1:
+            findings = [_fail_book(error, f"{tenants[0].name}: ")]
+        else:
+            findings = [one for tenant in tenants for one in _check_each(check, [tenant])]
+    yield from findings
 
 
 def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:

@@ -202,10 +202,13 @@ class Stored(Collector):
             labels=["tenant", "camera"],
         )
         for tenant in services.tenants.list_all():
-            faces.add_metric([tenant.name], services.account.measure_usage(tenant).faces)
-            for camera in services.cameras.list_all(tenant):
-                trouble = find_trouble(camera, tenant, services.clock.now())
-                alive.add_metric([tenant.name, camera.id], not (trouble and trouble.is_blind))
+            try:
+                faces.add_metric([tenant.name], services.account.measure_usage(tenant).faces)
+                for camera in services.cameras.list_all(tenant):
+                    trouble = find_trouble(camera, tenant, services.clock.now())
+                    alive.add_metric([tenant.name, camera.id], not (trouble and trouble.is_blind))
+            except RegularsError as error:
+                _log.warning("the metrics lack tenant %s: %s", tenant.name, error)
         yield from (faces, alive)
         if (waiting := services.ports.storage.waiting) is not None:
             yield GaugeMetricFamily(

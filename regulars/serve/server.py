@@ -35,13 +35,14 @@ from chalicelib.api.sites import list_own_names
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.api_keys import FIRST
-from chalicelib.domain.errors import KeyNotFound
+from chalicelib.domain.errors import KeyNotFound, RegularsError
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.services import Services
 from chalicelib.storage.box.uploads import FolderUploadStore
 from chalicelib.storage.ports import FULL_BYTES
+from chalicelib.telemetry import report_failure
 from regulars import folder, libraries
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken
@@ -284,7 +285,12 @@ def describe_start(data: Path, services: Services, config: Path | None) -> Itera
     """Yield the lines that the log begins with: version, folder, settings, tenants, and captures
     that wait."""
     tenants = services.tenants.list_all()
-    faces = sum(services.account.measure_usage(tenant).faces for tenant in tenants)
+    faces = 0
+    for tenant in tenants:
+        try:
+            faces += services.account.measure_usage(tenant).faces
+        except RegularsError as error:
+            yield f"{tenant.name}: its faces are not counted: {error}"
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
     if config is not None:
         yield f"settings of {config}; `regulars config` prints what is in force"
@@ -553,7 +559,10 @@ def warm_up(services: Any) -> set[str]:
         vision.detect(picture)
         probe_by_model[vision.model] = vision.examine(picture, [face], all_boxes=[]).embeddings
     for tenant, vision in vision_by_tenant.items():
-        services.ports.search.search(
-            tenant, SearchRequest(vision.model, probe_by_model[vision.model])
-        )
+        try:
+            services.ports.search.search(
+                tenant, SearchRequest(vision.model, probe_by_model[vision.model])
+            )
+        except Exception as error:
+            report_failure(error, f"the first search of tenant {tenant} is slow")
     return {vision.pack for vision in visions}
