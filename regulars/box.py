@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,6 @@ from regulars.options import (
     ask_yes_or_no,
     choose_settings,
     data_option,
-    find_tenants,
     join_options,
     models_option,
     open_services_of,
@@ -39,6 +38,7 @@ from regulars.options import (
     serve_options,
     with_services,
 )
+from regulars.shops import Left, do_in_each, list_shops
 
 if TYPE_CHECKING:
     from chalicelib.consistency.findings import Disagreement
@@ -314,9 +314,10 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     damage = services.ports.storage.damage()
     if damage is not None:
         print(f"the database is damaged, and what can be read is checked: {damage}", flush=True)
-    is_faulty = damage is not None
-    for tenant in find_tenants(services, tenants):
-        consistency = services.consistency
+    faulty = [] if damage is None else ["the database"]
+    consistency = services.consistency
+
+    def check(tenant: Tenant) -> None:
         mended, disagreements = (
             consistency.repair(tenant.name)
             if repair
@@ -324,8 +325,10 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
         )
         for line in _report(tenant.name, mended, disagreements, repair=repair):
             print(line, flush=True)
-        is_faulty = is_faulty or bool(disagreements)
-    return 1 if is_faulty else 0
+        faulty.extend([tenant.name] if disagreements else [])
+
+    do_in_each(services, list_shops(services, tenants), "not checked", check).require_all()
+    return 1 if faulty else 0
 
 
 def _report(
@@ -386,15 +389,19 @@ def captures() -> None:
 @_captures_options
 def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
-    print_lines(
-        (
+    lines: list[str] = []
+
+    def list_captures(owner: Tenant, captures: Sequence[Capture]) -> None:
+        lines.extend(
             f"{owner.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  "
             f"{capture.id}  "
             f"{capture.reason}"
-            for owner, capture in _list_parked_captures(services, tenant, camera)
-        ),
-        "no capture is parked",
-    )
+            for capture in captures
+        )
+
+    left = _read_parked(services, tenant, camera, list_captures)
+    print_lines(lines, "no capture is parked")
+    left.require_all()
 
 
 @captures.command()
@@ -404,33 +411,43 @@ def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
 
     A running service resolves them.
     """
-    sent_count = sum(
-        services.captures.redrive.redrive(owner, [capture])
-        for owner, capture in _list_parked_captures(services, tenant, camera)
-    )
-    print(f"{sent_count} captures are sent again")
+    sent: list[int] = []
+
+    def send(owner: Tenant, captures: Sequence[Capture]) -> None:
+        sent.extend(services.captures.redrive.redrive(owner, [one]) for one in captures)
+
+    left = _read_parked(services, tenant, camera, send)
+    print(f"{sum(sent)} captures are sent again")
+    left.require_all()
 
 
-def _list_parked_captures(
-    services: Services, tenant: str | None, camera: str | None
-) -> list[tuple[Tenant, Capture]]:
-    """List the captures that were given up after several attempts, each with its tenant.
+def _read_parked(
+    services: Services,
+    tenant: str | None,
+    camera: str | None,
+    act: Callable[[Tenant, Sequence[Capture]], object],
+) -> Left:
+    """Give each tenant's captures that were given up after several attempts to `act`; return the
+    tenants that are left.
 
     `tenant` and `camera`: the names to choose by; None: all. Raises an error for a tenant or a
     camera that is not there, so that a wrong name is no empty list.
     """
-    tenants = find_tenants(services, () if tenant is None else (tenant,))
-    found_captures = [
-        (owner, capture)
-        for owner in tenants
-        for capture in services.captures.redrive.list_parked(owner, camera)
-    ]
-    if not found_captures and all(
-        camera not in camera_ids(services.items, owner.name) for owner in tenants
-    ):
-        for owner in tenants[:1]:
-            require_named(services, owner, camera=camera)
-    return found_captures
+    lacking: list[Tenant] = []
+    known: list[str] = []
+
+    def read(owner: Tenant) -> None:
+        captures = list(services.captures.redrive.list_parked(owner, camera))
+        is_known = captures or camera is None or camera in camera_ids(services.items, owner.name)
+        known.extend([owner.name] if is_known else [])
+        lacking.append(owner)
+        act(owner, captures)
+
+    shops = list_shops(services, [tenant] if tenant else [])
+    left = do_in_each(services, shops, "not read", read)
+    for owner in [] if known else lacking[:1]:
+        require_named(services, owner, camera=camera)
+    return left
 
 
 @click.command(short_help="Print the settings in force, and what set them.")

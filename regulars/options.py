@@ -276,7 +276,7 @@ def _with_shops(
                 raise click.UsageError("say in whose book: --tenant NAME, or --all-shops")
             if others["photo"] is None and (all_shops or len(names) > 1):
                 raise click.UsageError("several books have only a person's --photo in common")
-            return command(services, find_tenants(services, names), **others)
+            return command(services, _find_tenants(services, names), **others)
 
         return run
 
@@ -288,10 +288,16 @@ of_restored_shops = _with_shops(_give_services(open_unfinished))
 """As `of_shops`, also in a book whose restore has not ended."""
 
 
-def find_tenants(services: Services, names: Sequence[str]) -> list[Tenant]:
-    """Return the tenants of these names, each once, or without names all. Raises TenantNotFound."""
-    wanted_names = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.list_all()]
-    return [services.tenants.get_by_name(name) for name in wanted_names]
+def _find_tenants(services: Services, names: Sequence[str]) -> list[Tenant]:
+    """Return the tenants of these names, each once, or without names all.
+
+    One alone is ready for work on its faces. Of several each is opened by who works in it, so that
+    one that is busy holds up no other. Raises TenantNotFound, Busy.
+    """
+    if len(names) == 1:
+        return [services.tenants.get_by_name(names[0])]
+    tenants = services.tenants
+    return [tenants.read_stored(name) for name in dict.fromkeys(names)] or tenants.list_all()
 
 
 def _find_named_file() -> Path | None:

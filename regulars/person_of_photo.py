@@ -6,43 +6,24 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from msgspec import Struct
-
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, begin_audit_event
 from chalicelib.domain.captures import RULES
-from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
-from chalicelib.storage.values import format_count
 from regulars.errors import OperatorError
+from regulars.shops import Left
 
 
-class AskedShops(Struct):
+class AskedShops(Left):
     """Answers of several shops to the question who is on a photo.
 
     `known`: each shop that knows the person, with the ids of the person's faces; `strange`: the
-    shops in which nobody looks like the photo; `left`: names of those in which something could not
-    be done.
+    shops in which nobody looks like the photo.
     """
 
     known: list[tuple[Tenant, list[str]]]
     strange: list[Tenant]
-    left: list[str]
-
-    def note_failure(self, tenant: Tenant, what: str, why: Exception | str) -> None:
-        """Print what could not be done in a shop, which is left."""
-        print(f"{tenant.name}: {what}: {why}", flush=True)
-        self.left.append(tenant.name)
-
-    def require_all(self) -> None:
-        """Raise OperatorError if something is left."""
-        if self.left:
-            shops = format_count(len(self.left), "shop", "shops")
-            raise OperatorError(
-                f"{shops} left: {', '.join(self.left)}. Mend what is said of each: then the same "
-                "command does what is left"
-            )
 
 
 def enter_shop(tenant: Tenant) -> AbstractContextManager[object]:
@@ -61,17 +42,14 @@ def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> Ask
     asked = AskedShops([], [], [])
     picture = photo.read_bytes()
     for tenant in tenants:
-        try:
-            with enter_shop(tenant):
-                faceids = find_faces_of_photo(services, tenant, photo.name, picture)
-        except (RegularsError, OperatorError) as error:
-            asked.note_failure(tenant, "could not be asked", error)
-            continue
-        if faceids:
-            asked.known.append((tenant, faceids))
-            continue
-        print(f"{tenant.name}: nobody in the book looks like the photo", flush=True)
-        asked.strange.append(tenant)
+        with asked.try_in(tenant.name, "could not be asked"), enter_shop(tenant):
+            opened = services.tenants.get_by_name(tenant.name)
+            faceids = find_faces_of_photo(services, opened, photo.name, picture)
+            if faceids:
+                asked.known.append((opened, faceids))
+                continue
+            print(f"{tenant.name}: nobody in the book looks like the photo", flush=True)
+            asked.strange.append(opened)
     return asked
 
 

@@ -18,7 +18,7 @@ import click
 
 from chalicelib.api.dialects import NAMES
 from chalicelib.domain.consent import GROUNDS, Ending
-from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput, RegularsError
+from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.domain.model import Face, Hold, Restriction, Tenant
 from chalicelib.domain.rules.hold import require_free
 from chalicelib.privacy import signing
@@ -43,7 +43,6 @@ from regulars.options import (
     PATH,
     ask_before_deed,
     ask_yes_or_no,
-    find_tenants,
     of_restored_shops,
     of_shops,
     of_tenant,
@@ -51,6 +50,7 @@ from regulars.options import (
     with_services,
 )
 from regulars.person_of_photo import AskedShops, ask_shops, enter_shop
+from regulars.shops import do_in_each, list_shops
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
@@ -130,11 +130,8 @@ def write_archives_of_shops(
     """
     for tenant, faceids in asked.known:
         file = name_by_shop(out, tenant, tenants)
-        try:
-            with enter_shop(tenant):
-                _write_archives(services, tenant, faceids, file, language, goes_on=len(tenants) > 1)
-        except RegularsError as error:
-            asked.note_failure(tenant, "not written", error)
+        with asked.try_in(tenant.name, "not written"), enter_shop(tenant):
+            _write_archives(services, tenant, faceids, file, language, goes_on=len(tenants) > 1)
 
 
 def _ask(
@@ -144,7 +141,7 @@ def _ask(
     if photo is not None:
         return ask_shops(services, tenants, photo)
     person = services.faces.find_person(tenants[0], str(face))
-    return AskedShops([(tenants[0], [*person.faces])], [], [])
+    return AskedShops([], [(tenants[0], [*person.faces])], [])
 
 
 def name_by_shop(file: Path, tenant: Tenant, tenants: Sequence[Tenant]) -> Path:
@@ -316,21 +313,24 @@ def erase_in_shops(
     for file in receipts.values():
         _require_place(file, is_new=len(tenants) == 1)
     asked = ask_shops(services, tenants, photo)
+    known: list[tuple[Tenant, list[str]]] = []
     for tenant, faceids in asked.known:
-        with enter_shop(tenant):
+        with asked.try_in(tenant.name, "not erased"), enter_shop(tenant):
             _print_people(services, tenant, faceids)
-    begun = [(tenant, _list_going_on(services, tenant)) for tenant in asked.strange]
-    shops = format_count(len(asked.known), "shop", "shops")
-    question = f"Erase this person in {shops}?" if asked.known else "End what goes on?"
-    if (asked.known or any(ids for _, ids in begun)) and confirm(question):
-        for tenant, ids in _delete_in_shops(services, asked):
-            try:
-                with enter_shop(tenant):
-                    _wait_and_write_receipts(services, tenant, ids, receipts[tenant.name])
-            except OperatorError as error:
-                asked.note_failure(tenant, "no receipt", error)
+            known.append((tenant, faceids))
+    begun: list[tuple[Tenant, list[str]]] = []
+    for tenant in asked.strange:
+        with asked.try_in(tenant.name, "what goes on is not known"):
+            begun.append((tenant, _list_going_on(services, tenant)))
+    shops = format_count(len(known), "shop", "shops")
+    question = f"Erase this person in {shops}?" if known else "End what goes on?"
+    if (known or any(ids for _, ids in begun)) and confirm(question):
+        for tenant, erasures in _delete_in_shops(services, asked, known):
+            with asked.try_in(tenant.name, "no receipt"), enter_shop(tenant):
+                _wait_and_write_receipts(services, tenant, erasures, receipts[tenant.name])
         for tenant, ids in begun:
-            _end_perhaps(services, tenant, ids)
+            with asked.try_in(tenant.name, "not ended"):
+                _end_perhaps(services, tenant, ids)
     asked.require_all()
 
 
@@ -343,19 +343,17 @@ def _end_perhaps(services: Services, tenant: Tenant, ids: Sequence[str]) -> None
         )
 
 
-def _delete_in_shops(services: Services, asked: AskedShops) -> list[tuple[Tenant, Sequence[str]]]:
+def _delete_in_shops(
+    services: Services, asked: AskedShops, known: Sequence[tuple[Tenant, Sequence[str]]]
+) -> list[tuple[Tenant, Sequence[str]]]:
     """Delete a person in each shop; return the erasures that have begun, and note what is left."""
     begun: list[tuple[Tenant, Sequence[str]]] = []
-    for tenant, faceids in asked.known:
-        try:
-            with enter_shop(tenant):
-                deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
-        except RegularsError as error:
-            asked.note_failure(tenant, "not erased", error)
-            continue
-        begun.append((tenant, deleted.erasures))
-        if left := services.faces.by_id(tenant, faceids, restricted=True):
-            asked.note_failure(tenant, "not erased", f"{', '.join(left)}, changed by others")
+    for tenant, faceids in known:
+        with asked.try_in(tenant.name, "not erased"), enter_shop(tenant):
+            deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
+            begun.append((tenant, deleted.erasures))
+            if left := services.faces.by_id(tenant, faceids, restricted=True):
+                raise OperatorError(f"{', '.join(left)}, changed by others")
     return begun
 
 
@@ -1000,8 +998,9 @@ def retention(
     from rich.table import Table
 
     console = Console(soft_wrap=True)
-    chosen_tenants = find_tenants(services, tenants)
-    for tenant in chosen_tenants:
+    shown: list[str] = []
+
+    def show(tenant: Tenant) -> None:
         table = Table(
             "kind",
             "group",
@@ -1026,14 +1025,19 @@ def retention(
             {} if everything else services.erasure.retention.list_waiting(tenant).items()
         ):
             print(f"{kind}: {withheld.number} wait until {withheld.goes_at:%Y-%m-%d}, or for --all")
-    if not confirm("Delete what goes now?"):
-        return
-    for tenant in chosen_tenants:
+        shown.append(tenant.name)
+
+    def sweep(tenant: Tenant) -> None:
         services.erasure.retention.sweep_tenant(
             tenant, swept_kinds=tuple(Kind), is_confirmed=everything
         )
         waits = services.erasure.retention.read_withheld(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
+
+    left = do_in_each(services, list_shops(services, tenants), "not looked at", show)
+    if shown and confirm("Delete what goes now?"):
+        left.left += do_in_each(services, shown, "not deleted", sweep).left
+    left.require_all()
 
 
 @click.group(no_args_is_help=False, short_help="Print the record of processing.")

@@ -22,6 +22,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import FaceOrder
 from chalicelib.storage.values import milliseconds, one_line
 from regulars.options import read_rows, with_services
+from regulars.shops import do_in_each, list_shops
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,14 +61,19 @@ def today(services: Services, tenant: str | None) -> None:
     """
     from rich.console import Console
 
-    every_tenant = services.tenants.list_all()
-    tenants_with_faces = [
-        each for each in every_tenant if services.account.measure_usage(each).faces
-    ] or every_tenant
-    for shown_tenant in (
-        tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]
-    ):
-        print_today(read_today(services, shown_tenant, datetime.now(UTC)), Console(soft_wrap=True))
+    empty: list[Tenant] = []
+
+    def show(each: Tenant) -> None:
+        if tenant is None and not services.account.measure_usage(each).faces:
+            empty.append(each)
+            return
+        print_today(read_today(services, each, datetime.now(UTC)), Console(soft_wrap=True))
+
+    shops = list_shops(services, [tenant] if tenant else [])
+    left = do_in_each(services, shops, "not read", show)
+    for each in empty if len(empty) == len(shops) else ():
+        print_today(read_today(services, each, datetime.now(UTC)), Console(soft_wrap=True))
+    left.require_all()
 
 
 class Today(Struct, frozen=True):

@@ -19,7 +19,8 @@ from chalicelib.domain.model import Face, Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage.ports import Vision
-from regulars.options import find_tenants, open_services
+from regulars.options import open_services
+from regulars.shops import do_in_each, list_shops
 
 
 def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str]) -> int:
@@ -28,16 +29,19 @@ def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str]) ->
     Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if
     there is no such data folder, TenantNotFound.
     """
-    lost_count = 0
+    lost: list[str] = []
     with _open_with_model(settings, pack_name) as (services, new):
-        for tenant in find_tenants(services, names):
+
+        def change(tenant: Tenant) -> None:
             old = services.tenant_vision.choose_vision(tenant.model)
             if old.model != new.model:
                 print(_describe_work(services, tenant, old, new), flush=True)
             outcome = _change_model(services, tenant.name, old, new)
             _print_outcome(tenant.name, outcome)
-            lost_count += len(outcome.lost)
-    return 1 if lost_count else 0
+            lost.extend(outcome.lost)
+
+        do_in_each(services, list_shops(services, names), "not changed", change).require_all()
+    return 1 if lost else 0
 
 
 def print_estimates(settings: Settings, pack_name: str, names: Sequence[str]) -> None:
@@ -46,9 +50,12 @@ def print_estimates(settings: Settings, pack_name: str, names: Sequence[str]) ->
     Raises OperatorError, TenantNotFound.
     """
     with _open_with_model(settings, pack_name) as (services, new):
-        for tenant in find_tenants(services, names):
+
+        def estimate(tenant: Tenant) -> None:
             old = services.tenant_vision.choose_vision(tenant.model)
             print(_describe_work(services, tenant, old, new), flush=True)
+
+        do_in_each(services, list_shops(services, names), "not estimated", estimate).require_all()
 
 
 @contextmanager
