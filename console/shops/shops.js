@@ -18,15 +18,17 @@ const MOST_HERE = 20;
 /** Why a shop lets nobody in, by the status of its answer: the session is over, or the shop is disabled. */
 const CLOSED = { 401: "over", 403: "off" };
 
-/** Load who the browser is at each shop, by name; and how many shops let nobody in, by the reason. */
+/** Load who the browser is at each shop, by name; and how many shops could not be asked, by the reason. */
 async function sessions(books, signal) {
-  const closed = { over: 0, off: 0 };
-  const count = (problem) => {
-    if (!CLOSED[problem.status]) throw problem;
-    closed[CLOSED[problem.status]]++;
+  const closed = { over: 0, off: 0, later: 0 };
+  const problems = [];
+  const note = (problem) => {
+    problems.push(problem);
+    closed[CLOSED[problem.status] ?? "later"]++;
   };
-  const all = await Promise.all(books.map((book) => get("session", {}, { signal, book }).catch(count)));
+  const all = await Promise.all(books.map((book) => get("session", {}, { signal, book }).catch(note)));
   const known = all.filter(Boolean);
+  if (closed.later && !known.length) throw problems.find(({ status }) => !CLOSED[status]);
   return { known: known.sort((one, other) => one.display_name.localeCompare(other.display_name)), closed };
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from regulars_client import Regulars
 
 from chalicelib.book.captures.captures import Shot
@@ -239,6 +239,31 @@ def test_signing_out_of_a_shop_leaves_the_others_and_one_more_is_added_on_the_pa
     heading(page, "Shops")
     expect(page.get_by_role("listitem")).to_have_count(2)
     expect(row(page, NAMES[2])).to_have_count(0)
+
+
+def test_a_shop_that_cannot_be_read_now_is_said_and_the_others_are_shown(
+    visitor: Visitor, street: Street
+) -> None:
+    sign_in_to(visitor, street, *NAMES[3:6])
+    page = visitor.open()
+    expect(page.get_by_role("listitem")).to_have_count(3)
+    busy = street.box.services.tenants.get_by_name("s4").book_id
+
+    def refuse(route: Route) -> None:
+        if route.request.headers.get("x-regulars-book", "").startswith(busy):
+            route.fulfill(status=503, json={"code": "StorageUnavailable", "detail": "busy"})
+        else:
+            route.continue_()
+
+    page.route("**/v1/session", refuse)
+    page.reload()
+    expect(page.get_by_text("1 shop cannot be read now")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    expect(row(page, NAMES[4])).to_have_count(0)
+    page.unroute("**/v1/session")
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_count(3)
+    visitor.forgive("503")
 
 
 def test_a_session_that_a_shop_ended_is_said_and_the_others_are_shown(
