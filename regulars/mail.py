@@ -150,7 +150,7 @@ def send_mail(message: EmailMessage, mail: MailSettings, timeout_s: float = _TIM
     `timeout_s`: time that each step before the mail itself may take.
 
     It has a date and an id: Gmail refuses mails without, and not every server adds them. Raises
-    OperatorError.
+    OperatorError, also if the server takes it for some of its receivers alone.
     """
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain=str(message["From"]).rpartition("@")[2].strip("> "))
@@ -164,9 +164,12 @@ def send_mail(message: EmailMessage, mail: MailSettings, timeout_s: float = _TIM
                     server.starttls(context=tls)
             if mail.smtp_user is not None and mail.smtp_password_file is not None:
                 server.login(mail.smtp_user, mail.smtp_password_file.read_text("utf-8").strip())
-            server.send_message(message)
+            refused = server.send_message(message)
     except (smtplib.SMTPException, OSError) as error:
         raise OperatorError(f"the mail was not sent by {host}:{port}: {error}") from error
+    if refused:
+        told = ", ".join(refused)
+        raise OperatorError(f"the mail was sent by {host}:{port}, but not to {told}: {refused}")
 
 
 def _is_for_later(error: BaseException | None) -> bool:

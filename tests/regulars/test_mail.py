@@ -162,6 +162,21 @@ def test_a_server_that_has_taken_a_mail_may_say_goodbye_as_it_likes(goodbye: byt
     assert len(Inbox.mails) == 1
 
 
+def test_a_receiver_who_is_refused_beside_another_one_is_named() -> None:
+    letter = EmailMessage()
+    letter["From"], letter["To"] = "regulars@shop.example", "boss@shop.example, eva@shop.example"
+    some = type("Some", (Inbox,), {"unknown": b"eva@shop.example"})
+    with (
+        receiving_mail(handler=some) as port,
+        pytest.raises(OperatorError, match=r"but not to eva@shop\.example: .*nobody is called so"),
+    ):
+        send_mail(
+            letter,
+            MailSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="regulars@shop.example"),
+        )
+    assert len(Inbox.mails) == 1
+
+
 def test_a_reply_that_trickles_ends_in_time() -> None:
     clock = itertools.count(0.0, 10.0)
     with (

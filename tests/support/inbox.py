@@ -21,6 +21,8 @@ class Inbox(socketserver.StreamRequestHandler):
     tls: ClassVar[ssl.SSLContext | None] = None
     receiver: ClassVar[bytes] = b""
     """The answer to RCPT; b"": the receiver is known."""
+    unknown: ClassVar[bytes] = b""
+    """A receiver whom it does not know."""
     looks_s: ClassVar[float] = 0.0
     """How long it looks at a mail until it says that it took it."""
     goodbye: ClassVar[bytes] = b"221 bye\r\n"
@@ -35,6 +37,8 @@ class Inbox(socketserver.StreamRequestHandler):
             self.lines.append(line)
             if word == b"RCPT" and self.receiver:
                 answer = self.receiver
+            elif word == b"RCPT" and self.unknown and self.unknown in line:
+                answer = b"550 nobody is called so\r\n"
             elif word == b"DATA":
                 self.connection.sendall(b"354 go on\r\n")
                 self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
