@@ -45,18 +45,18 @@ class Sections(click.Group):
         super().__init__(*arguments, **options)
         self._sections: dict[str, tuple[click.Command, ...]] = {}
 
-    def add_section(self, title: str, *members: click.Command) -> None:
+    def add_section(self, title: str, *added: click.Command) -> None:
         """Add commands that stand below a title of their own."""
-        self._sections[title] = members
-        for member in members:
-            self.add_command(member)
+        self._sections[title] = added
+        for command in added:
+            self.add_command(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        limit = formatter.width - 6 - max(map(len, self.commands))
-        for title, members in self._sections.items():
+        limit = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
+        for title, section in self._sections.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [(str(one.name), one.get_short_help_str(limit)) for one in members]
+                    [(str(one.name), one.get_short_help_str(limit)) for one in section]
                 )
 
 
