@@ -9,7 +9,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -614,10 +614,16 @@ def call(
 
 @pytest.fixture
 def near(tmp_path: Path, port: int) -> Iterator[FirstPage]:
+    with served(tmp_path, port) as page:
+        yield page
+
+
+@contextmanager
+def served(folder: Path, port: int, head_s: float = first_page.HEAD_S) -> Iterator[FirstPage]:
     """A page that also asks cameras on this machine, as there is no other; what fails takes no
     time."""
-    page = FirstPage(tmp_path / "edge.toml", find_address=lambda host: host, sleep=lambda _: None)
-    with first_page._Server(port, page) as server:
+    page = FirstPage(folder / "edge.toml", find_address=lambda host: host, sleep=lambda _: None)
+    with first_page._Server(port, page, head_s) as server:
         thread = threading.Thread(target=server.serve)
         thread.start()
         yield page
@@ -720,14 +726,45 @@ def test_callers_who_say_nothing_take_their_places_and_no_more(near: FirstPage, 
                 ("127.0.0.1", port), timeout=60, source_address=source
             ) as late:
                 assert late.recv(1) == b"", "it hangs up"
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as late:
-            assert late.recv(1) == b"", "they have all places together"
-    until(lambda: answers(port), said=lambda: "the places are not free again")
+        assert [call(port, "GET")[0] for _ in range(15)] == [200] * 15, "a new one has a place"
 
 
-def answers(port: int) -> bool:
+def test_who_is_new_gets_the_page_while_four_addresses_trickle(near: FirstPage, port: int) -> None:
+    stop, sources = threading.Event(), [f"127.0.0.{number}" for number in range(2, 6)]
+
+    def trickle(source: str) -> None:
+        while not stop.is_set():
+            with (
+                suppress(OSError),
+                socket.create_connection(("127.0.0.1", port), source_address=(source, 0)) as line,
+            ):
+                while not stop.wait(0.05):
+                    line.sendall(b"X")
+
+    callers = [threading.Thread(target=trickle, args=(source,)) for source in sources * 4]
+    for caller in callers:
+        caller.start()
+    try:
+        until(lambda: not answers(port, sources[0]), said=lambda: "they have no places")
+        assert [answers(port) for _ in range(15)] == [True] * 15
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+
+
+def test_a_call_that_does_not_come_to_its_end_leaves_its_place(tmp_path: Path, port: int) -> None:
+    with served(tmp_path, port, head_s=0.5):
+        for _ in range(2 * first_page.MOST_OF_ONE):
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
+                line.sendall(b"GET / HTTP/1.1\r\n")
+                assert line.recv(1) == b"", "it hangs up"
+        assert answers(port)
+
+
+def answers(port: int, source: str = "127.0.0.1") -> bool:
     with suppress(OSError, http.client.HTTPException):
-        return call(port, "GET")[0] == 200
+        return call(port, "GET", source=source)[0] == 200
     return False
 
 

@@ -20,8 +20,9 @@ import socketserver
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
@@ -65,6 +66,8 @@ scans for nobody. So long in s each of them takes at least, in which nothing els
 MOST_FORM_BYTES, MOST_CALLERS, MOST_OF_ONE, CALL_S = 8_192, 8, 2, 120.0
 """Bounds of a form, of calls at once, of those of one address, and of one call, in s: a camera
 takes half a minute."""
+HEAD_S = 10.0
+"""How long a call may take to come, with its form, in s."""
 _SHOWN_PX = 640
 _LOGGED_LETTERS = 300
 """Letters of a part of a log's line: who fails a try may have written them."""
@@ -433,30 +436,77 @@ class FirstPage:
         return self._claimed[code, url]
 
 
+@dataclass
+class _Caller:
+    address: str
+    since: float
+    is_heard: bool = False
+    """Whether its call came in full."""
+
+
 class _Server(ThreadingHTTPServer):
-    """A server of MOST_CALLERS at once, and MOST_OF_ONE of one address; it hangs up on others."""
+    """A server of MOST_CALLERS at once, and MOST_OF_ONE of one address; it hangs up on others.
+
+    Who comes when all places are taken gets that of a call that has not come in full, of an address
+    with more places.
+    """
 
     daemon_threads = False  # the end waits for the last answer
     server_bind = socketserver.TCPServer.server_bind  # HTTPServer's asks the DNS for a name
     timeout = 0.2
 
-    def __init__(self, port: int, first_page: FirstPage) -> None:
+    def __init__(self, port: int, first_page: FirstPage, head_s: float = HEAD_S) -> None:
         super().__init__(("", port), _Handler)
+        self._head_s = head_s
         self.first_page, self.names = first_page, {"localhost", socket.gethostname().lower()}
-        self._callers: dict[socket.socket, str] = {}
+        self._callers: dict[socket.socket, _Caller] = {}
 
     def serve(self) -> None:
         """Answer until the page is over."""
         while not self.first_page.is_over:
             self.handle_request()
+            for request, caller in self._list_unheard():
+                if time.monotonic() > caller.since + self._head_s:
+                    self._hang_up(request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        callers = [*self._callers.values()]
-        if len(callers) < MOST_CALLERS and callers.count(client_address[0]) < MOST_OF_ONE:
-            self._callers[request] = client_address[0]
-            super().process_request(request, client_address)
-        else:
+        address = client_address[0]
+        if len(self._callers) >= MOST_CALLERS:
+            self._make_room(address)
+        is_full = len(self._callers) >= MOST_CALLERS
+        if is_full or self._count_places()[address] >= MOST_OF_ONE:
             self.shutdown_request(request)
+            return
+        self._callers[request] = _Caller(address, time.monotonic())
+        super().process_request(request, client_address)
+
+    def _make_room(self, address: str) -> None:
+        """Hang up on the oldest call of those with the most places, if these are more than this
+        address has."""
+        places = self._count_places()
+        unheard = self._list_unheard()
+        if not unheard:
+            return
+        request, caller = max(unheard, key=lambda each: places[each[1].address])
+        if places[caller.address] > places[address]:
+            self._hang_up(request)
+
+    def _count_places(self) -> Counter[str]:
+        return Counter(caller.address for caller in [*self._callers.values()])
+
+    def _list_unheard(self) -> list[tuple[socket.socket, _Caller]]:
+        """Return the calls that have not come in full, the oldest first."""
+        return [each for each in [*self._callers.items()] if not each[1].is_heard]
+
+    def _hang_up(self, request: socket.socket) -> None:
+        self.free_place(request)
+        with suppress(OSError):  # it is gone already
+            request.shutdown(socket.SHUT_RDWR)
+
+    def note_heard(self, request: socket.socket) -> None:
+        """Note that a call came in full: no other gets its place."""
+        if caller := self._callers.get(request):
+            caller.is_heard = True
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -493,6 +543,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         # what is not read would break the connection off before the answer is read
         body = self.rfile.read(int(size))
+        self.server.note_heard(self.connection)
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         if why := find_objection(host, origin, self.client_address[0], self.server.names):
             self.send_error(403, why)
