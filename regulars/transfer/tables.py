@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -157,12 +158,15 @@ def _decode_table(data: bytes) -> tuple[str, str]:
         with suppress(UnicodeDecodeError):
             text = data.decode(encoding)
             if is_likely(text):
-                example = re.findall(r'[^,;|"\t\r\n]*[^\0-\x7f][^,;|"\t\r\n]*', text)[0]
-                return text, f"{name}, as in {example.strip()[:_EXAMPLE_LENGTH]!r}"
+                example = re.search(r'[^,;|"\t\r\n]*[^\0-\x7f][^,;|"\t\r\n]*', text)
+                shown = example[0].strip()[:_EXAMPLE_LENGTH] if example else ""
+                return text, f"{name}, as in {shown!r}"
     raise csv.Error("its letters are not readable: save it as .xlsx, or as CSV in UTF-8")
 
 
 _EXAMPLE_LENGTH = 40
+_MOST_WORDS, _WORD_LENGTH = 5_000, 100
+"""Words, and letters of each, by which the encoding of a table is guessed."""
 
 _NOISE = re.compile(
     r"[^\W\d_\0-\x7f]{4}|[†‡\u02c6\u02dc¤¥¦¨¬¯¶\xb8¹¢£][A-Za-z]|"
@@ -177,9 +181,11 @@ def _is_chinese(text: str) -> bool:
 
     Russian is a row of signs, too, but of rare ones. In Chinese most are of GB 2312's first level.
     """
-    words = re.findall("[A-Za-z]?[^\0-\x7f]+[A-Za-z]?", text)
+    found = islice(re.finditer("[A-Za-z]?[^\0-\x7f]+[A-Za-z]?", text), _MOST_WORDS)
+    words = [word[0] for word in found]
     mixed = [word for word in words if re.search("[A-Za-z\ue000-\uf8ff]", word)]
-    signs = [sign.encode("gb18030") for sign in re.findall("[^\0-\x7f]", text)]
+    letters = "".join(word[:_WORD_LENGTH] for word in words)
+    signs = [sign.encode("gb18030") for sign in letters if not sign.isascii()]
     common = [code for code in signs if 0xA1 <= code[0] <= 0xD7 and code[1] >= 0xA1]
     return 2 * len(mixed) < len(words) and 2 * len(common) > len(signs)
 

@@ -11,26 +11,31 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from functools import lru_cache
 from xml.etree import ElementTree as ET
 
 from msgspec import Struct
 
 MOST_BYTES = 16 * 2**20
-"""Of a part of a workbook, unpacked: the sheet of 50,000 people has about half as many."""
-MOST_ELEMENTS = 600_000
-"""Of a part's XML: the sheet of 50,000 people in five columns has as many. Each costs 2 us and 200
-bytes, also those of a zip of 20 KB."""
+"""Of the parts of a workbook that are read, unpacked, all together: those of 25,000 people have
+about half as many."""
+MOST_SIGNS = 700_000
+"""Signs of MARKS in these parts, all together: those of 25,000 people in five columns have as many.
+Each costs 1 us and 100 bytes, also those of a zip of 20 KB."""
+MARKS = (b"<", b"&", b"\n", b"\r", b"_x")
+"""Signs at which a part's XML, or a text in it, is taken apart."""
+MOST_ATTRIBUTES = 700_000
+"""Of these parts, all together."""
 MOST_MERGED = 100_000
 """Cells that get the text of another one, with which they are merged."""
-MOST_ATTRIBUTES = 1_200_000
-"""Of a part's XML: two of each element."""
 MOST_FORMATS = 10_000
 """Formats that somebody chose: Excel takes some 250."""
 _FORMAT_LENGTH = 255
 """Signs of a format, as Excel bounds it."""
-_LONG_TEXT = re.compile(rb"[^<]{262144}")
-"""An element or a text that no spreadsheet writes: a cell has 32,767 letters at most."""
+_LONG_TEXT = re.compile(rb"(?:\A|<)[^<]{262144}")
+"""An element or a text that no spreadsheet writes: a cell has 32,767 letters at most. It is looked
+for at the begin of each alone, or it would take time with the square of their lengths."""
 
 _EPOCH, _EPOCH_OF_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)  # noqa: DTZ001 -- of no zone
 _FORMATS = {
@@ -81,14 +86,15 @@ def read_sheet(data: bytes) -> tuple[str, Iterator[tuple[int, Mapping[int, str]]
     Raises NoWorkbook, also while the rows are read.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as parts:
-            book = _read_xml(parts, "xl/workbook.xml")
-            relations = _read_xml(parts, "xl/_rels/workbook.xml.rels")
+        with zipfile.ZipFile(io.BytesIO(data)) as opened_zip:
+            parts = _Parts(opened_zip)
+            book = parts.read_xml("xl/workbook.xml")
+            relations = parts.read_xml("xl/_rels/workbook.xml.rels")
             targets = {one.get("Id"): one.get("Target", "") for one in relations}
             shown = [one for one in book.iter("sheet") if one.get("state", "visible") == "visible"]
             id_ = next(value for name, value in shown[0].items() if name.endswith("}id"))
             target = targets[id_]
-            sheet = _read_xml(parts, target[1:] if target[0] == "/" else f"xl/{target}")
+            sheet = parts.read_xml(target[1:] if target[0] == "/" else f"xl/{target}")
             is_of_1904 = any(one.get("date1904") in ("1", "true") for one in book)
             reading = _Book(
                 _read_texts(parts),
@@ -156,32 +162,45 @@ def _read_merged(sheet: ET.Element) -> dict[int, list[tuple[int, int]]]:
     return found
 
 
-def _read_xml(parts: zipfile.ZipFile, path: str) -> ET.Element:
-    """Read a part, with names without their namespaces. Raises NoWorkbook."""
-    with parts.open(path) as part:
-        data = part.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise NoWorkbook(f"{path} has more than {MOST_BYTES >> 20} MB: save the table as CSV")
-    if _LONG_TEXT.search(data) or data.count(b"=") > MOST_ATTRIBUTES:
-        raise NoWorkbook(f"{path} has a text or attributes of a size as no spreadsheet writes them")
-    if data.count(b"<") - data.count(b"</") > MOST_ELEMENTS:
-        raise NoWorkbook(f"{path} has over {MOST_ELEMENTS:,} elements: save the table as CSV")
-    if b"<!DOCTYPE" in data or b"\0" in data:  # which alone declares what makes XML dangerous
-        raise NoWorkbook(f"{path} is no XML as spreadsheets write it")
-    try:
-        root = ET.fromstring(data)  # noqa: S314 -- see above
-    except (ET.ParseError, LookupError) as error:  # the latter of an encoding that nobody knows
-        raise NoWorkbook(f"{path} is no XML: {error}") from error
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    return root
+class _Parts:
+    """The parts of a workbook, with what is left of the limits of all together."""
+
+    def __init__(self, opened_zip: zipfile.ZipFile) -> None:
+        self._zip = opened_zip
+        self._left_bytes, self._left_signs = MOST_BYTES, MOST_SIGNS
+        self._left_attributes = MOST_ATTRIBUTES
+
+    def read_xml(self, path: str) -> ET.Element:
+        """Read a part, with names without their namespaces. Raises KeyError, NoWorkbook."""
+        with self._zip.open(path) as part:
+            data = part.read(self._left_bytes + 1)
+        self._left_bytes -= len(data)
+        self._left_signs -= sum(map(data.count, MARKS))
+        self._left_attributes -= data.count(b"=")
+        if self._left_bytes < 0:
+            raise NoWorkbook(f"it has more than {MOST_BYTES >> 20} MB: save the table as CSV")
+        if self._left_signs < 0 or self._left_attributes < 0:
+            raise NoWorkbook("it has more cells than 25,000 people have: save the table as CSV")
+        if _LONG_TEXT.search(data):
+            raise NoWorkbook(f"{path} has a text of a size as no spreadsheet writes it")
+        if b"<!DOCTYPE" in data or b"\0" in data:  # which alone declares what makes XML dangerous
+            raise NoWorkbook(f"{path} is no XML as spreadsheets write it")
+        try:
+            root = ET.fromstring(data)  # noqa: S314 -- see above
+        except (ET.ParseError, LookupError) as error:  # the latter of an unknown encoding
+            raise NoWorkbook(f"{path} is no XML: {error}") from error
+        for element in root.iter():
+            element.tag = element.tag.rpartition("}")[2]
+        return root
+
+    def read_optional_xml(self, path: str) -> ET.Element | None:
+        """Read a part as `read_xml`; None: the workbook has none. Raises NoWorkbook."""
+        return self.read_xml(path) if path in self._zip.namelist() else None
 
 
-def _read_texts(parts: zipfile.ZipFile) -> list[str]:
-    path = "xl/sharedStrings.xml"
-    if path not in parts.namelist():
-        return []
-    return [_join_text(item) for item in _read_xml(parts, path)]
+def _read_texts(parts: _Parts) -> list[str]:
+    items = parts.read_optional_xml("xl/sharedStrings.xml")
+    return [] if items is None else [_join_text(item) for item in items]
 
 
 def _join_text(item: ET.Element) -> str:
@@ -191,16 +210,15 @@ def _join_text(item: ET.Element) -> str:
     return re.sub("_x([0-9A-Fa-f]{4})_", lambda code: chr(int(code[1], 16)), text)
 
 
-def _read_formats(parts: zipfile.ZipFile) -> list[str]:
+def _read_formats(parts: _Parts) -> list[str]:
     """Return the format of each style: `day`, `time`, `hours` that may be more than a day's, zeros
     such as `000`, or nothing that matters."""
-    path = "xl/styles.xml"
-    if path not in parts.namelist():
+    styles = parts.read_optional_xml("xl/styles.xml")
+    if styles is None:
         return []
-    styles = _read_xml(parts, path)
     chosen = [*styles.iter("numFmt")]
     if len(chosen) > MOST_FORMATS:
-        raise NoWorkbook(f"{path} has over {MOST_FORMATS:,} formats: save the table as CSV")
+        raise NoWorkbook(f"it has over {MOST_FORMATS:,} formats: save the table as CSV")
     codes = {
         one.get("numFmtId"): _simplify(one.get("formatCode", "")[:_FORMAT_LENGTH]) for one in chosen
     }
@@ -220,8 +238,13 @@ def _simplify(code: str) -> str:
 
 def _find_column(reference: str, index: int) -> int:
     """Return the place of a cell, from 0: `AA7` is in column 26; without a reference `index`."""
-    number = 0 if reference else index + 1
-    letters = reference.rstrip("0123456789")
+    return _number_column(reference.rstrip("0123456789")) if reference else index
+
+
+@lru_cache(maxsize=1_000)
+def _number_column(letters: str) -> int:
+    """Return the place of a column, from 0: `AA` is 26. Raises ValueError."""
+    number = 0
     if len(letters) > len(_LAST_COLUMN):
         raise ValueError(f"{letters[:9]} is no column: the last one is {_LAST_COLUMN}")
     for letter in letters:
@@ -232,7 +255,7 @@ def _find_column(reference: str, index: int) -> int:
 def _read_cell(cell: ET.Element, book: _Book) -> str:
     """Return the text of a cell. Raises ValueError, IndexError, OverflowError."""
     kind = cell.get("t", "n")
-    value = next((part.text or "" for part in cell if part.tag == "v"), "")
+    value = cell.findtext("v", "")
     match kind:
         case "inlineStr":
             return "".join(_join_text(part) for part in cell if part.tag == "is")
@@ -273,7 +296,7 @@ def _write_time(days: float) -> str:
 def _write_day(days: float, epoch: datetime) -> str:
     is_of_1900 = epoch == _EPOCH and days < _NO_LEAP_DAY
     at = epoch + timedelta(seconds=round(days * 86_400), days=is_of_1900)
-    return f"{at:%Y-%m-%d}" if at.time() == datetime.min.time() else f"{at:%Y-%m-%d %H:%M}"
+    return at.isoformat(" ", "minutes") if at.time() != time.min else at.date().isoformat()
 
 
 def _write(value: str, form: str) -> str:

@@ -406,12 +406,15 @@ FULL_ROW = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>x</t></is></c>' for l
         ((b"a;" * 999 + b"a\n") * 501, "or 500,000 cells: divide the table"),
         (b" " * 8 * MIB + b"a", "has more than 8 MB: divide the table"),
         (
-            make_workbook([["path"]], **{SHEET: "<a>" + "<row/>" * 600_000 + "</a>"}),
-            "sheet1.xml has over 600,000 elements: save the table as CSV",
+            make_workbook([["path"]], **{SHEET: "<a>" + "<row/>" * 700_000 + "</a>"}),
+            "it has more cells than 25,000 people have: save the table as CSV",
         ),
         (
-            make_workbook([["path"]], **{TEXTS: "<a>" + "<si/>" * 600_000 + "</a>"}),
-            "sharedStrings.xml has over 600,000 elements",
+            make_workbook(
+                [["path"]],
+                **{TEXTS: f"<a>{'<si/>' * 400_000}</a>", STYLES: f"<a>{'<b/>' * 400_000}</a>"},
+            ),
+            "it has more cells than 25,000 people have",
         ),
         (
             make_workbook(
@@ -425,11 +428,11 @@ FULL_ROW = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>x</t></is></c>' for l
         ),
         (
             make_workbook([["path"]], **{SHEET: f"<a><row><c r='{'A' * 300_000}1'/></row></a>"}),
-            "of a size as no spreadsheet writes them",
+            "of a size as no spreadsheet writes it",
         ),
         (
-            make_workbook([["path"]], **{SHEET: "<a z='>'" + " a=''" * 1_200_001 + "/>"}),
-            "of a size as no spreadsheet writes them",
+            make_workbook([["path"]], **{SHEET: "<a z='>'" + " a=''" * 700_001 + "/>"}),
+            "it has more cells than 25,000 people have",
         ),
         (
             make_workbook([["path"]], **{SHEET: f"<a><row><c r='{'A' * 30_000}1'/></row></a>"}),
@@ -437,7 +440,7 @@ FULL_ROW = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>x</t></is></c>' for l
         ),
         (
             make_workbook([["path"]], **{STYLES: f"<a>{'<numFmt/>' * 10_001}</a>"}),
-            "styles.xml has over 10,000 formats",
+            "it has over 10,000 formats",
         ),
     ],
     ids=[
