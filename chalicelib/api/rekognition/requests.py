@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.api.forms import is_unicode
+from chalicelib.api.forms import MAX_COMMAS, is_unicode
 from chalicelib.api.http import Failure
 
 MAX_BLOB = 5_242_880
@@ -190,6 +190,8 @@ Kind = Text | Number | Blob | ListOf | MapOf | Members
 def parse_members(body: bytes, request: Members) -> dict[str, Any]:
     """Read a request's members. Raises Failure: SerializationException, ValidationException."""
     try:
+        if body.count(b",") > MAX_COMMAS:
+            raise ValueError("it has too many values")
         value = json.loads(body.decode() or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise Failure(

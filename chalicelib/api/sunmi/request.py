@@ -19,7 +19,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.api.forms import Form, Texts, collect_once, is_unicode, parse_whole
+from chalicelib.api.forms import (
+    MAX_COMMAS,
+    Form,
+    Texts,
+    collect_once,
+    is_unicode,
+    parse_whole,
+)
 from chalicelib.api.http import Part
 from chalicelib.api.sunmi import DIALECT
 from chalicelib.book.idempotency import RequestId
@@ -128,7 +135,12 @@ class Parameters(Texts, frozen=True):
 
 def parse_list(name: str, text: str) -> list[str]:
     """Read a JSON array of texts, also with other quotes; a text that is not JSON is split at its
-    commas."""
+    commas.
+
+    Raises InvalidInput, also for more commas than any list has.
+    """
+    if text.count(",") > MAX_COMMAS:
+        raise InvalidInput(f"{name} has more than {MAX_COMMAS:,} commas: send fewer")
     # Single quotes last: within double ones they are apostrophes.
     for json_text in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
         try:

@@ -336,7 +336,6 @@ PICTURES = PictureRules(
     MAX_PICTURE_BYTES,
     max_long_side_px=8_192,
     max_short_side_px=8_192,
-    most_pixels=1 << 24,
 )
 """Rules of the pictures that v1 takes, for enrolment and to be looked at."""
 
