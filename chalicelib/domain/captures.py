@@ -289,6 +289,16 @@ class Capture(Struct, frozen=True):
         return any(sighting.reason == ERASED for sighting in self.sightings)
 
     @property
+    def rules(self) -> PictureRules:
+        """Rules by which its picture is decoded to the sides in which the boxes of sightings lie.
+
+        A former version reduced no picture, so the boxes of its captures lie in the whole one.
+        """
+        if self.sides is None:
+            return RULES
+        return replace(RULES, most_pixels=self.sides.width * self.sides.height)
+
+    @property
     def photo(self) -> str:
         """Id of its photo for a picture that a face gets of it."""
         return self.photo_after_erasure if self.is_of_rest else photo_id(self.sha256)

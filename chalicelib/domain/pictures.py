@@ -251,6 +251,10 @@ class Quality(Struct, frozen=True):
         return f"{self.flaw}: {math.floor(self.total)} of {least_quality:g}"
 
 
+MOST_PIXELS = 4096 * 4096
+"""Pixels of a picture that is not reduced, where its rules say no other number."""
+
+
 class PictureRules(Struct, frozen=True):
     """The limits of a dialect for pictures.
 
@@ -265,9 +269,8 @@ class PictureRules(Struct, frozen=True):
     max_long_side_px: int
     max_short_side_px: int
     min_short_side_px: int = 1
-    most_pixels: int | None = None
-    """A picture with more is reduced, so that it takes little time, and a JPEG little memory; None:
-    none is."""
+    most_pixels: int = MOST_PIXELS
+    """A picture with more is reduced, so that it takes little time, and a JPEG little memory."""
 
 
 VIEW_RULES = PictureRules(frozenset({"JPEG"}), 64 * 1024, 512, 512)

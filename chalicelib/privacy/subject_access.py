@@ -32,7 +32,7 @@ from markupsafe import Markup
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib.domain.captures import RULES, Capture, parts_of_sighting
+from chalicelib.domain.captures import Capture, parts_of_sighting
 from chalicelib.domain.consent import Consent
 from chalicelib.domain.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.domain.model import Face, Group, Tenant
@@ -837,7 +837,8 @@ class Archives(Service["Services"]):
             # it cannot be read, so nobody else can be hidden in it
             with suppress(Unusable, InvalidInput):
                 archive.writestr(
-                    name, vision.hide_faces(vision.read_picture(picture, RULES), other_boxes)
+                    name,
+                    vision.hide_faces(vision.read_picture(picture, capture.rules), other_boxes),
                 )
         else:
             archive.writestr(name, picture)

@@ -21,7 +21,7 @@ MOST_LISTED = 1000
 MOST_BYTES = 20 * 2**20
 """Of a snapshot. One of 4K has about two million."""
 
-_MOST_LISTED_BYTES = 16 * 2**20
+MOST_LISTED_BYTES = 16 * 2**20
 """Bytes of a list of Frigate's that is read."""
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
 """Seconds until Frigate takes the connection, and until it answers: it is in the same network."""
@@ -156,7 +156,7 @@ class Frigate:
             "after": since_s,
         }
         return parse_events(
-            self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES)
+            self._send_request("GET", f"events?{urlencode(query)}", MOST_LISTED_BYTES)
         )
 
     def set_label(self, event: str, name: str, score: float) -> None:

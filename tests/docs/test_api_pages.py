@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from regulars_edge.setup import onvif
 
 import app
+from chalicelib.api import forms, multipart
 from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.rekognition import requests
@@ -25,10 +27,14 @@ from chalicelib.api.v1 import errors as v1
 from chalicelib.api.v1.wire import MAX_BYTES
 from chalicelib.auth.access import MAX_KEYS
 from chalicelib.book.cameras import MAX_CAMERAS
+from chalicelib.book.vision.pictures import image
+from chalicelib.book.vision.pictures.image import MOST
 from chalicelib.book.webhooks import MAX_HOOKS
 from chalicelib.domain.model import LIMITS, MAX_PICTURES, Profile
-from chalicelib.domain.pictures import MAX_PICTURE_BYTES
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES, MOST_PIXELS
 from chalicelib.domain.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, rate_closeness
+from regulars.mqtt import frigate
+from regulars.transfer import tables, workbooks
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, Session, read, sees
 from tests.support.closeness import CURVE
@@ -59,10 +65,46 @@ def test_the_limits_of_v1s_page_are_those_of_the_code() -> None:
     assert re.search(rf"\| pictures of a face \| {MAX_PICTURES} \|", text)
 
 
+def test_the_limits_of_files_are_those_of_the_code() -> None:
+    def millions(pixels: int) -> str:
+        return f"{pixels / 1e6:.1f} million"
+
+    def mib(size: int) -> str:
+        return f"{size // 2**20} MiB"
+
+    rows = [
+        ("JPEG", f"{millions(MOST['JPEG'].pixels)} pixels; of several scans"),
+        ("JPEG", f"{millions(image.MOST_OF_SCANS)} in {image.SCANS_OF_LARGEST} scans"),
+        ("JPEG", f"up to {image.MAX_SCANS} "),
+        *(("PNG, BMP, GIF", millions(MOST[kind].pixels)) for kind in ("PNG", "BMP", "GIF")),
+        ("WebP", f"{millions(MOST['WEBP'].pixels)} pixels, {mib(MOST['WEBP'].size)} "),
+        ("HEIC", f"{millions(MOST['HEIC'].pixels)} pixels, "),
+        ("HEIC", f"{millions(image.MOST_OF_TRANSPARENT_HEIC)} with transparency"),
+        ("HEIC", f"{mib(MOST['HEIC'].size)} "),
+        ("CSV", f"{mib(tables.MOST_BYTES)}, {tables.MOST_ROWS:,} rows"),
+        ("CSV", f"{tables.MOST_COLUMNS:,} columns, {tables.MOST_CELLS:,} cells"),
+        ("workbook", f"{mib(tables.MOST_BYTES)}; unpacked {mib(workbooks.MOST_BYTES)}"),
+        (
+            "workbook",
+            f"{workbooks.MOST_SIGNS:,} signs and {workbooks.MOST_ATTRIBUTES:,} attributes",
+        ),
+        ("workbook", f"{workbooks.MOST_MERGED:,} merged cells, {workbooks.MOST_FORMATS:,} formats"),
+        ("JSON", f"{forms.MAX_COMMAS:,} commas"),
+        ("form", f"{multipart.MAX_PARTS} parts, or {forms.MAX_FIELDS} fields"),
+        ("form", f"{forms.MAX_URLENCODED_BYTES // 2**10} KiB"),
+        ("answer of a camera in XML", mib(onvif.LARGEST_ANSWER_BYTES)),
+        ("list of Frigate", mib(frigate.MOST_LISTED_BYTES)),
+    ]
+    said = dict(re.findall(r"^\| ([^|]+) \| ([^|]+)\|$", read(API), re.MULTILINE))
+    assert [(kind, limit) for kind, limit in rows if limit not in said[kind]] == []
+    assert f"more than {millions(MOST_PIXELS)} pixels is reduced" in read(API)
+
+
 def test_all_pages_and_sentences_say_the_largest_picture_that_the_code_takes() -> None:
     most = f"{MAX_PICTURE_BYTES // 2**20} MiB"
     assert f"| a capture | {most} |" in read(API)
     assert f"8192 pixels a side and {most};" in read(API)
+    assert MOST["JPEG"].pixels == 8192 * 8192
     assert f"a call up to {most}, on AWS {MAX_BODY_BYTES // 2**20} MiB" in read(
         DOCS / "deepstack.md"
     )

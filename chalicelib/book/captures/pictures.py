@@ -145,7 +145,8 @@ class CapturePictures(Service["Book"]):
         def cut_face(vision: Vision, picture: bytes) -> bytes:
             # If the cut shows one of the others, all but the chosen face is darker.
             others = [each.box for each in capture.sightings if each.number != number]
-            return vision.show_face(vision.read_picture(picture, RULES), chosen.box, others)
+            image = vision.read_picture(picture, capture.rules)
+            return vision.show_face(image, chosen.box, others)
 
         return self._make_url(tenant, capture, number, cut_face, hidden)
 
@@ -249,7 +250,7 @@ class CapturePictures(Service["Book"]):
         vision, shown = self.services.tenant_vision.choose_vision(tenant.model), picture
         try:
             if hidden:
-                image = vision.read_picture(picture, RULES)
+                image = vision.read_picture(picture, capture.rules)
                 shown = vision.hide_faces(image, [sighting.box for sighting in hidden])
             part_jpeg = draw_part(vision, shown)
         except (Unusable, InvalidInput) as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, make_face_change
-from chalicelib.domain.captures import ERASED, RULES, Capture, leave_place, sighting_id
+from chalicelib.domain.captures import ERASED, Capture, leave_place, sighting_id
 from chalicelib.domain.errors import FaceMerged, FaceNotFound, InvalidInput, Unusable
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.pictures import BoundingBox
@@ -217,7 +217,7 @@ class CaptureErasure(Service["Services"]):
             return "", {}
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         try:
-            new_picture = vision.hide_faces(vision.read_picture(old_picture, RULES), boxes)
+            new_picture = vision.hide_faces(vision.read_picture(old_picture, capture.rules), boxes)
         except (Unusable, InvalidInput):
             return "", {}
         self.services.storage.uploads.replace(key, new_picture, "image/jpeg")

@@ -25,7 +25,12 @@ _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 """Chunks that are kept. An animated PNG without acTL and fdAT is its default image."""
 
 _SOI, _SOS, _EOI, _TEM = 0xD8, 0xDA, 0xD9, 0x01
-_TWICE = {_SOI: "begins twice", _EOI: "ends before its pixels"}
+_REFUSED = {
+    _SOI: "begins twice",
+    _EOI: "ends before its pixels",
+    **dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF), "is coded as no camera does it"),
+}
+"""Markers of a file that is refused. Arithmetic coding takes longest."""
 _RESTARTS = range(0xD0, 0xD8)
 _APP0, _APP1, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _EXIF = b"Exif\x00\x00"
@@ -256,8 +261,8 @@ def _walk_segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == _SOS:
             yield marker, position, len(jpeg)
             return
-        if marker in _TWICE:
-            raise ValueError(f"the file {_TWICE[marker]}")
+        if marker in _REFUSED:
+            raise ValueError(f"the file {_REFUSED[marker]}")
         if marker == _TEM or marker in _RESTARTS:  # these have no length
             position += 2
             continue

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
@@ -26,7 +27,7 @@ from chalicelib.book.vision.pictures.containers import (
 )
 from chalicelib.book.vision.pictures.containers import split_views as split_views
 from chalicelib.domain.errors import Unusable
-from chalicelib.domain.pictures import PictureRules
+from chalicelib.domain.pictures import MAX_PICTURE_BYTES, PictureRules
 
 _DECODERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
@@ -71,10 +72,40 @@ Room = Callable[[int], AbstractContextManager[object]]
 
 _NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP", "HEIC": "HEIC", "GIF": "GIF"}
 
+
+class Most(Struct, frozen=True):
+    """The most that a file of a format may have, whatever a dialect allows.
+
+    Within it, a picture is read in a second of a core, and in 200 MB. JPEGs of one scan may have
+    more pixels, since they are reduced while they are decoded.
+    """
+
+    pixels: int
+    size: int = MAX_PICTURE_BYTES
+    """Bytes of the file."""
+
+
+MOST = {
+    "JPEG": Most(8192 * 8192),
+    "PNG": Most(4096 * 4096),
+    "BMP": Most(4096 * 4096),
+    "WEBP": Most(4032 * 3024, 4 * 2**20),
+    "HEIC": Most(5712 * 4284, 8 * 2**20),
+    "GIF": Most(4096 * 4096),
+}
+"""Limits by format. Phones write HEIC of 24 million pixels."""
+
+MOST_OF_TRANSPARENT_HEIC = 4096 * 4096
+"""Most pixels of a HEIC file with transparency, as no phone writes it."""
+
+MOST_OF_SCANS = 4096 * 3072
+"""Most pixels of a JPEG of several scans, all of which are kept until the last one came."""
+
 MAX_SCANS = 40
 """Largest number of scans in a JPEG; a progressive one has about ten. Each scan costs a pass over
-the whole picture, however few bytes it has: a megabyte of scans would keep a core busy for a
-quarter of an hour."""
+the whole picture, however few bytes it has."""
+SCANS_OF_LARGEST = 10
+"""Scans of a picture of MOST_OF_SCANS; a smaller one may have more."""
 
 _RLE = (1, 2)
 """RLE8 and RLE4, compressions of BMP files that Pillow decodes pixel by pixel in Python: 17 KB take
@@ -84,13 +115,12 @@ _MIDDLE_GREY = (127, 128)
 """Value of each channel; the lower one of channels that are stored inverted (CMYK)."""
 
 _STRIP_ROWS = 64
-"""Rows of two pictures that are compared at a time, since copies of whole pictures take memory."""
+"""Rows that are converted at a time, since copies of whole pictures take memory."""
 
-_BYTES_A_PIXEL = {"WEBP": 28, "HEIF": 18}
-_BYTES_A_USUAL_PIXEL = 18
-_BYTES_A_CAMERAS_PIXEL = 11
-_BYTES_A_KEPT_PIXEL = 6
-"""Memory of a decoded picture for each pixel, with the copy that is made of it."""
+_BYTES_A_PIXEL = {"WEBP": 18, "HEIF": 10}
+_BYTES_A_USUAL_PIXEL = 8
+_BYTES_A_KEPT_PIXEL = {"L": 2, "RGB": 6, "CMYK": 8}
+"""Memory of a decoded picture for each pixel, with its upright copy; and of the scans of a JPEG."""
 _STEPS = (1, 2, 4, 8)
 """Parts of its size to which a JPEG can be reduced while it is decoded."""
 _ON_ITS_SIDE = range(5, 9)
@@ -121,10 +151,13 @@ def read_picture(
             step_after_decoding = 1
         with decoding(_estimate_bytes(picture, file, whole_size)):
             picture.load()
-            if is_jpeg and _is_cut_short(picture, file, reduced_size):
-                raise _make_damaged_error("JPEG")
-            rgb = _convert_to_rgb(picture, step_after_decoding)
-            return _turn_upright(rgb, orientation)
+            upright = _copy_upright(picture, step_after_decoding, orientation)
+            if is_jpeg and _ends_grey(picture):
+                strips = list(_hash_strips(picture))
+                picture.close()  # two pictures at once take memory
+                if _is_cut_short(strips, file, reduced_size):
+                    raise _make_damaged_error("JPEG")
+            return upright
 
 
 def read_size(data: bytes, rules: PictureRules) -> tuple[int, int]:
@@ -156,16 +189,14 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
     file_format = _require_format(data, rules)
     try:
         file, orientation = drop_metadata(data, file_format)
-        if file_format == "JPEG" and (count := count_scans(file)) > MAX_SCANS:
-            raise Unusable(
-                f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all "
-                "programs do"
-            )
         # This decoder takes memory for its canvas before it tells the size.
         if file_format == "WEBP":
             _check_sides(parse_webp_size(file), rules)
         with _import_decoder(file_format)(io.BytesIO(file)) as picture:
             _check_sides(picture.size, rules)
+            _check_pixels(picture, file_format)
+            if file_format == "JPEG":
+                _check_scans(picture.size, count_scans(file))
             if picture.info.get("compression") in _RLE:
                 raise Unusable(
                     "the BMP file is compressed (RLE); save it without compression, or as PNG"
@@ -195,11 +226,12 @@ def _require_format(data: bytes, rules: PictureRules) -> str:
     wanted_names = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
         raise Unusable(f"the picture is empty; send a {wanted_names} file")
-    if len(data) > rules.max_bytes:
-        raise Unusable(
-            f"the picture has {len(data)} bytes; send at most {rules.max_bytes}", "bytes"
-        )
     file_format = find_format(data)  # by its first bytes; None: it is in none that rules allow
+    most_bytes = rules.max_bytes
+    if file_format in rules.formats:
+        most_bytes = min(most_bytes, MOST[file_format].size)
+    if len(data) > most_bytes:
+        raise Unusable(f"the picture has {len(data)} bytes; send at most {most_bytes}", "bytes")
     if file_format in rules.formats and file_format in _DECODERS:
         return file_format
     # It is refused. What is it?
@@ -217,11 +249,27 @@ def _require_format(data: bytes, rules: PictureRules) -> str:
 def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:
     """Return by how much the sides are divided to have few enough pixels: 1, 2, 4 or 8."""
     width, height = sides
-    most_pixels = rules.most_pixels or width * height
     for step in _STEPS:
-        if width * height <= most_pixels * step * step:
+        if width * height <= rules.most_pixels * step * step:
             return step
     return _STEPS[-1]
+
+
+def _check_scans(size: tuple[int, int], count: int) -> None:
+    """Raise Unusable if a JPEG of so many scans has too many, or too many pixels for them."""
+    width, height = size
+    if count > 1 and width * height > MOST_OF_SCANS:
+        raise Unusable(
+            f"the JPG file is progressive and has {width}x{height} pixels; send at most "
+            f"{MOST_OF_SCANS / 1e6:.1f} million, or save it anew without 'progressive'",
+            "bytes",
+        )
+    most_scans = min(MAX_SCANS, SCANS_OF_LARGEST * MOST_OF_SCANS // (width * height))
+    if count > most_scans:
+        raise Unusable(
+            f"the JPG file has {count} scans; save it anew with at most {most_scans}, as all "
+            "programs do"
+        )
 
 
 def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
@@ -247,64 +295,105 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
         raise Unusable(text, "least side", size)
 
 
+def _check_pixels(picture: ImageFile, file_format: str) -> None:
+    """Raise Unusable if a picture has more pixels than its format may have."""
+    most_pixels = MOST[file_format].pixels
+    if file_format == "HEIC" and picture.mode == "RGBA":
+        most_pixels = MOST_OF_TRANSPARENT_HEIC
+    if picture.width * picture.height > most_pixels:
+        raise Unusable(
+            f"the {_NAMES[file_format]} file has {picture.width}x{picture.height} pixels; send at "
+            f"most {most_pixels / 1e6:.1f} million, or save it as JPG",
+            "bytes",
+        )
+
+
 def _estimate_bytes(picture: ImageFile, file: bytes, whole: tuple[int, int]) -> int:
-    """Return how much memory decoding takes at most, in bytes, with RGB and the upright copy.
+    """Return how much memory decoding takes at most, in bytes, with the upright copy.
 
     The bytes a pixel are measured (see the test of promises). `file` is the picture's, `whole` the
-    size before it was reduced. A progressive JPEG keeps its scans at that size until the last one
-    came. A JPEG of one scan, as cameras send it, keeps none, and has no transparency.
+    size before it was reduced. A JPEG of several scans, such as a progressive one, keeps them at
+    that size until the last one came.
     """
     pixel_count = picture.width * picture.height
     if picture.format != "JPEG":
         return pixel_count * _BYTES_A_PIXEL.get(picture.format or "", _BYTES_A_USUAL_PIXEL)
-    if picture.mode != "CMYK" and count_scans(file) == 1:
-        return pixel_count * _BYTES_A_CAMERAS_PIXEL
-    pixels_left_out = whole[0] * whole[1] - pixel_count  # when it was reduced
-    return pixel_count * _BYTES_A_USUAL_PIXEL + pixels_left_out * _BYTES_A_KEPT_PIXEL
+    kept_bytes = 0
+    if count_scans(file) > 1:
+        kept_bytes = whole[0] * whole[1] * _BYTES_A_KEPT_PIXEL.get(picture.mode, 8)
+    return pixel_count * _BYTES_A_USUAL_PIXEL + kept_bytes
 
 
-def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -> bool:
-    """Tell whether a JPEG that was decoded without an error lacks pixels at its end.
-
-    Lacking ones are middle grey. So a picture that ends in that grey is decoded again, with noise
-    behind its data. If it looks different, noise has filled what was lacking. `reduced` is the size
-    to which it was decoded.
-    """
+def _ends_grey(picture: Image.Image) -> bool:
+    """Tell whether a JPEG ends in middle grey, which a decoder leaves where pixels are lacking."""
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     channels = last if isinstance(last, tuple) else (last,)  # a number if there is one channel
-    if any(value not in _MIDDLE_GREY for value in channels):
-        return False
+    return all(value in _MIDDLE_GREY for value in channels)
+
+
+def _hash_strips(picture: Image.Image) -> Iterator[int]:
+    for top in range(0, picture.height, _STRIP_ROWS):
+        strip = picture.crop((0, top, picture.width, top + _STRIP_ROWS))
+        yield zlib.crc32(strip.tobytes())
+
+
+def _is_cut_short(strips: list[int], jpeg: bytes, reduced: tuple[int, int]) -> bool:
+    """Tell whether a JPEG that was decoded without an error lacks pixels at its end.
+
+    It is decoded again, with noise behind its data. If it looks different, noise has filled what
+    was lacking. `strips` are the hashes of what it looked like, `reduced` is the size to which it
+    was decoded.
+    """
     with _import_decoder("JPEG")(io.BytesIO(insert_noise(jpeg))) as noisy:
         noisy.draft(None, reduced)
         noisy.load()
-        for top in range(0, picture.height, _STRIP_ROWS):
-            strip = (0, top, picture.width, top + _STRIP_ROWS)
-            if noisy.crop(strip).tobytes() != picture.crop(strip).tobytes():
-                return True
-    return False
+        return any(one != other for one, other in zip(strips, _hash_strips(noisy), strict=True))
 
 
-def _convert_to_rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
-    """Return the pixels as RGB, of any of Pillow's modes, with the sides divided by `step`."""
+def _copy_upright(picture: Image.Image, step: int, orientation: int) -> NDArray[np.uint8]:
+    """Return the pixels as RGB, of any of Pillow's modes, upright, with the sides divided by
+    `step`.
+
+    Strips of the picture are converted one by one, since copies of whole pictures take memory.
+    """
+    width, height = (-(-side // step) for side in picture.size)
+    is_on_its_side = orientation in _ON_ITS_SIDE
+    sides = (width, height) if is_on_its_side else (height, width)
+    upright = np.empty((*sides, 3), np.uint8)
+    as_stored = _turn(upright, _TURNED_BACK.get(orientation, orientation))
+    for top in range(0, picture.height, _STRIP_ROWS):
+        strip = (0, top, picture.width, min(top + _STRIP_ROWS, picture.height))
+        rgb = _convert_to_rgb(picture.crop(strip))
+        reduced = rgb if step == 1 else rgb.reduce(step)
+        first_row = top // step
+        as_stored[first_row : first_row + reduced.height] = np.asarray(reduced)
+    return upright
+
+
+def _convert_to_rgb(picture: Image.Image) -> Image.Image:
+    """Return a picture of any of Pillow's modes as RGB."""
     if picture.mode.startswith("I"):  # 16-bit grey: its upper byte is what 8-bit grey would have
         upper_bytes = np.asarray(picture).astype(np.uint32) >> 8
         picture = Image.fromarray(upper_bytes.clip(0, 255).astype(np.uint8))
     is_transparent = picture.mode in ("RGBA", "LA", "PA", "La", "RGBa")
     if is_transparent or "transparency" in picture.info:
         layer = picture.convert("RGBA")
-        picture = Image.new("RGB", picture.size, BACKGROUND)
-        picture.paste(layer, mask=layer.getchannel("A"))
-    if picture.mode != "RGB":
-        picture = picture.convert("RGB")
-    return np.asarray(picture if step == 1 else picture.reduce(step))
+        paper = Image.new("RGB", picture.size, BACKGROUND)
+        paper.paste(layer, mask=layer.getchannel("A"))
+        return paper
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Return the pixels upright, whose EXIF orientation is 1..8 (CIPA DC-008).
+_TURNED_BACK = {6: 8, 8: 6}
+"""EXIF orientations that are not undone by themselves, and by which they are."""
+
+
+def _turn(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Return a view of the pixels upright, whose EXIF orientation is 1..8 (CIPA DC-008).
 
     Pictures of 5 to 8 are stored on their side, and some are mirrored.
     """
-    turned = {
+    return {
         1: image,
         2: image[:, ::-1],
         3: image[::-1, ::-1],
@@ -314,4 +403,3 @@ def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint
         7: image[::-1, ::-1].transpose(1, 0, 2),
         8: image[:, ::-1].transpose(1, 0, 2),
     }[orientation]
-    return np.ascontiguousarray(turned)
