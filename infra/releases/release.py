@@ -32,6 +32,9 @@ SAYING = (
 )
 """Files that say the version."""
 
+_NAMING = ("compose.yaml", "Containerfile")
+"""Files that name images of others."""
+
 Build = Callable[[], object]
 
 
@@ -110,7 +113,16 @@ def make_release(
         "look at it: git show",
         f"git push origin {BRANCH} v{version}",
         f"then upload {out}, as docs/publish.md says",
+        *(f"by its tag alone: {image}" for image in list_unpinned(root)),
     ]
+
+
+def list_unpinned(root: Path) -> list[str]:
+    """List the images of others that a release names without a digest: another day, a tag may mean
+    other bytes."""
+    texts = [(root / "infra/box" / name).read_text(encoding="utf-8") for name in _NAMING]
+    images_of_others = re.findall(r"docker\.io/\S+", "\n".join(texts))
+    return [image for image in images_of_others if "@sha256:" not in image]
 
 
 def require_releasable(version: str, changes: str, branch: str, tags: str, root: Path) -> str:

@@ -12,6 +12,8 @@ from infra.releases.wheels import SUMS
 from tests.support.needs import needed
 
 FILES = {
+    "infra/box/compose.yaml": "image: docker.io/library/caddy:2\n",
+    "infra/box/Containerfile": "ARG BASE=docker.io/library/debian@sha256:00\n",
     "pyproject.toml": '[project]\nversion = "0.1.0"\n',
     "edge/pyproject.toml": '[project]\nversion = "0.1.0"\n',
     "README.md": (ROOT / "README.md").read_text(encoding="utf-8"),
@@ -62,6 +64,7 @@ def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_n
 ) -> None:
     says = make_release("1.2.3", tmp_path, build, lambda: "4 images")
     assert says[0].startswith("1.2.3 is tagged and built; 4 images; not signed")
+    assert says[-1] == "by its tag alone: docker.io/library/caddy:2"
     assert git("status", "--porcelain") == ""
     assert git("cat-file", "-t", "v1.2.3") == "tag"
     assert git("rev-list", "-1", "v1.2.3") == git("rev-parse", "HEAD")
