@@ -368,8 +368,8 @@ def test_what_never_fits_is_refused_at_once_and_for_good() -> None:
 
 def test_a_picture_that_never_fits_is_none_that_can_be_used() -> None:
     largest = io.BytesIO()
-    Image.new("RGB", (8_192, 8_192)).save(largest, "WEBP", method=0, quality=1)
-    memory = PictureMemory(2048 * 1024 * 1024, Process(), wait_s=60)
+    Image.new("RGB", (4_032, 3_024)).save(largest, "WEBP", method=0, quality=1)
+    memory = PictureMemory(400 * 1024 * 1024, Process(), wait_s=60)
     with pytest.raises(Unusable, match="does not fit into memory") as refused:
         read_picture(largest.getvalue(), RULES, memory.hold_room)
     assert refused.value.breaks == "bytes"
