@@ -62,7 +62,6 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         remove_killed_backup(folder)
 
     def tidy() -> None:
-        # an earlier version would go on with the notes of a killed scrub, for good
         with suppress(Busy, StorageUnavailable):
             items.file.remove_left()
 

@@ -109,7 +109,7 @@ def require_copied(folder: Path) -> None:
 
 
 def _describe_left(text: str) -> str:
-    """Return the steps that a list names. An earlier version's list names none."""
+    """Return the steps that a list names; one that is damaged names none."""
     try:
         return "; ".join(json.loads(text)["left"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -292,8 +292,7 @@ def _write_partial(path: Path, mode: int) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 def _remove_partials(path: Path) -> None:
-    """Remove what killed processes left of a file: nobody holds its lock. Earlier versions locked
-    none."""
+    """Remove what killed processes left of a file: nobody holds its lock."""
     left = re.compile(rf"\.{re.escape(path.name)}\.\d+(\.partial)?")
     for partial in path.parent.glob(".*"):
         if left.fullmatch(partial.name):

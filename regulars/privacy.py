@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chalicelib.api.dialects import NAMES
-from chalicelib.domain.consent import GROUNDS, Ending
+from chalicelib.domain.consent import Basis, Ending
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.domain.model import Face, Hold, Restriction, Tenant
 from chalicelib.domain.rules.hold import require_free
@@ -772,7 +772,7 @@ def consent() -> None:
 )
 @click.option(
     "--remember",
-    type=click.Choice([str(ground) for ground in GROUNDS]),
+    type=click.Choice([str(basis) for basis in Basis]),
     help="The person asks to be remembered in order to be forgotten: on this ground.",
 )
 @click.option("--evidence", default="", help="What shows that wish, such as a letter's place.")

@@ -6,12 +6,8 @@ itself; to end by a press it needs a `_Kind` here.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from itertools import takewhile
-from math import inf
-from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -20,33 +16,26 @@ from chalicelib.auth.roles import Member, Role
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access, name_code
 from chalicelib.domain.errors import AccessNotFound, InvalidInput, LastAdminKey, NotFound
-from chalicelib.domain.jobs import STOPS_AT_S, Job, JobContext, Unfinished
+from chalicelib.domain.jobs import Job, JobContext
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.webhooks import Hook
-from chalicelib.privacy.audit_entries import Entry
-from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.makers import (
     UNKNOWN,
     Maker,
-    choose_maker,
-    follow_maker,
     get_access,
-    make_maker_put,
     maker_from,
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write_in_parts, write_unless_changed
-from chalicelib.storage.ports import Delete, Item, absent, equals
-from chalicelib.storage.values import moment, moment_of_text
+from chalicelib.storage.ports import Delete, Item, equals
+from chalicelib.storage.values import moment
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
 ALL = "all"
 _CODE, _SESSION, _AGAIN = "code", "session", "again"
-_NOTED_WITHIN_S = 8.0
-"""Seconds that a request reads the audit at most for earlier makers: it is answered within 29."""
 _ID_DIGITS = 16
 """Hexadecimal digits of a session's hash by which it is named: 64 bits."""
 
@@ -99,8 +88,7 @@ class MadeAccesses(Service["Services"]):
     """The accesses of a tenant by who made them."""
 
     def read_makers(self, tenant: Tenant) -> Mapping[str, Maker]:
-        """Return who made each access that stands; of none that was made before makers were noted,
-        until a night has asked the audit."""
+        """Return who made each access that stands."""
         return {get_access(item): maker_from(item) for item in self._walk_items(tenant)}
 
     def name_makers(self, tenant: Tenant) -> Mapping[str, str]:
@@ -184,7 +172,6 @@ class MadeAccesses(Service["Services"]):
         Until the removal they may sign in and make something more, so ALL ends once more behind it.
         Raises as `end_made`, MemberNotFound, Busy, AnsweredAlready.
         """
-        self.note_within_request(tenant)
         maker = name_access("member", id_)
         if wanted:
             self.end_made(tenant, maker, wanted)
@@ -318,28 +305,6 @@ class MadeAccesses(Service["Services"]):
     def _end_session(self, tenant: Tenant, id_: str, request: RequestId | None) -> None:
         self.services.access.sessions.end_by_hash(tenant.name, id_, request)
 
-    def note_earlier(
-        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: inf
-    ) -> int | None:
-        """Note who made the accesses that were made before makers were noted, by the audit's
-        entries; return how many there are.
-
-        Of others nobody knows it, which is noted, too. So the audit is read once. None: the time
-        ran out first, and nothing is noted. `remaining_s`: how long this may still take.
-        """
-        lacking = self._list_lacking(tenant)
-        if not lacking:
-            return 0
-        entries = self.services.audit.chain.walk_entries(tenant.name)
-        found = find_earlier_makers(takewhile(lambda _: remaining_s() > 0, entries))
-        if remaining_s() <= 0:
-            return None
-        if_unknown = (absent("not-given-meanwhile"),)
-        for access in lacking:
-            put = make_maker_put(tenant.name, access, found.get(access, UNKNOWN), if_unknown)
-            write_unless_changed(self.services.items, [put])
-        return len(lacking)
-
     def forget_over(self, tenant: Tenant) -> None:
         """Forget who gave accesses that stand no more, such as a code that expired: it ends in no
         transaction of ours."""
@@ -354,55 +319,26 @@ class MadeAccesses(Service["Services"]):
                     self.services.items, [Delete(keys.TENANTS, maker_key, if_same)]
                 )
 
-    def note_within_request(self, tenant: Tenant) -> None:
-        """Do `note_earlier` for somebody who waits: if it takes too long, the night does it, and
-        ends what has to end by then."""
-        end = time.monotonic() + _NOTED_WITHIN_S
-        self.note_earlier(tenant, lambda: end - time.monotonic())
-
     def end_left(self, tenant: Tenant) -> None:
         """End what comes to a phone, a browser or a mailbox by members who are gone: their removal
-        was cut off, or nobody knew then who had made it."""
+        was cut off."""
         members = self._name_members(tenant)
         for made in self.list_left(tenant):
             if made.ends is Ends.ALWAYS and is_gone(made.maker, members):
                 self._end_if_there(tenant, made.access)
-
-    def _list_lacking(self, tenant: Tenant) -> list[str]:
-        """Return the accesses that have no maker's item."""
-        known = self.read_makers(tenant)
-        return [access for access in self._list_standing(tenant) if access not in known]
 
     def _list_standing(self, tenant: Tenant) -> Iterator[str]:
         for kind in self._kinds().values():
             yield from (each.access for each in kind.describe(tenant))
 
     def make_job(self) -> Job:
-        """Return the nightly job that notes who made earlier accesses, ends what members who are
-        gone have left, and forgets the makers of what is over."""
-        return Job("makers", self._note_nightly, nightly=True)
+        """Return the nightly job that ends what members who are gone have left, and forgets the
+        makers of what is over."""
+        return Job("makers", self._tidy, nightly=True)
 
-    def _note_nightly(self, context: JobContext) -> Unfinished | None:
-        """Do the job; if the time runs out, once more by itself, and then the next night."""
-        noted = self.note_earlier(context.tenant, lambda: context.remaining_s() - STOPS_AT_S)
+    def _tidy(self, context: JobContext) -> None:
         self.end_left(context.tenant)
         self.forget_over(context.tenant)
-        return Unfinished(_AGAIN) if noted is None and not context.after else None
-
-
-def find_earlier_makers(entries: Iterable[Entry]) -> Mapping[str, Maker]:
-    """Return who gave each access last, as the audit's entries say, in any order.
-
-    Few of a year's entries give one, so the others are let go before those few are sorted.
-    """
-    giving = (entry for entry in entries if list_effects(entry).get(Effect.GIVES_ACCESS))
-    found: dict[str, Maker] = {}
-    for entry in sorted(giving, key=itemgetter("at")):
-        at = moment_of_text(entry["at"])
-        for access in list_effects(entry)[Effect.GIVES_ACCESS]:
-            if maker := choose_maker(str(entry["by"]), access, at, found.get):
-                found[access] = maker
-    return {access: follow_maker(maker, found) for access, maker in found.items()}
 
 
 def _require_made(made: Sequence[Made], maker: str, wanted: Collection[str]) -> None:

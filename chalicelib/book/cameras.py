@@ -905,15 +905,10 @@ class Cameras(Service["Book"]):
         return replace(camera, **fields)
 
     def _find_former_end(self, tenant: Tenant, camera: Camera) -> datetime | None:
-        """Return when the camera was deleted that had the id of a new one; None: none had it.
-
-        Earlier versions did not write it down: then it is when the new one is made.
-        """
+        """Return when the camera was deleted that had the id of a new one; None: none had it."""
         past_key = tenant.name, keys.past_camera(camera.id)
         past_item = self.services.items.get(keys.CAMERAS, past_key)
-        if past_item is None:
-            return None
-        return moment(past_item["until"]) if "until" in past_item else camera.created_at
+        return None if past_item is None else moment(past_item["until"])
 
     def _choose_free_id(self, tenant: Tenant, wanted_id: str) -> str:
         ids = [wanted_id, *(f"{wanted_id}-{number}" for number in range(2, MAX_CAMERAS + 2))]

@@ -255,7 +255,7 @@ class Sighting(Struct, frozen=True):
     correction: int = 0
     """How many sightings of the capture had been rejected when it was resolved."""
     masked: bool | None = None
-    """Whether the face wears a mask; None: the model cannot tell, or an early version did not."""
+    """Whether the face wears a mask; None: the model cannot tell."""
 
 
 class Capture(Struct, frozen=True):
@@ -281,7 +281,7 @@ class Capture(Struct, frozen=True):
     is_of_rest: bool = False
     """Whether size and hash are those of what an erasure left of the picture, or of nothing."""
     erasures: int = 0
-    """How often somebody on it was erased, as far as that was counted: early versions did not."""
+    """How often somebody on it was erased."""
 
     @property
     def is_partly_shown(self) -> bool:

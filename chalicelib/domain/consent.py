@@ -23,10 +23,7 @@ CONSENTS_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Basis(StrEnum):
-    """The ground by which templates of somebody may be kept.
-
-    GROUNDS are those of the GDPR's Article 9(2).
-    """
+    """The ground of the GDPR's Article 9(2) by which templates of somebody may be kept."""
 
     CONSENT = "consent"
     """9(2)(a), with 6(1)(a): explicit consent."""
@@ -39,21 +36,6 @@ class Basis(StrEnum):
     """9(2)(f): the establishment, exercise or defence of legal claims."""
     PUBLIC_INTEREST = "public_interest"
     """9(2)(g), with 6(1)(e): substantial public interest, on the basis of law."""
-    CONTRACT = "contract"
-    """6(1)(b). It is no ground: records of earlier versions alone have it."""
-    LEGAL_OBLIGATION = "legal_obligation"
-    """6(1)(c). Likewise."""
-    LEGITIMATE_INTEREST = "legitimate_interest"
-    """6(1)(f). Likewise."""
-
-
-GROUNDS = (
-    Basis.CONSENT,
-    Basis.EMPLOYMENT,
-    Basis.VITAL_INTEREST,
-    Basis.LEGAL_CLAIMS,
-    Basis.PUBLIC_INTEREST,
-)
 
 
 class Consent(Struct, frozen=True):
@@ -66,14 +48,6 @@ class Consent(Struct, frozen=True):
     given_at: datetime
     evidence: str = ""
     expires_at: datetime | None = None
-
-    @property
-    def is_ground(self) -> bool:
-        """Return whether its basis allows templates.
-
-        Who outlives a record is restricted (privacy/restrictions).
-        """
-        return self.basis in GROUNDS
 
 
 class Remembered(Struct, frozen=True):
@@ -162,22 +136,12 @@ def check_wish(wish: Remembered) -> Remembered:
     wish, so that nothing is kept of them. Raises InvalidInput if the basis is no ground for that,
     or the evidence is missing or too long.
     """
-    _require_basis(wish.basis)
     if not wish.evidence.strip():
         raise InvalidInput(
             "say by what the person's wish to be remembered shows, such as where the letter lies"
         )
     _require_length(wish.evidence)
     return wish
-
-
-def _require_basis(basis: Basis) -> None:
-    if basis not in GROUNDS:
-        raise InvalidInput(
-            f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {basis} "
-            "is of Article 6 "
-            "alone, which allows no templates"
-        )
 
 
 def _require_length(evidence: str) -> None:
@@ -190,7 +154,6 @@ def _require_length(evidence: str) -> None:
 
 def _require_legal(consent: Consent, now: datetime) -> None:
     """Raise InvalidInput if a record of consent cannot be: its basis, a time or its evidence."""
-    _require_basis(consent.basis)
     given_at, expires_at = consent.given_at, consent.expires_at
     if given_at > now + AHEAD:  # the sender's clock may be ahead
         raise InvalidInput(

@@ -336,13 +336,13 @@ def list_void_minutes(voids: Iterable[Void], day: int, camera: str) -> set[int]:
 
 
 def forget_hours(
-    hours: DayCounts, void_minutes: Collection[int], summed_minutes: Collection[int] | None
+    hours: DayCounts, void_minutes: Collection[int], summed_minutes: Collection[int]
 ) -> dict[int, Count]:
     """Return the hours of a day, of which those with a void minute are not known.
 
-    `summed_minutes`: those that are in the hours; None: nobody knows, so that all may be.
+    `summed_minutes`: those that are in the hours.
     """
-    wrong_minutes = {m for m in void_minutes if summed_minutes is None or m in summed_minutes}
+    wrong_minutes = {minute for minute in void_minutes if minute in summed_minutes}
     ends = pairwise([*sorted(hours), DAY_MS // MINUTE_MS])
     wrong_hours = {
         first
@@ -355,17 +355,17 @@ def forget_hours(
 class SummedDay(Struct, frozen=True):
     """Hours of a camera's UTC day, and those of the minutes that were void when they were made.
 
-    Each has the minutes that are in its hours. `minutes` is None if nobody knows them.
+    Each has the minutes that are in its hours.
     """
 
     hours: DayCounts = MappingProxyType({})
-    minutes: frozenset[int] | None = frozenset()
+    minutes: frozenset[int] = frozenset()
     held: DayCounts = MappingProxyType({})
     held_minutes: frozenset[int] = frozenset()
 
     @property
     def all_minutes(self) -> frozenset[int]:
-        return self.held_minutes | (self.minutes or frozenset())
+        return self.held_minutes | self.minutes
 
     def forget(self, void_minutes: Collection[int]) -> dict[int, Count]:
         """Return the counts of all hours, of which those with a void minute are not known."""
@@ -377,21 +377,18 @@ class SummedDay(Struct, frozen=True):
     def add(
         self, day: int, told_counts: DayCounts, void_minutes: Collection[int], local: LocalTime
     ) -> SummedDay:
-        """Return the day with further minutes, void ones apart. Those that it has already stay out.
-
-        If nobody knows its minutes, void ones stay out, too: they may be in its hours.
-        """
+        """Return the day with further minutes, void ones apart. Those that it has already stay
+        out."""
         counts = {
             minute: count
             for minute, count in leave_out(told_counts, self.all_minutes).items()
             if count.numbers is not None
         }
         valid = leave_out(counts, void_minutes)
-        held = {} if self.minutes is None else leave_out(counts, valid)
-        join = join_counts if self.minutes is None else add_days  # else it may have them already
+        held = leave_out(counts, valid)
         return SummedDay(
-            join(self.hours, sum_hours(day, valid, local)),
-            None if self.minutes is None else self.minutes.union(valid),
+            add_days(self.hours, sum_hours(day, valid, local)),
+            self.minutes.union(valid),
             add_days(self.held, sum_hours(day, held, local)),
             self.held_minutes.union(held),
         )

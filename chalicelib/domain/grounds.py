@@ -22,8 +22,8 @@ _TELLS_NOBODY = {"name", "age", "gender", "consent"}
 
 
 def has_ground(consent: Consent | None) -> bool:
-    """Return whether a record is a ground: there is one, of Article 9(2)."""
-    return consent is not None and consent.is_ground
+    """Return whether there is a record, which is a ground of Article 9(2)."""
+    return consent is not None
 
 
 def find_ended_record(face: Face) -> EndedRecord | None:
@@ -40,12 +40,9 @@ def find_ended_record(face: Face) -> EndedRecord | None:
         renewed_from = consent.given_at + timedelta(milliseconds=1)  # later than the expired one
         counts_from = max(renewed_from, face.withdrawn_at or renewed_from)
         return EndedRecord(Ending.EXPIRED, expired_at, counts_from)
-    withdrawn_at = face.withdrawn_at
-    if withdrawn_at is None and restriction is not None and restriction.ended:
-        withdrawn_at = restriction.at  # an earlier version of the software wrote no withdrawn_at
-    if withdrawn_at is None:
+    if face.withdrawn_at is None:
         return None
-    return EndedRecord(Ending.WITHDRAWN, at=withdrawn_at, counts_from=withdrawn_at)
+    return EndedRecord(Ending.WITHDRAWN, at=face.withdrawn_at, counts_from=face.withdrawn_at)
 
 
 def is_enrolled(face: Face) -> bool:

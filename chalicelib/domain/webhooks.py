@@ -90,9 +90,8 @@ SETTINGS_OF_HOOK = (
 class Hook(Struct, frozen=True):
     """A URL, or people, told of the events that pass all its filters; a filter of None passes any.
 
-    With a `way` it tells people, by a channel that its secret holds. An earlier version, which
-    knows no ways, finds no URL, and posts nothing. Without both it is a mailbox: its events wait
-    until the tenant's program reads and acknowledges them.
+    With a `way` it tells people, by a channel that its secret holds. Without both it is a mailbox:
+    its events wait until the tenant's program reads and acknowledges them.
     """
 
     id: str

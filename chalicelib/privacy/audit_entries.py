@@ -226,10 +226,6 @@ def faces_of(entry: Entry) -> set[str]:
     The caller who enrols a face chooses its id: it may be a camera's, a key's, or a word of ours
     such as `sighting`.
     """
-    # Of earlier versions.
-    faces_shown = (
-        shown.removeprefix("face ") for shown in entry.get("shown", ()) if shown.startswith("face ")
-    )
     faces_decided_on = (
         decision["face"] for decision in entry.get("decided", ()) if "face" in decision
     )
@@ -242,7 +238,6 @@ def faces_of(entry: Entry) -> set[str]:
     return {
         *entry.get("faces", ()),
         *entry.get("deleted", ()),
-        *faces_shown,
         *faces_decided_on,
         *faces_read,
         *_parse_faces_of_id(entry),
@@ -278,10 +273,7 @@ def _list_parted_faces(entry: Entry) -> set[str]:
     none."""
     if not str(entry["what"]).endswith("/undo"):
         return set()
-    if "does" in entry:
-        return {*entry["does"].get(Effect.ADDS, ())}
-    # Of earlier versions, which undid merges only.
-    return {*entry.get("faces", ())}
+    return {*entry.get("does", {}).get(Effect.ADDS, ())}
 
 
 def with_absorbed(faceids: Iterable[str], parts_of: Callable[[Set[str]], Set[str]]) -> list[str]:

@@ -667,7 +667,7 @@ DATA_MAP = (
         "everything about "
         "the people in them; the source of an import. The import keeps no file but "
         "`NAME.refused.csv`, if pictures "
-        "were refused. It deletes `NAME.import`, which an earlier version left",
+        "were refused",
         "as long as you keep them. If you import such a file later, the service refuses erased "
         "people: it recognises "
         "them by id and by picture. You can tell it to enrol them all the same",

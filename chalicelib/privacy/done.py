@@ -18,7 +18,6 @@ from chalicelib.domain.errors import ActNotFound
 from chalicelib.domain.jobs import Job
 from chalicelib.domain.names import is_found, make_terms, wanted_words
 from chalicelib.privacy.audit_entries import is_by
-from chalicelib.privacy.tenant_erasure_progress import tenant_erasure_from
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import ListPage, PageTokens, delete_in_parts, walk_items
@@ -61,14 +60,10 @@ class DoneActs(Service["Services"]):
     def forget_expired(self, tenant: str) -> int:
         """Delete the acts of over 30 days ago; return how many. Of storage that expires no items
         by itself.
-
-        Also those of erased tenants, which an earlier version may have left.
         """
         items = self.services.items
-        erased = map(tenant_erasure_from, walk_items(items, keys.TENANTS, keys.ERASED))
-        names = {tenant, *(erasure.tenant for erasure in erased)}
-        stored = (item for name in names for item in walk_items(items, keys.DONE, name))
-        return delete_in_parts(self.services.items, keys.DONE, stored, self.services.clock.now())
+        stored = walk_items(items, keys.DONE, tenant)
+        return delete_in_parts(items, keys.DONE, stored, self.services.clock.now())
 
     def get(self, tenant: Tenant, id_: str, kinds: Collection[ActKind]) -> Done:
         """Return an act of the last 30 days, of one of these kinds. Raises ActNotFound."""

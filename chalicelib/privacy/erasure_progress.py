@@ -227,11 +227,8 @@ def require_done(erasure: Erasure) -> Mapping[str, Any]:
 
 
 def is_of_face_key(statement: Mapping[str, Any], key: bytes) -> bool:
-    """Return whether the tenant's key hashed the faces.
-
-    Early receipts do not say which it was, and count as of it.
-    """
-    return bool(statement["faces"].get("key", fingerprint(key)) == fingerprint(key))
+    """Return whether the tenant's key hashed the faces."""
+    return bool(statement["faces"]["key"] == fingerprint(key))
 
 
 def require_face_key(statement: Mapping[str, Any], key: bytes) -> None:
@@ -261,20 +258,11 @@ def is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:
     return faceid in erasure.faceids or _hash(key, erasure.salt, faceid) in erasure.faces
 
 
-def says_who_stays(statement: Mapping[str, Any]) -> bool:
-    """Return whether a receipt's statement notes the others who had one of its ids.
-
-    Those of early versions do not.
-    """
-    return "others" in statement["faces"]
-
-
 def is_noted_as_other(statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
     """Return whether a receipt's statement says of a face with an id of its own that this is
     another, who stays."""
-    return _hash(key, statement["faces"]["salt"], _name_exactly(face)) in statement["faces"].get(
-        "others", ()
-    )
+    faces = statement["faces"]
+    return _hash(key, faces["salt"], _name_exactly(face)) in faces["others"]
 
 
 def _name_exactly(face: Face) -> str:

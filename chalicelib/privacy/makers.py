@@ -8,11 +8,10 @@ knows of it. An item goes with its access.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access, name_code
@@ -88,15 +87,6 @@ def _is_given(caller: str) -> bool:
     the first key is there from a tenant's first day."""
     is_person = caller.startswith(name_access("member", ""))
     return not is_person and caller not in (name_access("key", FIRST), SHARED_KEYS, _OPERATOR)
-
-
-def follow_maker(maker: Maker, makers: Mapping[str, Maker]) -> Maker:
-    """Return a maker with the beginning of the chain: entries of one moment have no order."""
-    first, seen = maker, set[str]()
-    while _is_given(first.of) and first.of in makers and first.of not in seen:
-        seen.add(first.of)
-        first = makers[first.of]
-    return maker if first is maker else replace(first, at=maker.at, via=maker.via or maker.of)
 
 
 def list_maker_writes(

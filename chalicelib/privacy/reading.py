@@ -333,10 +333,8 @@ class Tally(Struct):
     def _kinds_by_subject(self, entry: Entry) -> Mapping[str, Iterable[str]]:
         """Return the kinds that an entry says or means that its caller was told, by subject."""
         read = read_of(entry)
-        for shown in entry.get("shown", ()):  # of earlier versions
-            read.setdefault(shown.removeprefix("face "), set()).add(Data.PICTURES)
         kinds = self.reads.get(entry["what"], ())
-        for faceid in faces_of({**entry, "read": {}, "shown": ()}) if kinds else ():
+        for faceid in faces_of({**entry, "read": {}}) if kinds else ():
             read.setdefault(faceid, set()).update(kinds)
         return read
 

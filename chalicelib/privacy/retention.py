@@ -1,9 +1,8 @@
 """Retention: for how many days each kind of data is kept, and since when a face was not seen.
 
 Without a setting, data is kept as long as the deployment allows: a capture's picture for
-`capture_days` of chalicelib/settings, its record for SIGHTING_DAYS. Tenants from older versions
-have no settings, so nothing of theirs is deleted. New tenants begin with the numbers below
-(docs/decisions/0049).
+`capture_days` of chalicelib/settings, its record for SIGHTING_DAYS. New tenants begin with the
+numbers below (docs/decisions/0049).
 """
 
 from __future__ import annotations

@@ -38,8 +38,7 @@ REMEMBERED = "remembered "
 """The beginning of the mark of a face whose person asks to be remembered; then the ground."""
 
 SINCE = "since "
-"""The beginning of the mark of a face whose consent was withdrawn; then the time. Versions before
-this one pass it over."""
+"""The beginning of the mark of a face whose consent was withdrawn; then the time."""
 
 KINDS = (SHARED_KEYS, "key", "member", "hook", "camera")
 """Kinds of accesses: the beginnings of their names."""

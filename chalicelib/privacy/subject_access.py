@@ -227,15 +227,13 @@ def _leave_own(
     return {kind: subjects for kind, subjects in own.items() if subjects}
 
 
-_OF_SEVERAL = ("faces", "deleted", "decided", "shown")
+_OF_SEVERAL = ("faces", "deleted", "decided")
 _BY_KIND = ("read", "does")
 
 
 def _list_named_faces(part: Any) -> set[str]:
     """Return the faces that one value of an entry's list names."""
-    return faces_of(
-        {"decided": [part]} if isinstance(part, dict) else {"faces": [part], "shown": [part]}
-    )
+    return faces_of({"decided": [part]} if isinstance(part, dict) else {"faces": [part]})
 
 
 READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {

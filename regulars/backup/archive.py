@@ -48,12 +48,12 @@ class Entry(NamedTuple):
 class Manifest(Struct, frozen=True):
     """List of a backup's files. `entries`: by path below the data folder.
 
-    `books`: the ids (`app_id`) of the books in it; () in a file of an early version.
+    `books`: the ids (`app_id`) of the books in it; () in an export.
     """
 
     created_at: datetime
     entries: Mapping[str, Entry]
-    books: tuple[str, ...] = ()
+    books: tuple[str, ...]
 
 
 class Writer:

@@ -107,7 +107,7 @@ def hold_restore(data: Path) -> Iterator[None]:
 def read_owed(data: Path) -> Owed | None:
     """Read the list of a folder; None: it has none, since nothing is left to do.
 
-    Raises OperatorError if an earlier version wrote it, which did not note all that it owed.
+    Raises OperatorError if it is damaged.
     """
     try:
         text = (data / folder.UNFINISHED).read_bytes()
@@ -117,8 +117,8 @@ def read_owed(data: Path) -> Owed | None:
         return msgspec.json.decode(text, type=Owed)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise OperatorError(
-            f"an earlier version began to restore {data}, and did not note all that was left to "
-            "do: move the folder away, and restore the backup again"
+            f"the list of what the restore of {data} has left to do is damaged: move the folder "
+            "away, and restore the backup again"
         ) from error
 
 

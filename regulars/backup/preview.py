@@ -211,5 +211,5 @@ def find_newest_backup(settings: Settings, data: Path) -> Path:
     places = ", ".join(map(str, noted_folders)) or "none is noted"
     raise OperatorError(
         f"there is no backup of this box in its folders of backups ({places}; "
-        f"{format_count(len(files), 'file', 'files')}), or an early version made it: name the file"
+        f"{format_count(len(files), 'file', 'files')}), or none that can be read: name the file"
     )

@@ -161,7 +161,7 @@ def _parse_receipt(name: str, data: bytes) -> Receipt | None:
     if not isinstance(document, dict) or not isinstance(document.get("statement"), dict):
         return None
     try:
-        return parse_receipt(document, _find_book(name))
+        return parse_receipt(document)
     except InvalidInput as error:
         raise DamagedFile(f"{name} is not as it was signed: {error}") from error
 
@@ -187,7 +187,7 @@ def redo_erasures(
     again = services.erasure.again
     refused = list[str]()
     unknown, deleted_tenants = again.list_unknown(receipts), set[str]()
-    others = [receipt for receipt in unknown if again.is_of_another_book(receipt, trusted)]
+    others = [receipt for receipt in unknown if again.is_of_another_book(receipt)]
     for other in others:
         yield f"the receipt of {other} is of another book, and is left aside"
     own = [receipt for receipt in unknown if receipt not in others]

@@ -133,7 +133,7 @@ def require_receipts(services: Services, owed: Owed) -> list[Receipt]:
     trusted = [owed.key] if owed.key else []
     again = services.erasure.again
     for receipt in again.list_unknown(receipts):
-        if not again.is_of_another_book(receipt, trusted):
+        if not again.is_of_another_book(receipt):
             again.require_acceptable(receipt, trusted)
     return receipts
 

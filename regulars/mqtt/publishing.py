@@ -19,7 +19,7 @@ from regulars_client.models import Camera, Event, Face
 
 from regulars.mqtt import discovery
 from regulars.mqtt.broker import Broker
-from regulars.mqtt.discovery import Descriptions, Topics, Visit
+from regulars.mqtt.discovery import Descriptions, Visit
 from regulars.mqtt.frigate import Away
 
 EVERY_S = 1.0
@@ -110,14 +110,6 @@ class Publisher:
         for pattern in (self._topics.configs, self._topics.place_configs):
             broker.listen(pattern, self._note_topic)
         broker.listen(self._topics.name_person("+"), self._note_state)
-        self._former = Topics(descriptions.tenant, self._topics.prefix)
-        """Topics of earlier versions: of all tenants of one name at a broker."""
-        self._own_former_topics: set[str] = set()
-        """Topics of descriptions there that were of this service, by its URL, and that the broker
-        has."""
-        if self._former != self._topics:
-            for pattern in (self._former.configs, self._former.today_config):
-                broker.listen(pattern, self._note_former_topic)
 
     def step(self) -> float:
         """Tell the new events; return the seconds until the next step.
@@ -225,7 +217,6 @@ class Publisher:
             self._take_away(topic)
         for face_id in islice(states.keys() - faces.keys(), _MOST_TAKEN_AWAY):
             self._broker.tell(self._topics.name_person(face_id), "", retain=True)
-        self._take_former_away()
         self._tell_today(counted)
         # Descriptions first: by them another start finds whose state is to be taken away.
         for topic, payload in payload_by_topic.items():
@@ -355,22 +346,6 @@ class Publisher:
             self._broker.tell(self._topics.name_place(place), "", retain=True)
         self._broker.tell(topic, "", retain=True)
         self._published.pop(topic, None)
-
-    def _take_former_away(self) -> None:
-        """Take away what an earlier version described of this service, which has topics of its
-        book's id now."""
-        for topic in islice(self._own_former_topics.copy(), _MOST_TAKEN_AWAY):
-            face, states = self._former.find_face(topic), [topic]
-            if face is not None:
-                states.append(self._former.name_person(face))
-            if topic == self._former.today_config:
-                states += [self._former.today, self._former.available]
-            for state in states:
-                self._broker.tell(state, "", retain=True)
-
-    def _note_former_topic(self, topic: str, payload: bytes) -> None:
-        is_own = discovery.parse_device(payload).get("configuration_url") == self._descriptions.url
-        _note(self._own_former_topics, topic, is_there=is_own)
 
     def _note_topic(self, topic: str, payload: bytes) -> None:
         _note(self._topics_at_broker, topic, is_there=bool(payload))

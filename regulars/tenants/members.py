@@ -67,7 +67,6 @@ def made(services: Services, tenant: Tenant, member: str) -> None:
 
     MEMBER may be the id of somebody who was removed.
     """
-    services.access.made.note_earlier(tenant)
     access = find_access(services, tenant, member)
     services.audit.reads.enter_printing(tenant.name, [access])
     print_lines(format_made(services.access.made.list_made(tenant, access)), "nothing stands")
@@ -111,7 +110,6 @@ def remove(
       regulars tenants members remove shop-12 Ann --end "key 2305843009213693952"
     """
     leaving = find_member(services, tenant, member)
-    services.access.made.note_earlier(tenant)
     maker = name_access("member", leaving.id)
     for line in format_made(services.access.made.list_made(tenant, maker)):
         print(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -28,8 +27,6 @@ _Import = TypeVar("_Import", bound="Import")
 
 URL = "http://127.0.0.1:8000"
 
-_FIRST_LINE_BYTES = 64 * 1024
-"""Bytes of a file's first line that tell a journal of an earlier version."""
 PATIENCE_S, _FIRST_PATIENCE_S = 120.0, 2.0
 """How long a request is tried, and the first one, which tells of a wrong URL."""
 
@@ -159,18 +156,12 @@ class ImportOptions(Struct, frozen=True):
     trust: bool
     rules: bool
     dry_run: bool
-    journal: Path | None
     report: Path | None
 
     @property
     def report_file(self) -> Path:
         """The file of refused pictures: beside the source, if no option names one."""
         return self.report or self._name_beside_source("refused.csv")
-
-    @property
-    def former_journal(self) -> Path:
-        """The file in which an earlier version noted what it had done."""
-        return self.journal or self._name_beside_source("import")
 
     def _name_beside_source(self, ending: str) -> Path:
         """Name a file by the source; if that is a URL, in the working folder."""
@@ -244,8 +235,6 @@ class ImportOptions(Struct, frozen=True):
 )
 @click.option("--rules", is_flag=True, help="Take over the settings of an export, too.")
 @click.option("--dry-run", is_flag=True, help="Look at every picture, report, and change nothing.")
-# earlier versions kept a file of what was done so far
-@click.option("--journal", type=PATH, hidden=True)
 @click.option(
     "--report",
     type=PATH,
@@ -295,7 +284,6 @@ def import_(*, access: Access, **given: Any) -> int:
             return code
         enrolment = options.make_import(Import, tenant)
         fates = _enrol_people(enrolment, people, with_rules=options.rules)
-        remove_former_journal(options.former_journal)
     return print_outcome(people, fates, options.report_file, dry_run=False)
 
 
@@ -321,26 +309,6 @@ def _enrol_people(import_: Import, source: Source, *, with_rules: bool) -> list[
 
     with show_progress(source.photo_count) as advance, _tell_if_stopped(say_how_far):
         return import_.run(source, advance, with_rules=with_rules)
-
-
-def remove_former_journal(path: Path) -> None:
-    """Delete the file in which an earlier version noted what it had done, if it is there: nobody
-    needs it any more.
-
-    It outlives the erasure of the people whom it tells of, and who has its source, or guesses
-    names, can read it.
-    """
-    try:
-        with path.open("rb") as stream:
-            first = json.loads(stream.readline(_FIRST_LINE_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return
-    if isinstance(first, dict) and "import" in first:
-        path.unlink()
-        print(
-            f"{path}, in which an earlier version noted what it had done, is deleted: the book "
-            "says who is in"
-        )
 
 
 @contextmanager

@@ -83,9 +83,8 @@ def find_known_person(
     """Tell whether a face that a photo was recognised as is the person: it has this very photo, and
     is called the same.
 
-    So it is of an import by an earlier version, which let the service choose ids, or of somebody
-    who entered the photo by hand. Or one of the person's faces was merged into it. None: the person
-    only looks like it.
+    So somebody entered the photo by hand, or one of the person's faces was merged into it. None:
+    the person only looks like it.
     """
     presence = read_presence(service, known_id)
     if presence is None or photo_id not in presence.photo_ids:

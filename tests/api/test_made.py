@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -17,7 +16,6 @@ from fido2.utils import websafe_encode
 from msgspec.structs import replace
 
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.auth.made import find_earlier_makers
 from chalicelib.auth.roles import Role
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
@@ -25,11 +23,11 @@ from chalicelib.domain.effects import Effect
 from chalicelib.domain.jobs import NIGHT_HOUR
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.entry_effects import list_effects
-from chalicelib.privacy.makers import Maker, parse_caller
+from chalicelib.privacy.makers import parse_caller
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.items import delete_in_parts, walk_items
-from chalicelib.storage.ports import Storage
+from chalicelib.storage.items import delete_in_parts, walk_items, write_in_parts
+from chalicelib.storage.ports import Put, Storage
 from tests.api.neighbours import ALPHA, BETA, Street, Walk
 from tests.support.api.devices import BY_HTTPS, Device, asked, invitation_of, sign_in
 from tests.support.api.routes import samples_of
@@ -405,57 +403,6 @@ def test_who_may_do_less_now_has_left_what_may_do_more(
     assert left.access == f"key {admin['id']}" != f"key {viewer['id']}"
 
 
-def test_what_was_made_before_makers_were_noted_is_known_by_the_audit(
-    v1: V1Client, leaver: Person, services: Services, tenant: Tenant
-) -> None:
-    first = leaver.add_key("first of hers")
-    v1.with_key(first["api_key"]).done("POST", KEYS, {"name": "second", "role": "admin"})
-    room = leaver.add_hook(ROOM)
-    noted = dict(services.access.made.read_makers(tenant))
-    forget_makers(services)
-    assert services.access.made.note_earlier(tenant) > 0
-    found = services.access.made.read_makers(tenant)
-    hers = {access for access, maker in noted.items() if maker.of == f"member {leaver.id}"}
-    assert room in hers
-    assert {access: found[access].of for access in hers} == {
-        access: noted[access].of for access in hers
-    }
-    assert services.access.made.note_earlier(tenant) == 0, "the audit is read once"
-
-
-def forget_makers(services: Services) -> None:
-    """As they are whose accesses were made by an earlier version."""
-    kind, _ = keys.maker_item("", "")
-    items = walk_items(services.items, keys.TENANTS, kind, between=keys.makers_range("shop"))
-    delete_in_parts(services.items, keys.TENANTS, items)
-
-
-def test_who_gives_an_access_while_the_audit_is_read_stays_its_maker(
-    v1: V1Client, leaver: Person, services: Services, tenant: Tenant, clock: FakeClock
-) -> None:
-    key = leaver.add_key("till")
-    forget_makers(services)
-    newest = list[Maker]()
-
-    def renew_meanwhile() -> float:
-        clock.advance(timedelta(seconds=1))
-        v1.done("POST", f"{KEYS}/{key['id']}/renew")
-        newest.append(services.access.made.read_makers(tenant)[f"key {key['id']}"])
-        return 60
-
-    assert services.access.made.note_earlier(tenant, renew_meanwhile)
-    assert services.access.made.read_makers(tenant)[f"key {key['id']}"] == newest[-1]
-
-
-def test_nothing_is_noted_by_half_of_the_audit(
-    leaver: Person, services: Services, tenant: Tenant
-) -> None:
-    leaver.add_key("till")
-    forget_makers(services)
-    assert services.access.made.note_earlier(tenant, iter([60.0, *[0.0] * 9]).__next__) is None
-    assert services.access.made.read_makers(tenant) == {}
-
-
 def test_the_list_says_whom_each_alert_tells(v1: V1Client, leaver: Person) -> None:
     """The owner's phone that she set up ends with her, so who removes her has to see it."""
     owners = {"way": "ntfy", "url": "https://8.8.8.8/owner"}
@@ -465,49 +412,22 @@ def test_the_list_says_whom_each_alert_tells(v1: V1Client, leaver: Person) -> No
     assert (alert["name"], alert["ends"]) == ("Evenings (8.8.8.8)", "always")
 
 
-def test_who_is_removed_before_the_first_night_after_an_update_is_told_nothing_more(
-    v1: V1Client, leaver: Person, services: Services, tenant: Tenant
-) -> None:
-    phone, room = leaver.add_hook(PHONE), leaver.add_hook(ROOM)
-    forget_makers(services)
-    assert made(v1, leaver.id) == {phone: "always", room: "asked"}, "the removal's list has them"
-    forget_makers(services)
-    remove(v1, leaver.id)
-    assert hooks(v1) == {room} != {phone}
-
-
-def test_what_a_removal_left_that_knew_no_maker_ends_at_night(
+def test_what_a_removal_left_that_was_cut_off_ends_at_night(
     v1: V1Client, leaver: Person, services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
-    """As when a year of the audit took longer than the removal could wait."""
     phone, room = leaver.add_hook(PHONE), leaver.add_hook(ROOM)
-    forget_makers(services)
+    kind, _ = keys.maker_item("", "")
+    between = keys.makers_range("shop")
+    makers = [*walk_items(services.items, keys.TENANTS, kind, between=between)]
+    delete_in_parts(services.items, keys.TENANTS, makers)  # so that it ends nothing
     services.access.members.delete(tenant, leaver.id)
+    write_in_parts(services.items, (Put(keys.TENANTS, item) for item in makers))
     assert hooks(v1) == {phone, room}
     services.sweep.sweep_tenant(tenant, clock.now().replace(hour=NIGHT_HOUR), ["makers"])
     assert hooks(v1) == {room} != {phone}
     entries = services.audit.chain.walk_entries(tenant.name)
     of_night = [list_effects(entry) for entry in entries if entry["what"] == "sweep makers"]
     assert of_night == [{Effect.TAKES_ACCESS: [phone]}], "a restore ends it again"
-
-
-def test_a_years_audit_is_read_without_being_held() -> None:
-    """A night's function on AWS has little memory, and most entries are sightings."""
-
-    def walk_year() -> Iterator[dict[str, Any]]:
-        for number in range(20_000):
-            yield {"at": f"2026-03-01T12:00:00.{number:05}Z", "what": "sighting", "does": {}}
-        given = {Effect.GIVES_ACCESS: ["key 12"]}
-        yield {"at": "2026-03-01T11:00:00.000Z", "what": "", "by": "key first", "does": given}
-
-    tracemalloc.start()
-    try:
-        found = find_earlier_makers(walk_year())
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert found["key 12"].of == "key first"
-    assert most < 1_000_000, "all of them are 7 MB"
 
 
 def test_a_person_who_is_removed_from_one_shop_stays_as_she_is_in_another(walk: Walk) -> None:

@@ -238,7 +238,7 @@ def test_void_minutes_of_a_summed_day_come_back_hour_by_hour(seed: int) -> None:
         summed = summed_day_from(hours_item("shop#hours", day, "door", summed))
     told = {one: minutes[one] for one in summed.all_minutes}
     assert summed.forget(()) == sum_hours(day, told, local)
-    never = {one: minutes[one] for one in summed.minutes or ()}
+    never = {one: minutes[one] for one in summed.minutes}
     valid = {one: count for one, count in summed.forget(summed.held_minutes).items() if count[0]}
     assert valid == sum_hours(day, never, local), "as long as they are void"
 
@@ -361,12 +361,3 @@ def test_voids_are_the_minutes_that_were_voided_and_not_taken_back() -> None:
         for one, next_one in pairwise(voids):
             assert one < next_one
             assert not one.touches(next_one), "neighbours are one"
-
-
-def test_void_minutes_are_not_held_beside_hours_that_may_have_them() -> None:
-    """Hours of an earlier version do not say which minutes are in them."""
-    local = LocalTime("UTC", 0)
-    hours = {600: Count(600, 20, 0, 0)}
-    told = {minute: Count(60, 2, 0, 0) for minute in range(600, 610)}
-    summed = SummedDay(hours, minutes=None).add(0, told, range(600, 605), local)
-    assert summed.forget(()) == hours

@@ -134,7 +134,6 @@ from regulars.mqtt.turns import parse_turn
 from regulars.serve.asgi import parse_paths
 from regulars.serve.server import make_site
 from regulars.transfer import exports, services, sources
-from regulars.transfer.command import remove_former_journal
 from tests.hostile import words
 from tests.hostile.fuzz import Opened, Parser, Read
 from tests.support.api.devices import device
@@ -1034,16 +1033,6 @@ def marks_of_folders(folder: Path) -> Iterator[Read]:
     yield read
 
 
-@contextmanager
-def former_journals(folder: Path) -> Iterator[Read]:
-    def read(data: bytes) -> object:
-        path = folder / "people.jsonl"
-        path.write_bytes(data)
-        return remove_former_journal(path)
-
-    yield read
-
-
 STANDS = {
     "kind": "what stands",
     "tenant": "shop",
@@ -1884,10 +1873,6 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
     "marks of folders": Parser(
         marks_of_folders, (), ("regulars.place",),
         [b'{"inode": 7, "born_ns": 7, "machine": "", "path": "/srv"}'], any_bytes,
-    ),
-    "former journals of imports": Parser(
-        former_journals, (), ("regulars.transfer.command",), [b'{"import": {}}\n{}\n', b"7\n"],
-        any_bytes
     ),
     "what others keep at a broker": Parser(
         plain(lambda data: (parse_device(data), parse_turn(data))), (),

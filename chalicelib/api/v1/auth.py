@@ -311,19 +311,18 @@ def parse_session_cookies(
     """Return the sessions' cookies, one for each shop that a browser is signed in to; the first
     shop's comes first.
 
-    An earlier version named the cookie without the port: such a session goes on. Raises
-    WrongCredentials if a cookie came twice.
+    Raises WrongCredentials if a cookie came twice.
     """
     cookie_text = headers.get("cookie", "")
     pairs = [
         (name, token)
         for name, _, token in (part.strip().partition("=") for part in cookie_text.split(";"))
     ]
-    first_name, former_name = _name_cookie(headers, public_url), _choose_name(headers, public_url)
+    first_name = _name_cookie(headers, public_url)
     names = [name for name, _ in pairs]
     of_books = [name for name in names if _BOOK_ID.fullmatch(name.removeprefix(f"{first_name}-"))]
     cookies = []
-    for sent_name in dict.fromkeys((first_name if first_name in names else former_name, *of_books)):
+    for sent_name in dict.fromkeys((first_name, *of_books)):
         tokens = [token for name, token in pairs if name == sent_name]
         if len(tokens) > 1:
             raise WrongCredentials(
@@ -396,16 +395,12 @@ def _name_cookie(headers: Mapping[str, str], public_url: str | None) -> str:
 
     So a trial beside the service, at another port, takes nobody's session.
     """
-    name = _choose_name(headers, public_url)
+    name = _SECURE_NAME if is_secure(headers, public_url) else _NAME
     try:
         port = urlsplit(f"//{headers.get('host', '')}").port
     except ValueError:
         port = None
     return f"{name}-{port}" if port else name
-
-
-def _choose_name(headers: Mapping[str, str], public_url: str | None) -> str:
-    return _SECURE_NAME if is_secure(headers, public_url) else _NAME
 
 
 def make_cookie(

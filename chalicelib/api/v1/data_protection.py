@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import Meta, field
 
 from chalicelib.api.dialects import NAMES
 from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as, answer_nothing
@@ -46,10 +46,7 @@ LegalBasis = Annotated[
         "(b), law of "
         "employment, social security and social protection. `vital_interest`: (c). `legal_claims`: "
         "(f). "
-        "`public_interest`: (g), substantial public interest, on the basis of law. Records of "
-        "earlier versions may "
-        "have `contract`, `legal_obligation` or `legitimate_interest`, of Article 6 alone: these "
-        "count as none."
+        "`public_interest`: (g), substantial public interest, on the basis of law."
     ),
 ]
 Ground = Annotated[
@@ -498,17 +495,10 @@ class ErasedFaces(Answer):
 
     salt: str
     sha256: list[str]
-    key: Annotated[
-        str | UnsetType,
-        Meta(description="SHA-256 of that key. Receipts of early versions do not have it."),
-    ] = UNSET
+    key: Annotated[str, Meta(description="SHA-256 of that key.")]
     others: Annotated[
-        list[str] | UnsetType,
-        Meta(
-            description="Hashes of those who had one of the ids then, and stay. Receipts of early "
-            "versions have none."
-        ),
-    ] = UNSET
+        list[str], Meta(description="Hashes of those who had one of the ids then, and stay.")
+    ]
 
 
 class Removed(Answer):
@@ -543,12 +533,8 @@ class ReceiptStatement(Answer):
     counts: ErasedCounts
     left: Annotated[str, Meta(description="What is left, in words.")]
     app_id: Annotated[
-        str | UnsetType,
-        Meta(
-            description="Id of the book, since two boxes may have shops of one name. Receipts of "
-            "early versions lack it."
-        ),
-    ] = UNSET
+        str, Meta(description="Id of the book, since two boxes may have shops of one name.")
+    ]
 
 
 class Receipt(Answer):

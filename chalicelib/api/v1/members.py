@@ -215,11 +215,9 @@ def delete_member(context: V1Context, query: RemovalWanted) -> None:
 def list_made(context: V1Context) -> MadeAccesses:
     """List what somebody made that stands, and the browsers that are signed in as them.
 
-    It is there for members who were removed, too. Who made what was there before an update to this
-    version is read from the audit, once, or in the night if that takes longer than an answer may.
+    It is there for members who were removed, too.
     """
     maker = name_access("member", context.path_values["id"])
-    context.services.access.made.note_within_request(context.tenant)
     made = context.services.access.made.list_made(context.tenant, maker)
     if not made:
         _read_member(context)

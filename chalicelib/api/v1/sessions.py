@@ -319,8 +319,8 @@ def _set_cookies(
     """Set a cookie for each session that begins, and return the ids of all books that the browser
     is signed in to.
 
-    The cookie of a browser's first shop has the name of earlier versions, which know no other.
-    `cookies`: the cookies that the browser has sent.
+    The cookie of a browser's first shop has a name without a book. `cookies`: those that the
+    browser has sent.
     """
     first_book_id = _find_first_book(cookies, context.services)
     books = [cookie.book_id for cookie in cookies]

@@ -479,12 +479,8 @@ class Compactor:
 
 
 def parse_build_times(pointer: Item) -> dict[str, int]:
-    """Return when each snapshot that the pointer names was built, in ms, the newest last.
-
-    A pointer of an older version knows this of the newest one alone; it then stands for all.
-    """
-    times = pointer.get("built") or [pointer["built_at"]] * len(pointer["snapshots"])
-    return dict(zip(pointer["snapshots"], map(int, times), strict=True))
+    """Return when each snapshot that the pointer names was built, in ms, the newest last."""
+    return dict(zip(pointer["snapshots"], map(int, pointer["built"]), strict=True))
 
 
 def _is_claimed(pointer: Item, now: int) -> bool:

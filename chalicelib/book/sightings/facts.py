@@ -391,7 +391,7 @@ class FactReader(Service["Book"]):
         """Return the sighting with its earlier observation, if it was taken from this face before.
 
         When a person rejects a sighting for a face, the face notes it in a negative, and there
-        stands the observation, too. A negative of an early version has none.
+        stands the observation, too.
         """
         negative = self.services.recognition.negatives.find_by_sighting(
             open_sighting.tenant.name, faceid, open_sighting.id

@@ -155,12 +155,9 @@ CHUNK_BYTES = 300 * 1024
 MAX_CHUNKS = 10
 """A day with more label counts than fit is counted from its columns."""
 
-_LAYOUT = 3
+_LAYOUT = 1
 """The number of the layout of seals and their columns. The sweep seals days anew that were sealed
-with another one."""
-_READABLE_LAYOUTS = (2, _LAYOUT)
-"""Layouts whose seals hold until then. Layout 2 has no presences: they are found in the columns."""
-
+with another one, which hold no more."""
 
 FEW_DAYS = 7
 """Days without a valid seal that each question counts anew, as after a camera was offline for a
@@ -177,7 +174,7 @@ class Seal(Struct, frozen=True):
     hashes of the day's faces (`make_face_hashes`), if read from totals. `label_chunks`: all the
     encoded LabelCounts, if read from label counts; None: none were stored, or some are of another
     seal. `presences`: the encoded Presences, if read from these; None: they are too many to be
-    stored. `observations`: how many the day has; None: layout 2 does not say. `has_erased_staff`:
+    stored. `observations`: how many the day has. `has_erased_staff`:
     some are of people who were staff when they were erased.
     """
 
@@ -192,7 +189,7 @@ class Seal(Struct, frozen=True):
     label_chunks: tuple[bytes, ...] | None = None
     layout: int = _LAYOUT
     faces: bytes | None = None
-    observations: int | None = None
+    observations: int = 0
     presences: bytes | None = None
     has_erased_staff: bool = False
 
@@ -228,13 +225,13 @@ class Seal(Struct, frozen=True):
         By the time zone's rules, the day has to begin and end as it did then. A seal made while a
         clock was ahead cannot be used, since the day may not have been over.
         """
-        if self.layout not in _READABLE_LAYOUTS or self.was_ahead(now):
+        if self.layout != _LAYOUT or self.was_ahead(now):
             return False
         return self.pieces == local.pieces_of(self.day)
 
     def is_due(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the day is to be sealed anew."""
-        return self.layout != _LAYOUT or not self.is_valid(observed_days, local, now)
+        return not self.is_valid(observed_days, local, now)
 
     def was_ahead(self, now: datetime) -> bool:
         """Return whether the seal was made at a time that is still to come: the day may not have
@@ -299,20 +296,13 @@ class Seals(Service["Book"]):
     def read_presences(self, tenant: str, zone: str, days: Sequence[int]) -> dict[int, Seal]:
         """Return the seals (stored counts) of local days, by day, from which arrivals are counted.
 
-        They are read where each has its presences, which say who was seen when. An early version
-        stored a day's seal without them, among the totals alone. So of days that are missing here,
-        the seals of the totals are returned. `days` are ascending, one at least. Days between them
-        may be returned, too.
+        They are read where each has its presences, which say who was seen when. `days` are
+        ascending, one at least. Days between them may be returned, too.
         """
         between = day_text(days[0]), day_text(days[-1])
         partition = keys.presences(tenant, zone)
         items = walk_items(self.services.items, keys.SUMMARIES, partition, between=between)
-        seals = {seal.day: seal for seal in map(_seal_with_presences, items)}
-        missing_days = [day for day in days if day not in seals]
-        if not missing_days:
-            return seals
-        seals_without = self.read_totals(tenant, zone, missing_days[0], missing_days[-1])
-        return {**seals_without, **seals}  # of a day that has both, the one with presences
+        return {seal.day: seal for seal in map(_seal_with_presences, items)}
 
     def put(
         self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None

@@ -112,9 +112,6 @@ more, and of more than FEW_DAYS, it may take the old figures of these days: as a
 somebody who came each day.
 """
 
-_USUAL_OBSERVATIONS = 300
-"""Observations of a day whose seal does not say how many it has."""
-
 
 class DayReader(Service["Book"]):
     """The reader of days.
@@ -222,10 +219,7 @@ class DayReader(Service["Book"]):
 
         That is a week of days, or more with few observations in all.
         """
-        observations = sum(
-            _USUAL_OBSERVATIONS if seal.observations is None else seal.observations
-            for seal in seals
-        )
+        observations = sum(seal.observations for seal in seals)
         return len(seals) <= FEW_DAYS or observations <= self.most_counted_anew
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from chalicelib.domain.errors import Busy, InvalidInput
 from chalicelib.domain.model import Face, Tenant
-from chalicelib.domain.observations import is_new_id, is_of
+from chalicelib.domain.observations import is_new_id
 from chalicelib.privacy import signing
 from chalicelib.privacy.erasure_progress import (
     HASHED,
@@ -31,7 +31,6 @@ from chalicelib.privacy.erasure_progress import (
     list_named_faces,
     require_face_key,
     require_receipt,
-    says_who_stays,
 )
 from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
 from chalicelib.service import Service
@@ -39,7 +38,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import cut_in_parts, write
 from chalicelib.storage.ports import Item, Put, Table
 from chalicelib.storage.records.observations import observation_from
-from chalicelib.storage.values import moment_of_text, time_text
+from chalicelib.storage.values import moment_of_text
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -51,14 +50,12 @@ _AT_ONCE = 100
 class Receipt(Struct, frozen=True):
     """A signed receipt that somebody kept.
 
-    `signer`: the public key that signed it. `kept_under`: the id of the book (`app_id`) under which
-    it was kept; "": it lay alone, and a receipt of an early version does not say its book either.
+    `signer`: the public key that signed it.
     """
 
     document: Mapping[str, Any]
     statement: Mapping[str, Any]
     signer: bytes
-    kept_under: str = ""
 
     @property
     def is_of_tenant(self) -> bool:
@@ -74,21 +71,21 @@ class Receipt(Struct, frozen=True):
 
     @property
     def app_id(self) -> str:
-        """The id of the book that made it; "": nobody noted it."""
-        return str(self.statement.get("app_id", self.kept_under))
+        """The id of the book that made it."""
+        return str(self.statement["app_id"])
 
     def __str__(self) -> str:
         return f"erasure {self.id} of {self.tenant}"
 
 
-def parse_receipt(document: Any, kept_under: str = "") -> Receipt | None:
+def parse_receipt(document: Any) -> Receipt | None:
     """Read a receipt; None if this is another statement.
 
-    `kept_under`: as a Receipt has it. Raises InvalidInput if it is not as it was signed.
+    Raises InvalidInput if it is not as it was signed.
     """
     statement, signer = signing.verify_statement(document)
     return (
-        Receipt(document, statement, signer, kept_under)
+        Receipt(document, statement, signer)
         if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT)
         else None
     )
@@ -130,7 +127,7 @@ class Again(Service["Services"]):
         receipts_here = {
             (receipt.tenant, receipt.id): receipt
             for receipt in receipts
-            if receipt.tenant in books and receipt.app_id in ("", books[receipt.tenant])
+            if receipt.tenant in books and receipt.app_id == books[receipt.tenant]
         }
         known_keys = self._find_known(list(receipts_here))
         unknown_receipts = [
@@ -140,20 +137,11 @@ class Again(Service["Services"]):
         ]
         return sorted(unknown_receipts, key=lambda receipt: str(receipt.statement["done_at"]))
 
-    def is_of_another_book(self, receipt: Receipt, trusted: Collection[str] = ()) -> bool:
+    def is_of_another_book(self, receipt: Receipt) -> bool:
         """Tell whether a receipt is another book's whose tenant has the same name, as the first
         tenants of two boxes have.
-
-        A receipt that does not say its book counts as another's if no key of this book signed it.
-        `trusted`: as `begin` has it.
         """
-        if receipt.app_id:
-            return receipt.app_id != self.services.tenants.get_by_name(receipt.tenant).app_id
-        try:
-            self.require_acceptable(receipt, trusted)
-        except InvalidInput:
-            return True
-        return False
+        return receipt.app_id != self.services.tenants.get_by_name(receipt.tenant).app_id
 
     def require_acceptable(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Raise InvalidInput unless a receipt is signed by a key that its tenant had then, or by
@@ -235,13 +223,13 @@ class Again(Service["Services"]):
         erased = {
             faceid: face
             for faceid, face in present_faces.items()
-            if self._is_of(tenant, statement, key, face)
+            if self._is_of(statement, key, face)
         }
         return erased, {
             faceid: face for faceid, face in present_faces.items() if faceid not in erased
         }
 
-    def _is_of(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
+    def _is_of(self, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
         """Return whether a receipt that names a face's id is of this face.
 
         A face that was enrolled after the erasure was asked for is somebody else. Clocks may be
@@ -251,36 +239,10 @@ class Again(Service["Services"]):
         if is_noted_as_other(statement, key, face):
             return False
         if is_new_id(face) or face.enrolled_at <= moment_of_text(statement["asked_at"]):
-            return says_who_stays(statement) or not self._is_of_former_face(
-                tenant, statement, key, face
-            )
+            return True
         removed_hashes = statement["removed"]
         contents = self.services.erasure.records.hash_contents([face])
         return any(not set(contents[kind]).isdisjoint(removed_hashes[kind]) for kind in HASHED)
-
-    def _is_of_former_face(
-        self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face
-    ) -> bool:
-        """Return whether a receipt of an early version, which does not say it, is of somebody who
-        had the id before.
-
-        It has no templates then, and the former has left something; or did, until this was done
-        again before.
-        """
-        if statement["removed"]["templates"]:
-            return False
-        if not all(
-            is_of(face, observation)
-            for observation in self.services.merges.mover.list_observations(tenant, face.faceid)
-        ):
-            return True
-        asked = statement["id"], statement["by"], statement["asked_at"]
-        return any(
-            asked[0] != erasure.id
-            and asked[1:] == (erasure.by, time_text(erasure.at))
-            and _is_of_face(erasure, key, face.faceid)
-            for erasure in self.services.erasure.records.list_all(tenant.name)
-        )
 
     def is_of_lost_key(self, receipt: Receipt) -> bool:
         """Tell whether nobody can find out whom a receipt of people names: the book is from before

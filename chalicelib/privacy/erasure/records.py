@@ -38,9 +38,7 @@ _AT_ONCE = 20
 
 def _add_pseudonym(erasure: Erasure) -> Erasure:
     """Give an erasure the secret of which its faces' observations get their names."""
-    return replace(
-        erasure, pseudonym=NOBODY + secrets.token_hex(16)
-    )  # an older version takes it for the name
+    return replace(erasure, pseudonym=NOBODY + secrets.token_hex(16))
 
 
 class Erasures(Service["Services"]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 _TENANTS_KEPT = 8
 """Tenants whose erasures a process keeps in memory: 10,000 erasures are some MB."""
-
-
-_READ_AGAIN = timedelta(minutes=10)
-"""A version before this one, which may run beside it during an update, makes no new version for an
-erasure."""
 
 
 class NamedFaces(Struct, frozen=True):
@@ -53,7 +48,6 @@ class ErasedPeople(Struct, frozen=True):
     """
 
     version: str
-    read_at: datetime
     key: bytes
     erasures: tuple[NamedFaces, ...]
     templates: Mapping[str, NamedFaces]
@@ -101,21 +95,18 @@ class Refusals(Service["Services"]):
 
     def _read_people(self, tenant: str) -> ErasedPeople:
         version_item = self.services.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
-        version = version_item["mark"] if version_item else ""  # earlier versions made none
+        version = version_item["mark"] if version_item else ""  # nobody was erased yet
         people = self._people.pop(tenant, None)
-        now = self.services.clock.now()
-        if people is None or people.version != version or now - people.read_at > _READ_AGAIN:
+        if people is None or people.version != version:
             key = self.services.audit.signing.read_face_key(tenant)
-            people = _list_people(version, now, key, self.services.erasure.records.list_all(tenant))
+            people = _list_people(version, key, self.services.erasure.records.list_all(tenant))
         self._people[tenant] = people  # behind the others, of which the first goes
         for longest_unused in [*self._people][:-_TENANTS_KEPT]:
             self._people.pop(longest_unused, None)
         return people
 
 
-def _list_people(
-    version: str, now: datetime, key: bytes, erasures: Iterable[Erasure]
-) -> ErasedPeople:
+def _list_people(version: str, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
     """List the erased people by whose ids and templates an enrolment is refused."""
     erased_faces, templates = [], {}
     for erasure in erasures:
@@ -134,4 +125,4 @@ def _list_people(
         )
         erased_faces.append(named_faces)
         templates.update(dict.fromkeys(removed.get("templates", ()), named_faces))
-    return ErasedPeople(version, now, key, tuple(erased_faces), templates)
+    return ErasedPeople(version, key, tuple(erased_faces), templates)

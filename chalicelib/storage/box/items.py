@@ -16,7 +16,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -102,14 +101,10 @@ class SqliteFile:
         with self.reading():
             pass
 
-    def lay_out(
-        self,
-        schema: tuple[str, ...],
-        extend: Callable[[sqlite3.Connection], None] = lambda _: None,
-    ) -> None:
+    def lay_out(self, schema: tuple[str, ...]) -> None:
         """Make the tables of a schema: statements that may run again.
 
-        `extend`: does more in the same transaction. Raises StorageUnavailable for another layout.
+        Raises StorageUnavailable for another layout.
         """
         with self.writing() as connection:
             (layout,) = connection.execute("PRAGMA user_version").fetchone()
@@ -119,7 +114,6 @@ class SqliteFile:
                 )
             for statement in schema:
                 connection.execute(statement)
-            extend(connection)
             if layout != LAYOUT:  # else every look into the file would write it
                 connection.execute(f"PRAGMA user_version = {LAYOUT}")
 
@@ -421,27 +415,22 @@ _SCHEMA = (
         PRIMARY KEY (tbl, pk, sk)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS index_rows (
         tbl TEXT NOT NULL, idx TEXT NOT NULL, pk BLOB NOT NULL, val BLOB NOT NULL, sk BLOB NOT NULL,
-        PRIMARY KEY (tbl, idx, pk, val, sk)) WITHOUT ROWID""",
+        beside TEXT, PRIMARY KEY (tbl, idx, pk, val, sk)) WITHOUT ROWID""",
 )
 
-_HAS_BESIDE = "SELECT 1 FROM pragma_table_info('index_rows') WHERE name = 'beside'"
-
-# SQLite itself keeps `beside` as the items are: a version before it writes items and index rows,
-# too, if an update is taken back, and knows neither the column nor these triggers.
+# SQLite itself keeps `beside` as the items are, whatever writes an item or an index row.
 _BESIDE_SCHEMA = (
-    """CREATE TRIGGER beside_{index}_of_item AFTER INSERT ON items
+    """CREATE TRIGGER IF NOT EXISTS beside_{index}_of_item AFTER INSERT ON items
     WHEN NEW.tbl = '{table}' BEGIN
         UPDATE index_rows SET beside = ({beside}) WHERE tbl = NEW.tbl AND idx = '{index}'
             AND pk = NEW.pk AND sk = NEW.sk
             AND val = CAST(json_extract(NEW.body, '$.{attribute}.S') AS BLOB);
     END""",
-    """CREATE TRIGGER beside_{index}_of_row AFTER INSERT ON index_rows
+    """CREATE TRIGGER IF NOT EXISTS beside_{index}_of_row AFTER INSERT ON index_rows
     WHEN NEW.tbl = '{table}' AND NEW.idx = '{index}' BEGIN
         UPDATE index_rows SET beside = ({beside_of_row}) WHERE tbl = NEW.tbl AND idx = NEW.idx
             AND pk = NEW.pk AND val = NEW.val AND sk = NEW.sk;
     END""",
-    """UPDATE index_rows SET beside = ({beside_of_row})
-    WHERE tbl = '{table}' AND idx = '{index}'""",
 )
 _BESIDE = """SELECT json_group_object(key, json(value)) FROM json_each({body})
     WHERE key IN ({names})"""
@@ -449,14 +438,8 @@ _BODY_OF_ROW = """(SELECT body FROM items WHERE tbl = index_rows.tbl AND pk = in
     AND sk = index_rows.sk)"""
 
 
-def _add_beside(connection: sqlite3.Connection, tables: Sequence[Table]) -> None:
-    """Add to the index rows what stands beside their keys, unless an open before did so.
-
-    It reads each such item once: 30,000 faces in some seconds.
-    """
-    if connection.execute(_HAS_BESIDE).fetchone():
-        return
-    connection.execute("ALTER TABLE index_rows ADD COLUMN beside TEXT")
+def _list_beside_schema(tables: Sequence[Table]) -> Iterator[str]:
+    """Yield the statements by which index rows have what stands beside their keys."""
     for table in tables:
         for index, attributes in table.beside.items():
             names = ", ".join(f"'{name}'" for name in attributes)
@@ -467,8 +450,7 @@ def _add_beside(connection: sqlite3.Connection, tables: Sequence[Table]) -> None
                 "beside": _BESIDE.format(body="NEW.body", names=names),
                 "beside_of_row": _BESIDE.format(body=_BODY_OF_ROW, names=names),
             }
-            for statement in _BESIDE_SCHEMA:
-                connection.execute(statement.format(**parts))
+            yield from (statement.format(**parts) for statement in _BESIDE_SCHEMA)
 
 
 _SCAN = """SELECT body, pk, sk FROM items
@@ -489,7 +471,7 @@ class SqliteItemStore(Items):
     def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
         self._tables = frozenset(table.name for table in tables)
         self.file = SqliteFile(path, busy_s)
-        self.file.lay_out(_SCHEMA, partial(_add_beside, tables=tables))
+        self.file.lay_out((*_SCHEMA, *_list_beside_schema(tables)))
 
     def close(self) -> None:
         """Close all connections; the store cannot be used afterwards."""

@@ -58,9 +58,8 @@ class SqliteQueue:
         self._clock = clock
         self._max_receives = max_receives
         self._sent = threading.Event()
-        self._names = name, f"{name}/~"
-        """Of its groups, the first and one behind the last. Messages of older versions have no
-        group."""
+        self._names = f"{name}/", f"{name}/~"
+        """Of its groups, the first and one behind the last."""
         self._turn = ""
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from chalicelib.storage.values import Codec, many
 _COUNT = Struct("<HHIII")
 """First minute, seconds, entries and one, exits, faces. Entries and one are 0: nobody knows. Then
 the next says why, as its place in WHYS and one; 0: nobody said. The last one holds entries that are
-sure, in its upper half, and exits. An earlier version reads neither."""
+sure, in its upper half, and exits."""
 _HALF = 1 << 16
 
 _MINUTES_OF_DAY = 1_440
@@ -80,11 +80,10 @@ def counts_item(partition: str, day: int, camera_id: str, counts: DayCounts, ver
 def hours_item(partition: str, day: int, camera_id: str, summed: SummedDay) -> Item:
     """Make the item of a camera's UTC day, counted by hours; the minutes of these are a bit each.
 
-    Hours of an earlier version do not say their minutes. Only those with void minutes have `held`.
+    Only hours with void minutes have `held`.
     """
-    item = counts_item(partition, day, camera_id, summed.hours, version=1)
-    if summed.minutes is not None:
-        item = {**item, "minutes": _pack_minutes(summed.minutes)}
+    counted = counts_item(partition, day, camera_id, summed.hours, version=1)
+    item = {**counted, "minutes": _pack_minutes(summed.minutes)}
     if summed.held:
         held_minutes = _pack_minutes(summed.held_minutes)
         item = {**item, "held": pack_counts(summed.held), "held_minutes": held_minutes}
@@ -94,8 +93,7 @@ def hours_item(partition: str, day: int, camera_id: str, summed: SummedDay) -> I
 def summed_day_from(item: Item | None) -> SummedDay:
     if item is None:
         return SummedDay()
-    minutes = _unpack_minutes(item["minutes"]) if "minutes" in item else None
-    summed = SummedDay(counts_from(item), minutes)
+    summed = SummedDay(counts_from(item), _unpack_minutes(item["minutes"]))
     if "held" not in item:
         return summed
     held = unpack_counts(bytes(item["held"]))

@@ -151,7 +151,7 @@ class Merge(Struct, frozen=True):
     """The service joined the two by itself; else a person merged them."""
     is_return: bool = False
     """It was no merge: a correction had made `other` of the survivor's visit, and an undo gave that
-    back. An earlier version takes it for a merge that was undone."""
+    back."""
 
     @property
     def is_active(self) -> bool:

@@ -585,8 +585,8 @@ class ErasedFaces(Struct, kw_only=True):
 
     salt: str
     sha256: list[str]
-    key: str | UnsetType = UNSET
-    others: list[str] | UnsetType = UNSET
+    key: str
+    others: list[str]
 
 
 class Erasure(Struct, kw_only=True):
@@ -1378,7 +1378,7 @@ class ReceiptStatement(Struct, kw_only=True):
     removed: Removed
     counts: ErasedCounts
     left: str
-    app_id: str | UnsetType = UNSET
+    app_id: str
 
 
 class Redelivered(Struct, kw_only=True):

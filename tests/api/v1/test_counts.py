@@ -17,8 +17,7 @@ from chalicelib.domain.counts import MAX_CROSSINGS, MINUTES
 from chalicelib.privacy.retention import Kind
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items, write
-from chalicelib.storage.ports import Put
+from chalicelib.storage.items import walk_items
 from regulars.mqtt.discovery import list_entries
 from tests.support.api.devices import BY_HTTPS, sign_in
 from tests.support.api.v1.client import V1Client, document
@@ -459,23 +458,6 @@ def test_minutes_that_a_clock_ahead_made_hours_count_once_if_they_are_told_again
         assert door.done("GET", PLACES, days=2)["places"][0]["openings"][-1]["in"] == 35
     sum_minutes_after(door, clock, services, ahead)
     assert read_entries(door) == told_once
-
-
-def test_hours_that_do_not_say_their_minutes_count_once_if_those_are_told_in_parts(
-    door: V1Client, clock: FakeClock, services: Services
-) -> None:
-    """As an earlier version wrote them: nobody knows which minutes are in them."""
-    add_place(door)
-    minutes, ahead = [minute(ago, 2, 1) for ago in range(15)], timedelta(days=33)
-    for part in (minutes, minutes[:7], minutes[7:]):
-        report(door, *part)
-        sum_minutes_after(door, clock, services, ahead)
-        clock.advance(-ahead)
-        assert read_entries(door)["all"]["in"] == 30
-        for item in [*walk_items(services.items, keys.SUMMARIES, keys.counted_hours("shop"))]:
-            unsaid = {name: value for name, value in item.items() if name != "minutes"}
-            assert (unsaid == item) == (part is not minutes)
-            write(services.items, [Put(keys.SUMMARIES, unsaid)])
 
 
 CHANGED = ((9, 27), (10, 25), (11, 1))

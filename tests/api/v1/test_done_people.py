@@ -3,14 +3,12 @@
 import io
 import json
 import zipfile
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.auth.roles import Role
 from chalicelib.domain.done import MOST_IN_THE_WAY
-from chalicelib.domain.model import Credentials, Profile
+from chalicelib.domain.model import Credentials
 from chalicelib.privacy.data_map import DATA_MAP
 from chalicelib.privacy.erasure_progress import SETTLED
 from chalicelib.services import Services
@@ -140,21 +138,6 @@ def test_an_act_goes_with_whom_its_sightings_were_taken_from(gone: str) -> None:
     returned = {"tenant": "shop", "id": "1", "faces": ["ann"], "before": '{"face": "7"}'}
     assert isinstance(place.erasure.take_out(returned, frozenset({gone})), Delete)
     assert place.erasure.take_out(returned, frozenset({"bea"})) is None
-
-
-def test_a_box_drops_old_acts_of_a_shop_that_is_gone(
-    v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
-) -> None:
-    services.tenants.add("other", Profile.CLOUD)
-    other = services.tenants.get_by_name("other")
-    _, key = services.access.keys.add(other, "k", Role.ADMIN)
-    v1.with_key(key).done("PATCH", "/v1/settings", {"audit_days": 300})
-    services.erasure.of_tenants.begin("other", "operator")
-    services.done.forget_expired(shop.tenant)
-    assert stored(services, "other"), "as an earlier version, which knows no acts, leaves them"
-    clock.advance(timedelta(days=31))
-    services.done.forget_expired(shop.tenant)
-    assert stored(services, "other") == []
 
 
 def test_an_act_of_a_request_that_was_under_way_goes_with_the_late_ones(

@@ -9,7 +9,7 @@ from chalicelib.book.statistics.calendar import make_face_hashes
 from chalicelib.book.statistics.days import OBJECT_GRACE
 from chalicelib.book.statistics.statistics import Question
 from chalicelib.domain.jobs import SEAL_AFTER
-from chalicelib.domain.local_time import Granularity, Span, day_number, day_text
+from chalicelib.domain.local_time import Granularity, Span, day_number
 from chalicelib.domain.model import Labels, Tenant
 from chalicelib.domain.observations import (
     EVERYTHING,
@@ -22,7 +22,7 @@ from chalicelib.domain.observations import (
 )
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Page, Put, Table
+from chalicelib.storage.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.storage.records.observations import LATE_AFTER, STORABLE
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
@@ -282,7 +282,7 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
         for item in items_of(services).query(keys.SUMMARIES, partition).items:
             old = {name: value for name, value in item.items() if name != "by_kind"}
             items_of(services).transact(
-                [Put(keys.SUMMARIES, {**old, "layout": 1, "by_hour": [7] * 24})]
+                [Put(keys.SUMMARIES, {**old, "layout": 2, "by_hour": [7] * 24})]
             )
 
     for wanted in (EVERYTHING, ObservationFilter(Labels("a"))):
@@ -292,35 +292,6 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
     assert services.statistics.sealing.seal_tenant(camera) == BOTH
     assert services.statistics.sealing.seal_tenant(camera) == []
     assert days(items_of(services), services, camera) == {"20260210": 1}
-
-
-def test_day_of_the_layout_before_answers_by_its_columns_until_it_is_sealed_again(
-    services: Services, camera: Tenant, clock: FakeClock, watched: Watched
-) -> None:
-    at_noon(services, camera, clock)
-    sighting = Observation(
-        NOON, "2", "8", "stranger", Labels(), ObservationKind.SIGHTING, "door", gap_s=60
-    )
-    services.statistics.store_observations(camera.name, [sighting])
-    clock.advance(timedelta(days=2))
-    services.statistics.sealing.seal_tenant(camera)
-    zone, items = camera.time_zone, items_of(services)
-    for partition in (keys.totals(camera.name, zone), keys.label_counts(camera.name, zone)):
-        for item in items.query(keys.SUMMARIES, partition).items:
-            old = {name: value for name, value in item.items() if name != "observations"}
-            items.transact([Put(keys.SUMMARIES, {**old, "layout": 2})])
-    for day in BOTH:
-        key = (keys.presences(camera.name, zone), day_text(day))
-        items.transact([Delete(keys.SUMMARIES, key)])
-
-    assert days(watched, services, camera) == {"20260210": 2}
-    assert days(watched, services, camera, ObservationFilter(Labels("a"))) == {"20260210": 1}
-    assert arrivals(watched, services, camera) == {"20260210": {"door": 1}}
-    assert {table for table, _ in watched.read} == {"summaries"}
-
-    assert services.statistics.sealing.seal_tenant(camera) == BOTH
-    assert services.statistics.sealing.seal_tenant(camera) == []
-    assert arrivals(watched, services, camera) == {"20260210": {"door": 1}}
 
 
 def arrivals(items: ItemStore, services: Services, tenant: Tenant) -> dict[str, Mapping[str, int]]:

@@ -193,13 +193,6 @@ def test_however_processes_read_and_closings_are_cut_off_each_person_is_said_and
         assert made.verify().findings == []
 
 
-def test_entries_of_earlier_versions_say_whose_pictures_were_shown(made: Desk) -> None:
-    made.write(LIST, "key first", shown=["face anna", "capture door 1", "still door 2"])
-    tally = breach(made).tally
-    assert tally.kinds == {"anna": {"pictures"}}
-    assert tally.captures == {"capture door 1", "still door 2"}
-
-
 def test_what_left_as_a_whole_is_said(made: Desk) -> None:
     made.write("regulars backup", "operator")
     assert [what for _, what in breach(made, "operator").tally.whole] == ["regulars backup"]

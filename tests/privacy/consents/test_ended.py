@@ -18,7 +18,6 @@ from chalicelib.domain.errors import (
     ConsentMissing,
     ConsentNotFound,
     FaceNotFound,
-    InvalidInput,
 )
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.storage import keys
@@ -229,19 +228,6 @@ def test_records_of_before_this_version_are_found_by_the_sweep(book: Book) -> No
     assert find_face(book) == eva.faceid
     book.sweep()
     assert find_face(book) is None
-
-
-@pytest.mark.parametrize(
-    "basis", [Basis.CONTRACT, Basis.LEGAL_OBLIGATION, Basis.LEGITIMATE_INTEREST]
-)
-def test_a_basis_of_article_6_alone_is_no_ground_and_can_not_be_written_down(
-    book: Book, basis: Basis
-) -> None:
-    with pytest.raises(InvalidInput, match="Article 9"):
-        book.enrol(Person(EVA), consent=Consent(basis, MONDAY))
-    eva = enrol(book)
-    with pytest.raises(InvalidInput, match="Article 9"):
-        book.services.consents.set(book.tenant, eva.faceid, Consent(basis, MONDAY))
 
 
 def deliver_events(book: Book) -> None:

@@ -174,22 +174,6 @@ def test_a_process_that_has_read_all_erasures_hears_of_one_that_another_process_
             enrol_asking(warm, 102, "eva")
 
 
-def test_an_erasure_of_an_earlier_version_which_marks_none_is_heard_of_in_some_minutes(
-    book: Book,
-) -> None:
-    enrol_asking(book, 7)
-    before = book.services.storage.items.get(keys.DIRECTORY, ("shop", keys.ERASURES_ITEM))
-    book.enrol(EVA, faceid="eva")
-    erase_face(book)
-    if before is None:
-        book.services.storage.items.transact([Delete(keys.DIRECTORY, ("shop", keys.ERASURES_ITEM))])
-    else:
-        book.services.storage.items.transact([Put(keys.DIRECTORY, before)])
-    book.clock.advance(timedelta(minutes=11))
-    with pytest.raises(FaceErased):
-        enrol_asking(book, 8, "eva")
-
-
 def test_the_id_is_refused_between_the_last_step_and_the_receipt(tmp_path: Path) -> None:
     """The record knows the id as a hash only then."""
     with closing(Book(tmp_path)) as book:

@@ -19,7 +19,7 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import sighting_id
-from chalicelib.domain.consent import GROUNDS, Basis, Consent
+from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.events import EventKind
 from chalicelib.domain.model import DEFAULT_GROUPS, Decision, Face
@@ -486,7 +486,7 @@ def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(
 def test_the_page_shows_no_value_as_the_service_stores_it(book: Book, language: Language) -> None:
     """Each value of each enumeration of a person's data has words, and the page shows these."""
     pages = []
-    for seed, ground in enumerate(GROUNDS):
+    for seed, ground in enumerate(Basis):
         face = enrolled(book, seed, "Ann")
         changes = FaceChanges(gender=[Gender.MALE, Gender.FEMALE][seed % 2])
         book.services.enrolment.update.change_face(book.tenant, face.faceid, changes)
@@ -506,7 +506,7 @@ def test_the_page_shows_no_value_as_the_service_stores_it(book: Book, language: 
     }
     assert raw == set()
     shown = {*cells, *(cell.partition(", ")[0] for cell in cells)}
-    shown_tokens = {"happy", "male", "female", "regular", *GROUNDS, *ESTIMATED}
+    shown_tokens = {"happy", "male", "female", "regular", *Basis, *ESTIMATED}
     assert {values[token] for token in shown_tokens} <= shown
 
 

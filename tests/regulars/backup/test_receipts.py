@@ -222,17 +222,6 @@ def redo(restored: Book, again: Path, ask_to_leave: Ask = lambda _: False) -> li
     return list(end_restore(restored.services, owed, Questions(ask_to_leave=ask_to_leave)))
 
 
-def without_others(services: Services, receipt: Receipt) -> Receipt:
-    """A receipt as early versions made it."""
-    said = receipt.statement
-    faces = {name: value for name, value in said["faces"].items() if name not in ("key", "others")}
-    early = parse_receipt(
-        services.audit.signing.sign_statement(receipt.tenant, {**said, "faces": faces})
-    )
-    assert early is not None
-    return early
-
-
 def begin_all(services: Services, found: list[Receipt]) -> None:
     """Do again what a redo does that is killed just before it notes that it is done."""
     again = services.erasure.again
@@ -278,21 +267,19 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
         assert list(receipts.redo_erasures(restored.services, found)) == [], "each is done once"
 
 
-@pytest.mark.parametrize("is_early", [False, True], ids=["now", "early"])
 @pytest.mark.parametrize("kind", OF_PEOPLE.values(), ids=OF_PEOPLE)
 def test_a_redo_that_is_cut_off_before_its_end_does_the_same_when_repeated(
-    kind: Kind, is_early: bool, tmp_path: Path
+    kind: Kind, tmp_path: Path
 ) -> None:
     found, _ = restore_after(kind, tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
-        mine = [without_others(restored.services, one) for one in found] if is_early else found
         for _ in range(2):
-            begin_all(restored.services, mine)
+            begin_all(restored.services, found)
             assert faceid_of(restored, ANN) is None
             assert faceid_of(restored, STAYS) == ("ann" if kind.stays else None)
-        list(receipts.redo_erasures(restored.services, mine))
-        assert restored.services.erasure.again.list_unknown(mine) == []
+        list(receipts.redo_erasures(restored.services, found))
+        assert restored.services.erasure.again.list_unknown(found) == []
         assert faceid_of(restored, STAYS) == ("ann" if kind.stays else None)
         assert kind.stays or left(restored, {"id": b'"ann"', "name": NAME.encode()}) == []
 
@@ -305,23 +292,6 @@ def test_who_has_the_id_stays_though_nothing_of_the_former_is_left(tmp_path: Pat
         worked_off(restored)
         list(receipts.redo_erasures(restored.services, found))
         assert faceid_of(restored, STAYS) == "ann"
-
-
-def test_an_early_receipt_takes_who_has_the_id_once_nothing_of_the_former_is_left(
-    tmp_path: Path,
-) -> None:
-    """As after `observation_days`: the face may be the erased one, from before its deletion."""
-    found, _ = restore_after(KINDS["id of another now"], tmp_path)
-    with closing(Book(tmp_path / "again")) as restored:
-        restored.clock.advance(40 * DAY)
-        erase_former(restored)
-        worked_off(restored)
-        list(
-            receipts.redo_erasures(
-                restored.services, [without_others(restored.services, one) for one in found]
-            )
-        )
-        assert faceid_of(restored, STAYS) is None
 
 
 # --- an id that somebody else has since

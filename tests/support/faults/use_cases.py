@@ -1120,7 +1120,7 @@ SWEPT = (
 )
 JOBS_WITHOUT = {
     "standing": "it tells the witness, which the box has not, and writes nothing here",
-    "makers": "it notes what an earlier version did not (tests/api/test_made.py)",
+    "makers": "it ends what a removal left that was cut off (tests/api/test_made.py)",
     "files": "it lets SQLite and the file system take away what nobody names, by no port",
 }
 """Jobs of the sweep that have no row, each with the reason."""
