@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from regulars_client import models
 
 from regulars.cli import main
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.command import describe_book
-from regulars.mqtt.discovery import Topics
 from regulars.mqtt.turns import Turns
 from tests.support.box.box import serving
 from tests.support.mqtt.mosquitto import Listener, Mosquitto
@@ -88,54 +86,6 @@ def test_two_boxes_whose_tenants_have_one_name_keep_their_people(
     assert described(listener, book_of(other_shop)) == expected[book_of(other_shop)]
     assert forget(broker, "shop") == 0
     until(lambda: not listener.retained)
-
-
-def test_topics_of_an_earlier_version_go_if_they_were_of_this_service(
-    shop: Shop, other_shop: Shop, broker: Mosquitto, listener: Listener
-) -> None:
-    """It named them by the tenant. Another box that is not updated yet has its own until then."""
-    ann, bo = shop.enrol("Ann"), other_shop.enrol("Bo")
-    shop.arrives()
-    other_shop.arrives()
-    former = Topics("shop")
-    with told(shop, broker, names=True):
-        until(lambda: former.name_person_config(ann.id) in listener.retained)
-    with told(other_shop, broker, names=True):
-        # An old one takes away whom its book lacks, so this is told last.
-        until(lambda: former.name_person_config(bo.id) in listener.retained)
-        until(lambda: other_shop.client.url in listener.retained.get(former.today_config, ""))
-    listener.client.publish(
-        former.name_person_config("gone"), _describe(listener, former, bo, shop), 1, retain=True
-    )
-    listener.client.publish(former.name_person("gone"), "{}", 1, retain=True)
-    until(lambda: former.name_person("gone") in listener.retained)
-    with told(shop, broker, names=True, book=book_of(shop)):
-        until(lambda: former.name_person("gone") not in listener.retained)
-        until(lambda: "Front door" in described(listener, book_of(shop)))
-    assert {
-        former.name_person_config(bo.id),
-        former.name_person(bo.id),
-        former.today,
-        former.available,
-    } <= {*listener.retained}
-    with told(other_shop, broker, names=True, book=book_of(other_shop)):
-        until(
-            lambda: (
-                not [
-                    topic
-                    for topic in listener.retained
-                    if "regulars_shop/" in topic or "/shop/" in topic
-                ]
-            )
-        )
-        until(lambda: former.today_config not in listener.retained)
-
-
-def _describe(listener: Listener, topics: Topics, face: models.Face, shop: Shop) -> str:
-    """The description of a person, as a former program at the shop's URL wrote it."""
-    text = listener.retained[topics.name_person_config(face.id)]
-    url = listener.configs()[topics.name_person_config(face.id)]["device"]["configuration_url"]
-    return text.replace(url, shop.client.url)
 
 
 def test_the_program_has_the_topics_of_its_book_and_asks_no_other(
