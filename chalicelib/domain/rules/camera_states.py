@@ -1,7 +1,7 @@
 """States of a camera: which of them need somebody, and which of several is told.
 
-The box beside a camera names what it finds in its heartbeats (`status.trouble`, troubles.py of the uploader).
-What its silence and an error without a name mean is decided here.
+The box beside a camera names what it finds in its heartbeats (`status.trouble`, troubles.py of the
+uploader). What its silence and an error without a name mean is decided here.
 """
 
 from __future__ import annotations
