@@ -984,7 +984,7 @@ def retention(
     everything: bool,
     confirm: Callable[[str], bool],
 ) -> None:
-    """List what tenants keep no longer, and delete it as the sweep does (docs/operations.md).
+    """List what tenants keep no longer, and delete it as the sweep does (docs/tenants.md).
 
     More than a fifth of a kind at once waits for a week, or for --all.
 

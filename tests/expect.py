@@ -56,7 +56,7 @@ def write_template_fields() -> str:
 
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
-    "docs/privacy.md": {
+    "docs/stored.md": {
         "stored": data_map.what_is_stored,
         "fates": data_map.what_happens,
         "nobodys": data_map.of_nobody,

@@ -866,7 +866,7 @@ def require_retention(tenant: Tenant, max_capture_days: int) -> None:
         raise InvalidInput(
             f"capture_days is {max_capture_days} at most, for which this service keeps the "
             f"pictures of captures, not {tenant.capture_days}: its operator may raise that "
-            "(docs/operations.md)"
+            "(docs/tenants.md)"
         )
     least_days = min(count_capture_days(tenant, max_capture_days), SIGHTING_DAYS)
     if count_sighting_days(tenant) < least_days:

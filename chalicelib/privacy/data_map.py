@@ -3,7 +3,7 @@
 A new table, item, class, blob path or topic that is in none of these fails a test
 (tests/privacy/test_places.py). What reads or changes a person's data walks them: erasures and
 retention (privacy/erasure), restrictions (privacy/restrictions), archives (privacy/subject_access),
-the consistency check (chalicelib/consistency). docs/privacy.md and the record of processing are
+the consistency check (chalicelib/consistency). docs/stored.md and the record of processing are
 printed from them.
 """
 
@@ -109,7 +109,7 @@ _TABLES = {table.name: table for table in keys.TABLES}
 
 class DataCategory(Struct, frozen=True):
     """A place. `name`: of a table, or what the objects are called in an archive and in
-    docs/privacy.md.
+    docs/stored.md.
 
     `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention,
     if it has some. `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of

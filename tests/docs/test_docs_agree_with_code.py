@@ -19,7 +19,7 @@ from tests.support.box.session import DOCS, ROOT, read
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
 PAGES = [*ROOT.glob("*.md"), ROOT / "lab/README.md", *DOCS.glob("**/*.md")]
 MAKEFILES = (ROOT / "Makefile", ROOT / "lab/Makefile")
-PRIVACY = ("privacy.md", "threat-model.md")
+PRIVACY = ("privacy.md", "stored.md", "threat-model.md")
 OURS = ("chalicelib", "regulars", "edge", "client", "lab", "infra", "docs")
 """The folders of what we write: `build/` may hold a whole Debian."""
 
@@ -207,7 +207,7 @@ def test_there_are_claims_of_every_kind() -> None:
 
 def test_the_page_on_privacy_says_how_long_pictures_of_captures_are_kept() -> None:
     assert f"`REGULARS_CAPTURE_DAYS`: {Settings(Path()).capture_days} days" in read(
-        DOCS / "privacy.md"
+        DOCS / "stored.md"
     )
 
 

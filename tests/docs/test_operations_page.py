@@ -1,4 +1,4 @@
-"""docs/operations.md names every metric that there is, docs/stage.md every alarm, and no other; a
+"""docs/logs.md names every metric that there is, docs/stage.md every alarm, and no other; a
 console says what it shows."""
 
 import json
@@ -23,10 +23,12 @@ from tests.support.box.session import DOCS, read
 from tests.support.fakes import RULES, FakeVision, Person, picture
 
 PAGE = read(DOCS / "operations.md")
+LOGS = read(DOCS / "logs.md")
+TENANTS = read(DOCS / "tenants.md")
 STAGE = read(DOCS / "stage.md")
 
 
-def rows(heading: str, page: str = PAGE) -> set[str]:
+def rows(heading: str, page: str = LOGS) -> set[str]:
     """What the first column of the tables below a heading names."""
     section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     firsts = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
@@ -124,7 +126,7 @@ def test_the_commands_about_a_lost_signing_key_do_what_the_pages_say(
         services.ports.storage.items.transact([lost])
     assert main(["receipt", "key", "--tenant", "shop-12"]) == 0
     fingerprint = capsys.readouterr().out.split()[-1]
-    renew, *others = commands_below("A signing key that is lost", PAGE)
+    renew, *others = commands_below("A signing key that is lost", TENANTS)
     assert main(renew.removesuffix(" --lost").split()) == 1
     assert [main(command.split()) for command in (renew, *others)] == [0] * 3
     assert f"before that  {fingerprint}" in capsys.readouterr().out
@@ -145,7 +147,7 @@ def test_the_commands_about_retention_do_what_the_page_says(
         bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)
     ) as services:
         services.tenants.add("shop-12", Profile.CAMERA)
-    block = PAGE.partition("\n## Retention\n")[2]
+    block = TENANTS.partition("\n## Retention\n")[2]
     commands = re.findall(r"^\$ regulars (.*)$", block, re.MULTILINE)
     assert [main(command.split()) for command in (*commands, commands[0])] == [0, 0, 0]
     rows = re.findall(r"stranger +│ +(\d+) ", capsys.readouterr().out)
