@@ -19,7 +19,7 @@ from tests.support.box.session import DOCS, ROOT, read
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
 PAGES = [*ROOT.glob("*.md"), ROOT / "lab/README.md", *DOCS.glob("**/*.md")]
 MAKEFILES = (ROOT / "Makefile", ROOT / "lab/Makefile")
-PRIVACY = ("privacy.md", "stored.md", "threat-model.md")
+PRIVACY = ("privacy.md", "promises.md", "stored.md", "threat-model.md")
 OURS = ("chalicelib", "regulars", "edge", "client", "lab", "infra", "docs")
 """The folders of what we write: `build/` may hold a whole Debian."""
 
