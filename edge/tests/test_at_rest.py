@@ -33,7 +33,7 @@ def test_a_partition_is_read_by_a_thief_and_luks_is_not(tmp_path: Path, devices:
     assert is_encrypted(tmp_path, devices) is None, "no disk is there that this can see"
     disk(devices, tmp_path, None)
     assert is_encrypted(tmp_path / "not" / "there yet", devices) is False
-    said = describe_at_rest(tmp_path / "spool", [tmp_path / "key"], devices)
+    said = describe_at_rest([tmp_path / "spool", tmp_path / "key"], devices)
     assert said.startswith(f"a thief reads {tmp_path / 'spool'}, {tmp_path / 'key'}: no encrypted")
 
 
@@ -44,7 +44,7 @@ def test_a_volume_group_on_luks_is_encrypted_and_one_on_a_bare_disk_is_not(
     bare = made(tmp_path / "sda2", None)
     disk(devices, tmp_path, "LVM-abcd", luks)
     assert is_encrypted(tmp_path, devices) is True
-    assert "spool and secrets lie on an encrypted disk" in describe_at_rest(tmp_path, [], devices)
+    assert "a thief reads nothing while the box is off" in describe_at_rest([tmp_path], devices)
     disk(devices / "other", tmp_path, "LVM-abcd", bare)
     assert is_encrypted(tmp_path, devices / "other") is False
 
@@ -72,4 +72,4 @@ def test_a_volume_is_encrypted_if_all_disks_below_it_are(
 
 
 def test_what_lies_on_no_disk_is_said_as_not_known(tmp_path: Path, devices: Path) -> None:
-    assert "cannot be told here" in describe_at_rest(tmp_path, [], devices)
+    assert "cannot be told here" in describe_at_rest([tmp_path], devices)

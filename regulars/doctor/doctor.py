@@ -34,6 +34,7 @@ from chalicelib.storage.values import time_text
 from regulars import folder
 from regulars.configuration import FILE, Configuration, parse_lines
 from regulars.doctor.machine import (
+    check_at_rest,
     check_certificate,
     check_clock,
     check_disk,
@@ -334,6 +335,7 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     yield from folder_findings
     yield from check_place(data)
     yield check_disk(data)
+    yield check_at_rest(data)
     yield from check_machine(settings, running)
     yield check_clock(data, began)
     yield check_service(running)

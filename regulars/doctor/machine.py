@@ -33,6 +33,7 @@ from chalicelib.storage.box.anew import tell_lost_file
 from chalicelib.storage.box.blobs import disk_of
 from chalicelib.storage.ports import Disk
 from regulars import folder
+from regulars.at_rest import BLOCK_DEVICES, describe_at_rest, is_encrypted
 from regulars.errors import OperatorError, PortTaken
 from regulars.findings import Finding, failed, warning, well
 from regulars.folder import Served
@@ -189,6 +190,14 @@ def check_disk(data: Path) -> Finding:
         path for path in (data.absolute(), *data.absolute().parents) if path.exists()
     )
     return judge_free_space(disk_of(existing_path))
+
+
+def check_at_rest(data: Path, devices: Path = BLOCK_DEVICES) -> Finding:
+    """Check that a thief of the box cannot read the folder, as far as that can be told."""
+    says = f"if the box is stolen, {describe_at_rest([data], devices)}"
+    if is_encrypted(data, devices) is False:
+        return warning("theft", f"{says} (docs/operations.md, If the box is stolen)")
+    return well("theft", says)
 
 
 def judge_free_space(disk: Disk) -> Finding:

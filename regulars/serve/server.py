@@ -44,6 +44,7 @@ from chalicelib.storage.box.uploads import FolderUploadStore
 from chalicelib.storage.ports import FULL_BYTES
 from chalicelib.telemetry import report_failure
 from regulars import folder, libraries
+from regulars.at_rest import BLOCK_DEVICES, describe_at_rest, is_encrypted
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken
 from regulars.mail import make_mailer
@@ -220,9 +221,9 @@ def _announce(
         logs.summary.info("%s", line)
 
 
-def list_warnings(services: Services, data: Path) -> Iterator[str]:
-    """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers
-    are kept.
+def list_warnings(services: Services, data: Path, devices: Path = BLOCK_DEVICES) -> Iterator[str]:
+    """Yield what somebody has to do: free a full disk, encrypt it, and answer, such as on what
+    basis strangers are kept.
 
     Of a trial it says first that it is one.
     """
@@ -239,6 +240,9 @@ def list_warnings(services: Services, data: Path) -> Iterator[str]:
             f"the disk of {data} is full: {free_mb:.1f} MB are left, and pictures are taken "
             f"from {full_mb:.0f} MB on"
         )
+    if not services.settings.is_trial and is_encrypted(data, devices) is False:
+        says = describe_at_rest([data], devices)
+        yield f"if the box is stolen, {says} (docs/operations.md, If the box is stolen)"
     for tenant in services.tenants.list_all():
         if not tenant.disabled:
             yield from (f"{tenant.name}: {question}" for question in tenant.asked)

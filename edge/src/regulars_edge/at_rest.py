@@ -12,9 +12,9 @@ _ENCRYPTS = tuple(f"CRYPT-{kind}" for kind in ("LUKS", "PLAIN", "TCRYPT", "BITLK
 """How the ids of what encrypts begin; dm-verity and dm-integrity only check, as CRYPT-, too."""
 
 
-def describe_at_rest(spool: Path, secrets: Iterable[Path], devices: Path = BLOCK_DEVICES) -> str:
-    """Say of the spool and of files with secrets which of them a thief of the box reads."""
-    states = {str(place): is_encrypted(place, devices) for place in (spool, *secrets)}
+def describe_at_rest(places: Iterable[Path], devices: Path = BLOCK_DEVICES) -> str:
+    """Say of files and folders which of them a thief of the box reads."""
+    states = {str(place): is_encrypted(place, devices) for place in places}
     open_places = [place for place, state in states.items() if state is False]
     unknown_places = [place for place, state in states.items() if state is None]
     said = []
@@ -23,7 +23,7 @@ def describe_at_rest(spool: Path, secrets: Iterable[Path], devices: Path = BLOCK
     if unknown_places:
         said.append(f"whether a thief reads {', '.join(unknown_places)} cannot be told here")
     if not said:
-        said.append("spool and secrets lie on an encrypted disk, as long as it is off")
+        said.append("a thief reads nothing while the box is off: an encrypted disk is below")
     return "; ".join(said)
 
 

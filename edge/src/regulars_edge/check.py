@@ -73,7 +73,7 @@ def check(arguments: argparse.Namespace) -> int:
             print(f"{mark} {what}: {redact_text(text)}")
 
     print_line("disk", _check_disk, config)
-    at_rest = describe_at_rest(config.spool, [arguments.config, *config.secret_files])
+    at_rest = describe_at_rest([config.spool, arguments.config, *config.secret_files])
     print(f"note if the box is stolen: {at_rest}")
     if config.metrics_port:
         print_line("local port", _check_port, config.metrics_port, clock)

@@ -24,7 +24,7 @@ from chalicelib.domain.webhooks import Event, Hindrance, Way, Why
 from chalicelib.services import Services
 from chalicelib.settings import Settings, parse_networks
 from chalicelib.storage.ports import Disk
-from regulars import folder
+from regulars import at_rest, folder
 from regulars.cli import main
 from regulars.clients import V1, Connection
 from regulars.doctor.doctor import (
@@ -37,6 +37,7 @@ from regulars.doctor.doctor import (
     check_retention,
 )
 from regulars.doctor.machine import (
+    check_at_rest,
     check_certificate,
     check_clock,
     check_folder,
@@ -52,6 +53,7 @@ from regulars.doctor.machine import (
 from regulars.findings import Finding, Level
 from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
+from tests.support.box.devices import show_disk
 from tests.support.box.server import Server
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.pictures.own_pack import NAME, own_pack
@@ -59,6 +61,7 @@ from tests.support.ports import free_port
 from tests.support.storage.torn import tear
 from tests.support.web.certificate import certificate
 
+ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime.now(UTC)
 OK, WARNING, FAILED, _ = Level
 
@@ -284,6 +287,24 @@ def test_a_python_that_reads_hostile_archives_slowly_is_told(
 ) -> None:
     assert check_python(version, mended=False).level is level
     assert check_python(version, mended=True).level is OK, "a distribution took the mend alone"
+
+
+def test_a_folder_that_a_thief_of_the_box_reads_is_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert check_at_rest(data, tmp_path / "none") == Finding(
+        OK, "theft", f"if the box is stolen, whether a thief reads {data} cannot be told here"
+    )
+    show_disk(tmp_path / "encrypted", tmp_path, "CRYPT-LUKS2-5c1f-root")
+    assert check_at_rest(data, tmp_path / "encrypted").level is OK
+    show_disk(tmp_path / "bare", tmp_path, None)
+    found = check_at_rest(data, tmp_path / "bare")
+    assert found.level is WARNING
+    assert f"a thief reads {data}: no encrypted disk (LUKS) is below (docs/" in found.says
+
+
+def test_the_uploader_tells_it_by_the_same_file() -> None:
+    ours = Path(at_rest.__file__).read_text()
+    assert (ROOT / "edge/src/regulars_edge/at_rest.py").read_text() == ours
 
 
 def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from chalicelib.storage.ports import FULL_BYTES, Disk
 from regulars.serve.server import list_warnings
 from tests.support.book.book import Book
+from tests.support.box.devices import show_disk
 
 
 def test_a_box_that_starts_on_a_full_disk_says_so(tmp_path: Path) -> None:
     book = Book(tmp_path)
-    asked = [*list_warnings(book.services, tmp_path)]
+    no_devices = tmp_path / "devices"
+    asked = [*list_warnings(book.services, tmp_path, no_devices)]
     assert len(asked) == 2
     for free_bytes, said in (
         (FULL_BYTES, []),
@@ -23,5 +26,22 @@ def test_a_box_that_starts_on_a_full_disk_says_so(tmp_path: Path) -> None:
     ):
         disk = Disk(free_bytes, 10**12)
         book.services.storage = replace(book.services.storage, disk=lambda disk=disk: disk)
-        assert [*list_warnings(book.services, tmp_path)] == [*said, *asked]
+        assert [*list_warnings(book.services, tmp_path, no_devices)] == [*said, *asked]
+    book.close()
+
+
+@pytest.mark.parametrize(
+    ("uuid", "is_trial", "is_said"),
+    [(None, False, True), ("CRYPT-LUKS2-5c1f-root", False, False), (None, True, False)],
+    ids=["bare", "encrypted", "a trial"],
+)
+def test_a_folder_that_a_thief_of_the_box_reads_is_said_at_the_start(
+    tmp_path: Path, uuid: str | None, is_trial: bool, is_said: bool
+) -> None:
+    show_disk(tmp_path / "devices", tmp_path, uuid)
+    book = Book(tmp_path / "data")
+    book.services.settings = replace(book.services.settings, is_trial=is_trial)
+    lines = [*list_warnings(book.services, book.folder, tmp_path / "devices")]
+    said = f"if the box is stolen, a thief reads {book.folder}: no encrypted disk (LUKS) is below"
+    assert any(line.startswith(said) for line in lines) is is_said
     book.close()
