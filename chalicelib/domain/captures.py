@@ -292,7 +292,7 @@ class Capture(Struct, frozen=True):
     def rules(self) -> PictureRules:
         """Rules by which its picture is decoded to the sides in which the boxes of sightings lie.
 
-        A former version reduced no picture, so the boxes of its captures lie in the whole one.
+        A version with other limits may have reduced it otherwise: the boxes lie in its own sides.
         """
         if self.sides is None:
             return RULES

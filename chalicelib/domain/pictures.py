@@ -251,8 +251,9 @@ class Quality(Struct, frozen=True):
         return f"{self.flaw}: {math.floor(self.total)} of {least_quality:g}"
 
 
-MOST_PIXELS = 4096 * 4096
-"""Pixels of a picture that is not reduced, where its rules say no other number."""
+MOST_PIXELS = 5472 * 3648
+"""Pixels of a picture that is not reduced, where its rules say no other number: a camera of 20
+megapixels has as many."""
 
 
 class PictureRules(Struct, frozen=True):

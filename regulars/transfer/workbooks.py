@@ -21,7 +21,8 @@ MOST_BYTES = 16 * 2**20
 """Of the parts of a workbook that are read, unpacked, all together: those of 25,000 people have
 about half as many."""
 MOST_SIGNS = 700_000
-"""Signs of MARKS in these parts, all together: those of 25,000 people in five columns have as many.
+"""Signs of MARKS in these parts, all together: 17,000 people in five columns have as many, or
+25,000 if most texts come often.
 Each costs 1 us and 100 bytes, also those of a zip of 20 KB."""
 MARKS = (b"<", b"&", b"\n", b"\r", b"_x")
 """Signs at which a part's XML, or a text in it, is taken apart."""
@@ -180,7 +181,7 @@ class _Parts:
         if self._left_bytes < 0:
             raise NoWorkbook(f"it has more than {MOST_BYTES >> 20} MB: save the table as CSV")
         if self._left_signs < 0 or self._left_attributes < 0:
-            raise NoWorkbook("it has more cells than 25,000 people have: save the table as CSV")
+            raise NoWorkbook("it has more cells and texts than may be read: save the table as CSV")
         if _LONG_TEXT.search(data):
             raise NoWorkbook(f"{path} has a text of a size as no spreadsheet writes it")
         if b"<!DOCTYPE" in data or b"\0" in data:  # which alone declares what makes XML dangerous

@@ -102,6 +102,7 @@ PICTURES: dict[str, dict[str, Maker]] = {
         "67 megapixels": lambda: encode(flat(8192, 8192), "JPEG", subsampling=0),
         "67 megapixels of noise": lambda: noise_jpeg(8192, 8192, subsampling=0, quality=8),
         "as many bytes as may be": lambda: noise_jpeg(4096, 4096, subsampling=0, quality=60),
+        "as many pixels as are not reduced": lambda: noise_jpeg(5472, 3648, quality=60),
         "progressive": lambda: scans(10, 4096, 3072),
         "progressive, of four colours": lambda: encode(
             flat(2600, 2600, "CMYK"), "JPEG", progressive=True, subsampling=0

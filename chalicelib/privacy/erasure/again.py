@@ -47,6 +47,12 @@ _AT_ONCE = 100
 """Faces that are read at once."""
 
 
+_OF_EACH = ("tenant", "app_id", "id", "asked_at", "done_at", "by", "counts")
+_OF_PEOPLE = ("faces", "removed")
+_OF_FACES = ("key", "salt", "sha256", "others")
+"""What receipts have; in `faces` of those of people the last."""
+
+
 class Receipt(Struct, frozen=True):
     """A signed receipt that somebody kept.
 
@@ -81,14 +87,19 @@ class Receipt(Struct, frozen=True):
 def parse_receipt(document: Any) -> Receipt | None:
     """Read a receipt; None if this is another statement.
 
-    Raises InvalidInput if it is not as it was signed.
+    Raises InvalidInput if it is not as it was signed, or lacks what each receipt has.
     """
     statement, signer = signing.verify_statement(document)
-    return (
-        Receipt(document, statement, signer)
-        if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT)
-        else None
-    )
+    if statement.get("kind") not in (RECEIPT, RECEIPT_OF_TENANT):
+        return None
+    lacking = [name for name in _OF_EACH if name not in statement]
+    if statement["kind"] == RECEIPT:
+        faces = statement.get("faces") or {}
+        lacking += [name for name in _OF_PEOPLE if name not in statement]
+        lacking += [f"faces.{name}" for name in _OF_FACES if name not in faces]
+    if lacking:
+        raise InvalidInput(f"the receipt has no {lacking[0]}, so no release wrote it")
+    return Receipt(document, statement, signer)
 
 
 class People(Struct):

@@ -445,6 +445,18 @@ def of_another_key(services: Services, receipt: Receipt) -> Receipt:
     return made
 
 
+@pytest.mark.parametrize("name", ["app_id", "asked_at", "faces", "removed"])
+def test_a_signed_receipt_that_lacks_something_is_refused_by_name(
+    name: str, tmp_path: Path
+) -> None:
+    found, _ = restore_after(KINDS["asked for"], tmp_path)
+    statement = {key: value for key, value in found[0].statement.items() if key != name}
+    with closing(Book(tmp_path / "again")) as restored:
+        signed = restored.services.audit.signing.sign_statement("shop", statement)
+        with pytest.raises(InvalidInput, match=f"no {name}"):
+            parse_receipt(signed)
+
+
 def test_a_receipt_that_cannot_be_done_stops_no_other(tmp_path: Path) -> None:
     found, _ = restore_after(KINDS["asked for"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:

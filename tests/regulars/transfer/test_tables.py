@@ -407,14 +407,14 @@ FULL_ROW = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>x</t></is></c>' for l
         (b" " * 8 * MIB + b"a", "has more than 8 MB: divide the table"),
         (
             make_workbook([["path"]], **{SHEET: "<a>" + "<row/>" * 700_000 + "</a>"}),
-            "it has more cells than 25,000 people have: save the table as CSV",
+            "it has more cells and texts than may be read: save the table as CSV",
         ),
         (
             make_workbook(
                 [["path"]],
                 **{TEXTS: f"<a>{'<si/>' * 400_000}</a>", STYLES: f"<a>{'<b/>' * 400_000}</a>"},
             ),
-            "it has more cells than 25,000 people have",
+            "it has more cells and texts than may be read",
         ),
         (
             make_workbook(
@@ -432,7 +432,7 @@ FULL_ROW = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>x</t></is></c>' for l
         ),
         (
             make_workbook([["path"]], **{SHEET: "<a z='>'" + " a=''" * 700_001 + "/>"}),
-            "it has more cells than 25,000 people have",
+            "it has more cells and texts than may be read",
         ),
         (
             make_workbook([["path"]], **{SHEET: f"<a><row><c r='{'A' * 30_000}1'/></row></a>"}),
