@@ -34,7 +34,9 @@ def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due 
 
     `number` is the format now, `due` the note now: a format, and when it is due. Take an update
     from 6 to 7. The first sweep notes (7, a day from now). An older version that still sweeps
-    forgets the note, so that the day begins again. After it, a sweep raises the format to 7.
+    forgets the note, so that the day begins again. After it, a sweep raises the format to 7. A
+    process that read the tenant before, such as a long import, may still write as in format 6: the
+    jobs of format 7 are repeated until a day after it was raised.
     """
     if number == FORMAT:
         return number, None

@@ -260,7 +260,7 @@ def _check_scans(size: tuple[int, int], count: int) -> None:
     width, height = size
     if count > 1 and width * height > MOST_OF_SCANS:
         raise Unusable(
-            f"the JPG file is progressive and has {width}x{height} pixels; send at most "
+            f"the JPG file has several scans and {width}x{height} pixels; send at most "
             f"{MOST_OF_SCANS / 1e6:.1f} million, or save it anew without 'progressive'",
             "bytes",
         )

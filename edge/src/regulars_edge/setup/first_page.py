@@ -67,7 +67,7 @@ MOST_FORM_BYTES, MOST_CALLERS, MOST_OF_ONE, CALL_S = 8_192, 8, 2, 120.0
 """Bounds of a form, of calls at once, of those of one address, and of one call, in s: a camera
 takes half a minute."""
 HEAD_S = 10.0
-"""How long a call may take to come, with its form, in s."""
+"""Time that a call may take to come, with its form, in s."""
 _SHOWN_PX = 640
 _LOGGED_LETTERS = 300
 """Letters of a part of a log's line: who fails a try may have written them."""
@@ -441,7 +441,7 @@ class _Caller:
     address: str
     since: float
     is_heard: bool = False
-    """Whether its call came in full."""
+    """True if its call came in full."""
 
 
 class _Server(ThreadingHTTPServer):
