@@ -47,6 +47,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import CountedList, retry_if_changed, walk_items
 from chalicelib.storage.ports import Action, Delete, Put, Update, absent, equals
+from chalicelib.storage.records.faces import tenant_from
 from chalicelib.storage.values import is_uuid, milliseconds, parse_optional, time_ordered_id
 
 if TYPE_CHECKING:
@@ -262,17 +263,19 @@ class KeyRing(Service["Services"]):
     def _find_by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         hashed = api_keys.digest(secret)
         owner = self.services.tenants.read_owner(keys.api_key_item(hashed))
-        return (
-            None
-            if owner is None
-            else self.find_current(owner["tenant"], owner.get("key", FIRST), hashed)
-        )
+        if owner is None:
+            return None
+        tenant_and_key = self.find_current(owner["tenant"], owner.get("key", FIRST), hashed)
+        if tenant_and_key is not None:
+            self.services.tenants.restrict_expired(tenant_and_key[0])
+        return tenant_and_key
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
-        """Return the tenant and its key of this id, as they are now.
+        """Return the tenant and its key of this id, as they are stored now.
 
-        None if the key was deleted or renewed: then the hash of its secret is no longer `digest`.
-        Raises WrongCredentials if the key's end has come.
+        The tenant is not opened for work on its faces. None if the key was deleted or renewed: then
+        the hash of its secret is no longer `digest`. Raises WrongCredentials if the key's end has
+        come.
         """
         item_keys = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
         tenant_record, key_record = self.services.items.get_many(keys.TENANTS, item_keys)
@@ -289,7 +292,7 @@ class KeyRing(Service["Services"]):
             raise WrongCredentials(
                 f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one"
             )
-        return self.services.tenants.open_tenant(tenant_record), key
+        return tenant_from(tenant_record), key
 
     def note_use(self, tenant: Tenant, key: ApiKey) -> None:
         """Note the hour in which the key is used: one write an hour and key."""

@@ -214,9 +214,9 @@ class Members(Service["Services"]):
         self.services.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
-        """Return the tenant and its member of this id, as they are now; None if the member's
+        """Return the tenant and its member of this id, as they are stored now; None if the member's
         sessions have ended."""
-        tenant_and_member = self.find_with_tenant(tenant, id_)
+        tenant_and_member = self.find_stored(tenant, id_)
         return (
             tenant_and_member
             if tenant_and_member is not None
@@ -230,7 +230,7 @@ class Members(Service["Services"]):
         Raises WrongCredentials if it is used up, too old or not ours.
         """
         parts = _INVITATION.fullmatch(invitation)
-        tenant_and_member = self.find_with_tenant(parts[1], parts[2]) if parts else None
+        tenant_and_member = self.find_stored(parts[1], parts[2]) if parts else None
         if parts and tenant_and_member:
             _, member = tenant_and_member
             until = member.invited_until
@@ -301,22 +301,16 @@ class Members(Service["Services"]):
             )
         return names[0] if names else ""
 
-    def find_with_tenant(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
-        """Return a tenant, ready for work on its faces, and its member; None: one is not there."""
-        if (items := self._read_with_tenant(tenant, id_)) is None:
-            return None
-        return self.services.tenants.open_tenant(items[0]), member_from(items[1])
-
     def find_stored(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
-        """Return a tenant and its member as they are stored now; None: one is not there."""
-        if (items := self._read_with_tenant(tenant, id_)) is None:
-            return None
-        return tenant_from(items[0]), member_from(items[1])
+        """Return a tenant and its member as they are stored now; None: one is not there.
 
-    def _read_with_tenant(self, tenant: str, id_: str) -> tuple[Item, Item] | None:
+        The tenant is not opened for work on its faces: who signs in looks at none.
+        """
         item_keys = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
         tenant_item, item = self.services.items.get_many(keys.TENANTS, item_keys)
-        return None if tenant_item is None or item is None else (tenant_item, item)
+        if tenant_item is None or item is None:
+            return None
+        return tenant_from(tenant_item), member_from(item)
 
     def _make_invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
         """Make an invitation, and the fields that a member has of it."""

@@ -319,10 +319,22 @@ class Sessions(Service["Services"]):
         raise refusal
 
     def find(self, token: str) -> Session | None:
-        """Return the session of a token, even of a disabled tenant; None: there is none, or it has
-        ended.
+        """Return the session of a token, its tenant ready for work on its faces, as
+        `Tenants.open_tenant` has it.
 
-        Raises WrongCredentials if the end of its key has come.
+        None: there is none, or it has ended. Raises as `find_stored`, and Busy, StorageUnavailable.
+        """
+        session = self.find_stored(token)
+        if session is not None:
+            self.services.tenants.restrict_expired(session.tenant)
+        return session
+
+    def find_stored(self, token: str) -> Session | None:
+        """Return the session of a token as it is stored now, even of a disabled tenant; None: there
+        is none, or it has ended.
+
+        A tenant that is busy with its faces keeps nobody out of the others. Raises WrongCredentials
+        if the end of its key has come.
         """
         sign_in = (
             self._read_sign_in(keys.session_item(api_keys.digest(token)))

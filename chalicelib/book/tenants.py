@@ -225,9 +225,14 @@ class Tenants(Service["Book"]):
         first. They are kept, but found by no search. Raises Busy, StorageUnavailable.
         """
         tenant = tenant_from(item)
+        self.restrict_expired(tenant)
+        return tenant
+
+    def restrict_expired(self, tenant: Tenant) -> None:
+        """Restrict the faces of whose record of consent has expired by now. Raises as
+        `open_tenant`."""
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
             self.services.book_hooks.restrict_expired(tenant)
-        return tenant
 
     def open_if_restricted(self, item: Item) -> Tenant:
         """Return the tenant that an item stores, for a process that may restrict nobody itself.

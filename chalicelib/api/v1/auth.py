@@ -24,7 +24,13 @@ from chalicelib.api.http import BOOK_HEADER, JSON, HttpRequest
 from chalicelib.api.sites import is_of_another_site, is_of_this_host, parse_host
 from chalicelib.auth.roles import ApiKey, Member, Role, Session
 from chalicelib.domain import api_keys
-from chalicelib.domain.errors import NotAllowed, TenantDisabled, WrongCredentials
+from chalicelib.domain.errors import (
+    Busy,
+    NotAllowed,
+    StorageUnavailable,
+    TenantDisabled,
+    WrongCredentials,
+)
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 
@@ -352,8 +358,8 @@ def _choose_session_cookie(request: HttpRequest, services: Services) -> SessionC
     """Return the cookie of the session that answers a request; None: there is none.
 
     A read that means no book is answered by the first shop that lets this browser in, for example
-    by the second if the session of the first is over. Raises WrongCredentials if a cookie came
-    twice.
+    by the second if the session of the first is over, or the first is busy. Raises WrongCredentials
+    if a cookie came twice.
     """
     public_url = services.settings.public_url
     cookie = find_session_cookie(request.headers, public_url)
@@ -365,8 +371,9 @@ def _choose_session_cookie(request: HttpRequest, services: Services) -> SessionC
 
 
 def _lets_in(cookie: SessionCookie, services: Services) -> bool:
-    """Tell whether a cookie's session goes on, in a shop that is not disabled."""
-    with suppress(WrongCredentials):  # the end of its key has come
+    """Tell whether a cookie's session goes on, in a shop that is neither disabled nor busy."""
+    # The end of its key has come, or it restricts people.
+    with suppress(WrongCredentials, Busy, StorageUnavailable):
         session = services.access.sessions.find(cookie.token)
         return session is not None and not session.tenant.disabled
     return False

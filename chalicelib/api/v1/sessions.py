@@ -348,7 +348,7 @@ def _find_first_book(cookies: Sequence[SessionCookie], services: Services) -> st
     session is over."""
     token = next((cookie.token for cookie in cookies if not cookie.book_id), "")
     with suppress(errors.WrongCredentials):  # the end of its key has come
-        session = services.access.sessions.find(token)
+        session = services.access.sessions.find_stored(token)
         return session.tenant.book_id if session else ""
     return ""
 

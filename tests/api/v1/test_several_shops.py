@@ -405,23 +405,42 @@ class Restricting(BookHooks):
         raise Busy(f"the consent of many people of {tenant.name} has just expired")
 
 
-def test_a_shop_whose_people_are_being_restricted_keeps_her_out_of_no_other_shop(
-    person: Browser,
-    shops: list[Shop],
-    device: Device,
-    services: Services,
-    stage: Stage,
-    clock: FakeClock,
+@pytest.fixture
+def restricting(
+    device: Device, shops: list[Shop], services: Services, stage: Stage, clock: FakeClock
 ) -> None:
+    """The first shop goes on restricting people after all have made their sessions."""
     face = shops[0].v1.done("POST", "/v1/faces", {"picture": photo(1), "group": "regular"})["id"]
     record = {"basis": "consent", "given_at": 0, "evidence": "signed"}
     ends_at = (clock.now() + timedelta(minutes=1)).isoformat()
     shops[0].v1.done("PUT", f"/v1/faces/{face}/consent", {**record, "expires_at": ends_at})
     clock.advance(timedelta(minutes=2))
     stage.services = book_with(services, book_hooks=Restricting())
+
+
+@pytest.mark.usefixtures("restricting")
+def test_a_shop_whose_people_are_being_restricted_keeps_her_out_of_no_other_shop(
+    person: Browser, shops: list[Shop], device: Device
+) -> None:
     begun = Browser(person.v1).sign_in(passkey=device.sign(asked(person.v1)))
     assert begun.status == 201, begun
     assert {*begun.json["books"]} == {shop.book for shop in shops}
+
+
+@pytest.mark.usefixtures("restricting")
+def test_a_browser_that_is_signed_in_is_kept_out_of_no_other_shop_by_its_busy_first(
+    person: Browser, shops: list[Shop], device: Device
+) -> None:
+    assert person.ask("GET", "/v1/groups", shops[0].book).status == 429
+    for shop in shops[1:]:
+        answer = person.ask("GET", SESSION, shop.book)
+        assert (answer.status, answer.json["tenant"]) == (200, shop.credentials.tenant)
+        assert {*answer.json["books"]} == {each.book for each in shops}
+    assert person.ask("GET", SESSION).json["tenant"] in (SECOND, THIRD)
+    again = person.sign_in(passkey=device.sign(asked(person.v1)))
+    assert again.status == 201
+    assert {*again.json["books"]} == {each.book for each in shops}
+    assert person.ask("DELETE", SESSION, shops[1].book).status == 204
 
 
 def test_a_member_who_is_changed_once_while_she_signs_in_is_signed_in_there_too(

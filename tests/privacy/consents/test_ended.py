@@ -370,7 +370,8 @@ def test_a_record_that_is_written_while_others_expire_ends_in_time(book: Book) -
     assert {one.faceid for one in restrictions.list_all(tenant)} == {eva.faceid, finn.faceid}
 
 
-LOOK_AT_NO_FACE = {"tenants.py", "readiness.py", "model_change.py"}
+LOOK_AT_NO_FACE = {"tenants.py", "readiness.py", "model_change.py", "members.py", "access.py"}
+"""Members and keys are read to sign in; `Sessions.find` and the keys restrict before a request."""
 
 
 def test_whoever_reads_a_tenant_for_its_faces_restricts_first() -> None:
