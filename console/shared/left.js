@@ -3,7 +3,15 @@
 import { bookOf, session } from "../store.js";
 
 const tabs = new BroadcastChannel("regulars.left");
-tabs.onmessage = ({ data }) => { if (data === bookOf(session.now)) session.set(null); };
+
+/** Call `hear` with each book that was left in another tab; return what ends that. */
+export function whenLeft(hear) {
+  const take = ({ data }) => hear(data);
+  tabs.addEventListener("message", take);
+  return () => tabs.removeEventListener("message", take);
+}
+
+whenLeft((book) => { if (book === bookOf(session.now)) session.set(null); });
 
 /** Tell the other tabs that somebody signed out of a book. */
 export const tellTabs = (book) => tabs.postMessage(book);

@@ -54,7 +54,8 @@ export function FindPerson({ shops }) {
   const words = useLoaded(() => Promise.all(["shared", "people", "admin"].map(dressed)), []);
   const [rows, setRows] = useState([]);
   const [isSure, setIsSure] = useState(false);
-  const due = rows.filter(({ ids }) => ids?.length);
+  const shown = rows.filter((row) => shops.some(({ book }) => book === row.shop.book));
+  const due = shown.filter(({ ids }) => ids?.length);
   /** Do something in each shop, one by one, and show what came of it; what fails in one holds up no other. */
   const inEach = (all, act) => unleft((async () => {
     for (const row of all) {
@@ -72,8 +73,8 @@ export function FindPerson({ shops }) {
   };
   if (!words.value) return html`<${Loading} of=${words} />`;
   return html`<section class="found-person"><h2>${t("shops.person")}</h2><p class="soft">${t("shops.person.says")}</p>
-    <${Drop} take=${take} many=${false} small=${rows.length > 0} title=${t("search.drop")} says="" />
-    <ul class="rows" aria-live="polite">${rows.map((row) => html`<${Row} key=${row.shop.book} ...${row} />`)}</ul>
+    <${Drop} take=${take} many=${false} small=${shown.length > 0} title=${t("search.drop")} says="" />
+    <ul class="rows" aria-live="polite">${shown.map((row) => html`<${Row} key=${row.shop.book} ...${row} />`)}</ul>
     ${due.length > 0 && html`<p class="row">
       <button onClick=${() => inEach(due, fetchIn)}>${t("everything")}</button>
       <button class="danger" onClick=${() => setIsSure(true)}>${t("shops.person.erase", { count: due.length })}</button>

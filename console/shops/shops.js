@@ -1,10 +1,11 @@
 // The shops that this browser is signed in to, a row each, with how today goes there. A press enters.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get } from "../api.js";
+import { forget, get } from "../api.js";
 import { html } from "../html.js";
 import { toShop } from "../router.js";
 import { Inside } from "../shared/inside.js";
 import { isSpecial } from "../shared/known.js";
+import { whenLeft } from "../shared/left.js";
 import { isAnyBlind, needs } from "../shared/needs.js";
 import { groupName, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
@@ -18,6 +19,9 @@ const MOST_HERE = 20;
 /** Why a shop lets nobody in, by the status of its answer: the session is over, or the shop is disabled. */
 const CLOSED = { 401: "over", 403: "off" };
 
+/** By these statuses a shop answers this browser no more, or another book does: its figures go. */
+const GONE = [...Object.keys(CLOSED).map(Number), 412];
+
 /** Load who the browser is at each shop, by name; and how many shops could not be asked, by the reason. */
 async function sessions(books, signal) {
   const closed = { over: 0, off: 0, later: 0 };
@@ -30,6 +34,13 @@ async function sessions(books, signal) {
   const known = all.filter(Boolean);
   if (closed.later && !known.length) throw problems.find(({ status }) => !CLOSED[status]);
   return { known: known.sort((one, other) => one.display_name.localeCompare(other.display_name)), closed };
+}
+
+/** Return the sessions without that of a book that was left in another tab. */
+function without(book, all) {
+  const known = all.known.filter((one) => bookOf(one) !== book);
+  const over = all.closed.over + all.known.length - known.length;
+  return { known, closed: { ...all.closed, over } };
 }
 
 /** Load a shop's day with its own session, or as much of it as that may see. */
@@ -54,13 +65,17 @@ async function today(known, signal) {
 export function Shops({ books, add }) {
   const found = useLoaded((signal) => sessions(books, signal), [books]);
   useEffect(() => { document.title = `${t("shops")} · Regulars`; }, []);
+  useEffect(() => whenLeft((book) => {
+    forget();
+    found.set((all) => all && without(book, all));
+  }), []);
   const [isAsked, setIsAsked] = useState(false);
   const { known, closed } = found.value ?? { known: [], closed: {} };
   const answers = useRef(new Map());
   const [first, setFirst] = useState(/** @type {any} */ (null)); // once all have answered: rows do not jump
   const tell = (book, calls) => {
     answers.current.set(book, calls);
-    if (answers.current.size === known.length) setFirst((before) => before ?? new Map(answers.current));
+    if (answers.current.size >= known.length) setFirst((before) => before ?? new Map(answers.current));
   };
   const calls = ({ book }) => Number(first?.get(book) ?? false);
   const sorted = known.toSorted((one, other) => calls(other) - calls(one));
@@ -84,7 +99,8 @@ function Row({ known, tell }) {
   const { book, display_name: shop } = known;
   const found = useLoaded((signal) => today(known, signal), [book]);
   useAgain(found, EVERY_MS);
-  const { value, problem } = found;
+  const { problem } = found;
+  const value = GONE.includes(problem?.status) ? undefined : found.value;
   const calls = Boolean(value && (value.is || value.unwell));
   useEffect(() => { if (value || problem) tell(book, calls); }, [value, problem]);
   return html`<li><a href=${toShop(bookOf(known)) + location.hash}>

@@ -285,6 +285,39 @@ def test_a_session_that_a_shop_ended_is_said_and_the_others_are_shown(
     visitor.forgive("403")
 
 
+def test_a_page_of_all_shops_names_nobody_of_one_that_another_tab_signed_out_of(
+    visitor: Visitor, street: Street
+) -> None:
+    sign_in_to(visitor, street, *NAMES[1:4])
+    page, other = visitor.open(), visitor.open()
+    expect(row(page, NAMES[2])).to_contain_text(VIP_NAME)
+    row(other, NAMES[2]).get_by_role("link").click()
+    other.get_by_role("link", name=re.compile("account:")).click()
+    other.get_by_role("button", name="Sign out").click()
+    heading(other, "Shops")
+    expect(row(page, NAMES[2])).to_have_count(0)
+    expect(page.get_by_text(VIP_NAME)).to_have_count(0)
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    expect(page.get_by_text("Your session in 1 shop is over")).to_be_visible()
+
+
+def test_a_page_of_all_shops_names_nobody_of_one_whose_session_has_ended(
+    visitor: Visitor, street: Street
+) -> None:
+    sign_in_to(visitor, street, NAMES[1])
+    with replace(street.box, key=street.books[NAMES[2]].key).client() as client:
+        made = client.add_key(name="for a while", role="operator")
+        visitor.sign_in(made.api_key)
+        page = visitor.open()
+        page.clock.install()
+        page.reload()
+        expect(row(page, NAMES[2])).to_contain_text(VIP_NAME)
+        client.delete_key(made.id)
+    page.clock.run_for(61_000)
+    expect(row(page, NAMES[2])).to_contain_text("These figures cannot be read now")
+    expect(page.get_by_text(VIP_NAME)).to_have_count(0)
+
+
 def test_a_tab_of_one_shop_shows_it_again_after_another_tab_has_signed_in_to_a_second(
     visitor: Visitor, street: Street
 ) -> None:
