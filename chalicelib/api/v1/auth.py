@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -24,6 +25,7 @@ from chalicelib.api.http import BOOK_HEADER, JSON, HttpRequest
 from chalicelib.api.sites import is_of_another_site, is_of_this_host, parse_host
 from chalicelib.auth.roles import ApiKey, Member, Role, Session
 from chalicelib.domain import api_keys
+from chalicelib.domain.audit_events import AuditEvent, begin_audit_event, kind_of
 from chalicelib.domain.errors import (
     Busy,
     NotAllowed,
@@ -287,11 +289,12 @@ _NAME = "regulars"
 _SECURE_NAME = "__Host-regulars"
 """A browser takes a cookie of such a name only from this host itself, by https, for all paths."""
 
-_BOOK_ID = re.compile(r"[0-9a-f]{16}")
+_BOOK_ID = "[0-9a-f]{16}"
 MAX_COOKIES = 40
 """Shops that a browser is signed in to at once: more cookies would be longer than proxies take."""
 
 _SAFE = ("GET", "HEAD")
+_SIGN_OUT = "DELETE /v1/session"
 
 _LONGEST_S = 400 * 86_400
 """Browsers keep a cookie no longer (RFC 6265bis); it is set anew whenever the page begins."""
@@ -319,25 +322,27 @@ def parse_session_cookies(
 
     Raises WrongCredentials if a cookie came twice.
     """
-    cookie_text = headers.get("cookie", "")
-    pairs = [
-        (name, token)
-        for name, _, token in (part.strip().partition("=") for part in cookie_text.split(";"))
-    ]
     first_name = _name_cookie(headers, public_url)
-    names = [name for name, _ in pairs]
-    of_books = [name for name in names if _BOOK_ID.fullmatch(name.removeprefix(f"{first_name}-"))]
-    cookies = []
-    for sent_name in dict.fromkeys((first_name, *of_books)):
-        tokens = [token for name, token in pairs if name == sent_name]
-        if len(tokens) > 1:
+    cookies = _list_cookies(headers, first_name)
+    counts = Counter(name for name, _ in cookies)
+    for name, count in counts.items():
+        if count > 1:
             raise WrongCredentials(
-                f"the cookie {sent_name} was sent {len(tokens)} times: delete this site's cookies "
-                "and sign in"
+                f"the cookie {name} was sent {count} times: delete this site's cookies and sign in"
             )
-        book_id = sent_name.removeprefix(f"{first_name}-") if sent_name in of_books else ""
-        cookies += [SessionCookie(book_id, token) for token in tokens]
-    return cookies
+    return [
+        SessionCookie(name.removeprefix(first_name).removeprefix("-"), token)
+        for name, token in cookies
+    ]
+
+
+def _list_cookies(headers: Mapping[str, str], first_name: str) -> list[tuple[str, str]]:
+    """Return names and tokens of the sessions' cookies, of which the first shop's has this name,
+    and comes first."""
+    own_name = re.compile(rf"{re.escape(first_name)}(-{_BOOK_ID})?")
+    parts = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+    cookies = [(name, token) for name, _, token in parts if own_name.fullmatch(name)]
+    return sorted(cookies, key=lambda cookie: cookie[0] != first_name)
 
 
 def find_session_cookie(headers: Mapping[str, str], public_url: str | None) -> SessionCookie | None:
@@ -402,7 +407,10 @@ def _name_cookie(headers: Mapping[str, str], public_url: str | None) -> str:
 
     So a trial beside the service, at another port, takes nobody's session.
     """
-    name = _SECURE_NAME if is_secure(headers, public_url) else _NAME
+    return _add_port(_SECURE_NAME if is_secure(headers, public_url) else _NAME, headers)
+
+
+def _add_port(name: str, headers: Mapping[str, str]) -> str:
     try:
         port = urlsplit(f"//{headers.get('host', '')}").port
     except ValueError:
@@ -425,6 +433,31 @@ def make_cookie(
         f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; "
         f"SameSite=Strict{'; Secure' if secure else ''}"
     )
+
+
+def end_plain_sessions(request: HttpRequest, services: Services) -> list[str]:
+    """End the sessions of cookies that a browser has from before it came by https, which it would
+    send by http, too; return the headers that delete these cookies."""
+    if not is_secure(request.headers, services.settings.public_url):
+        return []
+    cookies = _list_cookies(request.headers, _add_port(_NAME, request.headers))[:MAX_COOKIES]
+    for _, token in cookies:
+        with suppress(WrongCredentials):  # the end of its key has come
+            _sign_out(token, services)
+    names = dict.fromkeys(name for name, _ in cookies)
+    return [f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict" for name in names]
+
+
+def _sign_out(token: str, services: Services) -> None:
+    """End a session; the audit of its own shop has it as its holder's sign-out. Raises
+    WrongCredentials."""
+    session = services.access.sessions.find_stored(token)
+    if session is None:
+        return
+    name = Caller(session.tenant, key=session.key, session=session).audit_name
+    act = AuditEvent(_SIGN_OUT, name, kind_of(_SIGN_OUT), session.tenant.name)
+    with begin_audit_event(act):
+        services.access.sessions.end(token)
 
 
 def require_own_page(request: HttpRequest, public_url: str | None) -> None:

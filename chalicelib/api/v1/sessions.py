@@ -14,6 +14,7 @@ from chalicelib.api.v1.auth import (
     MAX_COOKIES,
     Caller,
     SessionCookie,
+    end_plain_sessions,
     find_origin,
     find_session_cookie,
     make_cookie,
@@ -303,11 +304,15 @@ def end_session(context: V1Context) -> None:
     cookie = find_session_cookie(context.request.headers, context.services.settings.public_url)
     if cookie is not None:
         context.services.access.sessions.end(cookie.token)
-    context.response_headers["Set-Cookie"] = make_cookie(
+    deleted_cookie = make_cookie(
         SessionCookie(cookie.book_id if cookie else "", ""),
         context.services.clock.now(),
         context.request,
         context.services,
+    )
+    plain_cookies = end_plain_sessions(context.request, context.services)
+    context.response_headers["Set-Cookie"] = (
+        [deleted_cookie, *plain_cookies] if plain_cookies else deleted_cookie
     )
 
 
@@ -332,6 +337,7 @@ def _set_cookies(
         cookie = SessionCookie("" if is_first else book_id, token)
         headers.append(make_cookie(cookie, session.expires_at, context.request, context.services))
         books.append(book_id)
+    headers += end_plain_sessions(context.request, context.services)
     context.response_headers["Set-Cookie"] = headers[0] if len(headers) == 1 else headers
     return [first_book_id, *books]
 

@@ -138,6 +138,30 @@ def test_two_services_at_two_ports_of_a_host_have_a_session_each(
     assert with_cookie(browser, "GET", SESSION, former, Host="box:8000").status == 401
 
 
+@pytest.mark.parametrize("act", ["sign in", "sign out"])
+def test_by_https_a_session_of_before_ends_that_would_go_by_http_too(
+    browser: V1Client, shop: Credentials, act: str
+) -> None:
+    """Somebody who signed in before the proxy had https, or before it was trusted."""
+    body, by_https = {"api_key": shop.api_key}, {"X-Forwarded-Proto": "https"}
+    secure = cookie_of(sign_in(browser, body, **by_https))
+    plain, at_other_port = (
+        cookie_of(browser.send("POST", SESSION, body, headers={"Host": f"box:{port}"}))
+        for port in (8080, 8081)
+    )
+    sent = f"{secure}; {plain}; {plain}; {at_other_port}"
+    reply = (
+        sign_in(browser, body, Cookie=sent, **by_https)
+        if act == "sign in"
+        else with_cookie(browser, "DELETE", SESSION, sent, X_Forwarded_Proto="https")
+    )
+    assert reply.status in (201, 204)
+    deleted = "regulars-8080=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict"
+    assert deleted in reply.headers["set-cookie"]
+    assert with_cookie(browser, "GET", SESSION, plain).status == 401
+    assert with_cookie(browser, "GET", SESSION, at_other_port, Host="box:8081").status == 200
+
+
 def test_signing_out_ends_the_session_and_deletes_the_cookie(
     browser: V1Client, cookie: str
 ) -> None:
