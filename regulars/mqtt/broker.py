@@ -7,7 +7,7 @@ import logging
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,11 @@ class Broker:
 
         self._topics.append(topic)
         self._client.message_callback_add(topic, heard)
+
+    def ask_again(self, topics: Iterable[str]) -> None:
+        """Have the broker send once more what it retains at topics that are listened to."""
+        for topic in topics:
+            self._client.subscribe(topic, QOS)
 
     def start(self) -> None:
         self._is_open = True

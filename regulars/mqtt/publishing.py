@@ -53,14 +53,40 @@ _MOST_RESTORED = 2_000
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MOST_NOTED, _LONGEST_TOPIC = 10_000, 300
-"""Topics of others that are noted, of each kind, and their length: anybody at the broker may write
-there, and each is asked of the service."""
+"""Topics that are noted beside those that were told, of each kind, and their length: anybody at the
+broker may write there, and each is asked of the service."""
 
 _MOST_TAKEN_AWAY = 500
 """Topics that one look takes away, own ones first: more would hold up what is told meanwhile."""
 
 _REMEMBERED = 10_000
 """Events that are remembered, so that none is published twice."""
+
+
+class _Notes:
+    """Notes of what the broker has at some patterns of topics, up to a bound.
+
+    What finds no room is asked for again once there is some: else a person's name, of whom nobody
+    told any more, would stay at the broker.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.patterns = patterns
+        self.values: dict[str, bool] = {}
+        self._has_left_out = False
+
+    def note(self, name: str, value: bool, most: int) -> None:
+        if name in self.values or len(self.values) < most:
+            self.values[name] = value
+        else:
+            self._has_left_out = True
+
+    def begin_again(self, most: int) -> bool:
+        """Tell, once, whether something was left out for which there is room now."""
+        has_room = self._has_left_out and len(self.values) < most
+        if has_room:
+            self._has_left_out = False
+        return has_room
 
 
 class Publisher:
@@ -85,7 +111,7 @@ class Publisher:
         self._descriptions, self._topics = descriptions, descriptions.topics
         self._shows_names = names
         self._tidy_s = tidy_s
-        self._topics_at_broker: set[str] = set()
+        self._noted_topics = _Notes((self._topics.configs, self._topics.place_configs))
         """Topics of the descriptions that the broker has."""
         self._published: dict[str, str] = {}
         """The descriptions that were sent over this connection, by topic."""
@@ -103,13 +129,14 @@ class Publisher:
         in `tidy_s` at most."""
         self._untold_visits: dict[str, Visit | None] = {}
         """Messages that a new connection is still to be told, by the id of the face."""
-        self._here_at_broker: dict[str, bool] = {}
+        self._noted_states = _Notes((self._topics.name_person("+"),))
         """Whether a person is here by the state that the broker has, by the id of the face."""
         self._confirmed_ids: list[str] = []
         """Ids of events that are confirmed and still in the mailbox."""
-        for pattern in (self._topics.configs, self._topics.place_configs):
+        for pattern in self._noted_topics.patterns:
             broker.listen(pattern, self._note_topic)
-        broker.listen(self._topics.name_person("+"), self._note_state)
+        for pattern in self._noted_states.patterns:
+            broker.listen(pattern, self._note_state)
 
     def step(self) -> float:
         """Tell the new events; return the seconds until the next step.
@@ -193,11 +220,11 @@ class Publisher:
         if self._must_restore and time.monotonic() >= self._restored_at + self._tidy_s:
             self._untold_visits = self._read_last_visits()
             self._must_restore, self._restored_at = False, time.monotonic()
-        topics_at_broker = self._topics_at_broker.copy() | self._published.keys()
+        topics_at_broker = self._noted_topics.values.copy().keys() | self._published.keys()
         described_faces = {
             face_id for topic in topics_at_broker if (face_id := self._topics.find_face(topic))
         }
-        states = self._here_at_broker.copy()
+        states = self._noted_states.values.copy()
         faces = self._read_named_faces(
             described_faces | states.keys() | self._untold_visits.keys() | self._present.keys()
         )
@@ -225,6 +252,9 @@ class Publisher:
             self._tell_visit(face_id, self._untold_visits[face_id])
         self._untold_visits = {}
         self._end_visits(faces)
+        for notes in (self._noted_topics, self._noted_states):
+            if notes.begin_again(self._most_noted):
+                self._broker.ask_again(notes.patterns)
         self._tidy_at = time.monotonic() + self._tidy_s
 
     def _find_gap(self, camera: str) -> timedelta:
@@ -244,7 +274,8 @@ class Publisher:
             if arrival.name:
                 visit = Visit.of_arrival(arrival, self._find_gap(arrival.camera))
                 last_visits.setdefault(arrival.face, visit)
-        said_here = {face_id for face_id, is_here in self._here_at_broker.items() if is_here}
+        states = self._noted_states.values.copy()
+        said_here = {face_id for face_id, is_here in states.items() if is_here}
         for face_id in self._read_named_faces(said_here - last_visits.keys()):
             last_visits[face_id] = self._read_visit(face_id, _EVER)
         return last_visits
@@ -347,24 +378,24 @@ class Publisher:
         self._broker.tell(topic, "", retain=True)
         self._published.pop(topic, None)
 
+    @property
+    def _most_noted(self) -> int:
+        return _MOST_NOTED + len(self._published)
+
     def _note_topic(self, topic: str, payload: bytes) -> None:
-        _note(self._topics_at_broker, topic, is_there=bool(payload))
+        if not payload:
+            self._noted_topics.values.pop(topic, None)
+        elif len(topic) <= _LONGEST_TOPIC:
+            self._noted_topics.note(topic, True, self._most_noted)
 
     def _note_state(self, topic: str, payload: bytes) -> None:
         face_id = self._topics.find_person(topic)
         if face_id is None:
             return
         if not payload:
-            self._here_at_broker.pop(face_id, None)
-        elif face_id in self._here_at_broker or len(self._here_at_broker) < _MOST_NOTED:
-            self._here_at_broker[face_id] = discovery.says_here(payload)
-
-
-def _note(topics: set[str], topic: str, *, is_there: bool) -> None:
-    if not is_there:
-        topics.discard(topic)
-    elif len(topics) < _MOST_NOTED and len(topic) <= _LONGEST_TOPIC:
-        topics.add(topic)
+            self._noted_states.values.pop(face_id, None)
+        else:
+            self._noted_states.note(face_id, discovery.says_here(payload), self._most_noted)
 
 
 def _list_gaps(cameras: Iterable[Camera]) -> dict[str, timedelta]:

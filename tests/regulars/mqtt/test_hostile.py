@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from regulars_client import Regulars, models
 from regulars_client.connection import Pages
 
@@ -186,6 +187,68 @@ def test_people_whom_a_foe_makes_up_hold_up_neither_the_service_nor_arrivals(
         until(lambda: f"regulars/shop/people/{ann.id}" in listener.retained)
         shop.client.delete_face(ann.id)
         until(lambda: f"regulars/shop/people/{ann.id}" not in listener.retained)
+
+
+def leave_ann(shop: Shop, broker: Mosquitto, listener: Listener) -> str:
+    """Tell the broker of Ann, who is erased while the bridge is away; return her id."""
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    with told(shop, broker, names=True):
+        until(lambda: is_named(listener, ann.id))
+    shop.client.delete_face(ann.id)
+    assert is_named(listener, ann.id)
+    return ann.id
+
+
+def is_named(listener: Listener, face: str) -> bool:
+    """Tell whether the broker has the description of a person."""
+    return f"homeassistant/sensor/regulars_shop/{face}/config" in listener.retained
+
+
+def test_who_is_erased_while_the_bridge_is_away_goes_from_behind_what_a_foe_made_up(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    for number in range(10_400):
+        topic = f"homeassistant/device_tracker/regulars_shop/foe{number}/config"
+        listener.client.publish(topic, "{}", 0, retain=True)
+    listener.client.publish("end", "", 1)
+    until(lambda: ("end", "") in listener.heard)
+    ann = leave_ann(shop, broker, listener)
+    with told(shop, broker, names=True):
+        until(lambda: not is_named(listener, ann))
+        until(lambda: not [1 for topic in [*listener.retained] if ann in topic])
+
+
+class Populous(Regulars):
+    """A client of a shop with many named people, whose ids begin with `own`."""
+
+    pattern: models.Face
+
+    def list_faces(self, **wanted: Any) -> Pages[models.FacesPage, models.Face]:
+        found = super().list_faces(**wanted)
+        own = [
+            replace(self.pattern, id=id_) for id_ in wanted.get("ids", ()) if id_.startswith("own")
+        ]
+        return Pages(lambda _: next(found.pages()), lambda page: [*page.faces, *own], None)
+
+
+def test_who_is_erased_while_the_bridge_is_away_goes_from_behind_thousands_of_people(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    pattern = shop.enrol("Bo Dee", who=2)
+    for number in range(5_200):
+        for kind in ("sensor", "device_tracker"):
+            topic = f"homeassistant/{kind}/regulars_shop/own{number}/config"
+            listener.client.publish(topic, "{}", 0, retain=True)
+    listener.client.publish("end", "", 1)
+    until(lambda: ("end", "") in listener.heard)
+    ann = leave_ann(shop, broker, listener)
+    client = Populous(shop.box.url, api_key=shop.box.key)
+    client.pattern = pattern
+    with told(shop, broker, names=True, client=client):
+        until(lambda: not is_named(listener, ann))
+        until(lambda: not [1 for topic in [*listener.retained] if ann in topic])
+        assert is_named(listener, "own5199")
 
 
 def test_a_broker_that_confirms_nothing_is_told_no_more_than_it_may_owe() -> None:
