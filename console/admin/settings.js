@@ -13,7 +13,7 @@ import { Field, Form } from "../shared/form.js";
 import { Dialog, Ending, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { called, languagesOf } from "../shared/languages.js";
-import { tellTabs } from "../shared/left.js";
+import { settleTabs, tellTabs } from "../shared/left.js";
 import { blur, bookOf, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { weekdayName } from "../shared/weekdays.js";
@@ -98,7 +98,7 @@ function Here() {
   const known = useValue(session);
   const role = t(`role.${known.role}`);
   const out = async () => {
-    await settleAll("do");
+    await Promise.all([settleAll("do"), settleTabs(bookOf(known))]);
     const left = known.books.length - 1;
     const gone = () => {
       forget();

@@ -190,6 +190,22 @@ def test_who_signs_out_in_one_tab_shows_nobody_in_another(shop: Shop) -> None:
     leave(page)
 
 
+def test_what_waits_behind_undo_in_one_tab_is_done_before_another_signs_out(shop: Shop) -> None:
+    with shop.box.client() as client:
+        camera = client.add_camera(name="Back door").id
+        other = shop.open(f"#/cameras/{camera}")
+        other.get_by_role("button", name="Delete this camera").click()
+        expect(other.get_by_role("button", name="Undo")).to_be_visible()
+        page = shop.visitor.open("#/settings")
+        assert camera in {one.id for one in client.list_cameras().cameras}, "it waits"
+        page.get_by_role("button", name="Sign out").click()
+        heading(page, "Regulars")
+        heading(other, "Regulars")
+        assert camera not in {one.id for one in client.list_cameras().cameras}
+    shop.visitor.forgive("401")
+    leave(page)
+
+
 def test_a_copied_session_ends_with_the_one_that_it_was_copied_of(shop: Shop) -> None:
     page = shop.open()
     expect(page.get_by_text("Ann Lee").first).to_be_visible()
