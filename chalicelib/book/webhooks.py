@@ -569,13 +569,19 @@ class Outbox(Service["Book"]):
 
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED
-        at most."""
+        at most.
+
+        What this process attempts just now is no lost message, however long its receiver takes.
+        """
         now = moment(milliseconds(self.services.clock.now()))
         waiting = self._list_deliveries(tenant, keys.PENDING)
         on_phones = self._list_deliveries(tenant, keys.ON_PHONES)
         taken_back = (delivery for delivery in on_phones if delivery.kind == TAKEN_BACK)
+        is_under_way = self.services.webhooks.deliveries.is_under_way
         late = (
-            delivery for delivery in chain(waiting, taken_back) if delivery.next_at < now - overdue
+            delivery
+            for delivery in chain(waiting, taken_back)
+            if delivery.next_at < now - overdue and not is_under_way(delivery)
         )
         announced = (delivery for delivery in late if self._hasten_delivery(delivery, now))
         return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
@@ -776,6 +782,12 @@ class Deliveries(Service["Book"]):
         self.outbox = services.webhooks.outbox
         self.slots = DeliverySlots()
         self.jitter: Callable[[float, float], float] = random.uniform
+        self._lock = threading.Lock()
+        self._under_way: set[tuple[str, str]] = set()
+
+    def is_under_way(self, delivery: Delivery) -> bool:
+        """Tell whether this process attempts the delivery just now."""
+        return delivery_key(delivery) in self._under_way
 
     def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
         """Attempt the deliveries of messages by id, in parallel, so that none waits for another's
@@ -801,10 +813,27 @@ class Deliveries(Service["Book"]):
         """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park
         or drop it.
 
-        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError
-        if it is no message of the outbox.
+        Raises Busy, also while this process attempts the delivery already, and StorageUnavailable:
+        the message has to be received again. Raises ValueError if it is no message of the outbox.
         """
         notice = _NOTICES.decode(message_body)
+        with self._hold_delivery((notice.tenant, notice.id)):
+            self._look_at(notice)
+
+    @contextmanager
+    def _hold_delivery(self, key: tuple[str, str]) -> Iterator[None]:
+        """Have no other thread attempt the delivery in this block. Raises Busy."""
+        with self._lock:
+            if key in self._under_way:
+                raise Busy("this delivery is under way already")
+            self._under_way.add(key)
+        try:
+            yield
+        finally:
+            self._under_way.remove(key)
+
+    def _look_at(self, notice: _Notice) -> None:
+        """Attempt, postpone, park or drop the delivery that a notice names."""
         delivery = parse_optional(
             delivery_from, self.services.items.get(keys.OUTBOX, (notice.tenant, notice.id))
         )

@@ -1,10 +1,13 @@
 """Deliveries whose processes are killed, whose messages come twice, and whose storage fails."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from chalicelib.domain.errors import Busy
 from tests.support.examples import drawn
 from tests.support.hooks.hook_desk import TENANT, Desk, NoQueue, told
 from tests.support.hooks.receiver import Behaviour, answers, receiving
@@ -72,6 +75,35 @@ def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed
             assert set(told(*receiver.heard)) == set(committed)
             assert desk.pending == desk.parked == []
             desk.hooks.delete(TENANT, hook.id)
+
+
+def test_a_receiver_that_takes_minutes_gets_an_event_once(desk: Desk) -> None:
+    """The watch takes no delivery for lost that is under way, and a copy of its message waits."""
+    begun, answered = threading.Event(), threading.Event()
+
+    def answer_late(request: BaseHTTPRequestHandler) -> None:
+        begun.set()
+        assert answered.wait(20)
+        OK(request)
+
+    with receiving(answer_late, OK) as receiver, ThreadPoolExecutor(1) as pool:
+        patient = Desk(desk.items, desk.queue, desk.clock, limit_s=30)
+        patient.hooks.add(TENANT, receiver.url)
+        patient.tell(patient.event())
+        (message,) = patient.queue.receive(10, 60)
+        attempt = pool.submit(patient.deliveries.attempt_delivery, message.body)
+        assert begun.wait(20)
+        desk.clock.advance(timedelta(seconds=61))
+        assert patient.outbox.announce_overdue(TENANT) == 0
+        assert patient.outbox.announce_overdue(TENANT, timedelta(0)) == 0
+        (again,) = patient.queue.receive(10, 60)
+        [error] = patient.deliveries.deliver_all({again.receipt: again.body}).values()
+        assert isinstance(error, Busy)
+        answered.set()
+        attempt.result(20)
+        patient.deliveries.attempt_delivery(again.body)
+        assert len(receiver.heard) == 1
+    assert patient.pending == []
 
 
 def test_attempt_whose_process_was_killed_is_made_again(desk: Desk) -> None:
@@ -160,8 +192,9 @@ def test_two_workers_with_one_message_lose_nothing(desk: Desk) -> None:
         desk.tell(desk.event())
         (message,) = desk.queue.receive(10, 60)
         desk.queue.delete(message.receipt)
+        workers = [desk, Desk(desk.items, desk.queue, desk.clock)]
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(desk.deliveries.attempt_delivery, [message.body] * 2))
+            list(pool.map(lambda one: one.deliveries.attempt_delivery(message.body), workers))
         assert len(desk.pending) == 1
         desk.work_for(timedelta(seconds=30))
         assert len(receiver.heard) == 3
