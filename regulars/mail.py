@@ -6,6 +6,7 @@ import logging
 import smtplib
 import socket
 import ssl
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from msgspec import Struct
 from chalicelib.domain.errors import InvalidInput, Unusable
 from chalicelib.domain.setting import setting
 from chalicelib.settings import SettingError
-from chalicelib.storage.ports import ComeBackLater
+from chalicelib.storage.ports import ComeBackLater, TooMany
 from regulars.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -35,9 +36,17 @@ _TAKEN_S = 300
 """Time in which a server says whether it took the mail itself. It may look for viruses meanwhile
 (RFC 5321, 4.5.3.2.6), and who does not wait sends the mail twice."""
 _REPLIES_S, _REPLIES_BYTES = 120.0, 65_536
-"""How long all replies of a server may take, before TLS and within it, and how much they may be."""
+"""How long all replies of a server may take, before TLS, within it and before the mail itself, and
+how much they may be."""
+_GOODBYE_S = 5
+"""Time in which a server may answer the goodbye, which changes nothing any more."""
 _LATER_S = 300.0
 """Wait after a mail that is refused for the moment: what greylisting asks for mostly."""
+_AT_ONCE = 8
+"""Mails that may be under way. A server that takes minutes for each would else hold all threads by
+which every tenant's hooks are posted to."""
+_WAITED_S, _FULL_S = 1.0, 30.0
+"""Wait for a place among them, and until one comes again that got none."""
 _SIGNED_IN = 235
 _OWN_NAME = "[127.0.0.1]"
 """Name by which servers are greeted, as mail programs of people do (RFC 5321, 4.1.3). They refuse
@@ -78,16 +87,21 @@ class Replies:
     """Replies of a mail server, for smtplib: it would wait for ever for one that trickles, or has
     no last line."""
 
-    def __init__(self, line: socket.socket, now: Callable[[], float] = time.monotonic) -> None:
-        self._line, self._now = line, now
-        self._until = now() + _REPLIES_S
+    def __init__(
+        self,
+        line: socket.socket,
+        now: Callable[[], float] = time.monotonic,
+        most_s: float = _REPLIES_S,
+    ) -> None:
+        self._line, self._now, self._most_s = line, now, most_s
+        self._until = now() + most_s
         self._received, self._count = b"", 0
 
     def readline(self, most: int) -> bytes:
         """Return a line, or `most` bytes of one; b"": there are no more. Raises OSError."""
         while b"\n" not in self._received[:most] and len(self._received) < most:
             if self._now() > self._until:
-                raise TimeoutError(f"its replies were not whole after {_REPLIES_S:.0f} s")
+                raise TimeoutError(f"its replies were not whole after {self._most_s:.0f} s")
             if not (data := self._line.recv(4_096)):
                 break
             self._received += data
@@ -104,6 +118,8 @@ class Replies:
 
 class _Server(smtplib.SMTP):
     """A connection whose replies end in time."""
+
+    replies_s, taken_s, goodbye_s = _REPLIES_S, _TAKEN_S, _GOODBYE_S
 
     def login(
         self, user: str, password: str, *, initial_response_ok: bool = True
@@ -123,20 +139,26 @@ class _Server(smtplib.SMTP):
         return code, said
 
     def data(self, msg: ReadableBuffer | str) -> tuple[int, bytes]:
-        if self.sock is not None:
-            self.sock.settimeout(_TAKEN_S)
+        self._wait_at_most(self.taken_s)
         return super().data(msg)
 
     def __exit__(self, *_error: object) -> None:
         # what it answers changes nothing: it has taken the mail, or an error says that it has not
         with suppress(smtplib.SMTPException, OSError):
+            self._wait_at_most(self.goodbye_s)
             self.quit()
         self.close()
+
+    def _wait_at_most(self, most_s: float) -> None:
+        """Give the replies that follow their own time, whatever those before have taken."""
+        if self.sock is not None:
+            self.sock.settimeout(most_s)
+            self.file = Replies(self.sock, most_s=most_s)
 
     def getreply(self) -> tuple[int, bytes]:
         # also after STARTTLS: what came in the clear is no reply
         if self.file is None and self.sock is not None:
-            self.file = Replies(self.sock)
+            self.file = Replies(self.sock, most_s=self.replies_s)
         return super().getreply()
 
 
@@ -186,13 +208,25 @@ class SmtpMailer:
 
     def __init__(self, mail: MailSettings) -> None:
         self._mail = mail
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
 
     def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
         """Send a mail to one address, with a JPEG if there is one.
 
-        Raises InvalidInput if it can be no mail, and Unusable if it was not sent.
+        Raises InvalidInput if it can be no mail, TooMany if as many are under way as may be, and
+        Unusable if it was not sent.
         """
         letter = self._write_letter(to, subject, text, picture)
+        if not self._places.acquire(timeout=_WAITED_S):
+            slow = f"the box's mail server is slow: {_AT_ONCE} mails are under way"
+            raise TooMany(slow, _FULL_S)
+        try:
+            self._send(letter, to)
+        finally:
+            self._places.release()
+
+    def _send(self, letter: EmailMessage, to: str) -> None:
+        """Send a mail. Raises Unusable."""
         try:
             send_mail(letter, self._mail)
         except OperatorError as error:

@@ -6,7 +6,9 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -15,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.errors import InvalidInput, Unusable
-from chalicelib.storage.ports import ComeBackLater
+from chalicelib.storage.ports import ComeBackLater, TooMany
 from regulars.errors import OperatorError
-from regulars.mail import MailSettings, Replies, SmtpMailer, send_mail
+from regulars.mail import MailSettings, Replies, SmtpMailer, _Server, send_mail
 from tests.support.inbox import Inbox, receiving_mail
 from tests.support.web.certificate import certificate
 
@@ -151,6 +153,83 @@ def test_a_server_that_takes_its_time_with_a_mail_is_waited_for() -> None:
         )
         send_mail(letter, mail, timeout_s=0.5)
     assert len(Inbox.mails) == 1
+
+
+class Thinking(Inbox):
+    """A mail server that looks at a mail for long, and says so in two lines."""
+
+    def handle(self) -> None:
+        self.connection.sendall(b"220 here\r\n")
+        while line := self.rfile.readline():
+            answer = b"221 bye\r\n" if line.startswith(b"QUIT") else b"250 well\r\n"
+            if line.upper().startswith(b"DATA"):
+                self.connection.sendall(b"354 go on\r\n")
+                self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+                time.sleep(0.7)
+                self.connection.sendall(b"250-queued\r\n")
+                time.sleep(0.3)
+            self.connection.sendall(answer)
+
+
+class Waiting(_Server):
+    """Our side, whose minutes are shorter than one."""
+
+    replies_s, taken_s, goodbye_s = 0.5, 20, 1
+
+
+def test_the_time_of_the_replies_before_does_not_end_the_wait_for_a_mail() -> None:
+    letter = EmailMessage()
+    letter["From"], letter["To"] = "regulars@shop.example", "boss@shop.example"
+    with (
+        receiving_mail(handler=Thinking) as port,
+        Waiting("127.0.0.1", port, timeout=0.5) as server,
+    ):
+        assert server.send_message(letter) == {}
+    assert len(Inbox.mails) == 1
+
+
+def test_a_slow_mail_server_holds_eight_threads_at_most() -> None:
+    """Else it holds all by which every shop's hooks are posted to."""
+    begun, answered = threading.Semaphore(0), threading.Event()
+
+    class Slow(Inbox):
+        def handle(self) -> None:
+            begun.release()
+            answered.wait(20)
+            super().handle()
+
+    with receiving_mail(handler=Slow) as port, ThreadPoolExecutor(8) as pool:
+        postman = mailer(port)
+        mails = [pool.submit(postman.mail, "boss@shop.example", "Eva", "Text") for _ in range(8)]
+        assert all(begun.acquire(timeout=20) for _ in mails)
+        with pytest.raises(TooMany, match="8 mails are under way") as refused:
+            postman.mail("boss@shop.example", "Eva", "The text")
+        assert refused.value.again_in_s >= 10
+        answered.set()
+        for mail in mails:
+            mail.result(20)
+        postman.mail("boss@shop.example", "Eva", "The text")
+    assert len(Inbox.mails) == 9
+
+
+@pytest.mark.parametrize("trickles", [b"", b"221-bye\r\n"])
+def test_a_server_that_says_no_goodbye_is_not_waited_for(trickles: bytes) -> None:
+    class Mute(Inbox):
+        def handle(self) -> None:
+            self.connection.sendall(b"220 here\r\n")
+            while not self.rfile.readline().upper().startswith(b"QUIT"):
+                self.connection.sendall(b"250 well\r\n")
+            with suppress(OSError):
+                for _ in range(30):
+                    self.connection.sendall(trickles)
+                    time.sleep(0.2)
+
+    with receiving_mail(handler=Mute) as port:
+        with Waiting("127.0.0.1", port, timeout=0.5) as server:
+            server.ehlo()
+            server._wait_at_most(server.taken_s)  # as for a mail
+            began = time.monotonic()
+        assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize("goodbye", [b"500 unknown\r\n", b"421 busy\r\n", b"?\r\n"])
