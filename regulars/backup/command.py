@@ -74,18 +74,20 @@ def write_backup(settings: Settings, to: Path, at: datetime | None = None) -> No
     with closing(open_services(settings)) as services:
         enter_backup(services)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
+    lacking: Exception | None = None
     with closing(open_services(settings)) as services:
         try:
             receipts.write_beside(services, path.resolve().parent)
-        # the file is whole, whatever a full disk or a missing permission stops
-        except RegularsError as error:
-            print(f"regulars: what stands now is not noted beside it: {error}", file=sys.stderr)
+        except (OSError, RegularsError) as error:
+            lacking = error  # the file is whole, whatever a full disk or a busy book stops
     if isinstance(settings.storage, Path):
         beside.note_folder(settings.storage, path.resolve().parent)
     print(
         f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it "
         "safe"
     )
+    if lacking is not None:
+        raise OperatorError(f"what stands now is not noted beside it: {lacking}") from lacking
 
 
 def enter_backup(services: Services) -> None:

@@ -492,3 +492,16 @@ def test_a_box_that_was_wiped_answers_as_before(photos: Path, tmp_path: Path) ->
         server.stop()
     assert (after.code, after.data["faceid"]) == (before.code, before.data["faceid"]) == (0, "me")
     assert after.reply.headers["x-regulars-score"] == before.reply.headers["x-regulars-score"]
+
+
+def test_a_backup_without_all_receipts_is_told_as_one(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its file is whole: where it lies is said, too."""
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    (backups / "receipts").write_text("a file where the folder of receipts should be")
+    assert main(["backup", str(backups), "--data", str(tmp_path / "data")]) == 1
+    told = capsys.readouterr()
+    assert str(next(backups.glob("regulars-2*"))) in told.out
+    assert "what stands now is not noted beside it" in told.err
