@@ -57,7 +57,8 @@ def is_text(form: str | None) -> bool:
 class TextLines(logging.Formatter):
     """A formatter for people. Each line on the way names its tenant.
 
-    A terminal obeys nothing in it, and a message is one line: others' words may be in both.
+    A terminal obeys nothing in it, and a message is one line: others' words may be in both. The
+    lines of a failure below it are indented, so that none of them looks like one of the log.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class TextLines(logging.Formatter):
         tenant = "" if hasattr(record, "line") else telemetry.tenant()
         text, message = super().format(record), self.formatMessage(record)
         lines = (message, *text.removeprefix(message).split("\n")[1:])
-        return "\n".join(map(one_line, lines)) + (f" [{tenant}]\n" if tenant else "\n")
+        return "\n    ".join(map(one_line, lines)) + (f" [{tenant}]\n" if tenant else "\n")
 
 
 def observe_invocation(

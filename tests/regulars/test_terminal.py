@@ -48,3 +48,14 @@ def test_the_lines_of_a_failure_are_plain() -> None:
     lines = TextLines().format(record).rstrip("\n").split("\n")
     assert len(lines) > 3
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_failure_writes_no_line_of_the_log() -> None:
+    forged = "2026-11-30 09:00:00 INFO    erased by operator: all is well"
+    try:
+        raise OperatorError(f"the camera said: x\n{forged}")
+    except OperatorError:
+        record = logging.LogRecord("foe", logging.ERROR, "", 1, "it failed", (), sys.exc_info())
+    lines = TextLines().format(record).rstrip("\n").split("\n")
+    assert forged in lines[-1]
+    assert [line for line in lines if not line.startswith(" ")] == lines[:1]
