@@ -1036,7 +1036,7 @@ def retention(
 
     left = do_in_each(services, list_shops(services, tenants), "not looked at", show)
     if shown and confirm("Delete what goes now?"):
-        left.left += do_in_each(services, shown, "not deleted", sweep).left
+        left = do_in_each(services, shown, "not deleted", sweep, left.left)
     left.require_all()
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+import click
 from msgspec import Struct
 
 from chalicelib.domain.errors import RegularsError, TenantNotFound
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
-from chalicelib.storage.values import format_count
+from chalicelib.storage.values import format_count, one_line
+from chalicelib.telemetry import log_failure
 from regulars.errors import OperatorError
 
 
@@ -20,17 +23,22 @@ class Left(Struct):
     left: list[str]
 
     def note_failure(self, shop: str, what: str, why: Exception | str) -> None:
-        """Print what could not be done in a shop, which is left."""
-        print(f"{shop}: {what}: {why}", flush=True)
+        """Say on stderr what could not be done in a shop, which is left."""
+        print(one_line(f"{shop}: {what}: {why}"), file=sys.stderr, flush=True)
         self.left.append(shop)
 
     @contextmanager
     def try_in(self, shop: str, what: str) -> Iterator[None]:
-        """Note a failure inside as this shop's: the others go on."""
+        """Note a failure inside as this shop's: the others go on, also behind a fault of ours."""
         try:
             yield
+        except click.Abort:
+            raise
         except (RegularsError, OperatorError) as error:
             self.note_failure(shop, what, error)
+        except Exception as error:
+            log_failure(error, f"{shop}: {what}")
+            self.note_failure(shop, what, f"{type(error).__name__}: {error}")
 
     def require_all(self) -> None:
         """Raise OperatorError if something is left."""
@@ -53,15 +61,20 @@ def list_shops(services: Services, names: Sequence[str]) -> list[str]:
 
 
 def do_in_each(
-    services: Services, shops: Sequence[str], what: str, act: Callable[[Tenant], object]
+    services: Services,
+    shops: Sequence[str],
+    what: str,
+    act: Callable[[Tenant], object],
+    left_before: Sequence[str] = (),
 ) -> Left:
     """Do an act in the books of these tenants; return those that are left.
 
-    `what`: the words for a book in which it could not be done. One that is erased meanwhile has
-    nothing left to do. Of one book alone, raises what the act raises.
+    `what`: the words for a book in which it could not be done. `left_before`: the tenants that an
+    earlier act has left, which are returned, too. One that is erased meanwhile has nothing left to
+    do. Of one book alone, raises what the act raises.
     """
-    left = Left([])
-    if len(shops) == 1:
+    left = Left([*left_before])
+    if len(shops) == 1 and not left.left:
         act(services.tenants.get_by_name(shops[0]))
         return left
     for shop in shops:

@@ -61,18 +61,21 @@ def today(services: Services, tenant: str | None) -> None:
     """
     from rich.console import Console
 
-    empty: list[Tenant] = []
+    empty: list[str] = []
+
+    def show_all(each: Tenant) -> None:
+        print_today(read_today(services, each, datetime.now(UTC)), Console(soft_wrap=True))
 
     def show(each: Tenant) -> None:
         if tenant is None and not services.account.measure_usage(each).faces:
-            empty.append(each)
+            empty.append(each.name)
             return
-        print_today(read_today(services, each, datetime.now(UTC)), Console(soft_wrap=True))
+        show_all(each)
 
     shops = list_shops(services, [tenant] if tenant else [])
     left = do_in_each(services, shops, "not read", show)
-    for each in empty if len(empty) == len(shops) else ():
-        print_today(read_today(services, each, datetime.now(UTC)), Console(soft_wrap=True))
+    if len(empty) == len(shops):
+        left = do_in_each(services, empty, "not read", show_all)
     left.require_all()
 
 

@@ -162,7 +162,7 @@ def test_a_shop_that_could_not_be_asked_is_said_and_the_others_are_done(
     services = hurried(chain, items=BusyFor(chain.services.items, "shop"))
     with pytest.raises(OperatorError, match="1 shop left: shop"):
         erase(services, letter, letter.with_name("receipt.json"))
-    assert "shop: could not be asked: storage is busy" in capsys.readouterr().out
+    assert "shop: could not be asked: storage is busy" in capsys.readouterr().err
     assert knows(chain.services, letter) == {"shop": ["ann"]}
     erase(hurried(chain), letter, letter.with_name("receipt.json"))
     assert knows(chain.services, letter) == {}
@@ -187,7 +187,7 @@ def test_a_shop_that_cannot_use_the_photo_holds_up_no_other(
     chain.services.tenants.change_settings("shop-13", {"least_liveness": 1.0})
     with pytest.raises(OperatorError, match="1 shop left: shop-13"):
         erase(hurried(chain), letter, letter.with_name("receipt.json"))
-    assert "shop-13: could not be asked: the face in letter.jpg" in capsys.readouterr().out
+    assert "shop-13: could not be asked: the face in letter.jpg" in capsys.readouterr().err
     chain.services.tenants.change_settings("shop-13", {"least_liveness": None})
     assert knows(chain.services, letter) == {}
 
@@ -231,7 +231,7 @@ def test_a_held_face_stays_and_is_said_and_the_others_are_erased(
     chain.services.faces.holds.set(chain.tenant, "ann", "case 7")
     with pytest.raises(OperatorError, match="1 shop left: shop"):
         erase(hurried(chain), letter, letter.with_name("receipt.json"))
-    assert "shop: not erased: " in capsys.readouterr().out
+    assert "shop: not erased: " in capsys.readouterr().err
     assert knows(chain.services, letter) == {"shop": ["ann"]}
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, redirect_stdout
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,7 @@ from regulars.person_of_photo import ask_shops
 from regulars.privacy import erase_in_shops, retention, write_archives_of_shops
 from regulars.serve.metrics import make_registry
 from regulars.serve.server import describe_start, warm_up
+from regulars.shops import Left
 from regulars.today import today
 from tests.support.book.book import Book
 from tests.support.book.book_with import book_with
@@ -198,6 +200,13 @@ def be_erased(book: Book) -> Callable[[str], object]:
             of_tenants.go_on(SHOPS[0])
 
     return erase
+
+
+def be_at_fault(_book: Book) -> Callable[[str], object]:
+    def fail(_name: str) -> None:
+        raise KeyError("a fault of ours")
+
+    return fail
 
 
 TROUBLES = (be_busy, be_full, be_changed, be_slow, be_erased)
@@ -394,8 +403,15 @@ def test_each_act_of_all_shops_is_walked_or_said() -> None:
     assert list_loops() == {*LOOPS, *walked}
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-@pytest.mark.parametrize("name", ACTS)
+@pytest.mark.parametrize(
+    ("name", "trouble"),
+    [
+        *product(ACTS, TROUBLES),
+        *product(
+            ("sweep", "watch", "resume", "about", "fsck", "retention", "today"), [be_at_fault]
+        ),
+    ],
+)
 def test_the_trouble_of_one_shop_is_its_own(
     street: Book,
     tmp_path: Path,
@@ -418,3 +434,31 @@ def test_the_trouble_of_one_shop_is_its_own(
     assert is_done or re.search(rf"\b{SHOPS[0]}\b", " ".join(said))
     if name in ("fsck", "retention", "today", "erase") and not is_done:
         assert f"1 shop left: {SHOPS[0]}" in said[0], "as an OperatorError: the exit code is 1"
+
+
+def test_what_is_said_of_a_shop_stands_on_stderr_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    left = Left([])
+    with left.try_in("shop", "not read"):
+        raise OperatorError("the camera said\n\x1b[2Jnorth: all is well")
+    told = capsys.readouterr()
+    assert told.out == "", "where programs read rows"
+    assert told.err == "shop: not read: the camera said  [2Jnorth: all is well\n"
+
+
+def test_a_shop_that_was_not_looked_at_is_named_whatever_comes_of_the_only_other(
+    street: Book,
+) -> None:
+    services = book_with(street.services, items=Troubled(street, be_busy(street)))
+
+    def erase_other(_question: str) -> bool:
+        of_tenants = street.services.erasure.of_tenants
+        of_tenants.begin("north", "operator", under_way=timedelta())
+        of_tenants.go_on("north")
+        return True
+
+    with pytest.raises(OperatorError, match="1 shop left: shop"):
+        inspect.unwrap(retention.callback or print)(
+            services, SHOPS[:2], everything=True, confirm=erase_other
+        )
