@@ -225,7 +225,7 @@ def list_all(
     services.audit.reads.enter_printing(
         tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry)))
     )
-    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in entries)
+    lines = (json.dumps({"hour": hour, **entry}) for hour, entry in entries)
     print_lines(lines, "no entry is as you want it")
 
 
