@@ -136,11 +136,12 @@ def _feed_queue(
     """Start the threads that take messages from a queue and call its handler.
 
     A message stays hidden while its handler works, however long: a mail server that takes minutes
-    would get the mail from another thread, too.
+    would get the mail from another thread, too. One that the handler has hidden itself comes when
+    it said.
     """
     name = source.name
     limit = min(source.batch_size, MAX_BATCH) if threads == 1 else 1
-    receiving, held_receipts = threading.Lock(), set[str]()
+    receiving = threading.Lock()
 
     def step() -> float:
         """Wait for messages, one thread for all of the handler's, and hand them over."""
@@ -150,16 +151,11 @@ def _feed_queue(
                 messages = queue.receive(limit, visibility_s)
                 if not messages:
                     queue.wait(IDLE_S)
-        receipts = {message.receipt for message in messages}
-        held_receipts.update(receipts)
-        try:
+        with queue.hold([message.receipt for message in messages]):
             return handle_messages(messages, queue, handler, name, visibility_s)
-        finally:
-            held_receipts.difference_update(receipts)
 
     def keep_hidden() -> float:
-        for receipt in held_receipts.copy():
-            queue.hide(receipt, visibility_s)
+        queue.hide_held(visibility_s)
         return visibility_s / 3
 
     background.start(f"{name}-hidden", keep_hidden)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ _GROUPS = """WITH RECURSIVE one(queue) AS (
 each group."""
 _VISIBLE = """SELECT queue, id, receives, body FROM messages
     WHERE queue = ? AND dead = 0 AND visible_at_ms <= ? ORDER BY visible_at_ms, id LIMIT ?"""
+_HIDE = "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue BETWEEN ? AND ?"
 
 
 class SqliteQueue:
@@ -61,6 +64,8 @@ class SqliteQueue:
         self._names = f"{name}/", f"{name}/~"
         """Of its groups, the first and one behind the last."""
         self._turn = ""
+        self._held: set[str] = set()
+        """Receipts of messages that are worked on, and hidden by nobody else meanwhile."""
 
     def close(self) -> None:
         """Close all connections; the queue cannot be used afterwards."""
@@ -109,13 +114,29 @@ class SqliteQueue:
 
     def hide(self, receipt: str, visibility_s: int) -> None:
         require_visibility(visibility_s)
+        self._held.discard(receipt)
         if receipt:
             with self._file.writing(durable=False) as connection:
-                connection.execute(
-                    "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue BETWEEN ? "
-                    "AND ?",
-                    (self._now_ms() + visibility_s * 1000, receipt, *self._names),
-                )
+                until_ms = self._now_ms() + visibility_s * 1000
+                connection.execute(_HIDE, (until_ms, receipt, *self._names))
+
+    @contextmanager
+    def hold(self, receipts: Collection[str]) -> Iterator[None]:
+        """Have `hide_held` hide these messages until the end of the block, or until `hide` sets
+        another time for one."""
+        self._held.update(receipts)
+        try:
+            yield
+        finally:
+            self._held.difference_update(receipts)
+
+    def hide_held(self, visibility_s: int) -> None:
+        """Hide all messages that are held."""
+        if self._held:
+            with self._file.writing(durable=False) as connection:
+                until_ms = self._now_ms() + visibility_s * 1000
+                rows = [(until_ms, receipt, *self._names) for receipt in self._held.copy()]
+                connection.executemany(_HIDE, rows)
 
     def delete(self, receipt: str) -> None:
         if receipt:

@@ -140,6 +140,31 @@ def test_a_message_is_hidden_while_its_handler_works_however_long(
     assert begun == ["the mail"]
 
 
+def test_a_message_that_its_handler_hid_comes_when_it_said(
+    tmp_path: Path, background: Background
+) -> None:
+    queue = SqliteQueue(tmp_path / "queue.db", "deliver", SystemClock())
+    app = Chalice("worker", configure_logs=False)
+    begun: list[str] = []
+    done = threading.Event()
+
+    @app.on_sqs_message(queue="deliver")
+    def deliver(event: Any) -> Any:
+        receipts = [record.receipt_handle for record in event]
+        begun.extend(receipts)
+        for receipt in receipts:
+            queue.hide(receipt, 60)
+        time.sleep(2)
+        done.set()
+        return {"batchItemFailures": [{"itemIdentifier": receipt} for receipt in receipts]}
+
+    feed_handlers(app, {"deliver": (queue, 3)}, background, shared_visibility_s=1)
+    queue.send("the mail")
+    assert done.wait(PATIENCE_S)
+    time.sleep(3)
+    assert len(begun) == 1
+
+
 def test_every_registered_handler_is_fed_until_the_stop(
     queue: SqliteQueue, background: Background
 ) -> None:
