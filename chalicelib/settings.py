@@ -199,12 +199,6 @@ class Settings(Struct, frozen=True):
         1,
         36_500,
     )
-    vault_key_file: Path | None = setting(
-        None,
-        "file, mode 600, of 32 random characters or more, whose key seals the secrets of one box",
-        read=Path,
-        nothing="none, and they lie there in the clear",
-    )
     search_memory_mb: int = setting(
         1024,
         "MiB that the galleries held in memory for searches may take; the one in use stays even if "

@@ -53,7 +53,6 @@ from chalicelib.storage.items import (
     WITHDRAWN,
     count_attempts,
     directory_of,
-    is_unused,
     retry_if_changed,
     walk_items,
     write,
@@ -296,7 +295,10 @@ class Tenants(Service["Book"]):
 
     def is_unused(self) -> bool:
         """Tell whether there never was a tenant: none is there, and none was erased."""
-        return is_unused(self.services.items)
+        for kind in (keys.tenant_item("")[0], keys.ERASED):
+            if self.services.items.query(keys.TENANTS, kind, limit=1).items:
+                return False
+        return True
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (

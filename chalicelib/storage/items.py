@@ -124,12 +124,6 @@ def directory_of(items: ItemStore, tenant: str) -> Item:
     return item
 
 
-def is_unused(items: ItemStore) -> bool:
-    """Tell whether there never was a tenant: none is there, and none was erased."""
-    kinds = (keys.tenant_item("")[0], keys.ERASED)
-    return not any(items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
-
-
 WITHDRAWN = "withdrawn"
 """Field of the directory: how often a record of consent ended since somebody whose record has ended
 was in the book. 0: there is nobody to compare a sighting with (docs/decisions/0102). Without it, a

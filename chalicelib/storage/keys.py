@@ -91,10 +91,6 @@ def erased_item(tenant: str) -> tuple[str, str]:
     return (ERASED, tenant)
 
 
-VAULT_ITEM = ("vault", "check")
-"""Key of the item by which a box's folder knows the key that seals its secrets."""
-
-
 def app_id_item(app_id: str) -> tuple[str, str]:
     return ("app_id", app_id)
 

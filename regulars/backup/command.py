@@ -25,7 +25,7 @@ from regulars.options import (
     MOMENT,
     PATH,
     choose_settings,
-    open_services,
+    open_services_of,
     open_unfinished,
     storage_options,
 )
@@ -58,24 +58,20 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
       regulars backup monday.tar --data /srv/regulars
       regulars backup before.tar --stage prod --at 2026-11-20T09:00:00
     """
-    write_backup(choose_settings(data=data, stage=stage), to, at)
-
-
-def write_backup(settings: Settings, to: Path, at: datetime | None = None) -> None:
-    """Write the storage of the settings into one file, as `backup` does."""
     from regulars.backup import backup, beside, receipts
 
+    settings = choose_settings(data=data, stage=stage)
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(
         settings.storage.resolve()
     ):
         raise OperatorError(
             f"{to} is in the data folder, and would be lost with it: name another disk, or folder"
         )
-    with closing(open_services(settings)) as services:
+    with open_services_of(data, stage) as services:
         enter_backup(services)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     lacking: Exception | None = None
-    with closing(open_services(settings)) as services:
+    with open_services_of(data, stage) as services:
         try:
             receipts.write_beside(services, path.resolve().parent)
         except (OSError, RegularsError) as error:
@@ -133,7 +129,7 @@ def enter_backup(services: Services) -> None:
     "--new-secrets",
     is_flag=True,
     help="Make all keys anew, and print them: somebody else may have the backup, or a stage has "
-    "not its KMS key, or a box not its vault_key_file.",
+    "not its KMS key.",
 )
 @click.option("--finish", is_flag=True, help="End a restore of the folder that was cut off.")
 @click.option(
@@ -348,11 +344,9 @@ def _look_ahead(settings: Settings, data: Path, questions: Questions, owed: Owed
 
     Raises OperatorError if that is refused, or an export or a receipt is not as it was signed.
     """
-    from chalicelib.open_storage import renew_vault
     from regulars.backup.restoring import note_known, open_records, read_evidence, say_before
 
-    prepare = renew_vault if Step.SECRETS in owed.left else None
-    with open_records(settings, Path(owed.file), data.absolute() / BACKUP, prepare) as services:
+    with open_records(settings, Path(owed.file), data.absolute() / BACKUP) as services:
         known = note_known(services, owed, read_evidence(services, owed))
         lines = list(say_before(services, known, f"--data {quote(str(data))}"))
     if not lines or Step.SECRETS in owed.left:
@@ -437,11 +431,8 @@ def _end(
 ) -> Iterator[str]:
     """Do what is left once the files are copied, and yield lines about it."""
     from chalicelib import bootstrap
-    from chalicelib.open_storage import renew_vault
     from regulars.backup.restoring import end_restore
 
-    if isinstance(settings.storage, Path) and Step.SECRETS in owed.left:
-        renew_vault(settings, settings.storage)
     with closing((build or bootstrap.build)(settings)) as services:
         try:
             yield from end_restore(services, owed, questions)

@@ -276,21 +276,14 @@ def name_place(services: Services) -> str:
 
 
 @contextmanager
-def open_records(
-    settings: Settings,
-    file: Path,
-    scratch_folder: Path,
-    prepare: Callable[[Settings, Path], None] | None = None,
-) -> Iterator[Services]:
+def open_records(settings: Settings, file: Path, scratch_folder: Path) -> Iterator[Services]:
     """Open the records of a box's backup while the block lasts, without its pictures.
 
     They are unpacked into a scratch folder, which goes at the end with all that was changed there.
-    Nothing is sent from it. `prepare`: what is done to them before they are opened.
+    Nothing is sent from it.
     """
     with open_scratch(scratch_folder) as scratch:
         archive.unpack_file(file, scratch, _is_record)
-        if prepare is not None:
-            prepare(settings, scratch)
         own_settings = replace(settings, storage=scratch, is_trial=True)
         with closing(bootstrap.build(own_settings)) as services:
             yield services

@@ -44,11 +44,7 @@ def serve_public(host: str, port: int, data: Path) -> None:
     # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no
     # network's time.
     service_settings = replace(
-        settings.settings,
-        requests_a_second=1e6,
-        searches_a_second=1e6,
-        vault_key_file=None,
-        is_demo=True,
+        settings.settings, requests_a_second=1e6, searches_a_second=1e6, is_demo=True
     )
 
     def open_copy(to: Path) -> Services:

@@ -80,7 +80,6 @@ def play(
         storage=folder.prepare_folder(scratch / "data"),
         models=service.models,
         pack=service.pack,
-        vault_key_file=service.vault_key_file,
         requests_a_second=1e6,
         searches_a_second=1e6,
     )
@@ -90,9 +89,9 @@ def play(
         services.audit.signing.read_public_keys("drill")  # before the backup, as each tenant has it
         file, again = scratch / "backups" / "box.tar", replace(own, storage=scratch / "again")
 
-        def write_quietly() -> None:
+        def write_backup() -> None:
             with redirect_stdout(io.StringIO()):
-                backup.write_backup(own, file)
+                backup.backup.main([str(file), "--data", str(own.storage)], standalone_mode=False)
 
         def restore() -> Services:
             write_beside(services, file.parent)  # as a box does every five minutes
@@ -103,4 +102,4 @@ def play(
             return build(again, clock)
 
         file.parent.mkdir()
-        return run_drill(services, clock, credentials, Backups(write_quietly, restore))
+        return run_drill(services, clock, credentials, Backups(write_backup, restore))

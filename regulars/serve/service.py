@@ -14,17 +14,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.domain.setting import settings_of
-from chalicelib.settings import Settings, name_variable
 from regulars.errors import OperatorError
 
 START_S = 120.0
 """How long a start may take, in s; then it is killed."""
 STOP_S = 20.0
 """How long the process may take to end, in s; then it is killed."""
-
-
-_VAULT_VARIABLE = name_variable(settings_of(Settings)["vault_key_file"])
 
 
 class Service(Struct, frozen=True):
@@ -42,12 +37,10 @@ def run_service(
     *,
     log_level: str = "warning",
     options: Sequence[str] = (),
-    vault_key_file: Path | None = None,
 ) -> Iterator[Service]:
     """Start a service on the folder `data`, wait until it is ready, and stop it at the end.
 
-    `options`: more options of `regulars serve`. `vault_key_file`: what seals the folder's secrets,
-    whatever the environment says. Raises OperatorError if it does not start.
+    `options`: more options of `regulars serve`. Raises OperatorError if it does not start.
     """
     command = [
         sys.executable,
@@ -72,7 +65,6 @@ def run_service(
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, _VAULT_VARIABLE: str(vault_key_file or "")},
     )
     try:
         yield Service(_wait_until_ready(process), data, process)

@@ -15,7 +15,7 @@ import click
 from msgspec import Struct
 
 from regulars.errors import OperatorError
-from regulars.options import PATH, join_options, read_configuration
+from regulars.options import PATH, join_options
 
 if TYPE_CHECKING:
     from regulars_client import Regulars
@@ -106,9 +106,8 @@ class Access(Struct, frozen=True):
             )
         from regulars.serve.service import run_service
 
-        vault_key_file = read_configuration().settings.vault_key_file
         with (
-            run_service(self.data, vault_key_file=vault_key_file) as served,
+            run_service(self.data) as served,
             Regulars(served.url, api_key=_choose_key(self.data, self.tenant)) as service,
         ):
             yield service
