@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import sys
 from collections.abc import Iterator
 
 from chalicelib.domain.errors import RegularsError
@@ -36,6 +37,7 @@ def ask_mail(reach: Reach) -> Iterator[Finding]:
     if not reach.agree([sent]):
         yield say_unsent("mail", sent)
         return
+    print(f"{sent} may take five minutes: its server may look at it so long", file=sys.stderr)
     text = "Regulars tries whether mail arrives: there is nothing to do.\n"
     try:
         mailer.mail(mail.sender, "Regulars: a trial", text)

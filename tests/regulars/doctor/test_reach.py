@@ -658,6 +658,14 @@ def test_what_is_wrong_with_a_party_is_named_with_what_mends_it(
     assert not [secret for secret in SECRETS if secret in str(found)]
 
 
+def test_it_is_said_before_that_a_mail_may_take_minutes(
+    box: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ask_party("mail", inbox(box))
+    next(iter(asked))
+    assert "may take five minutes" in capsys.readouterr().err
+
+
 def test_nothing_is_left_and_no_hook_fails_by_it(box: Box) -> None:
     told(Way.NTFY, answers(500))(box)
     list(ask_party("message", box.reach()))
