@@ -22,6 +22,7 @@ from chalicelib.privacy.erasure.again import Receipt
 from chalicelib.privacy.standing import Document, Restored
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.box.uploads import renew_signing_secret
 from chalicelib.storage.values import moment, moment_of_text, time_text
 from regulars.backup import archive
 from regulars.backup.after import (
@@ -213,6 +214,8 @@ def _erase_again(act: Act) -> Iterator[str]:
 
 
 def _renew_secrets(act: Act) -> Iterator[str]:
+    if isinstance(act.services.settings.storage, Path):
+        renew_signing_secret(act.services.settings.storage)
     for secrets in renew_secrets(act.services):
         yield json.dumps(secrets)
 

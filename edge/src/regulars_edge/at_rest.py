@@ -19,7 +19,7 @@ def describe_at_rest(places: Iterable[Path], devices: Path = BLOCK_DEVICES) -> s
     unknown_places = [place for place, state in states.items() if state is None]
     said = []
     if open_places:
-        said.append(f"a thief reads {', '.join(open_places)}: no encrypted disk (LUKS) is below")
+        said.append(f"a thief reads {', '.join(open_places)}: no encrypted disk (LUKS) is seen")
     if unknown_places:
         said.append(f"whether a thief reads {', '.join(unknown_places)} cannot be told here")
     if not said:

@@ -4,6 +4,7 @@ without an export."""
 import json
 import re
 import shutil
+import tarfile
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -140,6 +141,11 @@ def test_new_secrets_end_every_key_of_a_box(shop: Shop, tmp_path: Path, capsys: 
         json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")
     ]
     of_shop = next(one for one in printed if one["tenant"] == "shop")
+    signing = "secrets/signed-paths"
+    with tarfile.open(shop.backup) as file:
+        member = file.extractfile(next(name for name in file.getnames() if name.endswith(signing)))
+        assert member is not None
+        assert (again / signing).read_bytes() != member.read(), "who has it made links to pictures"
     with closing(Book(again)) as book:
         assert opens(book.services, shop) == set()
         assert book.services.cameras.find_by_api_key(of_shop["cameras"]["renewed"])

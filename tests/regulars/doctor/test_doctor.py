@@ -299,7 +299,7 @@ def test_a_folder_that_a_thief_of_the_box_reads_is_told(tmp_path: Path) -> None:
     show_disk(tmp_path / "bare", tmp_path, None)
     found = check_at_rest(data, tmp_path / "bare")
     assert found.level is WARNING
-    assert f"a thief reads {data}: no encrypted disk (LUKS) is below (docs/" in found.says
+    assert f"a thief reads {data}: no encrypted disk (LUKS) is seen (docs/" in found.says
 
 
 def test_the_uploader_tells_it_by_the_same_file() -> None:

@@ -42,6 +42,6 @@ def test_a_folder_that_a_thief_of_the_box_reads_is_said_at_the_start(
     book = Book(tmp_path / "data")
     book.services.settings = replace(book.services.settings, is_trial=is_trial)
     lines = [*list_warnings(book.services, book.folder, tmp_path / "devices")]
-    said = f"if the box is stolen, a thief reads {book.folder}: no encrypted disk (LUKS) is below"
+    said = f"if the box is stolen, a thief reads {book.folder}: no encrypted disk (LUKS) is seen"
     assert any(line.startswith(said) for line in lines) is is_said
     book.close()
