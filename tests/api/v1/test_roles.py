@@ -102,7 +102,7 @@ def test_a_key_is_refused_whose_role_is_not_enough_by_either_way_to_come_and_tol
         _, key = services.access.keys.add(tenant, role.value, role)
         token, _ = services.access.sessions.begin_by_key(key)
         signed_in = {
-            "Cookie": f"regulars={token}",
+            "Cookie": f"regulars-8080={token}",
             "Sec-Fetch-Site": "same-origin",
             "Content-Type": "application/json",
         }

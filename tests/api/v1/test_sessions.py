@@ -307,18 +307,18 @@ def test_a_key_beside_a_cookie_counts_and_needs_no_page(
 @pytest.mark.parametrize(
     "sent",
     [
-        "regulars=",
-        "regulars=x",
-        "regulars=" + "A" * 43,
-        "regulars=" + "A" * 4000,
-        "Regulars={}",
-        "xregulars={}",
-        "__Host-regulars={}",
-        "regulars={}; regulars={}",
-        "regulars=x; regulars={}",
-        "regulars={}, a=b",
-        'regulars="{}"',
-        "regulars={}\xff",
+        "regulars-8080=",
+        "regulars-8080=x",
+        "regulars-8080=" + "A" * 43,
+        "regulars-8080=" + "A" * 4000,
+        "Regulars-8080={}",
+        "xregulars-8080={}",
+        "__Host-regulars-8080={}",
+        "regulars-8080={}; regulars-8080={}",
+        "regulars-8080=x; regulars-8080={}",
+        "regulars-8080={}, a=b",
+        'regulars-8080="{}"',
+        "regulars-8080={}\xff",
     ],
 )
 def test_a_cookie_that_is_no_sessions_or_came_twice_is_refused(
@@ -333,9 +333,9 @@ def test_a_cookie_that_was_there_before_the_sign_in_means_nothing_after_it(
     browser: V1Client, shop: Credentials
 ) -> None:
     fixed = "A" * 43
-    reply = sign_in(browser, {"api_key": shop.api_key}, Cookie=f"regulars={fixed}")
+    reply = sign_in(browser, {"api_key": shop.api_key}, Cookie=f"regulars-8080={fixed}")
     assert fixed not in cookie_of(reply)
-    assert with_cookie(browser, "GET", SESSION, f"regulars={fixed}").status == 401
+    assert with_cookie(browser, "GET", SESSION, f"regulars-8080={fixed}").status == 401
 
 
 def test_ten_wrong_sign_ins_a_minute_are_answered_and_right_ones_always(

@@ -576,7 +576,7 @@ def _claimed(box: Box) -> Any:
 
 def _signed_out(box: Box) -> Any:
     token, _ = box.services.access.sessions.begin_by_key(box.credentials.api_key)
-    done = _asked(box, "DELETE", f"regulars={token}")
+    done = _asked(box, "DELETE", f"regulars-8080={token}")
     return {**done, "is over": box.services.access.sessions.find(token) is None}
 
 
