@@ -41,7 +41,7 @@ def a_tab_of_before_an_update(
 
     shop.visitor.context.route(PAGE, serve_earlier_page, times=times)
     yield shop.open(path)
-    shop.visitor.forgive("404")
+    shop.visitor.forgive("404", "Refused to apply style")
 
 
 def count_loads(visitor: Visitor) -> int:

@@ -130,7 +130,7 @@ def write_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, gallery: Seg
     key, data = keys.snapshot(tenant, gallery.model, gallery.seq, "bench"), encode_segment(gallery)
     blobs.put_if_absent(key, data, "application/octet-stream")
     place = {"item": keys.index_item(gallery.model), "seq": gallery.seq, "bytes": data.size}
-    pointer = {**place, "built_at": 0, "snapshots": [key]}
+    pointer = {**place, "built_at": 0, "snapshots": [key], "built": [0]}
     items.transact([Put(keys.DIRECTORY, {"tenant": tenant, **pointer})])
 
 

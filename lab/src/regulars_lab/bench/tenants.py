@@ -105,7 +105,8 @@ def prepare(folder: Path, tenants: int, faces: int) -> None:
     np.save(folder / "probes.npy", np.array(probes))
     with closing(SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)) as items:
         for tenant in range(tenants):
-            named = {"seq": 1, "built_at": 0, "snapshots": [f"{tenant % SNAPSHOTS}.snapshot"]}
+            snapshot = f"{tenant % SNAPSHOTS}.snapshot"
+            named = {"seq": 1, "built_at": 0, "snapshots": [snapshot], "built": [0]}
             pointer = {"tenant": f"shop-{tenant}", "item": keys.index_item(MODEL), **named}
             directory = {
                 "tenant": f"shop-{tenant}",
