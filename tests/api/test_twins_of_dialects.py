@@ -160,7 +160,7 @@ def test_a_key_of_one_group_tells_nothing_of_who_is_in_another(
 def test_a_key_tells_of_who_is_shown_no_more_what_is_said(
     app: Chalice, make_shop: Maker, clock: FakeClock, kinds: tuple[str, ...], words: str
 ) -> None:
-    """Whose consent has ended is not enrolled by a picture, in no group: that is told."""
+    """People whose consent has ended are enrolled by no picture, in no group: that is told."""
     hers = Visit(MARKED, "guest", 280.4)
     never = make_shop("without", *both_regulars())
     shops = [make_shop(f"with{leave.__name__}", *both_regulars(), hers) for leave in LEAVES]

@@ -38,7 +38,7 @@ RULES = PictureRules(frozenset(MOST), MAX_PICTURE_BYTES, 8192, 8192)
 
 
 class Cost(Struct):
-    """What reading took: times the peer's processor time, and megabytes above the process's start.
+    """Cost of reading: times the peer's processor time, and megabytes above the process's start.
 
     `said`: what the reader refused the file with; "": nothing.
     """

@@ -30,7 +30,7 @@ GREY = (128, 128, 128)
 
 def encode(picture: Image.Image, file_format: str, **options: object) -> bytes:
     target = io.BytesIO()
-    picture.save(target, file_format, **options)  # type: ignore[arg-type]
+    picture.save(target, file_format, **options)  # type: ignore[arg-type]  # passed on
     return target.getvalue()
 
 

@@ -50,7 +50,7 @@ _AT_ONCE = 100
 _OF_EACH = ("tenant", "app_id", "id", "asked_at", "done_at", "by", "counts")
 _OF_PEOPLE = ("faces", "removed")
 _OF_FACES = ("key", "salt", "sha256", "others")
-"""What receipts have; in `faces` of those of people the last."""
+"""Members of a receipt: of each, of one about people, and of its `faces`."""
 
 
 class Receipt(Struct, frozen=True):
