@@ -28,16 +28,13 @@ ROOT = Path(__file__).parents[1]
 def write_events() -> str:
     """Write the table of the events that hooks get."""
     head = ("event", "when", "`group`", "`camera`", "`data`")
-    rows = (
-        (
-            f"`{kind}`",
-            " ".join((event.__doc__ or "").split()),
-            event.GROUP,
-            event.CAMERA,
-            ", ".join(_write_member(kind, name) for name in members_of(kind)),
-        )
-        for kind, event in EVENTS.items()
-    )
+    rows, first = [], dict[str, str]()
+    for kind, event in EVENTS.items():
+        when = " ".join((event.__doc__ or "").split())
+        members = ", ".join(_write_member(kind, name) for name in members_of(kind))
+        of = first.setdefault(members, kind)
+        data = members if of == kind else f"as of `{of}`"
+        rows.append((f"`{kind}`", when, event.GROUP, event.CAMERA, data))
     return data_map.table(head, rows)
 
 
