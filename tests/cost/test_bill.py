@@ -223,16 +223,6 @@ def test_deploy_says_what_the_lab_adds_to_a_large_tenant() -> None:
     assert f"add {least} to {least + cold} a month" in read(ROOT / "docs/deploy.md")
 
 
-def test_what_a_tenants_month_grew_by_is_said_in_parts() -> None:
-    lab = read(ROOT / "docs/lab/cost.md").replace("\n", " ")
-    now = f"{_usd_of(table.read_table().rows['tenant']):.4f}"
-    [[said, before]] = re.findall(r"A tenant's month is ([\d.]+), and was ([\d.]+) on", lab)
-    parts = re.findall(r"\((0\.\d{4})\)", lab.partition("A tenant's month is")[2])[:4]
-    grown = f"{float(said) - float(before):.4f}"
-    assert said == now
-    assert f"That is {sum(map(float, parts)):.4f} of the {grown};" in lab
-
-
 def test_the_lab_says_what_cold_galleries_and_heartbeats_cost() -> None:
     lab, rows = read(ROOT / "docs/lab/cost.md"), table.read_table().rows
     cold_30_000 = 30_000 * 1_000 * _usd_of(rows["cold_face"])
