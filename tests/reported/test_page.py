@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROW = re.compile(r"^\| (\d+) \| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (\d+)\. ([^|]+) \| [^|]+ \|$", re.MULTILINE)
 NOBODY = "nobody; asked with the others"
 
 
