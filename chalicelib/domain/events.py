@@ -170,9 +170,8 @@ class FaceMerged(FaceEvent, frozen=True, kw_only=True):
 
 
 class FaceOverdue(FaceEvent, frozen=True, kw_only=True):
-    """somebody who comes often has not come for unusually long ([when
-    exactly](#when-is-a-regular-overdue)). You get this event only if the hook lists it in `events`
-    """
+    """a regular has stayed away for [unusually long](#when-is-a-regular-overdue), if `events` lists
+    it"""
 
     KIND: ClassVar = EventKind.FACE_OVERDUE
     WORDS: ClassVar = "Somebody stays away for longer than ever"
@@ -181,11 +180,8 @@ class FaceOverdue(FaceEvent, frozen=True, kw_only=True):
 
 
 class WeekEnded(EventData, frozen=True, kw_only=True):
-    """on the [first day of the next week](visits.md#weeks), Monday unless you set another, at 7:00
-    or within an hour after, in the tenant's time zone. You get this event only if the hook lists it
-    in `events`. A hook that you make later in the week gets last week's event within an hour,
-    unless another hook got it before. All figures are without staff
-    """
+    """on the [first day of the next week](visits.md#weeks) at 7:00, in the tenant's time zone, if
+    `events` lists it; all figures are without staff"""
 
     KIND: ClassVar = EventKind.WEEK_ENDED
     WORDS: ClassVar = "A week is over"
