@@ -17,12 +17,20 @@ from chalicelib.telemetry import log_failure
 from regulars.errors import OperatorError
 
 
+def describe_failure(error: Exception, what: str) -> str:
+    """Return the words of an error. A fault of ours is named by its kind, and logged."""
+    if isinstance(error, RegularsError | OperatorError):
+        return str(error)
+    log_failure(error, what)
+    return f"{type(error).__name__}: {error}"
+
+
 class Left(Struct):
     """The names of the shops in which something could not be done."""
 
     left: list[str]
 
-    def note_failure(self, shop: str, what: str, why: Exception | str) -> None:
+    def note_failure(self, shop: str, what: str, why: str) -> None:
         """Say on stderr what could not be done in a shop, which is left."""
         print(one_line(f"{shop}: {what}: {why}"), file=sys.stderr, flush=True)
         self.left.append(shop)
@@ -34,11 +42,8 @@ class Left(Struct):
             yield
         except click.Abort:
             raise
-        except (RegularsError, OperatorError) as error:
-            self.note_failure(shop, what, error)
         except Exception as error:
-            log_failure(error, f"{shop}: {what}")
-            self.note_failure(shop, what, f"{type(error).__name__}: {error}")
+            self.note_failure(shop, what, describe_failure(error, f"{shop}: {what}"))
 
     def require_all(self) -> None:
         """Raise OperatorError if something is left."""

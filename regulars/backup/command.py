@@ -29,6 +29,7 @@ from regulars.options import (
     open_unfinished,
     storage_options,
 )
+from regulars.shops import describe_failure
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -97,11 +98,9 @@ def enter_backup(services: Services) -> None:
         try:
             services.audit.signing.read_public_keys(tenant.name)
             services.audit.reads.write_export_entry(tenant.name)
-        except RegularsError as error:
-            print(
-                f"regulars: the audit of {tenant.name} has no entry of this backup: {error}",
-                file=sys.stderr,
-            )
+        except Exception as error:
+            lacking = f"the audit of {tenant.name} has no entry of this backup"
+            print(f"regulars: {lacking}: {describe_failure(error, lacking)}", file=sys.stderr)
 
 
 @click.command(short_help="Make a data folder from a backup.")

@@ -30,6 +30,7 @@ from chalicelib.storage.values import format_count
 from chalicelib.witness import read_documents
 from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
+from regulars.shops import describe_failure
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +57,9 @@ def write_beside(services: Services, backup_folder: Path) -> int:
             standing[name] = stands
         except TenantNotFound:
             continue  # it is erased meanwhile: its own receipt tells it
-        except RegularsError as error:
-            refused.append(f"{tenant.name}: {error}")
+        except Exception as error:
+            failure = describe_failure(error, f"{tenant.name}: not noted beside the backup")
+            refused.append(f"{tenant.name}: {failure}")
     for erasure in services.erasure.of_tenants.list_all():
         if erasure.receipt is not None:
             documents[receipt_name(erasure.app_id, erasure.id)] = erasure.receipt

@@ -49,6 +49,7 @@ from regulars.findings import Finding, Level, failed, warning, well
 from regulars.options import open_services
 from regulars.place import describe_doubt
 from regulars.privacy import write_set_command
+from regulars.shops import describe_failure
 
 MOST = 1000
 """Deliveries of a hook that are counted."""
@@ -101,7 +102,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_models(settings, tenants)
             yield from check_tenants(services, tenants)
     except RegularsError as error:
-        yield _fail_book(error)
+        yield _fail_book(str(error))
 
 
 def check_tenants(services: Services, tenants: Sequence[Tenant]) -> Iterator[Finding]:
@@ -116,9 +117,9 @@ def check_tenants(services: Services, tenants: Sequence[Tenant]) -> Iterator[Fin
     yield from check_feelings(active)
 
 
-def _fail_book(error: RegularsError, whose: str = "") -> Finding:
+def _fail_book(reason: str, whose: str = "") -> Finding:
     advice = "`regulars fsck` looks closer, `regulars restore` brings a backup back"
-    return failed("book", f"{whose}{error}: {advice}")
+    return failed("book", f"{whose}{reason}: {advice}")
 
 
 def _check_each(
@@ -128,9 +129,10 @@ def _check_each(
     the others."""
     try:
         findings = [*check(tenants)]
-    except RegularsError as error:
+    except Exception as error:
         if len(tenants) == 1:
-            findings = [_fail_book(error, f"{tenants[0].name}: ")]
+            failure = describe_failure(error, f"{tenants[0].name}: not checked")
+            findings = [_fail_book(failure, f"{tenants[0].name}: ")]
         else:
             findings = [one for tenant in tenants for one in _check_each(check, [tenant])]
     yield from findings

@@ -38,6 +38,7 @@ from chalicelib.telemetry import (
     SWEEP_AGE,
     UNITS,
     Invocation,
+    log_failure,
 )
 from regulars.serve.messages import (
     BodyTooLarge,
@@ -207,8 +208,8 @@ class Stored(Collector):
                 for camera in services.cameras.list_all(tenant):
                     trouble = find_trouble(camera, tenant, services.clock.now())
                     alive.add_metric([tenant.name, camera.id], not (trouble and trouble.is_blind))
-            except RegularsError as error:
-                _log.warning("the metrics lack tenant %s: %s", tenant.name, error)
+            except Exception as error:
+                log_failure(error, f"the metrics lack tenant {tenant.name}")
         yield from (faces, alive)
         if (waiting := services.ports.storage.waiting) is not None:
             yield GaugeMetricFamily(

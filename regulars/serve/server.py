@@ -35,7 +35,7 @@ from chalicelib.api.sites import list_own_names
 from chalicelib.book.vision.machine import count_cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.api_keys import FIRST
-from chalicelib.domain.errors import KeyNotFound, RegularsError
+from chalicelib.domain.errors import KeyNotFound
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from chalicelib.domain.rules.decision import SearchRequest
@@ -68,6 +68,7 @@ from regulars.serve.site import Site
 from regulars.serve.tls import Certificate
 from regulars.serve.uploads import SignedBlobs
 from regulars.serve.watchdog import Watchdog
+from regulars.shops import describe_failure
 from regulars.tenants.command import make_link
 from regulars.tenants.credentials import FILE, CredentialsFile
 
@@ -293,8 +294,9 @@ def describe_start(data: Path, services: Services, config: Path | None) -> Itera
     for tenant in tenants:
         try:
             faces += services.account.measure_usage(tenant).faces
-        except RegularsError as error:
-            yield f"{tenant.name}: its faces are not counted: {error}"
+        except Exception as error:
+            lacking = f"{tenant.name}: its faces are not counted"
+            yield f"{lacking}: {describe_failure(error, lacking)}"
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
     if config is not None:
         yield f"settings of {config}; `regulars config` prints what is in force"

@@ -49,6 +49,7 @@ from chalicelib.storage.ports import Action, Delete, Put, Update, equals, exists
 from chalicelib.storage.records.merges import IN_FLIGHT, MAX_MERGES
 from chalicelib.storage.records.observations import STORABLE, days_of
 from chalicelib.storage.values import milliseconds, time_text
+from chalicelib.telemetry import report_failure
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -531,13 +532,15 @@ class ErasureSteps(Service["Services"]):
         )
         wiped_others = []
         for owner in tenants:
-            with suppress(Busy, StorageUnavailable):  # another scrub does for them
+            try:
                 wiped_others += [
                     (owner, wiped)
                     for other in self.services.erasure.records.list_running(owner.name, since)
                     if other.id != erasure.id and other.next_step is Step.RECEIPT
                     if (wiped := self._wipe_record(owner, other))
                 ]
+            except Exception as error:
+                report_failure(error, f"erasures of {owner.name} wait for another scrub")
         return wiped_others
 
     def _delete_record(self, tenant: Tenant, erasure: Erasure) -> None:
