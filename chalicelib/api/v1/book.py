@@ -599,23 +599,13 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     # not at the other routes' cold starts
     from chalicelib.book.statistics.statistics import Question
 
-    attributes_off = context.tenant.attributes_off
-    if query.split is not None and query.split.value in attributes_off:
-        names = ", ".join(sorted(attributes_off))
-        raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
-    now = context.services.clock.now()
-    asked_span = _make_span(
-        context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1))
-    )
-    if context.caller.is_of_figures:
-        asked_span = _widen_span(context.tenant.local_time, asked_span, query.measure)
-    camera, span = _find_camera(context, query, asked_span)
+    _require_attribute(context, query)
+    camera, span = _find_camera(context, query, _choose_span(context, query))
     entries = _count_entries(context, query, span, camera)
     observation_filter = _make_filter(context, query, _choose_kind(query), camera)
     question = Question(span, query.by, _choose_measure(query), query.split, observation_filter)
     answer = context.services.statistics.answer(context.tenant, question, fill=True)
-    buckets = answer.buckets
-    if not any(bucket.amounts for bucket in buckets):
+    if not any(bucket.amounts for bucket in answer.buckets):
         require_named(
             context.services,
             context.tenant,
@@ -627,17 +617,10 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         audit_events.report_people([query.face])
     closed = _read_closed(context, query, span)
     if query.format is Format.CSV:
-        return endpoint.TextAnswer(_write_csv(buckets, query, entries, closed), _CSV)
+        return endpoint.TextAnswer(_write_csv(answer.buckets, query, entries, closed), _CSV)
     first_day = context.services.statistics.find_first_day(context.tenant)
     return Statistics(
-        buckets=[
-            Bucket(
-                time=_write_bucket_time(bucket.time),
-                amounts=_list_amounts(bucket, query.split),
-                entries=_describe_entries(_find_watched(entries, bucket.time)),
-            )
-            for bucket in buckets
-        ],
+        buckets=[_describe_bucket(bucket, query.split, entries) for bucket in answer.buckets],
         time_zone=context.tenant.time_zone,
         first_weekday=context.tenant.first_weekday,
         begun=None if first_day is None else _write_bucket_time(first_day),
@@ -645,12 +628,45 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         entries=_describe_entries(sum_entries((entries or {}).values())),
         proof=_find_proof(context, query, camera),
         days_counted_again=answer.days_counted_again,
-        closed=[
-            Closed(time=_write_bucket_time(bucket.time), **asdict(figures))
-            for bucket in buckets
-            if (figures := (closed or {}).get(bucket.time))
-        ],
+        closed=_describe_closed(answer.buckets, closed or {}),
     )
+
+
+def _require_attribute(context: V1Context, query: StatisticsWanted) -> None:
+    """Raise InvalidInput if amounts are split by an attribute that the tenant has switched off."""
+    attributes_off = context.tenant.attributes_off
+    if query.split is not None and query.split.value in attributes_off:
+        names = ", ".join(sorted(attributes_off))
+        raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
+
+
+def _choose_span(context: V1Context, query: StatisticsWanted) -> Span:
+    """Return the span that is counted: to now without a `to`, wider for a link to figures."""
+    until_now = Instant.of(context.services.clock.now() + timedelta(milliseconds=1))
+    span = _make_span(context, query.from_, query.to or until_now)
+    if not context.caller.is_of_figures:
+        return span
+    return _widen_span(context.tenant.local_time, span, query.measure)
+
+
+def _describe_bucket(
+    bucket: SplitBucket, split: Split | None, entries: Mapping[str, counts.Entries] | None
+) -> Bucket:
+    return Bucket(
+        time=_write_bucket_time(bucket.time),
+        amounts=_list_amounts(bucket, split),
+        entries=_describe_entries(_find_watched(entries, bucket.time)),
+    )
+
+
+def _describe_closed(
+    buckets: Iterable[SplitBucket], closed: Mapping[str, ClosedFigures]
+) -> list[Closed]:
+    return [
+        Closed(time=_write_bucket_time(bucket.time), **asdict(figures))
+        for bucket in buckets
+        if (figures := closed.get(bucket.time))
+    ]
 
 
 def _widen_span(local: LocalTime, span: Span, measure: Measure) -> Span:
