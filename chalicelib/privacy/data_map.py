@@ -552,12 +552,12 @@ DATA_MAP = (
         "who did it and when, so that it can be taken back",
         "30 days",
         Fate(
-            "gone in minutes. Acts that gave somebody else the person's name stay",
+            "gone in minutes, and acts that gave somebody else the person's name",
             Step.TRACES,
             _delete_act,
         ),
         Fate(
-            "gone in minutes, and acts that gave somebody else the person's name",
+            "gone in minutes. Acts that gave somebody else the person's name stay",
             Step.TRACES,
             _delete_act,
         ),

@@ -131,6 +131,25 @@ def test_a_name_that_somebody_had_by_mistake_goes_with_whose_it_is(
     assert left == [{"note": "milk"}, {"name": "Ann", "note": "tea"}]
 
 
+@pytest.mark.parametrize("erase", ["true", "false"])
+def test_acts_that_gave_somebody_else_the_name_end_as_the_list_of_places_says(
+    v1: V1Client, ann: str, services: Services, shop: Credentials, erase: str
+) -> None:
+    [place] = (place for place in DATA_MAP if place.name == "done")
+    says = {"true": place.erasure.says, "false": place.deletion.says}[erase]
+    bob, _ = see(v1, services, 60, Person(2))
+    for faceid in (bob, ann):
+        v1.done("PATCH", f"/v1/faces/{faceid}", {"name": "Bob Miller"})
+    v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann"})
+    assert v1.send("DELETE", f"/v1/faces/{bob}", query={"erase": erase}).status < 300
+    forget(services, shop)
+    left = {act["faces"][0]["id"] for act in acts(v1) if "Bob Miller" in repr(act)}
+    assert (says, left) in (
+        ("gone in minutes. Acts that gave somebody else the person's name stay", {ann}),
+        ("gone in minutes, and acts that gave somebody else the person's name", set()),
+    )
+
+
 @pytest.mark.parametrize("gone", ["ann", "7"])
 def test_an_act_goes_with_whom_its_sightings_were_taken_from(gone: str) -> None:
     [place] = (place for place in DATA_MAP if place.name == "done")
