@@ -405,3 +405,14 @@ def test_links_to_pictures_of_somebody_who_withdraws_end_and_the_pictures_come_b
     assert [one.templates for one in after.pictures] == [one.templates for one in eva.pictures]
     assert find_face(book) == eva.faceid
     assert book.disagreements() == []
+
+
+def test_links_to_pictures_of_somebody_whose_record_expires_work_on(book: Book) -> None:
+    """Unlike a withdrawal, an expiry moves no picture: a link ends by its own time
+    (docs/tasks/consent.md)."""
+    eva = enrol(book)
+    expire(book, eva.faceid)
+    assert find_face(book) is None
+    after = read_face(book, eva.faceid)
+    assert (after.restriction is not None, after.picture_key) == (True, eva.picture_key)
+    assert book.storage.blobs.get(eva.picture_key) is not None
