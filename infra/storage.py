@@ -223,8 +223,7 @@ _KEY = _make_kept_resource(
         # without it they cannot be read again
         "Description": "Seals the secrets of Regulars' tenants",
         "EnableKeyRotation": True,
-        # The longest that KMS takes: each of the first two rotations makes the key dearer for ever
-        # (decision 0018).
+        # The longest that KMS takes: each of the first two rotations makes the key dearer for ever.
         "RotationPeriodInDays": 2560,
         "PendingWindowInDays": 30,
         "KeyPolicy": _make_policy(

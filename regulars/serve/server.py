@@ -1,7 +1,7 @@
 """`regulars serve`: the whole service in one process, on one data folder.
 
 One thread reads all connections; a request takes a thread of its own when it is whole and wanted.
-All threads share the warm gallery and the loaded models (docs/decisions/0013).
+All threads share the warm gallery and the loaded models.
 """
 
 from __future__ import annotations

@@ -209,7 +209,7 @@ def test_with_a_record_for_another_face_she_is_that_one(book: Book) -> None:
 
 
 def test_who_is_restricted_without_an_ended_record_is_a_stranger(book: Book) -> None:
-    """Article 18 asks for no use at all: to compare would be one (docs/decisions/0049)."""
+    """Article 18 asks for no use at all: to compare would be one (docs/decisions/0102)."""
     book.services.restrictions.set(book.tenant, enrol(book).faceid, "letter 7")
     [seen] = book.see(another_photo(600, EVA))
     assert seen.sightings[0].faceid in book.faceids()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL = Path(__file__).with_name("person_retail_0013.onnx")
-"""From Open Model Zoo at 7ef5b91f (Apache-2.0), made ONNX (docs/decisions/0104)."""
+"""From Open Model Zoo at 7ef5b91f (Apache-2.0), made ONNX (docs/decisions/0109)."""
 
 CANVAS_PX, SMALL_CANVAS_PX = (544, 320), (416, 240)
 """Sizes of the picture that the network gets; the smaller one takes 0.6 of the time and misses
