@@ -136,6 +136,7 @@ def test_the_page_says_what_each_costs() -> None:
         read(ROOT / "docs/deploy.md"),
     )
     for what, kind, count in (
+        ("a stage that gets captures, a month, for metrics", "traffic", 1),
         ("a thousand captures", "capture", 1_000),
         ("a thousand searches", "search", 1_000),
         ("a thousand faces, a month", "face", 1_000),
@@ -150,6 +151,16 @@ def test_the_page_says_what_each_costs() -> None:
     assert f"pays {large:.2f} USD a month" in read(ROOT / "docs/lab/cost.md")
 
 
+def test_the_pages_table_adds_up_to_readmes_figure() -> None:
+    page, readme = read(ROOT / "docs/deploy.md"), read(ROOT / "README.md")
+    said = dict(re.findall(r"^\| (a [^|]+) \| (\d+\.\d+) \|$", page, re.MULTILINE))
+    idle = float(re.findall(r"costs ([\d.]+) a month at list prices", page)[0])
+    once = ("a stage that gets captures, a month, for metrics", "a camera, a month")
+    shop = idle + sum(float(said[what]) for what in (*once, "a thousand faces, a month"))
+    shop += 30 * float(said["a thousand captures"])
+    assert f"cost {shop:.2f} dollars a month" in " ".join(readme.split())
+
+
 OF_CUSTOMER_KEY = "1.20"
 """An estimate that no table has: it depends on the requests that DynamoDB makes of the key."""
 
@@ -162,7 +173,7 @@ def test_the_page_of_costs_has_no_figure_that_is_not_the_tables() -> None:
     }
     thousands = [rows[kind] for kind in ("capture", "search", "face", "far_search")]
     reckoned = [1_000 * _usd_of(row) for row in thousands]
-    reckoned += [_usd_of(rows[kind]) for kind in ("camera", "tenant", "start")]
+    reckoned += [_usd_of(rows[kind]) for kind in ("camera", "tenant", "start", "traffic")]
     reckoned.append(1_000 * prices["api_requests"])
     said = {f"{one:.4f}" for one in reckoned}
     said |= {f"{usd(NOTHING):.2f}", _say_idle(), f"{usd(Load(1_000, 1_000, 0)):.2f}"}
