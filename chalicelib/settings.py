@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +46,8 @@ def describe_default(row: Setting) -> str:
 
 def parse_text(row: Setting, text: str) -> Any:
     """Read a setting's text. Raises ValueError, which says what would be right."""
+    if not text and not row.may_be_empty:
+        raise ValueError("names a file")
     if row.read is not None:
         return row.read(text)
     if row.kind is bool:
@@ -63,13 +66,13 @@ def parse_named(row: Setting, text: str, called: str) -> Any:
 def read_variables(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the variables that are set, and not empty, by their settings' names.
 
-    Raises SettingError.
+    Raises SettingError, also for an empty one of a setting that may not be.
     """
     row_names = ((row, name_variable(row)) for row in rows)
     return {
         row.name: parse_named(row, text, name)
         for row, name in row_names
-        if (text := environ.get(name))
+        if (text := environ.get(name)) or (text == "" and not row.may_be_empty)
     }
 
 
@@ -131,6 +134,17 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError(
             f"is networks such as 192.168.7.0/24, with commas between them ({error})"
         ) from error
+
+
+class OtherKey(StrEnum):
+    """Ways to open a folder whose secrets another key sealed than the one that is named."""
+
+    REFUSED = "refused"
+    RENEWED = "renewed"
+    """It is the folder's from now on, and what the other one sealed is lost: so a restore makes all
+    secrets anew. A folder that began without a key gets none, and one with a key keeps one."""
+    IGNORED = "ignored"
+    """The folder is a copy, which is looked at and thrown away."""
 
 
 class AwsStorage(Struct, frozen=True):
@@ -199,6 +213,14 @@ class Settings(Struct, frozen=True):
         1,
         36_500,
     )
+    vault_key_file: Path | None = setting(
+        None,
+        "file of 32 random characters or more, the key that seals the secrets of one box from the "
+        "first start of its folder on",
+        read=Path,
+        nothing="none, and they lie there in the clear",
+        may_be_empty=False,
+    )
     search_memory_mb: int = setting(
         1024,
         "MiB that the galleries held in memory for searches may take; the one in use stays even if "
@@ -254,6 +276,7 @@ class Settings(Struct, frozen=True):
     serve --trial`)."""
     is_demo: bool = False
     """Whether strangers look at drawn people (`regulars demo --public`)."""
+    other_key: OtherKey = OtherKey.REFUSED
     of_dialects: Mapping[str, Struct] = field(default_factory=lambda: NO_DIALECTS)
     """Those that a dialect alone needs, by its name."""
 

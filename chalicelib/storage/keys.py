@@ -91,6 +91,10 @@ def erased_item(tenant: str) -> tuple[str, str]:
     return (ERASED, tenant)
 
 
+VAULT_ITEM = ("vault", "check")
+"""Key of the item that says whether a key seals the secrets of a box's folder, and which."""
+
+
 def app_id_item(app_id: str) -> tuple[str, str]:
     return ("app_id", app_id)
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import RegularsError
-from chalicelib.settings import Settings
+from chalicelib.settings import OtherKey, Settings
 from chalicelib.storage.box.blobs import BACKUP
 from regulars import folder
 from regulars.backup.owed import Owed, Questions, Step, hold_restore, note_owed, read_owed
@@ -25,7 +25,7 @@ from regulars.options import (
     MOMENT,
     PATH,
     choose_settings,
-    open_services_of,
+    open_services,
     open_unfinished,
     storage_options,
 )
@@ -59,20 +59,24 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
       regulars backup monday.tar --data /srv/regulars
       regulars backup before.tar --stage prod --at 2026-11-20T09:00:00
     """
+    write_backup(choose_settings(data=data, stage=stage), to, at)
+
+
+def write_backup(settings: Settings, to: Path, at: datetime | None = None) -> None:
+    """Write the storage of the settings into one file, as `backup` does."""
     from regulars.backup import backup, beside, receipts
 
-    settings = choose_settings(data=data, stage=stage)
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(
         settings.storage.resolve()
     ):
         raise OperatorError(
             f"{to} is in the data folder, and would be lost with it: name another disk, or folder"
         )
-    with open_services_of(data, stage) as services:
+    with closing(open_services(settings)) as services:
         enter_backup(services)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     lacking: Exception | None = None
-    with open_services_of(data, stage) as services:
+    with closing(open_services(settings)) as services:
         try:
             receipts.write_beside(services, path.resolve().parent)
         except (OSError, RegularsError) as error:
@@ -128,7 +132,7 @@ def enter_backup(services: Services) -> None:
     "--new-secrets",
     is_flag=True,
     help="Make all keys anew, and print them: somebody else may have the backup, or a stage has "
-    "not its KMS key.",
+    "not its KMS key, or a box not its vault_key_file.",
 )
 @click.option("--finish", is_flag=True, help="End a restore of the folder that was cut off.")
 @click.option(
@@ -345,7 +349,8 @@ def _look_ahead(settings: Settings, data: Path, questions: Questions, owed: Owed
     """
     from regulars.backup.restoring import note_known, open_records, read_evidence, say_before
 
-    with open_records(settings, Path(owed.file), data.absolute() / BACKUP) as services:
+    renewing = _let_renew(settings, owed)
+    with open_records(renewing, Path(owed.file), data.absolute() / BACKUP) as services:
         known = note_known(services, owed, read_evidence(services, owed))
         lines = list(say_before(services, known, f"--data {quote(str(data))}"))
     if not lines or Step.SECRETS in owed.left:
@@ -432,7 +437,7 @@ def _end(
     from chalicelib import bootstrap
     from regulars.backup.restoring import end_restore
 
-    with closing((build or bootstrap.build)(settings)) as services:
+    with closing((build or bootstrap.build)(_let_renew(settings, owed))) as services:
         try:
             yield from end_restore(services, owed, questions)
         except BaseException:
@@ -447,6 +452,12 @@ def _end(
         f"{settings.storage} is as it was on {owed.backed_up_at.isoformat()}, but for what ended "
         "since"
     )
+
+
+def _let_renew(settings: Settings, owed: Owed) -> Settings:
+    """Let a restore that makes all secrets anew take another key of the vault."""
+    is_due = Step.SECRETS in owed.left
+    return replace(settings, other_key=OtherKey.RENEWED) if is_due else settings
 
 
 def _preview(settings: Settings, file: Path | None, told: Told) -> Iterator[str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chalicelib.domain.model import Tenant
 from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
+from chalicelib.settings import OtherKey
 from chalicelib.storage import keys
+from chalicelib.storage.box.vault import is_by_key
 from chalicelib.storage.values import format_count, time_text
 from regulars.backup.archive import Manifest, check_file, is_tar
 from regulars.backup.preview import choose_scratch, read_book
@@ -41,11 +45,13 @@ def _list_records(services: Services, tenant: Tenant, file: Path) -> Iterator[st
     """Yield the lines about people and accesses, which the records of a box's backup say."""
     storage = services.settings.storage
     beside = storage if isinstance(storage, Path) else file
-    with choose_scratch(beside) as scratch, open_records(services.settings, file, scratch) as past:
+    settings = replace(services.settings, other_key=OtherKey.IGNORED)
+    with choose_scratch(beside) as scratch, open_records(settings, file, scratch) as past:
         own = _find_own(past, tenant)
         if own is None:
             yield "people   0: nothing of this shop is in it"
             return
+        note = past.ports.storage.items.get(keys.TENANTS, keys.VAULT_ITEM) or {}
         book = read_book(past, own)
         groups = [f"{each.count} in {each.name}" for each in past.groups.list_all(own)]
     if own.app_id != tenant.app_id:
@@ -62,6 +68,9 @@ def _list_records(services: Services, tenant: Tenant, file: Path) -> Iterator[st
         f"hold, {len(book.restricted)} restricted or withdrawn"
     )
     yield from (f"access   {line}" for _, line in sorted(book.accesses.items()))
+    is_sealed = is_by_key(bytes(note.get("sealed", b"")))
+    state = "sealed by a key that is not in it" if is_sealed else "in the clear"
+    yield f"secret   the signing key, keys of signed requests, hooks' secrets and channels: {state}"
 
 
 def _find_own(past: Services, tenant: Tenant) -> Tenant | None:
@@ -88,4 +97,4 @@ def _list_files(tenant: Tenant, manifest: Manifest) -> Iterator[str]:
     if credentials.FILE in manifest.entries:
         yield f"secret   {credentials.FILE}: the shared keys of each shop, in the clear"
     if any(name.startswith("secrets/") for name in manifest.entries):
-        yield "secret   what opens hooks' secrets, passwords of mail, and the signing key"
+        yield "secret   what signs links to pictures"

@@ -17,7 +17,7 @@ from chalicelib.privacy.erasure.again import Receipt
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.privacy.standing import Standing, list_ended
 from chalicelib.services import Services
-from chalicelib.settings import Settings
+from chalicelib.settings import OtherKey, Settings
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.storage.values import format_count
 from regulars import folder
@@ -118,7 +118,8 @@ def preview_restore(settings: Settings, data: Path, owed: Owed) -> Iterator[str]
     present_books = _read_present_books(settings, data)
     with ExitStack() as block:
         scratch = block.enter_context(choose_scratch(data))
-        services = block.enter_context(open_records(settings, Path(owed.file), scratch))
+        looking = replace(settings, other_key=OtherKey.IGNORED)
+        services = block.enter_context(open_records(looking, Path(owed.file), scratch))
         said, restored_books = read_restored_books(services, owed)
     yield f"a restore of {owed.file}, of {owed.backed_up_at.isoformat()}, would say:"
     yield from (f"  {line.replace(str(scratch), str(data))}" for line in said)

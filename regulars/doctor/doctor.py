@@ -101,6 +101,8 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             tenants = services.tenants.list_all()
             yield from check_models(settings, tenants)
             yield from check_tenants(services, tenants)
+    except SettingError as error:
+        yield failed("settings", str(error))
     except RegularsError as error:
         yield _fail_book(str(error))
 

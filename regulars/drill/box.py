@@ -89,9 +89,9 @@ def play(
         services.audit.signing.read_public_keys("drill")  # before the backup, as each tenant has it
         file, again = scratch / "backups" / "box.tar", replace(own, storage=scratch / "again")
 
-        def write_backup() -> None:
+        def write_quietly() -> None:
             with redirect_stdout(io.StringIO()):
-                backup.backup.main([str(file), "--data", str(own.storage)], standalone_mode=False)
+                backup.write_backup(own, file)
 
         def restore() -> Services:
             write_beside(services, file.parent)  # as a box does every five minutes
@@ -102,4 +102,4 @@ def play(
             return build(again, clock)
 
         file.parent.mkdir()
-        return run_drill(services, clock, credentials, Backups(write_backup, restore))
+        return run_drill(services, clock, credentials, Backups(write_quietly, restore))

@@ -2,7 +2,10 @@
 console says what it shows."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.book.commit import Change
 from chalicelib.domain.model import Edit, JournalEntry, NewFace, Profile
-from chalicelib.settings import Settings
+from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Update, exists
 from chalicelib.telemetry import UNITS
@@ -19,8 +22,9 @@ from infra import template
 from regulars.cli import main
 from regulars.serve import metrics
 from tests.support.box.server import Server
-from tests.support.box.session import DOCS, read
+from tests.support.box.session import DOCS, Session, read
 from tests.support.fakes import RULES, FakeVision, Person, picture
+from tests.support.needs import needed
 
 PAGE = read(DOCS / "operations.md")
 LOGS = read(DOCS / "logs.md")
@@ -91,6 +95,21 @@ def test_doctor_says_of_each_party_what_the_page_shows(
     shown = printed.replace("http://127.0.0.1:8000", server.url).splitlines()
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if line in shown] == shown
+
+
+def test_the_commands_about_a_key_of_the_vault_make_a_folder_that_is_sealed(
+    tmp_path: Path,
+) -> None:
+    needed("bash", "openssl")
+    block = Session.of("A key of the vault", DOCS / "operations.md").block
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    subprocess.run(["bash", "-euc", block], cwd=tmp_path, env=environment, check=True)
+    data = tmp_path / "sealed"
+    own = Settings(storage=data, vault_key_file=tmp_path / "vault.key")
+    bootstrap.build(own, vision=FakeVision).close()
+    with pytest.raises(SettingError, match="the secrets of this book are sealed"):
+        bootstrap.build(Settings(storage=data), vision=FakeVision)
 
 
 def test_fsck_says_what_the_page_shows(

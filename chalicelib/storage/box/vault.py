@@ -1,18 +1,31 @@
-"""The embedded Vault: secrets without encryption.
+"""The embedded Vault: secrets sealed by the key of a file, or without encryption.
 
-The data folder's permissions protect them: its files are readable by their owner only. Anyone who
-can read the folder can read the secrets; one box has no other place for a key.
+By a key, sealed bytes are `RV1`, a random nonce of 12 bytes, and what AES-256-GCM makes of the
+secret's UTF-8: as many bytes, and a tag of 16. The context is its associated data. The key is
+HKDF-SHA256, without salt and for `regulars/vault`, of the file's bytes without white space around.
+
+Without a key, they are a check of 16 bytes (`_check`), and the secret's UTF-8. Anyone who can read
+the data folder can read these secrets: its files are readable by their owner only.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
 
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.storage.limits import require_secret
 
 _CHECK_BYTES = 16
 """Bytes of AES-GCM's tag."""
+_NONCE_BYTES = 12
+_BEGIN = b"RV1"
+_LEAST_BYTES, _MOST_BYTES = 32, 4096
+"""Bytes of a key file: 32 hexadecimal digits are 128 bits."""
+_DAMAGED = "a sealed secret is damaged or was sealed for another context"
 
 
 class PlainVault:
@@ -25,8 +38,71 @@ class PlainVault:
     def unseal(self, sealed: bytes, context: str) -> str:
         check, data = sealed[:_CHECK_BYTES], sealed[_CHECK_BYTES:]
         if check != _check(data, context):
-            raise StorageUnavailable("a sealed secret is damaged or was sealed for another context")
+            raise StorageUnavailable(_DAMAGED)
         return data.decode()
+
+
+class KeyVault:
+    """The Vault port by a key of 32 bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._cipher = AESGCM(key)
+
+    def seal(self, secret: str, context: str) -> bytes:
+        data, nonce = require_secret(secret), secrets.token_bytes(_NONCE_BYTES)
+        return _BEGIN + nonce + self._cipher.encrypt(nonce, data, context.encode())
+
+    def unseal(self, sealed: bytes, context: str) -> str:
+        from cryptography.exceptions import InvalidTag
+
+        begin = len(_BEGIN) + _NONCE_BYTES
+        if not is_by_key(sealed) or len(sealed) < begin + _CHECK_BYTES:
+            raise StorageUnavailable(_DAMAGED)
+        nonce, data = sealed[len(_BEGIN) : begin], sealed[begin:]
+        try:
+            return self._cipher.decrypt(nonce, data, context.encode()).decode()
+        except InvalidTag:
+            raise StorageUnavailable(_DAMAGED) from None
+
+
+def is_by_key(sealed: bytes) -> bool:
+    """Tell whether a key sealed these bytes."""
+    return sealed.startswith(_BEGIN)
+
+
+def make_vault(key_file: Path | None, folder: Path) -> PlainVault | KeyVault:
+    """Make the vault of a data folder by the key of a file, without one the plain one.
+
+    Raises ValueError, which says what would be right.
+    """
+    return PlainVault() if key_file is None else KeyVault(_read_key(key_file, folder))
+
+
+def _read_key(file: Path, folder: Path) -> bytes:
+    """Derive the key of a file. Raises ValueError."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    try:
+        with file.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            content = stream.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from error
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{file} is in the data folder, as what it seals: put it elsewhere")
+    # the group may read: so a pod gets a file of a Kubernetes Secret, and systemd's credentials
+    if mode & (stat.S_IWGRP | stat.S_IRWXO):
+        raise ValueError(f"others may read or change {file}, a key: chmod 600 {file}")
+    text = content.strip()
+    if len(text) < _LEAST_BYTES or len(content) > _MOST_BYTES:
+        raise ValueError(
+            f"{file} has to hold {_LEAST_BYTES} to {_MOST_BYTES} random characters: "
+            "`openssl rand -base64 33` prints some"
+        )
+    return HKDF(SHA256(), 32, None, b"regulars/vault").derive(text)
 
 
 def _check(data: bytes, context: str) -> bytes:

@@ -16,7 +16,7 @@ from chalicelib.storage.aws.vault import KmsVault
 from chalicelib.storage.box.blobs import FolderBlobStore
 from chalicelib.storage.box.items import SqliteItemStore
 from chalicelib.storage.box.queue import SqliteQueue
-from chalicelib.storage.box.vault import PlainVault
+from chalicelib.storage.box.vault import KeyVault, PlainVault
 from chalicelib.storage.keys import TABLES
 from chalicelib.storage.ports import BlobStore, ItemStore, Queue, Vault
 from tests.support.fakes import FakeClock
@@ -114,9 +114,11 @@ def let_pass(queue: Queue, clock: FakeClock) -> Callable[[float], None]:
     return pass_time
 
 
-@pytest.fixture(params=["plain", "kms"])
+@pytest.fixture(params=["plain", "key", "kms"])
 def vault(request: pytest.FixtureRequest) -> Vault:
     if request.param == "plain":
         return PlainVault()
+    if request.param == "key":
+        return KeyVault(bytes(range(32)))
     aws: Aws = request.getfixturevalue("aws")
     return KmsVault(aws.client("kms"), aws.physical["SecretsKey"])
