@@ -3,13 +3,18 @@ say."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable
-from chalicelib.settings import AwsStorage, OtherKey, SettingError, Settings
+from chalicelib.domain.errors import Busy, StorageUnavailable
+from chalicelib.settings import AwsStorage, SettingError, Settings
 from chalicelib.storage import keys
-from chalicelib.storage.ports import Clock, Condition, ItemStore, Put, Storage, absent
+from chalicelib.storage.ports import Clock, ItemStore, Queue, Storage, Vault
+
+if TYPE_CHECKING:
+    from chalicelib.storage.box.items import SqliteItemStore
+    from chalicelib.storage.box.uploads import FolderUploadStore
 
 DATABASE = "regulars.sqlite"
 """Name of the database in a data folder."""
@@ -24,147 +29,25 @@ def open_storage(settings: Settings, clock: Clock) -> Storage:
     return _open_aws(settings.storage, clock)
 
 
-_CHECKED, _CONTEXT = "the key of this folder", "vault/check"
-_IF_EMPTY = "If nothing is in the book yet, delete the folder"
-_IF_LOST = f"If it is lost, `regulars restore --new-secrets` takes another key. {_IF_EMPTY}"
-_NAME_KEY = (
-    "the secrets of this book are sealed: name the file of their key by REGULARS_VAULT_KEY_FILE, "
-    f"or by vault_key_file in the file of settings. {_IF_LOST}"
-)
-_IS_ANOTHER = f"is not the key that sealed the secrets of this book: name that one. {_IF_LOST}"
-_BEGAN_WITHOUT = (
-    "vault_key_file: this book began without a key, and takes none: export its people without it, "
-    f"and import them into a new folder with it. {_IF_EMPTY}"
-)
-
-
-class FolderVault:
-    """The Vault port of a folder, all of whose secrets are sealed by one key, or by none.
-
-    The first start notes in the database which, so that backups carry it. Nothing is sealed before
-    that is read. Of a damaged book what can be read is unsealed all the same.
-    """
-
-    def __init__(self, settings: Settings, folder: Path, items: ItemStore) -> None:
-        """Read the key that the settings name. Raises SettingError if it is not fit."""
-        from chalicelib.storage.box.vault import make_vault
-
-        self._file, self._other = settings.vault_key_file, settings.other_key
-        self._items = items
-        self._is_own = self._other is OtherKey.IGNORED
-        try:
-            self._vault = make_vault(self._file, folder)
-        except ValueError as error:
-            raise SettingError(f"vault_key_file: {error}") from error
-
-    def seal(self, secret: str, context: str) -> bytes:
-        self.require_own()
-        return self._vault.seal(secret, context)
-
-    def unseal(self, sealed: bytes, context: str) -> str:
-        return self._vault.unseal(sealed, context)
-
-    def require_own(self) -> None:
-        """Note by what a new folder is sealed. Raises SettingError for one that is sealed
-        otherwise."""
-        if not self._is_own:
-            self._require_key_of(self._read_check() or self._note_first())
-            self._is_own = True
-
-    def _read_check(self) -> bytes:
-        note = self._items.get(keys.TENANTS, keys.VAULT_ITEM) or {}
-        return bytes(note.get("sealed", b""))
-
-    def _note_first(self) -> bytes:
-        """Note by what the folder is sealed, unless another process is first; return the check.
-
-        Who adds a tenant has noted it before. So tenants without it began without a key.
-        """
-        has_tenants = self._items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
-        if self._file is not None and has_tenants:
-            raise SettingError(_BEGAN_WITHOUT)
-        with suppress(ConditionFailed):
-            self._note(absent("unnoted"))
-        return self._read_check()
-
-    def _require_key_of(self, check: bytes) -> None:
-        from chalicelib.storage.box.vault import is_by_key
-
-        if self._file is None and is_by_key(check):
-            raise SettingError(_NAME_KEY)
-        if self._file is not None and not is_by_key(check):
-            raise SettingError(_BEGAN_WITHOUT)
-        try:
-            self._vault.unseal(check, _CONTEXT)
-        except StorageUnavailable:
-            if self._file is None:  # the check is damaged
-                raise
-            if self._other is OtherKey.REFUSED:
-                raise SettingError(f"vault_key_file: {self._file} {_IS_ANOTHER}") from None
-            self._note()
-
-    def _note(self, *conditions: Condition) -> None:
-        kind, id_ = keys.VAULT_ITEM
-        item = {"kind": kind, "id": id_, "sealed": self._vault.seal(_CHECKED, _CONTEXT)}
-        self._items.transact([Put(keys.TENANTS, item, conditions)])
-
-
 def _open_embedded(settings: Settings, folder: Path, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures,
     snapshots and captures."""
-    from chalicelib.privacy.erasure_progress import SETTLED
-    from chalicelib.storage.box.blobs import disk_of, hold_off_backup, remove_killed_backup
+    from chalicelib.storage.box.blobs import disk_of
     from chalicelib.storage.box.items import SqliteItemStore
     from chalicelib.storage.box.queue import SqliteQueue
-    from chalicelib.storage.box.uploads import (
-        PICTURES_PREFIX,
-        FolderUploadStore,
-        SignedPaths,
-        signing_secret,
-    )
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     items = SqliteItemStore(folder / DATABASE, keys.TABLES)
-    vault = FolderVault(settings, folder, items)
-    with suppress(Busy, StorageUnavailable):  # it is tried again before anything is sealed
-        vault.require_own()
+    with ExitStack() as if_refused:
+        if_refused.callback(items.close)
+        vault = _open_vault(settings, folder, items)
+        if_refused.pop_all()
     index_queue, captures_queue, deliveries_queue = (
         SqliteQueue(items.file, name, clock) for name in ("index", "captures", "deliveries")
     )
-    secret, public_url = signing_secret(folder), settings.public_url or ""
-    captures = SignedPaths(secret, clock)
-    blobs = FolderUploadStore(
-        folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url
-    )
-
-    def announce(event: str, tenant: str) -> None:
-        captures_queue.send(event, group=tenant)
-
-    uploads = FolderUploadStore(folder / "captures", captures, public_url, announce=announce)
-
-    def wipe() -> None:
-        for do in (items.file.wipe, items.file.remove_left):
-            with suppress(Busy):
-                do()
-        blobs.remove_leftovers()
-        uploads.remove_leftovers()
-        remove_killed_backup(folder)
-
-    def tidy() -> None:
-        with suppress(Busy, StorageUnavailable):
-            items.file.remove_left()
-
-    def close() -> None:
-        tidy()
-        items.close()
-
-    def scrub() -> None:
-        with hold_off_backup(folder):
-            items.file.scrub()
-            blobs.remove_leftovers(SETTLED.total_seconds())
-            uploads.remove_leftovers(SETTLED.total_seconds())
-
-    tidy()
+    blobs, uploads = _open_folders(settings, folder, clock, captures_queue)
+    cleaning = _Cleaning(folder, items, blobs, uploads)
+    cleaning.tidy()
     return Storage(
         items=items,
         blobs=blobs,
@@ -173,14 +56,92 @@ def _open_embedded(settings: Settings, folder: Path, clock: Clock) -> Storage:
         captures_queue=captures_queue,
         deliveries_queue=deliveries_queue,
         vault=vault,
-        close=close,
-        wipe=wipe,
-        scrub=scrub,
+        close=cleaning.close,
+        wipe=cleaning.wipe,
+        scrub=cleaning.scrub,
         expires_items=False,
         disk=lambda: disk_of(folder),
         waiting=captures_queue.waiting,
         damage=items.file.damage,
     )
+
+
+def _open_vault(settings: Settings, folder: Path, items: ItemStore) -> Vault:
+    """Open the vault of a folder. Raises SettingError if the key that the settings name is no key,
+    or another one seals there."""
+    from chalicelib.storage.box.folder_vault import FolderVault, WrongKey
+    from chalicelib.storage.box.vault import make_vault
+
+    try:
+        sealing = make_vault(settings.vault_key_file, folder)
+    except ValueError as error:
+        raise SettingError(f"vault_key_file: {error}") from error
+    vault = FolderVault(sealing, items, settings.other_key)
+    try:
+        vault.require_own()
+    except WrongKey as error:
+        raise SettingError(str(error)) from error
+    except (Busy, StorageUnavailable):
+        pass  # it is tried again before anything is sealed
+    return vault
+
+
+def _open_folders(
+    settings: Settings, folder: Path, clock: Clock, captures_queue: Queue
+) -> tuple[FolderUploadStore, FolderUploadStore]:
+    """Open the folders of pictures and snapshots, and of captures, which are announced."""
+    from chalicelib.storage.box.uploads import (
+        PICTURES_PREFIX,
+        FolderUploadStore,
+        SignedPaths,
+        signing_secret,
+    )
+
+    def announce(event: str, tenant: str) -> None:
+        captures_queue.send(event, group=tenant)
+
+    secret, public_url = signing_secret(folder), settings.public_url or ""
+    pictures, captures = SignedPaths(secret, clock, PICTURES_PREFIX), SignedPaths(secret, clock)
+    return (
+        FolderUploadStore(folder / "blobs", pictures, public_url),
+        FolderUploadStore(folder / "captures", captures, public_url, announce=announce),
+    )
+
+
+class _Cleaning(NamedTuple):
+    """Ends of what a folder's files hold of deleted items."""
+
+    folder: Path
+    items: SqliteItemStore
+    blobs: FolderUploadStore
+    uploads: FolderUploadStore
+
+    def wipe(self) -> None:
+        from chalicelib.storage.box.blobs import remove_killed_backup
+
+        for do in (self.items.file.wipe, self.items.file.remove_left):
+            with suppress(Busy):
+                do()
+        self.blobs.remove_leftovers()
+        self.uploads.remove_leftovers()
+        remove_killed_backup(self.folder)
+
+    def tidy(self) -> None:
+        with suppress(Busy, StorageUnavailable):
+            self.items.file.remove_left()
+
+    def close(self) -> None:
+        self.tidy()
+        self.items.close()
+
+    def scrub(self) -> None:
+        from chalicelib.privacy.erasure_progress import SETTLED
+        from chalicelib.storage.box.blobs import hold_off_backup
+
+        with hold_off_backup(self.folder):
+            self.items.file.scrub()
+            self.blobs.remove_leftovers(SETTLED.total_seconds())
+            self.uploads.remove_leftovers(SETTLED.total_seconds())
 
 
 def _open_aws(storage: AwsStorage, clock: Clock) -> Storage:

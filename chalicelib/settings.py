@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from msgspec.structs import replace
 from chalicelib.domain.rules.decision import DEFAULT_FPIR
 from chalicelib.domain.rules.galleries import NEAR_FACES, share_memory
 from chalicelib.domain.setting import Setting, setting, settings_of
+from chalicelib.storage.ports import OtherKey
 
 
 class SettingError(ValueError):
@@ -46,8 +46,6 @@ def describe_default(row: Setting) -> str:
 
 def parse_text(row: Setting, text: str) -> Any:
     """Read a setting's text. Raises ValueError, which says what would be right."""
-    if not text and not row.may_be_empty:
-        raise ValueError("names a file")
     if row.read is not None:
         return row.read(text)
     if row.kind is bool:
@@ -66,13 +64,13 @@ def parse_named(row: Setting, text: str, called: str) -> Any:
 def read_variables(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the variables that are set, and not empty, by their settings' names.
 
-    Raises SettingError, also for an empty one of a setting that may not be.
+    Raises SettingError.
     """
     row_names = ((row, name_variable(row)) for row in rows)
     return {
         row.name: parse_named(row, text, name)
         for row, name in row_names
-        if (text := environ.get(name)) or (text == "" and not row.may_be_empty)
+        if (text := environ.get(name))
     }
 
 
@@ -134,17 +132,6 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError(
             f"is networks such as 192.168.7.0/24, with commas between them ({error})"
         ) from error
-
-
-class OtherKey(StrEnum):
-    """Ways to open a folder whose secrets another key sealed than the one that is named."""
-
-    REFUSED = "refused"
-    RENEWED = "renewed"
-    """It is the folder's from now on, and what the other one sealed is lost: so a restore makes all
-    secrets anew. A folder that began without a key gets none, and one with a key keeps one."""
-    IGNORED = "ignored"
-    """The folder is a copy, which is looked at and thrown away."""
 
 
 class AwsStorage(Struct, frozen=True):
@@ -219,7 +206,6 @@ class Settings(Struct, frozen=True):
         "first start of its folder on",
         read=Path,
         nothing="none, and they lie there in the clear",
-        may_be_empty=False,
     )
     search_memory_mb: int = setting(
         1024,

@@ -96,7 +96,7 @@ class Configuration(Struct, frozen=True):
     def list_differences(self, another: Configuration) -> Iterator[str]:
         """Yield the source of each setting that has another value there.
 
-        How the data folder is written does not count, since both mean the same one.
+        How the data folder and its key's file are written does not count: both mean the same one.
         """
         for key, (value, source) in self.given_values.items():
             other_value = (
@@ -104,9 +104,9 @@ class Configuration(Struct, frozen=True):
                 if key in another.given_values
                 else TABLE[key].default
             )
-            if key != "data" and _format_value(TABLE[key], value) != _format_value(
-                TABLE[key], other_value
-            ):
+            if key not in ("data", "vault_key_file") and _format_value(
+                TABLE[key], value
+            ) != _format_value(TABLE[key], other_value):
                 yield source if source.startswith("--") else f"{key} of {source}"
 
     def write_lines(self) -> Iterator[str]:

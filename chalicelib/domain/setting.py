@@ -27,7 +27,7 @@ class Setting(Struct, frozen=True):
     Of a tenant's: `is_own`: the tenant sets it, too; else its operator alone. `option`: what the
     command line calls it; "=": as the field; "": it is not there. Of an operator's: `read`: the
     reader of its text, which raises ValueError; None: a number between `least` and `most`, else the
-    text as it is. `choices`: all that it may be. `may_be_empty`: an empty variable sets nothing.
+    text as it is. `choices`: all that it may be.
     """
 
     says: str
@@ -42,7 +42,6 @@ class Setting(Struct, frozen=True):
     kind: type = str
     read: Callable[[str], Any] | None = None
     choices: tuple[str, ...] = ()
-    may_be_empty: bool = True
 
     def __call__(self) -> Any:
         return self.default

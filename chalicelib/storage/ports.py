@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -398,6 +399,17 @@ class Vault(Protocol):
 
     def unseal(self, sealed: bytes, context: str) -> str:
         """Decrypt the secret. Raises StorageUnavailable for a wrong context or damaged bytes."""
+
+
+class OtherKey(StrEnum):
+    """Ways to open a folder whose secrets another key sealed than the one that is named."""
+
+    REFUSED = "refused"
+    RENEWED = "renewed"
+    """It is the folder's once it seals, and what the other one sealed is lost: so a restore makes
+    all secrets anew. A folder that began without a key gets none, and one with a key keeps one."""
+    IGNORED = "ignored"
+    """The folder is only looked at."""
 
 
 LONGEST_ASKED_S = 3_600.0

@@ -16,8 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import RegularsError
-from chalicelib.settings import OtherKey, Settings
+from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP
+from chalicelib.storage.ports import OtherKey
 from regulars import folder
 from regulars.backup.owed import Owed, Questions, Step, hold_restore, note_owed, read_owed
 from regulars.errors import OperatorError
@@ -26,7 +27,6 @@ from regulars.options import (
     PATH,
     choose_settings,
     open_services,
-    open_unfinished,
     storage_options,
 )
 from regulars.shops import describe_failure
@@ -134,7 +134,12 @@ def enter_backup(services: Services) -> None:
     help="Make all keys anew, and print them: somebody else may have the backup, or a stage has "
     "not its KMS key, or a box not its vault_key_file.",
 )
-@click.option("--finish", is_flag=True, help="End a restore of the folder that was cut off.")
+@click.option(
+    "--finish",
+    is_flag=True,
+    help="End a restore of the folder that was cut off, or, with --new-secrets, renew any folder's "
+    "keys.",
+)
 @click.option(
     "--preview",
     "is_preview",
@@ -411,6 +416,7 @@ def _copy_again(settings: Settings, data: Path, owed: Owed, questions: Questions
 
 def _find_owed_by_snapshot(settings: Settings, data: Path, told: Told) -> Owed:
     """Return what is owed by a folder without a list. Raises OperatorError if that is nothing."""
+    from chalicelib import bootstrap
     from regulars.backup.beside import list_folders
     from regulars.backup.restoring import find_owed_by_snapshot
 
@@ -419,7 +425,8 @@ def _find_owed_by_snapshot(settings: Settings, data: Path, told: Told) -> Owed:
     left = tuple(step for step in Step if step not in (Step.FILES, Step.SECRETS))
     places = (*noted_folders, *witness)
     asked = told.add_to(Owed("", datetime.fromtimestamp(0, UTC), left, places))
-    with open_unfinished(data, None) as services:
+    folder.require_copied(data)
+    with closing(bootstrap.build(_let_renew(settings, asked))) as services:
         owed = find_owed_by_snapshot(services, asked)
     if owed is None:
         looked_at = ", ".join(asked.places) or "no place: neither a witness nor a backup is known"

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from chalicelib.domain.model import Tenant
 from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
-from chalicelib.settings import OtherKey
 from chalicelib.storage import keys
 from chalicelib.storage.box.vault import is_by_key
+from chalicelib.storage.ports import OtherKey
 from chalicelib.storage.values import format_count, time_text
 from regulars.backup.archive import Manifest, check_file, is_tar
 from regulars.backup.preview import choose_scratch, read_book
@@ -97,4 +97,4 @@ def _list_files(tenant: Tenant, manifest: Manifest) -> Iterator[str]:
     if credentials.FILE in manifest.entries:
         yield f"secret   {credentials.FILE}: the shared keys of each shop, in the clear"
     if any(name.startswith("secrets/") for name in manifest.entries):
-        yield "secret   what signs links to pictures"
+        yield "secret   what signs links to pictures, and uploads"

@@ -1,9 +1,9 @@
 """`regulars restore --new-secrets`: all secrets anew, in a restored book whose old ones are lost,
 or known to others.
 
-On a stage with another KMS key nobody can read what the old one had sealed. On a box the folder has
-its own key; there people who should not may have the backup, or accesses that ended since are not
-known. So a box renews all keys.
+On a stage with another KMS key nobody can read what the old one had sealed, nor on a box with
+another vault_key_file. On a box, too, people who should not may have the backup, or accesses that
+ended since are not known. So a box renews all keys.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from chalicelib.privacy.erasure.again import Receipt
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.privacy.standing import Standing, list_ended
 from chalicelib.services import Services
-from chalicelib.settings import OtherKey, Settings
+from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
+from chalicelib.storage.ports import OtherKey
 from chalicelib.storage.values import format_count
 from regulars import folder
 from regulars.backup.archive import read_manifest

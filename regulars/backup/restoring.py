@@ -313,8 +313,9 @@ def find_owed_by_snapshot(services: Services, owed: Owed) -> Owed | None:
     None: nothing.
 
     `owed`: a list with the places to look into. Something is owed if receipts name people who are
-    in the book, or documents of later than its last act know that an access has ended. Raises
-    OperatorError if the folder was restored without these receipts, and has been used since.
+    in the book, or documents of later than its last act know that an access has ended. New secrets
+    are owed if they were asked for. Raises OperatorError if the folder was restored without these
+    receipts, and has been used since.
     """
     receipts = require_receipts(services, owed)
     open_receipts = services.erasure.again.list_open(receipts)
@@ -336,7 +337,8 @@ def find_owed_by_snapshot(services: Services, owed: Owed) -> Owed | None:
         services.access.standing.list_ended(restored, evidence.documents)
         for restored in _list_restored(services, found)
     )
-    return found if open_receipts or has_ended else None
+    is_asked = Step.SECRETS in owed.left
+    return found if open_receipts or has_ended or is_asked else None
 
 
 def _is_record(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -35,8 +34,6 @@ def demo(
       regulars demo --photos holidays/ --port 0 --once
       regulars demo --public --host 0.0.0.0
     """
-    # what a demo makes goes at its end: nothing of it is sealed
-    os.environ.pop("REGULARS_VAULT_KEY_FILE", None)
     if public:
         if photos or once:
             raise click.UsageError(

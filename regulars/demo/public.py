@@ -42,9 +42,13 @@ def serve_public(host: str, port: int, data: Path) -> None:
     pack, stop = packs.read_pack(), stop_on_signals()
     folder.prepare_folder(shop)
     # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no
-    # network's time.
+    # network's time. What is made goes at the end: nothing of it is sealed.
     service_settings = replace(
-        settings.settings, requests_a_second=1e6, searches_a_second=1e6, is_demo=True
+        settings.settings,
+        requests_a_second=1e6,
+        searches_a_second=1e6,
+        is_demo=True,
+        vault_key_file=None,
     )
 
     def open_copy(to: Path) -> Services:

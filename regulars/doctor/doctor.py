@@ -20,7 +20,7 @@ from chalicelib.book.cameras import find_trouble
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack, State
 from chalicelib.domain.captures import Camera
-from chalicelib.domain.errors import InvalidInput, RegularsError
+from chalicelib.domain.errors import InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.pictures import FEELINGS
 from chalicelib.domain.rules.camera_states import Trouble
@@ -110,8 +110,13 @@ def check_book(settings: Settings) -> Iterator[Finding]:
 def check_tenants(services: Services, tenants: Sequence[Tenant]) -> Iterator[Finding]:
     """Check cameras, hooks, retention and notices of those that are not disabled."""
     active = [tenant for tenant in tenants if not tenant.disabled]
-    of_books = (check_hooks, check_retention, check_ends, check_notices, check_left, check_ended)
-    checks = (partial(check_cameras, now=services.clock.now()), *of_books)
+    of_books = (check_retention, check_ends, check_notices, check_left, check_ended)
+    checks = (
+        partial(check_cameras, now=services.clock.now()),
+        check_secrets,
+        check_hooks,
+        *of_books,
+    )
     findings = [
         finding for check in checks for finding in _check_each(partial(check, services), active)
     ]
@@ -181,6 +186,26 @@ def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     yield from findings
     if not findings:
         yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
+
+
+def check_secrets(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that what is sealed can be read.
+
+    A version that knows no key of the vault writes in the clear into a folder that has one.
+    """
+    hooks = services.webhooks.hooks
+    for tenant in tenants:
+        try:
+            services.tenants.find_by_app_id(tenant.app_id)
+            for hook in hooks.list_all(tenant.name):
+                if hook.enabled and hook.sealed_secret:
+                    hooks.read_secrets(tenant.name, hook)
+        except StorageUnavailable as error:
+            yield failed(
+                "secrets",
+                f"{tenant.name}: {error}. If an older version wrote it, which knows no key of the "
+                "vault: `regulars restore --finish --new-secrets` makes all anew",
+            )
 
 
 def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -37,10 +38,12 @@ def run_service(
     *,
     log_level: str = "warning",
     options: Sequence[str] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Service]:
     """Start a service on the folder `data`, wait until it is ready, and stop it at the end.
 
-    `options`: more options of `regulars serve`. Raises OperatorError if it does not start.
+    `options`: more options of `regulars serve`. `variables`: its environment, besides this
+    process's. Raises OperatorError if it does not start.
     """
     command = [
         sys.executable,
@@ -65,6 +68,7 @@ def run_service(
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, **variables},
     )
     try:
         yield Service(_wait_until_ready(process), data, process)

@@ -42,7 +42,7 @@ class Interrupted(Around):
 
     def __getattr__(self, name: str) -> Any:
         method = super().__getattr__(name)
-        if name not in ("get", "get_many", "get_each", "query"):
+        if name not in ("get", "get_many", "get_each", "query", "scan"):
             return method
 
         def reading(*arguments: Any, **named: Any) -> Any:

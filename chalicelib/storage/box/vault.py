@@ -23,8 +23,8 @@ _CHECK_BYTES = 16
 """Bytes of AES-GCM's tag."""
 _NONCE_BYTES = 12
 _BEGIN = b"RV1"
-_LEAST_BYTES, _MOST_BYTES = 32, 4096
-"""Bytes of a key file: 32 hexadecimal digits are 128 bits."""
+_LEAST_BYTES, _MOST_BYTES, _LEAST_DIFFERENT = 32, 4096, 8
+"""Bytes of a key file: 32 hexadecimal digits are 128 bits, and hardly ever seven kinds alone."""
 _DAMAGED = "a sealed secret is damaged or was sealed for another context"
 
 
@@ -86,23 +86,31 @@ def _read_key(file: Path, folder: Path) -> bytes:
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     try:
-        with file.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            content = stream.read(_MOST_BYTES + 1)
+        with open(file, "rb", opener=_open_at_once) as stream:
+            status = os.fstat(stream.fileno())
+            content = stream.read(_MOST_BYTES + 1) if stat.S_ISREG(status.st_mode) else b""
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from error
+    if not content or not status.st_size:  # those of /proc have none
+        raise ValueError(f"{file} is no file that stays: each command reads the key there")
     if file.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{file} is in the data folder, as what it seals: put it elsewhere")
     # the group may read: so a pod gets a file of a Kubernetes Secret, and systemd's credentials
-    if mode & (stat.S_IWGRP | stat.S_IRWXO):
+    if status.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
         raise ValueError(f"others may read or change {file}, a key: chmod 600 {file}")
     text = content.strip()
-    if len(text) < _LEAST_BYTES or len(content) > _MOST_BYTES:
+    is_random = len(set(text)) >= _LEAST_DIFFERENT
+    if len(text) < _LEAST_BYTES or len(content) > _MOST_BYTES or not is_random:
         raise ValueError(
             f"{file} has to hold {_LEAST_BYTES} to {_MOST_BYTES} random characters: "
             "`openssl rand -base64 33` prints some"
         )
     return HKDF(SHA256(), 32, None, b"regulars/vault").derive(text)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file; a pipe, too, without waiting for who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _check(data: bytes, context: str) -> bytes:

@@ -1,6 +1,7 @@
 """A box whose secrets are sealed by a key file: each command works with it, and nothing in the
 folder or its backups has a secret in the clear."""
 
+import os
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,12 +13,15 @@ from chalicelib.bootstrap import build
 from chalicelib.domain.channels import Channel
 from chalicelib.domain.webhooks import Way
 from chalicelib.services import Services
-from chalicelib.settings import OtherKey, Settings
+from chalicelib.settings import Settings
 from chalicelib.storage import keys
+from chalicelib.storage.box.vault import PlainVault
+from chalicelib.storage.ports import OtherKey, Update, exists
 from regulars.backup.backup import check_box_file, fill_folder, hold_empty_folder
 from regulars.backup.owed import Owed, Step
 from regulars.cli import main
 from regulars.tenants.credentials import FILE, read_credentials
+from tests.support.box.server import Server
 from tests.support.fakes import FakeClock, FakeVision
 
 VARIABLE = "REGULARS_VAULT_KEY_FILE"
@@ -99,14 +103,16 @@ def find_in_the_clear(folder: Path, secrets: dict[str, str]) -> set[str]:
 
 def test_no_file_has_a_secret_in_the_clear(tmp_path: Path, key: Path, monkeypatch: Patch) -> None:
     sealed, plain = tmp_path / "sealed", tmp_path / "plain"
-    secrets = fill(sealed, key)
-    assert main(["backup", str(tmp_path / "sealed.tar"), "--data", str(sealed)]) == 0
-    (sealed / FILE).unlink()  # as the page says
-    assert find_in_the_clear(sealed, secrets) == set()
-    monkeypatch.delenv(VARIABLE)
-    plain_secrets = fill(plain, None)
-    (plain / FILE).unlink()
-    assert find_in_the_clear(plain, plain_secrets) == plain_secrets.keys(), "so it would be found"
+    for data, file in ((sealed, key), (plain, None)):
+        if file is None:
+            monkeypatch.delenv(VARIABLE)
+        secrets = fill(data, file)
+        (data / FILE).unlink()  # as the page says
+        backups = data.with_suffix(".of")
+        backups.mkdir()
+        assert main(["backup", str(backups / "box.tar"), "--data", str(data)]) == 0
+        for folder in (data, backups):  # of the plain one all are found: so they would be
+            assert find_in_the_clear(folder, secrets) == (set() if file else secrets.keys())
 
 
 def test_a_backup_is_restored_with_the_key_and_refused_without(
@@ -165,6 +171,34 @@ def test_a_backup_whose_key_is_lost_is_restored_with_another_and_new_secrets(
     assert main(["fsck", "--data", str(again)]) == 0
     (again / FILE).unlink()
     assert find_in_the_clear(again, lost) == set()
+
+
+def test_a_folder_whose_key_is_lost_takes_another_without_a_backup(
+    tmp_path: Path, key: Path, monkeypatch: Patch, capsys: Captured
+) -> None:
+    data = tmp_path / "data"
+    lost = fill(data, key)
+    other = write_key(tmp_path / "other")
+    monkeypatch.setenv(VARIABLE, str(other))
+    capsys.readouterr()
+    finish = ["restore", "--finish", "--data", str(data)]
+    assert main(finish) == 2
+    said = capsys.readouterr().err
+    assert (
+        "If it is lost, `regulars restore --finish --new-secrets` makes all anew by anoth" in said
+    )
+    assert "delete" not in said
+    assert main([*finish, "--new-secrets"]) == 0
+    told = capsys.readouterr().out
+    with closing(opened(data, other)) as services:
+        found = services.tenants.find_by_app_id(services.tenants.get_by_name("shop").app_id)
+        assert found is not None
+        assert found[1] in told
+    (data / FILE).unlink()
+    assert find_in_the_clear(data, lost) == set()
+    assert main(["doctor", "--port", "0", "--data", str(data)]) == 0
+    monkeypatch.setenv(VARIABLE, str(key))
+    assert main(["tenants", "list", "--data", str(data)]) == 2
 
 
 def test_a_backup_of_a_plain_book_is_not_restored_with_a_key(
@@ -249,4 +283,85 @@ def test_a_copy_that_is_looked_into_leaves_its_key_as_it_was(tmp_path: Path, key
 
 
 def test_a_demo_begins_beside_a_key(tmp_path: Path, key: Path) -> None:
+    key.unlink()
     assert main(["demo", "--once", "--port", "0"]) == 0
+    assert os.environ[VARIABLE] == str(key), "of what comes after it"
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_new_secrets_that_are_refused_leave_the_folder_to_be_served(
+    tmp_path: Path, key: Path, monkeypatch: Patch, capsys: Captured, *, is_sealed: bool
+) -> None:
+    data, own, other = tmp_path / "data", key if is_sealed else None, write_key(tmp_path / "other")
+    if not is_sealed:
+        monkeypatch.delenv(VARIABLE)
+    secrets = fill(data, own)
+    with monkeypatch.context() as mistaken:
+        if is_sealed:
+            mistaken.delenv(VARIABLE)
+        else:
+            mistaken.setenv(VARIABLE, str(other))
+        assert main(["restore", "--finish", "--new-secrets", "--data", str(data)]) == 2
+        assert (SEALED if is_sealed else BEGAN_WITHOUT) in capsys.readouterr().err
+    assert main(["tenants", "list", "--data", str(data)]) == 0
+    with closing(opened(data, own)) as services:
+        found = services.tenants.find_by_app_id(services.tenants.get_by_name("shop").app_id)
+        assert found is not None
+        assert found[1] == secrets["app_key"]
+
+
+def test_another_key_is_the_folders_only_once_it_seals(tmp_path: Path, key: Path) -> None:
+    """Else a restore that is cut off before it makes secrets anew would leave none to be read."""
+    fill(tmp_path / "data", key)
+    other = write_key(tmp_path / "other")
+    renewing = Settings(storage=tmp_path / "data", vault_key_file=other, other_key=OtherKey.RENEWED)
+    build(renewing, clock=FakeClock(), vision=FakeVision).close()
+    opened(tmp_path / "data", key).close()
+    with closing(build(renewing, clock=FakeClock(), vision=FakeVision)) as services:
+        services.ports.storage.vault.seal("secret", "shop")
+    opened(tmp_path / "data", other).close()
+
+
+@pytest.mark.parametrize("of_tenant", [True, False])
+def test_doctor_tells_of_secrets_that_a_version_without_keys_wrote(
+    tmp_path: Path, key: Path, capsys: Captured, *, of_tenant: bool
+) -> None:
+    data = tmp_path / "data"
+    fill(data, key)
+    doctor = ["doctor", "--port", "0", "--data", str(data)]
+    assert main(doctor) == 0
+    with closing(opened(data, key)) as services:
+        [hook] = [hook for hook in services.webhooks.hooks.list_all("shop") if hook.url]
+        table, place, name, context = (
+            (keys.TENANTS, keys.tenant_item("shop"), "app_key", "shop")
+            if of_tenant
+            else (keys.HOOKS, ("shop", hook.id), "secret", keys.hook_secret("shop", hook.id))
+        )
+        plain = PlainVault().seal("0123456789abcdef", context)
+        services.ports.storage.items.transact(
+            [Update(table, place, (exists("there"),), set={name: plain})]
+        )
+    capsys.readouterr()
+    assert main(doctor) == 1
+    said = capsys.readouterr().out
+    assert "failed   secrets  shop: a sealed secret is damaged" in said
+    assert "`regulars restore --finish --new-secrets` makes all anew" in said
+    assert main(["restore", "--finish", "--new-secrets", "--data", str(data)]) == 0
+    assert main(doctor) == 0
+
+
+def test_doctor_does_not_warn_of_another_path_of_the_same_key(
+    tmp_path: Path, key: Path, monkeypatch: Patch, capsys: Captured
+) -> None:
+    data, served = tmp_path / "data", write_key(tmp_path / "served")
+    served.write_text(key.read_text())
+    fill(data, key)
+    with monkeypatch.context() as of_service:
+        of_service.setenv(VARIABLE, str(served))
+        server = Server(data)
+    try:
+        capsys.readouterr()
+        assert main(["doctor", "--data", str(data)]) == 0
+        assert VARIABLE not in capsys.readouterr().out
+    finally:
+        assert server.stop() == 0
