@@ -88,10 +88,11 @@ def _read_key(file: Path, folder: Path) -> bytes:
     try:
         with open(file, "rb", opener=_open_at_once) as stream:
             status = os.fstat(stream.fileno())
-            content = stream.read(_MOST_BYTES + 1) if stat.S_ISREG(status.st_mode) else b""
+            is_file = stat.S_ISREG(status.st_mode)
+            content = stream.read(_MOST_BYTES + 1) if is_file else b""
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from error
-    if not content or not status.st_size:  # those of /proc have none
+    if not is_file or len(content) > status.st_size:  # those of /proc have the size 0
         raise ValueError(f"{file} is no file that stays: each command reads the key there")
     if file.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{file} is in the data folder, as what it seals: put it elsewhere")

@@ -190,6 +190,7 @@ def test_of_several_first_starts_with_two_keys_and_none_those_of_one_kind_go_on(
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
     [
+        ("", 0o600, "has to hold 32 to 4096 random"),
         (KEY[:31], 0o600, "has to hold 32 to 4096 random characters: `openssl rand"),
         (KEY * 200, 0o600, "has to hold 32 to 4096"),
         (KEY + " " * 4096 + "k", 0o600, "has to hold 32 to 4096"),
@@ -197,7 +198,15 @@ def test_of_several_first_starts_with_two_keys_and_none_those_of_one_kind_go_on(
         (KEY, 0o644, "others may read or change .*chmod 600"),
         (KEY, 0o620, "others may read or change"),
     ],
-    ids=["short", "long", "long by white space", "a disk's zeros", "others read", "group writes"],
+    ids=[
+        "empty",
+        "short",
+        "long",
+        "long by white space",
+        "a disk's zeros",
+        "others read",
+        "group writes",
+    ],
 )
 def test_a_file_that_is_no_key_is_refused(tmp_path: Path, text: str, mode: int, said: str) -> None:
     file = write_key(tmp_path / "key", text, mode)
@@ -223,12 +232,11 @@ def test_a_path_without_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_read_only_once_or_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
-    (tmp_path / "empty").touch(0o600)
     own, other = os.pipe()
     os.write(other, KEY.encode())
     os.close(other)
-    places = (tmp_path / "pipe", tmp_path / "empty", Path(f"/dev/fd/{own}"))
-    for path in (*places, Path("/dev/zero"), Path("/proc/self/environ")):
+    kernels = (Path(f"/dev/fd/{own}"), Path("/dev/zero"), Path("/proc/self/environ"))
+    for path in (tmp_path / "pipe", *kernels):
         with pytest.raises(SettingError, match=f"vault_key_file: {path} is no file that stays"):
             opened(tmp_path / "data", path)
     os.close(own)
