@@ -216,6 +216,8 @@ def _erase_again(act: Act) -> Iterator[str]:
 def _renew_secrets(act: Act) -> Iterator[str]:
     if isinstance(act.services.settings.storage, Path):
         renew_signing_secret(act.services.settings.storage)
+        # by this another key is the folder's, whether a shop has secrets or not
+        act.services.ports.storage.vault.seal("renewed", "vault/renewed")
     for secrets in renew_secrets(act.services):
         yield json.dumps(secrets)
 

@@ -288,6 +288,16 @@ def test_a_demo_begins_beside_a_key(tmp_path: Path, key: Path) -> None:
     assert os.environ[VARIABLE] == str(key), "of what comes after it"
 
 
+def test_a_folder_without_shops_whose_key_is_lost_takes_another_too(
+    tmp_path: Path, key: Path, monkeypatch: Patch
+) -> None:
+    data = tmp_path / "data"
+    opened(data, key).close()
+    monkeypatch.setenv(VARIABLE, str(write_key(tmp_path / "other")))
+    assert main(["restore", "--finish", "--new-secrets", "--data", str(data)]) == 0
+    assert main(["tenants", "list", "--data", str(data)]) == 0
+
+
 @pytest.mark.parametrize("is_sealed", [True, False])
 def test_new_secrets_that_are_refused_leave_the_folder_to_be_served(
     tmp_path: Path, key: Path, monkeypatch: Patch, capsys: Captured, *, is_sealed: bool
