@@ -73,9 +73,8 @@ class FolderVault:
         key, or the note is lost.
         """
         items = list(self._items.scan(keys.TENANTS))
-        if (
-            check := self._read_check()
-        ):  # another process was first, and its items may be among them
+        check = self._read_check()
+        if check:  # another process was first, and its items may be among those
             return check
         values = [value for item in items for value in item.values() if isinstance(value, bytes)]
         if any(map(is_by_key, values)):
