@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import RegularsError
+from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings
 from regulars import folder
 from regulars.backup.backup import backup, clear_folder, copy_files, restore
@@ -118,7 +119,8 @@ class Place:
 
     @property
     def is_restored(self) -> bool:
-        return self.again.exists() and not (self.again / folder.UNFINISHED).exists()
+        """Whether all is copied. A kill before the first file leaves an empty folder."""
+        return (self.again / DATABASE).exists() and not (self.again / folder.UNFINISHED).exists()
 
     def wrong(self, right: dict[str, Any]) -> list[str]:
         """What is not as it was, after both were done: the data, the copy, or files that nobody
