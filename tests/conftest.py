@@ -1,4 +1,5 @@
 import gc
+import logging
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -108,6 +109,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     draw_part(config, items, lambda item: item.get_closest_marker("proof") is not None)
     place = {ROOT / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_runtest_logfinish() -> None:
+    """Take away what a command of this process logged to: the test captured it, and it is closed.
+
+    Else the next test's log lines fail, and stand on its stderr.
+    """
+    root = logging.getLogger()
+    for handler in [*root.handlers]:
+        if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
+            root.removeHandler(handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
