@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 ANN, BO, CID = 1, 2, 3
 NOW = datetime.now(UTC)
-TODAY = "regulars/shop/today"
+TODAY, AVAILABLE = "regulars/shop/today", "regulars/shop/available"
 RANDOM = re.compile(r'\d{13}-[0-9a-f-]+|http://[^"]*|"(?:configuration_url|sw_version)": "[^"]*"')
 
 
@@ -45,6 +45,7 @@ def hear(folder: Path, who: Sequence[int], leave: Callable[[Regulars, str], obje
             shop.sees(one, NOW - timedelta(hours=len(who) - number), "door")
         with told(shop, broker):
             until(lambda: shop.waiting() == 0 and TODAY in listener.retained)
+        until(lambda: listener.retained[AVAILABLE] == "offline")
         return sorted({RANDOM.sub("#", " ".join(one)) for one in listener.heard})
 
 
