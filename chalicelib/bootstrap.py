@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.book.vision.machine import PictureMemory
     from chalicelib.domain.rules.decision import FaceSearch
     from chalicelib.services import Services
+    from chalicelib.witness import BackupFolders
 
 
 class Provider:
@@ -198,6 +199,16 @@ class Adapters:
 
         address = None if self._settings.is_trial else self._settings.witness
         return open_witness(address, lambda: self.postman) if address else None
+
+    @lazy
+    def backups(self) -> BackupFolders:
+        """Make the folders of a box's last backups; a trial writes beside none."""
+        from chalicelib.witness import BackupFolders
+
+        storage = self._settings.storage
+        if self._settings.is_trial or not isinstance(storage, Path):
+            return BackupFolders(None)
+        return BackupFolders(storage)
 
     @lazy
     def pictures_by_url(self) -> PictureFetcher:

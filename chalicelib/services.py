@@ -42,12 +42,17 @@ class Services(Book):
         from chalicelib.privacy.audit.audit import AuditedItems
 
         super().__init__(
-            settings, ports, AuditedItems(ports.storage.items, ports.clock, self._sign)
+            settings,
+            ports,
+            AuditedItems(ports.storage.items, ports.clock, self._sign, self._write_outside),
         )
 
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
         # the service is made when something is signed
         return self.audit.signing.sign_statement(tenant, statement)
+
+    def _write_outside(self, tenant: str) -> None:
+        self.access.standing.write_outside(tenant)
 
     @lazy
     def book_hooks(self) -> PrivacyHooks:

@@ -1,9 +1,14 @@
 """Keepers of the audit's heads, and of receipts, outside of what the service itself may change: a
-folder, a bucket of S3, a URL. The first two are read again after a restore."""
+folder, a bucket of S3, a URL, and the folders of a box's backups. All but the URL are read again
+after a restore."""
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +42,78 @@ class PostedHeads:
             raise Unusable(
                 f"the witness answered {status} to head {name}: it is sent again within the hour"
             )
+
+
+class BackupFolders:
+    """Folders of a box's last backups, beside which the box writes what ended since.
+
+    The data folder lists them in a file that no backup contains, so a restored folder starts with
+    none. `data`: None on AWS and in a trial, where nothing is written.
+    """
+
+    FILE = "backups.json"
+    _MOST = 3
+
+    def __init__(self, data: Path | None) -> None:
+        self._data = data
+
+    def list_all(self) -> list[Path]:
+        """Return the listed folders, the newest last; none if the file cannot be read."""
+        try:
+            text = (self._data / self.FILE).read_text(encoding="utf-8") if self._data else "{}"
+            return [Path(path) for path in json.loads(text).get("folders", ())]
+        except (OSError, ValueError, AttributeError, TypeError):
+            return []
+
+    def add(self, folder: Path) -> None:
+        """List the folder of a new backup, in place of the oldest if there are too many."""
+        if self._data is not None:
+            from chalicelib.storage.box.durable import write_durably
+
+            folders = [path for path in self.list_all() if path != folder]
+            listed = {"folders": [str(path) for path in [*folders, folder][-self._MOST :]]}
+            write_durably(self._data / self.FILE, json.dumps(listed) + "\n")
+
+    def list_mounted(self) -> list[Path]:
+        """Return the listed folders that are there: a disk may be elsewhere."""
+        return [path for path in self.list_all() if path.is_dir()]
+
+    def replace(self, folder: Path, name: str, document: bytes) -> None:
+        """Write a document into a folder of backups, in place of an earlier one of this name.
+
+        Raises StorageUnavailable.
+        """
+        from chalicelib.storage.box.blobs import sync_folder
+        from chalicelib.storage.box.durable import write_durably
+
+        path = folder / name
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_durably(path, document.decode())
+            sync_folder(folder)
+        except OSError as error:
+            raise StorageUnavailable(f"cannot write {path}: {error.strerror}") from error
+
+    def keep(self, name: str, document: bytes) -> None:
+        """Write a document into each folder that is there; what fails is left to the schedule."""
+        for folder in self.list_mounted():
+            with suppress(StorageUnavailable):
+                self.replace(folder, name, document)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let one writer at a time, of all processes, read what stands and write it: a document
+        that was read earlier then never replaces one that was read later."""
+        if self._data is None:
+            yield
+            return
+        # A folder that every user of the book may open; a lock file would be its first user's.
+        descriptor = os.open(self._data / "blobs", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def open_witness(address: str, postman: Callable[[], Postman]) -> Witness:

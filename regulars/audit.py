@@ -30,9 +30,9 @@ from chalicelib.privacy.audit_entries import (
 from chalicelib.privacy.reading import MEANS, MOST_NAMED, WHOLE, Tally
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.services import Services
+from chalicelib.storage.box.durable import write_new
 from chalicelib.storage.values import format_count, milliseconds, moment, time_text
 from regulars import lost
-from regulars.folder import write_new
 from regulars.options import (
     MOMENT,
     PATH,

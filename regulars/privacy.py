@@ -36,9 +36,10 @@ from chalicelib.privacy.standing import is_document
 from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
 from chalicelib.privacy.texts import LANGUAGES
 from chalicelib.services import Services
+from chalicelib.storage.box.durable import write_durably, write_new
 from chalicelib.storage.values import format_count, time_text
 from regulars.errors import DamagedFile, OperatorError
-from regulars.folder import find_server, write_durably, write_new
+from regulars.folder import find_server
 from regulars.options import (
     PATH,
     ask_before_deed,

@@ -5,8 +5,11 @@ Documents of what stands (privacy/standing) lie beside backups and at the witnes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.auth.roles import ApiKey, Member, Role
@@ -56,6 +59,7 @@ from chalicelib.storage.values import milliseconds, moment, parse_optional, time
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
+_log = logging.getLogger(__name__)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -168,11 +172,47 @@ class StandingDocuments(Service["Services"]):
 
         Raises Busy, StorageUnavailable.
         """
-        statement = self._make_statement(tenant)
+        at = self.services.clock.now()  # before it is read: a document of later is read later
         signed = self.services.audit.signing.sign_statement(
-            tenant.name, {**statement, "at": time_text(self.services.clock.now())}
+            tenant.name, {**self._make_statement(tenant), "at": time_text(at)}
         )
         return name_document(tenant.app_id, tenant.life), signed
+
+    def write_beside(self, tenant: Tenant, folder: Path) -> None:
+        """Write the document of now into a folder of backups, in place of the one before of the
+        same life.
+
+        Raises Busy, StorageUnavailable.
+        """
+        with self.services.ports.backups.hold():
+            name, document = self.make_document(tenant)
+            self.services.ports.backups.replace(folder, name, canonical_json(document))
+
+    def write_outside(self, tenant_name: str) -> None:
+        """Write the document of now beside the box's last backups, and give it to the witness.
+
+        What cannot be written is logged: the schedule writes it later.
+        """
+        folders = self.services.ports.backups.list_mounted()
+        if not folders and self.services.ports.witness is None:
+            return
+        tenant = self.services.tenants.find(tenant_name)
+        if tenant is None:
+            return  # erased meanwhile
+        acts: dict[str, Callable[[], object]] = {
+            str(folder): partial(self.write_beside, tenant, folder) for folder in folders
+        }
+        acts["the witness"] = partial(self.tell_witness, tenant)
+        for place, act in acts.items():
+            try:
+                act()
+            except RegularsError as error:
+                _log.warning(
+                    "%s: what ended is not noted at %s yet, and is within the hour: %s",
+                    tenant_name,
+                    place,
+                    error,
+                )
 
     def _make_statement(self, tenant: Tenant) -> Mapping[str, Any]:
         key = self.services.audit.signing.read_face_key(tenant.name)

@@ -69,6 +69,9 @@ class AuditEvent(Struct):
     """The faces that its own entries name."""
     decided: list[Mapping[str, Any]] = field(default_factory=list)
     """Decisions of a search, one for each face that was searched for."""
+    is_restore: bool = False
+    """True if it repeats what ended since a backup: until all of that is done, what stands in the
+    book is not written outside."""
     entered: bool = False
     """Whether an entry of it was written."""
     is_listed: bool = False

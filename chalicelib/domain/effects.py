@@ -62,6 +62,20 @@ OF_FACES = frozenset(map(Effect, _OF_FACES.split()))
 DELETING = frozenset({Effect.DELETES, Effect.JOINS})
 """Effects whose subjects are faces, and those after which the face is gone."""
 
+ENDING = frozenset(
+    {
+        Effect.WITHDRAWS,
+        Effect.RESTRICTS,
+        Effect.HOLDS,
+        Effect.TAKES_ACCESS,
+        Effect.TAKES_SIGN_IN,
+        Effect.CHANGES_ACCESS,
+        Effect.SETS,
+    }
+)
+"""Effects that a restore of an earlier backup has to repeat. They are written outside of the book
+before the caller gets an answer."""
+
 SHARED_KEYS = "shared keys"
 """The access by which all clients of a tenant come that have no key of their own: app_key, appcode
 and access key."""

@@ -332,7 +332,7 @@ def _list_unknown(verification: Verified) -> Iterator[str]:
 def begin_restore_act(tenant: Tenant) -> AbstractContextManager[AuditEvent]:
     """Count what is written inside as the restore of this tenant's book: the audit has it."""
     return begin_audit_event(
-        AuditEvent("regulars restore", "operator", Kind.CHANGE, tenant=tenant.name)
+        AuditEvent("regulars restore", "operator", Kind.CHANGE, tenant=tenant.name, is_restore=True)
     )
 
 

@@ -23,8 +23,8 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.storage.box.blobs import sync_folder
+from chalicelib.storage.box.durable import write_new
 from chalicelib.storage.formats import FORMAT, wrong_format
-from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
 
 MANIFEST = "manifest.json"
@@ -103,7 +103,7 @@ def write_archive(path: Path) -> Iterator[Writer]:
     """
     _remove_partial(path.parent)
     with (
-        folder.write_new(path) as file,
+        write_new(path) as file,
         tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
         yield Writer(tar)

@@ -19,6 +19,7 @@ from chalicelib.domain.errors import RegularsError
 from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP
 from chalicelib.storage.ports import OtherKey
+from chalicelib.witness import BackupFolders
 from regulars import folder
 from regulars.backup.owed import Owed, Questions, Step, hold_restore, note_owed, read_owed
 from regulars.errors import OperatorError
@@ -64,7 +65,7 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 
 def write_backup(settings: Settings, to: Path, at: datetime | None = None) -> None:
     """Write the storage of the settings into one file, as `backup` does."""
-    from regulars.backup import backup, beside, receipts
+    from regulars.backup import backup, receipts
 
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(
         settings.storage.resolve()
@@ -82,7 +83,7 @@ def write_backup(settings: Settings, to: Path, at: datetime | None = None) -> No
         except (OSError, RegularsError) as error:
             lacking = error  # the file is whole, whatever a full disk or a busy book stops
     if isinstance(settings.storage, Path):
-        beside.note_folder(settings.storage, path.resolve().parent)
+        BackupFolders(settings.storage).add(path.resolve().parent)
     print(
         f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it "
         "safe"
@@ -417,11 +418,10 @@ def _copy_again(settings: Settings, data: Path, owed: Owed, questions: Questions
 def _find_owed_by_snapshot(settings: Settings, data: Path, told: Told) -> Owed:
     """Return what is owed by a folder without a list. Raises OperatorError if that is nothing."""
     from chalicelib import bootstrap
-    from regulars.backup.beside import list_folders
     from regulars.backup.restoring import find_owed_by_snapshot
 
     witness = [_make_absolute(settings.witness)] if settings.witness else []
-    noted_folders = [str(path) for path in list_folders(data) if path.is_dir()]
+    noted_folders = [str(path) for path in BackupFolders(data).list_mounted()]
     left = tuple(step for step in Step if step not in (Step.FILES, Step.SECRETS))
     places = (*noted_folders, *witness)
     asked = told.add_to(Owed("", datetime.fromtimestamp(0, UTC), left, places))

@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.storage.box.blobs import sync_folder
+from chalicelib.storage.box.durable import write_durably
 from regulars import folder
 from regulars.errors import OperatorError
 
@@ -127,7 +128,7 @@ def note_owed(data: object, owed: Owed) -> None:
     if not isinstance(data, Path):
         return
     if owed.left:
-        folder.write_durably(data / folder.UNFINISHED, msgspec.json.encode(owed).decode() + "\n")
+        write_durably(data / folder.UNFINISHED, msgspec.json.encode(owed).decode() + "\n")
         return
     (data / folder.UNFINISHED).unlink(missing_ok=True)
     for half_written in data.glob(f".{folder.UNFINISHED}.*"):

@@ -21,9 +21,9 @@ from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.storage.ports import OtherKey
 from chalicelib.storage.values import format_count
+from chalicelib.witness import BackupFolders
 from regulars import folder
 from regulars.backup.archive import read_manifest
-from regulars.backup.beside import list_folders
 from regulars.backup.owed import Owed, Questions, Step
 from regulars.backup.restoring import end_restore, open_records, require_receipts
 from regulars.errors import OperatorError
@@ -204,7 +204,7 @@ def find_newest_backup(settings: Settings, data: Path) -> Path:
     folder.require_data(data)
     with closing(bootstrap.build(settings)) as services:
         own = {tenant.app_id for tenant in services.tenants.list_all()}
-    noted_folders = list_folders(data)
+    noted_folders = BackupFolders(data).list_all()
     files = [file for noted in noted_folders if noted.is_dir() for file in noted.glob("*.tar")]
     manifests = {file: manifest for file in files if (manifest := read_manifest(file)) is not None}
     own_files = [file for file, manifest in manifests.items() if not own.isdisjoint(manifest.books)]

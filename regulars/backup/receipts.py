@@ -25,10 +25,8 @@ from chalicelib.privacy.erasure_progress import RECEIPTS, receipt_name
 from chalicelib.privacy.signing import canonical_json
 from chalicelib.privacy.standing import Document, is_before, is_document, parse_document
 from chalicelib.services import Services
-from chalicelib.storage.box.blobs import sync_folder
 from chalicelib.storage.values import format_count
 from chalicelib.witness import read_documents
-from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
 from regulars.shops import describe_failure
 
@@ -44,7 +42,6 @@ def write_beside(services: Services, backup_folder: Path) -> int:
     if a tenant's could not be read.
     """
     documents: dict[str, Mapping[str, Any]] = {}
-    standing: dict[str, Mapping[str, Any]] = {}
     refused: list[str] = []
     for tenant in services.tenants.list_all():
         try:
@@ -53,8 +50,7 @@ def write_beside(services: Services, backup_folder: Path) -> int:
                 for erasure in services.erasure.records.list_all(tenant.name)
                 if erasure.receipt is not None
             }
-            name, stands = services.access.standing.make_document(tenant)
-            standing[name] = stands
+            services.access.standing.write_beside(tenant, backup_folder)
         except TenantNotFound:
             continue  # it is erased meanwhile: its own receipt tells it
         except Exception as error:
@@ -66,12 +62,7 @@ def write_beside(services: Services, backup_folder: Path) -> int:
     for name, document in documents.items():
         file = backup_folder / name
         if not file.exists():
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.write_durably(file, canonical_json(document).decode())
-    for name, document in standing.items():
-        (backup_folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.write_durably(backup_folder / name, canonical_json(document).decode())
-    sync_folder(backup_folder)
+            services.ports.backups.replace(backup_folder, name, canonical_json(document))
     if refused:
         raise StorageUnavailable("; ".join(refused))
     return len(documents)

@@ -14,9 +14,9 @@ from msgspec.structs import asdict
 
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
+from chalicelib.storage.box.durable import write_new
 from chalicelib.storage.values import format_count, time_text
 from regulars.errors import OperatorError
-from regulars.folder import write_new
 from regulars.options import PATH, of_tenant
 from regulars.privacy import DRILL
 

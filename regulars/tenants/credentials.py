@@ -21,6 +21,7 @@ from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import require_zone
 from chalicelib.domain.model import Credentials, Profile
 from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.storage.box.durable import write_durably
 from regulars import folder
 from regulars.errors import DamagedFile, NotWrittenDown
 
@@ -158,7 +159,7 @@ class CredentialsFile:
         self._write(entries)
 
     def _write(self, entries: dict[str, Credentials]) -> None:
-        folder.write_durably(
+        write_durably(
             self.path, json.dumps([asdict(entry) for entry in entries.values()], indent=2) + "\n"
         )
 

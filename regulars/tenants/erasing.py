@@ -12,10 +12,11 @@ import click
 
 from chalicelib.privacy.tenant_erasure_progress import UNDER_WAY
 from chalicelib.services import Services
+from chalicelib.storage.box.durable import write_durably
 from chalicelib.storage.values import format_count
 from regulars.backup.beside import write_beside_backups
 from regulars.errors import OperatorError
-from regulars.folder import find_server, write_durably
+from regulars.folder import find_server
 from regulars.options import PATH, with_services
 from regulars.tenants.credentials import CredentialsFile
 from regulars.tenants.finishing import finish_erasure

@@ -124,9 +124,10 @@ from chalicelib.storage.records import columns, presences
 from chalicelib.storage.records.columns import DamagedData
 from chalicelib.storage.records.counts import pack_counts, unpack_counts
 from chalicelib.storage.records.faces import journal_entries, journal_item
+from chalicelib.witness import BackupFolders
 from regulars import configuration, place
 from regulars import folder as data_folder
-from regulars.backup import archive, beside, owed
+from regulars.backup import archive, owed
 from regulars.errors import DamagedFile, OperatorError, UnfinishedRestore
 from regulars.mqtt import frigate
 from regulars.mqtt.discovery import parse_device
@@ -1005,8 +1006,8 @@ def tables_of_people(folder: Path) -> Iterator[Read]:
 @contextmanager
 def notes_of_backups(folder: Path) -> Iterator[Read]:
     def read(data: bytes) -> object:
-        (folder / beside.NOTE).write_bytes(data)
-        return beside.list_folders(folder)
+        (folder / BackupFolders.FILE).write_bytes(data)
+        return BackupFolders(folder).list_all()
 
     yield read
 
@@ -1861,7 +1862,7 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         json_values,
     ),
     "notes of backups": Parser(
-        notes_of_backups, (), ("regulars.backup.beside",), [b'{"folders": ["/srv/backups"]}\n'],
+        notes_of_backups, (), ("chalicelib.witness",), [b'{"folders": ["/srv/backups"]}\n'],
         any_bytes
     ),
     "lists of what is owed": Parser(

@@ -20,7 +20,7 @@ from msgspec.structs import asdict
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.done import ActKind, Done, Was, join_changes
-from chalicelib.domain.effects import DELETING, OF_FACES, Effect, read_effects
+from chalicelib.domain.effects import DELETING, ENDING, OF_FACES, Effect, read_effects
 from chalicelib.domain.errors import Changed, ConditionFailed, RegularsError, TakenBack
 from chalicelib.domain.jobs import Job
 from chalicelib.lazy import lazy
@@ -94,7 +94,14 @@ class AuditedItems:
     """The ItemStore of all services: to a transaction of an act it adds the act's entry, and who
     gave the accesses that it gives."""
 
-    def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
+    def __init__(
+        self,
+        items: ItemStore,
+        clock: Clock,
+        sign: Sign,
+        write_outside: Callable[[str], object],
+    ) -> None:
+        """`write_outside`: writes what stands in a tenant's book outside of it; must not raise."""
         self.get = items.get
         self.get_many = items.get_many
         self.get_each = items.get_each
@@ -102,16 +109,22 @@ class AuditedItems:
         self._items = items
         self._sign = sign
         self._clock = clock
+        self._write_outside = write_outside
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
         return self._items.scan(table, prefix)
 
     def transact(self, actions: Sequence[Action]) -> None:
         act = audit_events.current()
+        self._transact(act, actions)
+        if _ends_something(act, actions) and (tenant := _find_tenant(act, actions)):
+            self._write_outside(tenant)
+
+    def _transact(self, act: AuditEvent | None, actions: Sequence[Action]) -> None:
         makers = self._list_maker_writes(act, actions)
         if act is None or not _is_of_note(act, actions):
             return self._items.transact([*actions, *makers])
-        tenant = act.tenant or next(filter(None, map(_find_owner, actions)))
+        tenant = _find_tenant(act, actions)
         entry = _make_entry(act, self._clock, actions)
         act.named |= faces_of(entry)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
@@ -247,6 +260,22 @@ class Reads(Service["Services"]):
             for read_key, kinds_read in kinds_by_read.items()
             if not kinds_read <= self._known.get(read_key, _NOTHING)
         }
+
+
+def _find_tenant(act: AuditEvent | None, actions: Sequence[Action]) -> str:
+    """Return the tenant of an act, or of its writes; "": neither says one."""
+    of_act = "" if act is None else act.tenant
+    return of_act or next(filter(None, map(_find_owner, actions)), "")
+
+
+def _ends_something(act: AuditEvent | None, actions: Sequence[Action]) -> bool:
+    """Return whether a transaction ends something that a restore would give back.
+
+    What jobs end follows from what is stored, as the end of a consent does: the schedule writes it.
+    """
+    if act is not None and (act.kind is Kind.JOB or act.is_restore):
+        return False
+    return any(effect in ENDING for action in actions for effect, _ in _get_does(action))
 
 
 def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:

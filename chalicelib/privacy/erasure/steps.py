@@ -34,6 +34,7 @@ from chalicelib.privacy.erasure_progress import (
     COUNT,
     HASHED,
     MOST_NAMED,
+    SETTLED,
     Erasure,
     add_face_hashes,
     erasure_from,
@@ -122,7 +123,7 @@ class ErasureSteps(Service["Services"]):
             item = self.services.items.get(keys.ERASURES, (tenant.name, id_))
             if item is None or item.get("done_at") is not None:
                 return None
-            erasure = erasure_from(item)
+            erasure = self._date_again(tenant, erasure_from(item))
             wait = self.find_wait(tenant, erasure)
             if wait is not None:
                 if wait.again_s is not None:
@@ -131,8 +132,20 @@ class ErasureSteps(Service["Services"]):
             if not self._do_next_step(tenant, erasure, remaining_s):
                 return self.services.erasure.records.send_message(tenant.name, erasure)
 
+    def _date_again(self, tenant: Tenant, erasure: Erasure) -> Erasure:
+        """Date an erasure by the clock of now if it was asked for while the clock was ahead: its
+        steps would wait until then, and look at no time before."""
+        now = self.services.clock.now()
+        if erasure.at <= now + SETTLED:
+            return erasure
+        dated = replace(erasure, at=now)
+        self._replace_record(tenant, dated)
+        return dated
+
     def find_wait(self, tenant: Tenant, erasure: Erasure) -> Wait | None:
         """Return what the next step of an erasure waits for; None: nothing."""
+        if erasure.at > self.services.clock.now() + SETTLED:
+            return None  # the clock was ahead when it was asked for (`_date_again`)
         wait_s = (erasure.goes_on_at - self.services.clock.now()).total_seconds()
         if wait_s > 0:
             why = "requests that began before the deletion may run until then"
@@ -585,6 +598,8 @@ class ErasureSteps(Service["Services"]):
             wiped_erasure, step=len(wiped_erasure.steps), done_at=now, receipt=receipt
         )
         if self._replace_record(tenant, done_erasure):
+            name = receipt_name(tenant.app_id, done_erasure.id)
+            self.services.ports.backups.keep(name, canonical_json(receipt))
             with suppress(Busy, StorageUnavailable, Unusable):  # the sweep tells it
                 self._give_witness_receipt(tenant, done_erasure)
 

@@ -214,14 +214,17 @@ class TenantErasures(Service["Services"]):
         )
 
     def _tell(self, erasure: TenantErasure) -> None:
-        """Give the witness the receipt, if there is one.
+        """Write the receipt beside the last backups, and give it to the witness, if there is one.
 
         Raises StorageUnavailable, Unusable, Busy.
         """
-        if self.services.ports.witness is not None and erasure.receipt is not None:
-            self.services.ports.witness.keep(
-                receipt_name(erasure.app_id, erasure.id), canonical_json(erasure.receipt)
-            )
+        if erasure.receipt is None:
+            return
+        name = receipt_name(erasure.app_id, erasure.id)
+        receipt = canonical_json(erasure.receipt)
+        self.services.ports.backups.keep(name, receipt)
+        if self.services.ports.witness is not None:
+            self.services.ports.witness.keep(name, receipt)
 
     def _save(self, erasure: TenantErasure, **fields: Any) -> None:
         same = (equals("step", erasure.step, "step-same"),)

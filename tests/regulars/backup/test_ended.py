@@ -5,34 +5,40 @@ import json
 import re
 import shutil
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chalicelib.bootstrap import build
+from chalicelib.domain.effects import ENDING, Effect
 from chalicelib.domain.model import Profile
 from chalicelib.privacy.signing import canonical_json, new_key, sign_statement
 from chalicelib.privacy.standing import is_document, parse_document
 from chalicelib.settings import Settings
+from chalicelib.witness import BackupFolders
 from regulars.backup import backup, receipts
-from regulars.backup.beside import NOTE, write_beside_backups
+from regulars.backup.beside import write_beside_backups
 from regulars.backup.owed import Owed, Questions, Step
 from regulars.backup.receipts import require_erasures_done
 from regulars.backup.restoring import end_restore
 from regulars.cli import main
 from regulars.tenants.credentials import read_credentials
+from tests.support.book import person
 from tests.support.book.book import Book
 from tests.support.book.ended_shop import (
     PEOPLE,
     Shop,
+    end_everything,
     end_shop,
     make_shop,
     opens,
     require_nothing_back,
 )
-from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
+from tests.support.fakes import UNHURRIED, FakeClock, FakeVision, Person
 
 Captured = pytest.CaptureFixture[str]
 
@@ -91,6 +97,61 @@ def test_by_what_lies_beside_a_later_backup_nothing_is_back(
     assert "shop: strangers is keep in the backup, and was forget last" in said
     assert "shop: controller was changed since" in said
     assert re.search(r"shop: keys, members, .* are as on 20\d\d-\d\d-\d\dT", said)
+
+
+def test_what_ends_is_written_outside_before_the_caller_gets_an_answer(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shutil.copytree(shop.data, tmp_path / "data")
+    seen: set[str] = set()
+    with closing(Book(tmp_path / "data")) as book:
+        book.clock.advance(timedelta(days=20_000))
+        end_everything(shop, book)
+        for entry in book.services.audit.chain.walk_entries("shop"):
+            seen |= set(entry.get("does", ()))
+        again = tmp_path / "again"  # the box is gone at once: no schedule has run since
+        try:
+            assert main(["restore", str(shop.backup), "--data", str(again), "--after", "none"]) == 0
+        finally:
+            for file in shop.backup.parent.rglob("stands-*.json"):
+                file.unlink()
+    require_nothing_back(again, shop)
+    assert seen >= ENDING - {Effect.TAKES_SIGN_IN}, "each kind of ending is tried here"
+
+
+def test_what_cannot_be_written_outside_is_logged_and_done_by_the_schedule(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    with closing(Book(tmp_path / "data")) as book:
+        key, _ = book.services.access.keys.add(book.tenant, "thief")
+        book.services.ports.backups.add(backups)
+        (backups / "receipts").write_text("in the way")
+        book.services.access.keys.delete(book.tenant, key.id)
+        assert key.id not in {one.id for one in book.services.access.keys.list_all(book.tenant)}
+        assert f"shop: what ended is not noted at {backups} yet" in caplog.text
+        (backups / "receipts").unlink()
+        assert list(write_beside_backups(book.services)) == []
+    [document] = backups.rglob("stands-*.json")
+    assert f"key {key.id}" not in json.loads(document.read_text())["statement"]["accesses"]
+
+
+def test_a_document_that_was_read_earlier_replaces_none_that_was_read_later(
+    tmp_path: Path,
+) -> None:
+    """Two calls end something at once: the last document has both."""
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    with closing(Book(tmp_path / "data")) as book:
+        ring, tenant = book.services.access.keys, book.tenant
+        keys = [ring.add(tenant, f"key {number}")[0].id for number in range(12)]
+        book.services.ports.backups.add(backups)
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(partial(ring.delete, tenant), keys))
+    [document] = backups.rglob("stands-*.json")
+    stands = json.loads(document.read_text())["statement"]["accesses"]
+    assert [key for key in keys if f"key {key}" in stands] == []
 
 
 def test_by_an_export_nothing_is_back_and_what_it_cannot_know_is_said(
@@ -256,7 +317,9 @@ def test_the_witness_gets_a_document_when_something_else_stands_and_none_otherwi
         assert hour() == 1
         key, _ = services.access.keys.add(tenant, "thief")
         assert hour() == 2
+        clock.advance(timedelta(minutes=1))
         services.access.keys.delete(tenant, key.id)
+        assert len(told()) == 3, "at once"
         assert hour() == 3
         documents, damaged = receipts.read_standing_documents(
             [str(witness)], [tenant.app_id], clock.now() - timedelta(minutes=90)
@@ -313,14 +376,14 @@ def test_a_service_notes_beside_its_backups_what_ended_since(
     assert f"shop: key {key.id} is deleted" in capsys.readouterr().out
     with closing(Book(again)) as book:
         assert book.services.access.keys.find_by_api_key(secret) is None
-        assert not (again / NOTE).exists(), (
+        assert not (again / BackupFolders.FILE).exists(), (
             "a restored folder writes beside no backup of the former one"
         )
     (backups / "receipts").rename(tmp_path / "moved")
     (backups / "receipts").write_text("in the way")
     with closing(Book(data)) as book:
         [complaint] = write_beside_backups(book.services)
-    assert "cannot be noted beside the backups" in complaint
+    assert "cannot be written beside the backups" in complaint
 
 
 def test_what_stands_in_a_trial_of_an_older_backup_ends_nothing(
@@ -409,3 +472,24 @@ def test_settings_stay_as_in_the_backup_if_that_is_answered(
             "accesses are not asked about"
         )
         assert tenant.life != services.tenants.read_stored("shop").life
+
+
+def test_an_erasure_of_a_clock_that_was_ahead_is_done_again_without_waiting_for_that_time(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    data, backups, again = tmp_path / "data", tmp_path / "backups", tmp_path / "again"
+    backups.mkdir()
+    with closing(Book(data)) as book:
+        book.enrol(Person(1), faceid="ann")
+        book.services.audit.signing.read_public_keys("shop")
+    assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
+    with closing(Book(data)) as book:
+        book.clock.advance(timedelta(days=20_000))
+        book.services.deletion.delete_faces(book.tenant, ["ann"], by="first", erase=True)
+        person.worked_off(book)
+    assert (
+        main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    )
+    assert "shop: erased again by receipt" in capsys.readouterr().out
+    with closing(Book(again)) as book:
+        assert list(book.services.faces.lists.list_every_id(book.tenant)) == []

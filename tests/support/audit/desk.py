@@ -58,7 +58,10 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.audited = AuditedItems(
-            self.items, self.clock, lambda tenant, said: self.signing.sign_statement(tenant, said)
+            self.items,
+            self.clock,
+            lambda tenant, said: self.signing.sign_statement(tenant, said),
+            lambda _: None,
         )
         storage = SimpleNamespace(blobs=self.blobs, vault=PlainVault())
         self.book: Any = SimpleNamespace(

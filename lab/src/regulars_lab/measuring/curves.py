@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.domain.rules.decision import Population
+from chalicelib.storage.box.durable import write_durably
 from regulars.errors import NoPictures
-from regulars.folder import write_durably
 from regulars_lab.measuring import pairs
 from regulars_lab.measuring.pairs import Faces
 from regulars_lab.measuring.suspects import Suspects, choose_one_each, find_suspects

@@ -21,8 +21,9 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile, read_manifest
 from chalicelib.book.vision.packs.packs import Pack, State
 from chalicelib.storage.box.blobs import sync_folder
+from chalicelib.storage.box.durable import write_durably
 from regulars.errors import NoPictures, OperatorError, UnusableNetwork
-from regulars.folder import hold_lock, write_durably
+from regulars.folder import hold_lock
 from regulars_lab.measuring import curves
 from regulars_lab.measuring.labelled import LabelledFolder
 from regulars_lab.measuring.pairs import Faces
