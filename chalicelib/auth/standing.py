@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,13 @@ from chalicelib.domain.errors import (
     LastAdminKey,
     NotFound,
     RegularsError,
+    StorageUnavailable,
     TenantNotFound,
+    Unusable,
 )
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.tenant_settings import SETTINGS
 from chalicelib.domain.webhooks import Hook, hook_fields
-from chalicelib.privacy.erasure_progress import require_signer
 from chalicelib.privacy.signing import canonical_json, fingerprint
 from chalicelib.privacy.standing import (
     HELD,
@@ -37,6 +38,7 @@ from chalicelib.privacy.standing import (
     Access,
     Document,
     Ended,
+    Point,
     Restored,
     Standing,
     compute_digest,
@@ -47,12 +49,13 @@ from chalicelib.privacy.standing import (
     list_new,
     make_statement,
     name_document,
+    parse_document,
     write_value,
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items, write
-from chalicelib.storage.ports import Item, Put
+from chalicelib.storage.items import retry_if_changed, walk_items, write
+from chalicelib.storage.ports import Item, Put, Update, absent, equals, exists
 from chalicelib.storage.records.captures import camera_from
 from chalicelib.storage.values import milliseconds, moment, parse_optional, time_text
 
@@ -60,7 +63,9 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 _log = logging.getLogger(__name__)
-_NEVER = datetime.min.replace(tzinfo=UTC)
+
+_UNCHANGED = "documents-same"
+_BUSY = "documents of what stands are made all the time: try again in a moment"
 
 
 class StandingDocuments(Service["Services"]):
@@ -75,23 +80,33 @@ class StandingDocuments(Service["Services"]):
             {name: write_value(value, key, name) for name, value in values.items()},
             self._read_marks(tenant, key),
             tenant.disabled,
-            tenant.life,
+            self._read_point(tenant),
             self.services.clock.now(),
-            self._read_base(tenant),
         )
 
-    def _read_base(self, tenant: Tenant) -> datetime | None:
-        item = self.services.items.get(keys.AUDIT, (tenant.name, keys.AUDIT_STANDING))
-        return parse_optional(moment, item and item.get("base"))
+    def _read_noted(self, tenant: str) -> Item:
+        """Return what is noted of the documents that were made; nothing before the first."""
+        return self.services.items.get(keys.AUDIT, (tenant, keys.AUDIT_STANDING)) or {}
 
-    def note_base(self, restored: Restored) -> None:
-        """Note from which backup the book was restored: its documents say it from now on."""
-        base = milliseconds(restored.backed_up_at)
+    def _read_point(self, tenant: Tenant) -> Point:
+        item = self._read_noted(tenant.name)
+        line = {life: int(number) for life, number in item.get("line", {}).items()}
+        signer = self.services.audit.signing.read_public_keys(tenant.name).current
+        return Point(tenant.life, int(item.get("number", 0)), line, fingerprint(signer))
+
+    def begin_line(self, name: str, point: Point, newest: int) -> None:
+        """Note that a tenant's book goes on from a point in another life, which has begun.
+
+        `newest`: the highest number of a document that is known. May be repeated.
+        """
+        before = self._read_noted(name)
+        number = int(before.get("number", 0))
         item = {
-            "tenant": restored.tenant.name,
+            "tenant": name,
             "id": keys.AUDIT_STANDING,
+            "number": max(number, newest) + 1,
+            "line": {**point.line, point.life: int(before.get("line", {}).get(point.life, number))},
             "digest": "",
-            "base": base,
         }
         write(self.services.items, [Put(keys.AUDIT, item)])
 
@@ -167,25 +182,58 @@ class StandingDocuments(Service["Services"]):
             ),
         ]
 
+    @retry_if_changed(_BUSY)
     def make_document(self, tenant: Tenant) -> tuple[str, Mapping[str, Any]]:
-        """Make the document of now, signed, and its name beside a backup.
+        """Make the document of now, signed and with the next number, and its name beside a backup.
 
         Raises Busy, StorageUnavailable.
         """
-        at = self.services.clock.now()  # before it is read: a document of later is read later
+        statement = self._make_statement(tenant)
+        # Only now: a backup that has the number was made later, and so has what the document says.
+        number = self._count_on(tenant.name, statement["number"])
         signed = self.services.audit.signing.sign_statement(
-            tenant.name, {**self._make_statement(tenant), "at": time_text(at)}
+            tenant.name, {**statement, "number": number}
         )
         return name_document(tenant.app_id, tenant.life), signed
+
+    @retry_if_changed(_BUSY)
+    def begin_backup(self, tenant: Tenant) -> None:
+        """Give a backup that begins a number of its own, and the tenant the key by which a restore
+        knows what the tenant has signed since."""
+        self._count_on(tenant.name, self._read_point(tenant).number)
+
+    def _count_on(self, name: str, before: int) -> int:
+        """Note the number behind `before` and return it.
+
+        Raises ConditionFailed if another was first.
+        """
+        item_key, number = (name, keys.AUDIT_STANDING), before + 1
+        first = {"tenant": name, "id": keys.AUDIT_STANDING, "number": number}
+        is_next = equals("number", before, _UNCHANGED)
+        action = (
+            Update(keys.AUDIT, item_key, (is_next,), set={"number": number})
+            if before
+            else Put(keys.AUDIT, first, (absent(_UNCHANGED),))
+        )
+        write(self.services.items, [action])
+        return number
 
     def write_beside(self, tenant: Tenant, folder: Path) -> None:
         """Write the document of now into a folder of backups, in place of the one before of the
         same life.
 
-        Raises Busy, StorageUnavailable.
+        Raises Busy, StorageUnavailable; Unusable if a later document lies there, which this book
+        did not make.
         """
         with self.services.ports.backups.hold():
             name, document = self.make_document(tenant)
+            there = _find_document(folder / name)
+            if there is not None and there.point.number >= document["statement"]["number"]:
+                raise Unusable(
+                    f"{folder / name} is later than this data folder. Did the folder come back "
+                    "from a snapshot? Stop its service and run `regulars restore --finish`, which "
+                    "ends again what ended since"
+                )
             self.services.ports.backups.replace(folder, name, canonical_json(document))
 
     def write_outside(self, tenant_name: str) -> None:
@@ -227,118 +275,33 @@ class StandingDocuments(Service["Services"]):
         if (witness := self.services.ports.witness) is None:
             return False
         digest = compute_digest(self._make_statement(tenant))
-        given = self.services.items.get(keys.AUDIT, (tenant.name, keys.AUDIT_STANDING))
-        if given is not None and given["digest"] == digest:
+        if self._read_noted(tenant.name).get("digest") == digest:
             return False
         _, document = self.make_document(tenant)
-        name = name_document(tenant.app_id, tenant.life, self.services.clock.now())
-        witness.keep(name, canonical_json(document))
-        item = {**(given or {}), "tenant": tenant.name, "id": keys.AUDIT_STANDING, "digest": digest}
-        write(self.services.items, [Put(keys.AUDIT, item)])
+        number = document["statement"]["number"]
+        witness.keep(name_document(tenant.app_id, tenant.life, number), canonical_json(document))
+        item_key = (tenant.name, keys.AUDIT_STANDING)
+        update = Update(keys.AUDIT, item_key, (exists(_UNCHANGED),), set={"digest": digest})
+        write(self.services.items, [update])
         return True
 
-    def end_by_documents(
-        self,
-        restored: Restored,
-        documents: Sequence[Document],
-        freed_at: Mapping[tuple[str, str], datetime],
-    ) -> Iterator[str]:
-        """End what the documents of a tenant show ended since the backup; yield lines that say it.
+    def end_by_documents(self, restored: Restored, later: Sequence[Standing]) -> Iterator[str]:
+        """End what had ended since the backup; yield lines that say it.
 
-        `freed_at`: when a face lost a mark, by face and mark, if that is known besides: documents
-        from before then are too old for it. Those of another signer, or of another face key, are
-        said and left aside: they stop no restore. Settings stay as they are
-        (`read_settings_changed`). May be cut off anywhere and repeated.
+        `later`: what the tenant's documents since then say (`choose_documents`). Settings stay as
+        they are (`list_settings_changed`). May be cut off anywhere and repeated.
         """
-        tenant = restored.tenant
-        later, left_aside = self._choose(restored, documents)
-        if left_aside:
-            yield (
-                "documents of what stands that this shop did not sign are left aside: "
-                f"{len(left_aside)}, by "
-                f"{', '.join(sorted(left_aside))}. If that is its key since the backup, name it by "
-                "--key"
-            )
         if not later:
             return
-        present = self.read(tenant)
+        tenant, present = restored.tenant, self.read(restored.tenant)
         for ended in list_ended(present, later):
             yield from self.end_access(restored, ended)
-        if any(standing.is_disabled for standing in later[-1:]) and not present.is_disabled:
+        if later[-1].is_disabled and not present.is_disabled:
             self.services.tenants.disable(tenant.name)
             yield "the shop is disabled"
         for access in list_new(restored.standing, later):
             yield f"{access} was made since, and is not there: make another if it is needed"
-        yield from self._mark_faces(tenant, later, freed_at)
-
-    def read_settings_changed(
-        self, restored: Restored, documents: Sequence[Document]
-    ) -> tuple[datetime, Mapping[str, Any]]:
-        """Return the settings that are not as they were last, with their last values, and of what
-        time these are.
-
-        A text that somebody wrote is a hash here, which begins with `#`.
-        """
-        later, _ = self._choose(restored, documents)
-        if not later:
-            return restored.backed_up_at, {}
-        present, last = self.read(restored.tenant).settings, later[-1]
-        return last.at, {
-            name: value
-            for name, value in last.settings.items()
-            if present.get(name, value) != value
-        }
-
-    def list_ended(self, restored: Restored, documents: Sequence[Document]) -> list[Ended]:
-        """Return the accesses that are open in the book, and had ended by the tenant's own
-        documents since the backup."""
-        later, _ = self._choose(restored, documents)
-        return list(list_ended(self.read(restored.tenant), later)) if later else []
-
-    def list_times(self, restored: Restored, documents: Sequence[Document]) -> list[datetime]:
-        """Return the times of the tenant's own documents since the backup."""
-        return [standing.at for standing in self._choose(restored, documents)[0]]
-
-    def _choose(
-        self, restored: Restored, documents: Sequence[Document]
-    ) -> tuple[list[Standing], set[str]]:
-        """Return what the tenant's own documents since the backup say, the newest last, and the
-        signers of others.
-
-        Of another life of the book those count that was restored from this backup, or a later one:
-        what stands in a trial of an older one says nothing of this. If the operator names a key,
-        only that key's documents count: an old key may be a thief's.
-        """
-        tenant, signing = restored.tenant, self.services.audit.signing
-        public_keys = signing.read_public_keys(tenant.name)
-        key = fingerprint(signing.read_face_key(tenant.name))
-        later, others = list[Standing](), set[str]()
-        for document in documents:
-            said = document.statement
-            if (said["tenant"], said["app_id"]) != (
-                tenant.name,
-                tenant.app_id,
-            ) or document.at <= restored.backed_up_at:
-                continue
-            if restored.trusted and fingerprint(document.signer) not in restored.trusted:
-                others.add(fingerprint(document.signer))
-                continue
-            try:
-                require_signer(
-                    document.signer, tenant.name, public_keys, restored.trusted, at=str(said["at"])
-                )
-            except InvalidInput:
-                others.add(fingerprint(document.signer))
-                continue
-            standing = document.read_standing()
-            is_of_line = (
-                standing.life == tenant.life or (standing.base or _NEVER) >= restored.backed_up_at
-            )
-            if said["key"] != key:
-                others.add(fingerprint(document.signer))
-            elif is_of_line:
-                later.append(standing)
-        return sorted(later, key=lambda standing: standing.at), others
+        yield from self._mark_faces(tenant, later)
 
     def end_access(self, restored: Restored, ended: Ended) -> Iterator[str]:
         """End an access, or its secrets that are over, and give it the rights that it had last;
@@ -471,15 +434,8 @@ class StandingDocuments(Service["Services"]):
             cameras.change(tenant, id_, {"enabled": False})
             yield f"camera {id_} is disabled"
 
-    def _mark_faces(
-        self,
-        tenant: Tenant,
-        later: Sequence[Standing],
-        freed_at: Mapping[tuple[str, str], datetime],
-    ) -> Iterator[str]:
-        """Withdraw, restrict and hold the faces that the documents mark.
-
-        None is freed: that is said by an export only.
+    def _mark_faces(self, tenant: Tenant, later: Sequence[Standing]) -> Iterator[str]:
+        """Withdraw, restrict and hold the faces that the documents mark. None is freed.
 
         A withdrawal counts that stands in any document, a hold and a restriction if they stand in
         the newest.
@@ -496,8 +452,7 @@ class StandingDocuments(Service["Services"]):
         for faceid in sorted(self.services.erasure.again.read_people(tenant.name).faceids):
             hashed = hash_with(key, "face", faceid)
             for mark in sorted(marks_by_hash.get(hashed, ()), reverse=True):
-                freed = freed_at.get((faceid, mark), _NEVER)
-                since = find_marked_since(later, hashed, mark, freed)
+                since = find_marked_since(later, hashed, mark)
                 if since is not None:
                     at = find_withdrawn_at(later, hashed, since)
                     yield from self._mark_face(tenant, faceid, mark, at, reason)
@@ -604,3 +559,16 @@ def _say(limits: Mapping[str, Any]) -> str:
         f"{name} {value if not isinstance(value, bool) else str(value).lower()}"
         for name, value in limits.items()
     )
+
+
+def _find_document(file: Path) -> Document | None:
+    """Return a document that is as it was signed; None: there is none.
+
+    Raises StorageUnavailable.
+    """
+    try:
+        return parse_document(file.read_bytes())
+    except (FileNotFoundError, InvalidInput):
+        return None
+    except OSError as error:
+        raise StorageUnavailable(f"cannot read {file}: {error.strerror}") from error

@@ -151,13 +151,6 @@ def name_setting(name: str, value: Any) -> str:
     return f"{name}={json.dumps(value)}"
 
 
-def parse_setting(subject: str) -> tuple[str, Any] | None:
-    """Read the name and the value of a setting from what `name_setting` returned; None: it has no
-    value."""
-    name, has_value, text = subject.partition("=")
-    return (name, json.loads(text)) if has_value else None
-
-
 def read_effects(effects: Iterable[Does]) -> Mapping[str, list[str]]:
     """Return the subjects of effects, as an entry has them: each once, in order."""
     subjects: dict[str, dict[str, None]] = {}

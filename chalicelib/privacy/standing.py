@@ -5,6 +5,8 @@ It lies beside backups and at the witness. A restored book is from before it: wh
 the document lacks has ended since, and ends again. So its size is that of what there is, however
 much has ended.
 
+Each document has a number, by which the order of two is known, whatever the clock said (Point).
+
 It names no person and holds no secret. Of a secret it has a hash by the tenant's face key, and of a
 face's id, too, as receipts of erasures do. Accesses have their ids: `key 12`. A text of a setting
 is a hash.
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
@@ -26,7 +29,7 @@ from chalicelib.domain.model import Tenant
 from chalicelib.domain.tenant_settings import SETTINGS
 from chalicelib.privacy.erasure_progress import RECEIPTS
 from chalicelib.privacy.signing import canonical_json, fingerprint, verify_statement
-from chalicelib.storage.values import milliseconds, moment_of_text, time_text
+from chalicelib.storage.values import moment_of_text, time_text
 
 KIND = "what stands"
 """The kind of the document's statement."""
@@ -46,7 +49,31 @@ KINDS = (SHARED_KEYS, "key", "member", "hook", "camera")
 _HASH_CHARACTERS = 32
 """Hexadecimal characters of a hash, 128 bits: they are compared, and nobody has the key."""
 _NAME = "stands-"
-_MS_WIDTH = 13
+_WIDTH = 13
+"""Digits of a number in a name."""
+
+
+class Point(Struct, frozen=True):
+    """Point in a book's history at which a document or a backup was made. No clock tells it.
+
+    `number`: how many documents the book had made. It only rises, also by a restore, which goes on
+    from the highest that it knows. `life`: the book's; `line`: its former lives, with the number at
+    which the next one left each. `signer`: the fingerprint of the tenant's public key.
+    """
+
+    life: str
+    number: int
+    line: Mapping[str, int]
+    signer: str
+
+    def find_left(self, life: str) -> int | None:
+        """Return the number up to which a life led to this point; None: it did not."""
+        return self.number if life == self.life else self.line.get(life)
+
+    def includes(self, other: Point) -> bool:
+        """Tell whether the book had been at the other point, or is there."""
+        left = self.find_left(other.life)
+        return left is not None and other.number <= left
 
 
 class Access(Struct, frozen=True):
@@ -62,18 +89,16 @@ class Access(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """Accesses, settings and marks of a tenant's book at one time.
 
-    `faces`: the marks of faces, by the hash of the id. `base`: when the backup was made from which
-    the book was restored last; None: it never was. `kinds`: those of accesses that it tells of: a
-    later version may add some.
+    `faces`: the marks of faces, by the hash of the id. `kinds`: those of accesses that it tells of:
+    a later version may add some.
     """
 
     accesses: Mapping[str, Access]
     settings: Mapping[str, Any]
     faces: Mapping[str, Sequence[str]]
     is_disabled: bool
-    life: str
+    point: Point
     at: datetime
-    base: datetime | None = None
     kinds: frozenset[str] = frozenset(KINDS)
 
 
@@ -84,15 +109,15 @@ Rotate = Callable[[str], object]
 class Restored(Struct, frozen=True):
     """A tenant of a restored book.
 
-    `backed_up_at`: when the backup was made; `standing`: what stood then; `rotate`: as Rotate;
-    `trusted`: the fingerprints of signers besides the tenant's keys.
+    `backed_up_at`, `point`: when the backup was made; `standing`: what stood then; `rotate`: as
+    Rotate.
     """
 
     tenant: Tenant
     backed_up_at: datetime
+    point: Point
     standing: Standing
     rotate: Rotate
-    trusted: Collection[str] = ()
 
 
 class Ended(Struct, frozen=True):
@@ -115,14 +140,16 @@ def hash_with(key: bytes, *parts: str) -> str:
 
 
 def make_statement(tenant: str, app_id: str, key: bytes, standing: Standing) -> dict[str, Any]:
-    """Make the statement that the tenant signs, but for its time (`at`)."""
+    """Make the statement that the tenant signs."""
     return {
         "kind": KIND,
         "tenant": tenant,
         "app_id": app_id,
-        "life": standing.life,
-        "base": "" if standing.base is None else time_text(standing.base),
+        "life": standing.point.life,
+        "number": standing.point.number,
+        "line": dict(standing.point.line),
         "kinds": sorted(standing.kinds),
+        "at": time_text(standing.at),
         "key": fingerprint(key),
         "disabled": standing.is_disabled,
         "settings": dict(standing.settings),
@@ -136,18 +163,18 @@ def make_statement(tenant: str, app_id: str, key: bytes, standing: Standing) -> 
 
 def compute_digest(statement: Mapping[str, Any]) -> str:
     """Return by what two statements are compared, whenever each was made."""
-    return hashlib.sha256(canonical_json({**statement, "at": ""})).hexdigest()
+    return hashlib.sha256(canonical_json({**statement, "at": "", "number": 0})).hexdigest()
 
 
-def name_document(app_id: str, life: str, at: datetime | None = None) -> str:
-    """Make the name of a document where it is kept: one beside a backup, and with `at` one of many
-    at a witness.
+def name_document(app_id: str, life: str, number: int | None = None) -> str:
+    """Make the name of a document where it is kept: one beside a backup, and with `number` one of
+    many at a witness.
 
     A book that was restored, or copied, has another life, and so never writes over the documents of
     the former one.
     """
-    time = "" if at is None else f"-{milliseconds(at):0{_MS_WIDTH}d}"
-    return f"{RECEIPTS}{app_id}/{_NAME}{life or '0'}{time}.json"
+    suffix = "" if number is None else f"-{number:0{_WIDTH}d}"
+    return f"{RECEIPTS}{app_id}/{_NAME}{life}{suffix}.json"
 
 
 def is_document(name: str) -> bool:
@@ -155,71 +182,148 @@ def is_document(name: str) -> bool:
     return name.rpartition("/")[2].startswith(_NAME)
 
 
-def is_before(name: str, at: datetime) -> bool:
-    """Tell whether the name of a document at a witness says that it is from before a time."""
-    time = name.removesuffix(".json").rpartition("-")[2]
-    return (
-        is_document(name)
-        and time.isdecimal()
-        and len(time) == _MS_WIDTH
-        and int(time) <= milliseconds(at)
-    )
+def is_before(name: str, point: Point) -> bool:
+    """Tell whether the name of a document at a witness says that it is from before a point."""
+    life, _, number = name.rpartition(_NAME)[2].removesuffix(".json").rpartition("-")
+    left = point.find_left(life)
+    return left is not None and number.isdecimal() and int(number) <= left
 
 
 class Document(Struct, frozen=True):
-    """A signed document that somebody kept. `signer`: the public key that signed it."""
+    """A signed document that somebody kept.
 
-    statement: Mapping[str, Any]
-    signer: bytes
+    `name`: where it lies; `app_id`: the book's id; `key`: the fingerprint of the key by which it
+    has hashes.
+    """
+
+    name: str
+    app_id: str
+    key: str
+    standing: Standing
 
     @property
-    def tenant(self) -> str:
-        return str(self.statement["tenant"])
-
-    @property
-    def at(self) -> datetime:
-        return moment_of_text(self.statement["at"])
-
-    def read_standing(self) -> Standing:
-        """Return what it says. Raises InvalidInput if it is no such document."""
-        said = self.statement
-        try:
-            accesses = {
-                str(name): Access(frozenset(map(str, access["secrets"])), dict(access["rights"]))
-                for name, access in said["accesses"].items()
-            }
-            faces = {str(hashed): tuple(map(str, marks)) for hashed, marks in said["faces"].items()}
-            settings = dict(said["settings"])
-            is_disabled = bool(said["disabled"])
-            life = str(said["life"])
-            base = moment_of_text(said["base"]) if said["base"] else None
-            kinds = frozenset(map(str, said["kinds"]))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InvalidInput("this is no document of what stands") from error
-        return Standing(accesses, settings, faces, is_disabled, life, self.at, base, kinds)
+    def point(self) -> Point:
+        """Return the point at which it was made, as it says."""
+        return self.standing.point
 
 
-def parse_document(document: Any) -> Document | None:
+def parse_document(data: bytes, name: str = "") -> Document | None:
     """Read a document; None if it is another statement.
 
     Raises InvalidInput if it is not as it was signed.
     """
-    statement, signer = verify_statement(document)
-    if statement.get("kind") != KIND:
-        return None
-    read = Document(statement, signer)
     try:
-        if (
-            read.tenant
-            and read.at
-            and isinstance(statement["app_id"], str)
-            and isinstance(statement["key"], str)
-        ):
-            read.read_standing()
-            return read
-    except (KeyError, ValueError, TypeError) as error:
+        signed = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("it is not JSON") from error
+    said, signer = verify_statement(signed)
+    if said.get("kind") != KIND:
+        return None
+    try:
+        accesses = {
+            str(access): Access(frozenset(map(str, of["secrets"])), dict(of["rights"]))
+            for access, of in said["accesses"].items()
+        }
+        line = {str(life): int(number) for life, number in said["line"].items()}
+        standing = Standing(
+            accesses,
+            dict(said["settings"]),
+            {str(hashed): tuple(map(str, marks)) for hashed, marks in said["faces"].items()},
+            bool(said["disabled"]),
+            Point(str(said["life"]), int(said["number"]), line, fingerprint(signer)),
+            moment_of_text(said["at"]),
+            frozenset(map(str, said["kinds"])),
+        )
+        return Document(name, str(said["app_id"]), str(said["key"]), standing)
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InvalidInput("this is no document of what stands") from error
-    raise InvalidInput("this is no document of what stands")
+
+
+class Chosen(Struct, frozen=True):
+    """Documents of one book, judged for a restore.
+
+    `later`: what those say that count, the newest last. By name of the others: `aside`, why each
+    tells nothing of the time since the backup; `refused`, why each cannot be relied on that may.
+    `asked`: the fingerprints of keys by which all of `refused` counted or went aside.
+    """
+
+    later: Sequence[Standing] = ()
+    aside: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    asked: Sequence[str] = ()
+
+
+def choose_documents(
+    point: Point, key: str, trusted: Collection[str], documents: Sequence[Document]
+) -> Chosen:
+    """Judge the documents of a book whose backup was made at a point.
+
+    `key`: the fingerprint of the book's face key. `trusted`: those of signing keys that the
+    operator names. If one of these signed something, what the backup's own key signed counts no
+    more: it may be a thief's.
+    """
+    since = [document for document in documents if not point.includes(document.point)]
+    newer = [document for document in since if document.point.includes(point)]
+    aside = {
+        document.name: _explain_branch(point, document.point)
+        for document in since
+        if document not in newer
+    }
+    legible = [document for document in newer if document.key == key]
+    named = [document for document in legible if document.point.signer in trusted]
+    own = [document for document in legible if document.point.signer == point.signer]
+    counting = named or own
+    unread = list[Document]()
+    for document in newer:
+        if document in counting:
+            continue
+        follower = _find_follower(document, named)
+        if follower is not None:
+            aside[document.name] = f"{follower.name} is newer"
+        elif named and document in own:
+            aside[document.name] = "it is signed with the backup's key, and --key names a newer one"
+        else:
+            unread.append(document)
+    return Chosen(
+        [document.standing for document in sorted(counting, key=_order)],
+        aside,
+        {document.name: _explain_refusal(document, key) for document in unread},
+        sorted(
+            {
+                document.point.signer
+                for document in unread
+                if document.key == key and _find_follower(document, unread) is None
+            }
+        ),
+    )
+
+
+def _order(document: Document) -> tuple[int, int, str]:
+    point = document.point
+    return point.number, len(point.line), point.life
+
+
+def _find_follower(document: Document, others: Sequence[Document]) -> Document | None:
+    """Return a document by which the book went on from this one."""
+    return next(
+        (each for each in others if each is not document and each.point.includes(document.point)),
+        None,
+    )
+
+
+def _explain_branch(point: Point, other: Point) -> str:
+    """Say why a document tells nothing of a book that was never at its point."""
+    if other.find_left(point.life) is not None:
+        return "its book was restored from an older backup, such as a trial"
+    if other.life in point.line:
+        return "its book went on after this one was restored from it"
+    return "its book is another copy, which neither led to this backup nor came from it"
+
+
+def _explain_refusal(document: Document, key: str) -> str:
+    if document.key != key:
+        return "its hashes use a face key that this backup lacks"
+    return f"it is signed with key {document.point.signer}, which this backup does not know"
 
 
 def list_ended(present: Standing, later: Sequence[Standing]) -> Iterator[Ended]:
@@ -259,18 +363,15 @@ def list_new(present: Standing, later: Sequence[Standing]) -> list[str]:
     return sorted(later[-1].accesses.keys() - present.accesses.keys())
 
 
-def find_marked_since(
-    later: Sequence[Standing], hashed: str, mark: str, freed: datetime
-) -> datetime | None:
+def find_marked_since(later: Sequence[Standing], hashed: str, mark: str) -> datetime | None:
     """Return the time of the first document that has a face's mark, of those that had it last
     without a break; None: none has it.
 
-    `later`: the newest last. `freed`: when the face lost the mark: documents of before then, and of
-    that time, count as without it.
+    `later`: the newest last.
     """
     since, was_marked = None, False
     for standing in later:
-        is_marked = standing.at > freed and mark in standing.faces.get(hashed, ())
+        is_marked = mark in standing.faces.get(hashed, ())
         if is_marked and not was_marked:
             since = standing.at
         was_marked = is_marked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
@@ -51,8 +51,8 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 
     FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
     Beside it, in the folder `receipts`, it writes the receipts of erasures, and which keys,
-    members, hooks, settings and consents stand. By these `restore` gives nothing back that ended. A
-    service that may write there does so every five minutes.
+    members, hooks, settings and consents stand, so that `restore` gives nothing back that ended. If
+    the service may write there, it does so whenever something ends.
 
     \b
     Examples:
@@ -96,12 +96,10 @@ def enter_backup(services: Services) -> None:
     """Write into each tenant's audit that all is copied.
 
     A full disk or a busy book must not stop the copy, so that is told only.
-
-    The tenant has its signing key then, by which a restore knows what the tenant has signed since.
     """
     for tenant in services.tenants.list_all():
         try:
-            services.audit.signing.read_public_keys(tenant.name)
+            services.access.standing.begin_backup(tenant)
             services.audit.reads.write_export_entry(tenant.name)
         except Exception as error:
             lacking = f"the audit of {tenant.name} has no entry of this backup"
@@ -110,12 +108,6 @@ def enter_backup(services: Services) -> None:
 
 @click.command(short_help="Make a data folder from a backup.")
 @click.argument("file", type=PATH, required=False)
-@click.option(
-    "--after",
-    multiple=True,
-    metavar="FILE",
-    help="Each tenant's newest export of its audit; or `none`.",
-)
 @click.option(
     "--receipts",
     "places",
@@ -126,8 +118,10 @@ def enter_backup(services: Services) -> None:
 )
 @click.option(
     "--key",
+    "keys",
+    multiple=True,
     metavar="FINGERPRINT",
-    help="Of the key that signed exports and receipts, if it was renewed since.",
+    help="Of a key that signed documents and receipts, if a shop has renewed its key since.",
 )
 @click.option(
     "--new-secrets",
@@ -157,10 +151,9 @@ def enter_backup(services: Services) -> None:
 @storage_options
 def restore(
     file: Path | None,
-    after: tuple[str, ...],
-    key: str | None,
     *,
     places: tuple[str, ...],
+    keys: tuple[str, ...],
     new_secrets: bool,
     finish: bool,
     is_preview: bool,
@@ -174,8 +167,8 @@ def restore(
 
     A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds,
     restrictions and ended keys, members, hooks and cameras are done again by what lies beside FILE,
-    at the witness, and in --receipts. Exports of the audit do the same, and know deletions, too.
-    Say `--after none` if there is none.
+    at the witness, and in --receipts. If a file there may say what ended and cannot be relied on,
+    nothing is restored, and the file is named. A face that was only deleted comes back.
 
     Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were
     others last are listed, and set again: on a terminal it asks before. Until all of it is done,
@@ -183,15 +176,14 @@ def restore(
 
     \b
     Examples:
-      regulars restore monday.tar --data /srv/regulars --after audit.jsonl
-      regulars restore monday.tar --data /tmp/try --after none
+      regulars restore monday.tar --data /srv/regulars
       regulars restore --finish --data /srv/regulars
       regulars restore --preview --data /srv/regulars
-      regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
+      regulars restore monday.tar --stage prod2 --new-secrets
     """
     if finish and is_preview:
         raise click.UsageError("--finish ends a restore, --preview only looks: say one of them")
-    told = Told(_find_exports(after), places, key or "", new_secrets=new_secrets)
+    told = Told(places, keys, new_secrets=new_secrets)
     settings = choose_settings(data=data, stage=stage)
     questions = _choose_questions(is_agreed=yes)
     if is_preview:
@@ -200,12 +192,6 @@ def restore(
         lines = _finish(settings, file, told, questions)
     elif file is None:
         raise click.UsageError("name the backup's file; --finish and --preview need none")
-    elif not after:
-        raise click.UsageError(
-            "say what was done since the backup: --after FILE, of `regulars audit export`, does "
-            "again holds, restrictions, withdrawn consents, deletions and ended accesses; --after "
-            "none takes only what lies beside the backup and at the witness"
-        )
     elif isinstance(settings.storage, Path):
         lines = restore_box(settings, settings.storage, file, told, questions)
     else:
@@ -214,38 +200,22 @@ def restore(
         print(line, flush=True)
 
 
-def _find_exports(after: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the paths of the exports that `--after` names, () of `none`; None: nothing is said.
-
-    Raises OperatorError.
-    """
-    if not after:
-        return None
-    paths = [Path(text) for text in after if text != "none"]
-    for path in paths:
-        if not path.is_file():
-            raise OperatorError(f"there is no file {path}: `regulars audit export` writes one")
-    return tuple(str(path.absolute()) for path in paths)
-
-
 class Told(Struct, frozen=True):
-    """Options of a restore. `exports`: the files of --after; None: it is not said."""
+    """Options of a restore."""
 
-    exports: tuple[str, ...] | None
     places: tuple[str, ...]
-    key: str
+    keys: tuple[str, ...]
     new_secrets: bool
 
     def add_to(self, owed: Owed) -> Owed:
         """Return a list of what is owed with what is told now.
 
-        Further exports, receipts and another key are looked at also by steps that are done.
+        Further places and keys are looked at also by steps that are done.
         """
         told = replace(
             owed,
-            exports=tuple(dict.fromkeys([*owed.exports, *(self.exports or ())])),
             places=tuple(dict.fromkeys([*owed.places, *map(_make_absolute, self.places)])),
-            key=self.key or owed.key,
+            keys=tuple(dict.fromkeys([*owed.keys, *self.keys])),
         )
         if told != owed:
             told = told.add(Step.ACCESSES, Step.SETTINGS, Step.ERASURES)
@@ -351,7 +321,8 @@ def _look_ahead(settings: Settings, data: Path, questions: Questions, owed: Owed
     """Say before anything is copied of which tenants nobody knows what ended since the backup, and
     ask whether to restore all the same. Return the list with what is known.
 
-    Raises OperatorError if that is refused, or an export or a receipt is not as it was signed.
+    Raises OperatorError if that is refused; InvalidInput or DamagedFile if a document or a receipt
+    cannot be relied on.
     """
     from regulars.backup.restoring import note_known, open_records, read_evidence, say_before
 

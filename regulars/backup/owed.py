@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.privacy.standing import Point
 from chalicelib.storage.box.blobs import sync_folder
 from chalicelib.storage.box.durable import write_durably
 from regulars import folder
@@ -48,31 +49,40 @@ class Step(StrEnum):
     SESSIONS = "sessions"
     LIFE = "another life"
     SECRETS = "new secrets"
-    """Only if `--new-secrets` asked for it. Exports and documents are signed with the keys of
-    before, and an erasure signs its receipt with the new one."""
+    """Only if `--new-secrets` asked for it. Documents are signed with the keys of before, and an
+    erasure signs its receipt with the new one."""
     ERASURES = "erasures"
+
+
+class Known(Struct, frozen=True):
+    """What is known of a book since its backup.
+
+    `point`: when that was made; `newest`: the highest number of a document that tells of the book;
+    `until`: the time of that document, by its clock; None: nothing tells of the time since.
+    """
+
+    point: Point
+    newest: int
+    until: datetime | None
 
 
 class Owed(Struct, frozen=True):
     """List of what a restore has still to do, and of what it was told.
 
     `file`: the backup; "": the folder came back in another way, as from a disk's snapshot.
-    `backed_up_at`: the time of the data. `places`: where documents and receipts lie. `exports`:
-    files of `--after`. `key`: the signer of `--key`; "": none. `left`: the steps to do.
+    `backed_up_at`: the time of the data. `places`: where documents and receipts lie. `keys`: the
+    signers of `--key`. `left`: the steps to do.
 
-    Once the places were looked into: by tenant `lives`, each book's life in the backup, and
-    `known_until`, the time up to which documents and exports tell (None: nothing tells); the ids of
-    the `books`; and `receipts`, how many of their erasures there are. Who goes on finds no less.
+    Once the places were looked into: by tenant what is `known`; the ids of the `books`; and
+    `receipts`, how many of their erasures there are. Who goes on finds no less.
     """
 
     file: str
     backed_up_at: datetime
     left: tuple[Step, ...]
     places: tuple[str, ...] = ()
-    exports: tuple[str, ...] = ()
-    key: str = ""
-    lives: Mapping[str, str] = msgspec.field(default_factory=dict)
-    known_until: Mapping[str, datetime | None] = msgspec.field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    known: Mapping[str, Known] = msgspec.field(default_factory=dict)
     books: tuple[str, ...] = ()
     receipts: int = 0
 

@@ -8,7 +8,6 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
@@ -23,7 +22,13 @@ from chalicelib.domain.errors import (
 from chalicelib.privacy.erasure.again import Receipt, parse_receipt
 from chalicelib.privacy.erasure_progress import RECEIPTS, receipt_name
 from chalicelib.privacy.signing import canonical_json
-from chalicelib.privacy.standing import Document, is_before, is_document, parse_document
+from chalicelib.privacy.standing import (
+    Document,
+    Point,
+    is_before,
+    is_document,
+    parse_document,
+)
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count
 from chalicelib.witness import read_documents
@@ -38,8 +43,8 @@ def write_beside(services: Services, backup_folder: Path) -> int:
     receipts there are.
 
     Receipts that are there already are left as they are. A tenant's document of what stands takes
-    the place of the one before, if that is of the same life. Raises StorageUnavailable at the end
-    if a tenant's could not be read.
+    the place of an earlier one of the same life. Raises StorageUnavailable at the end if a tenant's
+    could not be read or written.
     """
     documents: dict[str, Mapping[str, Any]] = {}
     refused: list[str] = []
@@ -86,29 +91,30 @@ def read_receipts(locations: Iterable[str], books: Collection[str]) -> list[Rece
 
 
 def read_standing_documents(
-    locations: Iterable[str], books: Collection[str], since: datetime
-) -> tuple[list[Document], list[str]]:
-    """Read these books' documents of what stood at a later time, in these places; return also the
-    names of damaged ones.
+    locations: Iterable[str], points: Mapping[str, Point]
+) -> tuple[list[Document], dict[str, str]]:
+    """Read the documents of what stands in these places, and by name why others cannot be read.
 
-    `books`: as `read_receipts` has it. A damaged one stops no restore: whoever may add files to a
-    witness could make one. Raises OperatorError.
+    `points`: of the books by their ids; what lies under the name of an earlier number is passed
+    over. Raises OperatorError.
     """
     documents: dict[str, Document] = {}
-    damaged: list[str] = []
+    damaged: dict[str, str] = {}
     for location in locations:
-        for name, content in _read_documents(location, books):
-            if not is_document(name) or is_before(name, since):
+        for name, content in _read_documents(location, points):
+            point, path = points.get(_find_book(name)), f"{location}/{name}"
+            if not is_document(name) or (point is not None and is_before(name, point)):
                 continue
             data = content()
             try:
-                document = parse_document(json.loads(data))
-            except (ValueError, RecursionError, InvalidInput):
-                document = None
-            if document is None:
-                damaged.append(f"{location}/{name}")
-            elif document.at > since:
-                documents[sha256(data).hexdigest()] = document
+                document = parse_document(data, path)
+            except InvalidInput as error:
+                damaged[path] = f"it is damaged: {error}"
+            else:
+                if document is None:
+                    damaged[path] = "it is another statement under this name"
+                elif document.app_id in points:
+                    documents.setdefault(sha256(data).hexdigest(), document)
     return list(documents.values()), damaged
 
 

@@ -18,26 +18,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
+from chalicelib.domain.errors import InvalidInput
 from chalicelib.privacy.erasure.again import Receipt
-from chalicelib.privacy.standing import Document, Restored
+from chalicelib.privacy.signing import fingerprint
+from chalicelib.privacy.standing import Chosen, Restored, choose_documents, list_ended
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage.box.uploads import renew_signing_secret
 from chalicelib.storage.values import moment, moment_of_text, time_text
 from regulars.backup import archive
-from regulars.backup.after import (
-    Export,
-    begin_restore_act,
-    find_known_until,
-    make_rotate,
-    read_export,
-    redo_accesses,
-    redo_settings,
-    say_unknown,
-)
+from regulars.backup.after import begin_restore_act, make_rotate, redo_settings, say_unknown
 from regulars.backup.backup import OBJECTS, open_scratch
 from regulars.backup.new_secrets import renew_secrets
-from regulars.backup.owed import Owed, Questions, Step, note_owed
+from regulars.backup.owed import Known, Owed, Questions, Step, note_owed
 from regulars.backup.receipts import (
     read_receipts,
     read_standing_documents,
@@ -49,30 +42,52 @@ _RECORDS = "secrets"
 """Folder of a backup whose files are needed to read its records."""
 
 
-class Evidence(Struct, frozen=True):
-    """Evidence of the time since a backup: exports of the audit, and documents of what stands.
-
-    `damaged`: the names of documents that are not as they were signed.
-    """
-
-    exports: Sequence[Export]
-    documents: Sequence[Document]
-    damaged: Sequence[str]
+Evidence = Mapping[str, Chosen]
+"""What the documents of what stands tell of each tenant since the backup."""
 
 
 def read_evidence(services: Services, owed: Owed) -> Evidence:
-    """Read the exports and documents of a restore.
+    """Read the documents of a restore, and judge them.
 
-    Raises OperatorError if an export is not as it was signed, or a place cannot be read.
+    Raises InvalidInput if one may say what ended since, and cannot be relied on; OperatorError if a
+    place cannot be read.
     """
-    exports = [
-        read_export(services, Path(export), owed.backed_up_at, owed.key or None)
-        for export in owed.exports
-    ]
-    documents, damaged = read_standing_documents(
-        owed.places, list_books(services), owed.backed_up_at
+    books = list(_list_restored(services, owed))
+    documents, refused = read_standing_documents(
+        owed.places, {restored.tenant.app_id: restored.point for restored in books}
     )
-    return Evidence(exports, documents, damaged)
+    evidence = {
+        restored.tenant.name: choose_documents(
+            restored.point,
+            fingerprint(services.audit.signing.read_face_key(restored.tenant.name)),
+            owed.keys,
+            [each for each in documents if each.app_id == restored.tenant.app_id],
+        )
+        for restored in books
+    }
+    for chosen in evidence.values():
+        refused |= chosen.refused
+    if refused:
+        asked = dict.fromkeys(key for chosen in evidence.values() for key in chosen.asked)
+        raise InvalidInput(_explain_refused(refused, [*owed.keys, *asked] if asked else []))
+    return evidence
+
+
+def _explain_refused(refused: Mapping[str, str], asked: Sequence[str]) -> str:
+    """Say why no restore begins, and what would let it. `asked`: keys that may be the shop's."""
+    lines = ["nothing is restored: these files may say what ended since, and cannot be verified:"]
+    lines += [f"{name}: {why}" for name, why in refused.items()]
+    if asked:
+        options = " ".join(f"--key {key}" for key in asked)
+        lines.append(
+            "If the shop has renewed its signing key since, compare it with `regulars receipt key` "
+            f"of a later folder, and add {options}"
+        )
+    lines.append(
+        "To restore without a document, move it out of its folder; replace a damaged one by an "
+        "undamaged copy"
+    )
+    return "\n".join(lines)
 
 
 def list_books(services: Services) -> list[str]:
@@ -90,32 +105,24 @@ def read_own_receipts(services: Services, owed: Owed) -> list[Receipt]:
 
 
 def note_known(services: Services, owed: Owed, evidence: Evidence) -> Owed:
-    """Return the list with what later steps need and change: each book's life, up to which time it
-    is known what ended, and how many receipts there are.
+    """Return the list with what later steps need and change: what is known of each book, and how
+    many receipts there are.
 
     Raises OperatorError if less is known than when the restore began, as if a disk is missing.
     """
-    books = list(_list_restored(services, owed))
-    known_until = {
-        restored.tenant.name: find_known_until(
-            services, restored, evidence.exports, evidence.documents
-        )
-        for restored in books
-    }
-    for name, before in owed.known_until.items():
-        now = known_until.get(name)
-        if name in known_until and before is not None and (now is None or now < before):
+    known = {}
+    for restored in _list_restored(services, owed):
+        name, later = restored.tenant.name, evidence[restored.tenant.name].later
+        newest = max(restored.point.number, *(standing.point.number for standing in later), 0)
+        known[name] = Known(restored.point, newest, later[-1].at if later else None)
+        before = owed.known.get(name)
+        if before is not None and newest < before.newest:
+            until = time_text(before.until or owed.backed_up_at)
             raise OperatorError(
                 f"of {name} less is known than when the restore began, which knew what ended until "
-                f"{time_text(before)}: is a disk missing? Its places are {', '.join(owed.places)}"
+                f"{until}: is a disk missing? Its places are {', '.join(owed.places)}"
             )
-    lives = {restored.tenant.name: restored.tenant.life for restored in books}
-    noted = replace(
-        owed,
-        known_until=known_until,
-        lives=lives,
-        books=tuple({*owed.books, *list_books(services)}),
-    )
+    noted = replace(owed, known=known, books=tuple({*owed.books, *list_books(services)}))
     return replace(noted, receipts=len(require_receipts(services, noted)))
 
 
@@ -131,26 +138,20 @@ def require_receipts(services: Services, owed: Owed) -> list[Receipt]:
             f"there are {len(receipts)} receipts of erasures, and were {owed.receipts} when the "
             f"restore began: is a disk missing? Its places are {', '.join(owed.places)}"
         )
-    trusted = [owed.key] if owed.key else []
     again = services.erasure.again
     for receipt in again.list_unknown(receipts):
         if not again.is_of_another_book(receipt):
-            again.require_acceptable(receipt, trusted)
+            again.require_acceptable(receipt, owed.keys)
     return receipts
 
 
 def _list_restored(services: Services, owed: Owed) -> Iterator[Restored]:
-    """Yield each tenant of a restored book, with the life that it had in the backup."""
+    """Yield each tenant of a restored book, and the point of the backup."""
     rotate = make_rotate(services)
     for tenant in services.tenants.list_all():
-        life = owed.lives.get(tenant.name, tenant.life)
-        yield Restored(
-            replace(tenant, life=life),
-            owed.backed_up_at,
-            services.access.standing.read(tenant),
-            rotate,
-            [owed.key] if owed.key else (),
-        )
+        standing, known = services.access.standing.read(tenant), owed.known.get(tenant.name)
+        point = standing.point if known is None else known.point
+        yield Restored(tenant, owed.backed_up_at, point, standing, rotate)
 
 
 class Act(Struct, frozen=True):
@@ -163,22 +164,16 @@ class Act(Struct, frozen=True):
 
 
 def _end_accesses(act: Act) -> Iterator[str]:
-    evidence = act.evidence
     for restored, name in _enter_each(act):
-        for line in redo_accesses(act.services, restored, evidence.exports, evidence.documents):
+        later = act.evidence[name].later
+        for line in act.services.access.standing.end_by_documents(restored, later):
             yield f"{name}: {line}"
 
 
 def _take_settings(act: Act) -> Iterator[str]:
-    evidence = act.evidence
     for restored, name in _enter_each(act):
-        for line in redo_settings(
-            act.services,
-            restored,
-            evidence.exports,
-            evidence.documents,
-            act.questions.ask_settings,
-        ):
+        later, ask = act.evidence[name].later, act.questions.ask_settings
+        for line in redo_settings(act.services, restored, later, ask):
             yield f"{name}: {line}"
 
 
@@ -190,7 +185,8 @@ def _end_sessions(act: Act) -> Iterator[str]:
 def _begin_lives(act: Act) -> Iterator[str]:
     for restored, name in _enter_each(act):
         act.services.tenants.begin_life(name)
-        act.services.access.standing.note_base(restored)
+        newest = act.owed.known[name].newest
+        act.services.access.standing.begin_line(name, restored.point, newest)
     yield from ()
 
 
@@ -203,8 +199,7 @@ def _erase_again(act: Act) -> Iterator[str]:
         )
 
     receipts = require_receipts(act.services, act.owed)
-    trusted = [act.owed.key] if act.owed.key else []
-    yield from redo_erasures(act.services, receipts, trusted, ask_to_leave)
+    yield from redo_erasures(act.services, receipts, act.owed.keys, ask_to_leave)
     done_times = (str(receipt.statement["done_at"]) for receipt in receipts)
     newest = max(done_times, default="none")
     yield (
@@ -238,7 +233,7 @@ _DO: Mapping[Step, Callable[[Act], Iterator[str]]] = {
     Step.SECRETS: _renew_secrets,
     Step.ERASURES: _erase_again,
 }
-_BY_EVIDENCE = {Step.ACCESSES, Step.SETTINGS}
+_BY_EVIDENCE = {Step.ACCESSES, Step.SETTINGS, Step.LIFE}
 
 
 def end_restore(services: Services, owed: Owed, questions: Questions) -> Iterator[str]:
@@ -249,13 +244,13 @@ def end_restore(services: Services, owed: Owed, questions: Questions) -> Iterato
     stops it: what is left then stays on the list.
     """
     data = services.settings.storage
-    evidence, left = Evidence((), (), ()), owed
+    evidence: Evidence = {}
+    left = owed
     if _BY_EVIDENCE.intersection(owed.left):
         evidence = read_evidence(services, owed)
-        yield from (
-            f"{name} is not as it was signed, and is left aside" for name in evidence.damaged
-        )
         left = note_known(services, owed, evidence)
+        for name, chosen in evidence.items():
+            yield from (f"{name}: {line}" for line in _list_aside(chosen))
     note_owed(data, left)
     for step in owed.left:
         yield from _DO[step](Act(services, left, evidence, questions))
@@ -266,11 +261,21 @@ def end_restore(services: Services, owed: Owed, questions: Questions) -> Iterato
     note_owed(data, left)
 
 
+def _list_aside(chosen: Chosen) -> Iterator[str]:
+    """Yield a line for each reason why documents tell nothing of the time since the backup."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, reason in chosen.aside.items():
+        names_by_reason.setdefault(reason, []).append(name)
+    for reason, names in names_by_reason.items():
+        yield f"left out, since {reason}: {', '.join(sorted(names))}"
+
+
 def _say_what_is_unknown(services: Services, owed: Owed) -> Iterator[str]:
     for restored in _list_restored(services, owed):
         name = restored.tenant.name
         where = name_place(services)
-        for line in say_unknown(services, restored, owed.known_until.get(name), where):
+        until = owed.known[name].until if name in owed.known else None
+        for line in say_unknown(services, restored, until, where):
             yield f"{name}: {line}"
 
 
@@ -324,23 +329,42 @@ def find_owed_by_snapshot(services: Services, owed: Owed) -> Owed | None:
     asked_times = [moment_of_text(str(each.statement["asked_at"])) for each in open_receipts]
     last_act = find_last_act(services)
     oldest = min(asked_times, default=last_act)
-    if oldest < last_act and any(
-        services.access.standing.read(tenant).base for tenant in services.tenants.list_all()
-    ):
+    was_used = oldest < last_act
+    if was_used and any(restored.point.line for restored in _list_restored(services, owed)):
         raise OperatorError(
             "this folder was restored without the receipts that name people in it, and was used "
             "since. What else ended nobody can tell from it: restore the backup again, with the "
             "witness (REGULARS_WITNESS)"
         )
-    since = find_last_act(services, oldest) if oldest < last_act else last_act
+    since = find_last_act(services, oldest) if was_used else last_act
     found = replace(owed, backed_up_at=since)
+    if was_used:
+        found = replace(found, known=dict(_find_points(services, found)))
     evidence = read_evidence(services, found)
     has_ended = any(
-        services.access.standing.list_ended(restored, evidence.documents)
-        for restored in _list_restored(services, found)
+        any(list_ended(services.access.standing.read(tenant), evidence[tenant.name].later))
+        for tenant in services.tenants.list_all()
+        if evidence[tenant.name].later
     )
     is_asked = Step.SECRETS in owed.left
     return found if open_receipts or has_ended or is_asked else None
+
+
+def _find_points(services: Services, owed: Owed) -> Iterator[tuple[str, Known]]:
+    """Yield the point of each book at `backed_up_at`, in a folder that was used since then: it has
+    counted its own documents meanwhile, so those of then say it by their time."""
+    books = {each.tenant.app_id: each for each in _list_restored(services, owed)}
+    begins = {app_id: replace(each.point, number=-1) for app_id, each in books.items()}
+    documents, _ = read_standing_documents(owed.places, begins)
+    for app_id, restored in books.items():
+        numbers = [
+            document.point.number
+            for document in documents
+            if (document.app_id, document.point.life) == (app_id, restored.point.life)
+            and document.standing.at <= owed.backed_up_at
+        ]
+        point = replace(restored.point, number=max(numbers, default=0))
+        yield restored.tenant.name, Known(point, point.number, None)
 
 
 def _is_record(name: str) -> bool:
@@ -357,6 +381,6 @@ def say_before(services: Services, known: Owed, where: str) -> Iterator[str]:
     """
     for restored in _list_restored(services, known):
         name = restored.tenant.name
-        if known.known_until[name] is None:
+        if known.known[name].until is None:
             for line in say_unknown(services, restored, None, where):
                 yield f"{name}: {line}"

@@ -96,7 +96,7 @@ def play(
         def restore() -> Services:
             write_beside(services, file.parent)  # as a box does every five minutes
             running = _RunningClock(clock.at)
-            told, ended = backup.Told((), (), "", new_secrets=False), partial(build, clock=running)
+            told, ended = backup.Told((), (), new_secrets=False), partial(build, clock=running)
             list(backup.restore_box(again, scratch / "again", file, told, Questions(), ended))
             clock.at = running.at
             return build(again, clock)

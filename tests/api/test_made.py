@@ -22,7 +22,6 @@ from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.jobs import NIGHT_HOUR
 from chalicelib.domain.model import Tenant
-from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.makers import parse_caller
 from chalicelib.services import Services
 from chalicelib.storage import keys
@@ -115,7 +114,7 @@ def list_given(services: Services, tenant: str, caller: str) -> set[str]:
         access
         for entry in services.audit.chain.walk_entries(tenant)
         if parse_caller(str(entry["by"])) == caller
-        for access in list_effects(entry).get(Effect.GIVES_ACCESS, ())
+        for access in entry.get("does", {}).get(Effect.GIVES_ACCESS, ())
     }
 
 
@@ -426,8 +425,8 @@ def test_what_a_removal_left_that_was_cut_off_ends_at_night(
     services.sweep.sweep_tenant(tenant, clock.now().replace(hour=NIGHT_HOUR), ["makers"])
     assert hooks(v1) == {room} != {phone}
     entries = services.audit.chain.walk_entries(tenant.name)
-    of_night = [list_effects(entry) for entry in entries if entry["what"] == "sweep makers"]
-    assert of_night == [{Effect.TAKES_ACCESS: [phone]}], "a restore ends it again"
+    of_night = [entry["does"] for entry in entries if entry["what"] == "sweep makers"]
+    assert of_night == [{Effect.TAKES_ACCESS: [phone]}], "the audit says it"
 
 
 def test_a_person_who_is_removed_from_one_shop_stays_as_she_is_in_another(walk: Walk) -> None:

@@ -20,16 +20,10 @@ from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import Kind
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.model import Tenant
-from chalicelib.privacy.entry_effects import list_effects
+from chalicelib.privacy.signing import canonical_json
 from chalicelib.privacy.standing import Access, Restored, Standing, hash_with, parse_document
 from chalicelib.storage import keys
-from regulars.backup.after import (
-    Export,
-    begin_restore_act,
-    read_changes_since,
-    redo_accesses,
-    redo_settings,
-)
+from regulars.backup.after import begin_restore_act, redo_settings
 from tests.support.faults.shop import Box, Shop
 
 _OF_DIALECTS = {f"{one.name} {act}": kind for one in DIALECTS for act, kind in one.acts.items()}
@@ -39,8 +33,7 @@ UNDONE = {
     *(Effect.HOLDS, Effect.RESTRICTS, Effect.WITHDRAWS),
     *(Effect.TAKES_ACCESS, Effect.TAKES_SIGN_IN, Effect.CHANGES_ACCESS, Effect.SETS),
 }
-"""Effects that a restore would undo: of the others an export knows deletions, and receipts
-erasures."""
+"""Effects that a restore would undo: of the others receipts know erasures."""
 
 
 def entries(box: Box) -> dict[str, Mapping[str, Any]]:
@@ -72,29 +65,27 @@ def _says(entry: Mapping[str, Any]) -> bool:
 def given_back(
     box: Box, shop: Shop, folder: Path, written: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
-    """What comes back by a restore of the shop as it was before, by the documents and by the
-    export."""
-    if UNDONE.isdisjoint({effect for entry in written.values() for effect in list_effects(entry)}):
+    """What comes back by a restore of the shop as it was before, by the document of now."""
+    if UNDONE.isdisjoint({effect for entry in written.values() for effect in entry["does"]}):
         return
     tenant = box.services.tenants.find("shop")
     if tenant is None:
         return  # it is erased, which its receipt says
     last = box.services.access.standing.read(tenant)
     _, signed = box.services.access.standing.make_document(tenant)
-    document = parse_document(signed)
+    document = parse_document(canonical_json(signed))
     assert document
-    export = Export("shop", read_changes_since(written.values(), _LONG_AGO), None, ())
-    for name, exports, documents in (("an export", [export], []), ("documents", [], [document])):
-        with shop.copied(folder / "restored") as again:
-            before = again.services.access.standing.read(again.tenant)
-            restored = Restored(again.tenant, _LONG_AGO, before, again.services.tenants.rotate_keys)
-            since = exports, documents
-            with begin_restore_act(again.tenant):
-                for _ in redo_accesses(again.services, restored, *since):
-                    pass
-                for _ in redo_settings(again.services, restored, *since, lambda _: True):
-                    pass
-            yield from (f"by {name} {fault}" for fault in _compare(again, before, last))
+    later = [document.standing]
+    with shop.copied(folder / "restored") as again:
+        before = again.services.access.standing.read(again.tenant)
+        rotate = again.services.tenants.rotate_keys
+        restored = Restored(again.tenant, _LONG_AGO, before.point, before, rotate)
+        with begin_restore_act(again.tenant):
+            for _ in again.services.access.standing.end_by_documents(restored, later):
+                pass
+            for _ in redo_settings(again.services, restored, later, lambda _: True):
+                pass
+        yield from _compare(again, before, last)
 
 
 def _list_excess(name: str, now: Access, before: Access, last: Access | None) -> Iterator[str]:

@@ -40,6 +40,14 @@ def go_on(book: Book, again: Path) -> None:
         pass
 
 
+def read_number(again: Path, life: str) -> tuple[int | None, int]:
+    """The number at which the book left a life, and that of now."""
+    with closing(Book(again)) as book:
+        point = book.services.access.standing.read(book.tenant).point
+        assert point.life != life
+        return point.find_left(life), point.number
+
+
 def test_a_restore_that_is_killed_at_any_write_and_ended_gives_nothing_back(
     tmp_path: Path, points: Points
 ) -> None:
@@ -53,6 +61,10 @@ def test_a_restore_that_is_killed_at_any_write_and_ended_gives_nothing_back(
     assert writes > len(shop.ids)
     every = [(at, fault) for at in range(1, writes + 1) for fault in (KILLED, DONE_KILLED)]
     chosen = points.chosen(every, "restore", 4)
+    with closing(Book(shop.data)) as book:
+        lived = book.tenant.life
+    backed_up, goes_on = read_number(tmp_path / "whole", lived)
+    assert backed_up < goes_on
     for at, fault in chosen:
         again = tmp_path / f"{fault.name} {at}"
         assert cut_off(shop, again, at, fault).dead, (at, fault.name)
@@ -61,4 +73,7 @@ def test_a_restore_that_is_killed_at_any_write_and_ended_gives_nothing_back(
             go_on(book, again)
         folder.require_finished(again)
         require_nothing_back(again, shop)
+        left, number = read_number(again, lived)
+        assert left == backed_up, "its documents say that they tell of this backup, too"
+        assert number >= goes_on
     points.told(len(every), len(chosen), 0, len(chosen))

@@ -266,8 +266,6 @@ def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
         "regulars",
         "restore",
         str(backup),
-        "--after",
-        "none",
         "--data",
         str(tmp_path / "data"),
     ]

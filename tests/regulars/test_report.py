@@ -318,7 +318,7 @@ def test_a_closed_month_is_printed_byte_for_byte_also_from_a_backup(
     backup, restored = tmp_path / "backup.tar", tmp_path / "restored"
     assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
     book.see(shot(5 * DAYS, 1))
-    again = ["restore", str(backup), "--data", str(restored), "--after", "none"]
+    again = ["restore", str(backup), "--data", str(restored)]
     assert main(again) == 0
     capsys.readouterr()
     assert read_month(restored, capsys) == (sheet, proof)

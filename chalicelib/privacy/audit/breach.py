@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from chalicelib.privacy.audit_entries import HOUR_MS, Entry, Leaf, at_ms, is_by
-from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.reading import Data, Tally
 from chalicelib.service import Service
 from chalicelib.storage.values import milliseconds
@@ -92,5 +91,5 @@ class Breaches(Service["Services"]):
         breach.entries += len(entries)
         breach.tally.add(entries)
         for entry in entries:
-            for effect, subjects in list_effects(entry).items():
+            for effect, subjects in entry.get("does", {}).items():
                 breach.did.setdefault(effect, {}).update(dict.fromkeys(subjects))

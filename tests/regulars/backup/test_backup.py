@@ -483,7 +483,7 @@ def test_a_box_that_was_wiped_answers_as_before(photos: Path, tmp_path: Path) ->
     finally:
         server.kill()
     shutil.rmtree(data)
-    assert main(["restore", str(file), "--data", str(data), "--after", "none"]) == 0
+    assert main(["restore", str(file), "--data", str(data)]) == 0
     server = Server(data)
     try:
         with Connection(server.url) as connection:

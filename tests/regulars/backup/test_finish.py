@@ -52,7 +52,7 @@ def begin_restore(
     """
     command = [sys.executable, "-m", "regulars", "restore", str(file or shop.backup)]
     with subprocess.Popen(
-        [*command, "--data", str(again), "--after", "none"],
+        [*command, "--data", str(again)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -139,7 +139,7 @@ def test_nothing_works_in_a_folder_whose_restore_has_not_ended_but_what_ends_it(
         ["backup", str(tmp_path / "more.tar"), "--data", str(again)],
         ["tenants", "list", "--data", str(again)],
         ["folder", "copied", "--data", str(again)],
-        ["restore", str(shop.backup), "--after", "none", "--data", str(again)],
+        ["restore", str(shop.backup), "--data", str(again)],
         ["serve", "--trial", "--port", "0", "--data", str(again)],
         ["today", "--data", str(again)],
     ):
@@ -161,7 +161,7 @@ def test_what_nobody_knows_is_said_before_anything_is_copied(
     shop: Shop, tmp_path: Path, capsys: Captured
 ) -> None:
     alone = Path(shutil.copy(shop.backup, tmp_path))
-    arguments = [str(alone), "--data", str(tmp_path / "again"), "--after", "none"]
+    arguments = [str(alone), "--data", str(tmp_path / "again")]
     assert main(["restore", *arguments]) == 0
     said = capsys.readouterr().out
     before, copied, _ = said.partition("are copied to")
@@ -196,7 +196,7 @@ def test_a_box_is_restored_beside_another_boxs_backups(tmp_path: Path, capsys: C
     secrets = {name: lives_and_erases(tmp_path / name, backups, name)[0] for name in ("a", "bb")}
     for name, secret in secrets.items():
         again = tmp_path / f"{name} again"
-        arguments = [str(backups / f"{name}.tar"), "--data", str(again), "--after", "none"]
+        arguments = [str(backups / f"{name}.tar"), "--data", str(again)]
         assert main(["restore", *arguments]) == 0
         said = capsys.readouterr()
         assert "--key" not in said.out + said.err
@@ -227,7 +227,7 @@ def test_a_first_box_is_restored_at_its_branchs_witness(
         worked_off(book)
         assert write_beside(book.services, witness) == 1
     again = tmp_path / "again"
-    arguments = [str(backups / "first.tar"), "--data", str(again), "--after", "none"]
+    arguments = [str(backups / "first.tar"), "--data", str(again)]
     capsys.readouterr()
     assert main(["restore", *arguments]) == 0
     assert "--key" not in capsys.readouterr().out
@@ -244,7 +244,7 @@ def test_a_receipt_that_lies_alone_and_is_another_boxs_is_left_aside(
     lives_and_erases(tmp_path / "bb", tmp_path, "bb")
     for number, receipt in enumerate((tmp_path / "receipts").rglob("[0-9]*.json")):
         shutil.copy(receipt, backups / f"erasure-{number}.json")
-    arguments = [str(backups / "a.tar"), "--data", str(tmp_path / "again"), "--after", "none"]
+    arguments = [str(backups / "a.tar"), "--data", str(tmp_path / "again")]
     capsys.readouterr()
     assert main(["restore", *arguments]) == 0
     with closing(Book(tmp_path / "again")) as book:
@@ -281,7 +281,7 @@ def test_nobody_ends_a_restore_that_another_process_does(
     with hold_restore(again):
         assert main(["restore", "--finish", "--data", str(again)]) == 1
         assert "another process restores" in capsys.readouterr().err
-        arguments = [str(shop.backup), "--data", str(again), "--after", "none"]
+        arguments = [str(shop.backup), "--data", str(again)]
         assert main(["restore", *arguments]) == 1
     do_what_is_printed(again, capsys)
     require_nothing_back(again, shop)
@@ -369,7 +369,7 @@ def test_new_secrets_end_though_somebody_was_erased_since(tmp_path: Path, capsys
     backups.mkdir()
     secret, _ = lives_and_erases(tmp_path / "a", backups, "a")
     again = tmp_path / "again"
-    arguments = [str(backups / "a.tar"), "--data", str(again), "--after", "none"]
+    arguments = [str(backups / "a.tar"), "--data", str(again)]
     assert main(["restore", *arguments, "--new-secrets"]) == 0
     with closing(Book(again)) as book:
         assert book.services.access.keys.find_by_api_key(secret) is None
@@ -397,7 +397,7 @@ def test_a_receipt_that_a_stranger_signed_stops_a_restore_before_it_copies(
     forged = backups / "receipts" / app_id / "777.json"
     forged.write_bytes(canonical_json(sign_statement(statement, new_key()[0])))
     again = tmp_path / "again"
-    arguments = [str(backups / "a.tar"), "--data", str(again), "--after", "none"]
+    arguments = [str(backups / "a.tar"), "--data", str(again)]
     capsys.readouterr()
     assert main(["restore", *arguments]) == 2
     assert "else take its file away" in capsys.readouterr().err

@@ -411,7 +411,7 @@ def test_a_book_of_before_the_first_key_asks_whether_to_leave_out_whom_nobody_ca
     restore_owing_erasures(again, file)
     owed = read_owed(again)
     assert owed
-    note_owed(again, replace(owed, key=fingerprint(found[0].signer)))
+    note_owed(again, replace(owed, keys=(fingerprint(found[0].signer),)))
     asked: list[str] = []
 
     def answer(is_left: bool) -> Ask:
@@ -607,9 +607,7 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(
     assert main(["backup", str(backups / "tuesday.tar"), "--data", str(data)]) == 0
     mine, *others = sorted((backups / RECEIPTS).rglob("[0-9]*.json"))
     assert len(others) == 1
-    assert (
-        main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
-    )
+    assert main(["restore", str(backups / "monday.tar"), "--data", str(again)]) == 0
     said = capsys.readouterr().out
     assert f"shop: erased again by receipt {mine.stem}" in said
     assert "erasures are done again by 2 receipts" in said
@@ -626,8 +624,6 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(
         str(backups / "monday.tar"),
         "--data",
         str(tmp_path / "third"),
-        "--after",
-        "none",
     ]
     assert main(asked) == 1
     assert "is not as it was signed" in capsys.readouterr().err

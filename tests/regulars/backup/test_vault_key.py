@@ -122,7 +122,7 @@ def test_a_backup_is_restored_with_the_key_and_refused_without(
     secrets = fill(data, key)
     assert main(["backup", str(file), "--data", str(data)]) == 0
     assert key.read_bytes() not in file.read_bytes()
-    restore = ["restore", str(file), "--after", "none", "--yes", "--data", str(again)]
+    restore = ["restore", str(file), "--yes", "--data", str(again)]
     with monkeypatch.context() as without:
         without.delenv(VARIABLE)
         for command in (
@@ -157,7 +157,7 @@ def test_a_backup_whose_key_is_lost_is_restored_with_another_and_new_secrets(
     other = write_key(tmp_path / "other")
     monkeypatch.setenv(VARIABLE, str(other))
     capsys.readouterr()
-    restore = ["restore", str(file), "--after", "none", "--data", str(again)]
+    restore = ["restore", str(file), "--data", str(again)]
     assert main(restore) == 2
     assert "is not the key that sealed the secrets of this book" in capsys.readouterr().err
     assert main([*restore, "--new-secrets"]) == 0
@@ -209,7 +209,7 @@ def test_a_backup_of_a_plain_book_is_not_restored_with_a_key(
         without.delenv(VARIABLE)
         fill(data, None)
         assert main(["backup", str(file), "--data", str(data)]) == 0
-    restore = ["restore", str(file), "--after", "none", "--yes", "--data", str(again)]
+    restore = ["restore", str(file), "--yes", "--data", str(again)]
     for command in (restore, [*restore, "--new-secrets"]):
         capsys.readouterr()
         assert main(command) == 2

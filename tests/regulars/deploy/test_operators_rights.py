@@ -129,10 +129,10 @@ RUNS = {
     "receipt get": [Run(("{erasure}", *SHOP))],
     "backup": [Run(("stage.tar",)), Run(("left.tar",), stage="left")],
     "restore": [
-        Run(("stage.tar", "--after", "none", "--new-secrets"), stage="new"),
-        Run(("stage.tar", "--after", "none"), stage="kept"),
+        Run(("stage.tar", "--new-secrets"), stage="new"),
+        Run(("stage.tar",), stage="kept"),
         Run(
-            ("left.tar", "--after", "none", "--receipts", f"s3://{ELSEWHERE}/mine"),
+            ("left.tar", "--receipts", f"s3://{ELSEWHERE}/mine"),
             stage="empty",
             beside=frozenset({"s3:ListBucket", "s3:GetObject"}),
         ),

@@ -104,8 +104,6 @@ def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path:
                 str(tmp_path / ".git/kept.tar"),
                 "--data",
                 str(tmp_path / "again"),
-                "--after",
-                "none",
             ]
         )
         == 0

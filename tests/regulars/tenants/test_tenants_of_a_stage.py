@@ -121,7 +121,7 @@ def test_a_stage_is_backed_up_and_restored_to_another_only_if_that_is_empty(
     assert main([*ADD, "--stage", stage]) == 0
     file = tmp_path / "stage.tar"
     assert main(["backup", str(file), "--stage", stage]) == 0
-    assert main(["restore", str(file), "--stage", stage, "--after", "none"]) == 1
+    assert main(["restore", str(file), "--stage", stage]) == 1
     assert "empty" in capsys.readouterr().err
 
 

@@ -39,11 +39,15 @@ class Shop(Struct):
     ids: dict[str, str]
 
 
-def make_shop(folder: Path) -> Shop:
+Open = Callable[[Path], Book]
+"""Opens a folder: one whose secrets are sealed needs its key."""
+
+
+def make_shop(folder: Path, open_book: Open = Book) -> Shop:
     """Make the shop and its backup, `backups/monday.tar`."""
     data, backups = folder / "data", folder / "backups"
     backups.mkdir()
-    with closing(Book(data)) as book:
+    with closing(open_book(data)) as book:
         secrets, ids = furnish(book)
     assert main(["tenants", "rotate", "shop", "--yes", "--data", str(data)]) == 0
     secrets["rotated"] = read_credentials(data)["shop"].api_key
@@ -102,7 +106,7 @@ def end_everything(shop: Shop, book: Book) -> None:
         lambda: ring.delete(tenant, ids["deleted"]),
         lambda: ring.renew(tenant, ids["renewed"]),
         lambda: ring.change(tenant, ids["lessened"], {"role": Role.VIEWER}),
-        lambda: ring.delete(tenant, ids["service"]),
+        lambda: end_service_key(book),
         lambda: services.cameras.delete(tenant, "gone"),
         lambda: services.cameras.replace_key(tenant, "renewed"),
         lambda: hooks.delete("shop", ids["hook"]),
@@ -121,6 +125,13 @@ def end_everything(shop: Shop, book: Book) -> None:
         with audit_events.begin_audit_event(act("something that no list names")):
             do()
     services.tenants.disable("other")
+
+
+def end_service_key(book: Book) -> None:
+    """Delete the key of the service, which has another id once all secrets were made anew."""
+    ring = book.services.access.keys
+    [id_] = [key.id for key in ring.list_all(book.tenant) if key.service]
+    ring.delete(book.tenant, id_)
 
 
 def opens(services: Services, shop: Shop) -> set[str]:
@@ -153,9 +164,9 @@ def _is_good(ask: Callable[[], object]) -> bool:
         return False
 
 
-def require_nothing_back(again: Path, shop: Shop) -> None:
+def require_nothing_back(again: Path, shop: Shop, open_book: Open = Book) -> None:
     """Look at a restored folder: its keys, members, hooks, people and settings."""
-    with closing(Book(again)) as book:
+    with closing(open_book(again)) as book:
         services, tenant = book.services, book.tenant
         assert opens(services, shop) <= {"kept", "lessened", "other"}
         assert services.access.keys.get(tenant, shop.ids["lessened"]).role is Role.VIEWER

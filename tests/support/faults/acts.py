@@ -221,11 +221,11 @@ BOX = (
         why="a backup that is whole is one more",
     ),
     Act(
-        "restore backups/shop.tar --data again --yes --after none",
+        "restore backups/shop.tar --data again --yes",
         prepare=_backed_up,
         waits=True,
         then=(
-            "restore backups/shop.tar --data again --yes --after none",
+            "restore backups/shop.tar --data again --yes",
             *("serve --data again --port 0",) * 2,
         ),
         or_says="is not empty",
