@@ -145,6 +145,7 @@ commands.add_section(
     box.fsck,
     backup.backup,
     backup.restore,
+    backup.compare,
     uninstall,
     completion,
 )

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -48,12 +48,12 @@ class Entry(NamedTuple):
 class Manifest(Struct, frozen=True):
     """List of a backup's files. `entries`: by path below the data folder.
 
-    `books`: the ids (`app_id`) of the books in it; () in an export.
+    `books`: by its id (`app_id`), the number of each book in it (standing.Point); {} in an export.
     """
 
     created_at: datetime
     entries: Mapping[str, Entry]
-    books: tuple[str, ...]
+    books: Mapping[str, int]
 
 
 class Writer:
@@ -80,13 +80,16 @@ class Writer:
         return len(self._entries)
 
     def finish(
-        self, created_at: datetime, format_: int | str = FORMAT, books: Sequence[str] = ()
+        self,
+        created_at: datetime,
+        format_: int | str = FORMAT,
+        books: Mapping[str, int] | None = None,
     ) -> None:
         """Add the list of the files. `books`: as the manifest has them."""
         manifest = {
             "format": format_,
             "created_at": created_at.isoformat(timespec="milliseconds"),
-            "books": list(books),
+            "books": books or {},
             "entries": self._entries,
         }
         data = json.dumps(manifest).encode()

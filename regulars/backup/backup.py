@@ -14,7 +14,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -66,11 +66,11 @@ def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
     with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as scratch:
         copy_folder = scratch / "copy"
         copy_folder.mkdir(mode=0o700)
-        tenants = _take_complete(data, copy_folder)
+        data_format, books = _take_complete(data, copy_folder)
         for _ in range(_TRIES):
             path = _choose_name(to)
             try:
-                _write_archive(path, copy_folder, begun_at, tenants)
+                _write_archive(path, copy_folder, begun_at, data_format, books)
             except FileExistsError:
                 if path == to:
                     raise
@@ -89,12 +89,14 @@ def _choose_name(to: Path) -> Path:
 
 
 def _write_archive(
-    path: Path, copy_folder: Path, begun_at: datetime, tenants: Sequence[Tenant]
+    path: Path,
+    copy_folder: Path,
+    begun_at: datetime,
+    data_format: int,
+    books: Mapping[str, int],
 ) -> None:
     """Write the copy into a file, with the format that its tenants' data have: the version before
     may restore a backup of the day after an update, too."""
-    books = sorted(tenant.app_id for tenant in tenants)
-    data_format = max((tenant.format for tenant in tenants), default=FORMAT)
     with archive.write_archive(path) as writer:
         for file in sorted(copy_folder.rglob("*")):
             if file.is_file():
@@ -113,9 +115,9 @@ def open_scratch(path: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _take_complete(data: Path, stage: Path) -> list[Tenant]:
-    """Copy records and objects until no record names an object that is missing; return the tenants
-    in the copy."""
+def _take_complete(data: Path, stage: Path) -> tuple[int, Mapping[str, int]]:
+    """Copy records and objects until no record names an object that is missing; return the format
+    of the copy, and its books as a manifest has them."""
     for _ in range(_TRIES):
         copy_folder(data, stage)
         with _open_copied_items(stage) as items:
@@ -123,7 +125,9 @@ def _take_complete(data: Path, stage: Path) -> list[Tenant]:
                 key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()
             ]
             if not missing:
-                return list(_list_tenants(items))
+                tenants = list(_list_tenants(items))
+                data_format = max((tenant.format for tenant in tenants), default=FORMAT)
+                return data_format, {each.app_id: _read_number(items, each) for each in tenants}
     raise OperatorError(
         f"{missing[0]} is named by a record and is not there, {len(missing)} in all: they are "
         "lost, or faces come and "
@@ -140,7 +144,7 @@ def copy_folder(data: Path, stage: Path) -> None:
     # A process that makes or rotates keys holds this lock until both the database and the file have
     # changed.
     with folder.hold_lock(data / credentials.LOCK):
-        _copy_database(data / DATABASE, stage / DATABASE)
+        copy_database(data / DATABASE, stage / DATABASE)
         (stage / credentials.FILE).unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             shutil.copyfile(data / credentials.FILE, stage / credentials.FILE)
@@ -166,7 +170,7 @@ def _raise_unless_missing(error: OSError) -> None:
         raise error
 
 
-def _copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
     """Copy the database as it is at one moment, and check the copy.
 
     Raises DamagedFile if SQLite finds it damaged, OperatorError if it cannot be copied.
@@ -225,6 +229,11 @@ def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
 
 def _list_tenants(items: ItemStore) -> Iterator[Tenant]:
     return map(tenant_from, walk_items(items, keys.TENANTS, keys.tenant_item("")[0]))
+
+
+def _read_number(items: ItemStore, tenant: Tenant) -> int:
+    noted = items.get(keys.AUDIT, (tenant.name, keys.AUDIT_STANDING)) or {}
+    return int(noted.get("number", 0))
 
 
 def _list_blob_keys(items: ItemStore) -> Iterator[str]:

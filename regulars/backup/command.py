@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import RegularsError
+from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP
 from chalicelib.storage.ports import OtherKey
@@ -440,13 +441,45 @@ def _let_renew(settings: Settings, owed: Owed) -> Settings:
 
 def _preview(settings: Settings, file: Path | None, told: Told) -> Iterator[str]:
     """Yield lines that say what a restore would give back now."""
-    from regulars.backup import backup
-    from regulars.backup.preview import find_newest_backup, preview_restore
+    from regulars.backup.compare import compare_places
+    from regulars.backup.preview import find_newest_backup
 
     data = settings.storage
     if not isinstance(data, Path):
         raise OperatorError("a stage's backup is not looked into: restore it into a new stage")
-    backup_file = file or find_newest_backup(settings, data)
-    manifest = backup.check_box_file(backup_file)
-    owed = _plan(settings, backup_file, told, manifest.created_at)
-    yield from preview_restore(settings, data, owed)
+    places = [file or find_newest_backup(settings, data)]
+    if (data / DATABASE).is_file():
+        places.append(data)
+    else:
+        yield f"there is no book in {data}: all of this would be there"
+    plan = partial(_plan_restore, settings, told)
+    yield from compare_places(settings, places, plan, is_strict=True)
+
+
+def _plan_restore(settings: Settings, told: Told, file: Path) -> Owed:
+    """Return what a restore of a checked backup of a box has to do."""
+    from regulars.backup import backup
+
+    return _plan(settings, file, told, backup.check_box_file(file).created_at)
+
+
+@click.command(short_help="Tell which copy of a book is newer.")
+@click.argument("places", nargs=-1, required=True, type=PATH, metavar="PLACE...")
+def compare(places: tuple[Path, ...]) -> None:
+    """Tell which of several copies of a book is newer, and what each older one would bring back:
+    people, keys, members, hooks, cameras, consents.
+
+    PLACE is a data folder, a database file, a backup of a box, or a signed file of the folder
+    `receipts`. Nothing is changed. For a backup, it tells what a restore would bring back.
+
+    \b
+    Examples:
+      regulars compare shop backups/monday.tar
+      regulars compare shop/regulars.sqlite copy/regulars.sqlite
+    """
+    from regulars.backup.compare import compare_places
+
+    settings = choose_settings(here=True)
+    told = Told((), (), new_secrets=False)
+    for line in compare_places(settings, places, partial(_plan_restore, settings, told)):
+        print(line)

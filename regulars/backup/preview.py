@@ -1,10 +1,10 @@
-"""What would a restore give back now? It is tried on a copy of a backup's records, and the book of
-today is held against that."""
+"""What a book gives to whom, and what a restore would bring back: it is tried on a copy of a
+backup's records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -19,13 +19,12 @@ from chalicelib.privacy.standing import Standing, list_ended
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
-from chalicelib.storage.ports import OtherKey
 from chalicelib.storage.values import format_count
 from chalicelib.witness import BackupFolders
 from regulars import folder
 from regulars.backup.archive import read_manifest
 from regulars.backup.owed import Owed, Questions, Step
-from regulars.backup.restoring import end_restore, open_records, require_receipts
+from regulars.backup.restoring import end_restore, require_receipts
 from regulars.errors import OperatorError
 
 
@@ -110,34 +109,6 @@ def _find_erased(services: Services, tenant: Tenant, receipts: Sequence[Receipt]
     return frozenset(erased)
 
 
-def preview_restore(settings: Settings, data: Path, owed: Owed) -> Iterator[str]:
-    """Yield lines that say what a restore would give back now, beside the book of today.
-
-    Pictures of the backup are not opened, and nothing is changed but a scratch folder, which goes
-    at the end. Raises OperatorError as a restore does.
-    """
-    present_books = _read_present_books(settings, data)
-    with ExitStack() as block:
-        scratch = block.enter_context(choose_scratch(data))
-        looking = replace(settings, other_key=OtherKey.IGNORED)
-        services = block.enter_context(open_records(looking, Path(owed.file), scratch))
-        said, restored_books = read_restored_books(services, owed)
-    yield f"a restore of {owed.file}, of {owed.backed_up_at.isoformat()}, would say:"
-    yield from (f"  {line.replace(str(scratch), str(data))}" for line in said)
-    if present_books is None:
-        yield f"there is no book in {data} to compare it with: all of that would be there"
-        return
-    for app_id, book in restored_books.items():
-        present = present_books.get(app_id)
-        if present is None:
-            yield f"{book.tenant}: the whole shop would come back, which is not in {data}"
-            continue
-        differences = list(list_differences(book, present))
-        yield from (f"{book.tenant}: {line}" for line in differences)
-        if not differences:
-            yield f"{book.tenant}: nothing would come back that the book of today lacks"
-
-
 def list_differences(restored: Book, present: Book) -> Iterator[str]:
     """Yield what a restored book has and the one of today lacks, or has otherwise."""
     for access, line in sorted(restored.accesses.items()):
@@ -171,25 +142,12 @@ def list_differences(restored: Book, present: Book) -> Iterator[str]:
         yield f"{faceid} would not be held any more"
 
 
-def _read_present_books(settings: Settings, data: Path) -> Mapping[str, Book] | None:
-    """Read the books of today by their ids; None: there is no data folder.
-
-    Raises UnfinishedRestore.
-    """
-    if not (data / DATABASE).is_file():
-        return None
-    folder.require_data(data)
-    with closing(bootstrap.build(settings)) as services:
-        tenants = services.tenants.list_all()
-        return {tenant.app_id: read_book(services, tenant) for tenant in tenants}
-
-
 @contextmanager
 def choose_scratch(data: Path) -> Iterator[Path]:
-    """Yield a path for a copy of records: in the data folder, from which the sweep removes it after
-    a kill, or beside the folder that is not there, where the next look removes it."""
+    """Yield a path for a copy of records: in a data folder, from which the sweep removes it after a
+    kill, or beside a file or a folder that is not there, where the next look removes it."""
     if not (data / DATABASE).is_file():
-        yield data.absolute().with_name(f".{data.name}.preview")
+        yield data.absolute().with_name(f".{data.name}.compare")
         return
     with folder.hold_lock(data / BACKUP_LOCK):
         yield data / BACKUP
@@ -207,9 +165,13 @@ def find_newest_backup(settings: Settings, data: Path) -> Path:
     noted_folders = BackupFolders(data).list_all()
     files = [file for noted in noted_folders if noted.is_dir() for file in noted.glob("*.tar")]
     manifests = {file: manifest for file in files if (manifest := read_manifest(file)) is not None}
-    own_files = [file for file, manifest in manifests.items() if not own.isdisjoint(manifest.books)]
-    if own_files:
-        return max(own_files, key=lambda file: manifests[file].created_at)
+    places_in_time = {
+        file: (max(manifest.books[app_id] for app_id in own_books), manifest.created_at)
+        for file, manifest in manifests.items()
+        if (own_books := own & manifest.books.keys())
+    }
+    if places_in_time:
+        return max(places_in_time, key=lambda file: places_in_time[file])
     places = ", ".join(map(str, noted_folders)) or "none is noted"
     raise OperatorError(
         f"there is no backup of this box in its folders of backups ({places}; "

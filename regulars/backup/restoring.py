@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from itertools import chain as chain_times
 from pathlib import Path
 from shlex import quote
 
@@ -37,6 +36,8 @@ from regulars.backup.receipts import (
     redo_erasures,
 )
 from regulars.errors import OperatorError
+
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 _RECORDS = "secrets"
 """Folder of a backup whose files are needed to read its records."""
@@ -304,15 +305,16 @@ def find_last_act(services: Services, before: datetime | None = None) -> datetim
 
     `before`: look at what was done until then.
     """
+    names = [tenant.name for tenant in services.tenants.list_all()]
+    return max((find_last_act_of(services, name, before) for name in names), default=_NEVER)
+
+
+def find_last_act_of(services: Services, name: str, before: datetime | None = None) -> datetime:
+    """Return when something was done last in a tenant's book. `before`: as in `find_last_act`."""
     chain = services.audit.chain
-    last = datetime.fromtimestamp(0, UTC)
-    for tenant in services.tenants.list_all():
-        closed_hour = moment(max(chain.read_end(tenant.name).hour, 0))  # all in it may be erased
-        entry_times = (moment_of_text(entry["at"]) for entry in chain.walk_entries(tenant.name))
-        for at in chain_times([closed_hour], entry_times):
-            if at > last and (before is None or at <= before):
-                last = at
-    return last
+    closed_hour = moment(max(chain.read_end(name).hour, 0))  # all in it may be erased
+    times = [closed_hour, *(moment_of_text(entry["at"]) for entry in chain.walk_entries(name))]
+    return max((at for at in times if before is None or at <= before), default=_NEVER)
 
 
 def find_owed_by_snapshot(services: Services, owed: Owed) -> Owed | None:

@@ -234,10 +234,10 @@ def test_two_boxes_back_up_into_one_folder_at_the_same_second(book: Book, tmp_pa
         (tmp_path / "backups" / name).write_text("of another box")
     file = backup(settings(tmp_path / "data"), tmp_path / "backups")
     assert file.name not in others
-    assert archive.check_file(file).books == (book.tenant.app_id,)
+    assert [*archive.check_file(file).books] == [book.tenant.app_id]
     manifest = archive.read_manifest(file)
     assert manifest
-    assert manifest.books == (book.tenant.app_id,)
+    assert [*manifest.books] == [book.tenant.app_id]
 
 
 def test_a_backup_is_never_written_over_another_file(book: Book, tmp_path: Path) -> None:

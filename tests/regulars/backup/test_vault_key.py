@@ -270,7 +270,7 @@ def test_a_backup_with_another_key_or_none_is_looked_into(
     state = "sealed by a key that is not in it" if was_sealed else "in the clear"
     assert f"hooks' secrets and channels: {state}\n" in capsys.readouterr().out
     assert main(["restore", "--preview", str(file), "--data", str(data)]) == 0
-    assert "shop: the whole shop would come back" in capsys.readouterr().out
+    assert "alone has this book: it would come back as a whole" in capsys.readouterr().out
     with closing(opened(data, key if is_sealed else None)) as services:
         assert services.tenants.get_by_name("shop"), "the folder itself is as it was"
 
