@@ -289,7 +289,7 @@ class StandingDocuments(Service["Services"]):
         """End what had ended since the backup; yield lines that say it.
 
         `later`: what the tenant's documents since then say (`choose_documents`). Settings stay as
-        they are (`list_settings_changed`). May be cut off anywhere and repeated.
+        they are (backup/after.py). May be cut off anywhere and repeated.
         """
         if not later:
             return

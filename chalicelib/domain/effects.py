@@ -96,33 +96,22 @@ def name_code(access: str) -> str:
 def describe_face_change(before: Face, after: Face) -> Does:
     """Return what a changed face's write does."""
     effects = [*_list_face_effects(before, after)] or [Effect.EDITS]
-    is_last_word = Effect.WITHDRAWS in effects and after.stripped_at is not None
-    absorbed = after.absorbed if is_last_word else ()
-    return (
-        *((effect, after.faceid) for effect in effects),
-        *((Effect.WITHDRAWS, faceid) for faceid in absorbed),
-    )
+    return tuple((effect, after.faceid) for effect in effects)
 
 
 def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
     """Yield a word (Effect) for each thing that a change does to a face, for the audit's entry.
 
-    The audit logs who changed what. A legal hold that is lifted is `releases`. A record of consent
-    that is withdrawn is `withdraws`, and once more when all but the template is deleted. Some
-    changes, such as of a note, have no word.
+    The audit logs who changed what. A legal hold that is lifted is `releases`. Some changes, such
+    as of a note, have no word.
     """
     if after.hold != before.hold:
         yield Effect.HOLDS if after.hold else Effect.RELEASES
+    if after.stripped_at and not before.stripped_at:  # all but the template was deleted
+        return
     had, has = before.restriction, after.restriction  # a restricted face is used for nothing
     was_withdrawn = had is not None and had.ended is Ending.WITHDRAWN
     is_withdrawn = has is not None and has.ended is Ending.WITHDRAWN
-    if after.stripped_at and not before.stripped_at:  # all but the template was deleted
-        # A restore of a backup reads from the audit who withdrew. The first entry of that expires,
-        # so this one stands for it.
-        if is_withdrawn:
-            yield Effect.WITHDRAWS
-        return
-
     reason, former_reason = has.reason if has else "", had.reason if had else ""
     if reason != former_reason:
         yield Effect.RESTRICTS if reason else Effect.FREES

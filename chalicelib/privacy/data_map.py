@@ -826,9 +826,3 @@ def what_happens() -> str:
         for place in DATA_MAP
     )
     return table(head, ((f"`{name}`", *others, archive or "no") for name, *others, archive in rows))
-
-
-def of_nobody() -> str:
-    """Return, in Markdown, what holds nothing about the people in the pictures."""
-    head = ("place without data about people in pictures", "what is in it instead")
-    return table(head, ((f"`{name}`", holds) for name, (holds, *_) in NOBODYS.items()))

@@ -381,11 +381,6 @@ class Statistics(Service["Book"]):
                 self.sealing.request_once(tenant)
         return len(old_days)
 
-    def count_staff(self, tenant: Tenant, question: Question) -> int:
-        """Count what a question leaves out since it is of staff, over all buckets."""
-        questions = _list_staff_questions(question)
-        return _count_left_out(self._count_all(tenant, questions)[0] if questions else [])
-
     def count_arrivals_of_cameras(self, tenant: Tenant, span: Span) -> tuple[Amounts, Amounts]:
         """Count arrivals (visits that began in the span) of people whom we know, and of staff.
 

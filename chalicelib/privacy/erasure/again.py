@@ -344,10 +344,3 @@ class Again(Service["Services"]):
                 if item is not None
             }
         return known_keys
-
-
-def _is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:
-    """Return whether an erasure is, or was, of a face."""
-    if erasure.receipt is None:
-        return faceid in erasure.faceids
-    return bool(list_named_faces(erasure.receipt["statement"], key, [faceid]))

@@ -34,6 +34,7 @@ CHANGES_NOTHING = {
     "regulars audit head": "prints a head, which names nobody",
     "regulars audit verify": "reads, and names nobody",
     "regulars captures parked": "lists",
+    "regulars compare": "prints ids, keys and members that copies have",
     "regulars completion": "prints a script",
     "regulars config": "prints",
     "regulars counts list": "lists",
