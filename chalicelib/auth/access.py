@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from chalicelib.auth.rate_limits import Rates
+from chalicelib.auth.rate_limits import Rates, StoredBuckets
 from chalicelib.auth.records import (
     key_from,
     make_first_key_item,
@@ -44,6 +45,7 @@ from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
+from chalicelib.settings import AwsStorage
 from chalicelib.storage import keys
 from chalicelib.storage.items import CountedList, retry_if_changed, walk_items
 from chalicelib.storage.ports import Action, Delete, Put, Update, absent, equals
@@ -458,8 +460,14 @@ class Access(Service["Services"]):
 
     @lazy
     def rates(self) -> Rates:
+        settings = self.services.settings
+        stored = partial(
+            StoredBuckets, self.services.ports.storage.items, self.services.clock
+        )  # counting is no act of the tenant: the audit has none of it
         return Rates(
-            self.services.settings.requests_a_second, self.services.settings.searches_a_second
+            settings.requests_a_second,
+            settings.searches_a_second,
+            make_buckets=stored if isinstance(settings.storage, AwsStorage) else None,
         )
 
     def list_jobs(self) -> tuple[Job, ...]:

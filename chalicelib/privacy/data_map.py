@@ -727,12 +727,13 @@ NOBODYS = {
         "customers and the digests of their keys; people who may sign in (name, role, public "
         "halves of passkeys, "
         "slow hash of the password; hashed ids of passkeys that were made in another shop); who "
-        "gave each access; sessions; "
+        "gave each access; sessions; on AWS, hashes of the addresses of sign-ins, for a month; "
         "signing keys, and the public halves of earlier signing keys; receipts of erased tenants; "
         "a check of the key that seals a box's secrets",
         "tenant_item erased_item app_id_item appcode_item access_key_item api_key_item key_record "
         "signing_key "
-        "session_item code_item challenge_item member_item shared_passkey_item maker_item "
+        "session_item code_item sign_in_item challenge_item member_item shared_passkey_item "
+        "maker_item "
         "VAULT_ITEM",
         "Tenant StoredSettings ApiKey Member TenantErasure",
     ),

@@ -141,6 +141,11 @@ def code_item(code_digest: str) -> tuple[str, str]:
     return ("code", code_digest)
 
 
+def sign_in_item(digest: str) -> tuple[str, str]:
+    """Make the key of what is counted of an address, or of a person, who signs in."""
+    return ("sign_in", digest)
+
+
 STILL = "still"
 
 

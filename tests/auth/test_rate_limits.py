@@ -1,12 +1,25 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.auth.rate_limits import Buckets, Rate, Rates
-from chalicelib.domain.errors import TooManyRequests
+from chalicelib.auth.rate_limits import Buckets, Rate, Rates, StoredBuckets
+from chalicelib.domain.errors import TooManyRequests, WrongCredentials
+from chalicelib.storage import keys
+from chalicelib.storage.ports import ItemStore
+from tests.support.fakes import FakeClock
+from tests.support.storage.fixtures import (  # noqa: F401 -- fixtures
+    aws,
+    dynamodb,
+    items,
+    sqlite_items,
+    sqlite_path,
+)
 
 
 class Timer:
@@ -17,7 +30,7 @@ class Timer:
         return self.now
 
 
-def taken(buckets: Buckets, caller: str, tries: int) -> int:
+def taken(buckets: Buckets | StoredBuckets, caller: str, tries: int) -> int:
     done = 0
     for _ in range(tries):
         with suppress(TooManyRequests):
@@ -107,3 +120,97 @@ def test_callers_who_came_long_ago_are_forgotten_and_those_at_their_limit_are_no
         buckets.take(f"address {number}")
     assert len(buckets._full_at) <= 10_000
     assert taken(buckets, "busy", 1) == 0
+
+
+# --- on AWS: one count for all instances of a function
+# --------------------------------------------------------------------------
+
+
+class Instances:
+    """Two instances of a function over one table, and their clock."""
+
+    def __init__(self, items: ItemStore) -> None:  # noqa: F811
+        self.clock = FakeClock()
+        make = partial(StoredBuckets, items, self.clock)
+        self.one, self.other = (Rates(100, 10, make_buckets=make) for _ in range(2))
+        self.tag = uuid4().hex
+        """Of what one test stores: the tables live as long as the file's tests."""
+
+
+@pytest.fixture
+def instances(items: ItemStore) -> Instances:  # noqa: F811
+    return Instances(items)
+
+
+def guess(rates: Rates, address: str, person: str, *, right: bool = False) -> bool:
+    """Whether the password of a person is looked at."""
+    try:
+        with rates.count_guess(address, person):
+            if not right:
+                raise WrongCredentials("wrong")
+    except TooManyRequests:
+        return False
+    except WrongCredentials:
+        pass
+    return True
+
+
+def test_wrong_sign_ins_of_an_address_are_counted_over_all_instances(
+    instances: Instances,
+) -> None:
+    each = [instances.one, instances.other] * 10
+    assert sum(taken(rates.wrong_sign_ins, instances.tag, 1) for rates in each) == 10
+    with pytest.raises(TooManyRequests, match="10 wrong sign-ins from an address") as refused:
+        instances.other.wrong_sign_ins.take(instances.tag)
+    assert refused.value.again_in_s == 6
+    instances.clock.advance(timedelta(minutes=1))
+    assert sum(taken(rates.wrong_sign_ins, instances.tag, 1) for rates in each) == 10
+
+
+def test_guesses_of_a_person_are_counted_over_all_instances_and_addresses(
+    instances: Instances,
+) -> None:
+    each = [instances.one, instances.other] * 20
+    tried = [
+        guess(rates, f"10.0.{n}.1 {instances.tag}", f"{instances.tag}#ann")
+        for n, rates in enumerate(each)
+    ]
+    assert sum(tried) == 20
+    assert guess(instances.one, f"10.9.9.9 {instances.tag}", f"{instances.tag}#bert")
+
+
+def test_who_signed_in_by_one_instance_is_locked_out_at_none(instances: Instances) -> None:
+    assert guess(instances.one, "192.0.2.1", f"{instances.tag}#ann", right=True)
+    for n in range(30):
+        guess(instances.other, f"10.0.{n}.1 {instances.tag}", f"{instances.tag}#ann")
+    assert not guess(
+        instances.other, f"10.9.9.9 {instances.tag}", f"{instances.tag}#ann", right=True
+    )
+    assert guess(instances.other, "192.0.2.1", f"{instances.tag}#ann", right=True)
+    instances.clock.advance(timedelta(days=31))
+    assert not instances.other.wrong_sign_ins.is_known(f"192.0.2.1 {instances.tag}#ann")
+
+
+def test_instances_at_once_take_no_more_than_there_is(
+    sqlite_items: ItemStore,  # noqa: F811 -- moto's conditions are not atomic among threads
+) -> None:
+    instances = Instances(sqlite_items)
+    both = [instances.one.wrong_sign_ins, instances.other.wrong_sign_ins]
+    with ThreadPoolExecutor(8) as pool:
+        done = sum(pool.map(lambda n: taken(both[n % 2], instances.tag, 5), range(8)))
+    assert 0 < done <= 10, "who meets others again and again is refused"
+    assert done + taken(both[0], instances.tag, 20) == 10
+
+
+def test_no_address_is_stored_as_it_is_and_none_for_long(
+    instances: Instances,
+    items: ItemStore,  # noqa: F811
+) -> None:
+    guess(instances.one, "192.0.2.1", f"{instances.tag}#ann")
+    guess(instances.one, "192.0.2.1", f"{instances.tag}#ann", right=True)
+    stored = list(items.scan(keys.TENANTS))
+    assert stored
+    assert "192.0.2.1" not in str(stored)
+    assert instances.tag not in str(stored)
+    latest = instances.clock.now() + timedelta(days=30, seconds=1)
+    assert all(item["expires_at"] <= latest.timestamp() for item in stored)
