@@ -143,6 +143,31 @@ def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, uni
     assert safe.returncode == 0, safe.stdout[-300:]
 
 
+def test_the_backups_unit_on_the_page_may_write_where_the_service_does(tmp_path: Path) -> None:
+    """And reads the same key: else it opens no book."""
+    page = (ROOT / "docs/tasks/backup.md").read_text()
+    service = (BOX / "regulars.service").read_text()
+    [unit] = re.findall(r"(\[Unit\]\n.*?)^END$", page, re.DOTALL | re.MULTILINE)[:1]
+    [folder] = re.findall(r"^ReadWritePaths=(\S+)$", unit, re.MULTILINE)
+    assert f"\nReadWritePaths=-{folder}\n" in service
+    assert f"/regulars backup {folder}\n" in unit
+    assert f"chown --recursive regulars {folder}\n" in unit
+    for line in ("LoadCredential=vault:/etc/regulars/vault.key", "DynamicUser=yes"):
+        assert f"\n{line}\n" in unit
+        assert f"\n{line}\n" in service
+    assert "REGULARS_VAULT_KEY_FILE=%d/vault\n" in unit
+    assert "REGULARS_VAULT_KEY_FILE=%d/vault\n" in service
+    settings = tomllib.loads((BOX / "regulars.toml").read_text())
+    assert f"> {settings['vault_key_file']})" in (ROOT / "docs/install.md").read_text()
+    needed("systemd-analyze")
+    file = tmp_path / "regulars-backup.service"
+    file.write_text(unit.replace("/opt/regulars/bin/regulars", "/bin/true"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", file], capture_output=True, text=True, check=False
+    )
+    assert file.name not in done.stderr, done.stderr
+
+
 def test_all_projects_are_of_one_version() -> None:
     projects = [ROOT / "pyproject.toml", *ROOT.glob("[cel]*/pyproject.toml")]
     assert [tomllib.loads(one.read_text())["project"]["version"] for one in projects] == [
