@@ -28,8 +28,8 @@ _ANYTHING = re.compile(".*")
 _OF_ROOT = ("regulars", "regulars-edge")
 _OF_UPLOADER = "`regulars-edge uninstall --with-pictures` deletes it"
 _LEFT = (
-    "stays in any case: the program (`pipx uninstall regulars`), backups, what receivers of hooks "
-    "and MQTT have, keys in programs, and stages in AWS (docs/deploy.md)"
+    "stays in any case: the program (`pipx uninstall regulars`), backups, people's archives, what "
+    "receivers of hooks and MQTT have, keys in programs, and stages in AWS (docs/deploy.md)"
 )
 
 
@@ -58,6 +58,11 @@ def list_places(
     units = sorted((root / "etc/systemd/system").glob("regulars*"))
     places = [
         Place(data, "people, pictures, keys", "" if with_book else "--with-book deletes it"),
+        *(
+            Place(each.parent, "another book, such as a trial", f"`rm -r {each.parent}` deletes it")
+            for each in sorted(data.parent.glob(f"*/{DATABASE}"))
+            if each.parent != data
+        ),
         Place(home / ".cache" / "regulars", "pictures of the demo"),
         Place(spool, "pictures that wait beside a camera", _OF_UPLOADER),
         *(

@@ -56,6 +56,10 @@ def test_all_that_is_there_is_named_with_what_deletes_it(tmp_path: Path) -> None
     ]
     for path in made:
         path.mkdir(parents=True)
+    (tmp_path / "data/regulars.sqlite").touch()
+    made.append(tmp_path / "tried")
+    made[-1].mkdir()
+    (made[-1] / "regulars.sqlite").touch()
     places = list_places(
         tmp_path / "data", with_book=False, environment={"HOME": str(home)}, root=root
     )
