@@ -30,7 +30,7 @@ from chalicelib.privacy.erasure_progress import (
     require_face_key,
     require_receipt,
 )
-from chalicelib.privacy.retention import Kind, find_outlook, say_outlook
+from chalicelib.privacy.retention import Kind, find_outlook, say_missed, say_outlook
 from chalicelib.privacy.signing import fingerprint, renewal_of
 from chalicelib.privacy.standing import is_document
 from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
@@ -817,7 +817,7 @@ def withdraw(
     )
     _print_outlook(services, tenant, face)
     print(
-        "With one photo, some 2 of 100 pictures are not recognised; with three photos fewer.\n"
+        f"{say_missed()}\n"
         "Erased, the template goes, too, and at the next visit the person is a stranger like any "
         "other.",
         flush=True,

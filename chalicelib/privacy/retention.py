@@ -8,6 +8,7 @@ numbers below (docs/decisions/0049).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -260,3 +261,20 @@ def _strip_picture(picture: Picture, now: datetime) -> Picture:
     """Return a picture's templates alone. Its id follows from them, no longer from the photo."""
     vectors = b"".join(template.vector for template in picture.templates)
     return Picture(photo_id(hashlib.sha256(vectors).hexdigest()), "", now, picture.templates)
+
+
+MISSED: Mapping[str, int] = {
+    "press photos": 2,
+    "pictures of a camera in typical light": 6,
+    "pictures of a camera in the dark": 25,
+    "pictures of a near camera, with three photos of the person": 1,
+}
+"""Of 100 pictures of somebody whose consent has ended, how many are not recognised and keep a
+template, with one photo of the person: `python -m regulars_lab.bench.withdrawn --condition`, people
+of LFW, drawn cameras."""
+
+
+def say_missed() -> str:
+    """Say how often a camera does not recognise somebody whose consent has ended."""
+    said = ", ".join(f"{count} of 100 {condition}" for condition, count in MISSED.items())
+    return f"Some pictures are not recognised, with one photo of the person: {said}."

@@ -9,6 +9,7 @@ from chalicelib.api.console_words import DECLARED, OF_MESSAGES
 from chalicelib.domain.names import wanted_words
 from chalicelib.domain.texts import READ_BY
 from chalicelib.domain.webhooks import Hindrance
+from chalicelib.privacy.retention import MISSED
 from tests.console.spoken import FILES, LANGUAGES, OURS, OWN, TABLES
 
 MODULES = {path: path.read_text(encoding="utf-8") for path in OURS.rglob("*.js")}
@@ -129,3 +130,11 @@ def test_no_module_has_words_between_its_tags() -> None:
 
 def test_the_page_is_the_only_file_beside_those_of_the_map() -> None:
     assert list(OURS.rglob("*.html")) == [OURS / "index.html"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_rates_at_a_withdrawal_are_those_that_were_measured(language: str) -> None:
+    said = re.findall(r"\d+", TABLES[language]["consent.withdraw.misses"])
+    assert said == ["100", *map(str, MISSED.values())]
+    page = (OURS.parent / "docs/tasks/consent.md").read_text(encoding="utf-8")
+    assert all(f"| {count} of 100 |" in page for count in MISSED.values())

@@ -2,6 +2,7 @@
 taken for them.
 
     python -m regulars_lab.bench.withdrawn [--json FILE] [--faces FOLDER] [--out FOLDER] [--draws 5]
+        [--condition press|near|typical|dark] [--photos 1]
 
 FOLDER has `people`, a folder a person, as of bench/book. Each person withdraws, enrolled by one
 photo. A stranger is some other photos of a person, drawn by lot. `erased` and `kept back` are the
@@ -9,12 +10,17 @@ shares of those that are taken for the person, by either threshold. `missed befo
 whom no photo alone is. `wrongly erased` and `wrongly kept back` are the shares of those that are
 taken for one of so many others. Then people come six times: how many are regulars, by the threshold
 that a further sighting of a stranger asks for?
+
+With `--condition` it only measures the share of pictures that keep a template of somebody who
+withdrew: those that are good enough for a stranger, and are not recognised by the mean of so many
+press photos.
+`press` takes pictures as they are; the others are drawn as a camera takes them (camera.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +29,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.domain.captures import DEFAULT_STRANGER_QUALITY
 from chalicelib.domain.model import PromotionSettings
 from chalicelib.domain.rules.decision import (
     DEFAULT_FPIR,
@@ -33,8 +40,9 @@ from chalicelib.domain.rules.decision import (
 from chalicelib.domain.rules.templates import fuse_embeddings
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
+from regulars_lab.camera import CAMERAS, Frame
 from regulars_lab.measuring import labelled
-from regulars_lab.measuring.looking import look_at_folder
+from regulars_lab.measuring.looking import PictureResult, look_at_folder
 
 PICTURES, WITHDRAWN, VISITS = (1, 2, 3, 4, 6), (1, 10, 100), 6
 Scores = NDArray[np.float64]
@@ -47,10 +55,22 @@ def main() -> None:
         "--out", type=Path, default=Path("build/examples"), help="keeps templates: private"
     )
     options.add_argument("--draws", type=int, default=5)
+    options.add_argument("--condition", choices=("press", *CAMERAS))
+    options.add_argument("--photos", type=int, default=1)
     arguments = options.parse_args()
     own = pack()
     found = labelled.read_folder(arguments.faces / "people")
     looks = look_at_folder(found, own, arguments.out, Console(quiet=True))
+    if arguments.condition is not None:
+        change = None if arguments.condition == "press" else Frame(arguments.condition)
+        seen_looks = look_at_folder(found, own, arguments.out, Console(quiet=True), change)
+        missed = measure_missed(
+            found, looks, seen_looks, own, photos=arguments.photos, draws=arguments.draws
+        )
+        row = {"condition": arguments.condition, "photos": arguments.photos, **missed}
+        print(" ".join(f"{key} {value}" for key, value in row.items()))
+        write([row], arguments.json)
+        return
     seen = [
         (file.parent.name, look.embedding)
         for file, look in zip(found.files, looks, strict=True)
@@ -72,6 +92,50 @@ def main() -> None:
     for row in (*measured, *count_regulars(rows, scores, people, point, own, arguments.draws)):
         print(" ".join(f"{key} {value}" for key, value in row.items()))
     write(measured, arguments.json)
+
+
+def measure_missed(
+    found: labelled.LabelledFolder,
+    enrolled: Sequence[PictureResult],
+    seen: Sequence[PictureResult],
+    own: Pack,
+    *,
+    photos: int,
+    draws: int,
+) -> dict[str, Any]:
+    """Count the pictures of people who withdrew that keep a template.
+
+    `enrolled`, `seen`: what was found in each picture as it is, and as a camera takes it. Each
+    person is enrolled by drawn photos, and comes once by each of the others.
+    """
+    random, counts = np.random.default_rng(7), Counter[str]()
+    population = own.manifest.parse_population()
+    threshold = OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR).find_newcomer_threshold(1)
+    owners = np.array(found.person_of)
+    good = np.array([_is_good(look) for look in enrolled])
+    for person in [*range(len(found.persons))] * draws:
+        own_pictures = random.permutation(np.flatnonzero((owners == person) & good))
+        chosen, others = own_pictures[:photos], own_pictures[photos:]
+        if len(chosen) < photos:
+            continue
+        mean = fuse_embeddings(np.stack([_read_embedding(enrolled[number]) for number in chosen]))
+        for number in others:
+            look = seen[number]
+            counts["pictures"] += look.embedding is not None
+            if look.embedding is not None and (look.quality or 0) >= DEFAULT_STRANGER_QUALITY:
+                face = _read_embedding(look)
+                score = float(mean @ face) - population.compute_demand(face, mean)
+                counts["kept"] += score < threshold
+    return {**counts, "share": round(counts["kept"] / counts["pictures"], 4)}
+
+
+def _is_good(look: PictureResult) -> bool:
+    return look.embedding is not None and is_comparable(look.quality)
+
+
+def _read_embedding(look: PictureResult) -> NDArray[np.float32]:
+    assert look.embedding is not None
+    return look.embedding
 
 
 def measure(
