@@ -11,10 +11,14 @@ from msgspec import Struct
 from chalicelib.domain.jobs import SEAL_AFTER
 from chalicelib.domain.local_time import Granularity, Span, begin_of_week
 from chalicelib.domain.model import Tenant
-from chalicelib.storage.values import milliseconds
+from chalicelib.storage.values import milliseconds, moment_of_text
 
 CLOSED = (Granularity.DAY, Granularity.WEEK, Granularity.MONTH)
 """The kinds of periods that are closed when they have ended."""
+
+
+_SKEW = timedelta(minutes=1)
+"""So far the clocks of two machines may be apart."""
 
 
 class Period(Struct, frozen=True):
@@ -67,6 +71,11 @@ def find_last_period(by: Granularity, tenant: Tenant, now: datetime) -> Period:
     day = (now - SEAL_AFTER).astimezone(ZoneInfo(tenant.time_zone)).date()
     going_on = Period.holding(by, day, tenant.first_weekday)
     return Period.holding(by, going_on.first - timedelta(1), tenant.first_weekday)
+
+
+def is_ahead(signed_at: str, now: datetime) -> bool:
+    """Tell whether figures were signed by a clock that was ahead: their period may have gone on."""
+    return moment_of_text(signed_at) > now + _SKEW
 
 
 def span_of_days(zone: ZoneInfo, first: date, days: int) -> Span:

@@ -254,7 +254,9 @@ def _check_manifest(
     try:
         parsed = msgspec.convert(manifest, Manifest)
     except msgspec.ValidationError as error:
-        raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
+        raise OperatorError(
+            f"another version wrote {path}, and this one cannot read its list of files: {error}"
+        ) from error
     if differing := sorted(
         name
         for name in {**parsed.entries, **entries}

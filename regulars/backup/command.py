@@ -52,8 +52,9 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 
     FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
     Beside it, in the folder `receipts`, it writes the receipts of erasures, and which keys,
-    members, hooks, settings and consents stand, so that `restore` gives nothing back that ended. If
-    the service may write there, it does so whenever something ends.
+    members, hooks, settings and consents stand, so that `restore` gives nothing back that ended; in
+    the folder `closed`, the signed figures of closed days, weeks and months. If the service may
+    write there, it does so whenever something ends or is closed.
 
     \b
     Examples:
@@ -169,7 +170,8 @@ def restore(
     A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds,
     restrictions and ended keys, members, hooks and cameras are done again by what lies beside FILE,
     at the witness, and in --receipts. If a file there may say what ended and cannot be relied on,
-    nothing is restored, and the file is named. A face that was only deleted comes back.
+    nothing is restored, and the file is named. A face that was only deleted comes back. Days, weeks
+    and months that were closed since are closed again with the figures that were signed.
 
     Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were
     others last are listed, and set again: on a terminal it asks before. Until all of it is done,
@@ -219,7 +221,7 @@ class Told(Struct, frozen=True):
             keys=tuple(dict.fromkeys([*owed.keys, *self.keys])),
         )
         if told != owed:
-            told = told.add(Step.ACCESSES, Step.SETTINGS, Step.ERASURES)
+            told = told.add(Step.ACCESSES, Step.SETTINGS, Step.CLOSINGS, Step.ERASURES)
         return told.add(Step.SECRETS) if self.new_secrets else told
 
     def replace_file(self, owed: Owed, file: Path | None) -> Owed:

@@ -48,6 +48,7 @@ class Step(StrEnum):
     SETTINGS = "settings"
     SESSIONS = "sessions"
     LIFE = "another life"
+    CLOSINGS = "closed days, weeks and months"
     SECRETS = "new secrets"
     """Only if `--new-secrets` asked for it. Documents are signed with the keys of before, and an
     erasure signs its receipt with the new one."""

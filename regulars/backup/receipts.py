@@ -32,6 +32,7 @@ from chalicelib.privacy.standing import (
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count
 from chalicelib.witness import read_documents
+from regulars.backup.closings import write_closings
 from regulars.errors import DamagedFile, OperatorError
 from regulars.shops import describe_failure
 
@@ -56,6 +57,7 @@ def write_beside(services: Services, backup_folder: Path) -> int:
                 if erasure.receipt is not None
             }
             services.access.standing.write_beside(tenant, backup_folder)
+            write_closings(services, tenant, backup_folder)
         except TenantNotFound:
             continue  # it is erased meanwhile: its own receipt tells it
         except Exception as error:

@@ -28,6 +28,7 @@ from chalicelib.storage.values import moment, moment_of_text, time_text
 from regulars.backup import archive
 from regulars.backup.after import begin_restore_act, make_rotate, redo_settings, say_unknown
 from regulars.backup.backup import OBJECTS, open_scratch
+from regulars.backup.closings import restore_closings
 from regulars.backup.new_secrets import renew_secrets
 from regulars.backup.owed import Known, Owed, Questions, Step, note_owed
 from regulars.backup.receipts import (
@@ -209,6 +210,10 @@ def _erase_again(act: Act) -> Iterator[str]:
     )
 
 
+def _restore_closings(act: Act) -> Iterator[str]:
+    yield from restore_closings(act.services, act.owed.places, act.owed.keys)
+
+
 def _renew_secrets(act: Act) -> Iterator[str]:
     if isinstance(act.services.settings.storage, Path):
         renew_signing_secret(act.services.settings.storage)
@@ -231,6 +236,7 @@ _DO: Mapping[Step, Callable[[Act], Iterator[str]]] = {
     Step.SETTINGS: _take_settings,
     Step.SESSIONS: _end_sessions,
     Step.LIFE: _begin_lives,
+    Step.CLOSINGS: _restore_closings,
     Step.SECRETS: _renew_secrets,
     Step.ERASURES: _erase_again,
 }

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.periods import CLOSED, Period
+from chalicelib.domain.periods import CLOSED, Period, is_ahead
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -84,12 +84,12 @@ class ClosedPeriods(Service["Book"]):
     ) -> dict[Period, ClosedFigures]:
         """Return the stored figures of the closed periods that lie whole in a span, not verified.
 
-        A period is a day, week or month. Those closed in another time zone are left out. So are
-        those that cannot be read; the consistency check names these.
+        A period is a day, week or month. Those closed in another time zone, or by a clock that was
+        ahead, are left out. So are those that cannot be read; the consistency check names these.
         """
         if by not in CLOSED:
             return {}
-        zone, local = ZoneInfo(tenant.time_zone), tenant.local_time
+        zone, local, now = ZoneInfo(tenant.time_zone), tenant.local_time, self.services.clock.now()
         first, last = (
             Period.holding(by, moment(ms).astimezone(zone).date(), local.first_weekday)
             for ms in (span.first_ms, span.last_ms)
@@ -100,12 +100,13 @@ class ClosedPeriods(Service["Book"]):
             keys.closed_periods(tenant.name, by),
             between=(first.time, last.time),
         )
-        stored = {Period.of_time(by, item["day"]): _parse_statement(item) for item in items}
+        stored = {Period.of_time(by, item["day"]): parse_closed(item) for item in items}
         whole = {
             period: statement
             for period, statement in stored.items()
             if statement is not None
             and statement.time_zone == tenant.time_zone
+            and not is_ahead(statement.at, now)
             and span.holds(period.find_span(zone))
         }
         kept_since = self.services.statistics.expiry.find_kept_since(tenant) if whole else 0
@@ -131,11 +132,11 @@ class ClosedPeriods(Service["Book"]):
             for item in walk_items(
                 self.services.items, keys.SUMMARIES, keys.closed_periods(tenant, by)
             )
-            if _parse_statement(item) is None
+            if parse_closed(item) is None
         ]
 
 
-def _parse_statement(item: Item) -> _Statement | None:
+def parse_closed(item: Item) -> _Statement | None:
     """Read what a closed period's item says; None: it is damaged, or of a newer version that says
     it otherwise."""
     try:

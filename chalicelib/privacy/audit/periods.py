@@ -1,44 +1,58 @@
 """Figures of days, weeks and months as they were when these ended, signed, and their proof.
 
-They are stored once, as numbers, in a statement that the tenant's key signs. The audit has its
-SHA-256, so nobody can put other figures in their place, not even with the key. The one transaction
-that stores them writes the entry, too: there is nothing between the two.
+They are stored as numbers, in a statement that the tenant's key signs. The audit has its SHA-256,
+so nobody can put other figures in their place, not even with the key. The one transaction that
+stores them writes the entry, too: there is nothing between the two. The statement is written beside
+the backups and given to the witness then, from where a restore takes it.
+
+The statements of a period have numbers: 1, and 2 if it was closed again, since the clock was ahead
+when it was closed first.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, islice, takewhile
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.book.statistics.closed import parse_closed
 from chalicelib.book.week import Figures, Week
 from chalicelib.domain.counts import Entries
 from chalicelib.domain.errors import Conflict, InvalidInput
 from chalicelib.domain.jobs import JobContext, Unfinished
 from chalicelib.domain.local_time import DAY_MS, Granularity, Span
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.periods import CLOSED, Period, find_last_period
+from chalicelib.domain.periods import CLOSED, Period, find_last_period, is_ahead
 from chalicelib.privacy.audit_entries import HOUR_MS, Entry, entry_put, new_entry
 from chalicelib.privacy.signing import canonical_json, fingerprint, parse_statement, renewal_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import write_unless_changed
-from chalicelib.storage.ports import Put, absent
-from chalicelib.storage.values import moment, time_text
+from chalicelib.storage.items import walk_items, write_unless_changed
+from chalicelib.storage.ports import Condition, Item, Put, Update, absent, equals
+from chalicelib.storage.values import milliseconds, moment, time_text
 
 if TYPE_CHECKING:
+    from chalicelib.privacy.audit.chain import Element
     from chalicelib.services import Services
 
 _KINDS = {by: f"figures of a {by}" for by in CLOSED}
 """The kind of each statement."""
 CLOSINGS = {by: f"{by} closed" for by in CLOSED}
 """The entries of the audit with the SHA-256 of a statement."""
+_NOTED = timedelta(days=1)
+"""So often it is noted that a period goes on which is closed already."""
+_RAN_ON = timedelta(days=7)
+"""A clock that is further on than this since such a note has jumped: it was behind when that was
+noted."""
+_AWAY = timedelta(days=100)
+"""A disk or a witness that is away for less gets all statements when it is back. A backup that is
+made later has the older ones."""
 _HINTS = {
     Granularity.DAY: "--week prints its week as it is now",
     Granularity.WEEK: "without --closed it is printed as it is now",
@@ -69,12 +83,22 @@ class Periods(Service["Services"]):
 
         Return Unfinished if the time ran out before all days of a week or month were sealed. A day
         alone costs no more to count than to seal. What ended by a clock that was set ahead goes on
-        when it is set back: an earlier call of the schedule has to be behind the end, too.
+        when it is set back: an earlier call of the schedule has to be behind the end, too. What was
+        closed all the same is closed again once it has ended.
         """
-        tenant = context.tenant
+        unfinished = self._close_due(context)
+        self._tell_witness(context.tenant)
+        return unfinished
+
+    def _close_due(self, context: JobContext) -> Unfinished | None:
+        tenant, now = context.tenant, self.services.clock.now()
+        stored = self._read_newest(tenant, now)
+        for item in stored.values():
+            if _is_ahead(item, now) and now - _NOTED >= _get_open_at(item):
+                self._note(item, open_at=milliseconds(now))
         due_periods = [
             period
-            for period in self._list_due(tenant)
+            for period in self._list_due(tenant, stored, now)
             if context.is_settled(moment(_find_span(tenant, period).last_ms))
         ]
         if not due_periods:
@@ -86,17 +110,17 @@ class Periods(Service["Services"]):
             sighting_day = self.services.statistics.find_first_day(tenant)
             begun = date.fromisoformat(sighting_day) if sighting_day else None
         for period in due_periods:
-            self._close(tenant, period, begun)
+            self._close(tenant, period, begun, stored.get(period))
         return None
 
-    def _list_due(self, tenant: Tenant) -> list[Period]:
-        """List what has ended last and is not closed, if anything was observed by its end."""
-        now = self.services.clock.now()
-        last_periods = [find_last_period(by, tenant, now) for by in CLOSED]
-        places = [_find_place(tenant.name, period) for period in last_periods]
-        items = self.services.items.get_many(keys.SUMMARIES, places)
+    def _list_due(
+        self, tenant: Tenant, stored: Mapping[Period, Item], now: datetime
+    ) -> list[Period]:
+        """List what has ended last and is to be closed, if anything was observed by its end."""
         open_periods = [
-            period for period, item in zip(last_periods, items, strict=True) if item is None
+            period
+            for period in (find_last_period(by, tenant, now) for by in CLOSED)
+            if period not in stored or _is_void(stored[period], now)
         ]
         if not open_periods:
             return []
@@ -110,28 +134,141 @@ class Periods(Service["Services"]):
             if observed_days.has_lost_a_month or observed_days.list_within(range(ends[period]))
         ]
 
-    def _close(self, tenant: Tenant, period: Period, begun: date | None) -> None:
+    def _read_newest(self, tenant: Tenant, now: datetime) -> dict[Period, Item]:
+        """Return what is stored of the last periods that ended, and of those that go on or are to
+        come in the next week: the clock was ahead when they were closed."""
+        until = (now + _RAN_ON).date()
+        return {
+            period: item
+            for by in CLOSED
+            for period, item in self._walk(
+                tenant,
+                by,
+                between=(find_last_period(by, tenant, now).time, Period(by, until).time),
+            )
+        }
+
+    def _walk(
+        self, tenant: Tenant, by: Granularity, **bounds: Any
+    ) -> Iterator[tuple[Period, Item]]:
+        """Yield the closed periods of a kind, each as it is stored. `bounds`: as of walk_items."""
+        place = keys.closed_periods(tenant.name, by)
+        for item in walk_items(self.services.items, keys.SUMMARIES, place, **bounds):
+            yield Period.of_time(by, item["day"]), item
+
+    def _note(self, item: Item, **fields: Any) -> None:
+        """Note something of a statement, unless another has taken its place."""
+        place = item["tenant_zone"], item["day"]
+        update = Update(keys.SUMMARIES, place, _require_same(item), set=fields)
+        write_unless_changed(self.services.items, [update])
+
+    def _close(
+        self, tenant: Tenant, period: Period, begun: date | None, before: Item | None
+    ) -> None:
         """Store a period's figures, with the entry of the audit.
 
         If another process was first, its figures stay. `begun`: the day of the first sighting: the
-        empty days of a period before it are left out. All days are counted: who was erased is one
-        person of a whole period, but somebody else on each day of a part.
+        empty days of a period before it are left out. `before`: what is stored of it. All days are
+        counted: who was erased is one person of a whole period, but somebody else on each day of a
+        part.
         """
         week = self.services.sightings.weeks.count_days(tenant, period.first, period.day_count)
         if begun and begun <= week.days[-1][0]:
             days = tuple(dropwhile(lambda one: one[0] < begun and not one[1].visits, week.days))
             week = replace(week, days=days)
-        statement = _make_statement(tenant, period, week, self.services.clock.now())
+        number = 1 + _get_number(before)
+        statement = _make_statement(tenant, period, week, self.services.clock.now(), number)
         signed = self.services.audit.signing.sign_statement(tenant.name, statement)
-        document = canonical_json(signed)
-        sha256 = hashlib.sha256(document).hexdigest()
-        entry = new_entry(
-            self.services.clock, CLOSINGS[period.by], "regulars", of=period.name, sha256=sha256
-        )
+        self._store(tenant, period, canonical_json(signed), before)
+
+    def _store(self, tenant: Tenant, period: Period, document: bytes, before: Item | None) -> bool:
+        """Store a signed statement, with the entry of the audit, and write it beside the backups;
+        return False, and do nothing, if the one before is no more as it was read."""
         partition, day = _find_place(tenant.name, period)
-        item = {"tenant_zone": partition, "day": day, "document": document.decode()}
-        put = Put(keys.SUMMARIES, item, (absent("not-closed"),))
-        write_unless_changed(self.services.items, [put, entry_put(tenant.name, entry)])
+        text, (statement, signer) = document.decode(), parse_statement(document, "")
+        number = statement["number"]
+        item = {"tenant_zone": partition, "day": day, "document": text, "number": number}
+        entry = new_entry(
+            self.services.clock,
+            CLOSINGS[period.by],
+            "regulars",
+            of=period.name,
+            sha256=_hash(text),
+            number=number,
+            replaces="" if before is None else _hash(before["document"]),
+            signer=fingerprint(signer),
+        )
+        put = Put(keys.SUMMARIES, item, _require_same(before))
+        is_stored = write_unless_changed(self.services.items, [put, entry_put(tenant.name, entry)])
+        if is_stored:
+            self.services.ports.backups.keep(_name_outside(tenant, period, item), document)
+        return is_stored
+
+    def list_documents(self, tenant: Tenant) -> Iterator[tuple[str, bytes]]:
+        """Yield the signed statements that have to lie outside, each with its name there."""
+        for period, item in self._walk_recent(tenant):
+            yield _name_outside(tenant, period, item), item["document"].encode()
+
+    def _walk_recent(self, tenant: Tenant) -> Iterator[tuple[Period, Item]]:
+        since = (self.services.clock.now() - _AWAY).date()
+        for by in CLOSED:
+            yield from self._walk(tenant, by, between=(Period(by, since).time, None))
+
+    def _tell_witness(self, tenant: Tenant) -> None:
+        """Give the witness the statements that it has not, if there is a witness.
+
+        May be cut off anywhere and repeated. Raises StorageUnavailable, Unusable, Busy.
+        """
+        if (witness := self.services.ports.witness) is None:
+            return
+        for period, item in self._walk_recent(tenant):
+            if not item.get("is_told"):
+                witness.keep(_name_outside(tenant, period, item), item["document"].encode())
+                self._note(item, is_told=True)
+
+    def restore(
+        self, tenant: Tenant, documents: Mapping[str, bytes], trusted: Collection[str] = ()
+    ) -> Iterator[str]:
+        """Store again the statements of a tenant that were kept outside, and are later than those
+        of the book; yield lines that say which.
+
+        `documents`: by their names. Those that are damaged, or of a signer who is neither the
+        book's nor `trusted` (fingerprints), are said and left aside. May be cut off anywhere and
+        repeated.
+        """
+        found: dict[tuple[Period, int], dict[bytes, str]] = {}
+        for name, document in documents.items():
+            try:
+                place = self._read_outside(tenant, document, trusted)
+                found.setdefault(place, {})[document] = name
+            except InvalidInput as error:
+                yield f"{name} is left aside: {error}"
+        newest = dict(sorted(found, key=lambda each: each[1]))  # the highest number of each
+        for period, number in newest.items():
+            before = self._read_item(tenant.name, period)
+            document, *others = found[period, number]
+            if number <= _get_number(before):
+                continue
+            if others:
+                names = " and ".join(sorted(found[period, number].values()))
+                yield f"{names} contradict each other, and are left aside"
+            elif self._store(tenant, period, document, before):
+                yield f"the figures of the closed {period.by} {period.name} are stored again"
+
+    def _read_outside(
+        self, tenant: Tenant, document: bytes, trusted: Collection[str]
+    ) -> tuple[Period, int]:
+        """Return of what period a statement is, and its number. Raises InvalidInput."""
+        statement, signer = parse_statement(document, "")
+        kind = next((by for by in CLOSED if statement.get("kind") == _KINDS[by]), None)
+        if kind is None or statement.get("tenant") != tenant.name:
+            raise InvalidInput("it has no figures of this tenant")
+        self._require_own(tenant, signer, str(statement.get("at")), trusted)
+        try:
+            period = Period.of_time(kind, str(statement[kind]).replace("-", ""))
+            return period, int(statement["number"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidInput("its period and number cannot be read") from error
 
     def find_week(self, tenant: Tenant, day: date) -> Period:
         """Return the closed week that holds a day, on whichever day weeks began then; if none was
@@ -149,22 +286,25 @@ class Periods(Service["Services"]):
         Raises InvalidInput if it is not over or was not closed, Conflict if its figures are not
         those that were signed and are in the audit.
         """
-        name, hint = period.name, _HINTS[period.by]
-        document = self._read_document(tenant.name, period)
-        last_period = find_last_period(period.by, tenant, self.services.clock.now())
-        if document is None and period.first > last_period.first:
+        name, hint, now = period.name, _HINTS[period.by], self.services.clock.now()
+        item = self._read_item(tenant.name, period)
+        document = None if item is None else str(item["document"])
+        is_void = item is not None and _is_ahead(item, now)
+        last_period = find_last_period(period.by, tenant, now)
+        if is_void or (document is None and period.first > last_period.first):
             raise InvalidInput(
                 f"the {period.by} {name} is not over: it is closed an hour after its end, in the "
                 f"time zone {tenant.time_zone}; {hint}"
             )
-        entries, is_whole = self._find_entries(tenant, period)
+        entries, is_whole = self._find_entries(tenant, period, document)
         if document is None and not entries:
             raise InvalidInput(
                 f"the {period.by} {name} was not closed: the service closes the last {period.by} "
                 f"that ended, and no earlier one; {hint}"
             )
-        sha256 = hashlib.sha256((document or "").encode()).hexdigest()
-        if is_whole and sha256 not in {entry["sha256"] for entry in entries}:
+        newest = max((int(entry["number"]) for entry in entries), default=0)
+        hashes = {entry["sha256"] for entry in entries if entry["number"] == newest}
+        if is_whole and _hash(document or "") not in hashes:
             what = "are gone" if document is None else "are not those"
             raise Conflict(
                 f"the figures of {name} {what} that the audit has the SHA-256 of: somebody changed "
@@ -172,22 +312,31 @@ class Periods(Service["Services"]):
                 f"day after the {period.by}'s end has them"
             )
         try:
-            return self._verify(tenant, period, document or "", is_audited=is_whole)
+            signers = {each["signer"] for each in entries if each["number"] == newest}
+            sheet = self._verify(tenant, period, document or "", signers, is_audited=is_whole)
         except InvalidInput as error:
             raise Conflict(f"the figures of {name} are not as they were signed: {error}") from error
+        if item is None or "open_at" not in item:
+            return sheet
+        open_at = time_text(_get_open_at(item))
+        return replace(sheet, proof=f"{sheet.proof}; later the clock was set back to {open_at}")
 
     def _verify(
-        self, tenant: Tenant, period: Period, document: str, *, is_audited: bool
+        self,
+        tenant: Tenant,
+        period: Period,
+        document: str,
+        signers: Collection[str],
+        *,
+        is_audited: bool,
     ) -> ClosedSheet:
-        """Read a signed sheet. Raises InvalidInput if another key signed it, or it is another's."""
+        """Read a signed sheet. Raises InvalidInput if another key signed it, or it is another's.
+
+        `signers`: keys that the audit vouches for.
+        """
         statement, signer = parse_statement(document.encode(), _KINDS[period.by])
         at = str(statement.get("at"))
-        public_keys = self.services.audit.signing.read_public_keys(tenant.name)
-        former = map(renewal_of, public_keys.renewals)
-        if signer != public_keys.current and not any(
-            signer == renewal.old and at <= renewal.until for renewal in former
-        ):
-            raise InvalidInput(f"{fingerprint(signer)} was no key of this tenant at {at}")
+        self._require_own(tenant, signer, at, signers)
         if (statement["tenant"], statement[period.by]) != (tenant.name, period.name):
             raise InvalidInput(f"they are of another {period.by} or another tenant")
         of_then = replace(
@@ -197,10 +346,22 @@ class Periods(Service["Services"]):
             language=statement["language"],
         )
         where = "in the audit" if is_audited else "not compared: the audit keeps that hour no more"
-        sha256 = hashlib.sha256(document.encode()).hexdigest()
-        proof = f"signed at {at} by the key {fingerprint(signer)}; SHA-256 {sha256}, {where}"
+        signed = f"signed at {at} by the key {fingerprint(signer)}"
+        proof = f"{signed}; SHA-256 {_hash(document)}, {where}"
         week = _parse_week(statement, period.by)
         return ClosedSheet(period, week, of_then, proof, tenant.time_zone)
+
+    def _require_own(
+        self, tenant: Tenant, signer: bytes, at: str, trusted: Collection[str]
+    ) -> None:
+        """Raise InvalidInput if a signer was no key of the tenant at a time, and is not trusted."""
+        public_keys = self.services.audit.signing.read_public_keys(tenant.name)
+        is_own = signer == public_keys.current or any(
+            signer == renewal.old and at <= renewal.until
+            for renewal in map(renewal_of, public_keys.renewals)
+        )
+        if not is_own and fingerprint(signer) not in trusted:
+            raise InvalidInput(f"{fingerprint(signer)} was no key of this tenant at {at}")
 
     def list_changes(self, closed: ClosedSheet) -> list[str]:
         """Count the period again, and list which of its figures are others now.
@@ -227,15 +388,18 @@ class Periods(Service["Services"]):
             if after[name] != amount
         ]
 
-    def _read_document(self, tenant: str, period: Period) -> str | None:
-        item = self.services.items.get(keys.SUMMARIES, _find_place(tenant, period))
-        return None if item is None else str(item["document"])
+    def _read_item(self, tenant: str, period: Period) -> Item | None:
+        return self.services.items.get(keys.SUMMARIES, _find_place(tenant, period))
 
-    def _find_entries(self, tenant: Tenant, period: Period) -> tuple[list[Entry], bool]:
+    def _find_entries(
+        self, tenant: Tenant, period: Period, document: str | None
+    ) -> tuple[list[Entry], bool]:
         """Return the entries of a period's closing, and whether all hours are kept that may have
         one.
 
-        It is closed as the last one that ended: before the next one of its kind has ended.
+        It is closed as the last one that ended: before the next one of its kind has ended. If no
+        entry of then is of the document, one of later may be: of a restore, or while the chain
+        waited since the clock had been ahead.
         """
         chain, since_ms = self.services.audit.chain, _find_span(tenant, period).last_ms - DAY_MS
         until_ms = since_ms + 2 * (period.day_count + 1) * DAY_MS
@@ -243,17 +407,24 @@ class Periods(Service["Services"]):
             lambda element: element.head.hour + HOUR_MS > since_ms,
             chain.list_elements(tenant.name, newest_first=True),
         )
-        elements = [element for element in since_then if element.head.hour <= until_ms][::-1]
+        elements = [*since_then][::-1]
+        of_then = [element for element in elements if element.head.hour <= until_ms]
         wanted = {"what": CLOSINGS[period.by], "of": period.name}
 
-        def list_contents() -> Iterator[Entry | None]:
+        def find_in(elements: list[Element]) -> Iterator[Entry]:
             kept_elements = [element for element in elements if element.entries is not None]
             for _, leaves in chain.read_each(kept_elements, chain.read_intact_leaves):
-                yield from (leaf.content for leaf in leaves or ())
-            yield from (entry.leaf.content for entry in chain.list_waiting(tenant.name))
+                contents = (leaf.content for leaf in leaves or ())
+                yield from (each for each in contents if each and wanted.items() <= each.items())
 
-        found = [entry for entry in list_contents() if entry and wanted.items() <= entry.items()]
-        return found, bool(found) or all(element.entries is not None for element in elements)
+        waiting = (entry.leaf.content for entry in chain.list_waiting(tenant.name))
+        found = [each for each in waiting if each and wanted.items() <= each.items()]
+        found += find_in(of_then)
+        sha256 = _hash(document or "")
+        if document is not None and sha256 not in (each["sha256"] for each in found):
+            later = find_in(elements[len(of_then) :])
+            found += islice((each for each in later if each["sha256"] == sha256), 1)
+        return found, bool(found) or all(element.entries is not None for element in of_then)
 
 
 def _find_place(tenant: str, period: Period) -> tuple[str, str]:
@@ -264,16 +435,63 @@ def _find_span(tenant: Tenant, period: Period) -> Span:
     return period.find_span(ZoneInfo(tenant.time_zone))
 
 
+def name_folder(tenant: Tenant) -> str:
+    """Make what the names begin with of a tenant's statements that are kept outside."""
+    return f"closed/{tenant.app_id}/"
+
+
+def _name_outside(tenant: Tenant, period: Period, item: Item) -> str:
+    """Make the name of a statement beside a backup, or at a witness. Two of one number, of a book
+    and of an earlier backup of it that goes on, have different ones."""
+    name = f"{period.by}-{period.name}-{item['number']}-{_hash(item['document'])[:16]}"
+    return f"{name_folder(tenant)}{name}.json"
+
+
+def _hash(document: str) -> str:
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+def _get_number(item: Item | None) -> int:
+    """Return the number of the statement that is stored; 0: none is."""
+    return 0 if item is None else int(item["number"])
+
+
+def _get_open_at(item: Item) -> datetime:
+    """Return when a period went on that was closed already; 1970: that was never seen."""
+    return moment(int(item.get("open_at", 0)))
+
+
+def _require_same(item: Item | None) -> tuple[Condition]:
+    """Require what is stored of a period to be the statement that was read; None: none was."""
+    if item is None:
+        return (absent("not-closed"),)
+    return (equals("document", item["document"], "not-closed-again"),)
+
+
+def _is_ahead(item: Item, now: datetime) -> bool:
+    statement = parse_closed(item)  # None: a damaged one stays, and its readers are told
+    return statement is not None and is_ahead(statement.at, now)
+
+
+def _is_void(item: Item, now: datetime) -> bool:
+    """Tell whether a period that has ended is to be closed again: it was closed by a clock that was
+    ahead, and went on."""
+    return _is_ahead(item, now) or now - _get_open_at(item) <= _RAN_ON
+
+
 def _list_amounts(week: Week) -> dict[str, int]:
     return {**week.amounts, "visits of staff": week.staff}
 
 
-def _make_statement(tenant: Tenant, period: Period, week: Week, at: datetime) -> dict[str, Any]:
+def _make_statement(
+    tenant: Tenant, period: Period, week: Week, at: datetime, number: int
+) -> dict[str, Any]:
     busiest = week.busiest
     return {
         "kind": _KINDS[period.by],
         "tenant": tenant.name,
         str(period.by): period.name,
+        "number": number,
         "at": time_text(at),
         "shop": tenant.shown_name,
         "time_zone": tenant.time_zone,

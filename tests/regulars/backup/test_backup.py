@@ -505,3 +505,8 @@ def test_a_backup_without_all_receipts_is_told_as_one(
     told = capsys.readouterr()
     assert str(next(backups.glob("regulars-2*"))) in told.out
     assert "what stands now is not noted beside it" in told.err
+
+
+def test_an_archive_of_another_version_is_not_called_damaged() -> None:
+    with pytest.raises(OperatorError, match=r"another version wrote old\.tar, and this one cannot"):
+        archive._check_manifest(Path("old.tar"), {"format": 1, "files": []}, {}, lambda *_: None)
