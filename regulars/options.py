@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import UTC, datetime
 from functools import reduce, wraps
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from chalicelib.api.dialects import SETTINGS
+from chalicelib.domain.audit_events import begin_in_tenant
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.setting import Setting
 from chalicelib.services import Services
@@ -232,19 +233,18 @@ def _give_services(open_storage: _Open) -> Callable[[Callable[..., Any]], Callab
 with_services = _give_services(open_services_of)
 
 
-def _with_tenant(
-    add_option: Callable[[_Any], _Any],
-    give_services: Callable[[Callable[..., Any]], Callable[..., Any]] = with_services,
-) -> Callable[[_Any], _Any]:
+def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
     """Make a decorator that gives a command a tenant's name and the services, and passes it the
-    tenant."""
+    tenant, in whose audit the command's act is."""
 
     def decorate_command(command: _Any) -> _Any:
         @add_option
-        @give_services
+        @with_services
         @wraps(command)
-        def run(services: Services, *, tenant: str, **others: Any) -> Any:
-            return command(services, services.tenants.get_by_name(tenant), **others)
+        def run(services: Services, *, tenant: str | None, **others: Any) -> Any:
+            chosen = _choose_tenant(services, tenant)
+            with begin_in_tenant(chosen.name):
+                return command(services, chosen, **others)
 
         return run
 
@@ -253,6 +253,9 @@ def _with_tenant(
 
 _tenant_option = click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
 of_tenant = _with_tenant(_tenant_option)
+of_only_tenant = _with_tenant(
+    click.option("--tenant", metavar="NAME", help="In whose book.  [default: the only one]")
+)
 named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 
@@ -276,7 +279,10 @@ def _with_shops(
                 raise click.UsageError("say in whose book: --tenant NAME, or --all-shops")
             if others["photo"] is None and (all_shops or len(names) > 1):
                 raise click.UsageError("several books have only a person's --photo in common")
-            return command(services, _find_tenants(services, names), **others)
+            found = _find_tenants(services, names)
+            # of several, each is entered where its book is
+            with begin_in_tenant(found[0].name) if len(found) == 1 else nullcontext():
+                return command(services, found, **others)
 
         return run
 
@@ -362,7 +368,7 @@ def ask_yes_or_no(question: str) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def choose_tenant(services: Services, name: str | None) -> Tenant:
+def _choose_tenant(services: Services, name: str | None) -> Tenant:
     """Return the tenant of that name; without one the only tenant there is.
 
     Raises TenantNotFound, OperatorError.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import AuditEvent, begin_audit_event
+from chalicelib.domain.audit_events import begin_in_tenant
 from chalicelib.domain.captures import RULES
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
@@ -26,14 +24,6 @@ class AskedShops(Left):
     strange: list[Tenant]
 
 
-def enter_shop(tenant: Tenant) -> AbstractContextManager[object]:
-    """Count what is written inside as the command's act in this shop's audit, and in no other's."""
-    act = audit_events.current()
-    if act is None:
-        return nullcontext()
-    return begin_audit_event(AuditEvent(act.what, act.by, act.kind, tenant=tenant.name))
-
-
 def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> AskedShops:
     """Search each shop's book for the person of a photo.
 
@@ -42,7 +32,7 @@ def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> Ask
     asked = AskedShops([], [], [])
     picture = photo.read_bytes()
     for tenant in tenants:
-        with asked.try_in(tenant.name, "could not be asked"), enter_shop(tenant):
+        with asked.try_in(tenant.name, "could not be asked"), begin_in_tenant(tenant.name):
             opened = services.tenants.get_by_name(tenant.name)
             faceids = find_faces_of_photo(services, opened, photo.name, picture)
             if faceids:

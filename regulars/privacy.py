@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chalicelib.api.dialects import NAMES
+from chalicelib.domain.audit_events import begin_in_tenant
 from chalicelib.domain.consent import Basis, Ending
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.domain.model import Face, Hold, Restriction, Tenant
@@ -50,7 +51,7 @@ from regulars.options import (
     print_lines,
     with_services,
 )
-from regulars.person_of_photo import AskedShops, ask_shops, enter_shop
+from regulars.person_of_photo import AskedShops, ask_shops
 from regulars.shops import do_in_each, list_shops
 from regulars.tenants.command import describe_earlier_key
 
@@ -131,7 +132,7 @@ def write_archives_of_shops(
     """
     for tenant, faceids in asked.known:
         file = name_by_shop(out, tenant, tenants)
-        with asked.try_in(tenant.name, "not written"), enter_shop(tenant):
+        with asked.try_in(tenant.name, "not written"), begin_in_tenant(tenant.name):
             _write_archives(services, tenant, faceids, file, language, goes_on=len(tenants) > 1)
 
 
@@ -316,7 +317,7 @@ def erase_in_shops(
     asked = ask_shops(services, tenants, photo)
     known: list[tuple[Tenant, list[str]]] = []
     for tenant, faceids in asked.known:
-        with asked.try_in(tenant.name, "not erased"), enter_shop(tenant):
+        with asked.try_in(tenant.name, "not erased"), begin_in_tenant(tenant.name):
             _print_people(services, tenant, faceids)
             known.append((tenant, faceids))
     begun: list[tuple[Tenant, list[str]]] = []
@@ -327,10 +328,10 @@ def erase_in_shops(
     question = f"Erase this person in {shops}?" if known else "End what goes on?"
     if (known or any(ids for _, ids in begun)) and confirm(question):
         for tenant, erasures in _delete_in_shops(services, asked, known):
-            with asked.try_in(tenant.name, "no receipt"), enter_shop(tenant):
+            with asked.try_in(tenant.name, "no receipt"), begin_in_tenant(tenant.name):
                 _wait_and_write_receipts(services, tenant, erasures, receipts[tenant.name])
         for tenant, ids in begun:
-            with asked.try_in(tenant.name, "not ended"):
+            with asked.try_in(tenant.name, "not ended"), begin_in_tenant(tenant.name):
                 _end_perhaps(services, tenant, ids)
     asked.require_all()
 
@@ -350,7 +351,7 @@ def _delete_in_shops(
     """Delete a person in each shop; return the erasures that have begun, and note what is left."""
     begun: list[tuple[Tenant, Sequence[str]]] = []
     for tenant, faceids in known:
-        with asked.try_in(tenant.name, "not erased"), enter_shop(tenant):
+        with asked.try_in(tenant.name, "not erased"), begin_in_tenant(tenant.name):
             deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
             begun.append((tenant, deleted.erasures))
             if left := services.faces.by_id(tenant, faceids, restricted=True):

@@ -33,7 +33,7 @@ from chalicelib.domain.texts import LANGUAGES, Texts
 from chalicelib.services import Services
 from chalicelib.storage.values import write_rows
 from regulars.mail import make_header_text, send_mail
-from regulars.options import choose_tenant, read_configuration, with_services
+from regulars.options import of_only_tenant, read_configuration
 
 _WIDEST_BAR = 40
 """Characters of the longest bar."""
@@ -114,8 +114,7 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
 
 
 @click.command(short_help="Print a week of visits, or a closed day, week or month, or mail it.")
-@with_services
-@click.option("--tenant", metavar="NAME", help="Whose visits.  [default: the only one]")
+@of_only_tenant
 @click.option(
     "--week", "day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: of last week]"
 )
@@ -140,8 +139,8 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
 )
 def report(
     services: Services,
+    tenant: Tenant,
     *,
-    tenant: str | None,
     day: datetime | None,
     closed: bool,
     closed_day: datetime | None,
@@ -163,17 +162,13 @@ def report(
       regulars report --to boss@shop.example    smtp_host and others are settings: `regulars config`
     """
     send_to = None if to is None else _prepare_mail(to)
-    known_tenant = choose_tenant(services, tenant)
-    period = _choose_period(known_tenant, day=closed_day, week=day, month=month)
+    period = _choose_period(tenant, day=closed_day, week=day, month=month)
     if closed and day and period.by == Granularity.WEEK:
-        period = services.audit.periods.find_week(known_tenant, day.date())
+        period = services.audit.periods.find_week(tenant, day.date())
     if closed or period.by != Granularity.WEEK:
-        week, of_then = _read_closed(services, known_tenant, period)
+        week, of_then = _read_closed(services, tenant, period)
     else:
-        week, of_then = (
-            services.sightings.weeks.count_week(known_tenant, period.first),
-            known_tenant,
-        )
+        week, of_then = services.sightings.weeks.count_week(tenant, period.first), tenant
     chosen_tenant = replace(of_then, language=language or of_then.language)
     if send_to is not None:
         send_to(week, chosen_tenant)

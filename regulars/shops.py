@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 import click
 from msgspec import Struct
 
+from chalicelib.domain.audit_events import begin_in_tenant
 from chalicelib.domain.errors import RegularsError, TenantNotFound
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
@@ -80,9 +81,10 @@ def do_in_each(
     """
     left = Left([*left_before])
     if len(shops) == 1 and not left.left:
-        act(services.tenants.get_by_name(shops[0]))
+        with begin_in_tenant(shops[0]):
+            act(services.tenants.get_by_name(shops[0]))
         return left
     for shop in shops:
-        with left.try_in(shop, what), suppress(TenantNotFound):
+        with left.try_in(shop, what), suppress(TenantNotFound), begin_in_tenant(shop):
             act(services.tenants.get_by_name(shop))
     return left

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from chalicelib.auth.roles import Member, Role
+from chalicelib.auth.sessions import name_session
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access, name_code
 from chalicelib.domain.errors import AccessNotFound, InvalidInput, LastAdminKey, NotFound
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 ALL = "all"
-_CODE, _SESSION, _AGAIN = "code", "session", "again"
-_ID_DIGITS = 16
-"""Hexadecimal digits of a session's hash by which it is named: 64 bits."""
+_CODE, _SESSION = "code", "session"
 
 
 class Ends(StrEnum):
@@ -299,8 +298,7 @@ class MadeAccesses(Service["Services"]):
         """Yield the browsers that are signed in as somebody."""
         for item in self.services.access.sessions.list_of(tenant.name, maker):
             begun = Maker(maker, maker, moment(int(item.get("begun_at", 0))))
-            access = name_access(_SESSION, str(item["id"])[:_ID_DIGITS])
-            yield Made(access, _SESSION, "", Ends.ALWAYS, begun)
+            yield Made(name_session(item["id"]), _SESSION, "", Ends.ALWAYS, begun)
 
     def _end_session(self, tenant: Tenant, id_: str, request: RequestId | None) -> None:
         self.services.access.sessions.end_by_hash(tenant.name, id_, request)

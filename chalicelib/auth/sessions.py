@@ -67,6 +67,9 @@ enough."""
 _TIME_BYTES = 5
 """Bytes of a challenge's end, in seconds since 1970: enough until the year 36812."""
 
+_ID_DIGITS = 16
+"""Hexadecimal digits of a session's hash by which it is named."""
+
 _NEVER = 2**40
 """Seconds since 1970 of a time that does not come."""
 
@@ -356,8 +359,7 @@ class Sessions(Service["Services"]):
         """End the session of a token; one that has ended is no error."""
         if _SECRET.fullmatch(token):
             session_key = keys.session_item(api_keys.digest(token))
-            does = ((Effect.SIGNS_OUT, "session"),)
-            write(self.services.items, [Delete(keys.TENANTS, session_key, does=does)])
+            write(self.services.items, [_make_session_delete(session_key)])
 
     def list_of(self, tenant: str, holder: str) -> list[Item]:
         """Return the items of the sessions of a key or a member that are not over.
@@ -380,11 +382,8 @@ class Sessions(Service["Services"]):
         kind, _ = keys.session_item("")
         between = keys.session_item(beginning)[1], keys.session_item(f"{beginning}g")[1]
         items = walk_items(self.services.items, keys.TENANTS, kind, between=between)
-        does = ((Effect.SIGNS_OUT, "session"),)
         deletes = [
-            Delete(keys.TENANTS, (kind, item["id"]), does=does)
-            for item in items
-            if item["tenant"] == tenant
+            _make_session_delete((kind, item["id"])) for item in items if item["tenant"] == tenant
         ]
         self.services.requests.write_with_answer(tenant, deletes, request)
 
@@ -571,6 +570,7 @@ class Sessions(Service["Services"]):
         """Store a session together with what the `actions` write; return its token and the
         session."""
         tenant, key = holder
+        audit_events.report_tenant(tenant.name)
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -588,6 +588,17 @@ class Sessions(Service["Services"]):
             self.services.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),), does)]
         )
         return token, Session(tenant, key, now, ends_at)
+
+
+def name_session(hash_: str) -> str:
+    """Return the name by which a session is listed and ended: `session` and 64 bits of its token's
+    hash."""
+    return name_access("session", hash_[:_ID_DIGITS])
+
+
+def _make_session_delete(item_key: tuple[str, str]) -> Delete:
+    does = ((Effect.SIGNS_OUT, name_session(item_key[1])),)
+    return Delete(keys.TENANTS, item_key, does=does)
 
 
 def _is_used(used_passkey: Passkey, stored_passkey: Passkey) -> bool:

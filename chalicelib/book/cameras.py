@@ -456,6 +456,7 @@ class Cameras(Service["Book"]):
         id_ = item["camera"]
         key, actions = _make_replacement_key(tenant, id_, item["digest"])
         does = ((Effect.TAKES_ACCESS, name_code(name_access("camera", id_))),)
+        audit_events.report_tenant(tenant.name)
         audit_events.add_details(of=id_)
         try:
             camera = self.get(tenant, id_)

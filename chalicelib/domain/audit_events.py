@@ -44,7 +44,8 @@ class Kind(StrEnum):
 class AuditEvent(Struct):
     """One call of somebody. `what`: its name; `by`: whose.
 
-    `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it
+    `tenant`: in whose audit its entries are; "": it writes none, or does not know it yet
+    (`begin_in_tenant`, `report_tenant`). `about`: names of ours that say what it
     concerns, such as a key's id; never a person's name, unless somebody gives it as a reason: with
     the entries about the face that is erased.
     """
@@ -97,6 +98,23 @@ def begin_audit_event(act: AuditEvent) -> Iterator[AuditEvent]:
 
 def current() -> AuditEvent | None:
     return _current.get()
+
+
+@contextmanager
+def begin_in_tenant(tenant: str) -> Iterator[None]:
+    """Count what is written inside as the current act's, in this tenant's audit and no other's."""
+    act = _current.get()
+    if act is None:
+        yield
+        return
+    with begin_audit_event(AuditEvent(act.what, act.by, act.kind, tenant)):
+        yield
+
+
+def report_tenant(tenant: str) -> None:
+    """Say in which tenant's audit the current act is: that of somebody who has just signed in."""
+    if (act := _current.get()) is not None:
+        act.tenant = tenant
 
 
 def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:

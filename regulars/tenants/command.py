@@ -19,6 +19,7 @@ from chalicelib.api import dialects
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.auth.roles import ApiKey, Role
 from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.audit_events import begin_in_tenant
 from chalicelib.domain.effects import name_access
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Credentials, Profile, Tenant
@@ -35,10 +36,10 @@ from regulars.options import (
     SERVICE_URL,
     ask_before_deed,
     choose_settings,
-    choose_tenant,
     data_option,
     join_options,
     named_tenant,
+    of_only_tenant,
     open_services,
     read_configuration,
     storage_options,
@@ -165,9 +166,10 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **options
                 "a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin"
             )
         settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
-        _change_and_print_credentials(
-            services, lambda book: book.add(name, Profile(profile), settings)
-        )
+        with begin_in_tenant(name):
+            _change_and_print_credentials(
+                services, lambda book: book.add(name, Profile(profile), settings)
+            )
         tenant = services.tenants.read_stored(name)
         for said in (*tenant.asked, dialects.describe_feelings(tenant)):
             print(said, file=sys.stderr)
@@ -213,10 +215,9 @@ def show(services: Services, tenant: Tenant) -> None:
 
 
 @tenants.command("set")
-@click.argument("name")
 @_settings_options
-@with_services
-def change(services: Services, name: str, **options: Any) -> None:
+@named_tenant
+def change(services: Services, tenant: Tenant, **options: Any) -> None:
     """Change settings of a tenant, also while the service runs.
 
     \b
@@ -228,8 +229,8 @@ def change(services: Services, name: str, **options: Any) -> None:
     changes = _list_changes(options)
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
-    services.tenants.change_settings(name, changes)
-    _print_settings(services, services.tenants.get_by_name(name))
+    services.tenants.change_settings(tenant.name, changes)
+    _print_settings(services, services.tenants.get_by_name(tenant.name))
 
 
 @tenants.command(short_help="Give a tenant new keys and a new code.")
@@ -289,21 +290,19 @@ def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
 
 
 @tenants.command()
-@click.argument("name")
-@with_services
-def disable(services: Services, name: str) -> None:
+@named_tenant
+def disable(services: Services, tenant: Tenant) -> None:
     """Refuse a tenant's requests; its data stays."""
-    services.tenants.disable(name)
-    print(f"{name} is disabled: its requests are refused, its data stays")
+    services.tenants.disable(tenant.name)
+    print(f"{tenant.name} is disabled: its requests are refused, its data stays")
 
 
 @tenants.command()
-@click.argument("name")
-@with_services
-def enable(services: Services, name: str) -> None:
+@named_tenant
+def enable(services: Services, tenant: Tenant) -> None:
     """Accept a disabled tenant's requests again."""
-    services.tenants.enable(name)
-    print(f"{name} is enabled")
+    services.tenants.enable(tenant.name)
+    print(f"{tenant.name} is enabled")
 
 
 def _print_settings(services: Services, tenant: Tenant) -> None:
@@ -641,7 +640,6 @@ def _confirm_key_change(key: ApiKey, confirm: Callable[[str], bool], consequence
 
 
 @click.command(short_help="Print a link that signs a browser in.")
-@click.option("--tenant", metavar="NAME", help="Tenant to sign in to.  [default: the only one]")
 @click.option(
     "--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has."
 )
@@ -651,8 +649,8 @@ def _confirm_key_change(key: ApiKey, confirm: Callable[[str], bool], consequence
     metavar="URL",
     help="Beginning of the service's URLs.  [default: public_url, or where the service listens]",
 )
-@with_services
-def console(services: Services, tenant: str | None, key_id: str, url: str | None) -> None:
+@of_only_tenant
+def console(services: Services, tenant: Tenant, key_id: str, url: str | None) -> None:
     """Print a link that signs a browser in, once, within ten minutes.
 
     The code stands behind `#`, so that it gets into no log.
@@ -663,7 +661,7 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
       regulars console --tenant shop-12 --url https://box.example
     """
     base_url = url or services.settings.public_url or _find_url(services.settings.storage)
-    print(make_link(services, choose_tenant(services, tenant), key_id, base_url))
+    print(make_link(services, tenant, key_id, base_url))
 
 
 def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:

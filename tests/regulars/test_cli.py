@@ -103,7 +103,6 @@ def test_no_command_is_told_in_half_a_sentence(
             2,
             "a tenant's name is",
         ),
-        (["tenants", "set", "nobody", "--data", "here"], 2, "say what to set"),
         (
             ["tenants", "set", "nobody", "--requests-a-day", "5", "--data", "here"],
             1,

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.bootstrap import build
-from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
+from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event, begin_in_tenant
 from chalicelib.domain.model import NewFace, Profile
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
@@ -126,14 +126,15 @@ def first(tmp_path: Path, witness: Path) -> Path:
     with closing(open_box(data, witness)) as services, begin_audit_event(act):
         keys_file = CredentialsFile(data, services.tenants)
         for name in ("shop", "second"):
-            keys_file.add(name, Profile.CAMERA, TenantSettings())
-            tenant = services.tenants.get_by_name(name)
-            services.enrolment.enrol_largest_face(
-                tenant, "regular", picture(Person(1)), RULES, NewFace(faceid="7", name="Ann")
-            )
-            services.cameras.add(tenant, "door", "Door")
-            services.webhooks.hooks.add(name, "https://8.8.8.8/", name="office")
-            services.webhooks.hooks.add(name, None, name="home")
+            with begin_in_tenant(name):
+                keys_file.add(name, Profile.CAMERA, TenantSettings())
+                tenant = services.tenants.get_by_name(name)
+                services.enrolment.enrol_largest_face(
+                    tenant, "regular", picture(Person(1)), RULES, NewFace(faceid="7", name="Ann")
+                )
+                services.cameras.add(tenant, "door", "Door")
+                services.webhooks.hooks.add(name, "https://8.8.8.8/", name="office")
+                services.webhooks.hooks.add(name, None, name="home")
         note_place(data)
     return data
 

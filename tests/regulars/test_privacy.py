@@ -251,7 +251,7 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
         )
         for part in parts:
             with audit_events.begin_audit_event(
-                AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)
+                AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE, "shop")
             ):
                 book.services.merges.merging.merge(book.tenant, eva, part)
         book.clock.advance(UNDONE_WITHIN + timedelta(days=1))

@@ -426,6 +426,11 @@ def _take_back(context: V1Context, act: Done) -> None:
     arguments = {}
     if door.body is not None:
         values = way_back.name_values(context, act.before)
+        if values.get("group") == "":
+            raise GroupNotFound(
+                f"the group {act.before['group']!r}, which this act moved the person out of, is "
+                "deleted: move the person to another group"
+            )
         body = way_back.make_body(act) if way_back.make_body else _make_body(values)
         arguments["body"] = parse_as(door.body, {**body, **state.sent})
     door.view(replace(context, path_values=state.path or {"id": act.of}), **arguments)

@@ -196,10 +196,15 @@ def change_member(context: V1Context, body: MemberChanges) -> Member:
 
 
 @operations(
-    "DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing, unlisted=Unlisted.ACCESS
+    "DELETE",
+    "/v1/members/{id}",
+    Role.ADMIN,
+    again=lambda context, _: _describe_made(context),
+    unlisted=Unlisted.ACCESS,
 )
-def delete_member(context: V1Context, query: RemovalWanted) -> None:
-    """Remove somebody, whose sessions and link end at once.
+def delete_member(context: V1Context, query: RemovalWanted) -> MadeAccesses:
+    """Remove somebody, whose sessions and link end at once, and list what this member made that
+    stands still.
 
     What this member had sent to a phone, a browser or a mailbox ends, too. Keys, other hooks,
     screens, links and cameras' keys stay unless `end` names them.
@@ -209,6 +214,7 @@ def delete_member(context: V1Context, query: RemovalWanted) -> None:
     context.services.access.made.remove_member(
         context.tenant, member.id, wanted, context.request_id
     )
+    return _describe_made(context)
 
 
 @operations("GET", "/v1/members/{id}/made", Role.ADMIN)
@@ -217,10 +223,15 @@ def list_made(context: V1Context) -> MadeAccesses:
 
     It is there for members who were removed, too.
     """
+    answer = _describe_made(context)
+    if not answer.made:
+        _read_member(context)
+    return answer
+
+
+def _describe_made(context: V1Context) -> MadeAccesses:
     maker = name_access("member", context.path_values["id"])
     made = context.services.access.made.list_made(context.tenant, maker)
-    if not made:
-        _read_member(context)
     audit_events.report_people(each.access for each in made if each.kind == "member")
     return MadeAccesses(made=[MadeAccess.made_of(each, made_at=each.maker.at) for each in made])
 

@@ -124,7 +124,8 @@ class AuditedItems:
         makers = self._list_maker_writes(act, actions)
         if act is None or not _is_of_note(act, actions):
             return self._items.transact([*actions, *makers])
-        tenant = _find_tenant(act, actions)
+        if not (tenant := act.tenant):  # what is written does not always say whose it is
+            raise RuntimeError(f"{act.what!r} writes an entry: begin it with its tenant")
         entry = _make_entry(act, self._clock, actions)
         act.named |= faces_of(entry)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
@@ -151,8 +152,7 @@ class AuditedItems:
         """Return the writes that say who gave the accesses of a transaction."""
         if not any(effect in OF_MAKERS for action in actions for effect, _ in _get_does(action)):
             return ()
-        by, of_act = ("", "") if act is None else (act.by, act.tenant)
-        tenant = next(filter(None, map(_find_owner, actions)), of_act)
+        by, tenant = "" if act is None else act.by, _find_tenant(act, actions)
         find = partial(self._find_maker, tenant)
         return list_maker_writes(tenant, by, self._clock.now(), actions, find) if tenant else ()
 

@@ -1440,12 +1440,12 @@ class Operations(Connection):
 
     def delete_member(
         self, id: str, *, end: str | UnsetType = UNSET, idempotency_key: str | None = None
-    ) -> None:
-        """Remove somebody, whose sessions and link end at once."""
-        self._call(
+    ) -> models.MadeAccesses:
+        """Remove somebody, whose sessions and link end at once, and list what this member made that stands still."""
+        return self._call(
             "DELETE",
             f"/v1/members/{quote_part(id)}",
-            type(None),
+            models.MadeAccesses,
             query={"end": end},
             idempotency_key=idempotency_key,
         )

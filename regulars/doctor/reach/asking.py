@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from chalicelib.book.cameras import CameraSettings
+from chalicelib.domain.audit_events import begin_in_tenant
 from chalicelib.domain.captures import Camera, Capture
 from chalicelib.domain.channels import NO_HEADERS
 from chalicelib.domain.model import Tenant
@@ -119,16 +120,18 @@ def own_camera(reach: Reach) -> Iterator[OwnCamera]:
         raise NotSetUp("set `public_url` to the address that clients have, and let it run")
     if not tenants:
         raise NotSetUp("there is no tenant: `regulars tenants add`")
-    for camera in cameras.list_all(tenants[0]):
-        is_own = _OWN.fullmatch(camera.id) and camera.name == camera.id
-        if is_own and camera.created_at < reach.now - _LONGEST:
-            cameras.delete(tenants[0], camera.id)  # of a question that was killed
-    name = f"doctor-{secrets.token_hex(4)}"
-    camera, key = cameras.add(tenants[0], name, name, CameraSettings())
+    with begin_in_tenant(tenants[0].name):
+        for camera in cameras.list_all(tenants[0]):
+            is_own = _OWN.fullmatch(camera.id) and camera.name == camera.id
+            if is_own and camera.created_at < reach.now - _LONGEST:
+                cameras.delete(tenants[0], camera.id)  # of a question that was killed
+        name = f"doctor-{secrets.token_hex(4)}"
+        camera, key = cameras.add(tenants[0], name, name, CameraSettings())
     try:
         yield OwnCamera(reach, tenants[0], camera, key)
     finally:
-        cameras.delete(tenants[0], camera.id)
+        with begin_in_tenant(tenants[0].name):
+            cameras.delete(tenants[0], camera.id)
 
 
 def choose_remedy(status: int, remedies: Mapping[int, str]) -> str:

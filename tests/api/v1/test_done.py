@@ -561,3 +561,19 @@ def test_whose_former_values_are_kept_nowhere_is_listed_and_stays(v1: V1Client, 
         assert (act["until"], act["stays"]) == (None, "unkept")
         refused = v1.failed(409, "POST", f"/v1/done/{act['id']}/undo")
         assert (refused["code"], refused["acts"]) == ("InTheWay", [])
+
+
+def test_a_move_out_of_a_group_that_is_gone_is_not_taken_back_and_names_the_group(
+    v1: V1Client, ann: str
+) -> None:
+    group = v1.done("POST", "/v1/groups", {"name": "Gold", "capacity": 5})["id"]
+    v1.done("PATCH", f"/v1/faces/{ann}", {"group": "Gold"})
+    v1.done("PATCH", f"/v1/faces/{ann}", {"group": "regular"})
+    [moved, *_] = acts(v1)
+    assert v1.send("DELETE", f"/v1/groups/{group}").status == 204
+    problem = v1.failed(404, "POST", f"/v1/done/{moved['id']}/undo")
+    assert problem["detail"] == (
+        f"the group '{group}', which this act moved the person out of, is deleted: move the person "
+        "to another group"
+    )
+    assert v1.done("GET", f"/v1/faces/{ann}")["group"] == "regular"

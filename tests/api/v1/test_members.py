@@ -191,7 +191,7 @@ def test_a_new_link_ends_the_one_before_and_a_new_password_the_sessions(
 def test_whom_one_removes_is_signed_out_at_once(v1: V1Client, browser: V1Client) -> None:
     member = v1.done("POST", MEMBERS, {"name": "Maria"})
     session = sign_in(browser, {"invitation": invitation_of(member), "password": WORDS})
-    v1.done_without_body("DELETE", f"{MEMBERS}/{member['id']}")
+    v1.done("DELETE", f"{MEMBERS}/{member['id']}")
     assert with_cookie(browser, session).status == 401
     assert sign_in(browser, {"name": "Maria", "password": WORDS}).status == 401
     assert v1.failed(404, "DELETE", f"{MEMBERS}/{member['id']}")["code"] == "MemberNotFound"
@@ -405,7 +405,7 @@ def test_storage_holds_no_secret_of_anybody_and_forgets_what_is_over(
     assert services.access.sessions.forget_expired("shop") == 1, (
         "a session: no challenge was answered"
     )
-    v1.done_without_body("DELETE", f"{MEMBERS}/{screen['id']}")
+    v1.done("DELETE", f"{MEMBERS}/{screen['id']}")
     assert services.access.sessions.forget_expired("shop") == 1, "that of the screen"
 
 

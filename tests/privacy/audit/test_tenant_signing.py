@@ -46,7 +46,9 @@ def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewe
 
 
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
-    with audit_events.begin_audit_event(AuditEvent("regulars erase", "operator", Kind.CHANGE)):
+    with audit_events.begin_audit_event(
+        AuditEvent("regulars erase", "operator", Kind.CHANGE, "shop")
+    ):
         services.audit.signing.read_public_keys("shop")
     assert [
         (one.leaf.content or {})["by"] for one in services.audit.chain.list_waiting("shop")

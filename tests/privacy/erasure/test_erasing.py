@@ -73,13 +73,13 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
         one.sightings[0].faceid or "" for one in book.see(shot(0, 11), shot(60, 12), shot(120, 13))
     )
     with audit_events.begin_audit_event(
-        AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)
+        AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE, "shop")
     ):
         merges.merging.merge(tenant, eva, same)
         mistaken = merges.merging.merge(tenant, eva, gus)
     book.clock.advance(timedelta(minutes=1))
     with audit_events.begin_audit_event(
-        AuditEvent("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)
+        AuditEvent("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE, "shop")
     ):
         merges.merging.undo(tenant, mistaken.id)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
@@ -107,7 +107,7 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     )
     for part in parts:
         with audit_events.begin_audit_event(
-            AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)
+            AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE, "shop")
         ):
             book.services.merges.merging.merge(tenant, eva, part)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))

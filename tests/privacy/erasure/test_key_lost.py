@@ -60,7 +60,7 @@ def signs_once(book: Book) -> None:
 def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
     with audit_events.begin_audit_event(
-        AuditEvent("POST /v1/faces", "key first", kind_of("POST /v1/faces"))
+        AuditEvent("POST /v1/faces", "key first", kind_of("POST /v1/faces"), "shop")
     ):
         face = book.enrol(Person(seed))
     [id_] = book.services.deletion.delete_faces(
@@ -75,7 +75,7 @@ def swept(book: Book) -> None:
 
 
 def renewed(book: Book, *, is_lost: bool) -> None:
-    with audit_events.begin_audit_event(AuditEvent(COMMAND, "operator", kind_of(COMMAND))):
+    with audit_events.begin_audit_event(AuditEvent(COMMAND, "operator", kind_of(COMMAND), "shop")):
         book.services.audit.signing.renew_key("shop", is_lost=is_lost)
 
 

@@ -131,7 +131,7 @@ def erase_with_its_group(book: Book) -> None:
 def erase_what_only_the_audit_knows_as_merged(book: Book) -> None:
     survivor = book.enrol(OTHER, faceid="other").faceid
     with audit_events.begin_audit_event(
-        AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)
+        AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE, "shop")
     ):
         book.services.merges.merging.merge(book.tenant, survivor, "eva")
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))

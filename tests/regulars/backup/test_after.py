@@ -63,7 +63,7 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
     book.clock.advance(timedelta(minutes=1))
-    with audit_events.begin_audit_event(AuditEvent(what, "operator", kind_of(what))):
+    with audit_events.begin_audit_event(AuditEvent(what, "operator", kind_of(what), "shop")):
         calls[what](tenant, *arguments)
 
 

@@ -414,7 +414,7 @@ def test_a_healthy_folder_has_nothing_left_to_do(tmp_path: Path, capsys: Capture
     lives_and_erases(data, backups, "a")
     with closing(Book(data)) as book:
         book.clock.advance(datetime.now(UTC) - book.clock.now())  # after the document's time
-        with begin_audit_event(AuditEvent("something", "operator", Kind.CHANGE)):
+        with begin_audit_event(AuditEvent("something", "operator", Kind.CHANGE, "shop")):
             _, secret = book.services.access.keys.add(book.tenant, "kept")
         session, _ = book.services.access.sessions.begin_by_key(secret)
     capsys.readouterr()
@@ -444,7 +444,7 @@ def test_a_snapshot_gives_nothing_back_that_the_witness_knows_to_be_over(
     if is_used:
         with closing(Book(snapshot)) as book:
             book.clock.advance(timedelta(days=2))
-            with begin_audit_event(AuditEvent("something", "operator", Kind.CHANGE)):
+            with begin_audit_event(AuditEvent("something", "operator", Kind.CHANGE, "shop")):
                 book.enrol(Person(5), faceid="later")
     monkeypatch.setenv("REGULARS_WITNESS", str(witness))
     assert main(["restore", "--finish", "--data", str(snapshot)]) == 0

@@ -139,7 +139,7 @@ def merged_long_ago_and_asked(book: Book) -> object:
     """After 30 days only the audit knows the merge; of faces that are many, a further record is
     then made."""
     with audit_events.begin_audit_event(
-        AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)
+        AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE, "shop")
     ):
         book.services.merges.merging.merge(book.tenant, "other", "ann")
     book.clock.advance(UNDONE_WITHIN + DAY)

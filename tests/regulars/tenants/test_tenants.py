@@ -131,6 +131,7 @@ def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path:
         ("--requests-a-day", "5", "--picture-buckets", ""),
         ("--requests-a-day", "5", "--picture-buckets", "s3://photos"),
         ("--requests-a-day", "5", "--picture-buckets", "photos/../other"),
+        (),
     ],
 )
 def test_what_cannot_be_set_changes_nothing(

@@ -91,7 +91,7 @@ class Desk:
 
     def set_days(self, days: int | None) -> None:
         self.clock.advance(timedelta(milliseconds=1))
-        with audit_events.begin_audit_event(AuditEvent(SETS, "key first", kind_of(SETS))):
+        with audit_events.begin_audit_event(AuditEvent(SETS, "key first", kind_of(SETS), "shop")):
             write(
                 self.audited,
                 [Put(keys.TENANTS, {"kind": "tenant", "id": TENANT, "audit_days": days})],
@@ -108,7 +108,7 @@ class Desk:
         self.put_key({**self.key_item(), "sealed": b"damaged"})
 
     def renew(self, *, is_lost: bool = False) -> None:
-        with audit_events.begin_audit_event(AuditEvent(RENEW, "operator", kind_of(RENEW))):
+        with audit_events.begin_audit_event(AuditEvent(RENEW, "operator", kind_of(RENEW), "shop")):
             self.signing.renew_key(TENANT, is_lost=is_lost)
 
     @property

@@ -100,7 +100,7 @@ def end_everything(shop: Shop, book: Book) -> None:
 
     def act(what: str) -> AuditEvent:
         book.clock.advance(timedelta(minutes=1))
-        return AuditEvent(what, "operator", Kind.CHANGE)
+        return AuditEvent(what, "operator", Kind.CHANGE, "shop")
 
     for do in (
         lambda: ring.delete(tenant, ids["deleted"]),

@@ -1156,7 +1156,7 @@ def _renewed_signing(box: Box) -> Any:
     """
     box.services.audit.signing.read_public_keys("shop")  # makes the first
     with audit_events.begin_audit_event(
-        AuditEvent("regulars tenants renew-signing", "operator", Kind.CHANGE)
+        AuditEvent("regulars tenants renew-signing", "operator", Kind.CHANGE, "shop")
     ):
         return renewal_of(box.services.audit.signing.renew_key("shop")).is_vouched
 
