@@ -59,6 +59,7 @@ def _open_embedded(settings: Settings, folder: Path, clock: Clock) -> Storage:
         close=cleaning.close,
         wipe=cleaning.wipe,
         scrub=cleaning.scrub,
+        begin_life=items.file.begin_life,
         expires_items=False,
         disk=lambda: disk_of(folder),
         waiting=captures_queue.waiting,

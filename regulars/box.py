@@ -146,6 +146,7 @@ def _make_copy_a_box(data: Path) -> None:
             ):
                 print(place.part_book(services, tenant), file=sys.stderr)
                 print(json.dumps(renew_tenant_secrets(services, tenant)), flush=True)
+        services.storage.begin_life()
         renew_signing_secret(data)
         place.note_place(data)  # last: what was cut off is asked about again
     print(

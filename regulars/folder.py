@@ -35,7 +35,7 @@ _LOOK_S = 0.1
 def prepare_folder(folder: Path) -> Path:
     """Make the folder, a new one for its owner only, and return its absolute path.
 
-    Raises UnusableFolder, UnfinishedRestore.
+    Raises UnusableFolder, UnfinishedRestore, StorageUnavailable.
     """
     require_finished(folder)
     try:
@@ -46,7 +46,7 @@ def prepare_folder(folder: Path) -> Path:
     except OSError as error:
         raise _make_unusable_error(folder, "made", error) from error
     require_writable(folder)
-    _require_link(folder)
+    _settle_database(folder)
     if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
             f"{folder} holds {strange_file} and no data of a service: name a folder of its own "
@@ -63,7 +63,7 @@ def find_strange_file(folder: Path) -> str | None:
 
     A first start that was ended leaves the files of `_BEFORE`.
     """
-    if (folder / DATABASE).exists():
+    if has_database(folder):
         return None
     return min(
         (path.name for path in folder.iterdir() if not _BEFORE.fullmatch(path.name)), default=None
@@ -73,7 +73,7 @@ def find_strange_file(folder: Path) -> str | None:
 def keep_out_of_git(folder: Path) -> None:
     """Have git ignore a new data folder, which may lie in a checkout: it holds keys, pictures and
     templates."""
-    if not (folder / DATABASE).exists() and not (folder / IGNORE).exists():
+    if not has_database(folder) and not (folder / IGNORE).exists():
         write_durably(folder / IGNORE, "*\n")
 
 
@@ -116,22 +116,31 @@ def _describe_left(text: str) -> str:
 
 
 def require_database(folder: Path) -> None:
-    """Raise UnusableFolder if the folder holds no service's data, its database's link is lost, or
-    this process may not write."""
-    _require_link(folder)
-    if not (folder / DATABASE).is_file():
+    """Raise as `require_files`; StorageUnavailable if the folder has two databases, or lacks the
+    newer one."""
+    require_files(folder)
+    _settle_database(folder)
+
+
+def require_files(folder: Path) -> None:
+    """Raise UnusableFolder if the folder holds no service's data, or this process may not write."""
+    if not has_database(folder):
         raise UnusableFolder(
             f"there is no data folder {folder}: `regulars serve` makes one, --data names another"
         )
     require_writable(folder)
 
 
-def _require_link(folder: Path) -> None:
-    """Raise UnusableFolder if the database's name leads no more to the file that has the data."""
-    from chalicelib.storage.box.anew import tell_lost_file  # SQLite, which no help needs
+def has_database(folder: Path) -> bool:
+    from chalicelib.storage.box.generation import list_files  # SQLite, which no help needs
 
-    if lost_file := tell_lost_file(folder / DATABASE):
-        raise UnusableFolder(lost_file)
+    return any(file.is_file() for file in list_files(folder / DATABASE))
+
+
+def _settle_database(folder: Path) -> None:
+    from chalicelib.storage.box.generation import settle
+
+    settle(folder / DATABASE)
 
 
 def require_writable(folder: Path) -> None:

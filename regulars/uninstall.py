@@ -21,7 +21,7 @@ from regulars.options import ask_before_deed, choose_settings, data_option
 OF_BOOK = re.compile(
     rf"blobs|captures|secrets|{re.escape(BACKUP)}|{re.escape(BACKUP_LOCK)}"
     rf"|(place|backups|credentials|\.?restored)\.json.*|(serve|credentials)\.lock|\.?\.gitignore.*"
-    rf"|{re.escape(DATABASE)}(-(wal|shm|journal)|\.(anew|book)-.*)?"
+    rf"|{re.escape(DATABASE)}(\.b|\.anew)?(-(wal|shm|journal))?"
 )
 """Names at the top of a data folder that the program makes."""
 _ANYTHING = re.compile(".*")
@@ -59,9 +59,9 @@ def list_places(
     places = [
         Place(data, "people, pictures, keys", "" if with_book else "--with-book deletes it"),
         *(
-            Place(each.parent, "another book, such as a trial", f"`rm -r {each.parent}` deletes it")
-            for each in sorted(data.parent.glob(f"*/{DATABASE}"))
-            if each.parent != data
+            Place(each, "another book, such as a trial", f"`rm -r {each}` deletes it")
+            for each in sorted(data.parent.glob("*/"))
+            if each != data and folder.has_database(each)
         ),
         Place(home / ".cache" / "regulars", "pictures of the demo"),
         Place(spool, "pictures that wait beside a camera", _OF_UPLOADER),
@@ -106,8 +106,7 @@ def uninstall(data: Path | None, *, with_book: bool, confirm: Callable[[str], bo
     print(_LEFT)
     going = [place.path.resolve() for place in places if not place.stays]
     if book in going:
-        is_linked = (book / DATABASE).is_symlink()  # of a run that was cut off the link is left
-        (folder.require_writable if is_linked else folder.require_database)(book)
+        folder.require_files(book)
     for path in going:
         require_no_links(path)
     names = ", ".join(map(str, going))

@@ -674,6 +674,8 @@ class Storage(Struct, frozen=True):
     scrub: Callable[[], None] = lambda: None
     """Leaves nothing at all, whatever it costs: what an erasure ends with. Raises Busy while
     somebody reads the files or backs them up, StorageUnavailable."""
+    begin_life: Callable[[], None] = lambda: None
+    """Makes a box's database another one than those that it was copied from, or to."""
     begin_call: CallStarter = defer_call
     """Begins a call to storage beside the caller's other work."""
     disk: Callable[[], Disk] | None = None

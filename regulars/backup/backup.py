@@ -25,6 +25,7 @@ from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK, sync_folder
+from chalicelib.storage.box.generation import find_file
 from chalicelib.storage.box.items import SqliteItemStore
 from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.items import walk_items
@@ -144,7 +145,7 @@ def copy_folder(data: Path, stage: Path) -> None:
     # A process that makes or rotates keys holds this lock until both the database and the file have
     # changed.
     with folder.hold_lock(data / credentials.LOCK):
-        copy_database(data / DATABASE, stage / DATABASE)
+        copy_database(find_file(data / DATABASE), stage / DATABASE)
         (stage / credentials.FILE).unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             shutil.copyfile(data / credentials.FILE, stage / credentials.FILE)

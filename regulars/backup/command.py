@@ -16,7 +16,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import RegularsError
-from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings
 from chalicelib.storage.box.blobs import BACKUP
 from chalicelib.storage.ports import OtherKey
@@ -450,7 +449,7 @@ def _preview(settings: Settings, file: Path | None, told: Told) -> Iterator[str]
     if not isinstance(data, Path):
         raise OperatorError("a stage's backup is not looked into: restore it into a new stage")
     places = [file or find_newest_backup(settings, data)]
-    if (data / DATABASE).is_file():
+    if folder.has_database(data):
         places.append(data)
     else:
         yield f"there is no book in {data}: all of this would be there"

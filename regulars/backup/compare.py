@@ -26,6 +26,7 @@ from chalicelib.privacy.erasure.again import Receipt
 from chalicelib.privacy.standing import Document, Point, list_ended, parse_document
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.storage.box.generation import read_note
 from chalicelib.storage.ports import OtherKey
 from chalicelib.storage.values import format_count, time_text
 from regulars import folder
@@ -262,6 +263,8 @@ def _open_place(settings: Settings, place: Path, scratch_folder: Path) -> Iterat
         with closing(bootstrap.build(replace(settings, storage=place))) as services:
             yield services
         return
+    if read_note(place) is not None:
+        raise OperatorError(f"{place} was replaced by a newer database: name the folder instead")
     with place.open("rb") as file:
         is_database = file.read(len(_SQLITE)) == _SQLITE
     if not is_database:

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from chalicelib import bootstrap
 from chalicelib.domain.model import Tenant
-from chalicelib.open_storage import DATABASE
 from chalicelib.privacy.erasure.again import Receipt
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.privacy.standing import Standing, list_ended
@@ -146,7 +145,7 @@ def list_differences(restored: Book, present: Book) -> Iterator[str]:
 def choose_scratch(data: Path) -> Iterator[Path]:
     """Yield a path for a copy of records: in a data folder, from which the sweep removes it after a
     kill, or beside a file or a folder that is not there, where the next look removes it."""
-    if not (data / DATABASE).is_file():
+    if not folder.has_database(data):
         yield data.absolute().with_name(f".{data.name}.compare")
         return
     with folder.hold_lock(data / BACKUP_LOCK):

@@ -189,6 +189,7 @@ def _begin_lives(act: Act) -> Iterator[str]:
         act.services.tenants.begin_life(name)
         newest = act.owed.known[name].newest
         act.services.access.standing.begin_line(name, restored.point, newest)
+    act.services.storage.begin_life()
     yield from ()
 
 

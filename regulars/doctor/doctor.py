@@ -26,7 +26,6 @@ from chalicelib.domain.pictures import FEELINGS
 from chalicelib.domain.rules.camera_states import Trouble
 from chalicelib.domain.texts import DEFAULT_LANGUAGE, Texts
 from chalicelib.domain.webhooks import Hook
-from chalicelib.open_storage import DATABASE
 from chalicelib.privacy.retention import find_outlook, find_unseen_days, say_outlook
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
@@ -371,7 +370,7 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     yield from check_ports(serving, running)
     yield from check_certificate(serving, settings.public_url, began)
     yield from check_keyless(settings, serving)
-    if (data / DATABASE).is_file() and all(
+    if folder.has_database(data) and all(
         finding.level is not Level.FAILED for finding in folder_findings
     ):
         yield from check_book(settings)

@@ -27,10 +27,11 @@ from chalicelib.api.dialect import Dialect, Keyless
 from chalicelib.api.dialects import DIALECTS
 from chalicelib.book.vision.cgroup_quota import Quota, quota
 from chalicelib.book.vision.machine import cores_to_run_on, cores_within, limit_memory
+from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings, list_rows
-from chalicelib.storage.box.anew import tell_lost_file
 from chalicelib.storage.box.blobs import disk_of
+from chalicelib.storage.box.generation import beside, list_files, settle
 from chalicelib.storage.ports import Disk
 from regulars import folder
 from regulars.at_rest import BLOCK_DEVICES, describe_at_rest, is_encrypted
@@ -96,9 +97,12 @@ def _check_lasting(data: Path) -> Iterator[Finding]:
     """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a
     local disk."""
     kind = name_file_system(data)
-    if lost_file := tell_lost_file(data / DATABASE):
-        yield failed("folder", lost_file)
-    elif (strange_file := folder.find_strange_file(data)) is not None:
+    try:
+        settle(data / DATABASE)
+    except StorageUnavailable as error:
+        yield failed("folder", str(error))
+        return
+    if (strange_file := folder.find_strange_file(data)) is not None:
         yield failed(
             "folder",
             f"{data} holds {strange_file} and no data of a service: name a folder of its own with "
@@ -112,7 +116,7 @@ def _check_lasting(data: Path) -> Iterator[Finding]:
             f"{data} is on {kind}, over a network: SQLite wants a local disk, move the folder to "
             "one",
         )
-    elif (data / DATABASE).is_file():
+    elif folder.has_database(data):
         yield well("folder", f"{data} can be written and locked ({kind})")
     else:
         yield well("folder", f"{data} can be written and locked ({kind}), and holds no book yet")
@@ -265,8 +269,7 @@ def describe_memory(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding
 def check_clock(data: Path, now: datetime) -> Finding:
     """Check the clock against times that cannot be later: this program's files, and the last write
     to the book."""
-    database = (data / DATABASE).resolve()  # it may be a link
-    files = (database, database.with_name(f"{database.name}-wal"))
+    files = (one for file in list_files(data / DATABASE) for one in (file, beside(file, "wal")))
     book = [("the book was written to", file) for file in files]
     clock_says = f"it says {_format_minute(now)}"
     for event, path in (("this program was installed", Path(__file__)), *book):

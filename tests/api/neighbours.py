@@ -37,9 +37,11 @@ from chalicelib.domain.events import GroupFull
 from chalicelib.domain.model import Credentials, Decision, Profile
 from chalicelib.domain.observations import Review, ReviewKind
 from chalicelib.domain.webhooks import Event, Hindrance, Why
+from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
+from chalicelib.storage.box.generation import find_file
 from chalicelib.storage.items import PageTokens
 from chalicelib.storage.ports import Put
 from chalicelib.storage.records.observations import review_item
@@ -247,7 +249,7 @@ class Walk(Sender):
             if self._stage is None:
                 self._stage = make_stage(services)
             self._stage.services = services
-            self._watch = sqlite3.connect(self._here / "regulars.sqlite")
+            self._watch = sqlite3.connect(find_file(self._here / DATABASE))
             self._known = self._written()
         return self._stage.app
 
@@ -384,7 +386,7 @@ def appcode(code: str) -> dict[str, Any]:
 
 def _copy_or_link(file: str, place: str) -> None:
     """Copy the database, and give each other file a second name: none is written in place."""
-    if Path(file).name.startswith("regulars.sqlite"):
+    if Path(file).name.startswith(DATABASE):
         shutil.copy2(file, place)
     else:
         os.link(file, place)
@@ -392,7 +394,7 @@ def _copy_or_link(file: str, place: str) -> None:
 
 def stored(folder: Path) -> set[object]:
     """Every row of the database and every file of a data folder."""
-    with closing(sqlite3.connect(folder / "regulars.sqlite")) as database:
+    with closing(sqlite3.connect(find_file(folder / DATABASE))) as database:
         tables = [
             name
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -411,7 +413,7 @@ def files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
         for entry in entries:
             if entry.is_dir():
                 yield from files(entry.path)
-            elif not entry.name.startswith("regulars.sqlite"):
+            elif not entry.name.startswith(DATABASE):
                 yield entry
 
 

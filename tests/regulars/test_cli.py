@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
+from chalicelib.open_storage import DATABASE
 from chalicelib.settings import AwsStorage, SettingError, Settings
 from regulars.cli import commands, main
 from regulars.options import choose_settings
@@ -206,31 +207,29 @@ def test_a_mistake_is_one_line_on_stderr(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "command", ["serve", "tenants list", "backup x.tar", "fsck", "doctor", "uninstall --with-book"]
-)
-@pytest.mark.parametrize("stands", ["nothing", "a copy"])
-def test_a_database_that_has_lost_its_link_is_told_with_what_makes_it(
+@pytest.mark.parametrize("command", ["serve", "tenants list", "backup x.tar", "fsck", "doctor"])
+@pytest.mark.parametrize("stands", ["both", "neither"])
+def test_a_copy_of_one_of_two_databases_is_told_with_what_to_do(
     command: str,
     stands: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:
-    """Such as by a copy that left links out, or followed them."""
     monkeypatch.chdir(tmp_path)
     with closing(bootstrap.build(Settings(storage=tmp_path / "data"))) as services:
+        shutil.copyfile(tmp_path / "data" / DATABASE, tmp_path / "old")
         services.storage.scrub()
-    link = tmp_path / "data" / "regulars.sqlite"
-    file = link.resolve()
-    link.unlink()
-    if stands == "a copy":
-        shutil.copyfile(file, link)
-        file.with_name(f"{file.name}-wal").write_text("what came last")
+    if stands == "both":
+        shutil.copyfile(tmp_path / "old", tmp_path / "data" / DATABASE)
+    else:
+        (tmp_path / "data" / f"{DATABASE}.b").unlink()
     assert main([*command.split(), "--data", "data"]) == 1
     said = "".join(capsys.readouterr())
-    assert f"`ln -s {file.name} " in said
-    assert "-sf" not in said
+    if stands == "both":
+        assert "regulars.sqlite.b (generation 2 of " in said.partition(" and regulars.sqlite (")[0]
+    else:
+        assert "it holds no database, and generation 2 is missing" in said
 
 
 @pytest.mark.parametrize(

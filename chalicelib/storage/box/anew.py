@@ -1,10 +1,10 @@
 """A database written anew beside itself, while others read and write it.
 
 SQLite copies the rows (VACUUM INTO). Triggers note in tables of their own which rows change
-meanwhile, whichever program changes them, and these rows are copied after. The copy has a name of
-its own, and a link with the database's name leads to it. SQLite follows the link before it names
-the log, so no program can meet another file's log. The old file is made unreadable before its lock
-is given back: who has opened it and comes late gets an error, and opens the name again.
+meanwhile, whichever program changes them, and these rows are copied after. The copy gets the
+database's other name (see generation): SQLite names the log by the file, so no program can meet
+another file's log. The old file is made unreadable before its lock is given back: who has opened it
+and comes late gets an error. A name that a late one may still have open is not used again.
 """
 
 from __future__ import annotations
@@ -12,27 +12,32 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
-import secrets
-import shlex
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from glob import escape
 from pathlib import Path
-from urllib.parse import quote
 
 from chalicelib.domain.errors import Busy
+from chalicelib.storage.box.generation import (
+    BESIDE,
+    NOTE_BYTES,
+    beside,
+    count_generation,
+    find_file,
+    give_owner,
+    has_data,
+    leave_empty_log,
+    list_files,
+    make_uri,
+    name_copy,
+    read_note,
+    sync,
+)
 
-_UNDER_WAY, _WHOLE, _NOTES = ".anew-", ".book-", "changed_"
-"""Parts of names: of an unfinished file and a whole copy, behind the database's; and the begin of
-the tables of notes. Nobody names a copy of their own so, as by a date."""
-_MARK_LETTERS = 8
-_MARK = f"[0-9a-f]{{{_MARK_LETTERS}}}"
-_MAX_LINKS = 40
-_MOVED = b"This database was written anew, and has another file: open its name again.".ljust(100)
-"""Takes the place of a file's header, by which SQLite knows its files."""
+_NOTES = "changed_"
+"""Begin of the names of the tables of notes."""
 _SYNCED_BYTES = 4 * 1024 * 1024
 """Bytes of the copy that may wait for the disk: those who write would wait for all of them."""
 _OPCODES = 2_000
@@ -50,12 +55,8 @@ class Copy:
     """A copy of the database at `path`, which takes its place in the end."""
 
     def __init__(self, path: Path) -> None:
-        mark = secrets.token_hex(_MARK_LETTERS // 2)
-        self._name = _find_name(path)
-        self._copy = self._name.with_name(f"{self._name.name}{_UNDER_WAY}{mark}")
-        self._whole = self._name.with_name(f"{self._name.name}{_WHOLE}{mark}")
-        self._link = self._copy.with_name(f"{self._copy.name}-link")
-        self._notes = f"{_NOTES}{mark}_"
+        self._path = path
+        self._copy = name_copy(path)
         self._keys_by_table: dict[str, list[str]] = {}
         self._triggers: list[str] = []
         self._version: tuple[int, ...] = ()
@@ -72,24 +73,28 @@ class Copy:
 
     def note_changes(self, connection: sqlite3.Connection) -> None:
         """Make an empty file with the owner and rights of the database's, and let the database note
-        which rows change, from this transaction on."""
-        _require_one_name(self._name)
+        which rows change, from this transaction on. Raises Busy if another program does so."""
+        file = find_file(self._path)
+        self._require_free(file)
+        if _is_locked(self._copy):
+            raise Busy("another program writes the database anew")
+        self._copy.unlink(missing_ok=True)
         self._held = os.open(self._copy, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._held, fcntl.LOCK_EX)
-        self._link.symlink_to(self._whole.name)
-        for made in (self._copy, self._link):
-            _give_owner(made, self._name.stat())
-        shutil.copystat(self._name, self._copy)
+        give_owner(self._copy, file.stat())
+        shutil.copystat(file, self._copy)
+        for statement in _list_drops(connection):
+            connection.execute(statement)
         self._keys_by_table = _list_keys(connection)
         for table, keys in self._keys_by_table.items():
-            notes, columns = self._name_notes(table), _join(keys)
+            notes, columns = _name_notes(table), _join(keys)
             connection.execute(f"CREATE TABLE {notes} ({columns})")
             for event, rows in _EVENTS.items():
                 inserts = " ".join(
                     f"INSERT INTO {notes} ({columns}) VALUES ({_join(keys, f'{row}.')});"
                     for row in rows
                 )
-                trigger = self._name_notes(f"{table}_{event}")
+                trigger = _name_notes(f"{table}_{event}")
                 connection.execute(
                     f"CREATE TRIGGER {trigger} AFTER {event} ON {_quote(table)} BEGIN {inserts} END"
                 )
@@ -97,15 +102,15 @@ class Copy:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Copy all rows but some of those that change meanwhile. Others read and write."""
-        with _syncing(self._copy) as sync:
-            connection.set_progress_handler(sync, _OPCODES)
+        with _syncing(self._copy) as sync_if_much:
+            connection.set_progress_handler(sync_if_much, _OPCODES)
             try:
                 connection.execute("VACUUM INTO ?", (str(self._copy),))
             finally:
                 connection.set_progress_handler(None, 0)
         with self._opened() as copy:
-            for kind, name in _list_notes(copy):
-                copy.execute(f"DROP {kind} {_quote(name)}")
+            for statement in _list_drops(copy):
+                copy.execute(statement)
             # Rows are copied as they are, so nothing may change them again.
             triggers = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
             for name, sql in copy.execute(triggers).fetchall():
@@ -115,11 +120,11 @@ class Copy:
             for _ in range(_ROUNDS):
                 if self._copy_changes(connection) <= _FEW_CHANGES:
                     break
-        _sync(self._copy)
+        sync(self._copy)
         connection.execute("PRAGMA main.wal_checkpoint(PASSIVE)")
 
     def take_place(self, alone: sqlite3.Connection) -> Callable[[], None]:
-        """Copy the last changes, and let the database's name lead to the copy, for good.
+        """Copy the last changes, and let the copy be the database, for good.
 
         `alone`: see `be_alone`; it may only be closed after. Return what frees the old file's room,
         to be called once `alone` is closed: a large file takes a second.
@@ -130,22 +135,25 @@ class Copy:
         with self._opened() as copy:
             for sql in self._triggers:
                 copy.execute(sql)
+            note = count_generation(copy).encode_note()
             copy.execute("PRAGMA journal_mode = WAL").fetchone()
-        _sync(self._copy)
-        _require_one_name(self._name)
+        sync(self._copy)
+        file = find_file(self._path)
+        next_file = self._require_free(file)
         # Closing any descriptor of a file drops all locks that this process has on it: nobody has
         # the copy's yet, and the old one's must last until `alone` is closed.
         self.close()
-        old_file = _find_file(self._name)
-        old = os.open(old_file, os.O_RDWR | os.O_CLOEXEC)
+        old = os.open(file, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self._copy.rename(self._whole)
-            _sync(self._name.parent)
-            self._link.rename(self._name)
-            _sync(self._name.parent)
-            os.pwrite(old, _MOVED, 0)
-            if old_file != self._name:
-                old_file.unlink()
+            for what in BESIDE:
+                remove(beside(next_file, what))
+            sync(self._copy.parent)
+            os.pwrite(old, note, 0)
+            os.fsync(old)
+            with suppress(FileNotFoundError):  # another program has read the note, and did it
+                self._copy.rename(next_file)
+            sync(self._copy.parent)
+            leave_empty_log(file)
         except BaseException:
             alone.close()
             os.close(old)
@@ -153,19 +161,31 @@ class Copy:
 
         def free() -> None:
             with suppress(OSError):
-                os.ftruncate(old, len(_MOVED))
+                os.ftruncate(old, NOTE_BYTES)
             os.close(old)
 
         return free
 
-    def _name_notes(self, what: str) -> str:
-        return _quote(f"{self._notes}{what}")
+    def _require_free(self, file: Path) -> Path:
+        """Return the file that the copy becomes.
+
+        Raises OSError if the database's has a further name, whose reader would lose all of it, or
+        the other one has data, or is still open from the time when it had.
+        """
+        if file.stat().st_nlink > 1:
+            raise OSError(errno.EMLINK, "it has a further name (a hard link)")
+        (next_file,) = {*list_files(self._path)} - {file}
+        if has_data(next_file) or next_file.is_dir():
+            raise FileExistsError(errno.EEXIST, f"{next_file.name} is there, and has data")
+        with suppress(FileNotFoundError):
+            _require_unopened(next_file)
+        return next_file
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Open the copy, which nobody else has. It needs no log: if anything fails, it is removed
         with what else a scrub leaves."""
-        with closing(sqlite3.connect(_make_uri(self._copy), uri=True)) as copy:
+        with closing(sqlite3.connect(make_uri(self._copy), uri=True)) as copy:
             copy.isolation_level = None
             copy.execute("PRAGMA secure_delete = ON")
             copy.execute("PRAGMA synchronous = OFF")
@@ -174,7 +194,7 @@ class Copy:
 
     @contextmanager
     def _attached(self, connection: sqlite3.Connection) -> Iterator[None]:
-        connection.execute("ATTACH ? AS copy", (_make_uri(self._copy),))
+        connection.execute("ATTACH ? AS copy", (make_uri(self._copy),))
         try:
             connection.execute("PRAGMA copy.synchronous = OFF")
             connection.execute("PRAGMA copy.journal_mode = OFF").fetchone()
@@ -191,7 +211,7 @@ class Copy:
             if _read_version(connection) != self._version:
                 raise Busy("another program changes tables: the database is written anew later")
             for table, keys in self._keys_by_table.items():
-                notes, done = f"main.{self._name_notes(table)}", self._copied.get(table, 0)
+                notes, done = f"main.{_name_notes(table)}", self._copied.get(table, 0)
                 (last,) = connection.execute(f"SELECT max(rowid) FROM {notes}").fetchone()
                 columns, rows = _join(keys), _quote(table)
                 noted = f"WHERE ({columns}) IN (SELECT {columns} FROM {notes} WHERE rowid > {done})"
@@ -254,69 +274,30 @@ def find_unfit_table(connection: sqlite3.Connection) -> str | None:
     return found and str(found[0])
 
 
-def tell_lost_file(path: Path) -> str | None:
-    """Say how a file of the database at `path` gets its name again; None: none has lost it.
-
-    One has if the link was not copied. So it has if a copy of the file, without its log, stands in
-    the link's place.
-    """
-    name = _find_name(path)
-    lost = _find_lost_file(name)
-    if lost is None:
-        return None
-    link = f"`ln -s {shlex.quote(lost.name)} {shlex.quote(str(name))}`"
-    if not name.exists():
-        return f"there is no {name}, a link to {lost.name}, which has the data: call {link}"
-    return (
-        f"{name} may lack what {lost.name} beside it has: stop Regulars. If {name} was put there "
-        f"on purpose, move {lost.name} and {lost.name}-wal away. If not, move {name} away, and "
-        f"call {link}"
-    )
-
-
-def _find_lost_file(name: Path) -> Path | None:
-    found = name.parent.glob(f"{escape(name.name)}{_WHOLE}*")
-    copies = [one for one in found if _is_whole(name, one.name) and one.is_file()]
-    if name.exists():
-        copies = [one for one in copies if _has_log(one)]
-    # Looked at last: a first scrub may just have made it.
-    return None if name.is_symlink() else next(iter(copies), None)
-
-
-def _has_log(file: Path) -> bool:
-    log = file.with_name(f"{file.name}-wal")
-    return log.exists() and log.stat().st_size > 0
-
-
 def list_left(path: Path) -> list[Path]:
-    """List the files that killed scrubs have left beside the database at `path`. They may be
-    deleted by a connection that has begun to write the database: no scrub replaces it then."""
-    name = _find_name(path)
-    file, under_way = _find_file(name), _list_under_way(name)
-    return [
-        one
-        for one in name.parent.glob(f"{escape(name.name)}[.-]*")
-        if _is_left(one.name, name, file.name)
-        and not any(mark in one.name for mark in under_way)
-        and (one.is_symlink() or one.is_file())
-    ]
+    """List the files beside the database at `path` that killed scrubs have left, or left large.
+    `remove` may be called for them if a connection has begun to write the database: no scrub
+    replaces it then. Raises StorageUnavailable if there are two databases."""
+    file, copy = find_file(path), name_copy(path)
+    (other,) = {*list_files(path)} - {file}
+    # The database's writer has a log instead. A note has neither.
+    unused = [beside(file, "journal"), beside(other, "journal"), beside(other, "shm")]
+    if not _is_locked(copy):
+        unused += [copy, *(beside(copy, what) for what in BESIDE)]
+    large = (other, beside(other, "wal"))
+    return [*filter(Path.exists, unused), *filter(has_data, large)]
 
 
-def _is_left(entry: str, name: Path, file: str) -> bool:
-    owner = re.sub(r"-(journal|wal|shm)$", "", entry)
-    if owner == file:
-        return entry == f"{file}-journal"  # a writer has a log instead
-    is_unfinished = _is_of(name, owner, f"{re.escape(_UNDER_WAY)}{_MARK}(-link)?")
-    return is_unfinished or owner == name.name or _is_whole(name, owner)
-
-
-def _list_under_way(name: Path) -> list[str]:
-    """List the marks of the copies whose makers live."""
-    return [
-        one.name[-_MARK_LETTERS:]
-        for one in name.parent.glob(f"{escape(name.name)}{_UNDER_WAY}{'?' * _MARK_LETTERS}")
-        if _is_locked(one)
-    ]
+def remove(left: Path) -> None:
+    """Delete what a killed scrub has left. A note and its log keep their names, and are made
+    small."""
+    with suppress(FileNotFoundError):
+        if left.name.endswith((".anew", ".anew-wal", "-journal", "-shm")):
+            left.unlink()
+        elif left.name.endswith("-wal"):
+            os.truncate(left, 0)
+        elif read_note(left):
+            os.truncate(left, NOTE_BYTES)
 
 
 def _is_locked(file: Path) -> bool:
@@ -335,61 +316,38 @@ def _is_locked(file: Path) -> bool:
     return False
 
 
-def _require_one_name(path: Path) -> None:
-    """Raise OSError if the file has a further name, whose reader would lose all of it."""
-    if path.stat().st_nlink > 1:
-        raise OSError(errno.EMLINK, "it has a further name (a hard link)")
-
-
-def _give_owner(made: Path, like: os.stat_result) -> None:
-    """Give a file or link the owner and group of another, unless it has them: a unit that may
-    change none is refused even that."""
-    found = made.lstat()
-    if (found.st_uid, found.st_gid) != (like.st_uid, like.st_gid):
-        os.chown(made, like.st_uid, like.st_gid, follow_symlinks=False)
-
-
-def _is_whole(name: Path, entry: str) -> bool:
-    return _is_of(name, entry, re.escape(_WHOLE) + _MARK)
-
-
-def _is_of(name: Path, entry: str, behind: str) -> bool:
-    return bool(re.fullmatch(re.escape(name.name) + behind, entry))
-
-
-def _find_name(path: Path) -> Path:
-    """Follow somebody's links to the name that scrubs let lead to another file."""
-    for _ in range(_MAX_LINKS):
-        target = _find_file(path)
-        if target == path or (target.parent == path.parent and _is_whole(path, target.name)):
-            return path
-        path = target
-    return path
-
-
-def _find_file(name: Path) -> Path:
-    return name.parent / name.readlink() if name.is_symlink() else name
+def _require_unopened(file: Path) -> None:
+    """Raise OSError if anybody has a file open, as far as the system tells: Linux gives a lease to
+    one that is alone."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        with suppress(AttributeError):
+            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # one that ends no process
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            raise OSError(errno.EBUSY, "another program has not closed an earlier file") from error
+    finally:
+        os.close(descriptor)
 
 
 def list_left_notes(connection: sqlite3.Connection, path: Path) -> list[str]:
     """List the statements by which the database notes no more which rows change, and forgets what
-    it noted: triggers first, tables after.
-
-    Those of copies that are under way are left out.
-    """
-    under_way = _list_under_way(_find_name(path))
-    return [
-        f"DROP {kind} {_quote(name)}"
-        for kind, name in _list_notes(connection)
-        if name[len(_NOTES) :][:_MARK_LETTERS] not in under_way
-    ]
+    it noted: none while a copy is under way."""
+    return [] if _is_locked(name_copy(path)) else _list_drops(connection)
 
 
-def _list_notes(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    return connection.execute(
+def _list_drops(connection: sqlite3.Connection) -> list[str]:
+    """List the statements that drop triggers that note changes, and after them their tables."""
+    found = connection.execute(
         f"SELECT type, name FROM sqlite_schema WHERE name GLOB '{_NOTES}*' "
         "AND type IN ('table', 'trigger') ORDER BY type DESC"
-    ).fetchall()
+    )
+    return [f"DROP {kind} {_quote(name)}" for kind, name in found.fetchall()]
+
+
+def _name_notes(what: str) -> str:
+    return _quote(f"{_NOTES}{what}")
 
 
 def _list_keys(connection: sqlite3.Connection) -> dict[str, list[str]]:
@@ -419,17 +377,12 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _make_uri(path: Path) -> str:
-    """Make a URI by which SQLite opens a file that is there, and makes none."""
-    return f"file:{quote(str(path))}?mode=rw"
-
-
 @contextmanager
 def _syncing(path: Path) -> Iterator[Callable[[], None]]:
     """Provide a function that waits for the disk when the file has become much larger."""
     descriptor, synced = os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0
 
-    def sync() -> None:
+    def sync_if_much() -> None:
         nonlocal synced
         size = os.fstat(descriptor).st_size
         if size - synced >= _SYNCED_BYTES:
@@ -437,14 +390,6 @@ def _syncing(path: Path) -> Iterator[Callable[[], None]]:
             synced = size
 
     try:
-        yield sync
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
+        yield sync_if_much
     finally:
         os.close(descriptor)

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from chalicelib.domain.errors import Busy, StorageUnavailable
 from chalicelib.storage.box.anew import (
@@ -27,7 +26,16 @@ from chalicelib.storage.box.anew import (
     find_unfit_table,
     list_left,
     list_left_notes,
-    tell_lost_file,
+    remove,
+)
+from chalicelib.storage.box.generation import (
+    begin_life,
+    count_generation,
+    find_file,
+    lay_out_generation,
+    leave_empty_log,
+    make_uri,
+    settle,
 )
 from chalicelib.storage.limits import (
     Change,
@@ -42,6 +50,7 @@ from chalicelib.storage.ports import Action, Table, TableKey, Update
 
 _log = logging.getLogger(__name__)
 _Done = TypeVar("_Done")
+_Identity = tuple[int, int] | None
 
 LAYOUT = 1
 """Version of the physical layout, kept in the file. A file of another version is refused."""
@@ -82,6 +91,15 @@ class _Session:
         self.close = weakref.finalize(self, connection.close)
 
 
+def _identify(file: Path) -> _Identity:
+    """Return what tells a file from others that have had its name."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class SqliteFile:
     """Connections to the file at `path`, which is created, readable by its owner only, if it does
     not exist.
@@ -115,6 +133,7 @@ class SqliteFile:
                 raise StorageUnavailable(
                     f"the database has layout {layout}; this version of Regulars reads {LAYOUT}"
                 )
+            lay_out_generation(connection)
             for statement in schema:
                 connection.execute(statement)
             columns = connection.execute("SELECT name FROM pragma_table_info('index_rows')")
@@ -197,6 +216,7 @@ class SqliteFile:
         )
         self.wipe()
         with self._writer, self.reading() as connection:
+            count_generation(connection)
             connection.execute("VACUUM")
         self.wipe()
 
@@ -209,7 +229,7 @@ class SqliteFile:
             for statement in list_left_notes(connection, self._path):
                 connection.execute(statement)
             for left in list_left(self._path):
-                left.unlink(missing_ok=True)
+                remove(left)
 
     def _replace(self) -> str | None:
         """Replace the file by a copy of its rows; return what is in the way, if anything is."""
@@ -229,6 +249,7 @@ class SqliteFile:
         with self.writing() as connection:
             if unfit_table := find_unfit_table(connection):
                 return f"changes of the table {unfit_table} cannot be followed"
+            lay_out_generation(connection)
             copy.note_changes(connection)
         with self.reading() as connection:
             copy.write(connection)
@@ -291,12 +312,19 @@ class SqliteFile:
             return str(error)
         return None if finding == "ok" else finding
 
+    def begin_life(self) -> None:
+        """Make the file another one's than the copies of it, which go on from another state."""
+        with self.writing() as connection:
+            begin_life(connection)
+
     def close(self) -> None:
         """Close every thread's connection; later calls raise StorageUnavailable."""
         with self._writer, self._registry:
             self._closed = True
             for session in list(self._sessions):
                 session.close()
+            with suppress(StorageUnavailable):
+                leave_empty_log(find_file(self._path))
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -324,35 +352,25 @@ class SqliteFile:
             return session
 
     def _connect(self) -> sqlite3.Connection:
-        """Connect to the file that has the name, and hold SQLite's shared lock on it.
+        """Connect to the database's file, and hold SQLite's shared lock on it.
 
-        A scrub may give the name to another file before the lock is held, not after.
+        A scrub may replace the file before the lock is held, not after.
         """
         while True:
-            named = self._identify()
+            file = find_file(self._path)
+            found = _identify(file)
             try:
-                connection = self._open_named()
+                return self._open(file, found)
             except sqlite3.Error:
-                if named == self._identify():
+                file_now = settle(self._path)
+                if (file, found) == (file_now, _identify(file_now)):
                     raise
-                continue
-            if named == self._identify():
-                return connection
-            connection.close()
 
-    def _identify(self) -> tuple[int, int] | None:
-        """Return what tells the file that has the name from others."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    def _open_named(self) -> sqlite3.Connection:
+    def _open(self, file: Path, found: _Identity) -> sqlite3.Connection:
+        """Open a file. Raises sqlite3.Error, also if it is another one than was found."""
         # Not created here: if somebody moves the file away, an empty one must not take its place.
-        existing_file = f"file:{quote(str(self._path))}?mode=rw"
         connection = sqlite3.connect(
-            existing_file,
+            make_uri(file),
             uri=True,
             timeout=self._busy_s,
             isolation_level=None,
@@ -360,6 +378,8 @@ class SqliteFile:
             check_same_thread=False,
         )
         try:
+            if found != _identify(file):  # it would be read with a log that is not its own
+                raise sqlite3.OperationalError("another file has its name")
             # The mode is kept in the file; changing it needs a moment without other connections.
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # it keeps the lock
@@ -404,15 +424,12 @@ class SqliteFile:
     def _create(self) -> None:
         with self._name_failures():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if lost_file := tell_lost_file(self._path):
-                raise StorageUnavailable(lost_file)
+            file = settle(self._path)
             # Never opened if it exists: closing any descriptor of a file drops all locks that this
             # process holds on it (POSIX), SQLite's too, and another process could then remove the
             # write-ahead log.
             with suppress(FileExistsError):
-                os.close(
-                    os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                )
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 _SCHEMA = (

@@ -23,6 +23,7 @@ from chalicelib.privacy.audit_entries import list_absorbed_faces
 from chalicelib.privacy.erasure_progress import HASHED, Erasure, list_named_faces
 from chalicelib.storage import keys
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
+from chalicelib.storage.box.generation import find_file
 from chalicelib.storage.items import write
 from chalicelib.storage.ports import Storage, Update, exists
 from chalicelib.storage.records.merges import MAX_MERGES, UNDONE_WITHIN
@@ -208,7 +209,7 @@ def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before
 @contextmanager
 def read(folder: Path) -> Iterator[None]:
     """A program that reads the database all the while, as a shell or a replication does."""
-    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as other:
+    with closing(sqlite3.connect(find_file(folder / DATABASE), isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM items").fetchone()
         yield
@@ -219,7 +220,7 @@ def backed_up(folder: Path) -> Iterator[None]:
     """A backup that has copied the database, and is killed at the end."""
     with hold_lock(folder / BACKUP_LOCK):
         (folder / BACKUP).mkdir()
-        shutil.copyfile(folder / DATABASE, folder / BACKUP / DATABASE)
+        shutil.copyfile(find_file(folder / DATABASE), folder / BACKUP / DATABASE)
         yield
 
 
@@ -299,7 +300,7 @@ def test_erasures_that_are_asked_for_within_minutes_share_one_scrub(tmp_path: Pa
         assert len(scrubs) == 3
         for id_ in asked:
             signing.verify_statement(book.services.erasure.records.get("shop", id_).receipt)
-        stored = (tmp_path / "data" / DATABASE).read_bytes()
+        stored = find_file(tmp_path / "data" / DATABASE).read_bytes()
         assert [faceid for faceid in faceids if faceid.encode() in stored] == []
 
 

@@ -76,7 +76,7 @@ def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None
         book.folder / place
         for place in (
             *("blobs/.temporary/a", "captures/.temporary/b"),
-            *("regulars.sqlite.anew-0123abcd", ".backup/copy/c"),
+            *("regulars.sqlite.anew", ".backup/copy/c"),
         )
     ]
     for path in left:

@@ -314,10 +314,9 @@ def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_pa
         "this program was installed at"
         in check_clock(tmp_path, datetime(2020, 1, 1, tzinfo=UTC)).says
     )
-    file = "regulars.sqlite.book-0123abcd"
-    (tmp_path / "regulars.sqlite").symlink_to(file)  # as a scrub leaves it
     later = time.time() + 7200
-    for name in (file, f"{file}-wal"):
+    files = ("regulars.sqlite", "regulars.sqlite.b")
+    for name in (*files, *(f"{file}-wal" for file in files)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (later, later))
         found = check_clock(tmp_path, datetime.now(UTC))

@@ -39,8 +39,16 @@ SCHEMA = (
 )
 NAME = re.compile(rb"<[0-9a-f]{10}>")
 FAILURES = (Busy, StorageUnavailable, sqlite3.Error)
+NOTE_BYTES = 100
+"""Size of what stands in the place of a file that was replaced."""
 KEPT = 300
 """So many rows of a writer stay."""
+
+
+def find_current(path: Path) -> Path:
+    """Return the larger of a database's two files."""
+    second = path.with_name(f"{path.name}.b")
+    return max(path, second, key=lambda one: one.stat().st_size if one.exists() else 0)
 
 
 def write(connection: sqlite3.Connection, writer: str, drawn: random.Random) -> tuple[int, int]:
@@ -98,9 +106,12 @@ class Program:
 
         def scrub() -> None:
             file.wipe()
-            before = self.path.stat().st_ino
+            before = find_current(self.path).stat().st_ino
             file.scrub()
-            self.say("replaced" if self.path.stat().st_ino != before else "in_place", self.name)
+            self.say(
+                "replaced" if find_current(self.path).stat().st_ino != before else "in_place",
+                self.name,
+            )
 
         for number in range(2):
             writer = f"{self.name}.{number}"
@@ -127,9 +138,12 @@ class Program:
 
         def do() -> None:
             with closing(SqliteFile(self.path)) as file:
-                before = self.path.stat().st_ino
+                before = find_current(self.path).stat().st_ino
                 file.scrub()
-            self.say("replaced" if self.path.stat().st_ino != before else "in_place", self.name)
+            self.say(
+                "replaced" if find_current(self.path).stat().st_ino != before else "in_place",
+                self.name,
+            )
 
         self.keep_on(do, 2)
 
@@ -137,7 +151,7 @@ class Program:
         """Open the database without the product, wait before its first lock, then write."""
 
         def do() -> None:
-            uri = f"file:{self.path}?mode=rw"
+            uri = f"file:{find_current(self.path)}?mode=rw"
             with closing(sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)) as other:
                 time.sleep(self.drawn.random() * 0.8)
                 if self.drawn.random() < 0.3:
@@ -154,7 +168,9 @@ class Program:
 
         def do() -> None:
             with (
-                closing(sqlite3.connect(f"file:{self.path}?mode=rw", uri=True)) as live,
+                closing(
+                    sqlite3.connect(f"file:{find_current(self.path)}?mode=rw", uri=True)
+                ) as live,
                 closing(sqlite3.connect(":memory:")) as copy,
             ):
                 live.backup(copy, pages=-1)
@@ -237,11 +253,11 @@ class Race:
                 self._check_names()
         except FAILURES as failure:
             self.problems.append(f"round {number}: {failure}")
-        if not self.problems and number % 3 == 0 and self.path.is_symlink():
-            self.path.resolve().rename(self.path)  # as before the first scrub
-        left = {one.name for one in self.path.parent.iterdir()} - {
-            self.path.name,
-            self.path.resolve().name,
+        left = {
+            one.name
+            for one in self.path.parent.iterdir()
+            if one != find_current(self.path)
+            and one.stat().st_size != (0 if one.name.endswith("-wal") else NOTE_BYTES)
         }
         if left:
             self.problems.append(f"round {number}: left {sorted(left)}")
@@ -268,9 +284,9 @@ class Race:
             self._last[writer] = count
 
     def _check_names(self) -> None:
-        with closing(sqlite3.connect(self.path)) as connection:
+        with closing(sqlite3.connect(find_current(self.path))) as connection:
             rows = repr(connection.execute("SELECT body FROM rows").fetchall()).encode()
-        files = [one.read_bytes() for one in self.path.parent.iterdir() if not one.is_symlink()]
+        files = [one.read_bytes() for one in self.path.parent.iterdir()]
         left = {name for file in files for name in NAME.findall(file)} - {*NAME.findall(rows)}
         if left:
             self.problems.append(f"{len(left)} names of deleted rows are left")

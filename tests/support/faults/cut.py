@@ -108,7 +108,7 @@ _AT_LEAST = re.compile(r'"n_captures_deleted":\{"N":"\d+"\},?')
 _OF_THE_PLACE = ("place.json", ".tar", ".zip")
 """Files that say where they are, or whose size depends on what was drawn."""
 _UNTOLD = re.compile(
-    r".*\.lock|.*-wal|.*-shm|.*\.sqlite(\.(anew|book)-[\w-]+)?|(.*/)?\.temporary/.*"
+    r".*\.lock|.*-wal|.*-shm|.*\.sqlite(\.b|\.anew)?|(.*/)?\.temporary/.*"
     r"|.*/audit/.*\.(entries|head)"
 )
 """Files that are not read as such: locks, the database's, what a start takes away when it is an

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from chalicelib.open_storage import DATABASE
+from chalicelib.storage.box.generation import find_file
 
 DRAWN = re.compile(
     r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?=[A-Za-z_]*\d)(?!\d{13}(?!\w))[A-Za-z0-'
@@ -56,7 +57,7 @@ def stored(folder: Path) -> frozenset[str]:
 
 def list_rows(database: Path) -> Iterator[list[str]]:
     """Yield the rows of a database, each with its table first."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(find_file(database))) as connection:
         made = connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
