@@ -239,7 +239,7 @@ def test_of_two_that_are_not_one_after_the_other_none_is_named_the_newer(
         connection.execute(f"UPDATE generation SET {set_}")
     said = open_and_clean(folder)
     assert "Neither was made from the other" in said
-    assert "`" not in said
+    assert "`mkdir" not in said
     assert f"a.sqlite (generation 3 of life {life}," in said
     assert ("a.sqlite.b (generation 9 of life another," in said) == ("another" in set_)
 
