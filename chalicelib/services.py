@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.privacy.erasure.erasure import Forgetting
     from chalicelib.privacy.hooks import PrivacyHooks
     from chalicelib.privacy.notices import Notices
+    from chalicelib.privacy.refusals import Refusals
     from chalicelib.privacy.restrictions import Restrictions
     from chalicelib.privacy.subject_access import Archives
     from chalicelib.settings import Settings
@@ -83,6 +84,12 @@ class Services(Book):
         from chalicelib.privacy.consents import Consents
 
         return Consents(self)
+
+    @lazy
+    def refusals(self) -> Refusals:
+        from chalicelib.privacy.refusals import Refusals
+
+        return Refusals(self)
 
     @lazy
     def restrictions(self) -> Restrictions:

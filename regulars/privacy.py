@@ -206,7 +206,7 @@ def write_archive_file(
 ) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
     with write_new(out) as file:
-        shops = services.notices.list_other_shops(tenant)
+        shops = [one.shown_name for one in services.tenants.list_other_shops(tenant)]
         services.archives.write(tenant, faceid, file, language, shops=shops)
 
 
@@ -700,7 +700,7 @@ def get(
     if not as_page:
         print(_format_receipt(found_erasure), end="")
         return
-    shops = services.notices.list_other_shops(tenant)
+    shops = [one.shown_name for one in services.tenants.list_other_shops(tenant)]
     page = services.notices.write_receipt_page(tenant, language, document, NAMES, shops)
     print(page.write_html(), end="")
     warn_of_blanks(services.notices.read_facts(tenant), page.missing)

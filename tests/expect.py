@@ -52,11 +52,18 @@ def write_template_fields() -> str:
     return data_map.table(("events", "fields"), rows)
 
 
+def write_nobodys() -> str:
+    """Write the table of what holds nothing about the people in the pictures."""
+    head = ("place without data about people in pictures", "what is in it instead")
+    rows = ((f"`{name}`", holds) for name, (holds, *_) in data_map.NOBODYS.items())
+    return data_map.table(head, rows)
+
+
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/stored.md": {
         "stored": data_map.what_is_stored,
         "fates": data_map.what_happens,
-        "nobodys": data_map.of_nobody,
+        "nobodys": write_nobodys,
     },
     "docs/webhooks.md": {"events": write_events, "template": write_template_fields},
 }

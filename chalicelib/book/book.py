@@ -100,6 +100,7 @@ class Book:
             self.clock,
             self.wake,
             self._forget_withdrawn,
+            self.book_hooks.refuse_ended,
         )
 
     @lazy

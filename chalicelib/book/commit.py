@@ -25,8 +25,8 @@ from msgspec.structs import replace
 from chalicelib.domain.consent import Consent, EndedRecords
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import Busy, ConditionFailed, WrongModel
-from chalicelib.domain.grounds import rises
-from chalicelib.domain.model import Edit, Face, Group, JournalEntry
+from chalicelib.domain.grounds import list_claims, more_than_a_stranger, rises
+from chalicelib.domain.model import STRANGER, Edit, Face, Group, JournalEntry
 from chalicelib.domain.rules.templates import (
     User,
     gallery_group,
@@ -62,7 +62,14 @@ from chalicelib.storage.ports import (
     equals,
     exists,
 )
-from chalicelib.storage.records.faces import CONSENT, face_from, journal_item, user_from, user_item
+from chalicelib.storage.records.faces import (
+    CONSENT,
+    FACE_FREE,
+    face_from,
+    journal_item,
+    user_from,
+    user_item,
+)
 from chalicelib.telemetry import count_stage
 
 GROUP_EXISTS = "group-exists"
@@ -72,6 +79,9 @@ NEXT = "next-model"
 RISES = "still-a-stranger"
 """Name of the condition by which a write says that it makes more of a stranger. No other place has
 to: the writer compares such a stranger with those who withdrew, whatever asked for the change."""
+ENTERS = "may-enter"
+"""Name of the condition by which a write says that somebody adds an id, a picture or a record to a
+face: the writer asks whether a person of these said no (`Refuse`), as it asks of each new face."""
 _SEQ = "seq"
 
 INDEX_EVERY = 256
@@ -111,7 +121,8 @@ class Change(Struct, frozen=True):
     the gallery with from now on. It must be the tenant's `next_model`. `required_groups`: groups
     that must be there, beside those of the faces that the journal changes. `keeps_users`: a user
     stays even without faces. `deleted_groups`: their faces are erased later, by commits of which
-    the last has the group in `erased_groups`.
+    the last has the group in `erased_groups`. `is_somebody_else`: somebody says that these people
+    are not those who said no under the same id or with the same picture.
     """
 
     actions: tuple[Action, ...]
@@ -129,6 +140,7 @@ class Change(Struct, frozen=True):
     users: Mapping[str, int] = field(default_factory=dict)
     deleted_groups: frozenset[str] = frozenset()
     erased_groups: frozenset[str] = frozenset()
+    is_somebody_else: bool = False
 
     @property
     def gained(self) -> int:
@@ -175,9 +187,15 @@ Compare = Callable[[str, EndedRecords, Mapping[str, Consent | None]], None]
 somebody whose record has ended. By its id: the record of consent that it gets."""
 
 
+Refuse = Callable[..., None]
+"""Raises FaceErased or ConsentOlder, with the arguments of `BookHooks.refuse_ended`."""
+
+
 def make_rise_conditions(before: Face, after: Face) -> tuple[Condition, ...]:
-    """Return the condition that says that a write makes more of a stranger; none if it does not."""
-    return (equals("group", before.group_id, RISES),) if rises(before, after) else ()
+    """Return the conditions that say that a write makes more of a stranger, or adds by what
+    somebody may be known who said no; none if it does neither."""
+    rise = (equals("group", before.group_id, RISES),) if rises(before, after) else ()
+    return (*rise, exists(ENTERS)) if list_claims(after, before) else rise
 
 
 def _list_rising(actions: Sequence[Action]) -> dict[str, Consent | None]:
@@ -221,7 +239,8 @@ class GalleryWriter:
 
     A gallery has a version (`seq`), and a journal of its changes, which searches follow. After
     every INDEX_EVERY commits, `build_index(tenant)` is called, which must not raise. `compare` is
-    called before anybody makes more of a stranger (`Compare`).
+    called before anybody makes more of a stranger (`Compare`), and `refuse` before somebody is
+    enrolled or becomes known by something more (`Refuse`).
     """
 
     def __init__(
@@ -230,8 +249,10 @@ class GalleryWriter:
         clock: Clock,
         build_index: Callable[[str], None],
         compare: Compare = lambda *_: None,
+        refuse: Refuse = lambda *_, **__: None,
     ) -> None:
         self._compare = compare
+        self._refuse = refuse
         self._items = items
         self._clock = clock
         self._build_index = build_index
@@ -257,7 +278,7 @@ class GalleryWriter:
         """
         is_alone = not (change.journal or change.required_groups or change.directory_counts)
         # It returns False, with nothing written, if only a commit can check the change.
-        if is_alone and self._write_alone(tenant, change.actions):
+        if is_alone and self._write_alone(tenant, change):
             return
         self.commit(tenant, change)
 
@@ -350,7 +371,31 @@ class GalleryWriter:
             conditions = [f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups]
             raise ConditionFailed(frozenset(conditions))
         self._compare_rising(tenant, gallery, _list_rising(change.actions))
+        self._refuse_ended(tenant, change)
         return based_on
+
+    def _refuse_ended(self, tenant: str, change: Change) -> None:
+        """Raise, as `Refuse`, if the change enrols somebody who said no, or adds something of that
+        person to a face. Of a stranger whom a camera makes nobody is asked.
+
+        An end is written before the commit that follows it. So one that comes in between has this
+        change tried again.
+        """
+        for action in change.actions:
+            names = {condition.name for condition in action.when}
+            if action.table is not keys.FACES or names.isdisjoint({FACE_FREE, ENTERS}):
+                continue
+            before = None
+            if ENTERS in names and (item := self._items.get(keys.FACES, action.key)):
+                before = face_from(item)
+            if isinstance(action, Put):
+                face = face_from(action.item)
+            elif isinstance(action, Update) and before is not None:  # it joins a user
+                face = replace(before, user=str(action.set.get("user", "")))
+            else:
+                continue
+            if before or face.group_id != STRANGER or [*more_than_a_stranger(face)]:
+                self._refuse(tenant, before, face, is_somebody_else=change.is_somebody_else)
 
     def _compare_rising(
         self, tenant: str, gallery: _Gallery, rising: Mapping[str, Consent | None]
@@ -363,21 +408,22 @@ class GalleryWriter:
         if rising and gallery.ended_records.ends != 0:  # 0: nobody did; None: not known
             self._compare(tenant, gallery.ended_records, rising)
 
-    def _write_alone(self, tenant: str, actions: Sequence[Action]) -> bool:
+    def _write_alone(self, tenant: str, change: Change) -> bool:
         """Write actions that leave the gallery as it is; return False if only a commit may do so.
 
         Most are simply written. Some make more of a stranger, by a name for example. Nobody who
         withdrew consent may come back so, and only a commit compares the two. So these are written
         if nobody has withdrawn. Else nothing is written, and the caller commits them (False).
         """
-        if not _list_rising(actions):
-            write(self._items, actions)
+        self._refuse_ended(tenant, change)
+        if not _list_rising(change.actions):
+            write(self._items, change.actions)
             return True
         # The directory's field of this name counts who withdrew; the condition is named like it.
         if_nobody_withdrew = equals(WITHDRAWN, 0, WITHDRAWN)
         check = Check(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (if_nobody_withdrew,))
         try:
-            write(self._items, [*actions, check])
+            write(self._items, [*change.actions, check])
         except ConditionFailed as error:
             if WITHDRAWN in error.names:
                 return False

@@ -217,6 +217,17 @@ class Tenants(Service["Book"]):
             for item in walk_items(self.services.items, keys.TENANTS, keys.tenant_item("")[0])
         ]
 
+    def list_other_shops(self, tenant: Tenant) -> list[Tenant]:
+        """List the other shops of a tenant's controller, if it has said who that is. No tenant is
+        told of another."""
+        if not (controller := tenant.controller.strip().casefold()):
+            return []
+        return [
+            other
+            for other in self.list_all()
+            if other.controller.strip().casefold() == controller and other.name != tenant.name
+        ]
+
     def open_tenant(self, item: Item) -> Tenant:
         """Return the tenant that an item stores, ready for work on its faces.
 

@@ -94,7 +94,8 @@ class EndedRecords(NamedTuple):
 class EndedRecord(NamedTuple):
     """The last record of consent of a face that has ended.
 
-    `at`: when it ended; `counts_from`: a record counts that was given at this time or later.
+    `ending`: NONE if an erasure ended it. `at`: when it ended; `counts_from`: a record counts that
+    was given at this time or later.
     """
 
     ending: Ending
@@ -110,14 +111,22 @@ class EndedRecord(NamedTuple):
         if consent.given_at >= self.counts_from:
             return
         raise ConsentOlder(
-            f"the consent of {whose} {_ENDED[self.ending]} at {time_text(self.at)}, and this "
-            f"record was given at {time_text(consent.given_at)}: an older record takes no end "
-            f"back. Write down one that was given at {time_text(self.counts_from)} or later. "
-            f"It is {time_text(now)} here: if your clock says less, it is behind"
+            f"the consent of {whose} {self.say()}, and this record was given at "
+            f"{time_text(consent.given_at)}: an older record takes no end back. Write down one "
+            f"that was given at {time_text(self.counts_from)} or later. It is {time_text(now)} "
+            "here: if your clock says less, it is behind"
         )
 
+    def say(self) -> str:
+        """Say how and when it ended."""
+        return f"{_ENDED[self.ending]} at {time_text(self.at)}"
 
-_ENDED = {Ending.WITHDRAWN: "was withdrawn", Ending.EXPIRED: "expired"}
+
+_ENDED = {
+    Ending.WITHDRAWN: "was withdrawn",
+    Ending.EXPIRED: "expired",
+    Ending.NONE: "ended by an erasure",
+}
 
 
 def check_record(consent: Consent, now: datetime) -> Consent:

@@ -36,7 +36,7 @@
     |  |- GroupNotEmpty
     |  |- FaceExists
     |  |- FaceKnown           the same person is enrolled already
-    |  |- FaceErased          the same person was erased
+    |  |- FaceErased          the same person said no
     |  |- Changed             since the caller read it
     |  |- TakenBack           an act that somebody has taken back before
     |  |- InTheWay            later acts changed it, which the detail `acts` names
@@ -234,7 +234,7 @@ class ConsentOlder(Conflict):
 
 
 class FaceErased(Conflict):
-    """An enrolment of somebody who was erased, by the id or by the same picture."""
+    """An enrolment of somebody who was erased or whose consent has ended, by an id or a picture."""
 
 
 class Changed(Conflict):

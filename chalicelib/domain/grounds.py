@@ -7,14 +7,16 @@ book/users), so no dialect, command or job has to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent, EndedRecord, Ending
-from chalicelib.domain.errors import ConsentMissing
+from chalicelib.domain.errors import ConsentMissing, FaceErased
 from chalicelib.domain.model import BLANK, REGULAR, RESTRICTED, STRANGER, Face, Picture, Tenant
+from chalicelib.storage.values import milliseconds, time_text
 
 _TELLS_NOBODY = {"name", "age", "gender", "consent"}
 """Fields that somebody writes and that need no ground here: estimates, and the ground itself.
@@ -97,6 +99,61 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
     if face.merges > before.merges:
         gains.append("visits of another face")
     return gains
+
+
+class Claim(NamedTuple):
+    """Something of a face by which a person who said no is known again.
+
+    `kind`: "id", "picture" or "record"; `value`: what is hashed; `whose`: the person, in words.
+    """
+
+    kind: str
+    value: str
+    whose: str
+
+
+def list_claims(face: Face, before: Face | None = None) -> list[Claim]:
+    """List by what a person may be known whom somebody enrols, or of whom somebody writes.
+
+    Ids are those of all dialects: of the face, of a user or subject, and of a photo. Pictures that
+    cameras made do not count, nor a record without evidence, which tells nothing of whom it is.
+    With `before`, the face before a change, only what the change adds.
+    """
+    ids = {
+        face.faceid: f"the id {face.faceid!r}",
+        face.own_user: "this user or subject",
+        face.external_id: f"the external id {face.external_id!r}",
+    }
+    claims = [Claim("id", id_, f"somebody with {what}") for id_, what in ids.items() if id_]
+    claims += [
+        Claim("picture", picture.id, "somebody with this picture")
+        for picture in face.pictures
+        if _is_given(picture)
+    ]
+    if (record := face.consent) is not None and record.evidence:
+        said = f"{milliseconds(record.given_at)}\n{record.evidence}"
+        claims.append(Claim("record", said, "somebody with this record"))
+    known = set() if before is None else {claim[:2] for claim in list_claims(before)}
+    return [claim for claim in claims if claim[:2] not in known]
+
+
+def require_not_ended(
+    consent: Consent | None, ends: Iterable[tuple[Claim, EndedRecord]], now: datetime
+) -> None:
+    """Raise an error if somebody is enrolled, or gets something, that is of a person who said no.
+
+    `consent`: the record that comes with it; `ends`: what is of such a person, with the end after
+    which a record counts. Raises ConsentOlder, or FaceErased if there is no record.
+    """
+    for claim, end in ends:
+        if consent is not None:
+            end.require_newer(consent, claim.whose, now)
+        else:
+            raise FaceErased(
+                f"the consent of {claim.whose} {end.say()}: enrol with a record of consent that "
+                f"was given at {time_text(end.counts_from)} or later (POST /v1/faces). If it is "
+                "somebody else, say so with if_erased=enrol there"
+            )
 
 
 def is_made_by_cameras(face: Face) -> bool:

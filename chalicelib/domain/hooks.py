@@ -28,8 +28,14 @@ UNSEEN = "retention"
 UNASKED = frozenset({FULL, UNSEEN})
 """Askers that are the shop's own rules, day by day: nobody waits for the receipt."""
 
+ENDED = "ended consent"
+"""The asker if somebody's consent has ended, and the days after that are over."""
+
 NOBODY = "who withdrew is nobody"
 """The asker if a stranger turns out to be somebody whose record of consent has ended."""
+
+FORGOTTEN = "strangers are forgotten"
+"""The asker if a shop keeps no strangers."""
 
 MOST_LEAVING = 100
 """Faces that leave together at most, by their weights, if nothing may be left of them: the record
@@ -70,19 +76,26 @@ class BookHooks:
         by: str,
         *,
         erases: bool,
+        refuses: bool = False,
         asked_at: datetime | None = None,
     ) -> Departure:
         """Return what has to be done when these faces are deleted; a book alone has nothing to do.
 
-        Other parts override this. It is called before the deletion, again at each try of that, and
-        writes nothing itself. `by` is who asked for it. `erases`: nothing may be left of the faces.
-        `asked_at` is when that was asked for first, if a backup brought them back.
+        Other parts override this. It is called before the deletion, and again at each try of that.
+        `by` is who asked for it. `erases`: nothing may be left of the faces. `refuses`: nobody
+        enrols these people again without a newer record (`refuse_ended`). `asked_at` is when that
+        was asked for first, if a backup brought them back.
         """
         return Departure("", tuple(face.faceid for face in faces))
 
-    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
-        """Raise FaceErased if somebody was erased who had this id, or whose face had this very
-        template."""
+    def refuse_ended(
+        self, tenant: str, before: Face | None, face: Face, *, is_somebody_else: bool
+    ) -> None:
+        """Raise FaceErased or ConsentOlder if a face that is to be enrolled, or what a change adds
+        to it, is somebody's who said no (`list_claims`).
+
+        `is_somebody_else`: a caller says so, and only the record of consent is compared.
+        """
 
     def restrict_expired(self, tenant: Tenant) -> None:
         """Restrict the faces whose record of consent has expired, before anybody reads the

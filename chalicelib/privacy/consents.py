@@ -19,6 +19,7 @@ from chalicelib.domain.consent import (
     NO_WISH,
     Basis,
     Consent,
+    EndedRecord,
     Ending,
     Remembered,
     check_record,
@@ -169,13 +170,17 @@ class Consents(Service["Services"]):
             ended_at = min(at, consent_ended_at(face) or at)
             if face.restriction is None:  # by a restore, too, the days run from then on
                 after = replace(after, changed_at=max(at, face.changed_at or at))
-            return replace(
+            after = replace(
                 after,
                 pictures=moved.pictures,
                 withdrawn_at=withdrawn_at,
                 ended_at=None if ended_at == withdrawn_at else ended_at,
                 remembered=wish or face.remembered,
-            ), change
+            )
+            self.services.refusals.write_end(
+                tenant, face, EndedRecord(Ending.WITHDRAWN, withdrawn_at, withdrawn_at)
+            )
+            return after, change
 
         def withdraw_record(face: Face) -> tuple[Face, Change]:
             require_record(face)

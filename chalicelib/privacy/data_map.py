@@ -118,7 +118,8 @@ class DataCategory(Struct, frozen=True):
 
     `take_own`, of a table with items about several people: it makes of an item what it holds of one
     person; None: nothing. `others`: attributes that no archive has, since they are about other
-    people, too. `time`: the attribute that says, in ms, when an item was made.
+    people, too. `time`: the attribute that says, in ms, when an item was made. `left`: the
+    attributes of a person that are there after an erasure, each of which a receipt has words for.
     """
 
     name: str
@@ -138,6 +139,7 @@ class DataCategory(Struct, frozen=True):
     take_own: Callable[[Item, Subject], Item | None] | None = None
     others: tuple[str, ...] = ()
     time: str = "at"
+    left: tuple[str, ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -304,6 +306,7 @@ _SEEN = Fate("gone in minutes", Step.SIGHTINGS)
 _TAKEN_OUT = Fate("the face is taken out at once. The user goes with its last face")
 _REFUSED = Fate("refused while it is held")
 _NUMBERS = Fate("numbers stay: they name nobody")
+_LEFT_OBSERVED = "time_id kind camera group labels estimates gap_s mark faceid"
 _WITH_PICTURES = Fate("gone with face pictures")
 
 DATA_MAP = (
@@ -342,6 +345,20 @@ DATA_MAP = (
         hold=Mark.KEPT,
         agrees=Agrees.NAMES,
         keys=("hold_item",),
+    ),
+    DataCategory(
+        "refused",
+        "keyed hashes of the ids, the record of consent and the given pictures of a person whose "
+        "consent ended, or who was erased on request; how and when, and from when on a record of "
+        "consent counts again",
+        "for good, so that nobody enrols the person again without a new consent (GDPR, Articles "
+        "7(3) and 17; legal basis: Article 6(1)(c)). They hold no template, cannot be "
+        "reversed, and differ from those of any other shop",
+        Fate("written: the person is refused from then on"),
+        Fate("no change"),
+        archive="",
+        keys=("refused_item",),
+        left=("item", "ended", "at", "counts_from"),
     ),
     DataCategory(
         "users",
@@ -390,6 +407,7 @@ DATA_MAP = (
         agrees=Agrees.STATISTICS,
         keys=("observation", "observations"),
         classes=("Observation",),
+        left=tuple(_LEFT_OBSERVED.split()),
     ),
     DataCategory(
         "counts",
@@ -422,6 +440,7 @@ DATA_MAP = (
         keys=("captures", "capture"),
         classes=("Capture", "Sighting", "DetectedFace", "SeenFace", "Template"),
         others=("detection", "again"),
+        left=("sightings",),
     ),
     DataCategory(
         "journal",
@@ -740,10 +759,10 @@ NOBODYS = {
     "directory": (
         "groups, counts, settings, places with the changes of their doors, who corrected the "
         "number of people inside, the times whose counts of a camera are void, and the progress of "
-        "background jobs. Its `holds` and `users` have their own rows above",
+        "background jobs. Its `holds`, `refused` and `users` have their own rows above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM EXPIRED_ITEM KEPT_ITEM "
         "UNPICTURED_ITEM JOINED_ITEM SEALS_ITEM "
-        "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item "
+        "camera_quota_item group_item gone_item full_item name_item index_item "
         "nobodies_item PLACES_ITEM VOIDS_ITEM",
         "Group Place Arrangement Void Called PictureCount _Progress",
     ),

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -15,12 +14,15 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from chalicelib.domain.consent import EndedRecord, Ending
 from chalicelib.domain.errors import Conflict, InvalidInput
 from chalicelib.domain.model import NOBODY, Face, make_name_of_visit
-from chalicelib.privacy.data_map import Step
+from chalicelib.domain.texts import DEFAULT_LANGUAGE
+from chalicelib.privacy.data_map import DATA_MAP, Step
 from chalicelib.privacy.signing import PublicKeys, fingerprint, renewal_of
+from chalicelib.privacy.texts import words_of
 from chalicelib.storage.ports import Item
-from chalicelib.storage.values import Codec, Form, milliseconds
+from chalicelib.storage.values import Codec, Form, milliseconds, moment_of_text, time_text
 
 RECEIPT = "erasure"
 """The kind of a receipt's statement."""
@@ -45,6 +47,32 @@ receipt, since the person is not erased yet."""
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
 """After a deletion that erases nobody: observations stay without age, gender and crops, events
 without the name."""
+
+
+class Refused(Struct, frozen=True):
+    """By what somebody is refused who said no: keyed hashes, which cannot be reversed.
+
+    `end`: how their consent ended; `hashes`: of ids, pictures and a record (`hash_claim`).
+    """
+
+    end: EndedRecord
+    hashes: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as a receipt has it."""
+        return {
+            "ended": str(self.end.ending) or "erased",
+            "at": time_text(self.end.at),
+            "counts_from": time_text(self.end.counts_from),
+            "hmac_sha256": list(self.hashes),
+        }
+
+
+def parse_refused(said: Mapping[str, Any]) -> Refused:
+    """Read what `Refused.describe` made. Raises KeyError, TypeError or ValueError."""
+    ending = Ending.NONE if said["ended"] == "erased" else Ending(said["ended"])
+    times = (moment_of_text(said[name]) for name in ("at", "counts_from"))
+    return Refused(EndedRecord(ending, *times), tuple(said["hmac_sha256"]))
 
 
 class Erasure(Struct, frozen=True):
@@ -78,14 +106,13 @@ class Erasure(Struct, frozen=True):
     firsts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """When faces came for the first time, in ms, by faceid; 0: longer ago than is kept. Only of a
     tenant whose observations go."""
-    salt: str = ""
     faces: tuple[str, ...] = ()
-    """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the
-    salt is ""."""
+    """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do."""
     face_key: str = ""
     """The fingerprint of the key that hashed them."""
     others: tuple[str, ...] = ()
     """A hash of each other face that has one of the ids, and is not erased (`add_face_hashes`)."""
+    refused: tuple[Refused, ...] = ()
     hashes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """SHA-256 of what was removed, by kind."""
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -156,14 +183,12 @@ def add_face_hashes(erasure: Erasure, key: bytes, present_faces: Iterable[Face] 
     asked for are noted: done again, the erasure of a former face leaves them. They are hashes,
     since the receipt tells nobody when others came.
     """
-    salt = secrets.token_hex(16)
     earlier_faces = [face for face in present_faces if face.enrolled_at <= erasure.at]
     return replace(
         erasure,
-        salt=salt,
         face_key=fingerprint(key),
-        faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids),
-        others=tuple(_hash(key, salt, _name_exactly(face)) for face in earlier_faces),
+        faces=tuple(hash_claim(key, "id", faceid) for faceid in erasure.faceids),
+        others=tuple(hash_claim(key, "other", _name_exactly(face)) for face in earlier_faces),
     )
 
 
@@ -249,28 +274,51 @@ def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable
 
     Raises KeyError or TypeError if this is no statement of an erasure.
     """
-    salt, hashes = statement["faces"]["salt"], set(statement["faces"]["sha256"])
-    return [faceid for faceid in faceids if _hash(key, salt, faceid) in hashes]
+    hashes = set(statement["faces"]["sha256"])
+    return [faceid for faceid in faceids if hash_claim(key, "id", faceid) in hashes]
+
+
+def find_refusal(statement: Mapping[str, Any], key: bytes, faceid: str) -> EndedRecord | None:
+    """Return the end after which a receipt's statement has a face's person refused; None: none."""
+    hashed = hash_claim(key, "id", faceid)
+    refused = map(parse_refused, statement["refused"])
+    return next((one.end for one in refused if hashed in one.hashes), None)
 
 
 def is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:
     """Return whether an erasure is of a face. `key`: as `add_face_hashes` got it."""
-    return faceid in erasure.faceids or _hash(key, erasure.salt, faceid) in erasure.faces
+    return faceid in erasure.faceids or hash_claim(key, "id", faceid) in erasure.faces
 
 
 def is_noted_as_other(statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
     """Return whether a receipt's statement says of a face with an id of its own that this is
     another, who stays."""
-    faces = statement["faces"]
-    return _hash(key, faces["salt"], _name_exactly(face)) in faces["others"]
+    return hash_claim(key, "other", _name_exactly(face)) in statement["faces"]["others"]
 
 
 def _name_exactly(face: Face) -> str:
     return f"{face.faceid}\n{milliseconds(face.enrolled_at)}"
 
 
-def _hash(key: bytes, salt: str, faceid: str) -> str:
-    return hmac.new(key, f"{salt}\n{faceid}".encode(), hashlib.sha256).hexdigest()
+def hash_claim(key: bytes, kind: str, value: str) -> str:
+    """Return the hash of an id, a picture's id or a record (`Claim`) by a tenant's face key: nobody
+    else can make it, so two tenants' hashes cannot be compared."""
+    return hmac.new(key, f"{kind}\n{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def list_left(language: str, *, refuses: bool) -> list[str]:
+    """List in words what is there of a person after an erasure, by the data map, and elsewhere.
+
+    `refuses`: the person is refused from then on.
+    """
+    words, comma = words_of("receipt", language), words_of("notice", language)["and"]
+    return [
+        words[f"left {place.name}"].format(
+            fields=comma.join(words[f"left {attribute}"] for attribute in place.left)
+        )
+        for place in DATA_MAP
+        if place.left and (refuses or place.name != "refused")
+    ] + [words["backups"], words["others"]]
 
 
 def make_statement(
@@ -291,17 +339,13 @@ def make_statement(
         "by": erasure.by,
         "faces": {
             "key": erasure.face_key,
-            "salt": erasure.salt,
             "sha256": list(erasure.faces),
             "others": list(erasure.others),
         },
+        "refused": [refused.describe() for refused in erasure.refused],
         "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
         "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
-        "left": "when and by which camera the person was enrolled, searched for or seen, with "
-        "group and labels, under "
-        "a random name that stands nowhere else, another one each day, until observations expire; "
-        "backups made before "
-        "this",
+        "left": " ".join(list_left(DEFAULT_LANGUAGE, refuses=bool(erasure.refused))),
     }
 
 
@@ -310,8 +354,12 @@ COUNT = "n_"
 
 _ERASURE = Codec(
     Erasure,
-    rare="faceids names pseudonym groups staff firsts salt faces face_key others hashes "
+    rare="faceids names pseudonym groups staff firsts faces face_key others refused hashes "
     "is_told strips",
+    refused=Form(
+        lambda refused: [json.dumps(one.describe()) for one in refused],
+        lambda stored: tuple(parse_refused(json.loads(text)) for text in stored),
+    ),
     hashes=Form(
         lambda hashes: {name: list(of) for name, of in hashes.items()},
         lambda stored: {name: tuple(of) for name, of in stored.items()},
@@ -327,7 +375,7 @@ _ERASURE = Codec(
     ),
     receipt=Form(json.dumps, json.loads),
 )
-erasure_from = _ERASURE.read
+erasure_from, erasure_fields = _ERASURE.read, _ERASURE.write
 
 
 def erasure_item(tenant: str, erasure: Erasure) -> Item:

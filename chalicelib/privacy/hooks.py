@@ -33,6 +33,7 @@ class PrivacyHooks(Service["Services"], BookHooks):
         by: str,
         *,
         erases: bool,
+        refuses: bool = False,
         asked_at: datetime | None = None,
     ) -> Departure:
         """Say what follows faces that are about to be deleted: their record, by which a job forgets
@@ -42,14 +43,18 @@ class PrivacyHooks(Service["Services"], BookHooks):
         Parameters as in BookHooks.
         """
         records = self.services.erasure.records
-        erasure = records.make_erasure(tenant, faces, by, erases=erases, asked_at=asked_at)
+        erasure = records.make_erasure(
+            tenant, faces, by, erases=erases, refuses=refuses, asked_at=asked_at
+        )
         follow = partial(records.send_message, tenant.name, erasure)
         return Departure(
             erasure.id, erasure.faceids, tuple(records.make_put_actions(tenant, erasure)), follow
         )
 
-    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
-        self.services.erasure.refusals.refuse_erased(tenant, faceid, template)
+    def refuse_ended(
+        self, tenant: str, before: Face | None, face: Face, *, is_somebody_else: bool
+    ) -> None:
+        self.services.refusals.refuse_ended(tenant, before, face, is_somebody_else=is_somebody_else)
 
     def restrict_expired(self, tenant: Tenant) -> None:
         self.services.restrictions.restrict_expired(tenant)

@@ -32,6 +32,7 @@ from chalicelib.domain.tenant_settings import (
 )
 from chalicelib.domain.webhooks import Hook
 from chalicelib.privacy.data_map import table, what_happens, what_is_stored
+from chalicelib.privacy.erasure_progress import list_left
 from chalicelib.privacy.signing import fingerprint, public_key_from
 from chalicelib.privacy.texts import (
     Language,
@@ -286,6 +287,7 @@ def _list_retention(writer: _Writer) -> list[str]:
             "remembered" if tenant.expired_consent_erases else "all remembered",
             count_remembered_days(tenant),
         ),
+        writer.words["refused"],
         writer.say_duration("visits", tenant.observation_days),
         writer.say_duration("sightings", count_sighting_days(tenant)),
         writer.say_duration("acts", tenant.audit_days),
@@ -376,7 +378,7 @@ def write_receipt_page(
             receipt_writer.say("removed", **numbers),
         ],
         words["left"]: [
-            *(words[left] for left in ("numbers", "backups", "others")),
+            *list_left(language, refuses=bool(statement["refused"])),
             receipt_writer.say("again", shop=shop),
             say_other_shops(shops, language),
         ],
@@ -496,17 +498,6 @@ class Notices(Service["Services"]):
     ) -> Page:
         """Write a receipt's page. `shops`: as `write_receipt_page` takes them."""
         return write_receipt_page(self.read_facts(tenant), language, receipt, programs, shops)
-
-    def list_other_shops(self, tenant: Tenant) -> list[str]:
-        """List what the other shops of a tenant's controller are called, if it has said who that
-        is: for the operator, since no tenant learns of another."""
-        others = [one for one in self.services.tenants.list_all() if one.name != tenant.name]
-        is_same = tenant.controller.strip().casefold()
-        return [
-            other.shown_name
-            for other in others
-            if is_same and other.controller.strip().casefold() == is_same
-        ]
 
 
 def list_recipients(hooks: Collection[Hook]) -> tuple[str, ...]:

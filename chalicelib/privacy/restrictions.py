@@ -22,6 +22,7 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.consent import CONSENTS_END, Ending
 from chalicelib.domain.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
+from chalicelib.domain.grounds import find_ended_record
 from chalicelib.domain.jobs import STOPS_AT_S
 from chalicelib.domain.model import (
     REGULAR,
@@ -233,11 +234,11 @@ class Restrictions(Service["Services"]):
             is_over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
             # by somebody beside this one
             is_done = face.restriction is not None and face.restriction.ended
-            return (
-                self.restrict_ended(tenant, face, Ending.EXPIRED)
-                if is_over and not is_done
-                else None
-            )
+            if not is_over or is_done:
+                return None
+            after, change = self.restrict_ended(tenant, face, Ending.EXPIRED)
+            self.services.refusals.write_end(tenant, face, find_ended_record(after))
+            return after, change
 
         self.services.faces.change_face(tenant, faceid, expire_consent, None, restricted=True)
 

@@ -243,9 +243,6 @@ person."""
 SEALS_ITEM = "SEALS"
 """Of the item that says when a question asked for days to be sealed anew. For 15 minutes no other
 question asks for it, unless many days were sealed before."""
-ERASURES_ITEM = "ERASURES"
-"""Of the item that gets another mark with each erasure: a process that has read all erasures sees
-that there is one."""
 _GROUP_PREFIX = "GROUP#"
 GROUPS = (_GROUP_PREFIX, _GROUP_PREFIX[:-1] + "$")
 """Bounds around all groups ("$" is the byte after "#")."""
@@ -310,6 +307,13 @@ def nobodies_item(hour_ms: int) -> str:
     """Make the key of the item that counts the faces of an hour that matched nobody and were
     forgotten."""
     return f"NOBODIES#{hour_ms:0{_MS_WIDTH}d}"
+
+
+def refused_item(hashed: str) -> str:
+    """Make the key of the item that says until when a record of consent of somebody who said no
+    counts no more, by the hash of an id, a picture or a record; "": of one that says that there are
+    such."""
+    return f"REFUSED#{hashed}"
 
 
 def full_item(group_id: str) -> str:

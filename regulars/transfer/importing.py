@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, field
+from msgspec import Struct, field
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import shrink_to_fit
@@ -118,8 +118,6 @@ class Import(Struct):
         Raises OperatorError before anything is done if the service cannot refuse people who were
         erased, or has no such setting.
         """
-        if self.if_erased == "refuse":
-            require_refusals(self.service)
         if with_rules:
             if unknown := sorted(source.rules.keys() - set(RULES_KEPT)):
                 raise OperatorError(
@@ -274,7 +272,7 @@ class Import(Struct):
             id=faceid,
             name=person.name,
             if_known=if_known,
-            if_erased="refuse" if self.if_erased == "refuse" else UNSET,
+            if_erased=self.if_erased,
             **person.other_fields,
         )
 
@@ -306,19 +304,6 @@ def _read_photos(person: Person) -> tuple[dict[str, Ready], list[ImportOutcome]]
         else:
             photos[ready.id] = ready
     return photos, unreadable
-
-
-def require_refusals(service: Regulars) -> None:
-    """Check that the service can refuse people who were erased.
-
-    Raises OperatorError if its version cannot.
-    """
-    if "if_erased" not in service.get_document()["components"]["schemas"]["NewFace"]["properties"]:
-        raise OperatorError(
-            "this service is of an older version, which cannot refuse people who were erased: "
-            "update it first, or let "
-            "them in by --if-erased enrol"
-        )
 
 
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:

@@ -32,6 +32,7 @@ class Heard(BookHooks):
         by: str,
         *,
         erases: bool,
+        refuses: bool = False,
         asked_at: datetime | None = None,
     ) -> Departure:
         faceids = tuple(face.faceid for face in faces)

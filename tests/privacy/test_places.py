@@ -196,6 +196,7 @@ def test_the_consistency_check_walks_each_place_that_has_something_to_agree_with
         "crops",
         "archives",
         "hooks",
+        "refused",
     }
     assert all(one.agrees is None for one in DATA_MAP if not one.is_ours)
 

@@ -141,7 +141,7 @@ def test_the_page_of_an_erasure_in_one_shop_names_it_and_the_one_that_still_know
     page = capsys.readouterr().out
     assert "What was held about you in Lee shop is erased" in page
     assert "may know you: Lee shop-12. Ask us" in page
-    assert "nothing is left there by which we could know you" in page
+    assert "nothing is left there by which a camera could know you" in page
 
 
 def test_no_shop_s_audit_names_what_was_done_in_another(chain: Book, letter: Path) -> None:

@@ -61,7 +61,7 @@ COPY = "a copy is whole: it is one snapshot of all books"
 LOOPS = {
     "chalicelib/privacy/erasure/again.py:Again.list_unknown": LISTS,
     "chalicelib/privacy/erasure/again.py:Again.list_unknown_names": LISTS,
-    "chalicelib/privacy/notices.py:Notices.list_other_shops": LISTS,
+    "chalicelib/book/tenants.py:Tenants.list_other_shops": LISTS,
     "regulars/backup/backup.py:_take_complete": COPY,
     "regulars/backup/backup.py:_list_blob_keys": COPY,
     "regulars/backup/compare.py:_read_copies": WHOLE,

@@ -63,6 +63,7 @@ CODES: Mapping[type[errors.RegularsError], int] = {
     errors.FaceExists: 206,
     errors.FaceHeld: MALFORMED,  # not BUSY, after which a client sends it again
     errors.ConsentOlder: MALFORMED,  # likewise
+    errors.FaceErased: MALFORMED,
     errors.RequestReused: 3,
     errors.LimitReached: 208,
     errors.TooManyGroups: 202,

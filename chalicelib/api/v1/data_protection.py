@@ -490,15 +490,28 @@ class ErasuresWanted(Paged): ...
 
 
 class ErasedFaces(Answer):
-    """The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in
-    hexadecimal. The tenant has the key, and nobody else can tell who it was."""
+    """The faces as hashes: HMAC-SHA-256 of `id`, a line break and the face's id, in hexadecimal.
+    The tenant has the key, and nobody else can tell who it was."""
 
-    salt: str
     sha256: list[str]
     key: Annotated[str, Meta(description="SHA-256 of that key.")]
     others: Annotated[
         list[str], Meta(description="Hashes of those who had one of the ids then, and stay.")
     ]
+
+
+class RefusedPeople(Answer):
+    """By what the book refuses these people from now on: such hashes of their ids, pictures and
+    records of consent."""
+
+    ended: Annotated[
+        Literal["erased", "withdrawn", "expired"], Meta(description="How their consent ended.")
+    ]
+    at: Annotated[Time, Meta(description="When it ended.")]
+    counts_from: Annotated[
+        Time, Meta(description="A record of consent that was given then or later counts again.")
+    ]
+    hmac_sha256: list[str]
 
 
 class Removed(Answer):
@@ -529,6 +542,7 @@ class ReceiptStatement(Answer):
         str, Meta(description="Id of the key that asked for it, or a word for another way.")
     ]
     faces: ErasedFaces
+    refused: list[RefusedPeople]
     removed: Removed
     counts: ErasedCounts
     left: Annotated[str, Meta(description="What is left, in words.")]

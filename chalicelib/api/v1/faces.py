@@ -194,10 +194,11 @@ class NewFace(PictureSent):
     if_erased: Annotated[
         Literal["enrol", "refuse"],
         Meta(
-            description="`refuse`: 409 FaceErased if somebody with the id, or with this very "
-            "picture, was erased."
+            description="409 FaceErased if somebody with the id, or with this very picture, was "
+            "erased or withdrew consent in a shop of the controller, and the record of consent was "
+            "not given after that. `enrol`: this is somebody else, and is enrolled."
         ),
-    ] = "enrol"
+    ] = "refuse"
 
 
 class FaceChanges(Changes):
@@ -532,7 +533,7 @@ def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
             **copy_texts(body),
         ),
         refuses_known=body.if_known == "refuse",
-        refuses_erased=body.if_erased == "refuse",
+        is_somebody_else=body.if_erased == "enrol",
         request=context.request_id,
     )
     return _describe_enrolled_face(context, face)

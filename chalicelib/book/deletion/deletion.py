@@ -39,7 +39,7 @@ from chalicelib.domain.errors import (
     StorageUnavailable,
 )
 from chalicelib.domain.grounds import is_unwritten, say_stranger_withdrawn
-from chalicelib.domain.hooks import MOST_LEAVING, NOBODY, Departure, weight_of
+from chalicelib.domain.hooks import FORGOTTEN, MOST_LEAVING, NOBODY, Departure, weight_of
 from chalicelib.domain.jobs import STOPS_AT_S, Job
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.domain.rules.hold import require_free
@@ -97,7 +97,7 @@ class DeletionOptions(Struct, frozen=True):
     """A way to delete faces.
 
     `by`: the asker, for the receipt; `erases`: nothing of the person is left; `only`: those of whom
-    this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
+    this is true; `on_request`: an erasure was asked for by that word, so restricted ones go, too;
     `keeps_users`: a user that loses its last face stays, unless it is erased; `asked_at`: when it
     was asked for first, if a backup brought them back.
     """
@@ -105,7 +105,7 @@ class DeletionOptions(Struct, frozen=True):
     by: str
     erases: bool
     only: Callable[[Face], bool] = _anybody
-    restricted: bool = False
+    on_request: bool = False
     keeps_users: bool = False
     asked_at: datetime | None = None
 
@@ -320,14 +320,19 @@ class Deletion(Service["Book"]):
         self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions
     ) -> Departure:
         return self.services.book_hooks.faces_leave(
-            tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at
+            tenant,
+            faces,
+            manner.by,
+            erases=manner.erases,
+            refuses=manner.on_request and manner.by not in {NOBODY, FORGOTTEN},
+            asked_at=manner.asked_at,
         )
 
     def _find_deletable(
         self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions
     ) -> dict[str, Face]:
         stored_faces_by_id = self.services.faces.by_id(
-            tenant, faceids, restricted=manner.restricted
+            tenant, faceids, restricted=manner.on_request
         )
         return {faceid: face for faceid, face in stored_faces_by_id.items() if manner.only(face)}
 

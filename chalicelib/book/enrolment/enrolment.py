@@ -9,7 +9,7 @@ somebody whom cameras know already, the new face absorbs the strangers who surel
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -95,16 +95,17 @@ class Enrolment(Service["Book"]):
         new_face: NewFace = NO_FIELDS,
         *,
         refuses_known: bool = False,
-        refuses_erased: bool = False,
+        is_somebody_else: bool = False,
         request: RequestId | None = None,
     ) -> Face:
         """Enrol the largest face of a picture in a group; return the new face.
 
         Strangers (faces that cameras saw and nobody named) who surely are that person become part
         of it. One person may have a face in several groups. `refuses_known` enrols nobody who is
-        enrolled already, in any group, and `refuses_erased` nobody who was erased. Raises, in this
-        order, ConsentMissing, InvalidInput, GroupNotFound, FaceExists, Unusable, FaceErased,
-        GroupFull or TenantFull, FaceKnown; AnsweredAlready if the same request was done first.
+        enrolled already, in any group. `is_somebody_else`: as a `Change` has it. Raises, in this
+        order, ConsentMissing, InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or
+        TenantFull, FaceKnown, FaceErased, ConsentOlder; AnsweredAlready if the same request was
+        done first.
         """
         checked_face = self._check_new_face(tenant, new_face)
         group = self.services.groups.get_by_name(tenant, group_name)
@@ -114,14 +115,11 @@ class Enrolment(Service["Book"]):
 
         # To find and embed the face takes a while, so what is cheap was checked first.
         portrait = self.services.portraits.portray_largest(tenant, picture, rules)
-        if refuses_erased:
-            vector = portrait.template.vector
-            self.services.book_hooks.refuse_erased(tenant, new_face.faceid, vector)
-
         raise_if_full(group)
         face = _make_face(checked_face, group, attributes, self.services.clock.now())
+        terms = Change((), (), is_somebody_else=is_somebody_else)
         enrolled = self._enrol_portrait(
-            tenant, face, portrait, request, refuses_known=refuses_known
+            tenant, face, portrait, request, terms, refuses_known=refuses_known
         )
         return self.absorb_strangers(tenant, enrolled)
 
@@ -206,6 +204,7 @@ class Enrolment(Service["Book"]):
         new_face: Face,
         portrait: Portrait,
         request: RequestId | None,
+        terms: Change,
         *,
         refuses_known: bool,
     ) -> Face:
@@ -217,27 +216,21 @@ class Enrolment(Service["Book"]):
         FaceExists, FaceKnown, Busy. Raises AnsweredAlready if the same request was done first.
         """
         try:
-            with self.services.requests.raise_if_answered(tenant.name, request):
+            # If nobody may be stored between the search and the write, this process's other changes
+            # wait. If another process is first, the write is refused (GalleryMoved).
+            hold_up = self.services.writer.hold_up_commits if refuses_known else nullcontext
+            with (
+                self.services.requests.raise_if_answered(tenant.name, request),
+                hold_up(tenant.name),
+            ):
                 if refuses_known:
-                    return self._enrol_if_unknown(tenant, new_face, portrait, request)
-                return self._try_enrolment(tenant, new_face, portrait, request)
+                    terms = replace(terms, based_on=self._require_unknown(tenant, portrait))
+                return self._try_enrolment(tenant, new_face, portrait, request, terms)
         except ConditionFailed as error:
             if FACE_FREE in error.names and new_face.faceid:  # the id that the caller chose
                 self._require_free_id(tenant, new_face.faceid)
             self.raise_lasting_refusal(tenant, new_face.group_id, error)
             raise  # the decorator tries again
-
-    def _enrol_if_unknown(
-        self, tenant: Tenant, new_face: Face, portrait: Portrait, request: RequestId | None
-    ) -> Face:
-        """Store a new face if a search finds nobody like it among all stored faces (the gallery).
-
-        Nobody may be stored between the search and the write. So this process's other changes wait.
-        If another process is first, the write is refused (GalleryMoved). Raises FaceKnown.
-        """
-        with self.services.writer.hold_up_commits(tenant.name):
-            searched_seq = self._require_unknown(tenant, portrait)
-            return self._try_enrolment(tenant, new_face, portrait, request, searched_seq)
 
     def _try_enrolment(
         self,
@@ -245,12 +238,13 @@ class Enrolment(Service["Book"]):
         new_face: Face,
         portrait: Portrait,
         request: RequestId | None,
-        searched_seq: int | None = None,
+        terms: Change,
     ) -> Face:
         """Store a new face with its picture, in one try; return it as stored.
 
-        The gallery (all stored faces) has a version, `seq`. With a `searched_seq`, at which a
-        search found nobody like it, GalleryMoved is raised if another one is reached by the write.
+        `terms`: an empty change with what a caller's wishes make of it. Its `based_on` is the
+        version of the gallery at which a search found nobody like the face; GalleryMoved is raised
+        if the write reaches another one.
         """
         # It may have been deleted since the caller read it.
         group = self.services.groups.find_by_id(tenant, new_face.group_id)
@@ -273,7 +267,10 @@ class Enrolment(Service["Book"]):
             change = self.make_change(
                 tenant, group, [enrolled], face.enrolled_at, actions=answer_actions
             )
-            self.services.writer.commit(tenant.name, replace(change, based_on=searched_seq))
+            change = replace(
+                change, based_on=terms.based_on, is_somebody_else=terms.is_somebody_else
+            )
+            self.services.writer.commit(tenant.name, change)
         return face
 
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:

@@ -664,6 +664,7 @@ def _make_merge_change(
         count_group_gains([face.group_id], [survivor.face.group_id, other.face.group_id]),
         survivor.limited_groups | other.limited_groups,
         skips_model_check=True,
+        is_somebody_else=True,  # who is in the book already
     )
 
 
@@ -700,6 +701,7 @@ def _make_return_change(
         count_group_gains([face.group_id, other.group_id], [survivor.face.group_id]),
         survivor.limited_groups | limited_groups(plan.group),
         skips_model_check=not (_is_of_model(tenant, other) and _is_of_model(tenant, face)),
+        is_somebody_else=True,  # who was in the book before the merge
     )
 
 

@@ -27,9 +27,11 @@ from chalicelib.privacy.erasure_progress import (
     SETTLED,
     Erasure,
     erasure_item,
+    find_refusal,
     is_noted_as_other,
     is_of_face_key,
     list_named_faces,
+    parse_refused,
     require_face_key,
     require_receipt,
 )
@@ -49,8 +51,8 @@ _AT_ONCE = 100
 
 
 _OF_EACH = ("tenant", "app_id", "id", "asked_at", "done_at", "by", "counts")
-_OF_PEOPLE = ("faces", "removed")
-_OF_FACES = ("key", "salt", "sha256", "others")
+_OF_PEOPLE = ("faces", "refused", "removed")
+_OF_FACES = ("key", "sha256", "others")
 """Members of a receipt: of each, of one about people, and of its `faces`."""
 
 
@@ -211,6 +213,9 @@ class Again(Service["Services"]):
                 self.services.faces.holds.lift(
                     tenant, faceid, f"erased again, by receipt {receipt.id}"
                 )
+            # The receipt may not have the record, which a withdrawal took away before the erasure.
+            end = find_refusal(receipt.statement, people.key, faceid)
+            self.services.refusals.write_end(tenant, face, end)
         deleted = self.services.deletion.delete_faces(
             tenant,
             list(erased_faces),
@@ -295,11 +300,9 @@ class Again(Service["Services"]):
             receipt=receipt.document,
             is_told=True,
         )
-        version_put = self.services.erasure.refusals.make_version_put(receipt.tenant)
-        write(
-            self.services.items,
-            [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure)), version_put],
-        )
+        refused = [parse_refused(said) for said in statement["refused"]]
+        self.services.refusals.write(receipt.tenant, refused)
+        write(self.services.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure))])
 
     def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Erase a whole tenant again; `of_tenants.go_on` does the steps.

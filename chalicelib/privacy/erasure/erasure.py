@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from chalicelib.privacy.erasure.captures import CaptureErasure
     from chalicelib.privacy.erasure.naming import Naming
     from chalicelib.privacy.erasure.records import Erasures
-    from chalicelib.privacy.erasure.refusals import Refusals
     from chalicelib.privacy.erasure.retention import PicturesOff, Retention
     from chalicelib.privacy.erasure.staff import StaffFeelings
     from chalicelib.privacy.erasure.steps import ErasureSteps
@@ -64,12 +63,6 @@ class Forgetting(Service["Services"]):
         from chalicelib.privacy.erasure.captures import CaptureErasure
 
         return CaptureErasure(self.services)
-
-    @lazy
-    def refusals(self) -> Refusals:
-        from chalicelib.privacy.erasure.refusals import Refusals
-
-        return Refusals(self.services)
 
     @lazy
     def again(self) -> Again:
@@ -130,7 +123,7 @@ class Forgetting(Service["Services"]):
         """
         if not self.has_left_traces(tenant, faceid):
             return Deleted([], [], [faceid])
-        erasure = self.records.make_erasure_of_gone(faceid, by, asked_at)
+        erasure = self.records.make_erasure_of_gone(tenant, faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
         self.services.requests.write_with_answer(
             tenant.name, self.records.make_put_actions(tenant, erasure), request, asdict(deleted)

@@ -21,6 +21,7 @@ from chalicelib.domain.errors import ErasureNotFound
 from chalicelib.domain.model import NOBODY, Face, Tenant
 from chalicelib.privacy import erasure_progress
 from chalicelib.privacy.erasure_progress import Erasure, erasure_from, erasure_item, names_of
+from chalicelib.privacy.refusals import list_backups
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import ListPage, PageTokens, walk_items
@@ -51,21 +52,19 @@ class Erasures(Service["Services"]):
         by: str,
         *,
         erases: bool,
+        refuses: bool = False,
         strips: bool = False,
         asked_at: datetime | None = None,
     ) -> Erasure:
         """Make the record of faces that are about to be deleted: of all that later nobody could
         find by them.
 
-        `strips`: the faces stay, with their templates alone. `asked_at`: when it was asked for
-        first, if a backup brought them back.
+        `refuses`: these people are refused from then on. `strips`: the faces stay, with their
+        templates alone. `asked_at`: when it was asked for first, if a backup brought them back;
+        the first receipt says whom it refuses.
         """
         now = self.services.clock.now()
-        absorbed_merges = [
-            merge
-            for face in faces
-            for merge in self.services.merges.records.list_below(tenant.name, face.faceid)
-        ]
+        absorbed_merges = self.services.refusals.list_absorbed(tenant, faces)
         faceids = (
             *(face.faceid for face in faces),
             *(merge.other for merge in absorbed_merges if merge.is_same_person),
@@ -83,16 +82,17 @@ class Erasures(Service["Services"]):
         erasure = replace(new_erasure, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
         if not erasure.is_whole:
             return erasure
-        absorbed_faces = [
-            merge.backup.face
-            for merge in absorbed_merges
-            if merge.is_active and merge.backup is not None
-        ]
+        absorbed_faces = list_backups(absorbed_merges)
         names = {name for face in (*faces, *absorbed_faces) for name in names_of(face)}
         last_groups = self.services.statistics.visitors.find_last_groups(tenant, faces)
+        hashes = self.hash_contents([*faces, *absorbed_faces])
+        if refuses and asked_at is None:
+            erasure = self.services.refusals.add_refused(
+                tenant.name, erasure, faceids, [*faces, *absorbed_faces], hashes["pictures"]
+            )
         return replace(
             _add_pseudonym(erasure),
-            hashes=self.hash_contents([*faces, *absorbed_faces]),
+            hashes=hashes,
             names=tuple(sorted(names)),
             groups={
                 face.faceid: last_groups[face.faceid][0]
@@ -120,38 +120,31 @@ class Erasures(Service["Services"]):
         }
 
     def make_erasure_of_gone(
-        self, faceid: str, by: str, asked_at: datetime | None = None
+        self, tenant: Tenant, faceid: str, by: str, asked_at: datetime | None = None
     ) -> Erasure:
         """Make the record of a face that was deleted before.
 
         `asked_at`: as `make_erasure` has it.
         """
-        now = self.services.clock.now()
-        return _add_pseudonym(
-            Erasure(
-                time_ordered_id(now),
-                asked_at or now,
-                by,
-                True,
-                (faceid,),
-                1,
-                is_told=asked_at is not None,
-            )
-        )
+        now, is_told = self.services.clock.now(), asked_at is not None
+        id_ = time_ordered_id(now)
+        erasure = Erasure(id_, asked_at or now, by, True, (faceid,), 1, is_told=is_told)
+        if not is_told:
+            erasure = self.services.refusals.add_refused(tenant.name, erasure, [faceid])
+        return _add_pseudonym(erasure)
 
     def make_put_actions(self, tenant: Tenant, *erasure_progress: Erasure) -> list[Action]:
-        """Return the actions that store new records, in one transaction."""
+        """Return the actions that store new records, in one transaction.
+
+        By whom nobody is enrolled any more is written before that (`Refusals.write`). Raises Busy.
+        """
         if_new = (absent("erasure-new"),)
-        puts = [
+        for erasure in erasure_progress:
+            self.services.refusals.write(tenant.name, erasure.refused)
+        return [
             Put(keys.ERASURES, erasure_item(tenant.name, erasure), if_new)
             for erasure in erasure_progress
         ]
-        is_refusing = any(erasure.erases for erasure in erasure_progress)
-        return (
-            [*puts, self.services.erasure.refusals.make_version_put(tenant.name)]
-            if is_refusing
-            else [*puts]
-        )
 
     def send_message(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""

@@ -33,7 +33,7 @@ from chalicelib.book.visits import face_put
 from chalicelib.domain.captures import capture_of, captured_ms
 from chalicelib.domain.counts import MINUTES_KEPT
 from chalicelib.domain.errors import Busy, FaceHeld, FaceNotFound
-from chalicelib.domain.hooks import UNSEEN
+from chalicelib.domain.hooks import ENDED, UNSEEN
 from chalicelib.domain.jobs import STOPS_AT_S, Due
 from chalicelib.domain.model import Face, Group, Picture, Tenant
 from chalicelib.domain.tenant_settings import (
@@ -437,9 +437,7 @@ class Retention(Service["Services"]):
                 and outlook.erased_at <= self.services.clock.now()
             )
 
-        self.services.deletion.delete_faces(
-            tenant, faceids, by="ended consent", erase=True, only=is_due
-        )
+        self.services.deletion.delete_faces(tenant, faceids, by=ENDED, erase=True, only=is_due)
         for faceid in faceids:
             self.services.erasure.stripping.strip(tenant, faceid)
 

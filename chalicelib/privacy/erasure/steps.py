@@ -37,6 +37,7 @@ from chalicelib.privacy.erasure_progress import (
     SETTLED,
     Erasure,
     add_face_hashes,
+    erasure_fields,
     erasure_from,
     erasure_item,
     make_statement,
@@ -458,17 +459,22 @@ class ErasureSteps(Service["Services"]):
         first_faceids, *other_parts = cut_in_parts(
             faceids, max(self.most_named, len(erasure.faceids))
         )
-        template = replace(erasure, number=0, names=(), hashes={}, counts={})
+        template = replace(erasure, number=0, names=(), hashes={}, counts={}, refused=())
+        refusals, known_faceids = self.services.refusals, {*erasure.faceids}
+
+        def name_faces(record: Erasure, ids: Sequence[str]) -> Erasure:
+            if erasure.refused:
+                record = refusals.add_refused(tenant.name, record, {*ids} - known_faceids)
+            return replace(record, faceids=(*ids,))
+
+        first_erasure = name_faces(erasure, first_faceids)
         further_erasures = [
-            replace(template, id=str(int(erasure.id) + number), faceids=(*ids,))
+            name_faces(replace(template, id=str(int(erasure.id) + number)), ids)
             for number, ids in enumerate(other_parts, 1)
         ]
-        # this record names more people, too
-        version_put = self.services.erasure.refusals.make_version_put(tenant.name)
-        puts = self.services.erasure.records.make_put_actions(
-            tenant, *further_erasures
-        )  # with a version, if there are any
-        self._save(tenant, erasure, {"faceids": first_faceids}, puts or [version_put])
+        refusals.write(tenant.name, first_erasure.refused)
+        puts = self.services.erasure.records.make_put_actions(tenant, *further_erasures)
+        self._save(tenant, erasure, erasure_fields(first_erasure, "faceids", "refused"), puts)
         for further_erasure in further_erasures:
             self.services.erasure.records.send_message(tenant.name, further_erasure)
         return first_faceids

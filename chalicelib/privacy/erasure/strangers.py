@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.grounds import more_than_a_stranger
+from chalicelib.domain.hooks import FORGOTTEN
 from chalicelib.domain.jobs import STOPS_AT_S
 from chalicelib.domain.model import STRANGER, Face, Tenant
 from chalicelib.service import Service
@@ -46,7 +47,7 @@ class StrangerErasure(Service["Services"]):
                 self.services.deletion.delete_faces(
                     tenant,
                     forgotten_faceids,
-                    by="strangers are forgotten",
+                    by=FORGOTTEN,
                     erase=True,
                     only=_is_forgotten,
                 )

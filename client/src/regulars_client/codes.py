@@ -136,7 +136,7 @@ class ConsentOlder(Conflict):
 
 
 class FaceErased(Conflict):
-    """An enrolment of somebody who was erased, by the id or by the same picture."""
+    """An enrolment of somebody who was erased or whose consent has ended, by an id or a picture."""
 
 
 class Changed(Conflict):

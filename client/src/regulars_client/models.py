@@ -580,10 +580,9 @@ class ErasedCounts(Struct, kw_only=True):
 
 
 class ErasedFaces(Struct, kw_only=True):
-    """The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in
-    hexadecimal. The tenant has the key, and nobody else can tell who it was."""
+    """The faces as hashes: HMAC-SHA-256 of `id`, a line break and the face's id, in hexadecimal.
+    The tenant has the key, and nobody else can tell who it was."""
 
-    salt: str
     sha256: list[str]
     key: str
     others: list[str]
@@ -1375,6 +1374,7 @@ class ReceiptStatement(Struct, kw_only=True):
     done_at: datetime
     by: str
     faces: ErasedFaces
+    refused: list[RefusedPeople]
     removed: Removed
     counts: ErasedCounts
     left: str
@@ -1383,6 +1383,16 @@ class ReceiptStatement(Struct, kw_only=True):
 
 class Redelivered(Struct, kw_only=True):
     redelivered: int
+
+
+class RefusedPeople(Struct, kw_only=True):
+    """By what the book refuses these people from now on: such hashes of their ids, pictures and
+    records of consent."""
+
+    ended: str
+    at: datetime
+    counts_from: datetime
+    hmac_sha256: list[str]
 
 
 class Rejected(Struct, kw_only=True):

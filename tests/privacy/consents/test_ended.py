@@ -360,7 +360,7 @@ def test_a_record_that_is_written_while_others_expire_ends_in_time(book: Book) -
     finn = book.enrol(Person(FINN), name="Finn Lee")
     book.clock.advance(DAY)
     restrictions = book.services.restrictions
-    until = Consent(Basis.CONSENT, MONDAY, "form 7", book.clock.now() + DAY)
+    until = Consent(Basis.CONSENT, MONDAY, "form 8", book.clock.now() + DAY)
     book.services.tenants.announce_consent_end(tenant, until)
     assert not book.services.tenants.note_consent_end(tenant, None), "the other reader looks again"
     assert read_face(book, eva.faceid).restriction is not None

@@ -96,9 +96,9 @@ def likely(book: Book) -> Face:
     return stranger
 
 
-def enrol_for_long(book: Book, look: Person | None = None) -> Face:
+def enrol_for_long(book: Book, look: Person | None = None, evidence: str = "form 7") -> Face:
     return book.enrol(
-        look or Person(EVA), name="Eva Lee", consent=Consent(Basis.CONSENT, MONDAY, "form 7")
+        look or Person(EVA), name="Eva Lee", consent=Consent(Basis.CONSENT, MONDAY, evidence)
     )
 
 
@@ -308,7 +308,7 @@ def test_an_older_record_is_refused(book: Book, missed: Face) -> None:
 
 def test_a_part_of_somebody_with_a_record_it_may_be(book: Book, missed: Face) -> None:
     """Nobody who has a record loses visits by likeness to another."""
-    finn = enrol_for_long(book, Person(FINN))
+    finn = enrol_for_long(book, Person(FINN), "form 8")
     book.services.merges.merging.merge(book.tenant, finn.faceid, missed.faceid)
     assert [face.faceid for face in shown(book)] == [finn.faceid]
 

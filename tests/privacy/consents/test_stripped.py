@@ -28,7 +28,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def enrol(book: Book, faceid: str, seed: int = EVA) -> None:
-    record = Consent(Basis.CONSENT, MONDAY, "form 7")
+    record = Consent(Basis.CONSENT, MONDAY, f"form of {faceid}")
     book.enrol(Person(seed), faceid=faceid, name=f"{faceid} Lee", consent=record)
 
 

@@ -180,7 +180,7 @@ class Forgetting(RuleBasedStateMachine):
     def enrol(self, seed: int) -> None:
         self.book.clock.advance(AN_ARRIVAL)
         with suppress(FaceKnown):
-            face = self.book.enrol(Person(seed), refuses_known=True)
+            face = self.book.enrol(Person(seed), refuses_known=True, is_somebody_else=True)
             self.model.faces[face.faceid] = Known("regular", self.now)
             self.model.seen.append(Seen(self.now, face.faceid))
 

@@ -116,6 +116,7 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
             sent,
             RULES,
             NewFace(faceid="seven", name=name, note=f"note of {name}"),
+            is_somebody_else=True,
             request=asked,
         )
         book.see(shot(seed, seed), shot(seed + 60, seed, person.FINN))

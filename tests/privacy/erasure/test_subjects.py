@@ -121,8 +121,8 @@ def test_of_two_restricted_faces_each_comes_back_to_the_same_subject(book: Book)
 
 def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: Book) -> None:
     cameras = book.services.cameras
-    for way in ("erasure", "setting"):
-        face, still = enrolled(book), STILL + way.encode()
+    for seed, way in enumerate(("erasure", "setting"), EVA):
+        face, still = enrolled(book, seed, f"{NAME} {seed}"), STILL + way.encode()
         views = [STILL + morning + way.encode() for morning in (b"yesterday", b"today")]
         for view in views:
             book.clock.advance(timedelta(days=1))

@@ -104,6 +104,7 @@ def periods(facts: Facts, words: Words) -> list[str]:
         *([line(words, "groups", 700, "unseen")] if days else []),
         line(words, "ended", tenant.ended_days),
         line(words, "remembered", tenant.remembered_days),
+        words["refused"],
         line(words, "visits", tenant.observation_days),
         line(words, "sightings", 120),
         line(words, "acts", tenant.audit_days),
@@ -223,7 +224,9 @@ def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language
         tenant.capture_days,
         tenant.remembered_days,
     }
-    legal = {*map(str, (*days, 1, 2, 4, 6, 9, 14, 15, 16, 17, 18, 20, 21, 22, 30, 50, 120, 700))}
+    legal = {
+        *map(str, (*days, 1, 2, 3, 4, 6, 7, 9, 14, 15, 16, 17, 18, 20, 21, 22, 30, 50, 120, 700))
+    }
     assert {*re.findall(r"[0-9]+", said.replace("127.0.0.1", ""))} <= legal
 
 

@@ -18,10 +18,12 @@ from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.model import Profile
 from chalicelib.privacy import signing
+from chalicelib.privacy.data_map import DATA_MAP
 from chalicelib.privacy.erasure_progress import require_done
 from chalicelib.privacy.notices import BLANK, Page, write_receipt_page
 from chalicelib.privacy.retention import Kind
 from chalicelib.privacy.texts import LANGUAGES, Language, words_of
+from chalicelib.storage import keys
 from tests.privacy.notices.shops import OWN
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.person import worked_off
@@ -196,6 +198,66 @@ def test_the_operator_names_the_shops_of_the_same_controller_and_no_others(book:
         services.tenants.add(name, Profile.CAMERA)
         services.tenants.change_settings(name, {"controller": controller})
     services.tenants.change_settings("shop-12", {"display_name": "Ann Lee, Station"})
-    assert services.notices.list_other_shops(book.tenant) == [], "nobody has said who it is"
+    assert services.tenants.list_other_shops(book.tenant) == [], "nobody has said who it is"
     services.tenants.change_settings("shop", {"controller": "Ann Lee Ltd"})
-    assert services.notices.list_other_shops(book.tenant) == ["Ann Lee, Station"]
+    [other] = services.tenants.list_other_shops(book.tenant)
+    assert other.shown_name == "Ann Lee, Station"
+
+
+# --- what is left, by the data map
+# --------------------------------------------------------------------------------------------------
+
+
+def live_and_leave(book: Book) -> None:
+    """She has all that an observation may have: labels, estimates, and a place on a picture that
+    shows another, too."""
+    book.enrol(Person(1), faceid="ann", consent=Consent(Basis.CONSENT, MONDAY, "form 7"))
+    book.services.cameras.change(book.tenant, "door", {"labels": {"a": "ground floor"}})
+    book.see(shot(0, 1), shot(60, 1, 2))
+    book.services.deletion.delete_faces(book.tenant, ["ann"], by="first", erase=True)
+
+
+def list_stored_after_erasure(book: Book) -> dict[str, set[str]]:
+    """The attributes that are stored of her, by place, without those of the shop."""
+    observed = book.storage.items.scan(keys.OBSERVATIONS, "shop")
+    nameless = [item for item in observed if item["faceid"].startswith("erased-")]
+    directory = book.storage.items.scan(keys.DIRECTORY, "shop")
+    refused = [item for item in directory if item["item"].startswith("REFUSED#")]
+    captures = book.storage.items.scan(keys.CAPTURES, "shop")
+    sightings = [one for item in captures for one in item["sightings"]]
+    masked = [one for one in sightings if one.get("reason") == "erased"]
+    assert nameless
+    assert masked
+    assert {name for one in masked for name in one} == {"n", "resolution", "box", "reason"}
+    estimated = [dict(enumerate(item["estimates"])) for item in nameless if "estimates" in item]
+    kept = {place for one in estimated for place, value in one.items() if value not in (None, [])}
+    assert kept == {0, 1}, "age, in tens of years, and gender"
+    assert {one[0] % 10 for one in estimated} == {0}
+    return {
+        "observations": {name for item in nameless for name in item} - {"tenant_day"},
+        "refused": {name for item in refused for name in item} - {"tenant"},
+        "captures": {"sightings"},
+    }
+
+
+def test_each_field_that_is_stored_of_somebody_after_an_erasure_is_said(book: Book) -> None:
+    live_and_leave(book)
+    [receipt] = receipts(book)
+    stored = list_stored_after_erasure(book)
+    assert stored == {place.name: {*place.left} for place in DATA_MAP if place.left}
+    said = receipt["statement"]["left"]
+    for language in LANGUAGES:
+        words = words_of("receipt", language)
+        shown = book.services.notices.write_receipt_page(book.tenant, language, receipt, NAMES)
+        text = " ".join(shown.sections[words["left"]])
+        named = [words[f"left {one}"] for place in DATA_MAP for one in place.left]
+        assert [word for word in named if word not in text] == []
+        if language == "en":
+            assert [word for word in named if word not in said] == []
+
+
+def test_whom_nobody_refuses_is_not_told_of_hashes(book: Book) -> None:
+    deleted_by_program(book)
+    [receipt] = receipts(book)
+    assert "hash" not in receipt["statement"]["left"]
+    assert receipt["statement"]["refused"] == []

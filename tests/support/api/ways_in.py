@@ -242,7 +242,8 @@ def _sunmi(house: House, one: Somebody) -> str:
 def _sunmi_updated(house: House, one: Somebody) -> str:
     """The face is somebody else's first, who is forgotten with the picture."""
     client = house.box.camera
-    assert client.add_face(one.group, one.first_photo, faceid=_own_id(one))["code"] == 0
+    answer = client.add_face(one.group, one.first_photo, faceid=_own_id(one))
+    assert answer["code"] == 0, answer
     fields = {"group_name": one.group, "faceid": _own_id(one)}
     answer = client.call("updateFace", fields, one.photo)
     assert answer["code"] == 0, answer
@@ -259,7 +260,7 @@ def _rekognition(house: House, one: Somebody) -> str:
     answer = house.box.rekognition(
         "IndexFaces", CollectionId=one.group, Image=image, ExternalImageId=one.name
     )
-    assert answer.get("FaceRecords"), answer
+    assert answer.get("FaceRecords"), str(answer)
     return str(answer["FaceRecords"][0]["Face"]["FaceId"])
 
 
@@ -355,20 +356,23 @@ IN: Mapping[str, Way] = {
 TRIED = {route for way in IN.values() for route in way.routes}
 
 
+def furnish_ways(box: Box, *names: str) -> None:
+    """Make groups with the keys by which the ways in reach them."""
+    for name in names:
+        box.rekognition("CreateCollection", CollectionId=name)
+        group = box.services.groups.get_by_name(box.tenant, name)
+        for service in {*SERVICES} & {"recognition", "deepstack"}:
+            key = add_service_key(box.services, box.tenant, f"{service} {name}", service, group.id)
+            box.ids[f"{service} of {name}"] = key
+
+
 @contextmanager
 def open_house(folder: Path) -> Iterator[House]:
     """Open a box with a group and keys for each way in and out, and a broker beside it."""
     with receiving(answers(200)) as receiver, mosquitto(folder / "broker") as broker:
         shop = furnished(folder / "shop", receiver)
         with closing(shop.opened(folder / "shop")) as made:
-            for name in ("people", "unseen", *(f"leaving-{way}" for way in IN)):
-                made.rekognition("CreateCollection", CollectionId=name)
-                group = made.services.groups.get_by_name(made.tenant, name)
-                for service in {*SERVICES} & {"recognition", "deepstack"}:
-                    key = add_service_key(
-                        made.services, made.tenant, f"{service} {name}", service, group.id
-                    )
-                    made.ids[f"{service} of {name}"] = key
+            furnish_ways(made, "people", "unseen", *(f"leaving-{way}" for way in IN))
             unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
             made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
             made.services.tenants.change_settings("shop", {"ended_days": 0, "deletes_erase": False})

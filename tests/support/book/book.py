@@ -156,7 +156,7 @@ class Book:
         group: str = "regular",
         *,
         refuses_known: bool = False,
-        refuses_erased: bool = False,
+        is_somebody_else: bool = False,
         request: RequestId | None = None,
         **fields: Any,
     ) -> Face:
@@ -167,7 +167,7 @@ class Book:
             RULES,
             NewFace(**fields),
             refuses_known=refuses_known,
-            refuses_erased=refuses_erased,
+            is_somebody_else=is_somebody_else,
             request=request,
         )
 
