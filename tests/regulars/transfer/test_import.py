@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from msgspec import to_builtins
 from numpy.typing import NDArray
 from regulars_client import Regulars, models
 
@@ -20,7 +19,6 @@ from regulars.transfer.importing import show_progress
 from tests.support.box.album import people, state
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeVision, Person, picture
-from tests.support.web.answering import Service, answer
 
 GROUP = "VIP"
 NOBODY = picture()
@@ -397,7 +395,7 @@ def test_people_who_were_erased_are_refused_unless_the_command_says_so(
     capsys.readouterr()
     for _ in range(2):
         assert imported(box, source, "--group", GROUP) == 1
-        assert "somebody was erased" in capsys.readouterr().out
+        assert "ended by an erasure" in capsys.readouterr().out
         assert set(faces(box)) == set()
     assert imported(box, source, "--group", GROUP, "--if-erased", "enrol") == 0
     assert set(faces(box)) == {"Ann"}
@@ -422,24 +420,6 @@ def test_who_has_withdrawn_since_an_export_is_refused_and_the_others_come_in(
         assert imported(box, tmp_path / "before.tar", "--if-erased", "enrol") == 1
     assert f"this record was given at {given_at:%Y-%m-%d}" in capsys.readouterr().out
     assert set(faces(box)) == {"Bo"}
-
-
-def test_a_service_that_cannot_refuse_the_erased_is_told_before_anybody_comes_in(
-    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An older one would refuse each person for a member that it does not know, and each would be
-    noted."""
-    source = people(tmp_path / "people", Ann=[picture(Person(1))])
-    with box.client() as client:
-        session = to_builtins(client.get_session())
-    document = {"components": {"schemas": {"NewFace": {"properties": {"if_known": {}}}}}}
-    older = Service(answer(session), answer(document))
-    with older.running() as url:
-        assert main(["import", str(source), "--url", url, "--group", GROUP]) == 1
-    assert "--if-erased enrol" in capsys.readouterr().err
-    asked = [one.partition(" HTTP")[0] for one in older.heads]
-    assert asked == ["GET /v1/session", "GET /v1/openapi.json"]
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("people.")]
 
 
 def test_people_who_look_like_somebody_in_the_book_come_in_and_are_named(
