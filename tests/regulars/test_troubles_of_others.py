@@ -61,9 +61,9 @@ COPY = "a copy is whole: it is one snapshot of all books"
 LOOPS = {
     "chalicelib/privacy/erasure/again.py:Again.list_unknown": LISTS,
     "chalicelib/privacy/erasure/again.py:Again.list_unknown_names": LISTS,
-    "chalicelib/book/tenants.py:Tenants.list_other_shops": LISTS,
     "regulars/backup/backup.py:_take_complete": COPY,
     "regulars/backup/backup.py:_list_blob_keys": COPY,
+    "regulars/backup/closings.py:restore_closings": WHOLE,
     "regulars/backup/compare.py:_read_copies": WHOLE,
     "regulars/backup/contents.py:_find_own": LISTS,
     "regulars/backup/new_secrets.py:renew_secrets": WHOLE,

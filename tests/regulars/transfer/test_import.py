@@ -387,7 +387,7 @@ def test_people_who_are_known_may_be_refused(
 def test_people_who_were_erased_are_refused_unless_the_command_says_so(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = people(tmp_path / "people", Ann=[picture(Person(1)), picture(Person(1, quality=70))])
+    source = people(tmp_path / "people", Ann=[picture(Person(1))])
     assert imported(box, source, "--group", GROUP) == 0
     with box.client() as client:
         [ann] = [one.id for one in client.list_faces() if one.name == "Ann"]

@@ -387,6 +387,7 @@ BRING_NOBODY = {
         "backup",
         "calibrate",
         "captures",
+        "compare",
         "completion",
         "config",
         "console",
