@@ -15,8 +15,7 @@ from msgspec.structs import replace
 from chalicelib import bootstrap
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.model import Profile, Tenant
-from chalicelib.domain.setting import settings_of
-from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.tenant_settings import SETTINGS, TenantSettings
 from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -35,8 +34,8 @@ _LIMITS = ("faces", "groups", "requests_a_day", "capture_mb_a_day")
 
 def copy_settings(tenant: Tenant) -> TenantSettings:
     """Return a tenant's settings, without its limits."""
-    names = settings_of(TenantSettings)
-    return TenantSettings(**{name: getattr(tenant, name) for name in names if name not in _LIMITS})
+    names = SETTINGS.keys() - _LIMITS
+    return TenantSettings(**{name: getattr(tenant, name) for name in names})
 
 
 @contextmanager
