@@ -35,6 +35,7 @@ from chalicelib.storage import keys
 from tests.support.api.compreface.client import Client
 from tests.support.api.stage import make_stage
 from tests.support.book.book import Book, Shot, shot
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeVision, Person, picture
 
 ROOT = Path(__file__).parents[1]
@@ -182,7 +183,7 @@ def follow_all(folder: Path) -> dict[str, Way]:
         message = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": key}}}]}
         return lambda: services.sightings.ingest.take_message(json.dumps(message))
 
-    services.tenants.add("home", Profile.CLOUD)
+    services.tenants.add("home", Profile.CLOUD, KEEPING)
     home = services.tenants.get_by_name("home")
     services.groups.create(home, "family", None, "")
     group = services.groups.get_by_name(home, "family")

@@ -37,7 +37,6 @@ from chalicelib.domain.model import (
     name_old_key,
 )
 from chalicelib.domain.tenant_settings import (
-    FORGET,
     OF_TENANT,
     RETENTION,
     SIGHTING_DAYS,
@@ -45,6 +44,7 @@ from chalicelib.domain.tenant_settings import (
     count_capture_days,
     count_ended_days,
     count_sighting_days,
+    require_choice,
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -515,11 +515,11 @@ class Tenants(Service["Book"]):
         """Begin what a change of settings asks for, once it is stored.
 
         By another time zone, days begin at other hours, so their statistics are stored (sealed)
-        anew. Strangers that are to be forgotten go now.
+        anew. Strangers whom another choice does not keep go now.
         """
         if "time_zone" in changes:
             self.services.request_jobs(name, [SEALS])
-        if changes.get("strangers") == FORGET:
+        if "strangers" in changes:
             self.services.book_hooks.strangers_go(name)
 
     def make_settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
@@ -533,6 +533,8 @@ class Tenants(Service["Book"]):
         before, settings = tenant_from(item), self._apply_settings(tenant, changes)
         stored = tenant_setting_fields(settings)
         fields = {field: stored[field] for field in changes}
+        if "strangers" in changes:
+            fields["strangers_chosen_at"] = milliseconds(self.services.clock.now())
         if_same = [
             equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups")
         ]
@@ -703,6 +705,8 @@ class Tenants(Service["Book"]):
             require_retention(after, self.services.settings.capture_days)
         if "ended_days" in changes or "remembered_days" in changes:
             require_ended_days(after)
+        if "strangers" in changes:
+            require_choice(after)
         return after
 
     def _upgrade_format(self, tenant: Tenant) -> None:

@@ -28,7 +28,7 @@ from chalicelib.domain.pictures import (
     Sides,
 )
 from chalicelib.domain.setting import Setting, setting, settings_of
-from chalicelib.domain.tenant_settings import FORGET, StoredSettings
+from chalicelib.domain.tenant_settings import KEEP, UNDECIDED, StoredSettings
 from chalicelib.storage.formats import FORMAT, Due
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
@@ -126,6 +126,8 @@ class Tenant(StoredSettings, frozen=True):
     consents_end_at: datetime | None = None
     """From then on somebody's record of consent may have expired (Tenants.opened); None: none
     expires."""
+    strangers_chosen_at: datetime | None = None
+    """When somebody last chose what becomes of strangers; None: the tenant was made with it."""
 
     @property
     def shown_name(self) -> str:
@@ -164,12 +166,7 @@ class Tenant(StoredSettings, frozen=True):
     @property
     def forgets_strangers(self) -> bool:
         """Return whether nothing is kept of somebody who matches nobody."""
-        return self.strangers == FORGET
-
-    @property
-    def asks_basis(self) -> bool:
-        """Return whether nobody has said yet on what basis strangers are kept."""
-        return not self.forgets_strangers and not self.basis
+        return self.strangers != KEEP
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -180,10 +177,13 @@ class Tenant(StoredSettings, frozen=True):
         """
         command = f"regulars tenants set {self.name}"
         questions = []
-        if self.asks_basis:
+        if self.strangers == UNDECIDED:
             questions.append(
-                f"strangers are kept, on what basis? Say it (`{command} --basis TEXT`), or keep "
-                "none (`--strangers forget`)"
+                "unknown visitors are counted and forgotten until somebody chooses: "
+                f"`{command} --strangers forget`, so that nobody unknown becomes a regular, or "
+                f"`{command} --strangers keep --stranger-days N --basis TEXT "
+                "--strangers-decided-by NAME`, with 1 for within the day "
+                "(docs/tasks/consent.md#strangers)"
             )
         if not self.forgets_strangers and self.min_age is None:
             questions.append(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
@@ -58,9 +58,15 @@ mistake is taken back; a year, in which somebody who passes each day is forgotte
 MOST_REMEMBERED_DAYS = 1_095
 """Days for which a template may be kept after the end of a consent: as long as a regular's."""
 
-KEEP, FORGET = "keep", "forget"
-"""What becomes of strangers."""
+UNDECIDED, FORGET, KEEP = "undecided", "forget", "keep"
+"""What becomes of strangers. New tenants are UNDECIDED until somebody chooses, which forgets."""
 
+DRAWN: Mapping[str, Any] = {
+    "strangers": KEEP,
+    "basis": "explicit consent of drawn people",
+    "strangers_decided_by": "regulars",
+}
+"""The choice of the demo and of a stage's canary, where nobody but drawn people comes."""
 
 NoticeSetting = Literal[
     "controller", "contact", "basis", "officer", "authority", "recipients", "transfers"
@@ -181,12 +187,15 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     strangers: str = setting(
         KEEP,
         "What becomes of somebody whom a camera sees and who matches nobody. keep: a template and "
-        "pictures are kept, "
-        "so that a later visit is recognised; in the EU that needs a ground of the GDPR's Article "
-        "9(2). forget: "
-        "nothing is kept beyond the search, but how many there were in each hour. A camera may "
-        "only forget more.",
-        choices=(KEEP, FORGET),
+        "pictures are kept, so that a later visit is recognised, and a stranger may become a "
+        "regular; it needs `basis` and `strangers_decided_by`. forget: nothing is kept beyond the "
+        "search, but how many there were in each hour. undecided: as forget, until somebody "
+        "chooses; the console asks an admin. A change deletes the strangers whom the new choice "
+        "does not keep. A camera may only forget more.",
+        choices=(UNDECIDED, FORGET, KEEP),
+    )
+    strangers_decided_by: str = setting(
+        "", "Who decided that: a name, which the record of processing says.", most=100
     )
     consent_required: bool = setting(
         False,
@@ -374,6 +383,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
 
     week_begins: str = BY_LANGUAGE
     feelings: bool = False
+    strangers: str = UNDECIDED
     stranger_days: int | None = STRANGER_DAYS
     regular_days: int | None = REGULAR_DAYS
     deletes_erase: bool = True
@@ -398,6 +408,13 @@ SETTINGS: Mapping[str, Setting] = settings_of(StoredSettings)
 
 OF_TENANT = tuple(name for name, one in SETTINGS.items() if one.is_own)
 """Those that a tenant sets itself."""
+
+
+def require_choice(tenant: StoredSettings) -> None:
+    """Raise InvalidInput if strangers are kept, and nobody says on what basis or who decided it."""
+    for name in ("basis", "strangers_decided_by"):
+        if tenant.strangers == KEEP and not getattr(tenant, name):
+            raise InvalidInput(f"{name} is needed if strangers is keep: set it, too", field=name)
 
 
 RETENTION = (

@@ -24,6 +24,7 @@ from chalicelib.domain.pictures import FEELINGS
 from chalicelib.domain.tenant_settings import (
     NONE_SAID,
     OF_NOTICE,
+    UNDECIDED,
     NoticeSetting,
     count_capture_days,
     count_ended_days,
@@ -421,11 +422,10 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
             f"{tenant.basis or '[such as: explicit consent, Articles 6(1)(a), 9(2)(a)]'};"
             " nobody gets a name, a group or a picture without a record of consent: "
             f"{'yes' if tenant.consent_required else 'no'}"
-            f"{'; strangers are kept, on what basis?' if tenant.asks_basis else ''}"
         ),
         "(c) people": "all who pass the cameras, who are "
-        f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}; people who "
-        "were enrolled, [who]",
+        f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}"
+        f"{_say_choice(tenant)}; people who were enrolled, [who]",
         "(c) data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by "
         f"{tenant.model} "
         f"(biometric data), times, cameras, [name, {WORDS}, labels]; estimates: {estimates}",
@@ -444,6 +444,15 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
         f"{table(('Article 30(1)', ''), rows.items())}\n"
         f"## What is stored where, and how long\n\n{what_is_stored()}\n{what_happens()}"
     )
+
+
+def _say_choice(tenant: Tenant) -> str:
+    """Say who chose what becomes of strangers, and when."""
+    if tenant.strangers == UNDECIDED:
+        return " (nobody has chosen yet)"
+    chosen_at = tenant.strangers_chosen_at or tenant.created_at
+    who = tenant.strangers_decided_by or "[name]"
+    return f" (`strangers` is {tenant.strangers}: decided by {who}, {chosen_at:%Y-%m-%d})"
 
 
 def _fill_blank(text: str, nothing: str, blank: str) -> str:

@@ -29,7 +29,7 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.bootstrap import build
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.model import Profile
-from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.tenant_settings import DRAWN, TenantSettings
 from chalicelib.settings import Settings
 from regulars import configuration, folder
 from regulars.clients import V1, Connection
@@ -66,12 +66,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
             with Connection(running.url) as connection:
                 # The pictures that come along are of real people: the shop that one looks at has
                 # drawn ones alone.
-                api_key = (
-                    _add_proof(data)
-                    if photos is None
-                    else credentials.read_credentials(data)[TENANT].api_key
-                )
-                v1 = V1(connection, api_key)
+                v1 = V1(connection, _open_proof(data, TENANT if photos else PROOF))
                 steps = [
                     *track(
                         Story(v1).play(plan),
@@ -101,10 +96,13 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
     return 1 if pictures.labelled and not all(step.right for step in steps) else 0
 
 
-def _add_proof(data: Path) -> str:
-    """Add the tenant in whose book the story is played. Return its key."""
+def _open_proof(data: Path, name: str) -> str:
+    """Have the tenant in whose book the story is played keep strangers. Return its key."""
     with closing(open_services(Settings(storage=data))) as services:
-        return services.tenants.add(PROOF, Profile.CAMERA, TenantSettings(strangers="keep")).api_key
+        if name == PROOF:
+            return services.tenants.add(PROOF, Profile.CAMERA, TenantSettings(**DRAWN)).api_key
+        services.tenants.change_settings(name, DRAWN)
+    return credentials.read_credentials(data)[name].api_key
 
 
 @contextmanager

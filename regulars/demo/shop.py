@@ -31,6 +31,7 @@ from chalicelib.domain.channels import Channel
 from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.events import EventKind
 from chalicelib.domain.model import REGULAR, NewFace, PromotionSettings, Tenant
+from chalicelib.domain.tenant_settings import DRAWN
 from chalicelib.domain.webhooks import Way
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -155,12 +156,12 @@ def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
 
 
 _SETTINGS = {
+    **DRAWN,
     "display_name": "Corner shop",
     "controller": "Corner shop, 1 High Street",
     "contact": "hello@shop.example",
     "opening": f"{OPENS:02d}:00-{CLOSES:02d}:00",
     "purposes": "to greet those who come often, and to count visits",
-    "basis": "explicit consent of the drawn people of this demo",
     "review_margin": REVIEW_MARGIN,
 }
 

@@ -222,7 +222,7 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
 
 
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that it is said on what basis strangers are kept, and from which age on, and that the
+    """Check that somebody chose whether strangers are kept, and from which age on, and that the
     notice beside the cameras has no blanks."""
     yield from (
         warning("privacy", f"{tenant.name}: {question}")
@@ -231,13 +231,11 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
     )
     facts_of_tenants = [services.notices.read_facts(tenant) for tenant in tenants]
     for facts in facts_of_tenants:
-        # else it is said above
-        blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asks_basis]
-        if blanks:
+        if facts.missing:
             yield warning(
                 "notice",
-                f"the notice of tenant {facts.tenant.name} lacks {', '.join(blanks)}: "
-                f"`{write_set_command(facts, blanks)}` (docs/tasks/notice.md)",
+                f"the notice of tenant {facts.tenant.name} lacks {', '.join(facts.missing)}: "
+                f"`{write_set_command(facts, facts.missing)}` (docs/tasks/notice.md)",
             )
     if not any(facts.missing for facts in facts_of_tenants):
         yield well("notice", "no notice has blanks")

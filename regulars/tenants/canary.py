@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from msgspec.structs import replace
+
 from chalicelib.api.canary import name_receiver
 from chalicelib.api.promise import equip_tenant
 from chalicelib.domain.errors import RegularsError, TenantExists
 from chalicelib.domain.model import Profile
-from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.tenant_settings import DRAWN, TenantSettings
 from regulars.options import choose_settings, open_services
 
 
@@ -17,7 +19,8 @@ def add_canary(stage: str, name: str, url: str) -> None:
 
     Print a warning if the stage's storage refuses. `url`: of the stage's API.
     """
-    kept = TenantSettings(time_zone="UTC", capture_days=1, sighting_days=1, observation_days=150)
+    days = TenantSettings(time_zone="UTC", capture_days=1, sighting_days=1, observation_days=150)
+    kept = replace(days, stranger_days=1, **DRAWN)
     try:
         with closing(open_services(choose_settings(stage=stage))) as services:
             try:

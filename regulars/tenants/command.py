@@ -35,6 +35,7 @@ from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (
     SERVICE_URL,
     ask_before_deed,
+    ask_yes_or_no,
     choose_settings,
     data_option,
     join_options,
@@ -141,24 +142,24 @@ def tenants() -> None:
 def add(name: str, profile: str, data: Path | None, stage: str | None, **options: Any) -> None:
     """Make a tenant and print its credentials.
 
-    NAME has 1 to 40 small letters, digits and hyphens. A tenant of profile `camera` keeps strangers
-    unless you say otherwise: its contract has a group of them. Its days are those of this machine's
-    time zone, or of the one that you name; a stage has none of its own.
+    NAME has 1 to 40 small letters, digits and hyphens. Its days are those of this machine's time
+    zone, or of the one that you name; a stage has none of its own. With `--strangers undecided`,
+    unknown visitors are forgotten until an admin of the tenant chooses in the console.
 
     \b
     Examples:
       regulars tenants add shop-12 --strangers forget
-      regulars tenants add door-7 --profile camera
-      regulars tenants add shop-12 --strangers keep --stage prod --time-zone Europe/Berlin
+      regulars tenants add door-7 --profile camera --strangers undecided
+      regulars tenants add shop-12 --strangers undecided --stage prod --time-zone Europe/Berlin
     """
     changes = _list_changes(options)
-    if "strangers" not in changes and Profile(profile) is not Profile.CAMERA:
+    if "strangers" not in changes:
         raise click.UsageError(
             "say what becomes of strangers: --strangers forget keeps nothing of somebody who "
-            "matches nobody, but a "
-            "count; --strangers keep remembers them, so that they can become regulars. In the EU "
-            "that needs a ground "
-            "of the GDPR's Article 9(2), which you say by --basis (docs/tasks/consent.md)"
+            "matches nobody, but a count, so nobody unknown becomes a regular; --strangers keep "
+            "remembers them for --stranger-days (1: within the day), so that they can become "
+            "regulars. In the EU that needs a ground of the GDPR's Article 9(2): say it by "
+            "--basis, and who decided it by --strangers-decided-by (docs/tasks/consent.md)"
         )
     with closing(open_services(choose_settings(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
@@ -216,9 +217,12 @@ def show(services: Services, tenant: Tenant) -> None:
 
 @tenants.command("set")
 @_settings_options
+@click.option("--yes", is_flag=True, help="Delete strangers by `--strangers` without asking.")
 @named_tenant
-def change(services: Services, tenant: Tenant, **options: Any) -> None:
+def change(services: Services, tenant: Tenant, *, yes: bool, **options: Any) -> None:
     """Change settings of a tenant, also while the service runs.
+
+    If --strangers deletes strangers who are kept now, it says how many, and asks.
 
     \b
     Examples:
@@ -229,6 +233,10 @@ def change(services: Services, tenant: Tenant, **options: Any) -> None:
     changes = _list_changes(options)
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
+    choice = {each: changes[each] for each in changes if each in ("strangers", "stranger_days")}
+    going = services.erasure.strangers.count_forgotten(tenant, choice)
+    if going and not (yes or ask_yes_or_no(f"{going} strangers are erased at once. Go on?")):
+        raise OperatorError("nothing is changed")
     services.tenants.change_settings(tenant.name, changes)
     _print_settings(services, services.tenants.get_by_name(tenant.name))
 

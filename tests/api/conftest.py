@@ -18,6 +18,7 @@ from tests.support.api.icredit.client import MarketClient
 from tests.support.api.stage import Stage, make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import UNHURRIED, FakeClock
 from tests.support.twins import Maker, make_twin
 
@@ -60,7 +61,9 @@ def app(stage: Stage) -> Chalice:
 
 @pytest.fixture
 def shop(services: Services) -> Credentials:
-    return services.tenants.add("shop", Profile.CAMERA, TenantSettings(deletes_erase=False))
+    return services.tenants.add(
+        "shop", Profile.CAMERA, TenantSettings(**CHOICE, deletes_erase=False)
+    )
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ from tests.support.api.stage import Stage, make_stage
 from tests.support.api.sunmi.client import CameraClient, Pairs, md5_sign
 from tests.support.api.sunmi.samples import jpeg
 from tests.support.api.v1.client import V1Client
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import UNHURRIED, FakeClock, FakePictures, FakeVision, Person, picture
 
 ALPHA, BETA = "alpha", "beta"
@@ -123,7 +124,7 @@ class Street(Struct, frozen=True):
             for n, name in enumerate(WORDS, start=1)
         }
         disabled, rotated = (
-            services.tenants.add(name, Profile.CAMERA) for name in ("disabled", "rotated")
+            services.tenants.add(name, Profile.CAMERA, KEEPING) for name in ("disabled", "rotated")
         )
         camera_key = V1Client(app, disabled.api_key).add_camera("door")["api_key"]
         services.tenants.disable("disabled")
@@ -420,7 +421,7 @@ def files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
 def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, seed: int) -> Shop:
     """Make a tenant whose people have the numbers from `seed` on."""
     word = WORDS[tenant]
-    own = services.tenants.add(tenant, Profile.CAMERA)
+    own = services.tenants.add(tenant, Profile.CAMERA, KEEPING)
     camera = CameraClient(app, own.app_id, own.app_key, clock)
     v1, market = V1Client(app, own.api_key), MarketClient(app, own.appcode)
     club, attribute, face, label = f"{word}-club", f"{word} size", f"{word}-1", f"{word} label"

@@ -34,6 +34,7 @@ from tests.support.api.gateway import FORM, MULTIPART, Call, Part, multipart
 from tests.support.api.icredit.client import EVER
 from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import md5_sign
+from tests.support.book.tenants import KEEPING
 from tests.support.box.box import Box, serving
 from tests.support.fakes import Person, picture
 
@@ -95,7 +96,7 @@ class Row(Struct, frozen=True):
 def both_served(folder: Path) -> Iterator[Both]:
     with serving(folder) as box:
         services = box.services
-        keys = services.tenants.add("mall", Profile.CLOUD)
+        keys = services.tenants.add("mall", Profile.CLOUD, KEEPING)
         tenant = services.tenants.get_by_name("mall")
         for name in ("family", "家人"):
             services.groups.create(tenant, name, None, "")

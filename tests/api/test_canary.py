@@ -16,6 +16,7 @@ from chalicelib.services import Services
 from tests.support.api.function_url import event_of
 from tests.support.api.gateway import Reply, send
 from tests.support.api.stage import make_stage
+from tests.support.book.tenants import KEEPING
 from tests.support.hooks.receiver import Receiver, a_good_stage, answers, receiving
 
 
@@ -52,7 +53,7 @@ def cameras_url(api: Receiver) -> str:
 def test_a_stage_that_works_knows_nobody_and_stores_nothing(
     api: Receiver, real_services: Services
 ) -> None:
-    real_services.tenants.add("canary", Profile.CAMERA)
+    real_services.tenants.add("canary", Profile.CAMERA, KEEPING)
     canary.run_canary(real_services, url(api), cameras_url(api), "canary")
     canary.run_canary(real_services, url(api), cameras_url(api), "canary")
     assert [one.path for one in api.heard] == 2 * [
@@ -92,13 +93,13 @@ def test_its_tenant_has_to_be_made_first(services: Services) -> None:
     ],
 )
 def test_another_answer_is_a_failure(services: Services, answer: object) -> None:
-    services.tenants.add("canary", Profile.CAMERA)
+    services.tenants.add("canary", Profile.CAMERA, KEEPING)
     with receiving(answer) as api, pytest.raises(StorageUnavailable):  # type: ignore[arg-type]
         canary.run_canary(services, url(api), cameras_url(api), "canary")
 
 
 def test_silence_is_a_failure(services: Services) -> None:
-    services.tenants.add("canary", Profile.CAMERA)
+    services.tenants.add("canary", Profile.CAMERA, KEEPING)
     with pytest.raises(StorageUnavailable, match=r"http://127\.0\.0\.1:9/api/\S+ did not answer"):
         canary.run_canary(services, "http://127.0.0.1:9/api", "http://127.0.0.1:9/", "canary")
 
@@ -107,7 +108,7 @@ def test_silence_is_a_failure(services: Services) -> None:
 def test_an_address_of_cameras_that_answers_otherwise_is_a_failure(
     services: Services, status: int
 ) -> None:
-    services.tenants.add("canary", Profile.CAMERA)
+    services.tenants.add("canary", Profile.CAMERA, KEEPING)
 
     def behave(handler: http.server.BaseHTTPRequestHandler) -> None:
         (answers(status) if handler.path == "/v1/captures/uploads" else a_good_stage)(handler)

@@ -39,6 +39,7 @@ from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.book.person import worked_off
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import HIDDEN, Person
 
 HER, HER_TWIN = (11, "Eva Nightingale", "plays the theremin"), (12, "Zoe Kingfisher", "has a dog")
@@ -60,7 +61,7 @@ class Shop:
     def __init__(self, folder: Path, seed: int, name: str, note: str) -> None:
         self.book = book = Book(folder)
         services = book.services
-        services.tenants.change_settings("shop", asdict(TenantSettings(time_zone="UTC")))
+        services.tenants.change_settings("shop", asdict(TenantSettings(**CHOICE, time_zone="UTC")))
         self.stage = make_stage(services)
         credentials = services.tenants.rotate_keys("shop")
         self.owner = V1Client(self.stage.app, credentials.api_key)
@@ -220,7 +221,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 def test_it_has_the_settings_of_a_new_tenant(shop: Shop) -> None:
-    of_new = asdict(TenantSettings(time_zone="UTC"))
+    of_new = asdict(TenantSettings(**CHOICE, time_zone="UTC"))
     assert {name: getattr(shop.book.tenant, name) for name in of_new} == of_new
 
 

@@ -22,6 +22,7 @@ from tests.support.api.icredit.client import tokens as tokens_of
 from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import (
     REFUSING_VISIONS,
     RULES,
@@ -62,7 +63,7 @@ class Shop:
 
     def __post_init__(self) -> None:
         self.services = self.process()
-        known: Credentials = self.services.tenants.add("shop", Profile.CAMERA)
+        known: Credentials = self.services.tenants.add("shop", Profile.CAMERA, KEEPING)
         app = make_stage(self.services).app
         self.camera = CameraClient(app, known.app_id, known.app_key, self.clock)
         self.market = MarketClient(app, known.appcode)

@@ -22,6 +22,7 @@ from tests.support.api.compreface.client import Client
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.rekognition.client import client as rekognition_client
 from tests.support.api.rekognition.faces import ids, image
+from tests.support.book.tenants import KEEPING
 from tests.support.examples import drawn
 from tests.support.fakes import RULES, FakeClock, Person, picture
 
@@ -36,7 +37,7 @@ def photos(number: int) -> list[Person]:
 @pytest.fixture
 def credentials(services: Services, clock: FakeClock) -> Credentials:
     clock.advance(SystemClock().now() - clock.now())  # by which boto3 signs
-    return services.tenants.add("home", Profile.CLOUD)
+    return services.tenants.add("home", Profile.CLOUD, KEEPING)
 
 
 @pytest.fixture

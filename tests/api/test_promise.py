@@ -26,6 +26,7 @@ from chalicelib.storage import keys
 from tests.support.api.function_url import event_of
 from tests.support.api.gateway import send
 from tests.support.api.stage import make_stage
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import UNHURRIED, FakeClock
 from tests.support.hooks.receiver import Receiver, answers, receiving
 
@@ -100,7 +101,7 @@ def front(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[
 
     with receiving(behave) as receiver:
         made = Front(services, receiver)
-        services.tenants.add("canary", Profile.CAMERA)
+        services.tenants.add("canary", Profile.CAMERA, KEEPING)
         yield made
     services.close()
 

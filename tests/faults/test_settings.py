@@ -12,6 +12,7 @@ from chalicelib.domain.setting import Setting
 from chalicelib.domain.tenant_settings import SETTINGS, TenantSettings
 from tests.faults.agreement import disagreeing
 from tests.support.book.book import shot
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import Person
 from tests.support.faults.shop import EVA, Shop
 
@@ -29,7 +30,7 @@ OTHERS: dict[str, Any] = {
     "least_liveness": 0.01,
 }
 """Other values of settings that have neither bounds nor choices."""
-UNLIKE = {"time_zone"}
+UNLIKE = {"time_zone", *CHOICE}
 """Settings that the shop of the use cases has otherwise: it counts by UTC."""
 
 

@@ -50,6 +50,7 @@ from tests.support.api.sunmi.samples import SAMPLES, furnish
 from tests.support.api.v1.client import V1Client, offer_of
 from tests.support.book.people import ANN as IN_POOR_LIGHT
 from tests.support.book.people import good, poor
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import Person, embedding_of, picture
 from tests.support.hooks.receiver import Receiver, a_good_stage, answers, receiving
 from tests.support.storage.emulated import PREFIX
@@ -69,7 +70,7 @@ class Shop:
         self.account = account
         self.name = name
         self.credentials: Credentials = account.services.tenants.add(
-            name, Profile.CLOUD, TenantSettings(time_zone="UTC", deletes_erase=False)
+            name, Profile.CLOUD, TenantSettings(**CHOICE, time_zone="UTC", deletes_erase=False)
         )
         self.camera = CameraClient(
             account.api, self.credentials.app_id, self.credentials.app_key, account.clock

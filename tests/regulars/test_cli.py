@@ -100,7 +100,7 @@ def test_no_command_is_told_in_half_a_sentence(
         ),
         (["tenants", "key", "nobody", "--data", "here"], 1, "there is no here/credentials.json"),
         (
-            ["tenants", "add", "Bad Name", "--strangers", "keep", "--data", "here"],
+            ["tenants", "add", "Bad Name", "--strangers", "forget", "--data", "here"],
             2,
             "a tenant's name is",
         ),
@@ -119,7 +119,7 @@ def test_no_command_is_told_in_half_a_sentence(
             "people holds Ann Lee and no data of a service: name a folder of its own",
         ),
         (
-            ["tenants", "add", "shop", "--strangers", "keep", "--data", "people"],
+            ["tenants", "add", "shop", "--strangers", "forget", "--data", "people"],
             1,
             "holds Ann Lee and no data of a service",
         ),
@@ -133,7 +133,11 @@ def test_no_command_is_told_in_half_a_sentence(
             1,
             "the data folder /proc/x cannot be made (No such file or directory)",
         ),
-        (["tenants", "add", "shop", "--strangers", "keep", "--data", "file"], 1, "file is a file"),
+        (
+            ["tenants", "add", "shop", "--strangers", "forget", "--data", "file"],
+            1,
+            "file is a file",
+        ),
         (["tenants", "list", "--data", "file"], 1, "there is no data folder file"),
         ([], 2, "Missing command; see `regulars --help`"),
         (["tenants"], 2, "Missing command; see `regulars tenants --help`"),
@@ -240,7 +244,7 @@ def test_what_a_first_start_left_behind_or_a_disk_begins_with_is_no_strangers(
 ) -> None:
     for name in left:
         (tmp_path / name).touch()
-    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(tmp_path)]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", str(tmp_path)]) == 0
     assert (tmp_path / ".gitignore").read_text() == "*\n"
 
 

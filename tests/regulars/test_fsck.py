@@ -11,6 +11,7 @@ from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.values import milliseconds
 from regulars.cli import main
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.tenants import KEEPING
 from tests.support.storage.torn import tear
 
 
@@ -19,7 +20,7 @@ def book(tmp_path: Path) -> Path:
     """A data folder of two tenants; `shop` says that one more camera fits, and 999 do."""
     with closing(Book(tmp_path / "data")) as book:
         book.see(shot(0, 1, 2), shot(60, 1), *(shot(600 + n, 1) for n in range(40)))
-        book.services.tenants.add("other", Profile.CAMERA)
+        book.services.tenants.add("other", Profile.CAMERA, KEEPING)
         left = Update(
             keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1}
         )

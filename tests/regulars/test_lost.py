@@ -16,6 +16,7 @@ from chalicelib.domain.model import Profile
 from chalicelib.storage.box.blobs import BACKUP
 from regulars.cli import main
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import Person
 
 Captured = pytest.CaptureFixture[str]
@@ -174,7 +175,7 @@ def test_another_shop_s_backup_holds_nobody_and_an_encrypted_one_is_not_guessed_
 ) -> None:
     other = tmp_path / "other.tar"
     assert main(["backup", str(other), "--data", str(book.folder)]) == 0
-    book.services.tenants.add("shop-12", Profile.CAMERA)
+    book.services.tenants.add("shop-12", Profile.CAMERA, KEEPING)
     assert breach(book, "--tenant", "shop-12", "--backup", str(other)) == 0
     assert "people   0: nothing of this shop is in it" in capsys.readouterr().out
     closed = tmp_path / "closed.tar.age"

@@ -571,7 +571,7 @@ def test_a_receipt_that_was_changed_is_refused(receipt: Path, capsys: Captured) 
 
 def test_the_key_of_a_tenant_is_printed(tmp_path: Path, capsys: Captured) -> None:
     data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", data]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", data]) == 0
     capsys.readouterr()
     assert main(["receipt", "key", "--tenant", "shop", "--data", data]) == 0
     first = capsys.readouterr().out
@@ -589,7 +589,7 @@ def test_the_notice_is_printed_as_text_and_as_a_page(tmp_path: Path, capsys: Cap
                 "add",
                 "shop",
                 "--strangers",
-                "keep",
+                "forget",
                 "--data",
                 data,
                 "--controller",
@@ -624,7 +624,7 @@ def test_the_sheet_for_the_door_is_printed_and_a_page_for_its_code_is_asked_for(
     tmp_path: Path, capsys: Captured
 ) -> None:
     data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", data]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", data]) == 0
     capsys.readouterr()
     sheet = ["notice", "--tenant", "shop", "--sheet", "--html", "--data", data]
     assert main(sheet) == 0
@@ -671,6 +671,7 @@ def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(
         "222 days",
         "gender, emotion",
         "127.0.0.1 |",
+        "kept as strangers (`strangers` is keep: decided by Eva Lee, 2026-",
     ):
         assert text in said
     assert all(f"| `{place.name}` |" in said for place in DATA_MAP)

@@ -16,6 +16,7 @@ from chalicelib.domain.model import REGULAR, Profile
 from regulars.cli import main
 from regulars.today import print_today, read_today
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
+from tests.support.book.tenants import KEEPING
 from tests.support.noon import zone_at_noon
 
 HOURS, DAYS = 60, 24 * 60
@@ -147,7 +148,7 @@ def test_the_command_prints_the_books_that_have_faces(
         book.clock.advance(now - book.clock.now())
         book.services.tenants.change_settings("shop", {"time_zone": zone_at_noon()})
         book.see(replace(shot(0, 1), at=now))
-        book.services.tenants.add("cloud", Profile.CLOUD)
+        book.services.tenants.add("cloud", Profile.CLOUD, KEEPING)
     assert main(["today", "--data", str(tmp_path / "data")]) == 0
     said = capsys.readouterr().out
     assert said.startswith("shop: ")

@@ -49,6 +49,7 @@ from regulars.shops import Left
 from regulars.today import today
 from tests.support.book.book import Book
 from tests.support.book.book_with import book_with
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, embedding_of, picture
 from tests.support.meanwhile import Around
 
@@ -219,7 +220,7 @@ def street(tmp_path: Path) -> Iterator[Book]:
     with closing(Book(tmp_path / "data")) as book:
         services = book.services
         for shop in SHOPS[1:]:
-            services.tenants.add(shop, Profile.CAMERA)
+            services.tenants.add(shop, Profile.CAMERA, KEEPING)
         for shop in SHOPS:
             tenant, ann = services.tenants.get_by_name(shop), NewFace(faceid=f"ann-{shop}")
             photo = picture(Person(1))

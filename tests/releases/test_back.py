@@ -89,7 +89,7 @@ def test_on_the_day_of_an_update_a_new_tenant_and_a_backup_are_as_the_version_be
     there = (exists("there"),)
     update = Update(keys.TENANTS, keys.tenant_item(TENANT), there, set={"model": "of before"})
     storage.items.transact([update])
-    for words in (("tenants", "add", "new", "--strangers", "keep"), ("backup", file)):
+    for words in (("tenants", "add", "new", "--strangers", "forget"), ("backup", file)):
         newer.start(*words, "--data", data).communicate()
     tenants = [*walk_items(storage.items, keys.TENANTS, keys.tenant_item("")[0])]
     storage.close()

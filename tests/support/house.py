@@ -36,6 +36,7 @@ from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.rekognition.client import client as rekognition
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
+from tests.support.book.tenants import KEEPING
 from tests.support.box.box import MANY
 from tests.support.fakes import Person, picture
 
@@ -142,7 +143,7 @@ def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House
         closing(build(settings, vision=lambda: vision)) as services,
         open_listener(host, 0) as sock,
     ):
-        credentials = services.tenants.add("home", Profile.CLOUD)
+        credentials = services.tenants.add("home", Profile.CLOUD, KEEPING)
         app = make_stage(services).app
         front = Front(make_site(app, services), sock)
         thread = threading.Thread(target=front.run, args=(stop,))

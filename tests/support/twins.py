@@ -18,6 +18,7 @@ from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from tests.support.api.devices import BY_HTTPS, invitation_of, sign_in
 from tests.support.api.v1.client import V1Client
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import FakeClock, Person, photo, picture
 
 READS = [
@@ -106,7 +107,7 @@ def make_twin(
     A minute of two people is counted at the door for each of the `counted`, so many minutes before
     noon. `hooks`: are told of all visits; one of some `people` is told of the first visitor.
     """
-    settings = TenantSettings(time_zone="Etc/UTC", strangers=strangers, basis="consent")
+    settings = TenantSettings(**CHOICE | {"time_zone": "Etc/UTC", "strangers": strangers})
     own = services.tenants.add(name, Profile.CLOUD, settings)
     v1 = V1Client(app, own.api_key)
     for group in ("vip", "guest", "staff"):

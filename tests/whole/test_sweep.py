@@ -30,7 +30,7 @@ from chalicelib.storage.values import milliseconds
 from chalicelib.telemetry import SWEEP_AGE
 from regulars.serve.gateway import Context
 from tests.support.book.book_with import book_with
-from tests.support.book.tenants import add_tenant
+from tests.support.book.tenants import KEEPING, add_tenant
 from tests.support.book.years import Year, fill_year
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.meanwhile import Around
@@ -141,7 +141,7 @@ def failing(tenants: set[str], table: str = "") -> Any:
 @pytest.fixture
 def hour(tmp_path: Path) -> Iterator[Hour]:
     made = Hour(tmp_path)
-    made.services.tenants.add("shop", Profile.CLOUD)
+    made.services.tenants.add("shop", Profile.CLOUD, KEEPING)
     yield made
     made.services.close()
 
@@ -164,7 +164,7 @@ def test_ten_tenants_of_two_hundred_always_fail_and_the_others_are_swept_each_ho
     ill = set(names[::20])
     hour = Hour(tmp_path, failing(ill))
     for name in names:
-        hour.services.tenants.add(name, Profile.CAMERA)
+        hour.services.tenants.add(name, Profile.CAMERA, KEEPING)
     for _ in range(2):
         left = {name: hour.leave_picture(name) for name in names}
         hour.tick()
@@ -295,7 +295,7 @@ def test_jobs_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_are
     without an error."""
     ill = {"shop"}
     hour = Hour(tmp_path, failing(ill))
-    hour.services.tenants.add("shop", Profile.CAMERA)
+    hour.services.tenants.add("shop", Profile.CAMERA, KEEPING)
     assert hour.tick(remaining_s=30.0) == 2, (
         "one more, since no group is to be erased, which cannot fail"
     )
@@ -450,7 +450,7 @@ def of_size(folder: Path, faces: int) -> Meter:
         return counted
 
     hour = Hour(folder, wrap)
-    hour.services.tenants.add("shop", Profile.CLOUD)
+    hour.services.tenants.add("shop", Profile.CLOUD, KEEPING)
     tenant = hour.services.tenants.get_by_name("shop")
     first = hour.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(0)), RULES)
     item = hour.storage.items.get(keys.FACES, ("shop", first.faceid))

@@ -420,8 +420,16 @@ class Kept(Answer):
     ]
 
 
+class RetentionWanted(Sent):
+    """With `strangers`, count who would go at once if the tenant chose that, and these days."""
+
+    strangers: Literal["undecided", "forget", "keep"] | None = None
+    stranger_days: Annotated[int, Meta(ge=1, le=3_650)] | None = None
+
+
 class Retention(Answer):
     kinds: list[Kept]
+    strangers: Annotated[int, Meta(ge=0, description="How many would go at once by that choice.")]
     held: Annotated[
         int,
         Meta(
@@ -431,8 +439,9 @@ class Retention(Answer):
 
 
 @operations("GET", "/v1/retention", Role.OPERATOR, tag="retention")
-def get_retention(context: V1Context) -> Retention:
-    """Say what the sweep deletes next and within seven days, by the settings as they are.
+def get_retention(context: V1Context, query: RetentionWanted) -> Retention:
+    """Say what the sweep deletes next and within seven days, by the settings as they are, and which
+    strangers another choice would delete.
 
     Nothing is deleted.
 
@@ -440,8 +449,11 @@ def get_retention(context: V1Context) -> Retention:
     """
     planned = context.services.erasure.retention.plan(context.tenant)
     kinds = [Kept.made_of(plan, within_7_days=plan.soon) for plan in planned]
+    choice = {name: value for name, value in asdict(query).items() if value is not None}
     return Retention(
-        kinds=kinds, held=len(context.services.faces.holds.list_all(context.tenant.name))
+        kinds=kinds,
+        strangers=context.services.erasure.strangers.count_forgotten(context.tenant, choice),
+        held=len(context.services.faces.holds.list_all(context.tenant.name)),
     )
 
 

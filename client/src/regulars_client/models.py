@@ -1452,6 +1452,7 @@ class Restrictions(Struct, kw_only=True):
 
 class Retention(Struct, kw_only=True):
     kinds: list[Kept]
+    strangers: int
     held: int
 
 
@@ -1501,6 +1502,7 @@ class Settings(Struct, kw_only=True):
     learnt_days: int | None
     deletes_erase: bool
     strangers: str
+    strangers_decided_by: str
     consent_required: bool
     expired_consent_erases: bool
     ended_days: int

@@ -1663,9 +1663,19 @@ class Operations(Connection):
             query={"token": token},
         )
 
-    def get_retention(self) -> models.Retention:
-        """Say what the sweep deletes next and within seven days, by the settings as they are."""
-        return self._call("GET", "/v1/retention", models.Retention)
+    def get_retention(
+        self,
+        *,
+        strangers: Literal["forget", "keep", "undecided"] | UnsetType = UNSET,
+        stranger_days: int | UnsetType = UNSET,
+    ) -> models.Retention:
+        """Say what the sweep deletes next and within seven days, by the settings as they are, and which strangers another choice would delete."""
+        return self._call(
+            "GET",
+            "/v1/retention",
+            models.Retention,
+            query={"strangers": strangers, "stranger_days": stranger_days},
+        )
 
     def list_reviews(
         self,
@@ -1769,7 +1779,8 @@ class Operations(Connection):
         learns: bool | UnsetType = UNSET,
         learnt_days: int | UnsetType | None = UNSET,
         deletes_erase: bool | UnsetType = UNSET,
-        strangers: Literal["forget", "keep"] | UnsetType = UNSET,
+        strangers: Literal["forget", "keep", "undecided"] | UnsetType = UNSET,
+        strangers_decided_by: str | UnsetType = UNSET,
         consent_required: bool | UnsetType = UNSET,
         expired_consent_erases: bool | UnsetType = UNSET,
         ended_days: int | UnsetType = UNSET,
@@ -1818,6 +1829,7 @@ class Operations(Connection):
                 "learnt_days": learnt_days,
                 "deletes_erase": deletes_erase,
                 "strangers": strangers,
+                "strangers_decided_by": strangers_decided_by,
                 "consent_required": consent_required,
                 "expired_consent_erases": expired_consent_erases,
                 "ended_days": ended_days,

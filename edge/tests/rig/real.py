@@ -25,6 +25,8 @@ class Regulars:
         self.start()
         rows = json.loads((data / "credentials.json").read_text())
         self.key = str(next(row["api_key"] for row in rows if row.get("api_key")))
+        choice = {"strangers": "keep", "basis": "consent", "strangers_decided_by": "Eva Lee"}
+        self.ask("/v1/settings", choice, "PATCH")
 
     def start(self) -> None:
         log = self._data.with_suffix(".log")

@@ -17,6 +17,7 @@ from tests.api.compreface.conftest import made
 from tests.support.api.compreface.client import RECOGNITION, Client, b64
 from tests.support.api.gateway import MULTIPART, Part, Reply, multipart
 from tests.support.api.stage import Failing, Stage
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import Person, picture
 
 ANN, BOB, EVA = Person(1), Person(2), Person(3)
@@ -78,7 +79,7 @@ def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> N
     other = home.with_key(made(services, "home", "guests")["recognition"])
     assert other.subjects() == []
     assert other.named(photo(ANN, 1)) == []
-    services.tenants.add("stranger", Profile.CLOUD)
+    services.tenants.add("stranger", Profile.CLOUD, KEEPING)
     stranger = home.with_key(made(services, "stranger", "family")["recognition"])
     assert stranger.named(photo(ANN, 1)) == []
 

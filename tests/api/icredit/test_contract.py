@@ -41,6 +41,7 @@ from tests.support.api.icredit.client import (
     tokens,
 )
 from tests.support.api.sunmi.client import CameraClient
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeVision, Person, picture
 from tests.support.web.hostile_urls import ONE_OF_EACH_KIND, Internet
 
@@ -1117,7 +1118,7 @@ def _(shop: Shop) -> None:
 @rule("A group without one is limited by the tenant's total, which it shows as its capacity;")
 @rule("explicit capacities sum to at most 1,000,000.")
 def _(shop: Shop) -> None:
-    market, camera = clients(shop, shop.services.tenants.add("cloud", Profile.CLOUD))
+    market, camera = clients(shop, shop.services.tenants.add("cloud", Profile.CLOUD, KEEPING))
     for n in range(10):
         assert persons(market.enrol(f"g{n}", picture(Person(n))))
     assert {

@@ -7,6 +7,7 @@ from chalicelib.services import Services
 from tests.support.api.icredit.client import MarketClient, amounts, persons, tokens
 from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import CameraClient
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock
 from tests.support.pictures import photos as at_hand
 
@@ -20,7 +21,7 @@ def services(real_services: Services) -> Services:
 
 @pytest.fixture
 def shop(services: Services) -> Credentials:
-    return services.tenants.add("shop", Profile.CLOUD)
+    return services.tenants.add("shop", Profile.CLOUD, KEEPING)
 
 
 @pytest.fixture

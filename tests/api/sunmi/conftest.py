@@ -14,6 +14,7 @@ from chalicelib.settings import Settings
 from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.sunmi.samples import furnish
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock, FakeVision
 
 
@@ -29,7 +30,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     """Made once, since each of its changes waits for the disk; tests work on copies."""
     folder = tmp_path_factory.mktemp("furnished") / "data"
     services = build(Settings(storage=folder), clock=FakeClock(), vision=FakeVision)
-    credentials = services.tenants.add("shop", Profile.CAMERA)
+    credentials = services.tenants.add("shop", Profile.CAMERA, KEEPING)
     app = make_stage(services).app
     furnish(
         CameraClient(

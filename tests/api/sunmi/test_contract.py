@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import FORGET, KEEP, UNDECIDED
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Update, exists
@@ -17,6 +18,7 @@ from tests.support.api.gateway import Part
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.sunmi.samples import ANN, BOB
 from tests.support.book.recount import disagreements
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock, Person, picture
 
 
@@ -42,8 +44,14 @@ FREE = ("AGE", "agE", "item6", "name", "capacity", "Point", "hobby", "年龄")
 @pytest.mark.shows(
     "sunmi", "A faceid that is not in group_name is 207, an unknown new_group_name 204."
 )
+@pytest.mark.parametrize("strangers", [UNDECIDED, FORGET, KEEP])
 @pytest.mark.parametrize("rule", RULES)
-def test_rule(shop_front: CameraClient, furnished_services: Services, rule: str) -> None:
+def test_rule(
+    shop_front: CameraClient, furnished_services: Services, rule: str, strangers: str
+) -> None:
+    """By each choice of what becomes of a camera's strangers: those of a program are its own."""
+    furnished_services.tenants.change_settings("shop", {"strangers": strangers})
+    furnished_services.erasure.strangers.forget(furnished_services.tenants.get_by_name("shop"))
     walk(shop_front, RULES[rule])
     assert disagreements(furnished_services, furnished_services.tenants.list_all()[0]) == []
 
@@ -172,7 +180,7 @@ def test_endpoint_9_the_count_of_faces_is_told_where_none_is_clearly_the_largest
 
 @pytest.fixture
 def cloud(camera: CameraClient, services: Services, clock: FakeClock) -> CameraClient:
-    credentials = services.tenants.add("chain", Profile.CLOUD)
+    credentials = services.tenants.add("chain", Profile.CLOUD, KEEPING)
     return CameraClient(camera.app, credentials.app_id, credentials.app_key, clock)
 
 

@@ -6,13 +6,14 @@ from chalicelib.domain.model import Profile
 from chalicelib.services import Services
 from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import CameraClient
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock, Person, picture
 
 
 @pytest.fixture
 def camera(services: Services, clock: FakeClock) -> CameraClient:
     """A client of a tenant whose groups need no capacity."""
-    made = services.tenants.add("office", Profile.CLOUD)
+    made = services.tenants.add("office", Profile.CLOUD, KEEPING)
     return CameraClient(make_stage(services).app, made.app_id, made.app_key, clock)
 
 

@@ -10,13 +10,14 @@ from tests.api.sunmi.walk import call, walk
 from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.book.recount import disagreements
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock
 from tests.support.pictures import photos as at_hand
 
 
 @pytest.fixture
 def shop(real_services: Services, clock: FakeClock) -> CameraClient:
-    credentials = real_services.tenants.add("shop", Profile.CAMERA)
+    credentials = real_services.tenants.add("shop", Profile.CAMERA, KEEPING)
     return CameraClient(
         make_stage(real_services).app, credentials.app_id, credentials.app_key, clock
     )

@@ -17,6 +17,7 @@ from tests.support.api.gateway import FORM, MULTIPART, Reply, send
 from tests.support.api.stage import Stage
 from tests.support.api.sunmi.client import CameraClient, Pairs, Signed, hmac_sign, md5_sign
 from tests.support.api.sunmi.samples import MUTATIONS, SAMPLES
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock
 
 PATH = "/openapi/face/getGroupList"
@@ -230,7 +231,7 @@ def test_random_has_six_to_ten_letters_or_digits_and_may_repeat(desk: CameraClie
 def test_another_tenants_key_is_5(
     app: Chalice, camera: CameraClient, services: Services, clock: FakeClock
 ) -> None:
-    other = services.tenants.add("other", services.tenants.list_all()[0].profile)
+    other = services.tenants.add("other", services.tenants.list_all()[0].profile, KEEPING)
     assert code(request(CameraClient(app, other.app_id, camera.key, clock), "getGroupList")) == 5
 
 

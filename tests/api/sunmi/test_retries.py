@@ -20,6 +20,7 @@ from tests.support.api.gateway import Part
 from tests.support.api.stage import Stage, make_stage
 from tests.support.api.sunmi.client import CameraClient, Signed, md5_sign
 from tests.support.api.sunmi.samples import ANN, BOB, MUTATIONS, SAMPLES, jpeg
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock, FakeVision
 
 GROUP = [("name", "vip"), ("capacity", "10"), ("description", "")]
@@ -195,7 +196,7 @@ def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(
         clock=clock,
         vision=FakeVision,
     )
-    credentials = services.tenants.add("shop", Profile.CAMERA)
+    credentials = services.tenants.add("shop", Profile.CAMERA, KEEPING)
     camera = CameraClient(make_stage(services).app, credentials.app_id, credentials.app_key, clock)
     ahead = str(int(clock.now().timestamp()) + day)
     pairs = [

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chalicelib.api.account import OF_PROMOTION_SETTINGS
 from chalicelib.book.cameras import MAX_CAMERAS
+from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.model import PROMOTION_SETTINGS, Credentials, NewFace
 from chalicelib.domain.pictures import ATTRIBUTES
 from chalicelib.domain.rules.decision import MIN_QUALITY
@@ -21,13 +22,14 @@ from tests.support.api.samples import OTHER_SETTINGS as OTHER
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client, document
 from tests.support.book.book import Book, shot
+from tests.support.book.tenants import CHOICE
 from tests.support.expected import COMMAND, read_expected
 from tests.support.fakes import RULES, FakeClock, Person, photo, picture
 
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
 
-FIRST = {**read_expected("first_settings"), "deletes_erase": False}
-"""Of the fixture's tenant, in which a deletion erases nothing."""
+FIRST = {**read_expected("first_settings"), **CHOICE, "deletes_erase": False}
+"""Of the fixture's tenant, which keeps strangers, and in which a deletion erases nothing."""
 
 
 def test_each_setting_is_read_and_changed_alone_and_all_together(v1: V1Client) -> None:
@@ -265,6 +267,27 @@ def test_the_command_deletes_all_at_once_only_if_somebody_says_so(
             assert len(after.faces()) == left
 
 
+def test_a_choice_is_counted_before_it_is_made_and_refused_without_who_decided_it(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
+    tenant = services.tenants.get_by_name(shop.tenant)
+    services.cameras.add(tenant, "door", "door")
+    for seed in range(3):
+        at = services.clock.now()
+        stored = services.captures.store_shot(
+            tenant, Shot("door", picture(Person(seed)), "image/jpeg", at)
+        )
+        services.sightings.ingest.resolve_capture(tenant.name, "door", stored.id)
+    count = lambda **query: v1.done("GET", "/v1/retention", **query)["strangers"]  # noqa: E731
+    assert (count(), count(strangers="keep", stranger_days=1)) == (0, 0)
+    assert count(strangers="forget") == count(strangers="undecided") == 3
+    assert len(v1.done("GET", "/v1/faces")["faces"]) == 3, "they are counted alone"
+    v1.done("PATCH", "/v1/settings", {"strangers": "undecided", "strangers_decided_by": ""})
+    refused = v1.failed(400, "PATCH", "/v1/settings", {"strangers": "keep"})
+    assert (refused["code"], refused["field"]) == ("InvalidInput", "strangers_decided_by")
+    assert v1.done("GET", "/v1/settings")["strangers"] == "undecided"
+
+
 OWN = {"controller": "Ann & Bob <Ltd>, 1 High Street", "contact": "privacy@shop.example"}
 
 
@@ -276,7 +299,7 @@ def test_the_notice_says_who_is_responsible_what_for_and_for_how_long(v1: V1Clie
     for notice in (english, chinese):
         assert OWN["controller"] in notice["text"]
         assert notice["text"].count(OWN["contact"]) == 2
-        assert notice["missing"] == ["basis", "officer", "authority", "recipients", "transfers"]
+        assert notice["missing"] == ["officer", "authority", "recipients", "transfers"]
         assert re.search(r"30 ?(days|天)", notice["text"])
         assert [one["heading"] in notice["html"] for one in notice["sections"]] == [True] * 6
     assert [re.search("[一-鿿]", one["text"]) is not None for one in (english, chinese)] == [
@@ -287,6 +310,7 @@ def test_the_notice_says_who_is_responsible_what_for_and_for_how_long(v1: V1Clie
 
 
 def test_what_is_not_set_is_a_blank_to_fill_in(v1: V1Client) -> None:
+    v1.done("PATCH", "/v1/settings", {"basis": ""})
     notice = v1.done("GET", "/v1/notice")
     assert notice["missing"] == [*OF_NOTICE]
     assert notice["text"].count("_" * 20) == len(OF_NOTICE) + 1, "the contact stands twice"

@@ -18,6 +18,7 @@ from chalicelib.open_storage import open_storage
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from tests.support.api.v1.client import V1Client
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, picture
 from tests.support.storage.meter import Meter, meter_storage
 
@@ -132,7 +133,7 @@ def metered_shop(tmp_path: Path, clock: FakeClock) -> Iterator[tuple[Services, T
     settings, vision = Settings(storage=tmp_path / "metered_shop", **UNHURRIED), FakeVision()
     storage, meter = meter_storage(open_storage(settings, clock))
     services = build(settings, clock=clock, vision=lambda: vision, storage=storage)
-    services.tenants.add("shop", Profile.CAMERA, TenantSettings())
+    services.tenants.add("shop", Profile.CAMERA, TenantSettings(**CHOICE))
     services.settings = replace(services.settings, storage=AWS)
     yield services, services.tenants.get_by_name("shop"), meter
     services.close()

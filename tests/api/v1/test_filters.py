@@ -51,6 +51,7 @@ NO_NAMES = {
         "former",
     ),
     *("days", "entries", "erase", "whole", "trust", "captured_at", "track", "ids", "name"),
+    *("strangers", "stranger_days"),
 }
 """Times, pages, manners, and words of a fixed list, which the document's schema refuses if unknown.
 `ids` is answered by those that there are; `name` is a search."""

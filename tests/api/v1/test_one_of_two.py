@@ -18,6 +18,7 @@ from chalicelib.services import Services
 from chalicelib.storage import keys
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
+from tests.support.book.tenants import KEEPING
 from tests.support.examples import drawn
 from tests.support.fakes import FakeClock
 from tests.support.pictures.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
@@ -34,7 +35,7 @@ class Shop:
     clock: FakeClock
 
     def __post_init__(self) -> None:
-        credentials = self.services.tenants.add("shop", Profile.CLOUD)
+        credentials = self.services.tenants.add("shop", Profile.CLOUD, KEEPING)
         self.v1 = V1Client(make_stage(self.services).app, credentials.api_key)
         self.tenant = self.services.tenants.get_by_name("shop")
         self.v1.add_camera("door", id="door")

@@ -32,7 +32,7 @@ from chalicelib.storage.records.captures import capture_from, capture_item
 from tests.book.captures.listed import written
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
-from tests.support.book.tenants import add_tenant
+from tests.support.book.tenants import KEEPING, add_tenant
 from tests.support.fakes import FakeClock
 from tests.support.meanwhile import Around, Meanwhile, side_by_side
 from tests.support.paged import paged
@@ -441,7 +441,7 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
     limit: int,
 ) -> None:
     services = build(Settings(storage=tmp_path_factory.mktemp("shop")), clock=clock)
-    shop = services.tenants.get_by_name(services.tenants.add("shop", Profile.CLOUD).tenant)
+    shop = services.tenants.get_by_name(services.tenants.add("shop", Profile.CLOUD, KEEPING).tenant)
     services.cameras.add(shop, None, "door")
     begin = clock.now() - timedelta(minutes=30)
     made = {}

@@ -14,13 +14,15 @@ from msgspec.structs import replace
 from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import CaptureState, Resolution
 from chalicelib.domain.consent import Basis, Consent
+from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import HOUR_MS
-from chalicelib.domain.tenant_settings import FORGET, KEEP
+from chalicelib.domain.tenant_settings import FORGET, KEEP, UNDECIDED, TenantSettings
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import Person
 
 EVA = 1
@@ -181,15 +183,59 @@ def test_a_tenant_of_before_this_version_keeps_strangers_as_it_did(book: Book) -
     assert seen.sightings[0].resolution is Resolution.STRANGER
 
 
-def test_it_asks_on_what_basis_strangers_are_kept_until_somebody_has_said(book: Book) -> None:
-    basis, age = book.tenant.asked
-    assert "on what basis?" in basis
-    assert "from which age on?" in age
-    book.services.tenants.change_settings("shop", {"basis": "explicit consent at the gate"})
-    assert book.tenant.asked == (age,)
-    book.services.tenants.change_settings("shop", {"min_age": 1})
-    assert book.tenant.asked == ()
-    assert replace(book.tenant, basis="", min_age=None, strangers=FORGET).asked == ()
+def test_a_new_shop_keeps_nothing_of_strangers_and_asks_until_somebody_chooses(
+    tmp_path: Path,
+) -> None:
+    with closing(Book(tmp_path / "data", settings=TenantSettings())) as book:
+        book.see(*(shot(minutes, 7) for minutes in range(0, 600, 60)))
+        assert book.faces() == []
+        assert sum(counted(book).values()) == 10
+        [asked] = book.tenant.asked
+        assert "until somebody chooses" in asked
+        for refused, missing in (
+            ({}, "basis"),
+            ({"basis": "consent"}, "strangers_decided_by"),
+            ({"strangers_decided_by": "Eva Lee"}, "basis"),
+        ):
+            with pytest.raises(InvalidInput) as error:
+                book.services.tenants.change_settings("shop", {"strangers": KEEP, **refused})
+            assert error.value.details["field"] == missing
+            assert book.tenant.strangers == UNDECIDED
+        book.services.tenants.change_settings("shop", CHOICE)
+        [age] = book.tenant.asked
+        assert "from which age on?" in age
+        book.see(shot(660, 7))
+        assert len(book.faces()) == 1
+        for choice in (FORGET, UNDECIDED):
+            assert replace(book.tenant, min_age=1, strangers=choice).forgets_strangers
+        assert replace(book.tenant, min_age=1).asked == ()
+        assert replace(book.tenant, strangers=FORGET).asked == ()
+
+
+@pytest.mark.parametrize("days", [1, 7, 30, None])
+def test_who_was_not_seen_within_the_days_chosen_goes_at_once_as_counted_before(
+    book: Book, days: int | None
+) -> None:
+    """All other large deletions wait."""
+    came_days_ago = (14, 13, 6, 2)
+    end = book.clock.now() + timedelta(days=14)
+    for ago in came_days_ago:
+        book.clock.advance(end - timedelta(days=ago) - book.clock.now())
+        minutes = (book.clock.now() - MONDAY) / MINUTE
+        book.see(shot(minutes, *range(100 * ago, 100 * ago + 4)))
+    book.clock.advance(end - book.clock.now())
+    assert len(book.faces()) == 16
+    kept = sum(4 for ago in came_days_ago if days is None or ago < days)
+    choice = {"strangers": KEEP, "stranger_days": days}
+    strangers = book.services.erasure.strangers
+    assert strangers.count_forgotten(book.tenant, choice) == 16 - kept
+    book.services.tenants.change_settings("shop", {**choice, "stranger_days": 90})
+    book.sweep()
+    assert len(book.faces()) == 16
+    book.services.tenants.change_settings("shop", choice)
+    book.sweep()
+    assert len(book.faces()) == kept
+    assert strangers.count_forgotten(book.tenant, {"strangers": UNDECIDED}) == kept
 
 
 def test_counts_go_when_observations_would(book: Book) -> None:

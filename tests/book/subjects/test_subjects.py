@@ -18,13 +18,14 @@ from tests.support.book.book import Book, Shot, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_visits import disagreements_of_visits
 from tests.support.book.several_faces import several_faces
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import FakeVision, OtherVision, Person, embedding_of, picture
 from tests.support.meanwhile import Meanwhile
 
 
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
-    services.tenants.add("home", Profile.CLOUD, TenantSettings(deletes_erase=False))
+    services.tenants.add("home", Profile.CLOUD, TenantSettings(**CHOICE, deletes_erase=False))
     tenant = services.tenants.get_by_name("home")
     services.groups.create(tenant, "family", None, "")
     return tenant

@@ -137,7 +137,7 @@ def test_serve_refuses_a_folder_of_another_with_one_sentence(
     "command",
     [
         ("tenants", "list"),
-        ("tenants", "add", "new", "--strangers", "keep"),
+        ("tenants", "add", "new", "--strangers", "forget"),
         ("tenants", "rotate", "shop"),
         ("backup", "out.tar"),
     ],

@@ -20,7 +20,6 @@ from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.counts import Count, CountedMinute
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.periods import CLOSED, Period
-from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Put
@@ -28,6 +27,7 @@ from regulars.report import compose_mail, format_text
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import Book, Shot, shot
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import Person
 
 DAY = 24 * 60
@@ -56,7 +56,7 @@ def close_days(book: Book, until: datetime) -> None:
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data", settings=TenantSettings())) as made:
+    with closing(Book(tmp_path / "data", settings=KEEPING)) as made:
         consent = Consent(Basis.CONSENT, made.clock.now(), "form 7")
         made.enrol(Person(9, side_px=100.0), faceid="ann", name="Ann", consent=consent)
         for number, (day, who) in enumerate(VISITS):

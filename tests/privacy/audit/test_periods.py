@@ -23,6 +23,7 @@ from chalicelib.storage.ports import Delete, Put
 from chalicelib.storage.values import moment
 from regulars.report import format_csv, format_text
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.tenants import CHOICE, KEEPING
 from tests.support.fakes import Person
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Fault, Killed
 
@@ -40,7 +41,9 @@ KEPT_NO_LONGER = ["the observations of this month are kept no longer: nobody can
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    with closing(Book(tmp_path / "data", settings=TenantSettings(observation_days=150))) as made:
+    with closing(
+        Book(tmp_path / "data", settings=TenantSettings(**CHOICE, observation_days=150))
+    ) as made:
         made.enrol(Person(9, side_px=100.0), faceid="ann", name="Ann")
         made.see(*(shot(DAY * day, who) for day, who in ((0, 1), (0, 9), (2, 1), (3, 2), (9, 9))))
         yield made
@@ -137,7 +140,7 @@ def test_earlier_months_and_those_before_the_first_sighting_are_never_closed(boo
 def test_the_first_one_counts_as_many_people_whoever_was_erased_before(
     tmp_path: Path, period: Period, came: tuple[int, ...]
 ) -> None:
-    with closing(Book(tmp_path / "new", settings=TenantSettings())) as new:
+    with closing(Book(tmp_path / "new", settings=KEEPING)) as new:
         new.see(*(shot(DAY * day, 1) for day in came), shot(DAY * came[0] + 60, 2))
         go_to(new, MONDAY + timedelta(came[-1] + 1))
         new.services.deletion.delete_faces(new.tenant, new.faceids(), erase=True)

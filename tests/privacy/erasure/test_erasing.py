@@ -32,6 +32,7 @@ from regulars.folder import hold_lock
 from tests.support.book import person
 from tests.support.book.book import MINUTE, RULES, Book, shot
 from tests.support.book.book_with import book_with
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import Person, picture
 from tests.support.meanwhile import Interrupted, Meanwhile
 
@@ -317,7 +318,7 @@ def test_one_scrub_a_night_does_for_all_that_nobody_asked_for(tmp_path: Path, by
         return replace(storage, scrub=scrub)
 
     with closing(Book(tmp_path, wrap=wrap)) as book:
-        book.services.tenants.add("other", Profile.CLOUD)
+        book.services.tenants.add("other", Profile.CLOUD, KEEPING)
         shops = [book.services.tenants.get_by_name(name) for name in ("shop", "other")]
 
         def erase(shop: Tenant, seed: int, by: str) -> None:

@@ -75,18 +75,25 @@ def _forget_all(book: Book) -> None:
 
 
 SHOPS: Mapping[str, tuple[Callable[[Book], None], ...]] = {
-    "blank": (),
+    "blank": (_set(basis=""),),
     "filled": (_set(**OWN), _told),
-    "told and silent about it": (_told,),
+    "told and silent about it": (_set(basis=""), _told),
     "says nobody": (
         _set(**OWN | dict.fromkeys(("officer", "recipients", "transfers"), NONE_SAID)),
     ),
     "says nobody though some are told": (_set(**OWN | {"recipients": NONE_SAID}), _told),
     "forgets": (_set(**OWN), _forget),
+    "nobody has chosen": (_set(**OWN), _set(strangers="undecided")),
     "forgets all": (_set(**OWN), _forget_all),
     "has forgotten to forget": (_set(**OWN), _left),
     "keeps for ever": (
-        _set(stranger_days=None, observation_days=None, audit_days=None, regular_days=None),
+        _set(
+            basis="",
+            stranger_days=None,
+            observation_days=None,
+            audit_days=None,
+            regular_days=None,
+        ),
     ),
     "has groups": (_set(**OWN), _group),
 }

@@ -55,7 +55,7 @@ def opened(data: Path, key: Path | None) -> Services:
 
 def fill(data: Path, key: Path | None) -> dict[str, str]:
     """Make a shop with each kind of secret that is sealed; return the secrets by their names."""
-    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(data)]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", str(data)]) == 0
     made = read_credentials(data)["shop"]
     with closing(opened(data, key)) as services:
         hooks, stored = services.webhooks.hooks, services.ports.storage

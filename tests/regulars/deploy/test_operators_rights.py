@@ -76,7 +76,7 @@ class Run(NamedTuple):
 
 
 RUNS = {
-    "tenants add": [Run(("bakery", "--strangers", "keep", "--time-zone", "UTC"))],
+    "tenants add": [Run(("bakery", "--strangers", "forget", "--time-zone", "UTC"))],
     "tenants list": [Run(), Run(stage="left")],
     "tenants show": [Run(("shop",))],
     "tenants set": [Run(("shop", "--display-name", "Shop"))],

@@ -19,7 +19,7 @@ from chalicelib.domain.channels import Channel
 from chalicelib.domain.consent import Basis, Consent, Remembered
 from chalicelib.domain.events import GroupFull
 from chalicelib.domain.model import NewFace, Profile
-from chalicelib.domain.tenant_settings import OF_NOTICE, TenantSettings
+from chalicelib.domain.tenant_settings import FORGET, KEEP, OF_NOTICE, UNDECIDED, TenantSettings
 from chalicelib.domain.webhooks import Event, Hindrance, Way, Why
 from chalicelib.services import Services
 from chalicelib.settings import Settings, parse_networks
@@ -496,15 +496,16 @@ def test_who_is_kept_after_the_end_of_a_consent_is_told_with_the_days(tmp_path: 
         assert f"erased at {NOW + timedelta(days=365):%Y-%m-%d}" in told[1]
 
 
-@pytest.mark.parametrize("strangers", ["keep", "forget"])
-def test_a_missing_basis_is_told_once(tmp_path: Path, strangers: str) -> None:
+@pytest.mark.parametrize("strangers", [UNDECIDED, FORGET])
+def test_a_missing_choice_and_a_missing_basis_are_told(tmp_path: Path, strangers: str) -> None:
     with closing(bootstrap.build(Settings(storage=tmp_path))) as services:
         services.tenants.add("shop", Profile.CLOUD, TenantSettings(strangers=strangers))
         told = [one.says for one in check_notices(services, services.tenants.list_all())]
-        assert len([text for text in told if "basis" in text]) == 1, told
-        services.tenants.change_settings(
-            "shop", {**dict.fromkeys(OF_NOTICE, "said"), "min_age": 14}
-        )
+        assert len([text for text in told if "lacks" in text and "basis" in text]) == 1, told
+        asked = [text for text in told if "until somebody chooses" in text]
+        assert len(asked) == (strangers == UNDECIDED)
+        said = dict.fromkeys((*OF_NOTICE, "strangers_decided_by"), "said")
+        services.tenants.change_settings("shop", {**said, "strangers": KEEP, "min_age": 14})
         assert only(check_notices(services, services.tenants.list_all())) == (
             OK,
             "no notice has blanks",

@@ -26,10 +26,11 @@ from regulars.drill.drill import EVERY, Line, State, run_drill
 from regulars.drill.ways import NOT_TRIED, WAYS
 from tests.support.api.ways_in import IN
 from tests.support.book.book import Book
+from tests.support.book.tenants import CHOICE
 from tests.support.faults.stored import stored
 from tests.support.storage.emulated import storage_on, storage_stack
 
-KEPT = TenantSettings(strangers="keep", basis="a basis", time_zone="UTC")
+KEPT = TenantSettings(**CHOICE, time_zone="UTC")
 
 
 Kept = Callable[[Settings, Clock], Storage]

@@ -68,7 +68,7 @@ def test_a_pack_that_is_chosen_and_does_not_exist_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REGULARS_PACK", "nope")
-    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(tmp_path)]) == 1
+    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", str(tmp_path)]) == 1
     assert (
         capsys.readouterr().err
         == "regulars: there is no model pack 'nope': the packs are face-pack-4, "

@@ -62,7 +62,7 @@ def test_it_goes_with_its_keys_and_its_receipt_is_written_and_verified(
     assert "name a new file" in capsys.readouterr().err
     assert erase(data, "--receipt", str(tmp_path / "again.json")) == 0
     assert (tmp_path / "again.json").read_text() == receipt.read_text()
-    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(data)]) == 1
+    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", str(data)]) == 1
     assert "no other one gets its name" in capsys.readouterr().err
     names = [str(path.relative_to(data)) for path in data.rglob("*")]
     assert not [one for one in names if "shop" in one], "no folder has its name"

@@ -17,7 +17,7 @@ from regulars.cli import main
 @pytest.fixture
 def data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     folder = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop-12", "--strangers", "keep", "--data", folder]) == 0
+    assert main(["tenants", "add", "shop-12", "--strangers", "forget", "--data", folder]) == 0
     capsys.readouterr()
     return folder
 
@@ -105,7 +105,7 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
             "https://box.local:8443/console#code="
         )
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
-    assert main(["tenants", "add", "shop-13", "--strangers", "keep", "--data", data]) == 0
+    assert main(["tenants", "add", "shop-13", "--strangers", "forget", "--data", data]) == 0
     assert main(["console", "--data", data]) == 1
     assert "say which tenant" in capsys.readouterr().err
 

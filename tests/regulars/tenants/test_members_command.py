@@ -57,7 +57,7 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
     data = str(tmp_path / "data")
-    assert main(["tenants", "add", SHOP, "--strangers", "keep", "--data", data]) == 0
+    assert main(["tenants", "add", SHOP, "--strangers", "forget", "--data", data]) == 0
     capsys.readouterr()
     return Shop(data)
 

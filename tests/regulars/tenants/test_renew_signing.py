@@ -46,7 +46,7 @@ class Box:
 @pytest.fixture
 def box(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Box:
     made = Box(tmp_path / "data", capsys)
-    made.run("tenants", "add", "shop", "--strangers", "keep")
+    made.run("tenants", "add", "shop", "--strangers", "forget")
     return made
 
 

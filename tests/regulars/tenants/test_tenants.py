@@ -1,3 +1,4 @@
+import re
 import shlex
 import subprocess
 from contextlib import closing
@@ -8,10 +9,11 @@ from msgspec.structs import fields
 
 from chalicelib import bootstrap
 from chalicelib.book.vision.packs import packs
-from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.tenant_settings import FORGET, KEEP, TenantSettings
 from chalicelib.settings import Settings
 from regulars.cli import main
 from regulars.tenants.credentials import find_machine_zone
+from tests.support.book.book import Book, shot
 
 
 def tenants(data: Path, *command: str) -> int:
@@ -36,7 +38,7 @@ def test_a_list_of_tenants_says_what_people_call_them(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        tenants(data, "add", "shop-12", "--strangers", "keep", "--display-name", "Café Nord") == 0
+        tenants(data, "add", "shop-12", "--strangers", "forget", "--display-name", "Café Nord") == 0
     )
     assert listed(data, capsys)["shop-12"][-2:] == ["Café", "Nord"]
 
@@ -44,14 +46,14 @@ def test_a_list_of_tenants_says_what_people_call_them(
 def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is_changed_by_itself(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert tenants(data, "add", "shop", "--strangers", "forget") == 0
     assert (
         tenants(
             data,
             "add",
             "other",
             "--strangers",
-            "keep",
+            "forget",
             "--requests-a-day",
             "500",
             "--time-zone",
@@ -59,7 +61,7 @@ def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is
         )
         == 0
     )
-    assert tenants(data, "add", "strict", "--strangers", "keep", "--refuse-md5") == 0
+    assert tenants(data, "add", "strict", "--strangers", "forget", "--refuse-md5") == 0
     others = {
         "other": ["Europe/Berlin", "500"],
         "strict": [find_machine_zone(), "any", "HMAC-SHA256"],
@@ -80,14 +82,14 @@ def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is
 def test_who_made_a_tenant_is_told_how_its_people_sign_in(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert tenants(data, "add", "shop", "--strangers", "forget") == 0
     command = capsys.readouterr().err.splitlines()[-1].partition(": regulars ")[2]
     assert main([*shlex.split(command), "--url", "https://box.example"]) == 0
     assert capsys.readouterr().out.startswith("https://box.example/console#code=")
 
 
 def test_a_tenant_has_its_signing_key_at_once_so_that_its_first_backup_holds_it(data: Path) -> None:
-    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert tenants(data, "add", "shop", "--strangers", "forget") == 0
     with closing(bootstrap.build(Settings(storage=data))) as services:
         assert services.audit.signing.read_key_time_ms("shop")
         assert services.audit.verifying.verify_tenant("shop").findings == []
@@ -95,7 +97,7 @@ def test_a_tenant_has_its_signing_key_at_once_so_that_its_first_backup_holds_it(
 
 def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    assert tenants(tmp_path / "data", "add", "shop", "--strangers", "keep") == 0
+    assert tenants(tmp_path / "data", "add", "shop", "--strangers", "forget") == 0
     assert main(["backup", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "data")]) == 0
     assert (
         main(
@@ -137,7 +139,7 @@ def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path:
 def test_what_cannot_be_set_changes_nothing(
     data: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
-    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert tenants(data, "add", "shop", "--strangers", "forget") == 0
     assert tenants(data, "set", "shop", *options) == 2
     assert listed(data, capsys)["shop"] == [find_machine_zone(), "any"]
 
@@ -152,7 +154,7 @@ def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict
 def test_all_that_is_set_of_a_tenant_is_shown(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert tenants(data, "add", "shop", "--strangers", "forget") == 0
     at_first = shown(data, capsys, "show", "shop")
     new = packs.read_pack().manifest.embedding.model
     beginning = {
@@ -200,7 +202,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(
 def test_every_option_of_a_tenant_is_shown_by_its_name(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert tenants(data, "add", "shop", "--strangers", "forget") == 0
     names = {field.name.removesuffix("_only").replace("_", "-") for field in fields(TenantSettings)}
     assert names <= shown(data, capsys, "show", "shop").keys()
 
@@ -208,6 +210,41 @@ def test_every_option_of_a_tenant_is_shown_by_its_name(
 def test_a_tenant_that_is_not_there_is_not_shown(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert tenants(data, "add", "shop", "--strangers", "keep") == 0
+    assert tenants(data, "add", "shop", "--strangers", "forget") == 0
     assert tenants(data, "show", "shap") == 1
     assert "there is no tenant 'shap'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [(), ("--profile", "camera")], ids=str)
+def test_what_becomes_of_strangers_is_said_by_somebody(
+    data: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    """Of each profile. To keep some needs a basis and a name."""
+    assert tenants(data, "add", "shop", *options) == 2
+    assert "say what becomes of strangers" in capsys.readouterr().err
+    assert tenants(data, "add", "shop", *options, "--strangers", "keep", "--basis", "consent") == 2
+    assert "strangers_decided_by is needed" in capsys.readouterr().err
+    assert tenants(data, "list") == 0
+    assert "shop" not in capsys.readouterr().out
+    assert tenants(data, "add", "shop", *options, "--strangers", "undecided") == 0
+    assert "until somebody chooses: `regulars tenants set shop" in capsys.readouterr().err
+    assert tenants(data, "set", "shop", "--strangers", "keep") == 2
+    choice = ("--strangers", "keep", "--basis", "consent", "--strangers-decided-by", "Eva Lee")
+    assert tenants(data, "set", "shop", *choice) == 0
+    assert tenants(data, "show", "shop") == 0
+    assert re.search(r"strangers +keep\nstrangers-decided-by +Eva Lee\n", capsys.readouterr().out)
+
+
+def test_strangers_go_by_a_command_only_if_somebody_agrees_to_their_number(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Book(data)) as book:
+        book.see(shot(0, 1), shot(5, 2))
+    assert tenants(data, "set", "shop", "--strangers", "forget") == 1
+    assert "nobody to ask, and nothing is changed" in capsys.readouterr().err
+    with closing(Book(data)) as book:
+        assert (book.tenant.strangers, len(book.faces())) == (KEEP, 2)
+    assert tenants(data, "set", "shop", "--strangers", "forget", "--yes") == 0
+    with closing(Book(data)) as book:
+        book.sweep()
+        assert (book.tenant.strangers, book.faces()) == (FORGET, [])

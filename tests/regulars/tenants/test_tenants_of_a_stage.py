@@ -32,7 +32,7 @@ def value(output: Any, aws: Aws) -> str:
     raise AssertionError(output)
 
 
-ADD = ("tenants", "add", "anna", "--strangers", "keep", "--time-zone", "Europe/Berlin")
+ADD = ("tenants", "add", "anna", "--strangers", "forget", "--time-zone", "Europe/Berlin")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 def test_a_stage_has_no_time_zone_so_that_the_tenants_is_asked_for(
     stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["tenants", "add", "anna", "--strangers", "keep", "--stage", stage]) == 2
+    assert main(["tenants", "add", "anna", "--strangers", "forget", "--stage", stage]) == 2
     assert "--time-zone Europe/Berlin" in capsys.readouterr().err
     assert main(["tenants", "list", "--stage", stage]) == 0
     assert "anna" not in capsys.readouterr().out

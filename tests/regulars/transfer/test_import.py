@@ -16,6 +16,7 @@ from chalicelib.domain.model import MAX_PICTURES, Profile
 from chalicelib.domain.pictures import DetectedFace
 from regulars.cli import main
 from regulars.transfer.importing import show_progress
+from tests.support.book.tenants import KEEPING
 from tests.support.box.album import people, state
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeVision, Person, picture
@@ -101,7 +102,7 @@ def test_what_is_added_is_there_in_another_tenant_after_a_restore_and_after_a_de
     assert imported(box, source, "--group", GROUP) == 0
     first = faces(box)
     monkeypatch.setenv(
-        "REGULARS_API_KEY", box.services.tenants.add("second", Profile.CAMERA).api_key
+        "REGULARS_API_KEY", box.services.tenants.add("second", Profile.CAMERA, KEEPING).api_key
     )
     assert imported(box, source, "--group", GROUP) == 0
     assert capsys.readouterr().out.count("2 people with ") == 2

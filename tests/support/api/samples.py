@@ -492,6 +492,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/settings"): [
         Sample(fields={**OTHER_SETTINGS, "deletes_erase": False, "no_pictures_of": ["{group}"]}),
     ],
+    ("GET", "/v1/retention"): [
+        Sample(),
+        Sample(query={"strangers": "forget"}),
+        Sample(query={"strangers": "keep", "stranger_days": 1}),
+    ],
     ("GET", "/v1/notice"): [
         Sample(query={"language": "zh"}),
         Sample(query={"language": "ar", "layer": "sheet"}),

@@ -22,6 +22,7 @@ from chalicelib.services import Services
 from regulars.cli import main
 from regulars.tenants.credentials import read_credentials
 from tests.support.book.book import MONDAY, Book
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import Person
 
 PEOPLE = ("ann", "consenting", "bert", "carl", "free")
@@ -88,7 +89,7 @@ def furnish(book: Book) -> tuple[dict[str, str], dict[str, str]]:
         ids[name] = member.id
     secrets["session"], _ = services.access.sessions.begin_by_key(secrets["kept"])
     secrets["code"] = services.access.sessions.make_code(tenant, ring.get(tenant, ids["kept"]))
-    services.tenants.add("other", Profile.CLOUD)
+    services.tenants.add("other", Profile.CLOUD, KEEPING)
     secrets["other"] = services.tenants.rotate_keys("other").api_key
     return secrets, ids
 

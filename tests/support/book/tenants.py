@@ -1,10 +1,22 @@
 """A tenant of a book."""
 
+from typing import Any
+
 from chalicelib.domain.model import Profile, Tenant
-from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.tenant_settings import KEEP, TenantSettings
 from chalicelib.services import Services
 
-OLD_SETTINGS = TenantSettings(deletes_erase=False, feelings=True)
+CHOICE: dict[str, Any] = {
+    "strangers": KEEP,
+    "basis": "explicit consent",
+    "strangers_decided_by": "Eva Lee",
+}
+"""The choice of a tenant that keeps strangers, as most tests and benches need: a new one forgets
+them until somebody chooses."""
+
+KEEPING = TenantSettings(**CHOICE)
+
+OLD_SETTINGS = TenantSettings(**CHOICE, deletes_erase=False, feelings=True)
 """Of a tenant that sees every estimate, and whose deletions are no erasures."""
 
 

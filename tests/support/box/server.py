@@ -4,17 +4,22 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+from chalicelib import bootstrap
 from chalicelib.domain.model import Credentials, Profile
+from chalicelib.settings import Settings
 from regulars.clients import Connection
 from tests.support.api.over_http import Sunmi
+from tests.support.book.tenants import CHOICE
 
 
 class Server:
-    """`regulars serve` on a data folder; `kill` is -9."""
+    """`regulars serve` on a data folder; `kill` is -9. The shop of a new one keeps strangers."""
 
     def __init__(self, data: Path, *options: str) -> None:
+        is_new = not data.exists()
         self.data = data
         self.log = data.parent / "server.log"
         with self.log.open("ab") as log:
@@ -37,6 +42,9 @@ class Server:
         ready = self.process.stdout.readline()
         assert ready.startswith("ready http"), self.log.read_text()
         self.url = ready.removeprefix("ready ").strip()
+        if is_new and not options:
+            with closing(bootstrap.build(Settings(storage=data))) as services:
+                services.tenants.change_settings("shop", CHOICE)
 
     def credentials(self, tenant: str) -> Credentials:
         rows = json.loads((self.data / "credentials.json").read_text())

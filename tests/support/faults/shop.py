@@ -64,6 +64,7 @@ from tests.support.book.book import MINUTE, MONDAY, Book, Shot, ViewedShot, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.people import two_strangers, with_good_picture
 from tests.support.book.several_faces import several_faces
+from tests.support.book.tenants import CHOICE, KEEPING
 from tests.support.fakes import RULES, FakeClock, Person, picture
 from tests.support.faults.stored import stored
 from tests.support.hooks.receiver import Receiver, answers, receiving
@@ -549,7 +550,7 @@ def _stuck(box: Box) -> None:
 
 def _leaving(box: Box) -> None:
     """Beside the shop is another one, with somebody in it, that is about to leave."""
-    box.services.tenants.add("leaves", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+    box.services.tenants.add("leaves", Profile.CLOUD, TenantSettings(**CHOICE, time_zone="UTC"))
     tenant = box.services.tenants.get_by_name("leaves")
     box.services.cameras.add(tenant, "door", "door", CameraSettings())
     box.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(61)), RULES)
@@ -558,7 +559,7 @@ def _leaving(box: Box) -> None:
 
 def _beside(box: Box) -> None:
     """Beside the shop is another one, which is about to invite somebody."""
-    box.services.tenants.add("beside", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+    box.services.tenants.add("beside", Profile.CLOUD, TenantSettings(**CHOICE, time_zone="UTC"))
     tenant = box.services.tenants.get_by_name("beside")
     box.services.access.members.add(tenant, "Maria", Role.OPERATOR)
     box.services.audit.signing.read_public_keys("beside")
@@ -623,7 +624,7 @@ def _aged(box: Box) -> None:
 def furnished(
     folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage
 ) -> Shop:
-    with closing(Book(folder, kept=kept, settings=TenantSettings())) as book:
+    with closing(Book(folder, kept=kept, settings=KEEPING)) as book:
         book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         credentials = book.services.tenants.rotate_keys("shop")
         # each has its key from its first entry, or backup, on

@@ -33,6 +33,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import ItemStore, Put
 from regulars_lab.bench.measuring import memory_bytes, parser, write
 from regulars_lab.rigs.stand_ins import SteppedClock
+from tests.support.book.tenants import KEEPING
 from tests.support.book.years import Filled, Year, fill_year
 from tests.support.fakes import FakeVision
 
@@ -114,7 +115,7 @@ def measure(folder: Path, year: Year, shops: int) -> list[Cost]:
     with closing(bootstrap.build(settings, clock=clock, vision=FakeVision)) as services:
         filled = {}
         for name in (f"shop-{number}" for number in range(shops)):
-            services.tenants.add(name, Profile.CLOUD)
+            services.tenants.add(name, Profile.CLOUD, KEEPING)
             tenant = services.tenants.get_by_name(name)
             filled[name] = fill_year(services, tenant, year, clock.at)
             services.index.build(name)

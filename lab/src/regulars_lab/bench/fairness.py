@@ -38,6 +38,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Message
 from chalicelib.storage.values import moment
 from regulars_lab.bench.measuring import parser, write
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
 from tests.support.storage.prices import WAIT_MS
 
@@ -137,7 +138,7 @@ class Stage:
         self.services = bootstrap.build(
             settings, clock=self.clock, vision=FakeVision, storage=self.storage
         )
-        self.services.tenants.add(SMALL, Profile.CLOUD, TenantSettings(time_zone="UTC"))
+        self.services.tenants.add(SMALL, Profile.CLOUD, TenantSettings(**CHOICE, time_zone="UTC"))
         self.tenant = self.services.tenants.get_by_name(SMALL)
         self.services.cameras.add(self.tenant, "door", "door")
         self.began = self.clock.now()

@@ -41,6 +41,7 @@ from regulars_lab.bench.edge import EDGE, environment, key_of
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.v1 import V1
 from tests.support.api.over_http import Sunmi
+from tests.support.book.tenants import CHOICE
 from tests.support.pictures import passages
 
 CAMERA, GROUP = "film", "regular"
@@ -439,7 +440,9 @@ def enrol(service: Service, known: Iterable[str]) -> None:
         **{f"passer-by-{at}": file for at, file in enumerate(passers_by)},
     }
     with Connection(service.url) as connection:
-        client = Sunmi(connection, credentials.read_credentials(service.data)["shop"])
+        keys = credentials.read_credentials(service.data)["shop"]
+        V1(connection, keys.api_key).call("PATCH", "/v1/settings", CHOICE)
+        client = Sunmi(connection, keys)
         for who, photo in faces.items():
             reply = client.add_face(GROUP, who, photo.read_bytes())
             if reply.code != DONE and who in photos():

@@ -40,6 +40,7 @@ from chalicelib.telemetry import collect_stages, count_stage
 from regulars_lab.bench.measuring import numbers, pack, parser, time_call, write
 from regulars_lab.week import run, timeline
 from tests.support.book.synthetic import write_faces
+from tests.support.book.tenants import KEEPING
 from tests.support.storage.meter import MeteredItems
 
 GROUP = "bench"
@@ -125,7 +126,7 @@ def prepare_services(
     settings: Settings, storage: Storage, vision: Vision, size: int
 ) -> tuple[Services, Tenant]:
     services = bootstrap.build(settings, vision=lambda: vision, storage=storage)
-    services.tenants.add("bench", Profile.CLOUD)
+    services.tenants.add("bench", Profile.CLOUD, KEEPING)
     tenant = services.tenants.get_by_name("bench")
     services.groups.create(tenant, GROUP, None, "")
     write_faces(storage.items, tenant, services.groups.get_by_name(tenant, GROUP), size, vision)

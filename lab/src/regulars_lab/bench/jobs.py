@@ -41,6 +41,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Item, Page, Put, Storage, Table
 from regulars_lab.bench.measuring import parser, write
 from tests.support.book.book_with import book_with
+from tests.support.book.tenants import CHOICE
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
 from tests.support.storage.meter import MeteredItems, meter_storage
 from tests.support.storage.prices import CORE_MB, waiting_ms
@@ -114,7 +115,7 @@ class Shop:
         self.services = bootstrap.build(
             settings, clock=clock, vision=FakeVision, storage=self.storage
         )
-        self.services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+        self.services.tenants.add("shop", Profile.CLOUD, TenantSettings(**CHOICE, time_zone="UTC"))
         self.cameras = [f"door-{number}" for number in range(cameras)]
         for camera in self.cameras:
             self.services.cameras.add(self.tenant, camera, camera)

@@ -30,6 +30,7 @@ from chalicelib.storage import keys
 from infra.storage import make_storage
 from regulars_lab.bench.vectors import Maker
 from tests.support.book.synthetic import segment, write_snapshot
+from tests.support.book.tenants import KEEPING
 from tests.support.ports import free_port
 
 STACK = "cold"
@@ -120,7 +121,9 @@ def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Crede
     Returns their credentials by tenant.
     """
     services = bootstrap.build(settings)
-    credentials = {name: services.tenants.add(name, Profile(name)) for name in (CAMERA, CLOUD)}
+    credentials = {
+        name: services.tenants.add(name, Profile(name), KEEPING) for name in (CAMERA, CLOUD)
+    }
     templates = Maker("face-like", seed=faces).vectors(faces)
     gallery = segment(templates, model=services.ports.model(), seq=0, group=GROUP)
     write_snapshot(services.ports.storage.items, services.ports.storage.blobs, CAMERA, gallery)

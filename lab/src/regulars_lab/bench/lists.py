@@ -43,6 +43,7 @@ from regulars_lab.bench.measuring import parser, time_call, write
 from regulars_lab.bench.statistics import FIRST, TENANT, fill
 from regulars_lab.rigs.stand_ins import Eyes, SteppedClock
 from tests.support.book.synthetic import visits, write_faces
+from tests.support.book.tenants import KEEPING
 from tests.support.storage.meter import meter_storage
 
 PAGE = 50
@@ -170,7 +171,7 @@ def lists(services: Services) -> dict[str, Walk]:
 
 def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
     """Make a tenant with so many faces in two groups, a hundred of them named."""
-    services.tenants.add("people", Profile.CLOUD)
+    services.tenants.add("people", Profile.CLOUD, KEEPING)
     tenant = services.tenants.get_by_name("people")
     for name, count in (("many", number - number // 10), ("few", number // 10)):
         group = services.groups.create(tenant, name, None, "")

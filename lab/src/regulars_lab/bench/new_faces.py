@@ -43,6 +43,7 @@ from chalicelib.storage.ports import Action, ItemStore, Storage
 from regulars_lab.bench.measuring import numbers, parser, write
 from regulars_lab.rigs.operations import FIGURES
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture
+from tests.support.book.tenants import KEEPING
 from tests.support.storage.prices import INVOKE_MS, SEARCH_MS, SLOWDOWN, WAIT_MS
 
 CAMERA = "door"
@@ -229,7 +230,7 @@ class Shop:
         self._settings = Settings(storage=self.folder)
         self.storage = open_storage(self._settings, self.waits)
         self.services = self._services(self.storage, Eyes())
-        self.services.tenants.add("shop", Profile.CLOUD)
+        self.services.tenants.add("shop", Profile.CLOUD, KEEPING)
         self.services.cameras.add(self.services.tenants.get_by_name("shop"), CAMERA, CAMERA)
         self._committing_s = 0.0
 

@@ -44,6 +44,7 @@ from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.evaluate.book import Sighting, trueness
 from regulars_lab.measuring.looking import choose_main_face
+from tests.support.book.tenants import CHOICE
 
 SHOP, CAMERA = "shop", "door"
 KINDS = "people", "strangers"
@@ -91,7 +92,7 @@ def _enrol_people(
     services: Services, people: Sequence[Sequence[Path]], most: int
 ) -> list[Sequence[Path]]:
     """Enrol people by their first photos; return those whose photos serve, `most` at most."""
-    services.tenants.add(SHOP, Profile.CLOUD, TenantSettings(capture_mb_a_day=None))
+    services.tenants.add(SHOP, Profile.CLOUD, TenantSettings(**CHOICE, capture_mb_a_day=None))
     tenant = services.tenants.get_by_name(SHOP)
     services.cameras.add(tenant, CAMERA, CAMERA, CameraSettings())
     done: list[Sequence[Path]] = []

@@ -54,6 +54,7 @@ from regulars_lab.bench.measuring import (
 from regulars_lab.v1 import STORED, V1, Picture
 from regulars_lab.week.scenes import WIDTH, Scenes
 from regulars_lab.week.timeline import GAP, Capture
+from tests.support.book.tenants import CHOICE
 from tests.support.ports import free_port
 
 TENANT, _ = credentials.FIRST_TENANT
@@ -182,6 +183,7 @@ class Run:
         self._changed = threading.Condition()
         with Connection(box.url) as connection:
             v1 = V1(connection, self._api_key)
+            v1.call("PATCH", "/v1/settings", CHOICE)
             self._hook_id = v1.call("POST", "/v1/hooks", {"url": hook.url})["id"]
             for camera in self._cameras:
                 v1.add_camera(camera)

@@ -35,6 +35,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Vision
 from regulars_lab.measuring.looking import choose_main_face
+from tests.support.book.tenants import CHOICE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -206,7 +207,9 @@ class Player:
             bootstrap.build(settings, clock=clock, vision=lambda: self._vision)
         ) as services:
             services.tenants.add(
-                _TENANT, Profile.CLOUD, TenantSettings(capture_mb_a_day=None, learns=learns)
+                _TENANT,
+                Profile.CLOUD,
+                TenantSettings(**CHOICE, capture_mb_a_day=None, learns=learns),
             )
             tenant = services.tenants.get_by_name(_TENANT)
             services.cameras.add(tenant, _CAMERA, _CAMERA, CameraSettings())

@@ -38,6 +38,7 @@ from regulars_lab.rigs.operations import FIGURES, read_deployment
 from regulars_lab.rigs.stage import Stage, open_stage, require
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture
 from tests.support.api.over_http import Sunmi
+from tests.support.book.tenants import CHOICE
 from tests.support.storage import prices
 from tests.support.storage.prices import COLD, Function, Spent
 
@@ -406,7 +407,7 @@ def pass_days(
         shop, canary = Shop(stage, here_ms), None
         if not captures + searches:
             made = stage.services.tenants.add(
-                CANARY, Profile.CAMERA, TenantSettings(time_zone="UTC")
+                CANARY, Profile.CAMERA, TenantSettings(**CHOICE, time_zone="UTC")
             )
             canary = Sunmi(stage.transport, made)
         for _ in range(days):

@@ -36,6 +36,7 @@ from regulars.serve.messages import Request
 from regulars_lab.rigs.stand_ins import Postman, SteppedClock
 from regulars_lab.v1 import V1, Picture
 from tests.support.api.over_http import Sunmi
+from tests.support.book.tenants import CHOICE
 from tests.support.storage.meter import Meter, meter_storage, stored_bytes
 from tests.support.storage.prices import ITEM_BYTES
 
@@ -334,7 +335,9 @@ def open_stage(
         app = Application("operations")
         for blueprint in (SUNMI.make_blueprint, v1.make_blueprint):
             app.register_blueprint(blueprint(lambda: services))
-        credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+        credentials = services.tenants.add(
+            "shop", Profile.CLOUD, TenantSettings(**CHOICE, time_zone="UTC")
+        )
         tenant = services.tenants.get_by_name("shop")
         services.groups.create(tenant, GROUP, None, "")
         _, key = services.cameras.add(tenant, CAMERA, CAMERA)

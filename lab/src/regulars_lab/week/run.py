@@ -31,6 +31,7 @@ from regulars_lab.week.scenes import Scenes
 from regulars_lab.week.table import WeekRow, week_table
 from regulars_lab.week.timeline import Capture, ExpectedEntry
 from tests.support.api.over_http import Sunmi
+from tests.support.book.tenants import CHOICE
 
 
 class Week(Struct, frozen=True):
@@ -112,6 +113,7 @@ def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture
 
 def play_week(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
     """Upload the files in random order, wait until all are resolved, and read the book."""
+    v1.call("PATCH", "/v1/settings", CHOICE)
     for camera in (timeline.DOOR, timeline.TILL):
         v1.add_camera(camera)
     shuffled = random.Random(7).sample(sorted(files), len(files))
