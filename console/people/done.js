@@ -40,7 +40,8 @@ const PARTS = {
   group: { name: "group.name", capacity: "done.of.capacity", description: "done.of.description",
     staff: "group.staff", unseen_days: "done.of.unseen_days", attributes: "done.of.attributes" },
   place: { name: "camera.name" },
-  settings: { fpir: "set.sure", strangers: "strangers", audit_days: "privacy.audit" },
+  settings: { fpir: "set.sure", strangers: "strangers", audit_days: "privacy.audit",
+    stranger_days: "strangers.days.number", strangers_decided_by: "strangers.by" },
 };
 
 export default function Done({ place: { query } }) {

@@ -41,7 +41,6 @@ const kept = (name, min, max) => ({ kind: "number", min, max, unit: "unit.days",
 const DAYS = {
   capture_days: kept("capture_days", 1, 36500),
   sighting_days: kept("sighting_days", 1, 120),
-  stranger_days: kept("stranger_days", 1, 3650),
   regular_days: kept("regular_days", 1, 3650),
   observation_days: kept("observation_days", 150, 3650),
 };

@@ -1,4 +1,4 @@
-// The question that a book asks until somebody has answered it: on what basis strangers are kept.
+// The question that a book asks until somebody has answered it: what becomes of strangers.
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
@@ -8,6 +8,6 @@ import { t } from "../words.js";
 
 export function Asked() {
   const { value } = useLoaded(async (signal) => mayLoad("settings") && get("settings", {}, { signal }), []);
-  const isAsked = value?.strangers === "keep" && !value.basis;
-  return isAsked ? html`<a class="wrong" href=${to("privacy")}>${t("visits.asked")} ›</a>` : null;
+  const isAsked = value?.strangers === "undecided";
+  return isAsked ? html`<p class="notice"><a href=${to("privacy")}>${t("visits.asked")} ›</a></p>` : null;
 }

@@ -33,6 +33,7 @@ from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import enrol_drawn
 from regulars.serve import service
 from regulars.tenants import credentials
+from tests.support.book.tenants import CHOICE
 from tests.support.examples import draw_part, takes
 from tests.support.needs import needed
 from tests.support.noon import zone_at_noon
@@ -140,7 +141,7 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
                 service.run_service(tmp_path_factory.mktemp("console"))
             )
         assert (
-            main(["tenants", "add", "empty", "--strangers", "keep", "--data", str(running.data)])
+            main(["tenants", "add", "empty", "--strangers", "forget", "--data", str(running.data)])
             == 0
         )
         known = credentials.read_credentials(running.data)
@@ -161,7 +162,7 @@ def taken_anew(path: Path) -> bytes:
 
 def fill(client: Regulars, data: Path) -> None:
     now = datetime.now(UTC)
-    client.change_settings(time_zone=zone_at_noon())
+    client.change_settings(**CHOICE, time_zone=zone_at_noon())
     client.add_group(name="VIP", capacity=100)
     for camera, name in (("door", "Front door"), ("counter", "Counter")):
         client.add_camera(id=camera, name=name, labels={})

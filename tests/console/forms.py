@@ -36,6 +36,22 @@ REFUSALS = (
     Refusal("set.arrive_times", "settings", "11", "unfit.rangeOverflow"),
     Refusal("set.notice_url", "privacy", "nur so", "unfit.typeMismatch"),
     Refusal(
+        "strangers.days.number",
+        "privacy",
+        "3651",
+        "unfit.rangeOverflow",
+        opens=("strangers.choose",),
+        sends="save",
+    ),
+    Refusal(
+        "strangers.by",
+        "privacy",
+        "",
+        "unfit.valueMissing",
+        opens=("strangers.choose",),
+        sends="save",
+    ),
+    Refusal(
         "members.name",
         "settings",
         "Carla",

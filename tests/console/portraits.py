@@ -18,6 +18,7 @@ from chalicelib.services import Services
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 from regulars.demo.shop import enrol_drawn
 from tests.console import conftest
+from tests.support.book.tenants import CHOICE
 from tests.support.box import box
 from tests.support.noon import zone_at_noon
 
@@ -103,7 +104,7 @@ class Mall:
         key = services.tenants.add(
             name,
             Profile.CAMERA,
-            TenantSettings(time_zone=zone_at_noon(), deletes_erase=False, basis="explicit consent"),
+            TenantSettings(**CHOICE, time_zone=zone_at_noon(), deletes_erase=False),
         ).api_key
         shop = Shop(conftest.Book(self.served.url, self.data, key, key), services, name)
         services.cameras.add(shop.tenant, "door", "Front door", CameraSettings())

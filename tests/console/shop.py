@@ -14,6 +14,7 @@ from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.model import Profile, Tenant
 from chalicelib.domain.tenant_settings import TenantSettings
 from tests.console.conftest import Book, Visitor, visiting
+from tests.support.book.tenants import CHOICE
 from tests.support.box.box import Box, serving
 from tests.support.fakes import Person, picture
 
@@ -65,8 +66,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         yield made
 
 
-SETTINGS = TenantSettings(deletes_erase=False, regular_days=None, basis="explicit consent")
-"""A shop that has answered on what basis it keeps strangers, and whose regulars stay."""
+SETTINGS = TenantSettings(**CHOICE, deletes_erase=False, regular_days=None)
+"""A shop that has chosen to keep strangers, and whose regulars stay."""
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from tests.console.conftest import DESK, Book, Visitor, becomes
 from tests.support.book.synthetic import write_faces, write_visits
+from tests.support.book.tenants import CHOICE
 from tests.support.box.box import serving
 from tests.support.fakes import FakeVision
 from tests.support.noon import zone_at_noon
@@ -67,7 +68,7 @@ def crowd(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     data = tmp_path_factory.mktemp("many")
     with serving(data) as box:
         key = box.services.tenants.add(
-            "many", Profile.CLOUD, TenantSettings(time_zone=zone_at_noon())
+            "many", Profile.CLOUD, TenantSettings(**CHOICE, time_zone=zone_at_noon())
         ).api_key
         tenant = box.services.tenants.get_by_name("many")
         group = box.services.groups.create(tenant, "members", None, "")

@@ -10,6 +10,10 @@ from regulars_client import models
 from chalicelib.privacy.texts import LANGUAGES, choose_language, direction_of, words_of
 from tests.console.conftest import Book, becomes, heading, shoot
 from tests.console.looks import looked_at
+from tests.console.shop import Shop, box, shop
+from tests.support.fakes import Person
+
+__all__ = ["box", "shop"]
 
 FIRST = {
     "controller": "",
@@ -116,6 +120,52 @@ def test_the_sheet_has_a_code_once_the_whole_has_a_place(page: Page, book: Book)
     expect(sheet.get_by_role("img", name="https://shop.example/cameras")).to_be_visible()
     expect(sheet).to_contain_text("https://shop.example/cameras")
     looked_at(page, "privacy-sheet", whole=True)
+
+
+def test_an_admin_of_a_new_shop_is_asked_what_becomes_of_strangers_and_told_how_many_go(
+    shop: Shop,
+) -> None:
+    """Nothing is chosen beforehand. The first page asks, until somebody has chosen."""
+    with shop.box.client() as client:
+        client.change_settings(strangers="undecided", basis="", strangers_decided_by="")
+    page = shop.open("#/visits")
+    page.get_by_role("link", name="Unknown visitors are forgotten until somebody chooses").click()
+    section = page.locator("section").filter(has=page.get_by_role("heading", name="Strangers"))
+    expect(section).to_contain_text("Nobody has chosen yet what becomes of unknown people.")
+    shop.see(Person(90))
+    assert shop.groups()["stranger"] == 0
+    section.get_by_role("button", name="Choose").click()
+    dialog = page.get_by_role("dialog", name="Strangers")
+    choose = dialog.get_by_role("button", name="Save")
+    expect(choose).to_be_disabled()
+    dialog.get_by_role("button", name="For days").click()
+    expect(dialog).to_contain_text("people who come often become regulars")
+    choose.click()
+    expect(dialog.get_by_role("alert")).to_have_count(3)
+    dialog.get_by_label("Days after their last visit").fill("30")
+    dialog.get_by_label("Legal basis").fill("explicit consent")
+    dialog.get_by_label("Name of the person who decided this").fill("Eva Lee")
+    looked_at(page, "strangers-choice", whole=True)
+    choose.click()
+    expect(dialog).to_have_count(0)
+    chosen = shop.tenant
+    assert (chosen.strangers, chosen.stranger_days) == ("keep", 30)
+    assert (chosen.basis, chosen.strangers_decided_by) == ("explicit consent", "Eva Lee")
+    for seed in (91, 92):
+        shop.see(Person(seed))
+    assert shop.groups()["stranger"] == 2
+    section.get_by_role("button", name="Choose").click()
+    dialog.get_by_role("button", name="Within the day").click()
+    expect(dialog).to_contain_text("Hardly anybody unknown becomes a regular.")
+    dialog.get_by_role("button", name="Forget").click()
+    expect(dialog).to_contain_text("2 strangers who are kept now are erased at once.")
+    choose.click()
+    expect(section).to_contain_text("Unknown people are counted, and nothing else of them is kept.")
+    shop.box.services.erasure.strangers.forget(shop.tenant)
+    becomes(page, lambda: shop.groups()["stranger"] == 0)
+    page.goto(f"{shop.box.url}/console#/visits")
+    heading(page, "Visits")
+    expect(page.get_by_text("until somebody chooses")).to_have_count(0)
 
 
 LONG = {

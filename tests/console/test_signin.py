@@ -212,7 +212,8 @@ def test_a_password_on_a_service_of_several_shops_is_followed_by_the_question_wh
     known = credentials.read_credentials(book.data)
     if "third" not in known:
         assert (
-            main(["tenants", "add", "third", "--strangers", "keep", "--data", str(book.data)]) == 0
+            main(["tenants", "add", "third", "--strangers", "forget", "--data", str(book.data)])
+            == 0
         )
     path = invite(
         replace(book, key=credentials.read_credentials(book.data)["third"].api_key), "Uma"

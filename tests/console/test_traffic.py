@@ -42,6 +42,7 @@ from tests.console.conftest import (
 )
 from tests.console.looks import ANSWER_LATE, MOST_SHIFTED, NOTE_SHIFTS, looked_at
 from tests.support.book.synthetic import visits
+from tests.support.book.tenants import CHOICE
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeClock
 
@@ -95,7 +96,9 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         tenant = tenants.get_by_name("shop")
         box.services.sweep.sweep_tenant(tenant, NOW, ["periods"], is_part=True)
         fill(items, "shop", [late], is_late=True)
-        lately = tenants.add("lately", Profile.CAMERA, TenantSettings(time_zone=ZONE.key)).api_key
+        lately = tenants.add(
+            "lately", Profile.CAMERA, TenantSettings(**CHOICE, time_zone=ZONE.key)
+        ).api_key
         fill(
             items,
             "lately",
