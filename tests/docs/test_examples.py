@@ -40,7 +40,7 @@ def prepare(regulars: Regulars, picture: Path) -> None:
     for id_, name in (("ann", "Ann Lee"), ("twin", "A. Lee")):
         with suppress(codes.FaceNotFound):
             regulars.delete_face(id_)
-        regulars.enrol_face(id=id_, group="regular", name=name, picture=picture)
+        regulars.enrol_face(id=id_, group="regular", name=name, picture=picture, if_erased="enrol")
 
 
 def test_each_example_prints_the_same_in_python_and_in_javascript(
