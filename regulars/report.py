@@ -69,7 +69,7 @@ def format_text(week: Week, tenant: Tenant) -> str:
         for _, figures in week.days
     ]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip_longest(lines, bars, fillvalue="")]
-    notes = format_notes(week, texts)
+    notes = format_notes(week, tenant, texts)
     title = texts.write(
         "report.title",
         shop=tenant.shown_name,

@@ -74,7 +74,8 @@ class StandingDocuments(Service["Services"]):
     def read(self, tenant: Tenant) -> Standing:
         """Read what stands in a tenant's book now."""
         key = self.services.audit.signing.read_face_key(tenant.name)
-        values = {name: getattr(tenant, name) for name in SETTINGS}
+        # what a restore asks is no setting that another one would repeat
+        values = {name: getattr(tenant, name) for name in SETTINGS if name != "restore_gap"}
         return Standing(
             dict(self._list_accesses(tenant, key)),
             {name: write_value(value, key, name) for name, value in values.items()},

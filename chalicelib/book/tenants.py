@@ -45,6 +45,7 @@ from chalicelib.domain.tenant_settings import (
     count_ended_days,
     count_sighting_days,
     require_choice,
+    require_cleared,
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -78,7 +79,7 @@ from chalicelib.storage.records.faces import (
     tenant_from,
     tenant_setting_fields,
 )
-from chalicelib.storage.values import milliseconds, parse_optional
+from chalicelib.storage.values import milliseconds, parse_optional, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -477,15 +478,20 @@ class Tenants(Service["Book"]):
         actions = _make_rotation_actions(item, fields, same_fields=("app_id",))
         write(self.services.items, actions)
 
-    def begin_life(self, name: str) -> None:
+    def begin_life(self, name: str, gap: tuple[datetime, datetime] | None = None) -> None:
         """Tell a tenant's clients that its data go on from an earlier state, such as a backup.
 
         They see another `life` in the next answer (decision 0100), and ask anew what there is.
-        Raises TenantNotFound, Busy.
+        `gap`: from when until when nobody knows what ended; it is asked about until somebody clears
+        `restore_gap`, and begins no later than one that is there. Raises TenantNotFound, Busy.
         """
-        self.read_stored(name)  # raises TenantNotFound
+        before = self.read_stored(name)  # raises TenantNotFound
         does = ((Effect.SETS, "life"),)
         fields = {"life": _make_life()}
+        if gap is not None:
+            since, until = map(time_text, gap)
+            known = before.restore_gap.partition("/")[0]
+            fields["restore_gap"] = f"{min(known or since, since)}/{until}"
         update = _make_update(name, [exists("tenant-exists")], fields, does=does)
         write(self.services.items, [update])
 
@@ -707,6 +713,7 @@ class Tenants(Service["Book"]):
             require_ended_days(after)
         if "strangers" in changes:
             require_choice(after)
+        require_cleared(changes.get("restore_gap", ""))
         return after
 
     def _upgrade_format(self, tenant: Tenant) -> None:

@@ -170,13 +170,20 @@ class Tenant(StoredSettings, frozen=True):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Return the questions about strangers that the tenant's operator has not answered yet.
+        """Return the questions that the tenant's operator has not answered yet.
 
         Strangers are people whom cameras put into the book. Each question names the command by
         which it is answered, and is asked until then.
         """
         command = f"regulars tenants set {self.name}"
         questions = []
+        if self.restore_gap:
+            since, _, until = self.restore_gap.partition("/")
+            questions.append(
+                f"a backup was restored, and what ended between {since} and {until} is not known: "
+                "check keys, members, hooks, cameras and consents, then confirm "
+                f"(`{command} --restore-gap none`)"
+            )
         if self.strangers == UNDECIDED:
             questions.append(
                 "unknown visitors are counted and forgotten until somebody chooses: "

@@ -197,6 +197,13 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     strangers_decided_by: str = setting(
         "", "Who decided that: a name, which the record of processing says.", most=100
     )
+    restore_gap: str = setting(
+        "",
+        "The time of which a restore does not know what ended, as "
+        "`2026-12-01T10:00:00.000Z/2026-12-01T12:00:00.000Z`. Check keys, members, hooks, cameras "
+        "and consents, then clear it: only a restore sets it.",
+        most=60,
+    )
     consent_required: bool = setting(
         False,
         "Nobody without a record of consent gets a name, a group but strangers, a given picture or "
@@ -415,6 +422,12 @@ def require_choice(tenant: StoredSettings) -> None:
     for name in ("basis", "strangers_decided_by"):
         if tenant.strangers == KEEP and not getattr(tenant, name):
             raise InvalidInput(f"{name} is needed if strangers is keep: set it, too", field=name)
+
+
+def require_cleared(gap: str) -> None:
+    """Raise InvalidInput unless a change clears the gap of a restore."""
+    if gap:
+        raise InvalidInput('restore_gap can only be cleared: send ""', field="restore_gap")
 
 
 RETENTION = (

@@ -64,6 +64,7 @@ export default function Privacy() {
     <${Loading} of=${loaded} count=${4} />
     ${loaded.value && html`
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
+      <${Gap} common=${common} />
       <${Stored} common=${common} />
       <${Strangers} common=${common} />
       <section><h2>${t("consent")}</h2><${Ending} /><${Fields} fields=${ASKED} ...${common} /></section>
@@ -72,6 +73,14 @@ export default function Privacy() {
     ${may("operator") && html`<${Erasures}>${loaded.value && html`<${Fields} fields=${ERASED} ...${common} />`}<//>`}
     ${may("operator") && html`<${Restricted} />`}<${Signed} />
   </div>`;
+}
+
+/** What a restore does not know, until somebody has checked it. */
+function Gap({ common }) {
+  const [since, until] = (common.value.restore_gap ?? "").split("/");
+  return until ? html`<p class="notice">${t("privacy.gap", { since: dayAndClock(since), until: dayAndClock(until) })}
+    ${common.may && html` <button onClick=${() => common.change({ restore_gap: "" }).catch(() => {})}>
+      ${t("privacy.gap.checked")}</button>`}</p>` : null;
 }
 
 /** What is stored, and for how long: what is fixed, then what can be set. */

@@ -186,8 +186,9 @@ def _end_sessions(act: Act) -> Iterator[str]:
 
 def _begin_lives(act: Act) -> Iterator[str]:
     for restored, name in _enter_each(act):
-        act.services.tenants.begin_life(name)
-        newest = act.owed.known[name].newest
+        newest, until = act.owed.known[name].newest, act.owed.known[name].until
+        gap = (until or restored.backed_up_at, act.services.clock.now())
+        act.services.tenants.begin_life(name, gap if act.owed.file else None)
         act.services.access.standing.begin_line(name, restored.point, newest)
     act.services.storage.begin_life()
     yield from ()

@@ -1503,6 +1503,7 @@ class Settings(Struct, kw_only=True):
     deletes_erase: bool
     strangers: str
     strangers_decided_by: str
+    restore_gap: str
     consent_required: bool
     expired_consent_erases: bool
     ended_days: int
