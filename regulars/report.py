@@ -21,6 +21,7 @@ from chalicelib.book.week import (
     DAYS,
     Figures,
     Week,
+    ask_of_restore,
     describe_week,
     format_changes,
     format_notes,
@@ -69,7 +70,7 @@ def format_text(week: Week, tenant: Tenant) -> str:
         for _, figures in week.days
     ]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip_longest(lines, bars, fillvalue="")]
-    notes = format_notes(week, tenant, texts)
+    notes = format_notes(week, texts)
     title = texts.write(
         "report.title",
         shop=tenant.shown_name,
@@ -107,7 +108,7 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
     letter, first_day = EmailMessage(), week.days[0][0]
     letter["Subject"] = make_header_text(format_title(week, tenant, Texts(tenant.language)))
     letter["From"], letter["To"] = sender, to
-    letter.set_content(format_text(week, tenant))
+    letter.set_content("\n".join([*ask_of_restore(tenant), format_text(week, tenant)]))
     table = format_csv(week, tenant)
     letter.add_attachment(table, subtype="csv", filename=f"visits-{first_day}.csv")
     return letter

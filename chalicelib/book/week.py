@@ -254,14 +254,10 @@ def format_title(week: Week, tenant: Tenant, texts: Texts) -> str:
     )
 
 
-def format_notes(week: Week, tenant: Tenant, texts: Texts) -> list[str]:
-    """Say what else there is to say: what somebody has to check after a restore; what came since
-    the week was closed; how many came in and were known, if cameras counted; the busiest hour, and
-    what staff is left out."""
+def format_notes(week: Week, texts: Texts) -> list[str]:
+    """Say what else there is to say: what came since the week was closed; how many came in and were
+    known, if cameras counted; the busiest hour, and what staff is left out."""
     notes = format_changes(week, texts)
-    if tenant.restore_gap:
-        since, _, until = tenant.restore_gap.partition("/")
-        notes.insert(0, texts.write("restore.gap", since=since[:16], until=until[:16]))
     if entries := week.entries:
         count, known = entries.entries, entries.known
         percent = round(100 * known / max(count, 1))
@@ -331,6 +327,15 @@ def _list_changes(
     return [texts.write(name, changes="; ".join(changes))] if changes else []
 
 
+def ask_of_restore(tenant: Tenant) -> list[str]:
+    """Say to whom a week is sent what somebody has to check after a restore; nothing if none."""
+    if not tenant.restore_gap:
+        return []
+    since, _, until = tenant.restore_gap.partition("/")
+    texts = Texts(tenant.language)
+    return [texts.write("restore.gap", since=since[:16], until=until[:16])]
+
+
 def format_message(week: Week, tenant: Tenant) -> str:
     """Write the week in a few lines, which a phone shows, in the tenant's language."""
     texts = Texts(tenant.language)
@@ -339,4 +344,4 @@ def format_message(week: Week, tenant: Tenant) -> str:
         for day, figures in week.days
     )
     title, sentence = format_title(week, tenant, texts), describe_week(week, texts)
-    return "\n".join([title, sentence, days, *format_notes(week, tenant, texts)])
+    return "\n".join([title, sentence, days, *format_notes(week, texts), *ask_of_restore(tenant)])

@@ -29,7 +29,7 @@ LEAST = {
 OF_NOBODY = {
     *("display_name", "language", "time_zone", "week_begins", "opening"),
     *("controller", "contact", "purposes", "basis", "officer", "authority", "recipients"),
-    *("transfers", "notice_url", "strangers_decided_by"),
+    *("transfers", "notice_url", "strangers_decided_by", "restore_gap"),
     *("requests_a_day", "capture_mb_a_day", "faces", "groups"),
     *("refuse_md5", "numeric_faceids_only", "fpir", "review_margin", "least_liveness"),
     *(CAMERAS + name for name in ("gap_s", "enabled", "silent_after_s")),

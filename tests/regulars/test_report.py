@@ -7,8 +7,9 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from chalicelib.book.week import Figures, Week, describe_week
+from chalicelib.book.week import Figures, Week, describe_week, format_message
 from chalicelib.domain.texts import Texts
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Put
@@ -112,6 +113,20 @@ def test_a_shops_name_writes_no_header(book: Book) -> None:
         "boss@shop.example",
     )
     assert "Bcc" not in message_from_bytes(mail.as_bytes())
+
+
+def test_a_mail_asks_what_ended_before_a_restore(book: Book) -> None:
+    tenant = book.services.tenants.get_by_name("shop")
+    week = book.services.sightings.weeks.count_week(tenant, MONDAY.date())
+    gap = "2026-03-02T10:00:00.000Z/2026-03-02T12:00:00.000Z"
+    said = "What ended between 2026-03-02T10:00 and 2026-03-02T12:00 UTC is not known"
+    for value, is_asked in ((gap, True), ("", False)):
+        of_gap = replace(tenant, restore_gap=value)
+        mail = compose_mail(week, of_gap, "regulars@shop.example", "boss@shop.example")
+        body = mail.get_body(("plain",))
+        assert body is not None
+        assert (said in " ".join(body.get_content().split())) is is_asked
+        assert (said in format_message(week, of_gap)) is is_asked
 
 
 def test_a_report_is_mailed_with_the_table_beside_it(

@@ -151,11 +151,12 @@ def _make_another(row: Setting) -> Any:
 
 
 _ROWS = {**PROMOTION_SETTINGS, **{name: SETTINGS[name] for name in OF_TENANT}}
-OTHER_SETTINGS: Mapping[str, Any] = {
+OTHER_SETTINGS: dict[str, Any] = {
     **{name: _make_another(row) for name, row in _ROWS.items() if name not in _WITH_A_FORM},
     **_WITH_A_FORM,
 }
-"""Each is another than a tenant begins with."""
+del OTHER_SETTINGS["restore_gap"]
+"""Each is another than a tenant begins with; a restore alone sets the gap."""
 
 _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/observations"): [
@@ -491,6 +492,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/duplicates/{id}/done"): [Sample({"id": "{duplicate}"})],
     ("PATCH", "/v1/settings"): [
         Sample(fields={**OTHER_SETTINGS, "deletes_erase": False, "no_pictures_of": ["{group}"]}),
+        Sample(fields={"restore_gap": ""}),
     ],
     ("GET", "/v1/retention"): [
         Sample(),
