@@ -2,6 +2,7 @@
 and a document that cannot be relied on stops it before anything is copied."""
 
 import json
+import random
 import re
 import shutil
 from collections.abc import Callable
@@ -146,6 +147,56 @@ def test_what_ended_is_not_back_however_keys_were_renewed(
     require_nothing_back(again, box.shop, box.open)
     with closing(box.open(again)) as book:
         assert book.services.tenants.read_stored("other").disabled
+
+
+def restore_as_told(box: Box, again: Path, capsys: Captured) -> None:
+    """Restore the first backup, and again with the keys that are printed if it is refused."""
+    capsys.readouterr()
+    if restore(box, again) != 0:
+        assert not again.exists()
+        keys = re.findall(r"--key [0-9a-f]{64}", capsys.readouterr().err)
+        assert keys, "it says what would let it"
+        assert restore(box, again, *" ".join(keys).split()) == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_in_whatever_order_a_box_was_used_renewed_and_copied_nothing_is_back(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """Random histories, of which every one ends all that ends; clocks are ahead and back, and the
+    folder is copied over the copy of the night before, with links and without."""
+    dice, box, copied = random.Random(seed), Box(tmp_path, monkeypatch), tmp_path / "copied"
+
+    def copy() -> None:
+        links = dice.random() < 0.5
+        shutil.copytree(box.data, copied, symlinks=links, dirs_exist_ok=True)
+
+    def end() -> None:
+        with closing(box.open(box.data)) as book:
+            book.clock.advance(timedelta(days=dice.choice([-400, -1, 0, 1, 400])))
+            end_everything(box.shop, book)
+
+    def scrub() -> None:
+        with closing(box.open(box.data)) as book:
+            book.services.ports.storage.scrub()
+
+    def use() -> None:
+        with closing(box.open(box.data)) as book:
+            book.clock.advance(timedelta(days=dice.choice([-30, 0, 30])))
+            book.services.access.keys.add(book.tenant, f"key {dice.random()}")
+
+    others = [use, scrub, copy, box.renew, box.renew_signing, box.back_up]
+    steps: list[Callable[[], object]] = [dice.choice(others) for _ in range(dice.randrange(2, 7))]
+    steps.insert(dice.randrange(len(steps) + 1), end)
+    for step in (*steps, box.back_up, copy):
+        step()
+    restore_as_told(box, tmp_path / "again", capsys)
+    require_nothing_back(tmp_path / "again", box.shop)
+    with closing(Book(copied)) as copy_of_now, closing(Book(box.data)) as now:
+        assert opens(copy_of_now.services, box.shop) == opens(now.services, box.shop)
+        assert "deleted" not in opens(now.services, box.shop)
+        ended = copy_of_now.services.restrictions.list_all(copy_of_now.tenant)
+        assert {one.faceid for one in ended} == {"ann", "bert"}
 
 
 # --- documents that cannot be relied on, and those that tell nothing
