@@ -31,7 +31,13 @@ from chalicelib.privacy.erasure_progress import (
     require_face_key,
     require_receipt,
 )
-from chalicelib.privacy.retention import Kind, find_outlook, say_missed, say_outlook
+from chalicelib.privacy.retention import (
+    Kind,
+    find_outlook,
+    say_after_erasure,
+    say_missed,
+    say_outlook,
+)
 from chalicelib.privacy.signing import fingerprint, renewal_of
 from chalicelib.privacy.standing import is_document
 from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
@@ -818,9 +824,7 @@ def withdraw(
     )
     _print_outlook(services, tenant, face)
     print(
-        f"{say_missed()}\n"
-        "Erased, the template goes, too, and at the next visit the person is a stranger like any "
-        "other.",
+        f"{say_missed()}\n{say_after_erasure(tenant)}",
         flush=True,
     )
     if erases is None and wish is None:

@@ -278,3 +278,18 @@ def say_missed() -> str:
     """Say how often a camera does not recognise somebody whose consent has ended."""
     said = ", ".join(f"{count} of 100 {condition}" for condition, count in MISSED.items())
     return f"Some pictures are not recognised, with one photo of the person: {said}."
+
+
+def say_after_erasure(tenant: Tenant) -> str:
+    """Say what cameras keep of somebody once the person is erased, at once or when the days are
+    over."""
+    if tenant.forgets_strangers:
+        return (
+            "After the erasure, later visits are counted, and nothing else is kept: this shop "
+            "keeps no strangers."
+        )
+    return (
+        "After the erasure the person is a stranger like any other. This shop keeps strangers: "
+        "later visits make a new face, and after some visits a regular without a name. Only "
+        "--remember forgets each visit."
+    )

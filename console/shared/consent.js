@@ -56,7 +56,8 @@ function Withdrawal({ held, close, withdraw, erase }) {
   const set = (name) => (event) => setWish({ ...wish, [name]: event.currentTarget.value });
   const query = wish ? `?${new URLSearchParams(wish)}` : "";
   const becomes = value.expired_consent_erases ? t("consent.withdraw.says", { days }) : says;
-  return html`<p>${becomes} ${t("consent.withdraw.misses")}</p>
+  const after = value.strangers === "keep" ? "keep" : "forget";
+  return html`<p>${becomes} ${t("consent.withdraw.misses")}</p><p>${t(`consent.withdraw.after.${after}`)}</p>
     ${held && html`<p>${t("erase.held")}</p>`}
     <label class="row"><input type="checkbox" checked=${!!wish}
       onChange=${() => setWish(wish ? null : { remember_basis: BASES[0], remember_evidence: "" })} />
