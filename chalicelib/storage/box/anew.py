@@ -28,7 +28,6 @@ from chalicelib.storage.box.generation import (
     find_file,
     give_owner,
     has_data,
-    leave_empty_log,
     list_files,
     make_uri,
     name_copy,
@@ -153,7 +152,6 @@ class Copy:
             with suppress(FileNotFoundError):  # another program has read the note, and did it
                 self._copy.rename(next_file)
             sync(self._copy.parent)
-            leave_empty_log(file)
         except BaseException:
             alone.close()
             os.close(old)

@@ -103,6 +103,14 @@ def read_last_act(file: Path) -> datetime | None:
 
 def _open_to_read(file: Path) -> sqlite3.Connection:
     """Open a file to read. What has no log is not locked either, and gets no file beside it."""
+    if not has_data(file):  # SQLite deletes the log of an empty file
+        raise sqlite3.DatabaseError(f"{file.name} has no data")
+    with closing(sqlite3.connect(make_uri(file, "ro&immutable=1"), uri=True)) as without_log:
+        try:
+            without_log.execute("PRAGMA schema_version")
+        except sqlite3.DatabaseError as error:  # a file may need its log, a note has none
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise
     has_log = beside(file, "shm").exists() or has_data(beside(file, "wal"))
     return sqlite3.connect(make_uri(file, "ro" if has_log else "ro&immutable=1"), uri=True)
 
@@ -151,7 +159,8 @@ def settle(path: Path) -> Path:
         databases, notes = found = _look(path)
         note = max(notes.values(), default=None)
         first, second = list_files(path)
-        if not databases and not note and not second.is_file():
+        is_new = not second.is_file() and not has_data(beside(first, "wal"))
+        if not databases and not note and is_new:
             return first
         if len(databases) == 1 and not (note and min(databases.values()).is_before(note)):
             return min(databases)

@@ -286,7 +286,10 @@ class SqliteFile:
             if not self._close_unused():
                 raise _UsedHereError
             with closing(self._connect()) as connection:
-                yield connection if be_alone(connection) else None
+                is_alone = be_alone(connection)
+                if is_alone:  # it has just deleted the log
+                    leave_empty_log(find_file(self._path))
+                yield connection if is_alone else None
 
     def _close_unused(self) -> bool:
         """Close the connections of all threads; return False if one is used all the while."""
