@@ -66,7 +66,9 @@ def given_back(
     box: Box, shop: Shop, folder: Path, written: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
     """What comes back by a restore of the shop as it was before, by the document of now."""
-    if UNDONE.isdisjoint({effect for entry in written.values() for effect in entry["does"]}):
+    if UNDONE.isdisjoint(
+        {effect for entry in written.values() for effect in entry.get("does", ())}
+    ):
         return
     tenant = box.services.tenants.find("shop")
     if tenant is None:

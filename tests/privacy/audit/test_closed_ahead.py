@@ -19,6 +19,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Put
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import Book, shot
+from tests.support.book.tenants import CHOICE
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Fault, Killed
 
 DAY = 24 * 60
@@ -43,7 +44,9 @@ AHEAD = {
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
     """Two visits on 2 and 4 March."""
-    with closing(Book(tmp_path / "data", settings=TenantSettings(observation_days=None))) as made:
+    with closing(
+        Book(tmp_path / "data", settings=TenantSettings(**CHOICE, observation_days=None))
+    ) as made:
         made.see(shot(0, 1), shot(2 * DAY, 1))
         yield made
 

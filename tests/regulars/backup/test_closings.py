@@ -14,12 +14,12 @@ from chalicelib.bootstrap import build
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.periods import Period
-from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.privacy import signing
 from chalicelib.settings import Settings
 from regulars.backup.beside import write_beside_backups
 from regulars.cli import main
 from tests.support.book.book import Book, shot
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.support.storage.failing import KILLED, Calls, Killed
 
@@ -36,7 +36,7 @@ class Shop:
         self.data, self.backups = folder / "data", folder / "backups"
         self.backup = self.backups / "before.tar"
         self.backups.mkdir()
-        with closing(Book(self.data, settings=TenantSettings())) as book:
+        with closing(Book(self.data, settings=KEEPING)) as book:
             book.see(*(shot(DAY * day, who) for day, who in ((0, 1), (0, 2), (2, 1), (9, 1))))
         assert main(["backup", str(self.backup), "--data", str(self.data)]) == 0
 
