@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import asdict, replace
 
-from chalicelib.domain import api_keys
+from chalicelib.domain import api_keys, audit_events
 from chalicelib.domain.done import ActKind, Was, compare_things
 from chalicelib.domain.effects import SHARED_KEYS, SHOP, Effect, name_setting
 from chalicelib.domain.errors import (
@@ -243,7 +243,8 @@ class Tenants(Service["Book"]):
         """Restrict the faces of whose record of consent has expired by now. Raises as
         `open_tenant`."""
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
-            self.services.book_hooks.restrict_expired(tenant)
+            with audit_events.begin_in_tenant(tenant.name):
+                self.services.book_hooks.restrict_expired(tenant)
 
     def open_if_restricted(self, item: Item) -> Tenant:
         """Return the tenant that an item stores, for a process that may restrict nobody itself.

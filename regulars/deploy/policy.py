@@ -201,11 +201,11 @@ def _allow_witness(witness: str) -> list[dict[str, Any]]:
     if not _PLACE.fullmatch(witness):
         raise InvalidInput(f"Witness is a bucket, or bucket/prefix, not {witness!r}")
     bucket, _, prefix = witness.partition("/")
-    # where a restore looks for them (chalicelib/privacy/erasure_progress.py)
-    receipts = f"{prefix}/receipts/" if prefix else "receipts/"
+    # where a restore looks for receipts and for closed periods (erasure_progress, audit/periods)
+    folders = [f"{prefix}/{name}/*" if prefix else f"{name}/*" for name in ("receipts", "closed")]
     documents = f"arn:*:s3:::{witness}/*"
     return [
-        _allow("s3:ListBucket", f"arn:*:s3:::{bucket}", StringLike={"s3:prefix": f"{receipts}*"}),
+        _allow("s3:ListBucket", f"arn:*:s3:::{bucket}", StringLike={"s3:prefix": folders}),
         _allow("s3:GetObject", documents),
         # with this header S3 takes no name that is there already
         _allow("s3:PutObject", documents, Null={"s3:if-none-match": "false"}),

@@ -121,6 +121,7 @@ CREDENTIALS_ONLY = {
     ("GET", "/v1/members", 0),
     ("GET", "/v1/members/{id}/made", 0),
     ("GET", "/v1/notice", 0),
+    ("GET", "/v1/signing-key", 0),
     ("POST", "/v1/verify", 1),
     ("POST", "/v1/detect", 0),
     ("POST", "/ DetectFaces", 0),

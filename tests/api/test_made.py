@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,14 +27,15 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items, write_in_parts
 from chalicelib.storage.ports import Put, Storage
 from tests.api.neighbours import ALPHA, BETA, Street, Walk
-from tests.support.api.devices import BY_HTTPS, Device, asked, invitation_of, sign_in
+from tests.support.api.devices import Device, asked, invitation_of, sign_in
+from tests.support.api.person import HOOKS, MEMBERS, ROOM, Person
 from tests.support.api.routes import samples_of
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import Book
 from tests.support.fakes import FakeClock
 from tests.support.meanwhile import Meanwhile
 
-HOOKS, KEYS, MEMBERS = "/v1/hooks", "/v1/keys", "/v1/members"
+KEYS = "/v1/keys"
 _POINT = (
     ec.generate_private_key(ec.SECP256R1())
     .public_key()
@@ -48,38 +48,9 @@ PHONE = {
     "auth": websafe_encode(bytes(16)),
 }
 HER_OTHER_PHONE = {**PHONE, "url": "https://8.8.8.8/other-phone"}
-ROOM = {"way": "slack", "url": "https://8.8.8.8/services/T/B/X"}
 _SECRET = re.compile(r"[rc]k_[0-9a-f]{32}")
 _CODE = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}(?:-[A-Z0-9]{4})*")
 _INVITATION = re.compile(r"#invitation=([a-z0-9-]+\.\d+\.[\w-]{43})")
-
-
-class Person:
-    """Somebody who signs in by a passkey."""
-
-    def __init__(self, v1: V1Client, name: str = "Leaver", role: str = "admin") -> None:
-        self.member = v1.done("POST", MEMBERS, {"name": name, "role": role})
-        self.id = self.member["id"]
-        invitation, self.device = invitation_of(self.member), Device()
-        passkey = self.device.make(asked(v1, invitation))
-        reply = sign_in(v1, {"invitation": invitation, "passkey": passkey})
-        assert reply.status == 201, reply
-        cookie = reply.headers["set-cookie"].partition(";")[0]
-        self.headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", **BY_HTTPS}
-        self.v1 = v1.with_key(None)
-
-    def done(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        reply = self.v1.send(method, path, body, headers=self.headers)
-        assert reply.status < 300, reply
-        return reply.json
-
-    def add_hook(self, channel: dict[str, str], **more: Any) -> str:
-        """Make a hook that tells people; return its access."""
-        hook = self.done("POST", HOOKS, {"url": None, "channel": channel, **more})
-        return f"hook {hook['id']}"
-
-    def add_key(self, name: str = "hers", role: str = "admin") -> dict[str, Any]:
-        return self.done("POST", KEYS, {"name": name, "role": role})
 
 
 @pytest.fixture

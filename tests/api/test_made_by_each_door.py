@@ -16,8 +16,8 @@ from chalicelib.domain.model import Profile
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.privacy.makers import parse_caller
 from regulars.cli import main
-from tests.api.test_made import HOOKS, MEMBERS, ROOM, Person
 from tests.support.api.devices import invitation_of, sign_in
+from tests.support.api.person import HOOKS, MEMBERS, ROOM, Person
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import Book

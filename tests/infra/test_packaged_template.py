@@ -342,6 +342,7 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(
         "member",
         "session",
         "shared_passkey",
+        "sign_in",
         "signing_key",
         "still",
         "tenant",

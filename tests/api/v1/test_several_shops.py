@@ -28,6 +28,7 @@ from tests.support.api.gateway import Reply
 from tests.support.api.stage import Stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book_with import book_with
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock, Person, photo, picture
 from tests.support.meanwhile import Around, Meanwhile
 
@@ -83,7 +84,10 @@ class Shop(Struct, frozen=True):
 
 @pytest.fixture
 def shops(app: Chalice, services: Services, shop: Credentials) -> list[Shop]:
-    every = [shop, *(services.tenants.add(name, Profile.CLOUD) for name in (SECOND, THIRD))]
+    every = [
+        shop,
+        *(services.tenants.add(name, Profile.CLOUD, KEEPING) for name in (SECOND, THIRD)),
+    ]
     books = [services.tenants.get_by_name(one.tenant).book_id for one in every]
     return [
         Shop(V1Client(app, one.api_key), one, book) for one, book in zip(every, books, strict=True)

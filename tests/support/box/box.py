@@ -15,6 +15,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage.ports import Vision
 from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.stage import make_stage
+from tests.support.book.tenants import KEEPING
 from tests.support.fakes import FakeClock, FakeVision
 
 MANY = 1_000_000
@@ -41,7 +42,7 @@ def serving(
         closing(build(settings, clock=clock, vision=lambda: vision)) as services,
         open_listener("127.0.0.1", 0) as sock,
     ):
-        key = services.tenants.add("shop", Profile.CAMERA).api_key
+        key = services.tenants.add("shop", Profile.CAMERA, KEEPING).api_key
         front = Front(make_site(make_stage(services).app, services), sock)
         thread = threading.Thread(target=front.run, args=(stop,))
         thread.start()
