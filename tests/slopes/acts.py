@@ -214,6 +214,7 @@ UNCOUNTED: Mapping[str, str] = {
     "backup": "copies all",
     "uninstall": "reads no book",
     "completion": "reads no book",
+    "compare": "reads copies whole, as a restore does",
     "config": "reads no book",
     "console": "makes a code",
     "demo": "makes a book of its own",

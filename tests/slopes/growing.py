@@ -34,6 +34,9 @@ _INSTANTS = "reads instants whole, 5,000 observations at most"
 _PERSON = "answers all that is held of one person, whose visits these are"
 
 MUST_GROW: Mapping[str, str] = {
+    "GET /v1/retention strangers=forget": "counts the strangers whom a choice deletes, before it",
+    "GET /v1/retention strangers=keep stranger_days=1": "as with strangers=forget",
+    "GET /v1/retention strangers=undecided": "as with strangers=forget",
     **{f"GET /v1/face-ids order={order}": _ALL_IDS for order in FaceOrder},
     "GET /v1/face-ids desc=false": _ALL_IDS,
     "GET /v1/face-ids desc=true": _ALL_IDS,
@@ -53,6 +56,7 @@ GROWS_TO_A_BOUND: Mapping[str, str] = {
     "GET /v1/faces order=name": _SORTED,
     "GET /v1/faces order=visits": _SORTED,
     "GET /v1/arrivals face={face}": _INSTANTS,
+    "job periods, hour": "counts the visits of a day, a week or a month that it closes",
     "sweep of a month that has ended": "seals and counts each day of the month",
     "GET /v1/captures": f"{_PAGE} of each camera",
     "GET /v1/captures camera={camera} token={captures_token}": _PAGE,

@@ -497,7 +497,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/retention"): [
         Sample(),
         Sample(query={"strangers": "forget"}),
-        Sample(query={"strangers": "keep", "stranger_days": 1}),
+        Sample(query={"strangers": "keep", "stranger_days": "1"}),
     ],
     ("GET", "/v1/notice"): [
         Sample(query={"language": "zh"}),
