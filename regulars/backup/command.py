@@ -470,8 +470,8 @@ def compare(places: tuple[Path, ...]) -> None:
     """Tell which of several copies of a book is newer, and what each older one would bring back:
     people, keys, members, hooks, cameras, consents.
 
-    PLACE is a data folder, a database file, a backup of a box, or a signed file of the folder
-    `receipts`. Nothing is changed. For a backup, it tells what a restore would bring back.
+    PLACE is a data folder, a database file, a backup of a box, or a signed file of the folders
+    `receipts` and `closed`. Nothing is changed. For a backup, it tells what a restore would bring back.
 
     \b
     Examples:

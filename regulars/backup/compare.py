@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,9 @@ from chalicelib import bootstrap
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.domain.model import Tenant
 from chalicelib.open_storage import DATABASE
+from chalicelib.privacy.audit.periods import find_place_in_time
 from chalicelib.privacy.erasure.again import Receipt
+from chalicelib.privacy.signing import parse_statement
 from chalicelib.privacy.standing import Document, Point, list_ended, parse_document
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -155,7 +158,8 @@ def compare_places(
     signed, whole = list[Path](), list[Path]()
     for place in places:
         (signed if _is_signed(place) else whole).append(place)
-    documents, receipts = _read_signed(signed)
+    documents, sheets, receipts = _read_signed(signed)
+    yield from compare_sheets(sheets)
     copies: dict[str, list[Copy]] = {}
     for place in whole:
         with choose_scratch(next(filter(Path.is_dir, whole), place)) as scratch_folder:
@@ -176,29 +180,57 @@ def compare_places(
             yield f"{name}: {of_book[0].place} alone has this book: it would come back as a whole"
 
 
+class Sheet(Struct, frozen=True):
+    """Signed figures of a closed day, week or month. `number`: the higher one replaces others."""
+
+    place: str
+    of: str
+    number: int
+    at: str
+
+
+def compare_sheets(sheets: Sequence[Sheet]) -> Iterator[str]:
+    """Yield lines about signed figures: of which period each is, and which of two is newer."""
+    for sheet in sheets:
+        yield f"{sheet.place}: {sheet.of}, number {sheet.number}, signed {sheet.at}"
+    for sheet, other in combinations(sorted(sheets, key=lambda each: -each.number), 2):
+        if sheet.of == other.of and sheet.number > other.number:
+            yield f"{sheet.place} is newer than {other.place}"
+        elif sheet.of == other.of and sheet.at != other.at:
+            yield f"{sheet.place} and {other.place} were closed apart: neither replaces the other"
+
+
 def _is_signed(place: Path) -> bool:
     if not place.exists():
         raise OperatorError(f"there is no file or folder {place}")
     return place.is_file() and place.suffix == ".json"
 
 
-def _read_signed(files: Sequence[Path]) -> tuple[list[Document], dict[str, Receipt]]:
-    documents, receipts = list[Document](), dict[str, Receipt]()
+def _read_signed(
+    files: Sequence[Path],
+) -> tuple[list[Document], list[Sheet], dict[str, Receipt]]:
+    documents, sheets, receipts = list[Document](), list[Sheet](), dict[str, Receipt]()
     for file in files:
         try:
             document = parse_document(file.read_bytes(), str(file))
             if document is not None:
                 documents.append(document)
                 continue
+            statement, _ = parse_statement(file.read_bytes(), "")
+            if str(statement.get("kind")).startswith("figures of "):
+                period, number = find_place_in_time(statement)
+                of = f"{statement.get('tenant')}, {period.by} {period.name}"
+                sheets.append(Sheet(str(file), of, number, str(statement.get("at"))))
+                continue
         except InvalidInput as error:
             raise OperatorError(f"{file} is damaged or not signed: {error}") from error
         found = read_receipts([str(file)], ())
         if not found:
             raise OperatorError(
-                f"{file} is neither a document of what stands nor a receipt of an erasure"
+                f"{file} is no document of what stands, closed period or receipt of an erasure"
             )
         receipts[str(file)] = found[0]
-    return documents, receipts
+    return documents, sheets, receipts
 
 
 def _read_copies(

@@ -260,15 +260,11 @@ class Periods(Service["Services"]):
     ) -> tuple[Period, int]:
         """Return of what period a statement is, and its number. Raises InvalidInput."""
         statement, signer = parse_statement(document, "")
-        kind = next((by for by in CLOSED if statement.get("kind") == _KINDS[by]), None)
-        if kind is None or statement.get("tenant") != tenant.name:
+        place = find_place_in_time(statement)
+        if statement.get("tenant") != tenant.name:
             raise InvalidInput("it has no figures of this tenant")
         self._require_own(tenant, signer, str(statement.get("at")), trusted)
-        try:
-            period = Period.of_time(kind, str(statement[kind]).replace("-", ""))
-            return period, int(statement["number"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidInput("its period and number cannot be read") from error
+        return place
 
     def find_week(self, tenant: Tenant, day: date) -> Period:
         """Return the closed week that holds a day, on whichever day weeks began then; if none was
@@ -433,6 +429,22 @@ def _find_place(tenant: str, period: Period) -> tuple[str, str]:
 
 def _find_span(tenant: Tenant, period: Period) -> Span:
     return period.find_span(ZoneInfo(tenant.time_zone))
+
+
+def find_place_in_time(statement: Mapping[str, Any]) -> tuple[Period, int]:
+    """Return of what period the figures of a statement are, and its number: of two of one period,
+    the higher one replaces the other.
+
+    Raises InvalidInput.
+    """
+    kind = next((by for by in CLOSED if statement.get("kind") == _KINDS[by]), None)
+    if kind is None:
+        raise InvalidInput("it has no figures of a day, week or month")
+    try:
+        period = Period.of_time(kind, str(statement[kind]).replace("-", ""))
+        return period, int(statement["number"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput("its period and number cannot be read") from error
 
 
 def name_folder(tenant: Tenant) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.privacy.signing import canonical_json
 from chalicelib.privacy.standing import Point
 from regulars.backup.compare import Copy, describe_order, list_newest
 from regulars.backup.preview import Book as ReadBook
@@ -116,6 +117,32 @@ def test_copies_that_were_used_apart_are_each_ahead_of_the_other(
     assert "shop: guest-51 would be in the book again" in said
     shutil.copytree(one, tmp_path / "same")
     assert f"{tmp_path / 'same'} are at the same point" in compare(capsys, one, tmp_path / "same")
+
+
+def test_of_two_closings_of_a_month_the_higher_number_is_newer(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    """Whatever the clock said, by which they were signed."""
+    files = {}
+    with closing(Book(shop.data)) as book:
+        for name, month, number, at in (
+            ("ahead", "2026-03", 1, "2026-04-10T03:00:00.000Z"),
+            ("again", "2026-03", 2, "2026-04-01T03:00:00.000Z"),
+            ("apart", "2026-03", 2, "2026-04-02T03:00:00.000Z"),
+            ("april", "2026-04", 1, "2026-05-01T03:00:00.000Z"),
+        ):
+            said = {"kind": "figures of a month", "tenant": "shop", "month": month}
+            signed = book.services.audit.signing.sign_statement(
+                "shop", {**said, "number": number, "at": at}
+            )
+            files[name] = tmp_path / f"{name}.json"
+            files[name].write_bytes(canonical_json(signed))
+    said = compare(capsys, *files.values())
+    assert f"{files['ahead']}: shop, month 2026-03, number 1, signed 2026-04-10T03" in said
+    assert f"{files['again']} is newer than {files['ahead']}\n" in said
+    assert f"{files['again']} and {files['apart']} were closed apart" in said
+    assert said.count(str(files["april"])) == 1
+    assert said.count("is newer") == 2
 
 
 @pytest.mark.parametrize(
