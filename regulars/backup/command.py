@@ -471,7 +471,8 @@ def compare(places: tuple[Path, ...]) -> None:
     people, keys, members, hooks, cameras, consents.
 
     PLACE is a data folder, a database file, a backup of a box, or a signed file of the folders
-    `receipts` and `closed`. Nothing is changed. For a backup, it tells what a restore would bring back.
+    `receipts` and `closed`. Nothing is changed. For a backup, it tells what a restore would bring
+    back.
 
     \b
     Examples:

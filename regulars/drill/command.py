@@ -38,8 +38,10 @@ def drill(services: Services, tenant: Tenant, *, out: Path | None) -> int:
     """Try on drawn people, in a folder of its own, what the tenant promises to people.
 
     By every way in somebody comes, withdraws, is sent again with the old record and is seen again.
-    Days pass, a backup is restored, one is erased and asks for the archive. Each time all that is
-    stored is looked through. Of the tenant only the settings are read; its book stays as it is.
+    Days pass, a backup is restored, one is erased and asks for the archive. After each step the old
+    records are sent again, and all that is stored is looked through. The page begins with what was
+    tried, with which settings, and what was not. Of the tenant only the settings are read; its book
+    stays as it is.
 
     The exit code is 1 if a line is not as promised: it is red. A page is checked by `regulars
     receipt verify`.

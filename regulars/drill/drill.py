@@ -22,10 +22,11 @@ from chalicelib.domain.jobs import NIGHT_HOUR
 from chalicelib.domain.model import Credentials
 from chalicelib.domain.tenant_settings import count_ended_days, count_remembered_days
 from chalicelib.privacy.erasure_progress import RECEIPT
-from chalicelib.privacy.retention import PATIENCE
+from chalicelib.privacy.retention import PATIENCE, say_missed
 from chalicelib.privacy.signing import verify_statement
 from chalicelib.services import Services
 from chalicelib.storage import keys
+from chalicelib.version import VERSION
 from regulars.demo.shop import PastClock
 from regulars.drill.looking import Left, find_left, list_unpromised
 from regulars.drill.ways import (
@@ -57,6 +58,7 @@ class State(StrEnum):
     PROMISED = "as promised"
     RED = "red"
     KEPT = "kept"
+    TRIED = "tried"
     NOT_TRIED = "not tried"
 
 
@@ -110,19 +112,22 @@ def run_drill(
     """
     with serve_house(services, clock, credentials) as house:
         drill = Drill(house, ways)
+        drill.say_what_is_tried()
         drill.enrol_people()
         if backups is not None:
             backups.write()
         drill.withdraw()
-        drill.send_old_records()
+        drill.send_old_records(house, "old record")
         drill.come_again()
         drill.erase_one()
         drill.wait_until_ended()
+        drill.send_old_records(house, "old record, days later")
         if backups is not None:
             drill.restore(backups.restore)
         else:
             drill.add("restore", "backup", State.NOT_TRIED, "a stage is restored into a new stage")
         drill.wait_until_forgotten(house)
+        drill.send_old_records(house, "old record, at last")
         drill.say_what_is_kept()
         return drill.lines
 
@@ -147,6 +152,21 @@ class Drill:
         """Add a line: the promise, or in red what is not so."""
         state, says = (State.RED, "; ".join(faults)) if faults else (State.PROMISED, promise)
         self.add(step, subject, state, says)
+
+    def say_what_is_tried(self) -> None:
+        """Say first with what the promises are tried, and what is not."""
+        tenant = self.house.tenant
+        days = f"ended_days {tenant.ended_days}, remembered_days {tenant.remembered_days}"
+        erases = f"expired_consent_erases {str(tenant.expired_consent_erases).lower()}"
+        for subject, says in {
+            "version": f"Regulars {VERSION}, {tenant.model}",
+            "settings": f"strangers {tenant.strangers}, {days}, {erases}",
+            "rights": "Articles 7(3), 15 and 17 of the GDPR, by each way in that brings somebody",
+        }.items():
+            self.add("tried", subject, State.TRIED, says)
+        drawn = "drawn people are always recognised, so a camera's misses are not tried"
+        self.add("tried", "recognition", State.NOT_TRIED, f"{drawn}. {say_missed()}")
+        self.add("tried", "other shops", State.NOT_TRIED, "the drill has one shop")
 
     def enrol_people(self) -> None:
         """Bring a person in by each way, and one more who will be erased; write records and
@@ -239,26 +259,27 @@ class Drill:
                 if one.faceid in text or one.name in text:
                     yield f"{where} still names the person"
 
-    def send_old_records(self) -> None:
+    def send_old_records(self, house: House, step: str) -> None:
         """Send the old record again by each way that takes one, and the person by the way of
         before."""
-        self.house.clock.at += HOUR
+        house.clock.at += HOUR
         for one in self.people:
             path = f"/v1/faces/{one.faceid}/consent"
-            reply = self.house.send("PUT", path, make_record(self.house, one))
-            faults = [] if reply.status == 409 else [f"PUT consent: {reply.status} {reply.json}"]
+            reply = house.send("PUT", path, make_record(house, one))
+            refused = (404, 409)  # 404: the person is erased
+            faults = [] if reply.status in refused else [f"PUT consent: {reply.status}"]
             for name in self.ways:
                 way = WAYS[name]
                 if way.takes_record or (name == one.way and not way.by_camera):
-                    faults += self._try_again(one, name)
-            faults += self._list_shown(self.house, one)
+                    faults += self._try_again(house, one, name)
+            faults += self._list_shown(house, one)
             says = "refused by PUT, by each way that takes a record, and by the way of before"
-            self.promise("old record", one.way, says, faults)
+            self.promise(step, one.way, says, faults)
 
-    def _try_again(self, one: Somebody, way: str) -> list[str]:
-        self.house.clock.at += timedelta(minutes=1)
+    def _try_again(self, house: House, one: Somebody, way: str) -> list[str]:
+        house.clock.at += timedelta(minutes=1)
         try:
-            WAYS[way].go(self.house, one)
+            WAYS[way].go(house, one)
         except Refused as refusal:
             is_as_said = refusal.status == 409 or not WAYS[way].takes_record
             return [] if is_as_said else [f"{way} does not answer 409: {refusal}"]
@@ -333,6 +354,7 @@ class Drill:
             for one in self.people:
                 says = "found by no search and in no list, though the backup had the person"
                 self.promise("restored", one.way, says, [*self._list_shown(restored, one)])
+            self.send_old_records(restored, "old record, restored")
             # what goes of many at once waits for a week first, after a restore, too
             for _ in range(PATIENCE.days + 2):
                 self._do_jobs(restored)
