@@ -41,7 +41,7 @@ const PARTS = {
     staff: "group.staff", unseen_days: "done.of.unseen_days", attributes: "done.of.attributes" },
   place: { name: "camera.name" },
   settings: { fpir: "set.sure", strangers: "strangers", audit_days: "privacy.audit",
-    stranger_days: "strangers.days.number", strangers_decided_by: "strangers.by" },
+    stranger_days: "strangers.days.number", strangers_decided_by: "strangers.by", restore_gap: "done.of.restore_gap" },
 };
 
 export default function Done({ place: { query } }) {

@@ -1,4 +1,4 @@
-// What a book asks until somebody has answered it: what becomes of strangers, and what ended before a restore.
+// The question that a book asks until somebody has answered it: what becomes of strangers.
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
@@ -8,7 +8,6 @@ import { t } from "../words.js";
 
 export function Asked() {
   const { value } = useLoaded(async (signal) => mayLoad("settings") && get("settings", {}, { signal }), []);
-  const asked = [...(value?.strangers === "undecided" ? ["asked"] : []), ...(value?.restore_gap ? ["gap"] : [])];
-  return asked.map((one) => html`<p class="notice" key=${one}>
-    <a href=${to("privacy")}>${t(`visits.${one}`)} ›</a></p>`);
+  const isAsked = value?.strangers === "undecided";
+  return isAsked ? html`<p class="notice"><a href=${to("privacy")}>${t("visits.asked")} ›</a></p>` : null;
 }

@@ -33,8 +33,8 @@ _LIMITS = ("faces", "groups", "requests_a_day", "capture_mb_a_day")
 
 
 def copy_settings(tenant: Tenant) -> TenantSettings:
-    """Return a tenant's settings, without its limits."""
-    names = SETTINGS.keys() - _LIMITS
+    """Return a tenant's settings, without its limits and what a restore asks."""
+    names = SETTINGS.keys() - _LIMITS - {"restore_gap"}
     return TenantSettings(**{name: getattr(tenant, name) for name in names})
 
 
