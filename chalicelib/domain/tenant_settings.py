@@ -59,7 +59,7 @@ MOST_REMEMBERED_DAYS = 1_095
 """Days for which a template may be kept after the end of a consent: as long as a regular's."""
 
 UNDECIDED, FORGET, KEEP = "undecided", "forget", "keep"
-"""What becomes of strangers. New tenants are UNDECIDED until somebody chooses, which forgets."""
+"""Values of the setting `strangers`. A new tenant is UNDECIDED, which acts as FORGET."""
 
 DRAWN: Mapping[str, Any] = {
     "strangers": KEEP,

@@ -1,4 +1,4 @@
-"""Whom does an enrolment refuse? People who said no: their consent has ended, or they were erased.
+"""The no-list: people whom an enrolment refuses, since their consent has ended or they were erased.
 
 Of each end keyed hashes of ids, pictures and the record of consent stay for good. They hold no
 template and cannot be reversed (docs/decisions/0102). Each is an item of its own, found by

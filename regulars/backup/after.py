@@ -1,4 +1,4 @@
-"""What else a restore does again, settings, and what it says that nobody knows."""
+"""Steps of a restore: settings are set again, and unknown endings are listed."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ _SQLITE = b"SQLite format 3\0"
 
 
 class Copy(Struct, frozen=True):
-    """What one file or folder has of one book.
+    """Copy of one book in a file or folder.
 
     `heads`: the hashes of its audit's closed hours, in order; `waiting`: the ids of the entries
     after them. `book`: its contents; of a backup, those after a restore; None: a document alone,

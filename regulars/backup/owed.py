@@ -56,7 +56,7 @@ class Step(StrEnum):
 
 
 class Known(Struct, frozen=True):
-    """What is known of a book since its backup.
+    """Knowledge of a book's history since its backup.
 
     `point`: when that was made; `newest`: the highest number of a document that tells of the book;
     `until`: the time of that document, by its clock; None: nothing tells of the time since.

@@ -1,5 +1,5 @@
-"""What a book gives to whom, and what a restore would bring back: it is tried on a copy of a
-backup's records."""
+"""Contents of a book that a restore would bring back, found by trying it on a copy of a backup's
+records."""
 
 from __future__ import annotations
 

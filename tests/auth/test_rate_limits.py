@@ -13,13 +13,6 @@ from chalicelib.domain.errors import TooManyRequests, WrongCredentials
 from chalicelib.storage import keys
 from chalicelib.storage.ports import ItemStore
 from tests.support.fakes import FakeClock
-from tests.support.storage.fixtures import (  # noqa: F401 -- fixtures
-    aws,
-    dynamodb,
-    items,
-    sqlite_items,
-    sqlite_path,
-)
 
 
 class Timer:
@@ -129,7 +122,7 @@ def test_callers_who_came_long_ago_are_forgotten_and_those_at_their_limit_are_no
 class Instances:
     """Two instances of a function over one table, and their clock."""
 
-    def __init__(self, items: ItemStore) -> None:  # noqa: F811
+    def __init__(self, items: ItemStore) -> None:
         self.clock = FakeClock()
         make = partial(StoredBuckets, items, self.clock)
         self.one, self.other = (Rates(100, 10, make_buckets=make) for _ in range(2))
@@ -138,7 +131,7 @@ class Instances:
 
 
 @pytest.fixture
-def instances(items: ItemStore) -> Instances:  # noqa: F811
+def instances(items: ItemStore) -> Instances:
     return Instances(items)
 
 
@@ -192,7 +185,7 @@ def test_who_signed_in_by_one_instance_is_locked_out_at_none(instances: Instance
 
 
 def test_instances_at_once_take_no_more_than_there_is(
-    sqlite_items: ItemStore,  # noqa: F811 -- moto's conditions are not atomic among threads
+    sqlite_items: ItemStore,  # moto's conditions are not atomic among threads
 ) -> None:
     instances = Instances(sqlite_items)
     both = [instances.one.wrong_sign_ins, instances.other.wrong_sign_ins]
@@ -204,7 +197,7 @@ def test_instances_at_once_take_no_more_than_there_is(
 
 def test_no_address_is_stored_as_it_is_and_none_for_long(
     instances: Instances,
-    items: ItemStore,  # noqa: F811
+    items: ItemStore,
 ) -> None:
     guess(instances.one, "192.0.2.1", f"{instances.tag}#ann")
     guess(instances.one, "192.0.2.1", f"{instances.tag}#ann", right=True)

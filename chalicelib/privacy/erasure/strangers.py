@@ -104,8 +104,10 @@ def _find_limit(tenant: Tenant) -> datetime | None:
 
 
 def _is_forgotten(tenant: Tenant, face: Face) -> bool:
-    """Return whether a face goes by the choice: who has a name, a given picture or a user is no
-    stranger, and a face under hold stays."""
+    """Return whether the tenant's choice deletes a face.
+
+    A face with a name, a given picture or a user is no stranger, and a face under hold stays.
+    """
     if face.hold is not None or [*more_than_a_stranger(face)]:
         return False
     limit = _find_limit(tenant)

@@ -23,7 +23,7 @@ from urllib.parse import quote as quote_url
 from chalicelib.domain.errors import StorageUnavailable
 
 BESIDE = ("wal", "shm", "journal")
-"""What SQLite puts beside a file, behind its name and a hyphen."""
+"""Suffixes of the files that SQLite keeps beside a database, after a hyphen."""
 NOTE_BYTES = 100
 _NOTE = re.compile(rb"Replaced by generation (\d+) of life (\w*), mark (\w*)\. *")
 _TRIES = 5

@@ -278,7 +278,10 @@ def test_a_choice_is_counted_before_it_is_made_and_refused_without_who_decided_i
             tenant, Shot("door", picture(Person(seed)), "image/jpeg", at)
         )
         services.sightings.ingest.resolve_capture(tenant.name, "door", stored.id)
-    count = lambda **query: v1.done("GET", "/v1/retention", **query)["strangers"]  # noqa: E731
+
+    def count(**query: Any) -> int:
+        return int(v1.done("GET", "/v1/retention", **query)["strangers"])
+
     assert (count(), count(strangers="keep", stranger_days=1)) == (0, 0)
     assert count(strangers="forget") == count(strangers="undecided") == 3
     assert len(v1.done("GET", "/v1/faces")["faces"]) == 3, "they are counted alone"
