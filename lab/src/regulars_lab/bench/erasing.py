@@ -30,6 +30,7 @@ from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
+from chalicelib.storage.box.generation import find_file
 from chalicelib.storage.ports import ItemStore, Put
 from regulars_lab.bench.measuring import memory_bytes, parser, write
 from regulars_lab.rigs.stand_ins import SteppedClock
@@ -147,7 +148,7 @@ def _measure_one(what: str, do: Callable[[], None], writer: Writer, folder: Path
         round((_count_written() - before_bytes) / 1e6),
         round(max(writer.waits), 2),
         writer.refused,
-        round((folder / DATABASE).stat().st_size / 1e6),
+        round(find_file(folder / DATABASE).stat().st_size / 1e6),
         round(memory_bytes()["VmHWM"] / 1e6),
     )
 
