@@ -1,8 +1,9 @@
-"""Counts the lines of a clone by one ruler: those that hold more than comment, docstring or space.
+"""Counts a clone's lines of code and text, and fails above the budget in infra/lines.toml.
 
     python -m infra.lines
 
-Files that git knows count if they are code, pages, styles or Markdown: no data, no settings.
+A line counts if it has more than a comment, a docstring or space. Files in git count if they are
+code, pages, styles or Markdown; data and settings do not.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import ast
 import io
 import sys
 import tokenize
+import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from infra.dependencies import ROOT, Failed, run_command
 
-PARTS = ("product", "generated", "console", "lab", "releases", "tests", "docs")
+BUDGET = "infra/lines.toml"
+PARTS = ("product", "core", "generated", "console", "lab", "releases", "tests", "docs")
+APART = ("edge", "mqtt", "transfer", "dialects")
+"""Folders of distributions that an installation of the service can leave out."""
 _ENDINGS = (".py", ".c", ".js", ".mjs", ".css", ".html", ".md")
 _COMMENTS = ("//", "/*", "* ", "*/", "<!--")
 _LAYOUT = {
@@ -32,11 +37,13 @@ _LAYOUT = {
 
 
 class Count(NamedTuple):
-    """The lines of a file. `tokens`: those of Python; 0 in another language."""
+    """The lines of a file. `tokens`: those of Python; 0 in another language. `is_core`: every
+    installation of the service has the file."""
 
     part: str
     lines: int
     tokens: int
+    is_core: bool
 
 
 def count_files(root: Path = ROOT) -> Iterator[Count]:
@@ -48,7 +55,9 @@ def count_files(root: Path = ROOT) -> Iterator[Count]:
     for path, value in zip(attributes[:-1:3], attributes[2::3], strict=True):
         text = (root / path).read_text(encoding="utf-8")
         lines, tokens = count_python(text) if path.endswith(".py") else (count_others(text), 0)
-        yield Count("generated" if value == "set" else name_part(path), lines, tokens)
+        part = "generated" if value == "set" else name_part(path)
+        is_core = part == "product" and path.partition("/")[0] not in APART
+        yield Count(part, lines, tokens, is_core)
 
 
 def name_part(path: str) -> str:
@@ -83,15 +92,62 @@ def count_others(text: str) -> int:
 
 
 def main() -> None:
-    """Print the lines of each part, and how many tokens a line of its Python has."""
-    lines, python_lines, tokens = Counter[str](), Counter[str](), Counter[str]()
-    for count in count_files():
-        lines[count.part] += count.lines
-        python_lines[count.part] += count.lines if count.tokens else 0
-        tokens[count.part] += count.tokens
+    """Print the lines of each part beside its budget and the last release's; exit with 1 above a
+    budget."""
+    table = tomllib.loads((ROOT / BUDGET).read_text(encoding="utf-8"))
+    lines, python_lines, tokens = count_parts(count_files())
     for part in PARTS:
-        density = f"{tokens[part] / python_lines[part]:5.1f} tokens a line" if tokens[part] else ""
-        sys.stdout.write(f"{part:10}{lines[part]:8,} lines {density}\n")
+        said = [f"{name} {table[name][part]:,}" for name in table if part in table[name]]
+        if tokens[part]:
+            said.append(f"{tokens[part] / python_lines[part]:.1f} tokens a line")
+        sys.stdout.write(f"{part:10}{lines[part]:8,} lines  {', '.join(said)}\n")
+    complaints = find_excess(lines, table["budget"], _read_budget_before())
+    sys.exit("\n".join(complaints) or 0)
+
+
+def count_parts(counts: Iterable[Count]) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Return by part: lines, lines of Python, tokens. `core` is the part of `product` without
+    distributions of its own."""
+    lines, python_lines, tokens = Counter[str](), Counter[str](), Counter[str]()
+    for count in counts:
+        for part in (count.part, *(["core"] if count.is_core else [])):
+            lines[part] += count.lines
+            python_lines[part] += count.lines if count.tokens else 0
+            tokens[part] += count.tokens
+    return lines, python_lines, tokens
+
+
+def find_excess(
+    lines: Mapping[str, int], budget: Mapping[str, int], before: Mapping[str, int]
+) -> list[str]:
+    """Return a complaint for each part above its budget, and for each budget that was raised.
+
+    `before`: the budget of the commit before the newest that changed it; {} without one.
+    """
+    above = [
+        f"{part}: {lines[part]:,} lines are {lines[part] - most:,} above the budget of {most:,} "
+        f"({BUDGET}); delete as many"
+        for part, most in budget.items()
+        if lines[part] > most
+    ]
+    raised = [
+        f"{part}: the budget in {BUDGET} only falls; {most:,} is above the {before[part]:,} before"
+        for part, most in budget.items()
+        if most > before.get(part, most)
+    ]
+    return above + raised
+
+
+def _read_budget_before() -> Mapping[str, int]:
+    """Return the budget before the last change of its file; {} if git has no such commit."""
+    commits = run_command(["git", "log", "--format=%H", "-n", "2", "--", BUDGET], cwd=ROOT).split()
+    is_edited = run_command(["git", "diff", "--name-only", "HEAD", "--", BUDGET], cwd=ROOT).strip()
+    known = commits[:1] if is_edited else commits[1:]
+    if not known:
+        return {}
+    before = run_command(["git", "show", f"{known[0]}:{BUDGET}"], cwd=ROOT)
+    table: dict[str, dict[str, int]] = tomllib.loads(before)
+    return table["budget"]
 
 
 if __name__ == "__main__":
