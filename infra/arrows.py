@@ -1,13 +1,11 @@
-"""Holds calls between services to the order of imports, finds circles of imports, and holds the
-core to what it may import.
+"""Finds circles: of imports between modules, and of imports and calls of services between the parts
+of a package.
 
     python -m infra.arrows
 
-A service that calls another as `self.services.faces` is above it. The order is that of
-import-linter's contracts of layers in pyproject.toml, which see imports between packages alone.
-Circles are of modules; imports in functions count, those for types do not. The core is what makes
-a visit of a picture: its modules stand in pyproject.toml's [tool.core], and it imports no others.
-No conditional expression there goes over a line: such a one has to be read twice.
+A call of a service is one through `self.services`, such as `self.services.faces`. Imports in
+functions count, those for types do not. The order of the packages themselves is import-linter's
+(pyproject.toml).
 """
 
 from __future__ import annotations
@@ -15,13 +13,16 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "chalicelib"
+_SEARCH = f"{PACKAGE}.book.search"
 _OF_ALL = ("Services", "Book")
 """The classes whose attributes are the services. What the book itself has is its own, even if
 others replace it."""
@@ -101,51 +102,6 @@ def _is_services(node: ast.expr) -> bool:
     )
 
 
-def read_orders(root: Path = ROOT) -> list[list[tuple[str, ...]]]:
-    """Return the contracts of layers: for each the modules of its layers, the highest layer
-    first."""
-    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    orders = []
-    for contract in settings["tool"]["importlinter"]["contracts"]:
-        if contract["type"] == "layers":
-            for container in contract.get("containers", [""]):
-                begin = f"{container}." if container else ""
-                layers = [
-                    [name.strip(" ()") for name in layer.split("|")] for layer in contract["layers"]
-                ]
-                orders.append([tuple(begin + name for name in layer) for layer in layers])
-    return orders
-
-
-def is_against(order: Sequence[Sequence[str]], arrow: Arrow) -> bool:
-    """Tell whether an arrow goes up, or aside, in an order of layers."""
-    source, target = (_find_layer(order, module) for module in (arrow.source, arrow.target))
-    return bool(source and target and source[1] != target[1] and target[0] <= source[0])
-
-
-def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | None:
-    """Return the number of the layer that a module is in, and the name in that layer; None: it is
-    in none."""
-    for number, layer in enumerate(order):
-        for name in layer:
-            if module == name or module.startswith(f"{name}."):
-                return number, name
-    return None
-
-
-def find_circle(imports: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return modules that import each other in a circle, the first once more at the end; none: [].
-
-    `imports`: what each module imports.
-    """
-    try:
-        TopologicalSorter(imports).prepare()
-    except CycleError as error:
-        circle: list[str] = error.args[1]
-        return circle
-    return []
-
-
 def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
     """Return what each module of the product imports, at its head or in a function."""
     import grimp  # comes with the linters, which `make test` does without
@@ -156,76 +112,69 @@ def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
-def find_reach(imports: Mapping[str, Iterable[str]], begins: Iterable[str]) -> dict[str, str]:
-    """Return all modules that `begins` reach by imports, each with one that imports it.
+def find_circle(edges: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return names that lead to each other in a circle, the first once more at the end; []: none.
 
-    `imports`: what each module imports. `begins`: are among those returned, with "".
+    `edges`: where each name leads to.
     """
-    importers = dict.fromkeys(begins, "")
-    waiting = list(importers)
-    while waiting:
-        module = waiting.pop()
-        new = [imported for imported in imports.get(module, ()) if imported not in importers]
-        importers |= dict.fromkeys(new, module)
-        waiting += new
-    return importers
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
 
 
-def list_long_choices(content: ast.Module) -> list[int]:
-    """Return the lines on which a conditional expression begins and does not end."""
-    choices = (node for node in ast.walk(content) if isinstance(node, ast.IfExp))
-    return [node.lineno for node in choices if node.end_lineno != node.lineno]
+def find_sibling_circles(
+    imports: Mapping[str, Iterable[str]], arrows: Iterable[Arrow], services: Iterable[str]
+) -> list[list[str]]:
+    """Return a circle of each package whose modules and packages need each other in one.
 
-
-def report_core(imports: Mapping[str, Iterable[str]]) -> bool:
-    """Print what in the core is against its contract, and tell whether there is something.
-
-    A name in [tool.core] stands for a module, or for all modules of a package.
+    One needs another if anything in it imports, or calls the service of, anything in the other.
+    `services`: their modules. A package with one service may call that from within. In search two
+    parts share how segments are laid out, so it is left out.
     """
-    core = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["core"]
-    names, importers = [*core["begins"], *core["may_import"]], find_reach(imports, core["begins"])
-    complaints, met = [], set()
-    for module, importer in sorted(importers.items()):
-        name = next((name for name in names if f"{module}.".startswith(f"{name}.")), None)
-        met.add(name)
-        if name is None:
-            complaints.append(f"{importer} imports {module}, which is not of the core")
-    complaints += [f"the core does not import {name}" for name in names if name not in met]
-    for module in read_modules(ROOT):
-        if module.name in importers:
-            complaints += [
-                f"{module.file.relative_to(ROOT)}:{line}: a conditional expression over a line"
-                for line in list_long_choices(module.content)
-            ]
-    for complaint in complaints:
-        sys.stderr.write(f"{complaint} (pyproject.toml, tool.core)\n")
-    return bool(complaints)
+    alone = {package for package, number in Counter(map(_parent, services)).items() if number == 1}
+    called = [
+        (source, target)
+        for source, target, _ in arrows
+        if not (_parent(target) in alone and source.startswith(f"{_parent(target)}."))
+    ]
+    imported = [(source, target) for source, targets in imports.items() for target in targets]
+    edges: dict[str, dict[str, set[str]]] = {}
+    for source, target in imported + called:
+        package, one, other = _part(source, target)
+        if package.startswith(f"{PACKAGE}.") and package != _SEARCH and one and other:
+            edges.setdefault(package, {}).setdefault(f"{package}.{one}", set()).add(
+                f"{package}.{other}"
+            )
+    return [circle for one in edges.values() if (circle := find_circle(one))]
 
 
-def report_circle(imports: Mapping[str, Iterable[str]]) -> bool:
-    """Print a circle of imports, if there is one, and tell so."""
-    circle = find_circle(imports)
-    if circle:
-        sys.stderr.write(f"imports in a circle: {' <- '.join(circle)}\n")
-    return bool(circle)
+def _parent(module: str) -> str:
+    return module.rpartition(".")[0]
 
 
-def report_arrows() -> bool:
-    """Print the arrows against the order.
+def _part(source: str, target: str) -> tuple[str, str, str]:
+    """Return the package that two modules have in common, and the name of each in it; "": it is
+    the package."""
+    one, other = source.split("."), target.split(".")
+    common = sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    )
+    names = [next(iter(parts[common:]), "") for parts in (one, other)]
+    return ".".join(one[:common]), names[0], names[1]
 
-    Tell whether there are some, or none at all was found.
-    """
-    arrows, all_orders = list_arrows(), read_orders()
-    upward = [arrow for arrow in arrows if any(is_against(order, arrow) for order in all_orders)]
-    for arrow in upward:
-        sys.stderr.write(
-            f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it "
-            "(pyproject.toml)\n"
-        )
-    sys.stdout.write(f"{len(arrows)} calls between services, {len(upward)} against the order\n")
-    return bool(upward) or not arrows
+
+def main() -> int:
+    imports, arrows = read_imports(), list_arrows()
+    services = read_all_services().values()
+    circles = [find_circle(imports), *find_sibling_circles(imports, arrows, services)]
+    for circle in filter(None, circles):
+        sys.stderr.write(f"a circle of imports or calls: {' <- '.join(circle)}\n")
+    sys.stdout.write(f"{len(arrows)} calls between services\n")
+    return int(any(circles) or not arrows)
 
 
 if __name__ == "__main__":
-    all_imports = read_imports()
-    sys.exit(any([report_arrows(), report_circle(all_imports), report_core(all_imports)]))
+    sys.exit(main())
