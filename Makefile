@@ -25,7 +25,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help setup demo serve test quick lab check format client site pictures bench package release clean
+.PHONY: help setup demo serve test rest lab check format client site pictures bench package release clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "make %-9s%s\n", $$1, $$2 }'
@@ -59,7 +59,7 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 
 .venv/compiled: .venv/test
 	@echo "== compiling the tests, which each worker would do by itself"
-	@ls -d tests/*/ edge/tests client/tests | xargs -n 9 -P 2 $(BIN)/pytest -qq --collect-only > /dev/null || true
+	@ls -d tests/*/ */tests | grep -v lab/tests | xargs -n 9 -P 2 $(BIN)/pytest -qq --collect-only > /dev/null || true
 	@touch $@
 
 .venv/check: .venv/test
@@ -84,14 +84,12 @@ demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: .venv/compiled  ## All tests of the gate, of what is dear a part that each commit draws; TESTS='tests/domain' for some of them
-	$(PYTEST) $(TESTS)
+test: .venv/compiled  ## The same tests for the same files, in twelve minutes; TESTS=edge/tests for all tests of a folder or file
+	$(PYTEST) $(or $(TESTS),-m 'not rest')
 
-# What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
-LONG := aws or any_order or javascript or similarity or reembedding or ten_tenants or recount
-
-quick: .venv/test  ## The rules, the use cases and the dialects, in three to four minutes: all but the longest tests; TESTS='tests/domain' for some
-	$(PYTEST) $(or $(TESTS),tests/book tests/privacy tests/api tests/whole --ignore=tests/book/search --ignore=tests/storage --ignore=tests/book/vision) -k 'not ($(LONG))'
+rest: .venv/compiled  ## All tests that `make test` leaves out: what takes long, and the distributions' own
+	$(PYTEST) -m rest
+	$(PYTEST) $(filter-out lab/tests,$(wildcard */tests))
 
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart; ALL=1 with all pictures
 	$(PYTEST) $(if $(ALL),--hypothesis-profile long) lab/tests

@@ -13,7 +13,6 @@ from chalicelib.settings import Settings
 from regulars.demo import registry_photos
 from regulars.errors import NoPictures
 from tests.support.box.server import Server
-from tests.support.examples import commit, draw_part
 from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.support.folders import pytest_configure, tmp_path
 
@@ -101,12 +100,8 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"the tests need pictures of people: {error}", returncode=1)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Draw proofs, which have targets of their own, and begin with what takes longest.
-
-    What is collected last is short.
-    """
-    draw_part(config, items, lambda item: item.get_closest_marker("proof") is not None)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: what is collected last is short."""
     place = {ROOT / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
@@ -139,8 +134,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults at the calls to storage")
         writes = sum(one[1] > 0 for one in faults)
         terminalreporter.write_line(
-            f"{len(faults)} walks of {there} points, drawn by commit {commit()}: {tried} tried in "
-            f"{writes}, "
+            f"{len(faults)} walks of {there} points: {tried} tried in {writes}, "
             f"which ended in {ends} ways; {left_out} skipped; the others read only"
         )
     reasons = Counter(

@@ -12,24 +12,12 @@ from rig.standin import StandIn
 from rig.uploader import Zygote
 
 from regulars.demo import registry_photos
-from tests.support.examples import draw_part, takes
 from tests.support.folders import pytest_configure, tmp_path
 from tests.support.second_try import second_try
 
 __all__ = ["pytest_configure", "tmp_path"]
 
 pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Draw tests with the service itself, but for proofs, which tests/conftest.py draws.
-
-    `make edge` tries all.
-    """
-    has_service = takes("started_regulars")
-    draw_part(
-        config, items, lambda item: has_service(item) and not item.get_closest_marker("proof")
-    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,7 +23,7 @@ from regulars_edge.spool.model import Stamp
 from regulars_edge.troubles import Trouble
 from rig import covers, street
 
-from tests.support.examples import drawn
+from tests.support.examples import parametrize, sample
 
 
 def framed(picture: Image.Image, form: str = "JPEG", **how: object) -> EncodedFrame:
@@ -171,8 +171,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("infrared", drawn([False, True], 1))
+@parametrize("infrared", [False, True], gate=1)
 def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_an_hour(
     infrared: bool,
 ) -> None:
@@ -200,10 +199,9 @@ def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_an_hour(
         assert any(words in (one or "") for one in told), (fault, {*told})
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", drawn(list(covers.scenes()), 1))
+@parametrize("name", covers.scenes(), gate=1)
 def test_a_box_that_is_on_by_day_alone_tells_a_cover_and_goes_on_telling_it(name: str) -> None:
-    found = covers.told_by_day_alone(name, drawn(list(covers.COVERS), 6))
+    found = covers.told_by_day_alone(name, sample(list(covers.COVERS), 6))
     told = {cover: still for cover, (soon, still) in found.items() if soon is not None}
     assert len(told) >= len(found) - 2, found
     assert None not in told.values(), "what is told on Friday is green on Monday"
@@ -422,8 +420,7 @@ def test_a_memory_that_makes_no_sense_is_begun_anew(memory: str) -> None:
     assert (check.trouble, check.memory) == (None, BlockageCheck(lambda: 0.0).memory)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", drawn(list(covers.scenes()), 1))
+@parametrize("name", covers.scenes(), gate=1)
 def test_a_camera_that_is_covered_or_turned_is_told_within_an_hour(name: str) -> None:
     """`python edge/tests/rig/covers.py --days 30` has the figures of all scenes, and false alarms
     of a month."""

@@ -36,7 +36,6 @@ with spools.open_spool(Path(sys.argv[1])) as spool:
 """A box whose camera sees somebody come in all the time, and says so when each is counted."""
 
 
-@pytest.mark.proof
 def test_kills_lose_nobody_who_was_counted(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """One may be counted whom the killed process has not said."""
     kills = int(request.config.getoption("--edge-count-kills"))

@@ -22,7 +22,7 @@ from rig.figures import (
 )
 from rig.walkers import Walk, path, straight
 
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 
 LINE = parse_line([[0.0, 0.5], [1.0, 0.5]])
 SPEED = 70
@@ -90,8 +90,7 @@ CASES = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("rate", "height", "change"), drawn(CASES, 1))
+@parametrize(("rate", "height", "change"), CASES, gate=1)
 def test_a_drawn_door_is_counted_at_any_rate_and_in_the_dark(
     detector: PersonDetector, rate: float, height: float, change: str
 ) -> None:

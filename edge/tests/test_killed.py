@@ -41,7 +41,6 @@ def has_taken(spool: Path) -> bool:
     return False
 
 
-@pytest.mark.proof
 def test_a_folders_upload_survives_kills(
     service: StandIn | Regulars, zygote: Zygote, tmp_path: Path, kills: int
 ) -> None:
@@ -71,7 +70,6 @@ def test_a_folders_upload_survives_kills(
     assert ended.get(-9, 0) > rounds / 4, ended
 
 
-@pytest.mark.proof
 def test_a_watched_folder_survives_kills(
     service: StandIn | Regulars, zygote: Zygote, tmp_path: Path, kills: int
 ) -> None:
@@ -134,7 +132,6 @@ def test_a_watched_folder_survives_kills(
     assert left == [], "copies of what was sent"
 
 
-@pytest.mark.proof
 def test_the_service_is_killed_and_started_again(
     tmp_path: Path, started_regulars: Regulars
 ) -> None:

@@ -462,7 +462,6 @@ def script(day: Day, cameras: dict[str, Camera], url: str) -> dict[float, Callab
 KINDS = tuple(one for one in MISHAPS if one != "slow")
 
 
-@pytest.mark.proof
 def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     tmp_path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:

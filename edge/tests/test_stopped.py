@@ -26,7 +26,6 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_box_that_is_told_to_stop_again_and_again_ends(
     zygote: Zygote, tmp_path: Path, stops: int, part: int

@@ -39,7 +39,7 @@ from rig.real import Regulars
 from rig.releases import BEAT, CRASHES, IMPORTS, LOOP, READY, Releases, in_module, wheel
 from rig.unit import Unit
 
-from tests.support.examples import drawn
+from tests.support.examples import sample
 from tests.support.needs import needed
 
 NEW, BAD = "8.0.0", "9.0.0"
@@ -508,7 +508,7 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
 ) -> None:
     until(lambda: is_well(versions, __version__), 60)
     versions.unit.start_s, versions.unit.stop_s = 5.0, 3.0
-    chosen, heard = drawn([*RELEASES.items()], 1), list[str]()
+    chosen, heard = sample([*RELEASES.items()], 1), list[str]()
     why = f"{BAD} was not well, {__version__} runs again"
     for fault, begin in chosen:
         begin(versions)
@@ -545,7 +545,7 @@ sys.exit(command())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("looks", "stays", "first"), drawn(STEPS, 1))
+@pytest.mark.parametrize(("looks", "stays", "first"), sample(STEPS, 1))
 def test_a_power_cut_before_each_write_of_a_step_leaves_a_version_that_is_well_in_the_end(
     versions: Versions, looks: int, stays: bool, first: int
 ) -> None:

@@ -143,7 +143,6 @@ def four_pictures_of_40_million_pixels(
             camera.stop()
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize(
     "sources",
     [four_streams_one_of_them_4k_with_faces_chosen, four_pictures_of_40_million_pixels],

@@ -23,7 +23,7 @@ from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.rekognition.client import client as rekognition_client
 from tests.support.api.rekognition.faces import ids, image
 from tests.support.book.tenants import KEEPING
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.fakes import RULES, FakeClock, Person, picture
 
 DAYS = 12
@@ -119,8 +119,7 @@ def visitors(services: Services, tenant: Tenant) -> list[Face]:
     return [face for face in found if face.arrive_count]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", drawn([20, 50, 100], 1))
+@parametrize("number", [20, 50, 100], gate=1)
 def test_a_person_with_many_photos_is_one_visitor(
     enrol_photos: Way, number: int, services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:

@@ -34,7 +34,6 @@ from regulars.demo.shop import enrol_drawn
 from regulars.serve import service
 from regulars.tenants import credentials
 from tests.support.book.tenants import CHOICE
-from tests.support.examples import draw_part, takes
 from tests.support.needs import needed
 from tests.support.noon import zone_at_noon
 from tests.support.pictures.photos import (
@@ -49,11 +48,6 @@ from tests.support.pictures.photos import (
 from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Draw flows: a page's load takes most of a second of the processor. `make flows` tries all."""
-    draw_part(config, items, takes("chromium"))
 
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")

@@ -18,7 +18,7 @@ from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
 from tests.console.looks import looked_at
 from tests.console.pages import PAGES, ready
 from tests.console.spoken import LANGUAGES, TABLES
-from tests.support.examples import drawn
+from tests.support.examples import sample
 from tests.support.noon import zone_at_noon
 
 ARE_DRAWN = (
@@ -95,7 +95,7 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
         visitor.check()
         visitor.context.close()
         # one: who asks as fast as a test uses up what a stranger may ask for
-        for language in drawn(LANGUAGES, 1):
+        for language in sample(LANGUAGES, 1):
             with browser.new_context(viewport=NARROW, locale=language) as context:
                 read_tour(context.new_page(), url, language)
 

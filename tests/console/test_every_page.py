@@ -35,7 +35,7 @@ from tests.console.portraits import Shop, mall
 from tests.console.spoken import LANGUAGES
 from tests.support.book.synthetic import PICTURE, write_faces, write_visits
 from tests.support.box.box import serving
-from tests.support.examples import drawn
+from tests.support.examples import sample
 
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
 """Pages of numbers, or that show a text of somebody else only once a picture was chosen, or two
@@ -343,7 +343,7 @@ def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(
 @pytest.mark.parametrize("name", PAGES)
 def test_no_name_is_cut_on_a_phone(phone: Visitor, shop: Shop, name: str) -> None:
     page = opened(phone, shop, name)
-    for language in ("de", *drawn(LANGUAGES, 1)):
+    for language in ("de", *sample(LANGUAGES, 1)):
         page.evaluate("(code) => localStorage.setItem('regulars.language', code)", language)
         reload(page)
         ready(page)

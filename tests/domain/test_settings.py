@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.domain.captures import CAMERA_SETTINGS, CameraOptions
 from chalicelib.domain.tenant_settings import SETTINGS, UNDECIDED, TenantSettings
-from tests.support.changed import ROOT
+from infra.dependencies import ROOT
 
 CAMERAS = "a camera's "
 

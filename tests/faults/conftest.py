@@ -7,7 +7,6 @@ from typing import TypeVar
 import pytest
 from msgspec import Struct
 
-from tests.support.examples import commit
 from tests.support.faults.shop import Shop, prepared
 
 Point = TypeVar("Point")
@@ -20,15 +19,14 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Shop]]
 
 
 class Points(Struct, frozen=True):
-    """`told`: takes how many points there are, how many of those chosen were tried and skipped, and
-    their ends."""
+    """The points of a walk that a run tries, chosen by `seed` and the case's name."""
 
     every: bool
     seed: str
     record: Callable[[str, object], None]
 
     def chosen(self, points: Sequence[Point], case: object, count: int = 1) -> list[Point]:
-        """As many as that, which each commit draws anew; `make faults` takes all."""
+        """Return `count` of the points, the same in each run; `make faults` takes all."""
         if self.every or len(points) <= count:
             return [*points]
         return random.Random(f"{self.seed} {case}").sample(points, count)
@@ -39,4 +37,4 @@ class Points(Struct, frozen=True):
 
 @pytest.fixture
 def points(pytestconfig: pytest.Config, record_property: Callable[[str, object], None]) -> Points:
-    return Points(pytestconfig.getoption("--every-fault"), commit(), record_property)
+    return Points(pytestconfig.getoption("--every-fault"), "the gate", record_property)

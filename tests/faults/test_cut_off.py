@@ -15,18 +15,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 from regulars_edge.cli import COMMANDS
 
 from tests.faults.conftest import Points
 from tests.support.box.box import serving
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.faults.acts import ACTS, NOT_WALKED, OF_THE_BOX, Act, list_commands
 from tests.support.faults.cut import SIGNALS, Cut, Reader, Runner, Stored
 from tests.support.faults.finish import Finish
 from tests.support.faults.shop import Shop
 
-CUTS, SEED, GATE = 2, "the gate", 20
+CUTS, GATE = 2, 20
 """How many cuts of a command are tried, what draws them, and how many commands the gate tries.
 
 Each commit draws other commands, but the cuts of one stay the same: not all have been tried so far,
@@ -102,16 +101,14 @@ class Walk:
         return stored
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("act", drawn(ACTS, GATE), ids=str)
+@parametrize("act", ACTS, gate=GATE, ids=str)
 def test_cut_off_and_ended_as_it_says_it_is_as_if_nobody_had_cut_it_off(
     act: Act, shops: dict[str, Shop], runner: Runner, tmp_path: Path, points: Points
 ) -> None:
     walk = Walk(act, shops[act.shop], runner, tmp_path)
     writes = [*walk.whole.writes, "its end"]
     every = [Cut(at, one) for at in range(2, len(writes) + 1) for one in SIGNALS]
-    seeded = replace(points, seed=SEED)
-    chosen = seeded.chosen(every, act, CUTS) if walk.whole.writes else []
+    chosen = points.chosen(every, act, CUTS) if walk.whole.writes else []
     wrong = [
         f"{cut.signal} before write {cut.at}, {writes[cut.at - 1]}: {what[:MOST_SAID]}"
         for cut in chosen

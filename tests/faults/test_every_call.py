@@ -9,7 +9,7 @@ import app
 from chalicelib.domain.jobs import NIGHT_HOUR
 from tests.faults.conftest import Points
 from tests.faults.walk import Walk
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.faults.shop import Shop
 from tests.support.faults.use_cases import (
     JOBS_WITHOUT,
@@ -65,8 +65,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", drawn(ROWS, GATE))
+@parametrize("case", ROWS, gate=GATE)
 def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
     case: UseCase,
     shops: dict[str, Shop],

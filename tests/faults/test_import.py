@@ -79,7 +79,6 @@ def killed_at(process: subprocess.Popen[str], vision: Counting, looks: int) -> b
     return process.returncode < 0
 
 
-@pytest.mark.proof
 def test_an_import_that_is_killed_equals_one_that_was_not(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

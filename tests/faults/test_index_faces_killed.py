@@ -84,7 +84,6 @@ class Program:
         raise AssertionError("no answer")
 
 
-@pytest.mark.proof
 def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, request: Any) -> None:
     kills, count = (
         request.config.getoption(name) for name in ("--index-kills", "--index-pictures")

@@ -77,7 +77,6 @@ def opened(data: Path) -> Iterator[tuple[Services, Tenant]]:
         services.close()
 
 
-@pytest.mark.proof
 def test_after_kill_9_during_enrolments_counts_index_and_pictures_agree(
     tmp_path: Path, pictures: list[bytes], request: pytest.FixtureRequest
 ) -> None:

@@ -29,7 +29,7 @@ from tests.faults.conftest import Points
 from tests.faults.walk import Walk
 from tests.faults.wire import WIRE_FAULTS, Wire
 from tests.support.book.book import Book
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.faults.shop import Box, Shop, furnished
 from tests.support.faults.stored import text_of
 from tests.support.faults.use_cases import USE_CASES
@@ -46,8 +46,8 @@ ROWS = (
     "ingest somebody new",
     "build_index",
 )
-"""Use cases that together call each adapter. The gate walks one, which each commit draws: a point
-takes a second."""
+"""Use cases that together call each adapter. A point takes a second, so `make test` walks
+one."""
 
 Answer = TypeVar("Answer")
 
@@ -152,8 +152,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudShop]:
         yield made
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", drawn(ROWS, 1))
+@parametrize("name", ROWS, gate=1)
 def test_failed_or_killed_at_any_call_to_aws_and_done_again_it_is_done(
     name: str, shop: CloudShop, tmp_path: Path, points: Points
 ) -> None:

@@ -51,7 +51,6 @@ class Visitor(threading.Thread):
             self.wrong.append(f"{what} of {self.name}: {answer}, not {right}")
 
 
-@pytest.mark.proof
 def test_threads_of_enrol_search_and_delete_end_in_a_true_count(
     tmp_path: Path, photos: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -72,7 +72,6 @@ class Book:
             self.stale.append(f"{one.seed}: {found}, not {faceid}, at seq {answer.seq}")
 
 
-@pytest.mark.proof
 def test_search_that_begins_after_an_acknowledged_write_sees_it(
     services: Services, request: pytest.FixtureRequest
 ) -> None:

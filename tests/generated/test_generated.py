@@ -1,7 +1,7 @@
 """Clients that generators of others make of docs/api/v1.yaml do the main jobs against one box.
 
-They enrol, send a capture with its camera, verify, page, and read an error. Each commit draws one
-of the languages; `make slow` tries all.
+They enrol, send a capture with its camera, verify, page, and read an error. `make test` tries one
+of the languages, `make rest` the others.
 """
 
 import json
@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import openapi_generator_cli
-import pytest
 
 from regulars.openapi import PATH
 from tests.support.box.server import Server
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.needs import needed
 from tests.support.npm import NODE, installed
 from tests.support.pictures import photos
@@ -139,8 +138,7 @@ def java(box: Server, tmp_path: Path) -> None:
     require_done(run(*program, folder=tmp_path), "yard")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("made", drawn([python, typescript, java], 1))
+@parametrize("made", [python, typescript, java], gate=1)
 def test_a_generators_client_does_the_main_jobs(
     made: Callable[[Server, Path], None], box: Server, tmp_path: Path
 ) -> None:

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.hostile.costs import READERS, measure
 from tests.hostile.hostile_files import FILES
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 
 PEERS_A_SECOND = 20
 MOST_PEERS = 2 * PEERS_A_SECOND
@@ -21,8 +19,7 @@ def test_each_kind_has_a_reader_and_hostile_files() -> None:
     assert FILES.keys() == READERS.keys()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "name"), drawn(CASES, 8))
+@parametrize(("kind", "name"), CASES, gate=8)
 def test_a_hostile_file_takes_no_more_than_a_second_and_200_mb(
     kind: str, name: str, tmp_path: Path
 ) -> None:

@@ -33,26 +33,11 @@ from infra import template
 from tests.infra import scenarios
 from tests.infra.account import Account, account, arns_of
 from tests.infra.calls import POLICIES, Call, Grant, grants
-from tests.support.changed import lately
+from tests.support.examples import rest
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
 from tests.support.storage.emulated import storage_stack
 
-pytestmark = lately(
-    ".chalice",
-    "infra/functions.yaml",
-    "infra/storage.py",
-    "infra/template.py",
-    "app.py",
-    "chalicelib/search_function.py",
-    "chalicelib/storage/aws",
-    "chalicelib/api/observability.py",
-    "chalicelib/telemetry.py",
-    "chalicelib/sweep.py",
-    "tests/infra/account.py",
-    "tests/infra/calls.py",
-    "tests/infra/scenarios.py",
-    "tests/infra/test_functions.py",
-)
+pytestmark = rest
 
 NOT_CALLED_BY_US = {
     "logs:CreateLogStream": "Lambda itself, with the function's role",

@@ -26,23 +26,9 @@ from infra import sbom
 from infra.bundle import NoLibraries
 from infra.dependencies import ROOT
 from infra.releases import wheels
-from tests.support.changed import lately
+from tests.support.examples import rest
 
-pytestmark = lately(
-    "infra/bundle.py",
-    "infra/dependencies.py",
-    "infra/locks",
-    "infra/releases",
-    "infra/sbom.py",
-    "pyproject.toml",
-    "edge/pyproject.toml",
-    "client/pyproject.toml",
-    "lab/pyproject.toml",
-    "requirements.txt",
-    "regulars/libraries.toml",
-    "chalicelib/model_packs",
-    "tests/infra/test_wheels.py",
-)
+pytestmark = rest
 
 COMMANDS = ("regulars", "regulars-edge")
 

@@ -37,7 +37,6 @@ def _is_of_dialect(route: str) -> bool:
     return path.startswith("/") and path not in {one.path for one in OPERATIONS}
 
 
-@pytest.mark.proof
 def test_no_act_grows_that_should_not(counted: tuple[Counted, Counted]) -> None:
     few, many = counted
     assert few.keys() == many.keys()

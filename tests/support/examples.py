@@ -1,13 +1,10 @@
-"""How many examples a long property gets: a few in the gate, all by `make slow`."""
+"""What `make test` runs of many cases and examples: the same ones for the same files."""
 
-import random
-import subprocess
-from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from hypothesis import HealthCheck, settings
 
 LONG = "long"
@@ -17,26 +14,16 @@ pytest loads it."""
 settings.register_profile(LONG, deadline=None)
 
 _PROFILE = settings.get_current_profile_name()
-# No example has a deadline: these machines are shared.
-settings.register_profile(_PROFILE, settings.get_profile(_PROFILE), deadline=None)
+# No example has a deadline: these machines are shared. The same files try the same examples.
+settings.register_profile(
+    _PROFILE, settings.get_profile(_PROFILE), deadline=None, derandomize=_PROFILE != LONG
+)
 settings.load_profile(_PROFILE)
-
-PART = 3
-"""The gate tries one in so many of the dear tests: five gates in a row try nearly nine in ten."""
-
 
 Case = TypeVar("Case")
 
-
-@cache
-def commit() -> str:
-    """Return the checkout's commit, by which a run draws what it tries of much; `none` outside of
-    git."""
-    here = Path(__file__).parent
-    told = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False
-    )
-    return told.stdout.strip()[:12] or "none"
+rest = pytest.mark.rest
+"""Marks what `make test` leaves to `make rest`: what takes long, and of many cases most."""
 
 
 def is_long() -> bool:
@@ -44,33 +31,32 @@ def is_long() -> bool:
     return settings.get_current_profile_name() == LONG
 
 
-def drawn(cases: Sequence[Case], gate: int) -> list[Case]:
-    """So many of the cases, others by each commit, so that a week of gates tries all; `make slow`
-    tries all at once."""
-    if is_long():
+def sample(cases: Sequence[Case], count: int) -> list[Case]:
+    """Return `count` of the cases, evenly spread and the same in each run; `make slow` takes
+    all."""
+    if is_long() or count >= len(cases):
         return list(cases)
-    return random.Random(commit()).sample(list(cases), min(gate, len(cases)))
+    return [cases[place * len(cases) // count] for place in range(count)]
 
 
-def takes(fixture: str) -> Callable[[pytest.Item], bool]:
-    """Return what tells whether a test takes this fixture."""
-    return lambda item: fixture in getattr(item, "fixturenames", ())
+def parametrize(
+    names: str | tuple[str, ...], cases: Iterable[Any], gate: int, ids: Any = None
+) -> pytest.MarkDecorator:
+    """Return `pytest.mark.parametrize` with `gate` of the cases for `make test`, evenly spread, and
+    the others marked `rest`."""
+    given = list(cases)
+    in_gate = {place * len(given) // gate for place in range(gate)}
+    marked = [
+        case if place in in_gate else _mark_rest(case, is_one=isinstance(names, str))
+        for place, case in enumerate(given)
+    ]
+    return pytest.mark.parametrize(names, marked, ids=ids)
 
 
-def draw_part(
-    config: pytest.Config, items: list[pytest.Item], is_dear: Callable[[pytest.Item], bool]
-) -> None:
-    """Leave one in PART of the dear tests, other ones for each commit.
-
-    Only a run of the whole suite leaves any out: who names a file or a folder gets all its tests.
-    For the hook `pytest_collection_modifyitems` of the conftest that knows which are dear.
-    """
-    if [*config.args] != [*config.getini("testpaths")]:
-        return
-    dear = [item for item in items if is_dear(item)]
-    left_out = {*dear} - {*drawn(dear, len(dear) // PART)}
-    config.hook.pytest_deselected(items=[item for item in dear if item in left_out])
-    items[:] = [item for item in items if item not in left_out]
+def _mark_rest(case: Any, *, is_one: bool) -> Any:
+    if isinstance(case, ParameterSet):
+        return pytest.param(*case.values, id=case.id, marks=[*case.marks, rest])
+    return pytest.param(case, marks=rest) if is_one else pytest.param(*case, marks=rest)
 
 
 def every(cases: Sequence[Case], step: int) -> list[Case]:

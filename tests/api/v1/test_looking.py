@@ -20,7 +20,7 @@ from tests.support.api.gateway import MULTIPART, Part, multipart
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import HOST, V1Client
 from tests.support.book.recount_statistics import items_of
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.pictures.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
 from tests.support.pictures.rules import RULES
 
@@ -230,18 +230,15 @@ def phone_photo(eyes: Eyes, side: tuple[int, int], kind: str) -> bytes:
     return target.getvalue()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
+@parametrize(
     ("side", "kind"),
-    drawn(
-        [
-            ((4032, 3024), "JPEG"),
-            ((1536, 2048), "HEIC"),
-            ((8160, 6120), "JPEG"),
-            ((2000, 1500), "WEBP"),
-        ],
-        2,
-    ),
+    [
+        ((4032, 3024), "JPEG"),
+        ((1536, 2048), "HEIC"),
+        ((8160, 6120), "JPEG"),
+        ((2000, 1500), "WEBP"),
+    ],
+    gate=2,
 )
 def test_photographs_of_phones_are_looked_at_and_places_are_theirs(
     eyes: Eyes, side: tuple[int, int], kind: str

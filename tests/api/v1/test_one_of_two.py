@@ -19,7 +19,7 @@ from chalicelib.storage import keys
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.tenants import KEEPING
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.fakes import FakeClock
 from tests.support.pictures.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
 from tests.support.pictures.rules import RULES
@@ -79,8 +79,7 @@ def side_by_side(photos: Path) -> bytes:
     return made.getvalue()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("shown", "erased"), drawn([*product((TWO, "portraits"), (0, 1))], 1))
+@parametrize(("shown", "erased"), [*product((TWO, "portraits"), (0, 1))], gate=1)
 def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     shop: Shop, photos: Path, shown: str, erased: int
 ) -> None:

@@ -12,7 +12,7 @@ from chalicelib.domain.errors import Busy, StorageUnavailable
 from chalicelib.domain.model import NO_LABELS, STRANGER, Face
 from tests.support.book.book import Book, shot
 from tests.support.book.recount_visits import disagreements_of_visits
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.fakes import RULES, Person, picture
 from tests.support.storage.failing import FAULTS, Calls, Fault, Killed
 
@@ -128,10 +128,7 @@ def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
     }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("at", "fault"), drawn([(at, fault) for at in range(12, 54, 4) for fault in FAULTS], 5)
-)
+@parametrize(("at", "fault"), [(at, fault) for at in range(12, 54, 4) for fault in FAULTS], gate=5)
 def test_cut_off_anywhere_the_face_is_enrolled_once_and_the_next_look_absorbs(
     tmp_path: Path, at: int, fault: Fault
 ) -> None:

@@ -40,7 +40,7 @@ from tests.book.search.galleries import (
 )
 from tests.support.book.synthetic import segment, write_snapshot
 from tests.support.book.tenants import add_tenant
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.fakes import FakeClock, embedding_of
 
 FACEIDS = [f"face-{n}" for n in range(6)]
@@ -296,8 +296,7 @@ def test_nobody_writes_a_snapshot_while_a_whole_one_is_being_written_unless_its_
     shop.assert_right()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("step", drawn(range(10), 3))
+@parametrize("step", range(10), gate=3)
 def test_a_builder_killed_at_any_write_leaves_every_search_exact(crowded: Shop, step: int) -> None:
     """Of a delta, of a whole snapshot, and of what they leave behind.
 

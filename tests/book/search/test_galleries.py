@@ -32,7 +32,7 @@ from tests.book.search.galleries import (
 )
 from tests.support.book.synthetic import segment, write_snapshot
 from tests.support.book.tenants import add_tenant
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.fakes import RULES, FakeClock, Person, embedding_of, picture
 from tests.support.meanwhile import side_by_side
 
@@ -315,8 +315,7 @@ def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_d
     assert best(cold(services), tenant, 9) == (faces[9], TAIL_LENGTH - 1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("step", drawn(range(10), 3))
+@parametrize("step", range(10), gate=3)
 def test_a_builder_killed_at_any_step_leaves_every_search_exact(
     full: Full, clock: FakeClock, step: int
 ) -> None:

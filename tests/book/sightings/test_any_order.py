@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.captures import Capture
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.outcome import RULE, deliver, outcome
-from tests.support.examples import drawn, examples
+from tests.support.examples import examples, parametrize
 from tests.support.storage.failing import KILLED, Calls, Killed
 
 histories = st.lists(
@@ -102,8 +102,7 @@ def test_a_late_first_visit_renames_a_long_third_one_in_pieces(book: Book) -> No
     assert book.observed()[DENSE[0].at, "", "regular"] == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("at", drawn(range(7, 18, 2), 3))
+@parametrize("at", range(7, 18, 2), gate=3)
 def test_killed_while_it_renames_another_sighting_finishes_it(tmp_path: Path, at: int) -> None:
     with closing(Book(tmp_path / "data")) as book:
         book.services.groups.set_promotion_settings(book.tenant, RULE)

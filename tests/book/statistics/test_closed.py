@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict
@@ -32,7 +31,7 @@ from chalicelib.privacy.erasure_progress import SETTLED, is_erased
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount_visits import every_observation
-from tests.support.examples import drawn, examples
+from tests.support.examples import examples, parametrize
 from tests.support.fakes import Person
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Killed
 
@@ -215,10 +214,10 @@ def withdraw(book: Book, faceid: str) -> None:
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["consents", "erasures"])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
+@parametrize(
     "end",
-    drawn([restrict, delete_cameras, delete_group, delete_staff, withdraw], 2),
+    [restrict, delete_cameras, delete_group, delete_staff, withdraw],
+    gate=2,
     ids=lambda end: end.__name__,
 )
 def test_no_figure_of_a_time_that_is_over_changes_by_what_ends_otherwise(

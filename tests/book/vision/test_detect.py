@@ -30,7 +30,7 @@ from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures.crop import cut, enclose_box
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.pictures import DetectedFace
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.pictures.album import ANY_PICTURE, Album
 from tests.support.pictures.crowds import Portrait, Tally, crowd, head_of
 from tests.support.pictures.photos import GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS
@@ -256,9 +256,8 @@ class TestFaces:
         )
         assert len(vision.detect(crowd)) == GROUP_SIZE
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize(
-        ("size_px", "least"), drawn([(15, 0.8), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)], 2)
+    @parametrize(
+        ("size_px", "least"), [(15, 0.8), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)], gate=2
     )
     def test_faces_of_every_size_are_found_in_a_picture_of_4096_pixels(
         self,

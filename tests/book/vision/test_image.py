@@ -24,7 +24,7 @@ from chalicelib.domain.captures import RULES as CAPTURES
 from chalicelib.domain.captures import Capture, CaptureState
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.pictures import PictureRules, Sides
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.pictures.album import ANY_PICTURE
 from tests.support.pictures.rules import KINDS, RULES
 
@@ -479,19 +479,16 @@ def require_promised(data: bytes, folder: Path, *most_pixels: int) -> None:
     assert taken <= promised + OTHER_BYTES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
+@parametrize(
     ("mode", "options", "ends_grey"),
-    drawn(
-        [
-            ("RGB", {}, True),
-            ("RGB", {"subsampling": 0, "progressive": True}, True),
-            ("L", {}, False),
-            ("CMYK", {"subsampling": 0, "progressive": True}, True),
-            ("RGBA", None, False),
-        ],
-        2,
-    ),
+    [
+        ("RGB", {}, True),
+        ("RGB", {"subsampling": 0, "progressive": True}, True),
+        ("L", {}, False),
+        ("CMYK", {"subsampling": 0, "progressive": True}, True),
+        ("RGBA", None, False),
+    ],
+    gate=2,
 )
 def test_a_picture_takes_no_more_memory_than_was_promised_for_it(
     mode: str, options: dict[str, object] | None, ends_grey: bool, tmp_path: Path
@@ -736,10 +733,7 @@ class TestLargePhotographs:
             )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind", drawn(["lossless webp", "transparent webp", "heic", "jpeg", "cmyk"], 2)
-)
+@parametrize("kind", ["lossless webp", "transparent webp", "heic", "jpeg", "cmyk"], gate=2)
 def test_a_reduced_picture_takes_no_more_memory_than_was_promised_for_it(
     kind: str, tmp_path: Path
 ) -> None:

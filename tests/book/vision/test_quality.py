@@ -8,7 +8,7 @@ from chalicelib.book.vision.describe.attributes import MEAN_FACE
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.pictures import BoundingBox, DetectedFace, Pose
 from chalicelib.domain.rules.decision import MIN_QUALITY
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.pictures import degrade
 from tests.support.pictures.album import Album
 from tests.support.pictures.degrade import Picture
@@ -26,8 +26,7 @@ def score(vision: FacePipeline, picture: Picture) -> float:
     return estimates[0].quality or 0.0 if estimates else 0.0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("file", drawn(PORTRAITS, 1))
+@parametrize("file", PORTRAITS, gate=1)
 @pytest.mark.parametrize(
     ("change", "steps"),
     [

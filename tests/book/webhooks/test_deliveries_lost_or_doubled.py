@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from chalicelib.domain.errors import Busy
-from tests.support.examples import drawn
+from tests.support.examples import sample
 from tests.support.hooks.hook_desk import TENANT, Desk, NoQueue, told
 from tests.support.hooks.receiver import Behaviour, answers, receiving
 from tests.support.storage.failing import KILLED, UNANSWERED, Calls, Killed
@@ -44,7 +44,7 @@ def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed
 ) -> None:
     """Two events told by a process that is killed before one of its calls, of which it has ten at
     least."""
-    for last in drawn(range(1, 11), 3):
+    for last in sample(range(1, 11), 3):
         with receiving(*behaviours) as receiver:
             hook, _ = desk.hooks.add(TENANT, receiver.url)
             calls = Calls()

@@ -1,9 +1,8 @@
 """However the network cuts a request, the application sees what was sent, and each request gets its
 own answer.
 
-Each is cut at every byte of its head and at a hundred of its body. The gate tries all of these cuts
-of the hostile request without a proxy, and some of all others, other ones by each commit;
-`make slow` tries all.
+Each is cut at every byte of its head and at a hundred of its body. `make test` tries all of these
+cuts of the hostile request without a proxy, and some of all others; `make slow` tries all.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tests.regulars.serve.framing import (
     serve_recorder,
 )
 from tests.support.box.box import serving
-from tests.support.examples import drawn
+from tests.support.examples import sample
 
 CUTS, CUTS_BEHIND_A_PROXY = 60, 20
 """So many of each case in the gate, without and behind a proxy."""
@@ -66,7 +65,7 @@ def test_a_request_is_seen_as_it_was_sent_however_it_is_cut(
     where, traffic = way
     case = VARIANTS[variant](requests[name])
     cuts = CUTS_BEHIND_A_PROXY if where != "direct" else CUTS if name != "hostile" else None
-    assert traffic.wrong(case, case.cuts if cuts is None else drawn(case.cuts, cuts)) == []
+    assert traffic.wrong(case, case.cuts if cuts is None else sample(case.cuts, cuts)) == []
 
 
 def test_a_head_that_a_proxy_writes_in_two_pieces_takes_nothing_of_its_body(

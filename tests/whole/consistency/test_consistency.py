@@ -29,7 +29,7 @@ from chalicelib.storage.records.merges import MergeState
 from chalicelib.storage.records.observations import page_item, visits_from, visits_item
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MONDAY, Book, shot
-from tests.support.examples import drawn
+from tests.support.examples import parametrize
 from tests.support.fakes import RULES, Person, picture
 from tests.support.later import later
 from tests.support.meanwhile import Interrupted
@@ -37,8 +37,7 @@ from tests.support.meanwhile import Interrupted
 DAY = 24 * 60
 ZERO_DAY = "20260302"
 GATE = 14
-"""How many ways to break a book, of those that can be mended, the gate tries. Each commit draws
-other ones; `make slow` tries all."""
+"""How many ways to break a book, of those that can be mended, `make test` tries."""
 
 
 @pytest.fixture
@@ -418,10 +417,7 @@ def names(broken: Callable[[Book], None], says: str) -> str:
     return says.replace("\\", "")[:40]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("broken", "says"), drawn([pytest.param(*row, id=names(*row)) for row in MENDED], GATE)
-)
+@parametrize(("broken", "says"), [pytest.param(*row, id=names(*row)) for row in MENDED], gate=GATE)
 def test_what_is_broken_by_hand_is_named_and_mended(
     book: Book, broken: Callable[[Book], None], says: str
 ) -> None:
