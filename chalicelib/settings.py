@@ -260,8 +260,6 @@ class Settings(Struct, frozen=True):
     is_trial: bool = False
     """Whether a backup is tried beside the service: then nobody outside is told anything (`regulars
     serve --trial`)."""
-    is_demo: bool = False
-    """Whether strangers look at drawn people (`regulars demo --public`)."""
     other_key: OtherKey = OtherKey.REFUSED
     of_dialects: Mapping[str, Struct] = field(default_factory=lambda: NO_DIALECTS)
     """Those that a dialect alone needs, by its name."""

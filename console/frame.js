@@ -30,7 +30,6 @@ const [SEEN_MS, SETTLED_MS, TICK_MS, QUIET] = [1_000, 5_000, 16, 3];
 const TRIES = 4;
 /** What the first page does without, and may be wanted at any moment after it, also without a network: corrections. */
 const soon = () => Promise.all([import("./shared/overlays.js"), dressed("shared")]);
-const tour = () => Promise.all([import("./tour/tour.js"), dressed("tour")]);
 /** A browser that is pushed to goes on with the worker of its day: give it ours. */
 const renewWorker = async () => (await navigator.serviceWorker?.getRegistrations())?.length
   && import("./admin/pushed.js").then(({ renewWorkers }) => renewWorkers());
@@ -39,8 +38,7 @@ const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 export function Frame() {
   const here = useValue(place);
   const [Over, setOver] = useState(null);
-  const [Tour, setTour] = useState(null);
-  const { screen, page: shown, trial, demo } = useValue(session) ?? {};
+  const { screen, page: shown, trial } = useValue(session) ?? {};
   const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page.name === shown));
   const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
   const all = [...daily, ...setup, ...others];
@@ -48,7 +46,6 @@ export function Frame() {
   const open = (name) => loaded(soon, 1).then(([overlays]) => setOver(() => overlays[name]), complain);
   const find = () => open("Find");
   useEffect(() => {
-    if (demo) loaded(tour).then(([module]) => setTour(() => module.Tour), complain);
     if (blur.now === "on" && !blur.isKept) {
       say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
     }
@@ -78,7 +75,6 @@ export function Frame() {
     </header>
     <main id="main" tabindex="-1">
       ${trial && html`<p class="trial">${t("trial")}</p>`}
-      ${Tour && html`<${Tour} />`}
       <${Page} key=${page.name} page=${page} place=${here} />
     </main>
     <${Alerted} /><${Notes} />

@@ -100,10 +100,8 @@ export const shownHere = ofTab("shop");
 export const renewedFrom = ofTab("renewed");
 /** Say whether this browser is signed in to several shops. */
 export const hasSeveral = () => session.now?.books.length > 1;
-export const may = (role, known = session.now) => ORDER.indexOf(roleOf(known)) >= ORDER.indexOf(role);
-/** A keeper is an operator who is no visitor of a demo: the service lets these change only what can be taken back. */
-const roleOf = (known) => (known?.role === "operator" && !known.demo ? "keeper" : known?.role);
-const ORDER = ["camera", "viewer", "operator", "keeper", "admin"];
+export const may = (role, known = session.now) => ORDER.indexOf(known?.role) >= ORDER.indexOf(role);
+const ORDER = ["camera", "viewer", "operator", "admin"];
 /** Lists that pages load if a screen shows them alone: the service refuses them all others. */
 const LOADS = {
   report: [], traffic: ["cameras"], counter: ["arrivals", "groups"],

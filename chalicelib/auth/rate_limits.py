@@ -2,7 +2,6 @@
 
 A request without a key is limited only as a sign-in: by its address, and by the person whose
 password it guesses. `/health`, `/ready`, the console's files and v1's document have no limit here.
-A public demo limits each address (regulars/serve/public.py).
 
 The limits are token buckets (RFC 2697's idea with one rate). Those of requests live in this
 process's memory: on AWS each instance of a function has its own, so that limit is approximate. A
@@ -121,15 +120,6 @@ class Buckets:
         with self._lock:
             if caller in self._full_at:
                 self._full_at[caller] -= 1 / self.rate.a_second
-
-    def spend(self, caller: str, tokens: float) -> None:
-        """Take tokens for what is done already, also more than are left: the caller waits the
-        longer then."""
-        with self._lock:
-            now = self._timer()
-            self._full_at[caller] = (
-                max(now, self._full_at.get(caller, now)) + tokens / self.rate.a_second
-            )
 
     def _forget_full_buckets(self, now: float) -> None:
         """Forget full buckets, and if there are too many others, those that are soonest full."""

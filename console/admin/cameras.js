@@ -318,7 +318,7 @@ function Aim({ path, one, change, checks }) {
   return html`<section><h2>${t("camera.still")}</h2>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <div class="setting"><p class="soft small">${t("camera.still.says")}</p>
-      ${may("keeper") && html`<button onClick=${ask} disabled=${Boolean(asked)}>
+      ${may("operator") && html`<button onClick=${ask} disabled=${Boolean(asked)}>
         ${t("camera.still.ask")}</button>`}</div>
     <p role="status" class="soft small">${asked ? t("camera.still.waits") : taken && ago(taken)}</p>
     <${CountingLine} edge=${one.edge} url=${url} alt=${url && t("camera.still.alt", { ago: ago(taken) })}

@@ -49,7 +49,7 @@ export function Checks({ path, checks: { loaded, film, ask, isFree } }) {
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <${Proof} proof=${loaded.value?.proof} />
     <div class="setting"><p class="soft small">${t("check.says")}</p>
-      ${may("keeper") && html`<button onClick=${ask} disabled=${!isFree}>${t("check.ask")}</button>`}</div>
+      ${may("operator") && html`<button onClick=${ask} disabled=${!isFree}>${t("check.ask")}</button>`}</div>
     <p role="status" class="soft small">${state && t(state)}</p>
     ${shown && html`<h3>${t("check.film", { time: dayAndClock(shown.at), n: shown.seconds })}</h3>
       <${Player} key=${shown.at} film=${shown} />`}

@@ -111,7 +111,7 @@ function Here() {
   return html`<section><h2>${t("set.here")}</h2>
     <div class="setting"><div><p class="label">${known.display_name}</p>
       <p class="soft small">${t(known.member ? "set.signed.in" : "set.signed", { ...known, role })}</p></div>
-      ${!known.demo && html`<button onClick=${out}>${t("signout")}</button>`}</div>
+      <button onClick=${out}>${t("signout")}</button></div>
     <${Spoken} />
     <${Preference} name="theme" value=${theme} options=${["system", "light", "dark"]} />
     <${Preference} name="blur" value=${blur} options=${["off", "on"]} />

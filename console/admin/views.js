@@ -46,7 +46,7 @@ export function Changed({ one, told }) {
   const accept = () => send("POST", `cameras/${encodeURIComponent(one.id)}/view`).then(told, complain);
   return html`<div class="notice"><p>${inEnglish(troubleOf(one)) ?? t("camera.view.changed")}</p>
     ${may("operator") && session.now.pictures && html`<${Mornings} id=${one.id} />`}
-    ${may("keeper") && html`<p class="soft small">${t("camera.view.says")}</p>
+    ${may("operator") && html`<p class="soft small">${t("camera.view.says")}</p>
       <button onClick=${accept}>${t("camera.view.right")}</button>`}</div>`;
 }
 

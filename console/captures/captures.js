@@ -103,7 +103,7 @@ function List({ wanted, cameras, open }) {
 /** Those that failed can be sent again, once the cause is mended. */
 function Parked({ all, again }) {
   const parked = all.filter((one) => one.state === "parked");
-  if (!parked.length || !may("keeper")) return null;
+  if (!parked.length || !may("operator")) return null;
   return html`<p class="row">
     <button onClick=${() => again(parked)}>${t("captures.again.all", { count: parked.length })}</button>
     <span class="soft small">${t("captures.again.command")}

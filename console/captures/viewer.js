@@ -40,7 +40,7 @@ export function Viewer({ camera, sighting, id = captureOf(sighting), known, step
           <button class="square" aria-label=${t(`captures.${name}`)} onClick=${() => step(by)}>
             <${Icon} name=${icon} /></button>`)}
         <p class="soft"><${Became} one=${one} /></p><span class="apart"></span>
-        ${again && one.state === "parked" && may("keeper") && html`<button class="strong"
+        ${again && one.state === "parked" && may("operator") && html`<button class="strong"
           onClick=${() => again([one]).then(loaded.again)}>${t("captures.again")}</button>`}</div>
       <ol class="faces-found">${one.sightings.map((each, index) => html`<${Found} key=${each.id} one=${each}
         n=${index + 1} isOpen=${index === at} who=${changed && may("operator") && who} />`)}</ol>`}

@@ -13,7 +13,7 @@ import { cameraName, useShared } from "../shared/known.js";
 import { told } from "../shared/fields.js";
 import { saveTable } from "../shared/saved.js";
 import { moment } from "../shared/tables.js";
-import { may, session } from "../store.js";
+import { may } from "../store.js";
 import { complain, say } from "../undo.js";
 import { dayAndClock, listed, loadMore, t, tOr } from "../words.js";
 import { titled } from "./facts.js";
@@ -26,7 +26,6 @@ const callerOf = (by) => by.match(/(member|key) \S+$/)?.[0] ?? by;
 /** Say who did it: somebody by the name, a key or a camera by what it is called, else by which way it came. */
 function nameOfCaller(by, called) {
   const [, kind, of] = by.match(/^(key|camera) (\S+)$/) ?? [];
-  if (kind === "key" && session.now.demo) return t("done.by.visitor");
   if (kind) return t(`done.by.${kind}`, { name: called({ kind, of }) });
   return tOr(`done.by.${by}`, by.replace(/( \([^()]*\))?, member \S+$/, ""));
 }

@@ -40,9 +40,9 @@ export function GroupDialog({ group: first, close, done }) {
         defaultValue=${group?.attributes.join("\n")} />`}
       ${group && !isFixed && html`<label class="inline"><input type="checkbox" name="staff"
         defaultChecked=${group.staff} />${t("group.staff")}</label>`}
-      ${group?.count > 0 && group.count === group.hidden && !isFixed && may("keeper")
+      ${group?.count > 0 && group.count === group.hidden && !isFixed && may("operator")
         && html`<p class="soft small">${t("group.hidden")}</p>`}
-      <${Ending} close=${close} before=${group?.count === 0 && !isFixed && may("keeper") && html`<button type="button"
+      <${Ending} close=${close} before=${group?.count === 0 && !isFixed && may("operator") && html`<button type="button"
         class="danger" onClick=${remove}>${t("group.delete")}</button><span class="apart"></span>`}>
         ${t(group ? "save" : "people.group.make")}<//>
     <//><//>`;

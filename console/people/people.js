@@ -39,7 +39,7 @@ export default function People({ place: { query } }) {
   const { details, inSight, forget } = useDetails(ids);
   const { chosen, setChosen, choose, from } = useChosen(ids, [group, name, sort]);
   const isTable = useValue(shape) === "rows";
-  const operator = may("keeper");
+  const operator = may("operator");
   const refresh = () => { forget(); [listed, groups, twins].forEach((one) => one.again()); };
   const at = (more) => replace("people", { group, sort: query.sort, name, ...more });
   const file = (format) => download(chosen.size ? [...chosen] : ids, format).catch(complain);
@@ -82,7 +82,7 @@ function Tools({ name, sort, sorted, at, exported }) {
       options=${Object.keys(ORDERS).map((one) => [one, t(`people.sort.${one}`)])} />`}
     <${Segments} label=${t("people.shape")} value=${shape.now} set=${(one) => shape.set(one)} options=${shapes} />
     ${exported}
-    ${may("keeper") && html`<span class="row doors">
+    ${may("operator") && html`<span class="row doors">
       <a class="button" href=${to("search")}><${Icon} name="search" size=${18} />${t("page.search")}</a>
       <a class="button strong" href=${to("add")}><${Icon} name="add" size=${18} />${t("people.add")}</a></span>`}
   </div>`;
@@ -106,7 +106,7 @@ function Groups({ all, group, at, twins }) {
       ${chips.map(([value, text, count]) => html`<button key=${value} aria-pressed=${group === value}
         onClick=${() => at({ group: value })}>
         <strong class="ellipsis">${text}</strong><span>${number(count)}</span></button>`)}
-      ${may("keeper") && html`<button class="quiet" onClick=${() => setDialog("group")}>
+      ${may("operator") && html`<button class="quiet" onClick=${() => setDialog("group")}>
         <${Icon} name="add" size=${16} />${t("people.group")}</button>`}
     </div>`}
     ${(here || twins > 0) && html`<p class="row small soft">
@@ -137,7 +137,7 @@ function Nobody({ name, groups }) {
   const isOfGroup = groups?.some((group) => group.count);
   return html`<${Empty} icon="people" title=${t(isOfGroup ? "people.empty.group" : "people.empty")}>
     <p>${t("people.empty.says")}</p>
-    ${may("keeper") && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<//>`;
+    ${may("operator") && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<//>`;
 }
 
 function Filter({ name, set }) {

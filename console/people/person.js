@@ -51,15 +51,16 @@ function Face({ id, shown }) {
   const erase = () => setErasing(true);
   const common = { path, operator, changed };
   return html`<${Head} one=${one} set=${set} change=${change} operator=${operator} missed=${() => setMissed(true)}>
-      ${may("keeper") && html`<${MoreMenu} one=${one} path=${path} hold=${hold} erase=${erase}
+      ${may("operator") && html`<${MoreMenu} one=${one} path=${path} hold=${hold} erase=${erase}
         hide=${() => set("hidden")(!one.hidden).catch(() => {})} />`}<//>
     <div class="halves">
       <div><${Came} face=${one} ...${common} />
         ${operator && html`<${Rejections} count=${one.rejections} ...${common} />`}
         <${Similar} id=${id} shown=${shown} face=${one} ...${common} />
         <${Merges} id=${id} operator=${operator} shown=${shown} /></div>
-      <div class="about"><${Photos} portrait=${one.portrait} loaded=${photos} ...${common} operator=${may("keeper")} />
-        <${Consent} id=${id} operator=${may("keeper")} held=${hold.value?.held} erase=${erase} /></div>
+      <div class="about"><${Photos} portrait=${one.portrait} loaded=${photos} ...${common}
+          operator=${may("operator")} />
+        <${Consent} id=${id} operator=${may("operator")} held=${hold.value?.held} erase=${erase} /></div>
     </div>
     ${erasing && html`<${Erasing} face=${one} path=${path} close=${() => setErasing(false)} done=${setErasure} />`}
     ${missed && html`<${Missed} face=${one} ...${common} shown=${shown} close=${() => setMissed(false)} />`}

@@ -177,7 +177,7 @@ function Restricted() {
       <div><span class="title name">${one.reason}</span>
         <small class="soft">${one.face}, ${t("hold.since", { day: day(one.since) })}${one.ended && html` · ${due(one)}`}
         </small></div>
-      ${may("keeper") && one.ended && html`<button class="danger" onClick=${() => setErased(one.face)}>
+      ${may("operator") && one.ended && html`<button class="danger" onClick=${() => setErased(one.face)}>
         ${t("erase")}</button>`}
       ${may("admin") && !one.ended && html`<button onClick=${() => setLifted(one.face)}>
         ${t("restriction.lift")}</button>`}

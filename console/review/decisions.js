@@ -42,7 +42,7 @@ function ofNameless(card, decide) {
     name: (text) => decide(whose("visits.named", { name: text }), naming(face, text)),
     group: (wanted) =>
       decide(whose("review.did.moved", { name: nameOf(face), group: groupName(wanted) }), moving(face, wanted)),
-    remove: may("keeper") ? () => {
+    remove: may("operator") ? () => {
       settled.add(face.id);
       decide(whose("person.deleted", { name: nameOf(face) }), {
         does: (send, options) => send("DELETE", pathOf(face), undefined, options) });
@@ -57,7 +57,7 @@ function ofMatch(card, decide) {
   const yes = () => decide(whose("review.did.yes", { name: nameOf(face) }), { does: finish(card) });
   return {
     yes,
-    keep: card.condition !== "mask" || !may("keeper") ? undefined : () =>
+    keep: card.condition !== "mask" || !may("operator") ? undefined : () =>
       decide(whose("review.did.mask", { name: nameOf(face) }), after(keeping(face, card.sighting), finish(card))),
     no: score == null ? undefined : () => give(whose("visits.rejected", { name: nameOf(face) })),
     is: (other) => (other.id === face.id ? yes()

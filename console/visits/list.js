@@ -87,7 +87,7 @@ function Nobody({ chosen, all, cameras }) {
     <p class="row">${cameras.size
       ? html`<a class="button strong" href=${to("visits", { day: addDays(chosen.day, -1) })}>${t("visits.earlier")}</a>`
       : may("admin") && html`<a class="button strong" href=${to("cameras")}>${t("page.cameras")}</a>`}
-      ${may("keeper") && html`<a class="button" href=${to("add")}>${t("people.add")}</a>`}</p>
+      ${may("operator") && html`<a class="button" href=${to("add")}>${t("people.add")}</a>`}</p>
   <//>`;
 }
 

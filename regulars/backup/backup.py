@@ -120,7 +120,7 @@ def _take_complete(data: Path, stage: Path) -> tuple[int, Mapping[str, int]]:
     """Copy records and objects until no record names an object that is missing; return the format
     of the copy, and its books as a manifest has them."""
     for _ in range(_TRIES):
-        copy_folder(data, stage)
+        _copy_folder(data, stage)
         with _open_copied_items(stage) as items:
             missing = [
                 key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()
@@ -136,7 +136,7 @@ def _take_complete(data: Path, stage: Path) -> tuple[int, Mapping[str, int]]:
     )
 
 
-def copy_folder(data: Path, stage: Path) -> None:
+def _copy_folder(data: Path, stage: Path) -> None:
     """Copy a data folder into one on the same disk, while it is served: objects as links.
 
     Raises DamagedFile, OperatorError or OSError.

@@ -14,15 +14,8 @@ from regulars.options import host_option, models_option, photos_option, port_opt
 @host_option
 @port_option
 @click.option("--once", is_flag=True, help="Stop when all is shown, instead of waiting for Ctrl-C.")
-@click.option(
-    "--public",
-    is_flag=True,
-    help="Show the drawn shop alone, to everybody: nobody signs in, each corrects a copy.",
-)
 @models_option
-def demo(
-    photos: Path | None, host: str, port: int, once: bool, public: bool, models: Path | None
-) -> int:
+def demo(photos: Path | None, host: str, port: int, once: bool, models: Path | None) -> int:
     """Start the service, enrol people, search for them and for strangers, and show the answers in a
     table.
 
@@ -32,19 +25,7 @@ def demo(
     Examples:
       regulars demo
       regulars demo --photos holidays/ --port 0 --once
-      regulars demo --public --host 0.0.0.0
     """
-    if public:
-        if photos or once:
-            raise click.UsageError(
-                "--public shows drawn people, until Ctrl-C: leave out --photos and --once"
-            )
-        from regulars.demo.public import serve_public
-        from regulars.demo.run import open_scratch_folder
-
-        with open_scratch_folder() as data:
-            serve_public(host, port, data)
-        return 0
     from regulars.demo import run
 
     return run.demo(photos, host, port, once=once, models=models)

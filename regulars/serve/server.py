@@ -376,17 +376,13 @@ def note_beside_backups(services: Services, logged: set[str]) -> float:
 
 def make_site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
-    return Site(Gateway(app), make_signed_blobs(services), Tenants(services).parse_credential)
-
-
-def make_signed_blobs(services: Services) -> dict[str, SignedBlobs]:
-    """Return the parts of the server that answer signed URLs, by the prefix of their paths."""
     stores = services.ports.storage.uploads, services.ports.storage.blobs
-    return {
+    signed_blobs = {
         store.paths.prefix: SignedBlobs(store)
         for store in stores
         if isinstance(store, FolderUploadStore)
     }
+    return Site(Gateway(app), signed_blobs, Tenants(services).parse_credential)
 
 
 @contextmanager

@@ -105,16 +105,15 @@ def test_each_image_runs_as_a_user_without_a_name_for_any_processor(
             assert "--no-cache-dir" in line
 
 
-def test_what_each_image_of_the_service_begins_with_is_a_command(containerfile: list[str]) -> None:
+def test_what_the_image_of_the_service_begins_with_is_a_command(containerfile: list[str]) -> None:
     text = "\n".join(containerfile)
-    for image in ("service", "demo"):
-        body = text.split(f" AS {image}\n")[1].split("\nFROM")[0]
-        ((name, *options),) = [json.loads(found) for found in re.findall("CMD (.+)", body)]
-        # a command keeps the names of its help's option from the context that it is first read in
-        context = click.Context(commands, **commands.context_settings)
-        command = commands.get_command(context, name)
-        assert command is not None
-        command.make_context(name, options, context)
+    body = text.split(" AS service\n")[1].split("\nFROM")[0]
+    ((name, *options),) = [json.loads(found) for found in re.findall("CMD (.+)", body)]
+    # a command keeps the names of its help's option from the context that it is first read in
+    context = click.Context(commands, **commands.context_settings)
+    command = commands.get_command(context, name)
+    assert command is not None
+    command.make_context(name, options, context)
     assert containerfile[-1] == "FROM service", "what is built if nobody names a target"
 
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from chalicelib.api.v1.endpoint import (
     Operations,
-    Unlisted,
     V1Context,
     answer_as,
     answer_nothing,
@@ -456,7 +455,6 @@ def list_cameras(context: V1Context) -> Cameras:
     Role.ADMIN,
     status=201,
     again=refuse_secret_again("camera", "ask for another key of it"),
-    unlisted=Unlisted.ADDS,
 )
 def add_camera(context: V1Context, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
@@ -487,7 +485,7 @@ class Muting(Sent):
     camera: Annotated[CameraId | None, Meta(description="null: all cameras.")] = None
 
 
-@operations("PUT", "/v1/mute", Role.OPERATOR, unlisted=Unlisted.ELSEWHERE)
+@operations("PUT", "/v1/mute", Role.OPERATOR)
 def mute_cameras(context: V1Context, body: Muting) -> Cameras:
     """Have nobody told that a camera, or any, needs somebody until a time: no hook and no red line.
 
@@ -524,7 +522,7 @@ def get_fleet(context: V1Context) -> Fleet:
     return Fleet.made_of(wave, state=state, most_boxes=MAX_CAMERAS, most_cameras=MAX_CAMERAS)
 
 
-@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet), unlisted=Unlisted.ELSEWHERE)
+@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet))
 def change_fleet(context: V1Context, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first.
 
@@ -561,15 +559,13 @@ def change_camera(context: V1Context, body: CameraChanges) -> Camera:
     )
 
 
-@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing, deletes=True)
+@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing)
 def delete_camera(context: V1Context) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
     context.services.cameras.delete(context.tenant, context.path_values["id"], context.request_id)
 
 
-@operations(
-    "POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True, unlisted=Unlisted.MACHINES
-)
+@operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
 def send_heartbeat(context: V1Context, body: Heartbeat) -> CameraHeard:
     """Say how the camera is; answered with its settings."""
     from chalicelib.domain.checks import find_request  # not at the other routes' cold starts
@@ -599,7 +595,6 @@ def send_heartbeat(context: V1Context, body: Heartbeat) -> CameraHeard:
     "/v1/cameras/{id}/key",
     Role.ADMIN,
     again=refuse_secret_again("a key of camera", "ask for one once more"),
-    unlisted=Unlisted.ACCESS,
 )
 def renew_camera_key(context: V1Context) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
@@ -610,7 +605,7 @@ def renew_camera_key(context: V1Context) -> CameraKeyMade:
     )
 
 
-@operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201, unlisted=Unlisted.ACCESS)
+@operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
 def make_claim_code(context: V1Context) -> ClaimCode:
     """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera
     gets another key.
@@ -636,14 +631,7 @@ def list_views(context: V1Context) -> Views:
     return Views(views=[View.made_of(view) for view in views])
 
 
-@operations(
-    "PUT",
-    "/v1/cameras/{id}/view",
-    Role.OPERATOR,
-    of_cameras=True,
-    unlisted=Unlisted.MACHINES,
-    again=answer_nothing,
-)
+@operations("PUT", "/v1/cameras/{id}/view", Role.OPERATOR, of_cameras=True, again=answer_nothing)
 def give_view(context: V1Context, body: ViewTaken) -> None:
     """Send what the camera shows this morning, once a day: a JPEG of up to 256 KiB.
 
@@ -657,7 +645,7 @@ def give_view(context: V1Context, body: ViewTaken) -> None:
     )
 
 
-@operations("POST", "/v1/cameras/{id}/view", Role.OPERATOR, unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/cameras/{id}/view", Role.OPERATOR)
 def accept_view(context: V1Context) -> Camera:
     """Say that what the camera shows is right, though its box says that it has changed.
 
@@ -669,9 +657,7 @@ def accept_view(context: V1Context) -> Camera:
     )
 
 
-@operations(
-    "POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202, unlisted=Unlisted.SETS_NOTHING
-)
+@operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
 def ask_for_still(context: V1Context) -> Still:
     """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten
     minutes from then on.
@@ -693,14 +679,7 @@ def get_still(context: V1Context) -> Still:
     )
 
 
-@operations(
-    "PUT",
-    "/v1/cameras/{id}/still",
-    Role.OPERATOR,
-    of_cameras=True,
-    unlisted=Unlisted.MACHINES,
-    again=answer_nothing,
-)
+@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=answer_nothing)
 def give_still(context: V1Context, body: StillTaken) -> None:
     """Send the still that was asked for: a JPEG of up to 256 KiB.
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Operations, Redirect, Unlisted, V1Context, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, Redirect, V1Context, answer_nothing
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import (
     LISTED,
@@ -274,9 +274,7 @@ class PictureWanted(CaptureWanted):
     ] = None
 
 
-@operations(
-    "POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True, unlisted=Unlisted.MACHINES
-)
+@operations("POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True)
 def offer_captures(context: V1Context, body: Offers) -> Uploads:
     """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its
     picture.
@@ -307,9 +305,7 @@ def offer_captures(context: V1Context, body: Offers) -> Uploads:
     )
 
 
-@operations(
-    "POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True, unlisted=Unlisted.MACHINES
-)
+@operations("POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True)
 def take_capture(context: V1Context, body: CaptureTaken) -> Capture:
     """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a
     moment later.
@@ -386,7 +382,7 @@ def get_capture(context: V1Context, query: CaptureWanted) -> Capture:
     )
 
 
-@operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR, unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR)
 def redrive_capture(context: V1Context, body: CaptureWanted) -> Capture:
     """Send a parked capture again, once its cause is mended: a moment later it is resolved, or
     parked anew.
@@ -742,14 +738,7 @@ def list_reviews(context: V1Context, query: ReviewsWanted) -> ReviewsPage:
     )
 
 
-@operations(
-    "POST",
-    "/v1/reviews/{id}/done",
-    Role.OPERATOR,
-    tag="reviews",
-    again=answer_nothing,
-    unlisted=Unlisted.ELSEWHERE,
-)
+@operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)
 def finish_review(context: V1Context) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
     context.services.sightings.reviews.forget_review(

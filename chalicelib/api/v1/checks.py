@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from msgspec import Meta, field
 
 from chalicelib.api.v1.cameras import CountLine
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
 from chalicelib.api.v1.proofs import ProofOrNull, describe_proof
 from chalicelib.api.v1.times import parse_time_parameter
 from chalicelib.api.v1.wire import Answer, Instant, Sent, Time
@@ -182,9 +182,7 @@ def list_checks(context: V1Context) -> Checks:
     return _describe(context.services.counts.checks.read(context.tenant, context.path_values["id"]))
 
 
-@operations(
-    "POST", "/v1/cameras/{id}/checks", Role.OPERATOR, status=202, unlisted=Unlisted.SETS_NOTHING
-)
+@operations("POST", "/v1/cameras/{id}/checks", Role.OPERATOR, status=202)
 def ask_for_film(context: V1Context) -> Checks:
     """Ask for a film of a camera's count, a minute without people: its box sends one after a
     heartbeat, within a day.
@@ -209,14 +207,7 @@ def get_film(context: V1Context) -> Film:
     )
 
 
-@operations(
-    "PUT",
-    "/v1/cameras/{id}/film",
-    Role.OPERATOR,
-    of_cameras=True,
-    unlisted=Unlisted.MACHINES,
-    again=answer_nothing,
-)
+@operations("PUT", "/v1/cameras/{id}/film", Role.OPERATOR, of_cameras=True, again=answer_nothing)
 def give_film(context: V1Context, body: FilmSent) -> None:
     """Send the film that was asked for, by the camera's own key alone.
 
@@ -248,13 +239,7 @@ def _answer_again(context: V1Context, body: Mapping[str, Any]) -> Checks:
     return _describe(known_checks, body.get("crossings"))
 
 
-@operations(
-    "PUT",
-    "/v1/cameras/{id}/checks/{at}",
-    Role.OPERATOR,
-    again=_answer_again,
-    unlisted=Unlisted.ELSEWHERE,
-)
+@operations("PUT", "/v1/cameras/{id}/checks/{at}", Role.OPERATOR, again=_answer_again)
 def answer_check(context: V1Context, body: Seen) -> Checks:
     """Say how many came in and went out in the film of a minute.
 
@@ -272,13 +257,7 @@ def answer_check(context: V1Context, body: Seen) -> Checks:
     return _answer_again(context, {"crossings": crossings})
 
 
-@operations(
-    "DELETE",
-    "/v1/cameras/{id}/checks/{at}",
-    Role.OPERATOR,
-    again=answer_as(list_checks),
-    unlisted=Unlisted.ELSEWHERE,
-)
+@operations("DELETE", "/v1/cameras/{id}/checks/{at}", Role.OPERATOR, again=answer_as(list_checks))
 def delete_check(context: V1Context) -> Checks:
     """Delete the film of a minute without an answer, or, as an admin, an answer that is wrong.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.wire import (
     Answer,
@@ -73,9 +73,7 @@ class MinutesStored(Answer):
     stored: Annotated[int, Meta(ge=1)]
 
 
-@operations(
-    "PUT", "/v1/cameras/{id}/counts", Role.OPERATOR, of_cameras=True, unlisted=Unlisted.MACHINES
-)
+@operations("PUT", "/v1/cameras/{id}/counts", Role.OPERATOR, of_cameras=True)
 def give_counts(context: V1Context, body: MinutesCounted) -> MinutesStored:
     """Report how many people crossed a camera's line, in whole minutes (UTC) of the last 30 days.
 
@@ -138,13 +136,7 @@ def list_voids(context: V1Context) -> Voids:
     )
 
 
-@operations(
-    "DELETE",
-    "/v1/cameras/{id}/counts",
-    Role.ADMIN,
-    again=answer_as(list_voids),
-    unlisted=Unlisted.ELSEWHERE,
-)
+@operations("DELETE", "/v1/cameras/{id}/counts", Role.ADMIN, again=answer_as(list_voids))
 def void_counts(context: V1Context, query: TimeOfCounts) -> Voids:
     """Take a camera's minutes back that are wrong: they count nowhere, also if they are told again.
 
@@ -158,13 +150,7 @@ def void_counts(context: V1Context, query: TimeOfCounts) -> Voids:
     return list_voids(context)
 
 
-@operations(
-    "DELETE",
-    "/v1/cameras/{id}/voids",
-    Role.ADMIN,
-    again=answer_as(list_voids),
-    unlisted=Unlisted.ELSEWHERE,
-)
+@operations("DELETE", "/v1/cameras/{id}/voids", Role.ADMIN, again=answer_as(list_voids))
 def undo_void(context: V1Context, query: TimeOfCounts) -> Voids:
     """Have a camera's minutes count again that were void, whole or a part. Of an hour, minutes that
     were void when they were 30 days old count again once none of them is void. It answers with the
@@ -329,9 +315,7 @@ def _answer_place_again(context: V1Context, body: Mapping[str, Any]) -> Place:
     return _read_place(context, body["id"])
 
 
-@operations(
-    "POST", "/v1/places", Role.ADMIN, status=201, again=_answer_place_again, unlisted=Unlisted.ADDS
-)
+@operations("POST", "/v1/places", Role.ADMIN, status=201, again=_answer_place_again)
 def add_place(context: V1Context, body: NewPlace) -> Place:
     """Make a place of cameras that count at its doors.
 
@@ -356,9 +340,7 @@ def get_place(context: V1Context) -> Place:
     return _read_place(context, context.path_values["id"])
 
 
-@operations(
-    "PATCH", "/v1/places/{id}", Role.ADMIN, again=answer_as(get_place), unlisted=Unlisted.ELSEWHERE
-)
+@operations("PATCH", "/v1/places/{id}", Role.ADMIN, again=answer_as(get_place))
 def change_place(context: V1Context, body: PlaceChanges) -> Place:
     """Change what is sent; the rest stays. `doors` takes the place of all.
 
@@ -383,7 +365,7 @@ def change_place(context: V1Context, body: PlaceChanges) -> Place:
     return get_place(context)
 
 
-@operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing, deletes=True)
+@operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing)
 def delete_place(context: V1Context) -> None:
     """Forget a place. What was counted at its doors stays, and is of no other place."""
     context.services.counts.places.delete(
@@ -391,13 +373,7 @@ def delete_place(context: V1Context) -> None:
     )
 
 
-@operations(
-    "PUT",
-    "/v1/places/{id}/inside",
-    Role.OPERATOR,
-    again=answer_as(get_place),
-    unlisted=Unlisted.ELSEWHERE,
-)
+@operations("PUT", "/v1/places/{id}/inside", Role.OPERATOR, again=answer_as(get_place))
 def correct_inside(context: V1Context, body: InsideSaid) -> Place:
     """Say how many are inside now. Minutes that begin later add to that.
 

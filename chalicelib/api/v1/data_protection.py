@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta, field
 
 from chalicelib.api.dialects import NAMES
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
 from chalicelib.api.v1.wire import (
     Answer,
     Instant,
@@ -135,12 +135,7 @@ def get_consent(context: V1Context) -> Consent:
 
 
 @operations(
-    "PUT",
-    "/v1/faces/{id}/consent",
-    Role.OPERATOR,
-    tag="consents",
-    again=answer_as(get_consent),
-    unlisted=Unlisted.GROUNDS,
+    "PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_as(get_consent)
 )
 def set_consent(context: V1Context, body: NewConsent) -> Consent:
     """Write down on what basis a face is in the book, in place of what was written before."""
@@ -166,14 +161,7 @@ class Withdrawal(Sent):
     ] = ""
 
 
-@operations(
-    "DELETE",
-    "/v1/faces/{id}/consent",
-    Role.OPERATOR,
-    tag="consents",
-    again=answer_nothing,
-    unlisted=Unlisted.GROUNDS,
-)
+@operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_nothing)
 def withdraw_consent(context: V1Context, query: Withdrawal) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
@@ -319,14 +307,7 @@ def get_hold(context: V1Context) -> Hold:
     return Hold(held=face.hold is not None, **_describe_protection(face.faceid, face.hold, person))
 
 
-@operations(
-    "PUT",
-    "/v1/faces/{id}/hold",
-    Role.ADMIN,
-    tag="holds",
-    again=answer_as(get_hold),
-    unlisted=Unlisted.GROUNDS,
-)
+@operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
 def change_hold(context: V1Context, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user
     (`whole`).
@@ -466,7 +447,6 @@ def get_restriction(context: V1Context) -> Restriction:
     Role.ADMIN,
     tag="restrictions",
     again=answer_as(get_restriction),
-    unlisted=Unlisted.GROUNDS,
 )
 def change_restriction(context: V1Context, body: RestrictionChange) -> Restriction:
     """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR,
@@ -725,7 +705,7 @@ def get_everything(context: V1Context, query: EverythingWanted) -> Everything:
     )
 
 
-@operations("POST", "/v1/exports", Role.VIEWER, tag="everything", unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/exports", Role.VIEWER, tag="everything")
 def begin_export(context: V1Context) -> None:
     """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that.
 

@@ -367,12 +367,7 @@ def _answer_again(context: V1Context, _body: Mapping[str, Any]) -> Act:
     return _describe_act(context, _get_act(context))
 
 
-@operations(
-    "POST",
-    "/v1/done/{id}/undo",
-    Role.OPERATOR,
-    again=_answer_again,
-)
+@operations("POST", "/v1/done/{id}/undo", Role.OPERATOR, again=_answer_again)
 def take_back(context: V1Context) -> Act:
     """Take an act back: what it changed is as it was before, by the operation that makes such
     changes.

@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from enum import StrEnum
 from functools import cached_property, partial
 from typing import Any, NoReturn, TypeVar
 
@@ -132,18 +131,6 @@ class Redirect(Struct, frozen=True):
     url: str
 
 
-class Unlisted(StrEnum):
-    """The reason why `GET /v1/done` does not list what somebody writes by an operation."""
-
-    ADDS = "it adds something that was not there: delete it there"
-    ENDS = "what it ends cannot be given back, and the audit has it"
-    ACCESS = "an access has a list of its own, and its secret is shown once"
-    GROUNDS = "it is written down with its ground, and ended by the same operation, with another"
-    ELSEWHERE = "it has a list of its own, or is shown as it is now, and is taken back there"
-    SETS_NOTHING = "it asks, looks or sends, and changes nothing that somebody set"
-    MACHINES = "a camera or its box tells what it sees, and how it is"
-
-
 class V1Operation(Struct, frozen=True, dict=True):
     """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
 
@@ -156,9 +143,7 @@ class V1Operation(Struct, frozen=True, dict=True):
     concerns that camera. `again`: answers a repeat of a request that was done, from the body that
     the service stored with its change. None: the view is called again, which changes nothing more.
     `searches`: whether it looks for faces in a picture; then fewer requests a second are allowed.
-    `tag`: its chapter in the document; the module's name if empty. `unlisted`: why the list of what
-    people did has none of it; None: that has it, if it changes something. `deletes`: whether it may
-    delete something for good, which is listed and cannot be taken back.
+    `tag`: its chapter in the document; the module's name if empty.
     """
 
     method: str
@@ -170,8 +155,6 @@ class V1Operation(Struct, frozen=True, dict=True):
     again: Callable[[V1Context, Mapping[str, Any]], Any] | None = None
     searches: bool = False
     tag: str = ""
-    unlisted: Unlisted | None = None
-    deletes: bool = False
 
     @cached_property
     def types(self) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ from chalicelib.api.v1.data_protection import (
     describe_erasure,
     make_consent_record,
 )
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as
 from chalicelib.api.v1.shapes import (
     LISTED,
     Box,
@@ -489,13 +489,7 @@ def _answer_enrolment_again(context: V1Context, body: Mapping[str, Any]) -> Enro
 
 
 @operations(
-    "POST",
-    "/v1/faces",
-    Role.OPERATOR,
-    status=201,
-    again=_answer_enrolment_again,
-    searches=True,
-    unlisted=Unlisted.ADDS,
+    "POST", "/v1/faces", Role.OPERATOR, status=201, again=_answer_enrolment_again, searches=True
 )
 def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.
@@ -587,14 +581,7 @@ def _answer_deletion_again(context: V1Context, body: Mapping[str, Any]) -> Erase
     return _describe_erasures(context, body.get("erasures", ()))
 
 
-@operations(
-    "DELETE",
-    "/v1/faces/{id}",
-    Role.OPERATOR,
-    status=202,
-    again=_answer_deletion_again,
-    deletes=True,
-)
+@operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_answer_deletion_again)
 def delete_face(context: V1Context, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
@@ -916,12 +903,7 @@ def _answer_change_again(_context: V1Context, body: Mapping[str, Any]) -> FacesC
 
 
 @operations(
-    "POST",
-    "/v1/face-changes",
-    Role.OPERATOR,
-    tag="face_changes",
-    again=_answer_change_again,
-    deletes=True,
+    "POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_answer_change_again
 )
 def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
     """Move, label, hide or delete up to 100 faces of any groups: each by itself, so that one that

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_as, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
 from chalicelib.api.v1.wire import (
     Answer,
     Changes,
@@ -116,14 +116,7 @@ def _answer_group_again(context: V1Context, body: Mapping[str, Any]) -> Group:
     return describe_group(context, context.services.groups.get(context.tenant, body["id"]))
 
 
-@operations(
-    "POST",
-    "/v1/groups",
-    Role.OPERATOR,
-    status=201,
-    again=_answer_group_again,
-    unlisted=Unlisted.ADDS,
-)
+@operations("POST", "/v1/groups", Role.OPERATOR, status=201, again=_answer_group_again)
 def add_group(context: V1Context, body: NewGroup) -> Group:
     """Make an empty group.
 
@@ -168,7 +161,7 @@ def change_group(context: V1Context, body: GroupChanges) -> Group:
     )
 
 
-@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing, deletes=True)
+@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing)
 def delete_group(context: V1Context) -> None:
     """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
     context.services.groups.delete_id(context.tenant, context.path_values["id"], context.request_id)

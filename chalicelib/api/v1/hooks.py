@@ -14,7 +14,6 @@ from chalicelib.api.v1.auth import find_origin
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import (
     Operations,
-    Unlisted,
     V1Context,
     answer_as,
     answer_nothing,
@@ -376,9 +375,7 @@ def _answer_hook_again(context: V1Context, body: Mapping[str, Any]) -> HookMade:
     return _describe_made(hook, None, _read_topic(context, hook))
 
 
-@operations(
-    "POST", "/v1/hooks", Role.ADMIN, status=201, again=_answer_hook_again, unlisted=Unlisted.ADDS
-)
+@operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_answer_hook_again)
 def add_hook(context: V1Context, body: NewHook) -> HookMade:
     """Add a hook and its secret, which is shown nowhere else.
 
@@ -490,7 +487,7 @@ def change_hook(context: V1Context, body: HookChanges) -> Hook:
     )
 
 
-@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing, deletes=True)
+@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing)
 def delete_hook(context: V1Context) -> None:
     """Forget a hook with all that waits for it."""
     context.services.webhooks.hooks.delete(
@@ -503,7 +500,6 @@ def delete_hook(context: V1Context) -> None:
     "/v1/hooks/{id}/secret",
     Role.ADMIN,
     again=refuse_secret_again("a secret of hook", "ask for one once more"),
-    unlisted=Unlisted.ACCESS,
 )
 def renew_hook_secret(context: V1Context) -> HookSecretMade:
     """Make another secret.
@@ -535,7 +531,7 @@ def list_deliveries(context: V1Context, query: DeliveriesWanted) -> DeliveriesPa
     )
 
 
-@operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN, unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)
 def redeliver(context: V1Context) -> Redelivered:
     """Send again what is parked, and now what waits.
 
@@ -548,7 +544,7 @@ def redeliver(context: V1Context) -> Redelivered:
     )
 
 
-@operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN, unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
 def acknowledge(context: V1Context, body: EventIds) -> Acknowledged:
     """Take events out of a mailbox.
 
@@ -566,14 +562,7 @@ def _answer_test_again(context: V1Context, body: Mapping[str, Any]) -> TestSent:
     )
 
 
-@operations(
-    "POST",
-    "/v1/hooks/{id}/test",
-    Role.ADMIN,
-    status=202,
-    again=_answer_test_again,
-    unlisted=Unlisted.SETS_NOTHING,
-)
+@operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_answer_test_again)
 def test_hook(context: V1Context) -> TestSent:
     """Send the hook an event of kind `test`, whatever its filters are.
 

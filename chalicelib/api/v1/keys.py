@@ -11,7 +11,6 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.dialects import SHARED_KEYS
 from chalicelib.api.v1.endpoint import (
     Operations,
-    Unlisted,
     V1Context,
     answer_nothing,
     refuse_secret_again,
@@ -191,7 +190,6 @@ def _make_find_maker(context: V1Context) -> Callable[[ApiKey], MadeBy | None]:
     Role.ADMIN,
     status=201,
     again=refuse_secret_again("key", "renew the key, or delete it and make another"),
-    unlisted=Unlisted.ADDS,
 )
 def add_key(context: V1Context, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere
@@ -222,9 +220,7 @@ def list_changes(body: Changes) -> dict[str, Any]:
     return {**changes, "role": Role(changes["role"])} if "role" in changes else changes
 
 
-@operations(
-    "PATCH", "/v1/keys/{id}", Role.ADMIN, again=_answer_change_again, unlisted=Unlisted.ACCESS
-)
+@operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_answer_change_again)
 def change_key(context: V1Context, body: KeyChanges) -> Key:
     """Change what is sent; it holds from the key's next request on.
 
@@ -240,7 +236,7 @@ def change_key(context: V1Context, body: KeyChanges) -> Key:
     )
 
 
-@operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=answer_nothing, unlisted=Unlisted.ACCESS)
+@operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=answer_nothing)
 def delete_key(context: V1Context) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
     context.services.access.keys.delete(
@@ -253,7 +249,6 @@ def delete_key(context: V1Context) -> None:
     "/v1/keys/{id}/renew",
     Role.ADMIN,
     again=refuse_secret_again("a secret of key", "renew it once more"),
-    unlisted=Unlisted.ACCESS,
 )
 def renew_key(context: V1Context) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
@@ -296,7 +291,6 @@ def _describe_dialect_key(context: V1Context, id_: str, key: SharedKey) -> Diale
     "/v1/dialects/{id}/key",
     Role.ADMIN,
     again=refuse_secret_again("a key of", "ask for one more"),
-    unlisted=Unlisted.ACCESS,
 )
 def renew_dialect_key(context: V1Context, body: NewDialectKey) -> DialectKeyMade:
     """Make another App key or AppCode; the one before it holds for a day more, and one before that

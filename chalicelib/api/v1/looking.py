@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
 
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context
+from chalicelib.api.v1.endpoint import Operations, V1Context
 from chalicelib.api.v1.faces import Face, FaceId, describe_faces
 from chalicelib.api.v1.shapes import LISTED, Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import PICTURES, Answer, Instant, PictureFile, PictureSent, Sent, Text
@@ -215,7 +215,7 @@ class SimilarFaces(Answer):
     ]
 
 
-@operations("POST", "/v1/identify", Role.OPERATOR, searches=True, unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/identify", Role.OPERATOR, searches=True)
 def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
@@ -244,7 +244,7 @@ def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     )
 
 
-@operations("POST", "/v1/verify", Role.OPERATOR, searches=True, unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
 def verify(context: V1Context, body: PicturesToVerify) -> Verified:
     """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
 
@@ -267,7 +267,7 @@ def verify(context: V1Context, body: PicturesToVerify) -> Verified:
     )
 
 
-@operations("POST", "/v1/detect", Role.OPERATOR, searches=True, unlisted=Unlisted.SETS_NOTHING)
+@operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
 def detect(context: V1Context, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows.
 

@@ -9,7 +9,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import (
     Operations,
-    Unlisted,
     V1Context,
     answer_nothing,
     refuse_secret_again,
@@ -149,7 +148,6 @@ def list_members(context: V1Context) -> Members:
     Role.ADMIN,
     status=201,
     again=refuse_secret_again("member", "invite this one again"),
-    unlisted=Unlisted.ADDS,
 )
 def add_member(context: V1Context, body: NewMember) -> MemberInvited:
     """Invite somebody, or a screen on the wall.
@@ -179,9 +177,7 @@ def _answer_change_again(context: V1Context, _body: Mapping[str, Any]) -> Member
     return _describe_member(Member, _read_member(context))
 
 
-@operations(
-    "PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again, unlisted=Unlisted.ACCESS
-)
+@operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again)
 def change_member(context: V1Context, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
     changes = list_changes(body)
@@ -196,11 +192,7 @@ def change_member(context: V1Context, body: MemberChanges) -> Member:
 
 
 @operations(
-    "DELETE",
-    "/v1/members/{id}",
-    Role.ADMIN,
-    again=lambda context, _: _describe_made(context),
-    unlisted=Unlisted.ACCESS,
+    "DELETE", "/v1/members/{id}", Role.ADMIN, again=lambda context, _: _describe_made(context)
 )
 def delete_member(context: V1Context, query: RemovalWanted) -> MadeAccesses:
     """Remove somebody, whose sessions and link end at once, and list what this member made that
@@ -236,13 +228,7 @@ def _describe_made(context: V1Context) -> MadeAccesses:
     return MadeAccesses(made=[MadeAccess.made_of(each, made_at=each.maker.at) for each in made])
 
 
-@operations(
-    "DELETE",
-    "/v1/members/{id}/made/{access}",
-    Role.ADMIN,
-    again=answer_nothing,
-    unlisted=Unlisted.ACCESS,
-)
+@operations("DELETE", "/v1/members/{id}/made/{access}", Role.ADMIN, again=answer_nothing)
 def end_made(context: V1Context) -> None:
     """End one of them, such as `key 12`: a key, hook, screen or link, the key of a camera, which
     gets another one, or a browser that is signed in."""
@@ -258,7 +244,6 @@ def end_made(context: V1Context) -> None:
     Role.ADMIN,
     status=201,
     again=refuse_secret_again("a link for member", "ask for one more"),
-    unlisted=Unlisted.ACCESS,
 )
 def invite_member(context: V1Context) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is
@@ -272,13 +257,7 @@ def invite_member(context: V1Context) -> MemberInvited:
     )
 
 
-@operations(
-    "DELETE",
-    "/v1/members/{id}/passkeys/{passkey}",
-    Role.ADMIN,
-    again=answer_nothing,
-    unlisted=Unlisted.ACCESS,
-)
+@operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=answer_nothing)
 def remove_passkey(context: V1Context) -> None:
     """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
     context.services.access.members.remove_passkey(

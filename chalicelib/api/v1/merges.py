@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing
 from chalicelib.api.v1.faces import Face, FaceId, describe_face, describe_faces
 from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import (
@@ -244,12 +244,7 @@ def list_duplicates(context: V1Context, query: DuplicatesWanted) -> DuplicatesPa
 
 
 @operations(
-    "POST",
-    "/v1/duplicates/{id}/done",
-    Role.OPERATOR,
-    tag="duplicates",
-    again=answer_nothing,
-    unlisted=Unlisted.ELSEWHERE,
+    "POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=answer_nothing
 )
 def finish_duplicate(context: V1Context) -> None:
     """Say that the two are two people.

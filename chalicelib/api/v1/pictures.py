@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Operations, Unlisted, V1Context, answer_nothing
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing
 from chalicelib.api.v1.shapes import (
     Link,
     Masked,
@@ -121,7 +121,6 @@ def _answer_picture_again(context: V1Context, body: Mapping[str, Any]) -> Pictur
     status=201,
     again=_answer_picture_again,
     searches=True,
-    unlisted=Unlisted.ADDS,
 )
 def add_picture(context: V1Context, body: NewPicture) -> Picture:
     """Have the face be known by one more photo of the person; it is found by the mean of eight at
@@ -172,13 +171,7 @@ def add_picture(context: V1Context, body: NewPicture) -> Picture:
     return _describe_picture(context, added)
 
 
-@operations(
-    "DELETE",
-    "/v1/faces/{id}/pictures/{picture}",
-    Role.OPERATOR,
-    again=answer_nothing,
-    unlisted=Unlisted.ENDS,
-)
+@operations("DELETE", "/v1/faces/{id}/pictures/{picture}", Role.OPERATOR, again=answer_nothing)
 def delete_picture(context: V1Context) -> None:
     """Forget one picture and its templates; the face is found by the mean of the others.
 
@@ -242,7 +235,6 @@ def list_rejections(context: V1Context) -> Rejections:
     Role.OPERATOR,
     tag="rejections",
     again=answer_nothing,
-    unlisted=Unlisted.ELSEWHERE,
 )
 def delete_rejection(context: V1Context) -> None:
     """Take a rejection back: pictures like this one may be the face again.

@@ -21,7 +21,7 @@ from chalicelib.api.v1.auth import (
     parse_session_cookies,
     require_no_other_site,
 )
-from chalicelib.api.v1.endpoint import KeylessContext, Operations, Unlisted, V1Context
+from chalicelib.api.v1.endpoint import KeylessContext, Operations, V1Context
 from chalicelib.api.v1.shapes import ShownPage
 from chalicelib.api.v1.wire import Answer, FirstWeekday, Sent, Time
 from chalicelib.auth.addresses import find_network
@@ -182,13 +182,6 @@ class CurrentSession(Answer):
             description="Whether it tries a backup beside the service, and tells nobody anything."
         ),
     ]
-    demo: Annotated[
-        bool,
-        Meta(
-            description="Whether it shows drawn people to strangers, each of whom may correct a "
-            "copy, which forgets itself."
-        ),
-    ]
     begun_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie.")]
     expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
 
@@ -295,7 +288,7 @@ def get_session(context: V1Context) -> CurrentSession:
     return _describe_session(services, context.caller, books)
 
 
-@operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True, unlisted=Unlisted.ACCESS)
+@operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
 def end_session(context: V1Context) -> None:
     """Sign out: end the session of the cookie, and of no other shop.
 
@@ -444,7 +437,6 @@ def _describe_session(services: Services, caller: Caller, books: Sequence[str]) 
         limits=RateLimits.made_of(services.settings),
         version=VERSION,
         trial=services.settings.is_trial,
-        demo=services.settings.is_demo,
         begun_at=session and session.begun_at,
         expires_at=until,
     )

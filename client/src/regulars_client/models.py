@@ -360,7 +360,6 @@ class CurrentSession(Struct, kw_only=True):
     limits: RateLimits
     version: str
     trial: bool
-    demo: bool
     begun_at: datetime | None
     expires_at: datetime | None
 

@@ -68,7 +68,6 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
         "limits": {"requests_a_second": 1e6, "searches_a_second": 1e6},
         "version": VERSION,
         "trial": False,
-        "demo": False,
         "begun_at": "2026-03-01T12:00:00.000Z",
         "expires_at": "2026-03-02T00:00:00.000Z",
     }
