@@ -21,7 +21,6 @@ from regulars import audit, box, counts, privacy, report, today
 from regulars.backup import command as backup
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
-from regulars.drill import command as drill
 from regulars.errors import CopiedFolder, OperatorError
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
@@ -133,7 +132,6 @@ commands.add_section(
     privacy.notice,
     privacy.privacy,
     audit.audit,
-    drill.drill,
 )
 commands.add_section(
     "A box",

@@ -67,8 +67,6 @@ if TYPE_CHECKING:
     from chalicelib.privacy.restrictions import Restrictions
     from chalicelib.privacy.texts import Language
 
-DRILL = "rights drill"
-"""The kind of the page of `regulars drill`."""
 _PAUSE_S = 1.0
 """How often a command looks whether an erasure is done, in s."""
 _CUT_OFF_WITHIN = timedelta(hours=1)
@@ -641,14 +639,11 @@ def receipt() -> None:
 def verify(file: Path, key: str | None, until: datetime | None) -> int:
     """Check a receipt, offline: that it is as it was signed, by the key of --key.
 
-    It checks the page of a rights drill, too.
-
     The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or
     says a time after --until; 2 if it is unchanged, and nobody said by --key whose signature it
     should be.
     """
-    statement, public_key = _read_receipt(file, (RECEIPT, RECEIPT_OF_TENANT, DRILL))
-    what = "page of a rights drill" if statement["kind"] == DRILL else "receipt of an erasure"
+    statement, public_key = _read_receipt(file, (RECEIPT, RECEIPT_OF_TENANT))
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
     signer = fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
@@ -657,7 +652,7 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
             "it"
         )
     if key is None:
-        print(f"this {what} is unchanged, by an unknown key: its fingerprint is {signer}")
+        print(f"this receipt is unchanged, by an unknown key: its fingerprint is {signer}")
         print(
             "anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it "
             "by --key"
@@ -667,7 +662,7 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
         raise OperatorError(
             f"{file} is as it was signed, but with another key: its fingerprint is {signer}"
         )
-    print(f"this {what} is as it was signed, with the key that you gave")
+    print("this receipt is as it was signed, with the key that you gave")
     return 0
 
 

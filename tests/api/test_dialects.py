@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[2]
 API = ROOT / "chalicelib/api"
 PRODUCT = ("chalicelib", "regulars", "edge/src", "infra")
 LIST = Path(dialects.__file__).relative_to(ROOT)
-OF_PRODUCTS = (ROOT / "regulars/transfer", ROOT / "regulars/drill")
-"""The one takes people over from other products, by the products' own APIs: it names these, and
-knows nothing of a dialect. The other is a client of each dialect."""
+OF_PRODUCTS = (ROOT / "regulars/transfer",)
+"""It takes people over from other products, by the products' own APIs: it names these, and knows
+nothing of a dialect."""
 
 
 def product_files() -> Iterator[Path]:

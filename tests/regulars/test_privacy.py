@@ -514,7 +514,7 @@ def test_a_receipt_is_checked_offline_and_shown(receipt: Path, capsys: Captured)
     assert main(["receipt", "verify", str(receipt), "--key", PRINT]) == 0
     out = capsys.readouterr().out
     assert '"said": "\u674e"' in out
-    assert "this receipt of an erasure is as it was signed" in out
+    assert "this receipt is as it was signed" in out
 
 
 def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(

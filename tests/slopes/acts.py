@@ -219,7 +219,6 @@ UNCOUNTED: Mapping[str, str] = {
     "console": "makes a code",
     "demo": "makes a book of its own",
     "deploy": "is about an account",
-    "drill": "makes a book of its own",
     "doctor": "looks at the machine, and into the file whole",
     "export": "copies all people",
     "folder": "reads no book",

@@ -46,7 +46,6 @@ CHANGES_NOTHING = {
     "regulars privacy record": "prints a text",
     "regulars receipt get": "prints a receipt",
     "regulars receipt key": "prints the public key",
-    "regulars drill": "reads settings, and plays in a folder of its own",
     "regulars receipt verify": "reads a file",
     "regulars report": "prints numbers of a day, a week or a month, or mails them",
     "regulars restore": "writes a new folder, chain included",

@@ -144,7 +144,7 @@ def test_a_backup_is_restored_with_the_key_and_refused_without(
         found = services.tenants.find_by_app_id(services.tenants.get_by_name("shop").app_id)
         assert found is not None
         assert found[1] == secrets["app_key"]
-    for command in (["fsck"], ["doctor", "--port", "0"], ["drill", "--tenant", "shop"]):
+    for command in (["fsck"], ["doctor", "--port", "0"]):
         assert main([*command, "--data", str(again)]) == 0, command
 
 

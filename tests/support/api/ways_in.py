@@ -410,6 +410,6 @@ BRING_NOBODY = {
     ),
     *("reembed", "report", "restriction", "retention", "serve", "tenants", "today", "uninstall"),
     # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
-    *("demo", "drill", "restore"),
+    *("demo", "restore"),
 }
 """Commands that are no way into a book."""

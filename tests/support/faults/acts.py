@@ -307,7 +307,6 @@ NOT_WALKED: Mapping[str, str] = {
     "reembed": "tests/faults/test_every_call.py kills its work at each write, as `reembed`",
     "demo": "it writes into a folder of its own, which it takes away, and changes nothing else",
     "compare": "it copies into a folder of its own, which it takes away",
-    "drill": "it writes into a folder of its own, which it takes away, and at last one page",
     "mqtt": "it keeps nothing here: what it told the broker it tells once more when it begins",
     "deploy": "tests/regulars/deploy/test_second_days.py cuts it off at each call of AWS",
     "uninstall": "it deletes in home folders; tests/regulars/test_uninstall.py cuts it off",
