@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from chalicelib.api.readiness import Readiness
     from chalicelib.auth.access import Access
     from chalicelib.bootstrap import Adapters
-    from chalicelib.consistency.consistency import Consistency
     from chalicelib.privacy.audit.audit import Audit
     from chalicelib.privacy.consents import Consents
     from chalicelib.privacy.done import DoneActs
@@ -126,12 +125,6 @@ class Services(Book):
         from chalicelib.api.readiness import Readiness
 
         return Readiness(self)
-
-    @lazy
-    def consistency(self) -> Consistency:
-        from chalicelib.consistency.consistency import Consistency
-
-        return Consistency(self)
 
     @lazy
     def watch(self) -> Watch:

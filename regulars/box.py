@@ -1,6 +1,6 @@
-"""The command lines that run one box and look after what it stores: serve, doctor, fsck, captures.
+"""The command lines that run one box and look after what it stores: serve, doctor, captures.
 
-Their work is in the packages of their names; that of fsck is in chalicelib/consistency.
+Their work is in the packages of their names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from msgspec.structs import replace
@@ -39,10 +39,6 @@ from regulars.options import (
     with_services,
 )
 from regulars.shops import Left, do_in_each, list_shops
-
-if TYPE_CHECKING:
-    from chalicelib.consistency.findings import Disagreement
-
 
 _LOOPBACK = "127.0.0.1"
 """Address of a trial, whatever the settings of the service say: a backup lets in who was removed
@@ -287,83 +283,6 @@ def _ask_to_send(tests: Sequence[str]) -> bool:
         return False
     print(*(f"to send: {test}" for test in tests), sep="\n", flush=True)
     return ask_yes_or_no(f"Send {len(tests)} now?")
-
-
-@click.command(short_help="Check that what is stored agrees with itself.")
-@click.option(
-    "--tenant",
-    "tenants",
-    multiple=True,
-    metavar="NAME",
-    help="Only this tenant; repeat for several.",
-)
-@click.option("--repair", is_flag=True, help="Mend what can be mended.")
-@with_services
-def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
-    """Count everything again and say what does not agree: faces, pictures, index, visits,
-    statistics, credentials.
-
-    The service may run meanwhile. The exit code is 1 if anything is left that does not agree, or is
-    damaged (docs/operations.md).
-
-    \b
-    Examples:
-      regulars fsck
-      regulars fsck --tenant shop-12 --repair --data /srv/regulars
-      regulars fsck --stage prod
-    """
-    damage = services.ports.storage.damage()
-    if damage is not None:
-        print(f"the database is damaged, and what can be read is checked: {damage}", flush=True)
-    faulty = [] if damage is None else ["the database"]
-    consistency = services.consistency
-
-    def check(tenant: Tenant) -> None:
-        mended, disagreements = (
-            consistency.repair(tenant.name)
-            if repair
-            else ([], consistency.list_disagreements(tenant.name))
-        )
-        for line in _report(tenant.name, mended, disagreements, repair=repair):
-            print(line, flush=True)
-        faulty.extend([tenant.name] if disagreements else [])
-
-    do_in_each(services, list_shops(services, tenants), "not checked", check).require_all()
-    return 1 if faulty else 0
-
-
-def _report(
-    name: str,
-    mended: Sequence[Disagreement],
-    disagreements: Sequence[Disagreement],
-    *,
-    repair: bool,
-) -> list[str]:
-    """Write the lines about one tenant. `disagreements`: what still does not agree."""
-    lines = [f"{name}: {disagreement}: mended" for disagreement in mended]
-    if not disagreements:
-        return [*lines, f"{name}: all that is stored agrees"]
-    if repair:
-        return [
-            *lines,
-            *(
-                f"{name}: {disagreement}: {_explain_rest(disagreement)}"
-                for disagreement in disagreements
-            ),
-        ]
-    mendable = sum(disagreement.mend is not None for disagreement in disagreements)
-    return [
-        *(f"{name}: {disagreement}" for disagreement in disagreements),
-        f"{name}: `--repair` can mend {mendable} of {len(disagreements)}",
-    ]
-
-
-def _explain_rest(disagreement: Disagreement) -> str:
-    return (
-        "cannot be mended from what is stored"
-        if disagreement.mend is None
-        else "changed meanwhile, try again"
-    )
 
 
 _captures_options = join_options(

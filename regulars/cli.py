@@ -140,7 +140,6 @@ commands.add_section(
     box.doctor,
     box.config,
     box.folder_commands,
-    box.fsck,
     backup.backup,
     backup.restore,
     backup.compare,

@@ -33,10 +33,7 @@ REMEMBERED = timedelta(seconds=5)
 
 INSPECTED_EVERY = timedelta(days=7)
 """How often a box reads its whole database to see whether it is damaged."""
-DAMAGED = (
-    "the database is damaged: `regulars fsck` says what can be read, `regulars restore` "
-    "brings a backup back"
-)
+DAMAGED = "the database is damaged: bring a backup back with `regulars restore`"
 
 _NO_OBJECT = keys.face_picture("-", "-", "none")
 _STORAGE = "the storage does not answer"

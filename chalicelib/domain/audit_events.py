@@ -173,7 +173,7 @@ def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
         "regulars": "captures redrive, counts void, counts again, consent withdraw, console, "
-        "doctor, fsck, erase, hold set, hold lift, "
+        "doctor, erase, hold set, hold lift, "
         "restriction set, restriction lift, reembed, folder copied, tenants add, tenants set, "
         "tenants rotate, "
         "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys "

@@ -2,8 +2,8 @@
 
 A new table, item, class, blob path or topic that is in none of these fails a test
 (tests/privacy/test_places.py). What reads or changes a person's data walks them: erasures and
-retention (privacy/erasure), restrictions (privacy/restrictions), archives (privacy/subject_access),
-the consistency check (chalicelib/consistency). docs/stored.md and the record of processing are
+retention (privacy/erasure), restrictions (privacy/restrictions), archives (privacy/subject_access).
+docs/stored.md and the record of processing are
 printed from them.
 """
 
@@ -91,18 +91,6 @@ class Mark(StrEnum):
         return self in (Mark.KEPT, Mark.HIDDEN, Mark.SOMEBODYS)
 
 
-class Agrees(StrEnum):
-    """With what the consistency check compares a place."""
-
-    INDEX = "faces and index"
-    USERS = "users"
-    NAMES = "names"
-    PICTURES = "pictures"
-    VISITS = "visits"
-    CAPTURES = "captures"
-    STATISTICS = "statistics"
-
-
 AS_STORED = "as it is stored"
 _TABLES = {table.name: table for table in keys.TABLES}
 
@@ -131,7 +119,6 @@ class DataCategory(Struct, frozen=True):
     hold: Mark = Mark.AS_EVER
     whose: Whose = Whose.FACE
     clocks: tuple[Kind, ...] = ()
-    agrees: Agrees | None = None
     archive: str = AS_STORED
     keys: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
@@ -324,7 +311,6 @@ DATA_MAP = (
         "with its ground: `remembered_days` (365)",
         *_AT_ONCE,
         clocks=(Kind.CONSENTS, Kind.REMEMBERED, Kind.FACES),
-        agrees=Agrees.INDEX,
         keys=("enrolment_key", "arrival_key", "consent_key"),
         classes=("Face", "ListedFace", "Picture", "Estimates", "Decision", "Consent"),
     ),
@@ -333,7 +319,6 @@ DATA_MAP = (
         "the words of the name, by which a search finds the face; that it is hidden from lists",
         "as long as the face",
         *_AT_ONCE,
-        agrees=Agrees.NAMES,
         keys=("name_term",),
     ),
     DataCategory(
@@ -343,7 +328,6 @@ DATA_MAP = (
         _REFUSED,
         _REFUSED,
         hold=Mark.KEPT,
-        agrees=Agrees.NAMES,
         keys=("hold_item",),
     ),
     DataCategory(
@@ -372,7 +356,6 @@ DATA_MAP = (
         Mark.AWAY,
         Mark.KEPT,
         Whose.USER,
-        agrees=Agrees.USERS,
         keys=("user_item",),
         classes=("User",),
         others=("templates",),
@@ -382,7 +365,6 @@ DATA_MAP = (
         "visits: when each began and ended",
         "the last hundred days, but no longer than the face",
         *_AT_ONCE,
-        agrees=Agrees.VISITS,
         keys=("visits_page",),
         classes=("PromotionRule",),
     ),
@@ -404,7 +386,6 @@ DATA_MAP = (
         Mark.SOMEBODYS,
         Mark.KEPT,
         clocks=(Kind.OBSERVATIONS,),
-        agrees=Agrees.STATISTICS,
         keys=("observation", "observations"),
         classes=("Observation",),
         left=tuple(_LEFT_OBSERVED.split()),
@@ -436,7 +417,6 @@ DATA_MAP = (
         Mark.KEPT,
         Whose.CAPTURE,
         (Kind.SIGHTINGS,),
-        Agrees.CAPTURES,
         keys=("captures", "capture"),
         classes=("Capture", "Sighting", "DetectedFace", "SeenFace", "Template"),
         others=("detection", "again"),
@@ -448,7 +428,6 @@ DATA_MAP = (
         "until the service writes the next snapshot: normally minutes, after a deletion at most "
         "three hours",
         *_SNAPPED,
-        agrees=Agrees.INDEX,
         keys=("seq_key",),
         classes=("JournalEntry",),
         take_own=_take_own_changes,
@@ -460,7 +439,6 @@ DATA_MAP = (
         "whose sighting it was before, so that the rejection can be undone",
         "as long as the face, 20 at most. The note: a hundred days",
         *_TRACES,
-        agrees=Agrees.VISITS,
         keys=("negative",),
         classes=("Negative",),
         take_own=_take_own_negative,
@@ -473,7 +451,6 @@ DATA_MAP = (
         "and was undone, the id of that face stays here, too",
         "30 days",
         *_TRACES,
-        agrees=Agrees.VISITS,
         keys=("merge", "merged_item"),
         classes=("Merge", "MergeBackup"),
         take_own=_take_own_merge,
@@ -592,7 +569,6 @@ DATA_MAP = (
         "as long as the face. Learnt pictures: `learnt_days`",
         *_TRACES,
         clocks=(Kind.LEARNT,),
-        agrees=Agrees.PICTURES,
         archive="as files",
         keys=("face_picture", "thumbnail"),
     ),
@@ -608,8 +584,7 @@ DATA_MAP = (
         Mark.KEPT,
         Whose.CAPTURE,
         (Kind.CAPTURES,),
-        Agrees.CAPTURES,
-        "as files, with others hidden",
+        archive="as files, with others hidden",
         keys=("capture_picture",),
     ),
     DataCategory(
@@ -630,7 +605,6 @@ DATA_MAP = (
         "the templates of all faces, for searches. They are the same as in the face's record",
         "until the next snapshot. After a deletion it is written within three hours",
         *_SNAPPED,
-        agrees=Agrees.INDEX,
         archive="the same is in `faces`",
         keys=("snapshot", "delta"),
     ),
@@ -641,7 +615,6 @@ DATA_MAP = (
         "as long as observations",
         Fate("changed in minutes, as observations are", Step.DAYS),
         _STAYS,
-        agrees=Agrees.STATISTICS,
         archive="the same is in `observations`",
         keys=("day_columns", "presences"),
     ),

@@ -124,8 +124,7 @@ def check_tenants(services: Services, tenants: Sequence[Tenant]) -> Iterator[Fin
 
 
 def _fail_book(reason: str, whose: str = "") -> Finding:
-    advice = "`regulars fsck` looks closer, `regulars restore` brings a backup back"
-    return failed("book", f"{whose}{reason}: {advice}")
+    return failed("book", f"{whose}{reason}: bring a backup back with `regulars restore`")
 
 
 def _check_each(

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.book.commit import Change
-from chalicelib.domain.model import Edit, JournalEntry, NewFace, Profile
+from chalicelib.domain.model import Profile
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Update, exists
@@ -23,7 +22,7 @@ from regulars.cli import main
 from regulars.serve import metrics
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, Session, read
-from tests.support.fakes import RULES, FakeVision, Person, picture
+from tests.support.fakes import FakeVision
 from tests.support.needs import needed
 
 PAGE = read(DOCS / "operations.md")
@@ -56,25 +55,6 @@ def test_every_metric_is_explained(tmp_path: Path) -> None:
     names = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
     explained = {name.partition("{")[0] for name in rows("Metrics of one box")}
     assert explained == {name for name in names if name.startswith("regulars_")}
-
-
-def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder: Path) -> None:
-    with closing(bootstrap.build(Settings(storage=folder), vision=FakeVision)) as services:
-        services.tenants.add("shop-12", Profile.CAMERA)
-        tenant = services.tenants.get_by_name("shop-12")
-        for number, faceid in enumerate(("anna", "bernd")):
-            services.enrolment.enrol_largest_face(
-                tenant, "regular", picture(Person(number)), RULES, NewFace(faceid=faceid)
-            )
-        services.writer.commit(
-            "shop-12", Change((), (JournalEntry(Edit.DELETE, "anna", "regular"),))
-        )
-        storage = services.ports.storage
-        storage.blobs.delete(services.faces.get(tenant, "bernd").picture_key)
-        regular = ("shop-12", keys.group_item("regular"))
-        storage.items.transact(
-            [Update(keys.DIRECTORY, regular, (exists("there"),), add={"count": 1, "free": -1})]
-        )
 
 
 def test_doctor_says_of_each_party_what_the_page_shows(
@@ -110,23 +90,6 @@ def test_the_commands_about_a_key_of_the_vault_make_a_folder_that_is_sealed(
     bootstrap.build(own, vision=FakeVision).close()
     with pytest.raises(SettingError, match="the secrets of this book are sealed"):
         bootstrap.build(Settings(storage=data), vision=FakeVision)
-
-
-def test_fsck_says_what_the_page_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(tmp_path / "shop")
-    block = (
-        PAGE.partition("\n## Checking what is stored\n")[2]
-        .partition("```console\n")[2]
-        .partition("```")[0]
-    )
-    shown = re.findall(r"^\$ regulars (.*)\n((?:[^$].*\n)+)", block, re.MULTILINE)
-    assert len(shown) == 2
-    for command, printed in shown:
-        assert main(command.split()) == 1
-        assert capsys.readouterr().out == printed
 
 
 def test_the_commands_about_a_lost_signing_key_do_what_the_pages_say(

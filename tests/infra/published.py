@@ -206,8 +206,8 @@ def main(before: str = "HEAD") -> int:
         for data in sorted(FOLDER.glob(f"*{ENDING}")):
             with tarfile.open(data) as tar:
                 tar.extractall(folder / data.name, filter="data")
-            visitor.types(f"regulars fsck --data {data.name}")
-            done(f"what {data.name.removesuffix(ENDING)} stored agrees")
+            visitor.types(f"regulars backup {data.name}.tar --data {data.name}")
+            done(f"what {data.name.removesuffix(ENDING)} stored can be read")
         done(_run_images(newer.dist))
     return 0
 

@@ -28,7 +28,7 @@ AWS = {
 COMMANDS = (
     "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo",
     "today", "captures", "counts", "hold", "restriction", "retention", "notice", "privacy",
-    "deploy", "backup", "restore", "import", "export", "about", "mqtt", "fsck", "doctor",
+    "deploy", "backup", "restore", "import", "export", "about", "mqtt", "doctor",
     "config", "console", "audit", "erase", "receipt", "completion", "tenants keys", "report",
     "consent", "consent withdraw", "tenants members",
 )  # fmt: skip
@@ -142,8 +142,8 @@ def test_no_command_is_told_in_half_a_sentence(
         ([], 2, "Missing command; see `regulars --help`"),
         (["tenants"], 2, "Missing command; see `regulars tenants --help`"),
         (["deploy"], 2, "Missing option '--stage'; see `regulars deploy --help`"),
-        (["fsck", "--data", "nowhere"], 1, "there is no data folder nowhere"),
-        (["fsck", "--tenant", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
+        (["today", "--data", "nowhere"], 1, "there is no data folder nowhere"),
+        (["today", "--tenant", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["restore"], 2, "name the backup's file; --finish and --preview need none"),
         (["serv"], 2, "No such command 'serv'"),
         *(
@@ -211,7 +211,7 @@ def test_a_mistake_is_one_line_on_stderr(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["serve", "tenants list", "backup x.tar", "fsck", "doctor"])
+@pytest.mark.parametrize("command", ["serve", "tenants list", "backup x.tar", "today", "doctor"])
 @pytest.mark.parametrize("stands", ["both", "neither"])
 def test_a_copy_of_one_of_two_databases_is_told_with_what_to_do(
     command: str,

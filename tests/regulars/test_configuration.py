@@ -209,7 +209,7 @@ def test_beside_such_services_every_command_runs(
         for name, value in added_by_kubernetes(*service).items():
             monkeypatch.setenv(name, value)
     server = Server(tmp_path / "shop")
-    for command in (["tenants", "list"], ["config"], ["doctor"], ["fsck"], ["today"]):
+    for command in (["tenants", "list"], ["config"], ["doctor"], ["today"]):
         ended = main([*command, "--data", str(tmp_path / "shop")])
         assert ended == 0, f"{command}: {capsys.readouterr()}"
     assert server.stop() == 0

@@ -38,7 +38,6 @@ from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Examined
 from regulars.backup.command import enter_backup
 from regulars.backup.receipts import write_beside
-from regulars.box import fsck
 from regulars.doctor.doctor import check_tenants
 from regulars.errors import OperatorError
 from regulars.person_of_photo import ask_shops
@@ -390,7 +389,6 @@ ACTS = {
     "about": Act(tell),
     "beside": Act(note_beside, ("regulars/backup/receipts.py:write_beside",)),
     "backup": Act(back_up, ("regulars/backup/command.py:enter_backup",)),
-    "fsck": Act(run_command(fsck, ": (all that is|.*mendable|.*repair)", (), repair=False)),
     "retention": Act(
         run_command(retention, ": what goes now is deleted", (), everything=True, confirm=bool)
     ),
@@ -425,7 +423,7 @@ def test_the_trouble_of_one_shop_is_its_own(
     # What is changed by others all the time, others do.
     is_done = SHOPS[0] in done or is_erased or trouble is be_changed
     assert is_done or re.search(rf"\b{SHOPS[0]}\b", " ".join(said))
-    if name in ("fsck", "retention", "today", "erase") and not is_done:
+    if name in ("retention", "today", "erase") and not is_done:
         assert f"1 shop left: {SHOPS[0]}" in said[0], "as an OperatorError: the exit code is 1"
 
 

@@ -169,7 +169,6 @@ def list_commands(box: Box) -> Iterator[Act]:
     today = box.clock.now().date()
     monday = today - timedelta(days=7 + today.weekday())
     retention = services.erasure.retention
-    yield Act("regulars fsck", partial(services.consistency.list_disagreements, "shop"))
     yield Act("regulars report", partial(services.sightings.weeks.count_week, box.tenant, monday))
     yield Act(
         "regulars retention --dry-run",
@@ -195,7 +194,6 @@ COMMANDS: Mapping[str, str] = {
     "consent": "DELETE /v1/faces/{id}/consent (consented)",
     "counts": "GET /v1/voids",
     "erase": "DELETE /v1/faces/{id}",
-    "fsck": "regulars fsck",
     "hold": "PUT /v1/faces/{id}/hold",
     "import": "POST /v1/faces",
     "notice": "GET /v1/notice language=zh",

@@ -46,7 +46,6 @@ MUST_GROW: Mapping[str, str] = {
     "GET /v1/faces/{id}/everything language=zh part={everything_token} shops=Elsewhere": _PERSON,
     "job reviews, night": "those of somebody who was deleted are gone within a day, so it looks at "
     "each review of the days whose pictures are kept",
-    "regulars fsck": "compares all that is stored",
     "reembed": "reads each picture",
 }
 """Acts that are asked for everything, and answer, compare or delete it. All other acts are

@@ -85,7 +85,7 @@ class ClosedPeriods(Service["Book"]):
         """Return the stored figures of the closed periods that lie whole in a span, not verified.
 
         A period is a day, week or month. Those closed in another time zone, or by a clock that was
-        ahead, are left out. So are those that cannot be read; the consistency check names these.
+        ahead, are left out. So are those that cannot be read.
         """
         if by not in CLOSED:
             return {}
@@ -120,20 +120,6 @@ class ClosedPeriods(Service["Book"]):
             )
             for period, statement in whole.items()
         }
-
-    def list_unreadable(self, tenant: str) -> list[str]:
-        """Name the closed periods whose figures nobody can read.
-
-        They are damaged, or a newer version stored them.
-        """
-        return [
-            f"{by} {Period.of_time(by, item['day']).name}"
-            for by in CLOSED
-            for item in walk_items(
-                self.services.items, keys.SUMMARIES, keys.closed_periods(tenant, by)
-            )
-            if parse_closed(item) is None
-        ]
 
 
 def parse_closed(item: Item) -> _Statement | None:

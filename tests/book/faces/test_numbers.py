@@ -10,6 +10,7 @@ from chalicelib.storage.items import FaceOrder, walk_items
 from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import Book, shot
 from tests.support.book.new_faces import meanwhile
+from tests.support.consistency.consistency import Consistency
 from tests.support.storage.failing import Calls
 
 
@@ -104,9 +105,9 @@ def test_a_count_below_the_newest_number_is_told_and_mended(book: Book) -> None:
     book.storage.items.transact(
         [Update(keys.DIRECTORY, directory, (exists("there"),), set={"numbered": 1})]
     )
-    said = [one.says for one in book.services.consistency.list_disagreements("shop")]
+    said = [one.says for one in Consistency(book.services).list_disagreements("shop")]
     assert said == ["the tenant says that 1 is the newest stranger's number, and there is 2"]
-    assert book.services.consistency.repair("shop")[1] == []
+    assert Consistency(book.services).repair("shop")[1] == []
     assert [item["term"] for item in walk_items(book.storage.items, keys.NAMES, "shop")] == sorted(
         keys.name_term(str(number), of_number(book, number)) for number in (1, 2)
     )

@@ -144,8 +144,7 @@ def test_a_backup_is_restored_with_the_key_and_refused_without(
         found = services.tenants.find_by_app_id(services.tenants.get_by_name("shop").app_id)
         assert found is not None
         assert found[1] == secrets["app_key"]
-    for command in (["fsck"], ["doctor", "--port", "0"]):
-        assert main([*command, "--data", str(again)]) == 0, command
+    assert main(["doctor", "--port", "0", "--data", str(again)]) == 0
 
 
 def test_a_backup_whose_key_is_lost_is_restored_with_another_and_new_secrets(
@@ -168,7 +167,6 @@ def test_a_backup_whose_key_is_lost_is_restored_with_another_and_new_secrets(
         assert found[1] in told
         channels = [hook for hook in services.webhooks.hooks.list_all("shop") if hook.way]
         assert [hook.enabled for hook in channels] == [False]
-    assert main(["fsck", "--data", str(again)]) == 0
     (again / FILE).unlink()
     assert find_in_the_clear(again, lost) == set()
 

@@ -110,7 +110,6 @@ RUNS = {
     "counts list": [Run(SHOP)],
     "counts again": [Run((*SHOP, *HOUR))],
     "doctor": [Run(("--reach",), code=1)],  # nobody answers at the address
-    "fsck": [Run(("--repair",))],
     "hold set": [Run((*ANN, *WHY))],
     "hold list": [Run(SHOP)],
     "hold lift": [Run((*ANN, *WHY))],

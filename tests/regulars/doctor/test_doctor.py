@@ -178,7 +178,7 @@ def test_a_page_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     tear(tmp_path / "regulars.sqlite", b"GROUP#stranger")
     assert main(["doctor", "--data", str(tmp_path), "--port", "0"]) == 1
     assert (
-        "failed   book     the database is damaged: `regulars fsck` says what can be read"
+        "failed   book     the database is damaged: bring a backup back with `regulars restore`"
         in capsys.readouterr().out
     )
 

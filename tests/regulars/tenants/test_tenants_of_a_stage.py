@@ -91,7 +91,6 @@ def test_an_operator_who_names_a_pack_gets_it(
     [
         ["captures", "parked"],
         ["captures", "redrive"],
-        ["fsck"],
         ["reembed", "--pack", NAME, "--estimate"],
     ],
     ids=" ".join,

@@ -401,7 +401,6 @@ BRING_NOBODY = {
         "evaluate",
         "export",
         "folder",
-        "fsck",
         "hold",
         "models",
         "notice",

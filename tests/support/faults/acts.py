@@ -210,8 +210,6 @@ BOX = (
     Act("counts void --tenant shop --camera door --from 2026-03-13 --to 2026-03-14"),
     Act("counts again --tenant shop --camera door --from 2026-03-01 --to 2026-03-02"),
     Act("counts list --tenant shop"),
-    Act("fsck"),
-    Act("fsck --repair", shop="unwanted"),
     Act(
         "backup shop.tar",
         "a file",

@@ -18,7 +18,6 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.commit import Change
 from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.book.faces import hold_put
-from chalicelib.consistency.findings import Disagreement
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.captures import CaptureState
 from chalicelib.domain.local_time import DAY_MS
@@ -29,6 +28,8 @@ from chalicelib.storage.records.merges import MergeState
 from chalicelib.storage.records.observations import page_item, visits_from, visits_item
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.findings import Disagreement
 from tests.support.examples import parametrize
 from tests.support.fakes import RULES, Person, picture
 from tests.support.later import later
@@ -72,7 +73,7 @@ def regular(book: Book) -> Face:
 
 
 def said(book: Book) -> list[str]:
-    return [one.says for one in book.services.consistency.list_disagreements("shop")]
+    return [one.says for one in Consistency(book.services).list_disagreements("shop")]
 
 
 def change(book: Book, *actions: Put | Update | Delete) -> None:
@@ -423,7 +424,7 @@ def test_what_is_broken_by_hand_is_named_and_mended(
 ) -> None:
     broken(book)
     assert any(re.fullmatch(says, one) for one in said(book)), said(book)
-    mended, left = book.services.consistency.repair("shop")
+    mended, left = Consistency(book.services).repair("shop")
     assert any(re.fullmatch(says, one.says) for one in mended)
     assert left == []
     assert said(book) == []
@@ -435,7 +436,7 @@ def test_what_nobody_can_know_any_more_is_named_and_left(
 ) -> None:
     broken(book)
     assert any(re.fullmatch(says, one) for one in said(book)), said(book)
-    _, left = book.services.consistency.repair("shop")
+    _, left = Consistency(book.services).repair("shop")
     assert left
     assert all(re.fullmatch(says, one.says) for one in left)
 
@@ -444,13 +445,13 @@ def test_what_nobody_can_know_any_more_is_named_and_left(
 def test_a_group_whose_count_is_mended_keeps_its_capacity(book: Book, more: dict[str, int]) -> None:
     before = book.services.groups.get_by_name(book.tenant, "regular")
     of_group("regular", **more)(book)
-    book.services.consistency.repair("shop")
+    Consistency(book.services).repair("shop")
     assert book.services.groups.get_by_name(book.tenant, "regular") == before
 
 
 def test_what_two_repairs_of_one_face_concern_is_mended_one_after_the_other(book: Book) -> None:
     of_face(arrive_count=9, negatives=3, enrolment_key="regular#x")(book)
-    mended, left = book.services.consistency.repair("shop")
+    mended, left = Consistency(book.services).repair("shop")
     assert (len(mended), left) == (3, [])
 
 
@@ -464,7 +465,7 @@ def test_a_search_process_that_runs_already_finds_again_what_the_index_lacked(bo
         is None
     )
     with closing(Book(book.folder)) as operator:
-        operator.services.consistency.repair("shop")
+        Consistency(operator.services).repair("shop")
     found = book.services.recognition.face_analysis.search_by_picture(
         book.tenant, picture(Person(1)), RULES
     ).match
@@ -487,7 +488,7 @@ def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> N
             services.deletion.delete_faces_of_group(tenant, "guests", ["seven"])
             book.clock.advance(timedelta(days=1))
     change(book, Delete(keys.ARRIVALS, ("shop", "seven")))
-    _, left = services.consistency.repair("shop")
+    _, left = Consistency(services).repair("shop")
     assert [one.says for one in left] == [
         "face seven has 0 arrivals of 0 sightings in 100 days, and its sightings make 2 of 2"
     ]

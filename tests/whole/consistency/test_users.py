@@ -10,6 +10,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Delete, Put, Update, exists
 from chalicelib.storage.records.faces import user_from, user_item
 from tests.support.book.book import Book, shot
+from tests.support.consistency.consistency import Consistency
 from tests.support.later import later
 
 GROUP = ("shop", keys.group_item(STRANGER))
@@ -30,7 +31,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def said(book: Book) -> list[str]:
-    return [one.says for one in book.services.consistency.list_disagreements("shop")]
+    return [one.says for one in Consistency(book.services).list_disagreements("shop")]
 
 
 @later
@@ -69,6 +70,6 @@ def test_what_does_not_agree_is_named_and_mended(
 ) -> None:
     book.storage.items.transact([breaks(book)])
     assert any("user" in one for one in said(book))
-    _, left = book.services.consistency.repair("shop")
+    _, left = Consistency(book.services).repair("shop")
     assert left == []
     assert said(book) == []

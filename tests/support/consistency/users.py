@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chalicelib.book.commit import Change, make_user_edit, replace_user_faces
-from chalicelib.consistency.findings import SAME, Disagreement, Subject
 from chalicelib.domain.model import Edit, JournalEntry, Tenant
 from chalicelib.domain.rules.templates import User, gallery_group, user_of
 from chalicelib.storage import keys
 from chalicelib.storage.items import every_face, every_user, walk_items, write_in_parts
 from chalicelib.storage.ports import Action, Delete, Update, equals, exists
 from chalicelib.storage.records.faces import face_from, face_update, user_from
+from tests.support.consistency.findings import SAME, Disagreement, Subject
 
 if TYPE_CHECKING:
     pass

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chalicelib.consistency.findings import Disagreement, Subject
 from chalicelib.domain.model import Tenant
 from chalicelib.storage import keys
 from chalicelib.storage.items import every_face
 from chalicelib.storage.records.faces import face_from
+from tests.support.consistency.findings import Disagreement, Subject
 
 if TYPE_CHECKING:
     pass

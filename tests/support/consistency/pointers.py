@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.faces import hold_put
 from chalicelib.book.tenants import CREDENTIALS, OLD_APPCODE
-from chalicelib.consistency.findings import SAME, Disagreement, Subject
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.model import Tenant
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Check, Delete, Item, Put, Table, Update, absent, equals
 from chalicelib.storage.records.faces import face_from, name_item, terms_of
+from tests.support.consistency.findings import SAME, Disagreement, Subject
 
 if TYPE_CHECKING:
     pass

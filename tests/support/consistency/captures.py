@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.consistency.findings import Disagreement, Subject
-from chalicelib.consistency.observations import read_observations_by_day
 from chalicelib.domain.captures import (
     Capture,
     CaptureState,
@@ -26,6 +24,8 @@ from chalicelib.storage.items import captures_of, cut_in_parts
 from chalicelib.storage.ports import Item, Update, equals
 from chalicelib.storage.records.captures import AGAIN, capture_from
 from chalicelib.storage.values import milliseconds
+from tests.support.consistency.findings import Disagreement, Subject
+from tests.support.consistency.observations import read_observations_by_day
 
 if TYPE_CHECKING:
     pass

@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from chalicelib.book.commit import GalleryMoved
-from chalicelib.consistency.captures import CaptureRecords
-from chalicelib.consistency.findings import Disagreement, Subject
-from chalicelib.consistency.gallery import GalleryRecords
-from chalicelib.consistency.pictures import PictureRecords
-from chalicelib.consistency.pointers import NameRecords, PointerRecords
-from chalicelib.consistency.statistics import StatisticsRecords
-from chalicelib.consistency.users import UserRecords
-from chalicelib.consistency.visits import VisitRecords
 from chalicelib.domain.errors import RegularsError, StorageUnavailable
-from chalicelib.privacy.data_map import DATA_MAP, Agrees
 from chalicelib.service import Service
+from tests.support.consistency.captures import CaptureRecords
+from tests.support.consistency.findings import Disagreement, Subject
+from tests.support.consistency.gallery import GalleryRecords
+from tests.support.consistency.pictures import PictureRecords
+from tests.support.consistency.pointers import NameRecords, PointerRecords
+from tests.support.consistency.statistics import StatisticsRecords
+from tests.support.consistency.users import UserRecords
+from tests.support.consistency.visits import VisitRecords
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -30,6 +29,18 @@ MAX_LOOKS = 5
 MAX_ROUNDS = 5
 """How often a repair looks again at most."""
 
+CHECKS: Mapping[str, tuple[type[Subject], tuple[str, ...]]] = {
+    "faces and index": (GalleryRecords, ("faces", "journal", "snapshots")),
+    "users": (UserRecords, ("users",)),
+    "names": (NameRecords, ("names", "holds")),
+    "pictures": (PictureRecords, ("face pictures",)),
+    "visits": (VisitRecords, ("arrivals", "negatives", "merges")),
+    "captures": (CaptureRecords, ("captures", "capture pictures")),
+    "statistics": (StatisticsRecords, ("observations", "sealed days")),
+    "credentials, and the names of groups and cameras": (PointerRecords, ()),
+}
+"""The kinds of records that are compared, with the places of people that they are."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,19 +48,8 @@ class Consistency(Service["Services"]):
     def __init__(self, services: Services) -> None:
         """Name the kinds of records that are compared, in their order."""
         super().__init__(services)
-        checks: Mapping[Agrees, type[Subject]] = {
-            Agrees.INDEX: GalleryRecords,
-            Agrees.USERS: UserRecords,
-            Agrees.NAMES: NameRecords,
-            Agrees.PICTURES: PictureRecords,
-            Agrees.VISITS: VisitRecords,
-            Agrees.CAPTURES: CaptureRecords,
-            Agrees.STATISTICS: StatisticsRecords,
-        }
-        names = dict.fromkeys(place.agrees for place in DATA_MAP if place.agrees)
         self._subjects: Mapping[str, Subject] = {
-            **{name: checks[name](services) for name in names},
-            "credentials, and the names of groups and cameras": PointerRecords(services),
+            name: subject(services) for name, (subject, _) in CHECKS.items()
         }
 
     def list_disagreements(self, tenant: str) -> list[Disagreement]:

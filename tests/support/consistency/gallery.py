@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from chalicelib.book.commit import Change
 from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NUMBERED
-from chalicelib.consistency.findings import MORE_FIT, SAME, Disagreement, Subject
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.model import Edit, Group, JournalEntry, Template, Tenant
 from chalicelib.domain.rules.templates import gallery_group, is_users, reduce_templates
@@ -28,6 +27,7 @@ from chalicelib.storage.items import (
 )
 from chalicelib.storage.ports import Check, Item, Update, absent, equals, exists
 from chalicelib.storage.records.faces import face_from, face_update, user_from
+from tests.support.consistency.findings import MORE_FIT, SAME, Disagreement, Subject
 
 if TYPE_CHECKING:
     pass

@@ -8,17 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from chalicelib.book.statistics.closed import parse_closed
 from chalicelib.book.statistics.statistics import Question
-from chalicelib.consistency.findings import Disagreement, Subject
-from chalicelib.consistency.observations import read_observations_by_day
 from chalicelib.domain.errors import Busy
 from chalicelib.domain.local_time import DAY_MS, Granularity, Span, day_number, day_text
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import EVERYTHING, Measure, Observation, ObservationFilter
+from chalicelib.domain.periods import CLOSED, Period
 from chalicelib.domain.rules.ended import counts_hour
 from chalicelib.storage import keys
 from chalicelib.storage.items import retry_if_changed, walk_items, write
 from chalicelib.storage.records.observations import STORABLE, make_calendar_actions
+from tests.support.consistency.findings import Disagreement, Subject
+from tests.support.consistency.observations import read_observations_by_day
 
 if TYPE_CHECKING:
     pass
@@ -48,7 +50,7 @@ class _Question(NamedTuple):
 class StatisticsRecords(Subject):
     def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Compare the observations with the calendar and with what sealed days answer."""
-        for name in self.services.statistics.closed.list_unreadable(tenant.name):
+        for name in self._list_unreadable(tenant.name):
             yield Disagreement(
                 f"the figures of the closed {name} cannot be read: they are damaged, or a newer "
                 "version stored them; a backup of a day after its end has them",
@@ -90,6 +92,17 @@ class StatisticsRecords(Subject):
             yield from self._compare_answers(
                 tenant, faces_by_group, begun_faces, present_faces, sealed_days
             )
+
+    def _list_unreadable(self, tenant: str) -> list[str]:
+        """Name the closed periods whose figures nobody can read."""
+        return [
+            f"{by} {Period.of_time(by, item['day']).name}"
+            for by in CLOSED
+            for item in walk_items(
+                self.services.items, keys.SUMMARIES, keys.closed_periods(tenant, by)
+            )
+            if parse_closed(item) is None
+        ]
 
     def _compare_answers(
         self,

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from chalicelib.book.visits import make_visit_update, visits_deletes, visits_puts
-from chalicelib.consistency.findings import SAME, Disagreement, Subject
-from chalicelib.consistency.observations import read_observations_by_day
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.observations import ObservationKind, is_of
 from chalicelib.domain.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
@@ -22,6 +20,8 @@ from chalicelib.storage.records.faces import face_from, face_update
 from chalicelib.storage.records.merges import Merge, MergeState
 from chalicelib.storage.records.observations import pages_from, visits_from
 from chalicelib.storage.values import milliseconds, moment, parse_optional
+from tests.support.consistency.findings import SAME, Disagreement, Subject
+from tests.support.consistency.observations import read_observations_by_day
 
 if TYPE_CHECKING:
     pass
