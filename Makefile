@@ -127,9 +127,9 @@ bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -m regulars_lab.bench.statistics $(if $(SHORT),--days 5 --per-day 100,--days 60 --per-day 2000)
 	$(BIN)/python -m regulars_lab.bench.lists $(if $(SHORT),--days 2 --faces 1000,--days 10)
 
-package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PYTHON_FOR_LAMBDA=, PACKS=
+package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PACKS=
 	$(BIN)/python -m pip install -qq --group kernel
-	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA)) $(addprefix --pack ,$(PACKS))
+	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(addprefix --pack ,$(PACKS))
 
 release: kernels  ## VERSION=1.2.3: tags it, builds it twice, adds images, signs the sums; uploads nothing
 	$(BIN)/python -m infra.releases.release $(VERSION)

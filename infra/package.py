@@ -24,7 +24,7 @@ from chalicelib.book.vision.packs.packs import Pack
 from infra import bundle, dependencies, sbom, template
 from infra.bundle import copy_parts
 from infra.dependencies import ROOT, Failed
-from infra.target import ARCHITECTURES, PYTHONS, Target, find_python
+from infra.target import ARCHITECTURES, Target, find_python
 from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs
 from regulars.libraries import list_console_libraries
 
@@ -49,7 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "python -m infra.package", description="package the application for Lambda"
     )
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=ARCHITECTURES[0])
-    parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0])
     parser.add_argument("--out", type=Path, default=BUILD, help="folder (default: build)")
     parser.add_argument(
         "--models", type=Path, help="folder of packs of one's own (default: $REGULARS_MODELS)"
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--required", action="store_true", help="fail if there is no Python of that version"
     )
     options = parser.parse_args(arguments)
-    target = Target(options.architecture, options.python)
+    target = Target(options.architecture)
     try:
         make_package(target, options.out, options.models, options.pack)
     except NoInterpreter as error:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ARCHITECTURES = ("arm64", "x86_64")
-PYTHONS = ("3.13", "3.12")
+PYTHON = "3.13"
 
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-# Lambda's Python 3.12 and 3.13 run on glibc 2.34; pip takes a platform by its name, not older ones
+# Lambda's Python 3.13 runs on glibc 2.34; pip takes a platform by its name, not older ones
 # along with it.
 _GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
@@ -21,7 +21,7 @@ _GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 @dataclass(frozen=True)
 class Target:
     architecture: str = ARCHITECTURES[0]
-    python: str = PYTHONS[0]
+    python: str = PYTHON
 
     @property
     def name(self) -> str:

@@ -8,10 +8,8 @@ Usage comes from counts that are kept anyway, so that an answer reads a few item
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -20,7 +18,7 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 from chalicelib.domain.captures import PictureCount
 from chalicelib.domain.model import PROMOTION_SETTINGS, PromotionSettings, Tenant
-from chalicelib.domain.tenant_settings import OF_TENANT, count_capture_days
+from chalicelib.domain.tenant_settings import OF_TENANT
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import directory_of, retry_if_changed, walk_items
@@ -28,7 +26,6 @@ from chalicelib.storage.ports import Action, Disk
 from chalicelib.storage.values import milliseconds, moment
 
 if TYPE_CHECKING:
-    from chalicelib.cost.month import Month, Traffic
     from chalicelib.services import Services
 
 OF_PROMOTION_SETTINGS = tuple(PROMOTION_SETTINGS)
@@ -125,69 +122,6 @@ class Account(Service["Services"]):
             disk=None if self.services.storage.disk is None else self.services.storage.disk(),
             snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
         )
-
-    def reckon_month(self, tenant: Tenant, usage: Usage) -> Month | None:
-        """Reckon how much the tenant costs on AWS this month, by days of its time zone; None: it is
-        on one box.
-
-        `usage`: its faces, cameras and pictures as they are now. Captures and searches are counted
-        by the statistics, so nothing is written for this.
-        """
-        if isinstance(self.services.settings.storage, Path):
-            return None
-        from chalicelib.cost import month  # not at the other routes' cold starts
-        from chalicelib.cost.table import PICTURE_KB, Load
-
-        zone = ZoneInfo(tenant.time_zone)
-        today, made_on = (
-            at.astimezone(zone).date() for at in (self.services.clock.now(), tenant.created_at)
-        )
-        stored = usage.kept
-        stock = Load(
-            faces=usage.faces,
-            captures_a_day=0,
-            searches_a_day=0,
-            cameras=usage.cameras,
-            picture_kb=stored.size // stored.captures // 1000
-            if stored and stored.captures
-            else PICTURE_KB,
-            picture_days=count_capture_days(tenant, self.services.settings.capture_days)
-            if tenant.keeps_pictures
-            else 0,
-        )
-        traffic = self.count_traffic(tenant, month.find_first_day(today, made_on), today)
-        return month.reckon_month(stock, traffic, today, made_on)
-
-    def count_traffic(self, tenant: Tenant, first: date, end: date) -> dict[date, Traffic]:
-        """Count the faces that cameras saw and the searches that found somebody, by day from
-        `first` to before `end`.
-
-        The days are of the tenant's time zone. A day that has neither is left out.
-        """
-        from chalicelib.book.statistics.statistics import Question
-        from chalicelib.cost.month import Traffic
-        from chalicelib.domain.local_time import Granularity, Span
-        from chalicelib.domain.observations import ObservationKind, Split
-
-        if first >= end:
-            return {}
-        zone = ZoneInfo(tenant.time_zone)
-        first_ms, end_ms = (
-            milliseconds(datetime.combine(day, time(), zone)) for day in (first, end)
-        )
-        question = Question(Span(first_ms, end_ms - 1), Granularity.DAY, split=Split.KIND)
-        by_time = {
-            bucket.time: bucket.amounts
-            for bucket in self.services.statistics.list_buckets(tenant, question)
-        }
-        days = (first + timedelta(number) for number in range((end - first).days))
-        return {
-            day: Traffic(
-                amounts.get(ObservationKind.SIGHTING, 0), amounts.get(ObservationKind.SEARCH, 0)
-            )
-            for day in days
-            if (amounts := by_time.get(f"{day:%Y%m%d}"))
-        }
 
     def _read_nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
         since = milliseconds(self.services.clock.now() - timedelta(days=1))

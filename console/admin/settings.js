@@ -235,7 +235,7 @@ function Usage() {
   const loaded = useLoaded((signal) => get("usage", {}, { signal }), []);
   const used = loaded.value;
   if (!used) return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
-  const { limits, disk, cost, captures_kept: captures } = used;
+  const { limits, disk, captures_kept: captures } = used;
   const isFull = disk && disk.free_bytes < Math.min(10 * GB, disk.total_bytes / 10);
   const counted = ["faces", "groups", "cameras", "hooks"];
   const meters = [...counted.map((name) => [t(`usage.${name}`), used[name], limits[name], number]),
@@ -250,8 +250,6 @@ function Usage() {
       <div><dt>${t("usage.captures")}</dt><dd>${captures
         ? t("usage.kept", { count: captures.captures, size: sized(captures.bytes), when: ago(captures.counted_at) })
         : t("usage.uncounted")}</dd></div>
-      ${cost && html`<div><dt>${t("usage.cost")}</dt><dd>${t("usage.usd", { ...cost,
-        now: number(cost.usd_to_date, 2), whole: number(cost.usd_forecast, 2) })}</dd></div>`}
     </dl>
   </section>`;
 }

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from chalicelib.api.observability import make_observer
-from chalicelib.cost import table
 from chalicelib.domain.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
 from chalicelib.telemetry import CANARY_SECONDS
 from regulars_lab.rigs import operations, shop
 from regulars_lab.rigs.stage import open_stage
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture
+from tests.support.bill import table
 from tests.support.box.session import DOCS, read
 
 

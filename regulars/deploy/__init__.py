@@ -1,4 +1,4 @@
 """`regulars deploy`: the service in an AWS account.
 
-command, package, stage. Inside: budget, deploy, preflight, stack.
+command, package, stage. Inside: deploy, preflight, stack.
 """

@@ -37,9 +37,6 @@ def _split_pair(text: str) -> tuple[str, str]:
     "--bucket", help="Bucket to upload packages to.  [default: one that the command makes]"
 )
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
-@click.option(
-    "--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's Python version."
-)
 @models_option
 @click.option(
     "--pack",
@@ -122,7 +119,6 @@ class DeployOptions(Struct, frozen=True):
     region: str | None
     bucket: str | None
     architecture: str
-    python: str
     models: Path | None
     packs: tuple[str, ...]
     domain: str | None
@@ -144,7 +140,6 @@ class DeployOptions(Struct, frozen=True):
             self.stage,
             self.values,
             architecture=self.architecture,
-            python=self.python,
             models=self.models,
             names=self.packs,
         )
@@ -174,7 +169,7 @@ def _print_dry_run(plan: Plan) -> None:
     """Print the plan, and its limits in an account with AWS's ordinary quota."""
     from regulars.deploy.deploy import ORDINARY_CONCURRENCY
 
-    for line in chain(plan.write_lines(), plan.write_limits(ORDINARY_CONCURRENCY, {})):
+    for line in chain(plan.write_lines(), plan.write_limits(ORDINARY_CONCURRENCY)):
         print(line)
     print("            assumed: the account was not asked, and a new one may run as few as 10")
 

@@ -19,10 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
-from chalicelib.cost.table import Load, count_units, read_prices, read_table, sum_up_usd
 from chalicelib.domain.errors import InvalidInput
-from regulars.deploy import shops
-from regulars.deploy.budget import keep_budget
 from regulars.deploy.canary import CANARY_LIMIT, choose_canary_limit
 from regulars.deploy.package import ARCHIVE, TEMPLATE, find_shipped_packs, package_checkout
 from regulars.deploy.preflight import find_reserved, list_tables, read_defaults
@@ -132,23 +129,15 @@ class Plan(Struct, frozen=True):
         kinds = Counter(resource["Type"] for resource in self.template["Resources"].values())
         for kind, count in sorted(kinds.items()):
             yield f"  {count:>3} {kind}"
-        yield f"costs       {describe_costs(Load(1_000, 1_000, 1_000))}"
 
-    def write_limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
-        """Yield lines about the account's concurrency, and for how many shops the stack's limits
-        will be enough.
-
-        `present`: values of the stack's parameters; empty: it is new.
-        """
+    def write_limits(self, concurrency: int) -> Iterator[str]:
+        """Yield lines about the account's concurrency."""
         initial = self.count_runs(concurrency)
         runs = ", ".join(f"{name} {count}" for name, count in initial.items())
         yield (
             f"limits      the account has room for {concurrency:,} functions at once, so a new "
             f"stack gets {runs}"
         )
-        defaults = read_defaults(self.template.get("Parameters", {}))
-        for line in shops.describe({**defaults, **initial, **present, **self.parameters}):
-            yield f"            {line}"
         if concurrency < ORDINARY_CONCURRENCY // 10:
             yield (
                 f"            too few for traffic: ask AWS for {ORDINARY_CONCURRENCY:,} (Service "
@@ -174,18 +163,6 @@ def _leave_out(part: Any, condition: str) -> Any:
         for name, one in part.items()
         if not (isinstance(one, dict) and one.get("Condition") == condition)
     }
-
-
-def describe_costs(load: Load) -> str:
-    """Return a line with the costs of a month, with this traffic and without any."""
-    table, prices = read_table(), read_prices()
-    usd = sum_up_usd(count_units(table, load), prices)
-    idle_usd = sum_up_usd(count_units(table, Load(load.faces, 0, 0)), prices)
-    return (
-        f"{usd:.2f} USD a month for one shop with {load.faces:,} faces, {load.captures_a_day:,} "
-        f"captures and {load.searches_a_day:,} searches a day, {idle_usd:.2f} if nobody comes; "
-        "docs/deploy.md has the price of each"
-    )
 
 
 def find_rollback_alarms(
@@ -216,7 +193,6 @@ def make_plan(
     parameters: Mapping[str, str],
     *,
     architecture: str,
-    python: str,
     models: Path | None,
     names: Sequence[str],
 ) -> Plan:
@@ -230,7 +206,7 @@ def make_plan(
         shipped = find_shipped_packs(models, names, os.environ)
     except MissingModel as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
-    package_folder = package_checkout(architecture, python, models, shipped)
+    package_folder = package_checkout(architecture, models, shipped)
     template = json.loads((package_folder / TEMPLATE).read_text(encoding="utf-8"))
     return Plan(
         stack=stack,
@@ -279,7 +255,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{plan.stack}: nothing was changed")
         return False
     concurrency, before = account.read_concurrency(), account.read_parameters(plan.stack)
-    for line in plan.write_limits(concurrency, before or {}):
+    for line in plan.write_limits(concurrency):
         print(line)
     parameters = {**_limit_canary(plan, account, before), **plan.parameters}
     if domain := parameters.get("DomainName"):
@@ -336,15 +312,12 @@ def _limit_canary(plan: Plan, account: Account, before: Mapping[str, str] | None
 
 
 def _complete(plan: Plan, account: Account) -> None:
-    """Do for a stack what its template cannot.
+    """Protect the stack and its tables against deletion, which the template cannot.
 
-    A table that is protected from its first moment would stay when the creation of the stack fails,
-    and a budget is not known to CloudFormation in each region.
+    A table that is protected from its first moment would stay when the stack's creation fails.
     """
     account.protect_stack(plan.stack)
     account.protect_tables(plan.tables)
-    for line in keep_budget(account, plan.stack, account.read_parameters(plan.stack) or {}):
-        print(line)
 
 
 def _delete_old_packages(account: Account, bucket: str, stack: str, used: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from regulars.errors import NotDeployed
 ARCHIVE, TEMPLATE = "deployment.zip", "sam.json"
 """Files of a package, in its folder."""
 
-_USUAL = ("arm64", "3.13")
+_USUAL = "arm64"
 """The target that `make package` packages for, into `build` itself."""
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -65,17 +65,15 @@ def read_parameters() -> dict[str, Any]:
     return rules
 
 
-def package_checkout(
-    architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]
-) -> Path:
+def package_checkout(architecture: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
     """Package the checkout as `make package` does, and return the folder of it.
 
     Raises NotDeployed.
     """
     out = _CHECKOUT / "build"
-    if (architecture, python) != _USUAL:
-        out /= f"python{python}-{architecture}"
-    options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
+    if architecture != _USUAL:
+        out /= architecture
+    options = ["--architecture", architecture, "--out", str(out), "--required"]
     _run_in_checkout(
         "infra.package",
         [

@@ -42,7 +42,6 @@ _NAMED = {
     "cloudwatch::*:dashboard/STACK": "DeleteDashboards GetDashboard ListTagsForResource "
     "PutDashboard *agResource",
     "xray:*:*:sampling-rule/STACK-*": "DeleteSamplingRule UpdateSamplingRule",
-    "budgets::*:budget/STACK": "ModifyBudget ViewBudget",
     "apigateway:*::/account apigateway:*::/domainnames/*": "GET",
     "iam::*:role/STACK-* iam::*:policy/STACK-*": "CreatePolicy* DeletePolicy* DeleteRole Get* "
     "List* PassRole *agRole "

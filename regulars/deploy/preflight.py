@@ -31,15 +31,6 @@ _URLS_DOUBTED = "eu-south-2"
 """Regions that know the type, and that Lambda's Developer Guide leaves out of those with function
 URLs (2026)."""
 
-_SLOW_REGIONS = (
-    "af-south-1 ap-south-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-7 ca-west-1 "
-    "eu-central-2 "
-    "eu-south-1 eu-south-2 il-central-1 me-central-1 mx-central-1"
-)
-_SLOW_RATE = 2_500
-"""Requests a second that an account's gateways take in these regions, 10,000 in others (API
-Gateway's quotas, 2026)."""
-
 _OWN = ("acm", "iam")
 """Services whose resources AWS takes from the stack's own account alone."""
 
@@ -130,17 +121,6 @@ def _check_stack(account: Account, wanted: Wanted) -> Iterator[Finding]:
         yield failed("stack", f"is in {status}: wait for its end, and deploy again")
 
 
-def _check_rate(account: Account, wanted: Wanted) -> Iterator[Finding]:
-    rate = float(wanted.read_value("ApiRate") or 0)
-    if rate > _SLOW_RATE and account.region in _SLOW_REGIONS.split():
-        yield warning(
-            "ApiRate",
-            f"is {rate:,.0f}, and an account has {_SLOW_RATE:,} in {account.region} unless AWS has "
-            "raised it: ask for "
-            "more in Service Quotas (API Gateway, Throttle rate)",
-        )
-
-
 def _check_arns(account: Account, wanted: Wanted) -> Iterator[Finding]:
     """Tell of each parameter that is an ARN whether the stack may use what it names.
 
@@ -187,7 +167,7 @@ def _check_topic(account: Account, wanted: Wanted) -> Iterator[Finding]:
 
 
 def judge_topic(attributes: Mapping[str, str], wanted: Wanted) -> Iterator[Finding]:
-    """Say whether alarms, and the budget if there is one, can be sent to a topic.
+    """Say whether alarms can be sent to a topic.
 
     `attributes`: as SNS has them.
     """
@@ -204,13 +184,6 @@ def judge_topic(attributes: Mapping[str, str], wanted: Wanted) -> Iterator[Findi
         says = f"is encrypted by {key}: its policy has to allow cloudwatch.amazonaws.com"
         yield warning(
             "AlarmTopic", f"{says} kms:Decrypt and kms:GenerateDataKey*, or no alarm arrives"
-        )
-    if float(wanted.read_value("BudgetUsd") or 0) and "budgets.amazonaws.com" not in attributes.get(
-        "Policy", ""
-    ):
-        yield warning(
-            "BudgetUsd",
-            "the topic's policy does not let budgets.amazonaws.com publish (docs/deploy.md)",
         )
 
 
@@ -349,7 +322,6 @@ _CHECKS: Mapping[Callable[[Account, Wanted], Iterator[Finding]], str] = {
     _check_region: "",
     _check_name: "",
     _check_stack: "cloudformation:DescribeStacks",
-    _check_rate: "",
     _check_arns: "",
     _check_topic: "sns:GetTopicAttributes",
     _check_key: "kms:DescribeKey",

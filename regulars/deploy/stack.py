@@ -48,22 +48,11 @@ LEAST_UNRESERVED = 100
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation")
 
-_TOLD_OF_BUDGET = (("ACTUAL", 80.0), ("FORECASTED", 100.0))
-"""Per cent of the budget of which its topic is told: what was spent, and the forecast of the
-month."""
-
 _KEPT_PACKAGES = 4
 """Packages of a stack that stay in the bucket, and as many templates. AWS rolls back to the one
 that the stack has."""
 
 _KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
-
-
-class Budget(Struct, frozen=True):
-    """US dollars of a month, and the topic that is told of them."""
-
-    usd: float
-    topic: str
 
 
 class Account:
@@ -177,46 +166,6 @@ class Account:
                     for name in names
                     if prefix != of_gateway or name == of_gateway
                 )
-
-    def read_budget(self, name: str) -> Budget | None:
-        """Return the account's budget of that name; None if there is none."""
-        budgets = self._session.client("budgets")
-        try:
-            limit = budgets.describe_budget(AccountId=self.id, BudgetName=name)["Budget"][
-                "BudgetLimit"
-            ]
-            kind, share = _TOLD_OF_BUDGET[0]
-            found = budgets.describe_subscribers_for_notification(
-                AccountId=self.id, BudgetName=name, Notification=_make_notification(kind, share)
-            )
-        except budgets.exceptions.NotFoundException:
-            return None
-        return Budget(
-            float(limit["Amount"]), "".join(one["Address"] for one in found["Subscribers"])
-        )
-
-    def make_budget(self, name: str, budget: Budget) -> None:
-        """Make a budget of the whole account: one by the stack's tag counts nothing until the tag
-        is activated."""
-        self._session.client("budgets").create_budget(
-            AccountId=self.id,
-            Budget={
-                "BudgetName": name,
-                "BudgetType": "COST",
-                "TimeUnit": "MONTHLY",
-                "BudgetLimit": {"Amount": f"{budget.usd:g}", "Unit": "USD"},
-            },
-            NotificationsWithSubscribers=[
-                {
-                    "Notification": _make_notification(kind, share),
-                    "Subscribers": [{"SubscriptionType": "SNS", "Address": budget.topic}],
-                }
-                for kind, share in _TOLD_OF_BUDGET
-            ],
-        )
-
-    def delete_budget(self, name: str) -> None:
-        self._session.client("budgets").delete_budget(AccountId=self.id, BudgetName=name)
 
     def read_settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL.
@@ -743,10 +692,6 @@ def _list_failures(formation: Any, stack: str, token: str) -> list[str]:
     return failed[:3] or [
         text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")
     ]
-
-
-def _make_notification(kind: str, share: float) -> dict[str, Any]:
-    return {"NotificationType": kind, "ComparisonOperator": "GREATER_THAN", "Threshold": share}
 
 
 def is_denied(error: Exception) -> bool:

@@ -375,27 +375,3 @@ def test_a_disk_that_is_nearly_full_is_warned_of(page: Page, book: Book) -> None
     expect(page.get_by_role("alert")).to_contain_text("The disk is nearly full: 800 MB are free")
     expect(page.get_by_text("63.2 GB of 64.0 GB")).to_be_visible()
     looked_at(page, "settings-full", whole=True)
-
-
-def test_a_shop_on_aws_has_its_month_in_dollars_beside_the_forecast_and_one_box_has_none(
-    page: Page, book: Book
-) -> None:
-    page.goto(f"{book.url}/console#/settings")
-    expect(
-        page.get_by_text("Counted once a day").or_(page.get_by_text("counted")).first
-    ).to_be_visible()
-    expect(page.get_by_text("USD")).to_have_count(0)
-    cost = {
-        "usd_to_date": 1.204,
-        "usd_forecast": 34.5,
-        "prices_of": "2025-06-30",
-        "region": "us-east-1",
-    }
-    page.route(
-        "**/v1/usage", lambda route: route.fulfill(json={**route.fetch().json(), "cost": cost})
-    )
-    page.reload()
-    told = page.get_by_text("1.20 USD until yesterday, some 34.50 USD in the whole month.")
-    expect(told).to_contain_text(
-        "at AWS's list prices in us-east-1 of 2025-06-30: AWS's bill may differ"
-    )

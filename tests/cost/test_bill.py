@@ -5,12 +5,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from chalicelib.cost import table
-from chalicelib.cost.table import Load, count_units, price_by_service
-from chalicelib.domain.rules.galleries import count_held
 from chalicelib.domain.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
 from chalicelib.storage.aws import spread
-from chalicelib.storage.aws.spread import find_cold_share
+from tests.support.bill import table
+from tests.support.bill.table import (
+    Load,
+    count_held,
+    count_units,
+    find_cold_share,
+    price_by_service,
+)
 from tests.support.box.session import ROOT, read
 
 SHOP, NOTHING = Load(1_000, 1_000, 1_000), Load(0, 0, 0)

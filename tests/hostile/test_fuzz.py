@@ -84,7 +84,6 @@ PARSES = re.compile(
 )
 OURS = {
     "app": "the hour that the schedule says",
-    "chalicelib.cost": "figures and prices that are files of the package",
     "chalicelib.api.canary": "an answer of its own stage",
     "regulars.words": "words that are files of the package",
     "chalicelib.api.console_words": "words that are files of the package",

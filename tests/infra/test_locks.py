@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from infra.dependencies import CHALICE, EDGE, FUNCTIONS, LOCKS, ROOT, SERVICE, SETUP
-from infra.target import ARCHITECTURES, PYTHONS, Target
+from infra.target import ARCHITECTURES, PYTHON, Target
 
 UPDATE = "`make lock` writes the locks anew"
 FILES = {
@@ -22,7 +22,7 @@ OF_WHEELS = ("3.11", "3.12", "3.13", "3.14")
 TARGETS = [
     (lock, Target(architecture, python))
     for lock in FILES
-    for python in (OF_WHEELS if lock in (SETUP, SERVICE, EDGE) else PYTHONS)
+    for python in (OF_WHEELS if lock in (SETUP, SERVICE, EDGE) else (PYTHON,))
     for architecture in ARCHITECTURES
 ]
 

@@ -13,7 +13,7 @@ import werkzeug
 
 from chalicelib.storage.aws.clients import SERVICES
 from infra import bundle, dependencies
-from infra.target import ARCHITECTURES, PYTHONS, Target, run_for_output
+from infra.target import ARCHITECTURES, Target, run_for_output
 
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -118,9 +118,8 @@ def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("python", PYTHONS)
-def test_a_target_is_named_as_each_tool_wants_it(architecture: str, python: str) -> None:
-    target = Target(architecture, python)
+def test_a_target_is_named_as_each_tool_wants_it(architecture: str) -> None:
+    target = Target(architecture)
     assert f"manylinux_2_28_{target.machine}" in target.wheel_platforms
 
 

@@ -465,7 +465,6 @@ def test_what_is_deployed_breaks_no_rule_and_its_fault_does(deployed: Deployed, 
 
 DIRECT = {
     "acm",
-    "budgets",
     "cloudformation",
     "sns",
     "sts",

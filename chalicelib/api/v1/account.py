@@ -58,7 +58,6 @@ _OWN = {name: make_setting_type(SETTINGS[name]) for name in OF_TENANT}
 _TYPES = {**{name: _OWN[name] for name in _FIRST}, **_MIGRATION, **_OWN}
 
 if TYPE_CHECKING:
-    from chalicelib.api import account
     from chalicelib.api.v1.wire import Answer as _OwnSettings
     from chalicelib.api.v1.wire import Changes as _OwnChanges
 else:
@@ -117,32 +116,6 @@ class Nobodies(Answer):
     number: int
 
 
-class Cost(Answer):
-    """The costs of this month at AWS, reckoned from counts at list prices: no bill.
-
-    A stage's own costs, which it has without tenants, are not in it.
-    """
-
-    usd_to_date: Annotated[
-        float,
-        Meta(
-            ge=0,
-            description="US dollars of the month's days until yesterday, in the tenant's time "
-            "zone.",
-        ),
-    ]
-    usd_forecast: Annotated[
-        float,
-        Meta(
-            ge=0, description="Of the whole month, if the days that are left are as the last seven."
-        ),
-    ]
-    prices_of: Annotated[
-        str, Meta(description="The day on which the list prices were written down, as 2025-06-30.")
-    ]
-    region: Annotated[str, Meta(description="The region of AWS whose prices they are.")]
-
-
 class Usage(Answer):
     groups: int
     faces: int
@@ -171,10 +144,6 @@ class Usage(Answer):
     nobodies: Annotated[
         list[Nobodies],
         Meta(description="Of the last 24 hours, if the tenant's setting `strangers` is forget."),
-    ]
-    cost: Annotated[
-        Cost | None,
-        Meta(description="Null on one box, and for those whose role is less than admin."),
     ]
     changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
     snapshot_lag: Annotated[
@@ -256,7 +225,6 @@ def get_usage(context: V1Context) -> Usage:
         else KeptCaptures.made_of(usage.kept, bytes=usage.kept.size),
         disk=None if usage.disk is None else Disk.made_of(usage.disk),
         nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in usage.nobodies],
-        cost=_reckon_cost(context, usage),
         limits=_describe_limits(context.tenant, context.request.limit_bytes(MAX_BYTES)),
     )
 
@@ -287,17 +255,6 @@ def _describe_public_key(key: bytes) -> dict[str, str]:
     from chalicelib.privacy.signing import fingerprint
 
     return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
-
-
-def _reckon_cost(context: V1Context, used: account.Usage) -> Cost | None:
-    """Reckon the tenant's month for somebody who may administrate it; None: for others, and on one
-    box."""
-    if not context.caller.role.includes(Role.ADMIN):
-        return None
-    if (month := context.services.account.reckon_month(context.tenant, used)) is None:
-        return None
-    usd = {name: round(getattr(month, name), 4) for name in ("usd_to_date", "usd_forecast")}
-    return Cost(**usd, prices_of=month.prices.date, region=month.prices.region)
 
 
 def _describe_limits(tenant: Tenant, body_bytes: int) -> Limits:

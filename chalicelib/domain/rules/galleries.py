@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 NEAR_FACES = 5_000
 """Faces of a small gallery: it takes 4 MB of memory and no disk, and is loaded in some 60 ms."""
 
@@ -36,24 +34,6 @@ def share_memory(memory_mb: int) -> int:
     return max(0, (memory_mb - _WITHOUT_GALLERIES_MB) * 2 // 3)
 
 
-def count_held(faces: int, memory_mb: float = MEMORY_MB, disk_mb: float = DISK_MB) -> int:
-    """Return how many galleries of so many faces an instance of a search function keeps; one at
-    least."""
-    by_memory = share_memory(int(memory_mb)) * _MIB // (max(1, faces) * FACE_MEMORY_BYTES)
-    by_disk = int(disk_mb * SHARE_OF_DISK * _MIB) // (max(1, faces) * FACE_DISK_BYTES)
-    return max(1, min(by_memory, by_disk))
-
-
 def measure_snapshot_memory(stored_bytes: int) -> int:
     """Return the bytes of memory that it takes to make a whole snapshot of so many bytes."""
     return stored_bytes * _SNAPSHOT_PERCENT // 100
-
-
-def find_memory_mb(faces: int, galleries: int) -> float:
-    """Return the memory of a function that keeps so many galleries, in MB."""
-    return _WITHOUT_GALLERIES_MB + ceil(galleries * faces * FACE_MEMORY_BYTES / _MIB) * 3 / 2
-
-
-def find_disk_mb(faces: int, galleries: int) -> float:
-    """Return the disk of a function that keeps so many galleries, in MB."""
-    return galleries * faces * FACE_DISK_BYTES / _MIB / SHARE_OF_DISK

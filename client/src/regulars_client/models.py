@@ -317,17 +317,6 @@ class Correction(Struct, kw_only=True):
     by: str
 
 
-class Cost(Struct, kw_only=True):
-    """The costs of this month at AWS, reckoned from counts at list prices: no bill.
-
-    A stage's own costs, which it has without tenants, are not in it."""
-
-    usd_to_date: float
-    usd_forecast: float
-    prices_of: str
-    region: str
-
-
 class Counting(Struct, kw_only=True):
     """Wishes to a box that counts. A service that sends them takes a minute's reason, too."""
 
@@ -1621,7 +1610,6 @@ class Usage(Struct, kw_only=True):
     captures_kept: KeptCaptures | None
     disk: Disk | None
     nobodies: list[Nobodies]
-    cost: Cost | None
     changes: int
     snapshot_lag: int
     limits: Limits

@@ -46,10 +46,6 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
             context = {key: named[one] for key, one in asked.items() if one in named}
         case "dynamodb", _:
             arn = f"arn:aws:dynamodb:{place}:table/{named['TableName']}"
-        case "budgets", _:
-            action = "ViewBudget" if operation.startswith("Describe") else "ModifyBudget"
-            budget = named.get("BudgetName") or named["Budget"]["BudgetName"]
-            arn = f"arn:aws:budgets::{ACCOUNT}:budget/{budget}"
         case "apigateway", "GetAccount":
             action, arn = "GET", f"arn:aws:apigateway:{REGION}::/account"
         case "apigateway", "GetDomainName":

@@ -50,7 +50,7 @@ class Session:
 
     def __init__(self, region: str = REGION, **clients: Any) -> None:
         self.region_name = region
-        self.clients = {"lambda": Lambda(), "budgets": Budgets(region), **clients}
+        self.clients = {"lambda": Lambda(), **clients}
 
     def client(self, service: str) -> Any:
         return self.clients.get(service) or _client(service, self.region_name)
@@ -62,25 +62,6 @@ def _client(service: str, region: str) -> Any:
     import boto3
 
     return boto3.client(service, region_name=region)
-
-
-class Budgets:
-    """The emulated budgets, and what the emulation does not tell: who is told of them."""
-
-    def __init__(self, region: str) -> None:
-        self._region = region
-        self._subscribers: dict[str, list[dict[str, str]]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_client("budgets", self._region), name)
-
-    def create_budget(self, **asked: Any) -> None:
-        _client("budgets", self._region).create_budget(**asked)
-        for told in asked["NotificationsWithSubscribers"]:
-            self._subscribers[told["Notification"]["NotificationType"]] = told["Subscribers"]
-
-    def describe_subscribers_for_notification(self, **asked: Any) -> dict[str, Any]:
-        return {"Subscribers": self._subscribers[asked["Notification"]["NotificationType"]]}
 
 
 class Emulated:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, WaiterError
 
-from regulars.deploy.stack import LEAST_UNRESERVED, Budget
+from regulars.deploy.stack import LEAST_UNRESERVED
 from tests.regulars.deploy.calls import ACCOUNT, REGION, name_call
 from tests.regulars.deploy.resolve import Key, Made, Template
 from tests.support.iam import BY_CLOUDFORMATION, is_allowed
@@ -187,7 +187,6 @@ class World:
         self.is_closed = False
         self.buckets, self.policies, self.topics = set[str](), set[str](), set[str]()
         self.certificates, self.keys = set[str](), set[str]()
-        self.budgets: dict[str, Budget] = {}
         self.log_role = ""
         self.canary_s: list[float] = []
         self.refusals: list[str] = []
@@ -214,7 +213,6 @@ class World:
             "resources": {key: one for key, one in self.resources.items() if one.stack == stack},
             "tables": {name for name in self.protected if name.startswith(f"{stack}-")},
             "packages": {key: one for key, one in packages.items() if key.startswith(f"{stack}/")},
-            "budget": self.budgets.get(stack),
             "stack": record
             and (record.status, dict(record.values), dict(record.outputs), record.is_protected),
         }
@@ -313,7 +311,7 @@ class World:
         del self.resources[kind, name]
         self.left.discard((kind, name))
 
-    # --- tables and budgets
+    # --- tables
 
     def dynamodb_describe_table(self, call: Call) -> Any:
         name = call.asked["TableName"]
@@ -331,24 +329,6 @@ class World:
         if (name := call.asked["TableName"]) in self.protected:
             raise refuse(f"{name} is protected against deletion")
         self.forget("AWS::DynamoDB::Table", name)
-
-    def budgets_describe_budget(self, call: Call) -> Any:
-        if (budget := self.budgets.get(call.asked["BudgetName"])) is None:
-            raise refuse("no budget", status=404)
-        return {"Budget": {"BudgetLimit": {"Amount": str(budget.usd)}}}
-
-    def budgets_describe_subscribers_for_notification(self, call: Call) -> Any:
-        return {"Subscribers": [{"Address": self.budgets[call.asked["BudgetName"]].topic}]}
-
-    def budgets_create_budget(self, call: Call) -> None:
-        budget, told = call.asked["Budget"], call.asked["NotificationsWithSubscribers"]
-        if (name := budget["BudgetName"]) in self.budgets:  # Budgets API, CreateBudget
-            raise refuse(f"{name} is there already", "DuplicateRecordException")
-        topic = told[0]["Subscribers"][0]["Address"]
-        self.budgets[name] = Budget(float(budget["BudgetLimit"]["Amount"]), topic)
-
-    def budgets_delete_budget(self, call: Call) -> None:
-        del self.budgets[call.asked["BudgetName"]]
 
     # --- the bucket of packages
 

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from regulars.deploy import deploy
-from regulars.deploy.budget import parse_wanted
 from regulars.deploy.deploy import Plan
 from regulars.deploy.policy import make_role_policy
 from regulars.deploy.preflight import Wanted, check_account, read_defaults
@@ -45,7 +44,6 @@ _VALUES = {
     "APIHandlerConcurrency": ("-1", "0", "300", "700"),
     "AccessLog": ("on", "off"),
     "AlarmTopic": ("", f"{_TOPIC}shop", f"{_TOPIC}other"),
-    "BudgetUsd": ("0", "100", "200"),
     "CanaryTenant": ("", "canary"),
     "CaptureDays": ("7", "30"),
     "CustomerKey": ("", _KEY),
@@ -191,8 +189,6 @@ class Days:
         """Carry out the commands that end what a deleted stage goes on costing."""
         for line in lines:
             command = line.replace("regulars-prod", stack).replace("ACCOUNT", ACCOUNT)
-            if "budgets" in command and stack in self.world.budgets:
-                self._order(_ADMINISTRATOR, command)
             if re.search(_PLACE, command):
                 self._order_for_all(stack, command)
 
@@ -327,7 +323,7 @@ class Days:
             if {kind for kind, _ in left} != {"AWS::KMS::Key"}:  # docs/deploy.md says so
                 raise Broken(f"a creation that failed left {left}")
         elif "FAILED" not in status and "IN_PROGRESS" not in status:
-            for part in ("resources", "tables", "budget"):
+            for part in ("resources", "tables"):
                 if after[part] != before[part]:
                     raise Broken(f"what was refused changed the stage's {part}: {said}")
 
@@ -352,8 +348,6 @@ class Days:
         lacking = {name.partition("/")[0] for name in named} - world.buckets
         if lacking | ({asked["AlarmTopic"]} - world.topics - {""}):
             raise Broken(f"{stack} names what is not there: {lacking or asked['AlarmTopic']}")
-        if world.budgets.get(stack) != parse_wanted(asked):
-            raise Broken(f"{stack} has the budget {world.budgets.get(stack)}, not as asked")
         tables = {one.name for one in own if one.kind == "AWS::DynamoDB::Table"}
         if not (record.is_protected and world.is_closed) or tables - world.protected:
             raise Broken(f"{stack}, its tables or the bucket of packages are not protected")

@@ -1,4 +1,3 @@
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,79 +104,6 @@ def test_an_operator_who_names_a_number_of_runs_gets_it(session: Session, plan: 
     stack["Parameters"] = [{"ParameterKey": "IngestConcurrency", "ParameterValue": "7"}]
     deploy.deploy(plan, Account(session), None, yes)
     assert asked(session)["IngestConcurrency"] == "as it is"
-
-
-def enough_for(said: str) -> dict[str, int]:
-    """By limit, the shops that the command says it is enough for, in the order in which it says
-    so."""
-    found = re.findall(r"^ +(\w+) [0-9]+ is enough for ([0-9,]+)", said, re.MULTILINE)
-    return {name: int(shops.replace(",", "")) for name, shops in found}
-
-
-def test_the_operator_is_told_for_how_many_shops_each_limit_is_enough_the_tightest_first(
-    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
-) -> None:
-    deploy.deploy(plan, Account(session), None, yes)
-    said = capsys.readouterr().out
-    shops = enough_for(said)
-    assert set(shops) == {
-        "ApiRate",
-        "IngestConcurrency",
-        "BuildIndexConcurrency",
-        "SearchMemory",
-        "SearchDisk",
-    }
-    assert [*shops.values()] == sorted(shops.values())
-    assert shops["BuildIndexConcurrency"] == 330
-    assert shops["ApiRate"] == 208
-    assert 190 <= shops["IngestConcurrency"] <= 380
-    assert 1_000 <= shops["SearchDisk"] <= shops["SearchMemory"]
-    assert (
-        f"{min(shops.values())} shops of 5,000 captures a day and 30,000 faces, by the tightest "
-        "limit" in said
-    )
-    assert "cameras that call the output CameraEndpoint need nothing of ApiRate" in said
-
-
-def test_what_raises_the_limits_is_said_and_is_enough(
-    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
-) -> None:
-    deploy.deploy(plan, Account(session), None, yes)
-    said = capsys.readouterr().out
-    [line] = [line for line in said.splitlines() if "for 1,000 shops deploy with" in line]
-    raised = dict(re.findall(r"--parameter (\w+)=(\d+)", line))
-    deploy.deploy(Plan(STACK, plan.archive, WHOLE, raised), Account(session), None, yes)
-    said = capsys.readouterr().out
-    assert min(enough_for(said).values()) >= 1_000
-    assert "shops deploy with" not in said
-
-
-def test_an_older_stack_whose_galleries_grow_cold_is_told_what_keeps_them_and_needs_less_of_ingest_then(  # noqa: E501
-    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
-) -> None:
-    small = {"SearchMemory": "1769", "SearchDisk": "2048", "IngestConcurrency": "60"}
-    deploy.deploy(Plan(STACK, plan.archive, WHOLE, small), Account(session), None, yes)
-    said = capsys.readouterr().out
-    shops = enough_for(said)
-    assert max(shops["SearchMemory"], shops["SearchDisk"]) < 1_000
-    assert shops["IngestConcurrency"] < 1_000, "a third of its runs wait for a gallery"
-    [line] = [line for line in said.splitlines() if "for 1,000 shops deploy with" in line]
-    raised = dict(re.findall(r"--parameter (\w+)=(\d+)", line))
-    assert {*raised} >= {"SearchMemory", "SearchDisk"}
-    assert "IngestConcurrency" not in raised, "with these, what it has is enough"
-    deploy.deploy(Plan(STACK, plan.archive, WHOLE, small | raised), Account(session), None, yes)
-    assert min(enough_for(capsys.readouterr().out).values()) >= 1_000
-
-
-def test_an_older_stacks_own_limits_are_told_and_not_those_of_a_new_one(
-    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
-) -> None:
-    deploy.deploy(plan, Account(session), None, yes)
-    stack = session.clients["cloudformation"].stacks[STACK]
-    stack["Parameters"] = [{"ParameterKey": "BuildIndexConcurrency", "ParameterValue": "16"}]
-    capsys.readouterr()
-    deploy.deploy(plan, Account(session), None, yes)
-    assert enough_for(capsys.readouterr().out)["BuildIndexConcurrency"] == 1_056
 
 
 def test_an_update_is_judged_by_how_long_pictures_took_the_day_before(

@@ -79,14 +79,6 @@ def test_a_region_of_which_only_the_guide_says_so_is_warned_of() -> None:
         assert found(Session("eu-south-2"))["region"][0][0] == "warning"
 
 
-def test_a_rate_beyond_the_regions_own_is_warned_of() -> None:
-    with mock_aws():
-        assert (
-            "2,500 in eu-south-1" in found(Session("eu-south-1"), ApiRate="3000")["ApiRate"][0][1]
-        )
-        assert "ApiRate" not in found(Session("eu-west-1"), ApiRate="3000")
-
-
 @pytest.mark.parametrize(
     ("given", "text"),
     [
@@ -217,19 +209,6 @@ def test_a_topic_that_no_alarm_can_write_to_is_refused_and_one_of_an_own_key_war
     make_topic(session, KmsMasterKeyId=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1")
     [(level, text)] = found(session, AlarmTopic=TOPIC)["AlarmTopic"]
     assert (level, "has to allow cloudwatch.amazonaws.com" in text) == ("warning", True)
-
-
-def test_a_topic_has_to_let_budgets_publish(session: Session) -> None:
-    make_topic(session)
-    assert (
-        "budgets.amazonaws.com"
-        in found(session, AlarmTopic=TOPIC, BudgetUsd="100")["BudgetUsd"][0][1]
-    )
-    policy = {
-        "Statement": [{"Principal": {"Service": "budgets.amazonaws.com"}, "Action": "SNS:Publish"}]
-    }
-    make_topic(session, Policy=json.dumps(policy))
-    assert found(session, AlarmTopic=TOPIC, BudgetUsd="100") == {}
 
 
 def test_a_key_is_enabled_and_symmetric(session: Session) -> None:

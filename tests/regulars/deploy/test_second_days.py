@@ -27,14 +27,6 @@ def test_what_is_asked_is_so_or_is_refused_with_a_way_out(tmp_path: Path) -> Non
     assert [*try_sequences(make_rig(tmp_path), SHORT)] == []
 
 
-def test_a_budget_or_its_topic_that_is_changed_alone_is_changed(tmp_path: Path) -> None:
-    days = Days(make_rig(tmp_path), 0)
-    other = TOPIC.replace("shop", "other")
-    asked = {"BudgetUsd": "200", "AlarmTopic": TOPIC}
-    for given in (asked, {"BudgetUsd": "300"}, {"AlarmTopic": other}, {}, {"BudgetUsd": "0"}):
-        days.deploy(STACK, given)
-
-
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_command_that_is_cut_off_at_any_call_is_ended_by_the_next(
     tmp_path: Path, is_new: bool
@@ -45,7 +37,7 @@ def test_a_command_that_is_cut_off_at_any_call_is_ended_by_the_next(
         if not is_new:
             days.deploy(STACK, {})
         days.acts.clear()
-        days.deploy(STACK, {"LogDays": "7", "BudgetUsd": "9", "AlarmTopic": TOPIC}, cut_at=at)
+        days.deploy(STACK, {"LogDays": "7", "AlarmTopic": TOPIC}, cut_at=at)
         if not any("cut off" in act for act in days.acts):
             break
     assert at > 40, "it makes more calls than that"
@@ -64,13 +56,6 @@ def test_a_deployment_may_fail_at_any_resource_and_is_repeated_by_the_same_comma
             days.deploy(STACK, parameters)
         said += [act for act in days.acts if f"was rolled back: {name}: " in act]
     assert len(said) > 90
-
-
-def forget_output(folder: Path) -> Rig:
-    """A budget alone is no change then."""
-    whole = make_whole()
-    outputs = {name: one for name, one in whole["Outputs"].items() if name != "BudgetUsd"}
-    return make_rig(folder, whole={**whole, "Outputs": outputs})
 
 
 def forget_condition(folder: Path) -> Rig:
@@ -105,13 +90,11 @@ def leave_out(subject: str) -> Callable[[Path], Rig]:
 @pytest.mark.parametrize(
     ("make_faulty", "says"),
     [
-        (forget_output, "not as asked: .'BudgetUsd'"),
         (forget_condition, "other effects than asked: .*FunctionUrl"),
         (reword("packages-*/STACK/*", "packages-*/regulars-*"), "changed .'packages'. of"),
         (reword("lambda:*:*:function:STACK-*", "lambda:*:*:function:regulars-*"), "has a AWS"),
         (reword("ImportResourceTypes", "Another"), "changed .*'resources'.* of"),
         (reword("cloudformation:ContinueUpdateRollback", "x:y"), "not authorized"),
-        (reword("budgets:ViewBudget", "x:y"), "lacks .'budgets:ViewBudget'"),
         (reword("s3:DeleteObject", "x:y"), "lacks .'s3:DeleteObject'"),
         (
             reword("cloudformation:Describe*", "cloudformation:DescribeStack*"),

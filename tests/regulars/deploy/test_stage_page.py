@@ -16,16 +16,16 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from chalicelib.cost.table import read_prices
 from chalicelib.storage import keys
 from infra import template
 from regulars.deploy.deploy import require_parameters
 from regulars.deploy.policy import make_operators_policy, make_role_policy
 from regulars.deploy.preflight import Wanted, check_account, list_tables
-from regulars.deploy.stack import Account, Budget
+from regulars.deploy.stack import Account
 from regulars.findings import Level
 from tests.regulars.deploy.calls import ACCOUNT
 from tests.regulars.deploy.cloud import REGION, Session, refused
+from tests.support.bill.table import read_prices
 from tests.support.box.session import DOCS, read
 from tests.support.storage.emulated import Aws, storage_stack
 
@@ -183,7 +183,6 @@ def stage() -> Iterator[Aws]:
         )
         account = Account(Session())
         account.protect_tables(list_tables(STACK))
-        account.make_budget(STACK, Budget(200, f"arn:aws:sns:{REGION}:{ACCOUNT}:shop"))
         yield aws
 
 
@@ -257,7 +256,6 @@ def list_left(aws: Aws) -> dict[str, list[str]]:
     buckets = [one["Name"] for one in aws.client("s3").list_buckets()["Buckets"]]
     queues = aws.client("sqs").list_queues().get("QueueUrls", [])
     held = aws.client("kms").describe_key(KeyId=aws.physical["SecretsKey"])["KeyMetadata"]
-    budgets = aws.client("budgets").describe_budgets(AccountId=ACCOUNT)
     packages = aws.client("s3").list_objects_v2(Bucket=PACKAGES).get("Contents", [])
     return {
         "tables": tables,
@@ -265,7 +263,6 @@ def list_left(aws: Aws) -> dict[str, list[str]]:
         "queues": queues,
         "keys": [held["KeyId"]] if held["KeyState"] == "Enabled" else [],
         "packages": [one["Key"] for one in packages if one["Key"].startswith(STACK)],
-        "budgets": [one["BudgetName"] for one in budgets["Budgets"]],
     }
 
 
@@ -283,10 +280,9 @@ def test_a_stage_is_deleted_as_the_page_says_and_what_stays_ends(stage: Aws) -> 
         "queues": 3,
         "keys": 1,
         "packages": 1,
-        "budgets": 1,
     }
     assert all("DeadLetters" in url for url in left["queues"])
-    update, wait, delete, bucket, key, packages, queue, budget = END
+    update, wait, delete, bucket, key, packages, queue = END
     with pytest.raises(ClientError, match="DeletionProtectionEnabled"):
         carry_out(delete, session, NAME=f"{STACK}-{keys.TENANTS.name}")
     names = {"ACCOUNT": ACCOUNT, "REGION": REGION, "ID": left["keys"][0]}
@@ -300,7 +296,7 @@ def test_a_stage_is_deleted_as_the_page_says_and_what_stays_ends(stage: Aws) -> 
     for command, word, found in words:
         for one in found:
             carry_out(command, session, **{word: one})
-    for command in (key, packages, budget):
+    for command in (key, packages):
         carry_out(command, session, **names)
     assert not any(list_left(stage).values()), list_left(stage)
     others = stage.client("s3").list_objects_v2(Bucket=PACKAGES)["Contents"]

@@ -9,15 +9,11 @@ import pytest
 from chalicelib.book.search.snapshots.segment import encode_segment
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.rules.galleries import (
-    DISK_MB,
     FACE_DISK_BYTES,
     FACE_MEMORY_BYTES,
-    MEMORY_MB,
-    count_held,
-    find_disk_mb,
-    find_memory_mb,
 )
-from chalicelib.storage.aws.spread import FUNCTIONS, choose_function, find_cold_share
+from chalicelib.storage.aws.spread import FUNCTIONS, choose_function
+from tests.support.bill.table import count_held, find_cold_share
 from tests.support.book.synthetic import segment
 
 NAMES = [f"search-{number}" for number in range(FUNCTIONS)]
@@ -66,17 +62,6 @@ def test_of_a_thousand_shops_of_thirty_thousand_faces_one_search_in_a_hundred_is
     held = count_held(30_000)
     assert find_cold_share(1_000, held) < 0.01
     assert find_cold_share(1_000, held, functions=1) > 0.85
-
-
-@pytest.mark.parametrize("galleries", [1, 10, 80, 146, 400])
-def test_what_is_said_to_keep_so_many_galleries_does(galleries: int) -> None:
-    memory_mb, disk_mb = find_memory_mb(30_000, galleries), find_disk_mb(30_000, galleries)
-    assert count_held(30_000, memory_mb + 1, disk_mb + 1) == galleries
-    assert (
-        count_held(30_000, memory_mb + 1, DISK_MB)
-        <= galleries
-        >= count_held(30_000, MEMORY_MB, disk_mb + 1)
-    )
 
 
 def test_a_face_takes_what_the_sizes_of_the_functions_are_reckoned_with() -> None:

@@ -21,12 +21,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.cost import table
-from chalicelib.domain.rules.galleries import DISK_MB, MEMORY_MB, count_held
-from chalicelib.storage.aws.spread import FUNCTIONS, choose_function, find_cold_share
-from regulars.deploy.shops import OPEN_S, PEAK
+from chalicelib.domain.rules.galleries import DISK_MB, MEMORY_MB
+from chalicelib.storage.aws.spread import FUNCTIONS, choose_function
 from regulars_lab.bench.measuring import parser, write
+from tests.support.bill import table
+from tests.support.bill.table import count_held, find_cold_share
 from tests.support.storage import prices
+
+OPEN_S, PEAK = 12 * 3600, 2
+"""Seconds of a day in which a shop's captures come, and how many times the average the busiest hour
+has."""
 
 IDLE_S = 600.0
 """Assumed: seconds after which Lambda ends an idle instance."""

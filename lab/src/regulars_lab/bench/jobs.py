@@ -31,7 +31,6 @@ from msgspec.structs import asdict, replace
 
 from chalicelib import bootstrap
 from chalicelib.book.captures.captures import Offer
-from chalicelib.cost.table import SWEEPS_AT_ONCE
 from chalicelib.domain.jobs import NIGHT_HOUR, STOPS_AT_S
 from chalicelib.domain.model import Profile, Tenant
 from chalicelib.domain.tenant_settings import SIGHTING_DAYS, STRANGER_DAYS, TenantSettings
@@ -40,6 +39,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Item, Page, Put, Storage, Table
 from regulars_lab.bench.measuring import parser, write
+from tests.support.bill.table import SWEEPS_AT_ONCE
 from tests.support.book.book_with import book_with
 from tests.support.book.tenants import CHOICE
 from tests.support.fakes import FakeClock, FakeVision, Person, picture

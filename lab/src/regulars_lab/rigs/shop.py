@@ -1,5 +1,5 @@
 """Thirty days of a shop on the meter, as the table that a bill multiplies
-(chalicelib/cost/table.json).
+(tests/support/bill/table.json).
 
     python -m regulars_lab.rigs.shop             what AWS charges for, and what it costs, by kind
     python -m regulars_lab.rigs.shop --write     commit it
@@ -28,7 +28,6 @@ from typing import Any
 
 from chalicelib import telemetry
 from chalicelib.api.sunmi.probe import NO_MATCH
-from chalicelib.cost import table
 from chalicelib.domain.captures import Resolution
 from chalicelib.domain.model import Profile
 from chalicelib.domain.rules.galleries import FACE_DISK_BYTES, FACE_MEMORY_BYTES
@@ -38,6 +37,7 @@ from regulars_lab.rigs.operations import FIGURES, read_deployment
 from regulars_lab.rigs.stage import Stage, open_stage, require
 from regulars_lab.rigs.stand_ins import Eyes, draw_picture
 from tests.support.api.over_http import Sunmi
+from tests.support.bill import table
 from tests.support.book.tenants import CHOICE
 from tests.support.storage import prices
 from tests.support.storage.prices import COLD, Function, Spent

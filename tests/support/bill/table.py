@@ -12,13 +12,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from math import erf, exp, pi, sqrt
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib.domain.rules.galleries import DISK_MB, MEMORY_MB, NEAR_FACES, count_held
-from chalicelib.storage.aws.spread import find_cold_share
+from chalicelib.domain.rules.galleries import (
+    DISK_MB,
+    FACE_DISK_BYTES,
+    FACE_MEMORY_BYTES,
+    MEMORY_MB,
+    NEAR_FACES,
+    SHARE_OF_DISK,
+    share_memory,
+)
+from chalicelib.storage.aws.spread import FUNCTIONS
 
 PRICES = Path(__file__).with_name("prices.toml")
 
@@ -129,14 +138,6 @@ class Load(Struct, frozen=True):
             return 0.0
         return find_cold_share(self.tenants, count_held(self.faces, memory_mb, disk_mb))
 
-    def count_busy_s(self, table: Table, cold_share: float) -> float:
-        """Return for how many seconds a capture keeps a run of ingest busy.
-
-        `cold_share`: of its searches.
-        """
-        far_s = table.far_s if self.faces > NEAR_FACES else 0.0
-        return table.ingest_s + far_s + cold_share * self.faces * table.cold_face_s
-
     def list_rows(self, table: Table) -> dict[str, Mapping[str, float]]:
         """Return the table's rows, those of captures and searches as they are in this load.
 
@@ -155,6 +156,36 @@ class Load(Struct, frozen=True):
             "capture": capture + elsewhere,
             "search": Counter(table.rows["search"]) + elsewhere,
         }
+
+
+_MIB = 1024 * 1024
+
+
+def count_held(faces: int, memory_mb: float = MEMORY_MB, disk_mb: float = DISK_MB) -> int:
+    """Return how many galleries of so many faces an instance of a search function keeps; one at
+    least."""
+    by_memory = share_memory(int(memory_mb)) * _MIB // (max(1, faces) * FACE_MEMORY_BYTES)
+    by_disk = int(disk_mb * SHARE_OF_DISK * _MIB) // (max(1, faces) * FACE_DISK_BYTES)
+    return max(1, min(by_memory, by_disk))
+
+
+def find_cold_share(shops: int, held: int, functions: int = FUNCTIONS) -> float:
+    """Find the share of searches that find their gallery in no memory.
+
+    All shops search equally often.
+
+    An instance has the `held` galleries that were searched last. So of K shops of its function it
+    lacks K - held, and a search is of each of them equally likely. K is binomial, as hashes spread
+    shops; here it is taken to be normal.
+    """
+    if shops <= held:
+        return 0.0
+    mean, deviation = shops / functions, sqrt(shops / functions * (1 - 1 / functions))
+    if not deviation:
+        return 1 - held / shops
+    distance = (mean - held) / deviation
+    below, density = (1 + erf(distance / sqrt(2))) / 2, exp(-(distance**2) / 2) / sqrt(2 * pi)
+    return functions * ((mean - held) * below + deviation * density) / shops
 
 
 def read_table() -> Table:
