@@ -415,7 +415,6 @@ def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
             else f"begins at {_format_minute(reads.begins_ms)}"
         )
         yield f"unknown  what was before: the audit {begins}"
-    yield "unknown  lists without pictures that were read before this version was installed"
     yield "unknown  who opened a link to a picture: it is good for two hours without a key"
 
 

@@ -405,7 +405,7 @@ class GalleryWriter:
         `Compare` looks for that, unless nobody withdrew as of the gallery's seq. A withdrawal is a
         commit, too, so one that comes in between has the change tried again.
         """
-        if rising and gallery.ended_records.ends != 0:  # 0: nobody did; None: not known
+        if rising and gallery.ended_records.ends != 0:  # 0: nobody did
             self._compare(tenant, gallery.ended_records, rising)
 
     def _write_alone(self, tenant: str, change: Change) -> bool:

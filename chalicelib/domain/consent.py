@@ -83,11 +83,11 @@ class EndedRecords(NamedTuple):
 
     Of one state, the people are the same.
 
-    `ends`: 0 if nobody whose record has ended is in the book; None: a version that counted nothing
-    wrote the directory. `changes`: it grows with each change of these people, and never falls.
+    `ends`: 0 if nobody whose record has ended is in the book. `changes`: it grows with each change
+    of these people, and never falls.
     """
 
-    ends: int | None
+    ends: int
     changes: int
 
 

@@ -342,8 +342,7 @@ class Picture(Struct, frozen=True):
     """When the sighting was captured that a stranger was made from; None: nobody was made from
     it."""
     found: Found | None = None
-    """The place of the face in the photo. None: it was not enrolled from one, or before this was
-    kept."""
+    """The place of the face in the photo. None: it was not enrolled from one."""
     meant: BoundingBox | None = None
     """The place of the face in the cropped photo, if another one shows in it, too."""
     spare: bool = False
@@ -699,7 +698,7 @@ class Decision(Struct, frozen=True):
     """The sighting of the same visit that was surely this face, without which the score would not
     have been enough; the decision's own sighting if that is of the further views in its file."""
     seq: int | None = None
-    """That of the gallery that was searched; None: before this was kept, or there was no search."""
+    """That of the gallery that was searched; None: there was no search."""
 
     fpir: float | None = None
     """FPIR by which the threshold was chosen; None: DEFAULT_FPIR (domain/rules/decision)."""

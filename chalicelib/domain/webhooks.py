@@ -274,8 +274,7 @@ class Delivery(Struct, frozen=True):
     attempts: int = 0
     last_error: str = ""
     last_code: str = ""
-    """A Hindrance, or one that a later version has stored; "": none, or stored before there was
-    any."""
+    """A Hindrance, or one that a later version has stored; "": none."""
     parked: bool = False
     in_mailbox: bool = False
     on_phone: bool = False

@@ -212,16 +212,15 @@ class Restrictions(Service["Services"]):
             self.services.wake(tenant.name, consents=True)
 
     def note_withdrawn(self, tenant: Tenant) -> None:
-        """Note whether sightings have to be compared with somebody: a job, since versions before
-        noted nothing.
+        """Note whether sightings have to be compared with somebody.
 
         If the gallery changes meanwhile, the next sweep notes it.
         """
         directory = directory_of(self.services.items, tenant.name)
-        noted = directory.get(WITHDRAWN)
+        noted = int(directory[WITHDRAWN])
         is_there = bool(self.services.faces.list_withdrawn(tenant))
-        if noted is None or bool(noted) != is_there:
-            gains = {WITHDRAWN: int(is_there) - int(noted or 0), **_CHANGED}
+        if bool(noted) != is_there:
+            gains = {WITHDRAWN: int(is_there) - noted, **_CHANGED}
             note = Change((), (), directory_counts=gains, based_on=int(directory["seq"]))
             with suppress(Changed):
                 self.services.writer.commit(tenant.name, note)

@@ -14,16 +14,10 @@ from chalicelib.domain.local_time import DAY_MS
 
 FORMAT = 1
 """The format of this version. A change that makes an older version misread the data takes the next
-number. The first such takes 6, since 2 to 5 were in use before the first release."""
+number."""
 
 KNOWN = (FORMAT,)
 """Formats that this version reads, and writes for a tenant whose record names them."""
-
-_UNRELEASED = range(2, 6)
-"""Formats that only versions before the first release wrote."""
-
-_LAST_UNRELEASED = "a36ca1514"
-"""The last commit that reads them."""
 
 Due = tuple[int, int]
 """The format to which a tenant's data are to be raised, and when, in ms."""
@@ -62,14 +56,6 @@ def wrong_format(data: str, number: object) -> str | None:
     """
     if number in KNOWN:
         return None
-    if number in _UNRELEASED:
-        return (
-            f"{data} has format {number}, from before the first release, and nothing was changed: "
-            f"run `regulars export FILE --data DIR` in a checkout of {_LAST_UNRELEASED}, then "
-            "here `regulars import FILE --rules --data NEW`, which brings people, and no visits, "
-            "counts, keys, audit and restricted people (docs/operations.md, From before the first "
-            "release)"
-        )
     if isinstance(number, (int, Decimal)) and number > FORMAT:
         return (
             f"{data} has format {number}, so a newer version wrote it, and this one reads format "

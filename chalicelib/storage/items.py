@@ -126,8 +126,7 @@ def directory_of(items: ItemStore, tenant: str) -> Item:
 
 WITHDRAWN = "withdrawn"
 """Field of the directory: how often a record of consent ended since somebody whose record has ended
-was in the book. 0: there is nobody to compare a sighting with (docs/decisions/0102). Without it, a
-version before this one wrote it."""
+was in the book. 0: there is nobody to compare a sighting with (docs/decisions/0102)."""
 
 ENDED_CHANGES = "ended_changes"
 """Field of the directory: how often it changed who those are whose record has ended. It never
@@ -137,8 +136,7 @@ the gallery's seq."""
 
 def read_ended_records(directory: Item) -> EndedRecords:
     """Read the state of a tenant's ended records from its directory."""
-    ends = directory.get(WITHDRAWN)
-    return EndedRecords(None if ends is None else int(ends), int(directory.get(ENDED_CHANGES, 0)))
+    return EndedRecords(int(directory[WITHDRAWN]), int(directory.get(ENDED_CHANGES, 0)))
 
 
 def gone_of(directory: Item) -> frozenset[str]:

@@ -93,7 +93,8 @@ def test_a_minute_that_was_doubted_is_null_and_not_0(
     box.minutes.doubt(clock.boot_ms(), 50_000, "dark")
     box.tell()
     [minute] = shop.books.counts["door"].values()
-    assert minute == {"at": minute["at"], "seconds": 10, "in": None, "out": None, "faces": None}
+    numbers = {"seconds": 10, "in": None, "out": None, "faces": None}
+    assert minute.items() >= numbers.items()
 
 
 DARK: dict[Doubt, int] = {"dark": 50_000, "slow": 900}
@@ -110,22 +111,17 @@ TURNED: dict[Doubt, int] = {"slow": 50_000, "moved": 900}
 def test_a_doubted_minute_says_why_and_who_crossed_for_sure(
     spool: Spool, shop: StandIn, clock: FakeClock, lost: dict[Doubt, int], told: dict[str, object]
 ) -> None:
-    """Nobody, if the camera was moved. A service of before, which refuses that, hears of neither,
-    and once it is a new one again, of both."""
+    """Nobody, if the camera was moved."""
     box = CountingBox(spool, shop, clock)
-    health = health_of(box.uploader)
     box.tell(0)
-    for counting in ({"film_wanted": False}, None, {"film_wanted": False}):
-        shop.counting = counting
-        health.send_heartbeat()
-        clock.pass_(60_000 - clock.true_ms % 60_000)
-        box.count("io" + "i" + "." * 7, watched_ms=1_000)
-        for why, lost_ms in lost.items():
-            box.minutes.doubt(clock.boot_ms(), lost_ms, why)
-        box.tell()
-        *_, minute = shop.books.counts["door"].values()
-        numbers = {"seconds": 10, "in": None, "out": None, "faces": None}
-        assert minute == {"at": minute["at"], **numbers, **(told if counting else {})}
+    clock.pass_(60_000 - clock.true_ms % 60_000)
+    box.count("io" + "i" + "." * 7, watched_ms=1_000)
+    for why, lost_ms in lost.items():
+        box.minutes.doubt(clock.boot_ms(), lost_ms, why)
+    box.tell()
+    *_, minute = shop.books.counts["door"].values()
+    numbers = {"seconds": 10, "in": None, "out": None, "faces": None}
+    assert minute == {"at": minute["at"], **numbers, **told}
 
 
 def test_an_outage_of_two_days_loses_nothing_and_doubles_nothing(

@@ -127,13 +127,6 @@ def test_nothing_is_sent_until_somebody_wants_it_and_then_once(box: Filmed, shop
     assert (shop.films_asked, box.count_films()) == (1, 0)
 
 
-def test_an_older_service_never_gets_one(box: Filmed, shop: StandIn) -> None:
-    shop.counting = None
-    box.keep()
-    assert box.beat() is None
-    assert (shop.films_asked, box.count_films()) == (0, 1)
-
-
 def test_without_a_film_the_next_one_goes(box: Filmed, shop: StandIn, clock: FakeClock) -> None:
     """After a quarter of an hour one without crossings will do; and no longer when it is sent."""
     want(shop)

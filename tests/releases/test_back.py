@@ -35,7 +35,6 @@ READS_PAGES = ("chalicelib/storage/records/observations.py", 'item.get("paged", 
 WRITES_NEXT = (
     (FORMATS, f"FORMAT = {FORMAT}", f"FORMAT = {NEXT}"),
     (FORMATS, "KNOWN = (FORMAT,)", f"KNOWN = ({FORMAT}, FORMAT)"),
-    (FORMATS, "_UNRELEASED = range(2, 6)", "_UNRELEASED = range(0)"),
     ("chalicelib/domain/rules/visits.py", "MOST_IN_HEAD = 32", "MOST_IN_HEAD = 4"),
     ("chalicelib/domain/rules/visits.py", "_MOST_IN_PAGE = 16, 400", "_MOST_IN_PAGE = 2, 400"),
     (

@@ -41,7 +41,7 @@ Threshold = Annotated[
         "that looks like many "
         "has to reach more. If the score is far above that, this is the most that any picture "
         "would have had to reach. "
-        "Null if nobody was looked for, or before this was kept."
+        "Null if nobody was looked for."
     ),
 ]
 GallerySize = Annotated[

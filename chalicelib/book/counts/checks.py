@@ -327,22 +327,16 @@ class Checks(Service["Book"]):
     def _select_own(self, camera: Camera, item: Item | None) -> StoredChecks:
         """Return the checks of a camera as they hold now, though the sweep has not come yet.
 
-        A film waits for a week, and while its line is the camera's. What is older than the camera
-        is of another of its id, which an older version deleted.
+        A film waits for a week, and while its line is the camera's.
         """
-        stored, begun = checks_from(item), camera.created_at
+        stored = checks_from(item)
         waiting = stored.waiting
         is_open = (
             waiting is not None
-            and waiting.came_at >= begun
             and self.services.clock.now() - waiting.came_at < FILM_KEPT
             and is_at_line(camera, waiting.line)
         )
-        return StoredChecks(
-            waiting if is_open else None,
-            tuple(answer for answer in stored.answers if answer.answered_at >= begun),
-            tuple(one for one in stored.left_out if one.left_at >= begun),
-        )
+        return stored if is_open else replace(stored, waiting=None)
 
     def _find_film(self, tenant: str, camera_id: str) -> Film | None:
         item = self.services.items.get(keys.DIRECTORY, (tenant, keys.film_item(camera_id)))

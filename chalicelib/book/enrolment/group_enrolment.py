@@ -570,7 +570,7 @@ def _is_face_of_photo(face: Face, photo: _Photo, number: int) -> bool:
     if face.restriction is not None:
         return False
     stored_place = face.first_picture.found
-    if stored_place is None:  # it was stored before places were kept
+    if stored_place is None:  # its first picture is of no photo
         return True
     return stored_place.measure_overlap(_make_found(photo.seen, number)) >= SAME_FACE_OVERLAP
 

@@ -372,14 +372,11 @@ class Verification(Service["Book"]):
         `ended_records` is the state of these records, and changes with each that ends. So the faces
         are read once for each state and model. The state was read first, so the faces are as new as
         it, or newer.
-
-        If its `ends` is None, an earlier version of the service wrote the state, and did not count.
-        Then it tells nothing, and the faces are read each time.
         """
         key = tenant.model, ended_records
         with self._lock:
             remembered = self._withdrawn.get(tenant.name)
-        if remembered is not None and ended_records.ends is not None:
+        if remembered is not None:
             remembered_key, looks = remembered
             if remembered_key == key:
                 return looks

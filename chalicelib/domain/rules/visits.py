@@ -409,7 +409,7 @@ class DefaultGroups(Struct, frozen=True):
     model: str
     numbered: int
     promotes: bool = True
-    ended_records: EndedRecords = EndedRecords(None, 0)
+    ended_records: EndedRecords = EndedRecords(0, 0)
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
         """Return the name of the group that a face was in at `at_ms`.

@@ -119,11 +119,8 @@ class SqliteFile:
         with self.reading():
             pass
 
-    def lay_out(self, schema: tuple[str, ...], beside: tuple[str, ...] = ()) -> None:
+    def lay_out(self, schema: tuple[str, ...]) -> None:
         """Make the tables of a schema: statements that may run again.
-
-        `beside`: those for a file whose index has the column of this name. A file of an unreleased
-        version may have none. It stays as it is, so that its version can go on with it.
 
         Raises StorageUnavailable for another layout.
         """
@@ -135,9 +132,6 @@ class SqliteFile:
                 )
             lay_out_generation(connection)
             for statement in schema:
-                connection.execute(statement)
-            columns = connection.execute("SELECT name FROM pragma_table_info('index_rows')")
-            for statement in beside if ("beside",) in columns.fetchall() else ():
                 connection.execute(statement)
             if layout != LAYOUT:  # else every look into the file would write it
                 connection.execute(f"PRAGMA user_version = {LAYOUT}")
@@ -497,7 +491,7 @@ class SqliteItemStore(Items):
     def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
         self._tables = frozenset(table.name for table in tables)
         self.file = SqliteFile(path, busy_s)
-        self.file.lay_out(_SCHEMA, tuple(_list_beside_schema(tables)))
+        self.file.lay_out((*_SCHEMA, *_list_beside_schema(tables)))
 
     def close(self) -> None:
         """Close all connections; the store cannot be used afterwards."""

@@ -25,8 +25,6 @@ DRIFT_PER_MS = 100e-6
 NTP_UNSURE_MS = 1_000.25
 """Error of a clock that NTP has set: more than GOOD_MS, so that the service is asked all the same,
 and of no answer of the service, whose errors are halves."""
-NTP_UNSURES_MS = (1_000.0, NTP_UNSURE_MS)
-"""Those that boxes have stored: the first one by earlier versions."""
 
 GOOD_MS = 500
 """Uncertainty below which an anchor is good enough for times that shall be right within a
@@ -86,7 +84,7 @@ class Anchor:
     @property
     def is_of_ntp(self) -> bool:
         """Return whether NTP alone has said it, which can be forged."""
-        return self.uncertainty_ms in NTP_UNSURES_MS
+        return self.uncertainty_ms == NTP_UNSURE_MS
 
     def uncertainty_at(self, boot_ms: int) -> float:
         return self.uncertainty_ms + abs(boot_ms - self.at_boot_ms) * DRIFT_PER_MS

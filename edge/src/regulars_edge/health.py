@@ -284,7 +284,6 @@ class Health:
                 log.info("%s: the service hears it again", self.uploader.camera)
             self._no_beat = None
             self._warn_of_faceless(answer.faceless_share)
-            self.uploader.teller.says_why = answer.counting is not None
             self._hear_wishes(answer, began_at, status.get("error"))
         except ServiceError as error:
             # the camera may be gone, and another has its name

@@ -81,7 +81,7 @@ class HeartbeatAnswer:
     is_view_due: bool = False
     """Whether the view of this morning is missing."""
     counting: Mapping[str, Any] | None = None
-    """Wishes to a box that counts; None: the service is of before, and takes numbers alone."""
+    """Wishes to a box that counts."""
 
 
 FEEDS_FOR_MS = 20 * 60_000
@@ -254,12 +254,12 @@ class Service:
         path = f"/v1/cameras/{quote(camera, safe='')}/{kind}"
         self._call("PUT", path, body, 200, 204, 409, shop=shop)
 
-    def send_counts(self, camera: str, due: DueMinutes, *, says_why: bool = False) -> str:
+    def send_counts(self, camera: str, due: DueMinutes) -> str:
         """Tell how many people crossed the camera's line, to the shop that the minutes are for;
         return the life of its book.
 
-        `says_why`: minutes without numbers say why, and who crossed for sure. A service of before
-        refuses that. Raises NotAllowed, Busy, Unreachable, Refused.
+        Minutes without numbers say why, and who crossed for sure. Raises NotAllowed, Busy,
+        Unreachable, Refused.
         """
         rows = [
             {
@@ -268,7 +268,7 @@ class Service:
                 "in": minute.came_in,
                 "out": minute.went_out,
                 "faces": minute.faces,
-                **(_describe_doubt(minute) if says_why and minute.doubt else {}),
+                **(_describe_doubt(minute) if minute.doubt else {}),
             }
             for minute in due.minutes
         ]

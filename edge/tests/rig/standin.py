@@ -96,7 +96,7 @@ class StandIn(Served):
         itself takes in captures alone."""
         self.knows_counts = True
         """Whether it takes minutes of counts, as older versions do not."""
-        self.counting: dict[str, bool] | None = {"film_wanted": False}
+        self.counting: dict[str, bool] = {"film_wanted": False}
         """What a box that counts may tell; None: as an older version, which does not say it."""
         self.refuses_films = 0
         """The status with which it refuses them; 0: it takes them."""
@@ -207,7 +207,7 @@ class _Handler(Handler):
                 books.count_bodies.append(body)
                 return 200, {"stored": self._keep_counts(camera, sent)}
             film = re.fullmatch(r"/v1/cameras/([^/]+)/film", path)
-            if film and self.command == "PUT" and self.shop.counting is not None:
+            if film and self.command == "PUT":
                 return self._keep_film(self._camera(film[1], caller), body, sent)
             one = re.fullmatch(r"/v1/cameras/([^/]+)", path)
             if one:
@@ -228,7 +228,7 @@ class _Handler(Handler):
         if set(sent) != {"minutes"} or not 1 <= len(sent["minutes"]) <= 2_880:
             raise Fault(400, "InvalidInput", "1 to 2,880 minutes")
         now_ms, kept = self.shop.now_ms(), self.shop.books.counts.setdefault(camera, {})
-        whys = {"why", "sure_in", "sure_out"} if self.shop.counting else set()
+        whys = {"why", "sure_in", "sure_out"}
         for index, minute in enumerate(sent["minutes"]):
             if set(minute) - whys != {"at", "seconds", "in", "out", "faces"}:
                 raise Fault(400, "InvalidInput", "unknown fields", index)

@@ -400,23 +400,6 @@ def test_a_film_waits_for_a_week_also_if_nobody_sweeps(
     assert v1.done("GET", CHECKS)["proof"]["left_out"] == 1, "nobody answered the one before"
 
 
-def test_what_an_older_version_left_of_a_camera_is_not_of_the_next_one_of_its_name(
-    v1: V1Client, box: V1Client, services: Services, clock: FakeClock
-) -> None:
-    check(v1, box, 30, (1, 0), (1, 0))
-    send_film(v1, box, ago=20)
-    items = services.ports.storage.items
-    kept = [item for item in walk_items(items, keys.DIRECTORY, "shop")
-            if item["item"].startswith(("CHECKS#", "FILM#"))]  # fmt: skip
-    v1.done_without_body("DELETE", "/v1/cameras/door")
-    clock.advance(timedelta(minutes=1))
-    v1.add_camera("door")
-    write(items, [Put(keys.DIRECTORY, item) for item in kept])
-    listed = v1.done("GET", CHECKS)
-    assert (listed["waiting"], listed["answers"], listed["proof"]) == (None, [], None)
-    v1.failed(404, "GET", FILM)
-
-
 def test_a_film_that_is_not_the_one_that_waits_is_shown_to_nobody(
     v1: V1Client, box: V1Client, services: Services
 ) -> None:

@@ -24,14 +24,6 @@ from tests.support.fakes import FakeClock
 OTHERS = {
     "none": (None, "the data of tenant shop has no format number, so no release wrote it"),
     "a later one": (6, "the data of tenant shop has format 6, so a newer version wrote it"),
-    **{
-        f"{number}, from before the first release": (
-            number,
-            f"the data of tenant shop has format {number}, from before the first release, and "
-            "nothing was changed: run `regulars export FILE --data DIR` in a checkout of ",
-        )
-        for number in (2, 5)
-    },
 }
 in_another_format = pytest.mark.parametrize(("number", "said"), OTHERS.values(), ids=OTHERS)
 

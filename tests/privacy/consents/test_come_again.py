@@ -224,29 +224,6 @@ def test_restricted_first_and_withdrawn_then_she_is_nobody(book: Book) -> None:
     assert shown(book) == []
 
 
-def test_a_book_of_an_earlier_version_compares_at_once_and_its_sweep_notes_what_it_has(
-    book: Book,
-) -> None:
-    """The directory of such a book has no number.
-
-    If somebody goes back to it, that number may be too low.
-    """
-    key = ("shop", keys.TENANT_ITEM)
-    withdraw(book, enrol(book).faceid)
-    book.storage.items.transact(
-        [Update(keys.DIRECTORY, key, (exists("there"),), remove=(WITHDRAWN,))]
-    )
-    book.see(another_photo(600, EVA))
-    assert shown(book) == []
-    for wrong in (None, 0):
-        if wrong is not None:
-            book.storage.items.transact(
-                [Update(keys.DIRECTORY, key, (exists("there"),), set={WITHDRAWN: wrong})]
-            )
-        sweep_for_a_day(book)
-        assert directory_of(book.storage.items, "shop")[WITHDRAWN] == 1
-
-
 def test_who_withdrew_in_an_earlier_version_is_nobody_for_the_first_capture_of_this_one(
     tmp_path: Path,
 ) -> None:

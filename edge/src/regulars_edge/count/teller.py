@@ -33,8 +33,6 @@ class Teller:
     now: Callable[[], float] = time.monotonic
     trouble: str | None = field(default=None, init=False)
     """Why minutes were not told, the last time; None: they were."""
-    says_why: bool = field(default=False, init=False)
-    """Whether the service takes why a minute has no numbers, as its last heartbeat said."""
     _backoff: Backoff = field(default_factory=lambda: Backoff(LOOK_S, 900.0), init=False)
     _due_at: float = field(default=float("-inf"), init=False)
     _known: tuple[str, str] | None = field(default=None, init=False)
@@ -66,9 +64,7 @@ class Teller:
         if self._known is None or self._known[0] != due.shop:
             self._known = due.shop, self.service.find_camera_id(self.camera)
         try:
-            send = self.service.send_counts
-            tell = partial(send, self._known[1], due, says_why=self.says_why)
-            life = self.service.try_twice(tell)
+            life = self.service.try_twice(partial(self.service.send_counts, self._known[1], due))
         except Refused as error:
             if error.index is None or not 0 <= error.index < len(due.minutes):
                 raise

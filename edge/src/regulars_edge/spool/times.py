@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from regulars_edge.clock import NTP_UNSURES_MS, Anchor, Clock
+from regulars_edge.clock import NTP_UNSURE_MS, Anchor, Clock
 
 _SMALL_STEP_BACK_MS = 5_000
 """A refined anchor may put a picture some milliseconds before the one before it: then it is set
@@ -155,7 +155,7 @@ def find_bounds(db: sqlite3.Connection, boot: int, this_boot: int) -> Bounds | N
     end = f"max(coalesce({ends[0]}, 0), coalesce({ends[1]}, 0), coalesce(anchored_at_boot_ms, 0))"
     measured = (
         f"anchor_ms IS NOT NULL AND uncertainty_ms < {_UNSURE_MS} "
-        f"AND uncertainty_ms NOT IN {NTP_UNSURES_MS}"
+        f"AND uncertainty_ms != {NTP_UNSURE_MS}"
     )
     ((least_ms,),) = db.execute(
         f"SELECT max(anchor_ms + {end}) FROM boots WHERE boot < ? AND {measured}", (boot,)
