@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from chalicelib.domain.model import JournalEntry
 from chalicelib.lazy import lazy
 from chalicelib.open_storage import open_storage
 from chalicelib.settings import NO_DIALECTS, AwsStorage, DialectSettings, Settings
-from chalicelib.storage.items import directory_of
 from chalicelib.storage.ports import (
     Clock,
     Mailer,
@@ -169,15 +168,6 @@ class Adapters:
         from chalicelib.book.search import journal
 
         return journal.read_changes(self.storage.items, tenant, after_seq, wanted_seq)
-
-    def list_indexed_faces(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
-        """Read each face that a search process finds which has just started."""
-        from chalicelib.book.search.galleries import Galleries
-        from chalicelib.book.search.snapshots.loading import faces_of
-
-        model = directory_of(self.storage.items, tenant)["model"]
-        cold = Galleries(self.storage.items, self.storage.blobs)
-        yield from faces_of(cold.read_current(tenant, model).view.make_segment(model))
 
     def model_number(self, model: str) -> int:
         """Return the number that clients know an embedding model by."""

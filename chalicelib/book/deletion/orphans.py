@@ -9,7 +9,7 @@ that was cut off before it, only the picture's age tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -94,20 +94,6 @@ class OrphanedPictures(Service["Book"]):
             folders = [
                 folder for folder in folders[1:] if folder >= keys.folder_of_picture(blobs[-1].key)
             ]
-
-    def list_orphans(self, tenant: str) -> Iterator[str]:
-        """Yield the keys of the pictures older than 6 hours that no face names.
-
-        Archives are none: they go in hours.
-        """
-        for page in cut_in_parts(
-            self.services.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size
-        ):
-            yield from (
-                key
-                for key in self._list_unnamed(tenant, self._list_old(page))
-                if not keys.is_archive(key)
-            )
 
     def _list_old(self, blobs: Iterable[BlobInfo]) -> list[str]:
         limit = self.services.clock.now() - PICTURE_GRACE

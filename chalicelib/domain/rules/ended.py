@@ -174,11 +174,6 @@ def is_first_in(text: str, unit: Unit, place: int, among: Among) -> bool:
     return bool(_SUM_OF_LETTER[text[len(Among) * place + among]] & unit)
 
 
-def counts_hour(text: str) -> bool:
-    """Return whether an observation counts its person in its hour: without a mark it does."""
-    return not text or is_first_in(text, Unit.HOUR, EVERYBODY, Among.ALL)
-
-
 def read_again(text: str) -> CameAgain:
     """Return whether a mark's person came again within 30 days; OPEN: they were not over."""
     return _AGAIN_OF_LETTER[text[_AGAIN]]

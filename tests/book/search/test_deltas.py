@@ -22,7 +22,7 @@ from chalicelib.book.search.compact import TAIL_AGE, TAIL_LENGTH, Compactor, Mem
 from chalicelib.book.search.gallery import Gallery
 from chalicelib.book.search.journal import GRACE
 from chalicelib.book.search.snapshots import delta
-from chalicelib.book.search.snapshots.loading import faces_of, read_pointer
+from chalicelib.book.search.snapshots.loading import read_pointer
 from chalicelib.book.search.snapshots.segment import DamagedSnapshot, decode
 from chalicelib.domain.model import Edit, JournalEntry, Profile, Template, Tenant
 from chalicelib.domain.rules.templates import make_template
@@ -38,6 +38,7 @@ from tests.book.search.galleries import (
     opened,
     traces,
 )
+from tests.support.book.segments import faces_of
 from tests.support.book.synthetic import segment, write_snapshot
 from tests.support.book.tenants import add_tenant
 from tests.support.examples import parametrize

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.model import MAX_COMPARED
 from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.domain.rules.ended import counts_hour
 from chalicelib.domain.rules.templates import MAX_LEARNT
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.observations import observation_from, read_visits
 from tests.support.book.book import Book
 from tests.support.book.recount_statistics import time_of
+from tests.support.consistency.observations import counts_hour
 
 DAYS = timedelta(days=1)
 

@@ -27,6 +27,7 @@ from chalicelib.storage.items import (
 )
 from chalicelib.storage.ports import Check, Item, Update, absent, equals, exists
 from chalicelib.storage.records.faces import face_from, face_update, user_from
+from tests.support.book.segments import list_indexed_faces
 from tests.support.consistency.findings import MORE_FIT, SAME, Disagreement, Subject
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class GalleryRecords(Subject):
         """
         unindexed = {faceid for faceid, entry in entries.items() if entry is not None}
         findings: dict[str, str] = {}
-        for faceid, group_id, vectors in self.services.ports.list_indexed_faces(tenant.name):
+        for faceid, group_id, vectors in list_indexed_faces(self.services, tenant.name):
             unindexed.discard(faceid)
             if faceid not in entries:
                 findings[faceid] = f"the index finds {faceid}, and there is no such face"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import Observation
+from chalicelib.domain.rules.ended import EVERYBODY, Among, Unit, is_first_in
 from chalicelib.storage.items import observed_on
 from chalicelib.storage.records.observations import STORABLE, observation_from
 from chalicelib.storage.values import milliseconds
@@ -38,3 +39,8 @@ def read_observations_by_day(
     for day in sorted(days):
         if observations := list(map(observation_from, observed_on(book.items, tenant.name, day))):
             yield day, observations
+
+
+def counts_hour(text: str) -> bool:
+    """Return whether an observation counts its person in its hour: without a mark it does."""
+    return not text or is_first_in(text, Unit.HOUR, EVERYBODY, Among.ALL)

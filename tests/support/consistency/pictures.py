@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
+from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.domain.model import Tenant
 from chalicelib.storage import keys
 from chalicelib.storage.items import every_face
 from chalicelib.storage.records.faces import face_from
 from tests.support.consistency.findings import Disagreement, Subject
-
-if TYPE_CHECKING:
-    pass
 
 
 class PictureRecords(Subject):
@@ -33,9 +30,15 @@ class PictureRecords(Subject):
                         f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     )
                     yield Disagreement(text, (face.version,))
-        for key in self.services.deletion.orphans.list_orphans(tenant.name):
-            yield Disagreement(
-                f"picture {key} belongs to no face",
-                (),
-                partial(self.services.storage.blobs.delete, key),
-            )
+        named = {picture.key for face in faces for picture in face.pictures}
+        merges = self.services.merges.records.list_all(tenant.name)
+        named |= {key for merge in merges for key in merge.picture_keys}
+        limit = self.services.clock.now() - PICTURE_GRACE
+        for blob in self.services.storage.blobs.walk(keys.face_pictures(tenant.name)):
+            is_old = blob.stored_at < limit and not keys.is_archive(blob.key)
+            if is_old and keys.picture_of_thumbnail(blob.key) not in named:
+                yield Disagreement(
+                    f"picture {blob.key} belongs to no face",
+                    (),
+                    partial(self.services.storage.blobs.delete, blob.key),
+                )

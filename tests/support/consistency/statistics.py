@@ -15,12 +15,11 @@ from chalicelib.domain.local_time import DAY_MS, Granularity, Span, day_number, 
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import EVERYTHING, Measure, Observation, ObservationFilter
 from chalicelib.domain.periods import CLOSED, Period
-from chalicelib.domain.rules.ended import counts_hour
 from chalicelib.storage import keys
 from chalicelib.storage.items import retry_if_changed, walk_items, write
 from chalicelib.storage.records.observations import STORABLE, make_calendar_actions
 from tests.support.consistency.findings import Disagreement, Subject
-from tests.support.consistency.observations import read_observations_by_day
+from tests.support.consistency.observations import counts_hour, read_observations_by_day
 
 if TYPE_CHECKING:
     pass

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -205,17 +204,6 @@ def read_snapshot_changes(blobs: BlobStore, key: str) -> list[JournalEntry] | No
         return []
     data = blobs.get(key)
     return None if data is None else delta.decode(data)
-
-
-def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
-    """Yield (faceid, group id, canonical vectors) of each face of a segment."""
-    for face in range(len(segment.ids)):
-        rows = segment.templates[int(segment.first_row[face]) : int(segment.first_row[face + 1])]
-        yield (
-            segment.ids[face],
-            segment.group_ids[int(segment.face_group[face])],
-            [row.tobytes() for row in rows],
-        )
 
 
 def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
