@@ -22,7 +22,7 @@ from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import Book, Shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person, photo, picture
 from tests.support.later import later
 
@@ -227,7 +227,7 @@ def test_no_job_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path: 
             book.sweep()
         assert shop.v1.failed(404, "GET", f"/v1/faces/{shop.other}")["code"] == "FaceNotFound"
         assert shop.kept() == (before, files)
-        assert not Consistency(book.services).list_disagreements("shop")
+        assert not list_disagreements(book.services, "shop")
 
         book.services.tenants.change_settings("shop", {"keeps_pictures": True})
         shop.seen(EVA, 0)

@@ -23,7 +23,7 @@ from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.rekognition.client import client as rekognition
 from tests.support.api.v1.client import V1Client
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import FakeClock, Person, picture
 
 TWO_PEOPLE = [
@@ -120,7 +120,7 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 def agreement(services: Services, house: Credentials) -> Iterator[None]:
     """After each test, what is stored agrees with itself."""
     yield
-    assert Consistency(services).list_disagreements("home") == []
+    assert list_disagreements(services, "home") == []
 
 
 @pytest.mark.parametrize(("one", "other"), TWO_PEOPLE + [pair[::-1] for pair in TWO_PEOPLE])

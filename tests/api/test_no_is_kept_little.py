@@ -24,7 +24,7 @@ from chalicelib.storage.records.faces import face_from
 from tests.support.api.remains import found, kept_in, live, needles
 from tests.support.api.ways_in import Somebody
 from tests.support.book.book import Shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person, photo
 from tests.support.faults.shop import Box, Shop, furnished
 from tests.support.hooks.receiver import answers, receiving
@@ -184,7 +184,7 @@ def require_bare(box: Box, people: Sequence[Somebody]) -> None:
         assert face.templates
     entries = box.services.audit.erasing.read_entries("shop", ids)
     assert {entry["what"] for entry in entries} == {"sweep consents"}
-    assert Consistency(box.services).list_disagreements("shop") == []
+    assert list_disagreements(box.services, "shop") == []
 
 
 def test_the_archive_says_of_whom_is_remembered_what_is_kept_and_for_how_long(box: Box) -> None:

@@ -23,7 +23,7 @@ from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.rekognition.client import client as rekognition_client
 from tests.support.api.rekognition.faces import ids, image
 from tests.support.book.tenants import KEEPING
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.examples import parametrize
 from tests.support.fakes import RULES, FakeClock, Person, picture
 
@@ -131,7 +131,7 @@ def test_a_person_with_many_photos_is_one_visitor(
         see(services, tenant, clock.now(), Person(1, side_px=300.0 + day))
     (face,) = visitors(services, tenant)
     assert face.arrive_count == DAYS
-    assert Consistency(services).list_disagreements(tenant.name) == []
+    assert list_disagreements(services, tenant.name) == []
 
 
 @pytest.mark.parametrize("enrol_photos", ["compreface", "deepstack", "import"], indirect=True)

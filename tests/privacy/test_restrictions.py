@@ -26,7 +26,7 @@ from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.lists import listed
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, Person, picture
 
 EVA, FINN = 1, 2
@@ -64,7 +64,7 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     assert kept.restriction.reason == "letter 7"
     assert book.group_counts()["regular"] == 1
     assert book.disagreements() == []
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
 
     restrictions(book).lift(book.tenant, eva.faceid, "corrected")
     after = book.services.faces.get(book.tenant, eva.faceid)
@@ -73,7 +73,7 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     assert is_found(book) == eva.faceid
     assert listed(book) == {eva.faceid, finn.faceid}
     assert book.disagreements() == []
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
 
 
 def test_somebody_who_is_restricted_and_comes_again_is_counted_as_a_stranger(book: Book) -> None:
@@ -175,7 +175,7 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     book.services.users.create(book.tenant, vip, "a-1")
     book.services.users.associate_faces(book.tenant, vip, "a-1", [eva.faceid], 0.0)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
     book.services.deletion.groups.delete(book.tenant, "vip")
     tenant = book.services.tenants.get_by_name("shop")
     book.services.deletion.groups.continue_tenant(tenant, lambda: float("inf"))
@@ -183,7 +183,7 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
         book.services.tenants.get_by_name("shop"), eva.faceid, "withdrawn"
     )
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
 
 
 def of_a_user(book: Book) -> Face:
@@ -200,11 +200,11 @@ def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book)
     assert (kept.user, kept.own_user, is_found(book)) == ("", "a-1", None)
     with pytest.raises(UserNotFound):
         book.services.users.get(book.tenant, regular, "a-1")
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
     after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     user = book.services.users.get(book.tenant, regular, "a-1")
     assert (after.user, user.faceids, bool(user.templates)) == ("a-1", (eva.faceid,), True)
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
     assert book.disagreements() == []
 
 

@@ -32,7 +32,7 @@ from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.person import worked_off
 from tests.support.book.several_faces import several_faces
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import FakeClock, Person, picture
 from tests.support.meanwhile import Meanwhile
 
@@ -384,7 +384,7 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
         assert "ann  (no name)" in capsys.readouterr().out
         assert erase(restored, "--again", str(receipt), str(receipt), "--yes") == 0
         assert set(book.faceids()) == {"bob"}
-        assert not Consistency(book.services).list_disagreements("shop")
+        assert not list_disagreements(book.services, "shop")
         capsys.readouterr()
         assert erase(restored, "--again", str(receipt)) == 0
         assert "nobody of these receipts is in the book" in capsys.readouterr().out

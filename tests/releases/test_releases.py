@@ -11,7 +11,7 @@ import pytest
 from chalicelib.version import VERSION
 from regulars.cli import main
 from tests.support.book.book import Book, shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, Person, picture
 from tests.support.releases import ENDING, FOLDER
 
@@ -62,7 +62,7 @@ def test_its_audit_is_verified_and_nothing_disagrees(
     assert main(["audit", "verify", "--tenant", "shop", "--data", str(folder)]) == 0
     assert "what is there is unchanged (" in capsys.readouterr().out
     with closing(Book(folder)) as book:
-        assert Consistency(book.services).list_disagreements("shop") == []
+        assert list_disagreements(book.services, "shop") == []
 
 
 def test_somebody_is_erased_from_it(book: Book) -> None:

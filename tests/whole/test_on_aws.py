@@ -21,7 +21,7 @@ from tests.support.book.book import Book, Shot, shot
 from tests.support.book.erased_tenant import finished, traces
 from tests.support.book.outcome import RULE, outcome
 from tests.support.book.recount_visits import disagreements_of_visits
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person
 from tests.support.storage.emulated import Aws, storage_on, storage_stack
 
@@ -110,7 +110,7 @@ def test_nothing_of_the_person_is_left_in_any_table_object_or_message(
         book.sweep()
         assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None
         assert found(aws, wanted) == []
-        assert not Consistency(book.services).list_disagreements("shop")
+        assert not list_disagreements(book.services, "shop")
 
 
 def test_nothing_of_a_tenant_is_left_but_its_receipt(aws: Aws, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from chalicelib.storage.ports import Item
 from tests.support.api.icredit.client import MarketClient
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import FakeClock
 
 HOUR, NEXT_HOUR = "2026-03-01T12:00:00.000Z", "2026-03-01T13:00:00.000Z"
@@ -40,7 +40,7 @@ def test_a_new_key_and_the_old_one_hold_together_for_a_day(
     assert calls(*new) == (0, 200)
     services.sweep.sweep_tenant(services.tenants.get_by_name(shop.tenant), clock.now())
     assert not [name for name in read_tenant_item(services, shop) if name.startswith("old_")]
-    assert Consistency(services).list_disagreements(shop.tenant) == []
+    assert list_disagreements(services, shop.tenant) == []
     assert v1.done("GET", "/v1/settings"), "its key of v1 is as it was"
 
 
@@ -59,11 +59,11 @@ def test_of_three_keys_the_newest_two_hold_and_a_rotation_stops_both(
         ]
 
     assert answers() == [(5, 400), (0, 200), (0, 200)]
-    assert Consistency(services).list_disagreements(shop.tenant) == []
+    assert list_disagreements(services, shop.tenant) == []
     services.tenants.rotate_keys(shop.tenant)
     clock.advance(timedelta(seconds=1))
     assert answers() == [(5, 400)] * 3
-    assert Consistency(services).list_disagreements(shop.tenant) == []
+    assert list_disagreements(services, shop.tenant) == []
     assert not [name for name in read_tenant_item(services, shop) if name.startswith("old_")]
 
 
@@ -84,7 +84,7 @@ def test_a_key_that_leaked_is_stopped_at_once_with_the_one_before_it(
     assert answers() == [(5, 400), (5, 400), (0, 200)]
     assert [one["old_until"] for one in v1.done("GET", "/v1/dialects")["dialects"]] == [None, None]
     assert not [name for name in read_tenant_item(services, shop) if name.startswith("old_")]
-    assert Consistency(services).list_disagreements(shop.tenant) == []
+    assert list_disagreements(services, shop.tenant) == []
     assert v1.done("POST", "/v1/dialects/sunmi/key", {"at_once": True})["old_until"] is None
     known.append(renewed(v1))
     assert answers()[2:] == [(5, 200), (0, 200)], "of SUNMI, another was made at once"

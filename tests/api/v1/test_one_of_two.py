@@ -19,7 +19,7 @@ from chalicelib.storage import keys
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.tenants import KEEPING
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.examples import parametrize
 from tests.support.fakes import FakeClock
 from tests.support.pictures.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
@@ -114,7 +114,7 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     assert nearest(shop, before, before, again[erased]) > threshold(shop, before)
     assert nearest(shop, before, after, again[erased]) < threshold(shop, before)
     assert nearest(shop, before, after, again[1 - erased]) > threshold(shop, before)
-    assert list(Consistency(shop.services).list_disagreements("shop")) == []
+    assert list(list_disagreements(shop.services, "shop")) == []
 
 
 def threshold(shop: Shop, picture: bytes) -> float:

@@ -18,7 +18,6 @@ from chalicelib.storage.ports import Delete, Put
 from chalicelib.storage.records.faces import name_item
 from tests.support.book.book import Book, shot
 from tests.support.book.recount import every_face
-from tests.support.consistency.consistency import Consistency
 from tests.support.examples import examples
 from tests.support.fakes import Person
 from tests.support.paged import paged
@@ -239,24 +238,3 @@ def test_a_sighting_keeps_the_name_and_the_revision(book: Book) -> None:
     book.see(shot(60, 1), shot(120, 1))
     [after] = book.faces()
     assert (after.name, after.revision, after.arrive_count) == ("Ann", 2, 3)
-
-
-def test_what_does_not_agree_with_the_names_is_told_and_mended(book: Book) -> None:
-    enrol(book, "1", "Ann Lee")
-    wrong = {"tenant": "shop", "term": "bea#1", "faceid": "1"}
-    of_nobody = {"tenant": "shop", "term": "ann#7", "faceid": "7"}
-    actions = [
-        Delete(keys.NAMES, ("shop", "lee#1")),
-        Put(keys.NAMES, wrong),
-        Put(keys.NAMES, of_nobody),
-    ]
-    book.storage.items.transact(actions)
-    said = [one.says for one in Consistency(book.services).list_disagreements("shop")]
-    assert said == [
-        "the term 'lee' of face 1 does not lead to it",
-        "shop ann#7 leads to 7, which has nothing of that kind",
-        "shop bea#1 leads to 1, which has nothing of that kind",
-    ]
-    mended, left = Consistency(book.services).repair("shop")
-    assert (len(mended), left) == (3, [])
-    assert (found(book, "lee"), found(book, "bea"), found(book, "ann")) == (["1"], [], ["1"])

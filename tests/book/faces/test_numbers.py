@@ -5,12 +5,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.enrolment.fields import FaceChanges
-from chalicelib.storage import keys
-from chalicelib.storage.items import FaceOrder, walk_items
-from chalicelib.storage.ports import Update, exists
+from chalicelib.storage.items import FaceOrder
 from tests.support.book.book import Book, shot
 from tests.support.book.new_faces import meanwhile
-from tests.support.consistency.consistency import Consistency
 from tests.support.storage.failing import Calls
 
 
@@ -97,17 +94,3 @@ def test_who_absorbs_another_keeps_its_own_number_and_undoing_gives_the_other_ba
     assert (numbers(book), found(book, "1")) == ([2], [])
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert (numbers(book), found(book, "1")) == ([1, 2], [1])
-
-
-def test_a_count_below_the_newest_number_is_told_and_mended(book: Book) -> None:
-    book.see(shot(0, 1), shot(60, 2))
-    directory = ("shop", keys.TENANT_ITEM)
-    book.storage.items.transact(
-        [Update(keys.DIRECTORY, directory, (exists("there"),), set={"numbered": 1})]
-    )
-    said = [one.says for one in Consistency(book.services).list_disagreements("shop")]
-    assert said == ["the tenant says that 1 is the newest stranger's number, and there is 2"]
-    assert Consistency(book.services).repair("shop")[1] == []
-    assert [item["term"] for item in walk_items(book.storage.items, keys.NAMES, "shop")] == sorted(
-        keys.name_term(str(number), of_number(book, number)) for number in (1, 2)
-    )

@@ -33,7 +33,7 @@ from tests.book.model_change.two_models import (
     tenant,
 )
 from tests.support.book.book_with import book_with
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, FakeClock, Person, picture
 
 __all__ = ["shop", "tenant"]
@@ -386,7 +386,7 @@ class TestUsers:
             now, regular, face, least_similarity=0.0, max_users=9
         )
         assert near.id == "ann"
-        assert Consistency(shop).list_disagreements(tenant.name) == []
+        assert list_disagreements(shop, tenant.name) == []
 
     def test_a_face_that_joins_a_user_meanwhile_is_in_its_new_mean(
         self, shop: Services, tenant: Tenant
@@ -401,4 +401,4 @@ class TestUsers:
 
         assert change(shop, tenant, join).switched
         assert len(shop.users.get(tenant, regular, "ann").faceids) == 3
-        assert Consistency(shop).list_disagreements(tenant.name) == []
+        assert list_disagreements(shop, tenant.name) == []

@@ -23,7 +23,7 @@ from chalicelib.storage.values import milliseconds
 from tests.book.sightings.lookalike import DAY, enrolled, faces, seen_as
 from tests.support.book import person
 from tests.support.book.book import MINUTE, MONDAY, Book
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person
 
 Inverse = Callable[[], object]
@@ -239,7 +239,7 @@ def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of
     ] == []
     assert [*services.merges.records.list_all("shop")] == []
     assert "Berta" not in str([*walk_items(book.storage.items, keys.OUTBOX, "shop")])
-    assert Consistency(services).list_disagreements("shop") == []
+    assert list_disagreements(services, "shop") == []
 
 
 @pytest.mark.disk

@@ -19,7 +19,7 @@ from tests.support.book.book_with import book_with
 from tests.support.book.recount_visits import disagreements_of_visits
 from tests.support.book.several_faces import several_faces
 from tests.support.book.tenants import CHOICE
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import FakeVision, OtherVision, Person, embedding_of, picture
 from tests.support.meanwhile import Meanwhile
 
@@ -54,7 +54,7 @@ def faces(services: Services, tenant: Tenant, name: str) -> list[Face]:
 def agreement(services: Services, tenant: Tenant) -> Iterator[None]:
     """After each test, what is stored agrees with itself."""
     yield
-    assert Consistency(services).list_disagreements(tenant.name) == []
+    assert list_disagreements(services, tenant.name) == []
 
 
 def test_a_photo_that_looks_like_somebody_else_is_an_example_and_not_compared(

@@ -7,7 +7,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Update, exists
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.meanwhile import Meanwhile
 
 
@@ -68,7 +68,7 @@ def test_keys_that_are_renewed_meanwhile_stop_with_a_rotation(
     assert not [name for name in item if name.startswith("old_")]
     assert services.tenants.find_by_appcode(made.appcode) == tenant
     assert services.tenants.read_old_app_key(tenant, dialect) is None
-    assert Consistency(services).list_disagreements("shop") == []
+    assert list_disagreements(services, "shop") == []
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.tenants import KEEPING
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person
 
 DAY = 24 * 60
@@ -304,7 +304,7 @@ def test_figures_that_cannot_be_read_are_passed_over_and_named(
     v1 = V1Client(make_stage(book.services).app, book.services.tenants.rotate_keys("shop").api_key)
     assert not any(v1.done("GET", "/v1/statistics", **SINCE, by=by)["closed"] for by in CLOSED)
     assert book.services.sightings.weeks.count_week(book.tenant, MONDAY).closed is None
-    found = [one.says for one in Consistency(book.services).list_disagreements("shop")]
+    found = list_disagreements(book.services, "shop")
     start = "the figures of the closed month 2026-03 cannot be read"
     assert [says for says in found if says.startswith(start)]
 

@@ -26,7 +26,7 @@ from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.faces import face_from
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.lists import listed
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, Person, picture
 from tests.support.faults.shop import another_photo
 from tests.support.hooks.receiver import answers, receiving
@@ -89,7 +89,7 @@ def test_nobody_is_found_named_learnt_or_told_of_from_that_moment_on(book: Book,
     ]
     assert {one["faceid"] for one in told} == {finn.faceid}, mailbox
     assert book.disagreements() == []
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
 
 
 def test_an_expiry_is_seen_by_the_reader_itself_and_by_no_sweep(book: Book) -> None:
@@ -117,7 +117,7 @@ def test_a_record_that_is_written_down_again_brings_all_of_it_back(book: Book, e
     assert find_face(book) == before.faceid
     assert book.group_counts()["regular"] == 1
     assert book.disagreements() == []
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
 
 
 @ENDS

@@ -24,7 +24,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.values import photo_id
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, Shot, ViewedShot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person, picture
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Fault, Killed
 
@@ -169,7 +169,7 @@ def test_a_picture_of_a_shared_capture_goes_with_the_sighting_that_is_rejected_a
     reject(book, has, capture)
     after = book.services.faces.get(book.tenant, has)
     assert len(after.pictures) == len(before.pictures) - 1
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -28,7 +28,7 @@ from chalicelib.storage.records.merges import UNDONE_WITHIN
 from chalicelib.storage.values import milliseconds, moment
 from tests.support.book.book import Book, Shot
 from tests.support.book.recount_visits import every_observation
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.examples import LONG
 from tests.support.fakes import Person
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Killed
@@ -319,7 +319,7 @@ class Forgetting(RuleBasedStateMachine):
         assert book.group_counts() == {
             group: sum(one.group == group for one in self.model.faces.values()) for group in UNSEEN
         }
-        assert not Consistency(book.services).list_disagreements("shop")
+        assert not list_disagreements(book.services, "shop")
         sighted = sum(one.kind is ObservationKind.SIGHTING for one in every_observation(book))
         assert sighted == sum(bool(one.capture) for one in self.model.seen)
 

@@ -28,7 +28,7 @@ from chalicelib.storage.ports import ItemStore
 from tests.support.book import person
 from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, OtherVision, Person, embedding_of, picture
 from tests.support.meanwhile import Meanwhile
 
@@ -83,7 +83,7 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
     assert [one.faceid for one in services.faces.search_by_name(tenant, NAME, 10).rows] == [left]
     assert searched(book, 1) == [left]
     assert book.see(shot(0, 1))[0].sightings[0].faceid not in gone
-    assert not Consistency(services).list_disagreements("shop")
+    assert not list_disagreements(services, "shop")
     assert filled(book, 1) != gone[:1]
     assert services.groups.get_by_name(tenant, "staff").count == 1
 
@@ -118,7 +118,7 @@ def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None
     assert stored(book) == {left}
     assert book.tenant.gone == frozenset()
     assert not list(book.services.erasure.records.list_unfinished("shop"))
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
     book.storage.scrub()
     assert person.left(book, wanted) == []
     assert searched(book, 9) == [left]
@@ -200,7 +200,7 @@ def test_faces_that_come_and_go_meanwhile_are_deleted_with_the_group(book: Book)
     book.services.deletion.groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert stored(book) == set()
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> None:
@@ -229,7 +229,7 @@ def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_
     assert book.services.groups.read_capacity_left(book.tenant) == before
     person.worked_off(book)
     assert book.tenant.gone == frozenset()
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 def test_the_users_of_a_group_go_with_it(book: Book) -> None:
@@ -242,12 +242,12 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     probe = embedding_of(1)[None, :]
     request = SearchRequest(tenant.model, probe, [gallery_group(group.id)], limit=5)
     assert services.ports.search.search("shop", request).candidates == ((),)
-    assert not Consistency(services).list_disagreements("shop")
+    assert not list_disagreements(services, "shop")
     with pytest.raises(GroupNotFound):
         services.users.create(tenant, group, "bob")
     person.worked_off(book)
     assert list(walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS)) == []
-    assert not Consistency(services).list_disagreements("shop")
+    assert not list_disagreements(services, "shop")
 
 
 def test_two_workers_at_once_erase_the_same(book: Book) -> None:
@@ -264,7 +264,7 @@ def test_two_workers_at_once_erase_the_same(book: Book) -> None:
     slow.erase_faces(tenant, group_id, lambda: 600.0)
     person.worked_off(book)
     assert stored(book) == set()
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book) -> None:
@@ -289,7 +289,7 @@ def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book
     items.first += [lambda: None, another_worker]
     book_with(services, items=items).deletion.groups.erase_faces(before, group_id, lambda: 600.0)
     assert services.faces.find(book.tenant, "emp-7") is not None
-    assert not Consistency(services).list_disagreements("shop")
+    assert not list_disagreements(services, "shop")
 
 
 class Killed(Exception): ...
@@ -320,7 +320,7 @@ def test_an_undo_that_was_cut_off_leaves_the_other_face_whole(book: Book, droppe
     services.deletion.groups.delete(book.tenant, dropped)
     person.worked_off(book)
     left = guest if dropped == "staff" else staff
-    assert not Consistency(services).list_disagreements("shop")
+    assert not list_disagreements(services, "shop")
     assert services.deletion.delete_faces(book.tenant, [left]).success == [left]
 
 

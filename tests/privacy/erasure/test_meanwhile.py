@@ -19,7 +19,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import ItemStore, Storage
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, Shot, shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import Meanwhile, side_by_side
 
@@ -62,7 +62,7 @@ def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as
     stranger = after.sightings[0].faceid
     assert stranger not in (old, None)
     assert {one.sightings[-1].faceid for one in [*seen, *now]} <= {old, stranger}
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 @pytest.mark.parametrize("writes", range(3))
@@ -99,7 +99,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
     assert person.held(book, face) == {}
     assert person.left(book, wanted) == []
     assert shown_of(book, [capture] if capture else [], face.faceid) == []
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the_own(
@@ -145,7 +145,7 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
         "audit": 2,
     }
     assert {name: held.get(name) for name in numbers} == numbers
-    assert not Consistency(services).list_disagreements("shop")
+    assert not list_disagreements(services, "shop")
 
 
 def lived(book: Book) -> tuple[Face, dict[str, bytes]]:

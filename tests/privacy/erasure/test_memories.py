@@ -16,7 +16,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Item, Put
 from tests.support.book.book import Book, Shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person
 from tests.support.storage.failing import Calls
 
@@ -73,7 +73,7 @@ def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_
         "templates stay"
     )
     assert "was" in new
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 @pytest.mark.parametrize("mark", ["held", "restricted"])

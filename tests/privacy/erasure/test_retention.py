@@ -17,7 +17,7 @@ from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Put, Update, exists
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.book_with import book_with
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.faults.shop import lookalike
 from tests.support.storage.meter import MeteredItems
 
@@ -45,7 +45,7 @@ def sets(book: Book, **changes: Any) -> None:
 
 def swept(book: Book) -> None:
     assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0)
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 def plan(book: Book, kind: Kind, group: str | None = None) -> Planned:
@@ -208,7 +208,7 @@ def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right
     swept(book)
     assert len(observed(book)) == 3
     book.services.statistics.sealing.seal_tenant(book.tenant)
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
     book.clock.advance(10 * DAY)
     swept(book)
     book.services.statistics.sealing.seal_tenant(book.tenant)

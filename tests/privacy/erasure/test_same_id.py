@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.model import Face, NewFace
 from tests.support.book import person
 from tests.support.book.book import Book, shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, Person, picture
 
 pytestmark = pytest.mark.disk
@@ -40,7 +40,7 @@ def test_sightings_of_whoever_had_the_id_before_are_in_no_visit_of_the_one_who_h
 
     timeline = book.services.sightings.read_timeline(book.tenant, "seven")
     assert [one.at for one in timeline.sightings] == [shot(at).at for at in reversed(GUSES)]
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(book: Book) -> None:
@@ -65,7 +65,7 @@ def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(boo
     assert {name: person.held(book, gus).get(name) for name in own} == own
     assert book.services.sightings.read_timeline(book.tenant, "seven").sightings == timeline
     assert book.services.faces.get(book.tenant, "seven").name == "Gus"
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
     assert book.services.erasure.erase_gone_face(book.tenant, "seven").not_exist == ["seven"], (
         "nothing is left"
     )

@@ -12,7 +12,7 @@ from chalicelib.domain.captures import ERASED, Capture, Instead, sighting_id
 from chalicelib.storage import keys
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, Shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import HIDDEN, Person
 from tests.support.storage.failing import Calls
 
@@ -72,7 +72,7 @@ def beside(folder: Path, before: tuple[int, ...], first: Act, meanwhile: tuple[i
             assert [
                 one for one in (*before, *meanwhile) if not is_hidden(other, capture, one)
             ] == [], at
-            assert not Consistency(other.services).list_disagreements("shop")
+            assert not list_disagreements(other.services, "shop")
     assert at > 4, "calls"
 
 

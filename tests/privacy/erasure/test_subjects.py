@@ -9,7 +9,7 @@ from chalicelib.domain.model import Face, Group
 from tests.support.book import person
 from tests.support.book.book import Book
 from tests.support.book.several_faces import several_faces
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, Person, picture
 
 EVA, FINN = 21, 22
@@ -53,7 +53,7 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
     assert family(book).users == 0
     person.worked_off(book)
     assert person.left(book, wanted) == []
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
 
 
 def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> None:
@@ -106,7 +106,7 @@ def test_a_restricted_subject_is_as_if_there_were_none_and_comes_back(book: Book
     restrictions.lift(book.tenant, face.faceid, "asked again")
     assert names(book) == [NAME]
     assert subjects.get(book.tenant, family(book), NAME).faceids == (face.faceid,)
-    assert Consistency(book.services).list_disagreements("shop") == []
+    assert list_disagreements(book.services, "shop") == []
 
 
 def test_of_two_restricted_faces_each_comes_back_to_the_same_subject(book: Book) -> None:

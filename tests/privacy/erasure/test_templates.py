@@ -15,7 +15,7 @@ from regulars.serve.events import handle_messages
 from regulars.serve.gateway import Context
 from tests.support.book import person
 from tests.support.book.book import Book, Shot, shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import Person
 
 SCHEDULED = {
@@ -69,7 +69,7 @@ def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_anoth
     book.services.deletion.delete_faces(book.tenant, [other])
     person.worked_off(book)
     assert book.services.faces.get(book.tenant, faceid).negatives == 0
-    assert not Consistency(book.services).list_disagreements("shop")
+    assert not list_disagreements(book.services, "shop")
 
 
 def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None:

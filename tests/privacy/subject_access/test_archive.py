@@ -33,7 +33,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Item, Table
 from tests.support.book.book import MONDAY, Book, Shot, ViewedShot, shot
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import HIDDEN, Person, picture
 from tests.support.reported import replays
 
@@ -237,7 +237,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
     assert len(held["duplicates"]) == 1
     assert held["requests"] == []
     assert {one["at"] >= held["faces"][0]["enrolled_at"] for one in held["journal"]} == {True}
-    assert not Consistency(services).list_disagreements("shop")
+    assert not list_disagreements(services, "shop")
 
 
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:

@@ -6,7 +6,7 @@ from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import directory_of, read_ended_records, walk_items
 from chalicelib.storage.records.faces import face_from
-from tests.support.consistency.consistency import Consistency
+from tests.support.consistency.consistency import list_disagreements
 
 
 def every_face(services: Services, tenant: Tenant) -> dict[str, Face]:
@@ -18,7 +18,7 @@ def disagreements(services: Services, tenant: Tenant) -> list[str]:
     """Return what the consistency check says, and what it would not call wrong: lists as they are
     read, faces not found."""
     faces = every_face(services, tenant)
-    said = [one.says for one in Consistency(services).list_disagreements(tenant.name)]
+    said = list_disagreements(services, tenant.name)
     return [
         *said,
         *_lists(services, tenant, faces),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.domain.captures import (
     Capture,
@@ -21,22 +21,18 @@ from chalicelib.domain.tenant_settings import count_sighting_days
 from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.storage import keys
 from chalicelib.storage.items import captures_of, cut_in_parts
-from chalicelib.storage.ports import Item, Update, equals
+from chalicelib.storage.ports import Item
 from chalicelib.storage.records.captures import AGAIN, capture_from
 from chalicelib.storage.values import milliseconds
-from tests.support.consistency.findings import Disagreement, Subject
+from tests.support.consistency.findings import Subject
 from tests.support.consistency.observations import read_observations_by_day
-
-if TYPE_CHECKING:
-    pass
-
 
 _BATCH = 100
 """Records that are read at once."""
 
 
 class CaptureRecords(Subject):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[str]:
         for items in cut_in_parts(captures_of(self.services.items, tenant.name, None), _BATCH):
             for item in items:
                 yield from self._compare_picture(tenant, item)
@@ -48,7 +44,7 @@ class CaptureRecords(Subject):
             recent = [observation for observation in observations if observation.at_ms > since_ms]
             yield from self._find_captures(tenant, recent)
 
-    def _compare_picture(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
+    def _compare_picture(self, tenant: Tenant, item: Item) -> Iterator[str]:
         """Compare a capture that waits with its picture, which it needs unless only a rejected
         sighting waits."""
         capture = capture_from(item)
@@ -60,21 +56,13 @@ class CaptureRecords(Subject):
             )
             is None
         ):
-            key = keys.capture(tenant.name, capture.camera_id, capture.id)
-            fields = {"state": CaptureState.PARKED, "reason": "its picture is gone"}
-            update = Update(
-                keys.CAPTURES,
-                key,
-                (equals("state", CaptureState.STORED, "still-stored"),),
-                set=fields,
-            )
-            text = (
+            keys.capture(tenant.name, capture.camera_id, capture.id)
+            yield (
                 f"capture {capture.id} of camera {capture.camera_id} waits to be resolved, and "
                 "its picture is gone"
             )
-            yield self.make_disagreement(text, (), update)
 
-    def _find_observations(self, tenant: Tenant, items: list[Item]) -> Iterator[Disagreement]:
+    def _find_observations(self, tenant: Tenant, items: list[Item]) -> Iterator[str]:
         """Look for the observation of each sighting that captures have of a face."""
         sightings: list[tuple[Capture, Sighting, Any]] = []
         for item in items:
@@ -93,15 +81,14 @@ class CaptureRecords(Subject):
             for capture, sighting, _ in sightings
         ]
         observations = self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
-        for (capture, sighting, corrections), observation in zip(
+        for (capture, sighting, _corrections), observation in zip(
             sightings, observations, strict=True
         ):
             if observation is None:
-                yield Disagreement(
+                yield (
                     f"capture {capture.id} of camera {capture.camera_id} shows face "
                     f"{sighting.faceid}, and no "
-                    "observation of that is stored",
-                    (capture.state, corrections),
+                    "observation of that is stored"
                 )
 
     def _keeps_observations(self, tenant: Tenant, capture: Capture) -> bool:
@@ -111,9 +98,7 @@ class CaptureRecords(Subject):
             days=days
         )
 
-    def _find_captures(
-        self, tenant: Tenant, observations: Iterable[Observation]
-    ) -> Iterator[Disagreement]:
+    def _find_captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[str]:
         """Look for the capture of each observation that is a sighting."""
         sightings = (
             observation
@@ -134,7 +119,7 @@ class CaptureRecords(Subject):
                 if item is None or parts_of_sighting(sighting.id)[1] >= len(
                     capture_from(item).sightings
                 ):
-                    yield Disagreement(
+                    yield (
                         f"face {sighting.faceid} was sighted in capture {capture_id} of camera "
                         f"{sighting.camera}, and "
                         "no such capture says so"

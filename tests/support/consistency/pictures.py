@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.domain.model import Tenant
 from chalicelib.storage import keys
 from chalicelib.storage.items import every_face
 from chalicelib.storage.records.faces import face_from
-from tests.support.consistency.findings import Disagreement, Subject
+from tests.support.consistency.findings import Subject
 
 
 class PictureRecords(Subject):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[str]:
         """Compare the pictures that faces name with those that are stored."""
         faces = [face_from(item) for item in every_face(self.services.items, tenant.name)]
         stored_keys = {
@@ -26,10 +25,9 @@ class PictureRecords(Subject):
                 if not missing and picture.sides and keys.thumbnail(picture.key) not in stored_keys:
                     missing = "the thumbnail of picture"
                 if missing:
-                    text = (
+                    yield (
                         f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     )
-                    yield Disagreement(text, (face.version,))
         named = {picture.key for face in faces for picture in face.pictures}
         merges = self.services.merges.records.list_all(tenant.name)
         named |= {key for merge in merges for key in merge.picture_keys}
@@ -37,8 +35,4 @@ class PictureRecords(Subject):
         for blob in self.services.storage.blobs.walk(keys.face_pictures(tenant.name)):
             is_old = blob.stored_at < limit and not keys.is_archive(blob.key)
             if is_old and keys.picture_of_thumbnail(blob.key) not in named:
-                yield Disagreement(
-                    f"picture {blob.key} belongs to no face",
-                    (),
-                    partial(self.services.storage.blobs.delete, blob.key),
-                )
+                yield f"picture {blob.key} belongs to no face"

@@ -5,8 +5,8 @@ Credentials to tenants and cameras, names to groups, cameras and faces, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.faces import hold_put
@@ -15,24 +15,20 @@ from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.model import Tenant
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
-from chalicelib.storage.ports import Check, Delete, Item, Put, Table, Update, absent, equals
+from chalicelib.storage.ports import Item, Table
 from chalicelib.storage.records.faces import face_from, name_item, terms_of
-from tests.support.consistency.findings import SAME, Disagreement, Subject
-
-if TYPE_CHECKING:
-    pass
+from tests.support.consistency.findings import Subject
 
 
 class _Pointer(NamedTuple):
     """An item that leads to another one, its owner, such as a key's hash to the tenant.
 
-    `says`: what the pointer is, in words. `owner`: the condition that the owner is as it was read.
+    `says`: what the pointer is, in words.
     """
 
     table: Table
     item: Item
     says: str
-    owner: Check
 
 
 class Pointers(Subject):
@@ -43,33 +39,24 @@ class Pointers(Subject):
         tenant: Tenant,
         expected: Iterable[_Pointer],
         stored: Iterable[tuple[Table, Item]],
-        check_owner: Callable[[Item], tuple[Check, ...]] = lambda _: (),
-    ) -> Iterator[Disagreement]:
-        """Compare the pointers that their owners need with those that are stored.
-
-        `check_owner`: makes the conditions that the owner of a stored pointer is as it was read.
-        """
+    ) -> Iterator[str]:
+        """Compare the pointers that their owners need with those that are stored."""
         stored_pointers = {_locate_item(table, item): (table, item) for table, item in stored}
         pointer_by_key = {
             _locate_item(pointer.table, pointer.item): pointer for pointer in expected
         }
-        for pointer_key, (table, item, says, owner) in pointer_by_key.items():
+        for pointer_key, (table, item, says) in pointer_by_key.items():
             _, stored_item = stored_pointers.pop(pointer_key, (table, {}))
             if dict(stored_item) != dict(item):
-                yield self.make_disagreement(
-                    f"{says} does not lead to it", (owner,), owner, Put(table, item)
-                )
-        for (_, *key), (table, item) in stored_pointers.items():
+                yield f"{says} does not lead to it"
+        for (_, *key), (_, item) in stored_pointers.items():
             owner_names = (item.get(name) for name in ("camera", "key", "group", "faceid"))
             owner_name = next(filter(None, owner_names), tenant.name)
-            text = f"{' '.join(key)} leads to {owner_name}, which has nothing of that kind"
-            checks = check_owner(item)
-            delete = Delete(table, (item[table.partition], item[table.sort]))
-            yield self.make_disagreement(text, checks, *checks, delete)
+            yield f"{' '.join(key)} leads to {owner_name}, which has nothing of that kind"
 
 
 class NameRecords(Pointers):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[str]:
         """Compare faces with the words that find them, and with the list of legal holds."""
         faces = {
             face.faceid: face
@@ -82,30 +69,21 @@ class NameRecords(Pointers):
             *((keys.DIRECTORY, hold) for hold in holds),
         ]
 
-        def check_face(faceid: str) -> Check:
-            face = faces.get(faceid)
-            unchanged = absent(SAME) if face is None else equals("version", face.version, SAME)
-            return Check(keys.FACES, (tenant.name, faceid), (unchanged,))
-
         def expect_pointers() -> Iterator[_Pointer]:
             for faceid, face in faces.items():
                 for term in terms_of(face):
                     item = name_item(tenant.name, faceid, term)
-                    yield _Pointer(
-                        keys.NAMES, item, f"the term {term!r} of face {faceid}", check_face(faceid)
-                    )
+                    yield _Pointer(keys.NAMES, item, f"the term {term!r} of face {faceid}")
                 if face.hold:
                     item = hold_put(tenant.name, face).item
                     says = f"the hold of face {faceid} in the list of holds"
-                    yield _Pointer(keys.DIRECTORY, item, says, check_face(faceid))
+                    yield _Pointer(keys.DIRECTORY, item, says)
 
-        yield from self.compare_pointers(
-            tenant, expect_pointers(), stored, lambda item: (check_face(item["faceid"]),)
-        )
+        yield from self.compare_pointers(tenant, expect_pointers(), stored)
 
 
 class PointerRecords(Pointers):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[str]:
         """Compare credentials and names with what they lead to, and the number of cameras."""
         expected = (
             *self._expect_credentials(tenant),
@@ -142,16 +120,12 @@ class PointerRecords(Pointers):
             kind, id_ = locate(record[name])
             if (kind, id_) == deleted:
                 continue
-            owner = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(name, id_, SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name}
-            yield _Pointer(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", owner)
+            yield _Pointer(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}")
         if old_code := record.get(OLD_APPCODE):
             kind, id_ = keys.appcode_item(old_code)
-            owner = Check(
-                keys.TENANTS, keys.tenant_item(tenant.name), (equals(OLD_APPCODE, old_code, SAME),)
-            )
             item = {"kind": kind, "id": id_, "tenant": tenant.name}
-            yield _Pointer(keys.TENANTS, item, f"an old {kind}", owner)
+            yield _Pointer(keys.TENANTS, item, f"an old {kind}")
 
     def _expect_keys(self, tenant: Tenant) -> Iterator[_Pointer]:
         kind_of_keys, _ = keys.key_record(tenant.name, "")
@@ -159,9 +133,8 @@ class PointerRecords(Pointers):
             self.services.items, keys.TENANTS, kind_of_keys, between=keys.ids_range(tenant.name)
         ):
             kind, id_ = keys.api_key_item(key["digest"])
-            owner = Check(keys.TENANTS, (key["kind"], key["id"]), (equals("digest", id_, SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": key["key"]}
-            yield _Pointer(keys.TENANTS, item, f"the secret of key {key['key']}", owner)
+            yield _Pointer(keys.TENANTS, item, f"the secret of key {key['key']}")
 
     def _expect_group_names(self, tenant: Tenant) -> Iterator[_Pointer]:
         """Yield the pointer that each group's name should have: the item by which a group is found
@@ -169,17 +142,12 @@ class PointerRecords(Pointers):
         for group in walk_items(
             self.services.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS
         ):
-            owner = Check(
-                keys.DIRECTORY,
-                (tenant.name, group["item"]),
-                (equals("name", group["name"], SAME),),
-            )
             item = {
                 "tenant": tenant.name,
                 "item": keys.name_item(group["name"]),
                 "group": group["id"],
             }
-            yield _Pointer(keys.DIRECTORY, item, f"the name of group {group['name']}", owner)
+            yield _Pointer(keys.DIRECTORY, item, f"the name of group {group['name']}")
 
     def _expect_cameras(self, tenant: Tenant) -> Iterator[_Pointer]:
         """Yield the pointers to each camera: of its key, its id and its name."""
@@ -187,25 +155,20 @@ class PointerRecords(Pointers):
             self.services.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS
         ):
             kind, id_ = keys.api_key_item(camera["key_digest"])
-            when = (equals("key_digest", id_, SAME), equals("name", camera["name"], SAME))
-            owner = Check(keys.CAMERAS, (tenant.name, camera["id"]), when)
             key_item = {"kind": kind, "id": id_, "tenant": tenant.name, "camera": camera["id"]}
-            yield _Pointer(keys.TENANTS, key_item, f"the api_key of camera {camera['id']}", owner)
+            yield _Pointer(keys.TENANTS, key_item, f"the api_key of camera {camera['id']}")
             for name in dict.fromkeys((camera["id"], camera["name"])):
                 name_item = {
                     "tenant": tenant.name,
                     "id": keys.camera_name(name),
                     "camera": camera["id"],
                 }
-                yield _Pointer(
-                    keys.CAMERAS, name_item, f"the name {name} of camera {camera['id']}", owner
-                )
+                yield _Pointer(keys.CAMERAS, name_item, f"the name {name} of camera {camera['id']}")
 
-    def _compare_camera_count(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def _compare_camera_count(self, tenant: Tenant) -> Iterator[str]:
         """Yield a disagreement if the tenant's count of cameras that still fit is wrong.
 
-        Its mend writes MAX_CAMERAS less the cameras that there are, unless the count has changed
-        since. A tenant without a count has never made a camera.
+        A tenant without a count has never made a camera.
         """
         count_key = (tenant.name, keys.CAMERAS_LEFT)
         counted = self.services.items.get(keys.CAMERAS, count_key)
@@ -216,13 +179,10 @@ class PointerRecords(Pointers):
             )
         )
         if counted is not None and int(counted["left"]) != MAX_CAMERAS - number:
-            when = (equals("left", counted["left"], SAME),)
-            update = Update(keys.CAMERAS, count_key, when, set={"left": MAX_CAMERAS - number})
-            text = (
+            yield (
                 f"the tenant says that {counted['left']} more cameras fit, and "
                 f"{MAX_CAMERAS - number} do"
             )
-            yield self.make_disagreement(text, (), update)
 
 
 def _locate_item(table: Table, item: Item) -> tuple[str, str, str]:

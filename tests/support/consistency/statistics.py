@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from chalicelib.book.statistics.closed import parse_closed
 from chalicelib.book.statistics.statistics import Question
-from chalicelib.domain.errors import Busy
 from chalicelib.domain.local_time import DAY_MS, Granularity, Span, day_number, day_text
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import EVERYTHING, Measure, Observation, ObservationFilter
 from chalicelib.domain.periods import CLOSED, Period
 from chalicelib.storage import keys
-from chalicelib.storage.items import retry_if_changed, walk_items, write
-from chalicelib.storage.records.observations import STORABLE, make_calendar_actions
-from tests.support.consistency.findings import Disagreement, Subject
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.observations import STORABLE
+from tests.support.consistency.findings import Subject
 from tests.support.consistency.observations import counts_hour, read_observations_by_day
-
-if TYPE_CHECKING:
-    pass
-
 
 _HOUR = "%Y%m%d%H"
 _MARGIN_DAYS = 2
@@ -47,13 +41,12 @@ class _Question(NamedTuple):
 
 
 class StatisticsRecords(Subject):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[str]:
         """Compare the observations with the calendar and with what sealed days answer."""
         for name in self._list_unreadable(tenant.name):
-            yield Disagreement(
+            yield (
                 f"the figures of the closed {name} cannot be read: they are damaged, or a newer "
-                "version stored them; a backup of a day after its end has them",
-                (name,),
+                "version stored them; a backup of a day after its end has them"
             )
         calendar = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
@@ -71,11 +64,9 @@ class StatisticsRecords(Subject):
         for day, observations in read_observations_by_day(self.services, tenant):
             if day not in calendar:
                 is_calendar_whole = False
-                yield Disagreement(
+                yield (
                     f"there are observations of {day_text(day)}, UTC, and the calendar has no such "
-                    "day",
-                    (),
-                    partial(self._add_to_calendar, tenant, day),
+                    "day"
                 )
             for observation in observations:
                 hour = observation.at.astimezone(zone).strftime(_HOUR)
@@ -110,7 +101,7 @@ class StatisticsRecords(Subject):
         begun_faces: _FacesByHour,
         present_faces: _FacesByHour,
         sealed_days: Set[str],
-    ) -> Iterator[Disagreement]:
+    ) -> Iterator[str]:
         """Compare answers about sealed days: of everybody, of persons, of arrivals, of each group.
 
         Others are counted when asked.
@@ -150,26 +141,10 @@ class StatisticsRecords(Subject):
                     and day not in reported_days
                 ):
                     reported_days.add(day)
-                    text = (
+                    yield (
                         f"statistics of {day}, hour {hour[8:]}, say {answered_count} {counts}, "
                         f"and {stored_count} are stored"
                     )
-                    yield Disagreement(text, (), partial(self._seal_day, tenant, day_number(day)))
-
-    @retry_if_changed(
-        "the calendar is changed by others all the time: send the request again in a moment"
-    )
-    def _add_to_calendar(self, tenant: Tenant, day: int) -> None:
-        """Put the day into the calendar, and make days invalid that were sealed without it."""
-        months = self.services.statistics.calendar.read_months(tenant.name, [day])
-        write(self.services.items, make_calendar_actions(tenant.name, [day], [day], months))
-
-    def _seal_day(self, tenant: Tenant, day: int) -> None:
-        if not self.services.statistics.sealing.seal_day(tenant, day):
-            raise Busy(
-                f"{day_text(day)} is not over, or observations of it keep coming: it is counted "
-                "again later"
-            )
 
 
 def _make_span(days: Iterable[str]) -> Span:

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from msgspec.structs import replace
-
-from chalicelib.book.visits import make_visit_update, visits_deletes, visits_puts
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.observations import ObservationKind, is_of
-from chalicelib.domain.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
+from chalicelib.domain.rules.visits import KEPT_MS, Arrival, Arrivals, Visits
 from chalicelib.storage import keys
-from chalicelib.storage.items import walk_items, write
-from chalicelib.storage.ports import Check, Delete, absent, equals
-from chalicelib.storage.records.faces import face_from, face_update
+from chalicelib.storage.items import walk_items
+from chalicelib.storage.records.faces import face_from
 from chalicelib.storage.records.merges import Merge, MergeState
 from chalicelib.storage.records.observations import pages_from, visits_from
 from chalicelib.storage.values import milliseconds, moment, parse_optional
-from tests.support.consistency.findings import SAME, Disagreement, Subject
+from tests.support.consistency.findings import Subject
 from tests.support.consistency.observations import read_observations_by_day
-
-if TYPE_CHECKING:
-    pass
-
 
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)
 
@@ -43,7 +34,7 @@ class _SightedAt(NamedTuple):
 
 
 class VisitRecords(Subject):
-    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[str]:
         """Compare faces with their visits, rejected pictures and merges."""
         faces = {
             item["faceid"]: face_from(item)
@@ -61,20 +52,10 @@ class VisitRecords(Subject):
                 )
         for faceid in visits_by_face.keys() - faces.keys():
             visits = visits_by_face[faceid]
-            deletes = visits_deletes(
-                tenant.name, faceid, visits, (equals("version", visits.version, SAME),)
-            )
-            text = f"there are arrivals of {faceid}, and there is no such face"
-            yield self.make_disagreement(text, (visits.version,), *deletes)
+            yield f"there are arrivals of {faceid}, and there is no such face"
         for key in orphan_pages:
             faceid, _ = keys.parts_of_visits(key)
-            version = visits_by_face.get(faceid, Visits()).version
-            same = Check(
-                keys.ARRIVALS, (tenant.name, faceid), (equals("version", version or None, SAME),)
-            )
-            text = f"a page of arrivals of {faceid} is stored, and its visits do not name it"
-            delete = Delete(keys.ARRIVALS, (tenant.name, key))
-            yield self.make_disagreement(text, (version,), delete, same)
+            yield f"a page of arrivals of {faceid} is stored, and its visits do not name it"
         yield from self._compare_negatives(tenant, faces)
         yield from self._compare_merges(tenant, faces)
 
@@ -117,16 +98,14 @@ class VisitRecords(Subject):
                     enrolled.add(observation.faceid)
         return sightings, enrolled
 
-    def _compare_counts(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
+    def _compare_counts(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[str]:
         count = visits.arrivals.count
         last_at = parse_optional(moment, visits.arrivals.last_arrival_ms)
         if (face.arrive_count, face.last_arrival_at) != (count, last_at):
-            yield Disagreement(
+            yield (
                 f"face {face.faceid} says {face.arrive_count} arrivals, the last at "
                 f"{face.last_arrival_at}, and its "
-                f"visits are {count}, the last at {last_at}",
-                (face.version, visits.version),
-                partial(self._store_arrivals, tenant, face, visits, visits.arrivals),
+                f"visits are {count}, the last at {last_at}"
             )
 
     def _compare_arrivals(
@@ -137,7 +116,7 @@ class VisitRecords(Subject):
         sightings: list[_SightedAt],
         *,
         by_hand: bool,
-    ) -> Iterator[Disagreement]:
+    ) -> Iterator[str]:
         """Compare the arrivals of the last 100 days.
 
         Older ones may only be counted; after a merge, together.
@@ -159,34 +138,14 @@ class VisitRecords(Subject):
                 since_ms,
             )
         if arrivals not in (arrivals_of_id, arrivals_of_face):
-            older = tuple(
-                arrival for arrival in visits.arrivals.recent if arrival.until_ms <= since_ms
-            )
-            recounted = replace(visits.arrivals, recent=(*older, *arrivals_of_id))
-            yield Disagreement(
+            yield (
                 f"face {face.faceid} has {len(arrivals)} arrivals of {_count_sightings(arrivals)} "
                 "sightings in 100 "
                 f"days, and its sightings make {len(arrivals_of_id)} of "
-                f"{_count_sightings(arrivals_of_id)}",
-                (face.version, visits.version),
-                partial(self._store_arrivals, tenant, face, visits, recounted)
-                if arrivals_of_face == arrivals_of_id
-                else None,
+                f"{_count_sightings(arrivals_of_id)}"
             )
 
-    def _store_arrivals(
-        self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals
-    ) -> None:
-        """Store other arrivals of a face, in its visits and in the face itself."""
-        after = replace(visits, arrivals=arrivals)
-        update = make_visit_update(tenant, face, apply_plan(face, VisitPlan(after, face.group_id)))
-        same = equals("version", face.version, SAME)
-        puts = visits_puts(tenant.name, face.faceid, visits, after)
-        write(self.services.items, [replace(update, when=(*update.when, same)), *puts])
-
-    def _compare_negatives(
-        self, tenant: Tenant, faces: Mapping[str, Face]
-    ) -> Iterator[Disagreement]:
+    def _compare_negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[str]:
         """Compare the number of rejected pictures that each face says with those that are
         stored."""
         stored_ids = [
@@ -196,20 +155,16 @@ class VisitRecords(Subject):
         for face in faces.values():
             count = counts[face.faceid]
             if face.negatives != count:
-                text = (
+                yield (
                     f"face {face.faceid} says {face.negatives} rejected pictures, and {count} "
                     "are stored"
                 )
-                yield self._make_count_disagreement(tenant, face, "negatives", count, text)
         for id_ in stored_ids:
             faceid = keys.parts_of_negative(id_)[0]
             if faceid not in faces:
-                delete = Delete(keys.NEGATIVES, (tenant.name, id_))
-                absence_check = Check(keys.FACES, (tenant.name, faceid), (absent(SAME),))
-                text = f"a rejected picture, {id_}, is kept for a face that there is not"
-                yield self.make_disagreement(text, (), delete, absence_check)
+                yield f"a rejected picture, {id_}, is kept for a face that there is not"
 
-    def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+    def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[str]:
         """Compare the merges that faces count, or say to be moving, with the merges that are
         stored."""
         merges = {merge.id: merge for merge in self.services.merges.records.list_all(tenant.name)}
@@ -220,43 +175,24 @@ class VisitRecords(Subject):
         for face in faces.values():
             count = _count_merges_below(by_survivor, face.faceid)
             if face.merges < count:
-                text = (
+                yield (
                     f"face {face.faceid} says that it comes from {face.merges} merges, and it "
                     f"does from {count}"
                 )
-                yield self._make_count_disagreement(tenant, face, "merges", count, text)
             if face.moving and (
                 face.moving not in merges or merges[face.moving].state not in _MOVING
             ):
-                text = (
+                yield (
                     f"face {face.faceid} says that merge {face.moving} moves its observations, "
                     "and it does not"
                 )
-                same = equals("moving", face.moving, SAME)
-                update = face_update(tenant.name, face.faceid, same, remove=("moving",))
-                yield self.make_disagreement(text, (face.version,), update)
         for merge in merges.values():
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
-                text = (
+                yield (
                     f"merge {merge.id} moves observations of face {merge.survivor}, which does "
                     "not say so"
                 )
-                mend = partial(self.services.merges.mover.finish_merge, tenant, merge.id, None)
-                yield Disagreement(text, (survivor and survivor.version,), mend)
-
-    def _make_count_disagreement(
-        self, tenant: Tenant, face: Face, field: str, count: int, says: str
-    ) -> Disagreement:
-        """Return a disagreement that another count in a field of the face mends.
-
-        A count of 0 is not stored.
-        """
-        change = {"set": {field: count}} if count else {"remove": (field,)}
-        update = face_update(
-            tenant.name, face.faceid, equals("version", face.version, SAME), **change
-        )
-        return self.make_disagreement(says, (face.version,), update)
 
 
 def _join_sightings(sightings: Iterable[_SightedAt]) -> Arrivals:
