@@ -62,9 +62,6 @@ PLACES: tuple[frozenset[Split], ...] = (
 """Values of an observation, of which each set counts its people once: by the order of a mark's
 letters. The last one stands for any other set."""
 
-EVERYBODY = 0
-"""The place in a mark for people whatever their values are."""
-
 
 class Among(IntEnum):
     """The observations among which one counts its person: each place has a letter for each."""

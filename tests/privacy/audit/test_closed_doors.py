@@ -344,7 +344,6 @@ def test_what_was_closed_by_another_calendar_is_another_time(
 
 
 READERS = {
-    "chalicelib/api/account.py": "counts what of a month's limits was used",
     "chalicelib/api/icredit/routes.py": "has one number by contract",
     "chalicelib/api/v1/book.py": "v1",
     "chalicelib/book/sightings/sightings.py": "counts a list that is shown beside it",

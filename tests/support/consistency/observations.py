@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import Observation
-from chalicelib.domain.rules.ended import EVERYBODY, Among, Unit, is_first_in
+from chalicelib.domain.rules.ended import Among, Unit, is_first_in
 from chalicelib.storage.items import observed_on
 from chalicelib.storage.records.observations import STORABLE, observation_from
 from chalicelib.storage.values import milliseconds
@@ -41,6 +41,10 @@ def read_observations_by_day(
             yield day, observations
 
 
+_EVERYBODY = 0
+"""The place in a mark for people whatever their values are."""
+
+
 def counts_hour(text: str) -> bool:
     """Return whether an observation counts its person in its hour: without a mark it does."""
-    return not text or is_first_in(text, Unit.HOUR, EVERYBODY, Among.ALL)
+    return not text or is_first_in(text, Unit.HOUR, _EVERYBODY, Among.ALL)
