@@ -108,8 +108,8 @@ _SAYS = {
     "succeeds",
     "CapturesAreStuck": "Captures are neither resolved nor will be: S3's events do not come, "
     "ingest fails again and "
-    "again, or a camera sends what nobody can read (`regulars captures parked`). Look into the "
-    "ingest function's log",
+    "again, or a camera sends what nobody can read (`regulars call list-captures --state "
+    "parked`). Look into the ingest function's log",
     "SearchIsSlow": f"A request or message waits {_SLOW_SEARCH_MS // 1000} s for its searches, "
     "four fifths of a search "
     "function's time limit",

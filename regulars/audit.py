@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ import click
 from msgspec.structs import asdict
 
 from chalicelib.api.dialects import READS
-from chalicelib.api.v1.filters import require_named_in_audit
+from chalicelib.auth.roles import Member
 from chalicelib.domain.effects import name_access
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Tenant
@@ -22,9 +20,7 @@ from chalicelib.privacy.audit.audit import verified_export
 from chalicelib.privacy.audit_entries import (
     HOUR_MS,
     Document,
-    EntryFilter,
     Verified,
-    faces_of,
     head_of,
 )
 from chalicelib.privacy.reading import MEANS, MOST_NAMED, WHOLE, Tally
@@ -33,17 +29,16 @@ from chalicelib.services import Services
 from chalicelib.storage.box.durable import write_new
 from chalicelib.storage.values import format_count, milliseconds, moment, time_text
 from regulars import lost
+from regulars.errors import OperatorError
 from regulars.options import (
     MOMENT,
     PATH,
     of_tenant,
     open_services_of,
     print_lines,
-    read_rows,
     storage_options,
 )
 from regulars.tenants.command import describe_earlier_key
-from regulars.tenants.members import find_member
 
 if TYPE_CHECKING:
     from chalicelib.privacy.audit.breach import Breach
@@ -54,13 +49,12 @@ _A_PAGE = 500
 """Entries that are read at once."""
 
 
-@click.group(no_args_is_help=False, short_help="Verify, list and export who did what.")
+@click.group(no_args_is_help=False, short_help="Verify and export who did what.")
 def audit() -> None:
     """Show who did what, and that nobody changed it afterwards (docs/audit.md).
 
     \b
     Examples:
-      regulars audit list --tenant shop-12 --face 21
       regulars audit head --tenant shop-12 > head.json     keep it elsewhere
       regulars audit verify --tenant shop-12 --head head.json
       regulars audit export --tenant shop-12 audit.jsonl
@@ -180,55 +174,6 @@ def head(services: Services, tenant: Tenant) -> None:
     print(json.dumps(dict(newest.document), ensure_ascii=False))
 
 
-@audit.command("list")
-@click.option("--since", type=MOMENT, help="From this time on, in UTC.")
-@click.option("--until", type=MOMENT, help="Up to this time, in UTC.")
-@click.option("--face", metavar="ID", help="Only entries that name this face.")
-@click.option(
-    "--what", "act", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".'
-)
-@click.option(
-    "--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".'
-)
-@click.option(
-    "--most", "max_entries", type=click.IntRange(1), default=100, help="So many entries at most."
-)
-@of_tenant
-def list_all(
-    services: Services,
-    tenant: Tenant,
-    since: datetime | None,
-    until: datetime | None,
-    *,
-    face: str | None,
-    act: str | None,
-    by: str | None,
-    max_entries: int,
-) -> None:
-    """List entries, the newest first, a line of JSON each.
-
-    Its `hour` is the closed hour's number; none: it is open.
-    """
-    first, last = (
-        None if moment is None else milliseconds(moment.replace(tzinfo=UTC))
-        for moment in (since, until)
-    )
-    services.audit.reads.write_export_entry(tenant.name)
-    caller = None if by is None else services.access.callers.find_caller(tenant, by)
-    entry_filter = EntryFilter(first, last, face, act, caller)
-    read_page = partial(
-        services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE)
-    )
-    entries = list(islice(read_rows(read_page), max_entries))
-    if not entries:
-        require_named_in_audit(services, tenant, face=face, act=act, by=by)
-    services.audit.reads.enter_printing(
-        tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry)))
-    )
-    lines = (json.dumps({"hour": hour, **entry}) for hour, entry in entries)
-    print_lines(lines, "no entry is as you want it")
-
-
 @audit.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @of_tenant
@@ -324,13 +269,25 @@ def _print_browser(services: Services, tenant: Tenant, named: str, since: dateti
     Sessions that have ended are among it: the lost one may be. Raises OperatorError if there is no
     such member.
     """
-    member = find_member(services, tenant, named)
+    member = _find_member(services, tenant, named)
     caller = name_access("member", member.id)
     found = services.access.made.list_made(tenant, caller)
     for line in lost.list_browser(tenant, member, found):
         print(line)
     times = [each.maker.at for each in found if each.maker.at]  # a clock may have been ahead
     _print_reads(services, tenant, caller, caller, since or min([member.created_at, *times]))
+
+
+def _find_member(services: Services, tenant: Tenant, named: str) -> Member:
+    """Return the member of an id or a name. Raises OperatorError if there is none."""
+    found = services.access.members.list_all(tenant)
+    member = next((each for each in found if named in (each.id, each.name)), None)
+    if member is None:
+        raise OperatorError(
+            f"nobody who signs in is {named[:60]!r}: `regulars call list-members --tenant "
+            f"{tenant.name}` shows all"
+        )
+    return member
 
 
 def _print_reads(

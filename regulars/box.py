@@ -1,4 +1,4 @@
-"""The command lines that run one box and look after what it stores: serve, doctor, captures.
+"""The command lines that run one box and look after what it stores: serve, doctor, redrive.
 
 Their work is in the packages of their names.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from chalicelib.api import dialects
 from chalicelib.api.v1.filters import require_named
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, kind_of
-from chalicelib.domain.captures import Capture
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from chalicelib.storage.items import camera_ids
@@ -30,15 +29,13 @@ from regulars.options import (
     ask_yes_or_no,
     choose_settings,
     data_option,
-    join_options,
     models_option,
     open_services_of,
-    print_lines,
     read_configuration,
     serve_options,
     with_services,
 )
-from regulars.shops import Left, do_in_each, list_shops
+from regulars.shops import do_in_each, list_shops
 
 _LOOPBACK = "127.0.0.1"
 """Address of a trial, whatever the settings of the service say: a backup lets in who was removed
@@ -120,7 +117,7 @@ def _note_moved(data: Path) -> None:
     print(f"{data} is the folder that was served before, and is served as it is", file=sys.stderr)
 
 
-COPIED = "regulars folder copied"
+COPIED = "regulars folder"
 """The act of a copy that goes on, for each tenant: also of one about which `serve` asked."""
 
 
@@ -151,37 +148,23 @@ def _make_copy_a_box(data: Path) -> None:
     )
 
 
-@click.group(
-    "folder", no_args_is_help=False, short_help="Say whether a data folder was moved, or copied."
-)
-def folder_commands() -> None:
-    """Say what a data folder is that `serve` does not know: the one that was served before, or a
-    copy of it.
+@click.command(short_help="Say whether a data folder was moved, or copied.")
+@click.argument("what", type=click.Choice(["moved", "copied"]))
+@data_option
+def folder(what: str, data: Path | None) -> None:
+    """Say what a data folder is that `serve` does not know.
+
+    moved: it is the one that was served before, and nobody serves the one there. copied: it becomes
+    a box of its own, beside the first. People, pictures, visits and settings stay; each tenant's
+    book has another id and another signing key, all keys and those of cameras are new and printed,
+    hooks are off, sessions and invitations end.
 
     \b
     Examples:
       regulars folder moved --data /srv/regulars
       regulars folder copied --data /srv/branch
     """
-
-
-@folder_commands.command()
-@data_option
-def moved(data: Path | None) -> None:
-    """Say that the folder was moved here, and that nobody serves the one of before."""
-    _note_moved(_find_folder(data))
-
-
-@folder_commands.command()
-@data_option
-def copied(data: Path | None) -> None:
-    """Make a copied folder a box of its own, beside the first: with other keys, which are printed,
-    and hooks off.
-
-    People, pictures, visits and settings stay. Each tenant's book has another id and another
-    signing key, all keys and those of cameras are new, sessions and invitations end.
-    """
-    _make_copy_a_box(_find_folder(data))
+    (_note_moved if what == "moved" else _make_copy_a_box)(_find_folder(data))
 
 
 def _find_folder(data: Path | None) -> Path:
@@ -192,8 +175,6 @@ def _find_folder(data: Path | None) -> Path:
 
 @click.command(short_help="Say what stops this box, or will, and what mends it.")
 @data_option
-@models_option
-@serve_options
 @click.option(
     "--dialect",
     type=click.Choice(dialects.NAMES),
@@ -241,7 +222,7 @@ def doctor(
     """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with
     what mends it.
 
-    Give it the options that `serve` gets. The service may run or not; nothing is changed. The exit
+    It reads the settings as `serve` does. The service may run or not; nothing is changed. The exit
     code is 1 if a line says `failed`, and 0 if all is `ok` or there are warnings only.
 
     With --reach, tests are really sent: to the witness, and to the service as cameras do. It asks
@@ -285,95 +266,42 @@ def _ask_to_send(tests: Sequence[str]) -> bool:
     return ask_yes_or_no(f"Send {len(tests)} now?")
 
 
-_captures_options = join_options(
-    click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]"),
-    click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]"),
-    with_services,
-)
-
-
-@click.group(no_args_is_help=False, short_help="List and redrive parked captures.")
-def captures() -> None:
-    """List captures that could not be resolved (they are parked, with the reason), and send them
-    again.
-
-    \b
-    Examples:
-      regulars captures parked
-      regulars captures redrive --tenant shop-12 --camera door
-      regulars captures redrive --stage prod
-    """
-
-
-@captures.command(short_help="List the parked captures.")
-@_captures_options
-def parked(services: Services, tenant: str | None, camera: str | None) -> None:
-    """List the parked captures, a line each: tenant, camera, time, id, reason."""
-    lines: list[str] = []
-
-    def list_captures(owner: Tenant, captures: Sequence[Capture]) -> None:
-        lines.extend(
-            f"{owner.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  "
-            f"{capture.id}  "
-            f"{capture.reason}"
-            for capture in captures
-        )
-
-    left = _read_parked(services, tenant, camera, list_captures)
-    print_lines(lines, "no capture is parked")
-    left.require_all()
-
-
-@captures.command()
-@_captures_options
+@click.command(short_help="Send parked captures again.")
+@click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]")
+@click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]")
+@with_services
 def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
     """Send the parked captures again, once you have mended the cause.
 
-    A running service resolves them.
+    `regulars call list-captures --state parked` lists them with the reasons. A running service
+    resolves them.
+
+    \b
+    Examples:
+      regulars redrive
+      regulars redrive --tenant shop-12 --camera door --stage prod
     """
     sent: list[int] = []
-
-    def send(owner: Tenant, captures: Sequence[Capture]) -> None:
-        sent.extend(services.captures.redrive.redrive(owner, [one]) for one in captures)
-
-    left = _read_parked(services, tenant, camera, send)
-    print(f"{sum(sent)} captures are sent again")
-    left.require_all()
-
-
-def _read_parked(
-    services: Services,
-    tenant: str | None,
-    camera: str | None,
-    act: Callable[[Tenant, Sequence[Capture]], object],
-) -> Left:
-    """Give each tenant's captures that were given up after several attempts to `act`; return the
-    tenants that are left.
-
-    `tenant` and `camera`: the names to choose by; None: all. Raises an error for a tenant or a
-    camera that is not there, so that a wrong name is no empty list.
-    """
     lacking: list[Tenant] = []
     known: list[str] = []
 
-    def read(owner: Tenant) -> None:
+    def send(owner: Tenant) -> None:
         captures = list(services.captures.redrive.list_parked(owner, camera))
         is_known = captures or camera is None or camera in camera_ids(services.items, owner.name)
         known.extend([owner.name] if is_known else [])
         lacking.append(owner)
-        act(owner, captures)
+        sent.extend(services.captures.redrive.redrive(owner, [one]) for one in captures)
 
     shops = list_shops(services, [tenant] if tenant else [])
-    left = do_in_each(services, shops, "not read", read)
+    left = do_in_each(services, shops, "not read", send)
     for owner in [] if known else lacking[:1]:
         require_named(services, owner, camera=camera)
-    return left
+    print(f"{sum(sent)} captures are sent again")
+    left.require_all()
 
 
 @click.command(short_help="Print the settings in force, and what set them.")
 @data_option
-@models_option
-@serve_options
 def config(**options: Any) -> None:
     """Print all settings of one box, as regulars.toml has them: those in force with what set them,
     and the rest.
@@ -381,7 +309,7 @@ def config(**options: Any) -> None:
     \b
     Examples:
       regulars config
-      regulars config --port 443 > regulars.toml
+      REGULARS_PORT=443 regulars config > regulars.toml
     """
     for line in read_configuration(**options).write_lines():
         print(line)

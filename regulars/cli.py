@@ -9,7 +9,6 @@ from importlib import metadata
 from typing import Any
 
 import click
-from click.shell_completion import get_completion_class
 
 from chalicelib.book.vision.packs.packs import MissingModel
 from chalicelib.domain import audit_events
@@ -17,7 +16,7 @@ from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.storage.values import one_line
-from regulars import audit, box, counts, privacy, report, today
+from regulars import audit, box, call, privacy, report, today
 from regulars.backup import command as backup
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
@@ -25,7 +24,7 @@ from regulars.errors import CopiedFolder, OperatorError
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
 from regulars.tenants import command as tenants
-from regulars.tenants import erasing, members
+from regulars.tenants import erasing
 from regulars.transfer import command as transfer
 from regulars.uninstall import uninstall
 
@@ -85,28 +84,11 @@ def commands() -> None:
       regulars deploy --stage prod      run the same service in an AWS account
 
     What no option sets comes from the environment (REGULARS_*), else from regulars.toml: `regulars
-    config` prints it.
+    config` prints it. For completion on Tab: eval "$(_REGULARS_COMPLETE=bash_source regulars)"
     """
-
-
-@click.command(short_help="Print what completes commands on Tab.")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print a script that lets a shell complete commands and options.
-
-    \b
-    Examples:
-      regulars completion bash > ~/.local/share/bash-completion/completions/regulars
-      regulars completion zsh > ~/.zfunc/_regulars
-      regulars completion fish > ~/.config/fish/completions/regulars.fish
-    """
-    completion_class = get_completion_class(shell)
-    assert completion_class is not None  # noqa: S101 -- `shell` is one of click's choices, and click has a class for each
-    print(completion_class(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
 
 
 tenants.tenants.add_command(erasing.erase)
-tenants.tenants.add_command(members.members)
 
 commands.add_section(
     "A shop's day",
@@ -116,8 +98,8 @@ commands.add_section(
     tenants.console,
     transfer.import_,
     transfer.export,
-    box.captures,
-    counts.counts,
+    box.redrive,
+    call.call,
     mqtt.mqtt,
 )
 commands.add_section(
@@ -126,10 +108,7 @@ commands.add_section(
     privacy.erase,
     privacy.receipt,
     privacy.consent,
-    privacy.hold,
-    privacy.restriction,
     privacy.retention,
-    privacy.notice,
     privacy.privacy,
     audit.audit,
 )
@@ -139,12 +118,11 @@ commands.add_section(
     tenants.tenants,
     box.doctor,
     box.config,
-    box.folder_commands,
+    box.folder,
     backup.backup,
     backup.restore,
     backup.compare,
     uninstall,
-    completion,
 )
 commands.add_section("AWS", deploy.deploy)
 measuring = [entry.load() for entry in metadata.entry_points(group=GROUP)]

@@ -28,6 +28,7 @@ class Reply(Struct, frozen=True):
     """By lower-case name."""
     json: Any
     elapsed_ms: float
+    text: str = ""
 
 
 class Transport(Protocol):
@@ -71,6 +72,7 @@ class Connection:
             {name.lower(): value for name, value in response.headers.items()},
             answer,
             elapsed_ms,
+            response.data.decode(errors="replace"),
         )
 
 

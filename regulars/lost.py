@@ -98,4 +98,4 @@ def list_browser(tenant: Tenant, member: Member, found: Iterable[Made]) -> Itera
         if each.kind == "hook" and each.ends == "always":
             yield f"pushes   {each.access} ({each.name}): messages about people on its screen"
     yield "unknown  which session read what follows: those that have ended are among it"
-    yield f"renew    `regulars tenants members end {tenant.name}` ends each, and a passkey on it"
+    yield f"renew    `regulars call end-made --tenant {tenant.name}` ends each, and a passkey on it"

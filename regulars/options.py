@@ -242,7 +242,7 @@ def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
         @with_services
         @wraps(command)
         def run(services: Services, *, tenant: str | None, **others: Any) -> Any:
-            chosen = _choose_tenant(services, tenant)
+            chosen = choose_tenant(services, tenant)
             with begin_in_tenant(chosen.name):
                 return command(services, chosen, **others)
 
@@ -368,7 +368,7 @@ def ask_yes_or_no(question: str) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _choose_tenant(services: Services, name: str | None) -> Tenant:
+def choose_tenant(services: Services, name: str | None) -> Tenant:
     """Return the tenant of that name; without one the only tenant there is.
 
     Raises TenantNotFound, OperatorError.

@@ -1,14 +1,13 @@
-"""The commands by which an operator answers people about their data: about, erase, consent, hold,
-notice, retention."""
+"""The commands by which an operator answers people about their data: about, erase, receipt,
+consent, retention, privacy."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from shlex import quote
@@ -16,18 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib.api.dialects import NAMES
 from chalicelib.domain.audit_events import begin_in_tenant
 from chalicelib.domain.consent import Basis, Ending
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput
-from chalicelib.domain.model import Face, Hold, Restriction, Tenant
+from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.rules.hold import require_free
 from chalicelib.privacy import signing
 from chalicelib.privacy.erasure_progress import (
     RECEIPT,
     Erasure,
     list_named_faces,
-    require_done,
     require_face_key,
     require_receipt,
 )
@@ -38,7 +35,7 @@ from chalicelib.privacy.retention import (
     say_missed,
     say_outlook,
 )
-from chalicelib.privacy.signing import fingerprint, renewal_of
+from chalicelib.privacy.signing import fingerprint
 from chalicelib.privacy.standing import is_document
 from chalicelib.privacy.tenant_erasure_progress import RECEIPT_OF_TENANT
 from chalicelib.privacy.texts import LANGUAGES
@@ -54,17 +51,15 @@ from regulars.options import (
     of_restored_shops,
     of_shops,
     of_tenant,
-    print_lines,
     with_services,
 )
 from regulars.person_of_photo import AskedShops, ask_shops
 from regulars.shops import do_in_each, list_shops
-from regulars.tenants.command import describe_earlier_key
+from regulars.tenants.command import align_rows
 
 if TYPE_CHECKING:
-    from chalicelib.book.faces import Holds
+    from chalicelib.privacy.erasure.retention import Planned
     from chalicelib.privacy.notices import Facts
-    from chalicelib.privacy.restrictions import Restrictions
     from chalicelib.privacy.texts import Language
 
 _PAUSE_S = 1.0
@@ -190,8 +185,8 @@ def _write_archives(
 
 def write_set_command(facts: Facts, missing: Sequence[str]) -> str:
     """Write the command that sets these settings, with what is known already."""
-    value_by_option = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
-    options = " ".join(f"--{name} {value_by_option.get(name, 'TEXT')}" for name in missing)
+    values = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
+    options = " ".join(f"--set {name}={values.get(name, 'TEXT')}" for name in missing)
     return f"regulars tenants set {facts.tenant.name} {options}"
 
 
@@ -345,7 +340,8 @@ def _end_perhaps(services: Services, tenant: Tenant, ids: Sequence[str]) -> None
     for erasure in wait_for_erasures(services, tenant, ids):
         print(
             f"{tenant.name}: erasure {erasure.id}, perhaps of this person, has ended: `regulars "
-            f"receipt get {erasure.id} --tenant {tenant.name}` gives the receipt"
+            f"call get-erasure {erasure.id} --tenant {tenant.name} --field receipt` gives the "
+            "receipt"
         )
 
 
@@ -509,9 +505,9 @@ def _wait_and_write_receipts(
                 write_durably(path, text)
         except OSError as error:
             raise OperatorError(
-                f"the person is erased, and {path} cannot be written ({error.strerror}): `regulars "
-                "receipt get "
-                f"{erasure.id} --tenant {tenant.name}` gives the receipt"
+                f"the person is erased, and {path} cannot be written ({error.strerror}): "
+                f"`regulars call get-erasure {erasure.id} --tenant {tenant.name} --field receipt` "
+                "gives the receipt"
             ) from error
         print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
 
@@ -614,15 +610,14 @@ def _find_erased_faces(
     return list(dict.fromkeys(erased_faces))
 
 
-@click.group(no_args_is_help=False, short_help="Check and get signed receipts of erasures.")
+@click.group(no_args_is_help=False, short_help="Check signed receipts of erasures.")
 def receipt() -> None:
-    """Check a receipt of an erasure, print it again, print the key that it is
-    checked with.
+    """Check a receipt of an erasure.
+
+    `regulars call get-erasure` prints a receipt again, `regulars call get-signing-key` the keys.
 
     \b
     Examples:
-      regulars receipt get 456181884937546338 --tenant shop-12 > erasure.json
-      regulars receipt key --tenant shop-12
       regulars receipt verify erasure.json --key 3f0c...
     """
 
@@ -634,7 +629,7 @@ def receipt() -> None:
     "--until",
     type=click.DateTime(["%Y-%m-%dT%H:%M:%S.%f%z"]),
     metavar="TIME",
-    help="When that key was renewed, as `regulars receipt key` prints it.",
+    help="When that key was renewed, as `regulars call get-signing-key` prints it.",
 )
 def verify(file: Path, key: str | None, until: datetime | None) -> int:
     """Check a receipt, offline: that it is as it was signed, by the key of --key.
@@ -654,8 +649,8 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
     if key is None:
         print(f"this receipt is unchanged, by an unknown key: its fingerprint is {signer}")
         print(
-            "anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it "
-            "by --key"
+            "anybody can sign one: ask the signer for theirs (`regulars call get-signing-key`), "
+            "and give it by --key"
         )
         return 2
     if _make_fingerprint(key) != signer:
@@ -682,76 +677,9 @@ def _read_receipt(
     return statement, signer
 
 
-@receipt.command(short_help="Print a receipt again.")
-@click.argument("erasure", metavar="ID")
-@click.option(
-    "--html",
-    "as_page",
-    is_flag=True,
-    help="A page in plain words to print for the person; it has the receipt.",
-)
-@click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the page.")
-@of_tenant
-def get(
-    services: Services, tenant: Tenant, erasure: str, language: Language, *, as_page: bool
-) -> None:
-    """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
-    found_erasure = services.erasure.records.get(tenant.name, erasure)
-    document = require_done(found_erasure)
-    if not as_page:
-        print(_format_receipt(found_erasure), end="")
-        return
-    shops = [one.shown_name for one in services.tenants.list_other_shops(tenant)]
-    page = services.notices.write_receipt_page(tenant, language, document, NAMES, shops)
-    print(page.write_html(), end="")
-    warn_of_blanks(services.notices.read_facts(tenant), page.missing)
-
-
-@receipt.command(short_help="Print a tenant's public keys.")
-@of_tenant
-def key(services: Services, tenant: Tenant) -> None:
-    """Print a tenant's public key and its fingerprint, and those of the keys before it, the newest
-    first.
-
-    Hand them to those who will check receipts.
-    """
-    keys = services.audit.signing.read_public_keys(tenant.name)
-    print(f"public key   {base64.b64encode(keys.current).decode()}")
-    print(f"fingerprint  {fingerprint(keys.current)}")
-    for document in reversed(keys.renewals):
-        print(f"before that  {describe_earlier_key(renewal_of(document))}")
-
-
 def _make_fingerprint(text: str) -> str:
     is_fingerprint = len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
     return text.lower() if is_fingerprint else fingerprint(signing.public_key_from(text))
-
-
-@click.group(no_args_is_help=False, short_help="Set, lift and list legal holds of faces.")
-def hold() -> None:
-    """Keep faces from being deleted, erased, or forgotten by retention (docs/privacy.md).
-
-    \b
-    Examples:
-      regulars hold set --tenant shop-12 --face 21 --reason "case 7"
-      regulars hold list --tenant shop-12
-      regulars hold lift --tenant shop-12 --face 21 --reason "closed"
-    """
-
-
-@click.group(no_args_is_help=False, short_help="Keep faces without matching or showing them.")
-def restriction() -> None:
-    """Keep a face without using it: nobody matches it or looks at it (GDPR, Article 18;
-    docs/privacy.md).
-
-    Somebody who comes again is counted as a stranger.
-
-    \b
-    Examples:
-      regulars restriction set --tenant shop-12 --face 21 --reason "contests its accuracy"
-      regulars restriction list --tenant shop-12
-      regulars restriction lift --tenant shop-12 --face 21 --reason "corrected"
-    """
 
 
 @click.group(no_args_is_help=False, short_help="Withdraw a person's consent.")
@@ -837,131 +765,6 @@ def _print_outlook(services: Services, tenant: Tenant, faceid: str) -> None:
         print(say_outlook(outlook) if outlook else "Nothing goes: the face is held or restricted.")
 
 
-def mark_person(
-    services: Services,
-    tenant: Tenant,
-    face: str,
-    marks: Holds | Restrictions,
-    why: str,
-    called: str,
-    *,
-    is_set: bool,
-) -> None:
-    """Set or lift the mark of all faces of a person, or of none, and say which they are."""
-    person = services.faces.find_person(tenant, face)
-    if is_set:
-        marks.require_room(tenant, person.faces)
-    for faceid in person.faces:
-        (marks.set if is_set else marks.lift)(tenant, faceid, why)
-        print(f"{faceid} is {'' if is_set else 'not '}{called}")
-    for faceid in person.others:
-        print(
-            f"{faceid} is of the same user, and is as it was: name it, too, if it is the same "
-            "person"
-        )
-
-
-def _add_commands_of_mark(
-    group: click.Group,
-    called: str,
-    choose_marks: Callable[[Services], Holds | Restrictions],
-    list_marked_faces: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
-) -> None:
-    """Add the commands `set`, `lift` and `list` of a state to the group.
-
-    `called`: how a face in it is called: "held".
-
-    `choose_marks`: returns the service that sets and lifts the state. `list_marked_faces`: yields
-    the faces in it.
-    """
-
-    @group.command("set", help=f"Say that a face is {called}; if it is, change the reason.")
-    @_face
-    @click.option(
-        "--reason",
-        required=True,
-        help="Why: what the person or an authority asks for, the number of a case.",
-    )
-    @of_tenant
-    def set_(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        mark_person(services, tenant, face, choose_marks(services), reason, called, is_set=True)
-
-    @group.command(help=f"Say that a face is not {called} any more.")
-    @_face
-    @click.option("--reason", required=True, help="Why it is over. The audit has it.")
-    @of_tenant
-    def lift(services: Services, tenant: Tenant, face: str, reason: str) -> None:
-        mark_person(services, tenant, face, choose_marks(services), reason, called, is_set=False)
-
-    @group.command(
-        "list", help=f"List the faces that are {called}, a line each: id, since when, reason."
-    )
-    @of_tenant
-    def list_all(services: Services, tenant: Tenant) -> None:
-        marked_faces = list(list_marked_faces(services, tenant))
-        services.audit.reads.enter_printing(tenant.name, (face for face, _ in marked_faces))
-        print_lines(
-            (f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in marked_faces),
-            f"no face is {called}",
-        )
-
-
-_add_commands_of_mark(
-    hold,
-    "held",
-    lambda services: services.faces.holds,
-    lambda services, tenant: services.faces.holds.list_all(tenant.name),
-)
-_add_commands_of_mark(
-    restriction,
-    "restricted",
-    lambda services: services.restrictions,
-    lambda services, tenant: (
-        (face.faceid, face.restriction)
-        for face in services.restrictions.list_all(tenant)
-        if face.restriction
-    ),
-)
-
-
-@click.command(short_help="Print the notice to post where cameras look.")
-@click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the notice.")
-@click.option(
-    "--sheet",
-    "short",
-    is_flag=True,
-    help="What fits a sheet at the door, with a code for the whole.",
-)
-@click.option(
-    "--html", "as_page", is_flag=True, help="A page to print on A4, in place of plain text."
-)
-@of_tenant
-def notice(
-    services: Services, tenant: Tenant, language: Language, *, short: bool, as_page: bool
-) -> None:
-    """Print the notice to post where cameras look (docs/tasks/notice.md).
-
-    \b
-    Examples:
-      regulars tenants set shop-12 --controller "Ann Lee Ltd" --contact privacy@shop.example
-      regulars notice --tenant shop-12
-      regulars notice --tenant shop-12 --language de --html > notice.html
-      regulars notice --tenant shop-12 --sheet --html > door.html
-    """
-    from chalicelib.privacy import notices
-
-    facts = services.notices.read_facts(tenant)
-    page = (notices.write_sheet if short else notices.write_notice)(facts, language)
-    print(page.write_html() if as_page else page.write_text(), end="")
-    warn_of_blanks(facts, page.missing)
-    if short and not page.url:
-        click.echo(
-            "it has no code: put the whole notice on a page of yours, and name that by "
-            f"regulars tenants set {tenant.name} --notice-url https://...",
-            err=True,
-        )
-
-
 @click.command(short_help="List, and delete, what tenants keep no longer.")
 @click.option(
     "--tenant",
@@ -995,33 +798,14 @@ def retention(
       regulars retention --dry-run --tenant shop-12 --stage prod
       regulars retention --tenant shop-12
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(soft_wrap=True)
     shown: list[str] = []
 
     def show(tenant: Tenant) -> None:
-        table = Table(
-            "kind",
-            "group",
-            "days",
-            "now",
-            "in 7 days",
-            "oldest",
-            title=tenant.name,
-            title_justify="left",
-        )
-        for plan in services.erasure.retention.plan(tenant):
-            plus = "+" if plan.more else ""
-            counts = (
-                f"{plan.now}",
-                f"{plan.soon}{plus}",
-                f"{plan.oldest:%Y-%m-%d}" if plan.oldest else "-",
-            )
-            days = "any" if plan.days is None else str(plan.days)
-            table.add_row(plan.kind.replace("_", " "), plan.group or "", days, *counts)
-        console.print(table)
+        print(f"{tenant.name}:")
+        heading = ["KIND", "GROUP", "DAYS", "NOW", "IN 7 DAYS", "OLDEST"]
+        plans = services.erasure.retention.plan(tenant)
+        for line in align_rows([heading, *map(_list_plan_cells, plans)]):
+            print(line)
         for kind, withheld in (
             {} if everything else services.erasure.retention.list_waiting(tenant).items()
         ):
@@ -1039,6 +823,13 @@ def retention(
     if shown and confirm("Delete what goes now?"):
         left = do_in_each(services, shown, "not deleted", sweep, left.left)
     left.require_all()
+
+
+def _list_plan_cells(plan: Planned) -> list[str]:
+    days = "any" if plan.days is None else str(plan.days)
+    oldest = f"{plan.oldest:%Y-%m-%d}" if plan.oldest else "-"
+    kind, soon = plan.kind.replace("_", " "), f"{plan.soon}{'+' if plan.more else ''}"
+    return [kind, plan.group or "", days, str(plan.now), soon, oldest]
 
 
 @click.group(no_args_is_help=False, short_help="Print the record of processing.")

@@ -68,12 +68,12 @@ def describe_feelings(tenant: Tenant) -> str:
         return (
             f"{names}: estimated of each face, of nobody in a group of staff. In the EU it is "
             "forbidden to infer emotions at work and at school (Regulation 2024/1689, Article "
-            f"5(1)(f)): `{command} --no-feelings` ends it"
+            f"5(1)(f)): `{command} --set feelings=no` ends it"
         )
     titles = " or ".join(dialect.title for dialect in DIALECTS if dialect.has_feelings)
     return (
         f"{names}: estimated only if a program asks by {titles}, whose answers have them. "
-        f"`{command} --attributes-off beauty,emotion` ends that, too"
+        f"`{command} --set attributes_off=beauty,emotion` ends that, too"
     )
 
 

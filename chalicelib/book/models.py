@@ -187,7 +187,7 @@ def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
         return (
             "liveness is required and the model pack has no model for it: get the pack's optional "
             "file, or "
-            "require none (`regulars tenants set NAME --least-liveness none`)"
+            "require none (`regulars tenants set NAME --set least_liveness=none`)"
         )
     if liveness < least_liveness:
         return (

@@ -172,13 +172,9 @@ def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
 
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
-        "regulars": "captures redrive, counts void, counts again, consent withdraw, console, "
-        "doctor, erase, hold set, hold lift, "
-        "restriction set, restriction lift, reembed, folder copied, tenants add, tenants set, "
-        "tenants rotate, "
-        "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys "
-        "renew, "
-        "tenants keys delete, tenants members end, tenants members remove",
+        "regulars": "redrive, consent withdraw, console, doctor, erase, reembed, "
+        "folder, tenants add, tenants set, tenants rotate, tenants renew-signing, "
+        "tenants keys add",
         "sweep": "makers",
     },
     Kind.DECISION: {
@@ -187,7 +183,7 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.EXPORT: {
         "GET": "/v1/audit, /v1/face-ids, /v1/faces/{id}/everything",
         "POST": "/v1/exports",
-        "regulars": "about, audit breach, audit export, audit list, backup",
+        "regulars": "about, audit breach, audit export, backup",
     },
     Kind.JOB: {
         "sweep": "merges, consents, strangers, pictures off, feelings of staff, learnt pictures, "

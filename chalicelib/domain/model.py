@@ -182,21 +182,22 @@ class Tenant(StoredSettings, frozen=True):
             questions.append(
                 f"a backup was restored, and what ended between {since} and {until} is not known: "
                 "check keys, members, hooks, cameras and consents, then confirm "
-                f"(`{command} --restore-gap none`)"
+                f"(`{command} --set restore_gap=none`)"
             )
         if self.strangers == UNDECIDED:
             questions.append(
                 "unknown visitors are counted and forgotten until somebody chooses: "
                 f"`{command} --strangers forget`, so that nobody unknown becomes a regular, or "
-                f"`{command} --strangers keep --stranger-days N --basis TEXT "
-                "--strangers-decided-by NAME`, with 1 for within the day "
+                f"`{command} --strangers keep --set stranger_days=N --set basis=TEXT "
+                "--set strangers_decided_by=NAME`, with 1 for within the day "
                 "(docs/tasks/consent.md#strangers)"
             )
         if not self.forgets_strangers and self.min_age is None:
             questions.append(
                 "strangers are kept, from which age on? Say it "
-                f"(`{command} --min-age 18`; the estimate is 2 to 4 years too high for children), "
-                "or keep children, too (`--min-age 1`)"
+                f"(`{command} --set min_age=18`; the estimate is 2 to 4 years too high for "
+                "children), "
+                "or keep children, too (`--set min_age=1`)"
             )
         return tuple(questions)
 

@@ -24,10 +24,9 @@ class Setting(Struct, frozen=True):
     or a default that is no value; "": it is never None. `name` and `kind` (int, float, bool, str,
     frozenset, tuple or Path) are those of the field.
 
-    Of a tenant's: `is_own`: the tenant sets it, too; else its operator alone. `option`: what the
-    command line calls it; "=": as the field; "": it is not there. Of an operator's: `read`: the
-    reader of its text, which raises ValueError; None: a number between `least` and `most`, else the
-    text as it is. `choices`: all that it may be.
+    Of a tenant's: `is_own`: the tenant sets it, too; else its operator alone. Of an operator's:
+    `read`: the reader of its text, which raises ValueError; None: a number between `least` and
+    `most`, else the text as it is. `choices`: all that it may be.
     """
 
     says: str
@@ -36,7 +35,6 @@ class Setting(Struct, frozen=True):
     above: bool = False
     nothing: str = ""
     is_own: bool = True
-    option: str = "="
     default: Any = None
     name: str = ""
     kind: type = str

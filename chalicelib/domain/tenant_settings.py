@@ -182,7 +182,6 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     deletes_erase: bool = setting(
         False,
         "Whether each deletion of a face erases the person, in all dialects (`DELETE /v1/faces`).",
-        option="",
     )
     strangers: str = setting(
         KEEP,
@@ -272,13 +271,11 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         "False: templates only. No face's picture is stored, that of a capture goes once it is "
         "resolved, and the sweep "
         "removes those that were stored before.",
-        option="keeps-pictures/--no-pictures",
     )
     no_pictures_of: frozenset[str] = setting(
         frozenset(),
         "Names of groups of whose faces, and of captures that show them, none is kept.",
         most=100,
-        option="",
     )
     """Stored by the groups' ids."""
     capture_days: int | None = setting(
@@ -342,7 +339,6 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         False,
         "Only faceids from 1 to 2^63 - 1 are accepted.",
         is_own=False,
-        option="numeric-faceids/--no-numeric-faceids",
     )
     answers_unknown: bool = setting(
         False,

@@ -93,11 +93,8 @@ _READS: Mapping[str, Mapping[str, str]] = {
     },
     "regulars": {
         "about": f"{_PICTURED} likeness consents marks",
-        "audit list": "visits",
         "audit breach": "ids",
         "erase": "names likeness",
-        "hold list, restriction list": "marks",
-        "tenants members list, tenants members made": "staff",
         "today": "names visits",
     },
 }

@@ -107,7 +107,7 @@ function Parked({ all, again }) {
   return html`<p class="row">
     <button onClick=${() => again(parked)}>${t("captures.again.all", { count: parked.length })}</button>
     <span class="soft small">${t("captures.again.command")}
-      <code>regulars captures redrive --tenant ${session.now.tenant}</code></span></p>`;
+      <code>regulars redrive --tenant ${session.now.tenant}</code></span></p>`;
 }
 
 function Card({ one, camera, given, open }) {

@@ -100,7 +100,7 @@ def say_unknown(
     yield (
         f"keys, members, hooks, cameras, settings and consents are as on {time}: end what you "
         "ended since, such as by "
-        f"`regulars tenants keys list {restored.tenant.name} {where}`, or restore with "
+        f"`regulars call list-keys --tenant {restored.tenant.name} {where}`, or restore with "
         "--new-secrets"
     )
     for access in services.access.standing.list_names(tenant):

@@ -82,8 +82,8 @@ def _explain_refused(refused: Mapping[str, str], asked: Sequence[str]) -> str:
     if asked:
         options = " ".join(f"--key {key}" for key in asked)
         lines.append(
-            "If the shop has renewed its signing key since, compare it with `regulars receipt key` "
-            f"of a later folder, and add {options}"
+            "If the shop has renewed its signing key since, compare it with `regulars call "
+            f"get-signing-key` of a later folder, and add {options}"
         )
     lines.append(
         "To restore without a document, move it out of its folder; replace a damaged one by an "

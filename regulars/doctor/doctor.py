@@ -260,7 +260,9 @@ def check_ended(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
             )
         if len(ended_faces) > _ENDED_LISTED:
             more = len(ended_faces) - _ENDED_LISTED
-            yield well("consent", f"{tenant.name}: {more} more, in `regulars restriction list`")
+            yield well(
+                "consent", f"{tenant.name}: {more} more, in `regulars call list-restrictions`"
+            )
 
 
 def check_left(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
@@ -271,7 +273,7 @@ def check_left(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
         for made in left:
             named = f"{made.access} ({made.name})" if made.name else made.access
             member = made.maker.of.rpartition(" ")[2]
-            end = f'regulars tenants members end {tenant.name} {member} "{made.access}"'
+            end = f'regulars call end-made {member} "{made.access}" --tenant {tenant.name}'
             mend = f"regulars tenants rotate {tenant.name}" if made.ends == "renewed" else end
             yield warning(
                 "access",

@@ -319,7 +319,8 @@ def describe_zones(tenants: Sequence[Tenant], data: Path) -> str:
         else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
     )
     another = (
-        f"`regulars tenants set NAME --time-zone ZONE --data {shlex.quote(str(data))}` sets another"
+        f"`regulars tenants set NAME --set time_zone=ZONE --data {shlex.quote(str(data))}` "
+        "sets another"
     )
     return f"days are counted in the time zone {zone_text}; {another}"
 

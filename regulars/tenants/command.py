@@ -5,22 +5,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 from msgspec.structs import asdict
 
 from chalicelib.api import dialects
 from chalicelib.api.service_keys import add_service_key
-from chalicelib.auth.roles import ApiKey, Role
 from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.audit_events import begin_in_tenant
-from chalicelib.domain.effects import name_access
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Credentials, Profile, Tenant
 from chalicelib.domain.rules.decision import MIN_QUALITY
@@ -28,7 +26,7 @@ from chalicelib.domain.setting import Setting
 from chalicelib.domain.tenant_settings import SETTINGS, SIGHTING_DAYS, TenantSettings
 from chalicelib.privacy.signing import Renewal, fingerprint, renewal_of
 from chalicelib.services import Services
-from chalicelib.settings import AwsStorage
+from chalicelib.settings import AwsStorage, parse_text
 from chalicelib.storage.values import is_uuid
 from regulars import folder
 from regulars.errors import NotWrittenDown, OperatorError
@@ -52,84 +50,125 @@ if TYPE_CHECKING:
     from chalicelib.book.tenants import Tenants
 
 _NONE = "none"
+_SETTABLE = {name: row for name, row in SETTINGS.items() if name != "no_pictures_of"}
+"""Settings that `--set` takes. `no_pictures_of` is stored by ids of groups: v1 sets it by names."""
 
 
-def _parse_names(text: str) -> frozenset[str]:
-    names = frozenset(name.strip() for name in text.split(","))
-    if not all(names):  # an empty shell variable must not turn everything on
-        raise click.BadParameter(f"names with commas between them, or `none`, not {text[:40]!r}")
-    return frozenset() if names == {_NONE} else names
+def _parse_value(setting: Setting, text: str) -> Any:
+    """Parse a setting's text; `none` becomes None, or no text. Raises ValueError."""
+    if setting.kind is bool or text != _NONE:
+        if setting.kind is frozenset:
+            names = frozenset(name.strip() for name in text.split(","))
+            if not all(names):  # an empty shell variable must not turn everything on
+                raise ValueError
+            return names
+        return setting.kind(text) if setting.kind in (int, float) else parse_text(setting, text)
+    return "" if setting.kind is str else frozenset() if setting.kind is frozenset else None
 
 
-def _parse_amount(
-    text: str, kind: type[int | float] = float, expected: str = "a number"
-) -> float | str:
-    try:
-        return text if text == _NONE else kind(text)
-    except ValueError:
-        raise click.BadParameter(f"{expected}, or `none`, not {text[:40]!r}") from None
-
-
-def _count(text: str) -> float | str:
-    return _parse_amount(text, int, "a whole number")
-
-
-def _make_option(setting: Setting) -> Callable[[Any], Any]:
-    """Make the option of a setting."""
-    called = setting.name.replace("_", "-") if setting.option == "=" else setting.option
-    if setting.kind is bool:
-        on, _, off = called.partition("/--")
-        return click.option(
-            f"--{on}/--{off or f'no-{on}'}", setting.name, default=None, help=setting.says
-        )
+def _describe_values(setting: Setting) -> str:
+    """Describe the values that a setting takes."""
     if setting.choices:
-        return click.option(
-            f"--{called}", setting.name, type=click.Choice(setting.choices), help=setting.says
-        )
-    kind, metavar = _KINDS[setting.kind]
-    bounds = f"Legal: {setting.bounds}{setting.or_none}." if setting.kind in (int, float) else ""
-    begins = getattr(TenantSettings(), setting.name)
-    initial = f"Initially {begins:,}." if isinstance(begins, int | float) else ""
-    help_text = " ".join(filter(None, (setting.says, bounds, initial)))
-    return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=help_text)
+        return " or ".join(setting.choices)
+    if setting.kind is bool:
+        return "yes or no"
+    if setting.kind is frozenset:
+        return "names with commas between them, or none"
+    if setting.kind is str:
+        return "text, or none"
+    number = "a whole number" if setting.kind is int else "a number"
+    return f"{number}, {setting.bounds}{setting.or_none}"
 
 
-_KINDS = {
-    int: (_count, "N"),
-    float: (_parse_amount, "NUMBER"),
-    str: (str, "TEXT"),
-    frozenset: (_parse_names, "NAMES"),
-}
-_settings_options = join_options(*(_make_option(one) for one in SETTINGS.values() if one.option))
+class _Assignment(click.ParamType[tuple[str, Any]]):
+    """A setting and its value."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = value.partition("=")
+        setting = _SETTABLE.get(name)
+        if setting is None or not equals:
+            self.fail(
+                f"it is NAME=VALUE, where NAME is {' or '.join(_SETTABLE)}, not {value[:40]!r}",
+                param,
+                ctx,
+            )
+        try:
+            return name, _parse_value(setting, text)
+        except ValueError:
+            self.fail(f"{name} is {_describe_values(setting)}; not {text[:40]!r}", param, ctx)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        return [
+            CompletionItem(f"{name}=", help=setting.says)
+            for name, setting in _SETTABLE.items()
+            if name.startswith(incomplete)
+        ]
 
 
-def _list_changes(options: dict[str, Any]) -> dict[str, Any]:
-    """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no
-    text."""
-    texts = {name for name, setting in SETTINGS.items() if setting.kind is str}
-    nothing = dict.fromkeys(texts, "")
-    return {
-        name: nothing.get(name) if value == _NONE else value
-        for name, value in options.items()
-        if value is not None
-    }
+class _SettingCommand(click.Command):
+    """A command whose help lists the settings."""
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        initial = TenantSettings()
+        with formatter.section("Settings (--set NAME=VALUE)"):
+            formatter.write_dl(
+                [
+                    (
+                        name,
+                        f"{setting.says} Valid: {_describe_values(setting)}. "
+                        f"Initially {_write_in_words(getattr(initial, name))}.",
+                    )
+                    for name, setting in _SETTABLE.items()
+                ]
+            )
 
 
-@click.group(
-    no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants."
+_settings_options = join_options(
+    click.option(
+        "--strangers",
+        type=click.Choice(SETTINGS["strangers"].choices),
+        help="Short for --set strangers=...",
+    ),
+    click.option(
+        "--set",
+        "assignments",
+        type=_Assignment(),
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Setting to change, from the list below; repeat for several.",
+    ),
 )
+
+
+def _list_changes(strangers: str | None, assignments: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the given settings, by their names in TenantSettings."""
+    return {**({} if strangers is None else {"strangers": strangers}), **dict(assignments)}
+
+
+@click.group(no_args_is_help=False, short_help="Add, list, change and erase tenants.")
 def tenants() -> None:
     """Manage customers: isolated galleries with credentials of their own.
 
     \b
     Examples:
-      regulars tenants add shop-12 --strangers forget --time-zone Europe/Berlin
+      regulars tenants add shop-12 --strangers forget --set time_zone=Europe/Berlin
       regulars tenants list
-      regulars tenants set shop-12 --requests-a-day 10000
+      regulars tenants set shop-12 --set requests_a_day=10000
     """
 
 
-@tenants.command()
+@tenants.command(cls=_SettingCommand)
 @click.argument("name")
 @click.option(
     "--profile",
@@ -139,7 +178,14 @@ def tenants() -> None:
 )
 @_settings_options
 @storage_options
-def add(name: str, profile: str, data: Path | None, stage: str | None, **options: Any) -> None:
+def add(
+    name: str,
+    profile: str,
+    data: Path | None,
+    stage: str | None,
+    strangers: str | None,
+    assignments: tuple[tuple[str, Any], ...],
+) -> None:
     """Make a tenant and print its credentials.
 
     NAME has 1 to 40 small letters, digits and hyphens. Its days are those of this machine's time
@@ -150,21 +196,24 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **options
     Examples:
       regulars tenants add shop-12 --strangers forget
       regulars tenants add door-7 --profile camera --strangers undecided
-      regulars tenants add shop-12 --strangers undecided --stage prod --time-zone Europe/Berlin
+      regulars tenants add shop-12 --strangers undecided --stage prod \\
+        --set time_zone=Europe/Berlin
     """
-    changes = _list_changes(options)
+    changes = _list_changes(strangers, assignments)
     if "strangers" not in changes:
         raise click.UsageError(
             "say what becomes of strangers: --strangers forget keeps nothing of somebody who "
             "matches nobody, but a count, so nobody unknown becomes a regular; --strangers keep "
-            "remembers them for --stranger-days (1: within the day), so that they can become "
+            "remembers them for stranger_days (1: within the day), so that they can become "
             "regulars. In the EU that needs a ground of the GDPR's Article 9(2): say it by "
-            "--basis, and who decided it by --strangers-decided-by (docs/tasks/consent.md)"
+            "--set basis=TEXT, and who decided it by --set strangers_decided_by=NAME "
+            "(docs/tasks/consent.md)"
         )
     with closing(open_services(choose_settings(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
             raise InvalidInput(
-                "a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin"
+                "a stage has no time zone of its own: set the shop's, as --set "
+                "time_zone=Europe/Berlin"
             )
         settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
         with begin_in_tenant(name):
@@ -193,10 +242,14 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **options
     )
 
 
-@tenants.command("list")
+@tenants.command("list", short_help="List all tenants, or all settings of one.")
+@click.argument("name", required=False)
 @with_services
-def list_all(services: Services) -> None:
-    """List all tenants."""
+def list_all(services: Services, name: str | None) -> None:
+    """List all tenants; or all settings of the tenant NAME, and the model of its searches."""
+    if name is not None:
+        _print_settings(services, services.tenants.get_by_name(name))
+        return
     for line in format_tenants(services.tenants.list_all()):
         print(line)
     for erasure in services.erasure.of_tenants.list_all():
@@ -208,36 +261,44 @@ def list_all(services: Services) -> None:
         print(f"{erasure.tenant}  {how}, asked {erasure.at:%Y-%m-%d}")
 
 
-@tenants.command(short_help="Show all settings of a tenant.")
-@named_tenant
-def show(services: Services, tenant: Tenant) -> None:
-    """Show all settings of a tenant, and the model of its searches."""
-    _print_settings(services, tenant)
-
-
-@tenants.command("set")
+@tenants.command("set", cls=_SettingCommand, short_help="Change, disable or enable a tenant.")
 @_settings_options
+@click.option(
+    "--disable/--enable", "is_disabled", default=None, help="Refuse its requests, or accept them."
+)
 @click.option("--yes", is_flag=True, help="Delete strangers by `--strangers` without asking.")
 @named_tenant
-def change(services: Services, tenant: Tenant, *, yes: bool, **options: Any) -> None:
+def change(
+    services: Services,
+    tenant: Tenant,
+    *,
+    strangers: str | None,
+    assignments: tuple[tuple[str, Any], ...],
+    is_disabled: bool | None,
+    yes: bool,
+) -> None:
     """Change settings of a tenant, also while the service runs.
 
-    If --strangers deletes strangers who are kept now, it says how many, and asks.
+    If `strangers` deletes strangers who are kept now, it says how many, and asks. While a tenant is
+    disabled, its requests are refused; its data stays.
 
     \b
     Examples:
-      regulars tenants set shop-12 --time-zone Europe/Berlin --requests-a-day 10000
-      regulars tenants set shop-12 --attributes-off beauty,emotion
-      regulars tenants set shop-12 --faces 100000
+      regulars tenants set shop-12 --set time_zone=Europe/Berlin --set requests_a_day=10000
+      regulars tenants set shop-12 --set attributes_off=beauty,emotion
+      regulars tenants set shop-12 --disable
     """
-    changes = _list_changes(options)
-    if not changes:
+    changes = _list_changes(strangers, assignments)
+    if not changes and is_disabled is None:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     choice = {each: changes[each] for each in changes if each in ("strangers", "stranger_days")}
     going = services.erasure.strangers.count_forgotten(tenant, choice)
     if going and not (yes or ask_yes_or_no(f"{going} strangers are erased at once. Go on?")):
         raise OperatorError("nothing is changed")
-    services.tenants.change_settings(tenant.name, changes)
+    if changes:
+        services.tenants.change_settings(tenant.name, changes)
+    if is_disabled is not None:
+        (services.tenants.disable if is_disabled else services.tenants.enable)(tenant.name)
     _print_settings(services, services.tenants.get_by_name(tenant.name))
 
 
@@ -297,28 +358,12 @@ def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
     )
 
 
-@tenants.command()
-@named_tenant
-def disable(services: Services, tenant: Tenant) -> None:
-    """Refuse a tenant's requests; its data stays."""
-    services.tenants.disable(tenant.name)
-    print(f"{tenant.name} is disabled: its requests are refused, its data stays")
-
-
-@tenants.command()
-@named_tenant
-def enable(services: Services, tenant: Tenant) -> None:
-    """Accept a disabled tenant's requests again."""
-    services.tenants.enable(tenant.name)
-    print(f"{tenant.name} is enabled")
-
-
 def _print_settings(services: Services, tenant: Tenant) -> None:
     """Print all settings of one tenant, a line each."""
     value_by_setting = describe_tenant(tenant)
     for setting, days in (
-        ("capture-days", services.settings.capture_days),
-        ("sighting-days", SIGHTING_DAYS),
+        ("capture_days", services.settings.capture_days),
+        ("sighting_days", SIGHTING_DAYS),
     ):
         value_by_setting[setting] = (
             f"{days} (the service's)"
@@ -330,18 +375,15 @@ def _print_settings(services: Services, tenant: Tenant) -> None:
 
 
 def describe_tenant(tenant: Tenant) -> dict[str, str]:
-    """Describe a tenant's settings in words, by the options' names."""
+    """Describe a tenant's settings in words, by the settings' names."""
     return {
         "tenant": tenant.name,
         "profile": tenant.profile.value,
         "app_id": tenant.app_id,
         "state": _name_state(tenant),
         "since": f"{tenant.created_at:%Y-%m-%d}",
-        **{
-            setting.name.removesuffix("_only").replace("_", "-"): _describe_value(tenant, setting)
-            for setting in SETTINGS.values()
-        },
-        "enrol-quality": _write_in_words(
+        **{setting.name: _describe_value(tenant, setting) for setting in SETTINGS.values()},
+        "enrol_quality": _write_in_words(
             MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
         ),
         "faces": str(tenant.limits.faces),
@@ -370,37 +412,20 @@ def _write_in_words(value: object, nothing: str = "none") -> str:
 
 def format_tenants(tenants: Iterable[Tenant]) -> list[str]:
     """Format a heading and a line for each tenant, in aligned columns."""
-    lines = [
-        (
-            "TENANT",
-            "PROFILE",
-            "APP_ID",
-            "STATE",
-            "SINCE",
-            "TIME ZONE",
-            "REQUESTS A DAY",
-            "ONLY",
-            "NAME",
-        )
+    heading = "TENANT|PROFILE|APP_ID|STATE|SINCE|TIME ZONE|REQUESTS A DAY|ONLY|NAME"
+    return align_rows([heading.split("|"), *map(_list_cells, tenants)])
+
+
+def _list_cells(tenant: Tenant) -> list[str]:
+    strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
+    return [
+        *(tenant.name, tenant.profile.value, tenant.app_id, _name_state(tenant)),
+        f"{tenant.created_at:%Y-%m-%d}",
+        tenant.time_zone,
+        _write_in_words(tenant.requests_a_day, "any"),
+        ", ".join(rule for rule, is_set in strict.items() if is_set),
+        tenant.display_name,
     ]
-    for tenant in tenants:
-        since = f"{tenant.created_at:%Y-%m-%d}"
-        strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
-        rules = ", ".join(rule for rule, is_set in strict.items() if is_set)
-        identity = (tenant.name, tenant.profile.value, tenant.app_id)
-        quota = _write_in_words(tenant.requests_a_day, "any")
-        lines.append(
-            (
-                *identity,
-                _name_state(tenant),
-                since,
-                tenant.time_zone,
-                quota,
-                rules,
-                tenant.display_name,
-            )
-        )
-    return align_rows(lines)
 
 
 def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -463,102 +488,59 @@ _key_files = join_options(
         click.option(
             f"--{one}",
             type=click.File(),
-            help=f"With --for: file (-: standard input) of the {one} key that clients have.",
+            help=f"File (-: standard input) of the {one} key that clients have.",
         )
         for one in dialects.SERVICES
     )
 )
-_of_key = join_options(named_tenant, click.argument("key_id", metavar="ID"), ask_before_deed)
 
 
-@tenants.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
+@tenants.group(no_args_is_help=False, short_help="Make keys for another API's clients.")
 def keys() -> None:
-    """Manage keys of a tenant: for v1 one for each person and each program, with a role.
+    """Make keys for clients of another API. Keys of v1 are made by `regulars call add-key`.
 
     \b
     Examples:
-      regulars tenants keys add shop-12 "Ann's phone" --role operator
       regulars tenants keys add shop-12 "Double Take" --for DIALECT --group family
-      regulars tenants keys list shop-12
-      regulars tenants keys delete shop-12 2305843009213693952
     """
-
-
-@keys.command("list")
-@named_tenant
-def list_keys(services: Services, tenant: Tenant) -> None:
-    """List the keys: id, role, last use, end, who made it, name."""
-    makers = services.access.made.name_makers(tenant)
-    for line in format_keys(services.access.keys.list_all(tenant), makers):
-        print(line)
 
 
 @keys.command("add")
 @named_tenant
 @click.argument("key_name", metavar="KEY_NAME")
 @click.option(
-    "--role",
-    type=click.Choice(["viewer", "operator", "admin"]),
-    default="viewer",
-    help="What it may do.",
-)
-@click.option("--pictures/--no-pictures", default=True, help="Whether it sees pictures of people.")
-@click.option(
-    "--days",
-    type=click.IntRange(1, 36_500),
-    metavar="N",
-    help="Days until it ends.  [default: no end]",
-)
-@click.option(
     "--for",
     "dialect",
     type=click.Choice(_WITH_SERVICES),
-    help="Keys for this API's clients instead.",
+    required=True,
+    help="API of the clients.",
 )
 @click.option(
     "--group",
     metavar="NAME",
-    help="With --for: the group of its subjects; it is made if there is none.",
+    required=True,
+    help="The group of its subjects; it is made if there is none.",
 )
 @_key_files
 def add_key(
     services: Services,
     tenant: Tenant,
     key_name: str,
-    role: str,
     *,
-    pictures: bool,
-    days: int | None,
-    dialect: str | None,
-    group: str | None,
+    dialect: str,
+    group: str,
     **files: IO[str] | None,
 ) -> None:
-    """Make a key and print its secret, which is shown nowhere else."""
-    if (dialect is None) != (group is None) or (dialect is None and any(files.values())):
-        raise OperatorError(
-            "--for and --group go together, and the keys that clients have already go with them"
-        )
-    if dialect is not None and group is not None:
-        given_uuids = {
-            service: None if file is None else file.read(_MOST_READ).strip()
-            for service, file in files.items()
-        }
-        _add_services(
-            services,
-            tenant,
-            key_name,
-            [*dialects.find_dialect(dialect).services],
-            group,
-            given_uuids,
-        )
-        return
-    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    _warn_of_unused(services, tenant, {key_name})
-    key, secret = services.access.keys.add(
-        tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at
-    )
-    print(secret)
-    print(f"key {key.id} of {tenant.name}; only a hash of it is kept: note it now", file=sys.stderr)
+    """Make and print the keys of an API's clients.
+
+    They are shown nowhere else.
+    """
+    given_uuids = {
+        service: None if file is None else file.read(_MOST_READ).strip()
+        for service, file in files.items()
+    }
+    names = [*dialects.find_dialect(dialect).services]
+    _add_services(services, tenant, key_name, names, group, given_uuids)
 
 
 def _add_services(
@@ -592,7 +574,6 @@ def _add_services(
     if groups.find(tenant, group_name) is None:
         groups.create(tenant, group_name, groups.choose_implicit_capacity(tenant), "")
     group = groups.get_by_name(tenant, group_name)
-    _warn_of_unused(services, tenant, {f"{key_name}, {service}" for service in names})
     for service in names:
         group_id = group.id if service == names[0] else ""
         print(
@@ -602,49 +583,6 @@ def _add_services(
             ),
         )
     print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
-
-
-def _warn_of_unused(services: Services, tenant: Tenant, key_names: Collection[str]) -> None:
-    """Say which keys of these names nobody has used: a command that was cut off may have made them,
-    and nobody has read their secrets."""
-    for key in services.access.keys.list_all(tenant):
-        if key.name in key_names and key.last_used_at is None:
-            click.echo(
-                f"there is a key of this name that nobody has used, {key.id}. If its secret was "
-                f"never printed: `regulars tenants keys delete {tenant.name} {key.id}`",
-                err=True,
-            )
-
-
-@keys.command("renew", short_help="Give a key another secret; the old one stops.")
-@_of_key
-def renew_key(
-    services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]
-) -> None:
-    """Give a key another secret and print that; the old one stops at once.
-
-    For the first: `regulars tenants rotate`.
-    """
-    if _confirm_key_change(
-        services.access.keys.get_renewable(tenant, key_id), confirm, "gets another secret"
-    ):
-        print(services.access.keys.renew(tenant, key_id))
-
-
-@keys.command("delete")
-@_of_key
-def delete_key(
-    services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]
-) -> None:
-    """Delete a key; it and the sessions that it began stop at once."""
-    if _confirm_key_change(
-        services.access.keys.get_deletable(tenant, key_id), confirm, "is deleted"
-    ):
-        services.access.keys.delete(tenant, key_id)
-
-
-def _confirm_key_change(key: ApiKey, confirm: Callable[[str], bool], consequence: str) -> bool:
-    return confirm(f"Key {key.id} ({key.name}) {consequence}, and who has it is signed out. Go on?")
 
 
 @click.command(short_help="Print a link that signs a browser in.")
@@ -668,7 +606,7 @@ def console(services: Services, tenant: Tenant, key_id: str, url: str | None) ->
       regulars console --tenant shop
       regulars console --tenant shop-12 --url https://box.example
     """
-    base_url = url or services.settings.public_url or _find_url(services.settings.storage)
+    base_url = url or services.settings.public_url or find_url(services.settings.storage)
     print(make_link(services, tenant, key_id, base_url))
 
 
@@ -678,7 +616,7 @@ def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     return f"{url.rstrip('/')}/console#code={code}"
 
 
-def _find_url(storage: Path | AwsStorage) -> str:
+def find_url(storage: Path | AwsStorage) -> str:
     """Return the folder's URL or, if no service runs, the one that it would have.
 
     Raises OperatorError for a stage.
@@ -689,18 +627,3 @@ def _find_url(storage: Path | AwsStorage) -> str:
         )
     running = folder.find_server(storage)
     return running.url if running and running.url else read_configuration().serving.url
-
-
-def format_keys(api_keys: Iterable[ApiKey], makers: Mapping[str, str]) -> list[str]:
-    """Format a heading and a line for each key, in aligned columns.
-
-    `makers`: the names of those who made accesses, by the access.
-    """
-    lines = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "MADE BY", "NAME")]
-    for key in api_keys:
-        last_used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
-        until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
-        pictures = "yes" if key.pictures else "no"
-        maker = makers.get(name_access("key", key.id), "")
-        lines.append((key.id, key.role.value, pictures, last_used, until, maker, key.name))
-    return align_rows(lines)

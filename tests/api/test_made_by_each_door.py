@@ -3,6 +3,7 @@ then it opens nothing, and the audit says who ended it, in which tenant."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -189,20 +190,23 @@ class Command(Door):
         self.capsys = capsys
 
     def list_made(self) -> set[str]:
-        lines = self.run("made").splitlines()[1:]
-        return {line.partition("  ")[0] for line in lines}
+        return list_accesses(self.run("list-made"))
 
     def end(self, access: str) -> None:
-        self.run("end", access, "--yes")
+        self.run("end-made", access)
 
     def remove(self) -> set[str]:
-        said = self.run("remove", "--end", "all", "--yes").splitlines()
-        return {line.partition(" stands")[0] for line in said if " stands still" in line}
+        return list_accesses(self.run("delete-member", "--end", "all"))
 
     def run(self, command: str, *more: str) -> str:
         data, leaver = str(self.house.folder), self.house.leaver.id
-        assert main(["tenants", "members", command, "--data", data, "shop", leaver, *more]) == 0
+        options = ["--data", data, "--tenant", "shop", "--json"]
+        assert main(["call", command, leaver, *more, *options]) == 0
         return self.capsys.readouterr().out
+
+
+def list_accesses(said: str) -> set[str]:
+    return {each["access"] for each in json.loads(said)["made"]}
 
 
 class Unserved(Command):

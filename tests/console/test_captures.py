@@ -120,7 +120,7 @@ def test_a_parked_capture_says_why_and_is_sent_again(
     cell = cells.get_by_role("gridcell")
     expect(cell).to_have_count(1)
     expect(cell).to_contain_text("cut short")
-    expect(cells.get_by_text("regulars captures redrive --tenant shop")).to_be_visible()
+    expect(cells.get_by_text("regulars redrive --tenant shop")).to_be_visible()
     assert_accessible(cells)
     shoot(cells, "captures-parked")
     cell.click()

@@ -47,7 +47,7 @@ def test_the_commands_of_a_page_have_the_options_that_it_names(page: Path) -> No
         while isinstance(command, click.Group):
             if command.invoke_without_command and words[0] not in command.commands:
                 break
-            command = command.commands[words.pop(0)]
+            command = command.get_command(click.Context(command), words.pop(0))
         options |= {
             one
             for parameter in command.params

@@ -136,8 +136,8 @@ def test_the_page_of_an_erasure_in_one_shop_names_it_and_the_one_that_still_know
     [erasure] = services.erasure.records.list_all("shop")
     assert knows(services, letter) == {"shop-12": ["21"]}
     capsys.readouterr()
-    asked = ["receipt", "get", erasure.id, "--tenant", "shop", "--data", str(chain.folder)]
-    assert main([*asked, "--html"]) == 0
+    asked = ["call", "get-receipt-page", erasure.id, "--tenant", "shop", "--shops", "Lee shop-12"]
+    assert main([*asked, "--field", "html", "--data", str(chain.folder)]) == 0
     page = capsys.readouterr().out
     assert "What was held about you in Lee shop is erased" in page
     assert "may know you: Lee shop-12. Ask us" in page

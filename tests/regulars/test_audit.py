@@ -114,30 +114,6 @@ def test_a_head_that_was_kept_shows_that_the_chain_was_cut_off(
     assert run(shop, "verify", "--head", str(kept)) == 2
 
 
-def test_entries_are_listed_by_face_and_the_list_is_an_entry_itself(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(shop, "list", "--face", "anna") == 0
-    (entry,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert (entry["hour"], entry["what"], entry["faces"]) == (1, "POST /v1/faces", ["anna"])
-    shop.clock.advance(timedelta(seconds=1))
-    assert "regulars audit list" in {one["what"] for one in shop.open()}
-
-
-def test_a_list_has_the_letters_of_an_entry(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    """Programs read it: no letter becomes another one, and no terminal obeys one."""
-    reason = (
-        "Zo\u00eb\u00a0x: \u0645\u06cc\u200c\u062e\u0648\u0627\u0647 \U0001f468\u200d\U0001f469"
-    )
-    hold = ["hold", "set", "--tenant", "shop", "--face", "ben", "--data", str(shop.folder)]
-    assert main([*hold, "--reason", reason]) == 0
-    capsys.readouterr()
-    assert run(shop, "list", "--face", "ben") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert all(map(str.isprintable, lines))
-    assert reason in {json.loads(line).get("reason") for line in lines}, lines
-
-
 def test_an_export_has_every_head_and_entry_with_its_salt_and_is_never_overwritten(
     shop: Shop, tmp_path: Path
 ) -> None:

@@ -311,12 +311,13 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGULARS_CAPTURE_DAYS", "7")
     written(tmp_path, 'data = "shop"')
-    assert main(["config", "--port", "8443"]) == 0
+    monkeypatch.setenv("REGULARS_PORT", "8443")
+    assert main(["config"]) == 0
     printed = capsys.readouterr().out
     for line in (
         f'data = "{tmp_path / "shop"}"  # regulars.toml',
         "capture_days = 7  # REGULARS_CAPTURE_DAYS",
-        "port = 8443  # --port",
+        "port = 8443  # REGULARS_PORT",
         '#host = "127.0.0.1"',
         "#pack =  # if not set: face-pack-4",
     ):

@@ -152,7 +152,8 @@ def test_serve_asks_what_a_copy_is_and_ends_so_that_it_is_not_started_again(
     assert said.count("\n") == 1
     assert "moved here, or copied?" in said
     assert describe_doubt(copy)
-    assert main(["doctor", "--data", str(copy), "--port", "0"]) == 1
+    monkeypatch.setenv("REGULARS_PORT", "0")
+    assert main(["doctor", "--data", str(copy)]) == 1
     assert "failed   folder   these are not the files" in capsys.readouterr().out
     assert main(["folder", "moved", "--data", str(copy)]) == 0
     assert not describe_doubt(copy)

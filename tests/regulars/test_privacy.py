@@ -16,7 +16,6 @@ import pytest
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.consent import Basis, Consent
-from chalicelib.domain.errors import TooMany
 from chalicelib.privacy import signing
 from chalicelib.privacy.data_map import DATA_MAP
 from chalicelib.privacy.erasure_progress import RECEIPT, list_named_faces
@@ -27,7 +26,7 @@ from regulars.errors import OperatorError
 from regulars.folder import hold_folder
 from regulars.options import open_services_of
 from regulars.person_of_photo import find_faces_of_photo
-from regulars.privacy import erase_one, mark_person
+from regulars.privacy import erase_one
 from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.person import worked_off
@@ -185,22 +184,12 @@ def erased(data: Path) -> Path:
     return receipt
 
 
-def test_a_reason_that_is_no_text_is_refused(data: Path, capsys: Captured) -> None:
-    options = ["--tenant", "shop", "--data", str(data), "--face", "ann"]
-    assert main(["hold", "set", *options, "--reason", "\udcff"]) == 2
-    assert capsys.readouterr().err == (
-        "regulars: an argument has bytes that are no UTF-8: rename the file or folder, or type the "
-        "text again\n"
-    )
-    assert main(["hold", "list", *options[:4]]) == 0
-    assert "no face is held" in capsys.readouterr().err
-
-
 def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured) -> None:
     receipt = erased(data)
     assert f"regulars receipt verify {receipt}" in capsys.readouterr().out
-    assert main(["receipt", "key", "--tenant", "shop", "--data", str(data)]) == 0
-    fingerprint = capsys.readouterr().out.split()[-1]
+    key = ["call", "get-signing-key", "--tenant", "shop", "--data", str(data)]
+    assert main([*key, "--field", "fingerprint"]) == 0
+    fingerprint = capsys.readouterr().out.strip()
     assert main(["receipt", "verify", str(receipt), "--key", fingerprint]) == 0
     out = capsys.readouterr().out
     assert '"captures_hidden": 1' in out
@@ -269,30 +258,6 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
         one for each in said for one in list_named_faces(each, key, [eva, *parts])
     ) == sorted([eva, *parts])
     assert len(said) == 3
-
-
-def test_all_faces_of_a_person_are_marked_or_none(data: Path) -> None:
-    with closing(Book(data)) as book:
-        [first, _], holds = subject_of(book, 2), book.services.faces.holds
-        holds.most = 1
-        with pytest.raises(TooMany):
-            mark_person(book.services, book.tenant, first, holds, "7", "held", is_set=True)
-        assert holds.list_all("shop") == []
-
-
-@pytest.mark.parametrize("mark", ["hold", "restriction"])
-def test_a_face_is_marked_listed_and_freed_by_its_id(
-    data: Path, capsys: Captured, mark: str
-) -> None:
-    def said(*command: str) -> str:
-        assert main([mark, *command, "--tenant", "shop", "--data", str(data)]) == 0
-        return "".join(capsys.readouterr())
-
-    assert said("list").startswith("no face is ")
-    said("set", "--face", "ann", "--reason", "case 7")
-    assert re.fullmatch(r"ann  \d{4}-\d\d-\d\d  case 7\n", said("list"))
-    said("lift", "--face", "ann", "--reason", "closed")
-    assert said("list").startswith("no face is ")
 
 
 def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(
@@ -464,7 +429,7 @@ def test_a_receipt_that_the_disk_has_no_room_for_is_had_again(data: Path, capsys
     assert "cannot be written" in said.err
     receipt = data.parent / "kept.json"
     id_ = said.out.partition("erasure ")[2].split()[0]
-    assert main(["receipt", "get", id_, "--tenant", "shop", "--data", str(data)]) == 0
+    assert main(["call", "get-erasure", id_, "--field", "receipt", "--data", str(data)]) == 0
     receipt.write_text(capsys.readouterr().out)
     assert main(["receipt", "verify", str(receipt)]) == 2
 
@@ -472,10 +437,13 @@ def test_a_receipt_that_the_disk_has_no_room_for_is_had_again(data: Path, capsys
 def test_an_erasure_that_goes_on_has_no_receipt_yet(data: Path, capsys: Captured) -> None:
     with closing(Book(data)) as book:
         [id_] = book.services.deletion.delete_faces(book.tenant, ["ann"], erase=True).erasures
-    assert main(["receipt", "get", id_, "--tenant", "shop", "--data", str(data)]) == 1
-    assert "goes on" in capsys.readouterr().err
+    get = ["call", "get-erasure", id_, "--data", str(data)]
+    assert main([*get, "--field", "receipt"]) == 1
+    assert "receipt is null" in capsys.readouterr().err
+    assert main([*get, "--field", "state"]) == 0
+    assert capsys.readouterr().out == "running\n"
     for unknown in ("7", "7" * 2_000):
-        assert main(["receipt", "get", unknown, "--tenant", "shop", "--data", str(data)]) == 1
+        assert main(["call", "get-erasure", unknown, "--data", str(data)]) == 1
         assert "there is no erasure '7" in capsys.readouterr().err
 
 
@@ -570,88 +538,6 @@ def test_a_receipt_that_was_changed_is_refused(receipt: Path, capsys: Captured) 
     assert main(["receipt", "verify", str(receipt)]) == 1
 
 
-def test_the_key_of_a_tenant_is_printed(tmp_path: Path, capsys: Captured) -> None:
-    data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", data]) == 0
-    capsys.readouterr()
-    assert main(["receipt", "key", "--tenant", "shop", "--data", data]) == 0
-    first = capsys.readouterr().out
-    assert "fingerprint" in first
-    assert main(["receipt", "key", "--tenant", "shop", "--data", data]) == 0
-    assert capsys.readouterr().out == first
-
-
-def test_the_notice_is_printed_as_text_and_as_a_page(tmp_path: Path, capsys: Captured) -> None:
-    data = str(tmp_path / "data")
-    assert (
-        main(
-            [
-                "tenants",
-                "add",
-                "shop",
-                "--strangers",
-                "forget",
-                "--data",
-                data,
-                "--controller",
-                "Ann Lee Ltd",
-            ]
-        )
-        == 0
-    )
-    capsys.readouterr()
-    assert main(["notice", "--tenant", "shop", "--data", data]) == 0
-    printed = capsys.readouterr()
-    assert "Ann Lee Ltd" in printed.out
-    assert "regulars tenants set shop --contact TEXT" in printed.err
-    own = {
-        "contact": "at the till",
-        "basis": "consent",
-        "authority": "ICO",
-        "transfers": "-",
-        "recipients": "-",
-    }
-    options = [text for name, value in own.items() for text in (f"--{name}", value)]
-    assert main(["tenants", "set", "shop", "--data", data, "--officer", "-", *options]) == 0
-    capsys.readouterr()
-    assert main(["notice", "--tenant", "shop", "--language", "zh", "--html", "--data", data]) == 0
-    printed = capsys.readouterr()
-    assert printed.out.startswith('<!doctype html><html lang="zh" dir="ltr">')
-    assert "at the till" in printed.out
-    assert printed.err == ""
-
-
-def test_the_sheet_for_the_door_is_printed_and_a_page_for_its_code_is_asked_for(
-    tmp_path: Path, capsys: Captured
-) -> None:
-    data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--strangers", "forget", "--data", data]) == 0
-    capsys.readouterr()
-    sheet = ["notice", "--tenant", "shop", "--sheet", "--html", "--data", data]
-    assert main(sheet) == 0
-    printed = capsys.readouterr()
-    assert "<svg" not in printed.out
-    assert "--notice-url https://..." in printed.err
-    assert (
-        main(["tenants", "set", "shop", "--data", data, "--notice-url", "https://shop.example"])
-        == 0
-    )
-    capsys.readouterr()
-    assert main([*sheet, "--language", "nl"]) == 0
-    printed = capsys.readouterr()
-    assert '<svg class="qr" role="img" aria-label="https://shop.example"' in printed.out
-    assert "--notice-url" not in printed.err
-
-
-def test_whom_hooks_tell_is_proposed_where_recipients_are_blank(
-    tmp_path: Path, capsys: Captured
-) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        book.services.webhooks.hooks.add("shop", None, passes_to="broker.lan, frigate.lan")
-    assert main(["notice", "--tenant", "shop", "--data", str(tmp_path / "data")]) == 0
-    assert "--recipients 'broker.lan, frigate.lan'" in capsys.readouterr().err
-
-
 def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(
     tmp_path: Path, capsys: Captured
 ) -> None:
@@ -688,7 +574,7 @@ def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
     services.tenants.change_settings("shop", {"controller": "Ann <Lee> Ltd"})
     [id_] = services.deletion.delete_faces(tenant, ["ann"], by="first", erase=True).erasures
     worked_off(anns_book)
-    asked = ["receipt", "get", id_, "--tenant", "shop", "--html", "--language", language]
+    asked = ["call", "get-receipt-page", id_, "--field", "html", "--language", language]
     assert main([*asked, "--data", str(anns_book.folder)]) == 0
     page = capsys.readouterr().out
     assert "Ann &lt;Lee&gt; Ltd" in page

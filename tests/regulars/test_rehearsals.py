@@ -13,8 +13,6 @@ from typing import NamedTuple
 import click
 import pytest
 
-from chalicelib.api.dialects import SERVICES
-from chalicelib.auth.roles import Role
 from regulars.cli import commands, main
 from tests.support.book.book import Book, shot
 from tests.support.fakes import Person
@@ -61,17 +59,6 @@ def see_long_ago(book: Book, number: int = 6) -> str:
     return ""
 
 
-def add_key(book: Book) -> str:
-    return book.services.access.keys.add(book.tenant, "Ann's phone", Role.ADMIN)[0].id
-
-
-def add_service_key(book: Book) -> str:
-    group = book.services.groups.get_by_name(book.tenant, "regular")
-    service, role = next(iter(SERVICES.items()))
-    book.services.access.keys.add_service_key(book.tenant, "till", service, role, group=group.id)
-    return next(key.id for key in book.services.access.keys.list_all(book.tenant) if key.service)
-
-
 CASES: dict[str, list[Case]] = {
     "erase": [  # who goes takes minutes: tests/regulars/test_privacy.py
         Case("--face {}", 1, enrol_held),
@@ -87,34 +74,6 @@ CASES: dict[str, list[Case]] = {
         Case("--tenant nobody", 1),
     ],
     "tenants rotate": [Case("shop", 0), Case("nobody", 1)],
-    "tenants keys renew": [
-        Case("shop {}", 0, add_key),
-        Case("shop first", 2),
-        Case("shop {}", 2, add_service_key),
-        Case("shop nobody", 1),
-        Case("nobody first", 1),
-    ],
-    "tenants keys delete": [
-        Case("shop {}", 0, add_key),
-        Case("shop first", 1),
-        Case("shop {}", 0, add_service_key),
-        Case("shop nobody", 1),
-    ],
-}
-
-
-def add_member(book: Book) -> str:
-    book.services.access.members.add(book.tenant, "Ann", Role.ADMIN)
-    return "Ann"
-
-
-CASES |= {
-    "tenants members remove": [
-        Case("shop {}", 0, add_member),
-        Case("shop nobody", 1),
-        Case("nobody Ann", 1),
-    ],
-    "tenants members end": [Case("shop {} nothing", 1, add_member), Case("shop nobody key", 1)],
 }
 
 

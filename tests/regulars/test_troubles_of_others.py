@@ -78,7 +78,7 @@ LOOPS = {
     "regulars/doctor/doctor.py:check_book": LISTS,
     "regulars/doctor/reach/asking.py:Reach.tenants": LISTS,
     "regulars/options.py:_find_tenants": LISTS,
-    "regulars/options.py:_choose_tenant": LISTS,
+    "regulars/options.py:choose_tenant": LISTS,
     "regulars/serve/server.py:list_warnings": LISTS,
     "regulars/serve/server.py:write_console_lines": LISTS,
     "regulars/tenants/command.py:list_all": LISTS,

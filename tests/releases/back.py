@@ -135,7 +135,8 @@ def serve(version: Version, data: Path, clock: Path, ahead: timedelta) -> Iterat
 
 def add_tenant(version: Version, data: Path) -> str:
     """Add TENANT, which remembers strangers, and return its key."""
-    choice = ("--strangers", "keep", "--basis", "consent", "--strangers-decided-by", "Eva Lee")
+    said = ("--set", "basis=consent", "--set", "strangers_decided_by=Eva Lee")
+    choice = ("--strangers", "keep", *said)
     words = ("tenants", "add", TENANT, *choice, "--data", data)
     answer, _ = version.start(*words).communicate()
     return str(json.loads(answer)["api_key"])

@@ -170,6 +170,23 @@ class Caller(Struct, frozen=True):
                 )
 
 
+class Operator(Caller, frozen=True):
+    """The operator at the machine itself, who needs no key of the tenant."""
+
+    @property
+    def audit_name(self) -> str:
+        return _OPERATOR
+
+
+_OPERATOR = "operator"
+
+
+def make_operator(tenant: Tenant) -> Operator:
+    """Return the operator as a caller, with an admin's rights in this tenant."""
+    key = ApiKey(_OPERATOR, _OPERATOR, Role.ADMIN, tenant.created_at, digest="")
+    return Operator(tenant, key=key)
+
+
 def authenticate(request: HttpRequest, services: Services) -> Caller:
     """Return the caller whose key the request has or, without a key, whose session its cookie
     names.

@@ -273,6 +273,20 @@ class V1Operation(Struct, frozen=True, dict=True):
         caller = (authenticate_pushing if self.is_pushed else authenticate)(request, services)
         http.enter_book(request.headers, caller.tenant, caller.audit_name)
         caller.require_page(f"{self.method} {self.path}", request.query)
+        return self.run_as(caller, services, request, reading)
+
+    def run_as(
+        self,
+        caller: Caller,
+        services: Services,
+        request: HttpRequest,
+        reading: V1Operation | None = None,
+    ) -> Response:
+        """Return the answer to a caller who is known. `reading`: as `answer` takes it.
+
+        Raises what the view raises, and WrongModel, after which the request comes once more.
+        """
+        assert self.role is not None  # noqa: S101 -- without one there is no caller
         caller.require_role(self.role, of_cameras=self.of_cameras)
         rate = services.access.rates.searches if self.searches else services.access.rates.requests
         headers: dict[str, str | list[str]] = {**rate.take(f"{caller.tenant.name}#{caller.id}")}
@@ -291,7 +305,7 @@ class V1Operation(Struct, frozen=True, dict=True):
 
         def run() -> Any:
             if reading is not None and self.method != "GET" and "if-match" in request.headers:
-                reading.require_known(provide, request)
+                reading.require_known(lambda: services, request)
             try:
                 return self.view(context, **arguments)
             except Changed as error:

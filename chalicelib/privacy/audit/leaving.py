@@ -223,7 +223,7 @@ class AuditErasing(Service["Services"]):
                 f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed "
                 f"{signed_days}: somebody changed "
                 f"it beside the service. Set it again by `regulars tenants set {tenant} "
-                "--audit-days`"
+                "--set audit_days=DAYS`"
             )
         self._sign_statement(
             tenant, TRIMMED, audit_days=days, upto=max(hour.head.number for hour in old_hours)

@@ -150,7 +150,7 @@ class TenantErasures(Service["Services"]):
         if hold_count:
             raise FaceHeld(
                 f"{format_count(hold_count, 'face', 'faces')} of {name} under legal hold: "
-                "lift that first (`regulars hold list`)"
+                "lift that first (`regulars call list-holds`)"
             )
 
     def _count_files(self, erasure: TenantErasure) -> None:

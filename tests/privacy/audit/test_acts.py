@@ -33,28 +33,19 @@ OVER_V1 = {"regulars import", "regulars export"}
 CHANGES_NOTHING = {
     "regulars audit head": "prints a head, which names nobody",
     "regulars audit verify": "reads, and names nobody",
-    "regulars captures parked": "lists",
     "regulars compare": "prints ids, keys and members that copies have",
-    "regulars completion": "prints a script",
     "regulars config": "prints",
-    "regulars counts list": "lists",
     "regulars demo": "begins a folder of its own",
     "regulars deploy": "changes the account of AWS, which has an audit of its own",
-    "regulars folder moved": "notes where the folder is",
     "regulars mqtt": "takes what a mailbox or a hook tells, over v1",
-    "regulars notice": "prints a text",
     "regulars privacy record": "prints a text",
-    "regulars receipt get": "prints a receipt",
-    "regulars receipt key": "prints the public key",
     "regulars receipt verify": "reads a file",
     "regulars report": "prints numbers of a day, a week or a month, or mails them",
     "regulars restore": "writes a new folder, chain included",
     "regulars uninstall": "takes the book away, and its audit with it",
     "regulars serve": "each request and job is an act of its own",
     "regulars tenants key": "prints what credentials.json has",
-    "regulars tenants keys list": "lists",
     "regulars tenants list": "lists",
-    "regulars tenants show": "shows",
 }
 
 ADDED = {

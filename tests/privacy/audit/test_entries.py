@@ -187,7 +187,10 @@ def test_a_rejected_sighting_keeps_its_decision_and_the_new_one_is_an_entry_too(
 
 
 def test_what_the_operator_does_at_the_command_line_is_an_entry(shop: Shop, tmp_path: Path) -> None:
-    assert main(["tenants", "set", "shop", "--review-margin", "0.05", "--data", str(tmp_path)]) == 0
+    assert (
+        main(["tenants", "set", "shop", "--set", "review_margin=0.05", "--data", str(tmp_path)])
+        == 0
+    )
     assert (shop.last()["what"], shop.last()["by"]) == ("regulars tenants set", "operator")
 
 
@@ -232,10 +235,10 @@ def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(
 @pytest.mark.parametrize(
     ("command", "kinds"),
     [
-        (["hold", "list", "--tenant", "shop"], "marks"),
-        (["restriction", "list", "--tenant", "shop"], "marks"),
+        (["call", "list-holds", "--tenant", "shop"], "marks"),
+        (["call", "list-restrictions", "--tenant", "shop"], "marks"),
         (["today", "--tenant", "shop"], "names visits"),
-        (["audit", "list", "--tenant", "shop"], "visits"),
+        (["call", "list-entries", "--tenant", "shop", "--json"], "names visits"),
         (["audit", "breach", "--tenant", "shop", "--key", "first", "--since", "2026-01-01"], "ids"),
     ],
 )

@@ -181,21 +181,8 @@ def test_new_secrets_end_every_key_of_a_box(shop: Shop, tmp_path: Path, capsys: 
             "old documents stay believed"
         )
     assert read_credentials(again)["shop"].api_key == of_shop["api_key"]
-    assert (
-        main(
-            [
-                "audit",
-                "list",
-                "--tenant",
-                "shop",
-                "--what",
-                "regulars restore",
-                "--data",
-                str(again),
-            ]
-        )
-        == 0
-    )
+    entries = ["call", "list-entries", "--what", "regulars restore", "--json"]
+    assert main([*entries, "--tenant", "shop", "--data", str(again)]) == 0
     assert "signing key" in capsys.readouterr().out
     assert main(["audit", "verify", "--tenant", "shop", "--data", str(again)]) == 0
 

@@ -48,7 +48,7 @@ def test_the_gap_is_asked_about_until_somebody_confirms(
     assert f"between {since[:16]} and {until[:16]} UTC" in note, "as each mail of a week says"
     assert main(["doctor", "--data", data]) in (0, 1)
     assert asked in capsys.readouterr().out
-    assert main(["tenants", "set", "shop", "--restore-gap", "none", "--data", data]) == 0
+    assert main(["tenants", "set", "shop", "--set", "restore_gap=none", "--data", data]) == 0
     assert main(["doctor", "--data", data]) in (0, 1)
     assert "is not known" not in capsys.readouterr().out
     entries = restored.services.audit.chain.walk_entries("shop")

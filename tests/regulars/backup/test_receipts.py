@@ -613,7 +613,8 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(
     assert "erasures are done again by 2 receipts" in said
     with closing(Book(again)) as book:
         assert book.faceids() == []
-    assert main(["receipt", "get", mine.stem, "--tenant", "shop", "--data", str(again)]) == 0
+    get = ["call", "get-erasure", mine.stem, "--field", "receipt", "--data", str(again)]
+    assert main(get) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(mine.read_text())
     finish = ["restore", "--finish", "--data", str(again), "--receipts", str(backups)]
     assert main(finish) == 1

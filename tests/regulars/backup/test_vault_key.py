@@ -33,6 +33,12 @@ Captured = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 
 
+@pytest.fixture(autouse=True)
+def any_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let doctor ask for any free port."""
+    monkeypatch.setenv("REGULARS_PORT", "0")
+
+
 def write_key(file: Path) -> Path:
     file.write_text(f"{file.name} of many characters, " * 2)
     file.chmod(0o600)
@@ -137,7 +143,7 @@ def test_a_backup_is_restored_with_the_key_and_refused_without(
             assert SEALED in told
             assert told.count("\n") == 1
             assert not (again / "regulars.sqlite").exists()
-        assert main(["doctor", "--port", "0", "--data", str(data)]) == 1
+        assert main(["doctor", "--data", str(data)]) == 1
         assert f"failed   settings {SEALED}" in capsys.readouterr().out
     assert main(restore) == 0
     with closing(opened(again, key)) as services:
@@ -194,7 +200,7 @@ def test_a_folder_whose_key_is_lost_takes_another_without_a_backup(
         assert found[1] in told
     (data / FILE).unlink()
     assert find_in_the_clear(data, lost) == set()
-    assert main(["doctor", "--port", "0", "--data", str(data)]) == 0
+    assert main(["doctor", "--data", str(data)]) == 0
     monkeypatch.setenv(VARIABLE, str(key))
     assert main(["tenants", "list", "--data", str(data)]) == 2
 
@@ -336,7 +342,7 @@ def test_doctor_tells_of_secrets_that_a_version_without_keys_wrote(
 ) -> None:
     data = tmp_path / "data"
     fill(data, key)
-    doctor = ["doctor", "--port", "0", "--data", str(data)]
+    doctor = ["doctor", "--data", str(data)]
     assert main(doctor) == 0
     with closing(opened(data, key)) as services:
         [hook] = [hook for hook in services.webhooks.hooks.list_all("shop") if hook.url]

@@ -62,7 +62,7 @@ ELSEWHERE = "receipts-of-mine"
 SHOP = ("--tenant", "shop")
 ANN = (*SHOP, "--face", "ann")
 WHY = ("--reason", "letter 7")
-HOUR = ("--camera", "door", "--from", "2026-03-02T09:00", "--to", "2026-03-02T10:00")
+HOUR = ("--from", "2026-03-02T09:00", "--to", "2026-03-02T10:00")
 
 
 class Run(NamedTuple):
@@ -76,22 +76,39 @@ class Run(NamedTuple):
 
 
 RUNS = {
-    "tenants add": [Run(("bakery", "--strangers", "forget", "--time-zone", "UTC"))],
-    "tenants list": [Run(), Run(stage="left")],
-    "tenants show": [Run(("shop",))],
-    "tenants set": [Run(("shop", "--display-name", "Shop"))],
-    "tenants disable": [Run(("bakery",))],
-    "tenants enable": [Run(("bakery",))],
+    "tenants add": [Run(("bakery", "--strangers", "forget", "--set", "time_zone=UTC"))],
+    "tenants list": [Run(), Run(("shop",)), Run(stage="left")],
+    "tenants set": [
+        Run(("shop", "--set", "display_name=Shop")),
+        Run(("bakery", "--disable")),
+        Run(("bakery", "--enable")),
+    ],
     "tenants rotate": [Run(("shop", "--yes"))],
     "tenants renew-signing": [Run(("shop",))],
-    "tenants keys add": [Run(("shop", "till"))],
-    "tenants keys list": [Run(("shop",))],
-    "tenants keys renew": [Run(("shop", "{other}", "--yes"))],
-    "tenants keys delete": [Run(("shop", "{other}", "--yes"))],
-    "tenants members list": [Run(("shop",))],
-    "tenants members made": [Run(("shop", "Ann"))],
-    "tenants members end": [Run(("shop", "Ann", "key {hers}", "--yes"))],
-    "tenants members remove": [Run(("shop", "Ann", "--end", "all", "--yes"))],
+    "tenants keys add": [Run(("shop", "till", "--for", "deepstack", "--group", "family"))],
+    "call": [
+        Run(("add-key", "--name", "till", *SHOP)),
+        Run(("list-keys", *SHOP)),
+        Run(("renew-key", "{other}", *SHOP)),
+        Run(("delete-key", "{other}", *SHOP)),
+        Run(("list-members", *SHOP)),
+        Run(("list-made", "{ann}", *SHOP)),
+        Run(("end-made", "{ann}", "key {hers}", *SHOP)),
+        Run(("delete-member", "{ann}", "--end", "all", *SHOP)),
+        Run(("void-counts", "door", *HOUR, *SHOP)),
+        Run(("list-voids", *SHOP)),
+        Run(("undo-void", "door", *HOUR, *SHOP)),
+        Run(("change-hold", "ann", "--held", *WHY, *SHOP)),
+        Run(("list-holds", *SHOP)),
+        Run(("change-hold", "ann", "--no-held", *WHY, *SHOP)),
+        Run(("change-restriction", "ann", "--restricted", *WHY, *SHOP)),
+        Run(("list-restrictions", *SHOP)),
+        Run(("change-restriction", "ann", "--no-restricted", *WHY, *SHOP)),
+        Run(("list-entries", *SHOP)),
+        Run(("list-captures", "--state", "parked", *SHOP)),
+        Run(("get-notice", *SHOP)),
+        Run(("get-signing-key", *SHOP)),
+    ],
     "console": [Run((*SHOP, "--url", "https://a.example"))],
     # the emulation runs no function
     "about": [
@@ -101,30 +118,16 @@ RUNS = {
     "audit breach": [Run((*SHOP, "--key", "first", "--since", "2026-03-01"))],
     "audit export": [Run(("audit.jsonl", *SHOP))],
     "audit head": [Run(SHOP)],
-    "audit list": [Run(SHOP)],
     "audit verify": [Run(SHOP)],
-    "captures parked": [Run()],
-    "captures redrive": [Run()],
+    "redrive": [Run()],
     "consent withdraw": [Run((*SHOP, "--face", "cem"))],
-    "counts void": [Run((*SHOP, *HOUR))],
-    "counts list": [Run(SHOP)],
-    "counts again": [Run((*SHOP, *HOUR))],
     "doctor": [Run(("--reach",), code=1)],  # nobody answers at the address
-    "hold set": [Run((*ANN, *WHY))],
-    "hold list": [Run(SHOP)],
-    "hold lift": [Run((*ANN, *WHY))],
-    "notice": [Run(SHOP)],
     "privacy record": [Run(SHOP)],
-    "receipt key": [Run(SHOP)],
     "reembed": [Run(("--pack", "face-pack-2", "--tenant", "bakery"))],
     "report": [Run(SHOP)],
-    "restriction set": [Run((*ANN, *WHY))],
-    "restriction list": [Run(SHOP)],
-    "restriction lift": [Run((*ANN, *WHY))],
     "retention": [Run((*SHOP, "--yes"))],
     "today": [Run(SHOP)],
     "erase": [Run((*SHOP, "--face", "bob", "--receipt", "bob.json", "--yes"))],
-    "receipt get": [Run(("{erasure}", *SHOP))],
     "backup": [Run(("stage.tar",)), Run(("left.tar",), stage="left")],
     "restore": [
         Run(("stage.tar", "--new-secrets"), stage="new"),
@@ -262,7 +265,7 @@ def fill_stage(aws: Aws, folder: Path) -> dict[str, str]:
         other, _ = services.access.keys.add(tenant, "other", Role.ADMIN)
         book.clock.advance(timedelta(hours=2))
         book.sweep()
-        return {"other": other.id, "hers": hers.id}
+        return {"other": other.id, "hers": hers.id, "ann": ann.id}
 
 
 def make_empty_stage(aws: Aws, stack: str) -> str:
@@ -350,7 +353,7 @@ def done(aws: Aws, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> li
 
 def test_each_command_with_a_stage_but_deploy_is_run() -> None:
     """So a new one has to be run here. Which of its options are tried, nobody checks."""
-    assert {*RUNS} == list_operating()
+    assert {*RUNS} == list_operating() | {"call"}  # whose operations are made when they are called
 
 
 def test_each_runs_as_it_says(done: list[Done]) -> None:

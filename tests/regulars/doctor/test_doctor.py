@@ -66,6 +66,12 @@ NOW = datetime.now(UTC)
 OK, WARNING, FAILED, _ = Level
 
 
+@pytest.fixture(autouse=True)
+def any_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let doctor ask for any free port."""
+    monkeypatch.setenv("REGULARS_PORT", "0")
+
+
 def levels(found: Iterable[Finding]) -> list[Level]:
     return [one.level for one in found]
 
@@ -99,7 +105,7 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["doctor", "--port", "0"]) == 0
+    assert main(["doctor"]) == 0
     said = capsys.readouterr().out
     for line in (
         "ok       settings ",
@@ -126,14 +132,15 @@ def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stop
         )
     port = server.url.rpartition(":")[2]
     try:
-        assert main(["doctor", "--data", str(server.data), "--port", "1"]) == 0
+        monkeypatch.setenv("REGULARS_PORT", "1")
+        assert main(["doctor", "--data", str(server.data)]) == 0
         said = capsys.readouterr().out
         assert (
             f"ok       settings of process {server.process.pid}, which serves the folder\n" in said
         )
         assert (
-            "warning  settings --port is set here, and the service runs by another: a restart "
-            "takes it\n" in said
+            "warning  settings port of REGULARS_PORT is set here, and the service runs by another: "
+            "a restart takes it\n" in said
         )
         assert f"process {server.process.pid} at {server.url} is ready, with " in said
         assert f"{server.url} is the service's own" in said
@@ -142,7 +149,8 @@ def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stop
     finally:
         assert server.stop() == 0
     before = digests(server.data)
-    assert main(["doctor", "--data", str(server.data), "--port", port]) == 1
+    monkeypatch.setenv("REGULARS_PORT", port)
+    assert main(["doctor", "--data", str(server.data)]) == 1
     said = capsys.readouterr().out
     assert "none serves the folder now: it was looked at by the settings here" in said
     assert f"127.0.0.1:{port} is free" in said
@@ -165,7 +173,7 @@ def test_settings_that_are_wrong_are_the_only_line(
 def test_a_book_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tmp_path.chmod(0o700)
     (tmp_path / "regulars.sqlite").write_bytes(b"no database" * 1000)
-    assert main(["doctor", "--data", str(tmp_path), "--port", "0"]) == 1
+    assert main(["doctor", "--data", str(tmp_path)]) == 1
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
     assert line.startswith("failed   book     ")
     assert "`regulars restore`" in line
@@ -176,7 +184,7 @@ def test_a_page_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     with closing(book(tmp_path)):
         pass
     tear(tmp_path / "regulars.sqlite", b"GROUP#stranger")
-    assert main(["doctor", "--data", str(tmp_path), "--port", "0"]) == 1
+    assert main(["doctor", "--data", str(tmp_path)]) == 1
     assert (
         "failed   book     the database is damaged: bring a backup back with `regulars restore`"
         in capsys.readouterr().out

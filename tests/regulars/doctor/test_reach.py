@@ -814,7 +814,7 @@ def test_the_command_says_what_it_sent_and_ends_as_doctor_does(
         assert line in said
     assert main([*asked, "--broker", f"mqtt://127.0.0.1:{free_port()}"]) == 1
     assert "failed   broker   " in capsys.readouterr().out
-    assert main(["audit", "list", "--tenant", "shop", "--data", str(served.data)]) == 0
+    assert main(["call", "list-entries", "--tenant", "shop", "--data", str(served.data)]) == 0
     entries = [line for line in capsys.readouterr().out.splitlines() if "regulars doctor" in line]
     assert entries
 

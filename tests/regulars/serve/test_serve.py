@@ -153,7 +153,7 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
             with pytest.raises(WrongAnswer, match="Invalid AppCode"):
                 Icredit(connection, before).search("vip", b"x")
 
-        assert regulars("tenants", "disable", "other", data=tmp_path).returncode == 0
+        assert regulars("tenants", "set", "other", "--disable", data=tmp_path).returncode == 0
         with Connection(running.url) as connection:
             assert (
                 Sunmi(connection, credentials.read_credentials(tmp_path)["other"])
@@ -164,7 +164,7 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
         shown = regulars("tenants", "list", data=tmp_path).stdout.splitlines()
         assert [line.split()[:2] for line in shown[1:]] == [["other", "camera"], ["shop", "cloud"]]
         assert "disabled" in shown[1]
-        assert regulars("tenants", "enable", "other", data=tmp_path).returncode == 0
+        assert regulars("tenants", "set", "other", "--enable", data=tmp_path).returncode == 0
         assert "of the other" in groups(running, "other")
     with service.run_service(tmp_path) as again:
         assert {"before", "after"} <= groups(again)
@@ -180,7 +180,7 @@ def test_serve_says_in_which_zones_days_are_counted() -> None:
 
     assert describe_zones(tenants("Europe/Berlin"), Path("a shop")) == (
         "days are counted in the time zone Europe/Berlin; "
-        "`regulars tenants set NAME --time-zone ZONE --data 'a shop'` sets another"
+        "`regulars tenants set NAME --set time_zone=ZONE --data 'a shop'` sets another"
     )
     several = describe_zones(tenants("Asia/Tokyo", "Europe/Berlin", "Asia/Tokyo"), Path())
     assert "zone Asia/Tokyo (tenants: 2), Europe/Berlin (tenants: 1); " in several

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.auth.roles import Role
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars import folder
@@ -34,55 +33,6 @@ def opened(data: str) -> Iterator[Services]:
 def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
     assert main([*command]) == 0
     return capsys.readouterr().out
-
-
-def test_a_key_is_made_listed_renewed_and_deleted(
-    data: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ("--role", "operator", "--days", "30", "--no-pictures", "--data", data)
-    made = said(capsys, "tenants", "keys", "add", "shop-12", "Ann's phone", *options).strip()
-    with opened(data) as services:
-        known = services.access.keys.find_by_api_key(made)
-        tenant, key = known
-        assert (tenant.name, key.name, key.role, key.pictures) == (
-            "shop-12",
-            "Ann's phone",
-            Role.OPERATOR,
-            False,
-        )
-        assert (key.expires_at - key.created_at).days in (29, 30)
-    listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
-    assert re.search(r"^first +admin +yes +never +no end +operator +first$", listed, re.MULTILINE)
-    assert re.search(
-        rf"^{key.id} +operator +no +never +\S+ \S+ +operator +Ann's phone$", listed, re.MULTILINE
-    )
-    assert made not in listed
-    renewed = said(
-        capsys, "tenants", "keys", "renew", "shop-12", key.id, "--yes", "--data", data
-    ).strip()
-    said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--yes", "--data", data)
-    with opened(data) as services:
-        assert services.access.keys.find_by_api_key(renewed) is None
-        assert [
-            one.id for one in services.access.keys.list_all(services.tenants.get_by_name("shop-12"))
-        ] == ["first"]
-
-
-def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
-    data: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["tenants", "keys", "delete", "shop-12", "first", "--yes", "--data", data]) == 1
-    assert "is the last admin's key without an end" in capsys.readouterr().err
-    assert main(["tenants", "keys", "renew", "shop-12", "first", "--yes", "--data", data]) == 2
-    assert "regulars tenants rotate" in capsys.readouterr().err
-    said(capsys, "tenants", "keys", "add", "shop-12", "mine", "--role", "admin", "--data", data)
-    said(capsys, "tenants", "keys", "delete", "shop-12", "first", "--yes", "--data", data)
-    assert main(["tenants", "rotate", "shop-12", "--yes", "--data", data]) == 0
-    assert re.search(
-        r"^first +admin",
-        said(capsys, "tenants", "keys", "list", "shop-12", "--data", data),
-        re.MULTILINE,
-    )
 
 
 def test_the_console_is_opened_by_a_link_that_is_good_once(
@@ -129,11 +79,10 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
                 service,
                 group.id if service == "recognition" else "",
             )
-    listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
+    listed = said(capsys, "call", "list-keys", "--tenant", "shop-12", "--data", data)
     assert "Double Take, recognition" in listed
-    wrong = (("--group", "x"), ("--for", "compreface"), ("--recognition", str(file)))
-    for options in wrong:
-        assert main([*command, *options]) == 1
+    for options in (("--group", "x"), ("--for", "compreface")):
+        assert main([*command, *options]) == 2
     for given in ("no-uuid", own, f"{own} {own}"):
         monkeypatch.setattr("sys.stdin", io.StringIO(given))
         assert (

@@ -1,4 +1,5 @@
 import re
+import shlex
 from contextlib import closing
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Shop:
         with closing(self.open()) as services:
             tenant = services.tenants.get_by_name(SHOP)
             ann, _ = services.access.members.add(tenant, "Ann", Role.ADMIN)
-            self.ann, self.of_ann = ann.id, ("--data", data, SHOP, "Ann")
+            self.ann = ann.id
             act = AuditEvent("POST /v1/keys", ann.audit_name, Kind.CHANGE, SHOP)
             with begin_audit_event(act):
                 key, self.secret = services.access.keys.add(tenant, "hers", Role.ADMIN)
@@ -62,56 +63,30 @@ def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shop:
     return Shop(data)
 
 
-def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
-    assert main(["tenants", "members", *command]) == 0
+def said(shop: Shop, capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    assert main(["call", *command, "--tenant", SHOP, "--data", shop.data]) == 0
     return capsys.readouterr().out
-
-
-def test_what_she_made_is_listed_and_one_of_it_ends(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert re.search(
-        rf"^{shop.ann} +admin +yes +never +Ann$", said(capsys, "list", *shop.of_ann[:3]), re.M
-    )
-    listed = said(capsys, "made", *shop.of_ann)
-    for access, ends in ((shop.key, "by --end"), (shop.room, "by --end"), (shop.phone, "with")):
-        assert re.search(rf"^{access} +\S+ \S+ +{ends}", listed, re.M), listed
-    said(capsys, "end", *shop.of_ann, shop.key, "--yes")
-    assert shop.list_standing() == {shop.room, shop.phone}
-    assert main(["tenants", "members", "end", *shop.of_ann, "key first", "--yes"]) != 0
-    assert "made no 'key first'" in capsys.readouterr().err
 
 
 def test_who_is_removed_leaves_what_is_named_by_the_command_the_keys_and_doctor(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert shop.find_left() == []
-    answer = said(capsys, "remove", *shop.of_ann, "--yes")
-    assert {f"{shop.key} stands still (hers)", "Ann is removed"} <= {*answer.splitlines()}
+    said(shop, capsys, "delete-member", shop.ann)
     assert shop.list_standing() == {shop.key, shop.room}
-    for access, says in zip((shop.room, shop.key), sorted(shop.find_left()), strict=True):
+    findings = sorted(shop.find_left())
+    for access, says in zip((shop.room, shop.key), findings, strict=True):
         assert says.startswith(access)
         assert "was made by Ann, who is no member any more" in says
-    assert main(["tenants", "keys", "list", SHOP, "--data", shop.data]) == 0
-    assert re.search(
-        r"Ann, who is no member any more +hers$", capsys.readouterr().out, re.MULTILINE
-    )
-    # as doctor says it
-    end = ("end", "--data", shop.data, SHOP, shop.ann, shop.key, "--yes")
-    said(capsys, *end)
-    assert shop.list_standing() == {shop.room}
-
-
-def test_all_of_it_ends_in_the_same_act(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    said(capsys, "remove", *shop.of_ann, "--end", "all", "--dry-run")
-    assert len(shop.list_standing()) == 3
-    said(capsys, "remove", *shop.of_ann, "--end", "all", "--yes")
+    for says in findings:
+        command = re.search("`regulars (call end-made .*)` ends it", says)
+        assert main([*shlex.split(command[1]), "--data", shop.data]) == 0
     assert shop.list_standing() == set()
-    assert shop.find_left() == []
-    with closing(shop.open()) as services:
-        assert services.access.keys.find_by_api_key(shop.secret) is None
 
 
-def test_nobody_of_another_name_is_removed(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tenants", "members", "remove", "--data", shop.data, SHOP, "Bob", "--yes"]) != 0
+def test_nobody_of_another_name_is_looked_at(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--browser", "Bob", "--tenant", SHOP, "--data", shop.data]
+    assert main(["audit", "breach", *options]) != 0
     assert "nobody who signs in is 'Bob'" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,10 @@ class Box:
         return "".join(self._capsys.readouterr())
 
     def fingerprint(self) -> str:
-        return self.run("receipt", "key", "--tenant", "shop").split()[4]
+        return str(self.read_keys()["fingerprint"])
+
+    def read_keys(self) -> dict[str, Any]:
+        return json.loads(self.run("call", "get-signing-key", "--json"))
 
     def signs(self, done_at: str) -> str:
         """Sign a receipt by the present key, and return its file."""
@@ -58,11 +62,10 @@ def test_what_the_old_key_signed_in_its_time_stays_good(box: Box) -> None:
     new = box.fingerprint()
     assert f"fingerprint  {new}\n" in said
     assert new != old
-    [line] = [
-        one for one in box.run("receipt", "key", "--tenant", "shop").splitlines() if "before" in one
-    ]
-    assert line in said
-    until = line.partition(" to ")[2].partition(";")[0]
+    [earlier] = box.read_keys()["earlier"]
+    assert earlier["fingerprint"] == old
+    until = earlier["until"]
+    assert f"to {until}; it signed" in said
     assert box.verifies(receipt, "--key", old, "--until", until) == 0
     assert box.verifies(receipt, "--key", new) == 1
 
@@ -84,13 +87,13 @@ def test_a_key_that_cannot_be_read_is_renewed_only_if_it_is_said_to_be_lost(box:
     assert "--lost" in said
     assert box.fingerprint() == old
     box.run("tenants", "renew-signing", "shop", "--lost")
-    assert f"before that  {old}" in box.run("receipt", "key", "--tenant", "shop")
-    [entry] = [
-        one
-        for one in map(json.loads, box.run("audit", "list", "--tenant", "shop").splitlines())
-        if one["what"] == "regulars tenants renew-signing"
-    ]
-    assert (entry["by"], entry["renewal"]["statement"]["old_signature"]) == ("operator", "")
+    assert [one["fingerprint"] for one in box.read_keys()["earlier"]] == [old]
+    listed = box.run("call", "list-entries", "--what", "regulars tenants renew-signing", "--json")
+    [entry] = json.loads(listed)["entries"]
+    assert (entry["by"], entry["details"]["renewal"]["statement"]["old_signature"]) == (
+        "operator",
+        "",
+    )
 
 
 def test_what_is_no_tenant_is_said(box: Box) -> None:

@@ -32,7 +32,7 @@ def value(output: Any, aws: Aws) -> str:
     raise AssertionError(output)
 
 
-ADD = ("tenants", "add", "anna", "--strangers", "forget", "--time-zone", "Europe/Berlin")
+ADD = ("tenants", "add", "anna", "--strangers", "forget", "--set", "time_zone=Europe/Berlin")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_stage_has_no_time_zone_so_that_the_tenants_is_asked_for(
     stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["tenants", "add", "anna", "--strangers", "forget", "--stage", stage]) == 2
-    assert "--time-zone Europe/Berlin" in capsys.readouterr().err
+    assert "--set time_zone=Europe/Berlin" in capsys.readouterr().err
     assert main(["tenants", "list", "--stage", stage]) == 0
     assert "anna" not in capsys.readouterr().out
 
@@ -71,7 +71,7 @@ def test_a_tenant_is_made_in_the_stage_with_the_model_that_the_stage_has(
 ) -> None:
     assert main([*ADD, "--stage", stage]) == 0
     assert json.loads(capsys.readouterr().out)["tenant"] == "anna"
-    assert main(["tenants", "show", "anna", "--stage", stage]) == 0
+    assert main(["tenants", "list", "anna", "--stage", stage]) == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert shown["model"] == MODEL
 
@@ -82,15 +82,15 @@ def test_an_operator_who_names_a_pack_gets_it(
     monkeypatch.setenv("REGULARS_PACK", packs.DEFAULT_PACK)
     assert main([*ADD, "--stage", stage]) == 0
     capsys.readouterr()
-    assert main(["tenants", "show", "anna", "--stage", stage]) == 0
+    assert main(["tenants", "list", "anna", "--stage", stage]) == 0
     assert packs.read_pack().manifest.embedding.model in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ["captures", "parked"],
-        ["captures", "redrive"],
+        ["call", "list-captures", "--state", "parked"],
+        ["redrive"],
         ["reembed", "--pack", NAME, "--estimate"],
     ],
     ids=" ".join,
@@ -108,8 +108,10 @@ def test_a_stages_tenant_gets_another_signing_key(
     stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*ADD, "--stage", stage]) == 0
-    assert main(["receipt", "key", "--tenant", "anna", "--stage", stage]) == 0
-    old = capsys.readouterr().out.split()[-1]
+    capsys.readouterr()
+    key = ["call", "get-signing-key", "--tenant", "anna", "--stage", stage]
+    assert main([*key, "--field", "fingerprint"]) == 0
+    old = capsys.readouterr().out.strip()
     assert main(["tenants", "renew-signing", "anna", "--stage", stage]) == 0
     assert f"before that  {old}" in capsys.readouterr().out
 

@@ -386,12 +386,9 @@ BRING_NOBODY = {
         "audit",
         "backup",
         "calibrate",
-        "captures",
         "compare",
-        "completion",
         "config",
         "console",
-        "counts",
         "deploy",
     ),
     *(
@@ -401,13 +398,11 @@ BRING_NOBODY = {
         "evaluate",
         "export",
         "folder",
-        "hold",
         "models",
-        "notice",
         "privacy",
         "receipt",
     ),
-    *("reembed", "report", "restriction", "retention", "serve", "tenants", "today", "uninstall"),
+    *("redrive", "reembed", "report", "retention", "serve", "tenants", "today", "uninstall"),
     # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
     *("demo", "restore"),
 }
