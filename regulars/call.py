@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -335,7 +336,8 @@ def _print_answers(send: _Send, request: HttpRequest, *, as_json: bool, field: s
             answer = text  # as CSV, or the URL of a picture
         lines = [*_list_lines(answer, as_json=as_json, field=field)]
         for line in lines:
-            print(line)
+            for part in line.split("\n"):  # a file gets every letter, a terminal obeys none
+                print(one_line(part) if sys.stdout.isatty() else part)
         if not lines:
             click.echo("done: the answer is empty", err=True)
         token = answer.get("next_token") if isinstance(answer, dict) else None
@@ -358,7 +360,7 @@ def _list_lines(answer: Any, *, as_json: bool, field: str | None) -> Iterator[st
             raise OperatorError(f"{field} is null: there is none, or not yet")
         as_json = not isinstance(answer, str)
     if as_json:
-        yield json.dumps(answer, indent=2)  # no terminal obeys a letter of it
+        yield json.dumps(answer, indent=2)
     elif isinstance(answer, str):
         yield answer.rstrip("\n")
     else:

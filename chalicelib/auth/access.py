@@ -231,20 +231,6 @@ class KeyRing(Service["Services"]):
         actions = [*_make_deletion_actions(tenant.name, key), present_keys.changed]
         self.services.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
-    def get_renewable(self, tenant: Tenant, id_: str) -> ApiKey:
-        """Return the key that `renew` would give another secret.
-
-        Raises KeyNotFound and InvalidInput, as that does.
-        """
-        return _find_renewable_key(self._list_keys(tenant.name).rows, id_)
-
-    def get_deletable(self, tenant: Tenant, id_: str) -> ApiKey:
-        """Return the key that `delete` would delete.
-
-        Raises KeyNotFound and LastAdminKey, as that does.
-        """
-        return _find_deletable_key(self._list_keys(tenant.name).rows, id_)
-
     def find_by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key; None for a camera's key.
 

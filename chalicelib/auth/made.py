@@ -178,10 +178,6 @@ class MadeAccesses(Service["Services"]):
         if ALL in wanted:
             self.end_made(tenant, maker, [ALL])
 
-    def require_made(self, tenant: Tenant, maker: str, access: str) -> None:
-        """Raise AccessNotFound if somebody made no access of this name that stands."""
-        _require_made(self.list_made(tenant, maker), maker, [access])
-
     def end_one(
         self, tenant: Tenant, maker: str, access: str, request: RequestId | None = None
     ) -> None:
@@ -189,7 +185,7 @@ class MadeAccesses(Service["Services"]):
 
         Raises AccessNotFound if it is none of theirs, and as `end`.
         """
-        self.require_made(tenant, maker, access)
+        _require_made(self.list_made(tenant, maker), maker, [access])
         self.end(tenant, access, request)
 
     def end_personal(self, tenant: Tenant, maker: str) -> None:

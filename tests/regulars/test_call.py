@@ -1,7 +1,11 @@
 """`regulars call`: every operation of v1 with its options, and what it prints."""
 
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -160,6 +164,14 @@ def test_letters_that_terminals_obey_are_not_printed(shop: Shop, capsys: Capture
     assert all(map(str.isprintable, listed.splitlines()))
     assert reason in {one["details"].get("reason") for one in json.loads(listed)["entries"]}
     assert all(map(str.isprintable, run(shop, capsys, "list-holds").splitlines()))
+    member = ["get-hold", "anna", "--field", "reason"]
+    assert run(shop, capsys, *member) == f"{reason}\n"
+    terminal, shown = pty.openpty()
+    command = [sys.executable, "-m", "regulars", "call", *member, "--data", str(shop.folder)]
+    subprocess.run(command, stdout=shown, check=True, timeout=180)
+    os.close(shown)
+    assert os.read(terminal, 1000).decode().strip() == "Zo\u00eb 31m  golb"
+    os.close(terminal)
 
 
 def test_an_operation_has_no_role_only_if_it_is_a_sign_in_or_the_document() -> None:
