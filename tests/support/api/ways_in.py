@@ -386,6 +386,7 @@ BRING_NOBODY = {
         "audit",
         "backup",
         "calibrate",
+        "call",  # which runs the routes of v1
         "compare",
         "config",
         "console",
