@@ -22,13 +22,9 @@ def main() -> int:
         missing = (error.name or "").partition(".")[0]
         if missing in _OWN_PACKAGES:
             raise
-        if missing == "regulars_client":
-            advice, command = "add the client's wheel", "pipx inject regulars regulars-client"
-        else:
-            advice, command = "install again", "pipx install --force regulars"
-        command += ' --pip-args="--constraint dist/regulars.lock"'
+        command = 'pipx install --force regulars --pip-args="--constraint dist/regulars.lock"'
         print(
-            f"regulars: the library {missing} is not installed: {advice}, as by `{command}`",
+            f"regulars: the library {missing} is not installed: install again, as by `{command}`",
             file=sys.stderr,
         )
         return 1

@@ -22,7 +22,6 @@ from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from chalicelib.storage.items import camera_ids
 from regulars.errors import CopiedFolder
-from regulars.mqtt.command import PASSWORD, BrokerOptions
 from regulars.options import (
     PATH,
     SERVICE_URL,
@@ -199,12 +198,6 @@ def _find_folder(data: Path | None) -> Path:
     "--yes", is_flag=True, help="With --reach: send to people and others' programs without asking."
 )
 @click.option("--stage", help="With --reach: a stage in AWS, in place of this box.")
-@click.option("--broker", metavar="URL", help="With --reach: an MQTT broker, as `regulars mqtt`.")
-@click.option("--broker-user", metavar="NAME", help="Its user.")
-@click.option(
-    "--broker-password-file", type=PATH, metavar="FILE", help=f"Else its password is ${PASSWORD}."
-)
-@click.option("--broker-ca-file", type=PATH, metavar="FILE", help="Certificates (PEM) to trust.")
 def doctor(
     *,
     dialect: str | None,
@@ -213,10 +206,6 @@ def doctor(
     reach: bool,
     yes: bool,
     stage: str | None,
-    broker: str | None,
-    broker_user: str | None,
-    broker_password_file: Path | None,
-    broker_ca_file: Path | None,
     **options: Any,
 ) -> int:
     """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with
@@ -234,7 +223,7 @@ def doctor(
       regulars doctor
       regulars doctor --config /etc/regulars/regulars.toml
       regulars doctor --dialect DIALECT --url http://box:8000 --keys client.keys
-      regulars doctor --reach --broker mqtt://127.0.0.1
+      regulars doctor --reach --stage prod
     """
     from regulars.doctor import clients, doctor
     from regulars.findings import print_findings
@@ -244,13 +233,12 @@ def doctor(
     if reach:
         from regulars.doctor.reach.reach import check_box, check_stage
 
-        at = broker and BrokerOptions(broker, broker_user, broker_password_file, broker_ca_file, "")
         agree = _agree_to_all if yes else _ask_to_send
         if stage is not None:
-            return print_findings(check_stage(stage, at or None, agree))
-        return print_findings(check_box(read_configuration(**options), at or None, agree))
-    if stage is not None or broker is not None or yes:
-        raise click.UsageError("--stage, --broker and --yes go with --reach")
+            return print_findings(check_stage(stage, agree))
+        return print_findings(check_box(read_configuration(**options), agree))
+    if stage is not None or yes:
+        raise click.UsageError("--stage and --yes go with --reach")
     return print_findings(doctor.check_all(lambda: read_configuration(**options)))
 
 

@@ -4,9 +4,11 @@ quick."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,18 +24,20 @@ from regulars.demo import command as demo
 from regulars.deploy import command as deploy
 from regulars.errors import CopiedFolder, OperatorError
 from regulars.models import command as models
-from regulars.mqtt import command as mqtt
 from regulars.tenants import command as tenants
 from regulars.tenants import erasing
-from regulars.transfer import command as transfer
 from regulars.uninstall import uninstall
+
+if TYPE_CHECKING:
+    from regulars_client import Regulars
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
 
 GROUP = "regulars.commands"
-"""Entry points of other distributions whose commands are ours, too; those of GROUP.models come to
-`regulars models`."""
+"""Entry points of other distributions whose commands are ours, too, among those for models. Those
+of GROUP.day are among the commands of a shop's day, those of GROUP.models come to `regulars
+models`."""
 
 
 class Sections(click.Group):
@@ -58,6 +62,34 @@ class Sections(click.Group):
                 )
 
 
+def load_commands(group: str) -> list[click.Command]:
+    """Return the commands that other distributions add, by name."""
+    entries = sorted(metadata.entry_points(group=group), key=lambda entry: entry.name)
+    return [entry.load() for entry in entries]
+
+
+@contextmanager
+def serve_folder(data: Path, tenant: str | None) -> Iterator[Regulars]:
+    """Serve a data folder while a block lasts, and yield the client of a tenant, or of the first.
+
+    Commands of other distributions find this as click's `obj`. Raises OperatorError.
+    """
+    from regulars_client import Regulars
+
+    from regulars.serve.service import run_service
+    from regulars.tenants.credentials import read_credentials
+
+    with run_service(data) as served:  # which makes the folder, if there is none
+        by_tenant = read_credentials(data)
+        if tenant is not None and tenant not in by_tenant:
+            raise OperatorError(
+                f"{data} has no keys of {tenant}: it has those of {', '.join(by_tenant)}"
+            )
+        key = by_tenant[tenant or next(iter(by_tenant))].api_key
+        with Regulars(served.url, api_key=key) as client:
+            yield client
+
+
 @click.group(
     cls=Sections,
     no_args_is_help=False,
@@ -65,6 +97,7 @@ class Sections(click.Group):
         "help_option_names": ["-h", "--help"],
         "show_default": True,
         "max_content_width": 120,
+        "obj": serve_folder,
     },
 )
 @click.version_option(package_name="regulars", message="regulars %(version)s")
@@ -96,11 +129,9 @@ commands.add_section(
     today.today,
     report.report,
     tenants.console,
-    transfer.import_,
-    transfer.export,
     box.redrive,
     call.call,
-    mqtt.mqtt,
+    *load_commands(f"{GROUP}.day"),
 )
 commands.add_section(
     "Privacy",
@@ -125,11 +156,10 @@ commands.add_section(
     uninstall,
 )
 commands.add_section("AWS", deploy.deploy)
-measuring = [entry.load() for entry in metadata.entry_points(group=GROUP)]
-commands.add_section("Models", models.models, models.reembed, *measuring)
+commands.add_section("Models", models.models, models.reembed, *load_commands(GROUP))
 
-for entry in metadata.entry_points(group=f"{GROUP}.models"):
-    models.models.add_command(entry.load())
+for command in load_commands(f"{GROUP}.models"):
+    models.models.add_command(command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         path = "regulars" if error.ctx is None else error.ctx.command_path
         return _complain(f"{error.format_message().rstrip('.')}; see `{path} --help`", MISUSED)
+    except click.ClickException as error:
+        return _complain(error.format_message(), FAILED)
     except (InvalidInput, SettingError) as error:
         return _complain(str(error), MISUSED)
     # a service is not to be started again and again: a person has to say what it is

@@ -1,6 +1,5 @@
 import gc
 import logging
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +13,10 @@ from regulars.demo import registry_photos
 from regulars.errors import NoPictures
 from tests.support.box.server import Server
 from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
+from tests.support.fixtures import interruptible, photos
 from tests.support.folders import pytest_configure, tmp_path
 
-__all__ = ["pytest_configure", "tmp_path"]
+__all__ = ["interruptible", "photos", "pytest_configure", "tmp_path"]
 
 ROOT = Path(__file__).parents[1]
 LONGEST = (
@@ -156,35 +156,12 @@ def _little_garbage() -> None:
     gc.set_threshold(*gc.get_threshold()[:2], 10_000)
 
 
-@pytest.fixture(scope="session")
-def photos() -> Path:
-    """The labelled pictures at hand; tests.support.pictures.photos says which plays which part."""
-    return registry_photos.provide_folder()
-
-
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One box as a process, for clients that come over HTTP."""
     server = Server(tmp_path_factory.mktemp("box") / "shop")
     yield server
     assert server.stop() == 0
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C interrupt this process and those that it starts, also if the tests were started
-    with it ignored.
-
-    What was served in this process before would hear of it, too, and end the process at the second
-    one.
-    """
-    handler, pipe = (
-        signal.signal(signal.SIGINT, signal.default_int_handler),
-        signal.set_wakeup_fd(-1),
-    )
-    yield
-    signal.signal(signal.SIGINT, handler)
-    signal.set_wakeup_fd(pipe)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("tests", "edge/tests", "client/tests")
+FOLDERS = ("tests", "edge/tests", "client/tests", "mqtt/tests", "transfer/tests")
 SUPPORT = "tests.support"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("tests", "edge/tests", "client/tests", "lab/tests")
+FOLDERS = ("tests", "edge/tests", "client/tests", "mqtt/tests", "transfer/tests", "lab/tests")
 CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time"}
 CLOCKS |= {f"{name}_ns" for name in CLOCKS} | {"time", "time_ns", "now", "utcnow"}
 

@@ -10,7 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-OURS = ("chalicelib", "regulars", "regulars_edge", "regulars_client", "infra")
+OURS = (
+    "chalicelib",
+    "regulars",
+    "regulars_edge",
+    "regulars_client",
+    "regulars_mqtt",
+    "regulars_transfer",
+    "infra",
+)
 
 
 def classes(package: str) -> Iterator[type]:

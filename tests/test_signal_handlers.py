@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("chalicelib", "client/src", "edge/src", "lab/src", "regulars")
+FOLDERS = (
+    "chalicelib",
+    "client/src",
+    "edge/src",
+    "lab/src",
+    "mqtt/src",
+    "regulars",
+    "transfer/src",
+)
 
 
 def list_handlers(module: ast.Module) -> Iterator[ast.AST]:

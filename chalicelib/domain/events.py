@@ -1,6 +1,6 @@
 """The events that hooks are told: a Struct for each kind, whose members are its `data`.
 
-A kind says here, once, what others ask of it: hooks, mailboxes, messages, the broker, the console's
+A kind says here, once, what others ask of it: hooks, mailboxes, messages, the console's
 list, the table of docs/webhooks.md, and the removal of people. To add one, write its class and put
 it into EVENTS. A new member stands last, so that bodies grow at their end.
 """
@@ -33,7 +33,7 @@ class EventKind(StrEnum):
 
 
 class Member(Struct, frozen=True):
-    """Declaration of a member of an event: what it is to people, messages and the broker."""
+    """Declaration of a member of an event: what it is to people and messages."""
 
     of: bool = False
     """It is the id of a face that the event is about."""
@@ -48,8 +48,6 @@ class Member(Struct, frozen=True):
     form: Literal["line", "lines", "time", "share", "state"] = "line"
     """How a template shows it. `share`: of how many minutes, if some were not watched. `state`: of
     a camera, in the words of domain/languages."""
-    at_broker: str = ""
-    """Its name in a message at the broker; "": it has none there."""
     of_book: bool = False
     """It tells how many people the book has."""
     says: str = ""
@@ -59,7 +57,7 @@ class Member(Struct, frozen=True):
 FaceId = Annotated[str, Member(of=True)]
 Name = Annotated[str, Member(names=True, shown_as="name", sample="Ann Lee", is_who=True)]
 Number = Annotated[int | None, Member(shown_as="number", sample="135")]
-VisitCount = Annotated[int, Member(shown_as="visits", sample="7", at_broker="visit")]
+VisitCount = Annotated[int, Member(shown_as="visits", sample="7")]
 Id = Annotated[str, Member()]
 """Id or address of a thing."""
 ThingName = Annotated[str, Member(is_who=True)]
@@ -83,8 +81,6 @@ class EventData(Struct, frozen=True, kw_only=True):
     about something else."""
     WAITS: ClassVar[bool] = False
     """Outside of the hours of a hook it waits for them, and is told then if it still lasts."""
-    AT_BROKER: ClassVar[Literal["camera", ""]] = ""
-    """The entity at a broker that tells it, in a message that is not retained; "": none does."""
 
     @property
     def about(self) -> str:
@@ -113,7 +109,6 @@ class FaceEvent(EventData, frozen=True, kw_only=True):
 class SightingEvent(FaceEvent, frozen=True, kw_only=True):
     CAMERA: ClassVar = "yes"
     PAUSES: ClassVar = True
-    AT_BROKER: ClassVar = "camera"
     arrive_count: VisitCount
     capture: Id
     sighting: Id
@@ -211,7 +206,6 @@ class GroupFull(EventData, frozen=True, kw_only=True):
     GROUP: ClassVar = "the full group"
     CAMERA: ClassVar = "the camera that saw the face"
     OF_PEOPLE: ClassVar = False
-    AT_BROKER: ClassVar = "camera"
     capacity: Annotated[int | None, Member(shown_as="capacity", sample="1000")]
 
 
@@ -258,7 +252,6 @@ class CameraSilent(EventData, frozen=True, kw_only=True):
     CAMERA: ClassVar = "yes"
     OF_PEOPLE: ClassVar = False
     WAITS: ClassVar = True
-    AT_BROKER: ClassVar = "camera"
     name: ThingName
     last_seen_at: Annotated[
         str | None,
@@ -292,7 +285,6 @@ class CameraUnwell(EventData, frozen=True, kw_only=True):
     CAMERA: ClassVar = "yes"
     OF_PEOPLE: ClassVar = False
     WAITS: ClassVar = True
-    AT_BROKER: ClassVar = "camera"
     name: ThingName
     trouble: Annotated[
         str,
@@ -316,7 +308,6 @@ class CameraWell(EventData, frozen=True, kw_only=True):
     WORDS: ClassVar = "A camera is well again"
     CAMERA: ClassVar = "yes"
     OF_PEOPLE: ClassVar = False
-    AT_BROKER: ClassVar = "camera"
     name: ThingName
     was: Annotated[str, Member(says="the trouble that was told last")]
     state: Annotated[

@@ -101,7 +101,7 @@ class DataCategory(Struct, frozen=True):
 
     `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention,
     if it has some. `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of
-    what lies there, in storage/keys; `topics`: those of regulars/mqtt/discovery; `classes`: those
+    what lies there, in storage/keys; `topics`: those of regulars_mqtt.discovery; `classes`: those
     that have a Codec.
 
     `take_own`, of a table with items about several people: it makes of an item what it holds of one

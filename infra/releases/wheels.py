@@ -1,4 +1,4 @@
-"""`make dist`: the wheels of regulars, its uploader, its client and its lab, which work outside of
+"""`make dist`: the wheels of regulars, of what lies beside it and of its lab, which work outside of
 a checkout.
 
 They are built from a copy that holds what goes into them and nothing else, so nothing of an earlier
@@ -40,6 +40,8 @@ PROJECTS = {
     ),
     "regulars_edge": ("edge/pyproject.toml", "edge/src"),
     "regulars_client": ("client/pyproject.toml", "client/src"),
+    "regulars_mqtt": ("mqtt/pyproject.toml", "mqtt/src"),
+    "regulars_transfer": ("transfer/pyproject.toml", "transfer/src"),
     "regulars_lab": ("lab/pyproject.toml", "lab/src"),
 }
 BESIDE = ("infra/box", "edge/systemd", "infra/licences")
@@ -49,7 +51,10 @@ PROCESSORS, PYTHONS = ("x86_64", "aarch64"), ("3.11", "3.13")
 """Of boxes beside cameras, with Debian 12 and 13."""
 LICENCES = ("LICENSE", "NOTICE")
 LOCKED = {
-    "regulars.lock": (SERVICE, ("regulars", "regulars_client")),
+    "regulars.lock": (
+        SERVICE,
+        ("regulars", "regulars_client", "regulars_mqtt", "regulars_transfer"),
+    ),
     "regulars-edge.lock": (EDGE, ("regulars_edge",)),
 }
 """Requirements beside the wheels: each names some of these, all that they need, with their extras,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -17,16 +18,29 @@ from msgspec import Struct
 from PIL import Image, ImageOps
 
 from regulars.errors import NoPictures
-from regulars.transfer.sources import Person, Photo, read_folder
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
+_HIDDEN = ".@#$"
+"""First signs of folders that systems make, such as .Trash and @eaDir."""
 
 MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
 """How many people are enrolled, strangers and enrolled people are searched for, and pictures of
 nobody and of several are tried at most: the story stays short."""
 STRANGERS_SHARE = 4
 """One person in so many is not enrolled and plays a stranger."""
+
+
+class Photo(Struct, frozen=True):
+    """One picture. `name`: what reports call it."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+class Person(Struct, frozen=True):
+    name: str
+    photos: tuple[Photo, ...]
 
 
 class Probe(Struct, frozen=True):
@@ -70,7 +84,7 @@ class Plan(Struct, frozen=True):
 
 
 def read_album(folder: Path) -> Album:
-    """Read a folder of pictures. Names come from labels.csv, else as an import takes them.
+    """Read a folder of pictures. Names come from labels.csv, else from folders or files.
 
     Raises NoPictures if the folder has no pictures of people.
     """
@@ -78,20 +92,12 @@ def read_album(folder: Path) -> Album:
         raise NoPictures(
             f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder"
         )
-    if (folder / LABELS).is_file():
-        album = _read_labelled_folder(folder)
-    else:
-        source = read_folder(folder)
-        people = {
-            person.name: [photo for photo in person.photos if _has_picture_suffix(photo.name)]
-            for person in source.people
-        }
-        in_folders = any("/" in photo.name for photos in people.values() for photo in photos)
-        album = Album(source.about, _list_people(people), labelled=in_folders)
+    read = _read_labelled_folder if (folder / LABELS).is_file() else _read_by_name
+    album = read(folder)
     if not album.people:
         raise NoPictures(
-            f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another "
-            "folder"
+            f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): name a folder "
+            "that has one for each person, or files NAME_1.jpg"
         )
     return album
 
@@ -151,6 +157,36 @@ def _read_labelled_folder(folder: Path) -> Album:
     )
 
 
+def _read_by_name(folder: Path) -> Album:
+    """Read a folder with one folder a person or, if it has none, with files NAME_1.jpg."""
+    people: dict[str, list[Photo]] = {}
+    for inner in sorted(
+        path for path in folder.iterdir() if path.is_dir() and path.name[0] not in _HIDDEN
+    ):
+        if photos := _list_photos(inner, folder):
+            people[_escape_name(inner.name)] = photos
+    if people:
+        return Album(f"{folder}, a folder a person", _list_people(people))
+    for photo in _list_photos(folder, folder):
+        stem = Path(photo.name).stem
+        people.setdefault(stem.rpartition("_")[0] or stem, []).append(photo)
+    return Album(f"{folder}, by file name", _list_people(people), labelled=False)
+
+
+def _list_photos(folder: Path, root: Path) -> list[Photo]:
+    """List the pictures of a folder, named below `root`, without those that a system hides."""
+    return [
+        Photo(_escape_name(str(file.relative_to(root))), file.read_bytes)
+        for file in sorted(folder.iterdir())
+        if _has_picture_suffix(file.name) and file.name[0] != "." and file.is_file()
+    ]
+
+
+def _escape_name(name: str) -> str:
+    """Return a file's name as a text that can be written."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
 def _list_probes(person: Person) -> list[Probe]:
     return [Probe(photo, frozenset({person.name})) for photo in person.photos]
 
@@ -168,7 +204,7 @@ def _list_people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
         for name in names
         if photos[name] and not any(name.startswith(f"{other}_") for other in names)
     ]
-    return tuple(Person(name, name, tuple(photos[name])) for name in alone)
+    return tuple(Person(name, tuple(photos[name])) for name in alone)
 
 
 def _has_picture_suffix(name: str) -> bool:

@@ -12,8 +12,7 @@ from msgspec import Struct
 
 from chalicelib.domain.model import REGULAR
 from regulars.clients import V1, Reply
-from regulars.demo.album import Plan, Probe
-from regulars.transfer.sources import Photo
+from regulars.demo.album import Photo, Plan, Probe
 
 IDENTIFY = "identify"
 """The call that searches."""

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 
+from regulars_client.logs import TextLines
+
 from chalicelib import telemetry
 from chalicelib.api import observability
-from chalicelib.storage.values import one_line
 from chalicelib.telemetry import CAPTURES_PARKED, Invocation
 from regulars.serve import metrics
 
@@ -38,7 +39,7 @@ def log_to_stderr(
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.terminator = ""  # the formatters end their lines
-    handler.setFormatter(TextLines() if is_text(form) else observability.JsonLines())
+    handler.setFormatter(TenantLines() if is_text(form) else observability.JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -54,21 +55,12 @@ def is_text(form: str | None) -> bool:
     return form == "text" or (form is None and sys.stderr.isatty())
 
 
-class TextLines(logging.Formatter):
-    """A formatter for people. Each line on the way names its tenant.
-
-    A terminal obeys nothing in it, and a message is one line: others' words may be in both. The
-    lines of a failure below it are indented, so that none of them looks like one of the log.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
+class TenantLines(TextLines):
+    """A formatter for people. Each line on the way names its tenant."""
 
     def format(self, record: logging.LogRecord) -> str:
         tenant = "" if hasattr(record, "line") else telemetry.tenant()
-        text, message = super().format(record), self.formatMessage(record)
-        lines = (message, *text.removeprefix(message).split("\n")[1:])
-        return "\n    ".join(map(one_line, lines)) + (f" [{tenant}]\n" if tenant else "\n")
+        return super().format(record) + (f" [{tenant}]\n" if tenant else "\n")
 
 
 def observe_invocation(

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 from chalice.app import Chalice
+from regulars_client.signals import stop_on_signals
 from uvicorn.server import ServerState
 
 from chalicelib.api.dialects import describe_feelings
@@ -62,7 +63,6 @@ from regulars.serve.connections import (
     count_places,
 )
 from regulars.serve.gateway import Gateway
-from regulars.serve.service import stop_on_signals
 from regulars.serve.settings import ServeSettings, make_url
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate

@@ -109,29 +109,6 @@ def _wait_until_ready(process: subprocess.Popen[str]) -> str:
     return url
 
 
-def stop_on_signals() -> threading.Event:
-    """Return the event that SIGTERM or SIGINT sets to ask this process to stop.
-
-    A second of them ends it at once. Nothing is done in the handler, which may interrupt this
-    thread while it holds the event's lock: Python writes the signal's byte into a pipe.
-    """
-    event = threading.Event()
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-
-    def await_signals() -> None:
-        os.read(reading, 1)
-        event.set()
-        (number,) = os.read(reading, 1)
-        os._exit(128 + number)
-
-    threading.Thread(target=await_signals, name="signals", daemon=True).start()
-    return event
-
-
 def stop_with_caller() -> None:
     """Ask this process to stop, as a signal does, when its standard input ends: so it does when the
     process that started it is gone, however that ended."""

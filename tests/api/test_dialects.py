@@ -19,9 +19,9 @@ from chalicelib.api.dialects import DIALECTS, NAMES
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "chalicelib/api"
-PRODUCT = ("chalicelib", "regulars", "edge/src", "infra")
+PRODUCT = ("chalicelib", "regulars", "edge/src", "mqtt/src", "transfer/src", "infra")
 LIST = Path(dialects.__file__).relative_to(ROOT)
-OF_PRODUCTS = (ROOT / "regulars/transfer",)
+OF_PRODUCTS = (ROOT / "transfer/src",)
 """It takes people over from other products, by the products' own APIs: it names these, and knows
 nothing of a dialect."""
 

@@ -11,13 +11,13 @@ from urllib.parse import quote
 import pytest
 from chalice.app import Chalice
 from msgspec import Struct
+from regulars_transfer import sources
 
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.domain.model import Credentials, Profile
 from chalicelib.domain.names import is_same_name
 from chalicelib.services import Services
 from chalicelib.storage.in_process import SystemClock
-from regulars.transfer import sources
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack

@@ -13,10 +13,10 @@ import httpx
 from msgspec.structs import replace
 from playwright.sync_api import Browser, expect
 from regulars_client import Regulars
+from regulars_mqtt import discovery
 
 from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.model import Profile, PromotionSettings
-from regulars.mqtt import discovery
 from regulars.report import format_csv, format_text
 from tests.console.conftest import Book, save_as, visiting
 from tests.console.shop import SETTINGS, Shop, box

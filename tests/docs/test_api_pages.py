@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from regulars_edge.setup import onvif
+from regulars_mqtt import frigate
+from regulars_transfer import tables, workbooks
 
 import app
 from chalicelib.api import forms, multipart
@@ -33,8 +35,6 @@ from chalicelib.book.webhooks import MAX_HOOKS
 from chalicelib.domain.model import LIMITS, MAX_PICTURES, Profile
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES, MOST_PIXELS
 from chalicelib.domain.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, rate_closeness
-from regulars.mqtt import frigate
-from regulars.transfer import tables, workbooks
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, Session, read, sees
 from tests.support.closeness import CURVE

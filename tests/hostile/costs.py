@@ -18,6 +18,8 @@ from random import Random
 import regulars_edge.setup.onvif as onvif
 from msgspec import Struct, convert
 from regulars_edge.errors import SourceFailed
+from regulars_mqtt import frigate
+from regulars_transfer.tables import read_rows
 
 from chalicelib.api.base64_text import parse_base64
 from chalicelib.api.forms import parse_form
@@ -30,8 +32,6 @@ from chalicelib.book.vision.pictures.image import MOST, read_picture
 from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES, PictureRules
 from regulars.errors import DamagedFile
-from regulars.mqtt import frigate
-from regulars.transfer.tables import read_rows
 
 BOUNDARY = "b"
 RULES = PictureRules(frozenset(MOST), MAX_PICTURE_BYTES, 8192, 8192)

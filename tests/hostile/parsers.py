@@ -51,6 +51,12 @@ from regulars_edge.setup import first_page, onvif
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.spool import files
 from regulars_edge.spool.model import Entry, Memory, Stamp
+from regulars_mqtt import frigate
+from regulars_mqtt.discovery import parse_device
+from regulars_mqtt.turns import parse_turn
+from regulars_transfer import archive as export_archive
+from regulars_transfer import errors as transfer_errors
+from regulars_transfer import exports, services, sources
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.api.application import Routes, convert_to_rest_event
@@ -128,12 +134,8 @@ from regulars import configuration, place
 from regulars import folder as data_folder
 from regulars.backup import archive, owed
 from regulars.errors import DamagedFile, OperatorError, UnfinishedRestore
-from regulars.mqtt import frigate
-from regulars.mqtt.discovery import parse_device
-from regulars.mqtt.turns import parse_turn
 from regulars.serve.asgi import parse_paths
 from regulars.serve.server import make_site
-from regulars.transfer import exports, services, sources
 from tests.hostile import words
 from tests.hostile.fuzz import Opened, Parser, Read
 from tests.support.api.devices import device
@@ -962,10 +964,10 @@ def exported(folder: Path) -> Iterator[Read]:
             exports.FACES: b"\n".join(faces),
             "a/0.jpg": b"photo",
         }
-        with archive.write_archive(path) as writer:
+        with export_archive.write_archive(path) as writer:
             for name, content in members.items():
-                writer.add_stream(name, io.BytesIO(content), len(content))
-            writer.finish(AT, exports.FORMAT)
+                writer.add(name, io.BytesIO(content))
+            writer.finish(AT)
         with exports.open_export(path) as source:
             return [photo.read() for person in source.people for photo in person.photos]
 
@@ -1811,27 +1813,28 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         [backup_of("book.sqlite"), backup_of("a/b", "c")], share=4,
     ),
     "exports": Parser(
-        exported, (DamagedFile, OperatorError), ("regulars.transfer.exports",), [EXPORT], any_bytes,
-        share=4
+        exported, (transfer_errors.TransferError,),
+        ("regulars_transfer.exports", "regulars_transfer.archive"), [EXPORT], any_bytes, share=4
     ),
     "tables of people": Parser(
-        tables_of_people, (DamagedFile,), ("regulars.transfer.sources",),
+        tables_of_people, (transfer_errors.DamagedFile,), ("regulars_transfer.sources",),
         [b"path,name,age,label_a,hobby\n1.jpg,Ann,34,x,tennis\n", b"path;id\n1.jpg;7\n1.jpg;7\n",
          *("path\tname\n1.jpg\t李小明\n".encode(encoding) for encoding in ("utf-16", "gb18030"))],
         any_bytes,
     ),
     "Frigate's messages": Parser(
-        plain(frigate.parse_event), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
+        plain(frigate.parse_event), (frigate.NotFrigates,), ("regulars_mqtt.frigate",),
         [as_json(frigates_message("1607123955.475377-mxklsc", 1607123965.975463))], json_values,
     ),
     "Frigate's lists of events": Parser(
-        plain(frigate.parse_events), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
+        plain(frigate.parse_events), (frigate.NotFrigates,), ("regulars_mqtt.frigate",),
         [as_json([{"id": "a", "camera": "door", "start_time": 1, "end_time": 2,
             "data": {"snapshot_frame_time": 2}}])],
         json_values,
     ),
     "answers of other face services": Parser(
-        plain(answers_of_services), (OperatorError,), ("regulars.transfer.services",),
+        plain(answers_of_services), (transfer_errors.TransferError,),
+        ("regulars_transfer.services",),
         [
             as_json({"subjects": ["Ann"], "faces": [{"subject": "Ann", "image_id": "1"}]}),
             as_json({"people": [{"id": "1", "name": "Ann"}], "hasNextPage": True}),
@@ -1874,7 +1877,7 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
     ),
     "what others keep at a broker": Parser(
         plain(lambda data: (parse_device(data), parse_turn(data))), (),
-        ("regulars.mqtt.discovery", "regulars.mqtt.turns"),
+        ("regulars_mqtt.discovery", "regulars_mqtt.turns"),
         [b'{"device": {"configuration_url": "http://box:8000"}}', b'{"rank": "0", "host": "box"}'],
         any_bytes,
     ),

@@ -101,7 +101,7 @@ OURS = {
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when "
     "they were set",
-    "regulars.mqtt.broker": "an option of the operator",
+    "regulars_mqtt.broker": "an option of the operator",
     "regulars.libraries": "a list that is a file of the package, and archives that are checked by "
     "SHA-256",
     "regulars.serve.server": "the public URL, which was checked when it was set",
@@ -130,7 +130,7 @@ OURS = {
     "regulars.options": "times among its own options",
     "chalicelib.api.promise": "answers of the stage itself",
     "regulars.protection": "URLs of hooks, which were checked when they were added",
-    "regulars.mqtt.command": "a URL among its own options",
+    "regulars_mqtt.command": "a URL among its own options",
     "chalicelib.privacy.notices": "nothing: the lines that it prints do, for the person who checks "
     "a receipt",
     "chalicelib.book.week": "hours that statistics have written themselves",
@@ -147,10 +147,12 @@ def test_no_parser_is_forgotten() -> None:
         "regulars",
         "edge/src/regulars_edge",
         "client/src/regulars_client",
+        "mqtt/src/regulars_mqtt",
+        "transfer/src/regulars_transfer",
     ):
         for file in [Path(root)] if root.endswith(".py") else sorted(Path(root).rglob("*.py")):
             module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
-            module = re.sub(r"^(edge|client)\.src\.", "", module)
+            module = re.sub(r"^(edge|client|mqtt|transfer)\.src\.", "", module)
             if PARSES.search(file.read_text(encoding="utf-8")) and module not in named:
                 assert any(f"{module}.".startswith(f"{ours}.") for ours in OURS), (
                     f"{module} is in no row of PARSERS"

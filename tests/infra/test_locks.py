@@ -14,7 +14,11 @@ FILES = {
     SETUP: ["infra/locks/setup.in"],
     FUNCTIONS: ["requirements.txt"],
     CHALICE: ["infra/locks/chalice.in"],
-    SERVICE: ["requirements.txt", "regulars/requirements.txt", "client/pyproject.toml"],
+    SERVICE: [
+        "requirements.txt",
+        "regulars/requirements.txt",
+        *(f"{name}/pyproject.toml" for name in ("client", "mqtt", "transfer")),
+    ],
     EDGE: ["edge/pyproject.toml"],
 }
 """What each lock answers to."""
@@ -35,9 +39,10 @@ def asked(file: Path) -> list[Requirement]:
         extras = (
             project["optional-dependencies"].values() if file.is_relative_to(ROOT / "edge") else ()
         )
-        return [Requirement(line) for lines in (project["dependencies"], *extras) for line in lines]
-    lines = (line.partition("#")[0].strip() for line in file.read_text().splitlines())
-    return [Requirement(line) for line in lines if line]
+        lines = [line for lines in (project["dependencies"], *extras) for line in lines]
+    else:
+        lines = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
+    return [Requirement(line) for line in lines if line and not line.startswith("regulars-")]
 
 
 def pinned(text: str, target: Target) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
+from regulars_mqtt.discovery import Topics
 
 import chalicelib
 from chalicelib.domain.captures import Capture, Sighting
@@ -33,7 +34,6 @@ from chalicelib.privacy.subject_access import READERS
 from chalicelib.privacy.texts import LANGUAGES, Language, words_of
 from chalicelib.storage import keys
 from chalicelib.storage.records.merges import TAKEN, Duplicate, Merge, MergeBackup
-from regulars.mqtt.discovery import Topics
 from tests.support.book.book import Book
 from tests.support.consistency.consistency import CHECKS
 from tests.support.fakes import Person

@@ -155,20 +155,8 @@ def test_no_command_is_told_in_half_a_sentence(
             for command in (
                 ["doctor", "--url"],
                 ["console", "--url"],
-                ["mqtt", "--broker", "mqtt://x", "--frigate"],
             )
             for url in ("http://[::1", "ftp://box", "http://box:80a")
-        ),
-        *(
-            (
-                [
-                    *("mqtt", "--broker", "mqtt://x", "--frigate", "http://10.0.0.2"),
-                    *("--frigate-topic", topic),
-                ],
-                2,
-                f"--frigate-topic is a topic such as frigate or shop/frigate, not {topic!r}",
-            )
-            for topic in ("frigate/#", "+", "", "/frigate")
         ),
         (["serve", "--prt", "1"], 2, "No such option '--prt'"),
         (["serve", "here"], 2, "unexpected extra argument"),

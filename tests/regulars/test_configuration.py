@@ -244,7 +244,18 @@ def test_a_name_that_kubernetes_does_not_make_is_a_mistake(name: str) -> None:
 def test_every_variable_that_our_files_name_is_known() -> None:
     """What the uploader, compose.yaml, the Caddyfile and the pages tell people to export stops no
     command."""
-    folders = ("chalicelib", "client", "console", "docs", "edge/src", "infra", "lab", "regulars")
+    folders = (
+        "chalicelib",
+        "client",
+        "console",
+        "docs",
+        "edge/src",
+        "infra",
+        "lab",
+        "mqtt",
+        "regulars",
+        "transfer",
+    )
     files = [*ROOT.glob("[!C.]*"), *(ROOT / "edge").glob("*")]
     files += [file for name in folders for file in (ROOT / name).rglob("*")]
     texts = [

@@ -21,7 +21,7 @@ from tests.support.faults.stored import stored
 Captured = pytest.CaptureFixture[str]
 
 ELSEWHERE = {"import", "deploy", "uninstall"}
-"""Two need a service: tests/regulars/transfer/test_rehearsal.py tries ten folders, and the account
+"""Two need a service: transfer/tests/test_rehearsal.py tries ten folders, and the account
 of AWS is not asked, which the dry run says. tests/regulars/test_uninstall.py tries the third."""
 
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from regulars_transfer import sources
 
 from chalicelib.domain.local_time import Granularity, LocalTime, Span
 from chalicelib.domain.names import is_found, make_terms, wanted_words
 from chalicelib.storage.values import milliseconds
-from regulars.transfer import sources
 from tests.support.reported import replays
 from tests.support.workbook import DAY, OWN_DAY, ZEROS, Cell, Styled, make_workbook
 

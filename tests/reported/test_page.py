@@ -39,7 +39,9 @@ def read_reports(cell: str) -> tuple[str, ...]:
 
 def test_each_case_of_the_page_is_replayed_and_each_that_is_replayed_is_on_the_page() -> None:
     files = [
-        file for tests in ("tests", "edge/tests") for file in (ROOT / tests).rglob("test_*.py")
+        file
+        for tests in ("tests", "edge/tests", "mqtt/tests", "transfer/tests")
+        for file in (ROOT / tests).rglob("test_*.py")
     ]
     replayed = {number: where for file in files for number, where in read_cases(file).items()}
     rows = ROW.findall((ROOT / "docs/reported.md").read_text())

@@ -13,6 +13,8 @@ from zipfile import ZipFile
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
+from regulars_transfer.exports import FaceLine
+from regulars_transfer.sources import TEXTS as COLUMNS
 
 from chalicelib.api.v1 import faces as v1
 from chalicelib.book.sightings.rejection import has_only_a_name
@@ -28,8 +30,6 @@ from chalicelib.storage.items import FaceOrder
 from chalicelib.storage.ports import Put
 from chalicelib.storage.records.faces import face_item
 from chalicelib.storage.records.merges import TAKEN, MergeBackup
-from regulars.transfer.exports import FaceLine
-from regulars.transfer.sources import TEXTS as COLUMNS
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.book import Book
@@ -251,7 +251,10 @@ def test_the_index_by_arrival_is_as_stages_have_it() -> None:
 def test_an_export_and_a_table_bring_along_what_an_enrolment_takes() -> None:
     names = {*v1.NewFace.__struct_fields__} - {"picture", "if_known", "if_erased"}
     require_decided(
-        "FaceLine (regulars/transfer/exports.py)", sorted(names), FaceLine.__struct_fields__, {}
+        "FaceLine (transfer/src/regulars_transfer/exports.py)",
+        sorted(names),
+        FaceLine.__struct_fields__,
+        {},
     )
     others = {"age", "attributes", "labels"}  # a number, any other column, and a column each
     why_not = {
@@ -259,7 +262,10 @@ def test_an_export_and_a_table_bring_along_what_an_enrolment_takes() -> None:
         "hidden": "people who are brought in are to be seen: somebody hides them afterwards",
     }
     require_decided(
-        "TEXTS (regulars/transfer/sources.py)", sorted(names), {*COLUMNS} | others, why_not
+        "TEXTS (transfer/src/regulars_transfer/sources.py)",
+        sorted(names),
+        {*COLUMNS} | others,
+        why_not,
     )
 
 

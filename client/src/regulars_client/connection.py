@@ -156,7 +156,7 @@ class Connection:
         timeout_s: float = 60.0,
         patience_s: float = 120.0,
     ) -> None:
-        base, key = _parse_service_url(url), choose_key(api_key, key_file)
+        base, key = parse_service_url(url), choose_key(api_key, key_file)
         self._patience_s = patience_s
         self._transport = ProxyingTransport()
         self._http = httpx.Client(
@@ -330,7 +330,7 @@ class Connection:
         return isinstance(error, httpx.TransportError)
 
 
-def _parse_service_url(url: str) -> httpx.URL:
+def parse_service_url(url: str) -> httpx.URL:
     """Read the URL of a service. Raises NotConfigured."""
     with suppress(httpx.InvalidURL, UnicodeError):  # the latter for a host that no name can be
         read = httpx.URL(url)

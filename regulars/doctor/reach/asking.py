@@ -23,7 +23,6 @@ from chalicelib.services import Services
 from regulars.clients import Connection, Reply
 from regulars.findings import Finding, unasked
 from regulars.mail import MailSettings
-from regulars.mqtt.command import BrokerOptions
 
 CAPTURES = "/v1/captures"
 _OWN = re.compile("doctor-[0-9a-f]{8}")
@@ -49,7 +48,6 @@ class Reach(Struct, frozen=True):
     """The address that clients have; "": none is known."""
     inner_url: str
     """The service's own address on this machine; "": none runs here."""
-    broker: BrokerOptions | None = None
     agree: Agree = agree_to_nothing
     patience_s: float = 30.0
     """Time in which a party has to answer, and to do what it has confirmed."""

@@ -13,12 +13,11 @@ from chalicelib.domain.errors import RegularsError
 from regulars import folder
 from regulars.configuration import Configuration, parse_lines
 from regulars.deploy.stage import read_url
-from regulars.doctor.reach import broker, cameras, hooks, mail, stage, tls, web, witness
+from regulars.doctor.reach import cameras, hooks, mail, stage, tls, web, witness
 from regulars.doctor.reach.asking import Agree, Ask, NotSetUp, Reach, find_cause
 from regulars.errors import OperatorError
 from regulars.findings import Finding, failed, unasked
 from regulars.mail import MailSettings, make_mailer
-from regulars.mqtt.command import BrokerOptions
 from regulars.options import open_services, open_services_of
 
 PARTIES: Mapping[str, Ask] = MappingProxyType(
@@ -34,7 +33,6 @@ PARTIES: Mapping[str, Ask] = MappingProxyType(
         "message": hooks.ask_channels,
         "mail": mail.ask_mail,
         "hook": hooks.ask_hooks,
-        "broker": broker.ask_broker,
         "witness": witness.ask_witness,
     }
 )
@@ -64,9 +62,7 @@ def ask_parties(reach: Reach) -> Iterator[Finding]:
         yield from ask_party(subject, reach)
 
 
-def check_box(
-    configured: Configuration, broker: BrokerOptions | None, agree: Agree
-) -> Iterator[Finding]:
+def check_box(configured: Configuration, agree: Agree) -> Iterator[Finding]:
     """Ask the parties of a box, by the settings of the service that runs, else by those here.
 
     Raises OperatorError if they are of a stage.
@@ -81,11 +77,11 @@ def check_box(
     settings = replace(in_use.settings, storage=data)
     url = settings.public_url or inner_url
     with closing(open_services(settings, mailer=make_mailer(in_use.mail))) as services:
-        yield from ask_parties(Reach(services, in_use.mail, url, inner_url, broker, agree))
+        yield from ask_parties(Reach(services, in_use.mail, url, inner_url, agree))
 
 
-def check_stage(name: str, broker: BrokerOptions | None, agree: Agree) -> Iterator[Finding]:
+def check_stage(name: str, agree: Agree) -> Iterator[Finding]:
     """Ask the parties of a stage in AWS, which sends no mail."""
     with open_services_of(None, name) as services:
-        reach = Reach(services, MailSettings(), read_url(name), "", broker, agree)
+        reach = Reach(services, MailSettings(), read_url(name), "", agree)
         yield from ask_parties(reach)

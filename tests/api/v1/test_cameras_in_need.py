@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import fields
 from regulars_edge.troubles import Trouble as EdgeTrouble
+from regulars_mqtt import discovery
 
 from chalicelib.api.v1.cameras import State
 from chalicelib.domain.channels import event_values
@@ -20,7 +21,6 @@ from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.records.captures import USUAL
 from regulars.doctor.doctor import check_cameras
 from regulars.findings import Level
-from regulars.mqtt import discovery
 from regulars.serve.metrics import Stored
 from regulars.today import read_today
 from tests.support.api.v1.client import V1Client

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from regulars_client import models
+from regulars_mqtt.discovery import list_entries
 
 from chalicelib.book.counts.places import MAX_DOORS, MAX_LIMIT, MAX_PLACES
 from chalicelib.domain.counts import MAX_CROSSINGS, MINUTES
@@ -18,7 +19,6 @@ from chalicelib.privacy.retention import Kind
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
-from regulars.mqtt.discovery import list_entries
 from tests.support.api.devices import BY_HTTPS, sign_in
 from tests.support.api.v1.client import V1Client, document
 from tests.support.api.v1.counting import (

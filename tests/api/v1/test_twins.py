@@ -3,7 +3,7 @@
 All that a link, a screen or a camera may ask is asked of both. Equal answers have equal
 differences, so no two of them tell more when they are subtracted. Roles: test_twins_of_roles;
 hooks: test_twins_of_hooks; keys of other APIs: test_twins_of_dialects; the broker:
-regulars/mqtt/test_twins.
+mqtt/tests/test_twins.
 """
 
 import re

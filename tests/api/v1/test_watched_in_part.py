@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from regulars_client import models
+from regulars_mqtt.discovery import list_entries, write_place
 from rich.console import Console
 
 from chalicelib.book.week import format_message, list_doubts
@@ -19,7 +20,6 @@ from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.periods import Period
 from chalicelib.domain.texts import LANGUAGES, Texts
 from chalicelib.services import Services
-from regulars.mqtt.discovery import list_entries, write_place
 from regulars.report import format_text
 from regulars.today import print_today, read_today
 from tests.support.api.v1.client import V1Client

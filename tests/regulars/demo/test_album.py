@@ -6,9 +6,8 @@ import pytest
 from PIL import Image
 
 from regulars.demo import album, registry_photos
-from regulars.demo.album import Album, Probe, plan_story
+from regulars.demo.album import Album, Person, Photo, Probe, plan_story
 from regulars.errors import NoPictures
-from regulars.transfer.sources import Person, Photo
 
 
 def jpeg(width: int = 8, height: int = 8) -> bytes:
@@ -21,7 +20,7 @@ def people(**photos: int) -> Album:
     return Album(
         "made up",
         tuple(
-            Person(name, name, tuple(Photo(f"{name}_{n}", bytes) for n in range(count)))
+            Person(name, tuple(Photo(f"{name}_{n}", bytes) for n in range(count)))
             for name, count in photos.items()
         ),
     )

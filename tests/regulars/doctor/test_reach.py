@@ -38,22 +38,18 @@ from regulars.doctor.reach.asking import Reach
 from regulars.doctor.reach.reach import PARTIES, ask_parties, ask_party
 from regulars.findings import Level
 from regulars.mail import MailSettings
-from regulars.mqtt.command import BrokerOptions
 from tests.regulars.doctor.stand_ins import (
     Asked,
     Spoil,
-    hanging_up,
     proxy,
     saying,
     shaking_hands,
-    silent,
 )
 from tests.support.box.server import Server
 from tests.support.fakes import FakeClock
 from tests.support.hooks.browser import SUBSCRIPTION
 from tests.support.hooks.receiver import Behaviour, answers, hangs, receiving, says
 from tests.support.inbox import Inbox, receiving_mail
-from tests.support.mqtt.mosquitto import mosquitto
 from tests.support.ports import free_port
 from tests.support.storage.failing import UNANSWERED, Calls
 from tests.support.web.certificate import certificate
@@ -403,7 +399,7 @@ PUSHED = {
 }
 
 
-# --- mail, broker, witness
+# --- mail, witness
 # --------------------------------------------------------------------------------------------------
 
 
@@ -482,67 +478,6 @@ MAIL = {
         ),
         FAILED,
         "it has no TLS or no sign-in at this port",
-    ),
-}
-
-
-def at_broker(port: int) -> BrokerOptions:
-    return BrokerOptions(f"mqtt://127.0.0.1:{port}", None, None, None, "")
-
-
-def brokered(*settings: str, patience_s: float = 3.0) -> Start:
-    def start(box: Box) -> Reach:
-        broker = box.opened.enter_context(mosquitto(box.folder / "broker", *settings))
-        return box.reach(broker=at_broker(broker.port), patience_s=patience_s)
-
-    return start
-
-
-def denied(box: Box) -> Reach:
-    rights = box.folder / "rights"
-    rights.write_text("topic read nothing\n")
-    return brokered("allow_anonymous true", f"acl_file {rights}", patience_s=SHORT_S)(box)
-
-
-def late(box: Box) -> Reach:
-    broker = box.opened.enter_context(mosquitto(box.folder / "broker"))
-    port = box.opened.enter_context(broker.slow_port(3.0))
-    return box.reach(broker=at_broker(port), patience_s=SHORT_S)
-
-
-BROKER = {
-    "well": Case(brokered(), OK, "a topic of its own was filled, emptied and filled again"),
-    "not set up": Case(Box.reach, UNASKED, "not set up: --broker names one"),
-    "refused": Case(
-        lambda box: box.reach(broker=at_broker(free_port()), patience_s=SHORT_S),
-        FAILED,
-        "cannot be reached; it is tried again: set --broker",
-    ),
-    "sign-in refused": Case(
-        brokered("allow_anonymous false", patience_s=SHORT_S),
-        FAILED,
-        "refuses the connection: Not authorized: set --broker",
-    ),
-    "silent": Case(
-        lambda box: box.reach(
-            broker=at_broker(box.opened.enter_context(silent())), patience_s=SHORT_S
-        ),
-        FAILED,
-        "says nothing: set --broker",
-    ),
-    "hangs up": Case(
-        lambda box: box.reach(
-            broker=at_broker(box.opened.enter_context(hanging_up())), patience_s=SHORT_S
-        ),
-        FAILED,
-        "hangs up before it answers",
-    ),
-    "slow": Case(late, FAILED, "set --broker"),
-    "no rights": Case(denied, FAILED, "allow this user to write and read that topic"),
-    "retains nothing": Case(
-        brokered("allow_anonymous true", "retain_available false", patience_s=SHORT_S),
-        FAILED,
-        "allow retained messages",
     ),
 }
 
@@ -629,7 +564,6 @@ TABLE = {
     "message": MESSAGES,
     "mail": MAIL,
     "hook": HOOKS,
-    "broker": BROKER,
     "witness": WITNESS,
 }
 SECRETS = ("secret-topic", "secret-word", "ck_", SUBSCRIPTION["auth"], "box@shop.example")
@@ -672,17 +606,6 @@ def test_nothing_is_left_and_no_hook_fails_by_it(box: Box) -> None:
     [hook] = box.services.webhooks.hooks.list_all("shop")
     assert (hook.failures, hook.paused_until) == (0, None)
     assert not box.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=9).rows
-
-
-@pytest.mark.parametrize("may_read", [True, False])
-def test_no_retained_message_is_left_at_the_broker(box: Box, may_read: bool) -> None:
-    rights = box.folder / "rights"
-    rights.write_text(f"topic {'readwrite' if may_read else 'write'} regulars-doctor/#\n")
-    settings = ("allow_anonymous true", f"acl_file {rights}")
-    broker = box.opened.enter_context(mosquitto(box.folder / "broker", *settings))
-    list(ask_party("broker", box.reach(broker=at_broker(broker.port), patience_s=SHORT_S)))
-    broker.rest()
-    assert b"regulars-doctor" not in (broker.folder / "mosquitto.db").read_bytes()
 
 
 def test_what_a_killed_question_left_goes_at_the_next_and_nothing_of_others(box: Box) -> None:
@@ -809,19 +732,16 @@ def test_the_command_says_what_it_sent_and_ends_as_doctor_does(
         f"ok       address  GET {served.url}/health was answered by a service\n",
         "ok       camera   a picture as Axis's cameras post it (image/jpeg) is a capture, byte for",
         "ok       upload   a picture that was offered, and put to 127.0.0.1, was looked at\n",
-        "unasked  broker   not set up: --broker names one\n",
     ):
         assert line in said
-    assert main([*asked, "--broker", f"mqtt://127.0.0.1:{free_port()}"]) == 1
-    assert "failed   broker   " in capsys.readouterr().out
     assert main(["call", "list-entries", "--tenant", "shop", "--data", str(served.data)]) == 0
     entries = [line for line in capsys.readouterr().out.splitlines() if "regulars doctor" in line]
     assert entries
 
 
-@pytest.mark.parametrize("option", [["--stage", "prod"], ["--broker", "prod"], ["--yes"]])
+@pytest.mark.parametrize("option", [["--stage", "prod"], ["--yes"]])
 def test_options_of_reach_are_refused_without_it(
     option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor", *option]) == 2
-    assert "--stage, --broker and --yes go with --reach" in capsys.readouterr().err
+    assert "--stage and --yes go with --reach" in capsys.readouterr().err

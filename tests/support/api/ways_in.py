@@ -18,18 +18,18 @@ from typing import NamedTuple
 import pytest
 from msgspec import Struct
 from regulars_client import Regulars
+from regulars_mqtt import bridge
+from regulars_mqtt.broker import Address, Broker
+from regulars_mqtt.discovery import Descriptions, Topics
+from regulars_mqtt.frigate import Frigate
+from regulars_mqtt.publishing import Publisher
+from regulars_mqtt.snapshots import Snapshots
 
 from chalicelib.api.dialects import SERVICES
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
 from regulars.cli import main
-from regulars.mqtt import bridge
-from regulars.mqtt.broker import Address, Broker
-from regulars.mqtt.discovery import Descriptions, Topics
-from regulars.mqtt.frigate import Frigate
-from regulars.mqtt.publishing import Publisher
-from regulars.mqtt.snapshots import Snapshots
 from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from regulars_client import Regulars, models
+from regulars_mqtt import bridge
+from regulars_mqtt.broker import Address, Broker
+from regulars_mqtt.discovery import Descriptions, Topics
+from regulars_mqtt.publishing import Publisher
 
-from regulars.mqtt import bridge
-from regulars.mqtt.broker import Address, Broker
-from regulars.mqtt.discovery import Descriptions, Topics
-from regulars.mqtt.publishing import Publisher
 from tests.support.box.box import Box
 from tests.support.fakes import Person, picture
 from tests.support.mqtt.mosquitto import Mosquitto

@@ -10,8 +10,7 @@ from datetime import datetime
 
 from PIL import Image, ImageEnhance, ImageFilter
 
-from regulars.demo.album import open_picture, turn_upright
-from regulars.transfer.sources import Person
+from regulars.demo.album import Person, open_picture, turn_upright
 from regulars_lab.week.timeline import Capture
 
 WIDTH, HEIGHT = 1280, 720

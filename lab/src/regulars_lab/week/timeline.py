@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from regulars.transfer.sources import Person
+from regulars.demo.album import Person
 
 DOOR, TILL = "door", "till"
 GAP = timedelta(minutes=30)

@@ -1,0 +1,22 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.box.box import Box, serving
+from tests.support.fixtures import interruptible, photos
+from tests.support.folders import pytest_configure, tmp_path
+
+__all__ = ["interruptible", "photos", "pytest_configure", "tmp_path"]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    with serving(tmp_path / "data") as box:
+        yield box
+
+
+@pytest.fixture
+def other_box(tmp_path: Path) -> Iterator[Box]:
+    with serving(tmp_path / "other") as box:
+        yield box
