@@ -177,8 +177,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         path = "regulars" if error.ctx is None else error.ctx.command_path
         return _complain(f"{error.format_message().rstrip('.')}; see `{path} --help`", MISUSED)
-    except click.ClickException as error:
-        return _complain(error.format_message(), FAILED)
     except (InvalidInput, SettingError) as error:
         return _complain(str(error), MISUSED)
     # a service is not to be started again and again: a person has to say what it is

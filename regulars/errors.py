@@ -16,12 +16,10 @@ OperatorError
 
 from __future__ import annotations
 
+from regulars_client.errors import DamagedFile as DamagedFile
+from regulars_client.errors import OperatorError as OperatorError
+
 from chalicelib.domain.model import Credentials
-
-
-class OperatorError(Exception):
-    """Base of all. `str(error)` is one English sentence that says what was wrong and what would be
-    right."""
 
 
 class UnusableFolder(OperatorError): ...
@@ -34,9 +32,6 @@ class FolderInUse(OperatorError): ...
 
 
 class CopiedFolder(OperatorError): ...
-
-
-class DamagedFile(OperatorError): ...
 
 
 class NotWrittenDown(OperatorError):

@@ -7,7 +7,6 @@ import time
 import traceback
 from pathlib import Path
 
-import httpx
 import pytest
 from regulars_client import (
     ApiError,
@@ -18,7 +17,7 @@ from regulars_client import (
     WrongAnswer,
     codes,
 )
-from regulars_client.connection import VARIABLE, choose_key
+from regulars_client.connection import VARIABLE, ApiKey, choose_key
 
 from tests.support.web.answering import Service, answer, problem
 
@@ -275,10 +274,8 @@ def test_a_given_key_comes_before_a_file_and_a_file_before_the_environment(tmp_p
     assert header_of(choose_key(None, None, environment)) == "Bearer rk_environment"
 
 
-def header_of(key: httpx.Auth) -> str:
-    request = httpx.Request("GET", "http://box/")
-    next(key.sync_auth_flow(request))
-    return request.headers["Authorization"]
+def header_of(key: ApiKey) -> str:
+    return key.headers["Authorization"]
 
 
 def test_without_a_key_it_says_where_to_put_one() -> None:
@@ -325,10 +322,11 @@ def test_no_text_and_no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> N
 READ_BY_MANY = """
 import sys, threading
 from contextlib import suppress
-import httpx, msgspec
+import json, msgspec, urllib3
 from regulars_client import models
 from regulars_client.connection import read_answer
 from regulars_client.errors import WrongAnswer
+from regulars_client.http import Answer
 
 def read(struct, answer):
     barrier.wait()
@@ -336,14 +334,13 @@ def read(struct, answer):
         read_answer(answer, struct)
 
 sys.setswitchinterval(1e-6)
-request = httpx.Request("GET", "http://box/v1/x")
 kinds = [kind for kind in vars(models).values() if isinstance(kind, type)]
 kinds = [kind for kind in kinds if issubclass(kind, msgspec.Struct)]
 assert len(kinds) > 30
 for kind in kinds:
     barrier = threading.Barrier(8)
     members = dict.fromkeys(kind.__struct_encode_fields__, "a")
-    answer = httpx.Response(200, json=members, request=request)
+    answer = Answer(200, urllib3.HTTPHeaderDict(), json.dumps(members).encode())
     threads = [threading.Thread(target=read, args=(kind, answer)) for _ in range(8)]
     for thread in threads:
         thread.start()

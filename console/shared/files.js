@@ -3,7 +3,7 @@ const NAMED = /\.(jpe?g|png|bmp|webp|hei[cf])$/i;
 
 export const isPicture = (file) => file.type.startsWith("image/") || NAMED.test(file.name);
 
-// What systems leave in a folder, as in regulars_transfer/clutter.py: nobody put it there.
+// What systems leave in a folder, as in regulars_client/clutter.py: nobody put it there.
 const CLUTTER = new Set(["#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle",
   "__macosx", "desktop.ini", "ehthumbs.db", "lost+found", "system volume information", "thumbnails", "thumbs",
   "thumbs.db"]);

@@ -55,7 +55,7 @@ LOCKED = {
         SERVICE,
         ("regulars", "regulars_client", "regulars_mqtt", "regulars_transfer"),
     ),
-    "regulars-edge.lock": (EDGE, ("regulars_edge",)),
+    "regulars-edge.lock": (EDGE, ("regulars_edge", "regulars_client")),
 }
 """Requirements beside the wheels: each names some of these, all that they need, with their extras,
 and the hashes."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from regulars_client.errors import OperatorError
 from regulars_mqtt.broker import Broker
 from regulars_mqtt.checking import check_broker
 from regulars_mqtt.command import BrokerOptions
-from regulars_mqtt.errors import BridgeError
 
 from regulars.cli import main
 from tests.support.mqtt.mosquitto import mosquitto
@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[Callable[[Here], int], str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_wrong_with_a_broker_is_named_with_what_mends_it(here: Here, name: str) -> None:
     start, says = FAULTS[name]
-    with pytest.raises(BridgeError, match=says):
+    with pytest.raises(OperatorError, match=says):
         check_broker(at(start(here)), SHORT_S)
 
 
@@ -116,7 +116,7 @@ def test_no_retained_message_is_left(here: Here, may_read: bool) -> None:
     if may_read:
         check_broker(at(broker.port), SHORT_S)
     else:
-        with pytest.raises(BridgeError):
+        with pytest.raises(OperatorError):
             check_broker(at(broker.port), SHORT_S)
     broker.rest()
     assert b"regulars-check" not in (broker.folder / "mosquitto.db").read_bytes()

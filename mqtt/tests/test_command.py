@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from regulars_client.errors import OperatorError
 from regulars_mqtt.broker import Address, Login
 from regulars_mqtt.command import find_or_make_mailbox
 from regulars_mqtt.discovery import EVENTS, Topics
-from regulars_mqtt.errors import BridgeError
 
 from regulars.cli import main
 from tests.support.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
@@ -221,7 +221,7 @@ def test_addresses_of_brokers(url: str, address: Address) -> None:
     + [f"mqtt://u:{password}@a" for password in ("geheim", "geheim/x", "12/geheim")],
 )
 def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(BridgeError, match="--broker") as refused:
+    with pytest.raises(OperatorError, match="--broker") as refused:
         Address.of(url)
     assert "geheim" not in str(refused.value)
 

@@ -10,10 +10,9 @@ from typing import Any, cast
 
 import pytest
 from regulars_client import Regulars, models
-from regulars_client.errors import NoAnswer
+from regulars_client.errors import NoAnswer, OperatorError
 from regulars_mqtt.broker import Address, Broker
 from regulars_mqtt.discovery import Topics
-from regulars_mqtt.errors import BridgeError
 from regulars_mqtt.forgetting import empty_messages
 
 from regulars.cli import main
@@ -505,7 +504,7 @@ def test_a_broker_that_names_topics_without_end_is_not_emptied_and_not_heard_out
     writing = threading.Thread(target=go_on)
     writing.start()
     try:
-        with pytest.raises(BridgeError, match="goes on naming new topics"):
+        with pytest.raises(OperatorError, match="goes on naming new topics"):
             empty_messages(
                 Broker(Address("127.0.0.1", broker.port, tls=False), "forget", ""),
                 [Topics("shop")],

@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from regulars_client.archive import Manifest
+
 from chalicelib.domain.model import Picture, Tenant
 from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings
@@ -261,9 +263,7 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
         yield from (seal["columns"] for seal in seals if seal.get("columns"))
 
 
-def restore(
-    settings: Settings, file: Path, begin: Callable[[], object] = lambda: None
-) -> archive.Manifest:
+def restore(settings: Settings, file: Path, begin: Callable[[], object] = lambda: None) -> Manifest:
     """Copy the backup's files into the data folder or the stage, and do nothing else: all of them,
     or nothing if it fails.
 
@@ -326,7 +326,7 @@ def fill_folder(data: Path, file: Path, owed: Owed, look: Callable[[Owed], Owed]
         return copy_files(data, file, looked_at)
 
 
-def check_box_file(file: Path) -> archive.Manifest:
+def check_box_file(file: Path) -> Manifest:
     """Compare a box's backup with its list of files, and return that. Raises as `restore`."""
     manifest = archive.check_file(file)
     if DATABASE not in manifest.entries:

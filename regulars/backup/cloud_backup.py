@@ -18,11 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from regulars_client.archive import Manifest, Writer
+
 from chalicelib.open_storage import open_storage
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import open_aws_client
 from chalicelib.storage.aws.items import DynamoItemStore
+from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.in_process import SystemClock
 from chalicelib.storage.limits import item_from_json, item_to_json
 from chalicelib.storage.ports import BlobStore, Item, Storage
@@ -81,13 +84,13 @@ def backup(
             _add_objects(writer, blobs, _list_tenant_names(items), scratch_file)
         finally:
             _remove(client, table_copies)
-        writer.finish(as_of)
+        writer.finish(as_of, FORMAT)
     return path
 
 
 def restore(
     settings: Settings, storage: AwsStorage, file: Path, begin: Callable[[], object]
-) -> archive.Manifest:
+) -> Manifest:
     """Write the backup into the stage's tables and buckets, which must exist and be empty.
 
     `begin`: called before the first write. Raises OperatorError if a table is not empty or the data
@@ -177,7 +180,7 @@ def _remove(client: Any, copies: Sequence[str]) -> None:
 
 
 def _add_objects(
-    writer: archive.Writer, storage: Storage, tenants: Sequence[str], scratch_file: Path
+    writer: Writer, storage: Storage, tenants: Sequence[str], scratch_file: Path
 ) -> None:
     """Add the tenants' objects, but those that were added before.
 

@@ -33,8 +33,9 @@ from regulars.options import (
 from regulars.shops import describe_failure
 
 if TYPE_CHECKING:
+    from regulars_client.archive import Manifest
+
     from chalicelib.services import Services
-    from regulars.backup.archive import Manifest
 
     Build = Callable[[Settings], Services]
 

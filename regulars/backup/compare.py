@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
+from regulars_client.archive import is_tar
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import InvalidInput, RegularsError
@@ -33,7 +34,6 @@ from chalicelib.storage.box.generation import read_note
 from chalicelib.storage.ports import OtherKey
 from chalicelib.storage.values import format_count, time_text
 from regulars import folder
-from regulars.backup.archive import is_tar
 from regulars.backup.backup import copy_database, open_scratch
 from regulars.backup.owed import Owed
 from regulars.backup.preview import (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
+from regulars_client.archive import Manifest, is_tar
 
 from chalicelib.domain.model import Tenant
 from chalicelib.open_storage import DATABASE
@@ -14,7 +15,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.box.vault import is_by_key
 from chalicelib.storage.ports import OtherKey
 from chalicelib.storage.values import format_count, time_text
-from regulars.backup.archive import Manifest, check_file, is_tar
+from regulars.backup.archive import check_file
 from regulars.backup.preview import choose_scratch, read_book
 from regulars.backup.restoring import open_records
 from regulars.errors import DamagedFile

@@ -16,13 +16,12 @@ from pathlib import Path
 
 from msgspec import Struct
 from PIL import Image, ImageOps
+from regulars_client.clutter import name_clutter
 
 from regulars.errors import NoPictures
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
-_HIDDEN = ".@#$"
-"""First signs of folders that systems make, such as .Trash and @eaDir."""
 
 MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
 """How many people are enrolled, strangers and enrolled people are searched for, and pictures of
@@ -161,7 +160,7 @@ def _read_by_name(folder: Path) -> Album:
     """Read a folder with one folder a person or, if it has none, with files NAME_1.jpg."""
     people: dict[str, list[Photo]] = {}
     for inner in sorted(
-        path for path in folder.iterdir() if path.is_dir() and path.name[0] not in _HIDDEN
+        path for path in folder.iterdir() if path.is_dir() and not name_clutter(path.name)
     ):
         if photos := _list_photos(inner, folder):
             people[_escape_name(inner.name)] = photos
@@ -178,7 +177,7 @@ def _list_photos(folder: Path, root: Path) -> list[Photo]:
     return [
         Photo(_escape_name(str(file.relative_to(root))), file.read_bytes)
         for file in sorted(folder.iterdir())
-        if _has_picture_suffix(file.name) and file.name[0] != "." and file.is_file()
+        if _has_picture_suffix(file.name) and not name_clutter(file.name) and file.is_file()
     ]
 
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from cryptography import x509
+from regulars_client.at_rest import BLOCK_DEVICES, describe_at_rest, is_encrypted
 
 from chalicelib.api.dialect import Dialect, Keyless
 from chalicelib.api.dialects import DIALECTS
@@ -34,7 +35,6 @@ from chalicelib.storage.box.blobs import disk_of
 from chalicelib.storage.box.generation import beside, list_files, settle
 from chalicelib.storage.ports import Disk
 from regulars import folder
-from regulars.at_rest import BLOCK_DEVICES, describe_at_rest, is_encrypted
 from regulars.errors import OperatorError, PortTaken
 from regulars.findings import Finding, failed, warning, well
 from regulars.folder import Served

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 from chalice.app import Chalice
+from regulars_client.at_rest import BLOCK_DEVICES, describe_at_rest, is_encrypted
 from regulars_client.signals import stop_on_signals
 from uvicorn.server import ServerState
 
@@ -45,7 +46,6 @@ from chalicelib.storage.box.uploads import FolderUploadStore
 from chalicelib.storage.ports import FULL_BYTES
 from chalicelib.telemetry import report_failure
 from regulars import folder, libraries
-from regulars.at_rest import BLOCK_DEVICES, describe_at_rest, is_encrypted
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken
 from regulars.mail import make_mailer

@@ -54,8 +54,6 @@ from regulars_edge.spool.model import Entry, Memory, Stamp
 from regulars_mqtt import frigate
 from regulars_mqtt.discovery import parse_device
 from regulars_mqtt.turns import parse_turn
-from regulars_transfer import archive as export_archive
-from regulars_transfer import errors as transfer_errors
 from regulars_transfer import exports, services, sources
 from urllib3 import HTTPHeaderDict
 
@@ -123,6 +121,7 @@ from chalicelib.settings import SettingError, Settings, parse_networks
 from chalicelib.storage import keys
 from chalicelib.storage.aws import search as remote_search
 from chalicelib.storage.box.uploads import SignedPaths
+from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.items import FaceOrder, PageTokens
 from chalicelib.storage.limits import Span, item_from_json, item_to_json
 from chalicelib.storage.records import columns, presences
@@ -946,7 +945,7 @@ def backup_of(*names: str) -> bytes:
         with archive.write_archive(Path(folder) / "backup") as writer:
             for name in names:
                 writer.add(name, kept)
-            writer.finish(AT)
+            writer.finish(AT, FORMAT)
         return (Path(folder) / "backup").read_bytes()
 
 
@@ -964,10 +963,10 @@ def exported(folder: Path) -> Iterator[Read]:
             exports.FACES: b"\n".join(faces),
             "a/0.jpg": b"photo",
         }
-        with export_archive.write_archive(path) as writer:
+        with exports.write_archive(path) as writer:
             for name, content in members.items():
-                writer.add(name, io.BytesIO(content))
-            writer.finish(AT)
+                writer.add_stream(name, io.BytesIO(content), len(content))
+            writer.finish(AT, exports.FORMAT)
         with exports.open_export(path) as source:
             return [photo.read() for person in source.people for photo in person.photos]
 
@@ -1254,12 +1253,10 @@ class Said:
 def client_answer_of(data: bytes) -> object:
     """What the client makes of an answer, and of a refusal."""
     status = one_of((200, 404, 429, 500), data)
-    response = httpx.Response(
-        status, content=data, request=httpx.Request("GET", "http://a.example/v1/x")
-    )
+    answer = Answer(status, HTTPHeaderDict(), data)
     if status >= 400:
-        return make_refusal(response).details
-    return read_answer(response, CameraKeyMade)
+        return make_refusal(answer).details
+    return read_answer(answer, CameraKeyMade)
 
 
 PICTURE = edge_picture.parse_content(PICTURES[0])
@@ -1813,11 +1810,11 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         [backup_of("book.sqlite"), backup_of("a/b", "c")], share=4,
     ),
     "exports": Parser(
-        exported, (transfer_errors.TransferError,),
-        ("regulars_transfer.exports", "regulars_transfer.archive"), [EXPORT], any_bytes, share=4
+        exported, (OperatorError,),
+        ("regulars_transfer.exports", "regulars_client.archive"), [EXPORT], any_bytes, share=4
     ),
     "tables of people": Parser(
-        tables_of_people, (transfer_errors.DamagedFile,), ("regulars_transfer.sources",),
+        tables_of_people, (DamagedFile,), ("regulars_transfer.sources",),
         [b"path,name,age,label_a,hobby\n1.jpg,Ann,34,x,tennis\n", b"path;id\n1.jpg;7\n1.jpg;7\n",
          *("path\tname\n1.jpg\t李小明\n".encode(encoding) for encoding in ("utf-16", "gb18030"))],
         any_bytes,
@@ -1833,7 +1830,7 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         json_values,
     ),
     "answers of other face services": Parser(
-        plain(answers_of_services), (transfer_errors.TransferError,),
+        plain(answers_of_services), (OperatorError,),
         ("regulars_transfer.services",),
         [
             as_json({"subjects": ["Ann"], "faces": [{"subject": "Ann", "image_id": "1"}]}),

@@ -7,8 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 from regulars_client import Regulars, models
-from regulars_transfer import archive
-from regulars_transfer.exports import FACES, GROUPS, RULES, RULES_KEPT, export, open_export
+from regulars_transfer.exports import (
+    FACES,
+    FORMAT,
+    GROUPS,
+    RULES,
+    RULES_KEPT,
+    export,
+    open_export,
+    write_archive,
+)
 
 from regulars.cli import main
 from tests.support.box.album import state
@@ -129,10 +137,10 @@ def test_a_setting_that_is_not_known_is_named(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REGULARS_API_KEY", box.key)
-    with archive.write_archive(tmp_path / "shop.tar") as writer:
+    with write_archive(tmp_path / "shop.tar") as writer:
         for name, data in ((RULES, b'{"mood": 1}'), (GROUPS, b""), (FACES, b"")):
-            writer.add(name, io.BytesIO(data))
-        writer.finish(datetime.now(UTC))
+            writer.add_stream(name, io.BytesIO(data), len(data))
+        writer.finish(datetime.now(UTC), FORMAT)
     assert main(["import", str(tmp_path / "shop.tar"), "--url", box.url, "--rules"]) == 1
     assert "has the setting 'mood'" in capsys.readouterr().err
     assert main(["import", str(tmp_path / "shop.tar"), "--url", box.url]) == 0
@@ -218,7 +226,7 @@ def test_an_export_whose_history_has_no_staff_is_imported(
 ) -> None:
     monkeypatch.setenv("REGULARS_API_KEY", box.key)
     before = b"face,name,group,camera,sighting,first\n1,Ann,VIP,door,2,2026-01-01T00:00:00Z\n"
-    with archive.write_archive(tmp_path / "shop.tar") as writer:
+    with write_archive(tmp_path / "shop.tar") as writer:
         members = {
             RULES: b"{}",
             GROUPS: b'{"name": "VIP", "capacity": 9}',
@@ -226,8 +234,8 @@ def test_an_export_whose_history_has_no_staff_is_imported(
             "arrivals.csv": before,
         }
         for name, data in members.items():
-            writer.add(name, io.BytesIO(data))
-        writer.finish(datetime.now(UTC))
+            writer.add_stream(name, io.BytesIO(data), len(data))
+        writer.finish(datetime.now(UTC), FORMAT)
     assert main(["import", str(tmp_path / "shop.tar"), "--url", box.url]) == 0
     with box.client() as client:
         assert "VIP" in {group.name for group in client.list_groups()}

@@ -7,10 +7,17 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from regulars_transfer import archive
+from regulars_client.errors import DamagedFile, OperatorError
 from regulars_transfer.command import open_source
-from regulars_transfer.errors import DamagedFile, TransferError
-from regulars_transfer.exports import FACES, GROUPS, RULES, open_export, write_table
+from regulars_transfer.exports import (
+    FACES,
+    FORMAT,
+    GROUPS,
+    RULES,
+    open_export,
+    write_archive,
+    write_table,
+)
 
 GROUP = b'{"name": "VIP", "capacity": 9, "attributes": ["hobby"]}'
 FACE = (
@@ -20,13 +27,13 @@ FACE = (
 MEMBERS = {RULES: b"{}", GROUPS: GROUP + b"\n", FACES: FACE + b"\n", "pictures/0/0.jpg": b"photo"}
 
 
-def written(path: Path, format_: int | str = archive.FORMAT, **changed: bytes | None) -> Path:
+def written(path: Path, format_: int | str = FORMAT, **changed: bytes | None) -> Path:
     """An export with these members; `changed`, by the name before the dot."""
     members = {name: changed.get(name.partition(".")[0], data) for name, data in MEMBERS.items()}
-    with archive.write_archive(path) as writer:
+    with write_archive(path) as writer:
         for name, data in members.items():
             if data is not None:
-                writer.add(name, io.BytesIO(data))
+                writer.add_stream(name, io.BytesIO(data), len(data))
         writer.finish(datetime(2026, 3, 1, tzinfo=UTC), format_)
     return path
 
@@ -97,7 +104,7 @@ def test_what_is_no_export_of_ours_is_refused(
 )
 def test_another_kind_of_file_is_named(tmp_path: Path, format_: int | str, says: str) -> None:
     with (
-        pytest.raises(TransferError, match=says),
+        pytest.raises(OperatorError, match=says),
         open_source(str(written(tmp_path / "shop.tar", format_))),
     ):
         pass

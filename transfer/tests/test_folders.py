@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from folders import people, pictures
+from regulars_client.errors import DamagedFile, OperatorError
 from regulars_transfer import sources
-from regulars_transfer.errors import DamagedFile, NoPictures
 
 
 def test_a_folder_a_person(tmp_path: Path) -> None:
@@ -78,7 +78,8 @@ def test_the_faces_of_double_take(tmp_path: Path) -> None:
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     pictures(tmp_path, "notes.txt", "deep/er/a.jpg")
     with pytest.raises(
-        NoPictures, match="nor has a folder right in it: name a folder that has one for each person"
+        OperatorError,
+        match="nor has a folder right in it: name a folder that has one for each person",
     ):
         sources.read_folder(tmp_path)
 

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 import boto3
 import pytest
 from moto import mock_aws
+from regulars_client.errors import OperatorError
 from regulars_transfer import services
 from regulars_transfer.command import open_source
-from regulars_transfer.errors import NoPictures, TransferError
 from regulars_transfer.sources import Source
 
 from regulars.cli import main
@@ -145,15 +145,15 @@ def test_a_service_that_is_another_or_refuses_is_told(
     key_file: Path, answers: Mapping[str, object], key: str, says: str
 ) -> None:
     key_file.write_text(key)
-    with answering(answers) as url, pytest.raises(TransferError, match=says):
+    with answering(answers) as url, pytest.raises(OperatorError, match=says):
         services.read_service("compreface", url, key_file)
 
 
 def test_a_service_that_is_away_or_a_key_that_others_may_read_is_told(key_file: Path) -> None:
-    with pytest.raises(TransferError, match=r"http://127\.0\.0\.1:1 does not answer"):
+    with pytest.raises(OperatorError, match=r"http://127\.0\.0\.1:1 does not answer"):
         services.read_service("immich", "http://127.0.0.1:1", key_file)
     key_file.chmod(0o644)
-    with pytest.raises(TransferError, match=r"others may read .*, which holds a key: chmod 600"):
+    with pytest.raises(OperatorError, match=r"others may read .*, which holds a key: chmod 600"):
         services.read_service("immich", "http://127.0.0.1:1", key_file)
 
 
@@ -200,9 +200,9 @@ def test_pictures_in_s3_are_a_folder_a_person() -> None:
             "bo": ["people/bo_1.jpg"],
         }
         assert source.people[0].photos[0].read() == b"people/Ann Lee/1.jpg"
-    with pytest.raises(NoPictures, match=r"s3://photos/nobody has no pictures"):
+    with pytest.raises(OperatorError, match=r"s3://photos/nobody has no pictures"):
         open_source("s3://photos/nobody")
-    with pytest.raises(TransferError, match=r"s3://none/: .*NoSuchBucket"):
+    with pytest.raises(OperatorError, match=r"s3://none/: .*NoSuchBucket"):
         open_source("s3://none/")
 
 

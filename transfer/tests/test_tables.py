@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from regulars_client.errors import DamagedFile
 from regulars_transfer import sources, workbooks
-from regulars_transfer.errors import DamagedFile
 from regulars_transfer.texts import write_rows
 
 from chalicelib.api.console_files import locate_folder

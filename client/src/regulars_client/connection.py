@@ -13,22 +13,23 @@ import random
 import re
 import stat
 import threading
+import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.request import getproxies
 
-import httpx
 import msgspec
 import stamina
 
 from regulars_client import codes
 from regulars_client.books import HEADER, Book, parse_book
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
-from regulars_client.proxies import Proxy, ProxyingTransport
+from regulars_client.http import Answer, Http, Timeouts, find_hint
 
 Page = TypeVar("Page")
 Item = TypeVar("Item")
@@ -70,8 +71,8 @@ _MAX_KEY_BYTES = 4096
 """Bytes of a key's file that are read: whatever is longer is no key."""
 
 
-class ApiKey(httpx.Auth):
-    """A key that signs requests. Its text is not its value."""
+class ApiKey:
+    """A key that goes with requests. Its text is not its value."""
 
     def __init__(self, key: str, key_source: str) -> None:
         if not key or not key.isascii() or not key.isprintable() or " " in key:
@@ -80,9 +81,9 @@ class ApiKey(httpx.Auth):
             )
         self._key = key
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        yield request
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}"}
 
     def __repr__(self) -> str:
         return "ApiKey(...)"
@@ -128,15 +129,16 @@ _CROP = re.compile(r"/v1/captures/[^/?]+/(?:crops/[^/?]+|thumbnail)(?:\?.*)?$")
 # Without a handler, Python prints each repeat to stderr if a program has not set up logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
-_TLS_FAULTS = {
-    "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",
-    "CERTIFICATE_VERIFY_FAILED": ". If the certificate is your own, let SSL_CERT_FILE name it",
-}
-"""Parts of OpenSSL's errors, and what would be right."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_MOST_BYTES = 2**40
+"""Bytes of an answer: an archive of a person has as many as it has."""
+_WHOLE_S = 86_400.0
+"""Seconds in which an answer must be whole: a large one takes long over a slow line."""
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-Answer = TypeVar("Answer")
+Shape = TypeVar("Shape")
 
 
 class Connection:
@@ -156,19 +158,21 @@ class Connection:
         timeout_s: float = 60.0,
         patience_s: float = 120.0,
     ) -> None:
-        base, key = parse_service_url(url), choose_key(api_key, key_file)
+        self._url, self._key = parse_service_url(url), choose_key(api_key, key_file)
         self._patience_s = patience_s
-        self._transport = ProxyingTransport()
-        self._http = httpx.Client(
-            base_url=base, auth=key, timeout=timeout_s, transport=self._transport
+        found = getproxies()
+        proxies = {scheme: found.get(scheme) or found.get("all") for scheme in ("http", "https")}
+        self._http = Http(
+            _Clock(),
+            Timeouts(timeout_s, timeout_s, _WHOLE_S),
+            proxies={scheme: proxy for scheme, proxy in proxies.items() if proxy},
         )
-        self._keyless_http = httpx.Client(timeout=timeout_s, transport=self._transport)
-        """For URLs that are signed: the key is never sent to them."""
         self._book: Book | None = None
+        self._pinned: dict[str, str] = {}
 
     @property
     def url(self) -> str:
-        return str(self._http.base_url)
+        return self._url
 
     @property
     def book(self) -> Book | None:
@@ -183,11 +187,10 @@ class Connection:
         `in_any_life`: whether the book may have another life, as after a restore. An older version
         refuses nothing.
         """
-        self._http.headers[HEADER] = book.id if in_any_life else str(book)
+        self._pinned = {HEADER: book.id if in_any_life else str(book)}
 
     def close(self) -> None:
-        self._http.close()
-        self._keyless_http.close()
+        self._http.close_idle()
 
     def __enter__(self) -> Self:
         return self
@@ -202,30 +205,29 @@ class Connection:
 
         A crop needs the key, so it is asked for at this service, whatever host the URL names.
         """
-        full_url = self._http.base_url.join(url)
-        if crop := _CROP.search(full_url.raw_path.decode("ascii")):
+        full_url = urljoin(f"{self._url}/", url)
+        if crop := _CROP.search(full_url):
             return self._bytes(crop[0])
-        return self._send_until_answered(
-            lambda: self._keyless_http.get(full_url, follow_redirects=True)
-        ).content
+        for _ in range(_MOST_REDIRECTS):
+            answer = self._send_until_answered("GET", full_url, {})
+            if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+                return answer.body
+            full_url = urljoin(full_url, answer.headers["Location"])
+        raise WrongAnswer(f"{full_url} is behind more than {_MOST_REDIRECTS} redirects")
 
-    def _call(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer:
+    def _call(self, method: str, path: str, shape: type[Shape], **sent: Any) -> Shape:
         """Send a request and read its answer.
 
         Raises NoAnswer, WrongAnswer, and what `codes` has.
         """
-        return read_answer(self._send_request(method, path, **sent), answer)
+        return read_answer(self._send_request(method, path, **sent), shape, f"{method} {path}")
 
     def _call_or_none(
-        self, method: str, path: str, answer: type[Answer], **sent: Any
-    ) -> Answer | None:
+        self, method: str, path: str, shape: type[Shape], **sent: Any
+    ) -> Shape | None:
         """Do as `_call` does; return None for an answer without a body."""
-        response = self._send_request(method, path, **sent)
-        return (
-            None
-            if response.status_code == httpx.codes.NO_CONTENT
-            else read_answer(response, answer)
-        )
+        answer = self._send_request(method, path, **sent)
+        return None if answer.status == 204 else read_answer(answer, shape, f"{method} {path}")
 
     def _send_request(
         self,
@@ -235,12 +237,12 @@ class Connection:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """Send a request, with its body as JSON, and return its answer of success.
 
         Raises NoAnswer, and what `codes` has.
         """
-        headers, content = {}, None
+        headers, content = {**self._key.headers, **self._pinned}, None
         if method in WRITES:
             headers["Idempotency-Key"] = idempotency_key or uuid.uuid4().hex
         if body is not None:
@@ -248,22 +250,18 @@ class Connection:
                 {name: value for name, value in body.items() if value is not msgspec.UNSET}
             )
             headers["Content-Type"] = "application/json"
-        query_pairs = _write_query(query or {})
-        request = self._http.build_request(
-            method, path, params=query_pairs or None, headers=headers, content=content
-        )
-        return self._send_until_answered(lambda: self._http.send(request))
+        url = self._url + path + _write_query(query or {})
+        return self._send_until_answered(method, url, headers, content)
 
     def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """Return an answer that is no JSON.
 
         If it points to a signed URL, fetch that, without the key.
         """
-        request = self._http.build_request("GET", path, params=_write_query(query or {}) or None)
-        response = self._send_until_answered(lambda: self._http.send(request))
-        return (
-            self.fetched(response.headers["Location"]) if response.is_redirect else response.content
-        )
+        answer = self._send_request("GET", path, query=query)
+        if answer.status in _REDIRECTS and "Location" in answer.headers:
+            return self.fetched(answer.headers["Location"])
+        return answer.body
 
     def _pages(
         self,
@@ -278,8 +276,10 @@ class Connection:
         first = query.get("token")
         return Pages(ask, items, first if isinstance(first, str) else None)
 
-    def _send_until_answered(self, send: Any) -> httpx.Response:
-        """Send the request by `send` until its answer is final, for `patience_s` at most.
+    def _send_until_answered(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> Answer:
+        """Send the request until its answer is final, for `patience_s` at most.
 
         Return a good answer.
 
@@ -290,29 +290,14 @@ class Connection:
                 on=self._choose_retry, attempts=None, timeout=self._patience_s, wait_max=10
             ):
                 with attempt:
-                    response: httpx.Response = send()
-                    self._book = parse_book(response.headers) or self._book
-                    if response.status_code >= 400:
-                        raise make_refusal(
-                            response, self._transport.proxy_for(response.request.url)
-                        )
-                    return response
-        except ApiError as error:
+                    answer = self._http.exchange(method, url, headers, content, _MOST_BYTES)
+                    self._book = parse_book(answer.headers) or self._book
+                    if answer.status >= 400:
+                        raise make_refusal(answer)
+                    return answer
+        except (ApiError, NoAnswer) as error:
             raise error.with_traceback(None) from None  # not through the loop that tries again
-        except httpx.TransportError as error:
-            why = str(error) or type(error).__name__
-            raise NoAnswer(
-                f"{self.url} does not answer: "
-                f"{why}{_find_hint(error)}{self._describe_way(error.request.url)}"
-            ) from error
         raise AssertionError("a retry either returns or raises")
-
-    def _describe_way(self, url: httpx.URL) -> str:
-        """Say by which proxy a URL was asked, if by any."""
-        proxy = self._transport.proxy_for(url)
-        return (
-            f". It was asked through {proxy}: NO_PROXY={url.host} asks it directly" if proxy else ""
-        )
 
     def _choose_retry(self, error: Exception) -> bool | float:
         """Tell whether to send the request again after an error, or in how many seconds."""
@@ -325,25 +310,25 @@ class Connection:
             return error.retry_after_s <= self._patience_s and error.retry_after_s + random.uniform(
                 0, 0.5
             )
-        if isinstance(error, httpx.UnsupportedProtocol) or _find_hint(error):
-            return False
-        return isinstance(error, httpx.TransportError)
+        return isinstance(error, NoAnswer) and not find_hint(str(error))
 
 
-def parse_service_url(url: str) -> httpx.URL:
-    """Read the URL of a service. Raises NotConfigured."""
-    with suppress(httpx.InvalidURL, UnicodeError):  # the latter for a host that no name can be
-        read = httpx.URL(url)
-        if read.scheme in ("http", "https") and read.host and read.raw_host.decode().encode("idna"):
-            return read
+class _Clock:
+    def boot_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+
+def parse_service_url(url: str) -> str:
+    """Return the URL of a service, without a slash at its end. Raises NotConfigured."""
+    with suppress(ValueError):  # also for a host that no name can be
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode("idna")
+        is_known = parts.scheme in ("http", "https") and parts.port != 0
+        if is_known and host and url.isprintable() and " " not in url:
+            return url.rstrip("/")
     raise NotConfigured(
         f"{url!r} is no URL of a service: write it as http://HOST:PORT or https://HOST"
     )
-
-
-def _find_hint(error: Exception) -> str:
-    """Say what would be right, if no repeat can help."""
-    return next((hint for fault, hint in _TLS_FAULTS.items() if fault in str(error)), "")
 
 
 def quote_part(part: str) -> str:
@@ -357,32 +342,32 @@ TIME_HEADER = "x-regulars-time"
 _OF_ANOTHER = "which another program than Regulars said: is this its URL?"
 
 
-def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
+def make_refusal(answer: Answer) -> ApiError:
     """Make the error that an answer has: of its code's class, or an ApiError if it has no code that
     is known here.
 
-    `proxy`: the one that the answer came through; it is named if the answer may be its own.
+    The proxy that it came through is named if the answer may be its own.
     """
     try:
-        document = msgspec.json.decode(response.content)
+        document = msgspec.json.decode(answer.body)
     except _UNREADABLE:
         document = None
     problem = document if isinstance(document, dict) else {}
     code = str(problem.get("code") or "")
     said = problem.get("detail") or problem.get("message")
-    message = said or f"HTTP {response.status_code}"
-    if not code and TIME_HEADER not in response.headers:
+    message = said or f"HTTP {answer.status}"
+    if not code and TIME_HEADER not in answer.headers:
         message = f"{message}, {_OF_ANOTHER}"
-    if proxy and not code:  # with one, it is the service's own
-        message = f"{message}. It came through {proxy}, which may have said it"
+    if answer.proxy and not code:  # with one, it is the service's own
+        message = f"{message}. It came through {answer.proxy}, which may have said it"
     own_members = ("type", "title", "status", "detail", "request_id", "code")
     return codes.BY_CODE.get(code, ApiError)(
         str(message),
         code=code,
-        status=response.status_code,
+        status=answer.status,
         request_id=str(problem.get("request_id") or ""),
         details={name: value for name, value in problem.items() if name not in own_members},
-        retry_after_s=_parse_seconds(response.headers.get("Retry-After")),
+        retry_after_s=_parse_seconds(answer.headers.get("Retry-After")),
     )
 
 
@@ -400,26 +385,25 @@ def _look_into(kind: Any) -> None:
             _looked_into.add(kind)
 
 
-def read_answer(response: httpx.Response, answer: type[Answer]) -> Answer:
-    """Read an answer of success. Raises WrongAnswer."""
-    if answer is type(None):
+def read_answer(answer: Answer, shape: type[Shape], asked: str = "the request") -> Shape:
+    """Read an answer of success. Raises WrongAnswer, which names what was asked."""
+    if shape is type(None):
         return None
-    _look_into(answer)
+    _look_into(shape)
     try:
-        return msgspec.json.decode(response.content, type=answer)
+        return msgspec.json.decode(answer.body, type=shape)
     except _UNREADABLE as error:
-        if TIME_HEADER in response.headers:
+        if TIME_HEADER in answer.headers:
             why = f"{error}. Is the client of the service's version?"
         else:
-            why = f"HTTP {response.status_code}, {_OF_ANOTHER}"
+            why = f"HTTP {answer.status}, {_OF_ANOTHER}"
         raise WrongAnswer(
-            f"{response.request.method} {response.request.url.path} was answered with what is no "
-            f"{answer.__name__}: {why}"
+            f"{asked} was answered with what is no {shape.__name__}: {why}"
         ) from error
 
 
-def _write_query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """Write the query's values as texts, without those that are not sent.
+def _write_query(values: Mapping[str, Any]) -> str:
+    """Write the query with its `?`, without values that are not sent; "" if none is.
 
     A list is sent value by value.
 
@@ -430,10 +414,11 @@ def _write_query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
         for name, value in values.items()
         if value is not msgspec.UNSET and value is not None
     }
-    return {
+    pairs = {
         name: [*map(_write_value, value)] or "" if isinstance(value, list) else _write_value(value)
         for name, value in sent_values.items()
     }
+    return f"?{urlencode(pairs, doseq=True)}" if pairs else ""
 
 
 def _write_value(value: Any) -> str:

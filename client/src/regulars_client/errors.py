@@ -6,6 +6,8 @@ RegularsError
 |- WrongAnswer         the answer is not in the service's contract: another service, or version
 |- PictureTooLarge     it is larger than the service takes, and Pillow is not there to shrink it
 |- ApiError            the service refused; its kinds are in `codes.py`
+OperatorError          of a command: `str(error)` says what was wrong and what would be right
+|- DamagedFile         a file of ours is not what we wrote
 """
 
 from __future__ import annotations
@@ -16,6 +18,12 @@ from typing import Any
 
 class RegularsError(Exception):
     """Base of all. `str(error)` is one English sentence: what was wrong and what would be right."""
+
+
+class OperatorError(Exception): ...
+
+
+class DamagedFile(OperatorError): ...
 
 
 class NotConfigured(RegularsError): ...

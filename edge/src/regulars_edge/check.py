@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from regulars_client.at_rest import describe_at_rest
+
 from regulars_edge import exits, logs
 from regulars_edge.addresses import Addresses
-from regulars_edge.at_rest import describe_at_rest
 from regulars_edge.capture import (
     frames_within,
     make_chooser,

@@ -7,7 +7,6 @@ import argparse
 import ctypes
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from regulars_client.signals import call_on_signals
 
 from regulars_edge import __version__, logs, page
 from regulars_edge.addresses import Addresses
@@ -589,25 +589,6 @@ def tell_without_spool(config: Config, why: EdgeError, hide: Callable[[str], Non
             log.warning("%s: no heartbeat: %s", camera.name, error)
 
 
-def stop_on_signals(stop: Callable[[], object]) -> None:
-    """Call `stop` in a thread of its own when SIGTERM or SIGINT comes, and again at the next one.
-
-    Nothing is done in the handler, which may interrupt this thread while it holds a lock that
-    `stop` needs: Python writes the signal's byte into a pipe.
-    """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-
-    def await_signals() -> None:
-        while os.read(reading, 1):
-            stop()
-
-    threading.Thread(target=await_signals, name="signals", daemon=True).start()
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; return the exit code.
 
@@ -625,7 +606,7 @@ def run(arguments: argparse.Namespace) -> int:
             tell_without_spool(config, error, redaction.hide)
             raise
         box = Uploader(config, spool, redaction.hide, arguments.config)
-        stop_on_signals(box.stop)
+        call_on_signals(lambda _: box.stop())
         if shows_the_key(config.url):
             log.warning("the key and the pictures cross the network in the clear: use https")
         log.info("%d cameras, spool %s, service %s", len(config.cameras), config.spool, config.url)

@@ -72,7 +72,7 @@ LEAST = "0.1.0"
 """Oldest version to which a box may be brought that has had this release. A release that mends a
 hole raises it."""
 EXTRAS = {"video": "av", "detector": "onnxruntime"}
-_OURS = ("regulars_edge", "regulars-edge", "pip", "setuptools")
+_OURS = ("regulars_", "pip", "setuptools")
 _LEAST = re.compile(rf"# regulars-edge least ({VERSION.pattern})")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9_.+-]+\.whl)")
 _FITS = """

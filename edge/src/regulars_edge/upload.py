@@ -18,6 +18,8 @@ from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
+from regulars_client.clutter import describe_clutter
+
 from regulars_edge import config, exits, logs
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.clock import Clock, ServiceTime
@@ -27,7 +29,6 @@ from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
-from regulars_edge.sources.clutter import describe_clutter
 from regulars_edge.sources.folder import NoPicture, Picture, list_files, read_mark, read_picture
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Origin, State, Waiting

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from regulars_edge import __version__
 
-PACKAGE = Path(__file__).parents[2] / "src" / "regulars_edge"
+ROOT = Path(__file__).parents[3]
+PACKAGES = (ROOT / "edge/src/regulars_edge", ROOT / "client/src/regulars_client")
+"""What the uploader imports of ours; a release has a wheel of each."""
 
 
 def wheel(
@@ -22,8 +24,8 @@ def wheel(
     file = folder / f"regulars_edge-{version}-py3-none-any.whl"
     info = f"regulars_edge-{version}.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(PACKAGE.rglob("*")):
-            name = f"regulars_edge/{path.relative_to(PACKAGE)}"
+        for path in sorted(path for package in PACKAGES for path in package.rglob("*")):
+            name = str(path).rpartition("/src/")[2]
             if path.suffix == ".py":
                 text = path.read_text().replace(
                     f'__version__ = "{__version__}"', f'__version__ = "{version}"'

@@ -17,8 +17,8 @@ from msgspec import Struct
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
+from regulars_client.errors import OperatorError
 
-from regulars_mqtt.errors import BridgeError
 from regulars_mqtt.frigate import Away
 
 QOS = 1
@@ -46,17 +46,17 @@ class Address(Struct, frozen=True):
     def of(cls, url: str) -> Address:
         """Read mqtt://HOST[:PORT] or mqtts://HOST[:PORT].
 
-        Raises BridgeError, which never shows a password.
+        Raises OperatorError, which never shows a password.
         """
         if "@" in url:
-            raise BridgeError(
+            raise OperatorError(
                 "--broker holds no user and no password: --user and --password-file name them"
             )
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise BridgeError(f"--broker is no URL: {error}") from error
+            raise OperatorError(f"--broker is no URL: {error}") from error
         if (
             parts.scheme not in _PORTS
             or not parts.hostname
@@ -64,7 +64,9 @@ class Address(Struct, frozen=True):
             or parts.query
             or parts.fragment
         ):
-            raise BridgeError(f"--broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT], not {url!r}")
+            raise OperatorError(
+                f"--broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT], not {url!r}"
+            )
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
 
 
@@ -95,7 +97,7 @@ class Broker:
         login: Login | None = None,
         ca: Path | None = None,
     ) -> None:
-        """Make the client, which connects later. Raises BridgeError."""
+        """Make the client, which connects later. Raises OperatorError."""
         self._address, self._available = address, available
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
         self._client.reconnect_delay_set(1, _LONGEST_WAIT_S)
@@ -107,7 +109,7 @@ class Broker:
             try:
                 self._client.tls_set_context(ssl.create_default_context(cafile=ca))
             except (OSError, ssl.SSLError) as error:
-                raise BridgeError(f"--ca-file {ca} cannot be used: {error}") from error
+                raise OperatorError(f"--ca-file {ca} cannot be used: {error}") from error
         self._confirmed: deque[int] = deque()
         self._client.on_connect = self._handle_connect
         self._client.on_disconnect = self._handle_disconnect

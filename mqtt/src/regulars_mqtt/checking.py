@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from regulars_client.errors import OperatorError
+
 from regulars_mqtt.broker import Broker
-from regulars_mqtt.errors import BridgeError
 
 PATIENCE_S = 30.0
 """Time in which a broker has to answer, and to do what it has confirmed."""
@@ -27,19 +28,19 @@ _RETAIN = "allow retained messages (mosquitto: `retain_available true`)"
 def check_broker(connect: Callable[[], Broker], patience_s: float = PATIENCE_S) -> None:
     """Fill a topic, empty it and fill it again, and see each time what a new listener is told.
 
-    Raises BridgeError, which says what was otherwise and what mends it.
+    Raises OperatorError, which says what was otherwise and what mends it.
     """
     try:
         for payload in ("1", "", "2", ""):
             _fill(connect, payload, patience_s)
-    except (BridgeError, OSError) as error:
+    except (OperatorError, OSError) as error:
         _empty(connect, patience_s)
-        raise BridgeError(f"messages to a topic of its own: {error}") from error
+        raise OperatorError(f"messages to a topic of its own: {error}") from error
 
 
 def _empty(connect: Callable[[], Broker], patience_s: float) -> None:
     """Empty the topic of a check that failed, if the broker lets us."""
-    with suppress(BridgeError, OSError), _listening(connect, patience_s) as (broker, _):
+    with suppress(OperatorError, OSError), _listening(connect, patience_s) as (broker, _):
         number = broker.tell(_TOPIC, "", retain=True)
         _wait(lambda: number in broker.take_confirmations(), patience_s)
 
@@ -47,26 +48,26 @@ def _empty(connect: Callable[[], Broker], patience_s: float) -> None:
 def _fill(connect: Callable[[], Broker], payload: str, patience_s: float) -> None:
     """Write a retained message; see that the writer hears it, and what a new listener is told.
 
-    Raises BridgeError, which says what was otherwise.
+    Raises OperatorError, which says what was otherwise.
     """
     with _listening(connect, patience_s) as (broker, heard):
         broker.tell(_TOPIC, payload, retain=True)
         if not _wait(lambda: payload.encode() in heard, patience_s):
             lost = "it was written, and nobody heard it" if broker.is_connected else broker.said
-            raise BridgeError(f"{lost}: {_RIGHTS}, and {_RETAIN}")
+            raise OperatorError(f"{lost}: {_RIGHTS}, and {_RETAIN}")
     told_at = patience_s if payload else _QUIET_S
     with _listening(connect, patience_s) as (_, heard):
         _wait(lambda: bool(heard), told_at)
         told = b"".join(heard).decode(errors="replace")
     if told != payload:
-        raise BridgeError(f"a new listener was told {told!r}, not {payload!r}: {_RETAIN}")
+        raise OperatorError(f"a new listener was told {told!r}, not {payload!r}: {_RETAIN}")
 
 
 @contextmanager
 def _listening(
     connect: Callable[[], Broker], patience_s: float
 ) -> Iterator[tuple[Broker, list[bytes]]]:
-    """Listen to the topic while a block lasts. Raises BridgeError if the broker lets nobody."""
+    """Listen to the topic while a block lasts. Raises OperatorError if the broker lets nobody."""
     heard: list[bytes] = []
     broker = connect()
     broker.listen(_TOPIC, lambda _topic, payload: heard.append(payload))
@@ -74,7 +75,7 @@ def _listening(
     try:
         _wait(lambda: broker.is_listening or _is_refused(broker), patience_s)
         if not broker.is_listening:
-            raise BridgeError(f"the broker {broker.said or 'says nothing'}: {_CONNECT}")
+            raise OperatorError(f"the broker {broker.said or 'says nothing'}: {_CONNECT}")
         yield broker, heard
     finally:
         broker.stop()

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 from msgspec import Struct
-
-from regulars_mqtt.errors import BridgeError
+from regulars_client.errors import OperatorError
 
 if TYPE_CHECKING:
     from regulars_client import Regulars
@@ -40,7 +39,7 @@ def _require_url(_: click.Context, __: click.Parameter, url: str | None) -> str 
     from regulars_client.errors import NotConfigured
 
     try:
-        return url and str(parse_service_url(url)).rstrip("/")
+        return url and parse_service_url(url)
     except NotConfigured as error:
         raise click.BadParameter(str(error)) from error
 
@@ -148,7 +147,7 @@ def mqtt(
     handler = logging.StreamHandler()
     handler.setFormatter(TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for library in ("httpx", "stamina", "urllib3"):
+    for library in ("stamina", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
         with open_service(url, key_file, _PATIENCE_S) as service:
@@ -161,7 +160,7 @@ def mqtt(
                 names=names,
             )
     except RegularsError as error:
-        raise BridgeError(str(error)) from error
+        raise OperatorError(str(error)) from error
     return 0
 
 
@@ -261,7 +260,7 @@ def describe_book(service: Regulars, discovery: str) -> Descriptions:
 
 
 def make_login(user: str | None, password_file: Path | None) -> Login | None:
-    """Return the user and the password, if a user is given. Raises BridgeError."""
+    """Return the user and the password, if a user is given. Raises OperatorError."""
     from regulars_client.connection import read_secret
     from regulars_client.errors import NotConfigured
 
@@ -270,14 +269,14 @@ def make_login(user: str | None, password_file: Path | None) -> Login | None:
     try:
         password = read_secret(password_file) if password_file else os.environ.get(PASSWORD)
     except NotConfigured as error:
-        raise BridgeError(str(error)) from error
+        raise OperatorError(str(error)) from error
     return Login(user, password) if user else None
 
 
 def _forget(tenant: str, options: BrokerOptions) -> int:
     """Empty the retained messages of a tenant, or of a book, and print how many they were.
 
-    Raises BridgeError if several books at the broker are called so: which one is meant is not
+    Raises OperatorError if several books at the broker are called so: which one is meant is not
     known.
     """
     from regulars_mqtt.discovery import Topics
@@ -286,7 +285,7 @@ def _forget(tenant: str, options: BrokerOptions) -> int:
     books = find_books(options.connect_briefly(), tenant, options.discovery)
     if len(books) > 1:
         listed = ", ".join(f"{book} ({service_url})" for book, service_url in sorted(books.items()))
-        raise BridgeError(
+        raise OperatorError(
             f"{len(books)} books at this broker are called {tenant}: {listed}. Name the one that "
             "was erased by its id, "
             "as --forget ID"
@@ -305,7 +304,7 @@ def find_or_make_mailbox(service: Regulars, id_or_name: str, recipient: str) -> 
     If there is none, make one of that name.
 
     The mailbox says from now on that its events go to `recipient`: the notice and the archive of a
-    person name it. Raises RegularsError of the client, and BridgeError if it is a hook with a
+    person name it. Raises RegularsError of the client, and OperatorError if it is a hook with a
     URL.
     """
     from regulars_mqtt.discovery import EVENTS
@@ -320,7 +319,7 @@ def find_or_make_mailbox(service: Regulars, id_or_name: str, recipient: str) -> 
             passes_to=recipient,
         ).id
     if hook.url is not None:
-        raise BridgeError(
+        raise OperatorError(
             f"{id_or_name} is a hook with a URL, and no mailbox: give --mailbox another name"
         )
     if hook.passes_to != recipient:

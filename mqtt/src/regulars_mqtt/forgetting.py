@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from regulars_client.errors import OperatorError
+
 from regulars_mqtt.broker import Broker
 from regulars_mqtt.discovery import Topics, find_described, name_device, parse_device
-from regulars_mqtt.errors import BridgeError
 
 PATIENCE_S = 10.0
 """How long the broker may take to answer, and to confirm."""
@@ -29,7 +30,7 @@ def find_books(broker: Broker, tenant: str, prefix: str) -> dict[str, str]:
     """Return the books at the broker whose tenant has this name, with the URL of each one's
     service.
 
-    `prefix`: of Home Assistant's discovery. Raises BridgeError if the broker does not answer.
+    `prefix`: of Home Assistant's discovery. Raises OperatorError if the broker does not answer.
     """
     books: dict[str, str] = {}
 
@@ -45,7 +46,7 @@ def find_books(broker: Broker, tenant: str, prefix: str) -> dict[str, str]:
 def empty_messages(broker: Broker, books: Iterable[Topics], heard_s: float = HEARD_S) -> int:
     """Empty the books' retained messages; return how many.
 
-    Raises BridgeError if the broker does not do it.
+    Raises OperatorError if the broker does not do it.
     """
     retained_topics: set[str] = set()
 
@@ -75,7 +76,7 @@ def _listen(
     """Connect while the block runs, which begins when `hear` was called with all that the broker
     retains there.
 
-    Raises BridgeError if the broker does not answer, or goes on for longer than `heard_s`.
+    Raises OperatorError if the broker does not answer, or goes on for longer than `heard_s`.
     """
     heard_topics: set[str] = set()
     newest_at = 0.0
@@ -98,7 +99,7 @@ def _listen(
         listens_at = time.monotonic()
         while time.monotonic() - max(listens_at, newest_at) < _SETTLE_S:
             if time.monotonic() - listens_at > heard_s:
-                raise BridgeError("the broker goes on naming new topics: nothing is changed")
+                raise OperatorError("the broker goes on naming new topics: nothing is changed")
             time.sleep(_LOOK_S)
         yield
     finally:
@@ -109,5 +110,5 @@ def _wait_until(is_so: Callable[[], bool], complaint: str) -> None:
     until = time.monotonic() + PATIENCE_S
     while not is_so():
         if time.monotonic() > until:
-            raise BridgeError(complaint)
+            raise OperatorError(complaint)
         time.sleep(_LOOK_S)

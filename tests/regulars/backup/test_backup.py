@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from regulars_client import archive as read_archive
 
 from chalicelib.auth.roles import Role
 from chalicelib.book.enrolment.fields import FaceChanges
@@ -26,6 +27,7 @@ from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.open_storage import DATABASE
 from chalicelib.services import Services
 from chalicelib.storage import keys
+from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.ports import Put
 from regulars.backup import archive
 from regulars.backup.backup import backup, make_copy_error, restore
@@ -310,7 +312,7 @@ def test_a_file_of_a_name_that_no_backup_has_is_refused_and_the_next_restore_doe
     with archive.write_archive(tmp_path / "evil.tar") as writer:
         writer.add(DATABASE, tmp_path / "data" / DATABASE)
         writer.add_stream(name, io.BytesIO(b"x"), 1)
-        writer.finish(book.clock.now())
+        writer.finish(book.clock.now(), FORMAT)
     with pytest.raises(DamagedFile, match="no backup of ours"):
         restore(settings(tmp_path / "again"), tmp_path / "evil.tar")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "evil.tar", "shop.tar"]
@@ -509,4 +511,6 @@ def test_a_backup_without_all_receipts_is_told_as_one(
 
 def test_an_archive_of_another_version_is_not_called_damaged() -> None:
     with pytest.raises(OperatorError, match=r"another version wrote old\.tar, and this one cannot"):
-        archive._check_manifest(Path("old.tar"), {"format": 1, "files": []}, {}, lambda *_: None)
+        read_archive._check_manifest(
+            Path("old.tar"), {"format": 1, "files": []}, {}, lambda *_: None
+        )

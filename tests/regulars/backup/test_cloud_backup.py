@@ -22,6 +22,7 @@ from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import open_aws_client
+from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.ports import Postman, Vision
 from chalicelib.witness import open_witness
 from infra.storage import make_storage
@@ -324,7 +325,7 @@ def test_the_file_of_a_version_without_one_of_the_tables_is_restored_and_a_damag
     with archive.write_archive(old_file) as writer:
         for name in manifest.entries.keys() - {later_table}:
             writer.add(name, tmp_path / "unpacked" / name)
-        writer.finish(manifest.created_at)
+        writer.finish(manifest.created_at, FORMAT)
     restore(second, old_file)
     again = services_of(second)
     tenant = again.tenants.get_by_name("shop")

@@ -24,7 +24,7 @@ from chalicelib.domain.webhooks import Event, Hindrance, Way, Why
 from chalicelib.services import Services
 from chalicelib.settings import Settings, parse_networks
 from chalicelib.storage.ports import Disk
-from regulars import at_rest, folder
+from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection
 from regulars.doctor.doctor import (
@@ -308,11 +308,6 @@ def test_a_folder_that_a_thief_of_the_box_reads_is_told(tmp_path: Path) -> None:
     found = check_at_rest(data, tmp_path / "bare")
     assert found.level is WARNING
     assert f"a thief reads {data}: no encrypted disk (LUKS) is seen (docs/" in found.says
-
-
-def test_the_uploader_tells_it_by_the_same_file() -> None:
-    ours = Path(at_rest.__file__).read_text()
-    assert (ROOT / "edge/src/regulars_edge/at_rest.py").read_text() == ours
 
 
 def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_path: Path) -> None:

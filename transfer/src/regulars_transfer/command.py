@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from msgspec import Struct
-
-from regulars_transfer.errors import TransferError
+from regulars_client.errors import OperatorError
 
 if TYPE_CHECKING:
     from regulars_client import Regulars
@@ -33,7 +32,7 @@ def _open_tenant(
     """Yield the client of a tenant: by a URL and a key, or in a data folder, which `regulars`
     serves while the block lasts.
 
-    Raises TransferError, also for what the client raises within the block.
+    Raises OperatorError, also for what the client raises within the block.
     """
     from regulars_client import RegularsError, commands
 
@@ -54,7 +53,7 @@ def _open_tenant(
         with serve_folder(data, tenant) as service:
             yield service
     except RegularsError as error:
-        raise TransferError(str(error)) from error
+        raise OperatorError(str(error)) from error
 
 
 def _with_access(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,9 +117,9 @@ class ImportOptions(Struct, frozen=True):
         return base.parent / f"{base.name}.{ending}"
 
     def require_report_folder(self) -> None:
-        """Raise TransferError if the file of refused pictures could not be written in the end."""
+        """Raise OperatorError if the file of refused pictures could not be written in the end."""
         if self.report and not self.report.absolute().parent.is_dir():
-            raise TransferError(
+            raise OperatorError(
                 f"there is no folder {self.report.parent} for --report: make it, or name another "
                 "file"
             )
@@ -303,9 +302,11 @@ def open_source(
     """Read the people of a source: a service's URL, a bucket, a folder, the file of an export, or a
     table.
 
-    Raises UsageError if the options do not go with the source, TransferError if it cannot be read.
+    Raises UsageError if the options do not go with the source, OperatorError if it cannot be read.
     """
-    from regulars_transfer import archive, exports, services, sources
+    from regulars_client.archive import is_tar
+
+    from regulars_transfer import exports, services, sources
 
     if (service is None) != (key_file is None) or (service is not None) != source.startswith(
         ("http://", "https://")
@@ -325,9 +326,7 @@ def open_source(
     if path.is_dir():
         return nullcontext(sources.read_folder(path))
     if not path.is_file():
-        raise TransferError(
+        raise OperatorError(
             f"there is no {path}: name a folder, a table (.csv or .xlsx), or the file of an export"
         )
-    return (
-        exports.open_export(path) if archive.is_tar(path) else nullcontext(sources.read_table(path))
-    )
+    return exports.open_export(path) if is_tar(path) else nullcontext(sources.read_table(path))

@@ -13,9 +13,11 @@ manifest.json        size and SHA-256 of each
 
 from __future__ import annotations
 
+import fcntl
 import inspect
 import io
 import json
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,14 +31,13 @@ from typing import IO, Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
-from regulars_client import Regulars, codes, models
-from regulars_client.errors import ApiError
+from regulars_client import Regulars, archive, codes, models
+from regulars_client.errors import ApiError, DamagedFile, OperatorError
 
-from regulars_transfer import archive
-from regulars_transfer.errors import DamagedFile, TransferError
 from regulars_transfer.sources import Person, Photo, Source
 from regulars_transfer.texts import write_rows
 
+FORMAT = "export-1"
 IN_FLIGHT = 4
 """Faces or people that are looked after at a time."""
 
@@ -89,10 +90,10 @@ def open_export(path: Path) -> Iterator[Source]:
     """Check an export to the last byte and open it: its people's photos can be read within the
     block.
 
-    Raises DamagedFile, TransferError if it is another kind of file.
+    Raises DamagedFile, OperatorError if it is another kind of file.
     """
-    archive.check_file(path)
-    with archive.open_archive(path) as tar:
+    archive.check_file(path, _judge_format)
+    with archive.open_archive(path, "r:") as tar:
         members, lock = {member.name: member for member in tar}, threading.Lock()
 
         def read_member(name: str) -> bytes:
@@ -150,6 +151,43 @@ def _read_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequenc
     return lines
 
 
+def _judge_format(file: str, file_format: object) -> str | None:
+    if file_format == FORMAT:
+        return None
+    if isinstance(file_format, int):
+        return f"{file} is a backup, not an export: `regulars restore` makes a data folder from it"
+    return f"{file} is an export of the format {file_format!r}, and this version reads {FORMAT}"
+
+
+@contextmanager
+def write_archive(path: Path) -> Iterator[archive.Writer]:
+    """Write a new file, readable by its owner only.
+
+    It appears at `path` when the block ends without an error. Raises FileExistsError if `path`
+    exists.
+    """
+    if path.exists():
+        raise FileExistsError(
+            f"{path} is there already, and nothing is written over it: name a new file"
+        )
+    # always the same: what a killed export left is written over
+    partial = path.with_name(f".{path.name}.partial")
+    with os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OperatorError(f"another export writes {path}: name another file") from error
+        file.truncate()
+        try:
+            with archive.write_members(file) as writer:
+                yield writer
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(partial, path)  # fails if another process has made `path` meanwhile
+        finally:
+            partial.unlink()
+
+
 OBSERVATIONS, ARRIVALS = "observations.csv", "arrivals.csv"
 
 _LINKS = ("url", "portrait")
@@ -171,15 +209,15 @@ def export(
     `history`: whether to add tables of all observations and arrivals. `advance`: gets how many more
     faces were written.
 
-    Raises FileExistsError, TransferError if the key sees no pictures, and what the service refuses
+    Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses
     with.
     """
     if not service.get_session().pictures:
-        raise TransferError(
+        raise OperatorError(
             "this key sees no pictures, and an export without them is none: use another key"
         )
     service.begin_export()
-    with archive.write_archive(path) as writer, tempfile.TemporaryFile() as lines:
+    with write_archive(path) as writer, tempfile.TemporaryFile() as lines:
         rules = msgspec.to_builtins(service.get_settings())
         _add(writer, RULES, msgspec.json.encode({name: rules[name] for name in RULES_KEPT}))
         groups = [
@@ -197,13 +235,13 @@ def export(
                 staff.add(line.id)
             count += 1
             advance(1)
-        writer.add(FACES, lines)
+        _add_file(writer, FACES, lines)
         if history:
             zone = ZoneInfo(rules["time_zone"])
             _add_table(writer, OBSERVATIONS, service.list_observations(), zone)
             arrivals = _list_arrivals(service, staff_groups, staff)
             _add_table(writer, ARRIVALS, arrivals, zone)
-        writer.finish(datetime.now(UTC))
+        writer.finish(datetime.now(UTC), FORMAT)
     return count
 
 
@@ -296,7 +334,13 @@ def _make_line(
 
 
 def _add(writer: archive.Writer, name: str, data: bytes) -> None:
-    writer.add(name, io.BytesIO(data))
+    writer.add_stream(name, io.BytesIO(data), len(data))
+
+
+def _add_file(writer: archive.Writer, name: str, file: IO[bytes]) -> None:
+    size = file.tell()
+    file.seek(0)
+    writer.add_stream(name, file, size)
 
 
 def _add_table(
@@ -304,7 +348,7 @@ def _add_table(
 ) -> None:
     with tempfile.TemporaryFile() as file:
         write_table(records, file, zone)
-        writer.add(name, file)
+        _add_file(writer, name, file)
 
 
 def write_table(records: Iterable[msgspec.Struct], file: IO[bytes], zone: tzinfo) -> None:

@@ -20,14 +20,13 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 from regulars_client import Regulars, codes, models
-from regulars_client.errors import PictureTooLarge
+from regulars_client.errors import OperatorError, PictureTooLarge
 from regulars_client.logs import one_line
 from regulars_client.pictures import shrink_to_fit
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from regulars_transfer.errors import TransferError
 from regulars_transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars_transfer.judging import (
     find_wrong_field,
@@ -118,12 +117,12 @@ class Import(Struct):
 
         The settings (`with_rules`) and the groups come first. Raises the first error that concerns
         more than one person or photo; what was done until then stays, and the next run finds it.
-        Raises TransferError before anything is done if the service cannot refuse people who were
+        Raises OperatorError before anything is done if the service cannot refuse people who were
         erased, or has no such setting.
         """
         if with_rules:
             if unknown := sorted(source.rules.keys() - set(RULES_KEPT)):
-                raise TransferError(
+                raise OperatorError(
                     f"{source.about}, has the setting {unknown[0]!r}: leave out --rules, it is "
                     "none here"
                 )
@@ -413,7 +412,7 @@ class Rehearsal(Import):
     def rehearse(self, source: Source, advance: Advance) -> list[Fate]:
         """Return what would become of each photo. Settings and groups stay as they are.
 
-        Raises TransferError for a group that cannot be made: the import would end there.
+        Raises OperatorError for a group that cannot be made: the import would end there.
         """
         self.asks_consent = self.service.get_settings().consent_required
         self._judge_groups(source)
@@ -425,7 +424,7 @@ class Rehearsal(Import):
         )
 
     def require_room(self, source: Source, fates: Sequence[Fate]) -> None:
-        """Raise TransferError if a group has no room for all who would come: the import would end
+        """Raise OperatorError if a group has no room for all who would come: the import would end
         there."""
         newcomers = _list_newcomers(fates)
         names = Counter(
@@ -434,7 +433,7 @@ class Rehearsal(Import):
         require_room(self.service.list_groups(), self.service.get_usage(), names)
 
     def _judge_groups(self, source: Source) -> None:
-        """Raise TransferError if a group cannot be made."""
+        """Raise OperatorError if a group cannot be made."""
         groups = [*self.service.list_groups()]
         exported = {each["name"]: each.get("attributes", ()) for each in source.groups}
         counted = count_attributes(source, self.group)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from regulars_client.errors import OperatorError
 
-from regulars_transfer.errors import TransferError
 from regulars_transfer.texts import format_count, is_one_line, normalise_name
 
 if TYPE_CHECKING:
@@ -99,29 +99,29 @@ def find_wrong_field(person: Person, group: str, attributes: Collection[str]) ->
 
 
 def require_legal_group(name: str, attributes: Collection[str]) -> None:
-    """Raise TransferError if no group can be made with this name and these attributes."""
+    """Raise OperatorError if no group can be made with this name and these attributes."""
     normal = normalise_name(name, _GROUP_NAME_LENGTH)
     if not normal or normal[0].isspace() or len(normal) > _GROUP_NAME_LENGTH:
-        raise TransferError(
+        raise OperatorError(
             f"a group's name has 1 to {_GROUP_NAME_LENGTH} characters and does not begin with a "
             f"space; this one has {len(normal)}: {normal[:_GROUP_NAME_LENGTH]!r}"
         )
     if not is_one_line(normal):
-        raise TransferError(
+        raise OperatorError(
             f"a group's name is one line, without control characters; this one has some: {normal!r}"
         )
     if len(attributes) > _MOST_ATTRIBUTES:
-        raise TransferError(
+        raise OperatorError(
             f"a group has up to {_MOST_ATTRIBUTES} attributes, not {len(attributes)}"
         )
     for attribute in attributes:
         if not 0 < len(attribute) <= _ATTRIBUTE_LENGTH:
-            raise TransferError(
+            raise OperatorError(
                 f"an attribute's name has 1 to {_ATTRIBUTE_LENGTH} characters, "
                 f"{attribute[:60]!r} has {len(attribute)}"
             )
         if attribute in RESERVED:
-            raise TransferError(
+            raise OperatorError(
                 f"the name {attribute!r} is reserved, there already, or sent twice: choose another"
             )
 
@@ -129,7 +129,7 @@ def require_legal_group(name: str, attributes: Collection[str]) -> None:
 def require_room_for_groups(
     groups: Sequence[models.Group], usage: models.Usage, capacities: Collection[int]
 ) -> None:
-    """Raise TransferError if the tenant has no room for so many groups more.
+    """Raise OperatorError if the tenant has no room for so many groups more.
 
     `capacities`: those that they would have, if this tenant's groups need one.
     """
@@ -140,7 +140,7 @@ def require_room_for_groups(
     }
     for what, (room, wanted) in rooms.items():
         if wanted > room:
-            raise TransferError(
+            raise OperatorError(
                 f"the tenant has room for {max(room, 0):,} more {what}, and the import would make "
                 f"groups for {wanted:,}: delete some first, or raise the limit"
             )
@@ -149,7 +149,7 @@ def require_room_for_groups(
 def require_room(
     groups: Iterable[models.Group], usage: models.Usage, newcomers: Mapping[str, int]
 ) -> None:
-    """Raise TransferError if a group, or the tenant, has no room for so many people more.
+    """Raise OperatorError if a group, or the tenant, has no room for so many people more.
 
     `newcomers`: by the group's name, how many people would come.
     """
@@ -162,7 +162,7 @@ def require_room(
     for where, (room, wanted) in {**rooms, "the tenant": of_tenant}.items():
         if wanted > room:
             people = format_count(wanted, "person", "people")
-            raise TransferError(
+            raise OperatorError(
                 f"{where} has room for {max(room, 0):,} more, and {people} would come: the import "
                 "would end there; delete some first, or raise the limit"
             )

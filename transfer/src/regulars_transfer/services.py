@@ -17,11 +17,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
+from regulars_client.clutter import name_clutter
 from regulars_client.connection import read_secret
-from regulars_client.errors import NotConfigured
+from regulars_client.errors import NotConfigured, OperatorError
 
-from regulars_transfer.clutter import name_clutter
-from regulars_transfer.errors import NoPictures, TransferError
 from regulars_transfer.sources import SUFFIXES, Person, Photo, Source, escape_name
 
 _PAGE = 1000
@@ -33,7 +32,7 @@ _MOST_BYTES = 64 * 2**20
 class Api:
     """GET requests to a service with its key.
 
-    Raises TransferError if it is away or refuses, OSError for a 404.
+    Raises OperatorError if it is away or refuses, OSError for a 404.
     """
 
     def __init__(self, url: str, key: str) -> None:
@@ -50,19 +49,19 @@ class Api:
     def get(self, path: str, **query: Any) -> bytes:
         """Return the body of an answer.
 
-        Raises FileNotFoundError if it is 404, TransferError if none comes.
+        Raises FileNotFoundError if it is 404, OperatorError if none comes.
         """
         address = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
         try:
             answer = self._http.request("GET", address, preload_content=False)
             data = answer.read(_MOST_BYTES)
         except urllib3.exceptions.HTTPError as error:
-            raise TransferError(f"{self._url} does not answer: {error}") from error
+            raise OperatorError(f"{self._url} does not answer: {error}") from error
         if answer.status == 404:
             raise FileNotFoundError(f"{path} is not there any more")
         if answer.status != 200:
             answer_text = escape_name(data[:200].decode(errors="replace"))
-            raise TransferError(
+            raise OperatorError(
                 f"{address} answers {answer.status}, {answer_text!r}: check the address and "
                 "--from-key-file"
             )
@@ -73,7 +72,7 @@ class Api:
         try:
             return json.loads(self.get(path, **query))
         except (OSError, ValueError, RecursionError) as error:
-            raise TransferError(
+            raise OperatorError(
                 f"{self._url}{path} is not in the form that was asked for: {error}"
             ) from error
 
@@ -140,25 +139,25 @@ APIS: dict[str, Callable[[Api], Iterable[Person]]] = {
 
 
 def read_service(service: str, url: str, key_file: Path) -> Source:
-    """Read the people of a service. Raises TransferError, NoPictures if it has none."""
+    """Read the people of a service. Raises OperatorError, OperatorError if it has none."""
     try:
         people = read_people(service, Api(url, read_secret(key_file)))
     except NotConfigured as error:
-        raise TransferError(str(error)) from error
+        raise OperatorError(str(error)) from error
     if not people:
-        raise NoPictures(f"{url} knows nobody with a name")
+        raise OperatorError(f"{url} knows nobody with a name")
     return Source(f"{url}, {service}'s people", people)
 
 
 def read_people(service: str, api: Api) -> list[Person]:
     """Read the people of a service by its answers.
 
-    Raises TransferError if these have another form.
+    Raises OperatorError if these have another form.
     """
     try:
         return list(APIS[service](api))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise TransferError(
+        raise OperatorError(
             f"this is no {service}: its answer has another form ({error!r})"
         ) from error
 
@@ -169,13 +168,13 @@ def read_bucket(url: str, collection: str | None) -> Source:
     Without a `collection`, a folder is a person, or the part of a file's name before its last `_`
     is one. With a `collection`, its faces say who is one person: those of one UserId, else those of
     one ExternalImageId. That names a picture's file, with or without its ending, or the folder of
-    the picture. Raises NoPictures, TransferError.
+    the picture. Raises OperatorError, OperatorError.
     """
     try:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError as error:
-        raise TransferError("pictures in S3 need boto3: pip install boto3") from error
+        raise OperatorError("pictures in S3 need boto3: pip install boto3") from error
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     try:
         s3 = boto3.client("s3")
@@ -197,9 +196,9 @@ def read_bucket(url: str, collection: str | None) -> Source:
             )
             faces = [face for page in listed for face in page["Faces"]]
     except (BotoCoreError, ClientError) as error:
-        raise TransferError(f"{url}: {error}") from error
+        raise OperatorError(f"{url}: {error}") from error
     if not pictures:
-        raise NoPictures(f"{url} has no pictures ({', '.join(sorted(SUFFIXES))})")
+        raise OperatorError(f"{url} has no pictures ({', '.join(sorted(SUFFIXES))})")
 
     def read_object(key: PurePosixPath) -> bytes:
         try:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
+from regulars_client.clutter import describe_clutter, name_clutter, walk
+from regulars_client.errors import DamagedFile, OperatorError
 
-from regulars_transfer.clutter import describe_clutter, name_clutter, walk
-from regulars_transfer.errors import DamagedFile, NoPictures
 from regulars_transfer.genders import choose_words, find_gender, is_unread
 from regulars_transfer.tables import read_rows
 from regulars_transfer.texts import normalise_name
@@ -94,7 +94,7 @@ def read_folder(folder: Path) -> Source:
     pictures by name.
 
     Pictures outside of the folders of people are left out. If there are no such folders, a file's
-    name says whose it is: `Ann_2.jpg` is Ann's. Raises NoPictures if there are no pictures of
+    name says whose it is: `Ann_2.jpg` is Ann's. Raises OperatorError if there are no pictures of
     people.
     """
     for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
@@ -118,7 +118,7 @@ def read_folder(folder: Path) -> Source:
         about = f"{folder}, by file name"
     source = Source(about, _make_people(by_folder, folder), passed_over=describe_clutter(folder))
     if not source.people:
-        raise NoPictures(
+        raise OperatorError(
             f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in "
             "it: "
             "name a folder that has one for each person, or files NAME_1.jpg"

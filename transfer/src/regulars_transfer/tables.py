@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
+from regulars_client.errors import DamagedFile
 
 from regulars_transfer import workbooks
-from regulars_transfer.errors import DamagedFile
 from regulars_transfer.texts import unmark_text
 
 Row = Mapping[int, str]

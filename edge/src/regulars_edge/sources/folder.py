@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
+from regulars_client.clutter import name_clutter, walk
+
 from regulars_edge.clock import Clock, Moment, parse_moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
@@ -36,7 +38,6 @@ from regulars_edge.picture import (
     is_whole,
     parse_content,
 )
-from regulars_edge.sources.clutter import name_clutter, walk
 from regulars_edge.spool.model import FileMark, Stamp
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,7 @@
 """Clutter: what systems leave in a folder of pictures, and nobody put there.
 
-Its thumbnails and bins hold faces, too: of people whose pictures somebody threw away. The import
-and the uploader know nothing of each other, so each has this file. A test compares them, and the
-console's names with these.
+Its thumbnails and bins hold faces, too: of people whose pictures somebody threw away. A test
+compares the console's names with these.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from regulars_edge.at_rest import describe_at_rest, is_encrypted
+from regulars_client.at_rest import describe_at_rest, is_encrypted
 
 
 def disk(devices: Path, of: Path, uuid: str | None, *below: Path) -> Path:
