@@ -65,7 +65,7 @@ def name_part(path: str) -> str:
     folder, _, _ = path.removeprefix("infra/").partition("/")
     if path.endswith(".md"):
         return "docs"
-    if "/tests/" in f"/{path}":
+    if "/tests/" in f"/{path}" or path.startswith("testing/"):
         return "tests"
     return folder if folder in PARTS else "product"
 

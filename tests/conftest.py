@@ -11,10 +11,10 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.demo import registry_photos
 from regulars.errors import NoPictures
+from testing.folders import pytest_configure, tmp_path
 from tests.support.box.server import Server
 from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.support.fixtures import interruptible, photos
-from tests.support.folders import pytest_configure, tmp_path
 
 __all__ = ["interruptible", "photos", "pytest_configure", "tmp_path"]
 

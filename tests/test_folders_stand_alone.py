@@ -1,4 +1,5 @@
-"""A folder of tests needs itself and tests/support: it can be moved, and run without the lab."""
+"""A folder of tests needs itself, tests/support and testing: it can be moved, and run without the
+lab."""
 
 import ast
 from collections.abc import Iterator

@@ -341,11 +341,6 @@ def write_rows(rows: Iterable[Iterable[Any]], file: IO[str], divider: str = ",")
     csv.writer(file, delimiter=divider, quoting=csv.QUOTE_ALL).writerows(marked_rows)
 
 
-def unmark_text(text: str) -> str:
-    """Return a cell as it was before `write_rows` put apostrophes in."""
-    return re.sub(f"{_BEGIN}'{_NO_TEXT}", r"\1", text)
-
-
 def one_line(text: str) -> str:
     """Return a text that no terminal obeys: control characters in it are spaces."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,3 +1,3 @@
-from tests.support.folders import pytest_configure, tmp_path
+from testing.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]

@@ -12,8 +12,8 @@ from rig.standin import StandIn
 from rig.uploader import Zygote
 
 from regulars.demo import registry_photos
-from tests.support.folders import pytest_configure, tmp_path
-from tests.support.second_try import second_try
+from testing.folders import pytest_configure, tmp_path
+from testing.second_try import second_try
 
 __all__ = ["pytest_configure", "tmp_path"]
 

@@ -29,7 +29,7 @@ from rig.page_texts import Texts
 from rig.real import Regulars
 from rig.uploader import ENTRY
 
-from tests.support.ports import free_port
+from testing.ports import free_port
 
 CODE, URL = "7KQM-2XHP-94TD", "https://regulars.example"
 PASSWORD = "s3cr3t<&\"'"

@@ -23,8 +23,8 @@ from rig.film import RATE, encoded, number_of, numbered
 from rig.onvif import Device
 from rig.sources import stream
 
-from tests.support.cost import cost
-from tests.support.reported import replays
+from testing.cost import cost
+from testing.reported import replays
 
 pytest.importorskip("av")
 import av

@@ -14,7 +14,7 @@ from regulars_edge.capture import Shot
 from rig import pictures
 from rig.page_texts import Texts
 
-from tests.support.ports import free_port
+from testing.ports import free_port
 
 NOW_MS = 1_760_000_000_000
 DOOR = ("door", Shot(pictures.jpeg(1), NOW_MS - 3_000))

@@ -13,7 +13,7 @@ from regulars_edge.sources.wrong_password import Refusals
 from rig.recorder import Recorder
 from rig.sources import stream
 
-from tests.support.reported import replays
+from testing.reported import replays
 
 pytest.importorskip("av")
 

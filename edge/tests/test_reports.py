@@ -35,7 +35,7 @@ from rig.odd import Odd
 from rig.onvif import Device
 from rig.sources import stream
 
-from tests.support.reported import replays
+from testing.reported import replays
 
 pytest.importorskip("av")
 import av

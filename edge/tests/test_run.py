@@ -26,8 +26,8 @@ from rig.spooled import add
 from rig.standin import StandIn
 from rig.uploader import ENTRY
 
-from tests.support.needs import needed
-from tests.support.ports import free_port
+from testing.needs import needed
+from testing.ports import free_port
 
 OFF_S = 60.0
 """Tolerance of a capture's time. The uploader learns the service's clock from answers, which a busy

@@ -23,7 +23,7 @@ from rig.real import Regulars
 from rig.server import Handler, Served
 from rig.standin import StandIn
 
-from tests.support.needs import needed
+from testing.needs import needed
 
 CONTENT = Content(bytes(range(32)), 3, JPEG)
 CAPTURE = Entry(1, "door", CONTENT, 1_760_000_000_000, "a copy")

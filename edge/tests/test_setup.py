@@ -21,7 +21,7 @@ from rig.camera import PASSWORD, USER
 from rig.onvif import GROUP, Device
 from rig.uploader import ENTRY
 
-from tests.support.reported import replays
+from testing.reported import replays
 
 URL = "https://regulars.example"
 

@@ -38,8 +38,8 @@ from rig.uploader import Zygote, environment
 
 from chalicelib.bootstrap import build
 from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
-from tests.support.book.tenants import KEEPING
 
 AT_ONCE = ("--give-up-after", "0", "--no-progress")
 
@@ -595,7 +595,9 @@ def test_two_shops_of_the_service_itself_and_a_new_life(
     fill(tmp_path / "a", 700_000)
     fill(tmp_path / "b", 700_003)
     services = build(Settings(storage=started_regulars._data))
-    second = services.tenants.add("second-shop", Profile.CAMERA, KEEPING).api_key
+    second = services.tenants.add(
+        "second-shop", Profile.CAMERA, TenantSettings(strangers="forget")
+    ).api_key
     url, first = started_regulars.url, started_regulars.key
     assert laptop.upload(tmp_path / "a", "http://127.0.0.1:9", first)[0] == 4
     for _ in range(2):

@@ -22,7 +22,7 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp
 from rig.film import RATE, SIZE_PX, encoded, number_of, numbered
 
-from tests.support.ports import free_port
+from testing.ports import free_port
 
 av = pytest.importorskip("av")
 

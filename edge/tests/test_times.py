@@ -10,7 +10,7 @@ from regulars_edge.spool.spool import Spool
 from rig.clock import BOOTED_MS, FakeClock
 from rig.spooled import add
 
-from tests.support.reported import replays
+from testing.reported import replays
 
 DAY_MS = 86_400_000
 

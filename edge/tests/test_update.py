@@ -39,8 +39,8 @@ from rig.real import Regulars
 from rig.releases import BEAT, CRASHES, IMPORTS, LOOP, READY, Releases, in_module, wheel
 from rig.unit import Unit
 
+from testing.needs import needed
 from tests.support.examples import sample
-from tests.support.needs import needed
 
 NEW, BAD = "8.0.0", "9.0.0"
 

@@ -21,7 +21,7 @@ from rig.machine import Machine
 from rig.real import Regulars
 from rig.releases import CRASHES, LOOP, READY, Releases, in_module, wheel
 
-from tests.support.needs import needed
+from testing.needs import needed
 
 UNITS = Path(__file__).parents[1] / "systemd"
 UPLOADER, UPDATE = "regulars-edge.service", "regulars-edge-update.service"

@@ -10,9 +10,9 @@ from PIL import Image
 from regulars_lab import studio
 from regulars_lab.bench.vectors import Maker
 from regulars_lab.measuring.pairs import Faces
+from testing.folders import pytest_configure, tmp_path
 from tests.book.vision.conftest import album, figures, pack, vision
 from tests.conftest import pytest_terminal_summary
-from tests.support.folders import pytest_configure, tmp_path
 from tests.support.pictures.album import labels
 
 __all__ = [

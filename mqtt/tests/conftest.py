@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.folders import pytest_configure, tmp_path
 from tests.support.box.box import serving
-from tests.support.folders import pytest_configure, tmp_path
 from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening, mosquitto
 from tests.support.mqtt.shop import Shop
 

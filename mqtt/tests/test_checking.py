@@ -14,8 +14,8 @@ from regulars_mqtt.checking import check_broker
 from regulars_mqtt.command import BrokerOptions
 
 from regulars.cli import main
+from testing.ports import free_port
 from tests.support.mqtt.mosquitto import mosquitto
-from tests.support.ports import free_port
 
 SHORT_S = 1.5
 

@@ -12,9 +12,9 @@ from regulars_mqtt.command import find_or_make_mailbox
 from regulars_mqtt.discovery import EVENTS, Topics
 
 from regulars.cli import main
+from testing.needs import needed
 from tests.support.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
 from tests.support.mqtt.shop import Shop
-from tests.support.needs import needed
 from tests.support.waiting import until
 from tests.support.web.certificate import certificate
 

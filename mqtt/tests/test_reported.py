@@ -9,9 +9,9 @@ from regulars_mqtt.broker import OFFLINE, ONLINE
 from regulars_mqtt.discovery import Topics
 
 from chalicelib.domain.captures import require_camera_id
+from testing.reported import replays
 from tests.support.mqtt.mosquitto import listening, mosquitto
 from tests.support.mqtt.shop import ARRIVALS, Shop, told
-from tests.support.reported import replays
 from tests.support.waiting import until
 
 LONGEST_STATE = 255

@@ -26,11 +26,11 @@ from regulars_mqtt.snapshots import Snapshots
 
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Delete
+from testing.reported import replays
 from tests.support.fakes import Person, picture
 from tests.support.mqtt.frigate import FakeFrigate, frigate, message
 from tests.support.mqtt.mosquitto import Listener, Mosquitto
 from tests.support.mqtt.shop import ANN, Shop
-from tests.support.reported import replays
 from tests.support.waiting import until
 
 EVENT = "1607123955.475377-mxklsc"

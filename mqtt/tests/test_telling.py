@@ -16,9 +16,9 @@ from regulars_mqtt.discovery import Topics
 from regulars_mqtt.forgetting import empty_messages
 
 from regulars.cli import main
+from testing.reported import replays
 from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening
 from tests.support.mqtt.shop import ANN, ARRIVALS, Shop, told
-from tests.support.reported import replays
 from tests.support.waiting import until
 
 AVAILABLE = "regulars/shop/available"

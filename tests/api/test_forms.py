@@ -7,9 +7,9 @@ from chalicelib.api.forms import MAX_FIELDS, Form, parse_form
 from chalicelib.api.http import FORMS, HttpRequest, MediaType
 from chalicelib.api.http import Part as ReadPart
 from chalicelib.api.multipart import MAX_PARTS
-from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.errors import InvalidInput, RegularsError
+from testing.cost import cost
 from tests.support.api.gateway import BOUNDARY, Part, multipart
-from tests.support.cost import cost
 
 URLENCODED = MediaType("application/x-www-form-urlencoded")
 MULTIPART = MediaType("multipart/form-data", boundary=BOUNDARY.encode())
@@ -261,7 +261,7 @@ def test_a_form_that_nobody_signed_costs_little_work(unit: bytes) -> None:
         parts = [
             b"--b\r\n" + head + unit * (size // len(unit)) + b"\r\n\r\nx\r\n" for head in heads
         ]
-        costs.append(cost(partial(parse_form, form, b"".join(parts) + b"--b--\r\n")))
+        costs.append(cost(partial(parse_form, form, b"".join(parts) + b"--b--\r\n"), RegularsError))
     assert costs[2].lines <= costs[0].lines + 1_000, (
         "a longer head is refused as soon as a short one"
     )

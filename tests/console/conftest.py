@@ -33,8 +33,9 @@ from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import enrol_drawn
 from regulars.serve import service
 from regulars.tenants import credentials
+from testing.needs import needed
+from testing.second_try import second_try
 from tests.support.book.tenants import CHOICE
-from tests.support.needs import needed
 from tests.support.noon import zone_at_noon
 from tests.support.pictures.photos import (
     CUT_OFF,
@@ -45,7 +46,6 @@ from tests.support.pictures.photos import (
     PAIRS,
     PORTRAIT_AGAIN,
 )
-from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
 

@@ -4,8 +4,8 @@ page of reports: docs/reported.md."""
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from testing.reported import replays
 from tests.console.conftest import TOUCH, Book, Visitor, heading, visiting
-from tests.support.reported import replays
 
 TRANSLATE = """
 () => {

@@ -22,6 +22,7 @@ from chalicelib.domain.model import Profile
 from chalicelib.storage.values import time_text
 from regulars.clients import Connection
 from regulars.tenants import credentials
+from testing.ports import free_port
 from tests.console.conftest import (
     DESK,
     PHONE,
@@ -41,7 +42,6 @@ from tests.console.spoken import TABLES
 from tests.support.api.over_http import Sunmi
 from tests.support.box.box import serving
 from tests.support.pictures.photos import FOLDER, PORTRAIT
-from tests.support.ports import free_port
 
 HOSTILE = "Yard <img src=x onerror=alert(1)>"
 MANY = 1_000

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from testing.second_try import second_try
 from tests.console.conftest import heading, leave, visiting
 from tests.console.shop import Shop, box, shop
-from tests.support.second_try import second_try
 
 __all__ = ["box", "shop"]
 pytest_itemcollected = second_try("chromium")

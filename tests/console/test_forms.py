@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from testing.second_try import second_try
 from tests.console.conftest import QUICK_MS, visiting
 from tests.console.forms import REFUSALS, SENTENCES, Refusal, describe
 from tests.console.pages import ready
 from tests.console.people_invited import invite
 from tests.console.portraits import Shop, mall
 from tests.console.spoken import TABLES
-from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
 GERMAN = "de"

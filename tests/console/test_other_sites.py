@@ -17,8 +17,8 @@ from regulars.cli import main
 from regulars.serve import service
 from regulars.serve.service import Service
 from regulars.tenants import credentials
+from testing.second_try import second_try
 from tests.support.pictures.photos import FOLDER, PORTRAIT
-from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
 

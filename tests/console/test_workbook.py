@@ -9,9 +9,9 @@ from datetime import datetime
 import pytest
 
 from chalicelib.api.console_files import locate_folder
+from testing.reported import replays
 from tests.console.workbooks import MAIN, read, read_cells
 from tests.support.node import node
-from tests.support.reported import replays
 
 RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 DOCUMENT = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.second_try import second_try
 from tests.support.box.server import Server
 from tests.support.noon import zone_at_noon
-from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("server")
 

@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.settings import Settings
 from regulars import cli
-from tests.support import needs
+from testing import needs
 from tests.support.box.session import DOCS, ROOT, read
 
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from regulars_client import Regulars, codes
 
+from testing.needs import needed
 from tests.support.box.server import Server
 from tests.support.box.session import TASKS, Session, read, sees
-from tests.support.needs import needed
 from tests.support.pictures import photos as at_hand
 
 PRINT = {

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from testing.needs import needed
+from testing.ports import free_port
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, read
-from tests.support.needs import needed
-from tests.support.ports import free_port
 from tests.support.waiting import until
 from tests.support.web.certificate import certificate
 

@@ -20,10 +20,10 @@ from chalicelib.telemetry import UNITS
 from infra import template
 from regulars.cli import main
 from regulars.serve import metrics
+from testing.needs import needed
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, Session, read
 from tests.support.fakes import FakeVision
-from tests.support.needs import needed
 
 PAGE = read(DOCS / "operations.md")
 LOGS = read(DOCS / "logs.md")

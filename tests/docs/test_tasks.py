@@ -18,11 +18,11 @@ from regulars_edge import config
 from regulars.cli import main
 from regulars.clients import V1, Connection
 from regulars.demo.run import wait_until_resolved
+from testing.needs import needed
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, TASKS, Session, read, sees
 from tests.support.mqtt.frigate import frigate
 from tests.support.mqtt.mosquitto import listening, mosquitto
-from tests.support.needs import needed
 from tests.support.pictures import photos as at_hand
 from tests.support.waiting import until
 from tests.support.web.other_service import KEY, answering

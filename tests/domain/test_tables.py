@@ -7,9 +7,10 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from regulars_transfer.texts import unmark_text
 
-from chalicelib.storage.values import unmark_text, write_rows
-from tests.support.reported import replays
+from chalicelib.storage.values import write_rows
+from testing.reported import replays
 
 FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 TEXTS = st.text("=+-@\uff1d;,\t\r\n\"' a", max_size=12)

@@ -15,9 +15,9 @@ from typing import Any
 import openapi_generator_cli
 
 from regulars.openapi import PATH
+from testing.needs import needed
 from tests.support.box.server import Server
 from tests.support.examples import parametrize
-from tests.support.needs import needed
 from tests.support.npm import NODE, installed
 from tests.support.pictures import photos
 

@@ -531,7 +531,7 @@ def keeping(path: str) -> Callable[[bytes], None]:
 
 
 if __name__ == "__main__":
-    from tests.support.folders import pytest_configure as use_memory
+    from testing.folders import pytest_configure as use_memory
 
     use_memory()
     sys.exit(main())

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
 
-import httpx
 import numpy as np
 import pillow_heif
 from chalice.app import Chalice

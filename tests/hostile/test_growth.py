@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.domain.errors import RegularsError
+from testing.cost import Cost, cost
 from tests.hostile.growth import CASES
-from tests.support.cost import Cost, cost
 
 MOST = 6
 """Times as much work from 4 n to 16 n as from n to 4 n: four times if in proportion, sixteen times
@@ -22,8 +23,8 @@ SHARE = 64
 
 def grown(make: Callable[[int], Callable[[], object]], n: int) -> list[str]:
     """Say what grows faster than the input. What a call does in any case is no part of it."""
-    cost(make(n))  # what is made once
-    small, middle, large = (cost(make(size)) for size in (n, 4 * n, 16 * n))
+    cost(make(n), RegularsError)  # what is made once
+    small, middle, large = (cost(make(size), RegularsError) for size in (n, 4 * n, 16 * n))
     rows = zip(Cost._fields, small, middle, large, LEAST, strict=True)
     return [
         f"{name}: {s}, {m}, {b} for {n}, {4 * n}, {16 * n}"

@@ -32,8 +32,8 @@ from infra.releases import images, wheels
 from infra.releases.release import SAYING, replace_version
 from regulars.demo.registry_photos import provide_folder as photos
 from regulars.serve import service
+from testing.ports import free_port
 from tests.infra import container
-from tests.support.ports import free_port
 from tests.support.releases import ENDING, FOLDER
 from tests.support.waiting import until
 

@@ -21,11 +21,11 @@ import yaml
 from chalicelib.version import VERSION
 from infra.dependencies import ROOT
 from regulars.cli import commands
+from testing.needs import needed
+from testing.ports import free_port
 from tests.support.box.server import Server
 from tests.support.box.session import Session
-from tests.support.needs import needed
 from tests.support.pictures.photos import OTHER
-from tests.support.ports import free_port
 from tests.support.waiting import until
 
 BOX = ROOT / "infra" / "box"

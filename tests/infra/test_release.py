@@ -9,7 +9,7 @@ import pytest
 from infra.dependencies import ROOT, Failed
 from infra.releases.release import make_release
 from infra.releases.wheels import SUMS
-from tests.support.needs import needed
+from testing.needs import needed
 
 FILES = {
     "infra/box/compose.yaml": "image: docker.io/library/caddy:2\n",

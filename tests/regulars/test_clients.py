@@ -9,8 +9,8 @@ import pytest
 from chalicelib.api.sunmi.probe import compute_signature
 from chalicelib.domain.model import Credentials, Profile
 from regulars.clients import Connection, Reply
+from testing.ports import free_port
 from tests.support.api.over_http import Sunmi
-from tests.support.ports import free_port
 from tests.support.web.servers import head, says, serving
 
 PICTURE = b"\xff\xd8\r\n--x\x00"

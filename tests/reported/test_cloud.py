@@ -16,13 +16,13 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.storage.aws.blobs import S3BlobStore, S3UploadStore
 from chalicelib.storage.aws.clients import make_client_config
 from chalicelib.storage.ports import Upload
+from testing.reported import replays
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.api.gateway import MULTIPART, Call, make_event
 from tests.support.api.whole_gateway import Answer, answer_call
 from tests.support.fakes import FakeClock
 from tests.support.hooks.receiver import answers, receiving
 from tests.support.house import House, photo
-from tests.support.reported import replays
 
 FACES, SUBJECTS = f"{RECOGNITION}/faces", f"{RECOGNITION}/subjects"
 

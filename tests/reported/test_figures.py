@@ -10,7 +10,7 @@ from regulars_transfer import sources
 from chalicelib.domain.local_time import Granularity, LocalTime, Span
 from chalicelib.domain.names import is_found, make_terms, wanted_words
 from chalicelib.storage.values import milliseconds
-from tests.support.reported import replays
+from testing.reported import replays
 from tests.support.workbook import DAY, OWN_DAY, ZEROS, Cell, Styled, make_workbook
 
 

@@ -7,7 +7,7 @@ from chalicelib.book.vision.cgroup_quota import quota
 from chalicelib.book.vision.machine import cores_within
 from chalicelib.settings import Settings
 from regulars import configuration
-from tests.support.reported import replays
+from testing.reported import replays
 
 
 @replays(38, "dify 539", "kubernetes/community 1249", "gpustack 5908")

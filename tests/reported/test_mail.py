@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from regulars.mail import MailSettings, SmtpMailer
+from testing.reported import replays
 from tests.support.inbox import Inbox, receiving_mail
-from tests.support.reported import replays
 from tests.support.web.certificate import certificate
 
 

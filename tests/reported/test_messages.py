@@ -15,10 +15,10 @@ from msgspec import Struct
 from chalicelib.domain.channels import Channel, message_text, write_message
 from chalicelib.domain.webhooks import Delivery, Hook, Way
 from chalicelib.http_client.safe_requests import SafePostman, parse_reason
+from testing.reported import replays
 from tests.support.book.book import Book
 from tests.support.hooks.browser import SUBSCRIPTION
 from tests.support.hooks.receiver import Behaviour, Receiver, answers, receiving
-from tests.support.reported import replays
 
 MOVED = -1001557912345
 

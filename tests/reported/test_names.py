@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib.domain.captures import sighting_id
+from testing.reported import replays
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.fakes import RULES, Person, picture
 from tests.support.house import House, b64, photo
-from tests.support.reported import replays
 
 ODD = [
     *(

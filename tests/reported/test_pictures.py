@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
+from testing.reported import replays
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.house import House
 from tests.support.pictures import photos
-from tests.support.reported import replays
 
 
 def open_photo(name: str = photos.PORTRAIT) -> Image.Image:

@@ -11,11 +11,11 @@ from urllib.parse import urljoin
 import pytest
 
 from chalicelib.book.cameras import CameraSettings
+from testing.reported import replays
 from tests.support.api.deepstack.client import FACE
 from tests.support.api.rekognition.client import refused
 from tests.support.fakes import FakeVision, Person, picture
 from tests.support.house import House, b64, house, photo
-from tests.support.reported import replays
 
 DETECT = "/v1/detect"
 

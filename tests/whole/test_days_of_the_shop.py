@@ -21,9 +21,9 @@ from chalicelib.domain.rules.habits import find_habit
 from chalicelib.storage.records.observations import read_visits
 from chalicelib.storage.values import milliseconds
 from regulars.today import read_today
+from testing.reported import replays
 from tests.support.book.book import Book, Shot
 from tests.support.fakes import Person
-from tests.support.reported import replays
 
 ZONES = {
     "America/Los_Angeles": date(2026, 3, 8),

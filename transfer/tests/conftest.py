@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.folders import pytest_configure, tmp_path
 from tests.support.box.box import Box, serving
 from tests.support.fixtures import interruptible, photos
-from tests.support.folders import pytest_configure, tmp_path
 
 __all__ = ["interruptible", "photos", "pytest_configure", "tmp_path"]
 

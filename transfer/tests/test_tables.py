@@ -14,8 +14,8 @@ from regulars_transfer import sources, workbooks
 from regulars_transfer.texts import write_rows
 
 from chalicelib.api.console_files import locate_folder
+from testing.reported import replays
 from tests.support.node import node
-from tests.support.reported import replays
 from tests.support.workbook import (
     DAY,
     HOURS,

@@ -4,7 +4,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from tests.support.needs import needed
+from testing.needs import needed
 
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")  # made at once
 

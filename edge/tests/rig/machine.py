@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rig.box import until
-from tests.support.needs import needed
+from testing.needs import needed
 
 SCRIPT = Path(__file__).with_suffix(".sh")
 UNSHARE = ["unshare", "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--fork", "--kill-child"]

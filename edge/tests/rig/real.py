@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from tests.support.ports import free_port
+from testing.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 

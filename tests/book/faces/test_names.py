@@ -16,12 +16,12 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import MOST_READ, walk_items, write_in_parts
 from chalicelib.storage.ports import Delete, Put
 from chalicelib.storage.records.faces import name_item
+from testing.reported import replays
 from tests.support.book.book import Book, shot
 from tests.support.book.recount import every_face
 from tests.support.examples import examples
 from tests.support.fakes import Person
 from tests.support.paged import paged
-from tests.support.reported import replays
 
 CJK = "李小明あカ한국"
 

@@ -45,9 +45,9 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.records.merges import MAX_MERGES, Merge, MergeState
+from testing.reported import replays
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.fakes import RULES, Person, picture, with_thumbnails
-from tests.support.reported import replays
 
 DAY = 24 * 60
 

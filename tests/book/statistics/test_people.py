@@ -18,11 +18,11 @@ from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.observations import EVERYTHING, SIGHTINGS, Measure, Split
 from chalicelib.domain.tenant_settings import FIRST_WEEKDAYS
 from chalicelib.storage.values import milliseconds
+from testing.reported import replays
 from tests.support.book.book import Book, Shot
 from tests.support.book.recount_statistics import time_of
 from tests.support.examples import examples
 from tests.support.fakes import Person
-from tests.support.reported import replays
 
 ZONES = (
     "America/Los_Angeles",

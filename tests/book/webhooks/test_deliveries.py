@@ -18,12 +18,12 @@ from chalicelib.domain.events import EventKind
 from chalicelib.domain.webhooks import Hindrance, Why, without_names
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
+from testing.reported import replays
 from tests.support.fakes import FakeClock
 from tests.support.hooks.events import make_data
 from tests.support.hooks.hook_desk import TENANT, Desk, stores, told
 from tests.support.hooks.receiver import answers, receiving, says
 from tests.support.paged import paged
-from tests.support.reported import replays
 from tests.support.storage.failing import Calls
 
 DAY = timedelta(hours=24)

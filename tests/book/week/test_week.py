@@ -15,9 +15,9 @@ from chalicelib.book.week import count_untold_days, format_message
 from chalicelib.domain.counts import Count, CountedMinute
 from chalicelib.domain.local_time import begin_of_week
 from chalicelib.domain.tenant_settings import FIRST_WEEKDAYS
+from testing.reported import replays
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.synthetic import write_visits
-from tests.support.reported import replays
 
 HOUR = timedelta(hours=1)
 REPORT = """\

@@ -24,11 +24,11 @@ from chalicelib.privacy.notices import BLANK, Page, write_receipt_page
 from chalicelib.privacy.retention import Kind
 from chalicelib.privacy.texts import LANGUAGES, Language, words_of
 from chalicelib.storage import keys
+from testing.needs import needed
 from tests.privacy.notices.shops import OWN
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.person import worked_off
 from tests.support.fakes import Person
-from tests.support.needs import needed
 
 
 @pytest.fixture

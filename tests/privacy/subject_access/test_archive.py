@@ -32,10 +32,10 @@ from chalicelib.privacy.texts import LANGUAGES, Language, direction_of, words_of
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items, write
 from chalicelib.storage.ports import Item, Table
+from testing.reported import replays
 from tests.support.book.book import MONDAY, Book, Shot, ViewedShot, shot
 from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import HIDDEN, Person, picture
-from tests.support.reported import replays
 
 ANN, BEN = 1, 2
 EMOTIONS = ("happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt")

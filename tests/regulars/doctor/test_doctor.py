@@ -53,11 +53,11 @@ from regulars.doctor.machine import (
 from regulars.findings import Finding, Level
 from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
+from testing.ports import free_port
 from tests.support.box.devices import show_disk
 from tests.support.box.server import Server
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.pictures.own_pack import NAME, own_pack
-from tests.support.ports import free_port
 from tests.support.storage.torn import tear
 from tests.support.web.certificate import certificate
 

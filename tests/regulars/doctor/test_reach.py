@@ -38,6 +38,7 @@ from regulars.doctor.reach.asking import Reach
 from regulars.doctor.reach.reach import PARTIES, ask_parties, ask_party
 from regulars.findings import Level
 from regulars.mail import MailSettings
+from testing.ports import free_port
 from tests.regulars.doctor.stand_ins import (
     Asked,
     Spoil,
@@ -50,7 +51,6 @@ from tests.support.fakes import FakeClock
 from tests.support.hooks.browser import SUBSCRIPTION
 from tests.support.hooks.receiver import Behaviour, answers, hangs, receiving, says
 from tests.support.inbox import Inbox, receiving_mail
-from tests.support.ports import free_port
 from tests.support.storage.failing import UNANSWERED, Calls
 from tests.support.web.certificate import certificate
 

@@ -1,4 +1,4 @@
-from tests.support.second_try import second_try
+from testing.second_try import second_try
 
 pytest_itemcollected = second_try(
     imports={"served", "serving", "Server", "Service", "Session", "subprocess"}

@@ -23,9 +23,9 @@ from chalicelib.api.http import Refused
 from regulars.serve.callers import CallerHint
 from regulars.serve.messages import Request, Response, make_json_response
 from regulars.serve.site import Site
+from testing.needs import needed
+from testing.ports import free_port
 from tests.support.box.apps import serving
-from tests.support.needs import needed
-from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE_S
 
 Sent = tuple[str, Mapping[str, str], bytes]

@@ -13,10 +13,10 @@ from cryptography import x509
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.serve.tls import Certificate
+from testing.needs import needed
 from tests.regulars.serve.encrypted import encrypted
 from tests.support.box.server import Server
 from tests.support.box.session import ROOT, Session
-from tests.support.needs import needed
 from tests.support.pictures.photos import OTHER
 from tests.support.waiting import PATIENCE_S, until
 from tests.support.web.certificate import certificate

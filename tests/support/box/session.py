@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from regulars.clients import V1, Connection
 from regulars.demo.run import wait_until_resolved
+from testing.needs import needed
 from tests.support.box.server import Server
-from tests.support.needs import needed
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"

@@ -14,8 +14,8 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.support.needs import needed
-from tests.support.ports import free_port
+from testing.needs import needed
+from testing.ports import free_port
 from tests.support.waiting import until
 
 USER, PASSWORD = "regulars", "correct-horse-battery"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from regulars_transfer.sources import Person
 
-_GROUP_NAME_LENGTH, _ATTRIBUTE_LENGTH, _MOST_ATTRIBUTES = 96, 50, 5
+_GROUP_NAME_LENGTH = 96
 _IN_ANY_CASE = [
     "age",
     "app_id",
@@ -75,6 +75,13 @@ class _SaidOfPerson(Struct):
     labels: dict[str, _Text] = {}
 
 
+class _SaidOfGroup(Struct):
+    name: Annotated[str, Meta(min_length=1, max_length=_GROUP_NAME_LENGTH, pattern=r"^\S")]
+    attributes: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=50)]], Meta(max_length=5)
+    ]
+
+
 def find_wrong_field(person: Person, group: str, attributes: Collection[str]) -> str:
     """Say why an enrolment would refuse what is said of a person; "" if it would not.
 
@@ -101,29 +108,16 @@ def find_wrong_field(person: Person, group: str, attributes: Collection[str]) ->
 def require_legal_group(name: str, attributes: Collection[str]) -> None:
     """Raise OperatorError if no group can be made with this name and these attributes."""
     normal = normalise_name(name, _GROUP_NAME_LENGTH)
-    if not normal or normal[0].isspace() or len(normal) > _GROUP_NAME_LENGTH:
+    try:
+        msgspec.convert({"name": normal, "attributes": [*attributes]}, _SaidOfGroup)
+    except msgspec.ValidationError as error:
         raise OperatorError(
-            f"a group's name has 1 to {_GROUP_NAME_LENGTH} characters and does not begin with a "
-            f"space; this one has {len(normal)}: {normal[:_GROUP_NAME_LENGTH]!r}"
-        )
+            f"the group {normal[:_GROUP_NAME_LENGTH]!r} is refused: {error}"
+        ) from error
     if not is_one_line(normal):
-        raise OperatorError(
-            f"a group's name is one line, without control characters; this one has some: {normal!r}"
-        )
-    if len(attributes) > _MOST_ATTRIBUTES:
-        raise OperatorError(
-            f"a group has up to {_MOST_ATTRIBUTES} attributes, not {len(attributes)}"
-        )
-    for attribute in attributes:
-        if not 0 < len(attribute) <= _ATTRIBUTE_LENGTH:
-            raise OperatorError(
-                f"an attribute's name has 1 to {_ATTRIBUTE_LENGTH} characters, "
-                f"{attribute[:60]!r} has {len(attribute)}"
-            )
-        if attribute in RESERVED:
-            raise OperatorError(
-                f"the name {attribute!r} is reserved, there already, or sent twice: choose another"
-            )
+        raise OperatorError(f"a group's name is one line, without control characters: {normal!r}")
+    if reserved := RESERVED.intersection(attributes):
+        raise OperatorError(f"the name {min(reserved)!r} is reserved: choose another attribute")
 
 
 def require_room_for_groups(

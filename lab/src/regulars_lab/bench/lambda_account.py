@@ -29,9 +29,9 @@ from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from infra.storage import make_storage
 from regulars_lab.bench.vectors import Maker
+from testing.ports import free_port
 from tests.support.book.synthetic import segment, write_snapshot
 from tests.support.book.tenants import KEEPING
-from tests.support.ports import free_port
 
 STACK = "cold"
 GROUP = "regular"

@@ -54,8 +54,8 @@ from regulars_lab.bench.measuring import (
 from regulars_lab.v1 import STORED, V1, Picture
 from regulars_lab.week.scenes import WIDTH, Scenes
 from regulars_lab.week.timeline import GAP, Capture
+from testing.ports import free_port
 from tests.support.book.tenants import CHOICE
-from tests.support.ports import free_port
 
 TENANT, _ = credentials.FIRST_TENANT
 MOST_WAITING = 100

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 from regulars_edge.choose.faces import Detector, judge_worth
 
-from chalicelib.book.vision.packs.packs import read_pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from tests.support.pictures.passages import (
     KINDS,
@@ -29,9 +28,11 @@ IN_NOISE = 0.1
 """By how much scores of two frames of one moment differ in dim light."""
 
 
-@pytest.fixture(scope="module")
-def vision() -> FacePipeline:
-    return FacePipeline(read_pack())
+@pytest.fixture
+def portraits(photos: Path) -> list[Path]:
+    """A picture of each person."""
+    people = (photos / "people").glob("*_1.jpg")
+    return sorted(file for file in people if "partial" not in file.name)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,8 +8,6 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NamedTuple
 
-from chalicelib.domain.errors import RegularsError
-
 
 class Cost(NamedTuple):
     """What a call did: lines of Python, and bytes that it allocated, also those that it freed
@@ -19,8 +17,8 @@ class Cost(NamedTuple):
     allocated_bytes: int
 
 
-def cost(work: Callable[[], object]) -> Cost:
-    """Count what a call does, whether it refuses its input or not."""
+def cost(work: Callable[[], object], *refusals: type[Exception]) -> Cost:
+    """Count what a call does, whether it refuses its input, by ValueError or `refusals`, or not."""
     lines = allocated = 0
 
     def count(_frame: FrameType, _event: str, _argument: Any) -> Any:
@@ -38,7 +36,7 @@ def cost(work: Callable[[], object]) -> Cost:
     before = tracemalloc.get_traced_memory()[0]
     sys.settrace(count)
     try:
-        with suppress(RegularsError, ValueError):
+        with suppress(ValueError, *refusals):
             work()
     finally:
         sys.settrace(traced)
