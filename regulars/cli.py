@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -27,9 +27,6 @@ from regulars.models import command as models
 from regulars.tenants import command as tenants
 from regulars.tenants import erasing
 from regulars.uninstall import uninstall
-
-if TYPE_CHECKING:
-    from regulars_client import Regulars
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
@@ -69,7 +66,7 @@ def load_commands(group: str) -> list[click.Command]:
 
 
 @contextmanager
-def serve_folder(data: Path, tenant: str | None) -> Iterator[Regulars]:
+def serve_folder(data: Path, tenant: str | None) -> Iterator[Any]:
     """Serve a data folder while a block lasts, and yield the client of a tenant, or of the first.
 
     Commands of other distributions find this as click's `obj`. Raises OperatorError.

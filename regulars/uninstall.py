@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 from msgspec import Struct
+from regulars_client.folders import delete_own
 
 from chalicelib.open_storage import DATABASE
 from chalicelib.storage.box.blobs import BACKUP, BACKUP_LOCK
@@ -130,15 +130,9 @@ def require_no_links(path: Path) -> None:
 
 
 def delete_folder(path: Path, own: re.Pattern[str]) -> str:
-    """Delete of a folder what the program made, its database last, and of that its name: so a run
-    that is cut off is ended by the next. Return what is said of it.
+    """Delete of a folder what the program made, and return what is said of it.
 
     `own`: names at its top that are the program's. If there are others, they and the folder stay.
     """
-    ours = [one for one in path.iterdir() if own.fullmatch(one.name)]
-    for one in sorted(ours, key=lambda one: (one.name.startswith(DATABASE), one.name == DATABASE)):
-        shutil.rmtree(one) if one.is_dir() else one.unlink()
-    with suppress(OSError):  # a volume's mount stays, empty
-        path.rmdir()
-    left = ", ".join(sorted(one.name for one in path.iterdir())) if path.exists() else ""
+    left = delete_own(path, own, DATABASE)
     return f"deleted: {path}" + (f", but for {left}, which Regulars did not make" if left else "")

@@ -113,7 +113,8 @@ def pytest_runtest_logfinish() -> None:
     """
     root = logging.getLogger()
     for handler in [*root.handlers]:
-        if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
+        # a command that replaces the handlers may have closed this one, which has no stream then
+        if isinstance(handler, logging.StreamHandler) and getattr(handler.stream, "closed", True):
             root.removeHandler(handler)
 
 

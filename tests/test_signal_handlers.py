@@ -53,7 +53,7 @@ def test_no_handler_calls_anything() -> None:
         for file in files
         for handler in list_handlers(ast.parse(file.read_text()))
     }
-    assert len(found) >= 3, "of the uploader, the server and the demo"
+    assert len(found) >= 2, "of the client, for the uploader and the server, and of the demo"
     assert {where: calls for where, calls in found.items() if calls} == {}
 
 

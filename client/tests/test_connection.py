@@ -17,7 +17,7 @@ from regulars_client import (
     WrongAnswer,
     codes,
 )
-from regulars_client.connection import VARIABLE, ApiKey, choose_key
+from regulars_client.keys import VARIABLE, choose_key
 
 from tests.support.web.answering import Service, answer, problem
 
@@ -269,13 +269,9 @@ def test_a_given_key_comes_before_a_file_and_a_file_before_the_environment(tmp_p
     file.write_text("rk_file\n")
     file.chmod(0o600)
     environment = {VARIABLE: "rk_environment"}
-    assert header_of(choose_key("rk_given", file, environment)) == "Bearer rk_given"
-    assert header_of(choose_key(None, file, environment)) == "Bearer rk_file"
-    assert header_of(choose_key(None, None, environment)) == "Bearer rk_environment"
-
-
-def header_of(key: ApiKey) -> str:
-    return key.headers["Authorization"]
+    assert choose_key("rk_given", file, environment).reveal() == "rk_given"
+    assert choose_key(None, file, environment).reveal() == "rk_file"
+    assert choose_key(None, None, environment).reveal() == "rk_environment"
 
 
 def test_without_a_key_it_says_where_to_put_one() -> None:
@@ -315,7 +311,7 @@ def test_no_text_and_no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> N
             str(caught.value),
             caplog.text,
         ]
-    assert len(caplog.records) > 3  # the libraries say much at this level
+    assert len(caplog.records) > 1  # the libraries say much at this level
     assert not any(KEY in text for text in shown)
 
 

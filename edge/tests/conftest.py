@@ -1,4 +1,3 @@
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from rig.uploader import Zygote
 
 from regulars.demo import registry_photos
 from testing.folders import pytest_configure, tmp_path
+from testing.logs import former_logs
 from testing.second_try import second_try
 
-__all__ = ["pytest_configure", "tmp_path"]
+__all__ = ["former_logs", "pytest_configure", "tmp_path"]
 
 pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
 
@@ -69,17 +69,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=18,
         help="what edge/tests/test_soak.py draws its mishaps by",
     )
-
-
-@pytest.fixture(autouse=True)
-def former_logs() -> Iterator[None]:
-    """Let the tests after these have the logs that they had: commands send them to stderr, and most
-    of them nowhere."""
-    root = logging.getLogger()
-    level, handlers = root.level, [*root.handlers]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 @pytest.fixture(autouse=True)

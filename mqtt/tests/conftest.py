@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 
 from testing.folders import pytest_configure, tmp_path
+from testing.logs import former_logs
 from tests.support.box.box import serving
 from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening, mosquitto
 from tests.support.mqtt.shop import Shop
 
-__all__ = ["pytest_configure", "tmp_path"]
+__all__ = ["former_logs", "pytest_configure", "tmp_path"]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -45,13 +46,8 @@ def write_archive(path: Path) -> Iterator[Writer]:
         yield writer
 
 
-def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
-    """Compare every byte of a backup with its manifest, and return the manifest.
-
-    `judge`: returns what is wrong with a format; None: nothing. Raises DamagedFile if they differ,
-    OperatorError if the format is wrong, and OSError.
-    """
-    return archive.check_file(path, judge)
+check_file = partial(archive.check_file, judge=wrong_format)
+"""Compares every byte of a backup with its manifest, and returns that, as `archive.check_file`."""
 
 
 def read_manifest(path: Path) -> Manifest | None:

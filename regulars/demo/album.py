@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -163,7 +162,7 @@ def _read_by_name(folder: Path) -> Album:
         path for path in folder.iterdir() if path.is_dir() and not name_clutter(path.name)
     ):
         if photos := _list_photos(inner, folder):
-            people[_escape_name(inner.name)] = photos
+            people[Path(photos[0].name).parts[0]] = photos
     if people:
         return Album(f"{folder}, a folder a person", _list_people(people))
     for photo in _list_photos(folder, folder):
@@ -175,15 +174,10 @@ def _read_by_name(folder: Path) -> Album:
 def _list_photos(folder: Path, root: Path) -> list[Photo]:
     """List the pictures of a folder, named below `root`, without those that a system hides."""
     return [
-        Photo(_escape_name(str(file.relative_to(root))), file.read_bytes)
+        Photo(str(file.relative_to(root)).encode(errors="replace").decode(), file.read_bytes)
         for file in sorted(folder.iterdir())
         if _has_picture_suffix(file.name) and not name_clutter(file.name) and file.is_file()
     ]
-
-
-def _escape_name(name: str) -> str:
-    """Return a file's name as a text that can be written."""
-    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _list_probes(person: Person) -> list[Probe]:

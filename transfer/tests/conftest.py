@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from testing.folders import pytest_configure, tmp_path
+from testing.logs import former_logs
 from tests.support.box.box import Box, serving
 from tests.support.fixtures import interruptible, photos
 
-__all__ = ["interruptible", "photos", "pytest_configure", "tmp_path"]
+__all__ = ["former_logs", "interruptible", "photos", "pytest_configure", "tmp_path"]
 
 
 @pytest.fixture

@@ -522,4 +522,4 @@ def test_a_wrong_key_and_a_service_that_is_away_are_said_in_one_line(
     assert said.count("\n") == 1
     assert "rk_" not in said
     assert main(["import", str(source), "--group", GROUP, "--url", "http://127.0.0.1:1"]) == 1
-    assert "http://127.0.0.1:1 does not answer" in capsys.readouterr().err
+    assert "http://127.0.0.1:1/v1/session does not answer" in capsys.readouterr().err

@@ -153,7 +153,7 @@ def test_a_service_that_is_away_or_a_key_that_others_may_read_is_told(key_file: 
     with pytest.raises(OperatorError, match=r"http://127\.0\.0\.1:1 does not answer"):
         services.read_service("immich", "http://127.0.0.1:1", key_file)
     key_file.chmod(0o644)
-    with pytest.raises(OperatorError, match=r"others may read .*, which holds a key: chmod 600"):
+    with pytest.raises(OperatorError, match=r"others may read .*, which holds a secret: chmod 600"):
         services.read_service("immich", "http://127.0.0.1:1", key_file)
 
 

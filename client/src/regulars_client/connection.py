@@ -7,11 +7,8 @@ log shows it. Lists come page by page.
 
 from __future__ import annotations
 
-import logging
-import os
 import random
 import re
-import stat
 import threading
 import time
 import uuid
@@ -24,12 +21,12 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from urllib.request import getproxies
 
 import msgspec
-import stamina
 
 from regulars_client import codes
 from regulars_client.books import HEADER, Book, parse_book
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
 from regulars_client.http import Answer, Http, Timeouts, find_hint
+from regulars_client.keys import choose_key
 
 Page = TypeVar("Page")
 Item = TypeVar("Item")
@@ -66,59 +63,6 @@ class Pages(Generic[Page, Item]):
             yield from self._items(page)
 
 
-VARIABLE = "REGULARS_API_KEY"
-_MAX_KEY_BYTES = 4096
-"""Bytes of a key's file that are read: whatever is longer is no key."""
-
-
-class ApiKey:
-    """A key that goes with requests. Its text is not its value."""
-
-    def __init__(self, key: str, key_source: str) -> None:
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise NotConfigured(
-                f"what {key_source} holds is no key: it should be one word of printable ASCII"
-            )
-        self._key = key
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._key}"}
-
-    def __repr__(self) -> str:
-        return "ApiKey(...)"
-
-
-def choose_key(
-    given_key: str | None, file: Path | None, environment: Mapping[str, str] = os.environ
-) -> ApiKey:
-    """Choose the key: the one given, else the file's, else REGULARS_API_KEY.
-
-    Raises NotConfigured.
-    """
-    if given_key is not None:
-        return ApiKey(given_key.strip(), "api_key")
-    if file is not None:
-        return ApiKey(read_secret(file), str(file))
-    environment_key = environment.get(VARIABLE, "").strip()
-    if not environment_key:
-        raise NotConfigured(f"no API key: set {VARIABLE}, or name a file that holds it")
-    return ApiKey(environment_key, VARIABLE)
-
-
-def read_secret(file: Path) -> str:
-    """Read a file that only its owner may read. Raises NotConfigured."""
-    try:
-        with file.open(encoding="utf-8") as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            text = stream.read(_MAX_KEY_BYTES).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotConfigured(f"the key in {file} cannot be read: {error}") from error
-    if os.name == "posix" and mode & 0o077:
-        raise NotConfigured(f"others may read {file}, which holds a key: chmod 600 {file}")
-    return text
-
-
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 """Statuses that are tried again: the service is busy, or a gateway before it is."""
 
@@ -126,9 +70,8 @@ WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
 _CROP = re.compile(r"/v1/captures/[^/?]+/(?:crops/[^/?]+|thumbnail)(?:\?.*)?$")
 
-# Without a handler, Python prints each repeat to stderr if a program has not set up logging.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
-
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
+"""Pauses before a request is sent again; each is twice the one before."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _MOST_BYTES = 2**40
@@ -159,12 +102,11 @@ class Connection:
         patience_s: float = 120.0,
     ) -> None:
         self._url, self._key = parse_service_url(url), choose_key(api_key, key_file)
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         found = getproxies()
         proxies = {scheme: found.get(scheme) or found.get("all") for scheme in ("http", "https")}
         self._http = Http(
-            _Clock(),
-            Timeouts(timeout_s, timeout_s, _WHOLE_S),
+            timeouts=Timeouts(timeout_s, timeout_s, _WHOLE_S),
             proxies={scheme: proxy for scheme, proxy in proxies.items() if proxy},
         )
         self._book: Book | None = None
@@ -242,7 +184,7 @@ class Connection:
 
         Raises NoAnswer, and what `codes` has.
         """
-        headers, content = {**self._key.headers, **self._pinned}, None
+        headers, content = {"Authorization": f"Bearer {self._key.reveal()}", **self._pinned}, None
         if method in WRITES:
             headers["Idempotency-Key"] = idempotency_key or uuid.uuid4().hex
         if body is not None:
@@ -285,37 +227,31 @@ class Connection:
 
         Raises ApiError if the service refuses the request, NoAnswer if it cannot be reached.
         """
-        try:
-            for attempt in stamina.retry_context(
-                on=self._choose_retry, attempts=None, timeout=self._patience_s, wait_max=10
-            ):
-                with attempt:
-                    answer = self._http.exchange(method, url, headers, content, _MOST_BYTES)
-                    self._book = parse_book(answer.headers) or self._book
-                    if answer.status >= 400:
-                        raise make_refusal(answer)
+        until, pause_s = time.monotonic() + self.patience_s, _FIRST_PAUSE_S
+        while True:
+            try:
+                answer = self._http.exchange(method, url, headers, content, _MOST_BYTES)
+                self._book = parse_book(answer.headers) or self._book
+                if answer.status < 400:
                     return answer
-        except (ApiError, NoAnswer) as error:
-            raise error.with_traceback(None) from None  # not through the loop that tries again
-        raise AssertionError("a retry either returns or raises")
-
-    def _choose_retry(self, error: Exception) -> bool | float:
-        """Tell whether to send the request again after an error, or in how many seconds."""
-        if isinstance(error, ApiError):
-            if error.status not in RETRIED_STATUSES:
-                return False
-            if error.retry_after_s is None:
-                return True
-            # Not all at the same moment: many clients may have been told the same.
-            return error.retry_after_s <= self._patience_s and error.retry_after_s + random.uniform(
-                0, 0.5
-            )
-        return isinstance(error, NoAnswer) and not find_hint(str(error))
+                raise make_refusal(answer)
+            except (ApiError, NoAnswer) as error:
+                wait_s = _choose_wait(error, pause_s)
+                if wait_s is None or time.monotonic() + wait_s > until:
+                    raise
+            time.sleep(wait_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-class _Clock:
-    def boot_ms(self) -> int:
-        return time.monotonic_ns() // 1_000_000
+def _choose_wait(error: Exception, pause_s: float) -> float | None:
+    """Return in how many seconds to send the request again after an error; None: never."""
+    # Not all at the same moment: many clients may have been told the same.
+    at_random_s = random.uniform(0, 0.5)
+    if isinstance(error, ApiError):
+        if error.status not in RETRIED_STATUSES:
+            return None
+        return pause_s if error.retry_after_s is None else error.retry_after_s + at_random_s
+    return None if find_hint(str(error)) else pause_s * (0.75 + at_random_s)
 
 
 def parse_service_url(url: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -176,9 +176,10 @@ class _Connections:
         return _Connections(self._make_pool)
 
 
-class Clock(Protocol):
+class Clock:
     def boot_ms(self) -> int:
         """Return the milliseconds since some moment, never set back."""
+        return time.monotonic_ns() // 1_000_000
 
 
 @dataclass(eq=False)
@@ -195,7 +196,7 @@ class Http:
     not_configured: ClassVar[type[Exception]] = NotConfigured
     agent: ClassVar[str] = "regulars-client"
 
-    clock: Clock
+    clock: Clock = field(default_factory=Clock)
     timeouts: Timeouts = Timeouts()
     ca_file: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -296,11 +297,14 @@ class Http:
     def make_context(self) -> ssl.SSLContext:
         """Make what verifies certificates. Raises `not_configured`."""
         try:
-            return ssl.create_default_context(cafile=self.ca_file)
+            context = ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ValueError) as error:
             raise self.not_configured(
                 f"the certificates in {self.ca_file} cannot be read: {error}"
             ) from error
+        # RFC 9525: the subject does not count if hosts are named
+        context.hostname_checks_common_name = False
+        return context
 
     def _read_change_ns(self) -> int | None:
         with suppress(OSError):

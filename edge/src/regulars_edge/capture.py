@@ -34,7 +34,7 @@ from regulars_edge.errors import (
     SpoolFull,
 )
 from regulars_edge.frames import WAITING_FRAMES, EncodedFrame, Frame
-from regulars_edge.http import CAMERA, Address, Http, Timeouts, tls_context
+from regulars_edge.http import CAMERA, Address, Http, Timeouts, camera_context
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import ALWAYS, Backoff, Hours, PerMinute
 from regulars_edge.picture import Content, parse_content
@@ -550,7 +550,7 @@ def _make_stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSour
     from regulars_edge.sources.video import LiveSource, rtsp_options
 
     address, gate = read_address(camera), _make_gate(camera, config, clock)
-    tls = partial(tls_context, camera.ca_file or config.ca_file, is_camera=True)
+    tls = partial(camera_context, camera.ca_file or config.ca_file)
 
     def connect() -> AbstractContextManager[Line]:
         # its password may be another by now

@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from regulars_client import http
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SET_BY_NTP = Path("/run/systemd/timesync/synchronized")
 """The file that systemd-timesyncd makes when it has set the clock, and no boot inherits. The unit
@@ -40,7 +42,7 @@ class Moment:
     wall_ms: int
 
 
-class Clock:
+class Clock(http.Clock):
     """The machine's clocks, in milliseconds: Linux's CLOCK_BOOTTIME with the kernel's boot id, and
     the wall clock."""
 

@@ -11,15 +11,18 @@ import hashlib
 import math
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from regulars_client import keys
+from regulars_client.http import is_of_this_machine
 
 from regulars_edge.choose.chooser import Areas, parse_polygon
 from regulars_edge.count.line import LOOK_S, CountLine, parse_line
@@ -30,7 +33,7 @@ from regulars_edge.reach import move_host
 from regulars_edge.spool import files
 from regulars_edge.spool.model import Limits
 
-SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
+SPOOL_VARIABLE, KEY_VARIABLE = "REGULARS_EDGE_SPOOL", keys.VARIABLE
 PLACES = {"folder": "folder", "snapshot": "url", "rtsp": "url", "usb": "device", "video": "file"}
 """Setting that names a camera's place, by its source."""
 DEFAULT_METRICS_PORT = 9109
@@ -550,60 +553,13 @@ def _check_camera(camera: CameraConfig, where: str) -> None:
 def shows_the_key(url: str) -> bool:
     """Tell whether the key would cross a network in the clear."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    return parts.scheme == "http" and not (
-        host == "localhost" or host == "::1" or host.startswith("127.")
-    )
+    return parts.scheme == "http" and not is_of_this_machine(parts.hostname or "")
 
 
-KEY_VARIABLE = "REGULARS_API_KEY"
-_SYSTEMD = "CREDENTIALS_DIRECTORY"
+read_secret = partial(keys.read_secret, error=Misconfigured)
+"""Reads a file of one line. Raises Misconfigured if others may read it."""
 
 
 def read_api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Read the key from `file`, or else from REGULARS_API_KEY. Raises Misconfigured."""
-    if file is not None:
-        return _check_key(read_secret(file, environment), str(file))
-    key = environment.get(KEY_VARIABLE, "").strip()
-    if not key:
-        raise Misconfigured(
-            f"no API key: set {KEY_VARIABLE}, or name a file that holds it (api_key_file, "
-            "--key-file)"
-        )
-    return _check_key(key, KEY_VARIABLE)
-
-
-def read_secret(file: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """Read a file of one line: a key, or a password of any characters.
-
-    Raises Misconfigured if others may read it.
-    """
-    try:
-        with file.open(encoding="utf-8") as stream:
-            status = os.fstat(stream.fileno())
-            text = stream.read(4096).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"the secret in {file} cannot be read: {error}") from error
-    # systemd hands credentials out in a folder of its own, with an access list that looks like
-    # group permissions.
-    is_of_systemd = Path(environment.get(_SYSTEMD) or "/nowhere") in file.parents
-    if not is_of_systemd:
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            raise Misconfigured(f"others may read {file}, which holds a secret: chmod 600 {file}")
-        if status.st_uid not in (os.geteuid(), 0):
-            raise Misconfigured(
-                f"{file}, which holds a secret, belongs to somebody else: chown it to this user"
-            )
-    if not text or not text.isprintable():
-        raise Misconfigured(
-            f"{file} should hold a secret: one line of characters that can be printed"
-        )
-    return text
-
-
-def _check_key(key: str, place: str) -> str:
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise Misconfigured(
-            f"what {place} holds is no API key: it should be one word of printable ASCII"
-        )
-    return key
+    return keys.choose_key(None, file, environment, Misconfigured).reveal()

@@ -46,7 +46,7 @@ class Http(http.Http):
     whose: tuple[str, str] = SERVICE
 
     def make_context(self) -> ssl.SSLContext:
-        return tls_context(self.ca_file, is_camera=self.whose is CAMERA)
+        return camera_context(self.ca_file) if self.whose is CAMERA else super().make_context()
 
 
 _NO_CHECK_TIME = 0x200000
@@ -96,15 +96,15 @@ def _require_dates(certificate: Mapping[str, Any], now_s: float) -> None:
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def tls_context(ca_file: Path | None, *, is_camera: bool) -> ssl.SSLContext:
-    """Return what verifies certificates, by `ca_file` or the system's. Raises Misconfigured.
+def camera_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what verifies cameras' certificates, by `ca_file` or the system's.
 
-    Of a camera, its own certificate may be in `ca_file`, and the name may be the subject's alone:
-    many make them so.
+    A camera's own certificate may be in `ca_file`, and the name may be the subject's alone: many
+    make them so. Raises Misconfigured.
     """
     try:
-        if not is_camera or ca_file is None:
-            context = ssl.create_default_context(cafile=ca_file)
+        if ca_file is None:
+            context = ssl.create_default_context()
         else:
             context = _CameraContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(ca_file)
@@ -117,8 +117,6 @@ def tls_context(ca_file: Path | None, *, is_camera: bool) -> ssl.SSLContext:
             context.set_ciphers(_OLD_KEYS)
     except (OSError, ValueError) as error:
         raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
-    # RFC 9525: else the subject does not count if hosts are named
-    context.hostname_checks_common_name = is_camera
-    if is_camera:
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.hostname_checks_common_name = True
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
+
+from regulars_client.folders import delete_own
 
 from regulars_edge import exits
 from regulars_edge.config import find_spool, load
@@ -51,12 +51,7 @@ def delete_spool(spool: Path) -> str:
     if (spool / files.PICTURES).is_symlink():
         behind = (spool / files.PICTURES).resolve()
         raise Misconfigured(f"{spool / files.PICTURES} is a link: delete {behind} by hand first")
-    ours = [path for path in spool.iterdir() if _OURS.fullmatch(path.name)]
-    for path in sorted(ours, key=lambda path: path.name.startswith(database.FILE)):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with suppress(OSError):  # a volume's mount stays, empty
-        spool.rmdir()
-    left = ", ".join(sorted(path.name for path in spool.iterdir())) if spool.exists() else ""
+    left = delete_own(spool, _OURS, database.FILE)
     return f"deleted: {spool}" + (f", but for {left}: not the uploader's" if left else "")
 
 

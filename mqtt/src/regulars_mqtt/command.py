@@ -33,17 +33,6 @@ _PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-def _require_url(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
-    """Raise BadParameter unless this is the URL of a service, if it is given."""
-    from regulars_client.connection import parse_service_url
-    from regulars_client.errors import NotConfigured
-
-    try:
-        return url and parse_service_url(url)
-    except NotConfigured as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.command(short_help="Tell an MQTT broker and Home Assistant who comes.")
 @click.option("--url", help="The service.  [default: $REGULARS_URL, or http://127.0.0.1:8000]")
 @click.option(
@@ -72,7 +61,6 @@ def _require_url(_: click.Context, __: click.Parameter, url: str | None) -> str 
 )
 @click.option(
     "--frigate",
-    callback=_require_url,
     metavar="URL",
     help="Frigate, whose pictures of people become captures: http://HOST:5000.",
 )
@@ -141,14 +129,19 @@ def mqtt(
             f"--frigate-topic is a topic such as frigate or shop/frigate, not {frigate_topic!r}"
         )
     from regulars_client.commands import open_service
+    from regulars_client.connection import parse_service_url
     from regulars_client.errors import RegularsError
     from regulars_client.logs import TextLines
+
+    try:
+        frigate = frigate and parse_service_url(frigate)
+    except RegularsError as error:
+        raise click.UsageError(str(error)) from error
 
     handler = logging.StreamHandler()
     handler.setFormatter(TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for library in ("stamina", "urllib3"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
     try:
         with open_service(url, key_file, _PATIENCE_S) as service:
             _run_bridge(
@@ -261,8 +254,8 @@ def describe_book(service: Regulars, discovery: str) -> Descriptions:
 
 def make_login(user: str | None, password_file: Path | None) -> Login | None:
     """Return the user and the password, if a user is given. Raises OperatorError."""
-    from regulars_client.connection import read_secret
     from regulars_client.errors import NotConfigured
+    from regulars_client.keys import read_secret
 
     from regulars_mqtt.broker import Login
 

@@ -11,8 +11,9 @@ from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-import urllib3
 from msgspec import Meta, Struct
+from regulars_client.errors import NoAnswer
+from regulars_client.http import Http, Timeouts
 
 LONGEST_SUB_LABEL = 100
 """Characters of a sub label, as Frigate takes it."""
@@ -23,7 +24,7 @@ MOST_BYTES = 20 * 2**20
 
 MOST_LISTED_BYTES = 16 * 2**20
 """Bytes of a list of Frigate's that is read."""
-_TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
+_TIMEOUTS = Timeouts(connect_s=3.0, silence_s=10.0)
 """Seconds until Frigate takes the connection, and until it answers: it is in the same network."""
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
@@ -134,7 +135,7 @@ class Frigate:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._http = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
+        self._http = Http(timeouts=_TIMEOUTS)
 
     def fetch_snapshot(self, event: str) -> bytes:
         """Return the best picture of a person so far, cut out, without Frigate's drawings."""
@@ -175,19 +176,20 @@ class Frigate:
         Raises Away if another try may succeed, Refused if not.
         """
         try:
-            answer = self._http.request(
-                method, f"{self._url}/api/{path}", json=body, preload_content=False, redirect=False
+            answer = self._http.exchange(
+                method,
+                f"{self._url}/api/{path}",
+                {"Content-Type": "application/json"},
+                None if body is None else msgspec.json.encode(body),
+                2 * max_bytes,
+                is_enough=lambda _, content: len(content) > max_bytes,
             )
-            try:
-                content: bytes = answer.read(max_bytes + 1)
-            finally:
-                answer.close()
-        except urllib3.exceptions.HTTPError as error:
+        except NoAnswer as error:
             raise Away(f"Frigate does not answer: {error}") from error
         if answer.status >= 500 or answer.status == 429:
             raise Away(f"Frigate answered HTTP {answer.status} to {method} {path}")
         if answer.status != 200:
             raise Refused(f"Frigate answered HTTP {answer.status} to {method} {path}")
-        if len(content) > max_bytes:
+        if len(answer.body) > max_bytes:
             raise Refused(f"Frigate answered {method} {path} with more than {max_bytes} bytes")
-        return content
+        return answer.body

@@ -219,23 +219,31 @@ def export(
     service.begin_export()
     with write_archive(path) as writer, tempfile.TemporaryFile() as lines:
         rules = msgspec.to_builtins(service.get_settings())
-        _add(writer, RULES, msgspec.json.encode({name: rules[name] for name in RULES_KEPT}))
+        _add(
+            writer,
+            RULES,
+            io.BytesIO(msgspec.json.encode({name: rules[name] for name in RULES_KEPT})),
+        )
         groups = [
             msgspec.convert(group, GroupLine, from_attributes=True)
             for group in service.list_groups()
         ]
-        _add(writer, GROUPS, b"".join(msgspec.json.encode(group) + b"\n" for group in groups))
+        _add(
+            writer,
+            GROUPS,
+            io.BytesIO(b"".join(msgspec.json.encode(group) + b"\n" for group in groups)),
+        )
         staff_groups, staff = {group.name for group in groups if group.staff}, set[str]()
         count = 0
         for line, pictures in _fetch_faces(service):
             for name, data in zip(line.pictures, pictures, strict=True):
-                _add(writer, name, data)
+                _add(writer, name, io.BytesIO(data))
             lines.write(msgspec.json.encode(line) + b"\n")
             if line.group in staff_groups:
                 staff.add(line.id)
             count += 1
             advance(1)
-        _add_file(writer, FACES, lines)
+        _add(writer, FACES, lines)
         if history:
             zone = ZoneInfo(rules["time_zone"])
             _add_table(writer, OBSERVATIONS, service.list_observations(), zone)
@@ -333,12 +341,8 @@ def _make_line(
     return FaceLine(**alike, **unlike)
 
 
-def _add(writer: archive.Writer, name: str, data: bytes) -> None:
-    writer.add_stream(name, io.BytesIO(data), len(data))
-
-
-def _add_file(writer: archive.Writer, name: str, file: IO[bytes]) -> None:
-    size = file.tell()
+def _add(writer: archive.Writer, name: str, file: IO[bytes]) -> None:
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
     writer.add_stream(name, file, size)
 
@@ -348,7 +352,7 @@ def _add_table(
 ) -> None:
     with tempfile.TemporaryFile() as file:
         write_table(records, file, zone)
-        _add_file(writer, name, file)
+        _add(writer, name, file)
 
 
 def write_table(records: Iterable[msgspec.Struct], file: IO[bytes], zone: tzinfo) -> None:

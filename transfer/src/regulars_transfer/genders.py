@@ -5,14 +5,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
-
-class Gender(StrEnum):
-    UNKNOWN = "unknown"
-    MALE = "male"
-    FEMALE = "female"
+Gender = str
+"""`female`, `male` or `unknown`."""
 
 
 class _Language(NamedTuple):
@@ -48,8 +44,8 @@ def _fold(text: str) -> str:
 
 
 _GENDERS = {
-    **{_fold(word): Gender.FEMALE for one in _LANGUAGES for word in one.female.split()},
-    **{_fold(word): Gender.MALE for one in _LANGUAGES for word in one.male.split()},
+    **{_fold(word): "female" for one in _LANGUAGES for word in one.female.split()},
+    **{_fold(word): "male" for one in _LANGUAGES for word in one.male.split()},
 }
 _LETTERS = frozenset("fhmvw")
 
@@ -68,13 +64,13 @@ def choose_words(column: Iterable[str]) -> Mapping[str, Gender]:
         one for one in _LANGUAGES if cells & {*map(_fold, (*one.female.split(), *one.male.split()))}
     ]
     if letters == {"m"} and not named:
-        return {**_GENDERS, "m": Gender.MALE}
+        return {**_GENDERS, "m": "male"}
     codes = [code for one in named for code in one.codes]  # Arabic and Chinese have none
     codes = codes or [code for one in _LANGUAGES for code in one.codes]
     fitting_codes = [code for code in codes if letters <= {*"".join(code)}] or codes
     genders_by_letter = {
         letter: {
-            Gender.FEMALE if letter in female else Gender.MALE
+            "female" if letter in female else "male"
             for female, male in fitting_codes
             if letter in female + male
         }
@@ -85,8 +81,8 @@ def choose_words(column: Iterable[str]) -> Mapping[str, Gender]:
 
 
 def find_gender(text: str, words: Mapping[str, Gender]) -> Gender:
-    """Return the gender that a cell says; Gender.UNKNOWN: it says none that we have."""
-    return words.get(_fold(text), Gender.UNKNOWN)
+    """Return the gender that a cell says; "unknown": it says none that we have."""
+    return words.get(_fold(text), "unknown")
 
 
 def is_unread(text: str, words: Mapping[str, Gender]) -> bool:

@@ -61,7 +61,6 @@ RESERVED = {
 """Names that no attribute may have: a camera's form has its values beside these."""
 
 _Text = Annotated[str, Meta(max_length=100)]
-_LINES = ("name", "counter_note")
 
 
 class _SaidOfPerson(Struct):
@@ -96,7 +95,7 @@ def find_wrong_field(person: Person, group: str, attributes: Collection[str]) ->
         msgspec.convert(normal, _SaidOfPerson)
     except msgspec.ValidationError as error:
         return str(error)
-    for name in _LINES:
+    for name in ("name", "counter_note"):
         if not is_one_line(normal.get(name, "")):
             return f"{name} is one line of text, without control characters"
     for name in said.get("attributes", ()):

@@ -18,8 +18,8 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 from regulars_client.clutter import name_clutter
-from regulars_client.connection import read_secret
 from regulars_client.errors import NotConfigured, OperatorError
+from regulars_client.keys import read_secret
 
 from regulars_transfer.sources import SUFFIXES, Person, Photo, Source, escape_name
 
