@@ -43,10 +43,10 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	@$(BIN)/python -m pip install -q --require-hashes -r infra/locks/setup.txt || { $(PIP_FAILED) }
 	@touch $@
 
-.venv/box: .venv/python pyproject.toml infra/locks/regulars.txt infra/locks/regulars-edge.txt client/pyproject.toml edge/pyproject.toml mqtt/pyproject.toml transfer/pyproject.toml regulars/libraries.toml
+.venv/box: .venv/python pyproject.toml infra/locks/regulars.txt infra/locks/regulars-edge.txt client/pyproject.toml edge/pyproject.toml mqtt/pyproject.toml transfer/pyproject.toml dialects/pyproject.toml regulars/libraries.toml
 	@echo "== installing what the box runs with, about 70 packages, in about a minute; beside it, fetching the console's libraries"
 	@$(BIN)/python -m regulars.libraries & libraries=$$!; \
-	$(PIP) -q --require-hashes -r infra/locks/regulars.txt -r infra/locks/regulars-edge.txt && $(PIP) -q --no-deps --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge --editable ./mqtt --editable ./transfer || { kill $$libraries; $(PIP_FAILED) }; \
+	$(PIP) -q --require-hashes -r infra/locks/regulars.txt -r infra/locks/regulars-edge.txt && $(PIP) -q --no-deps --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge --editable ./mqtt --editable ./transfer --editable ./dialects || { kill $$libraries; $(PIP_FAILED) }; \
 	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
 	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) -q --group kernel || true; }

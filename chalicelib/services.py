@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.api.readiness import Readiness
     from chalicelib.auth.access import Access
     from chalicelib.bootstrap import Adapters
+    from chalicelib.domain.face_sets import FaceSets
     from chalicelib.privacy.audit.audit import Audit
     from chalicelib.privacy.consents import Consents
     from chalicelib.privacy.done import DoneActs
@@ -59,6 +60,12 @@ class Services(Book):
         from chalicelib.privacy.hooks import PrivacyHooks
 
         return PrivacyHooks(self)
+
+    @lazy
+    def face_sets(self) -> FaceSets:
+        from chalicelib.api.dialects import make_face_sets
+
+        return make_face_sets(self)
 
     @lazy
     def audit(self) -> Audit:

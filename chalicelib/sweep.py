@@ -292,7 +292,7 @@ class Sweep(Service["Services"]):
                 services.requests,
                 services.access,
                 services.webhooks,
-                services.subjects,
+                services.face_sets,
                 services.joining,
                 services.tenants,
             ),

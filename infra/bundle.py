@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.api.console_files import LIBRARIES, list_own_files, locate_folder, name_in_package
 from chalicelib.book.vision.packs.packs import PACKS as OURS
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.version import VERSION
 from infra.dependencies import ROOT, Failed
 from infra.target import Target
 from regulars import libraries
@@ -100,6 +101,8 @@ KERNELS = "chalicelib/book/search/scan"
 _OURS = (
     "app.py",
     "chalicelib/bootstrap.py",
+    f"regulars-{VERSION}.dist-info/entry_points.txt",  # by which dialects are found
+    f"regulars_dialects-{VERSION}.dist-info/entry_points.txt",
     "chalice/app.py",
     "chalice/__init__.py",
     "console/index.html",

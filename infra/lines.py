@@ -22,7 +22,7 @@ from infra.dependencies import ROOT, Failed, run_command
 
 BUDGET = "infra/lines.toml"
 PARTS = ("product", "core", "generated", "console", "lab", "releases", "tests", "docs")
-APART = ("edge", "mqtt", "transfer", "dialects")
+APART = ("dialects", "edge", "mqtt", "transfer")
 """Folders of distributions that an installation of the service can leave out."""
 _ENDINGS = (".py", ".c", ".js", ".mjs", ".css", ".html", ".md")
 _COMMENTS = ("//", "/*", "* ", "*/", "<!--")

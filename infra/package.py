@@ -14,8 +14,11 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
 
+from chalicelib.api.dialects import GROUP
 from chalicelib.book.search.scan import build_kernel
 from chalicelib.book.search.scan.scan import library_path
 from chalicelib.book.vision.packs import manifest as manifests
@@ -187,11 +190,28 @@ def _stage_checkout(target: Target) -> None:
     }
     left_out = shutil.ignore_patterns("__pycache__", "*.part", "model_packs", *kernels)
     copy_parts(_STAGED, STAGE, left_out)
+    copy_dialects(STAGE / "vendor")  # what lies in it, Chalice ships beside the application
     settings = STAGE / ".chalice" / "config.json"
     config = json.loads(settings.read_text(encoding="utf-8"))
     config["lambda_architecture"] = target.architecture
     settings.write_text(json.dumps(config), encoding="utf-8")
     (STAGE / "requirements.txt").touch()
+
+
+def copy_dialects(folder: Path) -> None:
+    """Copy the packages of the installed dialects into a folder, and the entry points by which the
+    service finds them."""
+    left_out = shutil.ignore_patterns("__pycache__")
+    for point in entry_points(group=GROUP):
+        if one := point.dist:
+            info = folder / f"{one.name.replace('-', '_')}-{one.version}.dist-info"
+            info.mkdir(parents=True, exist_ok=True)
+            text = one.read_text("entry_points.txt") or ""
+            (info / "entry_points.txt").write_text(text, encoding="utf-8")
+        package = point.module.partition(".")[0]
+        if not (ROOT / package).is_dir():  # what is ours is copied besides
+            source = str(resources.files(package))
+            shutil.copytree(source, folder / package, ignore=left_out, dirs_exist_ok=True)
 
 
 def _list_pack_files(pack: Pack) -> dict[str, Path]:

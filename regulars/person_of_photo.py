@@ -46,9 +46,9 @@ def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> Ask
 def find_faces_of_photo(services: Services, tenant: Tenant, name: str, picture: bytes) -> list[str]:
     """Search for the only face of a photo, and return the ids of all faces of its person.
 
-    A person may be in the book twice, restricted or not: all are returned, and of a subject all.
-    `name`: the photo's, for errors. Raises OperatorError if the photo shows
-    no face or several, or a face that cannot be compared. Raises Unusable if it is no picture.
+    A person may be in the book twice, restricted or not: all are returned, and of a named face set
+    all. `name`: the photo's, for errors. Raises OperatorError if the photo shows no face or
+    several, or a face that cannot be compared. Raises Unusable if it is no picture.
     """
     faces = services.recognition.face_analysis.identify_faces(tenant, picture, RULES).faces
     if len(faces) != 1:

@@ -178,7 +178,7 @@ def _write_archives(
             "it to nobody else"
         )
     for other in services.faces.find_person(tenant, faceids[0]).others:
-        print(f"face {other} is of the same user: if it is the same person, write that as well")
+        print(f"face {other} is of the same face set: if it is the same person, write that as well")
     facts = services.notices.read_facts(tenant)
     warn_of_blanks(facts, facts.missing)
 

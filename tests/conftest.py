@@ -85,10 +85,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--import-pictures", type=int, default=60, help="how many pictures that import has"
     )
     parser.addoption(
-        "--rekognition",
-        help="tests/acceptance: the endpoint of a box that runs, instead of one of its own",
-    )
-    parser.addoption(
         "--every-fault", action="store_true", help="tests/faults: all points, not some of each"
     )
 

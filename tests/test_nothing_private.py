@@ -17,6 +17,7 @@ OURS = (
     "regulars_client",
     "regulars_mqtt",
     "regulars_transfer",
+    "regulars_dialects",
     "infra",
 )
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (
     "chalicelib",
     "client/src",
+    "dialects/src",
     "edge/src",
     "lab/src",
     "mqtt/src",

@@ -1,15 +1,16 @@
 """Descriptions of dialects: name, paths, keys, acts and settings. All code outside a dialect's
-folder loops over them.
+package loops over them.
 
-A description stands in the `__init__` of a dialect's folder, and imports nothing that answers
-requests: `routes`, `probe` and `canary` lie beside it, and are loaded when they are needed. So a
-cold start pays for one dialect.
+A description stands in the `__init__` of a dialect's package, which an entry point names, and
+imports nothing that answers requests: `routes`, `probe` and `canary` lie beside it, and are loaded
+when they are needed. So a cold start pays for one dialect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from msgspec import Struct, field
 
 from chalicelib.auth.roles import Role
 from chalicelib.domain.audit_events import AuditEvent, Kind
+from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import SharedKey, Tenant
 from chalicelib.privacy.reading import Data
 from chalicelib.settings import SettingError, list_rows
@@ -48,17 +50,20 @@ class Keyless(Struct, frozen=True):
 
 
 class Dialect(Struct, frozen=True):
-    """A dialect, as all that is not in its folder knows it.
+    """A dialect, as all that is not in its package knows it.
 
-    `name`: of its folder; its acts begin with it. `title`: what people call it. `prefixes`:
-    beginnings of its paths; (ROOT,) is the root alone. `acts`: what becomes an entry of the audit,
-    by the names of its acts; of others nothing does. `reads`: what their answers tell of people.
-    `services`: those that have keys of their own, with the role of these; the key of the first one
-    reaches a group. `shared_key`: the secret that all clients of a tenant share, which an admin may
-    renew. `settings`: those that it alone needs. `has_feelings`: whether its answers have
+    `package`: its `__name__`; `name`: its acts begin with it. `title`: what people call it.
+    `prefixes`: beginnings of its paths; (ROOT,) is the root alone. `acts`: what becomes an entry of
+    the audit, by the names of its acts; of others nothing does. `reads`: what their answers tell of
+    people. `services`: those that have keys of their own, with the role of these; the key of the
+    first one reaches a group. `shared_key`: the secret that all clients of a tenant share, which an
+    admin may renew. `settings`: those that it alone needs. `has_feelings`: whether its answers have
     emotion or beauty. `has_canary`: whether a stage's own search (api/canary) speaks it.
+    `face_sets`: the class that keeps its face sets (domain/face_sets), as `module:name`; "":
+    it has none.
     """
 
+    package: str
     name: str
     title: str
     prefixes: tuple[str, ...]
@@ -69,6 +74,7 @@ class Dialect(Struct, frozen=True):
     settings: type[Struct] | None = None
     has_feelings: bool = False
     has_canary: bool = False
+    face_sets: str = ""
 
     @property
     def is_at_root(self) -> bool:
@@ -103,8 +109,10 @@ class Dialect(Struct, frozen=True):
     def make_probes(self, keys: Keys) -> list[Probe]:
         """Make the calls by which the doctor sees whether its clients get what they expect.
 
-        Raises InvalidInput.
+        Raises InvalidInput, also if it has none.
         """
+        if find_spec(f"{self.package}.probe") is None:
+            raise InvalidInput(f"{self.title} has no module `probe`, whose calls could be sent")
         probes: list[Probe] = self._load_part("probe").make_probes(keys)
         return probes
 
@@ -128,4 +136,4 @@ class Dialect(Struct, frozen=True):
         return path
 
     def _load_part(self, name: str) -> Any:
-        return import_module(f"{__package__}.{self.name}.{name}")
+        return import_module(f"{self.package}.{name}")

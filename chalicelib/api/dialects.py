@@ -1,10 +1,15 @@
-"""Which dialects are there? A further one is a folder beside this module, and its name in NAMES."""
+"""Which dialects are there? Those that installed distributions name as entry points of the group
+`regulars.dialects` (docs/dialects.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.api.dialect import ROOT, Dialect
 from chalicelib.auth.roles import Role
@@ -16,19 +21,57 @@ from chalicelib.settings import DialectSettings
 
 if TYPE_CHECKING:
     from chalicelib.api.http import Answer, Provide
+    from chalicelib.domain.face_sets import FaceSets
+    from chalicelib.services import Services
 
-NAMES = (
-    "sunmi",
-    "icredit",
-    "rekognition",
-    "compreface",
-    "deepstack",
-)
-"""Folders of all dialects but v1, which is asked for all that no other owns."""
+GROUP = "regulars.dialects"
+
+
+def list_entry_points(folders: Iterable[str]) -> dict[str, str]:
+    """Return the entry points of dialects, `module:attribute` by name, that the distributions in
+    these folders declare: those whose names begin with `regulars`.
+
+    importlib.metadata would read all other distributions, too: 15 ms and more of a cold start. Of a
+    distribution that is in two folders, the first counts, as for imports. Raises ImportError if two
+    distributions name a dialect alike.
+    """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        with suppress(OSError):
+            for name in os.listdir(folder or "."):  # noqa: PTH208 -- Path.iterdir takes longer
+                if name.startswith("regulars") and name.endswith(".dist-info"):
+                    files.setdefault(name.partition("-")[0], Path(folder, name, "entry_points.txt"))
+    found: dict[str, str] = {}
+    for distribution in sorted(files):
+        text = files[distribution].read_text("utf-8") if files[distribution].is_file() else ""
+        own = dict(_parse_group(text))
+        if twice := own.keys() & found.keys():
+            raise ImportError(f"two distributions have the dialect {min(twice)!r}: uninstall one")
+        found |= own
+    return dict(sorted(found.items()))
+
+
+def _parse_group(text: str) -> Iterator[tuple[str, str]]:
+    """Yield name and value of the entry points of GROUP in an entry_points.txt."""
+    section = text.partition(f"[{GROUP}]\n")[2].partition("\n[")[0]
+    for line in section.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            yield name.strip(), value.strip()
+
+
+def _load(value: str) -> object:
+    """Import `module:attribute`."""
+    module, _, attribute = value.partition(":")
+    return getattr(import_module(module), attribute)
+
 
 DIALECTS: tuple[Dialect, ...] = tuple(
-    import_module(f"{__package__}.{name}").DIALECT for name in NAMES
+    cast(Dialect, _load(value)) for value in list_entry_points(sys.path).values()
 )
+"""All dialects but v1, which is asked for all that no other owns."""
+
+NAMES = tuple(dialect.name for dialect in DIALECTS)
 
 SETTINGS: DialectSettings = {one.name: one.settings for one in DIALECTS if one.settings is not None}
 
@@ -47,6 +90,16 @@ READS: Mapping[str, tuple[Data, ...]] = {
     **{f"{one.name} {act}": kinds for one in DIALECTS for act, kinds in one.reads.items()},
 }
 """Kinds of data about people that each act answers, by the act's name."""
+
+
+def make_face_sets(services: Services) -> FaceSets:
+    """Return what keeps face sets, of the dialects that do. Raises ImportError if several do."""
+    from chalicelib.domain.face_sets import FaceSets
+
+    kinds = {one.face_sets for one in DIALECTS} - {""}
+    if len(kinds) > 1:
+        raise ImportError(f"of {' and '.join(sorted(kinds))} only one can keep face sets")
+    return next((cast(type[Any], _load(kind))(services) for kind in kinds), FaceSets())
 
 
 def find_dialect(name: str) -> Dialect:

@@ -40,12 +40,11 @@ if TYPE_CHECKING:
     from chalicelib.book.search.compact import Compactor
     from chalicelib.book.sightings.sightings import Sightings
     from chalicelib.book.statistics.statistics import Statistics
-    from chalicelib.book.subjects import Subjects
     from chalicelib.book.tenants import Tenants
-    from chalicelib.book.users import Users
     from chalicelib.book.visits import FaceVisitsStore
     from chalicelib.book.webhooks import Webhooks
     from chalicelib.domain.consent import Consent, EndedRecords
+    from chalicelib.domain.face_sets import FaceSets
     from chalicelib.domain.hooks import BookHooks
     from chalicelib.storage.ports import ItemStore
 
@@ -76,6 +75,12 @@ class Book:
         return BookHooks()
 
     @lazy
+    def face_sets(self) -> FaceSets:
+        from chalicelib.domain.face_sets import FaceSets
+
+        return FaceSets()
+
+    @lazy
     def index(self) -> Compactor:
         return self.ports.index(self.deletion.orphans.delete_of)
 
@@ -101,6 +106,7 @@ class Book:
             self.wake,
             self._forget_withdrawn,
             self.book_hooks.refuse_ended,
+            lambda: self.face_sets,
         )
 
     @lazy
@@ -186,18 +192,6 @@ class Book:
         from chalicelib.book.recognition.recognition import Recognition
 
         return Recognition(self)
-
-    @lazy
-    def users(self) -> Users:
-        from chalicelib.book.users import Users
-
-        return Users(self)
-
-    @lazy
-    def subjects(self) -> Subjects:
-        from chalicelib.book.subjects import Subjects
-
-        return Subjects(self)
 
     @lazy
     def merges(self) -> Merges:

@@ -5,19 +5,19 @@ One transaction changes faces, counts, seq and journal, and stores the answer.
 `seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another
 process commits first, the commit is tried again with the new seq.
 
-A user's record changes only in a commit, with its faces. So everything that was read at a seq still
-held if a commit based on it succeeds. storage/items has all other writes, and pauses of tries.
+A face set's record changes only in a commit, with its faces. So everything that was read at a seq
+still held if a commit based on it succeeds. storage/items has all other writes, and pauses of
+tries.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -25,16 +25,10 @@ from msgspec.structs import replace
 from chalicelib.domain.consent import Consent, EndedRecords
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import Busy, ConditionFailed, WrongModel
+from chalicelib.domain.face_sets import FaceSets
 from chalicelib.domain.grounds import list_claims, more_than_a_stranger, rises
 from chalicelib.domain.model import STRANGER, Edit, Face, Group, JournalEntry
-from chalicelib.domain.rules.templates import (
-    User,
-    gallery_group,
-    is_users,
-    make_change_entries,
-    mean_of,
-    reduce_templates,
-)
+from chalicelib.domain.rules.templates import is_face_set, make_change_entries
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
     ENDED_CHANGES,
@@ -52,7 +46,6 @@ from chalicelib.storage.ports import (
     Check,
     Clock,
     Condition,
-    Delete,
     Item,
     ItemStore,
     Put,
@@ -67,8 +60,6 @@ from chalicelib.storage.records.faces import (
     FACE_FREE,
     face_from,
     journal_item,
-    user_from,
-    user_item,
 )
 from chalicelib.telemetry import count_stage
 
@@ -111,18 +102,19 @@ class Change(Struct, frozen=True):
     for. It is done as a whole or not at all.
 
     `actions`: its writes; `journal`: its entries, from which searches learn what changed.
-    `counts`: faces gained by group id, negative if lost; the groups exist. `users`: users gained by
-    group id. `limited_groups`: those of the groups that have a capacity. `new_group`: the directory
-    item of a group to create, with its `count`. `directory_counts`: numbers to add to other fields
-    of the tenant's directory item; a field must not fall below zero. `based_on`: the seq that the
-    gallery must be at, else GalleryMoved is raised. `model`: the model of the new templates, if
-    they are added to a face that has others. `skips_model_check`: restores, merges or cuts down
-    existing faces, so their templates may be of an older model. `switch_to`: the model to search
-    the gallery with from now on. It must be the tenant's `next_model`. `required_groups`: groups
-    that must be there, beside those of the faces that the journal changes. `keeps_users`: a user
-    stays even without faces. `deleted_groups`: their faces are erased later, by commits of which
-    the last has the group in `erased_groups`. `is_somebody_else`: somebody says that these people
-    are not those who said no under the same id or with the same picture.
+    `counts`: faces gained by group id, negative if lost; the groups exist. `face_sets`: likewise
+    face sets. `limited_groups`: those of the groups that have a capacity. `new_group`: the
+    directory item of a group to create, with its `count`. `directory_counts`: numbers to add to
+    other fields of the tenant's directory item; a field must not fall below zero. `based_on`: the
+    seq that the gallery must be at, else GalleryMoved is raised. `model`: the model of the new
+    templates, if they are added to a face that has others. `skips_model_check`: restores, merges or
+    cuts down existing faces, so their templates may be of an older model. `switch_to`: the model to
+    search the gallery with from now on. It must be the tenant's `next_model`. `required_groups`:
+    groups that must be there, beside those of the faces that the journal changes.
+    `keeps_face_sets`: a set stays even without faces. `deleted_groups`: their faces are erased
+    later, by commits of which the last has the group in `erased_groups`. `is_somebody_else`:
+    somebody says that these people are not those who said no under the same id or with the same
+    picture.
     """
 
     actions: tuple[Action, ...]
@@ -136,8 +128,8 @@ class Change(Struct, frozen=True):
     skips_model_check: bool = False
     switch_to: str | None = None
     required_groups: frozenset[str] = frozenset()
-    keeps_users: bool = False
-    users: Mapping[str, int] = field(default_factory=dict)
+    keeps_face_sets: bool = False
+    face_sets: Mapping[str, int] = field(default_factory=dict)
     deleted_groups: frozenset[str] = frozenset()
     erased_groups: frozenset[str] = frozenset()
     is_somebody_else: bool = False
@@ -250,9 +242,11 @@ class GalleryWriter:
         build_index: Callable[[str], None],
         compare: Compare = lambda *_: None,
         refuse: Refuse = lambda *_, **__: None,
+        face_sets: Callable[[], FaceSets] = FaceSets,
     ) -> None:
         self._compare = compare
         self._refuse = refuse
+        self._face_sets = face_sets
         self._items = items
         self._clock = clock
         self._build_index = build_index
@@ -320,7 +314,7 @@ class GalleryWriter:
             groups_being_erased -= change.erased_groups
             gallery.seq = None  # unless the write succeeds, all is read anew before the next one
             try:
-                whole_change = self._add_user_changes(tenant, change)
+                whole_change = self._add_set_changes(tenant, change)
                 now = self._clock.now()
                 actions = _make_actions(tenant, seq, whole_change, groups_being_erased, now)
                 self._items.transact(actions)
@@ -390,8 +384,8 @@ class GalleryWriter:
                 before = face_from(item)
             if isinstance(action, Put):
                 face = face_from(action.item)
-            elif isinstance(action, Update) and before is not None:  # it joins a user
-                face = replace(before, user=str(action.set.get("user", "")))
+            elif isinstance(action, Update) and before is not None:  # it joins a face set
+                face = replace(before, face_set=str(action.set.get("face_set", "")))
             else:
                 continue
             if before or face.group_id != STRANGER or [*more_than_a_stranger(face)]:
@@ -430,21 +424,19 @@ class GalleryWriter:
             raise
         return True
 
-    def _add_user_changes(self, tenant: str, change: Change) -> Change:
-        """Return the change with what it means for users, the persons with several faces.
-
-        If a face changes, its user's mean template does, too, and a user may lose its last face.
-        """
-        user_changes = follow_face_changes(
-            self._items, tenant, change.journal, keeps_users=change.keeps_users
-        )
-        gained_users = Counter(user_changes.lost_users)
-        gained_users.update(change.users)  # it adds the numbers
+    def _add_set_changes(self, tenant: str, change: Change) -> Change:
+        """Return the change with what it means for face sets."""
+        journal = [entry for entry in change.journal if entry.face_set]
+        if not journal:
+            return change
+        more = self._face_sets().follow_changes(tenant, journal, keeps_empty=change.keeps_face_sets)
+        gained = Counter(more.gained)
+        gained.update(change.face_sets)  # it adds the numbers
         return replace(
             change,
-            actions=(*change.actions, *user_changes.actions),
-            journal=(*change.journal, *user_changes.entries),
-            users=gained_users,
+            actions=(*change.actions, *more.actions),
+            journal=(*change.journal, *more.entries),
+            face_sets=gained,
         )
 
     def _read_gallery(self, tenant: str, gallery: _Gallery) -> int:
@@ -499,8 +491,8 @@ def _make_actions(
 
     edits = []  # what the audit log is told
     for entry in change.journal:
-        # An entry of a whole group that is dropped has no faceid; one of a user is no face.
-        if entry.faceid and not is_users(entry.faceid):
+        # An entry of a whole group that is dropped has no faceid; one of a face set is no face.
+        if entry.faceid and not is_face_set(entry.faceid):
             edits.append((Effect.EDITS, entry.faceid))
     item = journal_item(tenant, seq, now, change.journal)
     actions.append(Put(keys.JOURNAL, item, (absent("journal-free"),), tuple(edits)))
@@ -545,20 +537,21 @@ def _make_tenant_update(tenant: str, fields: Item) -> Update:
 
 
 def _make_group_actions(tenant: str, change: Change) -> list[Action]:
-    """Return the writes that make a change's new group, and count each group's faces and users.
+    """Return the writes that make a change's new group, and count each group's faces and
+    face sets.
 
-    A user is a person with several faces. The writes are refused if the new group's id is taken,
+    The writes are refused if the new group's id is taken,
     or if a group is gone (condition GROUP_EXISTS:id) or has no room left (GROUP_ROOM:id).
     """
     actions: list[Action] = []
     if change.new_group:
         if_id_free = absent(f"{GROUP_EXISTS}:{change.new_group['id']}")
         actions.append(Put(keys.DIRECTORY, change.new_group, (if_id_free,)))
-    for group_id in dict.fromkeys((*change.counts, *change.users)):
+    for group_id in dict.fromkeys((*change.counts, *change.face_sets)):
         gained_faces = change.counts.get(group_id, 0)
         added_counts = {"count": gained_faces}
-        if gained_users := change.users.get(group_id, 0):
-            added_counts["users"] = gained_users
+        if gained_sets := change.face_sets.get(group_id, 0):
+            added_counts["face_sets"] = gained_sets
         has_capacity = group_id in change.limited_groups
         if has_capacity:
             added_counts["free"] = -gained_faces
@@ -582,108 +575,3 @@ def _make_room_condition(group_id: str, gained_faces: int, *, has_capacity: bool
     if not has_capacity:
         return equals("free", None, name)
     return at_least("free", max(gained_faces, 0), name)  # faces that leave need none
-
-
-class Edited(NamedTuple):
-    """Changes of a user (a person with several faces): writes, and entries of the journal."""
-
-    actions: list[Action]
-    entries: list[JournalEntry]
-
-
-class UserChanges(NamedTuple):
-    """Effects on users if their faces change. `lost_users` is by group, as {"staff": -1}."""
-
-    actions: list[Action]
-    entries: list[JournalEntry]
-    lost_users: Counter[str]
-
-
-def replace_user_faces(
-    items: ItemStore,
-    tenant: str,
-    user: User,
-    faceids: Sequence[str],
-    changed_entries: Mapping[str, JournalEntry] = MappingProxyType({}),
-) -> User:
-    """Return a user, a person with several faces, with these faces and the mean of their templates.
-
-    Nothing is written. A user with a name (a subject) has no mean, since its faces are searched one
-    by one. `changed_entries` has, by faceid, the journal entries of faces that are just changed,
-    with their new templates. The other faces are read.
-    """
-    stored_items: Sequence[Item | None] = []
-    if faceids:
-        stored_items = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids])
-    templates_by_face = {}
-    for face in map(face_from, filter(None, stored_items)):
-        # One template a model: the mean of its pictures.
-        templates_by_face[face.faceid] = reduce_templates(face.templates)
-    for faceid, entry in changed_entries.items():
-        # An entry has all templates of a face. Only EMBED adds those of another model to the old.
-        old_templates = templates_by_face.get(faceid, ()) if entry.edit is Edit.EMBED else ()
-        by_model = {template.model: template for template in (*old_templates, *entry.templates)}
-        templates_by_face[faceid] = tuple(by_model.values())
-    mean = () if user.name else mean_of(templates_by_face.values())
-    return replace(user, faceids=tuple(templates_by_face), templates=mean)
-
-
-def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
-    """Return the write that replaces a user, and the journal entry from which searches learn it.
-
-    A user is a person with several faces. With `learnt`, nobody asked to have the old templates
-    (vectors) removed from the journal soon.
-    """
-    put = Put(keys.DIRECTORY, user_item(tenant, after))
-    if not (before.templates or after.templates):  # searches do not know this user
-        return Edited([put], [])
-    edit = Edit.REPLACE if after.templates else Edit.DELETE
-    group_id = gallery_group(after.group_id)
-    entry = JournalEntry(edit, after.entry, group_id, after.templates, learnt=learnt)
-    return Edited([put], [entry])
-
-
-def follow_face_changes(
-    items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
-) -> UserChanges:
-    """Return what changes of faces mean for their users, the persons with several faces in a group.
-
-    Nothing is written. A user's mean template follows the templates of its faces. A face that is
-    deleted or moved leaves its user. With the last face the user goes, too, unless `keeps_users`.
-    """
-    entries_by_user: dict[str, dict[str, JournalEntry]] = {}  # then by the id of the face
-    for entry in journal:
-        if entry.user:  # the id of the user that the face had before
-            entries_by_user.setdefault(entry.user, {})[entry.faceid] = entry
-    changes = UserChanges([], [], Counter())
-    user_keys = [(tenant, keys.user_item(user_id)) for user_id in entries_by_user]
-    stored_items = items.get_many(keys.DIRECTORY, user_keys) if user_keys else []
-    for user in map(user_from, filter(None, stored_items)):
-        leaving_faceids = set()
-        changed_entries = {}
-        for faceid, entry in entries_by_user[user.entry].items():
-            if entry.edit is Edit.DELETE or entry.group_id != user.group_id:
-                leaving_faceids.add(faceid)
-            else:
-                changed_entries[faceid] = entry
-        staying_faceids = [faceid for faceid in user.faceids if faceid not in leaving_faceids]
-        after = replace_user_faces(items, tenant, user, staying_faceids, changed_entries)
-        is_learnt = not leaving_faceids and _is_learnt(changed_entries.values())
-        edited = make_user_edit(tenant, user, after, learnt=is_learnt)
-        changes.entries.extend(edited.entries)
-        if staying_faceids or changed_entries or keeps_users:
-            changes.actions.extend(edited.actions)
-        else:  # the last face left; `edited.entries` tell searches
-            user_key = (tenant, keys.user_item(user.entry))
-            changes.actions.append(Delete(keys.DIRECTORY, user_key))
-            changes.lost_users[user.group_id] -= 1
-    return changes
-
-
-def _is_learnt(entries: Iterable[JournalEntry]) -> bool:
-    """Return whether nobody asked for the old templates (vectors) of these faces to be removed.
-
-    If somebody did, those of their user are removed from the journal soon, too. Nobody did if each
-    face learnt a picture by itself, or got templates of a further model beside the old (EMBED).
-    """
-    return all(entry.learnt or entry.edit is Edit.EMBED for entry in entries)

@@ -63,7 +63,7 @@ from chalicelib.domain.names import (
     wanted_words,
 )
 from chalicelib.domain.rules.hold import require_no_loss
-from chalicelib.domain.rules.templates import User, entry_of, reduce_templates, user_of
+from chalicelib.domain.rules.templates import FaceSet, entry_of, face_set_of, reduce_templates
 from chalicelib.domain.rules.visits import MOST_IN_HEAD
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
@@ -84,12 +84,12 @@ from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, equal
 from chalicelib.storage.records.faces import (
     face_from,
     face_puts,
+    face_set_from,
     hold_fields,
     hold_from,
     listed_face_from,
     name_item,
     terms_of,
-    user_from,
 )
 from chalicelib.storage.records.observations import visits_from
 from chalicelib.storage.values import milliseconds, parse_optional
@@ -233,27 +233,26 @@ class Faces(Service["Book"]):
     def find_person(self, tenant: Tenant, faceid: str) -> Person:
         """Return the faces of the person that this face shows, restricted ones, too.
 
-        A user is a person with several faces in a group; a subject is a user with a name, which a
-        caller gave. What is asked for one face of a subject, such as a deletion, is meant for all,
-        and `Person.faces` has all. Another user may be a guess of the service. So `faces` has this
-        face alone then, and `others` the rest. Raises FaceNotFound.
+        What is asked for one face of a face set with a name, such as a deletion, is meant for all,
+        and `Person.faces` has all. A set without a name may be a guess. So `faces` has this face
+        alone then, and `others` the rest. Raises FaceNotFound.
         """
         face = self.get(tenant, faceid, restricted=True)
-        entry = _user_entry(face)  # the user's id; "": the face has none
-        user = self.read_user(tenant, entry)
-        faceids = list(user.faceids) if user else []
-        is_subject = bool(user and user.name)
+        entry = _face_set_entry(face)
+        face_set = self.read_face_set(tenant, entry)
+        faceids = list(face_set.faceids) if face_set else []
+        is_named = bool(face_set and face_set.name)
         if entry:
-            # A restricted face is no longer in `user.faceids`, but remembers its user. If all are
-            # restricted, the user may be gone: they remember, too, whether it was a subject.
+            # A restricted face is no longer in `face_set.faceids`, but remembers its set. If all
+            # are restricted, the set may be gone: they remember its name, too.
             for other in self.list_restricted(tenant):
-                if _user_entry(other) != entry:
+                if _face_set_entry(other) != entry:
                     continue
                 faceids.append(other.faceid)
-                if other.restriction and other.restriction.subject:
-                    is_subject = True
+                if other.restriction and other.restriction.set_name:
+                    is_named = True
         others = tuple(other_id for other_id in dict.fromkeys(faceids) if other_id != faceid)
-        if is_subject:
+        if is_named:
             return Person(faces=(faceid, *others), others=())
         return Person(faces=(faceid,), others=others)
 
@@ -266,24 +265,20 @@ class Faces(Service["Book"]):
         """Return the faces whose record of consent was withdrawn or has expired."""
         return [face for face in self.list_restricted(tenant) if has_ended_record(face)]
 
-    def read_user(self, tenant: Tenant, entry: str) -> User | None:
-        """Return the user of this entry in the gallery, or None if there is none.
-
-        A user is a person with several faces. Searches see it as an entry of its own, by its group
-        and its id. A face without user has the entry "", for which None is returned.
-        """
+    def read_face_set(self, tenant: Tenant, entry: str) -> FaceSet | None:
+        """Return the face set of this entry in the gallery; None: there is none, or it is ""."""
         if not entry:
             return None
-        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry)))
-        return parse_optional(user_from, item)
+        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.face_set_item(entry)))
+        return parse_optional(face_set_from, item)
 
     def find_faceid_with_visits(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face under which a person's visits are kept.
 
-        A person with several faces (a user) has all visits under the first. Else it is this face.
+        A face set has all visits under its first face. Else it is this face.
         """
-        user = self.read_user(tenant, user_of(face))
-        return user.faceids[0] if user and user.faceids else face.faceid
+        face_set = self.read_face_set(tenant, face_set_of(face))
+        return face_set.faceids[0] if face_set and face_set.faceids else face.faceid
 
     def read_page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of a group's faces by enrolment, oldest first.
@@ -645,7 +640,7 @@ class Person(NamedTuple):
     """The faces of somebody, of whom one was named in a request.
 
     `faces`: what a change of that face takes if nothing else is said. That is all faces of a person
-    with a name (a subject), else the named one alone. `others`: the rest, of a person without name.
+    with a name, else the named one alone. `others`: the rest, of a person without name.
     """
 
     faces: tuple[str, ...]
@@ -661,15 +656,15 @@ class Person(NamedTuple):
         return (*self.faces, *self.others) if whole else self.faces[:1]
 
 
-def _user_entry(face: Face) -> str:
-    """Return the gallery entry of a face's user, the person whose faces it is one of; "" if none.
+def _face_set_entry(face: Face) -> str:
+    """Return the gallery entry of a face's set; "" if it has none.
 
-    A restricted face has left its group and user. It remembers both, so its user before counts.
+    A restricted face has left its group and its set. It remembers both, so the set before counts.
     """
     restriction = face.restriction
     if restriction is None:
-        return user_of(face)
-    return entry_of(restriction.group_id, restriction.user) if restriction.user else ""
+        return face_set_of(face)
+    return entry_of(restriction.group_id, restriction.face_set) if restriction.face_set else ""
 
 
 class Holds(Service["Book"]):

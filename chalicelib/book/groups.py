@@ -379,7 +379,7 @@ class Groups(Service["Book"]):
     def _delete_group(
         self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None
     ) -> None:
-        """Delete a group that has neither faces nor users (persons with several faces).
+        """Delete a group that has neither faces nor face sets.
 
         `read` reads the group, again if somebody changed it meanwhile. What the group took of the
         tenant's limits is given back. Raises what `read` raises, DefaultGroup, GroupNotEmpty, Busy,
@@ -391,22 +391,23 @@ class Groups(Service["Book"]):
             raise GroupNotEmpty(
                 f"group {group.name!r} holds {group.count} faces: delete or move them first"
             )
-        if group.users:
+        if group.face_sets:
             raise GroupNotEmpty(
-                f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser"
+                f"group {group.name!r} has face sets ({group.face_sets}): delete them first, by "
+                "the dialect that made them"
             )
         deletes = group_deletes(tenant.name, group)
         limits_update = _make_limits_update(tenant.name, groups=1, capacity=group.capacity or 0)
         self.services.requests.write_with_answer(tenant.name, [*deletes, limits_update], request)
-        self.forget_users(tenant, group.id)  # there may be one that was made since `read`
+        self.forget_face_sets(tenant, group.id)  # there may be one that was made since `read`
 
-    def forget_users(self, tenant: Tenant, group_id: str) -> None:
-        """Delete the users of a group that is gone.
+    def forget_face_sets(self, tenant: Tenant, group_id: str) -> None:
+        """Delete the face sets of a group that is gone.
 
         It has no faces any more, so the gallery has none of them.
         """
         stored_items = walk_items(
-            self.services.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id)
+            self.services.items, keys.DIRECTORY, tenant.name, between=keys.face_sets_range(group_id)
         )
         delete_in_parts(self.services.items, keys.DIRECTORY, stored_items)
 

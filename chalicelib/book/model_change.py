@@ -37,7 +37,7 @@ from chalicelib.domain.model import (
     Picture,
     Template,
 )
-from chalicelib.domain.rules.templates import is_users, reduce_templates, user_of
+from chalicelib.domain.rules.templates import face_set_of, is_face_set, reduce_templates
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import (
@@ -258,7 +258,7 @@ class Reembedding(Service["Book"]):
             changed_faceids = [
                 e.faceid
                 for e in entries
-                if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)
+                if e.edit in (Edit.PUT, Edit.REPLACE) and not is_face_set(e.faceid)
             ]
             run.embed_some_faces(list(dict.fromkeys(changed_faceids)))
         return until_seq
@@ -456,10 +456,8 @@ def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTempla
             face_update(tenant, face.faceid, if_unchanged, set=picture_fields(face_after))
         )
         if face.group_id != RESTRICTED:
-            entry = JournalEntry(
-                Edit.EMBED, face.faceid, face.group_id, compared_templates, user=user_of(face)
-            )
-            journal.append(entry)
+            entry = JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared_templates)
+            journal.append(replace(entry, face_set=face_set_of(face)))
     changes_ended = any(face.group_id == RESTRICTED for face, _ in embedded_faces)
     return Change(
         tuple(actions), tuple(journal), directory_counts={ENDED_CHANGES: 1} if changes_ended else {}

@@ -248,10 +248,10 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     # then compares the stranger with people who withdrew consent.
     conditions += make_rise_conditions(before, after)
     if after.group_id != before.group_id:
-        # It leaves its user, a person with faces of one group. Nobody may have given it another
-        # one, nor put it under legal hold.
-        removed_fields = ("user",)
-        conditions.append(equals("user", before.user or None, FACE_SAME))
+        # It leaves its face set, which is of one group. Nobody may have put it into another one,
+        # nor under legal hold.
+        removed_fields = ("face_set",)
+        conditions.append(equals("face_set", before.face_set or None, FACE_SAME))
         conditions.append(equals("hold", None, FACE_SAME))
     if after.pictures != before.pictures:
         # Nobody may have changed anything of the face: the version counts all such changes.

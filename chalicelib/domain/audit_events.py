@@ -14,15 +14,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct, field
 
 from chalicelib.domain.model import Decision
 from chalicelib.storage.values import omit_none
-
-if TYPE_CHECKING:
-    from chalicelib.domain.rules.templates import User
 
 
 class Kind(StrEnum):
@@ -64,8 +61,8 @@ class AuditEvent(Struct):
     """Those whose pictures its answer shows: a face's id, `capture CAMERA ID`, `still CAMERA TIME`
     or `film CAMERA TIME`, in order."""
     unnamed: int = 0
-    """People of whom its answer says something, and who have no face yet: subjects and users by
-    their names alone."""
+    """People of whom its answer says something, and who have no face yet: face sets by their
+    names alone."""
     named: set[str] = field(default_factory=set)
     """The faces that its own entries name."""
     decided: list[Mapping[str, Any]] = field(default_factory=list)
@@ -127,13 +124,6 @@ def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
     if act is not None:  # None: no call that the audit records is under way
         act.read.update(dict.fromkeys(people))
         act.unnamed += unnamed
-
-
-def report_users(users: Iterable[User]) -> None:
-    """Report that the answer names users, or subjects."""
-    users = list(users)
-    faceids = (faceid for user in users for faceid in user.faceids)
-    report_people(faceids, unnamed=sum(not user.faceids for user in users))
 
 
 def report_picture(what: str) -> None:

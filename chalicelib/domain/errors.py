@@ -144,9 +144,6 @@ class FaceMerged(FaceNotFound):
     """The face was merged into another one. `details["into"]`: the id of that one."""
 
 
-class UserNotFound(NotFound): ...
-
-
 class AttributeNotFound(NotFound): ...
 
 
@@ -217,9 +214,6 @@ class GroupNotEmpty(Conflict): ...
 
 
 class FaceExists(Conflict): ...
-
-
-class UserExists(Conflict): ...
 
 
 class FaceKnown(Conflict):

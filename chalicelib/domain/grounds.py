@@ -1,8 +1,8 @@
 """Who may be in a book that asks for consent: a camera's stranger, or somebody with a ground.
 
-A stranger has no name, no note or other text, no user, the group of strangers, and the picture that
-a camera made it from. Each action that stores a face asks here (book/visits, book/faces,
-book/users), so no dialect, command or job has to.
+A stranger has no name, no note or other text, no face set, the group of strangers, and the picture
+that a camera made it from. Each action that stores a face asks here (book/visits, book/faces), so
+no command or job has to.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
         if not any(picture.is_same(former) for former in former_pictures):
             yield "a picture"
             break
-    if face.user and (before is None or face.user != before.user):
-        yield "a user"
+    if face.face_set and (before is None or face.face_set != before.face_set):
+        yield "a face set"
 
 
 def list_gains(face: Face, before: Face | None = None) -> list[str]:
@@ -115,13 +115,13 @@ class Claim(NamedTuple):
 def list_claims(face: Face, before: Face | None = None) -> list[Claim]:
     """List by what a person may be known whom somebody enrols, or of whom somebody writes.
 
-    Ids are those of all dialects: of the face, of a user or subject, and of a photo. Pictures that
+    Ids are those of all dialects: of the face, of its face set, and of a photo. Pictures that
     cameras made do not count, nor a record without evidence, which tells nothing of whom it is.
     With `before`, the face before a change, only what the change adds.
     """
     ids = {
         face.faceid: f"the id {face.faceid!r}",
-        face.own_user: "this user or subject",
+        face.own_face_set: "this person of several faces",
         face.external_id: f"the external id {face.external_id!r}",
     }
     claims = [Claim("id", id_, f"somebody with {what}") for id_, what in ids.items() if id_]
@@ -229,7 +229,7 @@ def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
     if faceid:
         who = (
             f"face {faceid!r} has no record of consent, so it gets neither name, text, group, "
-            f"picture, visits nor user (here: {', '.join(gained)})"
+            f"picture, visits nor face set (here: {', '.join(gained)})"
         )
     return (
         f"{who}: the tenant's setting consent_required. Write the record down first (PUT "

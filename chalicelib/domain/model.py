@@ -284,8 +284,8 @@ class Group(Struct, frozen=True):
     None: never."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Texts by key, which mean something to the tenant's programs only."""
-    users: int = 0
-    """How many users it has (domain/rules/templates)."""
+    face_sets: int = 0
+    """How many face sets it has (domain/rules/templates)."""
     created_at: datetime | None = None
     """None: it is about to be created."""
     version: int = 1
@@ -416,9 +416,9 @@ class JournalEntry(Struct, frozen=True):
     templates: tuple[Template, ...] = ()
     learnt: bool = False
     """Of REPLACE: the face learnt, and nobody asked to have the old templates removed soon."""
-    user: str = ""
-    """Of a face that had a user before: its entry (domain/rules/templates), which follows in the
-    same commit. Not stored."""
+    face_set: str = ""
+    """Of a face that was in a face set before: the set's entry (domain/rules/templates), which
+    follows in the same commit. Not stored."""
 
 
 class Labels(NamedTuple):
@@ -451,11 +451,10 @@ class Restriction(NamedTuple):
     at: datetime
     group_id: str
     """Its group until then, to which it returns."""
-    user: str
-    """Likewise its user; "" if it had none."""
-    subject: str = ""
-    """The user's name, if it is a subject: the user goes with its last face, and comes back with
-    it."""
+    face_set: str
+    """Likewise its face set; "" if it had none."""
+    set_name: str = ""
+    """The face set's name: the set goes with its last face, and comes back with it."""
     ended: Ending = Ending.NONE
     """How its record of consent ended; NONE: it did not."""
 
@@ -502,8 +501,8 @@ class Face(PersonTexts, frozen=True):
     external_id: str = ""
     """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "":
     none."""
-    user: str = ""
-    """The id of the user of its group that has it (domain/rules/templates); "": none."""
+    face_set: str = ""
+    """The id of the face set of its group that has it (domain/rules/templates); "": none."""
     number: int = 0
     """The tenant's number for a stranger whom a camera saw, kept for good (docs/decisions/0075); 0:
     none."""
@@ -539,9 +538,9 @@ class Face(PersonTexts, frozen=True):
         return self.restriction.group_id if self.restriction else self.group_id
 
     @property
-    def own_user(self) -> str:
-        """Its user's id, also while it is restricted; "" if it has none."""
-        return self.restriction.user if self.restriction else self.user
+    def own_face_set(self) -> str:
+        """Its face set's id, also while it is restricted; "" if it has none."""
+        return self.restriction.face_set if self.restriction else self.face_set
 
     @property
     def compared(self) -> tuple[Picture, ...]:
@@ -606,8 +605,8 @@ NO_FIELDS = NewFace()
 
 OF_THE_SERVICE = frozenset(
     (
-        *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
-        *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
+        *("faceid", "group_id", "face_set", "number", "enrolled_at", "pictures", "hold"),
+        *("restriction", "arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
         *("withdrawn_at", "remembered", "stripped_at", "ended_at", "absorbed"),
         *("changed_at", "revision", "version", "hidden", "portrait_id"),
     )

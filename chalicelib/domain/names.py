@@ -24,7 +24,7 @@ LONGEST_GROUP_NAME = 255
 """Of groups that a client makes as collections."""
 
 LONGEST_NAME = 255
-"""Most characters of a subject's name."""
+"""Most characters of a face set's name."""
 
 FACE_NAME_LENGTH = 100
 """Characters of a person's name."""

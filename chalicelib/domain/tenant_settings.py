@@ -206,7 +206,7 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     consent_required: bool = setting(
         False,
         "Nobody without a record of consent gets a name, a group but strangers, a given picture or "
-        "a user; nor does a "
+        "a face set; nor does a "
         "stranger who came often become a regular.",
     )
     expired_consent_erases: bool = setting(

@@ -83,7 +83,7 @@ class Consents(Service["Services"]):
         merge brings it back.
 
         In the same transaction the face is restricted: nobody is found, named, learnt or told of by
-        it, until it is erased or has a record again. So are the other faces of its subject. Links
+        it, until it is erased or has a record again. So are the other faces of its named set. Links
         to its pictures that were given out end. Of a held face record and pictures stay, as
         evidence.
 

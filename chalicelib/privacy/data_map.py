@@ -35,7 +35,7 @@ class Whose(StrEnum):
     """By what somebody is found in a place."""
 
     FACE = "the face"
-    USER = "the user or subject"
+    FACE_SET = "the face set"
     CAPTURE = "the capture"
     CAMERA = "the camera"
     OTHERS = "not stored by the service"
@@ -290,7 +290,7 @@ _SNAPPED = (Fate("gone in minutes", Step.GALLERY), Fate("gone within three hours
 _AT_ONCE = (Fate("gone at once"), Fate("gone at once"), Mark.HIDDEN, Mark.KEPT)
 _TRACES = (_GONE, _GONE, Mark.HIDDEN, Mark.KEPT)
 _SEEN = Fate("gone in minutes", Step.SIGHTINGS)
-_TAKEN_OUT = Fate("the face is taken out at once. The user goes with its last face")
+_TAKEN_OUT = Fate("the face is taken out at once. The set goes with its last face")
 _REFUSED = Fate("refused while it is held")
 _NUMBERS = Fate("numbers stay: they name nobody")
 _LEFT_OBSERVED = "time_id kind camera group labels estimates gap_s mark faceid"
@@ -345,19 +345,19 @@ DATA_MAP = (
         left=("item", "ended", "at", "counts_from"),
     ),
     DataCategory(
-        "users",
-        "the user or subject that the face belongs to: its id, the mean of its templates, a "
-        "subject's name",
+        "face_sets",
+        "the face set that the face belongs to, several faces that a dialect keeps together as one "
+        "person: its id, the mean of its templates, its name",
         "until its last face is deleted, erased, restricted, moved or merged into another. If a "
-        "program deletes the last picture (example) of a subject without an erasure, the subject's "
-        "name stays until the subject is deleted",
+        "program deletes the last picture (example) of a named set without an erasure, the name "
+        "stays until the set is deleted",
         _TAKEN_OUT,
         _TAKEN_OUT,
         Mark.AWAY,
         Mark.KEPT,
-        Whose.USER,
-        keys=("user_item",),
-        classes=("User",),
+        Whose.FACE_SET,
+        keys=("face_set_item",),
+        classes=("FaceSet",),
         others=("templates",),
     ),
     DataCategory(
@@ -672,7 +672,7 @@ DATA_MAP = (
         "the service has answered",
         "waiting pictures: until they are added. Waiting changes: until the service has them, a "
         "day at most. "
-        "Shown pictures: an hour. Examples of a subject: a day",
+        "Shown pictures: an hour. Examples of a face set: a day",
         _STAYS,
     ),
     _outside(
@@ -732,7 +732,7 @@ NOBODYS = {
     "directory": (
         "groups, counts, settings, places with the changes of their doors, who corrected the "
         "number of people inside, the times whose counts of a camera are void, and the progress of "
-        "background jobs. Its `holds`, `refused` and `users` have their own rows above",
+        "background jobs. Its `holds`, `refused` and `face_sets` have their own rows above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM EXPIRED_ITEM KEPT_ITEM "
         "UNPICTURED_ITEM JOINED_ITEM SEALS_ITEM "
         "camera_quota_item group_item gone_item full_item name_item index_item "

@@ -157,9 +157,9 @@ def receipt_name(app_id: str, id_: str) -> str:
 
 
 def names_of(face: Face) -> set[str]:
-    """Return what a face is called: its name and, if it is a user's, the label that subjects once
-    had their name in."""
-    return {face.name, face.labels.a if face.own_user else ""} - {""}
+    """Return what a face is called: its name and, if it is in a face set, its first label, which
+    may repeat that set's name."""
+    return {face.name, face.labels.a if face.own_face_set else ""} - {""}
 
 
 def name_visit(erasure: Erasure, faceid: str, begin_ms: int) -> str:

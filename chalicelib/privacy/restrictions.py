@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.commit import Change, make_user_edit
+from chalicelib.book.commit import Change
 from chalicelib.book.faces import MAX_HOLDS, check_reason
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
 from chalicelib.domain.consent import CONSENTS_END, Ending
 from chalicelib.domain.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
+from chalicelib.domain.face_sets import SetChanges
 from chalicelib.domain.grounds import find_ended_record
 from chalicelib.domain.jobs import STOPS_AT_S
 from chalicelib.domain.model import (
@@ -33,15 +34,7 @@ from chalicelib.domain.model import (
     Restriction,
     Tenant,
 )
-from chalicelib.domain.rules.templates import (
-    MAX_FACES,
-    User,
-    entry_of,
-    make_delete_entry,
-    mean_of,
-    reduce_templates,
-    user_of,
-)
+from chalicelib.domain.rules.templates import face_set_of, make_delete_entry, reduce_templates
 from chalicelib.privacy.data_map import DATA_MAP, Mark
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -57,8 +50,7 @@ from chalicelib.storage.items import (
     walk_items,
     write_unless_changed,
 )
-from chalicelib.storage.ports import Action, Put, absent
-from chalicelib.storage.records.faces import user_item
+from chalicelib.storage.ports import Action
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -110,7 +102,7 @@ class Restrictions(Service["Services"]):
 
         Return it.
 
-        A user goes with its last face, and a subject with its name. If the face is restricted
+        A face set goes with its last face. If the face is restricted
         already, nothing changes. Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy,
         AnsweredAlready.
         """
@@ -263,12 +255,12 @@ class Restrictions(Service["Services"]):
     ) -> tuple[Face, Change]:
         """Return the face in the group RESTRICTED, and the change that this needs: events lose its
         name."""
-        user = self.services.faces.read_user(tenant, user_of(face))
+        face_set = self.services.faces.read_face_set(tenant, face_set_of(face))
         now, lost_faces = self.services.clock.now(), {face.group_id: -1}
         restriction = Restriction(
-            reason, now, face.group_id, face.user, user.name if user else "", ended
+            reason, now, face.group_id, face.face_set, face_set.name if face_set else "", ended
         )
-        after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
+        after = replace(face, group_id=RESTRICTED, restriction=restriction, face_set="")
         if ended is not Ending.EXPIRED:  # which nobody did
             after = replace(after, changed_at=now)
         return after, Change(
@@ -323,12 +315,12 @@ class Restrictions(Service["Services"]):
 
         Return it.
 
-        If its group was deleted, it goes to the group of regulars; its user is made again if there
-        is none, and if that has no room, it has none. If its record of consent has ended, it stays
-        restricted for that. If it has no template of the tenant's model, since that changed
+        If its group was deleted, it goes to the group of regulars; its face set is made again if
+        there is none, and if that has no room, it has none. If its record of consent has ended, it
+        stays restricted for that. If it has no template of the tenant's model, since that changed
         meanwhile, no search finds it until its pictures are embedded again. Raises InvalidInput,
-        FaceNotFound, FaceHeld (a held face would lose its user), GroupFull, ConsentMissing if it is
-        restricted for its record alone, Conflict, Busy, AnsweredAlready.
+        FaceNotFound, FaceHeld (a held face would lose its face set), GroupFull, ConsentMissing if
+        it is restricted for its record alone, Conflict, Busy, AnsweredAlready.
         """
         check_reason(reason, "restriction", is_set=False)
 
@@ -363,52 +355,32 @@ class Restrictions(Service["Services"]):
     def _return_to_group(
         self, tenant: Tenant, face: Face, restriction: Restriction
     ) -> tuple[Face, Change]:
-        """Return the face in the group and with the user that `restriction` says, and the change
+        """Return the face in the group and the face set that `restriction` says, and the change
         that this needs."""
         is_group_there = self.services.groups.find_by_id(tenant, restriction.group_id) is not None
         group_id, values = (
             (restriction.group_id, face.attributes) if is_group_there else (REGULAR, {})
         )
-        user_id = restriction.user if is_group_there else ""
-        user = (
-            self.services.faces.read_user(tenant, entry_of(group_id, user_id)) if user_id else None
-        )
-        has_room = bool(user_id) and (user is None or len(user.faceids) < MAX_FACES)
         after = replace(
-            face, group_id=group_id, attributes=values, user=user_id if has_room else ""
+            face,
+            group_id=group_id,
+            attributes=values,
+            restriction=None,
+            changed_at=self.services.clock.now(),
         )
-        after = replace(after, restriction=None, changed_at=self.services.clock.now())
-        put = JournalEntry(
-            Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after)
+        more = SetChanges()
+        if restriction.face_set and is_group_there:
+            after, more = self.services.face_sets.rejoin(tenant.name, after, restriction)
+        templates, set_ = reduce_templates(face.templates), face_set_of(after)
+        put = JournalEntry(Edit.PUT, face.faceid, group_id, templates, face_set=set_)
+        return after, Change(
+            tuple(more.actions),
+            (put, *more.entries),
+            {group_id: 1},
+            self.services.groups.list_limited(tenant, [group_id]),
+            face_sets=more.gained,
+            skips_model_check=True,
         )
-        is_made = has_room and user is None
-        change = (
-            self._make_user_again(tenant.name, after, restriction.subject)
-            if is_made
-            else Change((), ())
-        )
-        counts = {group_id: 1}
-        limited_groups = self.services.groups.list_limited(tenant, [group_id])
-        change = replace(
-            change, journal=(put, *change.journal), counts=counts, limited_groups=limited_groups
-        )
-        return after, replace(change, skips_model_check=True)
-
-    def _make_user_again(self, tenant: str, face: Face, subject: str) -> Change:
-        """Return the change that makes the face's user, gone with a restriction, unless it was made
-        meanwhile.
-
-        `subject`: its name.
-        """
-        before = User(
-            face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None
-        )
-        user = replace(
-            before, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates])
-        )
-        _, entries = make_user_edit(tenant, before, user)
-        put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
-        return Change((put,), tuple(entries), users={face.group_id: 1})
 
 
 def _require_settled(face: Face) -> None:

@@ -235,7 +235,7 @@ def strip_face(face: Face, now: datetime, absorbed: tuple[str, ...] = ()) -> Fac
         (replace(first, estimates=quality), *others),
         consent=bare_consent,
         restriction=face.restriction
-        and face.restriction._replace(group_id=REGULAR, user="", subject=""),
+        and face.restriction._replace(group_id=REGULAR, face_set="", set_name=""),
         withdrawn_at=face.withdrawn_at,
         remembered=face.remembered,
         stripped_at=now,

@@ -40,7 +40,7 @@ from chalicelib.domain.observations import Observation, ObservationKind, keep_ow
 from chalicelib.domain.person_texts import copy_texts
 from chalicelib.domain.pictures import VIEW_RULES
 from chalicelib.domain.rules.decision import SAME_PASSAGE
-from chalicelib.domain.rules.templates import of_model, parse_vector, user_of
+from chalicelib.domain.rules.templates import face_set_of, of_model, parse_vector
 from chalicelib.domain.tenant_settings import (
     count_capture_days,
     count_ended_days,
@@ -162,12 +162,12 @@ def _read_names(subject: Subject) -> Iterator[Item]:
     return (item for item in subject.items.get_many(keys.NAMES, name_keys) if item)
 
 
-def _read_users(subject: Subject) -> Iterator[Item]:
-    """Read the user that has the face, without the other faces."""
-    user = user_of(subject.face)
+def _read_face_sets(subject: Subject) -> Iterator[Item]:
+    """Read the set that has the face, without the other faces."""
+    entry = face_set_of(subject.face)
     item = (
-        subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user)))
-        if user
+        subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.face_set_item(entry)))
+        if entry
         else None
     )
     if item and (own_faces := subject.keep_own(item["faces"])):
@@ -240,7 +240,7 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
     "faces": lambda subject: _one(keys.FACES, subject.faceid, subject),
     "names": _read_names,
     "holds": lambda subject: _one(keys.DIRECTORY, keys.hold_item(subject.faceid), subject),
-    "users": _read_users,
+    "face_sets": _read_face_sets,
     "arrivals": _read_arrivals,
     "observations": lambda of: (observation_item(of.tenant.name, one) for one in of.observations),
     "captures": _read_captures,

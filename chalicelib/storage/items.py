@@ -154,10 +154,10 @@ def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -
     return (item for item in found_items if item["group"] not in hidden_groups)
 
 
-def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
-    """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
+def every_face_set(items: ItemStore, tenant: str) -> Iterator[Item]:
+    """Yield the items of all face sets, without those of deleted groups. Raises TenantNotFound."""
     gone_groups = gone_of(directory_of(items, tenant))
-    found_items = walk_items(items, keys.DIRECTORY, tenant, between=keys.USERS)
+    found_items = walk_items(items, keys.DIRECTORY, tenant, between=keys.FACE_SETS)
     return (item for item in found_items if item["group"] not in gone_groups)
 
 

@@ -325,26 +325,20 @@ def name_item(group_name: str) -> str:
     return f"NAME#{group_name}"
 
 
-_USER_PREFIX = "USER#"
-USERS = (_USER_PREFIX, _USER_PREFIX[:-1] + "$")
-"""Bounds around the users of all groups."""
+_FACE_SET_PREFIX = "FACE_SET#"
+FACE_SETS = (_FACE_SET_PREFIX, _FACE_SET_PREFIX[:-1] + "$")
+"""Bounds around the face sets of all groups."""
 
 
-def user_item(entry: str) -> str:
-    """Make the key of a user's item from its entry in the gallery (domain/rules/templates)."""
-    return f"{_USER_PREFIX}{entry}"
+def face_set_item(entry: str) -> str:
+    """Make the key of a face set's item from its entry in the gallery (domain/rules/templates)."""
+    return f"{_FACE_SET_PREFIX}{entry}"
 
 
-def users_range(group_id: str) -> tuple[str, str]:
-    """Make the bounds around the users of a group, by their ids ("." is in no group's id; "/" is
-    the byte after it)."""
-    return f"{_USER_PREFIX}{group_id}.", f"{_USER_PREFIX}{group_id}/"
-
-
-def numbered_users_range(entry: str) -> tuple[str, str]:
-    """Make the bounds around a user's item and those whose ids are this one and a number (":"
-    follows the digits)."""
-    return user_item(entry), f"{user_item(entry)}-:"
+def face_sets_range(group_id: str) -> tuple[str, str]:
+    """Make the bounds around the face sets of a group, by their ids ("." is in no group's id; "/"
+    is the byte after it)."""
+    return f"{_FACE_SET_PREFIX}{group_id}.", f"{_FACE_SET_PREFIX}{group_id}/"
 
 
 MERGED_PREFIX = "MERGED#"

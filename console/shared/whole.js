@@ -1,4 +1,4 @@
-// The choice whom a right takes, the face that is shown or all faces of its subject or user, and the question why.
+// The choice whom a right takes, the face that is shown or all faces of its face set, and the question why.
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
@@ -8,7 +8,7 @@ import { t } from "../words.js";
 
 const LONGEST_REASON = 500;
 
-/** Find the faces of the person whose face is at `path`, and those that are shown; `isOne`: a subject's are one. */
+/** Find the faces of the person whose face is at `path`, and those that are shown; `isOne`: those of a named face set are one. */
 export async function found(path, signal) {
   const { faces, others } = await get(`${path}/hold`, {}, { signal });
   const ids = [...faces, ...others];

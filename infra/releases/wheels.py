@@ -42,6 +42,7 @@ PROJECTS = {
     "regulars_client": ("client/pyproject.toml", "client/src"),
     "regulars_mqtt": ("mqtt/pyproject.toml", "mqtt/src"),
     "regulars_transfer": ("transfer/pyproject.toml", "transfer/src"),
+    "regulars_dialects": ("dialects/pyproject.toml", "dialects/src"),
     "regulars_lab": ("lab/pyproject.toml", "lab/src"),
 }
 BESIDE = ("infra/box", "edge/systemd", "infra/licences")
@@ -53,7 +54,7 @@ LICENCES = ("LICENSE", "NOTICE")
 LOCKED = {
     "regulars.lock": (
         SERVICE,
-        ("regulars", "regulars_client", "regulars_mqtt", "regulars_transfer"),
+        ("regulars", "regulars_client", "regulars_dialects", "regulars_mqtt", "regulars_transfer"),
     ),
     "regulars-edge.lock": (EDGE, ("regulars_edge", "regulars_client")),
 }

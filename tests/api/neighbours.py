@@ -24,12 +24,14 @@ from urllib.parse import urlencode
 from chalice.app import Chalice
 from msgspec import Struct
 from msgspec.structs import replace
+from regulars_dialects.compreface.requests import RULES
+from regulars_dialects.rekognition.operation import CONTENT_TYPE
+from regulars_dialects.subjects import Subjects
+from regulars_dialects.users import Users
 
 from chalicelib import telemetry
-from chalicelib.api.compreface.requests import RULES
 from chalicelib.api.dialects import SERVICES
 from chalicelib.api.http import BOOK_HEADER
-from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
 from chalicelib.domain.captures import captured_ms
@@ -477,8 +479,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         erasure = v1.done("DELETE", f"/v1/faces/{word}-{n}", erase="true")["id"]
     members = services.groups.get_by_name(customer, club)
     for user in (f"{word}-one", f"{word}-two"):
-        services.users.create(customer, members, user)
-    services.users.associate_faces(customer, members, f"{word}-one", [face], 0)
+        Users(services).create(customer, members, user)
+    Users(services).associate_faces(customer, members, f"{word}-one", [face], 0)
 
     services.groups.create(customer, f"{word}-family", 20, "")
     family = services.groups.get_by_name(customer, f"{word}-family")
@@ -492,7 +494,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         )
         for kind in SERVICES
     }
-    kin = services.subjects.enrol_photo(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)
+    kin = Subjects(services).enrol_photo(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)
 
     def listed(operation: str, **members: Any) -> str:
         keys_ = own.access_key_id, own.secret_access_key

@@ -1,5 +1,5 @@
-"""A dialect is one folder and one line: no other Python of the product names it, and a further one
-needs no change.
+"""A dialect is one package, found by an entry point: no other Python of the product names it, and a
+further one needs no change.
 
 The console is not meant: it has words of its own for the programs that people choose among.
 """
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,16 @@ from chalicelib.api import dialects
 from chalicelib.api.dialects import DIALECTS, NAMES
 
 ROOT = Path(__file__).parents[2]
-API = ROOT / "chalicelib/api"
 PRODUCT = ("chalicelib", "regulars", "edge/src", "mqtt/src", "transfer/src", "infra")
-LIST = Path(dialects.__file__).relative_to(ROOT)
 OF_PRODUCTS = (ROOT / "transfer/src",)
 """It takes people over from other products, by the products' own APIs: it names these, and knows
 nothing of a dialect."""
+
+
+def folder_of(name: str) -> Path:
+    spec = find_spec(dialects.find_dialect(name).package)
+    assert spec is not None
+    return Path(str(spec.origin)).parent
 
 
 def product_files() -> Iterator[Path]:
@@ -33,31 +38,32 @@ def product_files() -> Iterator[Path]:
 
 def named_in(path: Path) -> set[str]:
     """The dialects that a file names: in an identifier, a text, a comment or a docstring, in any
-    case."""
-    return {
-        found.lower()
-        for found in re.findall("|".join(NAMES), path.read_text(encoding="utf-8"), re.IGNORECASE)
-    }
+    case. The name of the wheel is none."""
+    text = path.read_text(encoding="utf-8")
+    return {found.lower() for found in re.findall("|".join(NAMES), text, re.IGNORECASE)}
 
 
-def test_no_file_outside_of_its_folder_names_a_dialect() -> None:
+def test_no_file_outside_of_its_package_names_a_dialect() -> None:
     files = list(product_files())
     assert len(files) > 300
-    named = {
+    folders = {name: folder_of(name) for name in NAMES}
+    assert not {
         path.relative_to(ROOT): names
-        - {path.relative_to(API).parts[0] if path.is_relative_to(API) else ""}
         for path in files
-        if (names := named_in(path))
+        if (names := {one for one in named_in(path) if not path.is_relative_to(folders[one])})
     }
-    assert {path: names for path, names in named.items() if names} == {LIST: {*NAMES}}
+
+
+def test_the_product_comes_with_five() -> None:
+    assert set(NAMES) == {"sunmi", "icredit", "rekognition", "compreface", "deepstack"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_dialect_is_a_folder_that_holds_all_of_it(name: str) -> None:
+def test_a_dialect_is_a_package_that_holds_all_of_it(name: str) -> None:
     dialect = dialects.find_dialect(name)
     assert dialect.views.answers_by_path
     assert dialect.limits
-    assert dialect.has_canary == (API / name / "canary.py").exists()
+    assert dialect.has_canary == (folder_of(name) / "canary.py").exists()
     assert {word for word in dialect.services if word in dialects.SERVICES} == {*dialect.services}
 
 
@@ -69,10 +75,11 @@ def imported_by(path: Path) -> Iterator[str]:
             yield from (one.name for one in node.names)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "v1"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_dialect_imports_no_other(name: str) -> None:
-    others = tuple(f"chalicelib.api.{one}." for one in (*NAMES, "v1") if one != name)
-    imports = {one for path in (API / name).glob("*.py") for one in imported_by(path)}
+    packages = [dialects.find_dialect(one).package for one in NAMES if one != name]
+    others = tuple(f"{one}." for one in (*packages, "chalicelib.api.v1"))
+    imports = {one for path in folder_of(name).glob("*.py") for one in imported_by(path)}
     assert [one for one in imports if f"{one}.".startswith(others)] == []
 
 
@@ -98,6 +105,7 @@ class Own(Struct, frozen=True):
 
 
 DIALECT = Dialect(
+    __name__,
     "sixth",
     "The Sixth",
     ("/sixth/",),
@@ -111,7 +119,7 @@ DIALECT = Dialect(
     "routes.py": """
 from chalicelib.api.credentials import KeyCredential, find_by_service_key
 from chalicelib.api.http import Refused, Views, make_json_response
-from chalicelib.api.sixth import DIALECT, Own
+from regulars_sixth import DIALECT, Own
 
 
 def look(provide, request):
@@ -142,10 +150,6 @@ def make_probes(keys):
 
 ASK = """
 import json, sys
-import chalicelib.api
-# where the list has one line more, and its folder lies
-chalicelib.api.__path__.insert(0, sys.argv[1])
-
 import app
 from chalicelib.api import dialects
 from chalicelib.api.probes import Keys
@@ -194,21 +198,24 @@ print(json.dumps({
 """
 
 
-def test_a_sixth_dialect_is_a_folder_and_one_line(tmp_path: Path) -> None:
-    folder = tmp_path / "sixth"
+def declare(folder: Path, distribution: str, *points: str) -> None:
+    """Write what installing a distribution leaves of its entry points."""
+    info = folder / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    lines = ["[console_scripts]", "other = other:main", "", f"[{dialects.GROUP}]", *points, ""]
+    (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_a_sixth_dialect_is_a_package_with_an_entry_point(tmp_path: Path) -> None:
+    folder = tmp_path / "regulars_sixth"
     folder.mkdir()
     for name, text in SIXTH.items():
         (folder / name).write_text(text, encoding="utf-8")
-    listed = (ROOT / LIST).read_text(encoding="utf-8")
-    last = f'    "{NAMES[-1]}",\n'
-    assert last in listed
-    (tmp_path / LIST.name).write_text(
-        listed.replace(last, f'{last}    "sixth",\n'), encoding="utf-8"
-    )
+    declare(tmp_path, "regulars_sixth", "sixth = regulars_sixth:DIALECT")
     environ = {"REGULARS_DATA": str(tmp_path / "data"), "REGULARS_SIXTH_GREETING": "good day"}
     done = subprocess.run(
-        [sys.executable, "-c", ASK, str(tmp_path)],
-        env={**environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", ASK],
+        env={**environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
         capture_output=True,
         text=True,
         check=False,
@@ -228,3 +235,22 @@ def test_a_sixth_dialect_is_a_folder_and_one_line(tmp_path: Path) -> None:
         "for": True,
         "gateway": True,
     }
+
+
+def test_entry_points_are_those_of_our_group_by_name(tmp_path: Path) -> None:
+    declare(tmp_path / "a", "regulars_two", "zoo = two.zoo:DIALECT", "bar=two.bar:DIALECT")
+    declare(tmp_path / "a", "others", "not = ours:DIALECT")
+    (tmp_path / "a" / "regulars_none-1.0.dist-info").mkdir()
+    declare(tmp_path / "b", "regulars_two", "zoo = hidden:DIALECT")
+    folders = [str(tmp_path / name) for name in ("none", "a", "b")]
+    assert dialects.list_entry_points(folders) == {
+        "bar": "two.bar:DIALECT",
+        "zoo": "two.zoo:DIALECT",
+    }
+
+
+def test_two_distributions_with_one_dialect_are_refused(tmp_path: Path) -> None:
+    for name in ("regulars_one", "regulars_two"):
+        declare(tmp_path, name, f"door = {name}:DIALECT")
+    with pytest.raises(ImportError, match=r"two distributions have the dialect 'door': uninstall"):
+        dialects.list_entry_points([str(tmp_path)])

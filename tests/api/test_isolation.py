@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from msgspec import Struct
+from regulars_dialects.compreface import routes as compreface
+from regulars_dialects.deepstack import routes as deepstack
+from regulars_dialects.rekognition import requests as rekognition
 
 import app as application
 from chalicelib.api import console
-from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.sunmi.request import ITEMS
 from chalicelib.api.v1 import routes as v1

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 from numpy.typing import NDArray
+from regulars_dialects.deepstack.routes import LEAST_NAMED
 
-from chalicelib.api.deepstack.routes import LEAST_NAMED
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
 from chalicelib.domain.model import Profile

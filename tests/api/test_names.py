@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from chalice.app import Chalice
 from msgspec import Struct
+from regulars_dialects.subjects import Subjects
 from regulars_transfer import sources
 
 from chalicelib.api.service_keys import add_service_key
@@ -192,7 +193,7 @@ def test_the_night_unites_nobody_whose_names_only_fold_alike(
 ) -> None:
     for seed, name in enumerate(["ann", "Ann", "Weiß", "Weiss"]):
         deepstack.enrol(name, seed)
-    assert services.subjects.unite_all(services.tenants.get_by_name("home"))
+    assert Subjects(services).unite_all(services.tenants.get_by_name("home"))
     assert [deepstack.named(seed) for seed in range(4)] == ["ann", "Ann", "Weiß", "Weiss"]
 
 
@@ -222,10 +223,10 @@ def test_somebody_who_is_restricted_keeps_the_place_from_another_name(
     tenant = services.tenants.get_by_name("home")
     deepstack.enrol("Anna Weiß", 1)
     group = services.groups.get_by_name(tenant, "family")
-    (faceid,) = services.subjects.get(tenant, group, "Anna Weiß").faceids
+    (faceid,) = Subjects(services).get(tenant, group, "Anna Weiß").faceids
     services.restrictions.set(tenant, faceid, "letter 7")
     deepstack.enrol("Anna Weiss", 2)
-    (other,) = services.subjects.get(tenant, group, "Anna Weiss").faceids
+    (other,) = Subjects(services).get(tenant, group, "Anna Weiss").faceids
     assert services.faces.find_person(tenant, other).faces == (other,)
     services.restrictions.lift(tenant, faceid, "settled")
     assert sorted(deepstack.names()) == ["Anna Weiss", "Anna Weiß"]

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from regulars_dialects.compreface import routes as compreface
+from regulars_dialects.records import user_from
 
 from chalicelib import telemetry
 from chalicelib.api import observability
-from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.dialects import READS
 from chalicelib.api.sunmi.routes import ALIASES
 from chalicelib.bootstrap import build
@@ -26,7 +27,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
-from chalicelib.storage.records.faces import face_from, user_from
+from chalicelib.storage.records.faces import face_from
 from regulars.cli import main
 from tests.api.logs import LAMBDA
 from tests.api.neighbours import ALPHA, Shop, Street, Walk, bearer, key_of
@@ -87,7 +88,7 @@ def words_of(services: Services) -> dict[str, set[str]]:
     faces: list[Face] = [face_from(one) for one in walk_items(services.items, keys.FACES, ALPHA)]
     words = {face.faceid: {face.faceid, face.name} - {""} for face in faces if face.faceid != "7"}
     for user in map(
-        user_from, walk_items(services.items, keys.DIRECTORY, ALPHA, between=keys.USERS)
+        user_from, walk_items(services.items, keys.DIRECTORY, ALPHA, between=keys.FACE_SETS)
     ):
         for faceid in user.faceids:
             words[faceid] |= {user.name or user.id}

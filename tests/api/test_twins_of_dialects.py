@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from chalice.app import Chalice
+from regulars_dialects.compreface.requests import RULES
+from regulars_dialects.subjects import Subjects
 
-from chalicelib.api.compreface.requests import RULES
 from chalicelib.api.dialects import DIALECTS, SERVICES
 from chalicelib.api.service_keys import add_service_key
 from tests.api.neighbours import (
@@ -90,7 +91,9 @@ class Asker:
         services, tenant = shop.services, shop.tenant
         services.groups.create(tenant, "family", 20, "")
         family = services.groups.get_by_name(tenant, "family")
-        kin = services.subjects.enrol_photo(tenant, family, "kin", picture(Person(KIN)), RULES, 0.0)
+        kin = Subjects(services).enrol_photo(
+            tenant, family, "kin", picture(Person(KIN)), RULES, 0.0
+        )
         self._words = {
             **dict.fromkeys(("face", "other_face"), shop.words["face"]),
             "example": kin.id,

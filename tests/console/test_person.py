@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from regulars_dialects.users import Users
 
 from chalicelib.privacy.erasure_progress import SETTLED
 from regulars import cli
@@ -410,8 +411,8 @@ def user(shop: Shop) -> list[str]:
     """Two faces of a user of Rekognition: nobody says that a user is one person."""
     services, faces = shop.box.services, [shop.face(name).id for name in ("Dmitri", "王芳")]
     group = services.groups.get_by_name(shop.tenant, "regular")
-    services.users.create(shop.tenant, group, "u-1")
-    services.users.associate_faces(shop.tenant, group, "u-1", faces, 0.0)
+    Users(services).create(shop.tenant, group, "u-1")
+    Users(services).associate_faces(shop.tenant, group, "u-1", faces, 0.0)
     return faces
 
 

@@ -16,15 +16,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from regulars_dialects.deepstack import routes as deepstack
+from regulars_dialects.rekognition import requests
 from regulars_edge.setup import onvif
 from regulars_mqtt import frigate
 from regulars_transfer import tables, workbooks
 
 import app
 from chalicelib.api import forms, multipart
-from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.http import MAX_BODY_BYTES
-from chalicelib.api.rekognition import requests
 from chalicelib.api.v1 import errors as v1
 from chalicelib.api.v1.wire import MAX_BYTES
 from chalicelib.auth.access import MAX_KEYS

@@ -114,7 +114,15 @@ def test_app_stays_short() -> None:
     assert len(read(ROOT / "app.py").splitlines()) <= 80
 
 
-SOURCES = ("chalicelib", "regulars", "edge/src", "client/src", "mqtt/src", "transfer/src")
+SOURCES = (
+    "chalicelib",
+    "regulars",
+    "edge/src",
+    "client/src",
+    "mqtt/src",
+    "transfer/src",
+    "dialects/src",
+)
 OF_OTHERS = {
     "Connection refused",
     "Empty reply from server",

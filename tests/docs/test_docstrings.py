@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.box.session import ROOT, read
 
-FOLDERS = ("chalicelib", "regulars", "infra", "edge/src")
+FOLDERS = ("chalicelib", "regulars", "infra", "edge/src", "dialects/src")
 SOURCES = [
     *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))),
     ROOT / "app.py",

@@ -300,12 +300,12 @@ def test_folding_keeps_what_the_longer_of_two_rules_may_still_ask_for() -> None:
         assert (story.face.arrive_count, story.visits.promotion) == (3, visits.promotion)
 
 
-def test_who_changes_the_group_leaves_the_user() -> None:
-    story = Story(groups(2), face=Face("7", STRANGER, MONDAY, (given_picture(),), user="eva"))
+def test_who_changes_the_group_leaves_the_face_set() -> None:
+    story = Story(groups(2), face=Face("7", STRANGER, MONDAY, (given_picture(),), face_set="eva"))
     story.see(0)
-    assert story.face.user == "eva"
+    assert story.face.face_set == "eva"
     story.see(DAY)
-    assert (story.face.group_id, story.face.user) == (REGULAR, "")
+    assert (story.face.group_id, story.face.face_set) == (REGULAR, "")
 
 
 def test_a_visit_that_falls_in_two_may_make_a_regular_and_one_that_goes_a_stranger() -> None:

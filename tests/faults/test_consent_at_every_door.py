@@ -56,8 +56,8 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
                 found.append(f"{faceid}: any picture")
             if face.merges > old.merges:
                 found.append(f"{faceid}: visits")
-        if face.user and (old is None or old.user != face.user):
-            found.append(f"{faceid}: the user {face.user}")
+        if face.face_set and (old is None or old.face_set != face.face_set):
+            found.append(f"{faceid}: the user {face.face_set}")
         photos = {one.id for one in old.pictures} if old else set()
         if any(
             one.id not in photos and one.learnt is None and one.founded_at is None
@@ -209,7 +209,12 @@ def make_nameless(box: Box) -> None:
                 for picture in face.pictures
             )
             nameless = replace(
-                face, group_id=STRANGER, name="", user="", consent=None, pictures=tuple(pictures)
+                face,
+                group_id=STRANGER,
+                name="",
+                face_set="",
+                consent=None,
+                pictures=tuple(pictures),
             )
             put = Put(keys.FACES, face_item("shop", nameless), (exists(faceid),))
             box.storage.items.transact([put])

@@ -17,6 +17,7 @@ from random import Random
 
 import regulars_edge.setup.onvif as onvif
 from msgspec import Struct, convert
+from regulars_dialects.rekognition.requests import REQUESTS, parse_members
 from regulars_edge.errors import SourceFailed
 from regulars_mqtt import frigate
 from regulars_transfer.tables import read_rows
@@ -24,7 +25,6 @@ from regulars_transfer.tables import read_rows
 from chalicelib.api.base64_text import parse_base64
 from chalicelib.api.forms import parse_form
 from chalicelib.api.http import Failure, MediaType
-from chalicelib.api.rekognition.requests import REQUESTS, parse_members
 from chalicelib.api.v1.pictures import NewPicture
 from chalicelib.api.v1.wire import parse_body
 from chalicelib.book.vision.pictures.containers import split_views

@@ -31,6 +31,12 @@ from PIL import Image
 from regulars_client.connection import make_refusal, read_answer
 from regulars_client.errors import RegularsError as ClientError
 from regulars_client.models import CameraKeyMade
+from regulars_dialects.compreface.requests import Options, Sent, parse_image_id, parse_name_in_path
+from regulars_dialects.rekognition.collections import parse_place
+from regulars_dialects.rekognition.requests import REQUESTS
+from regulars_dialects.rekognition.requests import parse_members as read_request
+from regulars_dialects.rekognition.signature import SignedRequest, verify_signature
+from regulars_dialects.rekognition.signature import parse_signature as parse_signature
 from regulars_edge import config as edge_config
 from regulars_edge import page, report
 from regulars_edge import picture as edge_picture
@@ -58,15 +64,9 @@ from urllib3 import HTTPHeaderDict
 
 from chalicelib.api.application import Routes, convert_to_rest_event
 from chalicelib.api.base64_text import clean_form_value, parse_base64
-from chalicelib.api.compreface.requests import Options, Sent, parse_image_id, parse_name_in_path
 from chalicelib.api.forms import parse_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
 from chalicelib.api.icredit.request import decode_base64, parse_parameters
-from chalicelib.api.rekognition.collections import parse_place
-from chalicelib.api.rekognition.requests import REQUESTS
-from chalicelib.api.rekognition.requests import parse_members as read_request
-from chalicelib.api.rekognition.signature import SignedRequest, verify_signature
-from chalicelib.api.rekognition.signature import parse_signature as parse_signature
 from chalicelib.api.sites import is_own_host
 from chalicelib.api.sunmi.request import Parameters, SignedForm, is_signed
 from chalicelib.api.v1.auth import parse_session_token, require_own_page
@@ -1534,6 +1534,7 @@ def connections(folder: Path) -> Iterator[Read]:
 # --------------------------------------------------------------------------------------------------
 
 API, WEB = "chalicelib.api", "chalicelib.http_client"
+DIALECTS = "regulars_dialects"
 
 PARSERS = {
     "multipart forms": Parser(
@@ -1597,7 +1598,7 @@ b"http://box:1\nbox:1",
     ),
     "Rekognition requests": Parser(
         plain(rekognition_members_of), (Failure,),
-        (f"{API}.rekognition.requests", f"{API}.rekognition.collections"),
+        (f"{DIALECTS}.rekognition.requests", f"{DIALECTS}.rekognition.collections"),
         [
             as_json({"CollectionId": "a", "Image": {"Bytes": "/9j/"}, "MaxFaces": 5.0,
                 "FaceIds": ["1", None]}),
@@ -1609,12 +1610,12 @@ b"http://box:1\nbox:1",
         share=2,
     ),
     "Rekognition calls": Parser(
-        rekognition_signed, (), (f"{API}.rekognition.collections",),
+        rekognition_signed, (), (f"{DIALECTS}.rekognition.collections",),
         [rekognition_call(operation, {}) for operation in REQUESTS], rekognition_calls, share=16,
     ),
     "CompreFace requests": Parser(
         plain(compreface_request_of), (Failure, Refused),
-        (f"{API}.compreface.requests", f"{API}.compreface.details"),
+        (f"{DIALECTS}.compreface.requests", f"{DIALECTS}.compreface.details"),
         [
             b"limit=1?status=True&det_prob_threshold=0.8\n"
             + as_json({"file": "data:;base64,/9j_", "subject": "a"}),
@@ -1627,7 +1628,7 @@ b"http://box:1\nbox:1",
     ),
     "Rekognition signatures": Parser(
         plain(rekognition_signature_of), (Failure,),
-        (f"{API}.rekognition.signature", f"{API}.rekognition.operation"),
+        (f"{DIALECTS}.rekognition.signature", f"{DIALECTS}.rekognition.operation"),
         [
             b"AWS4-HMAC-SHA256 Credential=RKA/20260115/x/rekognition/aws4_request, "
             b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=00\n20260115T093000Z\n/a%20b\n"

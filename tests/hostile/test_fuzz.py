@@ -107,7 +107,7 @@ OURS = {
     "regulars.serve.server": "the public URL, which was checked when it was set",
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
     "regulars_edge.doctor": "a place among its own options",
-    "regulars_client.http": "proxies of the operator's environment, and URLs of cameras",
+    "regulars_edge.http": "proxies of the operator's environment, and URLs of cameras",
     "regulars_edge.setup.command": "a file that it has written itself",
     "regulars_edge.pace": "hours that it has stored itself, beside the box's pictures",
     "regulars_edge.spool.spool": "settings that it has stored itself, in a file of the box's user",
@@ -149,10 +149,11 @@ def test_no_parser_is_forgotten() -> None:
         "client/src/regulars_client",
         "mqtt/src/regulars_mqtt",
         "transfer/src/regulars_transfer",
+        "dialects/src/regulars_dialects",
     ):
         for file in [Path(root)] if root.endswith(".py") else sorted(Path(root).rglob("*.py")):
             module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
-            module = re.sub(r"^(edge|client|mqtt|transfer)\.src\.", "", module)
+            module = re.sub(r"^(edge|client|mqtt|transfer|dialects)\.src\.", "", module)
             if PARSES.search(file.read_text(encoding="utf-8")) and module not in named:
                 assert any(f"{module}.".startswith(f"{ours}.") for ours in OURS), (
                     f"{module} is in no row of PARSERS"

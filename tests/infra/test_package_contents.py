@@ -11,8 +11,9 @@ import pytest
 import urllib3
 import werkzeug
 
+from chalicelib.api.dialects import list_entry_points
 from chalicelib.storage.aws.clients import SERVICES
-from infra import bundle, dependencies
+from infra import bundle, dependencies, package
 from infra.target import ARCHITECTURES, Target, run_for_output
 
 AWS = {
@@ -115,6 +116,13 @@ def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(
     for folder in (one, two):
         bundle.write_archive(tmp_path / f"{folder.name}.zip", bundle.list_files_below(folder))
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_the_installed_dialects_are_copied_with_their_entry_points(tmp_path: Path) -> None:
+    package.copy_dialects(tmp_path)
+    assert list_entry_points([str(tmp_path)]) == list_entry_points(sys.path)
+    assert (tmp_path / "regulars_dialects" / "rekognition" / "routes.py").is_file()
+    assert not (tmp_path / "chalicelib").exists()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -8,18 +8,12 @@ from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
+from regulars_dialects.records import MAX_FACES, UserNotFound
+from regulars_dialects.users import Users
 
 from chalicelib.domain.consent import Basis, Consent
-from chalicelib.domain.errors import (
-    Conflict,
-    FaceExists,
-    FaceHeld,
-    FaceNotFound,
-    InvalidInput,
-    UserNotFound,
-)
+from chalicelib.domain.errors import Conflict, FaceExists, FaceHeld, FaceNotFound, InvalidInput
 from chalicelib.domain.model import Face
-from chalicelib.domain.rules.templates import MAX_FACES
 from chalicelib.privacy.restrictions import Restrictions
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -172,8 +166,8 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     book.services.groups.create(book.tenant, "vip", None, "")
     eva = book.enrol(Person(EVA), "vip")
     vip = book.services.groups.get_by_name(book.tenant, "vip")
-    book.services.users.create(book.tenant, vip, "a-1")
-    book.services.users.associate_faces(book.tenant, vip, "a-1", [eva.faceid], 0.0)
+    Users(book.services).create(book.tenant, vip, "a-1")
+    Users(book.services).associate_faces(book.tenant, vip, "a-1", [eva.faceid], 0.0)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert list_disagreements(book.services, "shop") == []
     book.services.deletion.groups.delete(book.tenant, "vip")
@@ -182,14 +176,14 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     after = restrictions(book).lift(
         book.services.tenants.get_by_name("shop"), eva.faceid, "withdrawn"
     )
-    assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
+    assert (after.group_id, after.face_set, is_found(book)) == ("regular", "", eva.faceid)
     assert list_disagreements(book.services, "shop") == []
 
 
 def of_a_user(book: Book) -> Face:
     eva, regular = enrolled(book), book.services.groups.get_by_name(book.tenant, "regular")
-    book.services.users.create(book.tenant, regular, "a-1")
-    book.services.users.associate_faces(book.tenant, regular, "a-1", [eva.faceid], 0.0)
+    Users(book.services).create(book.tenant, regular, "a-1")
+    Users(book.services).associate_faces(book.tenant, regular, "a-1", [eva.faceid], 0.0)
     return book.services.faces.get(book.tenant, eva.faceid)
 
 
@@ -197,13 +191,13 @@ def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book)
     eva, regular = of_a_user(book), book.services.groups.get_by_name(book.tenant, "regular")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     kept = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
-    assert (kept.user, kept.own_user, is_found(book)) == ("", "a-1", None)
+    assert (kept.face_set, kept.own_face_set, is_found(book)) == ("", "a-1", None)
     with pytest.raises(UserNotFound):
-        book.services.users.get(book.tenant, regular, "a-1")
+        Users(book.services).get(book.tenant, regular, "a-1")
     assert list_disagreements(book.services, "shop") == []
     after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
-    user = book.services.users.get(book.tenant, regular, "a-1")
-    assert (after.user, user.faceids, bool(user.templates)) == ("a-1", (eva.faceid,), True)
+    user = Users(book.services).get(book.tenant, regular, "a-1")
+    assert (after.face_set, user.faceids, bool(user.templates)) == ("a-1", (eva.faceid,), True)
     assert list_disagreements(book.services, "shop") == []
     assert book.disagreements() == []
 
@@ -214,13 +208,13 @@ def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_th
     eva, regular = of_a_user(book), book.services.groups.get_by_name(book.tenant, "regular")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
-    book.services.users.create(book.tenant, regular, "a-1")
+    Users(book.services).create(book.tenant, regular, "a-1")
     others = [enrolled(book, seed).faceid for seed in range(FINN, FINN + MAX_FACES)]
-    book.services.users.associate_faces(book.tenant, regular, "a-1", others, 0.0)
+    Users(book.services).associate_faces(book.tenant, regular, "a-1", others, 0.0)
     with pytest.raises(FaceHeld):
         restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")
-    assert restrictions(book).lift(book.tenant, eva.faceid, "withdrawn").user == ""
+    assert restrictions(book).lift(book.tenant, eva.faceid, "withdrawn").face_set == ""
 
 
 def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:

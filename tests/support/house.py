@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from chalice.app import Chalice
 from msgspec import Struct
+from regulars_dialects.deepstack import KeylessClients
 
-from chalicelib.api.deepstack import KeylessClients
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot

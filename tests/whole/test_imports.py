@@ -158,7 +158,7 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
         "the modules of v1 are loaded by the first request to them"
     )
     # whose types the dialects' requests are made of
-    types = {"chalicelib.book.idempotency"}
+    types = {"chalicelib.book.idempotency", "chalicelib.domain.face_sets"}
     services = {*read_all_services().values()}
     assert len(services) > 25
     assert services & loaded <= types

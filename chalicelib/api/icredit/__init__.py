@@ -11,6 +11,7 @@ from chalicelib.privacy.reading import data_by_name
 PREFIX = "/icredit/face/"
 
 DIALECT = Dialect(
+    __name__,
     "icredit",
     "iCREDIT",
     (PREFIX,),

@@ -11,6 +11,7 @@ from chalicelib.privacy.reading import data_by_name
 PREFIX = "/openapi/face/"
 
 DIALECT = Dialect(
+    __name__,
     "sunmi",
     "SUNMI",
     (PREFIX,),

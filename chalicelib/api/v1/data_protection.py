@@ -166,13 +166,13 @@ def withdraw_consent(context: V1Context, query: Withdrawal) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
     The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of
-    its subject: nobody finds it, names it, learns from it or is told of it. After `ended_days` the
-    sweep erases it. Of somebody who asks to be remembered (`remember_basis`, also after the
-    withdrawal) it keeps the template with its id, and erases these after `remembered_days`; so it
-    does of all, if the setting
-    `expired_consent_erases` is off. Sent again without that wish, it takes the wish back, until
-    all but the template is gone. A record that is written down again brings back what is there.
-    So it is when a record expires. Of a face under legal hold the record itself stays, as evidence.
+    its named face set: nobody finds it, names it, learns from it or is told of it. After
+    `ended_days` the sweep erases it. Of somebody who asks to be remembered (`remember_basis`, also
+    after the withdrawal) it keeps the template with its id, and erases these after
+    `remembered_days`; so it does of all, if the setting `expired_consent_erases` is off. Sent again
+    without that wish, it takes the wish back, until all but the template is gone. A record that is
+    written down again brings back what is there. So it is when a record expires. Of a face under
+    legal hold the record itself stays, as evidence.
     """
     if query.remember_basis is None and query.remember_evidence:
         raise errors.InvalidInput("remember_evidence is of a wish: send its remember_basis, too")
@@ -199,19 +199,19 @@ Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 Taken = Annotated[
     list[str],
     Meta(
-        description="The face, and all others of its subject, if it has one: a change is of all of "
-        "them."
+        description="The face, and all others of its face set, if that has a name: a change is of "
+        "all of them."
     ),
 ]
 Others = Annotated[
-    list[str], Meta(description="Other faces of its user, if it has one: a change leaves these.")
+    list[str],
+    Meta(description="Other faces of its face set, if that has no name: a change leaves these."),
 ]
 Whole = Annotated[
     bool | None,
     Meta(
-        description="True: all faces of its subject or user. False: this face alone. Null: all of "
-        "a subject, and of a "
-        "user this one alone."
+        description="True: all faces of its face set. False: this face alone. Null: all, if the "
+        "set has a name, else this one alone."
     ),
 ]
 
@@ -309,8 +309,8 @@ def get_hold(context: V1Context) -> Hold:
 
 @operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
 def change_hold(context: V1Context, body: HoldChange) -> Hold:
-    """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user
-    (`whole`).
+    """Set or lift the legal hold of a face, and of the other faces of its named face set, or of any
+    face set (`whole`).
 
     While it is held, whatever would delete it, or remove or replace a picture, value, sighting or
     the consent of it, is answered 409 FaceHeld and changes nothing: so are a rejection, a merge
@@ -449,8 +449,8 @@ def get_restriction(context: V1Context) -> Restriction:
     again=answer_as(get_restriction),
 )
 def change_restriction(context: V1Context, body: RestrictionChange) -> Restriction:
-    """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR,
-    Article 18.
+    """Restrict a face and all others of its named face set, or of any face set (`whole`), or lift
+    that: GDPR, Article 18.
 
     A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it
     but one for the person's own request (`restricted` of `POST /v1/identify`), no list of faces has
@@ -667,7 +667,7 @@ class Everything(Answer):
     ]
     others: Annotated[
         list[str],
-        Meta(description="Other faces of the same subject or user: ask for each of them, too."),
+        Meta(description="Other faces of the same face set: ask for each of them, too."),
     ]
     missing: Annotated[
         list[str],

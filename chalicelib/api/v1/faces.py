@@ -592,9 +592,9 @@ def delete_face(context: V1Context, query: FaceDeletion) -> Erased | None:
     captures either, where the face is made unrecognisable if the picture shows others. Counts stay,
     under a random name. 202 has the erasure, which takes some minutes: `GET /v1/erasures/{id}` says
     how far it is, and has the receipt at its end. It also erases what is left of a face that was
-    deleted without it. With `erase`, all faces of its subject go, too, or with `whole` of its user:
-    `GET /v1/faces/{id}/hold` lists them before. Of dozens there are several erasures, and the last
-    is answered; 503 Busy says that some are left. If the id was given to somebody else since,
+    deleted without it. With `erase`, all faces of its named face set go, too, or with `whole` of
+    any: `GET /v1/faces/{id}/hold` lists them before. Of dozens there are several erasures, and the
+    last is answered; 503 Busy says that some are left. If the id was given to somebody else since,
     `former` erases what is left of the one before. 410 FaceMerged names the face into which it was
     merged: who erases that one erases both.
     """

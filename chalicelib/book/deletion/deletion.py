@@ -1,5 +1,5 @@
 """Deletion of faces, with their templates, pictures and names, and of groups with all their faces
-and users.
+and face sets.
 
 Services outside of the book have something to do when faces leave (domain/hooks). They are asked
 before each deletion, and their rows go into the transaction that deletes the faces.
@@ -43,7 +43,7 @@ from chalicelib.domain.hooks import FORGOTTEN, MOST_LEAVING, NOBODY, Departure, 
 from chalicelib.domain.jobs import STOPS_AT_S, Job
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.domain.rules.hold import require_free
-from chalicelib.domain.rules.templates import gallery_group, make_delete_entry, user_of
+from chalicelib.domain.rules.templates import face_set_of, gallery_group, make_delete_entry
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -98,7 +98,7 @@ class DeletionOptions(Struct, frozen=True):
 
     `by`: the asker, for the receipt; `erases`: nothing of the person is left; `only`: those of whom
     this is true; `on_request`: an erasure was asked for by that word, so restricted ones go, too;
-    `keeps_users`: a user that loses its last face stays, unless it is erased; `asked_at`: when it
+    `keeps_face_sets`: one that loses its last face stays, unless it is erased; `asked_at`: when it
     was asked for first, if a backup brought them back.
     """
 
@@ -106,7 +106,7 @@ class DeletionOptions(Struct, frozen=True):
     erases: bool
     only: Callable[[Face], bool] = _anybody
     on_request: bool = False
-    keeps_users: bool = False
+    keeps_face_sets: bool = False
     asked_at: datetime | None = None
 
 
@@ -183,17 +183,17 @@ class Deletion(Service["Book"]):
         by: str = "",
         erase: bool = False,
         only: Callable[[Face], bool] = _anybody,
-        keeps_users: bool = False,
+        keeps_face_sets: bool = False,
         asked_at: datetime | None = None,
     ) -> Deleted:
         """Delete faces with their templates, pictures and names; then age, gender and crops of
         their sightings go.
 
-        A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody
-        is erased. `by`: the asker, for the receipts; `only`: those of whom this is true count as
-        there; `asked_at`: when it was asked for first, if a backup brought them back. With `erase`,
-        or if the tenant's setting says so, nothing is left of the people: the erasures in the
-        answer say how far that is.
+        A face set goes with its last face, unless `keeps_face_sets` and nobody is erased. `by`: the
+        asker, for the receipts; `only`: those of whom this is true count as there; `asked_at`: when
+        it was asked for first, if a backup brought them back. With `erase`, or if the tenant's
+        setting says so, nothing is left of the people: the erasures in the answer say how far that
+        is.
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash
         goes on from there. The answer's `failed` has the ids of the first chunk that storage
@@ -201,7 +201,7 @@ class Deletion(Service["Book"]):
         legal hold; Busy or StorageUnavailable if no face was deleted.
         """
         options = DeletionOptions(
-            by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at
+            by, erase or tenant.deletes_erase, only, erase, keeps_face_sets, asked_at
         )
         progress = self.services.requests.read_progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
@@ -363,7 +363,7 @@ class Deletion(Service["Book"]):
             counts={id_: -number for id_, number in counts.items()},
             limited_groups=self.services.groups.list_limited(tenant, counts),
             directory_counts={ENDED_CHANGES: 1} if any(map(has_ended_record, faces)) else {},
-            keeps_users=options.keeps_users and not options.erases,
+            keeps_face_sets=options.keeps_face_sets and not options.erases,
         )
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> None:
@@ -408,19 +408,19 @@ def fit_transaction(
     erases: bool = False,
 ) -> list[str]:
     """Return the first of the ids, as many as one transaction can delete, with their faces' names,
-    groups and users.
+    groups and face sets.
 
     If it `erases`, they are also no more than one record of an erasure takes. `faces_by_id`: the
     faces that there are.
     """
     fitting_faceids: list[str] = []
-    action_count, weight, groups_and_users = 0, 0, set[str]()
+    action_count, weight, groups_and_sets = 0, 0, set[str]()
     for faceid in faceids:
         if face := faces_by_id.get(faceid):
             action_count += len(face_deletes(items, tenant, face))
             weight += weight_of(face)
-            groups_and_users |= {face.group_id, user_of(face)}
-        if action_count + len(groups_and_users) > _ACTIONS or (erases and weight > MOST_LEAVING):
+            groups_and_sets |= {face.group_id, face_set_of(face)}
+        if action_count + len(groups_and_sets) > _ACTIONS or (erases and weight > MOST_LEAVING):
             break
         fitting_faceids.append(faceid)
     return fitting_faceids
@@ -493,7 +493,7 @@ class GroupDeletion(Service["Book"]):
             if remaining_s() < STOPS_AT_S:
                 self.services.wake(tenant.name, group=group_id)
                 return
-        self.services.groups.forget_users(tenant, group_id)
+        self.services.groups.forget_face_sets(tenant, group_id)
         self.services.index.purge_before(tenant.name, self.services.writer.read_seq(tenant.name))
         forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
         self.services.writer.commit(

@@ -355,7 +355,7 @@ def _apply_changes(face: Face, move: _Move, changes: FaceChanges) -> Face:
 
     Values of attributes (named fields of a group) follow their names to the target group. A face
     stores them by the attribute's id, which another group has for another name. Those that the
-    target lacks are dropped. A moved face leaves its user, who has faces of one group only.
+    target lacks are dropped. A moved face leaves its face set, which is of one group.
     """
     group, target = move
     old_names = {attribute.id: attribute.name for attribute in group.attributes}
@@ -374,7 +374,7 @@ def _apply_changes(face: Face, move: _Move, changes: FaceChanges) -> Face:
     return replace(
         face,
         group_id=target.id,
-        user=face.user if target.id == face.group_id else "",
+        face_set=face.face_set if target.id == face.group_id else "",
         attributes={id_: value for id_, value in values.items() if value},
         labels=face.labels._replace(**changes.labels),
         **set_fields | cleared_fields,

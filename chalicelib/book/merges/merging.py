@@ -486,7 +486,7 @@ class Merging(Service["Book"]):
         other_face = apply_plan(replace(backup.face, pictures=pictures), plan.other)
         other_after = replace(
             self._embed_with_present_model(tenant, other_face),
-            user="",  # it left its user as it was merged
+            face_set="",  # it left that as it was merged
             merges=len(other_merges),
             moving=merge.id,
             # held faces were merged once: the survivor took it on, and it was lifted there

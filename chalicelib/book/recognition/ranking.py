@@ -1,5 +1,5 @@
-"""The faces or users of a group that are most similar to one, above a similarity that the caller
-chooses. A user is a person with several faces in one group.
+"""The faces or face sets of a group that are most similar to one, above a similarity that the
+caller chooses.
 
 Which of them are the same person is decided in recognition's way (domain/rules/decision,
 negatives); the scale is domain/rules/decision.
@@ -27,18 +27,14 @@ from chalicelib.domain.rules.decision import (
     rate_similarity,
     subtract_demand,
 )
-from chalicelib.domain.rules.recognised import RankingRequest, Similar, SimilarUser
+from chalicelib.domain.rules.recognised import RankingRequest, Similar
 from chalicelib.domain.rules.templates import (
-    User,
     gallery_group,
-    id_of,
-    is_users,
+    is_face_set,
     parse_vector,
     template_of,
 )
 from chalicelib.service import Service
-from chalicelib.storage import keys
-from chalicelib.storage.records.faces import user_from
 from chalicelib.storage.values import omit_none
 
 if TYPE_CHECKING:
@@ -68,49 +64,16 @@ class Ranking(Service["Book"]):
         request = _make_ranking_request(tenant, face, least_similarity, max_faces)
         return self.rank_faces(tenant, group, replace(request, excluded_id=face.faceid))
 
-    def rank_users(
+    def rank_face_sets(
         self, tenant: Tenant, group: Group, ranking_request: RankingRequest
-    ) -> list[SimilarUser]:
-        """Return the wanted users of a group by the means of their faces, the most similar first.
+    ) -> list[tuple[str, float]]:
+        """Return the wanted face sets of a group by the means of their faces, the most similar
+        first: the entry of each, and its similarity, 0..100.
 
-        A user is a person with several faces in the group. `ranking_request` has the face that they
-        are compared with, how many are wanted, and from which similarity on. The audit log is told
-        who they are. The search raises Busy and WrongModel.
+        The search raises Busy and WrongModel.
         """
-        # In the gallery a user is an entry like a face, in a group of its own.
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
-        user_keys = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
-        items = self.services.items.get_many(keys.DIRECTORY, user_keys)
-        audit_events.report_users(user_from(item) for item in items if item)
-        return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
-
-    def rank_users_like_face(
-        self, tenant: Tenant, group: Group, face: Face, *, least_similarity: float, max_users: int
-    ) -> list[SimilarUser]:
-        """Return the users that are similar to a face, its own too. Raises as `rank_faces_like`."""
-        return self.rank_users(
-            tenant, group, _make_ranking_request(tenant, face, least_similarity, max_users)
-        )
-
-    def rank_users_like_user(
-        self, tenant: Tenant, group: Group, user: User, *, least_similarity: float, max_users: int
-    ) -> list[SimilarUser]:
-        """Return the users that are similar to one of them, without that one.
-
-        A user is a person with several faces, compared by their mean; without faces it is like
-        nobody.
-        """
-        for template in user.templates:  # one for each model
-            if template.model == tenant.model:
-                request = RankingRequest(
-                    probe=parse_vector(template),
-                    quality=None,  # a mean has no picture
-                    least_similarity=least_similarity,
-                    max_entries=max_users,
-                    excluded_id=user.entry,
-                )
-                return self.rank_users(tenant, group, request)
-        return []
+        return ranked
 
     @retry_if_gallery_moved
     def _rank_entries(
@@ -118,8 +81,8 @@ class Ranking(Service["Book"]):
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
         """Return the most similar entries of a group, (id, similarity) each, and the faces by id.
 
-        An entry is a face or, in a group of users (`gallery_group`), a person with several faces,
-        found by their mean. For users no faces are returned. First a search rates more entries than
+        An entry is a face or, in a group of face sets (`gallery_group`), one of these, for which no
+        faces are returned. First a search rates more entries than
         are wanted, by their scores. Then the best faces are read, since what is stored of a face
         may make it less similar. The audit log is told the best face.
 
@@ -149,7 +112,7 @@ class Ranking(Service["Book"]):
         ranked = _sort_entries(likely)
         faces: Mapping[str, Face] = {}
         best_faceid = None
-        if is_users(group_id):  # a user has no picture of its own, nor rejected ones
+        if is_face_set(group_id):  # a set has no picture of its own, nor rejected ones
             ranked = ranked[: wanted.max_entries]
         else:  # what a face's record says may make it less similar
             ranked, faces = self._rate_faces(tenant, ranked, wanted)
@@ -224,7 +187,7 @@ class Ranking(Service["Book"]):
 
 
 class _Entry(NamedTuple):
-    """A face's or a user's entry in the gallery, and its similarity as far as it is known."""
+    """A face's or a face set's entry in the gallery, and its similarity as far as it is known."""
 
     candidate: Candidate
     similarity: float

@@ -143,7 +143,7 @@ class Recognition(Service["Book"]):
         `group_ids`: None for all groups. `excluded_faceid`: a face that no probe can be.
         `max_nearest`: how many of the nearest faces to return, too, matching or not.
         `sighting_time`: that of a camera's sighting. With it the face comes with its visits; of a
-        person's several faces (a user) it is the one that has the visits.
+        person's several faces (a face set) it is the one that has the visits.
 
         The search raises Busy, and WrongModel: embed the picture again. Raises GalleryMoved (search
         again) if a candidate was deleted or moved after it.
@@ -393,7 +393,7 @@ class Recognition(Service["Book"]):
             if not is_match(candidate.score, threshold, *qualities):  # both pictures are poor
                 return Recognised(None, replace(verdict, match=False), seq)
 
-            # The probe matches `face`. But a person may have several faces (a user), of which one,
+            # The probe matches `face`. But a person may have several faces (a set), of which one,
             # the visitor, has the visits: a sighting is that one's. So either's negatives count.
             visitor = face
             if sighting_time or excluded_faceid:  # only a sighting has either
@@ -418,11 +418,11 @@ class Recognition(Service["Book"]):
     ) -> tuple[Face, FaceVisits | None]:
         """Return the face that has the visits of a face's person, and that face with its visits.
 
-        A person with several faces in one group (a user) has all visits at one of them, the
-        visitor. A face without a user has its own; then `face` and `face_visits` are returned as
+        A face set has all visits at one of its faces, the visitor. A face without a set has its
+        own; then `face` and `face_visits` are returned as
         they are. Raises GalleryMoved if the visitor was deleted meanwhile.
         """
-        if not face.user:
+        if not face.face_set:
             return face, face_visits
         visitor_id = self.services.faces.find_faceid_with_visits(tenant, face)
         if visitor_id == face.faceid:

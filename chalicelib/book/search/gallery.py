@@ -23,7 +23,7 @@ from chalicelib.book.search.snapshots.segment import Segment, empty_segment, seg
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Candidate, Edit, JournalEntry
 from chalicelib.domain.rules.decision import SearchAnswer, SearchRequest
-from chalicelib.domain.rules.templates import fuse_embeddings, is_users, parse_vector
+from chalicelib.domain.rules.templates import fuse_embeddings, is_face_set, parse_vector
 
 NOBODY = -1
 """In place of a group, for a row or face that has left the gallery."""
@@ -111,14 +111,14 @@ class View(Struct, frozen=True, dict=True):
     def _choose_faces(self, asked_groups: Sequence[str] | None) -> Chosen:
         """Return the faces to search, those in the groups of these ids, and how many there are.
 
-        None stands for all groups but those of users. A user is an entry for several faces of one
-        person. The last few choices are remembered, since most searches ask for the same groups.
+        None stands for all groups but those of face sets. The last few choices are remembered,
+        since most searches ask for the same groups.
         """
         key = None if asked_groups is None else tuple(asked_groups)
         if chosen := self._chosen.get(key):
             return chosen
         if asked_groups is None:
-            asked_groups = [group_id for group_id in self.groups if not is_users(group_id)]
+            asked_groups = [group_id for group_id in self.groups if not is_face_set(group_id)]
         group_numbers = list({self.groups[each] for each in asked_groups if each in self.groups})
         size = sum(self.sizes.get(number, 0) for number in group_numbers)
         # By group number. The last one is that of NOBODY, -1, and stays False.

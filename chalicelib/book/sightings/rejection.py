@@ -1125,7 +1125,7 @@ def _is_by_hand(face: Face) -> bool:
 def has_only_a_name(face: Face) -> bool:
     """Return whether nobody noted anything of the face but a name, so that it can go without a
     trace."""
-    return face == replace(face, **{**BLANK, "name": face.name}, user="", merges=0, moving="")
+    return face == replace(face, **{**BLANK, "name": face.name}, face_set="", merges=0, moving="")
 
 
 class Reassigned(Struct, frozen=True):

@@ -11,7 +11,8 @@ from chalicelib.domain.errors import FaceHeld
 from chalicelib.domain.model import BLANK, Face
 
 _BY_PART = ("attributes", "labels")
-_PROTECTED_FIELDS = ("own_group_id", "own_user", *(name for name in BLANK if name not in _BY_PART))
+_WHOLE = tuple(name for name in BLANK if name not in _BY_PART)
+_PROTECTED_FIELDS = ("own_group_id", "own_face_set", *_WHOLE)
 
 
 def loses_anything(before: Face, after: Face) -> bool:

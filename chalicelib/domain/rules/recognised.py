@@ -201,19 +201,12 @@ class Similar(Struct, frozen=True):
     similarity: float
 
 
-class SimilarUser(Struct, frozen=True):
-    """A user's id and its similarity to the probe, 0..100."""
-
-    id: str
-    similarity: float
-
-
 class RankingRequest(Struct, frozen=True, eq=False):
     """A probe, and what is wanted of its ranking: the `max_entries` with a similarity of
     `least_similarity` or more.
 
     `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its
-    picture, None if it was not measured; `excluded_id`: a face, or a user's entry, that is left
+    picture, None if it was not measured; `excluded_id`: a face, or a face set's entry, that is left
     out.
     """
 

@@ -1,5 +1,5 @@
 """By what is a face found? Templates (embeddings as they are stored), the pictures that a face
-keeps, and users, people with several faces in one group.
+keeps, and face sets.
 
 The canonical form, in which templates are both stored and compared, is little-endian float16 of the
 unit embedding: half the bytes of float32, and rounding moves a cosine by less than 5e-4 (2^-11 a
@@ -15,19 +15,15 @@ learns no more: further ones would cost, and teach nothing. What is left out sta
 whatever comes later. So the kept ones do not depend on the order in which sightings are processed
 or faces merged.
 
-Users are people who have several faces in one collection, and are searched for by the mean of
-these. In the gallery a user is one entry. Its id and its group hold a ".", which those of faces
-never do. An entry of the journal names the user of a face that leaves or changes, since the user
-changes with it.
-"""
+A face set is several faces of a group, searched for by their mean. In the gallery it is one entry.
+Its id and its group hold a ".", which those of faces never do. An entry of the journal names the
+set of a face that leaves or changes, since the set changes with it."""
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import date, datetime
-from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -45,7 +41,6 @@ from chalicelib.domain.model import (
     Picture,
     Template,
 )
-from chalicelib.domain.names import LONGEST_NAME, normalise_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -315,14 +310,13 @@ def _cut_to_hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-MAX_FACES = 100
-"""Most faces of one user."""
+class FaceSet(Struct, frozen=True):
+    """Several faces of a group that a dialect keeps together as one person. The book reads its
+    record; the dialect writes it (domain/face_sets).
 
-
-class User(Struct, frozen=True):
-    """A user of a group.
-
-    `templates`: for each model the mean over its faces; none without faces.
+    `templates`: for each model the mean over its faces, by which searches find it as an entry of
+    its own; none if it has no faces, or if its faces are searched one by one. `name`: of a set that
+    is surely one person, since a caller named it.
     """
 
     group_id: str
@@ -330,93 +324,55 @@ class User(Struct, frozen=True):
     faceids: tuple[str, ...] = ()
     templates: tuple[Template, ...] = ()
     name: str = ""
-    """Of a subject: what its caller calls it. Its faces may be several people's, so it has no
-    mean."""
-    created_at: datetime | None = None
-    """Of a subject."""
 
     @property
     def entry(self) -> str:
         return entry_of(self.group_id, self.id)
 
 
-def subject_id(name: str) -> str:
-    """Return the id of the first subject of a group whose name folds to the same as this one.
-
-    So the subjects of one name are found by one read, whatever the case. Whether a name is theirs:
-    domain/names.
-    """
-    folded = normalise_name(normalise_name(name, LONGEST_NAME).casefold(), LONGEST_NAME)
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, folded))
-
-
-def free_subject_id(name: str, used_ids: Container[str]) -> str:
-    """Return the id of a new subject of this name: of those that fold to the same, all but the
-    first are numbered."""
-    first_id = subject_id(name)
-    if first_id not in used_ids:
-        return first_id
-    numbered_ids = (f"{first_id}-{number}" for number in count(1))
-    return next(id_ for id_ in numbered_ids if id_ not in used_ids)
-
-
 def entry_of(group_id: str, id_: str) -> str:
-    """Return the id that a user has in the gallery."""
+    """Return the id that a face set has in the gallery."""
     return f"{group_id}.{id_}"
 
 
-def id_of(entry: str) -> str:
-    """Return the user's id of its entry in the gallery."""
-    return entry.partition(".")[2]
-
-
 def gallery_group(group_id: str) -> str:
-    """Return the group in which the gallery has a group's users."""
-    return f"{group_id}.users"
+    """Return the group in which the gallery has a group's face sets."""
+    return f"{group_id}.sets"
 
 
-def is_users(id_: str) -> bool:
-    """Return whether this is the id of a user in the gallery, or of a group of them, and not of a
-    face or its group."""
+def is_face_set(id_: str) -> bool:
+    """Return whether this is the id of a face set in the gallery, or of a group of them, and not of
+    a face or its group."""
     return "." in id_
 
 
-def user_of(face: Face) -> str:
-    """Return the entry of a face's user; "" if it has none."""
-    return entry_of(face.group_id, face.user) if face.user else ""
-
-
-def mean_of(faces: Iterable[Sequence[Template]]) -> tuple[Template, ...]:
-    """Return the templates of a user with these faces' templates, as those of a face with these
-    pictures."""
-    return reduce_templates(
-        [template for templates in faces for template in reduce_templates(templates)]
-    )
+def face_set_of(face: Face) -> str:
+    """Return the entry of a face's set; "" if it has none."""
+    return entry_of(face.group_id, face.face_set) if face.face_set else ""
 
 
 def make_change_entries(before: Face, after: Face) -> tuple[JournalEntry, ...]:
     """Return what the journal notes of a changed face; nothing if no search sees the change.
 
     The journal lists the changes of the gallery, the faces that are searched. REPLACE notes that
-    the face's templates changed, and MOVE that only its group did. The entry names the user (a
-    person with several faces) that the face had before, since the user's mean is then computed
-    anew.
+    the face's templates changed, and MOVE that only its group did. The entry names the face set
+    that the face was in before, since the set's mean is then computed anew.
     """
-    user_before = user_of(before)
+    set_before = face_set_of(before)
     if after.templates != before.templates:
         templates = reduce_templates(after.templates)
         replaced = JournalEntry(
-            Edit.REPLACE, after.faceid, after.group_id, templates, user=user_before
+            Edit.REPLACE, after.faceid, after.group_id, templates, face_set=set_before
         )
         return (replaced,)
     if after.group_id != before.group_id:
-        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_before),)
+        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, face_set=set_before),)
     return ()
 
 
 def make_delete_entry(face: Face) -> JournalEntry:
     """Return the journal's entry of a face that is deleted."""
-    return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
+    return JournalEntry(Edit.DELETE, face.faceid, face.group_id, face_set=face_set_of(face))
 
 
 def template_of(face: Face, model: str) -> Template:

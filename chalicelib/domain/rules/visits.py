@@ -631,14 +631,14 @@ def name_by_promotion(
 def apply_plan(face: Face, plan: VisitPlan) -> Face:
     """Return the face as its new visits make it: group, number of visits, and when the last began.
 
-    If it changes its group, it leaves its user (a person with several faces of one group).
+    If it changes its group, it leaves its face set.
     """
     arrivals = plan.visits.arrivals
     last_ms = arrivals.last_arrival_ms
     return replace(
         face,
         group_id=plan.group_id,
-        user=face.user if plan.group_id == face.group_id else "",
+        face_set=face.face_set if plan.group_id == face.group_id else "",
         arrive_count=arrivals.count,
         last_arrival_at=None if last_ms is None else moment(last_ms),
     )

@@ -106,7 +106,7 @@ def _find_limit(tenant: Tenant) -> datetime | None:
 def _is_forgotten(tenant: Tenant, face: Face) -> bool:
     """Return whether the tenant's choice deletes a face.
 
-    A face with a name, a given picture or a user is no stranger, and a face under hold stays.
+    A face with a name, a given picture or a face set is no stranger, and a face under hold stays.
     """
     if face.hold is not None or [*more_than_a_stranger(face)]:
         return False

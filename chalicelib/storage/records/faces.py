@@ -31,7 +31,7 @@ from chalicelib.domain.model import (
 from chalicelib.domain.names import make_terms
 from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.pictures import ATTRIBUTES, FOUND_DIGITS, BoundingBox, Estimates, Found, Pose
-from chalicelib.domain.rules.templates import User
+from chalicelib.domain.rules.templates import FaceSet
 from chalicelib.domain.tenant_settings import SETTINGS, StoredSettings
 from chalicelib.storage import keys
 from chalicelib.storage.formats import require_format
@@ -50,8 +50,8 @@ from chalicelib.storage.values import (
 
 _RARE = " ".join(
     (
-        "attributes labels name external_id user negatives merges moving number revision absorbed "
-        "hidden",
+        "attributes labels name external_id face_set negatives merges moving number revision "
+        "absorbed hidden",
         *TEXTS,
     )
 )
@@ -135,7 +135,7 @@ def promotion_settings_from(directory: Item) -> PromotionSettings:
 # --------------------------------------------------------------------------------------------------
 
 
-_GROUP = Codec(Group, apart="capacity", rare="learns staff tags users")
+_GROUP = Codec(Group, apart="capacity", rare="learns staff tags face_sets")
 
 
 def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
@@ -394,9 +394,8 @@ def _picture_from(face: Item, item: Item) -> Picture:
 # --- journal
 # --------------------------------------------------------------------------------------------------
 
-_ENTRY = Codec(JournalEntry, {"group_id": "group"}, rare="learnt", apart="user")
-_USER = Codec(User, {"group_id": "group", "faceids": "faces"}, rare="name")
-user_from = _USER.read
+_ENTRY = Codec(JournalEntry, {"group_id": "group"}, rare="learnt", apart="face_set")
+face_set_from = Codec(FaceSet, {"group_id": "group", "faceids": "faces"}, rare="name").read
 
 
 def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalEntry]) -> Item:
@@ -407,7 +406,3 @@ def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalE
 
 def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
     return tuple(map(_ENTRY.read, item["changes"]))
-
-
-def user_item(tenant: str, user: User) -> Item:
-    return {"tenant": tenant, "item": keys.user_item(user.entry), **_USER.write(user)}

@@ -46,9 +46,6 @@ class FaceMerged(FaceNotFound):
     """The face was merged into another one. `details["into"]`: the id of that one."""
 
 
-class UserNotFound(NotFound): ...
-
-
 class AttributeNotFound(NotFound): ...
 
 
@@ -119,9 +116,6 @@ class GroupNotEmpty(Conflict): ...
 
 
 class FaceExists(Conflict): ...
-
-
-class UserExists(Conflict): ...
 
 
 class FaceKnown(Conflict):

@@ -885,7 +885,7 @@ class Operations(Connection):
         whole: bool | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Hold:
-        """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`)."""
+        """Set or lift the legal hold of a face, and of the other faces of its named face set, or of any face set (`whole`)."""
         return self._call(
             "PUT",
             f"/v1/faces/{quote_part(id)}/hold",
@@ -974,7 +974,7 @@ class Operations(Connection):
         whole: bool | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Restriction:
-        """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18."""
+        """Restrict a face and all others of its named face set, or of any face set (`whole`), or lift that: GDPR, Article 18."""
         return self._call(
             "PUT",
             f"/v1/faces/{quote_part(id)}/restriction",

@@ -373,7 +373,7 @@ def test_a_picture_outside_the_rules_fails_with_its_own_reason(
 
 @rule("EXIF orientation is applied before anything else; boxes are in the upright picture.")
 def _(shop: Shop) -> None:
-    """Shown in the test below, and with a real face in tests/api/rekognition/test_programs.py."""
+    """Shown in the test below; with a real face: dialects/tests/rekognition/test_programs.py."""
 
 
 @pytest.mark.parametrize(("orientation", "width"), [(1, "40"), (3, "40"), (6, "90"), (8, "90")])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json
+from regulars_dialects.users import Users
 
 from chalicelib.api.v1.data_protection import describe_erasure
 from chalicelib.auth.roles import Role
@@ -92,8 +93,8 @@ def user(v1: V1Client, services: Services) -> list[str]:
     [tenant] = services.tenants.list_all()
     faces = [enrol(v1, 1), enrol(v1, 2)]
     group = services.groups.get_by_name(tenant, "regular")
-    services.users.create(tenant, group, "a-1")
-    services.users.associate_faces(tenant, group, "a-1", faces, 0.0)
+    Users(services).create(tenant, group, "a-1")
+    Users(services).associate_faces(tenant, group, "a-1", faces, 0.0)
     return faces
 
 
@@ -153,8 +154,8 @@ def test_an_erasure_of_many_faces_that_is_cut_off_says_so_and_a_repeat_ends_it(
     [tenant] = services.tenants.list_all()
     faces = [enrol(v1, seed, name="Ann Bell Cole Dunn Ede Fox") for seed in range(1, 25)]
     group = services.groups.get_by_name(tenant, "regular")
-    services.users.create(tenant, group, "a-1")
-    services.users.associate_faces(tenant, group, "a-1", faces, 0.0)
+    Users(services).create(tenant, group, "a-1")
+    Users(services).associate_faces(tenant, group, "a-1", faces, 0.0)
     meanwhile = Meanwhile(services.items)
     meanwhile.first = [dict, lambda: services.faces.holds.set(tenant, faces[5], "asked")]
     stage.services = book_with(services, items=meanwhile)

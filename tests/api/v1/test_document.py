@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from chalice.app import Chalice
+from regulars_dialects.deepstack.routes import PREFIX as DEEPSTACK
+from regulars_dialects.deepstack.routes import STATUS_PATHS
 
-from chalicelib.api.deepstack.routes import PREFIX as DEEPSTACK
-from chalicelib.api.deepstack.routes import STATUS_PATHS
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.document import get_document
 from chalicelib.api.v1.routes import OPERATIONS

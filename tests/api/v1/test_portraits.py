@@ -4,8 +4,8 @@ act that can be taken back."""
 from typing import Any
 
 import pytest
+from regulars_dialects.rekognition.collections import describe_face
 
-from chalicelib.api.rekognition.collections import describe_face
 from chalicelib.domain.model import Credentials
 from chalicelib.services import Services
 from tests.api.v1.acts import acts, v1

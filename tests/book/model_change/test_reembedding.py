@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from regulars_dialects.users import Users
 
 from chalicelib.book.commit import GalleryWriter
 from chalicelib.book.enrolment.fields import FaceChanges
@@ -18,6 +19,8 @@ from chalicelib.book.search.galleries import Galleries
 from chalicelib.domain.errors import Busy, ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.rules.decision import SearchRequest
+from chalicelib.domain.rules.recognised import RankingRequest
+from chalicelib.domain.rules.templates import parse_vector
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -373,19 +376,18 @@ class TestUsers:
     def test_users_are_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES + 4))
         regular = shop.groups.get(tenant, "regular")
-        shop.users.create(tenant, regular, "ann")
-        shop.users.associate_faces(
+        Users(shop).create(tenant, regular, "ann")
+        Users(shop).associate_faces(
             tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK_FACES + 4, 3)], 0.0
         )
         assert change(shop, tenant).switched
         now = shop.tenants.get_by_name(tenant.name)
-        ann = shop.users.get(now, regular, "ann")
+        ann = Users(shop).get(now, regular, "ann")
         assert {one.model for one in ann.templates} == {"fake", "other"}
         face = shop.faces.get(now, people[1])
-        (near,) = shop.recognition.ranking.rank_users_like_face(
-            now, regular, face, least_similarity=0.0, max_users=9
-        )
-        assert near.id == "ann"
+        [probe] = [parse_vector(one) for one in face.templates if one.model == now.model]
+        (near,) = Users(shop).rank(now, regular, RankingRequest(probe, None, 0.0, 9))
+        assert near[0] == "ann"
         assert list_disagreements(shop, tenant.name) == []
 
     def test_a_face_that_joins_a_user_meanwhile_is_in_its_new_mean(
@@ -393,12 +395,12 @@ class TestUsers:
     ) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES * 2))
         regular = shop.groups.get(tenant, "regular")
-        shop.users.create(tenant, regular, "ann")
+        Users(shop).create(tenant, regular, "ann")
 
         def join(seen: int, _faces: int) -> None:
             some = [people[0], people[CHUNK_FACES * 2 - 1]] if seen == CHUNK_FACES else [people[1]]
-            shop.users.associate_faces(tenant, regular, "ann", some, 0.0)
+            Users(shop).associate_faces(tenant, regular, "ann", some, 0.0)
 
         assert change(shop, tenant, join).switched
-        assert len(shop.users.get(tenant, regular, "ann").faceids) == 3
+        assert len(Users(shop).get(tenant, regular, "ann").faceids) == 3
         assert list_disagreements(shop, tenant.name) == []

@@ -6,12 +6,12 @@ from importlib import metadata
 
 import click
 import pytest
+from regulars_dialects.compreface import routes as compreface
+from regulars_dialects.deepstack import routes as deepstack
+from regulars_dialects.rekognition import requests as rekognition
 
-from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.dialects import DIALECTS, READS
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.domain import audit_events

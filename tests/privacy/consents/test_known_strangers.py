@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from regulars_dialects.users import Users
 
 from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.domain.captures import UNKEPT
@@ -237,7 +238,7 @@ def merge_another(book: Book, face: Face) -> object:
 
 
 def assign(book: Book, face: Face) -> object:
-    users, group = book.services.users, book.services.groups.get_by_name(book.tenant, STRANGER)
+    users, group = Users(book.services), book.services.groups.get_by_name(book.tenant, STRANGER)
     users.create(book.tenant, group, "user-7")
     return users.associate_faces(book.tenant, group, "user-7", [face.faceid], 0.0)
 

@@ -367,7 +367,7 @@ def faces(draw: st.DrawFn) -> Face:
         faceid=draw(IDS) or "own",
         group_id="regular",
         enrolled_at=MONDAY,
-        user=draw(IDS),
+        face_set=draw(IDS),
         external_id=draw(IDS),
         pictures=tuple(photos),
         consent=draw(RECORDS),
@@ -376,7 +376,9 @@ def faces(draw: st.DrawFn) -> Face:
 
 def tell(face: Face) -> set[object]:
     """By what a person is known again, by hand."""
-    told: set[object] = {("id", id_) for id_ in (face.faceid, face.user, face.external_id) if id_}
+    told: set[object] = {
+        ("id", id_) for id_ in (face.faceid, face.face_set, face.external_id) if id_
+    }
     told |= {("picture", photo.id) for photo in face.pictures}
     if face.consent and face.consent.evidence:
         told.add(("record", face.consent.given_at, face.consent.evidence))

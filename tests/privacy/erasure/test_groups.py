@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from regulars_dialects.users import Users
 
 from chalicelib.book.commit import Change
 from chalicelib.book.merges.observations import ObservationMover
@@ -236,17 +237,19 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     one, two = filled(book, 1, 2)
     services, tenant = book.services, book.tenant
     group = services.groups.get_by_name(tenant, "staff")
-    services.users.create(tenant, group, "ann")
-    assert services.users.associate_faces(tenant, group, "ann", [one, two], 0).face_count == 2
+    Users(services).create(tenant, group, "ann")
+    assert Users(services).associate_faces(tenant, group, "ann", [one, two], 0).face_count == 2
     services.deletion.groups.delete(tenant, "staff")
     probe = embedding_of(1)[None, :]
     request = SearchRequest(tenant.model, probe, [gallery_group(group.id)], limit=5)
     assert services.ports.search.search("shop", request).candidates == ((),)
     assert not list_disagreements(services, "shop")
     with pytest.raises(GroupNotFound):
-        services.users.create(tenant, group, "bob")
+        Users(services).create(tenant, group, "bob")
     person.worked_off(book)
-    assert list(walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS)) == []
+    assert (
+        list(walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.FACE_SETS)) == []
+    )
     assert not list_disagreements(services, "shop")
 
 
@@ -359,11 +362,11 @@ def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_in
 def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
     services = book.services
     filled(book)
-    services.users.create(
+    Users(services).create(
         book.tenant, services.groups.get_by_name(book.tenant, "staff"), "ann.smith"
     )
-    with pytest.raises(GroupNotEmpty, match="1 users"):
+    with pytest.raises(GroupNotEmpty, match=r"has face sets \(1\)"):
         services.groups.delete(book.tenant, "staff")
     services.deletion.groups.delete(book.tenant, "staff")
     person.worked_off(book)
-    assert not list(walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))
+    assert not list(walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.FACE_SETS))

@@ -2,9 +2,10 @@ import base64
 from datetime import timedelta
 
 import pytest
+from regulars_dialects.records import UserNotFound
+from regulars_dialects.subjects import Subjects
 
 from chalicelib.book.enrolment.fields import FaceChanges
-from chalicelib.domain.errors import UserNotFound
 from chalicelib.domain.model import Face, Group
 from tests.support.book import person
 from tests.support.book.book import Book
@@ -32,13 +33,13 @@ def family(book: Book) -> Group:
 
 def enrolled(book: Book, seed: int = EVA, name: str = NAME) -> Face:
     photo = picture(Person(seed, side_px=100.0))
-    return book.services.subjects.enrol_photo(
-        book.tenant, family(book), name, photo, RULES, 0.0
-    ).face
+    return (
+        Subjects(book.services).enrol_photo(book.tenant, family(book), name, photo, RULES, 0.0).face
+    )
 
 
 def names(book: Book) -> list[str]:
-    return [one.name for one in book.services.subjects.list_all(book.tenant, family(book))]
+    return [one.name for one in Subjects(book.services).list_all(book.tenant, family(book))]
 
 
 def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) -> None:
@@ -50,7 +51,7 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {*wanted}
     book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
     assert names(book) == []
-    assert family(book).users == 0
+    assert family(book).face_sets == 0
     person.worked_off(book)
     assert person.left(book, wanted) == []
     assert list_disagreements(book.services, "shop") == []
@@ -75,13 +76,13 @@ def test_with_one_of_two_faces_the_name_stays(book: Book) -> None:
     face, other = several_faces(book.services, book.tenant, family(book), NAME, photos)
     book.services.deletion.delete_faces(book.tenant, [face], by="first", erase=True)
     assert names(book) == [NAME]
-    assert book.services.subjects.get(book.tenant, family(book), NAME).faceids == (other,)
+    assert Subjects(book.services).get(book.tenant, family(book), NAME).faceids == (other,)
 
 
 def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_erased(
     book: Book,
 ) -> None:
-    subjects = book.services.subjects
+    subjects = Subjects(book.services)
     for erases, left in ((False, [NAME]), (True, [])):
         book.services.tenants.change_settings("shop", {"deletes_erase": erases})
         enrolled(book)
@@ -94,7 +95,7 @@ def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_er
 
 def test_a_restricted_subject_is_as_if_there_were_none_and_comes_back(book: Book) -> None:
     face = enrolled(book)
-    subjects, restrictions = book.services.subjects, book.services.restrictions
+    subjects, restrictions = Subjects(book.services), book.services.restrictions
     restrictions.set(book.tenant, face.faceid, "asked")
     assert names(book) == []
     for call in (
@@ -116,7 +117,7 @@ def test_of_two_restricted_faces_each_comes_back_to_the_same_subject(book: Book)
         restrictions.set(book.tenant, faceid, "asked")
     for faceid in faces:
         restrictions.lift(book.tenant, faceid, "asked again")
-    assert set(book.services.subjects.get(book.tenant, family(book), NAME).faceids) == {*faces}
+    assert set(Subjects(book.services).get(book.tenant, family(book), NAME).faceids) == {*faces}
     assert names(book) == [NAME]
 
 

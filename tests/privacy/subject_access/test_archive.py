@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from markupsafe import escape
+from regulars_dialects.users import Users
 
 from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.idempotency import RequestId
@@ -111,10 +112,10 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     book.services.webhooks.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
     book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
     regular = book.services.groups.get(book.tenant, "regular")
-    book.services.users.create(book.tenant, regular, "a-1")
-    book.services.users.associate_faces(book.tenant, regular, "a-1", [ann.faceid, ben.faceid], 0.0)
+    Users(book.services).create(book.tenant, regular, "a-1")
+    Users(book.services).associate_faces(book.tenant, regular, "a-1", [ann.faceid, ben.faceid], 0.0)
     held = document(opened(book, ann.faceid))["held"]
-    assert [item["id"] for item in held["users"]] == ["a-1"]
+    assert [item["id"] for item in held["face_sets"]] == ["a-1"]
 
     naming = [table.name for table, item in everywhere(book) if ann.faceid in repr(item)]
     assert {
@@ -127,9 +128,11 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
         "journal",
         "outbox",
     } <= set(naming)
-    directory = {"directory": len(held["holds"]) + len(held["users"])}
+    directory = {"directory": len(held["holds"]) + len(held["face_sets"])}
     tables = {
-        name: len(items) for name, items in held.items() if items and name not in ("holds", "users")
+        name: len(items)
+        for name, items in held.items()
+        if items and name not in ("holds", "face_sets")
     }
     assert Counter(naming) == {**tables, **directory}
     page = opened(book, ann.faceid).read("index.html").decode()

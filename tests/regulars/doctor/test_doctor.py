@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from regulars_dialects.deepstack import KeylessClients
 
 from chalicelib import bootstrap
-from chalicelib.api.deepstack import KeylessClients
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.vision.cgroup_quota import Quota
 from chalicelib.book.vision.packs import packs

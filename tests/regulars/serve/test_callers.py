@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 from msgspec.structs import replace
+from regulars_dialects.deepstack import KeylessClients
 
 import app
 from chalicelib import bootstrap
-from chalicelib.api.deepstack import KeylessClients
 from chalicelib.api.dialects import find_owner
 from chalicelib.api.forms import MAX_URLENCODED_BYTES
 from chalicelib.api.http import URLENCODED

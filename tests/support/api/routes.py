@@ -1,9 +1,10 @@
 """All routes of v1 and the dialects that a key opens, and their samples."""
 
-from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.deepstack import routes as deepstack
+from regulars_dialects.compreface import routes as compreface
+from regulars_dialects.deepstack import routes as deepstack
+from regulars_dialects.rekognition import requests as rekognition
+
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from tests.support.api.samples import SAMPLES, Sample

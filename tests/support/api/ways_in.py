@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 from msgspec import Struct
 from regulars_client import Regulars
+from regulars_dialects.subjects import Subjects
 from regulars_mqtt import bridge
 from regulars_mqtt.broker import Address, Broker
 from regulars_mqtt.discovery import Descriptions, Topics
@@ -288,7 +289,7 @@ def _deepstack(house: House, one: Somebody) -> str:
 def _of_subject(house: House, one: Somebody) -> str:
     services = house.box.services
     group = services.groups.get_by_name(house.box.tenant, one.group)
-    [faceid] = services.subjects.get(house.box.tenant, group, one.name).faceids
+    [faceid] = Subjects(services).get(house.box.tenant, group, one.name).faceids
     return faceid
 
 

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
+from regulars_dialects.users import Users
+
 from chalicelib.book.enrolment.fields import FaceChanges
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.model import Decision, Face
@@ -63,7 +65,7 @@ def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
 
     Return the means that hold her.
     """
-    users, tenant = book.services.users, book.tenant
+    users, tenant = Users(book.services), book.tenant
     group = book.services.groups.get(tenant, book.services.faces.get(tenant, eva).group_id)
     users.create(tenant, group, "guest-1")
     users.associate_faces(tenant, group, "guest-1", [eva], 0.0)

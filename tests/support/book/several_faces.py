@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from chalicelib.api.compreface.requests import RULES
+from regulars_dialects.compreface.requests import RULES
+from regulars_dialects.subjects import Subjects
+
 from chalicelib.domain.model import Group, Tenant
 from chalicelib.services import Services
 
@@ -25,7 +27,7 @@ def several_faces(
     restrictions = services.restrictions
     for number, some in enumerate(photos):
         examples = [
-            services.subjects.enrol_photo(
+            Subjects(services).enrol_photo(
                 tenant, group, name, one, RULES, 0.0, matches_case=matches_case
             )
             for one in some

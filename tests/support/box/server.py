@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,14 +19,20 @@ from tests.support.book.tenants import CHOICE
 class Server:
     """`regulars serve` on a data folder; `kill` is -9. The shop of a new one keeps strangers."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        environ: Mapping[str, str] | None = None,
+        python: Sequence[str] = (sys.executable,),
+    ) -> None:
         is_new = not data.exists()
         self.data = data
         self.log = data.parent / "server.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable,
+                    *python,
                     "-m",
                     "regulars",
                     "serve",
@@ -38,6 +45,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env=environ,
             )
         ready = self.process.stdout.readline()
         assert ready.startswith("ready http"), self.log.read_text()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHECKS: Mapping[str, tuple[type[Subject], tuple[str, ...]]] = {
     "faces and index": (GalleryRecords, ("faces", "journal", "snapshots")),
-    "users": (UserRecords, ("users",)),
+    "users": (UserRecords, ("face_sets",)),
     "names": (NameRecords, ("names", "holds")),
     "pictures": (PictureRecords, ("face pictures",)),
     "visits": (VisitRecords, ("arrivals", "negatives", "merges")),

@@ -16,12 +16,12 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import (
     directory_of,
     every_face,
-    every_user,
+    every_face_set,
     gone_of,
     walk_items,
 )
 from chalicelib.storage.ports import Item
-from chalicelib.storage.records.faces import face_from, user_from
+from chalicelib.storage.records.faces import face_from, face_set_from
 from tests.support.book.segments import list_indexed_faces
 from tests.support.consistency.findings import MORE_FIT, Subject
 
@@ -45,7 +45,7 @@ class GalleryRecords(Subject):
         yield from self._compare_group_counts(groups, face_counts)
         yield from self._compare_limits(tenant, directory, groups, face_counts, newest_number)
         yield from self._find_journal_gaps(tenant, int(directory["seq"]))
-        for user in map(user_from, every_user(self.services.items, tenant.name)):
+        for user in map(face_set_from, every_face_set(self.services.items, tenant.name)):
             entries[user.entry] = _hash_entry(
                 gallery_group(user.group_id), user.templates, directory["model"]
             )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from chalicelib.book.commit import replace_user_faces
+from regulars_dialects.records import User, replace_user_faces, user_from
+
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.rules.templates import User, user_of
+from chalicelib.domain.rules.templates import face_set_of
 from chalicelib.storage import keys
-from chalicelib.storage.items import every_face, every_user, walk_items
-from chalicelib.storage.records.faces import face_from, user_from
+from chalicelib.storage.items import every_face, every_face_set, walk_items
+from chalicelib.storage.records.faces import face_from
 from tests.support.consistency.findings import Subject
 
 
@@ -19,12 +20,12 @@ class UserRecords(Subject):
         """Compare each user with the faces that name it."""
         users = {
             user.entry: user
-            for user in map(user_from, every_user(self.services.items, tenant.name))
+            for user in map(user_from, every_face_set(self.services.items, tenant.name))
         }
         faceids: dict[str, list[str]] = defaultdict(list)
         for face in map(face_from, every_face(self.services.items, tenant.name)):
-            if face.user:
-                faceids[user_of(face)].append(face.faceid)
+            if face.face_set:
+                faceids[face_set_of(face)].append(face.faceid)
         for entry in sorted(faceids.keys() - users.keys()):
             yield f"{len(faceids[entry])} faces name a user {entry}, which there is not"
         yield from self._compare_group_counts(tenant, users)
@@ -49,7 +50,7 @@ class UserRecords(Subject):
             walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
         )
         for item in groups:
-            stored_count = int(item.get("users", 0))
+            stored_count = int(item.get("face_sets", 0))
             if user_counts[item["id"]] != stored_count:
                 yield (
                     f"group {item['name']} says that it has {stored_count} users, and has "

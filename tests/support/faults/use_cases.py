@@ -16,14 +16,14 @@ from typing import Any
 
 from fido2.utils import websafe_encode
 from msgspec import Struct
+from regulars_dialects.compreface import routes as compreface
+from regulars_dialects.deepstack import routes as deepstack
+from regulars_dialects.rekognition import requests as rekognition
 from rich.console import Console
 
 import app
 from chalicelib.api import console
-from chalicelib.api.compreface import routes as compreface
-from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
-from chalicelib.api.rekognition import requests as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.domain import audit_events

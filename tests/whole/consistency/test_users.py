@@ -3,18 +3,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from regulars_dialects.records import User, user_from, user_item
+from regulars_dialects.users import Users
 
 from chalicelib.domain.model import STRANGER
-from chalicelib.domain.rules.templates import User
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Delete, Put, Update, exists
-from chalicelib.storage.records.faces import user_from, user_item
 from tests.support.book.book import Book, shot
 from tests.support.consistency.consistency import list_disagreements
 from tests.support.later import later
 
 GROUP = ("shop", keys.group_item(STRANGER))
-ANN = ("shop", keys.user_item(f"{STRANGER}.ann"))
+ANN = ("shop", keys.face_set_item(f"{STRANGER}.ann"))
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def book(tmp_path: Path) -> Iterator[Book]:
         book.see(shot(0, 1, 2, 3))
         group = book.services.groups.get(book.tenant, STRANGER)
         for name in ("ann", "bob"):
-            book.services.users.create(book.tenant, group, name)
-        book.services.users.associate_faces(book.tenant, group, "ann", book.faceids()[:2], 0.0)
+            Users(book.services).create(book.tenant, group, name)
+        Users(book.services).associate_faces(book.tenant, group, "ann", book.faceids()[:2], 0.0)
         assert said(book) == []
         yield book
 
@@ -36,7 +36,7 @@ def said(book: Book) -> list[str]:
 
 @later
 def of_face(book: Book, number: int, *, user: str) -> Action:
-    named = {"set": {"user": user}} if user else {"remove": ("user",)}
+    named = {"set": {"face_set": user}} if user else {"remove": ("face_set",)}
     return Update(
         keys.FACES,
         ("shop", book.faceids()[number]),
@@ -61,7 +61,7 @@ def without_mean(book: Book) -> Action:
         of_face(2, user="nobody"),
         without_mean,
         lambda _: Delete(keys.DIRECTORY, ANN),
-        lambda _: Update(keys.DIRECTORY, GROUP, (exists("there"),), add={"users": 3}),
+        lambda _: Update(keys.DIRECTORY, GROUP, (exists("there"),), add={"face_sets": 3}),
         lambda _: Put(keys.DIRECTORY, user_item("shop", User("4711", "eve"))),
     ],
 )

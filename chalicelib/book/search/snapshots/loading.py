@@ -38,9 +38,9 @@ from chalicelib.domain.errors import WrongModel
 from chalicelib.domain.model import JournalEntry
 from chalicelib.domain.rules.templates import gallery_group, reduce_templates
 from chalicelib.storage import keys
-from chalicelib.storage.items import directory_of, every_face, every_user
+from chalicelib.storage.items import directory_of, every_face, every_face_set
 from chalicelib.storage.ports import BlobStore, Item, ItemStore
-from chalicelib.storage.records.faces import face_from, user_from
+from chalicelib.storage.records.faces import face_from, face_set_from
 
 _log = logging.getLogger(__name__)
 
@@ -218,11 +218,11 @@ def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
     # Changes made while the faces are read are in the journal behind this, and applied once more.
     seq = read_seq(items, tenant)
     faces = map(face_from, every_face(items, tenant))
-    users = map(user_from, every_user(items, tenant))  # entries for several faces of one person
-    # Both are id, group and templates: users are entries of a gallery as faces are.
+    face_sets = map(face_set_from, every_face_set(items, tenant))
+    # Both are id, group and templates: face sets are entries of a gallery as faces are.
     entries = chain(
         ((face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
-        ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
+        ((each.entry, gallery_group(each.group_id), each.templates) for each in face_sets),
     )
     entries_of_model = (
         (id_, group_id, [template.vector for template in templates if template.model == model])

@@ -10,9 +10,8 @@ from typing import Any
 
 from chalice.app import Chalice
 from msgspec.structs import replace
-
-from chalicelib.api.rekognition.operation import CONTENT_TYPE
-from chalicelib.api.rekognition.signature import (
+from regulars_dialects.rekognition.operation import CONTENT_TYPE
+from regulars_dialects.rekognition.signature import (
     ALGORITHM,
     SERVICE,
     TERMINATOR,
@@ -20,6 +19,7 @@ from chalicelib.api.rekognition.signature import (
     SignedRequest,
     compute_signature,
 )
+
 from tests.support.api.gateway import Reply, send
 
 _INVOCATION = "amz-sdk-invocation-id"
