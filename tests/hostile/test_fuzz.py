@@ -97,6 +97,7 @@ OURS = {
     "chalicelib.book.messages": "events that it has stored itself",
     "chalicelib.book.statistics.closed": "figures that it has stored itself, and passes over "
     "if they cannot be read",
+    "regulars.call": "its own options, and answers of the service that the operator names",
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when "

@@ -25,11 +25,6 @@ def test_pictures_that_no_face_names_are_removed_after_hours(
     assert orphans.delete("camera", clock.now().replace(hour=9)) is None
     assert len(pictures(services)) == 5
     clock.advance(timedelta(minutes=2))
-    assert sorted(key.rsplit("/", 1)[1] for key in orphans.list_orphans("camera")) == [
-        "lost.jpg",
-        "lost.jpg.160.jpg",
-        "older.jpg",
-    ]
     orphans.delete("camera", clock.now().replace(hour=10))
     assert len(pictures(services)) == 5, "not an hour of LISTED"
     orphans.delete("camera", clock.now().replace(hour=9))
