@@ -108,7 +108,7 @@ OURS = {
     "regulars.serve.server": "the public URL, which was checked when it was set",
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
     "regulars_edge.doctor": "a place among its own options",
-    "regulars_edge.http": "proxies of the operator's environment, and URLs of cameras",
+    "regulars_client.http": "proxies of the operator's environment, and URLs of cameras",
     "regulars_edge.setup.command": "a file that it has written itself",
     "regulars_edge.pace": "hours that it has stored itself, beside the box's pictures",
     "regulars_edge.spool.spool": "settings that it has stored itself, in a file of the box's user",
