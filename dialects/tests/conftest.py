@@ -1,8 +1,8 @@
 """The fixtures of the service's tests, for tests of its dialects."""
 
 import pytest
-from tests.support.folders import pytest_configure, tmp_path
 
+from testing.folders import pytest_configure, tmp_path
 from tests.api.conftest import (
     app,
     camera,

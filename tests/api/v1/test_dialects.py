@@ -95,11 +95,11 @@ def test_what_a_key_is_for_waits_by_its_name_until_it_calls(
 ) -> None:
     made = v1.done("POST", "/v1/dialects/sunmi/key", {"name": "Back door"})
     assert made["old_until"] == "2026-03-02T12:00:00.000Z"
-    [sunmi, icredit] = v1.done("GET", "/v1/dialects")["dialects"]
+    [icredit, sunmi] = v1.done("GET", "/v1/dialects")["dialects"]
     assert (sunmi["waits_for"], sunmi["old_until"]) == ("Back door", "2026-03-02T12:00:00.000Z")
     assert (icredit["waits_for"], icredit["old_until"]) == ("", None)
     assert CameraClient(app, shop.app_id, made["secret"], clock).call("getGroupList")["code"] == 0
-    assert v1.done("GET", "/v1/dialects")["dialects"][0]["waits_for"] == ""
+    assert v1.done("GET", "/v1/dialects")["dialects"][1]["waits_for"] == ""
 
 
 def test_it_is_told_when_somebody_used_the_key_before_the_newest(
@@ -145,7 +145,7 @@ def read_tenant_item(services: Services, shop: Credentials) -> Item:
 @pytest.mark.parametrize("dialect", ["rekognition", "SUNMI", "first"])
 def test_another_dialect_has_no_such_key(v1: V1Client, dialect: str) -> None:
     said = v1.failed(404, "POST", f"/v1/dialects/{dialect}/key", {})
-    assert (said["code"], "sunmi and icredit have one" in said["detail"]) == ("KeyNotFound", True)
+    assert (said["code"], "icredit and sunmi have one" in said["detail"]) == ("KeyNotFound", True)
 
 
 def list_uses(v1: V1Client) -> dict[str, tuple[str | None, str | None]]:
