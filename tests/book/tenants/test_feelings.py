@@ -141,6 +141,6 @@ def test_it_is_said_at_the_first_start_and_by_the_doctor(tmp_path: Path, first: 
         [finding] = check_feelings([tenant])
         assert (finding.level, finding.says) == (Level.OK, said)
         [finding] = check_feelings([tenant.with_feelings()])
-        assert (finding.level, "--no-feelings" in finding.says) == (Level.WARNING, True)
+        assert (finding.level, "--set feelings=no" in finding.says) == (Level.WARNING, True)
         [finding] = check_feelings([replace(tenant, attributes_off=FEELINGS)])
         assert finding.says == f"{tenant.name}: nobody's emotion or beauty is estimated"
