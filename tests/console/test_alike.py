@@ -11,6 +11,9 @@ from tests.console.conftest import Visitor, becomes
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Mall, Shop, mall
 from tests.console.reviews import reviewing
+from tests.support.examples import rest
+
+pytestmark = rest
 
 ASK = re.compile(r"^(Wrong\?|Who is it\?|Not recognised since\?|.*came, but not recognised\?)$")
 """Buttons that propose somebody."""

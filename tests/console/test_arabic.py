@@ -14,6 +14,9 @@ from tests.console.conftest import DESK, TOUCH, visiting
 from tests.console.english import english_of, find_english
 from tests.console.pages import ready
 from tests.console.portraits import Shop, mall
+from tests.support.examples import rest
+
+pytestmark = rest
 
 SIDEWAYS = """() => [document.documentElement, ...document.querySelectorAll("main")]
   .filter((one) => one.scrollWidth > one.clientWidth)

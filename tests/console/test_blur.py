@@ -11,6 +11,9 @@ from tests.console.conftest import settle, shoot, time_stands, visiting
 from tests.console.looks import assert_accessible
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
+from tests.support.examples import rest
+
+pytestmark = rest
 
 ANN, TWIN = "Ann Žlee", "Anna Žlee"
 NAMES = (ANN, "Ben Žokafor", "王芳 Ž")

@@ -26,7 +26,10 @@ from tests.console.conftest import (
 )
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.box.box import serving
+from tests.support.examples import rest
 from tests.support.pictures.photos import FOLDER, PORTRAIT
+
+pytestmark = rest
 
 MANY, A_PAGE = 230, 100
 MOST_ELEMENTS = 800

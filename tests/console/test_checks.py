@@ -16,7 +16,10 @@ from tests.console.conftest import Book, Visitor, becomes, visiting
 from tests.console.looks import looked_at
 from tests.support.api.v1.films import LINE, make_stored_film
 from tests.support.box.box import Box, serving
+from tests.support.examples import rest
 from tests.support.fakes import FakeClock
+
+pytestmark = rest
 
 NOW = datetime(2026, 11, 20, 15, 10, tzinfo=UTC)
 NEWEST = NOW - timedelta(minutes=10)

@@ -13,8 +13,11 @@ from tests.console.conftest import Book, Visitor, becomes, heading, save_as, vis
 from tests.console.looks import looked_at
 from tests.support.book.synthetic import write_visits
 from tests.support.box.box import Box, serving
+from tests.support.examples import rest
 from tests.support.fakes import FakeClock, Person, picture
 from tests.support.pictures.photos import FOLDER, PORTRAIT
+
+pytestmark = rest
 
 NOW = datetime(2026, 11, 20, 15, 10, tzinfo=UTC)
 """A Friday afternoon, for the service and for the browser."""

@@ -15,7 +15,10 @@ from regulars.demo.shop import NAMES
 from regulars.serve.service import stop
 from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
 from tests.console.pages import PAGES, ready
+from tests.support.examples import rest
 from tests.support.noon import zone_at_noon
+
+pytestmark = rest
 
 ARE_DRAWN = (
     "all => all.every((one) => one.naturalWidth || one.getBoundingClientRect().top > innerHeight)"

@@ -35,7 +35,9 @@ from tests.console.portraits import Shop, mall
 from tests.console.spoken import LANGUAGES
 from tests.support.book.synthetic import PICTURE, write_faces, write_visits
 from tests.support.box.box import serving
-from tests.support.examples import sample
+from tests.support.examples import rest, sample
+
+pytestmark = rest
 
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
 """Pages of numbers, or that show a text of somebody else only once a picture was chosen, or two

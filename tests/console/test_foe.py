@@ -14,6 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 from testing.second_try import second_try
 from tests.console.conftest import heading, leave, visiting
 from tests.console.shop import Shop, box, shop
+from tests.support.examples import rest
+
+pytestmark = rest
 
 __all__ = ["box", "shop"]
 pytest_itemcollected = second_try("chromium")

@@ -14,6 +14,9 @@ from tests.console.pages import ready
 from tests.console.people_invited import invite
 from tests.console.portraits import Shop, mall
 from tests.console.spoken import TABLES
+from tests.support.examples import rest
+
+pytestmark = rest
 
 pytest_itemcollected = second_try("chromium")
 GERMAN = "de"

@@ -18,8 +18,11 @@ from tests.console.conftest import DESK, Book, Visitor, becomes
 from tests.support.book.synthetic import write_faces, write_visits
 from tests.support.book.tenants import CHOICE
 from tests.support.box.box import serving
+from tests.support.examples import rest
 from tests.support.fakes import FakeVision
 from tests.support.noon import zone_at_noon
+
+pytestmark = rest
 
 VISITS, CAMERAS = int(os.environ.get("VISITS", "400")), 20
 """Visits of a day: `make bench-console` takes 2,000, the gate fewer."""

@@ -13,7 +13,10 @@ from regulars_client import Regulars, codes
 from testing.needs import needed
 from tests.support.box.server import Server
 from tests.support.box.session import TASKS, Session, read, sees
+from tests.support.examples import rest
 from tests.support.pictures import photos as at_hand
+
+pytestmark = rest
 
 PRINT = {
     "today": "Ann Lee 1",

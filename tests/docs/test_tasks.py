@@ -21,11 +21,14 @@ from regulars.demo.run import wait_until_resolved
 from testing.needs import needed
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, TASKS, Session, read, sees
+from tests.support.examples import rest
 from tests.support.mqtt.frigate import frigate
 from tests.support.mqtt.mosquitto import listening, mosquitto
 from tests.support.pictures import photos as at_hand
 from tests.support.waiting import until
 from tests.support.web.other_service import KEY, answering
+
+pytestmark = rest
 
 
 def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:

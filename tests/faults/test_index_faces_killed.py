@@ -22,9 +22,10 @@ from chalicelib.domain.model import Credentials
 from chalicelib.settings import Settings
 from tests.support.book.recount import disagreements
 from tests.support.box.server import Server
+from tests.support.examples import rest
 from tests.support.pictures import photos as at_hand
 
-pytestmark = pytest.mark.disk
+pytestmark = [rest, pytest.mark.disk]
 
 CLIENTS = 8
 COLLECTION = "staff"

@@ -29,12 +29,14 @@ from tests.faults.conftest import Points
 from tests.faults.walk import Walk
 from tests.faults.wire import WIRE_FAULTS, Wire
 from tests.support.book.book import Book
-from tests.support.examples import parametrize
+from tests.support.examples import parametrize, rest
 from tests.support.faults.shop import Box, Shop, furnished
 from tests.support.faults.stored import text_of
 from tests.support.faults.use_cases import USE_CASES
 from tests.support.hooks.receiver import answers, receiving
 from tests.support.storage.emulated import Aws, storage_on, storage_stack
+
+pytestmark = rest
 
 ROWS = (
     "POST /openapi/face/addFace",

@@ -15,8 +15,11 @@ import pytest
 from chalicelib.domain.errors import RegularsError
 from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.faults.conftest import Points
+from tests.support.examples import rest
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import USE_CASES
+
+pytestmark = rest
 
 Do = Callable[[Box], Any]
 

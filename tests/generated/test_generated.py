@@ -1,7 +1,6 @@
 """Clients that generators of others make of docs/api/v1.yaml do the main jobs against one box.
 
-They enrol, send a capture with its camera, verify, page, and read an error. `make test` tries one
-of the languages, `make rest` the others.
+They enrol, send a capture with its camera, verify, page, and read an error.
 """
 
 import json
@@ -13,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import openapi_generator_cli
+import pytest
 
 from regulars.openapi import PATH
 from testing.needs import needed
 from tests.support.box.server import Server
-from tests.support.examples import parametrize
+from tests.support.examples import rest
 from tests.support.npm import NODE, installed
 from tests.support.pictures import photos
+
+pytestmark = rest
 
 HERE = Path(__file__).parent
 SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
@@ -138,7 +140,7 @@ def java(box: Server, tmp_path: Path) -> None:
     require_done(run(*program, folder=tmp_path), "yard")
 
 
-@parametrize("made", [python, typescript, java], gate=1)
+@pytest.mark.parametrize("made", [python, typescript, java])
 def test_a_generators_client_does_the_main_jobs(
     made: Callable[[Server, Path], None], box: Server, tmp_path: Path
 ) -> None:

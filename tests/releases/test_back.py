@@ -26,7 +26,10 @@ from tests.releases.back import (
     expected_outcomes,
     go_back_and_forth,
 )
+from tests.support.examples import rest
 from tests.support.fakes import FakeClock
+
+pytestmark = rest
 
 NOW = 1_700_000_000_000
 NEXT = 6

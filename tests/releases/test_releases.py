@@ -12,8 +12,11 @@ from chalicelib.version import VERSION
 from regulars.cli import main
 from tests.support.book.book import Book, shot
 from tests.support.consistency.consistency import list_disagreements
+from tests.support.examples import rest
 from tests.support.fakes import RULES, Person, picture
 from tests.support.releases import ENDING, FOLDER
+
+pytestmark = rest
 
 RELEASES = {file.name.removesuffix(ENDING): file for file in sorted(FOLDER.glob(f"*{ENDING}"))}
 

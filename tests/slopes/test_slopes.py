@@ -16,6 +16,9 @@ from tests.slopes.growing import (
 )
 from tests.slopes.walk import Counted, count_shops
 from tests.support.book.years import Year
+from tests.support.examples import rest
+
+pytestmark = rest
 
 FEW, MANY = (
     Year(visits, visits // 2, days=20, review_every=2, has_pictures=False) for visits in (60, 600)

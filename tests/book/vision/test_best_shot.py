@@ -11,6 +11,7 @@ from PIL import Image
 from regulars_edge.choose.faces import Detector, judge_worth
 
 from chalicelib.book.vision.pipeline import FacePipeline
+from tests.support.examples import rest
 from tests.support.pictures.passages import (
     KINDS,
     TOLERATED,
@@ -22,6 +23,8 @@ from tests.support.pictures.passages import (
     find_shots,
     score_pictures,
 )
+
+pytestmark = rest
 
 DIRECTIONS = (0, 45, 90, 135)
 IN_NOISE = 0.1

@@ -22,7 +22,10 @@ from regulars.serve.site import PLACES
 from regulars.serve.watchdog import ENDS_AFTER_S
 from tests.regulars.serve import guarded_server as guarded
 from tests.support.box.server import Server
+from tests.support.examples import rest
 from tests.support.waiting import PATIENCE_S
+
+pytestmark = rest
 
 
 @dataclass
