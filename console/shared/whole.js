@@ -8,7 +8,7 @@ import { t } from "../words.js";
 
 const LONGEST_REASON = 500;
 
-/** Find the faces of the person whose face is at `path`, and those that are shown; `isOne`: those of a named face set are one. */
+/** Find the faces of the person at `path`, and those that are shown. `isOne`: a named face set makes them one. */
 export async function found(path, signal) {
   const { faces, others } = await get(`${path}/hold`, {}, { signal });
   const ids = [...faces, ...others];
