@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from chalicelib.book.deletion.orphans import PICTURE_GRACE
 from chalicelib.domain.model import Tenant
 from chalicelib.storage import keys
-from chalicelib.storage.items import every_face
+from chalicelib.storage.items import every_face, walk_items
 from chalicelib.storage.records.faces import face_from
 from tests.support.consistency.findings import Subject
 
@@ -28,7 +28,8 @@ class PictureRecords(Subject):
                     yield (
                         f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     )
-        named = {picture.key for face in faces for picture in face.pictures}
+        items = walk_items(self.services.items, keys.FACES, tenant.name)  # restricted ones, too
+        named = {picture.key for item in items for picture in face_from(item).pictures}
         merges = self.services.merges.records.list_all(tenant.name)
         named |= {key for merge in merges for key in merge.picture_keys}
         limit = self.services.clock.now() - PICTURE_GRACE

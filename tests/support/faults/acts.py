@@ -86,6 +86,9 @@ def _list_names(words: list[str]) -> Iterator[str]:
         group = command
 
 
+OURS = ("regulars.", "regulars_mqtt.", "regulars_transfer.")
+
+
 def list_commands(group: click.Group = commands, names: tuple[str, ...] = ()) -> list[str]:
     """List the names of all commands of ours; other distributions add theirs."""
     found: list[str] = []
@@ -95,7 +98,7 @@ def list_commands(group: click.Group = commands, names: tuple[str, ...] = ()) ->
         # those of `call` are made when they are called
         if not isinstance(command, click.Group) or command.invoke_without_command or name == "call":
             callback = command.callback
-            is_ours = callback is not None and callback.__module__.startswith("regulars.")
+            is_ours = callback is not None and callback.__module__.startswith(OURS)
             found += [" ".join((*names, name))] if is_ours else []
     return found
 
@@ -175,7 +178,12 @@ TENANTS = (
     Act("tenants set shop --set requests_a_day=1000"),
     Act("tenants renew-signing shop"),
     Act("tenants erase leaves --yes leaves", shop="leaving", or_says="cannot be written to"),
-    Act("tenants keys add shop Bo --for compreface --group family", "of a dialect"),
+    Act(
+        "tenants keys add shop Bo --for compreface --group family",
+        "of a dialect",
+        leaves="items tenants (api_key|key|maker) ",
+        why="keys that nobody has read are listed by `tenants list`, and can be deleted",
+    ),
     Act("tenants list"),
     Act("tenants list shop", "one"),
     Act("tenants key shop", prepare=_written_down),

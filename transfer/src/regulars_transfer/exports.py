@@ -166,12 +166,13 @@ def write_archive(path: Path) -> Iterator[archive.Writer]:
     It appears at `path` when the block ends without an error. Raises FileExistsError if `path`
     exists.
     """
+    # always the same: what a killed export left is written over
+    partial = path.with_name(f".{path.name}.partial")
     if path.exists():
+        partial.unlink(missing_ok=True)  # one that was killed behind the link left its other name
         raise FileExistsError(
             f"{path} is there already, and nothing is written over it: name a new file"
         )
-    # always the same: what a killed export left is written over
-    partial = path.with_name(f".{path.name}.partial")
     with os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -185,7 +186,7 @@ def write_archive(path: Path) -> Iterator[archive.Writer]:
             os.fsync(file.fileno())
             os.link(partial, path)  # fails if another process has made `path` meanwhile
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
 
 
 OBSERVATIONS, ARRIVALS = "observations.csv", "arrivals.csv"
