@@ -6,7 +6,6 @@ They are called in this process as the operator, on a folder or a stage, or over
 from __future__ import annotations
 
 import json
-import os
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 from click.shell_completion import CompletionItem
 from msgspec.structs import replace
+from regulars_client.keys import choose_key
 
 from chalicelib.domain.errors import WrongModel
 from chalicelib.domain.model import Tenant
@@ -55,7 +55,7 @@ _NAMES = {
 """What values of a schema's encoding, format or type are called in help."""
 _READ: Mapping[str, Callable[[str], Any]] = {"json": json.loads, "integer": int, "number": float}
 _WIDEST = 100
-"""Characters of a value that a table shows; --json and --field show all."""
+"""Characters of a value in a list that its table shows; --json and --field show all."""
 
 
 _Send = Callable[["HttpRequest"], str]
@@ -170,7 +170,7 @@ _call_options = join_options(
         "--key-file",
         type=PATH,
         metavar="FILE",
-        help="With --service: file with the key.  [default: $REGULARS_API_KEY]",
+        help="With --service: file with the key, mode 600.  [default: $REGULARS_API_KEY]",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print each answer as JSON."),
     click.option("--field", metavar="NAME", help="Print only this member of the answer."),
@@ -308,16 +308,15 @@ def _send_inside(services: Services, tenant: Tenant, operation: V1Operation) -> 
 
 def _send_over(connection: Connection, url: str, key_file: Path | None) -> _Send:
     """Return what calls the operations of a service."""
-    key = key_file.read_text("utf-8") if key_file else os.environ.get("REGULARS_API_KEY", "")
-    if not key.strip():
-        raise OperatorError("--service needs the tenant's key: --key-file, or $REGULARS_API_KEY")
+    key = choose_key(None, key_file, error=OperatorError).reveal()
 
     def send(request: HttpRequest) -> str:
         path = f"{urlsplit(url).path}{request.path}?{urlencode(request.query, doseq=True)}"
-        headers = {**request.headers, "authorization": f"Bearer {key.strip()}"}
+        headers = {**request.headers, "authorization": f"Bearer {key}"}
         body = request.read_body(len(request.encoded_body))
         reply = connection.request(request.method, path.rstrip("?"), body, headers)
-        if reply.status >= 400:
+        # 302 leads to a picture; after any other redirect nothing is done
+        if reply.status >= 300 and (request.method, reply.status) != ("GET", 302):
             said = reply.json.get("detail") if isinstance(reply.json, dict) else None
             raise OperatorError(f"{url} answered HTTP {reply.status}: {said or reply.text[:200]}")
         return reply.headers.get("location") or reply.text
@@ -333,6 +332,8 @@ def _print_answers(send: _Send, request: HttpRequest, *, as_json: bool, field: s
         try:
             answer = json.loads(text)
         except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
             answer = text  # as CSV, or the URL of a picture
         lines = [*_list_lines(answer, as_json=as_json, field=field)]
         for line in lines:
@@ -371,7 +372,7 @@ def _format_object(answer: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each member, then a table for each list of objects."""
     tables = {name: value for name, value in answer.items() if _is_table(value)}
     members = [
-        (name, _write_cell(value))
+        (name, _write_value(value))
         for name, value in answer.items()
         if name not in tables and name != "next_token"
     ]
@@ -390,12 +391,16 @@ def _format_rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Format rows as a table, without columns that are empty in all."""
     names = dict.fromkeys(name for row in rows for name, value in row.items() if value is not None)
     head = [name.upper().replace("_", " ") for name in names]
-    body = [[_write_cell(row.get(name)) for name in names] for row in rows]
+    body = [[_cut(_write_value(row.get(name))) for name in names] for row in rows]
     return align_rows([head, *body]) if rows else []
 
 
-def _write_cell(value: Any) -> str:
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[:_WIDEST]}..."
+
+
+def _write_value(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return one_line(text if len(text) <= _WIDEST else f"{text[:_WIDEST]}...")
+    return one_line(text)

@@ -369,7 +369,10 @@ class Restrictions(Service["Services"]):
             changed_at=self.services.clock.now(),
         )
         more = SetChanges()
+        seq: int | None = None
         if restriction.face_set and is_group_there:
+            # others may change the set, or delete it, before the commit
+            seq = self.services.writer.read_seq(tenant.name)
             after, more = self.services.face_sets.rejoin(tenant.name, after, restriction)
         templates, set_ = reduce_templates(face.templates), face_set_of(after)
         put = JournalEntry(Edit.PUT, face.faceid, group_id, templates, face_set=set_)
@@ -379,6 +382,7 @@ class Restrictions(Service["Services"]):
             {group_id: 1},
             self.services.groups.list_limited(tenant, [group_id]),
             face_sets=more.gained,
+            based_on=seq,
             skips_model_check=True,
         )
 

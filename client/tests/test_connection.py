@@ -196,8 +196,10 @@ def test_a_refusal_of_the_service_is_its_own() -> None:
 def test_any_text_may_be_an_id() -> None:
     service = Service(answer(CAMERA_KEY))
     with service.running() as url, make_client(url + "/stage/") as regulars:
-        regulars.renew_camera_key("a/b?c=1 é")
+        for id_ in ("a/b?c=1 é", ".."):
+            regulars.renew_camera_key(id_)
     assert service.heads[0].startswith("POST /stage/v1/cameras/a%2Fb%3Fc%3D1%20%C3%A9/key HTTP")
+    assert service.heads[1].startswith("POST /stage/v1/cameras/%2E%2E/key HTTP")
 
 
 def test_a_list_is_read_page_by_page_as_far_as_it_is_wanted() -> None:
@@ -242,6 +244,38 @@ def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
     assert store.header("Authorization") == []
 
 
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Moved", "308 Moved"])
+def test_a_write_that_is_redirected_is_not_done(status: str) -> None:
+    service = Service(answer("", "Location: https://box.example/v1/cameras/door", status=status))
+    with (
+        service.running() as url,
+        make_client(url) as regulars,
+        pytest.raises(ApiError, match=f"HTTP {status[:3]}"),
+    ):
+        regulars.delete_camera("door")
+    assert len(service.heads) == 1
+
+
+def test_a_crop_that_leads_to_itself_is_no_endless_loop() -> None:
+    crop = "/v1/captures/1-a/thumbnail?camera=b"
+    service = Service(answer("", f"Location: {crop}", status="301 Moved"))
+    with service.running() as url, make_client(url) as regulars, pytest.raises(WrongAnswer):
+        regulars.fetched(crop)
+    assert len(service.heads) < 10
+    assert service.header("Authorization") == ["Bearer rk_test"]
+
+
+def test_what_cannot_be_sent_is_told_at_once() -> None:
+    service = Service(answer("", "Location: ftp://box.example/a", status="302 Found"))
+    began = time.monotonic()
+    with service.running() as url, make_client(url, patience_s=60) as regulars:
+        with pytest.raises(NoAnswer, match="ftp"):
+            regulars.fetched("/_blobs/a")
+        with pytest.raises(NoAnswer):
+            regulars.renew_camera_key("door", idempotency_key="\u2026")
+    assert time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -254,6 +288,8 @@ def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
         "http://.",
         "https://xn--/",
         "http://a\n",
+        "http://a?b",
+        "http://a#b",
     ],
 )
 def test_what_is_no_url_of_a_service_is_refused(url: str) -> None:
@@ -295,6 +331,17 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(NotConfigured, match="chmod 600"):
         choose_key(None, file, {})
+
+
+def test_of_windows_whose_files_have_no_modes_a_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "key").write_text("rk_file")
+    file.chmod(0o666)
+    with monkeypatch.context() as windows:
+        windows.setattr("os.name", "nt")
+        windows.delattr("os.geteuid")
+        assert choose_key(None, file).reveal() == "rk_file"
 
 
 def test_no_text_and_no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:

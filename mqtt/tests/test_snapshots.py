@@ -16,6 +16,7 @@ from regulars_mqtt import bridge
 from regulars_mqtt.broker import Address, Broker
 from regulars_mqtt.frigate import (
     MOST_BYTES,
+    Away,
     Frigate,
     NotFrigates,
     Refused,
@@ -32,6 +33,8 @@ from tests.support.mqtt.frigate import FakeFrigate, frigate, message
 from tests.support.mqtt.mosquitto import Listener, Mosquitto
 from tests.support.mqtt.shop import ANN, Shop
 from tests.support.waiting import until
+from tests.support.web.answering import Service
+from tests.support.web.servers import head
 
 EVENT = "1607123955.475377-mxklsc"
 
@@ -338,6 +341,13 @@ def test_a_snapshot_without_end_is_refused(frigates: FakeFrigate) -> None:
     frigates.pictures["large"] = bytes(MOST_BYTES + 1)
     with pytest.raises(Refused, match=f"more than {MOST_BYTES} bytes"):
         Frigate(frigates.url).fetch_snapshot("large")
+
+
+def test_half_a_snapshot_is_asked_for_again() -> None:
+    half = head("Content-Length: 1000") + seen()[:500]
+    service = Service(half)
+    with service.running() as url, pytest.raises(Away, match="broke off"):
+        Frigate(url).fetch_snapshot("half")
 
 
 def bytes_of(value: object) -> bytes:

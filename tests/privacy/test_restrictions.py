@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -19,9 +20,11 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.book_with import book_with
 from tests.support.book.lists import listed
 from tests.support.consistency.consistency import list_disagreements
 from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import Interrupted
 
 EVA, FINN = 1, 2
 
@@ -215,6 +218,27 @@ def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_th
         restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")
     assert restrictions(book).lift(book.tenant, eva.faceid, "withdrawn").face_set == ""
+
+
+def test_a_lift_agrees_with_what_becomes_of_its_face_set_meanwhile(book: Book) -> None:
+    """Before each of its reads, another process deletes the set's other face, and so the set."""
+    regular, users = book.services.groups.get_by_name(book.tenant, "regular"), Users(book.services)
+    eva = enrolled(book)
+    for number in range(1, 100):
+        finn = enrolled(book, FINN + number, f"Finn {number}").faceid
+        users.create(book.tenant, regular, f"a-{number}")
+        users.associate_faces(book.tenant, regular, f"a-{number}", [eva.faceid, finn], 0.0)
+        restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+        items = Interrupted(book.storage.items)
+        items.at = {number: partial(book.services.deletion.delete_faces, book.tenant, [finn])}
+        other = book_with(book.services, items=items)
+        other.restrictions.lift(book.tenant, eva.faceid, "withdrawn")
+        assert list_disagreements(book.services, "shop") == []
+        if items.reads < number:
+            break
+        users.disassociate_faces(book.tenant, regular, f"a-{number}", [eva.faceid])
+        users.delete(book.tenant, regular, f"a-{number}")
+    assert number > 5
 
 
 def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:

@@ -19,6 +19,7 @@ from regulars.cli import commands, main
 from regulars.openapi import PATH
 from tests.support.audit.shop import Shop
 from tests.support.box.server import Server
+from tests.support.web.answering import Service, answer
 
 Captured = pytest.CaptureFixture[str]
 DOCUMENT = yaml.safe_load(PATH.read_text())
@@ -108,6 +109,11 @@ def test_an_answer_is_a_table_json_or_one_member(shop: Shop, capsys: Captured) -
     assert "," in csv.splitlines()[0]
 
 
+def test_a_link_that_is_told_once_is_told_whole(shop: Shop, capsys: Captured) -> None:
+    invited = run(shop, capsys, "add-member", "--name", "Ann", "--role", "viewer")
+    assert re.search(r"^url +http\S{100,}[^.\s]$", invited, re.MULTILINE)
+
+
 def test_null_a_list_and_a_file_are_sent(shop: Shop, capsys: Captured, tmp_path: Path) -> None:
     run(shop, capsys, "change-settings", "--min-age", "13", "--attributes-off", "age")
     read = ["get-settings", "--json"]
@@ -187,8 +193,11 @@ def test_a_service_is_called_with_a_key(
     try:
         words = ["call", "list-keys", "--service", running.url]
         assert main(words) == 1
-        assert "--key-file, or $REGULARS_API_KEY" in capsys.readouterr().err
+        assert "no API key: set REGULARS_API_KEY" in capsys.readouterr().err
         (key := tmp_path / "key").write_text(running.credentials("shop").api_key)
+        assert main([*words, "--key-file", str(key)]) == 1
+        assert "others may read" in capsys.readouterr().err
+        key.chmod(0o600)
         assert main([*words, "--key-file", str(key)]) == 0
         assert capsys.readouterr().out.splitlines()[1].startswith("first")
         monkeypatch.setenv("REGULARS_API_KEY", running.credentials("shop").api_key)
@@ -197,6 +206,43 @@ def test_a_service_is_called_with_a_key(
         assert "HTTP 404: there is no face 'no/body'" in capsys.readouterr().err
     finally:
         running.stop()
+
+
+@pytest.mark.parametrize(
+    "text", [b"rk_se\nzyx", b"rk_se\x00zyx", b"rk_se\xffzyx", "rk_se€zyx".encode()]
+)
+def test_what_is_no_key_is_refused_and_not_shown(
+    tmp_path: Path, capsys: Captured, text: bytes
+) -> None:
+    (key := tmp_path / "key").write_bytes(text)
+    key.chmod(0o600)
+    service = Service(answer({"keys": []}))
+    with service.running() as url:
+        assert main(["call", "list-keys", "--service", url, "--key-file", str(key)]) == 1
+    said = capsys.readouterr()
+    assert str(key) in said.err
+    assert "zyx" not in said.out + said.err
+    assert service.heads == []
+
+
+def test_a_write_that_a_service_redirects_is_not_done(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", "rk_x")
+    service = Service(answer("", "Location: https://box.example/", status="308 Moved"))
+    with service.running() as url:
+        assert main(["call", "delete-face", "anna", "--service", url]) == 1
+    assert "HTTP 308" in capsys.readouterr().err
+
+
+def test_an_answer_of_another_program_is_printed_as_it_is(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", "rk_x")
+    service = Service(answer([1, 2]))
+    with service.running() as url:
+        assert main(["call", "list-keys", "--service", url]) == 0
+    assert capsys.readouterr().out == "[1, 2]\n"
 
 
 @pytest.mark.parametrize(

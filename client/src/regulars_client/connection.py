@@ -147,9 +147,11 @@ class Connection:
 
         A crop needs the key, so it is asked for at this service, whatever host the URL names.
         """
+        crop = _CROP.search(urljoin(f"{self._url}/", url))
+        return self._bytes(crop[0]) if crop else self._fetch_without_key(url)
+
+    def _fetch_without_key(self, url: str) -> bytes:
         full_url = urljoin(f"{self._url}/", url)
-        if crop := _CROP.search(full_url):
-            return self._bytes(crop[0])
         for _ in range(_MOST_REDIRECTS):
             answer = self._send_until_answered("GET", full_url, {})
             if answer.status not in _REDIRECTS or "Location" not in answer.headers:
@@ -202,7 +204,7 @@ class Connection:
         """
         answer = self._send_request("GET", path, query=query)
         if answer.status in _REDIRECTS and "Location" in answer.headers:
-            return self.fetched(answer.headers["Location"])
+            return self._fetch_without_key(answer.headers["Location"])
         return answer.body
 
     def _pages(
@@ -232,7 +234,8 @@ class Connection:
             try:
                 answer = self._http.exchange(method, url, headers, content, _MOST_BYTES)
                 self._book = parse_book(answer.headers) or self._book
-                if answer.status < 400:
+                # a write that was redirected is not done
+                if answer.status < 300 or (method == "GET" and answer.status in _REDIRECTS):
                     return answer
                 raise make_refusal(answer)
             except (ApiError, NoAnswer) as error:
@@ -251,7 +254,9 @@ def _choose_wait(error: Exception, pause_s: float) -> float | None:
         if error.status not in RETRIED_STATUSES:
             return None
         return pause_s if error.retry_after_s is None else error.retry_after_s + at_random_s
-    return None if find_hint(str(error)) else pause_s * (0.75 + at_random_s)
+    # a ValueError: it was not sent, as by a URL or a header that none can be
+    is_hopeless = isinstance(error.__cause__, ValueError) or find_hint(str(error))
+    return None if is_hopeless else pause_s * (0.75 + at_random_s)
 
 
 def parse_service_url(url: str) -> str:
@@ -260,7 +265,7 @@ def parse_service_url(url: str) -> str:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna").decode("idna")
         is_known = parts.scheme in ("http", "https") and parts.port != 0
-        if is_known and host and url.isprintable() and " " not in url:
+        if is_known and host and not {*"?#"} & {*url} and url.isprintable() and " " not in url:
             return url.rstrip("/")
     raise NotConfigured(
         f"{url!r} is no URL of a service: write it as http://HOST:PORT or https://HOST"
@@ -268,8 +273,8 @@ def parse_service_url(url: str) -> str:
 
 
 def quote_part(part: str) -> str:
-    """Quote a part of a path: any text may be an id."""
-    return quote(part, safe="")
+    """Quote a part of a path: any text may be an id, also dots, which would lead elsewhere."""
+    return quote(part, safe="") if part.strip(".") else part.replace(".", "%2E")
 
 
 TIME_HEADER = "x-regulars-time"

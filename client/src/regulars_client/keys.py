@@ -71,7 +71,8 @@ def read_secret(
         raise error(f"the secret in {file} cannot be read: {why}") from why
     # systemd hands credentials out in a folder of its own, with an access list that looks like
     # group permissions.
-    if Path(environment.get(_SYSTEMD) or "/nowhere") not in file.parents:
+    is_posix = os.name == "posix"  # else files have no modes
+    if is_posix and Path(environment.get(_SYSTEMD) or "/nowhere") not in file.parents:
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise error(f"others may read {file}, which holds a secret: chmod 600 {file}")
         if status.st_uid not in (os.geteuid(), 0):

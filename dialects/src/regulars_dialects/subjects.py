@@ -1,7 +1,7 @@
 """Which names has a group, each with the photos that show it, and which of them is a face most
 like?
 
-A subject is a user (api/user_records) with a name, and one face has all its photos; by which
+A subject is a user (records) with a name, and one face has all its photos; by which
 it is compared, domain/rules/choice says. An example is a photo that was given; its id holds the
 face's and the beginning of the photo's, so that nothing else has to be stored of it. A subject has
 two faces only if one was restricted while it was made again, until a night makes them one.

@@ -192,4 +192,6 @@ class Frigate:
             raise Refused(f"Frigate answered HTTP {answer.status} to {method} {path}")
         if len(answer.body) > max_bytes:
             raise Refused(f"Frigate answered {method} {path} with more than {max_bytes} bytes")
+        if answer.broke_off:
+            raise Away(f"Frigate's answer to {method} {path} broke off")
         return answer.body
